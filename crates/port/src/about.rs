@@ -1,0 +1,366 @@
+//! The face of an adapter: what it can do and needs, as constants that routing and the contract suite read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use crate::{Address, Approach, CaptureMode, Checkout, Currency, Money, Provider, Secret};
+
+/// Everything there is to know about an adapter before it is configured.
+pub struct About {
+    /// Folder, configuration key and metric label.
+    pub name: &'static str,
+    /// The name people use.
+    pub title: &'static str,
+    /// The provider's production address.
+    pub base_url: &'static str,
+    /// What it can do.
+    pub can: Capabilities,
+    /// What an account must or may configure.
+    pub settings: &'static [Setting],
+    /// The text of `statuses.toml`.
+    pub statuses: &'static str,
+    /// Makes an adapter for one account.
+    pub build: fn(&Settings) -> Result<Box<dyn Provider>, SettingsError>,
+}
+
+/// What a provider can do. Enums, so that no two fields can disagree.
+pub struct Capabilities {
+    /// Ways to reach the customer.
+    pub approaches: &'static [Approach],
+    /// Whether money can be held first.
+    pub capture: Capture,
+    /// What can be closed.
+    pub cancel: Cancel,
+    /// What can be given back.
+    pub refund: Refund,
+    /// How an object is found whose answer was lost.
+    pub lookup: Lookup,
+    /// What a repeated write does.
+    pub repeat: Repeats,
+    /// How a notification proves itself.
+    pub notices: Notices,
+    /// Who is believed about the state.
+    pub truth: Truth,
+    /// Whether a start can take money before the customer does anything.
+    pub begin_moves_money: bool,
+    /// Whether the provider sends links by itself.
+    pub delivers_links: bool,
+    /// Which currencies, and how exactly they are written.
+    pub currencies: Currencies,
+    /// Bounds of amounts and times.
+    pub limits: Limits,
+    /// What an order must carry for an approach.
+    pub needs: &'static [(Approach, &'static [Field])],
+}
+
+impl Capabilities {
+    /// What rules this payment out, in words that a merchant understands; empty if nothing does.
+    pub fn objections(
+        &self,
+        money: Money,
+        approach: Approach,
+        capture: CaptureMode,
+        ask: &Checkout,
+    ) -> Vec<String> {
+        let mut against = Vec::new();
+        if !self.approaches.contains(&approach) {
+            against.push(format!("no {} checkout", approach_word(approach)));
+        }
+        if capture == CaptureMode::Manual && self.capture == Capture::Automatic {
+            against.push("no capture by hand".to_owned());
+        }
+        if ask.notify.any() && !self.delivers_links {
+            against.push("does not deliver links".to_owned());
+        }
+        against.extend(self.currencies.objection(money));
+        against.extend(self.limits.objection(money));
+        let needed =
+            self.needs.iter().filter(|(of, _)| *of == approach).flat_map(|(_, fields)| fields.iter());
+        against
+            .extend(needed.filter(|field| !field.given(ask)).map(|field| format!("needs {}", field.name())));
+        against
+    }
+}
+
+fn approach_word(approach: Approach) -> &'static str {
+    match approach {
+        Approach::Hosted => "HOSTED",
+        Approach::Embedded => "EMBEDDED",
+        Approach::Link => "LINK",
+    }
+}
+
+/// Whether and how money can be held before it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// Taken at once, always.
+    Automatic,
+    /// Can be held; taken in this many parts.
+    ManualToo(Captures),
+}
+
+/// How often a hold can be captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Captures {
+    /// Once; what is not taken then is released.
+    One,
+    /// Until nothing is left.
+    Many,
+}
+
+/// What a cancel can close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancel {
+    /// Nothing.
+    None,
+    /// A page that is not paid.
+    Unpaid,
+    /// A hold.
+    Hold,
+    /// Either.
+    Both,
+}
+
+impl Cancel {
+    /// Whether an unpaid page can be closed.
+    pub fn closes_unpaid(self) -> bool {
+        matches!(self, Self::Unpaid | Self::Both)
+    }
+
+    /// Whether a hold can be released.
+    pub fn releases_hold(self) -> bool {
+        matches!(self, Self::Hold | Self::Both)
+    }
+}
+
+/// What can be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refund {
+    /// Nothing through the API.
+    None,
+    /// All or nothing.
+    Full,
+    /// Any part.
+    Partial,
+}
+
+/// How an object is found whose answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Not at all.
+    None,
+    /// Only by the provider's own id.
+    ByTheirs,
+    /// By our reference, with [`Provider::find`].
+    ByOurs,
+}
+
+/// What a second identical write does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// The provider recognises our key and answers as the first time.
+    Deduplicated,
+    /// The provider refuses what is already done.
+    SelfLimiting,
+    /// It may happen twice.
+    Unsafe,
+}
+
+/// What a repeat does, by operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeats {
+    /// Starting.
+    pub begin: Repeat,
+    /// Capturing.
+    pub capture: Repeat,
+    /// Cancelling or voiding.
+    pub cancel: Repeat,
+    /// Refunding.
+    pub refund: Repeat,
+}
+
+/// How a notification proves where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notices {
+    /// A signature over its bytes.
+    Signed,
+    /// A shared key in a header, if one is configured; else as `AddressKey`.
+    SharedKey,
+    /// Only the secret part of the address it was sent to.
+    AddressKey,
+    /// There are none.
+    None,
+}
+
+/// Who is believed about the state of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// The provider, when asked.
+    Fetch,
+    /// Its signed notification, because it cannot be asked.
+    SignedNotification,
+}
+
+/// Which currencies a provider takes, and how many decimals its wire carries.
+#[derive(Clone, Copy, Debug)]
+pub struct Currencies {
+    /// ISO 4217 codes; empty for any.
+    pub only: &'static [&'static str],
+    /// The most decimals an amount may have on the wire. A currency with more goes out only where they are zero.
+    pub most_decimals: u8,
+}
+
+impl Currencies {
+    /// Why this amount cannot go out, if it cannot.
+    pub fn objection(&self, money: Money) -> Option<String> {
+        let code = money.currency.code();
+        if !self.only.is_empty() && !self.only.contains(&code) {
+            return Some(format!("does not take {code}"));
+        }
+        if money.to_major_within(self.most_decimals).is_none() {
+            let most = self.most_decimals;
+            return Some(format!(
+                "{} needs more than the {most} decimals this account takes",
+                self.shown(money.currency)
+            ));
+        }
+        None
+    }
+
+    fn shown(&self, currency: Currency) -> String {
+        format!("{currency} with {} decimals", currency.exponent())
+    }
+}
+
+/// Bounds of amounts and times.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Smallest amount, minor units.
+    pub smallest_minor: i64,
+    /// Largest amount, minor units; `i64::MAX` for none known.
+    pub largest_minor: i64,
+    /// How long a hold lives, if it ends by itself.
+    pub hold: Option<Duration>,
+    /// The shortest and longest life of a page that can be asked for, where the provider closes it by itself.
+    pub page: Option<(Duration, Duration)>,
+}
+
+impl Limits {
+    fn objection(&self, money: Money) -> Option<String> {
+        if money.minor < self.smallest_minor {
+            return Some(format!("takes no less than {}", Money::new(self.smallest_minor, money.currency)));
+        }
+        if money.minor > self.largest_minor {
+            return Some(format!("takes no more than {}", Money::new(self.largest_minor, money.currency)));
+        }
+        None
+    }
+}
+
+/// Something of an order that a provider may insist on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `customer.email`
+    Email,
+    /// `customer.firstName`
+    FirstName,
+    /// `customer.lastName`
+    LastName,
+    /// `billingAddress.name`
+    BillingName,
+    /// `billingAddress.line1`
+    BillingLine1,
+    /// `billingAddress.city`
+    BillingCity,
+    /// `billingAddress.country`
+    BillingCountry,
+    /// At least one line.
+    Items,
+}
+
+impl Field {
+    /// As the API names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Email => "customer.email",
+            Self::FirstName => "customer.firstName",
+            Self::LastName => "customer.lastName",
+            Self::BillingName => "billingAddress.name",
+            Self::BillingLine1 => "billingAddress.line1",
+            Self::BillingCity => "billingAddress.city",
+            Self::BillingCountry => "billingAddress.country",
+            Self::Items => "items",
+        }
+    }
+
+    fn given(self, ask: &Checkout) -> bool {
+        let billing = |part: fn(&Address) -> &Option<String>| {
+            ask.billing_address.as_ref().is_some_and(|address| part(address).is_some())
+        };
+        match self {
+            Self::Email => ask.customer.email.is_some(),
+            Self::FirstName => ask.customer.first_name.is_some(),
+            Self::LastName => ask.customer.last_name.is_some(),
+            Self::BillingName => billing(|address| &address.name),
+            Self::BillingLine1 => billing(|address| &address.line1),
+            Self::BillingCity => billing(|address| &address.city),
+            Self::BillingCountry => billing(|address| &address.country),
+            Self::Items => !ask.lines.is_empty(),
+        }
+    }
+}
+
+/// One thing that an account configures for its adapter.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The key in `accounts.toml`.
+    pub key: &'static str,
+    /// Whether an account without it is refused.
+    pub required: bool,
+    /// Whether it is a secret: never shown, and never literal in a file.
+    pub secret: bool,
+    /// What it is and where to find it.
+    pub help: &'static str,
+}
+
+/// The values of an account's settings.
+#[derive(Clone, Default)]
+pub struct Settings(BTreeMap<String, Secret>);
+
+impl Settings {
+    /// From pairs of key and value.
+    pub fn new(values: impl IntoIterator<Item = (String, Secret)>) -> Self {
+        Self(values.into_iter().collect())
+    }
+
+    /// A secret that must be there.
+    ///
+    /// # Errors
+    /// [`SettingsError::Missing`] if it is not, or is empty.
+    pub fn secret(&self, key: &'static str) -> Result<Secret, SettingsError> {
+        self.optional_secret(key).ok_or(SettingsError::Missing(key))
+    }
+
+    /// A secret that may be there.
+    pub fn optional_secret(&self, key: &'static str) -> Option<Secret> {
+        self.0.get(key).filter(|value| !value.expose_secret().is_empty()).cloned()
+    }
+
+    /// A plain value that may be there.
+    pub fn text(&self, key: &'static str) -> Option<String> {
+        self.0.get(key).map(|value| value.expose_secret().to_owned())
+    }
+}
+
+/// Why an adapter cannot be made of an account's settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A required setting is not there.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A setting has a value that makes no sense.
+    #[error("`{0}` {1}")]
+    Invalid(&'static str, &'static str),
+}

@@ -1,0 +1,233 @@
+//! One HTTP exchange with a provider, as plain values.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::brief;
+use crate::{ProviderError, Secret};
+
+/// The methods that providers use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A read.
+    Get,
+    /// A write, unless declared [`Call::read_only`].
+    Post,
+    /// A write.
+    Patch,
+    /// A write.
+    Delete,
+}
+
+impl Method {
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// A header's value; a secret one never prints.
+#[derive(Clone)]
+pub enum HeaderValue {
+    /// May be shown.
+    Plain(String),
+    /// Is sent and never shown.
+    Secret(Secret),
+}
+
+impl HeaderValue {
+    /// The text to send.
+    pub fn expose(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(secret) => secret.expose_secret(),
+        }
+    }
+}
+
+/// A request to a provider, relative to the account's base URL.
+#[derive(Clone)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// Path below the base URL, starting with `/`, with its query if any.
+    pub path: String,
+    /// Headers in sending order.
+    pub headers: Vec<(&'static str, HeaderValue)>,
+    /// The body's exact bytes; empty for none.
+    pub body: Vec<u8>,
+    /// Whether an unanswered call can have changed anything.
+    pub reads_only: bool,
+}
+
+impl Call {
+    /// A read of `path`.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::Get, path.into())
+    }
+
+    /// A write to `path`.
+    pub fn post(path: impl Into<String>) -> Self {
+        Self::new(Method::Post, path.into())
+    }
+
+    /// A call with any method; everything but GET counts as a write.
+    pub fn new(method: Method, path: String) -> Self {
+        Self { method, path, headers: Vec::new(), body: Vec::new(), reads_only: method == Method::Get }
+    }
+
+    /// A JSON body.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotSent`] if the value cannot be written as JSON.
+    pub fn json<T: Serialize>(self, value: &T) -> Result<Self, ProviderError> {
+        let body = serde_json::to_vec(value).map_err(|fault| ProviderError::NotSent(fault.to_string()))?;
+        Ok(self.json_bytes(body))
+    }
+
+    /// A JSON body that is already written, byte for byte.
+    #[must_use]
+    pub fn json_bytes(mut self, body: Vec<u8>) -> Self {
+        self.body = body;
+        self.header("Content-Type", "application/json")
+    }
+
+    /// `Authorization: Bearer …`.
+    #[must_use]
+    pub fn bearer(self, token: &Secret) -> Self {
+        let value = Secret::from(format!("Bearer {}", token.expose_secret()));
+        self.header_secret("Authorization", &value)
+    }
+
+    /// A header that may be shown.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, HeaderValue::Plain(value.into())));
+        self
+    }
+
+    /// A header that is never shown.
+    #[must_use]
+    pub fn header_secret(mut self, name: &'static str, value: &Secret) -> Self {
+        self.headers.push((name, HeaderValue::Secret(value.clone())));
+        self
+    }
+
+    /// Declares that this call only reads, whatever its method.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.reads_only = true;
+        self
+    }
+}
+
+impl fmt::Debug for Call {
+    /// Method and path without its query: bodies and headers may hold secrets and personal data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.split('?').next().unwrap_or_default();
+        write!(f, "{} {path} ({} bytes)", self.method.as_str(), self.body.len())
+    }
+}
+
+/// What came back.
+#[derive(Clone)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After` in seconds, where it was given so.
+    pub retry_after: Option<Duration>,
+    /// The body, at most the transport's limit.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.status, self.body.len())
+    }
+}
+
+impl Reply {
+    /// Whether the status is 2xx.
+    pub fn ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Reads the JSON body.
+    ///
+    /// # Errors
+    /// The parser's complaint, without the body's content. [`Ctx::read`](crate::Ctx::read) sorts it by what
+    /// was asked.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_slice(&self.body).map_err(|fault| {
+            let kind = match fault.classify() {
+                serde_json::error::Category::Data => "unexpected shape",
+                _ => "not JSON",
+            };
+            format!(
+                "unreadable answer ({} bytes): {kind} at {}:{}",
+                self.body.len(),
+                fault.line(),
+                fault.column()
+            )
+        })
+    }
+
+    /// Sorts a status that is not 2xx into an error, by HTTP's usual meaning. `said` finds the provider's own
+    /// code and text in the body. For a 5xx nothing is known yet: the caller of the port sorts it by whether
+    /// the call could have changed anything.
+    pub fn refusal(&self, reads_only: bool, said: Option<(Option<String>, Option<String>)>) -> ProviderError {
+        let (code, text) = said.unwrap_or_default();
+        match self.status {
+            401 | 403 => ProviderError::Misconfigured,
+            404 => ProviderError::NotFound,
+            429 => ProviderError::Busy { retry_after: self.retry_after },
+            402 => ProviderError::declined(code.as_deref(), text.as_deref()),
+            400..=499 => ProviderError::rejected(code.as_deref(), text.as_deref()),
+            status if reads_only => ProviderError::Unavailable(format!("HTTP {status}")),
+            status => ProviderError::OutcomeUnknown(format!("HTTP {status}")),
+        }
+    }
+}
+
+/// Why no reply came.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// The connection was never made, or nothing of the request left.
+    #[error("not sent: {0}")]
+    NotSent(String),
+    /// The request left, or may have; no complete answer came.
+    #[error("no answer: {0}")]
+    Lost(String),
+}
+
+impl TransportError {
+    /// The same, as seen by an operation that made a call of this kind.
+    pub(crate) fn sorted(self, reads_only: bool) -> ProviderError {
+        match self {
+            Self::NotSent(why) => ProviderError::NotSent(brief(&why)),
+            Self::Lost(why) if reads_only => ProviderError::Unavailable(brief(&why)),
+            Self::Lost(why) => ProviderError::OutcomeUnknown(brief(&why)),
+        }
+    }
+}
+
+/// The one way out: sends a call to the account's provider. The gateway's is an HTTP client with limits and an
+/// address guard; tests replay recordings; the simulation calls the sandbox.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// Sends `call` below `base_url` and waits for the whole answer.
+    ///
+    /// # Errors
+    /// [`TransportError`], which says whether anything can have arrived.
+    async fn send(&self, base_url: &str, call: &Call) -> Result<Reply, TransportError>;
+}

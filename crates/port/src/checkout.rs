@@ -1,0 +1,215 @@
+//! What is asked of a provider: the order's content in the words that every adapter understands.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AttemptId, Currency, Decimal, Money, OrderId, RefundId, Timestamp};
+
+/// How the customer reaches the payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Approach {
+    /// A page of the provider's.
+    Hosted,
+    /// The provider's widget in the merchant's page.
+    Embedded,
+    /// A link that the merchant or the provider sends.
+    Link,
+}
+
+/// When the money is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CaptureMode {
+    /// As soon as the customer has paid.
+    #[default]
+    Automatic,
+    /// Authorised first, captured by a call of its own.
+    Manual,
+}
+
+/// Who pays. Personal data: kept in rows, never in events or logs.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Customer {
+    /// The merchant's own id of the customer.
+    pub id: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// Telephone number, international digits.
+    pub phone: Option<String>,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+}
+
+/// A postal address. Personal data, as [`Customer`].
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Address {
+    /// Whom to address.
+    pub name: Option<String>,
+    /// Street and number.
+    pub line1: Option<String>,
+    /// Second line.
+    pub line2: Option<String>,
+    /// Town.
+    pub city: Option<String>,
+    /// State, province or region.
+    pub region: Option<String>,
+    /// Postal code.
+    pub postal_code: Option<String>,
+    /// ISO 3166 alpha-2 code.
+    pub country: Option<String>,
+}
+
+impl std::fmt::Debug for Customer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Customer(personal)")
+    }
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Address(personal)")
+    }
+}
+
+/// One line of what is paid for. Amounts in minor units of the order's currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The merchant's stock number.
+    pub sku: Option<String>,
+    /// What it is.
+    pub title: String,
+    /// How many, at least 1.
+    pub quantity: i64,
+    /// Price of one, before discount.
+    pub unit_price: i64,
+    /// Taken off the whole line.
+    pub discount: i64,
+    /// Tax of the whole line; part of the prices if they include tax.
+    pub tax: i64,
+    /// Percent.
+    pub tax_rate: Decimal,
+}
+
+/// Where a provider sends the customer back: addresses of the gateway itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackUrls {
+    /// After paying.
+    pub success: String,
+    /// While the outcome is not decided.
+    pub in_progress: String,
+    /// After failing.
+    pub failure: String,
+    /// After giving up.
+    pub cancel: String,
+}
+
+/// Whom the provider shall send a link to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notify {
+    /// To the customer's e-mail address.
+    pub email: bool,
+    /// To the customer's telephone.
+    pub sms: bool,
+}
+
+impl Notify {
+    /// Whether anything is to be sent.
+    pub fn any(self) -> bool {
+        self.email || self.sms
+    }
+}
+
+/// Everything about a payment that a provider may want to know. The amount itself is the attempt's.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// A short text for pages and statements.
+    pub description: String,
+    /// The lines of the order.
+    pub lines: Vec<Line>,
+    /// Sum of the lines before discount, tax and shipping.
+    pub subtotal: i64,
+    /// Sum of the discounts.
+    pub discount: i64,
+    /// Sum of the taxes.
+    pub tax: i64,
+    /// Delivery, untaxed.
+    pub shipping: i64,
+    /// Whether prices include their tax.
+    pub tax_included: bool,
+    /// Who pays.
+    pub customer: Customer,
+    /// Address of the bill.
+    pub billing_address: Option<Address>,
+    /// Address of the delivery.
+    pub shipping_address: Option<Address>,
+    /// Where the customer returns to.
+    pub urls: BackUrls,
+    /// Whom to send a link to.
+    pub notify: Notify,
+    /// BCP 47 tag.
+    pub language: Option<String>,
+    /// When the page shall close.
+    pub expires_at: Timestamp,
+    /// Whether to store the method for later payments.
+    pub save_profile: bool,
+    /// The provider's own id of a stored method to prefill.
+    pub profile: Option<String>,
+}
+
+/// What an adapter has asked to remember of an attempt: ids, or the exact bytes of a request that may have to
+/// be repeated. The gateway keeps it and never looks inside.
+pub type Theirs = BTreeMap<String, String>;
+
+/// One start of a payment at one account, as stored before anything is sent.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Our reference, unique for ever; the provider's idempotency keys are made from it.
+    pub id: AttemptId,
+    /// The order it pays.
+    pub order: OrderId,
+    /// What is asked for, exactly.
+    pub money: Money,
+    /// How the customer pays.
+    pub approach: Approach,
+    /// When the money is taken.
+    pub capture: CaptureMode,
+    /// When the intent was stored.
+    pub started_at: Timestamp,
+    /// The provider's id of the object, once known; shown as `providerReference`.
+    pub reference: Option<String>,
+    /// What the adapter has kept.
+    pub theirs: Theirs,
+}
+
+impl Attempt {
+    /// The provider's id of the object, for operations that need one.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotFound`](crate::ProviderError::NotFound) while it is not known.
+    pub fn their_id(&self) -> Result<&str, crate::ProviderError> {
+        self.reference.as_deref().ok_or(crate::ProviderError::NotFound)
+    }
+
+    /// The currency asked for.
+    pub fn currency(&self) -> Currency {
+        self.money.currency
+    }
+}
+
+/// A refund to make.
+#[derive(Clone, Debug)]
+pub struct RefundAsk {
+    /// Our id of it.
+    pub id: RefundId,
+    /// How much to give back.
+    pub money: Money,
+    /// Why, in the merchant's words.
+    pub reason: Option<String>,
+}

@@ -1,0 +1,106 @@
+//! Failures of a provider call, sorted by the only question that matters with money: did something leave?
+
+use std::time::Duration;
+
+/// What went wrong in one operation at a provider.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// Nothing reached them.
+    #[error("nothing was sent: {0}")]
+    NotSent(String),
+    /// They refused for now, provably without effect.
+    #[error("the provider is busy")]
+    Busy {
+        /// When they said to come back, if they did.
+        retry_after: Option<Duration>,
+    },
+    /// They refused our credentials or permissions.
+    #[error("the provider refused our credentials")]
+    Misconfigured,
+    /// A read did not work; nothing can have changed.
+    #[error("the provider could not be read: {0}")]
+    Unavailable(String),
+    /// A business "no" to the payment or the operation.
+    #[error("the provider declined")]
+    Declined {
+        /// Their own code, verbatim.
+        code: Option<String>,
+        /// Their own words.
+        text: Option<String>,
+    },
+    /// They say that our request is wrong.
+    #[error("the provider rejected the request")]
+    Rejected {
+        /// Their own code, verbatim.
+        code: Option<String>,
+        /// Their own words.
+        text: Option<String>,
+    },
+    /// They do not know the object.
+    #[error("the provider does not know it")]
+    NotFound,
+    /// Not among the adapter's capabilities; routing never gets here.
+    #[error("the provider cannot {0}")]
+    Unsupported(&'static str),
+    /// It may have happened, or not.
+    #[error("the outcome is unknown: {0}")]
+    OutcomeUnknown(String),
+}
+
+/// What the caller may do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Nothing happened: another account may be tried.
+    TryElsewhere,
+    /// Nothing changed: the same read may be tried later.
+    RetryLater,
+    /// The answer is no.
+    Stop,
+    /// Ask until it is known; never send again blindly, never elsewhere while money could have moved.
+    Reconcile,
+}
+
+impl ProviderError {
+    /// What may be done next.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::NotSent(_) | Self::Busy { .. } | Self::Misconfigured => Advice::TryElsewhere,
+            Self::Unavailable(_) => Advice::RetryLater,
+            Self::Declined { .. } | Self::Rejected { .. } | Self::NotFound | Self::Unsupported(_) => {
+                Advice::Stop
+            }
+            Self::OutcomeUnknown(_) => Advice::Reconcile,
+        }
+    }
+
+    /// The outcome as a metric label, from a closed set.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::Busy { .. } => "busy",
+            Self::Misconfigured => "misconfigured",
+            Self::Unavailable(_) => "unavailable",
+            Self::Declined { .. } => "declined",
+            Self::Rejected { .. } => "rejected",
+            Self::NotFound => "not_found",
+            Self::Unsupported(_) => "unsupported",
+            Self::OutcomeUnknown(_) => "unknown",
+        }
+    }
+
+    /// A refusal with the provider's code and text where it gave them.
+    pub fn declined(code: Option<&str>, text: Option<&str>) -> Self {
+        Self::Declined { code: code.map(brief), text: text.map(brief) }
+    }
+
+    /// A complaint about our request with the provider's code and text where it gave them.
+    pub fn rejected(code: Option<&str>, text: Option<&str>) -> Self {
+        Self::Rejected { code: code.map(brief), text: text.map(brief) }
+    }
+}
+
+/// As much of a provider's text as is worth keeping.
+pub(crate) fn brief(text: &str) -> String {
+    const LONGEST: usize = 300;
+    text.chars().take(LONGEST).collect()
+}

@@ -1,0 +1,48 @@
+//! Identifiers: [TypeID](https://github.com/jetify-com/typeid)s, a prefix and a UUIDv7 in Crockford base32.
+//!
+//! They sort by the time they were made and say what they name. None is ever made here: ids come from a
+//! [`Source`](crate::Source), so that a run can be repeated from a seed.
+
+use type_safe_id::{StaticType, TypeSafeId};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $id:ident($kind:ident) = $prefix:literal;)*) => {$(
+        /// The type behind the prefix.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $kind;
+
+        impl StaticType for $kind {
+            const TYPE: &'static str = $prefix;
+        }
+
+        $(#[$doc])*
+        pub type $id = TypeSafeId<$kind>;
+    )*};
+}
+
+ids! {
+    /// An order.
+    OrderId(OrderKind) = "ord";
+    /// A line of an order.
+    ItemId(ItemKind) = "itm";
+    /// A payment session.
+    SessionId(SessionKind) = "cs";
+    /// One start at one account: the reference that the provider sees.
+    AttemptId(AttemptKind) = "att";
+    /// A payment.
+    PaymentId(PaymentKind) = "pay";
+    /// A refund.
+    RefundId(RefundKind) = "ref";
+    /// A stored payment method.
+    ProfileId(ProfileKind) = "pp";
+    /// A session that stores a payment method.
+    ProfileSessionId(ProfileSessionKind) = "pps";
+    /// One change of one order.
+    EventId(EventKind) = "evt";
+    /// A merchant's webhook endpoint.
+    EndpointId(EndpointKind) = "we";
+    /// A reason why a person should look.
+    AttentionId(AttentionKind) = "atn";
+    /// A stored notification of a provider.
+    NoteId(NoteKind) = "note";
+}

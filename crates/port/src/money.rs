@@ -1,0 +1,365 @@
+//! Exact money: integer minor units with their currency, and the decimal text that wires carry.
+//!
+//! There is no float here and none can be made: a [`Decimal`] is read from the digits of the JSON text itself
+//! and written back the same way, and it becomes [`Money`] only if the currency can hold every digit of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::value::RawValue;
+
+/// An ISO 4217 currency that has a minor unit. Ordered and compared by nothing but its identity.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Currency(iso_currency::Currency);
+
+impl Currency {
+    /// The three-letter code, upper case.
+    pub fn code(self) -> &'static str {
+        self.0.code()
+    }
+
+    /// How many decimals the minor unit stands for by ISO 4217: 0 for JPY, 2 for EUR, 3 for KWD, 4 for CLF.
+    pub fn exponent(self) -> u8 {
+        self.0.exponent().and_then(|digits| u8::try_from(digits).ok()).unwrap_or(0)
+    }
+}
+
+impl FromStr for Currency {
+    type Err = MoneyError;
+
+    /// Takes the code in upper case only. Metals, test codes and funds without a minor unit are no currency.
+    fn from_str(code: &str) -> Result<Self, MoneyError> {
+        match iso_currency::Currency::from_code(code) {
+            Some(known) if known.exponent().is_some() && known.code() == code => Ok(Self(known)),
+            _ => Err(MoneyError::UnknownCurrency),
+        }
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        code.parse().map_err(de::Error::custom)
+    }
+}
+
+/// An amount in the minor units of its currency.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Money {
+    /// Minor units: cents for EUR, whole yen for JPY, thousandths for KWD.
+    #[serde(rename = "amount")]
+    pub minor: i64,
+    /// What the units are of.
+    pub currency: Currency,
+}
+
+impl Money {
+    /// `minor` units of `currency`.
+    pub fn new(minor: i64, currency: Currency) -> Self {
+        Self { minor, currency }
+    }
+
+    /// Reads a decimal in major units. Every digit must fit: `1.239` EUR is an error, `1.230` EUR is 123 cents.
+    ///
+    /// # Errors
+    /// [`MoneyError::TooPrecise`] for a digit below the minor unit, [`MoneyError::TooLarge`] past `i64`.
+    pub fn from_major(major: Decimal, currency: Currency) -> Result<Self, MoneyError> {
+        let minor = major.scaled(currency.exponent())?;
+        Ok(Self { minor: i64::try_from(minor).map_err(|_| MoneyError::TooLarge)?, currency })
+    }
+
+    /// The same amount in major units, with as many decimals as the currency has.
+    pub fn to_major(self) -> Decimal {
+        Decimal { digits: i128::from(self.minor), scale: u32::from(self.currency.exponent()) }
+    }
+
+    /// The amount in major units for a wire that takes at most `most` decimals; `None` if a digit would be lost.
+    pub fn to_major_within(self, most: u8) -> Option<Decimal> {
+        let exact = self.to_major();
+        if exact.scale <= u32::from(most) {
+            return Some(exact);
+        }
+        let digits = exact.scaled(most).ok()?;
+        Some(Decimal { digits, scale: u32::from(most) })
+    }
+
+    /// The sum, or `None` if the currencies differ or it does not fit.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let minor = self.minor.checked_add(other.minor)?;
+        (self.currency == other.currency).then_some(Self { minor, ..self })
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.to_major(), self.currency)
+    }
+}
+
+impl fmt::Debug for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why an amount could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MoneyError {
+    /// Not an ISO 4217 code with a minor unit.
+    #[error("not an ISO 4217 currency code")]
+    UnknownCurrency,
+    /// Not a plain decimal number.
+    #[error("not a decimal number")]
+    NotANumber,
+    /// A digit below the currency's minor unit.
+    #[error("more decimals than the currency has")]
+    TooPrecise,
+    /// Does not fit 63 bits of minor units.
+    #[error("amount too large")]
+    TooLarge,
+}
+
+/// A decimal number exactly as written: `digits × 10^-scale`. On the wire a JSON number; read also from a string.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Decimal {
+    digits: i128,
+    scale: u32,
+}
+
+/// Longer than any amount or rate a provider could mean.
+const LONGEST_DECIMAL: usize = 36;
+
+impl Decimal {
+    /// `digits × 10^-scale`, for example `(825, 2)` for 8.25.
+    pub fn new(digits: i64, scale: u8) -> Self {
+        Self { digits: i128::from(digits), scale: u32::from(scale) }
+    }
+
+    /// A whole number.
+    pub fn whole(number: i64) -> Self {
+        Self::new(number, 0)
+    }
+
+    /// The number times 10^`exponent`, which must be whole.
+    ///
+    /// # Errors
+    /// [`MoneyError::TooPrecise`] if a digit would be lost, [`MoneyError::TooLarge`] if it does not fit.
+    pub fn scaled(self, exponent: u8) -> Result<i128, MoneyError> {
+        let exponent = u32::from(exponent);
+        if exponent >= self.scale {
+            let factor = 10i128.checked_pow(exponent - self.scale).ok_or(MoneyError::TooLarge)?;
+            return self.digits.checked_mul(factor).ok_or(MoneyError::TooLarge);
+        }
+        let factor = 10i128.checked_pow(self.scale - exponent).ok_or(MoneyError::TooPrecise)?;
+        if self.digits % factor == 0 { Ok(self.digits / factor) } else { Err(MoneyError::TooPrecise) }
+    }
+
+    /// The digits without the point, and how many of them stand behind it.
+    pub fn parts(self) -> (i128, u32) {
+        (self.digits, self.scale)
+    }
+}
+
+impl FromStr for Decimal {
+    type Err = MoneyError;
+
+    /// Reads what JSON calls a number, at most 36 characters: sign, digits, fraction, exponent.
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        if text.len() > LONGEST_DECIMAL {
+            return Err(MoneyError::TooLarge);
+        }
+        let (mantissa, power) = match text.split_once(['e', 'E']) {
+            Some((mantissa, power)) => (mantissa, power.parse::<i32>().map_err(|_| MoneyError::NotANumber)?),
+            None => (text, 0),
+        };
+        let (negative, unsigned) = match mantissa.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, mantissa),
+        };
+        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+        let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let dangling = unsigned.ends_with('.');
+        if whole.is_empty() || dangling || !all_digits(whole) || !all_digits(fraction) {
+            return Err(MoneyError::NotANumber);
+        }
+        let mut digits: i128 = 0;
+        for byte in whole.bytes().chain(fraction.bytes()) {
+            let next = digits.checked_mul(10).and_then(|tens| tens.checked_add(i128::from(byte - b'0')));
+            digits = next.ok_or(MoneyError::TooLarge)?;
+        }
+        let behind = i32::try_from(fraction.len()).map_err(|_| MoneyError::TooLarge)?;
+        let scale = behind.checked_sub(power).ok_or(MoneyError::TooLarge)?;
+        Self { digits: if negative { -digits } else { digits }, scale: 0 }.shifted(scale)
+    }
+}
+
+impl Decimal {
+    /// Moves the point `places` to the left; to the right where negative.
+    fn shifted(self, places: i32) -> Result<Self, MoneyError> {
+        if self.digits == 0 {
+            return Ok(Self { digits: 0, scale: 0 });
+        }
+        match u32::try_from(places) {
+            Ok(scale) => Ok(Self { scale, ..self }),
+            Err(_) => {
+                let factor = 10i128.checked_pow(places.unsigned_abs()).ok_or(MoneyError::TooLarge)?;
+                let digits = self.digits.checked_mul(factor).ok_or(MoneyError::TooLarge)?;
+                Ok(Self { digits, scale: 0 })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.digits < 0 { "-" } else { "" };
+        let digits = self.digits.unsigned_abs().to_string();
+        let scale = self.scale as usize;
+        if scale == 0 {
+            return write!(f, "{sign}{digits}");
+        }
+        let padded = format!("{digits:0>width$}", width = scale + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - scale);
+        write!(f, "{sign}{whole}.{fraction}")
+    }
+}
+
+impl fmt::Debug for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Decimal {
+    /// A JSON number with exactly these digits.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw = RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    /// A JSON number, or a string that holds one (some servers quote their amounts).
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let bare = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(raw);
+        bare.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn currency(code: &str) -> Currency {
+        code.parse().unwrap()
+    }
+
+    /// ISO 4217's exceptions from "two decimals", by heart, so that a change in the library's data shows here.
+    #[test]
+    fn exponents_are_those_of_iso_4217() {
+        let none = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF";
+        let three = "BHD IQD JOD KWD LYD OMR TND";
+        let four = "CLF UYW";
+        for code in none.split(' ') {
+            assert_eq!(currency(code).exponent(), 0, "{code}");
+        }
+        for code in three.split(' ') {
+            assert_eq!(currency(code).exponent(), 3, "{code}");
+        }
+        for code in four.split(' ') {
+            assert_eq!(currency(code).exponent(), 4, "{code}");
+        }
+        for code in "EUR USD GBP AED SEK HUF TWD COP MGA".split(' ') {
+            assert_eq!(currency(code).exponent(), 2, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_currency_is_refused() {
+        for code in ["eur", "EURO", "", "XAU", "XXX", "XTS", "ZZZ"] {
+            assert_eq!(code.parse::<Currency>(), Err(MoneyError::UnknownCurrency), "{code}");
+        }
+    }
+
+    #[test]
+    fn decimals_are_read_and_printed_exactly() {
+        let table = [
+            ("19.99", "EUR", Ok(1999)),
+            ("0.3", "EUR", Ok(30)),
+            ("12", "JPY", Ok(12)),
+            ("12.0", "JPY", Ok(12)),
+            ("1.5", "JPY", Err(MoneyError::TooPrecise)),
+            ("1.234", "KWD", Ok(1234)),
+            ("1.230", "EUR", Ok(123)),
+            ("1.239", "EUR", Err(MoneyError::TooPrecise)),
+            ("-0.05", "EUR", Ok(-5)),
+            ("1.25e1", "EUR", Ok(1250)),
+            ("125E-1", "EUR", Ok(1250)),
+            ("92233720368547758.07", "EUR", Ok(i64::MAX)),
+            ("92233720368547758.08", "EUR", Err(MoneyError::TooLarge)),
+            ("1e40", "EUR", Err(MoneyError::TooLarge)),
+            ("0e99999", "EUR", Ok(0)),
+        ];
+        for (text, code, expected) in table {
+            let read = text.parse::<Decimal>().and_then(|major| Money::from_major(major, currency(code)));
+            assert_eq!(read.map(|money| money.minor), expected, "{text} {code}");
+        }
+        for bad in ["", "-", ".5", "5.", "1,5", "0x10", "NaN", "1e", "--1", "1 "] {
+            assert!(bad.parse::<Decimal>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_third_decimal_goes_out_only_when_it_is_zero() {
+        let fils = |minor| Money::new(minor, currency("KWD")).to_major_within(2).map(|d| d.to_string());
+        assert_eq!(fils(1230), Some("1.23".into()));
+        assert_eq!(fils(1234), None);
+        let yen = Money::new(5, currency("JPY")).to_major_within(2).map(|d| d.to_string());
+        assert_eq!(yen, Some("5".into()));
+    }
+
+    #[test]
+    fn json_keeps_the_digits() {
+        let read: Decimal = serde_json::from_str("0.10000000000000000555").unwrap();
+        assert_eq!(read.to_string(), "0.10000000000000000555");
+        let quoted: Decimal = serde_json::from_str("\"12.50\"").unwrap();
+        assert_eq!(serde_json::to_string(&quoted).unwrap(), "12.50");
+        assert!(serde_json::from_str::<Decimal>("true").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn money_survives_the_wire(minor in any::<i64>(), index in 0usize..4) {
+            let money = Money::new(minor, currency(["JPY", "EUR", "KWD", "CLF"][index]));
+            let wire = serde_json::to_string(&money.to_major()).unwrap();
+            let back: Decimal = serde_json::from_str(&wire).unwrap();
+            prop_assert_eq!(Money::from_major(back, money.currency), Ok(money));
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in ".{0,40}") {
+            let _ = text.parse::<Decimal>();
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! What a provider's words mean: tables, and the one function that reads them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Failure, Money, Snapshot};
+
+/// A provider's word for a state, verbatim, and the kind of object it is said of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusWord {
+    /// The section of the table, such as `order`.
+    pub of: String,
+    /// The word, as it came.
+    pub word: String,
+}
+
+impl StatusWord {
+    /// The `word` of an `of`.
+    pub fn new(of: &str, word: impl Into<String>) -> Self {
+        Self { of: of.to_owned(), word: word.into() }
+    }
+}
+
+/// Where a payment stands. See the status model for what each word means for the money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PaymentStatus {
+    /// Waiting for the customer.
+    Pending,
+    /// The customer must do something more.
+    RequiresAction,
+    /// A try is running.
+    Processing,
+    /// Funds are held.
+    Authorized,
+    /// Collected.
+    Paid,
+    /// Some was given back.
+    PartiallyRefunded,
+    /// All was given back.
+    Refunded,
+    /// Not collected.
+    Failed,
+    /// Cancelled, or the hold was voided.
+    Cancelled,
+    /// Not paid in time.
+    Expired,
+    /// The cardholder's bank is taking it back or asking.
+    Disputed,
+}
+
+impl PaymentStatus {
+    /// As the API and metric labels write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::RequiresAction => "REQUIRES_ACTION",
+            Self::Processing => "PROCESSING",
+            Self::Authorized => "AUTHORIZED",
+            Self::Paid => "PAID",
+            Self::PartiallyRefunded => "PARTIALLY_REFUNDED",
+            Self::Refunded => "REFUNDED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::Expired => "EXPIRED",
+            Self::Disputed => "DISPUTED",
+        }
+    }
+}
+
+/// The shade that the one status word drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Detail {
+    /// The page was opened.
+    Viewed,
+    /// Past the deadline, late tries still allowed.
+    Overdue,
+    /// The customer refused on the page.
+    CustomerRejected,
+    /// Collected outside the provider.
+    PaidOutside,
+    /// A refund is under way.
+    RefundPending,
+    /// A refund did not go through.
+    RefundFailed,
+    /// A refund came back.
+    RefundReversed,
+    /// A reversal is under way.
+    ReversalPending,
+    /// A reversal did not go through.
+    ReversalFailed,
+    /// Undone before it was settled.
+    Reversed,
+    /// A payout order was made.
+    PayoutCreated,
+    /// A test.
+    Test,
+    /// Paid, waiting for the provider to confirm.
+    AwaitingConfirmation,
+}
+
+/// Where a dispute stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DisputeStage {
+    /// The bank asks for papers.
+    Retrieval,
+    /// The bank reports fraud.
+    FraudAdvice,
+    /// Before a compliance case.
+    PreCompliance,
+    /// A compliance case.
+    Compliance,
+    /// The money was taken back.
+    Chargeback,
+    /// The merchant contests.
+    Representation,
+    /// Before arbitration.
+    PreArbitration,
+    /// The scheme decides.
+    Arbitration,
+    /// An appeal without rights.
+    GoodFaith,
+}
+
+impl DisputeStage {
+    /// Whether the bank only asks and nothing was taken yet.
+    pub fn only_asks(self) -> bool {
+        matches!(self, Self::Retrieval | Self::FraudAdvice | Self::PreCompliance)
+    }
+}
+
+/// What a row of a table says about the payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// This status.
+    Status(PaymentStatus),
+    /// The status stays as it is.
+    Unchanged,
+    /// What was captured and refunded decides.
+    FromAmounts,
+    /// All was undone: a refund if it had been captured, else a cancel.
+    Reversed,
+    /// The table has no such word. Nothing may follow from it.
+    Unmapped,
+}
+
+impl<'de> Deserialize<'de> for Says {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        match word.as_str() {
+            "UNCHANGED" => Ok(Self::Unchanged),
+            "FROM_AMOUNTS" => Ok(Self::FromAmounts),
+            "REVERSED" => Ok(Self::Reversed),
+            status => {
+                let status = serde::de::value::StrDeserializer::<D::Error>::new(status);
+                PaymentStatus::deserialize(status).map(Self::Status)
+            }
+        }
+    }
+}
+
+/// How sure we are of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proof {
+    /// In running code or a real answer.
+    Seen,
+    /// In the provider's documents.
+    Documented,
+    /// Our reading.
+    Assumed,
+}
+
+/// One row: what a word means.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// The status it implies.
+    pub says: Says,
+    /// How we know.
+    pub proof: Proof,
+    /// Whether the provider will not change its mind.
+    #[serde(default)]
+    pub last: bool,
+    /// The shade to keep.
+    #[serde(default)]
+    pub detail: Option<Detail>,
+    /// The stage, with `DISPUTED`.
+    #[serde(default)]
+    pub stage: Option<DisputeStage>,
+}
+
+/// A provider's words, by kind of object.
+#[derive(Clone, Debug)]
+pub struct StatusTable {
+    source: String,
+    sections: BTreeMap<String, BTreeMap<String, Row>>,
+}
+
+#[derive(Deserialize)]
+struct TableFile {
+    source: String,
+    #[serde(flatten)]
+    sections: BTreeMap<String, BTreeMap<String, Row>>,
+}
+
+/// A `statuses.toml` that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("statuses.toml: {0}")]
+pub struct TableError(String);
+
+impl StatusTable {
+    /// Reads a `statuses.toml`.
+    ///
+    /// # Errors
+    /// [`TableError`] for anything that is not a table of rows, a word that is not in its normal spelling, or a
+    /// dispute without its stage.
+    pub fn parse(text: &str) -> Result<Self, TableError> {
+        let file: TableFile = toml::from_str(text).map_err(|fault| TableError(fault.to_string()))?;
+        for (of, word, row) in rows(&file.sections) {
+            if normal(word) != word {
+                return Err(TableError(format!("[{of}] `{word}` is not in lower case with underscores")));
+            }
+            if (row.says == Says::Status(PaymentStatus::Disputed)) != row.stage.is_some() {
+                return Err(TableError(format!(
+                    "[{of}] `{word}`: a stage goes with DISPUTED and with nothing else"
+                )));
+            }
+        }
+        Ok(Self { source: file.source, sections: file.sections })
+    }
+
+    /// Where the table's knowledge comes from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What a word means; `None` if nobody has said.
+    pub fn row(&self, word: &StatusWord) -> Option<&Row> {
+        self.sections.get(&word.of)?.get(&normal(&word.word))
+    }
+
+    /// Every row as `(section, word, row)`.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &str, &Row)> {
+        rows(&self.sections)
+    }
+}
+
+fn rows(sections: &BTreeMap<String, BTreeMap<String, Row>>) -> impl Iterator<Item = (&str, &str, &Row)> {
+    sections
+        .iter()
+        .flat_map(|(of, words)| words.iter().map(move |(word, row)| (of.as_str(), word.as_str(), row)))
+}
+
+/// The spelling that words are compared in: lower case, blanks and dashes as underscores.
+fn normal(word: &str) -> String {
+    let trimmed = word.trim().chars().take(100);
+    trimmed.map(|c| if c == ' ' || c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
+}
+
+/// A snapshot and what it means.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The status it implies, if any.
+    pub says: Says,
+    /// Whether the provider will not change its mind.
+    pub last: bool,
+    /// The shade.
+    pub detail: Option<Detail>,
+    /// The stage of a dispute.
+    pub stage: Option<DisputeStage>,
+    /// The word itself.
+    pub word: StatusWord,
+    /// What is to be paid in all.
+    pub total: Option<Money>,
+    /// What is or was held.
+    pub authorized: Option<Money>,
+    /// What was taken.
+    pub captured: Option<Money>,
+    /// What was given back.
+    pub refunded: Option<Money>,
+    /// What is in dispute.
+    pub disputed: Option<Money>,
+    /// Our reference as echoed.
+    pub ours: Option<String>,
+    /// Whether it is a test.
+    pub is_test: Option<bool>,
+    /// The last decline.
+    pub failure: Option<Failure>,
+    /// The moment it speaks of: the provider's own, else the given place of the read.
+    pub place: crate::Timestamp,
+}
+
+/// Joins a snapshot with the table's row for its word. There is no default row: a word that nobody has
+/// described is [`Says::Unmapped`]. `place` is used where the provider states no time of its own.
+pub fn translate(table: &StatusTable, snapshot: Snapshot, place: crate::Timestamp) -> Observation {
+    let row = table.row(&snapshot.word);
+    Observation {
+        says: row.map_or(Says::Unmapped, |row| row.says),
+        last: row.is_some_and(|row| row.last),
+        detail: row.and_then(|row| row.detail),
+        stage: row.and_then(|row| row.stage),
+        word: snapshot.word,
+        total: snapshot.total,
+        authorized: snapshot.authorized,
+        captured: snapshot.captured,
+        refunded: snapshot.refunded,
+        disputed: snapshot.disputed,
+        ours: snapshot.ours,
+        is_test: snapshot.is_test,
+        failure: snapshot.failure,
+        place: snapshot.at.unwrap_or(place),
+    }
+}

@@ -1,0 +1,2 @@
+//! paymux.
+fn main() {}
