@@ -1,1 +1,7 @@
-//! paymux.
+//! paymux: a payment gateway that a merchant integrates once.
+//!
+//! Rooms, from the ground up; each may use only those below it (`tests/tidy.rs` holds the exact table):
+//! `domain`, `config`, `metrics` and `crash` at the bottom; then `routing`, `store` and `outbound`; then
+//! `payments`; then `orders` and `reconcile`; then `http`; and `app`, which wires them.
+pub mod domain;
+pub mod store;

@@ -9,7 +9,8 @@ use ::time::format_description::well_known::Rfc3339;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-/// A moment in UTC: microseconds since 1970. Written as RFC 3339 with milliseconds and `Z`.
+/// A moment in UTC, to the millisecond, which is how it is written: RFC 3339 with `Z`. Held and stored as
+/// microseconds since 1970.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -17,9 +18,11 @@ pub struct Timestamp(i64);
 const LAST_MICROS: i64 = 253_402_300_799_999_999;
 
 impl Timestamp {
-    /// Microseconds since 1970, kept within the years 1970 to 9999.
+    /// Microseconds since 1970, kept within the years 1970 to 9999 and cut to the millisecond, so that what is
+    /// read back is what was written.
     pub fn from_micros(micros: i64) -> Self {
-        Self(micros.clamp(0, LAST_MICROS))
+        let within = micros.clamp(0, LAST_MICROS);
+        Self(within - within % 1_000)
     }
 
     /// Seconds since 1970.
@@ -84,7 +87,7 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, BadTimestamp> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| BadTimestamp)?;
         let micros = i64::try_from(moment.unix_timestamp_nanos() / 1_000).map_err(|_| BadTimestamp)?;
-        if (0..=LAST_MICROS).contains(&micros) { Ok(Self(micros)) } else { Err(BadTimestamp) }
+        if (0..=LAST_MICROS).contains(&micros) { Ok(Self::from_micros(micros)) } else { Err(BadTimestamp) }
     }
 }
 

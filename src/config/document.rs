@@ -1,0 +1,313 @@
+//! A TOML file read for checking: every value knows its line, and every fault is kept, not only the first.
+//!
+//! Reading is by question: a [`Section`] is asked for the keys it may have, and whatever is of the wrong kind, out of
+//! range or unknown becomes a [`Fault`]. [`Document::finish`] then says whether the file can be used.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error as WordError, StrDeserializer};
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{Fault, Faults, did_you_mean};
+
+/// Settings are written by people: a longer file is a mistake.
+const LONGEST_FILE: usize = 1 << 20;
+
+/// A parsed file and what was found wrong with it so far.
+pub(crate) struct Document {
+    file: String,
+    root: Node,
+    faults: RefCell<Vec<Fault>>,
+}
+
+/// A value and the line of its key.
+pub(crate) struct Node {
+    pub(crate) line: u32,
+    pub(crate) value: Value,
+}
+
+/// What settings are made of. Fractions and dates are not among them.
+pub(crate) enum Value {
+    Text(String),
+    Whole(i64),
+    Flag(bool),
+    List(Vec<Node>),
+    Table(BTreeMap<String, Node>),
+    Other,
+}
+
+/// One word of a list, with its line.
+#[derive(Clone, Copy)]
+pub(crate) struct Word<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) line: u32,
+}
+
+impl Document {
+    /// Parses `text`, which came from `file`.
+    ///
+    /// # Errors
+    /// Each place where it is not TOML.
+    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Faults> {
+        let lines = Lines::of(text);
+        let fault = |line, message: String| Fault { file: file.to_owned(), line, key: String::new(), message };
+        if text.len() > LONGEST_FILE {
+            return Err(Faults(vec![fault(None, format!("is longer than {LONGEST_FILE} bytes"))]));
+        }
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            let told = errors
+                .iter()
+                .map(|error| fault(error.span().map(|span| lines.at(span.start)), error.message().to_owned()));
+            return Err(Faults(told.collect()));
+        }
+        let value = lines.table(table.into_inner());
+        Ok(Self { file: file.to_owned(), root: Node { line: 1, value }, faults: RefCell::default() })
+    }
+
+    /// The whole file as a section.
+    pub(crate) fn root(&self) -> Section<'_> {
+        self.section(String::new(), &self.root).expect("a file is a table")
+    }
+
+    /// How many faults have been found so far.
+    pub(crate) fn faults_so_far(&self) -> usize {
+        self.faults.borrow().len()
+    }
+
+    /// `value`, if the file is in order.
+    ///
+    /// # Errors
+    /// Everything found wrong with it, in the order of the lines.
+    pub(crate) fn finish<T>(self, value: T) -> Result<T, Faults> {
+        let mut faults = self.faults.into_inner();
+        faults.sort_by_key(|fault| fault.line);
+        Faults(faults).or(value)
+    }
+
+    fn section<'a>(&'a self, key: String, node: &'a Node) -> Option<Section<'a>> {
+        match &node.value {
+            Value::Table(entries) => Some(Section { document: self, key, line: node.line, entries }),
+            _ => {
+                self.fault(node.line, key, "must be a table".to_owned());
+                None
+            }
+        }
+    }
+
+    fn fault(&self, line: u32, key: String, message: String) {
+        let fault = Fault { file: self.file.clone(), line: Some(line), key, message };
+        self.faults.borrow_mut().push(fault);
+    }
+}
+
+/// A table of a document.
+pub(crate) struct Section<'a> {
+    document: &'a Document,
+    key: String,
+    line: u32,
+    entries: &'a BTreeMap<String, Node>,
+}
+
+impl<'a> Section<'a> {
+    /// Complains about every key that is not among `known`.
+    pub(crate) fn only(&self, known: &[&str]) {
+        for (key, node) in self.entries {
+            if !known.contains(&key.as_str()) {
+                let hint = did_you_mean(key, known.iter().copied());
+                self.document.fault(node.line, self.path(key), format!("is not a known key{hint}"));
+            }
+        }
+    }
+
+    /// The text at `key`, if it is there.
+    pub(crate) fn text(&self, key: &str) -> Option<&'a str> {
+        self.of_kind(key, "text in quotes", |value| match value {
+            Value::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The text at `key`, which must be there.
+    pub(crate) fn need_text(&self, key: &str) -> Option<&'a str> {
+        if !self.entries.contains_key(key) {
+            self.fault(&format!("`{key}` is missing"));
+        }
+        self.text(key)
+    }
+
+    /// The yes or no at `key`, if it is there.
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
+        self.of_kind(key, "true or false", |value| match value {
+            Value::Flag(flag) => Some(*flag),
+            _ => None,
+        })
+    }
+
+    /// The whole number at `key`, if it is there and within `range`.
+    pub(crate) fn whole(&self, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.of_kind(key, &expected, |value| match value {
+            Value::Whole(number) => u32::try_from(*number).ok().filter(|number| range.contains(number)),
+            _ => None,
+        })
+    }
+
+    /// The words at `key`: one text, or a list of texts. `None` if the key is not there.
+    pub(crate) fn words(&self, key: &str) -> Option<Vec<Word<'a>>> {
+        let node = self.entries.get(key)?;
+        let word = |node: &'a Node| match &node.value {
+            Value::Text(text) => Some(Word { text, line: node.line }),
+            _ => None,
+        };
+        let words = match &node.value {
+            Value::List(nodes) => nodes.iter().map(word).collect(),
+            _ => word(node).map(|only| vec![only]),
+        };
+        if words.as_ref().is_none_or(Vec::is_empty) {
+            self.fault_at(key, "must be text in quotes, or a list of at least one");
+        }
+        words
+    }
+
+    /// The words at `key`, each read as a `T` in the spelling of the API; those that are none are faults.
+    pub(crate) fn words_as<T: DeserializeOwned>(&self, key: &str) -> Vec<T> {
+        let words = self.words(key).unwrap_or_default();
+        let read = |word: Word<'_>| {
+            let read = T::deserialize(StrDeserializer::<WordError>::new(word.text));
+            read.map_err(|fault| self.document.fault(word.line, self.path(key), fault.to_string())).ok()
+        };
+        words.into_iter().filter_map(read).collect()
+    }
+
+    /// The table at `key`, if it is there.
+    pub(crate) fn section(&self, key: &str) -> Option<Self> {
+        self.document.section(self.path(key), self.entries.get(key)?)
+    }
+
+    /// The table or the list of words at `key`, as pairs of word and whole number; a list gives each the number 1.
+    pub(crate) fn weights(&self, key: &str, range: RangeInclusive<u32>) -> Vec<(Word<'a>, u32)> {
+        if !matches!(self.entries.get(key).map(|node| &node.value), Some(Value::Table(_))) {
+            return self.words(key).unwrap_or_default().into_iter().map(|word| (word, 1)).collect();
+        }
+        let Some(table) = self.section(key) else { return Vec::new() };
+        let pair = |(text, node): (&'a String, &Node)| {
+            table.whole(text, range.clone()).map(|number| (Word { text, line: node.line }, number))
+        };
+        table.entries.iter().filter_map(pair).collect()
+    }
+
+    /// Every entry of this table, each of which must be a table.
+    pub(crate) fn sections(&self) -> Vec<(&'a str, Self)> {
+        let named = |(name, node): (&'a String, &'a Node)| {
+            Some((name.as_str(), self.document.section(self.path(name), node)?))
+        };
+        self.entries.iter().filter_map(named).collect()
+    }
+
+    /// The tables of the list at `key`, in order. One that has a `name` is called by it in faults.
+    pub(crate) fn list(&self, key: &str) -> Vec<Self> {
+        let nodes = self.of_kind(key, "a list of tables", |value| match value {
+            Value::List(nodes) => Some(nodes),
+            _ => None,
+        });
+        let called = |(index, node): (usize, &'a Node)| {
+            let mut section = self.document.section(format!("{}[{index}]", self.path(key)), node)?;
+            if let Some(Node { value: Value::Text(name), .. }) = section.entries.get("name") {
+                section.key = format!("{}.{name}", self.path(key));
+            }
+            Some(section)
+        };
+        nodes.into_iter().flatten().enumerate().filter_map(called).collect()
+    }
+
+    /// The texts of this table by key; anything else in it is a fault.
+    pub(crate) fn texts(&self) -> BTreeMap<String, String> {
+        let pair = |key: &String| Some((key.clone(), self.text(key)?.to_owned()));
+        self.entries.keys().filter_map(pair).collect()
+    }
+
+    /// Complains about this section as a whole.
+    pub(crate) fn fault(&self, message: &str) {
+        self.document.fault(self.line, self.key.clone(), message.to_owned());
+    }
+
+    /// Complains about what stands at `key`.
+    pub(crate) fn fault_at(&self, key: &str, message: &str) {
+        let line = self.entries.get(key).map_or(self.line, |node| node.line);
+        self.document.fault(line, self.path(key), message.to_owned());
+    }
+
+    /// Complains about one word of the list at `key`.
+    pub(crate) fn fault_of(&self, key: &str, word: Word<'_>, message: &str) {
+        self.document.fault(word.line, self.path(key), message.to_owned());
+    }
+
+    /// Every value below this section that is not a table, with its dotted path.
+    pub(crate) fn leaves(&self) -> Vec<(String, &'a Node)> {
+        let mut leaves = Vec::new();
+        for (key, node) in self.entries {
+            match &node.value {
+                Value::Table(_) => leaves.extend(self.section(key).iter().flat_map(Section::leaves)),
+                _ => leaves.push((self.path(key), node)),
+            }
+        }
+        leaves
+    }
+
+    fn of_kind<T>(&self, key: &str, expected: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Option<T> {
+        let value = read(&self.entries.get(key)?.value);
+        if value.is_none() {
+            self.fault_at(key, &format!("must be {expected}"));
+        }
+        value
+    }
+
+    fn path(&self, key: &str) -> String {
+        if self.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.key) }
+    }
+}
+
+/// Where the lines of a text start, to find the line of a byte.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect())
+    }
+
+    fn at(&self, byte: usize) -> u32 {
+        let before = self.0.partition_point(|end| *end < byte);
+        u32::try_from(before + 1).unwrap_or(u32::MAX)
+    }
+
+    fn table(&self, table: DeTable<'_>) -> Value {
+        let entry = |(key, value): (toml::Spanned<_>, toml::Spanned<DeValue<'_>>)| {
+            let line = self.at(key.span().start);
+            let key: std::borrow::Cow<'_, str> = key.into_inner();
+            (key.into_owned(), Node { line, value: self.value(value.into_inner()) })
+        };
+        Value::Table(table.into_iter().map(entry).collect())
+    }
+
+    fn value(&self, value: DeValue<'_>) -> Value {
+        match value {
+            DeValue::String(text) => Value::Text(text.into_owned()),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or(Value::Other, Value::Whole),
+            DeValue::Boolean(flag) => Value::Flag(flag),
+            DeValue::Array(entries) => {
+                let node = |entry: toml::Spanned<DeValue<'_>>| {
+                    let line = self.at(entry.span().start);
+                    Node { line, value: self.value(entry.into_inner()) }
+                };
+                Value::List(entries.into_iter().map(node).collect())
+            }
+            DeValue::Table(table) => self.table(table),
+            DeValue::Float(_) | DeValue::Datetime(_) => Value::Other,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What an order file makes due, and when. A pure function of the file: a change writes down the difference.
+
+use std::time::Duration;
+
+use port::Timestamp;
+
+use super::file::OrderFile;
+use super::payment::RefundStatus;
+use super::session::AttemptState;
+
+/// What can be due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DueKind {
+    /// An attempt whose start has no known outcome. Subject: attempt.
+    Begin,
+    /// A payment to ask the provider about. Subject: payment.
+    Ask,
+    /// An operation whose outcome is not known, or which waits to be sent. Subject: payment.
+    Operate,
+    /// A session past its time. Subject: session.
+    Close,
+    /// An attempt that was given up and may exist all the same. Subject: attempt.
+    Orphan,
+    /// An order to hand over at the provider. Subject: attempt.
+    HandOver,
+    /// An order that nobody has touched, or that is paid and not submitted. Subject: order.
+    Expire,
+    /// A notification to act on. Subject: note.
+    Note,
+}
+
+impl DueKind {
+    /// Every kind, for gauges.
+    pub const ALL: [Self; 8] = [
+        Self::Begin,
+        Self::Ask,
+        Self::Operate,
+        Self::Close,
+        Self::Orphan,
+        Self::HandOver,
+        Self::Expire,
+        Self::Note,
+    ];
+
+    /// As stored, and as metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::Ask => "ask",
+            Self::Operate => "operate",
+            Self::Close => "close",
+            Self::Orphan => "orphan",
+            Self::HandOver => "hand_over",
+            Self::Expire => "expire",
+            Self::Note => "note",
+        }
+    }
+
+    /// The kind of a stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// How long a call may run before its outcome counts as unknown and the agenda takes over: longer than the
+/// longest time-out of a provider call, so that the two never meet.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(45);
+
+/// How long money may lie on an order that nobody submits before a person is told.
+pub const UNSUBMITTED_LIMIT: Duration = Duration::from_secs(24 * 3_600);
+
+/// Everything the file makes due, except the moments to ask a provider again, which follow from asking.
+pub fn agenda(file: &OrderFile) -> Vec<(DueKind, String, Timestamp)> {
+    let mut due = Vec::new();
+    for attempt in &file.attempts {
+        let at = attempt.started_at.plus(CALL_DEADLINE);
+        match attempt.state {
+            AttemptState::Started => due.push((DueKind::Begin, attempt.id.to_string(), at)),
+            AttemptState::Orphaned => due.push((DueKind::Orphan, attempt.id.to_string(), at)),
+            AttemptState::Begun | AttemptState::Ended => {}
+        }
+        let used = attempt.session.and_then(|id| file.session(id)).is_some_and(|session| session.used);
+        if used && attempt.hands_over && !attempt.handed_over && attempt.state == AttemptState::Begun {
+            let since = file.order.submitted_at.unwrap_or(file.order.updated_at);
+            due.push((DueKind::HandOver, attempt.id.to_string(), since));
+        }
+    }
+    for payment in &file.payments {
+        let waiting = file
+            .refunds
+            .iter()
+            .find(|refund| refund.payment == payment.id && refund.status == RefundStatus::Pending);
+        let at = match &payment.operation {
+            Some(operation) => Some(operation.since.plus(CALL_DEADLINE)),
+            None => waiting.map(|refund| refund.created_at),
+        };
+        due.extend(at.map(|at| (DueKind::Operate, payment.id.to_string(), at)));
+    }
+    if let Some(session) = file.open_session().filter(|session| session.closing.is_none()) {
+        due.push((DueKind::Close, session.id.to_string(), session.expires_at));
+    }
+    due.extend(idle(file).map(|at| (DueKind::Expire, file.id().to_string(), at)));
+    due
+}
+
+/// When an order that is not submitted wants to be looked at.
+fn idle(file: &OrderFile) -> Option<Timestamp> {
+    if !file.order.state.is_unsubmitted() {
+        return None;
+    }
+    let paid = file.payments.iter().filter(|payment| payment.standing.holds_money());
+    if let Some(since) = paid.map(|payment| payment.updated_at).min() {
+        let told = file.attention.iter().any(|open| open.code == super::AttentionCode::PaidNotSubmitted);
+        return (!told).then(|| since.plus(UNSUBMITTED_LIMIT));
+    }
+    let session = file.open_session().map(|session| session.expires_at);
+    Some(session.map_or(file.order.expires_at, |at| at.max(file.order.expires_at)))
+}

@@ -1,0 +1,47 @@
+//! The rules: what an order, its sessions and its payments are, and how they move.
+//!
+//! Pure: no I/O, no clock, no chance; the moment and new ids are arguments. A decision looks at an
+//! [`OrderFile`] and returns [`Fact`]s or a [`Refusal`]; [`OrderFile::record`] turns facts into events and
+//! applies them, and nothing else changes a file.
+//!
+//! Start at [`OrderFile`], then [`observe`](observe::observe): where every word of a provider ends up.
+#![warn(
+    clippy::float_arithmetic,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
+
+mod agenda;
+mod event;
+mod file;
+mod order;
+mod payment;
+mod price;
+mod refusal;
+mod schedule;
+mod sealed;
+mod session;
+mod standing;
+
+pub use agenda::{CALL_DEADLINE, DueKind, UNSUBMITTED_LIMIT, agenda};
+pub use event::{Actor, Cause, Content, Event, Fact, Hash, Ids, Notice, Record, Stamp};
+pub use file::{Misfit, OrderFile};
+pub use order::{
+    ExternalPayment, Interval, Item, Metadata, Order, OrderState, Personal, Price, Proof, Rate, Recurring,
+    Requirement, Requirements, Signature, UnknownWord,
+};
+pub use payment::{
+    Attention, AttentionCode, Operation, OperationKind, Payment, Powers, Refund, RefundOrigin, RefundStatus,
+};
+pub use price::{AmountTooLarge, LinePrice, price, price_line, requirements};
+pub use refusal::Refusal;
+pub use schedule::next_read;
+pub use sealed::{Sealed, Slot};
+pub use session::{
+    AttemptRecord, AttemptState, FailureCode, ReturnUrls, Routing, Session, SessionAsk, SessionFailure,
+    SessionStatus, Tried,
+};
+pub use standing::{Calm, DisputeWord, Heard, Hold, OutOfBounds, Refunded, Standing, Terms};

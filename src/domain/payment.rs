@@ -1,0 +1,298 @@
+//! Payments, the operations on them, refunds, and what a person should look at.
+
+use port::{
+    AttemptId, AttentionId, CaptureMode, Detail, Failure, Money, PaymentId, PaymentStatus, RefundId,
+    SessionId, StatusWord, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::standing::{Standing, Terms};
+
+/// One collection of money for one order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Its id.
+    pub id: PaymentId,
+    /// The session it belongs to; none for a merchant's own collection.
+    pub session: Option<SessionId>,
+    /// The attempt that its provider knows; none for a merchant's own collection.
+    pub attempt: Option<AttemptId>,
+    /// What is to be collected.
+    pub money: Money,
+    /// When it is taken.
+    pub capture: CaptureMode,
+    /// What can be done with it at its provider.
+    pub powers: Powers,
+    /// When a hold ends by itself.
+    pub authorization_expires_at: Option<Timestamp>,
+    /// How it stands.
+    pub standing: Standing,
+    /// The provider's own word, verbatim.
+    pub word: Option<StatusWord>,
+    /// The shade of it.
+    pub detail: Option<Detail>,
+    /// The last decline.
+    pub failure: Option<Failure>,
+    /// What our captures asked for.
+    pub capture_asked: Option<i64>,
+    /// The operation under way.
+    pub operation: Option<Operation>,
+    /// Collected by the merchant without any provider of ours.
+    pub external: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Grows with each change.
+    pub version: u64,
+}
+
+/// What a payment's provider can do with it, kept with the payment, so that it does not change with the
+/// adapter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Powers {
+    /// Holds funds before it takes them.
+    pub authorises: bool,
+    /// The first capture releases what it leaves.
+    pub one_capture: bool,
+    /// An unpaid page can be closed.
+    pub closes: bool,
+    /// A hold can be released.
+    pub voids: bool,
+    /// Money can be given back.
+    pub refunds: bool,
+    /// Any part of it.
+    pub partial_refunds: bool,
+    /// How long a hold lives, if it ends by itself.
+    pub hold_seconds: Option<u64>,
+}
+
+impl Payment {
+    /// Its status.
+    pub fn status(&self) -> PaymentStatus {
+        self.standing.status()
+    }
+
+    /// What the fold needs to know of it.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            amount: self.money.minor,
+            authorises: self.powers.authorises,
+            one_capture: self.powers.one_capture,
+            capture_asked: self.capture_asked,
+        }
+    }
+
+    /// Whether the money never was at a provider of ours, so that nothing can be done with it here.
+    pub fn is_outside(&self) -> bool {
+        self.external || self.detail == Some(Detail::PaidOutside)
+    }
+}
+
+/// What can be asked of a provider about money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum OperationKind {
+    /// Closing a page that is not paid.
+    Close,
+    /// Taking what is held.
+    Capture,
+    /// Releasing what is held.
+    Void,
+    /// Giving back what was taken.
+    Refund,
+}
+
+impl OperationKind {
+    /// As the API and metric labels write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Close => "CLOSE",
+            Self::Capture => "CAPTURE",
+            Self::Void => "VOID",
+            Self::Refund => "REFUND",
+        }
+    }
+}
+
+/// An operation whose outcome is not known yet. One at a time for a payment, so that the provider's totals say
+/// which one took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// What is asked.
+    pub kind: OperationKind,
+    /// How much, minor units; none where it is all or nothing.
+    pub amount: Option<i64>,
+    /// The refund it makes.
+    pub refund: Option<RefundId>,
+    /// What was captured or refunded before, minor units: the effect is what comes on top.
+    pub before: i64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Where a refund stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RefundStatus {
+    /// Reserved, perhaps sent, not seen yet.
+    Pending,
+    /// The money went back.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// It came back.
+    Reversed,
+}
+
+impl RefundStatus {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Reversed => "REVERSED",
+        }
+    }
+}
+
+/// Who wanted a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RefundOrigin {
+    /// The merchant, through the API.
+    Api,
+    /// The gateway, after a cancel or by the merchant's policy.
+    Policy,
+    /// Somebody in the provider's portal.
+    Provider,
+}
+
+/// Money that goes back. Never deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// Its id.
+    pub id: RefundId,
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// How much.
+    pub money: Money,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// Why, in the merchant's words.
+    pub reason: Option<String>,
+    /// The merchant's reference.
+    pub reference: Option<String>,
+    /// Who wanted it.
+    pub origin: RefundOrigin,
+    /// The provider's refusal.
+    pub failure: Option<Failure>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Grows with each change.
+    pub version: u64,
+}
+
+/// Why a person should look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AttentionCode {
+    /// Money arrived where no open session waits for it.
+    LatePayment,
+    /// A second payment of the order holds money.
+    DuplicatePayment,
+    /// The provider states another amount or currency than was asked.
+    AmountMismatch,
+    /// Paid a day ago and not submitted.
+    PaidNotSubmitted,
+    /// Fulfilment failed after payment.
+    PaidNotFulfilled,
+    /// Cancelled where the provider cannot give back.
+    RefundNeeded,
+    /// An operation unsure for 15 minutes.
+    OutcomeUnknown,
+    /// A word that money facts refuse, or amounts out of bounds.
+    Contradiction,
+    /// A word that no table has.
+    UnknownWord,
+    /// A test on a live account, or the reverse.
+    TestModeMismatch,
+    /// Held although nobody asked for a hold.
+    UnexpectedHold,
+    /// A hold that ends within a day.
+    AuthorizationExpiring,
+    /// A hold gone under an order that was submitted.
+    AuthorizationLost,
+    /// A refund accepted and then failed or reversed.
+    RefundFailed,
+    /// A dispute was opened.
+    Dispute,
+    /// A dispute on money already given back.
+    DisputeAfterRefund,
+}
+
+impl AttentionCode {
+    /// Every code, for tables and metrics.
+    pub const ALL: [Self; 16] = [
+        Self::LatePayment,
+        Self::DuplicatePayment,
+        Self::AmountMismatch,
+        Self::PaidNotSubmitted,
+        Self::PaidNotFulfilled,
+        Self::RefundNeeded,
+        Self::OutcomeUnknown,
+        Self::Contradiction,
+        Self::UnknownWord,
+        Self::TestModeMismatch,
+        Self::UnexpectedHold,
+        Self::AuthorizationExpiring,
+        Self::AuthorizationLost,
+        Self::RefundFailed,
+        Self::Dispute,
+        Self::DisputeAfterRefund,
+    ];
+
+    /// As the API and metric labels write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LatePayment => "LATE_PAYMENT",
+            Self::DuplicatePayment => "DUPLICATE_PAYMENT",
+            Self::AmountMismatch => "AMOUNT_MISMATCH",
+            Self::PaidNotSubmitted => "PAID_NOT_SUBMITTED",
+            Self::PaidNotFulfilled => "PAID_NOT_FULFILLED",
+            Self::RefundNeeded => "REFUND_NEEDED",
+            Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            Self::Contradiction => "CONTRADICTION",
+            Self::UnknownWord => "UNKNOWN_WORD",
+            Self::TestModeMismatch => "TEST_MODE_MISMATCH",
+            Self::UnexpectedHold => "UNEXPECTED_HOLD",
+            Self::AuthorizationExpiring => "AUTHORIZATION_EXPIRING",
+            Self::AuthorizationLost => "AUTHORIZATION_LOST",
+            Self::RefundFailed => "REFUND_FAILED",
+            Self::Dispute => "DISPUTE",
+            Self::DisputeAfterRefund => "DISPUTE_AFTER_REFUND",
+        }
+    }
+}
+
+/// A reason why a person should look, open until it is resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attention {
+    /// Its id.
+    pub id: AttentionId,
+    /// The reason.
+    pub code: AttentionCode,
+    /// The payment it is about.
+    pub payment: Option<PaymentId>,
+    /// In words, without personal data.
+    pub detail: String,
+    /// What the provider stated, where that differs from what was asked.
+    pub stated: Option<Money>,
+    /// When it was raised.
+    pub raised_at: Timestamp,
+    /// When it was resolved.
+    pub resolved_at: Option<Timestamp>,
+}

@@ -1,0 +1,78 @@
+//! Totals: exact, half-even, and either there or refused.
+
+use port::Timestamp;
+
+use super::order::{Item, Order, Price, Requirement, Requirements};
+
+/// A total does not fit 63 bits of minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an amount is too large")]
+pub struct AmountTooLarge;
+
+/// What a line comes to, in minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinePrice {
+    /// quantity × unit price.
+    pub gross: i64,
+    /// `gross` less discount.
+    pub base: i64,
+    /// Its tax: on top of `base`, or part of it if prices include tax.
+    pub tax: i64,
+}
+
+/// Prices one line.
+///
+/// # Errors
+/// [`AmountTooLarge`].
+pub fn price_line(item: &Item, tax_included: bool) -> Result<LinePrice, AmountTooLarge> {
+    let gross = item.quantity.checked_mul(item.unit_price).ok_or(AmountTooLarge)?;
+    let base = gross.checked_sub(item.discount).ok_or(AmountTooLarge)?;
+    let (rate, scale) = item.tax_rate.percent().parts();
+    let hundred = 10i128.checked_pow(scale).and_then(|unit| unit.checked_mul(100)).ok_or(AmountTooLarge)?;
+    let whole = if tax_included { hundred + rate } else { hundred };
+    let product = i128::from(base).checked_mul(rate).ok_or(AmountTooLarge)?;
+    let tax = i64::try_from(half_even(product, whole)).map_err(|_| AmountTooLarge)?;
+    Ok(LinePrice { gross, base, tax })
+}
+
+/// Prices the order as it stands.
+///
+/// # Errors
+/// [`AmountTooLarge`].
+pub fn price(order: &Order, now: Timestamp) -> Result<Price, AmountTooLarge> {
+    let add = |sum: i64, part: i64| sum.checked_add(part).ok_or(AmountTooLarge);
+    let (mut subtotal, mut discount, mut tax) = (0, 0, 0);
+    for item in &order.items {
+        let line = price_line(item, order.tax_included)?;
+        subtotal = add(subtotal, line.gross)?;
+        discount = add(discount, item.discount)?;
+        tax = add(tax, line.tax)?;
+    }
+    let untaxed = add(subtotal - discount, order.shipping)?;
+    let total = if order.tax_included { untaxed } else { add(untaxed, tax)? };
+    let (shipping, currency) = (order.shipping, order.currency);
+    Ok(Price { subtotal, discount, tax, shipping, total, currency, calculated_at: now })
+}
+
+/// What the priced order needs.
+pub fn requirements(order: &Order, total: i64) -> Requirements {
+    let recurring = order.items.iter().any(|item| item.recurring.is_some());
+    let known = order.personal.value().is_some_and(|personal| personal.customer.id.is_some());
+    Requirements {
+        requires_payment: if total > 0 { Requirement::Required } else { Requirement::NotRequired },
+        requires_payment_profile: match (recurring, known) {
+            (true, _) => Requirement::Required,
+            (false, true) => Requirement::Optional,
+            (false, false) => Requirement::NotRequired,
+        },
+        requires_signing: order.requires_signing,
+    }
+}
+
+/// The quotient of two numbers that are not negative, rounded to the nearest, a half to the even neighbour.
+fn half_even(number: i128, by: i128) -> i128 {
+    let (quotient, rest) = (number / by, number % by);
+    let double = rest * 2;
+    let up = double > by || (double == by && quotient % 2 == 1);
+    quotient + i128::from(up)
+}

@@ -1,0 +1,73 @@
+//! When a provider is asked again: a stored time, never a cache's expiry.
+
+use std::time::Duration;
+
+use port::{PaymentStatus, Timestamp};
+
+use super::file::OrderFile;
+use super::payment::Payment;
+
+const FIRST: Duration = Duration::from_secs(7);
+const SHORTEST: Duration = Duration::from_secs(10);
+const HOUR: Duration = Duration::from_secs(3_600);
+const SIX_HOURS: Duration = Duration::from_secs(6 * 3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// When to ask about a payment again, judged at `now`; `None` if notices and people are enough. `draw` spreads
+/// the moments by a tenth either way.
+///
+/// The customer is awaited with a first read after 7 s, then after a fifth of the age, 10 s to 1 h; an outcome
+/// that is not known the same way, at most 6 h apart, for ever; a hold every 6 h and an hour before it ends;
+/// a dispute daily.
+pub fn next_read(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
+    if payment.external || payment.attempt.is_none() {
+        return None;
+    }
+    let pending_refund = file.reserved(payment.id) > 0;
+    if payment.operation.is_some() || pending_refund {
+        let since = payment.operation.as_ref().map_or(payment.updated_at, |operation| operation.since);
+        return Some(jittered(now, by_age(now.since(since), SIX_HOURS), draw));
+    }
+    match payment.status() {
+        PaymentStatus::Processing => {
+            Some(jittered(now, by_age(now.since(payment.updated_at), SIX_HOURS), draw))
+        }
+        PaymentStatus::Pending | PaymentStatus::RequiresAction => waiting(file, payment, now, draw),
+        PaymentStatus::Failed if !payment.standing.is_final() => waiting(file, payment, now, draw),
+        PaymentStatus::Authorized => Some(hold(payment, now, draw)),
+        PaymentStatus::Disputed => Some(jittered(now, DAY, draw)),
+        PaymentStatus::Paid
+        | PaymentStatus::PartiallyRefunded
+        | PaymentStatus::Refunded
+        | PaymentStatus::Failed
+        | PaymentStatus::Cancelled
+        | PaymentStatus::Expired => None,
+    }
+}
+
+/// While the customer may still pay; once its session is over only notices tell.
+fn waiting(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
+    let session = payment.session.and_then(|id| file.session(id))?;
+    if !session.status.is_open() {
+        return None;
+    }
+    let next = jittered(now, by_age(now.since(payment.created_at), HOUR), draw);
+    Some(next.min(session.expires_at.max(now.plus(SHORTEST))))
+}
+
+fn hold(payment: &Payment, now: Timestamp, draw: u64) -> Timestamp {
+    let next = jittered(now, SIX_HOURS, draw);
+    let warning = payment.authorization_expires_at.map(|end| end.minus(HOUR)).filter(|at| *at > now);
+    warning.map_or(next, |at| at.min(next))
+}
+
+/// 7 s at first, then a fifth of the age, at least 10 s, at most `longest`.
+fn by_age(age: Duration, longest: Duration) -> Duration {
+    if age < FIRST { FIRST } else { (age / 5).clamp(SHORTEST, longest) }
+}
+
+/// `now` and `wait`, ± 10 %.
+fn jittered(now: Timestamp, wait: Duration, draw: u64) -> Timestamp {
+    let share = u32::try_from(draw % 201).unwrap_or(100);
+    now.plus(wait * (900 + share) / 1_000)
+}

@@ -1,0 +1,230 @@
+//! Payment sessions and the attempts behind them.
+
+use port::{
+    Approach, AttemptId, CaptureMode, Money, Next, Notify, PaymentId, ProfileId, SessionId, Theirs, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Metadata, Sealed};
+
+/// The four published words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SessionStatus {
+    /// Waits for the customer.
+    Pending,
+    /// The customer must do something more.
+    RequiresAction,
+    /// Paid, or held where that was asked. Final.
+    Completed,
+    /// Ended without money. Final.
+    Failed,
+}
+
+impl SessionStatus {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::RequiresAction => "REQUIRES_ACTION",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// Whether the session can still be paid.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::RequiresAction)
+    }
+}
+
+/// How a session ended without money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum FailureCode {
+    /// The issuer or the provider said no to the method, or the tries ran out.
+    Declined,
+    /// The provider refused the payment as such.
+    Rejected,
+    /// Given up on the page.
+    CancelledByCustomer,
+    /// Cancelled through the gateway.
+    Cancelled,
+    /// Past its time.
+    Expired,
+    /// It could not be started or finished for technical reasons.
+    ProviderError,
+}
+
+/// Why a session ended, or why its last try did not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionFailure {
+    /// How it ended.
+    pub code: FailureCode,
+    /// The provider's text of the last decline.
+    pub message: Option<String>,
+    /// The provider's code of the last decline.
+    pub provider_code: Option<String>,
+    /// Whether the customer may try again on the same page.
+    pub retryable: bool,
+}
+
+/// What the merchant asked for when opening a session: row-only, since addresses may carry anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionAsk {
+    /// Where the customer returns to at the merchant.
+    pub return_urls: ReturnUrls,
+    /// Whom the provider sends the link to.
+    pub notify: Notify,
+    /// BCP 47 tag.
+    pub language: Option<String>,
+    /// Whether the method is stored.
+    pub save_payment_profile: bool,
+    /// A stored method to prefill.
+    pub payment_profile_id: Option<ProfileId>,
+    /// The merchant's own notes.
+    pub metadata: Metadata,
+}
+
+/// The merchant's own addresses; the customer reaches them through ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ReturnUrls {
+    /// After paying.
+    pub success: Option<String>,
+    /// While it is not decided.
+    pub in_progress: Option<String>,
+    /// After failing.
+    pub failure: Option<String>,
+    /// After giving up; `failure` if absent.
+    pub cancel: Option<String>,
+}
+
+/// Why an account takes a checkout, kept with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routing {
+    /// The rule that decided.
+    pub rule: String,
+    /// In words.
+    pub reason: String,
+    /// Every account that was looked at, with what became of it.
+    pub tried: Vec<Tried>,
+}
+
+/// An account that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// The account.
+    pub account: String,
+    /// What became of it, in words.
+    pub outcome: String,
+}
+
+/// One opening of a checkout for an order. It has one payment and holds every try the customer makes on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// The payment that it is for.
+    pub payment: PaymentId,
+    /// The attempt that stands for it; an earlier one may have failed over.
+    pub attempt: AttemptId,
+    /// How the customer pays.
+    pub approach: Approach,
+    /// When the money is taken.
+    pub capture: CaptureMode,
+    /// What is to be paid.
+    pub money: Money,
+    /// Where it stands.
+    pub status: SessionStatus,
+    /// How it ended, or why its last try did not work.
+    pub failure: Option<SessionFailure>,
+    /// Who decided the account, and why.
+    pub routing: Routing,
+    /// Whom to ask next if this account cannot start it, in order.
+    pub fallback: Vec<String>,
+    /// What the merchant asked for.
+    pub ask: Sealed<SessionAsk>,
+    /// Set once it is being closed: how it shall end.
+    pub closing: Option<FailureCode>,
+    /// Whether its order was submitted with it.
+    pub used: bool,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// Grows with each change.
+    pub version: u64,
+}
+
+/// Where an attempt stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AttemptState {
+    /// The intent is on disk; whether the provider has it is not known yet.
+    Started,
+    /// The provider has it.
+    Begun,
+    /// Its start has an unknown outcome and the customer was sent elsewhere: to be found and cancelled.
+    Orphaned,
+    /// The provider does not have it, or it is closed there.
+    Ended,
+}
+
+/// One start at one account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// Our reference at the provider.
+    pub id: AttemptId,
+    /// The session it is made for.
+    pub session: Option<SessionId>,
+    /// The payment it is made for.
+    pub payment: PaymentId,
+    /// Where.
+    pub account: String,
+    /// The account's provider.
+    pub provider: String,
+    /// What is asked.
+    pub money: Money,
+    /// How the customer pays.
+    pub approach: Approach,
+    /// When the money is taken.
+    pub capture: CaptureMode,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// The provider's id of the object.
+    pub reference: Option<String>,
+    /// What the adapter remembers.
+    pub theirs: Option<Sealed<Theirs>>,
+    /// What the customer needs to pay.
+    pub next: Option<Sealed<Next>>,
+    /// Why it ended or was given up, as a word.
+    pub ended_by: Option<String>,
+    /// Whether the provider's own order was handed over after ours was submitted.
+    pub handed_over: bool,
+    /// Whether the provider has an order of its own that wants to be handed over.
+    pub hands_over: bool,
+    /// The hash of the secret in its return addresses, hexadecimal.
+    pub return_hash: Option<String>,
+    /// When the intent was written.
+    pub started_at: Timestamp,
+}
+
+impl AttemptRecord {
+    /// What the adapter sees of it.
+    pub fn for_adapter(&self, order: port::OrderId) -> port::Attempt {
+        port::Attempt {
+            id: self.id,
+            order,
+            money: self.money,
+            approach: self.approach,
+            capture: self.capture,
+            started_at: self.started_at,
+            reference: self.reference.clone(),
+            theirs: self.theirs.as_ref().and_then(Sealed::value).cloned().unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! Changes as values: events first, then the rows they make, then what must happen later.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use port::{AttemptId, NoteId, OrderId, PaymentId, RefundId, SessionId, Timestamp};
+use serde::Serialize;
+
+use super::{Due, DueKind, StoreError};
+use crate::domain::{Event, Fact, Ids, OrderFile, Stamp, agenda};
+
+/// Everything that one commit writes.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// What it is, for crash points, logs and metrics.
+    pub name: &'static str,
+    /// In writing order.
+    pub writes: Vec<Write>,
+}
+
+/// One row to write. Bodies are JSON; whatever is asked for by more than its id has a column of its own.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Appends an event. Its place being taken is a conflict.
+    Event(Event),
+    /// Stores personal data that events mention by digest; the same digest again is nothing new.
+    Sealed {
+        /// Whose.
+        order: OrderId,
+        /// Of the body.
+        digest: Arc<str>,
+        /// The salted value.
+        body: Arc<str>,
+    },
+    /// The order's row.
+    Order(Box<OrderRow>),
+    /// A session's row.
+    Session {
+        /// Its id.
+        id: SessionId,
+        /// Its order.
+        order: OrderId,
+        /// The session.
+        body: String,
+    },
+    /// An attempt's row.
+    Attempt {
+        /// Its id.
+        id: AttemptId,
+        /// Its order.
+        order: OrderId,
+        /// Where.
+        account: String,
+        /// The provider's id.
+        reference: Option<String>,
+        /// Whether an open session stands on it: at most one in an order.
+        open: bool,
+        /// The hash of its return tokens' secret, at its start.
+        return_hash: Option<String>,
+        /// The attempt.
+        body: String,
+    },
+    /// A payment's row.
+    Payment {
+        /// Its id.
+        id: PaymentId,
+        /// Its order.
+        order: OrderId,
+        /// Whose.
+        merchant: String,
+        /// Where; empty for a merchant's own collection.
+        account: String,
+        /// Its status, as the API writes it.
+        status: &'static str,
+        /// The payment.
+        body: String,
+    },
+    /// A refund's row.
+    Refund {
+        /// Its id.
+        id: RefundId,
+        /// Its order.
+        order: OrderId,
+        /// The refund.
+        body: String,
+    },
+    /// An attention's row.
+    Attention {
+        /// Its id.
+        id: String,
+        /// Its order.
+        order: OrderId,
+        /// Whose.
+        merchant: String,
+        /// Its code.
+        code: &'static str,
+        /// Whether it waits for a person.
+        open: bool,
+        /// The attention.
+        body: String,
+    },
+    /// A merchant's idempotency key. In use already is `Taken`, unless it stands on the row named in `replaces`.
+    Key(KeyRow),
+    /// A row of the agenda: when, or not any more. Ends any lease on it.
+    Due {
+        /// What.
+        kind: DueKind,
+        /// Of which object.
+        subject: String,
+        /// In which order.
+        order: Option<OrderId>,
+        /// When; `None` takes it off.
+        at: Option<Timestamp>,
+    },
+    /// Ends a lease that still stands: due again, or done. Nothing if the row was written meanwhile.
+    Release {
+        /// What was claimed.
+        due: Due,
+        /// When again; `None` takes it off.
+        at: Option<Timestamp>,
+    },
+    /// A verified notification, raw.
+    Note(NoteRow),
+    /// An API key.
+    ApiKey(ApiKeyRow),
+    /// Something that the installation keeps about itself. The first value stays.
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// The order's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderRow {
+    /// Its id.
+    pub id: OrderId,
+    /// Whose.
+    pub merchant: String,
+    /// The merchant's reference, unique for it.
+    pub reference: Option<String>,
+    /// Its state, as the API writes it.
+    pub state: &'static str,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// How many events made the file.
+    pub sequence: u64,
+    /// How many of them merchants are told of.
+    pub notices: u64,
+    /// The hash of the last one, hexadecimal.
+    pub head: String,
+    /// The order.
+    pub body: String,
+}
+
+/// A merchant's idempotency key and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Whose.
+    pub merchant: String,
+    /// The key.
+    pub key: String,
+    /// A hash of method, path and body.
+    pub fingerprint: String,
+    /// The order that the request made or changed.
+    pub order: OrderId,
+    /// The place of the first event of the change that it made.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The place it stood on before, where that had no effect and the request is tried again.
+    pub replaces: Option<u64>,
+}
+
+/// A verified notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoteRow {
+    /// Its id.
+    pub id: NoteId,
+    /// To which account.
+    pub account: String,
+    /// What makes it the same as another: the provider's event id, or a hash of its bytes.
+    pub identity: String,
+    /// Its headers as JSON, without any that carries a secret.
+    pub headers: String,
+    /// Its exact bytes.
+    pub body: Vec<u8>,
+    /// What it points at, as JSON.
+    pub hints: String,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+/// An API key. Its text is never stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyRow {
+    /// SHA-256 of the key's text, hexadecimal.
+    pub hash: String,
+    /// The first letters, to tell keys apart.
+    pub hint: String,
+    /// Whose.
+    pub merchant: String,
+    /// What it may: `payments`, `finance`, `ops`.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was withdrawn.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Change {
+    /// A change without events: agenda, notes, keys.
+    pub fn plain(name: &'static str, writes: Vec<Write>) -> Self {
+        Self { name, writes }
+    }
+
+    /// The only way to change an order: applies the facts to the file and writes down what that makes of it,
+    /// with everything that becomes due by it or is not due any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the facts do not fit the file: a defect.
+    pub fn of(
+        name: &'static str,
+        file: &mut OrderFile,
+        facts: Vec<Fact>,
+        stamp: &Stamp<'_>,
+        ids: &mut Ids<'_>,
+    ) -> Result<Self, StoreError> {
+        let before = if file.sequence == 0 { Vec::new() } else { agenda(file) };
+        let events =
+            file.record(facts, stamp, ids).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
+        let mut change = Self { name, writes: Vec::with_capacity(events.len() * 2 + 4) };
+        change.append(file, &events)?;
+        let after = agenda(file);
+        let order = Some(file.id());
+        for (kind, subject, _) in before.iter().filter(|(kind, subject, _)| !holds(&after, *kind, subject)) {
+            change.writes.push(Write::Due { kind: *kind, subject: subject.clone(), order, at: None });
+        }
+        for (kind, subject, at) in after.into_iter().filter(|due| !before.contains(due)) {
+            change.writes.push(Write::Due { kind, subject, order, at: Some(at) });
+        }
+        Ok(change)
+    }
+
+    /// With an idempotency key.
+    #[must_use]
+    pub fn key(mut self, key: Option<KeyRow>) -> Self {
+        self.writes.extend(key.map(Write::Key));
+        self
+    }
+
+    /// With something due, or not due any more.
+    #[must_use]
+    pub fn due(mut self, kind: DueKind, subject: String, order: OrderId, at: Option<Timestamp>) -> Self {
+        self.writes.push(Write::Due { kind, subject, order: Some(order), at });
+        self
+    }
+
+    /// With one more row.
+    #[must_use]
+    pub fn with(mut self, write: Write) -> Self {
+        self.writes.push(write);
+        self
+    }
+
+    /// The order whose events it appends.
+    pub fn order(&self) -> Option<OrderId> {
+        self.writes.iter().find_map(|write| match write {
+            Write::Event(event) => Some(event.order),
+            _ => None,
+        })
+    }
+
+    fn append(&mut self, file: &OrderFile, events: &[Event]) -> Result<(), StoreError> {
+        let order = file.id();
+        let mut touched = BTreeSet::new();
+        for event in events {
+            touched.extend(touches(file, &event.record.fact));
+            self.writes.push(Write::Event(event.clone()));
+            let sealed = event.record.fact.sealed();
+            self.writes.extend(sealed.into_iter().map(|(digest, body)| Write::Sealed {
+                order,
+                digest,
+                body,
+            }));
+        }
+        if !events.is_empty() {
+            self.writes.push(Write::Order(Box::new(OrderRow::of(file)?)));
+        }
+        for row in touched {
+            self.writes.extend(row.write(file)?);
+        }
+        Ok(())
+    }
+}
+
+fn holds(dues: &[(DueKind, String, Timestamp)], kind: DueKind, subject: &str) -> bool {
+    dues.iter().any(|(other, of, _)| *other == kind && of == subject)
+}
+
+/// A row that an event touches.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Touched {
+    Session(SessionId),
+    Attempt(AttemptId),
+    Payment(PaymentId),
+    Refund(RefundId),
+    Attention(port::AttentionId),
+}
+
+/// The rows that a fact touches beside the order's own.
+fn touches(file: &OrderFile, fact: &Fact) -> Vec<Touched> {
+    let of_attempt = |id: &AttemptId| {
+        let session = file.attempt(*id).and_then(|attempt| attempt.session);
+        std::iter::once(Touched::Attempt(*id)).chain(session.map(Touched::Session)).collect::<Vec<_>>()
+    };
+    let of_payment = |id: &PaymentId| {
+        let session = file.payment(*id).and_then(|payment| payment.session);
+        std::iter::once(Touched::Payment(*id)).chain(session.map(Touched::Session)).collect::<Vec<_>>()
+    };
+    match fact {
+        Fact::PaidExternally { payment, .. } | Fact::PaymentFound(payment) => {
+            vec![Touched::Payment(payment.id)]
+        }
+        Fact::ProofUsed(crate::domain::Proof::Session(id)) => vec![Touched::Session(*id)],
+        Fact::SessionOpened { session, payment } => {
+            vec![Touched::Session(session.id), Touched::Payment(payment.id)]
+        }
+        Fact::AttemptStarted(attempt) => {
+            let mut rows = of_attempt(&attempt.id);
+            rows.push(Touched::Payment(attempt.payment));
+            rows
+        }
+        Fact::AttemptKept { attempt, .. } => vec![Touched::Attempt(*attempt)],
+        Fact::AttemptBegun { attempt, .. } | Fact::AttemptLeft { attempt, .. } => of_attempt(attempt),
+        Fact::HandedOver { attempt } => vec![Touched::Attempt(*attempt)],
+        Fact::SessionMoved { session, .. } => {
+            let attempt = file.session(*session).map(|session| Touched::Attempt(session.attempt));
+            std::iter::once(Touched::Session(*session)).chain(attempt).collect()
+        }
+        Fact::PaymentObserved { payment, .. } => vec![Touched::Payment(*payment)],
+        Fact::OperationAsked { payment, .. } | Fact::OperationEnded { payment, .. } => of_payment(payment),
+        Fact::RefundMade(refund) => vec![Touched::Refund(refund.id)],
+        Fact::RefundMoved { refund, .. } => vec![Touched::Refund(*refund)],
+        Fact::AttentionRaised(attention) => vec![Touched::Attention(attention.id)],
+        Fact::AttentionResolved { attention, .. } => vec![Touched::Attention(*attention)],
+        Fact::OrderPlaced(_)
+        | Fact::OrderEdited(_)
+        | Fact::OrderPriced { .. }
+        | Fact::OrderSigned(_)
+        | Fact::OrderMoved { .. }
+        | Fact::ProofUsed(_) => Vec::new(),
+    }
+}
+
+fn body<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|fault| StoreError::Corrupt(fault.to_string()))
+}
+
+impl OrderRow {
+    fn of(file: &OrderFile) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: file.order.id,
+            merchant: file.order.merchant.clone(),
+            reference: file.order.reference.clone(),
+            state: file.order.state.as_str(),
+            created_at: file.order.created_at,
+            sequence: file.sequence,
+            notices: file.notices,
+            head: file.head.to_string(),
+            body: body(&file.order)?,
+        })
+    }
+}
+
+impl Touched {
+    fn write(self, file: &OrderFile) -> Result<Option<Write>, StoreError> {
+        let order = file.id();
+        Ok(match self {
+            Self::Session(id) => {
+                let row = file.session(id).map(body).transpose()?;
+                row.map(|body| Write::Session { id, order, body })
+            }
+            Self::Attempt(id) => {
+                let row = file.attempt(id).map(|attempt| (attempt, body(attempt)));
+                let open = file.open_attempt().is_some_and(|attempt| attempt.id == id);
+                match row {
+                    Some((attempt, text)) => Some(Write::Attempt {
+                        id,
+                        order,
+                        account: attempt.account.clone(),
+                        reference: attempt.reference.clone(),
+                        open,
+                        return_hash: attempt.return_hash.clone(),
+                        body: text?,
+                    }),
+                    None => None,
+                }
+            }
+            Self::Payment(id) => {
+                let row = file.payment(id).map(|payment| (payment, body(payment)));
+                match row {
+                    Some((payment, text)) => {
+                        let attempt = payment.attempt.and_then(|attempt| file.attempt(attempt));
+                        Some(Write::Payment {
+                            id,
+                            order,
+                            merchant: file.order.merchant.clone(),
+                            account: attempt.map(|attempt| attempt.account.clone()).unwrap_or_default(),
+                            status: payment.status().as_str(),
+                            body: text?,
+                        })
+                    }
+                    None => None,
+                }
+            }
+            Self::Refund(id) => {
+                let row = file.refund(id).map(body).transpose()?;
+                row.map(|body| Write::Refund { id, order, body })
+            }
+            Self::Attention(id) => {
+                let row = file.attention(id).map(|attention| (attention, body(attention)));
+                match row {
+                    Some((attention, text)) => Some(Write::Attention {
+                        id: id.to_string(),
+                        order,
+                        merchant: file.order.merchant.clone(),
+                        code: attention.code.as_str(),
+                        open: attention.resolved_at.is_none(),
+                        body: text?,
+                    }),
+                    None => None,
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! What can be read.
+
+use async_trait::async_trait;
+use port::{AttemptId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
+
+use super::{ApiKeyRow, DueKind, KeyRow, NoteRow, StoreError};
+use crate::domain::{Event, OrderFile, OrderState};
+
+/// Reads of committed state. All that `http` gets to see of the store.
+#[async_trait]
+pub trait Reads: Send + Sync {
+    /// An order and everything that hangs on it, in one snapshot.
+    async fn order(&self, id: OrderId) -> Result<Option<OrderFile>, StoreError>;
+
+    /// The order that something belongs to.
+    async fn order_of(&self, handle: &Handle) -> Result<Option<OrderId>, StoreError>;
+
+    /// A merchant's orders, newest first.
+    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderFile>, StoreError>;
+
+    /// A merchant's payments, newest first, each with its order.
+    async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<(PaymentId, OrderFile)>, StoreError>;
+
+    /// The events of an order after a place, oldest first, at most `limit`, as they were stored.
+    async fn events(&self, order: OrderId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// A merchant's idempotency key.
+    async fn key(&self, merchant: &str, key: &str) -> Result<Option<KeyRow>, StoreError>;
+
+    /// An API key by the hash of its text.
+    async fn api_key(&self, hash: &str) -> Result<Option<ApiKeyRow>, StoreError>;
+
+    /// Every API key, oldest first. Only hashes are stored.
+    async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, StoreError>;
+
+    /// A value that the installation keeps about itself.
+    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// A stored notification.
+    async fn note(&self, id: &str) -> Result<Option<NoteRow>, StoreError>;
+
+    /// The oldest due moment of each kind that has any.
+    async fn oldest_due(&self) -> Result<Vec<(DueKind, Timestamp)>, StoreError>;
+}
+
+/// Something that leads to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handle {
+    /// A session.
+    Session(SessionId),
+    /// A payment.
+    Payment(PaymentId),
+    /// A refund.
+    Refund(RefundId),
+    /// An attempt.
+    Attempt(AttemptId),
+    /// The hash of a return token's secret.
+    Return(String),
+    /// A provider's own id at an account.
+    Reference {
+        /// The account.
+        account: String,
+        /// The provider's id.
+        reference: String,
+    },
+}
+
+/// One page: newest first, `limit` rows older than `before`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The last id of the page before; rows are older than it.
+    pub before: Option<String>,
+    /// At most this many, 1 to 200.
+    pub limit: u32,
+}
+
+/// Which orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderFilter {
+    /// Whose.
+    pub merchant: String,
+    /// In this state.
+    pub state: Option<OrderState>,
+    /// With this reference.
+    pub reference: Option<String>,
+    /// Made at or after.
+    pub created_after: Option<Timestamp>,
+    /// Made before.
+    pub created_before: Option<Timestamp>,
+    /// Which page.
+    pub page: Page,
+}
+
+/// Which payments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentFilter {
+    /// Whose.
+    pub merchant: String,
+    /// In this status.
+    pub status: Option<PaymentStatus>,
+    /// At this account.
+    pub account: Option<String>,
+    /// Of this order.
+    pub order: Option<OrderId>,
+    /// Which page.
+    pub page: Page,
+}
+
+/// An event with the personal data that still exists for it filled in nowhere: its text is what was hashed.
+pub type StoredEvent = Event;
