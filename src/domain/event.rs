@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use port::{
-    AttemptId, AttentionId, Detail, EventId, Failure, Next, OrderId, PaymentId, PaymentStatus, RefundId,
-    SessionId, StatusWord, Theirs, Timestamp, Uuid, sign,
+    AttemptId, AttentionId, Detail, DisputeStage, EventId, Failure, Next, OrderId, PaymentId, PaymentStatus,
+    RefundId, SessionId, StatusWord, Theirs, Timestamp, Uuid, sign,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -117,6 +117,8 @@ pub enum Fact {
         detail: Option<Detail>,
         /// The last decline.
         failure: Option<Failure>,
+        /// The moment that the word speaks of.
+        seen_at: Timestamp,
     },
     /// A payment nobody waited for: an attempt that was given up was paid.
     PaymentFound(Box<Payment>),
@@ -148,6 +150,15 @@ pub enum Fact {
         to: RefundStatus,
         /// The provider's refusal.
         failure: Option<Failure>,
+    },
+    /// A dispute was opened, moved or ended.
+    DisputeMoved {
+        /// Of which payment.
+        payment: PaymentId,
+        /// Where it stands, or stood.
+        stage: DisputeStage,
+        /// Whether the money is gone, once it ended.
+        lost: Option<bool>,
     },
     /// The provider's own order was handed over.
     HandedOver {
@@ -211,6 +222,7 @@ impl Fact {
             }
             Self::RefundMade(refund) => ("refund", refund.status.as_str()),
             Self::RefundMoved { to, .. } => ("refund", to.as_str()),
+            Self::DisputeMoved { stage, lost, .. } => ("dispute", lost.map_or(stage.as_str(), outcome)),
             Self::AttentionRaised(_) => ("attention", "RAISED"),
             Self::OrderEdited(_)
             | Self::OrderPriced { .. }
@@ -252,6 +264,7 @@ impl Fact {
             Self::OperationEnded { .. } => "operation.ended",
             Self::RefundMade(_) => "refund.made",
             Self::RefundMoved { .. } => "refund.moved",
+            Self::DisputeMoved { .. } => "dispute.moved",
             Self::HandedOver { .. } => "attempt.handed_over",
             Self::AttentionRaised(_) => "attention.raised",
             Self::AttentionResolved { .. } => "attention.resolved",
@@ -273,6 +286,11 @@ impl Fact {
         };
         rows.into_iter().flatten().collect()
     }
+}
+
+/// A dispute's outcome, as the API writes it.
+fn outcome(lost: bool) -> &'static str {
+    if lost { "LOST" } else { "WON" }
 }
 
 /// Who or what made something happen.

@@ -144,7 +144,8 @@ impl OrderFile {
             | Fact::OperationAsked { .. }
             | Fact::OperationEnded { .. }
             | Fact::RefundMade(_)
-            | Fact::RefundMoved { .. } => self.apply_to_payment(fact, at),
+            | Fact::RefundMoved { .. }
+            | Fact::DisputeMoved { .. } => self.apply_to_payment(fact, at),
             Fact::AttentionRaised(attention) => {
                 self.attention.push(attention.clone());
                 Ok(())
@@ -236,6 +237,7 @@ impl OrderFile {
         self.attempts.push(attempt.clone());
         let payment = self.payment_mut(attempt.payment, at)?;
         payment.attempt = Some(attempt.id);
+        payment.powers = attempt.powers;
         if let Some(id) = attempt.session {
             let session = self.session_mut(id, at)?;
             session.attempt = attempt.id;
@@ -256,12 +258,13 @@ impl OrderFile {
 
     fn apply_to_payment(&mut self, fact: &Fact, at: Timestamp) -> Result<(), Misfit> {
         match fact {
-            Fact::PaymentObserved { payment, attempt, standing, word, detail, failure, .. } => {
+            Fact::PaymentObserved { payment, attempt, standing, word, detail, failure, seen_at, .. } => {
                 let payment = self.payment_mut(*payment, at)?;
                 payment.attempt = Some(*attempt);
                 payment.standing = standing.clone();
                 payment.word = Some(word.clone());
                 payment.detail = *detail;
+                payment.seen_at = *seen_at;
                 payment.failure = failure.clone().or_else(|| payment.failure.take());
             }
             Fact::PaymentFound(payment) => self.payments.push((**payment).clone()),
@@ -286,6 +289,9 @@ impl OrderFile {
                 }
                 let session = payment.session;
                 self.touch_session(session, at)?;
+            }
+            Fact::DisputeMoved { payment, .. } => {
+                self.payment_mut(*payment, at)?;
             }
             Fact::RefundMade(refund) => self.refunds.push((**refund).clone()),
             Fact::RefundMoved { refund, to, failure } => {

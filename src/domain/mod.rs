@@ -15,8 +15,13 @@
 )]
 
 mod agenda;
+pub mod cart;
 mod event;
 mod file;
+pub mod finish;
+pub mod observe;
+pub mod open;
+pub mod operate;
 mod order;
 mod payment;
 mod price;
@@ -25,6 +30,7 @@ mod schedule;
 mod sealed;
 mod session;
 mod standing;
+pub mod submit;
 
 pub use agenda::{CALL_DEADLINE, DueKind, UNSUBMITTED_LIMIT, agenda};
 pub use event::{Actor, Cause, Content, Event, Fact, Hash, Ids, Notice, Record, Stamp};
@@ -36,6 +42,7 @@ pub use order::{
 pub use payment::{
     Attention, AttentionCode, Operation, OperationKind, Payment, Powers, Refund, RefundOrigin, RefundStatus,
 };
+pub(crate) use port::{Approach, AttemptId};
 pub use price::{AmountTooLarge, LinePrice, price, price_line, requirements};
 pub use refusal::Refusal;
 pub use schedule::next_read;

@@ -33,6 +33,8 @@ pub struct Payment {
     pub detail: Option<Detail>,
     /// The last decline.
     pub failure: Option<Failure>,
+    /// The moment that the word speaks of.
+    pub seen_at: Timestamp,
     /// What our captures asked for.
     pub capture_asked: Option<i64>,
     /// The operation under way.

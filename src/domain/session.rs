@@ -5,7 +5,7 @@ use port::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, Sealed};
+use super::{Metadata, Powers, Sealed};
 
 /// The four published words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -205,6 +205,8 @@ pub struct AttemptRecord {
     pub ended_by: Option<String>,
     /// Whether the provider's own order was handed over after ours was submitted.
     pub handed_over: bool,
+    /// What the account's provider can do with a payment.
+    pub powers: Powers,
     /// Whether the provider has an order of its own that wants to be handed over.
     pub hands_over: bool,
     /// The hash of the secret in its return addresses, hexadecimal.

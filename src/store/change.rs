@@ -22,7 +22,7 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub enum Write {
     /// Appends an event. Its place being taken is a conflict.
-    Event(Event),
+    Event(Box<Event>),
     /// Stores personal data that events mention by digest; the same digest again is nothing new.
     Sealed {
         /// Whose.
@@ -278,7 +278,7 @@ impl Change {
         let mut touched = BTreeSet::new();
         for event in events {
             touched.extend(touches(file, &event.record.fact));
-            self.writes.push(Write::Event(event.clone()));
+            self.writes.push(Write::Event(Box::new(event.clone())));
             let sealed = event.record.fact.sealed();
             self.writes.extend(sealed.into_iter().map(|(digest, body)| Write::Sealed {
                 order,
@@ -340,7 +340,9 @@ fn touches(file: &OrderFile, fact: &Fact) -> Vec<Touched> {
             let attempt = file.session(*session).map(|session| Touched::Attempt(session.attempt));
             std::iter::once(Touched::Session(*session)).chain(attempt).collect()
         }
-        Fact::PaymentObserved { payment, .. } => vec![Touched::Payment(*payment)],
+        Fact::PaymentObserved { payment, .. } | Fact::DisputeMoved { payment, .. } => {
+            vec![Touched::Payment(*payment)]
+        }
         Fact::OperationAsked { payment, .. } | Fact::OperationEnded { payment, .. } => of_payment(payment),
         Fact::RefundMade(refund) => vec![Touched::Refund(refund.id)],
         Fact::RefundMoved { refund, .. } => vec![Touched::Refund(*refund)],

@@ -126,6 +126,21 @@ pub enum DisputeStage {
 }
 
 impl DisputeStage {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retrieval => "RETRIEVAL",
+            Self::FraudAdvice => "FRAUD_ADVICE",
+            Self::PreCompliance => "PRE_COMPLIANCE",
+            Self::Compliance => "COMPLIANCE",
+            Self::Chargeback => "CHARGEBACK",
+            Self::Representation => "REPRESENTATION",
+            Self::PreArbitration => "PRE_ARBITRATION",
+            Self::Arbitration => "ARBITRATION",
+            Self::GoodFaith => "GOOD_FAITH",
+        }
+    }
+
     /// Whether the bank only asks and nothing was taken yet.
     pub fn only_asks(self) -> bool {
         matches!(self, Self::Retrieval | Self::FraudAdvice | Self::PreCompliance)

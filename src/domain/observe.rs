@@ -1,0 +1,510 @@
+//! Where every word of a provider ends up: what one observation changes in an order file.
+//!
+//! The payment follows the observation (six facts, each a join), the operation under way follows the payment,
+//! the session follows the payment, the order follows the session. Notifications, returns, polls and
+//! operations all end here and nowhere else.
+
+use port::{
+    AttemptId, AttentionId, CaptureMode, Detail, Failure, Money, Observation, PaymentId, PaymentStatus,
+    RefundId, Says, Timestamp,
+};
+
+use super::event::{Fact, Ids};
+use super::file::OrderFile;
+use super::open::end;
+use super::order::{OrderState, Proof};
+use super::payment::{
+    Attention, AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus,
+};
+use super::session::{AttemptRecord, FailureCode, Session, SessionFailure, SessionStatus};
+use super::standing::Standing;
+use super::submit::{submission, unmet};
+
+const A_DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+
+/// What the account says about itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// Whether its payments are tests.
+    pub is_test: bool,
+}
+
+/// The facts that follow from an observation of an attempt. None if nothing is new.
+pub fn observe(
+    file: &OrderFile,
+    attempt: AttemptId,
+    seen: &Observation,
+    expected: Expected,
+    now: Timestamp,
+    ids: &mut Ids<'_>,
+) -> Vec<Fact> {
+    let Some(record) = file.attempt(attempt) else { return Vec::new() };
+    if let Some((code, detail, stated)) = distrust(record, seen, expected) {
+        return raise(file, code, Some(record.payment), detail, stated, now, ids);
+    }
+    let Some(payment) = file.payment_of(record) else { return found(file, record, seen, now, ids) };
+    let stated = match Standing::of(seen, payment.terms()) {
+        Ok(stated) => stated,
+        Err(fault) => {
+            let detail = format!("{fault}, with the word `{}`", seen.word.word);
+            return raise(file, AttentionCode::Contradiction, Some(payment.id), detail, None, now, ids);
+        }
+    };
+    let mut view = View { file, payment, record, seen, after: payment.standing.join(&stated), now, ids };
+    let mut facts = view.payment_facts();
+    let operation = view.operation_facts();
+    facts.extend(operation);
+    facts.extend(view.refund_facts(&facts));
+    facts.extend(view.session_and_order_facts());
+    facts.extend(view.attention_facts(&stated));
+    facts
+}
+
+/// Why nothing may follow from an observation: whose, how much, in which world, in which words.
+fn distrust(
+    record: &AttemptRecord,
+    seen: &Observation,
+    expected: Expected,
+) -> Option<(AttentionCode, String, Option<Money>)> {
+    let ours = record.id.to_string();
+    if seen.ours.as_ref().is_some_and(|echoed| *echoed != ours) {
+        let detail = "the provider's object carries another reference than ours".to_owned();
+        return Some((AttentionCode::Contradiction, detail, None));
+    }
+    if seen.is_test.is_some_and(|is_test| is_test != expected.is_test) {
+        let detail = format!("account `{}` and its payment disagree on being a test", record.account);
+        return Some((AttentionCode::TestModeMismatch, detail, None));
+    }
+    if let Some(total) = seen.total.filter(|total| *total != record.money) {
+        let detail = format!("asked for {}, the provider states {total}", record.money);
+        return Some((AttentionCode::AmountMismatch, detail, Some(total)));
+    }
+    let others = [seen.authorized, seen.captured, seen.refunded, seen.disputed];
+    if let Some(other) = others.into_iter().flatten().find(|money| money.currency != record.money.currency) {
+        let detail = format!("asked for {}, the provider states {other}", record.money);
+        return Some((AttentionCode::AmountMismatch, detail, Some(other)));
+    }
+    if seen.says == Says::Unmapped {
+        let detail = format!("`{}` says `{}`, which no table has", record.provider, seen.word.word);
+        return Some((AttentionCode::UnknownWord, detail, None));
+    }
+    None
+}
+
+/// An attempt that was given up: if it took money all the same, the money gets a payment of its own.
+fn found(
+    file: &OrderFile,
+    record: &AttemptRecord,
+    seen: &Observation,
+    now: Timestamp,
+    ids: &mut Ids<'_>,
+) -> Vec<Fact> {
+    let Some(first) = file.payment(record.payment) else { return Vec::new() };
+    let terms = super::Terms { capture_asked: None, ..first.terms() };
+    let Ok(standing) = Standing::of(seen, terms) else { return Vec::new() };
+    if !standing.holds_money() {
+        return Vec::new();
+    }
+    let payment = Payment {
+        id: PaymentId::from_uuid(ids()),
+        attempt: Some(record.id),
+        powers: record.powers,
+        standing,
+        word: Some(seen.word.clone()),
+        detail: seen.detail,
+        failure: None,
+        seen_at: seen.place,
+        capture_asked: None,
+        operation: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+        ..first.clone()
+    };
+    let mut facts = vec![Fact::PaymentFound(Box::new(payment.clone()))];
+    let detail = format!("an attempt at `{}` that was given up holds {}", record.account, record.money);
+    facts.extend(raise(file, late_code(file, payment.id), Some(payment.id), detail, None, now, ids));
+    facts
+}
+
+/// Raises attention, once for a payment and a reason.
+pub(super) fn raise(
+    file: &OrderFile,
+    code: AttentionCode,
+    payment: Option<PaymentId>,
+    detail: String,
+    stated: Option<Money>,
+    now: Timestamp,
+    ids: &mut Ids<'_>,
+) -> Vec<Fact> {
+    let known = |open: &Attention| open.resolved_at.is_none() && open.code == code && open.payment == payment;
+    if file.attention.iter().any(known) {
+        return Vec::new();
+    }
+    let id = AttentionId::from_uuid(ids());
+    vec![Fact::AttentionRaised(Attention {
+        id,
+        code,
+        payment,
+        detail,
+        stated,
+        raised_at: now,
+        resolved_at: None,
+    })]
+}
+
+/// DUPLICATE_PAYMENT if another payment of the order holds money, else LATE_PAYMENT.
+fn late_code(file: &OrderFile, payment: PaymentId) -> AttentionCode {
+    let another = file.payments.iter().any(|other| other.id != payment && other.standing.holds_money());
+    if another { AttentionCode::DuplicatePayment } else { AttentionCode::LatePayment }
+}
+
+/// One observation being worked into a file.
+struct View<'a, 'b, 'c> {
+    file: &'a OrderFile,
+    payment: &'a Payment,
+    record: &'a AttemptRecord,
+    seen: &'a Observation,
+    after: Standing,
+    now: Timestamp,
+    ids: &'b mut Ids<'c>,
+}
+
+impl View<'_, '_, '_> {
+    fn before(&self) -> PaymentStatus {
+        self.payment.status()
+    }
+
+    fn status(&self) -> PaymentStatus {
+        self.after.status()
+    }
+
+    /// An older word than the one we have does not replace it.
+    fn is_newest(&self) -> bool {
+        self.seen.place >= self.payment.seen_at
+    }
+
+    fn payment_facts(&self) -> Vec<Fact> {
+        let newest = self.is_newest();
+        let word = if newest { Some(&self.seen.word) } else { self.payment.word.as_ref() };
+        let detail = if newest { self.seen.detail } else { self.payment.detail };
+        let failure = if newest { self.seen.failure.as_ref() } else { None };
+        let same_failure = failure.is_none() || failure == self.payment.failure.as_ref();
+        let same_word = word == self.payment.word.as_ref() && detail == self.payment.detail && same_failure;
+        if same_word && gist(&self.after) == gist(&self.payment.standing) {
+            return Vec::new();
+        }
+        let mut facts = vec![Fact::PaymentObserved {
+            payment: self.payment.id,
+            attempt: self.record.id,
+            from: self.before(),
+            to: self.status(),
+            standing: self.after.clone(),
+            word: word.cloned().unwrap_or_default(),
+            detail,
+            failure: failure.cloned(),
+            seen_at: self.payment.seen_at.max(self.seen.place),
+        }];
+        facts.extend(self.dispute_facts());
+        facts
+    }
+
+    fn dispute_facts(&self) -> Option<Fact> {
+        let payment = self.payment.id;
+        let (was, is) = (self.payment.standing.open_dispute(), self.after.open_dispute());
+        match (was, is) {
+            (was, Some(word)) if was.is_none_or(|was| was.stage != word.stage) => {
+                Some(Fact::DisputeMoved { payment, stage: word.stage, lost: None })
+            }
+            (Some(word), None) => {
+                let lost = self.after.ended_dispute().map(|(_, calm)| calm.lost);
+                Some(Fact::DisputeMoved { payment, stage: word.stage, lost })
+            }
+            _ => None,
+        }
+    }
+
+    /// The operation under way ends when its effect is seen, or cannot come any more.
+    fn operation_facts(&self) -> Vec<Fact> {
+        let Some(operation) = &self.payment.operation else { return Vec::new() };
+        let Some(worked) = settled(operation, &self.after, self.seen) else { return Vec::new() };
+        let refused = (!worked).then(|| self.seen.failure.clone().unwrap_or_default());
+        let ended = Fact::OperationEnded {
+            payment: self.payment.id,
+            operation: operation.clone(),
+            refused: refused.clone(),
+        };
+        let refund = operation.refund.map(|refund| {
+            let to = if worked { RefundStatus::Succeeded } else { RefundStatus::Failed };
+            Fact::RefundMoved { refund, to, failure: refused }
+        });
+        std::iter::once(ended).chain(refund).collect()
+    }
+
+    /// Refunds add up to what the provider states: more was made in its portal, less came back.
+    fn refund_facts(&mut self, so_far: &[Fact]) -> Vec<Fact> {
+        let done_now = so_far.iter().find_map(|fact| match fact {
+            Fact::RefundMoved { refund, to: RefundStatus::Succeeded, .. } => Some(*refund),
+            _ => None,
+        });
+        let counts = |refund: &&Refund| {
+            refund.payment == self.payment.id
+                && (refund.status == RefundStatus::Succeeded || done_now == Some(refund.id))
+        };
+        let mut made: Vec<&Refund> = self.file.refunds.iter().filter(counts).collect();
+        let stated = self.after.refunded();
+        let total = |refunds: &[&Refund]| refunds.iter().map(|refund| refund.money.minor).sum::<i64>();
+        let beyond = stated - total(&made);
+        if beyond > 0 {
+            return vec![Fact::RefundMade(Box::new(self.portal_refund(beyond)))];
+        }
+        let mut facts = Vec::new();
+        while total(&made) > stated {
+            let Some(last) = made.pop() else { break };
+            let (refund, to) = (last.id, RefundStatus::Reversed);
+            facts.push(Fact::RefundMoved { refund, to, failure: self.seen.failure.clone() });
+        }
+        facts
+    }
+
+    fn portal_refund(&mut self, minor: i64) -> Refund {
+        Refund {
+            id: RefundId::from_uuid((self.ids)()),
+            payment: self.payment.id,
+            money: Money::new(minor, self.payment.money.currency),
+            status: RefundStatus::Succeeded,
+            reason: None,
+            reference: None,
+            origin: RefundOrigin::Provider,
+            failure: None,
+            created_at: self.now,
+            updated_at: self.now,
+            version: 1,
+        }
+    }
+
+    fn session_and_order_facts(&self) -> Vec<Fact> {
+        let Some(session) = self.payment.session.and_then(|id| self.file.session(id)) else {
+            return Vec::new();
+        };
+        if session.attempt != self.record.id {
+            return Vec::new();
+        }
+        if !session.status.is_open() {
+            return self.order_after_completed(session);
+        }
+        let (to, code) = session_word(self.status(), self.after.is_final(), session.capture);
+        match to {
+            SessionStatus::Completed => self.completed(session),
+            SessionStatus::Failed => {
+                let failure = self.session_failure(session, code.unwrap_or(FailureCode::ProviderError));
+                let mut facts = end(self.file, session, failure);
+                // The operation that closed it is settled above, with its outcome.
+                facts.retain(|fact| !matches!(fact, Fact::OperationEnded { .. }));
+                facts
+            }
+            open => {
+                let failure = self.retryable().or_else(|| session.failure.clone());
+                let same = open == session.status && failure == session.failure;
+                let moved =
+                    Fact::SessionMoved { session: session.id, from: session.status, to: open, failure };
+                if same { Vec::new() } else { vec![moved] }
+            }
+        }
+    }
+
+    fn completed(&self, session: &Session) -> Vec<Fact> {
+        let (from, to) = (session.status, SessionStatus::Completed);
+        let mut facts = vec![Fact::SessionMoved { session: session.id, from, to, failure: None }];
+        let order = &self.file.order;
+        let waits = order.state == OrderState::PendingPayment && order.auto_submit;
+        if waits && unmet(order, Some(session), false, true).is_empty() {
+            facts.extend(submission(order, Proof::Session(session.id)));
+        }
+        facts
+    }
+
+    /// Voided, lapsed or wholly refunded before it was submitted, the order is a cart again.
+    fn order_after_completed(&self, session: &Session) -> Vec<Fact> {
+        let gone = matches!(
+            self.status(),
+            PaymentStatus::Cancelled | PaymentStatus::Expired | PaymentStatus::Refunded
+        );
+        let waits = self.file.order.state == OrderState::PendingPayment;
+        if !(gone && waits && session.status == SessionStatus::Completed) {
+            return Vec::new();
+        }
+        let why = Some("its payment was voided, lapsed or given back".to_owned());
+        vec![Fact::OrderMoved { from: OrderState::PendingPayment, to: OrderState::Pending, why }]
+    }
+
+    /// A decline that the provider lets the customer repeat.
+    fn retryable(&self) -> Option<SessionFailure> {
+        let declined = self.status() == PaymentStatus::Failed && !self.after.is_final();
+        declined.then(|| self.failure(FailureCode::Declined, self.seen.failure.as_ref(), true))
+    }
+
+    fn session_failure(&self, session: &Session, code: FailureCode) -> SessionFailure {
+        let declined = self.seen.failure.as_ref();
+        let last = declined.or(self.payment.failure.as_ref());
+        let code = match code {
+            _ if session.closing.is_some() => session.closing.unwrap_or(code),
+            FailureCode::Cancelled if self.seen.detail == Some(Detail::CustomerRejected) => {
+                FailureCode::CancelledByCustomer
+            }
+            FailureCode::Cancelled if last.is_some() || session.failure.is_some() => FailureCode::Declined,
+            FailureCode::Cancelled => FailureCode::CancelledByCustomer,
+            other => other,
+        };
+        let mut failure = self.failure(code, last, false);
+        if last.is_none() {
+            let kept = session.failure.clone();
+            failure.message = kept.as_ref().and_then(|kept| kept.message.clone());
+            failure.provider_code = kept.and_then(|kept| kept.provider_code);
+        }
+        failure
+    }
+
+    fn failure(&self, code: FailureCode, said: Option<&Failure>, retryable: bool) -> SessionFailure {
+        SessionFailure {
+            code,
+            message: said.and_then(|said| said.text.clone()),
+            provider_code: said.and_then(|said| said.code.clone()),
+            retryable,
+        }
+    }
+
+    fn attention_facts(&mut self, stated: &Standing) -> Vec<Fact> {
+        let mut reasons = self.money_reasons();
+        reasons.extend(self.hold_reasons());
+        reasons.extend(self.dispute_reasons());
+        let heard_last = stated.word.is_some_and(|heard| heard.ended) && !stated.holds_money();
+        let failed = stated.word.is_some_and(|heard| heard.status == PaymentStatus::Failed);
+        let refused = self.after.captured > 0 || failed;
+        if self.is_newest() && heard_last && refused && self.after.holds_money() && !self.reversed() {
+            let detail = format!("`{}` does not fit money that is held or taken", self.seen.word.word);
+            reasons.push((AttentionCode::Contradiction, detail));
+        }
+        let payment = Some(self.payment.id);
+        let mut facts = Vec::new();
+        for (code, detail) in reasons {
+            facts.extend(raise(self.file, code, payment, detail, None, self.now, self.ids));
+        }
+        facts
+    }
+
+    fn reversed(&self) -> bool {
+        self.seen.says == Says::Reversed
+    }
+
+    /// Money that arrived where nothing waits for it; refunds that did not stay.
+    fn money_reasons(&self) -> Vec<(AttentionCode, String)> {
+        let mut reasons = Vec::new();
+        let arrived = self.after.holds_money() && !self.payment.standing.holds_money();
+        let session = self.payment.session.and_then(|id| self.file.session(id));
+        let awaited = session.is_some_and(|session| session.status != SessionStatus::Failed);
+        let cancelled = self.file.order.state.is_final();
+        if arrived && (!awaited || cancelled) {
+            let code = late_code(self.file, self.payment.id);
+            reasons.push((code, "money arrived where no open session waits for it".to_owned()));
+        }
+        let lowered = matches!(self.seen.detail, Some(Detail::RefundFailed | Detail::RefundReversed));
+        if lowered && self.is_newest() && self.payment.detail != self.seen.detail {
+            let detail = format!("a refund did not stay: `{}`", self.seen.word.word);
+            reasons.push((AttentionCode::RefundFailed, detail));
+        }
+        reasons
+    }
+
+    fn hold_reasons(&self) -> Vec<(AttentionCode, String)> {
+        let mut reasons = Vec::new();
+        if self.status() == PaymentStatus::Authorized && self.payment.capture == CaptureMode::Automatic {
+            reasons
+                .push((AttentionCode::UnexpectedHold, "held although it was to be taken at once".to_owned()));
+        }
+        let ends = self.payment.authorization_expires_at;
+        if self.after.is_held() && ends.is_some_and(|end| self.now >= end.minus(A_DAY)) {
+            reasons.push((AttentionCode::AuthorizationExpiring, "the hold ends within a day".to_owned()));
+        }
+        let lost = self.payment.standing.is_held() && !self.after.is_held() && self.after.captured == 0;
+        let ours =
+            self.payment.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::Void);
+        let goes_on = !self.file.order.state.is_unsubmitted() && !self.file.order.state.is_final();
+        if lost && !ours && goes_on {
+            reasons.push((
+                AttentionCode::AuthorizationLost,
+                "the hold is gone under a submitted order".to_owned(),
+            ));
+        }
+        reasons
+    }
+
+    fn dispute_reasons(&self) -> Option<(AttentionCode, String)> {
+        let word = self.after.open_dispute()?;
+        if self.payment.standing.open_dispute().is_some() {
+            return None;
+        }
+        let stage = word.stage.as_str();
+        let returned = self.after.captured > 0 && self.after.refunded() >= self.after.captured;
+        Some(if returned {
+            (AttentionCode::DisputeAfterRefund, format!("{stage} on money that was given back"))
+        } else {
+            (AttentionCode::Dispute, format!("a dispute was opened: {stage}"))
+        })
+    }
+}
+
+/// What of a standing is worth an event; the moments in it are not.
+fn gist(standing: &Standing) -> impl PartialEq + use<> {
+    let word = standing.word.map(|heard| (heard.status, heard.ended));
+    let hold = standing.hold.map(|hold| hold.gone);
+    let dispute = standing.open_dispute().map(|word| (word.stage, word.amount));
+    let ended = standing.ended_dispute().map(|(_, calm)| calm.lost);
+    (
+        standing.status(),
+        standing.authorized,
+        standing.captured,
+        standing.refunded(),
+        word,
+        hold,
+        dispute,
+        ended,
+    )
+}
+
+/// Whether an operation took effect; `None` while that cannot be said.
+fn settled(operation: &Operation, after: &Standing, seen: &Observation) -> Option<bool> {
+    let amount = operation.amount.unwrap_or(0);
+    match operation.kind {
+        OperationKind::Close if after.captured > 0 || after.is_held() => Some(false),
+        OperationKind::Close => after.is_final().then_some(true),
+        OperationKind::Void if after.captured > 0 => Some(false),
+        OperationKind::Void => (!after.is_held()).then_some(true),
+        OperationKind::Capture if after.captured >= operation.before + amount => Some(true),
+        OperationKind::Capture => (!after.is_held() && after.captured == operation.before).then_some(false),
+        OperationKind::Refund if after.refunded() >= operation.before + amount => Some(true),
+        OperationKind::Refund => (seen.detail == Some(Detail::RefundFailed)).then_some(false),
+    }
+}
+
+/// The published word for a payment's status, and how a session ends with it.
+fn session_word(
+    status: PaymentStatus,
+    is_final: bool,
+    capture: CaptureMode,
+) -> (SessionStatus, Option<FailureCode>) {
+    match status {
+        PaymentStatus::Pending | PaymentStatus::Processing => (SessionStatus::Pending, None),
+        PaymentStatus::RequiresAction => (SessionStatus::RequiresAction, None),
+        PaymentStatus::Authorized if capture == CaptureMode::Automatic => (SessionStatus::Pending, None),
+        PaymentStatus::Authorized
+        | PaymentStatus::Paid
+        | PaymentStatus::PartiallyRefunded
+        | PaymentStatus::Refunded
+        | PaymentStatus::Disputed => (SessionStatus::Completed, None),
+        PaymentStatus::Failed if !is_final => (SessionStatus::Pending, None),
+        PaymentStatus::Failed => (SessionStatus::Failed, Some(FailureCode::Declined)),
+        PaymentStatus::Cancelled => (SessionStatus::Failed, Some(FailureCode::Cancelled)),
+        PaymentStatus::Expired => (SessionStatus::Failed, Some(FailureCode::Expired)),
+    }
+}

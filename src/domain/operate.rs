@@ -1,0 +1,271 @@
+//! Operations on money: what may be asked, with the amount reserved in the same change; one at a time.
+
+use port::{AttentionId, Failure, Money, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
+
+use super::event::{Fact, Ids};
+use super::file::OrderFile;
+use super::open::end;
+use super::order::OrderState;
+use super::payment::{
+    Attention, AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus,
+};
+use super::refusal::Refusal;
+use super::session::{FailureCode, SessionFailure, SessionStatus};
+
+/// Asks to close an open session: at its time, by the merchant, or because its order ends.
+///
+/// # Errors
+/// [`Refusal::TooLate`] for a session that has ended.
+pub fn close(
+    file: &OrderFile,
+    session: SessionId,
+    code: FailureCode,
+    now: Timestamp,
+) -> Result<Vec<Fact>, Refusal> {
+    let found = file.session(session).ok_or(Refusal::TooLate("there is no such session"))?;
+    match found.status {
+        SessionStatus::Completed => return Err(Refusal::TooLate("the session is COMPLETED; it was paid")),
+        SessionStatus::Failed => return Ok(Vec::new()),
+        SessionStatus::Pending | SessionStatus::RequiresAction => {}
+    }
+    let payment = file.payment(found.payment).ok_or(Refusal::Damaged(file.id()))?;
+    if payment.operation.is_some() {
+        return Ok(Vec::new());
+    }
+    let operation =
+        Operation { kind: OperationKind::Close, amount: None, refund: None, before: 0, since: now };
+    Ok(vec![Fact::OperationAsked { payment: payment.id, operation, closing: Some(code) }])
+}
+
+/// Asks to take what is held, or a part of it.
+///
+/// # Errors
+/// A [`Refusal`] that names the state, the amount or the capability.
+pub fn capture(
+    file: &OrderFile,
+    payment: PaymentId,
+    amount: Option<i64>,
+    now: Timestamp,
+) -> Result<Vec<Fact>, Refusal> {
+    let payment = operable(file, payment)?;
+    let left = payment.standing.capturable();
+    if left == 0 {
+        return Err(Refusal::TooLate("the payment has nothing to capture"));
+    }
+    let amount = amount.unwrap_or(left);
+    if amount > left {
+        return Err(Refusal::ExceedsAuthorized { remaining: left });
+    }
+    let before = payment.standing.captured;
+    let operation =
+        Operation { kind: OperationKind::Capture, amount: Some(amount), refund: None, before, since: now };
+    Ok(vec![Fact::OperationAsked { payment: payment.id, operation, closing: None }])
+}
+
+/// Asks to release what is held.
+///
+/// # Errors
+/// As [`capture`].
+pub fn void(file: &OrderFile, payment: PaymentId, now: Timestamp) -> Result<Vec<Fact>, Refusal> {
+    let payment = operable(file, payment)?;
+    if !payment.standing.is_held() {
+        return Err(Refusal::TooLate("the payment is not AUTHORIZED, so there is nothing to void"));
+    }
+    if !payment.powers.voids {
+        return Err(Refusal::Unsupported("void"));
+    }
+    Ok(vec![void_fact(payment, now)])
+}
+
+fn void_fact(payment: &Payment, now: Timestamp) -> Fact {
+    let operation =
+        Operation { kind: OperationKind::Void, amount: None, refund: None, before: 0, since: now };
+    Fact::OperationAsked { payment: payment.id, operation, closing: None }
+}
+
+fn operable(file: &OrderFile, payment: PaymentId) -> Result<&Payment, Refusal> {
+    let payment = file.payment(payment).ok_or(Refusal::TooLate("there is no such payment"))?;
+    if payment.is_outside() {
+        return Err(Refusal::ExternalPayment);
+    }
+    if payment.operation.is_some() {
+        return Err(Refusal::OperationPending);
+    }
+    Ok(payment)
+}
+
+/// A refund that is asked for.
+#[derive(Clone, Debug)]
+pub struct Refunding {
+    /// The new refund's id.
+    pub id: RefundId,
+    /// How much, minor units; all that is left if absent.
+    pub amount: Option<i64>,
+    /// Why, in the merchant's words.
+    pub reason: Option<String>,
+    /// The merchant's reference.
+    pub reference: Option<String>,
+    /// Who wants it.
+    pub origin: RefundOrigin,
+}
+
+/// Reserves a refund; it is sent at once if nothing else is under way, else in its turn.
+///
+/// # Errors
+/// A [`Refusal`] that names the state, the amount or the capability.
+pub fn refund(
+    file: &OrderFile,
+    payment: PaymentId,
+    ask: Refunding,
+    now: Timestamp,
+) -> Result<Vec<Fact>, Refusal> {
+    let payment = file.payment(payment).ok_or(Refusal::TooLate("there is no such payment"))?;
+    if payment.is_outside() {
+        return Err(Refusal::ExternalPayment);
+    }
+    if payment.standing.open_dispute().is_some_and(|word| !word.stage.only_asks()) {
+        return Err(Refusal::Disputed);
+    }
+    if payment.standing.captured == 0 {
+        return Err(Refusal::TooLate("the payment has taken no money that could be refunded"));
+    }
+    if !payment.powers.refunds {
+        return Err(Refusal::Unsupported("refund"));
+    }
+    let left = refundable(file, payment);
+    let amount = ask.amount.unwrap_or(left);
+    if amount > left || left == 0 {
+        return Err(Refusal::ExceedsCaptured { remaining: left });
+    }
+    if amount < payment.standing.captured && !payment.powers.partial_refunds {
+        return Err(Refusal::Unsupported("refund a part"));
+    }
+    let refund = Refund {
+        id: ask.id,
+        payment: payment.id,
+        money: Money::new(amount, payment.money.currency),
+        status: RefundStatus::Pending,
+        reason: ask.reason,
+        reference: ask.reference,
+        origin: ask.origin,
+        failure: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    };
+    let send = payment.operation.is_none().then(|| send_refund(payment, &refund, now));
+    Ok(std::iter::once(Fact::RefundMade(Box::new(refund))).chain(send).collect())
+}
+
+/// The next refund in the queue, if nothing is under way.
+pub fn next_refund(file: &OrderFile, payment: PaymentId, now: Timestamp) -> Option<Fact> {
+    let payment = file.payment(payment).filter(|payment| payment.operation.is_none())?;
+    let waits = |refund: &&Refund| refund.payment == payment.id && refund.status == RefundStatus::Pending;
+    file.refunds.iter().find(waits).map(|refund| send_refund(payment, refund, now))
+}
+
+fn send_refund(payment: &Payment, refund: &Refund, now: Timestamp) -> Fact {
+    let operation = Operation {
+        kind: OperationKind::Refund,
+        amount: Some(refund.money.minor),
+        refund: Some(refund.id),
+        before: payment.standing.refunded(),
+        since: now,
+    };
+    Fact::OperationAsked { payment: payment.id, operation, closing: None }
+}
+
+/// What can still be refunded, less what pending refunds have reserved.
+pub fn refundable(file: &OrderFile, payment: &Payment) -> i64 {
+    if payment.is_outside() || !payment.powers.refunds {
+        return 0;
+    }
+    (payment.standing.captured - payment.standing.refunded() - file.reserved(payment.id)).max(0)
+}
+
+/// What can still be captured, nothing while an operation is under way.
+pub fn capturable(payment: &Payment) -> i64 {
+    if payment.operation.is_some() || payment.is_outside() { 0 } else { payment.standing.capturable() }
+}
+
+/// The provider refused the operation under way, provably without effect.
+pub fn refused(file: &OrderFile, payment: PaymentId, failure: Failure) -> Vec<Fact> {
+    let Some((payment, operation)) = pending(file, payment) else { return Vec::new() };
+    let refund = operation.refund.map(|refund| Fact::RefundMoved {
+        refund,
+        to: RefundStatus::Failed,
+        failure: Some(failure.clone()),
+    });
+    let ended = Fact::OperationEnded { payment: payment.id, operation, refused: Some(failure) };
+    std::iter::once(ended).chain(refund).collect()
+}
+
+/// A provider that cannot close was asked and says that nothing was taken: the session ends on our own word.
+pub fn closed_by_us(file: &OrderFile, payment: PaymentId) -> Vec<Fact> {
+    let Some((payment, operation)) = pending(file, payment) else { return Vec::new() };
+    let session = payment.session.and_then(|id| file.session(id));
+    let code = session.and_then(|session| session.closing);
+    match (operation.kind, session, code) {
+        (OperationKind::Close, Some(session), Some(code)) if !payment.standing.holds_money() => {
+            let last = session.failure.clone();
+            let failure = SessionFailure {
+                code,
+                message: last.as_ref().and_then(|last| last.message.clone()),
+                provider_code: last.and_then(|last| last.provider_code),
+                retryable: false,
+            };
+            end(file, session, failure)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn pending(file: &OrderFile, payment: PaymentId) -> Option<(&Payment, Operation)> {
+    let payment = file.payment(payment)?;
+    Some((payment, payment.operation.clone()?))
+}
+
+/// What gives back all that an ended order holds: its open session closed, holds voided, the rest refunded;
+/// a person where the provider has no such call.
+pub(super) fn give_back(file: &OrderFile, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(session) = file.open_session() {
+        facts.extend(close(file, session.id, FailureCode::Cancelled, now).unwrap_or_default());
+    }
+    for payment in file.payments.iter().filter(|payment| payment.standing.holds_money()) {
+        let asking = Refunding {
+            id: RefundId::from_uuid(ids()),
+            amount: None,
+            reason: Some("the order was cancelled".to_owned()),
+            reference: None,
+            origin: RefundOrigin::Policy,
+        };
+        let asked = if payment.standing.is_held() {
+            void(file, payment.id, now)
+        } else {
+            refund(file, payment.id, asking, now)
+        };
+        match asked {
+            Ok(more) => facts.extend(more),
+            Err(refusal) => facts.push(Fact::AttentionRaised(Attention {
+                id: AttentionId::from_uuid(ids()),
+                code: AttentionCode::RefundNeeded,
+                payment: Some(payment.id),
+                detail: format!("the order was cancelled and its money is not given back: {refusal}"),
+                stated: None,
+                raised_at: now,
+                resolved_at: None,
+            })),
+        }
+    }
+    facts
+}
+
+/// Whether the order's money is a reason not to let it expire.
+pub(super) fn blocks_expiry(file: &OrderFile) -> bool {
+    file.holds_money() || file.payments.iter().any(|payment| payment.status() == PaymentStatus::Disputed)
+}
+
+/// Whether an order in this state may still be cancelled.
+pub(super) const CANCELLABLE: &[OrderState] =
+    &[OrderState::Pending, OrderState::PendingPayment, OrderState::Submitted, OrderState::PendingApproval];
