@@ -46,6 +46,10 @@ impl Exact {
         i64::try_from(half_even(upper, lower)?).ok()
     }
 
+    pub(crate) fn is_zero(self) -> bool {
+        self.digits == 0
+    }
+
     /// `100 + self`, the whole of which an included tax is a part.
     pub(crate) fn plus_hundred(self) -> Option<Self> {
         let hundred = ten_to(self.scale)?.checked_mul(100)?;
@@ -86,7 +90,8 @@ mod tests {
     #[test]
     fn halves_go_to_the_even_unit() {
         let eur = "EUR".parse().unwrap();
-        let table = [("0.125", 12), ("0.135", 14), ("0.1251", 13), ("-0.125", -12), ("-0.135", -14), ("7", 700)];
+        let table =
+            [("0.125", 12), ("0.135", 14), ("0.1251", 13), ("-0.125", -12), ("-0.135", -14), ("7", 700)];
         for (text, minor) in table {
             assert_eq!(exact(text).to_minor(eur), Some(minor), "{text}");
         }

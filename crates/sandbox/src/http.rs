@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
-/// One request as a provider's server would see it.
-#[derive(Clone, Debug, Default)]
+/// One request as a provider's server would see it. It carries keys, so it cannot be printed.
+#[derive(Clone, Default)]
 pub struct Request {
     /// `GET`, `POST`, … in upper case.
     pub method: String,
@@ -97,8 +97,8 @@ impl Response {
     }
 }
 
-/// A notification on its way to the merchant: one POST of JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A notification on its way to the merchant: one POST of JSON. It carries keys, so it cannot be printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// Where it goes: the subscription's address.
     pub url: String,
@@ -111,7 +111,7 @@ pub struct Outgoing {
 }
 
 /// Everything that follows from one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// How long the connection stays silent first.
     pub delay_ms: u64,

@@ -34,15 +34,6 @@ impl Mint {
         let millis = u64::try_from(now / 1000).unwrap_or(0);
         format!("{:019}", (millis << 20) | (self.drawn & 0xF_FFFF))
     }
-
-    /// Six characters that are hard to confuse.
-    pub(crate) fn short_code(&mut self, now: i64) -> String {
-        let alphabet: Vec<char> = "ABCDEFGHJKMNPQRSTUVWXYZ23456789".chars().collect();
-        let hex = self.hex(now, 12);
-        let pairs = hex.as_bytes().chunks(2);
-        pairs.filter_map(|pair| alphabet.iter().cycle().nth(usize::from(pair[0] ^ pair[1].rotate_left(3))).copied())
-            .collect()
-    }
 }
 
 /// A UUID that always belongs to the same text: the identity of a notification across its repeats.

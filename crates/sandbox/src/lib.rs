@@ -10,8 +10,8 @@
 
 mod calls;
 mod control;
-mod dialect;
 mod desk;
+mod dialect;
 mod doc;
 mod exact;
 mod faults;

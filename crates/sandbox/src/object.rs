@@ -66,6 +66,8 @@ pub(crate) struct Change {
     pub held: i64,
     pub captured: i64,
     pub refunded: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<String>,
 }
 
 /// A payment attempt that the bank declined.
@@ -263,6 +265,7 @@ impl Object {
             held: self.held,
             captured: self.captured,
             refunded: self.refunded,
+            payment_id: self.payment_id.clone(),
         });
         Ok(())
     }
@@ -274,6 +277,7 @@ impl Object {
         then.history.truncate(index + 1);
         then.declines.retain(|decline| decline.at <= change.at);
         then.word.clone_from(&change.status);
+        then.payment_id.clone_from(&change.payment_id);
         (then.held, then.captured, then.refunded) = (change.held, change.captured, change.refunded);
         Some(then)
     }

@@ -1,0 +1,74 @@
+//! Notifications: addressed and signed as the provider would, and spoiled as a fault wants.
+
+use crate::desk::Notice;
+use crate::dialect;
+use crate::faults::{Fault, Operation, Struck, Switchboard};
+use crate::http::Outgoing;
+use crate::ledger::Ledger;
+use crate::object::Provider;
+
+/// How a notification is sent when it is sent in another than the ordinary manner.
+pub(crate) struct Manner {
+    pub copies: usize,
+    pub delay_ms: u64,
+    pub forged: bool,
+}
+
+/// The ordinary manner.
+const ONCE: Manner = Manner { copies: 1, delay_ms: 0, forged: false };
+
+impl Manner {
+    /// The notices of providers that have a subscription, in their order, each as often as wanted.
+    pub(crate) fn send(&self, notices: &[Notice], ledger: &Ledger, now: i64) -> Vec<Outgoing> {
+        let addressed = notices.iter().filter_map(|notice| self.address(notice, ledger, now));
+        addressed.flat_map(|outgoing| std::iter::repeat_n(outgoing, self.copies)).collect()
+    }
+
+    fn address(&self, notice: &Notice, ledger: &Ledger, now: i64) -> Option<Outgoing> {
+        let to = ledger.subscription(notice.provider)?;
+        let late = i64::try_from(self.delay_ms / 1000).unwrap_or(0);
+        let sent_at = now.div_euclid(1_000_000).saturating_add(late);
+        let dialect = dialect::of(notice.provider);
+        let sealed = dialect.seal(to, &notice.event_id, sent_at, &notice.body, self.forged);
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        headers.extend(sealed.headers);
+        Some(Outgoing { url: sealed.url, headers, body: notice.body.clone(), delay_ms: self.delay_ms })
+    }
+}
+
+/// Sends notices, and holds back those that a fault wants overtaken.
+#[derive(Default)]
+pub(crate) struct Post {
+    held_back: Vec<(Provider, Outgoing)>,
+}
+
+impl Post {
+    pub(crate) fn send(
+        &mut self,
+        notices: Vec<Notice>,
+        ledger: &Ledger,
+        switchboard: &mut Switchboard,
+        now: i64,
+    ) -> Vec<Outgoing> {
+        let mut sent = Vec::new();
+        for notice in notices.into_iter().filter(|notice| ledger.subscription(notice.provider).is_some()) {
+            let provider = notice.provider;
+            let manner = match switchboard.take(provider, Operation::Notify) {
+                Some(Struck { fault: Fault::Lose, .. }) => continue,
+                Some(Struck { fault: Fault::Reorder, .. }) => {
+                    let late = ONCE.send(&[notice], ledger, now);
+                    self.held_back.extend(late.into_iter().map(|outgoing| (provider, outgoing)));
+                    continue;
+                }
+                Some(Struck { fault: Fault::Duplicate, .. }) => Manner { copies: 2, ..ONCE },
+                Some(Struck { fault: Fault::Delay, delay_ms }) => Manner { delay_ms, ..ONCE },
+                Some(Struck { fault: Fault::BadSignature, .. }) => Manner { forged: true, ..ONCE },
+                _ => ONCE,
+            };
+            sent.append(&mut manner.send(&[notice], ledger, now));
+            let overtaken = self.held_back.extract_if(.., |(held, _)| *held == provider);
+            sent.extend(overtaken.map(|(_, outgoing)| outgoing));
+        }
+        sent
+    }
+}

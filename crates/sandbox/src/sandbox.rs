@@ -1,0 +1,174 @@
+//! The heart: one request in, one answer out.
+
+use std::path::Path;
+
+use crate::calls::Calls;
+use crate::control;
+use crate::desk::{Desk, Notice};
+use crate::dialect::{self, Call, Dialect};
+use crate::faults::{Fault, Struck, Switchboard};
+use crate::http::{Answer, Outgoing, Request, Response};
+use crate::ids::Mint;
+use crate::journal::{JournalError, Record};
+use crate::ledger::{Ledger, Subscription};
+use crate::notify::{Manner, Post};
+use crate::object::Provider;
+use crate::pages;
+
+/// The imitated providers with everything they know.
+pub struct Sandbox {
+    pub(crate) ledger: Ledger,
+    pub(crate) switchboard: Switchboard,
+    pub(crate) calls: Calls,
+    post: Post,
+    mint: Mint,
+    base_url: String,
+}
+
+impl Sandbox {
+    /// A sandbox that forgets. `base_url` (scheme, host, port) stands in the addresses of its pages; equal seeds
+    /// and equal requests give equal answers.
+    pub fn in_memory(base_url: &str, seed: u64) -> Self {
+        Self::over(Ledger::default(), base_url, seed)
+    }
+
+    /// A sandbox whose ledger, cards and subscriptions live in `directory`.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the directory cannot be used or its journal is broken.
+    pub fn open(directory: &Path, base_url: &str, seed: u64) -> Result<Self, JournalError> {
+        Ok(Self::over(Ledger::open(directory)?, base_url, seed))
+    }
+
+    fn over(ledger: Ledger, base_url: &str, seed: u64) -> Self {
+        Self {
+            ledger,
+            switchboard: Switchboard::default(),
+            calls: Calls::default(),
+            post: Post::default(),
+            mint: Mint::new(seed),
+            base_url: base_url.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// Answers one request at `now` (unix microseconds).
+    pub fn answer(&mut self, request: &Request, now: i64) -> Answer {
+        let mut notifications = self.tick(now);
+        let path: Vec<&str> = request.path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let mut answer = self.route(request, &path, now);
+        notifications.append(&mut answer.notifications);
+        Answer { notifications, ..answer }
+    }
+
+    /// Lets time do what is due at `now` (unix microseconds): deadlines, holds that lapse, slow banks.
+    pub fn tick(&mut self, now: i64) -> Vec<Outgoing> {
+        self.at_desk(now, None, |desk| desk.let_time_pass()).1
+    }
+
+    /// Tells where the notifications of `provider` (`telness`, `paymennt`, `decta`) go, and with which secret.
+    /// `false` if there is no such provider or the address is no web address.
+    pub fn subscribe(&mut self, provider: &str, url: &str, secret: &str) -> bool {
+        let known = Provider::ALL.into_iter().find(|known| known.name() == provider);
+        let Some(provider) = known.filter(|_| dialect::is_web_address(url)) else { return false };
+        let subscription = Subscription { provider, url: url.into(), secret: secret.into() };
+        self.ledger.keep(Record::Subscription(subscription));
+        true
+    }
+
+    /// Does some work at a desk and sends what notifications it led to.
+    pub(crate) fn at_desk<T>(
+        &mut self,
+        now: i64,
+        lie: Option<Fault>,
+        work: impl FnOnce(&mut Desk<'_>) -> T,
+    ) -> (T, Vec<Outgoing>) {
+        let (done, notices) = self.quietly(now, lie, work);
+        let Self { post, ledger, switchboard, .. } = self;
+        (done, post.send(notices, ledger, switchboard, now))
+    }
+
+    /// Does some work at a desk and sends its notifications in the given manner, whatever faults wait.
+    pub(crate) fn at_desk_in_manner<T>(
+        &mut self,
+        now: i64,
+        manner: &Manner,
+        work: impl FnOnce(&mut Desk<'_>) -> T,
+    ) -> (T, Vec<Outgoing>) {
+        let (done, notices) = self.quietly(now, None, work);
+        (done, manner.send(&notices, &self.ledger, now))
+    }
+
+    fn quietly<T>(
+        &mut self,
+        now: i64,
+        lie: Option<Fault>,
+        work: impl FnOnce(&mut Desk<'_>) -> T,
+    ) -> (T, Vec<Notice>) {
+        let Self { ledger, mint, base_url, .. } = self;
+        let mut desk = Desk { ledger, mint, now, base_url, lie, notices: Vec::new() };
+        let done = work(&mut desk);
+        (done, desk.notices)
+    }
+
+    fn route(&mut self, request: &Request, path: &[&str], now: i64) -> Answer {
+        if let ["control", rest @ ..] = path {
+            let (response, notifications) = control::handle(self, request, rest, now);
+            return Answer { delay_ms: 0, response: Some(response), notifications };
+        }
+        for provider in Provider::ALL {
+            if let Some(rest) = path.strip_prefix(dialect::of(provider).base()) {
+                return self.ask(provider, request, rest, now);
+            }
+        }
+        let (response, notifications) = self.at_desk(now, None, |desk| pages::handle(desk, request, path));
+        Answer { delay_ms: 0, response: Some(response), notifications }
+    }
+
+    /// A request to a provider's API, with whatever fault befalls it.
+    fn ask(&mut self, provider: Provider, request: &Request, path: &[&str], now: i64) -> Answer {
+        self.calls.note(provider, request, now);
+        let dialect = dialect::of(provider);
+        let struck = self.switchboard.take(provider, dialect.operation(&request.method, path));
+        if let Some(spared) = struck.and_then(|struck| before(dialect, struck)) {
+            return spared;
+        }
+        let call = Call { method: &request.method, path: path.to_vec(), request };
+        let lie = struck.map(|struck| struck.fault);
+        let (response, notifications) = self.at_desk(now, lie, |desk| dialect.handle(desk, &call));
+        let (delay_ms, response) = after(struck, response);
+        Answer { delay_ms, response, notifications }
+    }
+}
+
+/// The answer of a fault that keeps the request from having any effect.
+fn before(dialect: &dyn Dialect, struck: Struck) -> Option<Answer> {
+    let (delay_ms, response) = match struck.fault {
+        Fault::TimeoutBefore => (struck.delay_ms, None),
+        Fault::ResetBefore => (0, None),
+        other => {
+            let status = other.status()?;
+            let response = dialect.trouble(status);
+            let response = if status == 429 { response.header("retry-after", "2") } else { response };
+            (struck.delay_ms, Some(response))
+        }
+    };
+    Some(Answer { delay_ms, response, notifications: Vec::new() })
+}
+
+/// What a fault leaves of the answer once the request had its effect.
+fn after(struck: Option<Struck>, response: Response) -> (u64, Option<Response>) {
+    let Some(Struck { fault, delay_ms }) = struck else { return (0, Some(response)) };
+    match fault {
+        Fault::TimeoutAfter => (delay_ms, None),
+        Fault::ResetAfter => (0, None),
+        Fault::Garbage => {
+            (delay_ms, Some(Response::html(200, "<html><body><h1>Scheduled maintenance</h1></body></html>")))
+        }
+        Fault::Truncated => {
+            let half = response.body.char_indices().nth(response.body.chars().count() / 2);
+            let body = response.body.get(..half.map_or(0, |(at, _)| at)).unwrap_or_default().to_owned();
+            (delay_ms, Some(Response { body, ..response }))
+        }
+        _ => (delay_ms, Some(response)),
+    }
+}

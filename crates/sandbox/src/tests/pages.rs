@@ -1,0 +1,90 @@
+use super::{Bench, CARD, SECOND};
+
+fn order(bench: &mut Bench, rest: &str) -> String {
+    let body = format!(
+        r#"{{"number":"<b>1</b>","client":{{"email":"a@b.test"}},"products":[{{"title":"<i>x</i>","price":3}}]{rest}}}"#
+    );
+    let made = bench.send("POST", "/decta/api/v0.6/orders/", &body);
+    format!("/decta/pay/{}", made.text("id"))
+}
+
+#[test]
+fn the_form_shows_the_amount_the_scenarios_and_nothing_unescaped() {
+    let mut bench = Bench::new();
+    let page = order(&mut bench, "");
+    let shown = bench.page("GET", &page, "");
+    shown.is(200).has("3.00 EUR").has("&lt;i&gt;x&lt;/i&gt;").lacks("<i>x").lacks("{{");
+    shown.has("3-D Secure challenge").has("Customer closes the tab").has("4242 4242 4242 4242");
+    bench.ledger().has(r#""word":"viewed""#);
+    bench.page("GET", "/decta/pay/none", "").is(404);
+    bench.page("GET", "/", "").is(200).has("&lt;b&gt;1&lt;/b&gt;").lacks("<b>1");
+}
+
+#[test]
+fn wrong_input_comes_back_with_the_fault_beside_its_field() {
+    let mut bench = Bench::new();
+    let page = order(&mut bench, "");
+    let table = [
+        (CARD.replace("4242+4242+4242+4242", "4111"), "number", "Enter one of the test cards"),
+        (CARD.replace("12%2F25", "11%2F25"), "expiry", "Enter 12/25"),
+        (CARD.replace("12%2F25", "13%2F30"), "expiry", "Enter 12/25"),
+        (CARD.replace("cvv=100", "cvv=1"), "cvv", "CVV is 100"),
+        (CARD.replace("TEST+USER", "%22%3E%3Cscript%3E"), "name", "holder is TEST USER"),
+        (CARD.replace("&terms=yes", ""), "terms", "accept the terms"),
+    ];
+    for (form, field, fault) in table {
+        let back = bench.page("POST", &page, &form);
+        back.is(422).has(fault).lacks("\"><script>").has("role=\"alert\"");
+        let (_, behind) = back.body.split_once(&format!("name=\"{field}\"")).unwrap();
+        let input = behind.split("</label>").next().unwrap();
+        assert!(input.contains("aria-invalid") && input.contains(fault), "{field}");
+        assert_eq!(back.body.matches("class=\"fault\"").count(), 1, "{field}");
+    }
+    bench.ledger().has(r#""word":"issued""#);
+    bench.page("POST", &page, &CARD.replace("12%2F25", "01%2F31")).is(303);
+    bench.page("POST", &page, "scenario=nonsense").is(200);
+}
+
+#[test]
+fn a_decline_can_be_followed_by_a_payment() {
+    let mut bench = Bench::new();
+    let page = order(&mut bench, "");
+    let declined = CARD.replace("4242+4242+4242+4242", "4000000000000002");
+    bench.page("POST", &page, &declined).is(200).has("declined the card").has("Pay 3.00 EUR");
+    bench.page("POST", &page, CARD).is(303);
+    bench.page("GET", &page, "").has("Thank you");
+    bench.ledger().has(r#""word":"failed""#).has(r#""captured":300"#);
+}
+
+#[test]
+fn a_challenge_is_shown_until_it_is_answered() {
+    let mut bench = Bench::new();
+    let page = order(&mut bench, "");
+    bench.page("POST", &page, "scenario=approve").is(400);
+    bench.page("POST", &page, "scenario=challenge").is(200).has("Approve");
+    bench.page("GET", &page, "").has("Approve");
+    bench.page("POST", &page, "scenario=deny").is(200).has("declined the card");
+    bench.page("POST", &page, "scenario=challenge");
+    bench.page("POST", &page, "scenario=approve").is(303);
+    bench.ledger().has(r#""captured":300"#);
+}
+
+#[test]
+fn a_slow_bank_pays_by_itself() {
+    let mut bench = Bench::new();
+    let page = order(&mut bench, "");
+    assert_eq!(bench.page("POST", &page, "scenario=slow").location, page);
+    bench.page("GET", &page, "").has("http-equiv=\"refresh\"");
+    bench.now += 6 * SECOND;
+    bench.page("GET", &page, "").has("Thank you");
+}
+
+#[test]
+fn a_closed_tab_leaves_everything_open() {
+    let mut bench = Bench::new();
+    let page = order(&mut bench, "");
+    bench.page("POST", &page, "scenario=close").is(200).has("Tab closed");
+    bench.ledger().has(r#""word":"issued""#);
+    bench.page("POST", &page, CARD).is(303);
+    bench.page("POST", &page, CARD).is(200).has("Thank you");
+}
