@@ -11,7 +11,11 @@
     clippy::cast_sign_loss
 )]
 
+mod decta;
+mod paymennt;
+mod telness;
+
 use paymux_port::About;
 
 /// Every adapter of this build, by name.
-pub const ALL: &[&About] = &[];
+pub const ALL: &[&About] = &[&decta::ABOUT, &paymennt::ABOUT, &telness::ABOUT];

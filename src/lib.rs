@@ -3,5 +3,13 @@
 //! Rooms, from the ground up; each may use only those below it (`tests/tidy.rs` holds the exact table):
 //! `domain`, `config`, `metrics` and `crash` at the bottom; then `routing`, `store` and `outbound`; then
 //! `payments`; then `orders` and `reconcile`; then `http`; and `app`, which wires them.
+pub mod config;
+pub mod crash;
 pub mod domain;
+pub mod metrics;
+pub mod orders;
+pub mod outbound;
+pub mod payments;
+pub mod reconcile;
+pub mod routing;
 pub mod store;

@@ -1,2 +1,5 @@
-//! paymux.
-fn main() {}
+//! The program.
+
+fn main() -> std::process::ExitCode {
+    paymux::app::main()
+}

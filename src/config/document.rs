@@ -123,6 +123,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Whether anything stands at `key`.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// The text at `key`, if it is there.
     pub(crate) fn text(&self, key: &str) -> Option<&'a str> {
         self.of_kind(key, "text in quotes", |value| match value {
@@ -133,7 +138,7 @@ impl<'a> Section<'a> {
 
     /// The text at `key`, which must be there.
     pub(crate) fn need_text(&self, key: &str) -> Option<&'a str> {
-        if !self.entries.contains_key(key) {
+        if !self.has(key) {
             self.fault(&format!("`{key}` is missing"));
         }
         self.text(key)
@@ -194,6 +199,9 @@ impl<'a> Section<'a> {
             return self.words(key).unwrap_or_default().into_iter().map(|word| (word, 1)).collect();
         }
         let Some(table) = self.section(key) else { return Vec::new() };
+        if table.entries.is_empty() {
+            self.fault_at(key, "must name at least one");
+        }
         let pair = |(text, node): (&'a String, &Node)| {
             table.whole(text, range.clone()).map(|number| (Word { text, line: node.line }, number))
         };

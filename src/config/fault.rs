@@ -113,7 +113,7 @@ mod tests {
     fn a_close_word_is_suggested_and_a_distant_one_is_not() {
         let known = ["listen", "workers", "public_url"];
         assert_eq!(did_you_mean("listn", known), "; did you mean `listen`?");
-        assert_eq!(did_you_mean("wrokers", known), "");
+        assert_eq!(did_you_mean("wrokers", known), "; did you mean `workers`?");
         assert_eq!(did_you_mean("publc_urls", known), "; did you mean `public_url`?");
         assert_eq!(did_you_mean("colour", known), "");
         assert_eq!(did_you_mean("x", []), "");

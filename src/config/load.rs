@@ -76,12 +76,9 @@ impl Settings {
         let faults = given.iter().filter_map(|one| Some(one.fault(complaint(one)?)));
         Faults(faults.collect()).or(())?;
         let settings = layered(text, &given).expect("each value has been tried alone");
-        let faults = settings.contradictions().into_iter().map(|(key, message)| {
-            let place = given.iter().rfind(|one| one.key == key).or(given.last());
-            match place {
-                Some(one) => Fault { key: key.to_owned(), ..one.fault(message) },
-                None => Fault { file: "defaults".to_owned(), line: None, key: key.to_owned(), message },
-            }
+        let faults = settings.contradictions().into_iter().filter_map(|(keys, message)| {
+            let place = given.iter().rfind(|one| keys.contains(&one.key.as_str()))?;
+            Some(place.fault(message))
         });
         Faults(faults.collect()).or(settings)
     }
@@ -277,18 +274,21 @@ impl Settings {
         wrong
     }
 
-    /// Values that make no sense together.
-    fn contradictions(&self) -> Vec<(&'static str, String)> {
+    /// Values that make no sense together, with the keys of which one must have been given.
+    fn contradictions(&self) -> Vec<([&'static str; 2], String)> {
+        let (server, outbound) = (&self.server, &self.outbound);
         let mut wrong = Vec::new();
-        if self.server.listen == self.server.ops_listen && self.server.listen.port() != 0 {
-            wrong.push(("server.ops_listen", "is also `server.listen`".to_owned()));
+        if server.listen == server.ops_listen && server.listen.port() != 0 {
+            let message = "`server.listen` and `server.ops_listen` are the same";
+            wrong.push((["server.listen", "server.ops_listen"], message.to_owned()));
         }
-        for (key, part) in [
-            ("outbound.connect_timeout_ms", self.outbound.connect_timeout_ms),
-            ("outbound.read_timeout_ms", self.outbound.read_timeout_ms),
+        for (part, time_ms) in [
+            ("outbound.connect_timeout_ms", outbound.connect_timeout_ms),
+            ("outbound.read_timeout_ms", outbound.read_timeout_ms),
         ] {
-            if part > self.outbound.timeout_ms {
-                wrong.push((key, "is longer than `outbound.timeout_ms`".to_owned()));
+            if time_ms > outbound.timeout_ms {
+                let message = format!("`{part}` is longer than `outbound.timeout_ms`");
+                wrong.push(([part, "outbound.timeout_ms"], message));
             }
         }
         wrong
@@ -301,7 +301,3 @@ fn is_public_url(text: &str) -> bool {
         web && url.query().is_none() && url.fragment().is_none() && !text.ends_with('/')
     })
 }
-
-#[cfg(test)]
-#[path = "load_tests.rs"]
-mod tests;

@@ -6,7 +6,7 @@ use super::event::{Content, Fact};
 use super::file::OrderFile;
 use super::order::{Order, OrderState, Proof};
 use super::refusal::Refusal;
-use super::submit::{submission, unmet};
+use super::submit::{submission, unmet, usable};
 use super::{Sealed, Signature, price, requirements};
 
 /// The most lines an order has.
@@ -74,15 +74,12 @@ pub fn price_order(order: &Order, now: Timestamp) -> Result<Fact, Refusal> {
 /// [`Refusal::InvalidState`].
 pub fn sign(file: &OrderFile, signature: Sealed<Signature>) -> Result<Vec<Fact>, Refusal> {
     ensure(&file.order, "signed", &[OrderState::Pending, OrderState::PendingPayment])?;
+    let signed = Order { signature: Some(signature.clone()), ..file.order.clone() };
     let mut facts = vec![Fact::OrderSigned(signature)];
-    let completed =
-        file.sessions.iter().rev().find(|session| session.status == super::SessionStatus::Completed);
-    if let Some(session) = completed.filter(|_| file.order.auto_submit) {
-        let paid =
-            file.payment(session.payment).is_some_and(|payment| super::submit::proves(payment.status()));
-        if paid && unmet(&file.order, Some(session), false, true).is_empty() {
-            facts.extend(submission(&file.order, Proof::Session(session.id)));
-        }
+    let waits = signed.state == OrderState::PendingPayment && signed.auto_submit;
+    let paid = file.sessions.last().filter(|_| waits).and_then(|session| usable(file, session.id).ok());
+    if let Some(session) = paid.filter(|session| unmet(&signed, Some(session), false, true).is_empty()) {
+        facts.extend(submission(&signed, Proof::Session(session.id)));
     }
     Ok(facts)
 }

@@ -261,6 +261,9 @@ impl OrderFile {
             Fact::PaymentObserved { payment, attempt, standing, word, detail, failure, seen_at, .. } => {
                 let payment = self.payment_mut(*payment, at)?;
                 payment.attempt = Some(*attempt);
+                if standing.is_held() && !payment.standing.is_held() {
+                    payment.authorization_expires_at = payment.powers.hold_ends(standing);
+                }
                 payment.standing = standing.clone();
                 payment.word = Some(word.clone());
                 payment.detail = *detail;

@@ -4,23 +4,27 @@
 //! the session follows the payment, the order follows the session. Notifications, returns, polls and
 //! operations all end here and nowhere else.
 
+mod reasons;
+
 use port::{
-    AttemptId, AttentionId, CaptureMode, Detail, Failure, Money, Observation, PaymentId, PaymentStatus,
-    RefundId, Says, Timestamp,
+    AttemptId, CaptureMode, Detail, Failure, Money, Observation, PaymentId, PaymentStatus, RefundId, Says,
+    Timestamp,
 };
 
 use super::event::{Fact, Ids};
 use super::file::OrderFile;
 use super::open::end;
+use super::operate::closed_by_us;
 use super::order::{OrderState, Proof};
 use super::payment::{
-    Attention, AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus,
+    AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus,
 };
 use super::session::{AttemptRecord, FailureCode, Session, SessionFailure, SessionStatus};
-use super::standing::Standing;
-use super::submit::{submission, unmet};
-
-const A_DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+use super::standing::{OutOfBounds, Standing, lowers};
+use super::submit::{proves, submission, unmet};
+use reasons::late_code;
+pub(super) use reasons::raise;
+pub use reasons::unsure;
 
 /// What the account says about itself.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +44,14 @@ pub fn observe(
 ) -> Vec<Fact> {
     let Some(record) = file.attempt(attempt) else { return Vec::new() };
     if let Some((code, detail, stated)) = distrust(record, seen, expected) {
-        return raise(file, code, Some(record.payment), detail, stated, now, ids);
+        let mut facts = raise(file, code, Some(record.payment), detail, stated, now, ids);
+        facts.extend(ended_all_the_same(file, record, seen, code));
+        return facts;
     }
     let Some(payment) = file.payment_of(record) else { return found(file, record, seen, now, ids) };
     let stated = match Standing::of(seen, payment.terms()) {
         Ok(stated) => stated,
-        Err(fault) => {
-            let detail = format!("{fault}, with the word `{}`", seen.word.word);
-            return raise(file, AttentionCode::Contradiction, Some(payment.id), detail, None, now, ids);
-        }
+        Err(fault) => return out_of_bounds(file, fault, payment.id, seen, now, ids),
     };
     let mut view = View { file, payment, record, seen, after: payment.standing.join(&stated), now, ids };
     let mut facts = view.payment_facts();
@@ -91,6 +94,35 @@ fn distrust(
     None
 }
 
+fn out_of_bounds(
+    file: &OrderFile,
+    fault: OutOfBounds,
+    payment: PaymentId,
+    seen: &Observation,
+    now: Timestamp,
+    ids: &mut Ids<'_>,
+) -> Vec<Fact> {
+    let detail = format!("{fault}, with the word `{}`", seen.word.word);
+    raise(file, AttentionCode::Contradiction, Some(payment), detail, None, now, ids)
+}
+
+/// What is not as it was asked sets no fact; but once it is closed as we wanted, its session can end.
+fn ended_all_the_same(
+    file: &OrderFile,
+    record: &AttemptRecord,
+    seen: &Observation,
+    code: AttentionCode,
+) -> Vec<Fact> {
+    let ours = matches!(code, AttentionCode::AmountMismatch | AttentionCode::TestModeMismatch);
+    let ended = match seen.says {
+        Says::Status(PaymentStatus::Cancelled | PaymentStatus::Expired) => true,
+        Says::Status(PaymentStatus::Failed) => seen.last,
+        _ => false,
+    };
+    let payment = file.payment_of(record).filter(|_| ours && ended);
+    payment.map(|payment| closed_by_us(file, payment.id)).unwrap_or_default()
+}
+
 /// An attempt that was given up: if it took money all the same, the money gets a payment of its own.
 fn found(
     file: &OrderFile,
@@ -100,63 +132,35 @@ fn found(
     ids: &mut Ids<'_>,
 ) -> Vec<Fact> {
     let Some(first) = file.payment(record.payment) else { return Vec::new() };
-    let terms = super::Terms { capture_asked: None, ..first.terms() };
-    let Ok(standing) = Standing::of(seen, terms) else { return Vec::new() };
-    if !standing.holds_money() {
-        return Vec::new();
-    }
-    let payment = Payment {
-        id: PaymentId::from_uuid(ids()),
+    let empty = Payment {
         attempt: Some(record.id),
         powers: record.powers,
+        capture_asked: None,
+        operation: None,
+        failure: None,
+        ..first.clone()
+    };
+    let standing = match Standing::of(seen, empty.terms()) {
+        Ok(standing) if standing.holds_money() => standing,
+        Ok(_) => return Vec::new(),
+        Err(fault) => return out_of_bounds(file, fault, first.id, seen, now, ids),
+    };
+    let payment = Payment {
+        id: PaymentId::from_uuid(ids()),
+        authorization_expires_at: record.powers.hold_ends(&standing),
         standing,
         word: Some(seen.word.clone()),
         detail: seen.detail,
-        failure: None,
         seen_at: seen.place,
-        capture_asked: None,
-        operation: None,
         created_at: now,
         updated_at: now,
         version: 1,
-        ..first.clone()
+        ..empty
     };
     let mut facts = vec![Fact::PaymentFound(Box::new(payment.clone()))];
     let detail = format!("an attempt at `{}` that was given up holds {}", record.account, record.money);
     facts.extend(raise(file, late_code(file, payment.id), Some(payment.id), detail, None, now, ids));
     facts
-}
-
-/// Raises attention, once for a payment and a reason.
-pub(super) fn raise(
-    file: &OrderFile,
-    code: AttentionCode,
-    payment: Option<PaymentId>,
-    detail: String,
-    stated: Option<Money>,
-    now: Timestamp,
-    ids: &mut Ids<'_>,
-) -> Vec<Fact> {
-    let known = |open: &Attention| open.resolved_at.is_none() && open.code == code && open.payment == payment;
-    if file.attention.iter().any(known) {
-        return Vec::new();
-    }
-    let id = AttentionId::from_uuid(ids());
-    vec![Fact::AttentionRaised(Attention {
-        id,
-        code,
-        payment,
-        detail,
-        stated,
-        raised_at: now,
-        resolved_at: None,
-    })]
-}
-
-/// DUPLICATE_PAYMENT if another payment of the order holds money, else LATE_PAYMENT.
-fn late_code(file: &OrderFile, payment: PaymentId) -> AttentionCode {
-    let another = file.payments.iter().any(|other| other.id != payment && other.standing.holds_money());
-    if another { AttentionCode::DuplicatePayment } else { AttentionCode::LatePayment }
 }
 
 /// One observation being worked into a file.
@@ -227,7 +231,9 @@ impl View<'_, '_, '_> {
     /// The operation under way ends when its effect is seen, or cannot come any more.
     fn operation_facts(&self) -> Vec<Fact> {
         let Some(operation) = &self.payment.operation else { return Vec::new() };
-        let Some(worked) = settled(operation, &self.after, self.seen) else { return Vec::new() };
+        let Some(worked) = settled(operation, &self.after, self.refund_failed()) else {
+            return Vec::new();
+        };
         let refused = (!worked).then(|| self.seen.failure.clone().unwrap_or_default());
         let ended = Fact::OperationEnded {
             payment: self.payment.id,
@@ -241,28 +247,41 @@ impl View<'_, '_, '_> {
         std::iter::once(ended).chain(refund).collect()
     }
 
+    /// A refund did not stay, and this is news: a word that was there before the refund under way was asked for
+    /// says nothing of it.
+    fn lowers_anew(&self) -> bool {
+        lowers(self.seen) && self.is_newest() && self.payment.detail != self.seen.detail
+    }
+
+    fn refund_failed(&self) -> bool {
+        self.seen.detail == Some(Detail::RefundFailed) && self.lowers_anew()
+    }
+
     /// Refunds add up to what the provider states: more was made in its portal, less came back.
     fn refund_facts(&mut self, so_far: &[Fact]) -> Vec<Fact> {
         let done_now = so_far.iter().find_map(|fact| match fact {
             Fact::RefundMoved { refund, to: RefundStatus::Succeeded, .. } => Some(*refund),
             _ => None,
         });
+        let (file, payment) = (self.file, self.payment.id);
         let counts = |refund: &&Refund| {
-            refund.payment == self.payment.id
+            refund.payment == payment
                 && (refund.status == RefundStatus::Succeeded || done_now == Some(refund.id))
         };
-        let mut made: Vec<&Refund> = self.file.refunds.iter().filter(counts).collect();
-        let stated = self.after.refunded();
-        let total = |refunds: &[&Refund]| refunds.iter().map(|refund| refund.money.minor).sum::<i64>();
-        let beyond = stated - total(&made);
-        if beyond > 0 {
-            return vec![Fact::RefundMade(Box::new(self.portal_refund(beyond)))];
-        }
+        let mut made: Vec<&Refund> = file.refunds.iter().filter(counts).collect();
+        let mut over = made.iter().map(|refund| refund.money.minor).sum::<i64>() - self.after.refunded();
         let mut facts = Vec::new();
-        while total(&made) > stated {
-            let Some(last) = made.pop() else { break };
-            let (refund, to) = (last.id, RefundStatus::Reversed);
+        while over > 0 {
+            // The one that fits exactly came back, else the newest.
+            let fits = made.iter().rposition(|refund| refund.money.minor == over);
+            let Some(index) = fits.or(made.len().checked_sub(1)) else { break };
+            let back = made.remove(index);
+            over -= back.money.minor;
+            let (refund, to) = (back.id, RefundStatus::Reversed);
             facts.push(Fact::RefundMoved { refund, to, failure: self.seen.failure.clone() });
+        }
+        if over < 0 {
+            facts.push(Fact::RefundMade(Box::new(self.portal_refund(-over))));
         }
         facts
     }
@@ -291,7 +310,7 @@ impl View<'_, '_, '_> {
             return Vec::new();
         }
         if !session.status.is_open() {
-            return self.order_after_completed(session);
+            return self.order_after_completed(session).into_iter().collect();
         }
         let (to, code) = session_word(self.status(), self.after.is_final(), session.capture);
         match to {
@@ -317,25 +336,30 @@ impl View<'_, '_, '_> {
         let (from, to) = (session.status, SessionStatus::Completed);
         let mut facts = vec![Fact::SessionMoved { session: session.id, from, to, failure: None }];
         let order = &self.file.order;
-        let waits = order.state == OrderState::PendingPayment && order.auto_submit;
+        let waits = order.state == OrderState::PendingPayment && order.auto_submit && proves(self.status());
         if waits && unmet(order, Some(session), false, true).is_empty() {
             facts.extend(submission(order, Proof::Session(session.id)));
         }
+        facts.extend(self.cart_again());
         facts
     }
 
+    /// What a completed session's payment still means for its order, if no newer session has taken its place.
+    fn order_after_completed(&self, session: &Session) -> Option<Fact> {
+        let stands = self.file.sessions.last().is_some_and(|last| last.id == session.id);
+        self.cart_again().filter(|_| stands && session.status == SessionStatus::Completed)
+    }
+
     /// Voided, lapsed or wholly refunded before it was submitted, the order is a cart again.
-    fn order_after_completed(&self, session: &Session) -> Vec<Fact> {
+    fn cart_again(&self) -> Option<Fact> {
         let gone = matches!(
             self.status(),
             PaymentStatus::Cancelled | PaymentStatus::Expired | PaymentStatus::Refunded
         );
         let waits = self.file.order.state == OrderState::PendingPayment;
-        if !(gone && waits && session.status == SessionStatus::Completed) {
-            return Vec::new();
-        }
         let why = Some("its payment was voided, lapsed or given back".to_owned());
-        vec![Fact::OrderMoved { from: OrderState::PendingPayment, to: OrderState::Pending, why }]
+        let moved = Fact::OrderMoved { from: OrderState::PendingPayment, to: OrderState::Pending, why };
+        (gone && waits).then_some(moved)
     }
 
     /// A decline that the provider lets the customer repeat.
@@ -373,85 +397,6 @@ impl View<'_, '_, '_> {
             retryable,
         }
     }
-
-    fn attention_facts(&mut self, stated: &Standing) -> Vec<Fact> {
-        let mut reasons = self.money_reasons();
-        reasons.extend(self.hold_reasons());
-        reasons.extend(self.dispute_reasons());
-        let heard_last = stated.word.is_some_and(|heard| heard.ended) && !stated.holds_money();
-        let failed = stated.word.is_some_and(|heard| heard.status == PaymentStatus::Failed);
-        let refused = self.after.captured > 0 || failed;
-        if self.is_newest() && heard_last && refused && self.after.holds_money() && !self.reversed() {
-            let detail = format!("`{}` does not fit money that is held or taken", self.seen.word.word);
-            reasons.push((AttentionCode::Contradiction, detail));
-        }
-        let payment = Some(self.payment.id);
-        let mut facts = Vec::new();
-        for (code, detail) in reasons {
-            facts.extend(raise(self.file, code, payment, detail, None, self.now, self.ids));
-        }
-        facts
-    }
-
-    fn reversed(&self) -> bool {
-        self.seen.says == Says::Reversed
-    }
-
-    /// Money that arrived where nothing waits for it; refunds that did not stay.
-    fn money_reasons(&self) -> Vec<(AttentionCode, String)> {
-        let mut reasons = Vec::new();
-        let arrived = self.after.holds_money() && !self.payment.standing.holds_money();
-        let session = self.payment.session.and_then(|id| self.file.session(id));
-        let awaited = session.is_some_and(|session| session.status != SessionStatus::Failed);
-        let cancelled = self.file.order.state.is_final();
-        if arrived && (!awaited || cancelled) {
-            let code = late_code(self.file, self.payment.id);
-            reasons.push((code, "money arrived where no open session waits for it".to_owned()));
-        }
-        let lowered = matches!(self.seen.detail, Some(Detail::RefundFailed | Detail::RefundReversed));
-        if lowered && self.is_newest() && self.payment.detail != self.seen.detail {
-            let detail = format!("a refund did not stay: `{}`", self.seen.word.word);
-            reasons.push((AttentionCode::RefundFailed, detail));
-        }
-        reasons
-    }
-
-    fn hold_reasons(&self) -> Vec<(AttentionCode, String)> {
-        let mut reasons = Vec::new();
-        if self.status() == PaymentStatus::Authorized && self.payment.capture == CaptureMode::Automatic {
-            reasons
-                .push((AttentionCode::UnexpectedHold, "held although it was to be taken at once".to_owned()));
-        }
-        let ends = self.payment.authorization_expires_at;
-        if self.after.is_held() && ends.is_some_and(|end| self.now >= end.minus(A_DAY)) {
-            reasons.push((AttentionCode::AuthorizationExpiring, "the hold ends within a day".to_owned()));
-        }
-        let lost = self.payment.standing.is_held() && !self.after.is_held() && self.after.captured == 0;
-        let ours =
-            self.payment.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::Void);
-        let goes_on = !self.file.order.state.is_unsubmitted() && !self.file.order.state.is_final();
-        if lost && !ours && goes_on {
-            reasons.push((
-                AttentionCode::AuthorizationLost,
-                "the hold is gone under a submitted order".to_owned(),
-            ));
-        }
-        reasons
-    }
-
-    fn dispute_reasons(&self) -> Option<(AttentionCode, String)> {
-        let word = self.after.open_dispute()?;
-        if self.payment.standing.open_dispute().is_some() {
-            return None;
-        }
-        let stage = word.stage.as_str();
-        let returned = self.after.captured > 0 && self.after.refunded() >= self.after.captured;
-        Some(if returned {
-            (AttentionCode::DisputeAfterRefund, format!("{stage} on money that was given back"))
-        } else {
-            (AttentionCode::Dispute, format!("a dispute was opened: {stage}"))
-        })
-    }
 }
 
 /// What of a standing is worth an event; the moments in it are not.
@@ -473,17 +418,19 @@ fn gist(standing: &Standing) -> impl PartialEq + use<> {
 }
 
 /// Whether an operation took effect; `None` while that cannot be said.
-fn settled(operation: &Operation, after: &Standing, seen: &Observation) -> Option<bool> {
+fn settled(operation: &Operation, after: &Standing, refund_failed: bool) -> Option<bool> {
     let amount = operation.amount.unwrap_or(0);
     match operation.kind {
         OperationKind::Close if after.captured > 0 || after.is_held() => Some(false),
         OperationKind::Close => after.is_final().then_some(true),
-        OperationKind::Void if after.captured > 0 => Some(false),
-        OperationKind::Void => (!after.is_held()).then_some(true),
+        OperationKind::Void if after.captured > operation.before => Some(false),
+        OperationKind::Void => (after.capturable() == 0).then_some(true),
         OperationKind::Capture if after.captured >= operation.before + amount => Some(true),
-        OperationKind::Capture => (!after.is_held() && after.captured == operation.before).then_some(false),
+        OperationKind::Capture => {
+            (after.capturable() == 0 && after.captured == operation.before).then_some(false)
+        }
         OperationKind::Refund if after.refunded() >= operation.before + amount => Some(true),
-        OperationKind::Refund => (seen.detail == Some(Detail::RefundFailed)).then_some(false),
+        OperationKind::Refund => refund_failed.then_some(false),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Payments, the operations on them, refunds, and what a person should look at.
 
+use std::time::Duration;
+
 use port::{
     AttemptId, AttentionId, CaptureMode, Detail, Failure, Money, PaymentId, PaymentStatus, RefundId,
     SessionId, StatusWord, Timestamp,
@@ -67,6 +69,14 @@ pub struct Powers {
     pub partial_refunds: bool,
     /// How long a hold lives, if it ends by itself.
     pub hold_seconds: Option<u64>,
+}
+
+impl Powers {
+    /// When the hold of a standing ends by itself, counted from the moment that was seen.
+    pub(super) fn hold_ends(self, standing: &Standing) -> Option<Timestamp> {
+        let hold = standing.hold.filter(|_| standing.is_held())?;
+        Some(hold.place.plus(Duration::from_secs(self.hold_seconds?)))
+    }
 }
 
 impl Payment {
@@ -256,6 +266,19 @@ impl AttentionCode {
         Self::Dispute,
         Self::DisputeAfterRefund,
     ];
+
+    /// Whether every read says it again, so that it is not news once it was told.
+    pub(super) fn lasts(self) -> bool {
+        matches!(
+            self,
+            Self::AmountMismatch
+                | Self::Contradiction
+                | Self::UnknownWord
+                | Self::TestModeMismatch
+                | Self::UnexpectedHold
+                | Self::AuthorizationExpiring
+        )
+    }
 
     /// As the API and metric labels write it.
     pub fn as_str(self) -> &'static str {

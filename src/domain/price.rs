@@ -41,14 +41,15 @@ pub fn price_line(item: &Item, tax_included: bool) -> Result<LinePrice, AmountTo
 /// [`AmountTooLarge`].
 pub fn price(order: &Order, now: Timestamp) -> Result<Price, AmountTooLarge> {
     let add = |sum: i64, part: i64| sum.checked_add(part).ok_or(AmountTooLarge);
-    let (mut subtotal, mut discount, mut tax) = (0, 0, 0);
+    let (mut subtotal, mut discount, mut base, mut tax) = (0, 0, 0, 0);
     for item in &order.items {
         let line = price_line(item, order.tax_included)?;
         subtotal = add(subtotal, line.gross)?;
         discount = add(discount, item.discount)?;
+        base = add(base, line.base)?;
         tax = add(tax, line.tax)?;
     }
-    let untaxed = add(subtotal - discount, order.shipping)?;
+    let untaxed = add(base, order.shipping)?;
     let total = if order.tax_included { untaxed } else { add(untaxed, tax)? };
     let (shipping, currency) = (order.shipping, order.currency);
     Ok(Price { subtotal, discount, tax, shipping, total, currency, calculated_at: now })

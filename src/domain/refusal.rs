@@ -69,6 +69,9 @@ pub enum Refusal {
         /// What is left.
         remaining: i64,
     },
+    /// Nothing, or less than that.
+    #[error("an amount must be more than nothing")]
+    NotPositive,
     /// The provider has no such call.
     #[error("the provider cannot {0}")]
     Unsupported(&'static str),

@@ -113,7 +113,8 @@ impl Standing {
         match seen.says {
             Says::Status(PaymentStatus::Authorized) => {
                 facts.authorized = stated.authorized.unwrap_or(terms.amount);
-                facts.hold = Some(Hold { place, gone: false });
+                facts.captured = stated.captured.unwrap_or(0);
+                facts.hold = Some(Hold { place, gone: terms.one_capture && facts.captured > 0 });
             }
             Says::Status(PaymentStatus::Paid) => {
                 facts.take(stated, terms, place);
@@ -152,7 +153,8 @@ impl Standing {
             Says::Unchanged if seen.detail == Some(Detail::RefundPending) => facts.take(stated, terms, place),
             Says::Unchanged | Says::Unmapped => {}
         }
-        if matches!(seen.detail, Some(Detail::RefundFailed | Detail::RefundReversed)) {
+        // Without a figure nobody knows what is left: what was given back before then still counts.
+        if lowers(seen) && seen.refunded.is_some() {
             facts.refunded.lowered_at = Some(place);
         }
         Ok(facts)
@@ -293,6 +295,22 @@ fn join_dispute(a: Option<DisputeWord>, b: Option<DisputeWord>) -> Option<Disput
     Some(DisputeWord { opened_at, ..newest })
 }
 
+/// Whether it says that money was taken, however much of it went back.
+fn takes(seen: &Observation) -> bool {
+    use PaymentStatus::{Disputed, Paid, PartiallyRefunded, Refunded};
+    match seen.says {
+        Says::Status(status) => matches!(status, Paid | PartiallyRefunded | Refunded | Disputed),
+        Says::FromAmounts => true,
+        Says::Unchanged => seen.detail == Some(Detail::RefundPending),
+        Says::Reversed | Says::Unmapped => false,
+    }
+}
+
+/// Whether it says that money which was given back did not stay there.
+pub(super) fn lowers(seen: &Observation) -> bool {
+    matches!(seen.detail, Some(Detail::RefundFailed | Detail::RefundReversed))
+}
+
 /// The amounts of one observation, checked.
 #[derive(Clone, Copy)]
 struct Stated {
@@ -310,9 +328,10 @@ impl Stated {
             refunded: minor(seen.refunded).filter(|figure| *figure != 0),
         };
         let held = stated.authorized.unwrap_or(terms.amount);
-        let taken = stated.taken(terms);
+        let most = stated.taken(terms);
+        let taken = if takes(seen) { most } else { stated.captured.unwrap_or(0) };
         let back = stated.refunded.unwrap_or(0);
-        let bounded = 0 <= back && back <= taken && taken <= held && held <= terms.amount;
+        let bounded = 0 <= back && back <= most && 0 <= taken && taken <= held && held <= terms.amount;
         let disputed = minor(seen.disputed).is_none_or(|figure| (0..=terms.amount).contains(&figure));
         if bounded && disputed { Ok(stated) } else { Err(OutOfBounds) }
     }

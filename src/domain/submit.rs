@@ -1,6 +1,6 @@
 //! Handing an order over for fulfilment: what proves that it may be.
 
-use port::{PaymentId, PaymentStatus, ProfileId, ProfileSessionId, SessionId, Timestamp};
+use port::{Money, PaymentId, PaymentStatus, ProfileId, ProfileSessionId, SessionId, Timestamp};
 
 use super::cart::ensure;
 use super::event::Fact;
@@ -84,14 +84,17 @@ pub fn submit(
     Ok(facts)
 }
 
-/// The session, if it is this order's, completed, not used, and its money still stands.
-fn usable(file: &OrderFile, id: SessionId) -> Result<&Session, Refusal> {
+/// The session, if it is this order's, completed, not used, and its money still stands and is enough.
+pub(super) fn usable(file: &OrderFile, id: SessionId) -> Result<&Session, Refusal> {
     let session = file.session(id).ok_or(Refusal::SessionUnusable("it is not of this order"))?;
     if session.status != SessionStatus::Completed {
         return Err(Refusal::SessionUnusable("it is not COMPLETED"));
     }
     if session.used {
         return Err(Refusal::SessionUnusable("it was used already"));
+    }
+    if file.order.price.is_none_or(|price| Money::new(price.total, price.currency) != session.money) {
+        return Err(Refusal::SessionUnusable("it is for another amount"));
     }
     let stands = file.payment(session.payment).is_some_and(|payment| proves(payment.status()));
     if stands {
@@ -145,7 +148,7 @@ fn outside(order: &Order, id: PaymentId, now: Timestamp) -> Result<Payment, Refu
         id,
         session: None,
         attempt: None,
-        money: port::Money::new(total, order.currency),
+        money: Money::new(total, order.currency),
         capture: port::CaptureMode::Automatic,
         powers: Powers::default(),
         authorization_expires_at: None,

@@ -19,6 +19,8 @@ pub enum Method {
     /// A write, unless declared [`Call::read_only`].
     Post,
     /// A write.
+    Put,
+    /// A write.
     Patch,
     /// A write.
     Delete,
@@ -30,6 +32,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }

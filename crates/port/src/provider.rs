@@ -73,6 +73,11 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::Unsupported("refund"))
     }
 
+    /// Whether the provider has an order of its own that wants handing over once ours is submitted.
+    fn hands_over(&self) -> bool {
+        false
+    }
+
     /// Hands over an order of the provider's own once ours is submitted; repeated until its outcome is known,
     /// so it must tolerate "already submitted".
     ///

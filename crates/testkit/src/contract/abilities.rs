@@ -1,0 +1,144 @@
+//! What an adapter says it can, it can; what it says it cannot, it cannot.
+
+use paymux_port::{Approach, Cancel, Capture, CaptureMode, Lookup, Money, ProviderError, Refund};
+
+use super::{Rule, Subject, Verdict, every, must, some};
+use crate::world::{checkout, currency};
+use crate::{Operation, World};
+
+pub(super) const RULES: &[Rule] = &[
+    every("what it says it can, it can; what it says it cannot, it cannot", keeps_its_word),
+    every("each approach, capture and delivery it offers has a recorded start", starts_are_recorded),
+    every("a start gives the customer what the approach needs", starts_lead_somewhere),
+    every("what it closes and gives back is what its recordings show", ends_are_recorded),
+    every("what only reads sends nothing but reads", reads_only_read),
+    some(
+        "an amount that its wire cannot carry never leaves",
+        |subject| subject.about.can.currencies.most_decimals < 4,
+        inexact_amounts_stay,
+    ),
+];
+
+/// Whether an adapter offers an operation; for stored methods, what is not recorded may also be unsupported.
+fn offers(subject: &Subject, operation: Operation) -> bool {
+    let can = &subject.about.can;
+    match operation {
+        Operation::Find => can.lookup == Lookup::ByOurs,
+        Operation::Capture => can.capture != Capture::Automatic,
+        Operation::Cancel => can.cancel != Cancel::None,
+        Operation::Refund => can.refund != Refund::None,
+        Operation::HandOver => subject.provider().hands_over(),
+        Operation::Begin | Operation::Fetch | Operation::Note => true,
+        _ => subject.provider().vault().is_some() && subject.working(operation).next().is_some(),
+    }
+}
+
+fn keeps_its_word(subject: &Subject) -> Verdict {
+    for (operation, word) in Operation::ALL {
+        if operation == Operation::Note {
+            continue;
+        }
+        if offers(subject, operation) {
+            must(subject.working(operation).next().is_some(), || {
+                format!("no recording shows {word} working")
+            })?;
+            for recording in subject.working(operation) {
+                let played = World::of(&recording.asks).play(subject.about, operation, recording.answers());
+                must(!played.failed(), || {
+                    format!("{word} fails in {}: {:?}", recording.file, played.error())
+                })?;
+            }
+        } else {
+            let played = World::usual(operation).play(subject.about, operation, Vec::new());
+            let unsupported = matches!(played.error(), Some(ProviderError::Unsupported(_)));
+            let says_so = (unsupported || operation == Operation::HandOver) && played.calls.is_empty();
+            must(says_so, || format!("{word} is not among its abilities, but ends in {:?}", played.end))?;
+            let recorded = subject.working(operation).next();
+            must(recorded.is_none(), || format!("{word} is not among its abilities, but recorded"))?;
+        }
+    }
+    Ok(())
+}
+
+fn starts_are_recorded(subject: &Subject) -> Verdict {
+    let can = &subject.about.can;
+    for approach in can.approaches {
+        let recorded =
+            subject.working(Operation::Begin).any(|recording| recording.asks.approach == *approach);
+        must(recorded, || format!("no start is recorded for {approach:?}"))?;
+    }
+    let told = subject.working(Operation::Begin).any(|recording| recording.asks.notify.any());
+    must(told == can.delivers_links, || {
+        format!("a link that the provider sends is recorded: {told}; it says {}", can.delivers_links)
+    })?;
+    let by_hand =
+        subject.working(Operation::Begin).any(|recording| recording.asks.capture == CaptureMode::Manual);
+    must(by_hand == (can.capture != Capture::Automatic), || {
+        format!("capture by hand is recorded: {by_hand}; it says {:?}", can.capture)
+    })
+}
+
+fn starts_lead_somewhere(subject: &Subject) -> Verdict {
+    for recording in subject.working(Operation::Begin) {
+        let needed = if recording.asks.approach == Approach::Embedded { "widget " } else { "page " };
+        let led = recording.expected.iter().any(|fact| fact.starts_with(needed));
+        must(led, || format!("{} ends without a {needed}", recording.file))?;
+    }
+    Ok(())
+}
+
+fn ends_are_recorded(subject: &Subject) -> Verdict {
+    let can = &subject.about.can;
+    let closes = |mode| subject.working(Operation::Cancel).any(|recording| recording.asks.capture == mode);
+    let (unpaid, hold) = (closes(CaptureMode::Automatic), closes(CaptureMode::Manual));
+    must((unpaid, hold) == (can.cancel.closes_unpaid(), can.cancel.releases_hold()), || {
+        format!(
+            "recorded are cancels of an unpaid page: {unpaid}, of a hold (MANUAL): {hold}; it says {:?}",
+            can.cancel
+        )
+    })?;
+    let part = subject.working(Operation::Refund).any(|recording| {
+        let world = World::of(&recording.asks);
+        world.refund.money.minor < world.attempt.money.minor
+    });
+    must(part == (can.refund == Refund::Partial), || {
+        format!("a partial refund is recorded: {part}; it says {:?}", can.refund)
+    })
+}
+
+fn reads_only_read(subject: &Subject) -> Verdict {
+    for recording in subject.recordings.iter().filter(|recording| recording.operation.only_reads()) {
+        let played = World::of(&recording.asks).play(subject.about, recording.operation, recording.answers());
+        let wrote = played.calls.iter().find(|call| !call.reads_only);
+        must(wrote.is_none(), || format!("{} writes: {wrote:?}", recording.file))?;
+    }
+    Ok(())
+}
+
+fn inexact_amounts_stay(subject: &Subject) -> Verdict {
+    let can = &subject.about.can;
+    for (code, minor) in [("KWD", 1234), ("BHD", 1001), ("CLF", 12345)] {
+        let money = Money::new(minor, currency(code));
+        if can.currencies.only.contains(&code) || can.currencies.only.is_empty() {
+            inexact_amount_stays(subject, money)?;
+        }
+    }
+    Ok(())
+}
+
+fn inexact_amount_stays(subject: &Subject, money: Money) -> Verdict {
+    must(subject.about.can.currencies.objection(money).is_some(), || {
+        format!("it does not object to {money}")
+    })?;
+    for operation in [Operation::Begin, Operation::Capture, Operation::Refund] {
+        let mut world = World::usual(operation);
+        world.attempt.money = money;
+        world.ask = checkout(money);
+        (world.captured, world.refund.money) = (money, money);
+        let played = world.play(subject.about, operation, Vec::new());
+        must(played.failed() && played.calls.is_empty(), || {
+            format!("{operation:?} of {money} sends {:?} and ends in {:?}", played.calls, played.end)
+        })?;
+    }
+    Ok(())
+}

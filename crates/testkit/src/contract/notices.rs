@@ -1,0 +1,163 @@
+//! Notifications: the recorded ones are taken, anything without their proof is not.
+
+use paymux_port::Notices;
+
+use super::{Rule, Subject, Verdict, every, must, some};
+use crate::facts::End;
+use crate::play::Note;
+use crate::{Operation, Recording, World, setting_value};
+
+pub(super) const RULES: &[Rule] = &[
+    every("it has recorded notifications, if it says it has any", notices_are_recorded),
+    some(
+        "a notification changed by one byte is refused",
+        |subject| notices(subject) == Notices::Signed,
+        changed_ones,
+    ),
+    some("a notification without a header of its proof is refused", proves_by_header, bare_ones),
+    some("a notification proved with another secret is refused", proves_by_header, foreign_ones),
+    some("a notification without the account's own address is refused", by_address, ones_from_elsewhere),
+    every("the same notification gives the same hints", same_hints),
+    every("a broken notification is never a panic and points at nothing", broken_ones),
+];
+
+fn notices(subject: &Subject) -> Notices {
+    subject.about.can.notices
+}
+
+fn proves_by_header(subject: &Subject) -> bool {
+    matches!(notices(subject), Notices::Signed | Notices::SharedKey)
+}
+
+fn by_address(subject: &Subject) -> bool {
+    matches!(notices(subject), Notices::AddressKey | Notices::SharedKey)
+}
+
+/// The recorded notifications that are taken and point at something.
+fn taken(subject: &Subject) -> impl Iterator<Item = (&Recording, World, Note)> {
+    subject
+        .working(Operation::Note)
+        .filter(|recording| recording.expected != ["nothing"])
+        .map(|recording| (recording, World::of(&recording.asks), Note::of(recording)))
+}
+
+/// Those whose headers carry their proof: any of a provider that signs, and those with the shared key.
+fn proved(subject: &Subject) -> impl Iterator<Item = (&Recording, World, Note, Vec<usize>)> {
+    taken(subject).filter_map(|(recording, world, note)| {
+        let no_proof = ["content-type", "content-length", "user-agent", "host"];
+        let proof: Vec<usize> = (0..note.headers.len())
+            .filter(|number| !no_proof.contains(&note.headers[*number].0.as_str()))
+            .collect();
+        (!proof.is_empty()).then_some((recording, world, note, proof))
+    })
+}
+
+fn refused(subject: &Subject, world: &World, note: &Note, why: impl FnOnce() -> String) -> Verdict {
+    let end = world.note(subject.about, note);
+    must(matches!(end, End::Refused(_)), || format!("{}: it is taken: {end:?}", why()))
+}
+
+fn notices_are_recorded(subject: &Subject) -> Verdict {
+    if notices(subject) == Notices::None {
+        return must(taken(subject).next().is_none(), || {
+            "it says it has none, but one is recorded".to_owned()
+        });
+    }
+    must(taken(subject).next().is_some(), || "no recording shows one that is taken".to_owned())?;
+    must(!proves_by_header(subject) || proved(subject).next().is_some(), || {
+        "none carries its proof".to_owned()
+    })
+}
+
+fn changed_ones(subject: &Subject) -> Verdict {
+    for (recording, world, note, _) in proved(subject) {
+        for place in 0..note.body.len() {
+            let mut changed = note.clone();
+            changed.body[place] ^= 1;
+            refused(subject, &world, &changed, || format!("{} with byte {place} changed", recording.file))?;
+        }
+    }
+    Ok(())
+}
+
+fn bare_ones(subject: &Subject) -> Verdict {
+    for (recording, world, note, proof) in proved(subject) {
+        for number in proof {
+            let name = &note.headers[number].0;
+            let mut bare = note.clone();
+            bare.headers.remove(number);
+            refused(subject, &world, &bare, || format!("{} without {name}", recording.file))?;
+            let mut other = note.clone();
+            other.headers[number].1 = note.headers[number].1.chars().map(next).collect();
+            refused(subject, &world, &other, || format!("{} with another {name}", recording.file))?;
+        }
+    }
+    Ok(())
+}
+
+/// Another character of the same kind, so that nothing but the value is wrong.
+fn next(c: char) -> char {
+    match c {
+        '0'..='8' | 'a'..='y' | 'A'..='Y' => char::from_u32(u32::from(c) + 1).unwrap_or(c),
+        '9' => '0',
+        'z' => 'a',
+        'Z' => 'A',
+        other => other,
+    }
+}
+
+fn foreign_ones(subject: &Subject) -> Verdict {
+    for (recording, world, note, _) in proved(subject) {
+        let secrets = subject.about.settings.iter().filter(|setting| setting.secret);
+        let with_other = |key: &str| {
+            let mut world = world.clone();
+            world.settings.push((key.to_owned(), Some(setting_value(&format!("other {key}")))));
+            world.note(subject.about, &note)
+        };
+        let refusing = secrets.filter(|setting| matches!(with_other(setting.key), End::Refused(_))).count();
+        must(refusing > 0, || format!("{} is taken whatever the secret", recording.file))?;
+    }
+    Ok(())
+}
+
+fn ones_from_elsewhere(subject: &Subject) -> Verdict {
+    let shared = notices(subject) == Notices::SharedKey;
+    for (recording, world, note) in taken(subject) {
+        let configured = recording.asks.settings.iter().all(|(_, value)| value.is_some());
+        if shared && configured {
+            continue;
+        }
+        let elsewhere = Note { address_key: false, ..note };
+        refused(subject, &world, &elsewhere, || format!("{} without the address key", recording.file))?;
+    }
+    Ok(())
+}
+
+fn same_hints(subject: &Subject) -> Verdict {
+    for (recording, world, note) in taken(subject) {
+        let facts = |end: End| end.facts(&subject.table);
+        let (first, second) = (world.note(subject.about, &note), world.note(subject.about, &note));
+        must(facts(first) == facts(second), || {
+            format!("{} gives other hints the second time", recording.file)
+        })?;
+    }
+    Ok(())
+}
+
+fn broken_ones(subject: &Subject) -> Verdict {
+    for (recording, world, note) in taken(subject) {
+        let bodies = ["", "null", "[]", "{}", "<html></html>", "{\"id\": 7, \"data\": []}", "[[[[[["];
+        for body in bodies {
+            let broken = Note { body: body.as_bytes().to_vec(), ..note.clone() };
+            let end = world.note(subject.about, &broken);
+            let points = matches!(&end, End::Hints(hints) if !hints.is_empty());
+            must(!points, || format!("{} with the body `{body}` gives {end:?}", recording.file))?;
+        }
+        for place in 0..note.body.len() {
+            let mut changed = note.clone();
+            changed.body[place] ^= 0x80;
+            let _ = world.note(subject.about, &changed);
+        }
+    }
+    Ok(())
+}

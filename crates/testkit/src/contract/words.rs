@@ -1,0 +1,72 @@
+//! What an adapter's provider says, and what its table makes of it.
+
+use std::collections::BTreeSet;
+
+use paymux_port::Proof;
+
+use super::{Rule, Subject, Verdict, every, must};
+use crate::{Answer, Operation, World};
+
+pub(super) const RULES: &[Rule] = &[
+    every("every word that its recordings report is in its table", reported_words_are_mapped),
+    every("every row that is marked as seen can be seen in a recording", seen_rows_are_recorded),
+    every("an unknown word is unmapped, never paid, never failed", unknown_words_are_unmapped),
+];
+
+fn reported_words_are_mapped(subject: &Subject) -> Verdict {
+    for recording in &subject.recordings {
+        let played = World::of(&recording.asks).replay(subject.about, recording, recording.answers());
+        let unmapped = played.end.words().into_iter().find(|word| subject.table.row(word).is_none()).cloned();
+        must(unmapped.is_none(), || format!("{} reports {unmapped:?}", recording.file))?;
+    }
+    Ok(())
+}
+
+fn seen_rows_are_recorded(subject: &Subject) -> Verdict {
+    let mut seen = BTreeSet::new();
+    for recording in &subject.recordings {
+        let played = World::of(&recording.asks).replay(subject.about, recording, recording.answers());
+        seen.extend(played.end.words().into_iter().map(|word| normal(&word.word)));
+        seen.extend(texts(&recording.text).map(normal));
+    }
+    let rows = subject.table.rows().filter(|(_, _, row)| row.proof == Proof::Seen);
+    let unseen: Vec<&str> = rows.map(|(_, word, _)| word).filter(|word| !seen.contains(*word)).collect();
+    must(unseen.is_empty(), || format!("in no recording: {unseen:?}"))
+}
+
+fn unknown_words_are_unmapped(subject: &Subject) -> Verdict {
+    for recording in subject.working(Operation::Fetch) {
+        let played = World::of(&recording.asks).play(subject.about, Operation::Fetch, recording.answers());
+        let word = played.end.words().first().map(|word| normal(&word.word)).unwrap_or_default();
+        let renamed = recording.steps.iter().map(|step| renamed(&step.answer, &word)).collect();
+        let played = World::of(&recording.asks).play(subject.about, Operation::Fetch, renamed);
+        let mapped = played.end.words().into_iter().find(|word| subject.table.row(word).is_some()).cloned();
+        must(mapped.is_none(), || {
+            format!("{}: with `{word}` replaced by a new word it still reports {mapped:?}", recording.file)
+        })?;
+    }
+    Ok(())
+}
+
+/// An answer in which a word is replaced by one that nobody knows.
+fn renamed(answer: &Answer, word: &str) -> Answer {
+    let Answer::Reply(reply) = answer else { return answer.clone() };
+    let body = String::from_utf8_lossy(&reply.body);
+    let known = texts(&body).filter(|text| word.split('/').any(|part| normal(text) == part));
+    let known: BTreeSet<&str> = known.collect();
+    let body = known.into_iter().fold(body.to_string(), |body, known| {
+        body.replace(&format!("\"{known}\""), "\"a_word_of_tomorrow\"")
+    });
+    let mut reply = reply.clone();
+    reply.body = body.into_bytes();
+    Answer::Reply(reply)
+}
+
+/// Everything that stands between quotes.
+fn texts(text: &str) -> impl Iterator<Item = &str> {
+    text.split('"').skip(1).step_by(2)
+}
+
+fn normal(word: &str) -> String {
+    word.trim().to_ascii_lowercase().replace([' ', '-'], "_")
+}

@@ -1,0 +1,228 @@
+//! Plays one operation of an adapter against given answers and sees what comes of it.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use paymux_port::{
+    About, Attempt, Call, Checkout, Ctx, Money, Notification, Provider, ProviderError, RefundAsk,
+    StatusTable, Theirs, Timestamp, Transport, Vault,
+};
+
+use crate::facts::{End, kept_lines};
+use crate::recording::{Asks, Operation, Recording};
+use crate::world::{self, Answer, FixedSource, Memory, Script};
+
+/// Everything that an operation can be given, to be changed before it is played.
+#[derive(Clone)]
+pub struct World {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The order.
+    pub ask: Checkout,
+    /// The refund.
+    pub refund: RefundAsk,
+    /// What is captured.
+    pub captured: Money,
+    /// The clock.
+    pub now: Timestamp,
+    /// Changes to the usual settings.
+    pub settings: Vec<(String, Option<String>)>,
+    /// Whether the keeper works.
+    pub keeps: bool,
+}
+
+/// What came of an operation.
+pub struct Played {
+    /// What was sent.
+    pub calls: Vec<Call>,
+    /// What was kept.
+    pub kept: Theirs,
+    pub(crate) end: End,
+}
+
+impl Played {
+    /// The error, if it failed.
+    pub fn error(&self) -> Option<&ProviderError> {
+        match &self.end {
+            End::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether it failed, or a notification was refused.
+    pub fn failed(&self) -> bool {
+        matches!(self.end, End::Failed(_) | End::Refused(_))
+    }
+
+    /// One fact a line, as recordings hold them.
+    pub fn facts(&self, table: &StatusTable) -> Vec<String> {
+        self.end.facts(table).into_iter().chain(kept_lines(&self.kept)).collect()
+    }
+
+    /// Everything that could be printed of it.
+    pub fn shown(&self) -> String {
+        let error = self.error().map(ToString::to_string);
+        format!("{:?} {:?} {}", self.end, self.calls, error.unwrap_or_default())
+    }
+}
+
+impl World {
+    /// As a recording asks for it.
+    pub fn of(asks: &Asks) -> Self {
+        let mut attempt = world::attempt();
+        attempt.money = asks.money;
+        attempt.approach = asks.approach;
+        attempt.capture = asks.capture;
+        attempt.reference.clone_from(&asks.reference);
+        attempt.theirs.clone_from(&asks.theirs);
+        let mut ask = world::checkout(asks.money);
+        ask.notify = asks.notify;
+        ask.save_profile = asks.save;
+        ask.profile.clone_from(&asks.profile);
+        let amount = asks.amount.and_then(|major| Money::from_major(major, asks.money.currency).ok());
+        let part = Money::new(500, asks.money.currency);
+        let id = world::REFUND.parse().expect("a TypeID");
+        Self {
+            attempt,
+            ask,
+            refund: RefundAsk { id, money: amount.unwrap_or(part), reason: Some("Damaged".to_owned()) },
+            captured: amount.unwrap_or(asks.money),
+            now: asks.at,
+            settings: asks.settings.clone(),
+            keeps: true,
+        }
+    }
+
+    /// As an operation is asked for without a recording.
+    pub fn usual(operation: Operation) -> Self {
+        Self::of(&Asks::usual(operation))
+    }
+
+    /// The adapter for this world's settings.
+    ///
+    /// # Panics
+    /// If it cannot be built of them.
+    pub fn provider(&self, about: &About) -> Box<dyn Provider> {
+        let built = (about.build)(&world::settings(about, &self.settings));
+        built.unwrap_or_else(|why| panic!("{} cannot be built of the usual settings: {why}", about.name))
+    }
+
+    /// Plays `operation` against `answers`; the result is settled, as the gateway would see it.
+    pub fn play(&self, about: &About, operation: Operation, answers: Vec<Answer>) -> Played {
+        let script = Script::new(answers);
+        let played = self.play_over(about, operation, &script);
+        Played { calls: script.calls(), ..played }
+    }
+
+    /// The same over any transport; what is sent is seen there.
+    pub fn play_over(&self, about: &About, operation: Operation, transport: &dyn Transport) -> Played {
+        let provider = self.provider(about);
+        let keeper = if self.keeps { Memory::default() } else { Memory::broken() };
+        let source = FixedSource::new(self.now);
+        let ctx = Ctx::new(about.base_url, transport, &keeper, &source);
+        let end = at_once(self.run(provider.as_ref(), &ctx, operation));
+        let end = ctx.settle(end).unwrap_or_else(End::Failed);
+        Played { calls: Vec::new(), kept: keeper.kept(), end }
+    }
+
+    /// Plays a recording's operation against other answers than its own.
+    pub fn replay(&self, about: &About, recording: &Recording, answers: Vec<Answer>) -> Played {
+        if recording.operation == Operation::Note {
+            let end = self.note(about, &Note::of(recording));
+            return Played { calls: Vec::new(), kept: Theirs::new(), end };
+        }
+        self.play(about, recording.operation, answers)
+    }
+
+    pub(crate) fn note(&self, about: &About, note: &Note) -> End {
+        let notification = Notification {
+            headers: &note.headers,
+            body: &note.body,
+            received_at: self.now,
+            address_key: note.address_key,
+        };
+        match self.provider(about).read_notification(&notification) {
+            Ok(hints) => End::Hints(hints),
+            Err(why) => End::Refused(why),
+        }
+    }
+
+    async fn run(
+        &self,
+        provider: &dyn Provider,
+        ctx: &Ctx<'_>,
+        operation: Operation,
+    ) -> paymux_port::Result<End> {
+        let (attempt, ask) = (&self.attempt, &self.ask);
+        let stands = |snapshot| End::Stands(Box::new(snapshot));
+        match operation {
+            Operation::Begin => Ok(End::Begun(Box::new(provider.begin(ctx, attempt, ask).await?))),
+            Operation::Fetch => provider.fetch(ctx, attempt).await.map(stands),
+            Operation::Find => {
+                let found = provider.find(ctx, attempt).await?;
+                Ok(found.map_or(End::Nothing, |begun| End::Begun(Box::new(begun))))
+            }
+            Operation::Capture => provider.capture(ctx, attempt, self.captured).await.map(stands),
+            Operation::Cancel => provider.cancel(ctx, attempt).await.map(stands),
+            Operation::Refund => provider.refund(ctx, attempt, &self.refund).await.map(stands),
+            Operation::HandOver => provider.hand_over(ctx, attempt).await.map(|()| End::Done),
+            Operation::Note => Err(ProviderError::Unsupported("call for a notification")),
+            profile => match provider.vault() {
+                Some(vault) => self.run_vault(vault, ctx, profile).await,
+                None => Err(ProviderError::Unsupported("store a method")),
+            },
+        }
+    }
+
+    async fn run_vault(
+        &self,
+        vault: &dyn Vault,
+        ctx: &Ctx<'_>,
+        operation: Operation,
+    ) -> paymux_port::Result<End> {
+        let (attempt, ask) = (&self.attempt, &self.ask);
+        match operation {
+            Operation::ProfileBegin => Ok(End::Begun(Box::new(vault.begin(ctx, attempt, ask).await?))),
+            Operation::ProfileCharge => Ok(End::Begun(Box::new(vault.charge(ctx, attempt, ask).await?))),
+            Operation::ProfileFetch => vault.fetch(ctx, attempt).await.map(End::Saved),
+            Operation::ProfileCancel => vault.cancel(ctx, attempt).await.map(End::Saved),
+            Operation::ProfileList => vault.list(ctx, &ask.customer).await.map(End::Profiles),
+            _ => {
+                let profile = ask.profile.as_deref().unwrap_or_default();
+                vault.forget(ctx, profile).await.map(|()| End::Done)
+            }
+        }
+    }
+}
+
+/// A notification that can be changed on its way.
+#[derive(Clone)]
+pub(crate) struct Note {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) address_key: bool,
+}
+
+impl Note {
+    /// As it was recorded, at the address with the account's key.
+    pub(crate) fn of(recording: &Recording) -> Self {
+        let step = recording.steps.first();
+        let headers = step.map(|step| step.headers.as_slice()).unwrap_or_default();
+        Self {
+            headers: headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect(),
+            body: step.map(|step| step.body.clone().into_bytes()).unwrap_or_default(),
+            address_key: true,
+        }
+    }
+}
+
+/// Runs what never waits.
+///
+/// # Panics
+/// If it does wait: an adapter has nothing to wait for but its calls, which are answered at once.
+pub fn at_once<T>(work: impl Future<Output = T>) -> T {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("an adapter waits for nothing but its calls"),
+    }
+}

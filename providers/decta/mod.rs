@@ -1,0 +1,250 @@
+//! DECTA Gateway, API v0.6: an order with a hosted page, read back to learn its outcome.
+//!
+//! Money is written in major units with at most two decimals. Nothing is signed, so a notification only points
+//! at an order. `README.md` beside this file names the sources.
+
+mod wire;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paymux_port::{
+    About, Approach, Attempt, Begun, Call, Cancel, Capabilities, Capture, CaptureMode, Captures, Checkout,
+    Ctx, Currencies, Currency, Decimal, Field, Hint, Limits, Lookup, Money, Next, Notices, Notification,
+    NotificationError, Provider, ProviderError, Refund, RefundAsk, Repeat, Repeats, Reply, Result, Secret,
+    Setting, Snapshot, StatusWord, Theirs, Timestamp, Truth,
+};
+
+use wire::{Client, NewOrder, Order, Page, Product, Row};
+
+/// DECTA, as routing and the contract suite see it.
+pub(crate) static ABOUT: About = About {
+    name: "decta",
+    title: "DECTA",
+    base_url: "https://gate.decta.com/api/v0.6",
+    can: Capabilities {
+        approaches: &[Approach::Hosted, Approach::Link],
+        capture: Capture::ManualToo(Captures::One),
+        cancel: Cancel::Both,
+        refund: Refund::Partial,
+        lookup: Lookup::ByOurs,
+        repeat: Repeats {
+            begin: Repeat::Unsafe,
+            capture: Repeat::SelfLimiting,
+            cancel: Repeat::SelfLimiting,
+            refund: Repeat::Unsafe,
+        },
+        notices: Notices::AddressKey,
+        truth: Truth::Fetch,
+        begin_moves_money: false,
+        delivers_links: false,
+        currencies: Currencies { only: &[], most_decimals: MOST_DECIMALS },
+        limits: Limits {
+            smallest_minor: 1,
+            largest_minor: i64::MAX,
+            hold: Some(Duration::from_secs(28 * 24 * 3600)),
+            page: Some((Duration::from_secs(5 * 60), Duration::MAX)),
+        },
+        needs: &[(Approach::Hosted, &[Field::Email]), (Approach::Link, &[Field::Email])],
+    },
+    settings: &[Setting {
+        key: "secret_key",
+        required: true,
+        secret: true,
+        help: "The secret key of the portal's tab \"E-commerce & API\"; a test key makes test orders.",
+    }],
+    statuses: include_str!("statuses.toml"),
+    build: |settings| Ok(Box::new(Decta { key: settings.secret("secret_key")? })),
+};
+
+/// Amounts are rounded to this many by DECTA, so no more are ever sent.
+const MOST_DECIMALS: u8 = 2;
+
+/// More product lines than this are refused by the white-label SDK.
+const MOST_PRODUCTS: usize = 50;
+
+/// How far the list of orders is read for one whose answer was lost.
+const MOST_PAGES: usize = 5;
+
+struct Decta {
+    key: Secret,
+}
+
+#[async_trait]
+impl Provider for Decta {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun> {
+        let call = Call::post("/orders/?response_type=full").json(&new_order(attempt, ask)?)?;
+        let reply = self.send(ctx, call).await?;
+        reply.json().and_then(begun).map_err(ProviderError::OutcomeUnknown)
+    }
+
+    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
+        let order = self.order(ctx, attempt.their_id()?).await?;
+        snapshot(&order).map_err(ProviderError::Unavailable)
+    }
+
+    /// Only the address proves a notification: no public client of DECTA's checks a signature.
+    fn read_notification(
+        &self,
+        note: &Notification<'_>,
+    ) -> std::result::Result<Vec<Hint>, NotificationError> {
+        if !note.address_key {
+            return Err(NotificationError::Unverified);
+        }
+        let row: Row = serde_json::from_slice(note.body).map_err(|_| NotificationError::Unreadable)?;
+        Ok(vec![Hint { reference: Some(row.id), ours: row.number, event: None }])
+    }
+
+    /// No filter by `number` is documented, so the newest orders are read until they are older than the attempt.
+    async fn find(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<Begun>> {
+        let ours = attempt.id.to_string();
+        let mut query = "page_size=100".to_owned();
+        for _ in 0..MOST_PAGES {
+            let reply = self.send(ctx, Call::get(format!("/orders/?{query}"))).await?;
+            let page: Page = reply.json().map_err(ProviderError::Unavailable)?;
+            if let Some(row) = page.results.iter().find(|row| row.number.as_deref() == Some(&ours)) {
+                let order = self.order(ctx, &row.id).await?;
+                return begun(order).map(Some).map_err(ProviderError::Unavailable);
+            }
+            let Some(next) = page.next.as_deref().filter(|_| !ends_before(&page, attempt.started_at)) else {
+                return Ok(None);
+            };
+            query = next.rsplit('?').next().unwrap_or_default().to_owned();
+        }
+        Err(ProviderError::Unavailable("more orders than are looked through".to_owned()))
+    }
+
+    async fn capture(&self, ctx: &Ctx<'_>, attempt: &Attempt, money: Money) -> Result<Snapshot> {
+        self.act(ctx, attempt, "capture", Some(money)).await
+    }
+
+    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
+        self.act(ctx, attempt, "cancel", None).await
+    }
+
+    async fn refund(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &RefundAsk) -> Result<Snapshot> {
+        self.act(ctx, attempt, "refund", Some(ask.money)).await
+    }
+}
+
+impl Decta {
+    /// Sends a call. A 2xx that carries `errors` is a refusal: an older shape that every official plug-in checks.
+    async fn send(&self, ctx: &Ctx<'_>, call: Call) -> Result<Reply> {
+        let reads_only = call.reads_only;
+        let reply = ctx.send_raw(call.bearer(&self.key)).await?;
+        if !reply.ok() {
+            return Err(reply.refusal(reads_only, wire::complaint(&reply)));
+        }
+        match wire::errors_in_success(&reply) {
+            Some((code, text)) => Err(ProviderError::rejected(code.as_deref(), text.as_deref())),
+            None => Ok(reply),
+        }
+    }
+
+    /// Reads the order in full: only that has the history and the refunds.
+    async fn order(&self, ctx: &Ctx<'_>, id: &str) -> Result<Order> {
+        let reply = self.send(ctx, Call::get(format!("/orders/{id}/?response_type=full"))).await?;
+        reply.json().map_err(ProviderError::Unavailable)
+    }
+
+    /// Does something to the order and reads it back; what the action itself answers is not documented.
+    async fn act(&self, ctx: &Ctx<'_>, of: &Attempt, verb: &str, money: Option<Money>) -> Result<Snapshot> {
+        let mut call = Call::post(format!("/orders/{}/{verb}/", of.their_id()?));
+        if let Some(money) = money {
+            call = call.json(&BTreeMap::from([("amount", exact(money)?)]))?;
+        }
+        self.send(ctx, call).await?;
+        self.fetch(ctx, of).await
+    }
+}
+
+fn new_order<'a>(attempt: &Attempt, ask: &'a Checkout) -> Result<NewOrder<'a>> {
+    let email = ask.customer.email.as_deref();
+    Ok(NewOrder {
+        number: attempt.id.to_string(),
+        currency: attempt.currency(),
+        language: ask.language.as_deref().and_then(|tag| tag.split('-').next()).filter(|tag| tag.len() == 2),
+        referrer: concat!("paymux ", env!("CARGO_PKG_VERSION")),
+        client: Client {
+            email: email.ok_or_else(|| ProviderError::NotSent("no customer.email".to_owned()))?,
+            phone: ask.customer.phone.as_deref(),
+            first_name: ask.customer.first_name.as_deref(),
+            last_name: ask.customer.last_name.as_deref(),
+        },
+        products: match lines(attempt.money, ask) {
+            Some(products) => products,
+            None => vec![Product { title: &ask.description, price: exact(attempt.money)?, quantity: 1 }],
+        },
+        success_redirect: &ask.urls.success,
+        in_progress_redirect: &ask.urls.in_progress,
+        failure_redirect: &ask.urls.failure,
+        cancel_redirect: &ask.urls.cancel,
+        skip_capture: attempt.capture == CaptureMode::Manual,
+        due: ask.expires_at.seconds(),
+        deny_overdue_payment: true,
+    })
+}
+
+/// The order's own lines, if DECTA's sum of them is what is asked for; with a discount or a tax on top it is not.
+fn lines(money: Money, ask: &Checkout) -> Option<Vec<Product<'_>>> {
+    let shipping = (ask.shipping != 0).then_some(("Shipping", 1, ask.shipping));
+    let own = ask.lines.iter().map(|line| (line.title.as_str(), line.quantity, line.unit_price));
+    let parts: Vec<_> = own.chain(shipping).collect();
+    let sum = parts.iter().try_fold(0i64, |sum, (_, quantity, price)| {
+        quantity.checked_mul(*price).and_then(|line| sum.checked_add(line))
+    });
+    if sum != Some(money.minor) || parts.len() > MOST_PRODUCTS {
+        return None;
+    }
+    let product = |(title, quantity, minor)| {
+        let price = exact(Money::new(minor, money.currency)).ok()?;
+        Some(Product { title, price, quantity })
+    };
+    parts.into_iter().map(product).collect()
+}
+
+fn exact(money: Money) -> Result<Decimal> {
+    let inexact = || ProviderError::NotSent("the amount has more decimals than DECTA takes".to_owned());
+    money.to_major_within(MOST_DECIMALS).ok_or_else(inexact)
+}
+
+/// Whether the list runs from new to old and has come to orders from well before the attempt.
+fn ends_before(page: &Page, started_at: Timestamp) -> bool {
+    let issued = |row: Option<&Row>| row.and_then(|row| row.issued);
+    let well_before = started_at.minus(Duration::from_secs(3600)).seconds();
+    match (issued(page.results.first()), issued(page.results.last())) {
+        (Some(first), Some(last)) => first >= last && last < well_before,
+        _ => false,
+    }
+}
+
+fn begun(order: Order) -> std::result::Result<Begun, String> {
+    let snapshot = snapshot(&order)?;
+    let page = order.full_page_checkout.ok_or("an order without its page")?;
+    Ok(Begun { reference: order.id, next: Next::Page(page), snapshot, theirs: Theirs::new() })
+}
+
+/// States no captured amount: at DECTA `captured` is a time.
+fn snapshot(order: &Order) -> std::result::Result<Snapshot, String> {
+    let currency: Option<Currency> =
+        order.currency.as_deref().map(str::parse).transpose().map_err(|_| "an unknown currency")?;
+    let money = |major: Option<Decimal>| match major.zip(currency) {
+        Some((major, currency)) => Money::from_major(major, currency).map(Some),
+        None => Ok(None),
+    };
+    let unreadable = |fault: paymux_port::MoneyError| format!("an amount of the order: {fault}");
+    Ok(Snapshot {
+        word: StatusWord::new("order", order.word()),
+        total: money(order.total).map_err(unreadable)?,
+        refunded: money(order.amount_refunded).map_err(unreadable)?,
+        ours: order.number.clone(),
+        is_test: order.is_test,
+        failure: order.last_decline(),
+        ..Snapshot::default()
+    })
+}

@@ -1,0 +1,231 @@
+//! paymennt, a gateway of the United Arab Emirates: hosted checkouts, payment links and stored cards.
+//!
+//! Start at [`ABOUT`]. A checkout is the source of truth and is read back after every notice; its states are
+//! in `statuses.toml` and the oddities in the README. This module must not judge a state.
+
+mod order;
+#[cfg(test)]
+mod tests;
+mod vault;
+mod wire;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paymux_port::sign::{self, SignatureError};
+use paymux_port::{
+    About, Approach, Attempt, Begun, Call, Cancel, Capabilities, Capture, Checkout, Ctx, Currencies, Field,
+    Hint, Limits, Lookup, Next, Notices, Notification, NotificationError, Provider, ProviderError, Refund,
+    RefundAsk, Repeat, Repeats, Reply, Result, Secret, Setting, Settings, SettingsError, Snapshot, Truth,
+    Vault,
+};
+use serde::de::DeserializeOwned;
+
+use order::{LINK_MINUTES, MOST_DECIMALS, query_value};
+use wire::{begun, snapshot};
+
+/// The face of the adapter.
+pub(crate) static ABOUT: About = About {
+    name: "paymennt",
+    title: "paymennt",
+    base_url: "https://api.paymennt.com/mer/v2.0",
+    can: Capabilities {
+        approaches: &[Approach::Hosted, Approach::Link],
+        // Capturing needs a payment's id, and neither a page nor a link ever tells one.
+        capture: Capture::Automatic,
+        cancel: Cancel::Unpaid,
+        refund: Refund::Partial,
+        lookup: Lookup::ByOurs,
+        repeat: Repeats {
+            // A request id is used once. What a second one is answered while the first lives is not known, so
+            // looking for the first one before is no mere courtesy.
+            begin: Repeat::SelfLimiting,
+            capture: Repeat::Unsafe,
+            cancel: Repeat::SelfLimiting,
+            refund: Repeat::Unsafe,
+        },
+        notices: Notices::Signed,
+        truth: Truth::Fetch,
+        begin_moves_money: false,
+        delivers_links: true,
+        currencies: Currencies { only: &[], most_decimals: MOST_DECIMALS },
+        limits: Limits {
+            smallest_minor: 1,
+            largest_minor: i64::MAX,
+            hold: None,
+            page: Some((Duration::from_secs(LINK_MINUTES.0 * 60), Duration::from_secs(LINK_MINUTES.1 * 60))),
+        },
+        needs: &[(
+            Approach::Hosted,
+            &[
+                Field::Email,
+                Field::FirstName,
+                Field::LastName,
+                Field::BillingName,
+                Field::BillingLine1,
+                Field::BillingCity,
+                Field::BillingCountry,
+                Field::Items,
+            ],
+        )],
+    },
+    settings: &[
+        Setting {
+            key: "api_key",
+            required: true,
+            secret: true,
+            help: "API key: requested in the paymennt app under Payment products, Integrations",
+        },
+        Setting {
+            key: "api_secret",
+            required: true,
+            secret: true,
+            help: "API secret: comes with the API key",
+        },
+        Setting {
+            key: "webhook_secret",
+            required: false,
+            secret: true,
+            help: "whsec_… of the webhook endpoint in the Merchant Portal, Developer, Webhooks; without it every \
+                   notice is refused and payments are followed by polling",
+        },
+    ],
+    statuses: include_str!("statuses.toml"),
+    build,
+};
+
+/// How far a notice's own time may be from ours, seconds; the vendor's advice.
+const NOTICE_WINDOW_SECONDS: u64 = 300;
+
+struct Paymennt {
+    api_key: Secret,
+    api_secret: Secret,
+    webhook_secret: Option<Secret>,
+}
+
+fn build(settings: &Settings) -> std::result::Result<Box<dyn Provider>, SettingsError> {
+    let webhook_secret = settings.optional_secret("webhook_secret");
+    let unusable =
+        |secret| sign::check_webhook_signature(secret, b"", b"", b"", "") == Err(SignatureError::BadSecret);
+    if webhook_secret.as_ref().is_some_and(unusable) {
+        return Err(SettingsError::Invalid("webhook_secret", "is not base64 after whsec_"));
+    }
+    let (api_key, api_secret) = (settings.secret("api_key")?, settings.secret("api_secret")?);
+    Ok(Box::new(Paymennt { api_key, api_secret, webhook_secret }))
+}
+
+#[async_trait]
+impl Provider for Paymennt {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun> {
+        let call = match attempt.approach {
+            Approach::Hosted => Call::post("/checkout/web").json(&order::web(attempt, ask)?)?,
+            Approach::Link => Call::post("/checkout/link").json(&order::link(attempt, ask)?)?,
+            Approach::Embedded => return Err(ProviderError::Unsupported("show a widget")),
+        };
+        let begun = begun(self.send(ctx, call).await?, false)?;
+        if begun.next == Next::Nothing {
+            return Err(Ctx::unreadable(false, "a new checkout without its page".to_owned()));
+        }
+        Ok(begun)
+    }
+
+    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
+        let path = format!("/checkout/{}", attempt.their_id()?);
+        let stands = snapshot(&self.send(ctx, Call::get(path)).await?, true)?;
+        match attempt.theirs.get(vault::PAYMENT) {
+            Some(payment) if stands.word.word.eq_ignore_ascii_case("PENDING") => {
+                self.fetch_charge(ctx, payment, stands).await
+            }
+            _ => Ok(stands),
+        }
+    }
+
+    async fn find(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<Begun>> {
+        let ours = attempt.id.to_string();
+        let found: wire::Listed<wire::Checkout> =
+            self.send(ctx, Call::get(format!("/checkout?requestId={ours}"))).await?;
+        if found.content.is_empty() {
+            return Ok(None);
+        }
+        let checkout = found.content.into_iter().find(|one| one.request_id.as_deref() == Some(&ours));
+        // Others in the place of ours mean that the search did not look for it, not that there is none.
+        let checkout = checkout.ok_or_else(|| ProviderError::Unavailable("found only others".to_owned()))?;
+        begun(checkout, true).map(Some)
+    }
+
+    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
+        let path = format!("/checkout/{}/cancel", attempt.their_id()?);
+        snapshot(&self.send(ctx, Call::post(path)).await?, false)
+    }
+
+    async fn refund(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &RefundAsk) -> Result<Snapshot> {
+        let note = ask.reason.as_deref().filter(|reason| !reason.trim().is_empty()).unwrap_or("Refund");
+        let path = format!(
+            "/checkout/{}/refund?amount={}&currency={}&note={}&referenceId={}",
+            attempt.their_id()?,
+            order::major(ask.money)?,
+            ask.money.currency,
+            query_value(note),
+            ask.id,
+        );
+        snapshot(&self.send(ctx, Call::post(path)).await?, false)
+    }
+
+    fn read_notification(
+        &self,
+        note: &Notification<'_>,
+    ) -> std::result::Result<Vec<Hint>, NotificationError> {
+        let event = self.verified(note).ok_or(NotificationError::Unverified)?;
+        let notice: wire::Notice =
+            serde_json::from_slice(note.body).map_err(|_| NotificationError::Unreadable)?;
+        Ok(vec![Hint { reference: notice.id, ours: notice.reference_id, event: Some(event.to_owned()) }])
+    }
+
+    fn vault(&self) -> Option<&dyn Vault> {
+        Some(self)
+    }
+}
+
+impl Paymennt {
+    /// Sends a call with our keys and reads its result.
+    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, call: Call) -> Result<T> {
+        let reads_only = call.reads_only;
+        let reply = self.send_for_success(ctx, call).await?;
+        let answer: wire::Answer<T> = reply.json().map_err(|why| Ctx::unreadable(reads_only, why))?;
+        Ok(answer.result)
+    }
+
+    /// Sends a call with our keys. Errors carry a text and no code, and "not found" is a 400 like any other:
+    /// an error is a rejection and its text is never matched. A read that fails inside a 200 is not documented.
+    async fn send_for_success(&self, ctx: &Ctx<'_>, call: Call) -> Result<Reply> {
+        let reads_only = call.reads_only;
+        let call = call
+            .header_secret("X-Paymennt-Api-Key", &self.api_key)
+            .header_secret("X-Paymennt-Api-Secret", &self.api_secret);
+        let reply = ctx.send_raw(call).await?;
+        match reply.json::<wire::Verdict>() {
+            verdict if !reply.ok() => {
+                Err(reply.refusal(reads_only, verdict.ok().map(|verdict| (None, verdict.error))))
+            }
+            Ok(wire::Verdict { success: true, .. }) => Ok(reply),
+            Ok(_) if reads_only => Err(ProviderError::Unavailable("an error inside a 200".to_owned())),
+            Ok(verdict) => Err(ProviderError::rejected(None, verdict.error.as_deref())),
+            Err(why) => Err(Ctx::unreadable(reads_only, why)),
+        }
+    }
+
+    /// The id of a notice that was signed with the account's secret and is not old.
+    fn verified<'n>(&self, note: &'n Notification<'_>) -> Option<&'n str> {
+        let secret = self.webhook_secret.as_ref()?;
+        let (event, sent_at) = (note.header("message-id")?, note.header("message-timestamp")?);
+        let signature = note.header("message-signature")?;
+        sign::check_webhook_signature(secret, event.as_bytes(), sent_at.as_bytes(), note.body, signature)
+            .ok()?;
+        let away = note.received_at.seconds().abs_diff(sent_at.parse().ok()?);
+        (away <= NOTICE_WINDOW_SECONDS).then_some(event)
+    }
+}

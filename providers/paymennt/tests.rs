@@ -1,0 +1,132 @@
+//! What recordings cannot show: orders that do not fit the wire, and a secret that cannot be one.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+use std::time::Duration;
+
+use paymux_port::{
+    Address, Approach, Attempt, AttemptId, BackUrls, CaptureMode, Checkout, Customer, Decimal, Line, Money,
+    Notify, OrderId, ProviderError, Secret, Settings, SettingsError, Theirs, Timestamp, Uuid,
+};
+use serde_json::{Value, json};
+
+use super::{ABOUT, order};
+
+const STARTED_AT: i64 = 1_767_225_600;
+
+#[test]
+fn a_webhook_secret_that_can_never_verify_is_refused_at_the_start() {
+    let values = [("api_key", "k"), ("api_secret", "s"), ("webhook_secret", "whsec_not base64")];
+    let settings = Settings::new(values.map(|(key, value)| (key.to_owned(), Secret::from(value))));
+    let refused = (ABOUT.build)(&settings).err();
+    assert!(matches!(refused, Some(SettingsError::Invalid("webhook_secret", _))), "{refused:?}");
+}
+
+fn money(minor: i64, code: &str) -> Money {
+    Money::new(minor, code.parse().unwrap())
+}
+
+fn attempt(amount: Money) -> Attempt {
+    Attempt {
+        id: AttemptId::from_uuid(Uuid::nil()),
+        order: OrderId::from_uuid(Uuid::nil()),
+        money: amount,
+        approach: Approach::Link,
+        capture: CaptureMode::Automatic,
+        started_at: Timestamp::from_seconds(STARTED_AT),
+        reference: None,
+        theirs: Theirs::new(),
+    }
+}
+
+/// An order of two lines with tax in the prices, and nobody to sell it to.
+fn ask(unit_price: i64) -> Checkout {
+    let line = |title: &str, quantity| Line {
+        sku: None,
+        title: title.to_owned(),
+        quantity,
+        unit_price,
+        discount: 0,
+        tax: 50,
+        tax_rate: Decimal::whole(5),
+    };
+    Checkout {
+        description: "Museum tickets".to_owned(),
+        lines: vec![line("Day ticket", 2), line("Guide", 1)],
+        subtotal: 3 * unit_price,
+        discount: 0,
+        tax: 100,
+        shipping: 0,
+        tax_included: true,
+        customer: Customer::default(),
+        billing_address: Some(Address { city: Some("Dubai".to_owned()), ..Address::default() }),
+        shipping_address: None,
+        urls: BackUrls { in_progress: "https://pay.example.com/return/t".to_owned(), ..BackUrls::default() },
+        notify: Notify::default(),
+        language: Some("en-GB".to_owned()),
+        expires_at: Timestamp::from_seconds(STARTED_AT + 3_601),
+        save_profile: false,
+        profile: None,
+    }
+}
+
+fn link(amount: Money, ask: &Checkout) -> Value {
+    serde_json::to_value(order::link(&attempt(amount), ask).unwrap()).unwrap()
+}
+
+#[test]
+fn a_link_needs_nobody_and_leaves_out_what_is_incomplete() {
+    let sent = link(money(3_150, "AED"), &ask(1_050));
+    for absent in ["customer", "billingAddress", "deliveryAddress", "returnUrl"] {
+        assert_eq!(sent.get(absent), None, "{absent}");
+    }
+    assert_eq!(sent["expiresIn"], 61);
+    assert_eq!(sent["language"], "en");
+    assert_eq!((&sent["sendSms"], &sent["sendEmail"]), (&json!(false), &json!(false)));
+}
+
+#[test]
+fn the_life_of_a_link_stays_within_what_can_be_asked() {
+    let of = |span| {
+        let asked = Checkout { expires_at: Timestamp::from_seconds(STARTED_AT).plus(span), ..ask(1_050) };
+        link(money(3_150, "AED"), &asked)["expiresIn"].clone()
+    };
+    assert_eq!(of(Duration::ZERO), 15);
+    assert_eq!(of(Duration::from_secs(604_800)), 10_080);
+    assert_eq!(of(Duration::MAX), 10_080);
+}
+
+#[test]
+fn a_link_is_not_sent_for_delivery_to_nobody() {
+    let delivered = Checkout { notify: Notify { email: true, sms: false }, ..ask(1_050) };
+    let outcome = order::link(&attempt(money(3_150, "AED")), &delivered).err();
+    assert!(matches!(outcome, Some(ProviderError::NotSent(_))), "{outcome:?}");
+}
+
+#[test]
+fn totals_add_up_with_tax_in_the_prices() {
+    let sent =
+        serde_json::to_string(&order::web(&attempt(money(3_150, "AED")), &ask(1_050)).unwrap()).unwrap();
+    assert!(sent.contains(r#""amount":31.50"#), "{sent}");
+    assert!(sent.contains(r#""subtotal":30.50,"tax":1.00"#), "{sent}");
+    assert!(sent.contains(r#""quantity":2,"unitprice":10.50,"linetotal":21.00"#), "{sent}");
+    assert!(sent.contains(r#""returnUrl":"https://pay.example.com/return/t""#), "{sent}");
+}
+
+#[test]
+fn a_third_decimal_in_a_part_is_not_shown_and_in_the_amount_is_refused() {
+    let whole =
+        serde_json::to_string(&order::web(&attempt(money(3_690, "KWD")), &ask(1_234)).unwrap()).unwrap();
+    assert!(
+        whole.contains(r#""name":"Museum tickets","quantity":1,"unitprice":3.69,"linetotal":3.69"#),
+        "{whole}"
+    );
+    assert!(!whole.contains("totals"), "{whole}");
+    let outcome = order::web(&attempt(money(3_702, "KWD")), &ask(1_234)).err();
+    assert!(matches!(outcome, Some(ProviderError::Unsupported(_))), "{outcome:?}");
+}
+
+#[test]
+fn a_value_in_a_query_stays_one_value() {
+    assert_eq!(order::query_value("One ticket & 5% more=é"), "One%20ticket%20%26%205%25%20more%3D%C3%A9");
+}

@@ -1,0 +1,135 @@
+//! Starting in several steps: the provider's order, its price, the session on it.
+//!
+//! What has to be the same on a repeat is kept before it is sent, so that a start that was cut off anywhere is
+//! simply made again: kept bytes and ids win over whatever would be written today.
+
+use std::time::Duration;
+
+use paymux_port::{Attempt, Begun, Checkout, Ctx, ProviderError, Result, Snapshot, Theirs, Timestamp};
+
+use super::ask::{self, OpenAsk, OrderAsk};
+use super::opened::{Kind, Opened};
+use super::wire::{Order, Priced, refusal};
+use super::{NOTHING_TO_SAY, Telness, encoded, keyed, snapshot};
+
+/// In `theirs`: the exact body that makes the provider's order.
+pub(super) const ORDER_BODY: &str = "order_body";
+/// In `theirs`: the provider's id of the order.
+pub(super) const ORDER_ID: &str = "order_id";
+/// In `theirs`: the exact body that opens the session or link.
+const OPEN_BODY: &str = "open_body";
+
+/// Connect knows a key for 24 hours (idempotency page); the last of them is left for clocks and slow answers.
+const KEY_LIFE: Duration = Duration::from_secs(23 * 3600);
+
+impl Telness {
+    /// Makes the order, compares its price with what is asked, and opens a session, link or profile session.
+    pub(super) async fn start(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        ask: &Checkout,
+        kind: Kind,
+    ) -> Result<Begun> {
+        if is_forgotten(attempt, ctx.now()) {
+            let order = attempt.theirs.get(ORDER_ID).map(String::as_str);
+            return self.give_up(ctx, attempt, order, "start_too_old", "too old to be repeated").await;
+        }
+        let order = self.order(ctx, attempt, ask, kind).await?;
+        if kind != Kind::ProfileSession {
+            let priced = self.price(ctx, attempt, &order).await?;
+            if priced.money() != Some(attempt.money) {
+                let text = format!("priced at {priced}, asked for {}", attempt.money);
+                return self.give_up(ctx, attempt, Some(&order), "price_differs", &text).await;
+            }
+        }
+        let opened = self.open(ctx, attempt, ask, kind, &order).await?;
+        self.begun(attempt, kind, &opened)
+    }
+
+    /// The provider's id of the order, from an earlier try or made now.
+    async fn order(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout, kind: Kind) -> Result<String> {
+        if let Some(known) = attempt.theirs.get(ORDER_ID) {
+            return Ok(known.clone());
+        }
+        let body = match attempt.theirs.get(ORDER_BODY) {
+            Some(kept) => kept.clone(),
+            None => {
+                let written = ask::written(&OrderAsk::new(kind, attempt, ask))?;
+                ctx.keep(&[(ORDER_BODY, &written)]).await?;
+                written
+            }
+        };
+        let order: Order = self.post(ctx, attempt, "order", "/orders", &body).await?;
+        Ok(order.id)
+    }
+
+    async fn price(&self, ctx: &Ctx<'_>, attempt: &Attempt, order: &str) -> Result<Priced> {
+        let path = format!("/orders/{}/calculate-price", encoded(order));
+        self.post(ctx, attempt, "price", &path, NOTHING_TO_SAY).await
+    }
+
+    /// Opens the session or link on the order. One write keeps both the order's id and the body.
+    async fn open(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        ask: &Checkout,
+        kind: Kind,
+        order: &str,
+    ) -> Result<Opened> {
+        let body = match attempt.theirs.get(OPEN_BODY) {
+            Some(kept) => kept.clone(),
+            None => {
+                let written = ask::written(&OpenAsk::new(kind, order, &self.payment_provider, attempt, ask))?;
+                ctx.keep(&[(ORDER_ID, order), (OPEN_BODY, &written)]).await?;
+                written
+            }
+        };
+        self.post(ctx, attempt, "open", kind.path(), &body).await
+    }
+
+    /// The answer in the port's words. The price was compared, so what was asked is what is to be paid; storing a
+    /// method costs nothing.
+    fn begun(&self, attempt: &Attempt, kind: Kind, opened: &Opened) -> Result<Begun> {
+        let next = opened.next(kind, attempt.approach, &self.payment_provider);
+        let total = (kind != Kind::ProfileSession).then_some(attempt.money);
+        Ok(Begun {
+            reference: opened.id(kind).ok_or_else(|| incomplete("an id"))?.to_owned(),
+            next: next.ok_or_else(|| incomplete("a way to pay"))?,
+            snapshot: Snapshot { total, ..snapshot(kind, opened) },
+            theirs: Theirs::new(),
+        })
+    }
+
+    /// Closes the provider's order, so that nothing on it can ever be paid, and ends the start. Without a known
+    /// order there is nothing to close: a session is opened only after its id was kept.
+    async fn give_up(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        order: Option<&str>,
+        code: &str,
+        text: &str,
+    ) -> Result<Begun> {
+        if let Some(order) = order {
+            let path = format!("/orders/{}/cancel", encoded(order));
+            let reply = self.answer(ctx, keyed(attempt, "cancel_order", &path, NOTHING_TO_SAY)).await?;
+            let refusal = (!reply.ok()).then(|| refusal(&reply, false));
+            if let Some(unsure @ (ProviderError::Busy { .. } | ProviderError::OutcomeUnknown(_))) = refusal {
+                return Err(unsure);
+            }
+        }
+        Err(ProviderError::rejected(Some(code), Some(text)))
+    }
+}
+
+/// An answer to a write that leaves its outcome open.
+fn incomplete(what: &str) -> ProviderError {
+    Ctx::unreadable(false, format!("an answer without {what}"))
+}
+
+/// Whether something was sent so long ago that its repeat could make a second one.
+fn is_forgotten(attempt: &Attempt, now: Timestamp) -> bool {
+    !attempt.theirs.is_empty() && now.since(attempt.started_at) > KEY_LIFE
+}

@@ -1,0 +1,63 @@
+//! Tables of answers, where a recording each would say less.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use paymux_port::Next;
+
+use super::wire::Priced;
+use super::*;
+
+#[test]
+fn the_checkout_address_is_found_wherever_it_is() {
+    let table = [
+        (r#""checkoutUrl":"https://a","url":"https://z""#, Some("https://a")),
+        (r#""provider":{"checkoutUrl":"https://a","url":"https://z"}"#, Some("https://a")),
+        (r#""provider":{"url":"https://a"},"url":"https://z""#, Some("https://a")),
+        (r#""checkoutUrl":"","provider":null,"url":"https://a""#, Some("https://a")),
+        (r#""provider":{"checkoutUrl":7}"#, None),
+    ];
+    for (places, expected) in table {
+        let shown: Opened = serde_json::from_str(&format!(r#"{{"status":"PENDING",{places}}}"#)).unwrap();
+        let next = shown.next(Kind::Session, Approach::Hosted, "STRIPE");
+        assert_eq!(next, expected.map(|url| Next::Page(url.to_owned())), "{places}");
+    }
+}
+
+#[test]
+fn an_order_is_submitted_in_both_references_words_from_submitted_on() {
+    let table = [
+        (r#"{"orderId":"o1","state":"SUBMITTED"}"#, true),
+        (r#"{"orderId":"o1","status":"COMPLETED"}"#, true),
+        (r#"{"order":{"orderId":"o1","state":"FAILED"}}"#, true),
+        (r#"{"orderId":"o1","state":"PENDING_PAYMENT","status":"SUBMITTED"}"#, false),
+        (r#"{"orderId":"o1","status":"CONFIGURED"}"#, false),
+        (r#"{"orderId":"o1","state":"CANCELLED"}"#, false),
+    ];
+    for (order, submitted) in table {
+        assert_eq!(serde_json::from_str::<Order>(order).unwrap().was_submitted(), submitted, "{order}");
+    }
+    for other in ["{}", "[]", r#"{"orderId":"o1"}"#, r#"{"orderId":"","state":"SUBMITTED"}"#] {
+        assert!(serde_json::from_str::<Order>(other).is_err(), "{other}");
+    }
+}
+
+#[test]
+fn a_price_is_money_only_if_its_currency_can_hold_it() {
+    let table = [
+        ("10", "EUR", Some(1000)),
+        ("10.000", "EUR", Some(1000)),
+        ("10.001", "EUR", None),
+        ("10", "Euro", None),
+    ];
+    for (total, currency, minor) in table {
+        let json = format!(r#"{{"pricing":{{"total":{total},"currency":"{currency}"}}}}"#);
+        let priced: Priced = serde_json::from_str(&json).unwrap();
+        assert_eq!(priced.money().map(|money| money.minor), minor, "{json}");
+    }
+}
+
+#[test]
+fn ids_of_theirs_and_of_merchants_cannot_leave_their_place_in_an_address() {
+    assert_eq!(encoded("0c6f-2b_1.e~"), "0c6f-2b_1.e~");
+    assert_eq!(encoded("a/b?c=d&e é"), "a%2Fb%3Fc%3Dd%26e%20%C3%A9");
+}

@@ -1,0 +1,159 @@
+//! Putting the rooms together from their settings.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use port::sign;
+
+use super::machine::Machine;
+use crate::config::{self, Environment, Faults, Providers, Settings};
+use crate::metrics::Metrics;
+use crate::orders::Orders;
+use crate::outbound::{self, Outbound};
+use crate::payments::{Account, Accounts, Payments, Returns, Shared};
+use crate::routing::Rules;
+use crate::store::{Change, Reads as _, Store, StoreError, Write, sqlite};
+
+/// Everything that the files say, checked.
+pub struct Plan {
+    /// The gateway's own settings.
+    pub settings: Settings,
+    /// The provider accounts.
+    pub accounts: Vec<config::Account>,
+    /// The routing.
+    pub rules: Rules,
+}
+
+/// Why the gateway could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The files are wrong.
+    #[error("{0}")]
+    Config(#[from] Faults),
+    /// The database could not be opened.
+    #[error(transparent)]
+    Open(#[from] sqlite::OpenError),
+    /// The database did not work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An adapter's own table cannot be read: a defect of this build.
+    #[error(transparent)]
+    Words(#[from] port::TableError),
+    /// An account's settings do not make an adapter.
+    #[error("account `{0}`: {1}")]
+    Account(String, port::SettingsError),
+    /// The HTTP client could not be made.
+    #[error("the HTTP client could not be made: {0}")]
+    Outbound(#[from] outbound::OutboundError),
+    /// A listener could not be opened.
+    #[error("{0} could not be opened: {1}")]
+    Listen(std::net::SocketAddr, std::io::Error),
+    /// Something else of the machine did not work.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl Plan {
+    /// Reads settings, accounts and routing, and tells everything that is wrong with any of them.
+    ///
+    /// # Errors
+    /// Every fault, with file and line.
+    pub fn read(file: &Path, environment: &Environment, flags: &[(&str, String)]) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let read = faults.gather(Settings::load(Some(file), environment, flags));
+        let settings = read.clone().unwrap_or_default();
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let providers = Providers {
+            known: paymux_providers::ALL,
+            environment,
+            allow_private_addresses: settings.outbound.allow_private_addresses,
+        };
+        let accounts = faults.gather(config::Account::load(&folder.join(&settings.files.accounts), &providers));
+        let names = names(accounts.as_deref().unwrap_or_default());
+        let routing = folder.join(&settings.files.routing);
+        // Without its accounts every rule would seem wrong.
+        let rules = match &accounts {
+            Some(_) => faults.gather(Rules::load(&routing, &names)),
+            None => None,
+        };
+        match (accounts, rules) {
+            (Some(accounts), Some(rules)) => faults.or(Self { settings, accounts, rules }),
+            _ => Err(faults),
+        }
+    }
+}
+
+/// The names of the accounts, for the routing to choose from.
+pub fn names(accounts: &[config::Account]) -> Vec<&str> {
+    accounts.iter().map(|account| account.name.as_str()).collect()
+}
+
+/// Opens the database, making its folder where there is none.
+///
+/// # Errors
+/// [`BuildError::Io`], [`BuildError::Store`].
+pub fn open_store(settings: &config::Store, metrics: Arc<Metrics>) -> Result<Arc<sqlite::Sqlite>, BuildError> {
+    if let Some(folder) = settings.path.parent().filter(|folder| *folder != Path::new("")) {
+        std::fs::create_dir_all(folder)?;
+    }
+    let limits = sqlite::Options::at(&settings.path);
+    let options = sqlite::Options { queue: settings.queue, batch_max: settings.batch, ..limits };
+    Ok(Arc::new(sqlite::Sqlite::open(&options)?))
+}
+
+/// What all workers share.
+///
+/// # Errors
+/// [`BuildError`].
+pub async fn share(
+    plan: &Plan,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+) -> Result<Arc<Shared>, BuildError> {
+    let accounts = plan.accounts.iter().map(adapter).collect::<Result<Vec<_>, _>>()?;
+    let key = installation_key(&*store).await?;
+    let returns = Returns::new(key, &plan.settings.server.public_url);
+    let failover = plan.settings.checkout.failover_after_unknown;
+    let rules = Arc::new(plan.rules.clone());
+    Ok(Arc::new(Shared::new(Accounts::new(accounts), rules, store, Arc::new(Machine), metrics, returns, failover)))
+}
+
+fn adapter(account: &config::Account) -> Result<Account, BuildError> {
+    let built = (account.about.build)(&account.settings);
+    let adapter = built.map_err(|fault| BuildError::Account(account.name.clone(), fault))?;
+    let (name, base_url) = (account.name.clone(), account.base_url.clone());
+    Ok(Account::new(name, adapter, base_url, account.test, account.notify_key.clone())?)
+}
+
+/// The secret that return addresses are derived from: made once, kept in the database.
+async fn installation_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
+    use port::Source as _;
+    const NAME: &str = "installation_key";
+    if store.setting(NAME).await?.is_none() {
+        let value = sign::hex(&[Machine.nonce(), Machine.nonce()].concat());
+        store.commit(Change::plain("installation key", vec![Write::Setting { name: NAME, value }])).await?;
+    }
+    let kept = store.setting(NAME).await?.unwrap_or_default();
+    Ok(sign::sha256(&[kept.as_bytes()]))
+}
+
+/// The money use cases of one worker: its own way out, everything else shared.
+///
+/// # Errors
+/// [`BuildError::Outbound`].
+pub fn orders(shared: &Arc<Shared>, settings: &config::Outbound, private: bool) -> Result<Orders, BuildError> {
+    let options = outbound::Options {
+        connect_timeout: Duration::from_millis(settings.connect_timeout_ms),
+        read_timeout: Duration::from_millis(settings.read_timeout_ms),
+        timeout: Duration::from_millis(settings.timeout_ms),
+        allow_private_addresses: settings.allow_private_addresses || private,
+    };
+    let transport = Arc::new(Outbound::new(&options)?);
+    Ok(Orders { payments: Payments { shared: shared.clone(), transport } })
+}
+
+/// The settings file that a command is about.
+pub fn default_config() -> PathBuf {
+    PathBuf::from("config/paymux.toml")
+}

@@ -1,0 +1,196 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::build::{BuildError, Plan, open_store};
+use super::keys::{self, Scope};
+use super::{demo, logs, serve};
+use crate::config::{Environment, LogFormat, Logs, Settings};
+use crate::metrics::Metrics;
+
+/// A payment gateway: one order-and-checkout API, many providers.
+#[derive(Parser)]
+#[command(name = "paymux", version, about, after_help = "Start with `paymux demo`: a running gateway with three \
+    imitated providers, no account needed. `paymux help COMMAND` explains each command.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the gateway with a sandbox of three imitated providers on this machine.
+    ///
+    /// Prints its addresses, a curl line that opens a checkout, and a payment link to click. It accepts the API key
+    /// `pmx_test_demo`. Started again on the same folder, it carries on where it was.
+    Demo(DemoArgs),
+    /// Runs the gateway.
+    ///
+    /// Reads the settings file and, beside it, the accounts and the routing. Every setting can also come from the
+    /// environment, as in PAYMUX__SERVER__LISTEN=0.0.0.0:8080.
+    Serve(ConfigArgs),
+    /// Runs the sandbox alone: the imitated servers of the providers.
+    Sandbox(SandboxArgs),
+    /// Checks settings, accounts and routing, and tells every fault with its file and line.
+    ///
+    /// Exits with 1 if there is any. Changes nothing and calls nobody.
+    Check(ConfigArgs),
+    /// Makes, lists and withdraws API keys. Only hashes are stored.
+    Keys {
+        #[command(flatten)]
+        config: ConfigArgs,
+        #[command(subcommand)]
+        action: KeysAction,
+    },
+}
+
+#[derive(Args)]
+struct ConfigArgs {
+    /// The settings file.
+    #[arg(long, default_value = "config/paymux.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Args)]
+pub(super) struct DemoArgs {
+    /// Where the API listens.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub(super) listen: SocketAddr,
+    /// Where metrics and health are served.
+    #[arg(long, default_value = "127.0.0.1:9464", value_name = "ADDRESS")]
+    pub(super) ops_listen: SocketAddr,
+    /// Where the sandbox listens.
+    #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS", conflicts_with = "sandbox")]
+    pub(super) sandbox_listen: SocketAddr,
+    /// A sandbox that already runs elsewhere, instead of one in this process.
+    #[arg(long, value_name = "URL")]
+    pub(super) sandbox: Option<String>,
+    /// Where orders and the sandbox's ledger are kept.
+    #[arg(long, default_value = "./paymux-data", value_name = "FOLDER")]
+    pub(super) data_dir: PathBuf,
+    /// The routing; a built-in copy of the default if the file is not there.
+    #[arg(long, default_value = "config/routing.toml", value_name = "FILE")]
+    pub(super) routing: PathBuf,
+    /// Listens on other addresses than loopback, although the API key is no secret.
+    #[arg(long)]
+    pub(super) allow_remote: bool,
+    /// Writes logs as JSON.
+    #[arg(long)]
+    pub(super) json_logs: bool,
+}
+
+#[derive(Args)]
+struct SandboxArgs {
+    /// Where it listens.
+    #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Where its ledger is kept; in memory if absent.
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum KeysAction {
+    /// Makes a key and shows it, once.
+    Create {
+        /// Whose it is.
+        #[arg(long)]
+        merchant: String,
+        /// What it may do.
+        #[arg(long, value_delimiter = ',', default_value = "payments")]
+        scopes: Vec<Scope>,
+        /// Marks it as a key for tests.
+        #[arg(long)]
+        test: bool,
+    },
+    /// Lists every key by its first letters.
+    List,
+    /// Withdraws a key, given as its text or its first letters.
+    Revoke {
+        /// The key.
+        key: String,
+    },
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The one TLS provider of this program; a second installation in the same process would be a no-op.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let done = actix_web::rt::System::new().block_on(run(cli.command));
+    match done {
+        Ok(code) => code,
+        Err(fault) => {
+            eprintln!("paymux: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, BuildError> {
+    match command {
+        Command::Demo(args) => {
+            let format = if args.json_logs { LogFormat::Json } else { LogFormat::Text };
+            logs::start(&Logs { format, ..Logs::default() });
+            demo::run(&args).await
+        }
+        Command::Serve(args) => {
+            let plan = Plan::read(&args.config, &Environment::of_process(), &[])?;
+            logs::start(&plan.settings.logs);
+            serve::run(plan).await
+        }
+        Command::Sandbox(args) => sandbox(args).await,
+        Command::Check(args) => Ok(check(&args)),
+        Command::Keys { config, action } => manage_keys(&config, action).await,
+    }
+}
+
+async fn sandbox(args: SandboxArgs) -> Result<ExitCode, BuildError> {
+    logs::start(&Logs::default());
+    let options =
+        paymux_sandbox::Options { listen: args.listen, directory: args.data_dir, ..paymux_sandbox::Options::default() };
+    let running = paymux_sandbox::serve(options).await?;
+    println!("sandbox   http://{}", running.address());
+    serve::until_told_to_stop().await;
+    running.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: &ConfigArgs) -> ExitCode {
+    match Plan::read(&args.config, &Environment::of_process(), &[]) {
+        Ok(plan) => {
+            let (accounts, rules) = (plan.accounts.len(), plan.rules.rules.len());
+            println!("{}: fine, with {accounts} accounts and {rules} routing rules", args.config.display());
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn manage_keys(args: &ConfigArgs, action: KeysAction) -> Result<ExitCode, BuildError> {
+    let settings = Settings::load(Some(&args.config), &Environment::of_process(), &[])?;
+    let store = open_store(&settings.store, &Arc::new(Metrics::new()))?;
+    match action {
+        KeysAction::Create { merchant, scopes, test } => {
+            let text = keys::make(&*store, &merchant, &scopes, test).await?;
+            println!("{text}\nKeep it now: only its hash is stored, and it cannot be shown again.");
+        }
+        KeysAction::List => print!("{}", keys::list(&*store).await?),
+        KeysAction::Revoke { key } => {
+            if !keys::revoke(&*store, &key).await? {
+                eprintln!("there is no such key");
+                return Ok(ExitCode::FAILURE);
+            }
+            println!("revoked; the gateway refuses it within seconds");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,192 @@
+//! `paymux demo`: the gateway and a sandbox of three providers, in one process.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use port::{Approach, Call, CaptureMode, ExposeSecret as _, Method, Notify, Transport as _};
+
+use super::build::{BuildError, Plan, names, orders};
+use super::cli::DemoArgs;
+use super::{keys, serve};
+use crate::config::{Account, DEMO_ROUTING, Environment, Faults, Providers, SANDBOX_ACCOUNTS, Settings};
+use crate::domain::{Actor, Cause, Item, Metadata, Personal, Rate, Requirement, ReturnUrls};
+use crate::orders::{Asked, Checked, Draft, Orders};
+use crate::payments::CheckoutAsk;
+use crate::routing::Rules;
+
+/// The one API key of the demo. It is no secret, which is why the demo listens on loopback only.
+const KEY: &str = "pmx_test_demo";
+
+/// The demo's merchant.
+const MERCHANT: &str = "demo";
+
+/// Runs the demo until it is told to stop.
+///
+/// # Errors
+/// [`BuildError`].
+pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
+    for address in [args.listen, args.ops_listen] {
+        if !address.ip().is_loopback() && !args.allow_remote {
+            return Err(BuildError::NotLoopback(address));
+        }
+    }
+    let (sandbox, sandbox_url) = match &args.sandbox {
+        Some(url) => (None, url.trim_end_matches('/').to_owned()),
+        None => {
+            let running = paymux_sandbox::serve(paymux_sandbox::Options {
+                listen: args.sandbox_listen,
+                directory: Some(args.data_dir.join("sandbox")),
+                ..paymux_sandbox::Options::default()
+            })
+            .await?;
+            let url = format!("http://{}", running.address());
+            (Some(running), url)
+        }
+    };
+    let plan = plan(args, &sandbox_url)?;
+    let accounts = plan.accounts.clone();
+    let outbound = plan.settings.outbound.clone();
+    let gateway = serve::start(plan).await?;
+    let (url, shared) = (gateway.url(), gateway.shared());
+    keys::put(&*shared.store, KEY, MERCHANT, &["payments", "finance", "ops"]).await?;
+    let orders = orders(&shared, &outbound)?;
+    subscribe(&orders, &accounts, &sandbox_url, &url).await?;
+    let link = ready_link(&orders).await;
+    tell(&gateway, &sandbox_url, link.as_deref());
+    gateway.until_stopped().await;
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plan(args: &DemoArgs, sandbox_url: &str) -> Result<Plan, Faults> {
+    let mut settings = Settings::default();
+    settings.server.listen = args.listen;
+    settings.server.ops_listen = args.ops_listen;
+    settings.server.public_url = format!("http://{}", args.listen);
+    settings.store.path = args.data_dir.join("paymux.db");
+    settings.outbound.allow_private_addresses = true;
+    settings.webhooks.allow_private_addresses = true;
+    let environment = Environment::default().with("PAYMUX_SANDBOX_URL", sandbox_url);
+    let providers =
+        Providers { known: paymux_providers::ALL, environment: &environment, allow_private_addresses: true };
+    let accounts = Account::parse("config/sandbox.toml", SANDBOX_ACCOUNTS, &providers)?;
+    let rules = rules(&args.routing, &names(&accounts))?;
+    Ok(Plan { settings, accounts, rules })
+}
+
+fn rules(file: &Path, accounts: &[&str]) -> Result<Rules, Faults> {
+    if file.exists() { Rules::load(file, accounts) } else { Rules::parse("the built-in routing", DEMO_ROUTING, accounts) }
+}
+
+/// Tells the sandbox where each provider's notifications go, as one would in a provider's portal.
+async fn subscribe(orders: &Orders, accounts: &[Account], sandbox_url: &str, url: &str) -> Result<(), BuildError> {
+    for account in accounts {
+        let key = account.notify_key.as_ref().map(|key| format!("/{}", key.expose_secret())).unwrap_or_default();
+        let secrets = ["webhook_secret", "webhook_key"].map(|name| account.settings.text(name));
+        let secret = secrets.into_iter().flatten().next();
+        let secret = secret.or_else(|| Some(account.notify_key.as_ref()?.expose_secret().to_owned()));
+        let body = serde_json::json!({
+            "provider": account.about.name,
+            "url": format!("{url}/webhooks/{}{key}", account.name),
+            "secret": secret.unwrap_or_default(),
+        });
+        let call = Call::new(Method::Put, "/control/subscriptions".to_owned()).json_bytes(body.to_string().into_bytes());
+        let answer = orders.payments.transport.send(sandbox_url, &call).await;
+        if !answer.is_ok_and(|reply| reply.ok()) {
+            return Err(BuildError::NoSandbox(sandbox_url.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// A payment link to click. The demo runs without one if it cannot be made.
+async fn ready_link(orders: &Orders) -> Option<String> {
+    let checked = match quick(orders).await {
+        Ok(checked) => checked,
+        Err(fault) => {
+            tracing::warn!("the ready payment link could not be made: {fault}");
+            return None;
+        }
+    };
+    let session = checked.file.session(checked.session)?;
+    match checked.file.attempt(session.attempt)?.next.as_ref()?.value()? {
+        port::Next::Page(url) => Some(url.clone()),
+        port::Next::Widget(_) | port::Next::Nothing => None,
+    }
+}
+
+async fn quick(orders: &Orders) -> Result<Checked, crate::orders::OrderError> {
+    let asked = Asked {
+        merchant: MERCHANT.into(),
+        cause: Cause { actor: Actor::Merchant, request: None },
+        key: None,
+        expects: None,
+    };
+    let source = &orders.payments.shared.source;
+    let item = Item {
+        id: port::ItemId::from_uuid(source.uuid()),
+        sku: None,
+        title: "A paymux mug".to_owned(),
+        quantity: 1,
+        unit_price: 1_999,
+        tax_rate: Rate::zero(),
+        discount: 0,
+        recurring: None,
+    };
+    let mut personal = Personal::default();
+    personal.customer.email = Some("ann@example.test".to_owned());
+    let draft = Draft {
+        reference: None,
+        currency: "EUR".parse().expect("EUR is a currency"),
+        items: vec![item],
+        shipping: 0,
+        tax_included: false,
+        requires_signing: Requirement::NotRequired,
+        requires_approval: false,
+        auto_submit: true,
+        personal,
+        idle_seconds: 7 * 24 * 3_600,
+    };
+    let ask = CheckoutAsk {
+        approach: Approach::Link,
+        capture: CaptureMode::Automatic,
+        return_urls: ReturnUrls::default(),
+        notify: Notify::default(),
+        expires_in: Duration::from_secs(7 * 24 * 3_600),
+        language: None,
+        save_payment_profile: None,
+        payment_profile_id: None,
+        account: None,
+        metadata: Metadata::new(),
+    };
+    orders.quick(&asked, draft, &ask).await
+}
+
+fn tell(gateway: &serve::Gateway, sandbox_url: &str, link: Option<&str>) {
+    let (url, ops) = (gateway.url(), gateway.ops_url());
+    println!(
+        "\npaymux demo\n\n  API       {url}   (key {KEY})\n  metrics   {ops}/metrics\n  sandbox   {sandbox_url}\n\n\
+         Open a checkout:\n\n  curl -s {url}/v1/checkouts -H 'Authorization: Bearer {KEY}' \\\n    \
+         -H 'Content-Type: application/json' \\\n    -d '{}'\n",
+        example()
+    );
+    if let Some(link) = link {
+        println!("Or pay one that is ready, in a browser:\n\n  {link}\n");
+    }
+    println!("Test card 4242 4242 4242 4242, 12/25, CVV 100, TEST USER. Ctrl-C stops; the data stays.\n");
+}
+
+/// The body of the curl line: pasted as it is, it opens a hosted checkout.
+fn example() -> &'static str {
+    concat!(
+        r#"{"order":{"currency":"EUR","customer":{"email":"ann@example.test"},"#,
+        r#""items":[{"title":"Mug","quantity":1,"unitPrice":1999}]},"#,
+        r#""checkout":{"approach":"HOSTED","returnUrls":{"success":"http://localhost:3000/thanks","#,
+        r#""inProgress":"http://localhost:3000/wait","failure":"http://localhost:3000/sorry"}}}"#
+    )
+}
+

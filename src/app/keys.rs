@@ -1,0 +1,91 @@
+//! API keys: made, listed, withdrawn. Only their hashes are kept.
+
+use port::{Source as _, sign};
+
+use super::build::BuildError;
+use super::machine::Machine;
+use crate::store::{ApiKeyRow, Change, Reads as _, Store, StoreError, Write};
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scope {
+    /// Orders, checkout, refunds.
+    Payments,
+    /// Reports, routing explained.
+    Finance,
+    /// Console, replay.
+    Ops,
+}
+
+impl Scope {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Payments => "payments",
+            Self::Finance => "finance",
+            Self::Ops => "ops",
+        }
+    }
+}
+
+/// How much of a key is kept in clear, to tell keys apart.
+const HINT_LETTERS: usize = 14;
+
+/// Makes a key for a merchant and stores its hash. The text is shown once and cannot be found again.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn make(store: &dyn Store, merchant: &str, scopes: &[Scope], test: bool) -> Result<String, StoreError> {
+    let kind = if test { "test" } else { "live" };
+    let text = format!("pmx_{kind}_{}", sign::hex(&[Machine.nonce(), Machine.nonce()].concat()));
+    let words = scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>();
+    put(store, &text, merchant, &words).await?;
+    Ok(text)
+}
+
+/// Stores the hash of a key.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn put(store: &dyn Store, text: &str, merchant: &str, scopes: &[&str]) -> Result<(), StoreError> {
+    let row = ApiKeyRow {
+        hash: hash(text),
+        hint: text.chars().take(HINT_LETTERS.min(text.len() / 2)).collect(),
+        merchant: merchant.to_owned(),
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        created_at: Machine.now(),
+        revoked_at: None,
+    };
+    store.commit(Change::plain("api key", vec![Write::ApiKey(row)])).await
+}
+
+/// The hash that a key is stored and looked up by. Keys are random, so a plain hash cannot be reversed.
+pub fn hash(text: &str) -> String {
+    sign::hex(&sign::sha256(&[text.as_bytes()]))
+}
+
+/// Withdraws the key whose text or hint is given. False if there is none.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn revoke(store: &dyn Store, key: &str) -> Result<bool, StoreError> {
+    let known = store.api_keys().await?;
+    let Some(row) = known.into_iter().find(|row| row.hash == hash(key) || row.hint == key) else {
+        return Ok(false);
+    };
+    let revoked = ApiKeyRow { revoked_at: Some(Machine.now()), ..row };
+    store.commit(Change::plain("api key", vec![Write::ApiKey(revoked)])).await?;
+    Ok(true)
+}
+
+/// Every key, a line each.
+///
+/// # Errors
+/// [`BuildError::Store`].
+pub async fn list(store: &dyn Store) -> Result<String, BuildError> {
+    let rows = store.api_keys().await?;
+    let line = |row: &ApiKeyRow| {
+        let state = row.revoked_at.map_or_else(|| "active".to_owned(), |at| format!("revoked {at}"));
+        format!("{}…  {}  {}  made {}  {state}\n", row.hint, row.merchant, row.scopes.join(","), row.created_at)
+    };
+    Ok(rows.iter().map(line).collect())
+}

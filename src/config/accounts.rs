@@ -1,0 +1,216 @@
+//! The configured provider accounts: `accounts.toml`, checked against what each adapter says it needs.
+
+use std::fmt;
+use std::path::Path;
+
+use port::{About, Secret, Settings as AdapterSettings, SettingsError};
+use url::{Host, Url};
+
+use super::document::{Document, Section};
+use super::environment::{Environment, is_reference};
+use super::fault::{Faults, did_you_mean};
+use super::load::is_name;
+
+/// One account at one provider.
+#[derive(Clone)]
+pub struct Account {
+    /// Its name: in routing, in the API, in metrics, in the address of its notifications.
+    pub name: String,
+    /// The adapter that speaks for it.
+    pub about: &'static About,
+    /// Where the provider is called; no slash at the end.
+    pub base_url: String,
+    /// Whether its payments are tests.
+    pub test: bool,
+    /// The key in the address of its notifications, where the provider does not sign them.
+    pub notify_key: Option<Secret>,
+    /// How many reads a second the provider is asked for, on average.
+    pub reads_per_second: u32,
+    /// What its adapter is built from.
+    pub settings: AdapterSettings,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.name, self.about.name)
+    }
+}
+
+/// More accounts than this would make the series of the metrics too many.
+const MOST_ACCOUNTS: usize = 64;
+
+/// What an account has besides its adapter's own settings.
+const COMMON_KEYS: [&str; 6] = ["provider", "base_url", "test", "sandbox", "notify_key", "reads_per_second"];
+
+/// The key in an address is all that an unsigned notification proves; a shorter one could be guessed.
+const SHORTEST_NOTIFY_KEY: usize = 16;
+
+/// What the accounts of a file are read against.
+pub struct Providers<'a> {
+    /// The adapters of this build.
+    pub known: &'a [&'static About],
+    /// Where `${NAME}` is looked up.
+    pub environment: &'a Environment,
+    /// Whether an account may live at a loopback address.
+    pub allow_private_addresses: bool,
+}
+
+impl Account {
+    /// Reads every account of a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: &Path, providers: &Providers<'_>) -> Result<Vec<Self>, Faults> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|why| Faults::unreadable(&file, &why))?;
+        Self::parse(&file, &text, providers)
+    }
+
+    /// As [`Account::load`], with the text of the file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(file: &str, text: &str, providers: &Providers<'_>) -> Result<Vec<Self>, Faults> {
+        let document = Document::parse(file, text)?;
+        let root = document.root();
+        root.only(&["accounts"]);
+        let sections = root.section("accounts").map(|accounts| accounts.sections()).unwrap_or_default();
+        match sections.len() {
+            0 => root.fault("names no account"),
+            many if many > MOST_ACCOUNTS => root.fault(&format!("names more than {MOST_ACCOUNTS} accounts")),
+            _ => {}
+        }
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        let accounts = sections.iter().filter_map(|(name, section)| {
+            let reader = Reader { section, providers, folder, sandbox: section.flag("sandbox").unwrap_or(false) };
+            let before = document.faults_so_far();
+            let account = reader.account(name)?;
+            if document.faults_so_far() == before {
+                reader.try_to_build(&account);
+            }
+            Some(account)
+        });
+        let accounts = accounts.collect();
+        drop(sections);
+        drop(root);
+        document.finish(accounts)
+    }
+}
+
+/// Reads one account.
+struct Reader<'a> {
+    section: &'a Section<'a>,
+    providers: &'a Providers<'a>,
+    folder: &'a Path,
+    /// Whether it is an account of the sandbox, whose secrets are none.
+    sandbox: bool,
+}
+
+impl Reader<'_> {
+    fn account(&self, name: &str) -> Option<Account> {
+        if !is_name(name) {
+            self.section.fault("must be named with small letters, digits, `-` and `_`, 40 at most");
+        }
+        let about = self.provider()?;
+        let own = about.settings.iter().map(|setting| setting.key);
+        self.section.only(&COMMON_KEYS.into_iter().chain(own).collect::<Vec<_>>());
+        Some(Account {
+            name: name.to_owned(),
+            about,
+            base_url: self.base_url(about.base_url),
+            test: self.section.flag("test").unwrap_or(false),
+            notify_key: self.notify_key(),
+            reads_per_second: self.section.whole("reads_per_second", 1..=1_000).unwrap_or(5),
+            settings: self.settings(about),
+        })
+    }
+
+    fn provider(&self) -> Option<&'static About> {
+        let wanted = self.section.need_text("provider")?;
+        let known = self.providers.known;
+        let found = known.iter().find(|about| about.name == wanted).copied();
+        if found.is_none() {
+            let hint = did_you_mean(wanted, known.iter().map(|about| about.name));
+            self.section.fault_at("provider", &format!("`{wanted}` is no provider of this build{hint}"));
+        }
+        found
+    }
+
+    fn settings(&self, about: &About) -> AdapterSettings {
+        let mut values = Vec::new();
+        for setting in about.settings {
+            match self.value(setting.key, setting.secret) {
+                Some(value) => values.push((setting.key.to_owned(), Secret::from(value))),
+                None if setting.required && !self.section.has(setting.key) => {
+                    self.section.fault(&format!("`{}` is missing: {}", setting.key, setting.help));
+                }
+                None => {}
+            }
+        }
+        AdapterSettings::new(values)
+    }
+
+    /// The text at `key` with its references resolved. A secret must be one reference and nothing else.
+    fn value(&self, key: &str, secret: bool) -> Option<String> {
+        let text = self.section.text(key)?;
+        if secret && !self.sandbox && !is_reference(text) {
+            let message = "is a secret: name it as \"${NAME}\" or \"file:/path\" and keep it out of this file";
+            self.section.fault_at(key, message);
+            return None;
+        }
+        let resolved = self.providers.environment.resolve(text, self.folder);
+        resolved.map_err(|why| self.section.fault_at(key, &why)).ok()
+    }
+
+    fn notify_key(&self) -> Option<Secret> {
+        let key = self.value("notify_key", true)?;
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        if key.len() < SHORTEST_NOTIFY_KEY || !key.bytes().all(fits) {
+            let message = format!(
+                "stands in an address: {SHORTEST_NOTIFY_KEY} characters at least, letters, digits and `-_.~` only"
+            );
+            self.section.fault_at("notify_key", &message);
+        }
+        Some(Secret::from(key))
+    }
+
+    fn base_url(&self, usual: &str) -> String {
+        let Some(text) = self.value("base_url", false) else { return usual.to_owned() };
+        let private = self.providers.allow_private_addresses;
+        let complaint = match Url::parse(&text) {
+            Err(_) => Some("is not an address"),
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => Some("must end with its path"),
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                Some("must not hold a user or a password")
+            }
+            Ok(url) if is_loopback(&url) => {
+                (!private).then_some("is on this machine, which `outbound.allow_private_addresses` must allow")
+            }
+            Ok(url) if url.scheme() == "https" => None,
+            Ok(_) => Some("must start with https://"),
+        };
+        if let Some(complaint) = complaint {
+            self.section.fault_at("base_url", complaint);
+        }
+        text.trim_end_matches('/').to_owned()
+    }
+
+    /// Lets the adapter look at its settings; what it makes of them is thrown away.
+    fn try_to_build(&self, account: &Account) {
+        match (account.about.build)(&account.settings) {
+            Ok(_) => {}
+            Err(SettingsError::Missing(key)) => self.section.fault(&format!("`{key}` is missing")),
+            Err(SettingsError::Invalid(key, why)) => self.section.fault_at(key, why),
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let web = matches!(url.scheme(), "http" | "https");
+    web && match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}

@@ -1,0 +1,31 @@
+//! Plain settings: what an operator can set, read, layered and checked. No behaviour.
+//!
+//! Three files: the gateway's own settings ([`Settings`], `config/paymux.toml`), the provider accounts ([`Account`],
+//! `accounts.toml`) and the routing rules, whose text is read with the same [`document`] but whose meaning is
+//! `routing`'s. Whatever is wrong is told at once, each [`Fault`] with its file, line and key; secrets come by
+//! `${NAME}` or `file:` and are never shown.
+
+mod accounts;
+pub(crate) mod document;
+mod environment;
+mod fault;
+mod load;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use accounts::{Account, Providers};
+pub use environment::Environment;
+pub(crate) use fault::did_you_mean;
+pub use fault::{Fault, Faults};
+pub(crate) use load::is_name;
+pub use settings::{
+    Checkout, Files, Limits, LogFormat, LogLevel, Logs, Merchant, Need, Orders, Outbound, Policy, Remedy, Server,
+    Settings, Store, Webhooks,
+};
+
+/// The accounts of the sandbox: `config/sandbox.toml`, whose `${PAYMUX_SANDBOX_URL}` is where it listens.
+pub const SANDBOX_ACCOUNTS: &str = include_str!("../../config/sandbox.toml");
+
+/// The routing that the demo starts with: `config/routing.toml`.
+pub const DEMO_ROUTING: &str = include_str!("../../config/routing.toml");

@@ -1,0 +1,62 @@
+//! Crash points: named moments at which a test can make the program die.
+//!
+//! They exist in debug builds, that is in the program which `cargo test` builds and drives; a release build
+//! contains none. `PAYMUX_CRASH_AT` names a moment, as in `before commit checkout`, or its N-th time, as in
+//! `after send begin#2`; `PAYMUX_CRASH_LIST` names a file that every moment reached is added to, once each.
+
+/// Passes a moment: `before commit`, `after send` … of a change or operation of this name.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn point(_moment: &str, _name: &str) {}
+
+/// Passes a moment: `before commit`, `after send` … of a change or operation of this name. Dies here if a test
+/// wants it.
+#[cfg(debug_assertions)]
+pub fn point(moment: &str, name: &str) {
+    let Some(plan) = plan::get() else { return };
+    plan.pass(&format!("{moment} {name}"));
+}
+
+#[cfg(debug_assertions)]
+mod plan {
+    use std::collections::HashMap;
+    use std::io::Write as _;
+    use std::sync::{Mutex, OnceLock};
+
+    /// What a test asked for.
+    pub(super) struct Plan {
+        at: Option<(String, u32)>,
+        list: Option<String>,
+        seen: Mutex<HashMap<String, u32>>,
+    }
+
+    /// The plan in the environment, if there is one.
+    pub(super) fn get() -> Option<&'static Plan> {
+        static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
+        PLAN.get_or_init(read).as_ref()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test steers the built program, before there are settings")]
+    fn read() -> Option<Plan> {
+        let at = std::env::var("PAYMUX_CRASH_AT").ok().map(|text| match text.split_once('#') {
+            Some((name, nth)) => (name.to_owned(), nth.parse().unwrap_or(1)),
+            None => (text, 1),
+        });
+        let list = std::env::var("PAYMUX_CRASH_LIST").ok();
+        (at.is_some() || list.is_some()).then(|| Plan { at, list, seen: Mutex::default() })
+    }
+
+    impl Plan {
+        pub(super) fn pass(&self, name: &str) {
+            let mut seen = self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let times = seen.entry(name.to_owned()).and_modify(|times| *times += 1).or_insert(1);
+            if let Some(path) = self.list.as_deref().filter(|_| *times == 1) {
+                let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+                let _ = file.and_then(|mut file| writeln!(file, "{name}"));
+            }
+            if self.at.as_ref().is_some_and(|(at, nth)| at == name && times == nth) {
+                std::process::abort();
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Why a person should look, and when that is told.
+
+use std::time::Duration;
+
+use port::{AttentionId, CaptureMode, Money, PaymentId, PaymentStatus, Timestamp};
+
+use super::View;
+use crate::domain::event::{Fact, Ids};
+use crate::domain::file::OrderFile;
+use crate::domain::payment::{Attention, AttentionCode, OperationKind};
+use crate::domain::standing::{Heard, Standing};
+
+const A_DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Raises attention, once for a payment and a reason while it is open; what every read would say again is not
+/// told a second time in the same words, even after a person has looked.
+pub(crate) fn raise(
+    file: &OrderFile,
+    code: AttentionCode,
+    payment: Option<PaymentId>,
+    detail: String,
+    stated: Option<Money>,
+    now: Timestamp,
+    ids: &mut Ids<'_>,
+) -> Vec<Fact> {
+    let known = |told: &Attention| {
+        let same_words = told.detail == detail && told.stated == stated;
+        let still_told = told.resolved_at.is_none() || (code.lasts() && same_words);
+        told.code == code && told.payment == payment && still_told
+    };
+    if file.attention.iter().any(known) {
+        return Vec::new();
+    }
+    let id = AttentionId::from_uuid(ids());
+    vec![Fact::AttentionRaised(Attention {
+        id,
+        code,
+        payment,
+        detail,
+        stated,
+        raised_at: now,
+        resolved_at: None,
+    })]
+}
+
+/// Tells a person about an operation that stays unsure for longer than `limit`.
+pub fn unsure(
+    file: &OrderFile,
+    payment: PaymentId,
+    limit: Duration,
+    now: Timestamp,
+    ids: &mut Ids<'_>,
+) -> Vec<Fact> {
+    let operation = file.payment(payment).and_then(|payment| payment.operation.as_ref());
+    let Some(operation) = operation.filter(|operation| now.since(operation.since) >= limit) else {
+        return Vec::new();
+    };
+    let detail = format!("whether {} took effect is not known", operation.kind.as_str());
+    raise(file, AttentionCode::OutcomeUnknown, Some(payment), detail, None, now, ids)
+}
+
+/// DUPLICATE_PAYMENT if another payment of the order holds money, else LATE_PAYMENT.
+pub(super) fn late_code(file: &OrderFile, payment: PaymentId) -> AttentionCode {
+    let another = file.payments.iter().any(|other| other.id != payment && other.standing.holds_money());
+    if another { AttentionCode::DuplicatePayment } else { AttentionCode::LatePayment }
+}
+
+impl View<'_, '_, '_> {
+    pub(super) fn attention_facts(&mut self, stated: &Standing) -> Vec<Fact> {
+        let mut reasons = self.money_reasons();
+        reasons.extend(self.hold_reasons());
+        reasons.extend(self.dispute_reasons());
+        reasons.extend(self.contradiction(stated));
+        let payment = Some(self.payment.id);
+        let mut facts = Vec::new();
+        for (code, detail) in reasons {
+            facts.extend(raise(self.file, code, payment, detail, None, self.now, self.ids));
+        }
+        facts
+    }
+
+    /// A word that the money refuses: FAILED on any, an end on what was taken (it may end the rest of a hold).
+    fn contradiction(&self, stated: &Standing) -> Option<(AttentionCode, String)> {
+        let before = &self.payment.standing;
+        let ends_hold = before.capturable() > 0 && self.after.capturable() == 0;
+        let refused = match stated.word {
+            Some(Heard { status: PaymentStatus::Failed, .. }) => true,
+            Some(heard) => heard.ended && self.after.captured > 0 && !ends_hold,
+            None => false,
+        };
+        let detail = || format!("`{}` does not fit money that is held or taken", self.seen.word.word);
+        let contradicts = refused && self.is_newest() && self.after.holds_money();
+        contradicts.then(|| (AttentionCode::Contradiction, detail()))
+    }
+
+    /// Money that arrived where nothing waits for it; refunds that did not stay.
+    fn money_reasons(&self) -> Vec<(AttentionCode, String)> {
+        let mut reasons = Vec::new();
+        let before = &self.payment.standing;
+        let arrived = self.after.holds_money() && !before.holds_money() && before.captured == 0;
+        let session = self.payment.session.and_then(|id| self.file.session(id));
+        let awaited = session.is_some_and(|session| session.status.is_open() || session.used);
+        if arrived && (!awaited || self.file.order.state.is_final()) {
+            let code = late_code(self.file, self.payment.id);
+            reasons.push((code, "money arrived where no open session waits for it".to_owned()));
+        }
+        if self.lowers_anew() {
+            let detail = format!("a refund did not stay: `{}`", self.seen.word.word);
+            reasons.push((AttentionCode::RefundFailed, detail));
+        }
+        reasons
+    }
+
+    fn hold_reasons(&self) -> Vec<(AttentionCode, String)> {
+        let mut reasons = Vec::new();
+        if self.status() == PaymentStatus::Authorized && self.payment.capture == CaptureMode::Automatic {
+            reasons
+                .push((AttentionCode::UnexpectedHold, "held although it was to be taken at once".to_owned()));
+        }
+        let ends = self.payment.authorization_expires_at;
+        if self.after.is_held() && ends.is_some_and(|end| self.now >= end.minus(A_DAY)) {
+            reasons.push((AttentionCode::AuthorizationExpiring, "the hold ends within a day".to_owned()));
+        }
+        let lost = self.payment.standing.is_held() && !self.after.is_held() && self.after.captured == 0;
+        let ours =
+            self.payment.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::Void);
+        let goes_on = !self.file.order.state.is_unsubmitted() && !self.file.order.state.is_final();
+        if lost && !ours && goes_on {
+            reasons.push((
+                AttentionCode::AuthorizationLost,
+                "the hold is gone under a submitted order".to_owned(),
+            ));
+        }
+        reasons
+    }
+
+    fn dispute_reasons(&self) -> Option<(AttentionCode, String)> {
+        let word = self.after.open_dispute()?;
+        if self.payment.standing.open_dispute().is_some() {
+            return None;
+        }
+        let stage = word.stage.as_str();
+        let returned = self.after.captured > 0 && self.after.refunded() >= self.after.captured;
+        Some(if returned {
+            (AttentionCode::DisputeAfterRefund, format!("{stage} on money that was given back"))
+        } else {
+            (AttentionCode::Dispute, format!("a dispute was opened: {stage}"))
+        })
+    }
+}

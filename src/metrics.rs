@@ -1,0 +1,334 @@
+//! Every metric there is: its name, its help and who may label it with what.
+//!
+//! Names are `paymux_<noun>_<unit>`. A label's values come from a closed set: words of the code (`&'static str`), or
+//! names that an operator has configured (accounts, rules, routes); never an id, an amount or anything a client sends.
+//! Callers measure and decide nothing here; they hold an `Arc<Metrics>` and call the method named after what happened.
+
+use std::time::Duration;
+
+use prometheus::core::Collector;
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+};
+
+/// Requests and calls, seconds. The bounds are where service objectives are likely to be drawn.
+const CALL_SECONDS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
+
+/// Commits, seconds: from a fast disk to one in trouble.
+const COMMIT_SECONDS: [f64; 10] = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
+
+/// Changes in one commit.
+const BATCH_CHANGES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// Declares [`Metrics`] and makes each of its metrics, so that field, name, labels and help stand in one place.
+macro_rules! catalogue {
+    ($($field:ident: $kind:ty = $make:ident($name:literal $(, $more:expr)*), $help:literal;)*) => {
+        /// The catalogue.
+        pub struct Metrics {
+            registry: Registry,
+            $($field: $kind,)*
+        }
+
+        impl Metrics {
+            fn all(registry: Registry) -> Self {
+                $(let $field = registered(&registry, $make($name, $help $(, $more)*));)*
+                Self { registry, $($field,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    build_info: GaugeVec = gauges("paymux_build_info", &["version"]),
+        "The version that runs; always 1.";
+    http_requests: IntCounterVec = counters("paymux_http_requests_total", &["method", "route", "status"]),
+        "Requests answered, by route and class of status.";
+    http_seconds: HistogramVec = histograms("paymux_http_request_duration_seconds", &["method", "route"], &CALL_SECONDS),
+        "From a request's arrival to its answer.";
+    provider_calls: IntCounterVec = counters("paymux_provider_calls_total", &["provider", "operation", "outcome"]),
+        "Operations at a provider that have ended; the outcome says what may be done next.";
+    provider_seconds: HistogramVec = histograms("paymux_provider_call_duration_seconds", &["provider", "operation"], &CALL_SECONDS),
+        "How long an operation at a provider took, with all its calls.";
+    routing_decisions: IntCounterVec = counters("paymux_routing_decisions_total", &["rule", "account"]),
+        "Checkouts routed, by the rule that decided and the account that was first.";
+    payment_changes: IntCounterVec = counters("paymux_payment_status_changes_total", &["provider", "status"]),
+        "Payments that came to a status.";
+    attempts_begun: IntCounterVec = counters("paymux_attempts_begun_total", &["account"]),
+        "Starts of a payment at an account.";
+    attempts_failed_over: IntCounterVec = counters("paymux_attempts_failed_over_total", &["account"]),
+        "Starts at an account that were given up for another account.";
+    cache_lookups: IntCounterVec = counters("paymux_cache_lookups_total", &["cache", "result"]),
+        "Questions to a cache, by its answer.";
+    notifications: IntCounterVec = counters("paymux_notifications_total", &["account", "outcome"]),
+        "Notifications from providers, by what became of them.";
+    unknown_statuses: IntCounterVec = counters("paymux_unknown_provider_statuses_total", &["provider"]),
+        "Provider words for a status that nobody has described; nothing followed from them.";
+    store_changes: IntCounter = counter("paymux_store_changes_total"),
+        "Changes written.";
+    store_batch: Histogram = histogram("paymux_store_batch_changes", &BATCH_CHANGES),
+        "Changes in one transaction.";
+    store_commit_seconds: Histogram = histogram("paymux_store_commit_duration_seconds", &COMMIT_SECONDS),
+        "How long a transaction took until it was durable.";
+    store_conflicts: IntCounter = counter("paymux_store_conflicts_total"),
+        "Changes refused because somebody else's was faster.";
+    store_queue_full: IntCounter = counter("paymux_store_queue_full_total"),
+        "Changes refused because too many were waiting.";
+    agenda_oldest_due: GaugeVec = gauges("paymux_agenda_oldest_due_seconds", &["kind"]),
+        "For how long the longest overdue entry of the agenda has been due.";
+    agenda_runs: IntCounterVec = counters("paymux_agenda_runs_total", &["kind", "outcome"]),
+        "Entries of the agenda that were worked on.";
+    attention_raised: IntCounterVec = counters("paymux_attention_raised_total", &["code"]),
+        "Reasons why a person should look, by code.";
+    webhook_deliveries: IntCounterVec = counters("paymux_webhook_deliveries_total", &["outcome"]),
+        "Tries to deliver an event to a merchant's endpoint.";
+    config_reloads: IntCounterVec = counters("paymux_config_reloads_total", &["result"]),
+        "Changed files that were read again, and whether they were taken.";
+}
+
+/// The outcome of an operation at a provider that did what was asked. Any other outcome is the label of its
+/// [`ProviderError`](port::ProviderError::label).
+pub const CALL_OK: &str = "ok";
+
+/// How a cache answered.
+#[derive(Clone)]
+pub struct CacheMetrics {
+    hits: IntCounter,
+    misses: IntCounter,
+}
+
+impl CacheMetrics {
+    /// Found.
+    pub fn hit(&self) {
+        self.hits.inc();
+    }
+
+    /// Not found.
+    pub fn miss(&self) {
+        self.misses.inc();
+    }
+}
+
+/// One route of the API, looked up once so that a request costs no search for its labels.
+#[derive(Clone)]
+pub struct RouteMetrics {
+    /// By class of the status: 1xx to 5xx.
+    answered: [IntCounter; 5],
+    seconds: Histogram,
+}
+
+impl RouteMetrics {
+    /// A request was answered with `status` after `took`.
+    pub fn answered(&self, status: u16, took: Duration) {
+        let class = usize::from(status / 100).clamp(1, self.answered.len());
+        self.answered[class - 1].inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// What became of a provider's notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotificationOutcome {
+    /// Verified and stored.
+    Accepted,
+    /// It does not prove where it comes from.
+    Unverified,
+    /// Not understood.
+    Unreadable,
+    /// It names no object of ours.
+    Unmatched,
+    /// Over the account's rate.
+    Limited,
+}
+
+impl NotificationOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Unverified => "unverified",
+            Self::Unreadable => "unreadable",
+            Self::Unmatched => "unmatched",
+            Self::Limited => "limited",
+        }
+    }
+}
+
+/// What became of a delivery to a merchant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// Answered 2xx.
+    Delivered,
+    /// Not, and it will be tried again.
+    Failed,
+    /// Not, and the endpoint is switched off.
+    GivenUp,
+}
+
+impl DeliveryOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// A registry of its own with every metric in it, and those of the process.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(ProcessCollector::for_self())).expect("no other metric has its names");
+        let metrics = Self::all(registry);
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        metrics
+    }
+
+    /// All of them in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("memory takes every write");
+        String::from_utf8(text).expect("names, labels and numbers are text")
+    }
+
+    /// The `Content-Type` of [`Metrics::render`].
+    pub fn content_type(&self) -> &'static str {
+        prometheus::TEXT_FORMAT
+    }
+
+    /// The handle of a route; `route` is its pattern, never the address that was asked for.
+    pub fn route(&self, method: &str, route: &str) -> RouteMetrics {
+        RouteMetrics {
+            answered: ["1xx", "2xx", "3xx", "4xx", "5xx"]
+                .map(|class| self.http_requests.with_label_values(&[method, route, class])),
+            seconds: self.http_seconds.with_label_values(&[method, route]),
+        }
+    }
+
+    /// An operation at a provider ended after `took`, with [`CALL_OK`] or the label of its error.
+    pub fn provider_call(
+        &self,
+        provider: &'static str,
+        operation: &'static str,
+        outcome: &'static str,
+        took: Duration,
+    ) {
+        self.provider_calls.with_label_values(&[provider, operation, outcome]).inc();
+        self.provider_seconds.with_label_values(&[provider, operation]).observe(took.as_secs_f64());
+    }
+
+    /// The handle of a cache.
+    pub fn cache(&self, cache: &'static str) -> CacheMetrics {
+        let lookups = |result| self.cache_lookups.with_label_values(&[cache, result]);
+        CacheMetrics { hits: lookups("hit"), misses: lookups("miss") }
+    }
+
+    /// A checkout was routed: `rule` decided, `account` is tried first.
+    pub fn routed(&self, rule: &str, account: &str) {
+        self.routing_decisions.with_label_values(&[rule, account]).inc();
+    }
+
+    /// A payment came to a status.
+    pub fn payment_changed(&self, provider: &'static str, status: &'static str) {
+        self.payment_changes.with_label_values(&[provider, status]).inc();
+    }
+
+    /// A start at an account was made.
+    pub fn attempt_begun(&self, account: &str) {
+        self.attempts_begun.with_label_values(&[account]).inc();
+    }
+
+    /// A start at an account was given up and another account is tried.
+    pub fn attempt_failed_over(&self, account: &str) {
+        self.attempts_failed_over.with_label_values(&[account]).inc();
+    }
+
+    /// A notification came to an account.
+    pub fn notification(&self, account: &str, outcome: NotificationOutcome) {
+        self.notifications.with_label_values(&[account, outcome.as_str()]).inc();
+    }
+
+    /// A provider used a word that no table has.
+    pub fn unknown_status(&self, provider: &'static str) {
+        self.unknown_statuses.with_label_values(&[provider]).inc();
+    }
+
+    /// A transaction with so many changes was durable after `took`.
+    pub fn store_committed(&self, changes: u32, took: Duration) {
+        self.store_changes.inc_by(u64::from(changes));
+        self.store_batch.observe(f64::from(changes));
+        self.store_commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A change lost against a faster one.
+    pub fn store_conflict(&self) {
+        self.store_conflicts.inc();
+    }
+
+    /// A change found no place in the queue.
+    pub fn store_queue_full(&self) {
+        self.store_queue_full.inc();
+    }
+
+    /// How long the longest overdue entry of a kind has been due; zero if none is.
+    pub fn agenda_oldest_due(&self, kind: &'static str, overdue: Duration) {
+        self.agenda_oldest_due.with_label_values(&[kind]).set(overdue.as_secs_f64());
+    }
+
+    /// An entry of the agenda was worked on.
+    pub fn agenda_run(&self, kind: &'static str, outcome: &'static str) {
+        self.agenda_runs.with_label_values(&[kind, outcome]).inc();
+    }
+
+    /// Attention was raised.
+    pub fn attention_raised(&self, code: &'static str) {
+        self.attention_raised.with_label_values(&[code]).inc();
+    }
+
+    /// A delivery to a merchant was tried.
+    pub fn webhook_delivery(&self, outcome: DeliveryOutcome) {
+        self.webhook_deliveries.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// A changed file was read again, and taken or refused.
+    pub fn config_reloaded(&self, taken: bool) {
+        self.config_reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
+    }
+}
+
+fn counter(name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    IntCounter::new(name, help)
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    IntCounterVec::new(Opts::new(name, help), labels)
+}
+
+fn gauges(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+    GaugeVec::new(Opts::new(name, help), labels)
+}
+
+fn histogram(name: &str, help: &str, bounds: &[f64]) -> prometheus::Result<Histogram> {
+    Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec()))
+}
+
+fn histograms(name: &str, help: &str, labels: &[&str], bounds: &[f64]) -> prometheus::Result<HistogramVec> {
+    HistogramVec::new(HistogramOpts::new(name, help).buckets(bounds.to_vec()), labels)
+}
+
+fn registered<M: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
+    let metric = made.expect("names and labels are written in this file and a test makes them all");
+    registry.register(Box::new(metric.clone())).expect("each name stands here once");
+    metric
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! Placing an order and changing it while it is a cart.
+
+use port::{Currency, ItemId, OrderId, Timestamp};
+
+use super::{Asked, OrderError, Orders};
+use crate::domain::cart::{content, edit, price_order, sign};
+use crate::domain::{
+    Content, Fact, Item, Order, OrderFile, OrderState, Personal, Requirement, Sealed, Signature, price, requirements,
+};
+use crate::store::Change;
+
+/// A new order, checked for its shape.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The merchant's own reference.
+    pub reference: Option<String>,
+    /// Of every amount.
+    pub currency: Currency,
+    /// The lines; their ids are made here.
+    pub items: Vec<Item>,
+    /// Delivery, minor units.
+    pub shipping: i64,
+    /// Whether prices include their tax.
+    pub tax_included: bool,
+    /// Whether a signature is needed.
+    pub requires_signing: Requirement,
+    /// Whether a person approves it.
+    pub requires_approval: bool,
+    /// Whether a completed payment submits it.
+    pub auto_submit: bool,
+    /// Customer, addresses, notes.
+    pub personal: Personal,
+    /// After how long without a request it expires, seconds.
+    pub idle_seconds: u64,
+}
+
+/// A change of an order's content.
+#[derive(Clone, Debug)]
+pub enum Edit {
+    /// Anything but the lines. What is absent stays.
+    Fields(Box<Fields>),
+    /// One more line.
+    AddItem(Item),
+    /// A line as it shall be; its id says which.
+    ChangeItem(Item),
+    /// A line less.
+    RemoveItem(ItemId),
+}
+
+/// New values for an order; what is absent stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    /// Delivery, minor units.
+    pub shipping: Option<i64>,
+    /// Whether prices include their tax.
+    pub tax_included: Option<bool>,
+    /// Whether a signature is needed.
+    pub requires_signing: Option<Requirement>,
+    /// Whether a person approves it.
+    pub requires_approval: Option<bool>,
+    /// Whether a completed payment submits it.
+    pub auto_submit: Option<bool>,
+    /// Customer, addresses, notes as they shall be.
+    pub personal: Option<Personal>,
+}
+
+impl Orders {
+    /// Makes an order.
+    ///
+    /// # Errors
+    /// [`OrderError::ReferenceTaken`], [`OrderError::KeyTaken`], [`OrderError::Store`].
+    pub async fn place(&self, asked: &Asked, draft: Draft) -> Result<OrderFile, OrderError> {
+        let now = self.payments.shared.now();
+        let order = self.order_of(asked, draft, now);
+        self.commit_new(asked, order, Vec::new(), now, "place").await
+    }
+
+    /// The order of a draft, not priced.
+    pub(super) fn order_of(&self, asked: &Asked, draft: Draft, now: Timestamp) -> Order {
+        let source = &self.payments.shared.source;
+        Order {
+            id: OrderId::from_uuid(source.uuid()),
+            merchant: asked.merchant.to_string(),
+            reference: draft.reference,
+            currency: draft.currency,
+            state: OrderState::Pending,
+            items: draft.items,
+            shipping: draft.shipping,
+            tax_included: draft.tax_included,
+            requires_signing: draft.requires_signing,
+            requires_approval: draft.requires_approval,
+            auto_submit: draft.auto_submit,
+            personal: Sealed::new(draft.personal, source.nonce()),
+            price: None,
+            requirements: None,
+            signature: None,
+            external_payment: None,
+            external_payment_id: None,
+            proof: None,
+            created_at: now,
+            updated_at: now,
+            idle_seconds: draft.idle_seconds,
+            expires_at: now.plus(std::time::Duration::from_secs(draft.idle_seconds)),
+            submitted_at: None,
+            completed_at: None,
+        }
+    }
+
+    /// The order, priced as it is placed.
+    pub(super) fn priced(mut order: Order, now: Timestamp) -> Result<Order, OrderError> {
+        let price = price(&order, now).map_err(crate::domain::Refusal::from)?;
+        order.price = Some(price);
+        order.requirements = Some(requirements(&order, price.total));
+        Ok(order)
+    }
+
+    /// Commits a new order together with what follows at once.
+    pub(super) async fn commit_new(
+        &self,
+        asked: &Asked,
+        order: Order,
+        more: Vec<Fact>,
+        now: Timestamp,
+        name: &'static str,
+    ) -> Result<OrderFile, OrderError> {
+        let shared = &self.payments.shared;
+        let placed = Fact::OrderPlaced(Box::new(order));
+        let Some(mut file) = OrderFile::open(&placed) else { return Err(OrderError::NotFound) };
+        let facts = std::iter::once(placed).chain(more).collect();
+        let stamp = crate::domain::Stamp { at: now, cause: &asked.cause };
+        let mut change = Change::of(name, &mut file, facts, &stamp, &mut shared.ids())?;
+        change.writes.extend(asked.key_row(file.id(), 1, now));
+        shared.store.commit(change).await?;
+        Ok(file)
+    }
+
+    /// Changes the content of a cart.
+    ///
+    /// # Errors
+    /// [`OrderError::Refused`] for an order that is none any more, or has no such line.
+    pub async fn edit(&self, asked: &Asked, order: OrderId, change: Edit) -> Result<OrderFile, OrderError> {
+        let mut file = self.file(asked, order).await?;
+        self.change("edit", asked, &mut file, |file, _| {
+            let content = self.edited(file, change.clone())?;
+            Ok(edit(file, content)?)
+        })
+        .await?;
+        Ok(file)
+    }
+
+    fn edited(&self, file: &OrderFile, change: Edit) -> Result<Content, OrderError> {
+        let mut content = content(&file.order);
+        let position = |items: &[Item], id: ItemId| {
+            items.iter().position(|item| item.id == id).ok_or(crate::domain::Refusal::NoSuchItem)
+        };
+        match change {
+            Edit::AddItem(item) => content.items.push(item),
+            Edit::ChangeItem(item) => {
+                let at = position(&content.items, item.id)?;
+                content.items.splice(at..=at, [item]);
+            }
+            Edit::RemoveItem(id) => {
+                content.items.remove(position(&content.items, id)?);
+            }
+            Edit::Fields(fields) => self.set_fields(file, &mut content, *fields),
+        }
+        Ok(content)
+    }
+
+    fn set_fields(&self, file: &OrderFile, content: &mut Content, fields: Fields) {
+        let old = file.order.personal.value().cloned().unwrap_or_default();
+        content.shipping = fields.shipping.unwrap_or(content.shipping);
+        content.tax_included = fields.tax_included.unwrap_or(content.tax_included);
+        content.requires_signing = fields.requires_signing.unwrap_or(content.requires_signing);
+        content.requires_approval = fields.requires_approval.unwrap_or(content.requires_approval);
+        content.auto_submit = fields.auto_submit.unwrap_or(content.auto_submit);
+        let Some(personal) = fields.personal else { return };
+        let same_people = Personal { metadata: old.metadata.clone(), ..personal.clone() } == old;
+        let same_rest = content.shipping == file.order.shipping
+            && content.tax_included == file.order.tax_included
+            && content.requires_signing == file.order.requires_signing
+            && content.requires_approval == file.order.requires_approval
+            && content.auto_submit == file.order.auto_submit;
+        content.only_metadata = same_people && same_rest;
+        content.personal = Sealed::new(personal, self.payments.shared.source.nonce());
+    }
+
+    /// Computes totals and requirements.
+    ///
+    /// # Errors
+    /// [`OrderError::Refused`].
+    pub async fn price(&self, asked: &Asked, order: OrderId) -> Result<OrderFile, OrderError> {
+        let mut file = self.file(asked, order).await?;
+        self.change("price", asked, &mut file, |file, now| Ok(vec![price_order(&file.order, now)?])).await?;
+        Ok(file)
+    }
+
+    /// Records a signature.
+    ///
+    /// # Errors
+    /// [`OrderError::Refused`].
+    pub async fn sign(&self, asked: &Asked, order: OrderId, signature: Signature) -> Result<OrderFile, OrderError> {
+        let mut file = self.file(asked, order).await?;
+        let sealed = Sealed::new(signature, self.payments.shared.source.nonce());
+        self.change("sign", asked, &mut file, |file, _| Ok(sign(file, sealed.clone())?)).await?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,89 @@
+//! How an order ends.
+
+use port::OrderId;
+
+use super::{Asked, OrderError, Orders};
+use crate::domain::{Cause, OrderFile, finish};
+use crate::payments::PaymentError;
+
+/// What a merchant can do to an order that is past the cart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// A person approves it.
+    Approve,
+    /// A person rejects it; its money is given back.
+    Reject,
+    /// It is cancelled; its money is given back.
+    Cancel,
+    /// It was fulfilled, or could not be.
+    Fulfil {
+        /// Whether it was.
+        completed: bool,
+        /// In the merchant's words.
+        detail: Option<String>,
+    },
+}
+
+impl Orders {
+    /// Approves, rejects, cancels or fulfils the order. The order ends at once; what gives its money back is
+    /// recorded with it and sent before this returns, or by the agenda.
+    ///
+    /// # Errors
+    /// [`OrderError::Refused`].
+    pub async fn finish(&self, asked: &Asked, order: OrderId, how: &Finish) -> Result<OrderFile, OrderError> {
+        let mut file = self.file(asked, order).await?;
+        let shared = &self.payments.shared;
+        self.change("finish", asked, &mut file, |file, now| {
+            let mut ids = shared.ids();
+            Ok(match how {
+                Finish::Approve => finish::approve(file)?,
+                Finish::Reject => finish::reject(file, now, &mut ids)?,
+                Finish::Cancel => finish::cancel(file, now, &mut ids)?,
+                Finish::Fulfil { completed, detail } => {
+                    finish::fulfil(file, *completed, detail.clone(), now, &mut ids)?
+                }
+            })
+        })
+        .await?;
+        self.payments.operate_all(&mut file, &asked.cause).await?;
+        Ok(file)
+    }
+
+    /// What is due for an order that nobody touches.
+    ///
+    /// # Errors
+    /// [`PaymentError`].
+    pub async fn expire(&self, order: OrderId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+        let shared = &self.payments.shared;
+        let mut file = shared.file(order).await?;
+        let decide = |file: &OrderFile, now| {
+            Ok::<_, PaymentError>(finish::expire(file, now, &mut shared.ids()).into())
+        };
+        shared.change("expire", &mut file, cause, decide).await?;
+        self.payments.operate_all(&mut file, cause).await?;
+        Ok(file)
+    }
+
+    /// What is due for a session past its time.
+    ///
+    /// # Errors
+    /// [`PaymentError`].
+    pub async fn expire_session(
+        &self,
+        order: OrderId,
+        session: port::SessionId,
+        cause: &Cause,
+    ) -> Result<OrderFile, PaymentError> {
+        use crate::domain::{FailureCode, operate::close};
+        let shared = &self.payments.shared;
+        let mut file = shared.file(order).await?;
+        let decide = |file: &OrderFile, now| {
+            let over = file.session(session).is_some_and(|session| session.status.is_open() && session.expires_at <= now);
+            let facts = if over { close(file, session, FailureCode::Expired, now)? } else { Vec::new() };
+            Ok::<_, PaymentError>(facts.into())
+        };
+        shared.change("expire session", &mut file, cause, decide).await?;
+        self.payments.operate_session(&mut file, session, cause).await?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,203 @@
+//! The client itself: limits, and the sorting of failures.
+
+use std::error::Error;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use port::{Call, HeaderValue, Method, Reply, Transport, TransportError};
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::{Client, Response, Url};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use super::guard::{self, PublicOnly};
+
+/// What a client waits for and where it may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Until a connection stands, name look-up and TLS included.
+    pub connect_timeout: Duration,
+    /// Longest silence while an answer is awaited or read.
+    pub read_timeout: Duration,
+    /// A whole call, from first to last byte.
+    pub timeout: Duration,
+    /// Whether it may connect to addresses that are not on the public internet.
+    pub allow_private_addresses: bool,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be made")]
+pub struct OutboundError(#[from] reqwest::Error);
+
+/// An HTTP client with its own connections. Cheap to clone; each worker thread makes its own, since sharing one costs
+/// more than the connections saved.
+#[derive(Clone)]
+pub struct Outbound {
+    client: Client,
+    guarded: bool,
+}
+
+/// The largest answer that is read, bytes.
+const LARGEST_ANSWER: usize = 1024 * 1024;
+
+/// How long an unused connection is kept. Node's servers close theirs after 5 s, others later: whoever closes second
+/// may have just sent a request into it.
+const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
+/// Unused connections kept for one host.
+const MOST_IDLE: usize = 256;
+
+impl Outbound {
+    /// A client of its own connections.
+    ///
+    /// # Errors
+    /// [`OutboundError`], usually because the machine has no certificate authorities installed.
+    pub fn new(options: &Options) -> Result<Self, OutboundError> {
+        // The process may have installed its provider already, and the first one stays.
+        let _already = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(concat!("paymux/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .no_proxy()
+            .referer(false)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(options.connect_timeout)
+            .read_timeout(options.read_timeout)
+            .timeout(options.timeout)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .pool_max_idle_per_host(MOST_IDLE);
+        if !options.allow_private_addresses {
+            builder = builder.dns_resolver(Arc::new(PublicOnly));
+        }
+        Ok(Self { client: builder.build()?, guarded: !options.allow_private_addresses })
+    }
+
+    fn request(&self, base_url: &str, call: &Call) -> Result<reqwest::Request, &'static str> {
+        let url = Url::parse(&format!("{base_url}{}", call.path)).map_err(|_| "not an address")?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("not an http address");
+        }
+        if self.guarded {
+            guard::literal(&url).map_err(|_| "the address is private")?;
+        }
+        let method = match call.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let mut request = reqwest::Request::new(method, url);
+        *request.headers_mut() = headers(call)?;
+        if !call.body.is_empty() {
+            *request.body_mut() = Some(call.body.clone().into());
+        }
+        Ok(request)
+    }
+}
+
+fn headers(call: &Call) -> Result<HeaderMap, &'static str> {
+    let mut headers = HeaderMap::with_capacity(call.headers.len());
+    for (name, value) in &call.headers {
+        let name = HeaderName::from_str(name).map_err(|_| "a header's name is not allowed")?;
+        let mut sent = reqwest::header::HeaderValue::from_str(value.expose())
+            .map_err(|_| "a header's value is not allowed")?;
+        sent.set_sensitive(matches!(value, HeaderValue::Secret(_)));
+        headers.append(name, sent);
+    }
+    Ok(headers)
+}
+
+#[async_trait]
+impl Transport for Outbound {
+    /// Sends `call` to `base_url` with the call's path appended, and waits for the whole answer. An answer that breaks
+    /// off, takes too long or is too large is lost: what it would have said is not known. `traceparent` is passed on
+    /// like any header of the call.
+    async fn send(&self, base_url: &str, call: &Call) -> Result<Reply, TransportError> {
+        let request = self.request(base_url, call).map_err(|why| TransportError::NotSent(why.to_owned()))?;
+        let mut response = self.client.execute(request).await.map_err(sorted)?;
+        let status = response.status().as_u16();
+        let retry_after = retry_after(response.headers());
+        let body = body(&mut response).await?;
+        Ok(Reply { status, retry_after, body })
+    }
+}
+
+async fn body(response: &mut Response) -> Result<Vec<u8>, TransportError> {
+    let too_large = || TransportError::Lost(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
+    let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+    if announced > LARGEST_ANSWER {
+        return Err(too_large());
+    }
+    let mut body = Vec::with_capacity(announced);
+    while let Some(chunk) = response.chunk().await.map_err(sorted)? {
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Only what failed while connecting is known not to have left; all else may have.
+fn sorted(error: reqwest::Error) -> TransportError {
+    let why = if error.is_timeout() { "it took too long".to_owned() } else { innermost(&error) };
+    if error.is_connect() || error.is_builder() { TransportError::NotSent(why) } else { TransportError::Lost(why) }
+}
+
+/// The cause at the bottom: the outer ones repeat the address, which may hold a key.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    while let Some(below) = cause.and_then(Error::source) {
+        cause = Some(below);
+    }
+    cause.map_or_else(|| "the exchange failed".to_owned(), ToString::to_string)
+}
+
+/// `Retry-After` as seconds, or as a date seen from the answer's own `Date`: the server's clock measures both, so ours
+/// is not needed. A date that has passed is no time at all.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let wait = date(text)? - date(headers.get(DATE)?.to_str().ok()?)?;
+    Some(Duration::try_from(wait).unwrap_or_default())
+}
+
+/// A date as HTTP writes it: that of RFC 2822 with its obsolete zone `GMT`.
+fn date(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc2822).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        let now = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let table = [
+            ("120", now, Some(120)),
+            (" 0 ", "", Some(0)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", now, Some(60)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", now, Some(0)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", now, Some(0)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", "", None),
+            ("-1", now, None),
+            ("soon", now, None),
+            ("", now, None),
+        ];
+        for (text, date, expected) in table {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            headers.insert(DATE, date.parse().unwrap());
+            assert_eq!(retry_after(&headers).map(|wait| wait.as_secs()), expected, "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! The configured accounts: each an adapter with its words, its address and what it may be asked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use port::{About, Captures, Capture, Provider, Refund, Secret, StatusTable, TableError};
+
+use crate::domain::Powers;
+
+/// One configured account of one provider.
+pub struct Account {
+    /// Its name in `accounts.toml`, in routing and in answers.
+    pub name: String,
+    /// The adapter, made for this account.
+    pub adapter: Box<dyn Provider>,
+    /// What the provider's words mean.
+    pub words: StatusTable,
+    /// Where the provider listens.
+    pub base_url: String,
+    /// Whether its payments are tests.
+    pub is_test: bool,
+    /// The secret part of the address that the provider notifies.
+    pub notify_key: Option<Secret>,
+}
+
+impl Account {
+    /// An account for an adapter.
+    ///
+    /// # Errors
+    /// [`TableError`] if the adapter's table of words cannot be read.
+    pub fn new(
+        name: String,
+        adapter: Box<dyn Provider>,
+        base_url: String,
+        is_test: bool,
+        notify_key: Option<Secret>,
+    ) -> Result<Self, TableError> {
+        let words = StatusTable::parse(adapter.about().statuses)?;
+        Ok(Self { name, adapter, words, base_url, is_test, notify_key })
+    }
+
+    /// The face of its adapter.
+    pub fn about(&self) -> &'static About {
+        self.adapter.about()
+    }
+
+    /// What it can do with a payment.
+    pub fn powers(&self) -> Powers {
+        let can = &self.about().can;
+        Powers {
+            authorises: matches!(can.capture, Capture::ManualToo(_)),
+            one_capture: can.capture == Capture::ManualToo(Captures::One),
+            closes: can.cancel.closes_unpaid(),
+            voids: can.cancel.releases_hold(),
+            refunds: can.refund != Refund::None,
+            partial_refunds: can.refund == Refund::Partial,
+            hold_seconds: can.limits.hold.map(|hold| hold.as_secs()),
+        }
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Account({})", self.name)
+    }
+}
+
+/// Every configured account by its name.
+#[derive(Clone, Debug, Default)]
+pub struct Accounts(BTreeMap<String, Arc<Account>>);
+
+impl Accounts {
+    /// Of these accounts.
+    pub fn new(accounts: impl IntoIterator<Item = Account>) -> Self {
+        Self(accounts.into_iter().map(|account| (account.name.clone(), Arc::new(account))).collect())
+    }
+
+    /// An account by its name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Account>> {
+        self.0.get(name)
+    }
+
+    /// Every account, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.0.values()
+    }
+}

@@ -1,0 +1,133 @@
+//! Asking a provider how a payment stands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use port::{OrderId, PaymentId, ProviderError, Timestamp};
+
+use super::call::NothingToKeep;
+use super::{PaymentError, Payments};
+use crate::domain::{Cause, DueKind, OrderFile, Payment, next_read};
+use crate::store::{Change, Handle, Write};
+
+/// Two reads for the same payment are at least this far apart, whoever asks.
+const APART: Duration = Duration::from_secs(5);
+
+impl Payments {
+    /// Asks the provider about a payment, works in what it says, and answers the file. All who ask at the same
+    /// time share one read.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; a failed read has changed nothing but the moment of the next.
+    pub async fn ask(&self, order: OrderId, payment: PaymentId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+        let reading = &self.shared.reading;
+        let (this, cause) = (self.clone(), cause.clone());
+        let read = async move { Arc::new(this.ask_alone(order, payment, &cause).await) };
+        let answer = reading.get_with(payment, Box::pin(read)).await;
+        reading.invalidate(&payment).await;
+        (*answer).clone()
+    }
+
+    /// Asks because the customer has come back, unless somebody has just asked.
+    ///
+    /// # Errors
+    /// As [`Payments::ask`].
+    pub async fn ask_for_customer(
+        &self,
+        file: OrderFile,
+        payment: PaymentId,
+        cause: &Cause,
+    ) -> Result<OrderFile, PaymentError> {
+        if self.asked_lately(payment) {
+            return Ok(file);
+        }
+        self.ask(file.id(), payment, cause).await
+    }
+
+    /// Asks because the merchant wants to know, at most as often as the polling schedule would.
+    ///
+    /// # Errors
+    /// As [`Payments::ask`].
+    pub async fn ask_for_merchant(
+        &self,
+        file: OrderFile,
+        payment: PaymentId,
+        cause: &Cause,
+    ) -> Result<OrderFile, PaymentError> {
+        const NO_JITTER: u64 = 100;
+        let last = self.shared.asked.get(&payment);
+        let allowed = |last: Timestamp| {
+            let found = file.payment(payment);
+            let next = found.and_then(|payment| next_read(&file, payment, last, NO_JITTER));
+            next.unwrap_or(last.plus(2 * APART)) <= self.shared.now()
+        };
+        if last.is_some_and(|last| !allowed(last)) {
+            return Ok(file);
+        }
+        self.ask(file.id(), payment, cause).await
+    }
+
+    /// Takes a hint that a payment has changed: the agenda asks soon, once for any number of hints.
+    ///
+    /// # Errors
+    /// [`PaymentError::Store`].
+    pub async fn hint(&self, account: &str, reference: &str) -> Result<bool, PaymentError> {
+        let shared = &self.shared;
+        let handle = Handle::Reference { account: account.to_owned(), reference: reference.to_owned() };
+        let Some(order) = shared.store.order_of(&handle).await? else { return Ok(false) };
+        let Some(file) = shared.store.order(order).await? else { return Ok(false) };
+        let attempt = file.attempts.iter().find(|attempt| attempt.reference.as_deref() == Some(reference));
+        let Some(payment) = attempt.and_then(|attempt| file.payment_of(attempt)) else { return Ok(false) };
+        let now = shared.now();
+        let last = shared.asked.get(&payment.id);
+        let at = last.map_or(now, |last| last.plus(APART)).max(now);
+        let due = Write::Due { kind: DueKind::Ask, subject: payment.id.to_string(), order: Some(order), at: Some(at) };
+        shared.store.commit(Change::plain("hint", vec![due])).await?;
+        shared.wake.notify_one();
+        Ok(true)
+    }
+
+    fn asked_lately(&self, payment: PaymentId) -> bool {
+        let last = self.shared.asked.get(&payment);
+        last.is_some_and(|last| self.shared.now() < last.plus(APART))
+    }
+
+    async fn ask_alone(&self, order: OrderId, payment: PaymentId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+        let shared = &self.shared;
+        let mut file = shared.file(order).await?;
+        let Some(found) = file.payment(payment).filter(|payment| !payment.external) else { return Ok(file) };
+        let Some(record) = found.attempt.and_then(|id| file.attempt(id)) else { return Ok(file) };
+        let account = self.account(&record.account)?;
+        let attempt = record.for_adapter(order);
+        shared.asked.insert(payment, shared.now());
+        let ctx = self.ctx(&account, &NothingToKeep);
+        match self.call(&account, "fetch", &ctx, account.adapter.fetch(&ctx, &attempt)).await {
+            Ok((snapshot, place)) => {
+                let seen = self.understand(&account, snapshot, place);
+                self.observe(&mut file, &account, attempt.id, &seen, &[], cause).await?;
+                Ok(file)
+            }
+            Err(error) => {
+                self.ask_later(&file, payment, &error).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// A failed read is repeated at its time, and not before the provider wants it.
+    async fn ask_later(&self, file: &OrderFile, payment: PaymentId, error: &ProviderError) -> Result<(), PaymentError> {
+        let now = self.shared.now();
+        let next = file.payment(payment).and_then(|payment| next_read(file, payment, now, self.shared.draw()));
+        let at = match error {
+            ProviderError::Busy { retry_after: Some(wait) } => next.map(|at| at.max(now.plus(*wait))),
+            _ => next,
+        };
+        let due = Write::Due { kind: DueKind::Ask, subject: payment.to_string(), order: Some(file.id()), at };
+        Ok(self.shared.store.commit(Change::plain("ask later", vec![due])).await?)
+    }
+}
+
+/// The payment that a session stands for.
+pub(super) fn payment_of_session(file: &OrderFile, session: port::SessionId) -> Option<&Payment> {
+    file.session(session).and_then(|session| file.payment(session.payment))
+}

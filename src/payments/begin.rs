@@ -1,0 +1,408 @@
+//! Starting a payment: route, write the intent, call, and move on where nothing can have happened.
+
+use std::time::Duration;
+
+use port::{
+    Advice, Approach, AttemptId, CaptureMode, Checkout, Line, Lookup, Money, Next, Notify, PaymentId, ProfileId,
+    ProviderError, Repeat, SessionId, Timestamp,
+};
+
+use super::call::FileKeeper;
+use super::{Account, PaymentError, Payments};
+use crate::domain::open::{Opening, Start, give_up, move_on, open, payable};
+use crate::domain::{
+    AttemptRecord, AttemptState, Cause, Fact, FailureCode, Metadata, OrderFile, Personal, Price, Requirement,
+    ReturnUrls, Routing, Sealed, SessionAsk, SessionFailure, SessionStatus, Tried, operate, price_line,
+};
+use crate::routing::{AccountFacts, Decision, Request, RouteError, decide};
+
+/// What a merchant asks of a checkout, checked for its shape.
+#[derive(Clone, Debug)]
+pub struct CheckoutAsk {
+    /// How the customer pays.
+    pub approach: Approach,
+    /// When the money is taken.
+    pub capture: CaptureMode,
+    /// Where the customer returns to.
+    pub return_urls: ReturnUrls,
+    /// Whom the provider sends the link to.
+    pub notify: Notify,
+    /// How long the session lives.
+    pub expires_in: Duration,
+    /// BCP 47 tag.
+    pub language: Option<String>,
+    /// Whether the method is stored; where a profile is required if absent.
+    pub save_payment_profile: Option<bool>,
+    /// A stored method to prefill.
+    pub payment_profile_id: Option<ProfileId>,
+    /// The account to pin.
+    pub account: Option<String>,
+    /// The merchant's own notes.
+    pub metadata: Metadata,
+}
+
+/// How a start went.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Begun {
+    /// The customer can pay.
+    Ready,
+    /// The outcome is not known yet; the agenda finds out.
+    Unknown,
+    /// The provider said no: the session has ended.
+    Ended,
+    /// No account could be reached: the session has ended and the order is a cart.
+    Down {
+        /// When to come back, as far as a provider has said.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Payments {
+    /// Routes a checkout and makes the facts that open its session: the intent.
+    ///
+    /// # Errors
+    /// [`PaymentError::Refused`] and [`PaymentError::Route`].
+    pub fn opening(&self, file: &OrderFile, ask: &CheckoutAsk, now: Timestamp) -> Result<(SessionId, Vec<Fact>), PaymentError> {
+        let shared = &self.shared;
+        let money = payable(file)?;
+        let decision = self.route(file, ask, money, now)?;
+        let [first, fallback @ ..] = decision.candidates.as_slice() else {
+            return Err(RouteError::NoRoute { ruled_out: decision.ruled_out }.into());
+        };
+        let account = self.account(first)?;
+        let page = account.about().can.limits.page;
+        let lives = page.map_or(ask.expires_in, |(shortest, _)| ask.expires_in.max(shortest));
+        let session = SessionId::from_uuid(shared.source.uuid());
+        let opening = Opening {
+            session,
+            payment: PaymentId::from_uuid(shared.source.uuid()),
+            approach: ask.approach,
+            capture: ask.capture,
+            ask: Sealed::new(session_ask(file, ask), shared.source.nonce()),
+            expires_at: now.plus(lives),
+        };
+        let ruled_out = decision.ruled_out.into_iter();
+        let tried = ruled_out.map(|out| Tried { account: out.account, outcome: out.why.join("; ") }).collect();
+        let routing = Routing { rule: decision.rule, reason: decision.reason, tried };
+        let facts = open(opening, self.start(&account), money, routing, fallback.to_vec(), now);
+        Ok((session, facts))
+    }
+
+    /// Where a checkout would go.
+    fn route(&self, file: &OrderFile, ask: &CheckoutAsk, money: Money, now: Timestamp) -> Result<Decision, PaymentError> {
+        let personal = file.order.personal.value().cloned().unwrap_or_default();
+        let session_ask = session_ask(file, ask);
+        let checkout = checkout_of(file, &personal, &session_ask, now.plus(ask.expires_in));
+        let objections = |account: &Account| {
+            account.about().can.objections(money, ask.approach, ask.capture, &checkout)
+        };
+        let facts: Vec<_> = self.shared.accounts.iter()
+            .map(|account| AccountFacts { account: &account.name, objections: objections(account), available: true })
+            .collect();
+        let mut metadata = personal.metadata.clone();
+        metadata.extend(ask.metadata.clone());
+        let request = Request {
+            merchant: &file.order.merchant,
+            money,
+            country: Request::country_of(&checkout),
+            approach: ask.approach,
+            capture: ask.capture,
+            metadata: &metadata,
+            pin: ask.account.as_deref(),
+            stored_at: None,
+        };
+        let decision = decide(&request, &self.shared.rules.load(), &facts, self.shared.draw())?;
+        if let Some(first) = decision.candidates.first() {
+            self.shared.metrics.routed(&decision.rule, first);
+        }
+        Ok(decision)
+    }
+
+    fn start(&self, account: &Account) -> Start {
+        let attempt = AttemptId::from_uuid(self.shared.source.uuid());
+        Start {
+            attempt,
+            account: account.name.clone(),
+            provider: account.about().name.to_owned(),
+            powers: account.powers(),
+            hands_over: account.adapter.hands_over(),
+            return_hash: self.shared.returns.hash(attempt),
+        }
+    }
+
+    /// Makes the start whose intent is in the file, at one account after the other where nothing can have
+    /// happened at the one before.
+    ///
+    /// # Errors
+    /// [`PaymentError::Store`]; what was sent is then settled by the agenda.
+    pub async fn begin(&self, file: &mut OrderFile, session: SessionId, cause: &Cause) -> Result<Begun, PaymentError> {
+        let mut repeated = None;
+        loop {
+            let Some(record) = current(file, session) else { return Ok(Begun::Ended) };
+            let account = self.account(&record.account)?;
+            let outcome = self.send_begin(file, &account, &record, cause).await?;
+            let error = match outcome {
+                Ok(()) => return Ok(self.standing(file, session)),
+                // The first send is unsure for ever, whatever a second one says short of a plain no.
+                Err(error) if repeated == Some(record.id) && error.advice() != Advice::Stop => {
+                    ProviderError::OutcomeUnknown(error.to_string())
+                }
+                Err(error) => error,
+            };
+            if error.advice() == Advice::Reconcile {
+                if self.find(file, &account, &record, cause).await? {
+                    return Ok(self.standing(file, session));
+                }
+                if may_repeat(&account) && repeated.replace(record.id) != Some(record.id) {
+                    continue;
+                }
+            }
+            if let Some(done) = self.after_failed_start(file, session, &record, &account, &error, cause).await? {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Sends a start and adopts what it made.
+    pub(super) async fn send_begin(
+        &self,
+        file: &mut OrderFile,
+        account: &Account,
+        record: &AttemptRecord,
+        cause: &Cause,
+    ) -> Result<Result<(), ProviderError>, PaymentError> {
+        let ask = self.ask_of(file, record);
+        let attempt = record.for_adapter(file.id());
+        let keeper = FileKeeper::new(&self.shared, file.clone(), record.id, cause);
+        let ctx = self.ctx(account, &keeper);
+        let outcome = self.call(account, "begin", &ctx, account.adapter.begin(&ctx, &attempt, &ask)).await;
+        drop(ctx);
+        *file = keeper.into_file();
+        match outcome {
+            Ok((begun, place)) => self.adopt(file, account, record.id, begun, place, cause).await.map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// What an attempt asks of its provider: the same whenever it is asked.
+    pub(super) fn ask_of(&self, file: &OrderFile, record: &AttemptRecord) -> Checkout {
+        let session = record.session.and_then(|id| file.session(id));
+        let personal = file.order.personal.value().cloned().unwrap_or_default();
+        let asked = session.and_then(|session| session.ask.value()).cloned().unwrap_or_else(nothing_asked);
+        let expires_at = session.map_or(record.started_at, |session| session.expires_at);
+        Checkout { urls: self.shared.returns.urls(record.id), ..checkout_of(file, &personal, &asked, expires_at) }
+    }
+
+    /// Looks for an object whose answer was lost and adopts it. False if it is not to be found.
+    pub(super) async fn find(
+        &self,
+        file: &mut OrderFile,
+        account: &Account,
+        record: &AttemptRecord,
+        cause: &Cause,
+    ) -> Result<bool, PaymentError> {
+        match self.look_up(file, account, record).await {
+            Ok(Some((begun, place))) => {
+                self.adopt(file, account, record.id, begun, place, cause).await?;
+                Ok(true)
+            }
+            Ok(None) | Err(_) => Ok(false),
+        }
+    }
+
+    /// Asks the provider for an object by our reference.
+    pub(super) async fn look_up(
+        &self,
+        file: &OrderFile,
+        account: &Account,
+        record: &AttemptRecord,
+    ) -> Result<Option<(port::Begun, Timestamp)>, ProviderError> {
+        if account.about().can.lookup != Lookup::ByOurs {
+            return Err(ProviderError::Unsupported("look an object up by our reference"));
+        }
+        let attempt = record.for_adapter(file.id());
+        let ctx = self.ctx(account, &super::call::NothingToKeep);
+        let (found, place) = self.call(account, "find", &ctx, account.adapter.find(&ctx, &attempt)).await?;
+        Ok(found.map(|begun| (begun, place)))
+    }
+
+    /// Takes an object as the attempt's own. One that states another amount is never shown to the customer: it
+    /// is closed at the provider, and a person is told.
+    async fn adopt(
+        &self,
+        file: &mut OrderFile,
+        account: &Account,
+        attempt: AttemptId,
+        begun: port::Begun,
+        place: Timestamp,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
+        let Some(record) = file.attempt(attempt) else { return Ok(()) };
+        let wrong = begun.snapshot.total.is_some_and(|total| total != record.money);
+        let (session, nonce) = (record.session, || self.shared.source.nonce());
+        let mut theirs = record.theirs.as_ref().and_then(Sealed::value).cloned().unwrap_or_default();
+        let keeps = !begun.theirs.is_empty();
+        theirs.extend(begun.theirs);
+        let fact = Fact::AttemptBegun {
+            attempt,
+            reference: begun.reference,
+            next: Sealed::new(if wrong { Next::Nothing } else { begun.next }, nonce()),
+            theirs: keeps.then(|| Sealed::new(theirs, nonce())),
+        };
+        let seen = self.understand(account, begun.snapshot, place);
+        self.observe(file, account, attempt, &seen, &[fact], cause).await?;
+        self.shared.metrics.attempt_begun(&account.name);
+        if let Some(session) = session.filter(|_| wrong) {
+            let decide = |file: &OrderFile, now| {
+                Ok::<_, PaymentError>(operate::close(file, session, FailureCode::ProviderError, now)?.into())
+            };
+            self.shared.change("close", file, cause, decide).await?;
+            Box::pin(self.operate_session(file, session, cause)).await?;
+        }
+        Ok(())
+    }
+
+    /// A start that did not work: the next account, or the end. `None` to go on with the next.
+    async fn after_failed_start(
+        &self,
+        file: &mut OrderFile,
+        session: SessionId,
+        record: &AttemptRecord,
+        account: &Account,
+        error: &ProviderError,
+        cause: &Cause,
+    ) -> Result<Option<Begun>, PaymentError> {
+        let can = &account.about().can;
+        let harmless = !can.begin_moves_money && record.approach != Approach::Link;
+        let (elsewhere, orphaned) = match error.advice() {
+            Advice::TryElsewhere | Advice::RetryLater => (true, false),
+            Advice::Reconcile => (harmless && self.shared.failover_after_unknown, true),
+            Advice::Stop => (false, false),
+        };
+        let next = file.session(session).and_then(|session| session.fallback.first().cloned());
+        if let Some(name) = next.filter(|_| elsewhere) {
+            let start = self.start(&*self.account(&name)?);
+            let change = self.shared.change("failover", file, cause, |file, now| {
+                let facts = file.session(session).filter(|open| open.status.is_open() && open.attempt == record.id);
+                let facts = facts.map(|open| move_on(record, orphaned, error.label(), open, start.clone(), now));
+                Ok::<_, PaymentError>(facts.unwrap_or_default().into())
+            });
+            change.await?;
+            self.shared.metrics.attempt_failed_over(&account.name);
+            return Ok(None);
+        }
+        if error.advice() == Advice::Reconcile {
+            return Ok(Some(Begun::Unknown));
+        }
+        self.leave(file, record, error, cause).await?;
+        Ok(Some(match error {
+            ProviderError::Busy { retry_after } => Begun::Down { retry_after: *retry_after },
+            _ if error.advice() == Advice::Stop => Begun::Ended,
+            _ => Begun::Down { retry_after: None },
+        }))
+    }
+
+    /// Gives a start up for good: the session ends, the order is a cart again.
+    pub(super) async fn leave(
+        &self,
+        file: &mut OrderFile,
+        record: &AttemptRecord,
+        error: &ProviderError,
+        cause: &Cause,
+    ) -> Result<bool, PaymentError> {
+        let failure = start_failure(error);
+        let decide = |file: &OrderFile, _| {
+            let still = file.attempt(record.id).filter(|record| record.state == AttemptState::Started);
+            let facts = still.map(|record| give_up(file, record, false, error.label(), failure.clone()));
+            Ok::<_, PaymentError>(facts.unwrap_or_default().into())
+        };
+        self.shared.change("leave", file, cause, decide).await
+    }
+
+    fn standing(&self, file: &OrderFile, session: SessionId) -> Begun {
+        match file.session(session).map(|session| session.status) {
+            Some(SessionStatus::Failed) => Begun::Ended,
+            _ => Begun::Ready,
+        }
+    }
+}
+
+/// Whether a start whose outcome is unknown may simply be sent again: the provider knows our key.
+pub(super) fn may_repeat(account: &Account) -> bool {
+    account.about().can.repeat.begin == Repeat::Deduplicated
+}
+
+/// The attempt of a session that is to be started now.
+fn current(file: &OrderFile, session: SessionId) -> Option<AttemptRecord> {
+    let session = file.session(session).filter(|session| session.status.is_open())?;
+    file.attempt(session.attempt).filter(|record| record.state == AttemptState::Started).cloned()
+}
+
+/// How a session ends that could not be started.
+fn start_failure(error: &ProviderError) -> SessionFailure {
+    let (code, said) = match error {
+        ProviderError::Declined { code, text } => (FailureCode::Rejected, Some((code, text))),
+        ProviderError::Rejected { code, text } => (FailureCode::ProviderError, Some((code, text))),
+        _ => (FailureCode::ProviderError, None),
+    };
+    let (provider_code, message) = said.map_or((None, None), |(code, text)| (code.clone(), text.clone()));
+    SessionFailure { code, message, provider_code, retryable: false }
+}
+
+fn session_ask(file: &OrderFile, ask: &CheckoutAsk) -> SessionAsk {
+    let needs = file.order.requirements.map(|needs| needs.requires_payment_profile);
+    SessionAsk {
+        return_urls: ask.return_urls.clone(),
+        notify: ask.notify,
+        language: ask.language.clone(),
+        save_payment_profile: ask.save_payment_profile.unwrap_or(needs == Some(Requirement::Required)),
+        payment_profile_id: ask.payment_profile_id,
+        metadata: ask.metadata.clone(),
+    }
+}
+
+/// What stands in for what a merchant asked once that was erased.
+fn nothing_asked() -> SessionAsk {
+    SessionAsk {
+        return_urls: ReturnUrls::default(),
+        notify: Notify::default(),
+        language: None,
+        save_payment_profile: false,
+        payment_profile_id: None,
+        metadata: Metadata::new(),
+    }
+}
+
+/// The order in the words that every adapter understands.
+fn checkout_of(file: &OrderFile, personal: &Personal, ask: &SessionAsk, expires_at: Timestamp) -> Checkout {
+    let order = &file.order;
+    let line = |item: &crate::domain::Item| Line {
+        sku: item.sku.clone(),
+        title: item.title.clone(),
+        quantity: item.quantity,
+        unit_price: item.unit_price,
+        discount: item.discount,
+        tax: price_line(item, order.tax_included).map(|line| line.tax).unwrap_or_default(),
+        tax_rate: item.tax_rate.percent(),
+    };
+    let total = |part: fn(&Price) -> i64| order.price.as_ref().map(part).unwrap_or_default();
+    Checkout {
+        description: format!("Order {}", order.reference.clone().unwrap_or_else(|| order.id.to_string())),
+        lines: order.items.iter().map(line).collect(),
+        subtotal: total(|price| price.subtotal),
+        discount: total(|price| price.discount),
+        tax: total(|price| price.tax),
+        shipping: total(|price| price.shipping),
+        tax_included: order.tax_included,
+        customer: personal.customer.clone(),
+        billing_address: personal.billing_address.clone(),
+        shipping_address: personal.shipping_address.clone(),
+        urls: port::BackUrls::default(),
+        notify: ask.notify,
+        language: ask.language.clone(),
+        expires_at,
+        save_profile: ask.save_payment_profile,
+        profile: None,
+    }
+}
+

@@ -1,0 +1,233 @@
+//! Money use cases: starting a payment, asking about it, and acting on it.
+//!
+//! [`Payments::call`] is the only caller of adapters, and [`Payments::observe`] the only place where what a
+//! provider said reaches an order. Nothing is sent before the intent is committed; nothing that may have
+//! worked is sent again before the provider was asked.
+
+mod accounts;
+mod ask;
+mod begin;
+mod call;
+mod observe;
+mod operate;
+mod returns;
+mod settle;
+
+pub use accounts::{Account, Accounts};
+pub use begin::{Begun, CheckoutAsk};
+pub use returns::{Redirect, Returns, read_token};
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use moka::future::Cache;
+use port::{AttemptId, OrderId, PaymentId, ProviderError, Source, Timestamp, Transport, Uuid};
+use tokio::sync::Notify;
+
+use crate::domain::{Cause, DueKind, Fact, OrderFile, Payment, Refusal, Stamp, next_read};
+use crate::metrics::Metrics;
+use crate::routing::{RouteError, Rules};
+use crate::store::{Change, Store, StoreError, Write};
+
+/// How often a change is decided anew after somebody was faster.
+const MOST_CONFLICTS: u32 = 16;
+
+/// The money use cases. One for each worker: its own way out, everything else shared.
+#[derive(Clone)]
+pub struct Payments {
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    /// This worker's way out.
+    pub transport: Arc<dyn Transport>,
+}
+
+/// What all workers share.
+pub struct Shared {
+    /// The configured accounts.
+    pub accounts: Accounts,
+    /// The active routing.
+    pub rules: ArcSwap<Rules>,
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Time, ids, chance.
+    pub source: Arc<dyn Source>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Return addresses.
+    pub returns: Returns,
+    /// Whether a hosted page whose start was never answered may be opened at another account.
+    pub failover_after_unknown: bool,
+    /// Wakes the agenda when something is due at once.
+    pub wake: Notify,
+    /// One read of a payment at a time answers all who wait for it.
+    reading: Cache<PaymentId, Arc<Result<OrderFile, PaymentError>>>,
+    /// When a payment was last asked about; only spares reads, nothing relies on it.
+    asked: moka::sync::Cache<PaymentId, Timestamp>,
+}
+
+/// What is kept of payments that were asked about lately.
+const MOST_REMEMBERED: u64 = 100_000;
+
+impl Shared {
+    /// Everything that workers share.
+    pub fn new(
+        accounts: Accounts,
+        rules: Arc<Rules>,
+        store: Arc<dyn Store>,
+        source: Arc<dyn Source>,
+        metrics: Arc<Metrics>,
+        returns: Returns,
+        failover_after_unknown: bool,
+    ) -> Self {
+        Self {
+            accounts,
+            rules: ArcSwap::new(rules),
+            store,
+            source,
+            metrics,
+            returns,
+            failover_after_unknown,
+            wake: Notify::new(),
+            reading: Cache::new(MOST_REMEMBERED),
+            asked: moka::sync::Cache::new(MOST_REMEMBERED),
+        }
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.source.now()
+    }
+
+    /// A source of new ids for one decision.
+    pub fn ids(&self) -> impl FnMut() -> Uuid + '_ {
+        || self.source.uuid()
+    }
+
+    /// A number that nobody can foresee.
+    pub fn draw(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.source.nonce();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// Decides on a file and commits what follows, as often as somebody else was faster. The file is brought
+    /// along, so the usual change reads nothing back.
+    ///
+    /// # Errors
+    /// The decision's own, and [`StoreError`].
+    pub async fn change<E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        file: &mut OrderFile,
+        cause: &Cause,
+        mut decide: impl FnMut(&OrderFile, Timestamp) -> Result<Decided, E>,
+    ) -> Result<bool, E> {
+        for _ in 0..MOST_CONFLICTS {
+            let now = self.now();
+            let decided = decide(file, now)?;
+            if decided.is_nothing() {
+                return Ok(false);
+            }
+            let mut next = file.clone();
+            let change = decided.into_change(name, &mut next, self, cause, now)?;
+            match self.store.commit(change).await {
+                Ok(()) => {
+                    self.metrics_of(file, &next);
+                    *file = next;
+                    return Ok(true);
+                }
+                Err(StoreError::Conflict) => *file = self.file(file.id()).await?,
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        Err(StoreError::Busy.into())
+    }
+
+    /// An order that is known to exist.
+    ///
+    /// # Errors
+    /// [`StoreError`]; `Corrupt` if it is gone.
+    pub async fn file(&self, order: OrderId) -> Result<OrderFile, StoreError> {
+        let found = self.store.order(order).await?;
+        found.ok_or_else(|| StoreError::Corrupt(format!("order {order} is gone")))
+    }
+
+    /// Counts what a committed change did to payments and attention.
+    fn metrics_of(&self, before: &OrderFile, after: &OrderFile) {
+        for payment in &after.payments {
+            let was = before.payment(payment.id).map(Payment::status);
+            let account = payment.attempt.and_then(|id| self.accounts.get(&after.attempt(id)?.account));
+            if was != Some(payment.status()) {
+                let provider = account.map_or("external", |account| account.about().name);
+                self.metrics.payment_changed(provider, payment.status().as_str());
+            }
+        }
+        for attention in after.attention.get(before.attention.len()..).unwrap_or_default() {
+            self.metrics.attention_raised(attention.code.as_str());
+        }
+    }
+}
+
+/// What a decision wants written.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// What happened.
+    pub facts: Vec<Fact>,
+    /// Rows beside it: a key, something due.
+    pub with: Vec<Write>,
+    /// The attempt whose provider was asked, so that the moment to ask again is written.
+    pub asked: Option<AttemptId>,
+}
+
+impl Decided {
+    fn is_nothing(&self) -> bool {
+        self.facts.is_empty() && self.with.is_empty() && self.asked.is_none()
+    }
+
+    fn into_change(
+        self,
+        name: &'static str,
+        file: &mut OrderFile,
+        shared: &Shared,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Change, StoreError> {
+        let stamp = Stamp { at: now, cause };
+        let mut change = Change::of(name, file, self.facts, &stamp, &mut shared.ids())?;
+        change.writes.extend(self.with);
+        change.writes.extend(self.asked.and_then(|attempt| ask_again(file, attempt, now, shared.draw())));
+        Ok(change)
+    }
+}
+
+impl From<Vec<Fact>> for Decided {
+    fn from(facts: Vec<Fact>) -> Self {
+        Self { facts, ..Self::default() }
+    }
+}
+
+/// When the provider is to be asked about an attempt again, as the file is now.
+fn ask_again(file: &OrderFile, attempt: AttemptId, now: Timestamp, draw: u64) -> Option<Write> {
+    let payment = file.attempt(attempt).and_then(|record| file.payment_of(record))?;
+    let at = next_read(file, payment, now, draw);
+    Some(Write::Due { kind: DueKind::Ask, subject: payment.id.to_string(), order: Some(file.id()), at })
+}
+
+/// Why a money use case did not get through.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PaymentError {
+    /// The state forbids it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// There is nowhere to go.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The store did not work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The provider did not work.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The account of an attempt is not configured any more.
+    #[error("the account `{0}` is not configured")]
+    NoAccount(String),
+}

@@ -1,0 +1,33 @@
+//! What a provider said reaches an order here and nowhere else.
+
+use port::{AttemptId, Observation};
+
+use super::{Account, Decided, PaymentError, Payments};
+use crate::domain::observe::{Expected, observe};
+use crate::domain::{Cause, Fact, OrderFile};
+
+impl Payments {
+    /// Works an observation into the file and writes down when to ask again. `first` are facts that make the
+    /// attempt what the observation speaks of.
+    ///
+    /// # Errors
+    /// [`PaymentError::Store`].
+    pub(super) async fn observe(
+        &self,
+        file: &mut OrderFile,
+        account: &Account,
+        attempt: AttemptId,
+        seen: &Observation,
+        first: &[Fact],
+        cause: &Cause,
+    ) -> Result<bool, PaymentError> {
+        let expected = Expected { is_test: account.is_test };
+        let shared = &self.shared;
+        let decide = |file: &OrderFile, now| {
+            let mut facts = first.to_vec();
+            facts.extend(observe(file, attempt, seen, expected, now, &mut shared.ids()));
+            Ok::<_, PaymentError>(Decided { facts, with: Vec::new(), asked: Some(attempt) })
+        };
+        shared.change("observe", file, cause, decide).await
+    }
+}

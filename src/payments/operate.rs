@@ -1,0 +1,204 @@
+//! Operations on money at a provider: closing, capturing, voiding, refunding.
+//!
+//! The intent is in the file before this is called. An operation is sent once; before it is sent again the
+//! provider is asked, and then only where a second effect is impossible.
+
+use std::time::Duration;
+
+use port::{Advice, Failure, Money, PaymentId, ProviderError, RefundAsk, Repeat, SessionId, Snapshot};
+
+use super::ask::payment_of_session;
+use super::call::NothingToKeep;
+use super::{Account, PaymentError, Payments};
+use crate::domain::observe::unsure;
+use crate::domain::{AttemptRecord, AttemptState, Cause, Operation, OperationKind, OrderFile, operate};
+
+/// After how long an operation that stays unsure is shown to a person.
+const UNSURE_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// A bound on refunds sent in one go; the agenda goes on with the rest.
+const MOST_IN_A_ROW: usize = 20;
+
+impl Payments {
+    /// Sends the operation on a session's payment.
+    ///
+    /// # Errors
+    /// [`PaymentError::Store`].
+    pub async fn operate_session(&self, file: &mut OrderFile, session: SessionId, cause: &Cause) -> Result<(), PaymentError> {
+        match payment_of_session(file, session).map(|payment| payment.id) {
+            Some(payment) => self.operate(file, payment, cause).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sends every operation that the file has just recorded.
+    ///
+    /// # Errors
+    /// [`PaymentError::Store`].
+    pub async fn operate_all(&self, file: &mut OrderFile, cause: &Cause) -> Result<(), PaymentError> {
+        let due = file.payments.iter().filter(|payment| payment.operation.is_some());
+        for payment in due.map(|payment| payment.id).collect::<Vec<_>>() {
+            self.operate(file, payment, cause).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends the operation that was just recorded, and the refunds that wait behind it.
+    ///
+    /// # Errors
+    /// [`PaymentError::Store`]; what was sent is then settled by the agenda.
+    pub async fn operate(&self, file: &mut OrderFile, payment: PaymentId, cause: &Cause) -> Result<(), PaymentError> {
+        for _ in 0..MOST_IN_A_ROW {
+            let Some(pending) = Pending::of(file, payment) else { return Ok(()) };
+            self.send(file, &pending, cause).await?;
+            if Pending::of(file, payment).is_some() || !self.next_in_queue(file, payment, cause).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up an operation whose outcome is not known: asks first, and sends again only where the provider
+    /// itself rules out a second effect.
+    ///
+    /// # Errors
+    /// [`PaymentError`].
+    pub async fn resume(&self, file: &mut OrderFile, payment: PaymentId, cause: &Cause) -> Result<(), PaymentError> {
+        let Some(pending) = Pending::of(file, payment) else {
+            if self.next_in_queue(file, payment, cause).await? {
+                self.operate(file, payment, cause).await?;
+            }
+            return Ok(());
+        };
+        if pending.record.state == AttemptState::Started {
+            return Ok(());
+        }
+        *file = self.ask(file.id(), payment, cause).await?;
+        let Some(still) = Pending::of(file, payment).filter(|still| still.operation == pending.operation) else {
+            return Ok(());
+        };
+        let account = self.account(&still.record.account)?;
+        if repeatable(&account, &still) {
+            return self.operate(file, payment, cause).await;
+        }
+        self.tell_if_unsure(file, payment, cause).await
+    }
+
+    async fn next_in_queue(&self, file: &mut OrderFile, payment: PaymentId, cause: &Cause) -> Result<bool, PaymentError> {
+        let next = |file: &OrderFile, now| {
+            let fact = operate::next_refund(file, payment, now);
+            Ok::<_, PaymentError>(fact.into_iter().collect::<Vec<_>>().into())
+        };
+        self.shared.change("next refund", file, cause, next).await
+    }
+
+    async fn tell_if_unsure(&self, file: &mut OrderFile, payment: PaymentId, cause: &Cause) -> Result<(), PaymentError> {
+        let tell = |file: &OrderFile, now| {
+            Ok::<_, PaymentError>(unsure(file, payment, UNSURE_LIMIT, now, &mut self.shared.ids()).into())
+        };
+        self.shared.change("unsure", file, cause, tell).await.map(|_| ())
+    }
+
+    async fn send(&self, file: &mut OrderFile, pending: &Pending, cause: &Cause) -> Result<(), PaymentError> {
+        if pending.record.state == AttemptState::Started {
+            return Ok(());
+        }
+        let account = self.account(&pending.record.account)?;
+        match self.send_to(&account, file, pending).await {
+            Ok((snapshot, place)) => {
+                let seen = self.understand(&account, snapshot, place);
+                self.observe(file, &account, pending.record.id, &seen, &[], cause).await?;
+                self.close_by_us(file, &account, pending, cause).await
+            }
+            Err(error) if error.advice() == Advice::Stop => self.take_no(file, pending, error, cause).await,
+            // Not sent, or not known: it stays recorded, and the agenda takes it up.
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn send_to(
+        &self,
+        account: &Account,
+        file: &OrderFile,
+        pending: &Pending,
+    ) -> Result<(Snapshot, port::Timestamp), ProviderError> {
+        let attempt = pending.record.for_adapter(file.id());
+        let adapter = &account.adapter;
+        let ctx = self.ctx(account, &NothingToKeep);
+        let money = Money::new(pending.operation.amount.unwrap_or(0), attempt.money.currency);
+        match pending.operation.kind {
+            OperationKind::Close if !account.about().can.cancel.closes_unpaid() => {
+                self.call(account, "fetch", &ctx, adapter.fetch(&ctx, &attempt)).await
+            }
+            OperationKind::Close | OperationKind::Void => {
+                self.call(account, "cancel", &ctx, adapter.cancel(&ctx, &attempt)).await
+            }
+            OperationKind::Capture => self.call(account, "capture", &ctx, adapter.capture(&ctx, &attempt, money)).await,
+            OperationKind::Refund => {
+                let refund = pending.operation.refund.and_then(|id| file.refund(id));
+                let Some(refund) = refund else { return Err(ProviderError::Unsupported("refund nothing")) };
+                let ask = RefundAsk { id: refund.id, money, reason: refund.reason.clone() };
+                self.call(account, "refund", &ctx, adapter.refund(&ctx, &attempt, &ask)).await
+            }
+        }
+    }
+
+    /// A provider that cannot close, or has no such call for this state, was asked and says that nothing was
+    /// taken: the session ends on our own word.
+    async fn close_by_us(&self, file: &mut OrderFile, account: &Account, pending: &Pending, cause: &Cause) -> Result<(), PaymentError> {
+        let only_read = !account.about().can.cancel.closes_unpaid();
+        if !only_read || pending.operation.kind != OperationKind::Close {
+            return Ok(());
+        }
+        let end = |file: &OrderFile, _| Ok::<_, PaymentError>(operate::closed_by_us(file, pending.payment).into());
+        self.shared.change("close", file, cause, end).await.map(|_| ())
+    }
+
+    /// The provider said no. A page that does not close is asked about: it may have been paid meanwhile.
+    async fn take_no(&self, file: &mut OrderFile, pending: &Pending, error: ProviderError, cause: &Cause) -> Result<(), PaymentError> {
+        if pending.operation.kind == OperationKind::Close {
+            let asked = self.ask(file.id(), pending.payment, cause).await;
+            *file = match asked {
+                Ok(fresh) => fresh,
+                Err(PaymentError::Provider(_)) => return Ok(()),
+                Err(fault) => return Err(fault),
+            };
+            return Ok(());
+        }
+        let failure = match error {
+            ProviderError::Declined { code, text } | ProviderError::Rejected { code, text } => Failure { code, text },
+            other => Failure { code: None, text: Some(other.to_string()) },
+        };
+        let end = |file: &OrderFile, _| {
+            Ok::<_, PaymentError>(operate::refused(file, pending.payment, failure.clone()).into())
+        };
+        self.shared.change("refused", file, cause, end).await.map(|_| ())
+    }
+}
+
+/// An operation under way, with what is needed to send it.
+struct Pending {
+    payment: PaymentId,
+    operation: Operation,
+    record: AttemptRecord,
+}
+
+impl Pending {
+    fn of(file: &OrderFile, payment: PaymentId) -> Option<Self> {
+        let found = file.payment(payment)?;
+        let operation = found.operation.clone()?;
+        let record = file.attempt(found.attempt?)?.clone();
+        Some(Self { payment, operation, record })
+    }
+}
+
+/// Whether a second send of this operation cannot have a second effect.
+fn repeatable(account: &Account, pending: &Pending) -> bool {
+    let repeat = account.about().can.repeat;
+    let how = match pending.operation.kind {
+        OperationKind::Close | OperationKind::Void => repeat.cancel,
+        OperationKind::Capture => repeat.capture,
+        OperationKind::Refund => repeat.refund,
+    };
+    how != Repeat::Unsafe
+}

@@ -1,0 +1,141 @@
+//! What the agenda does about starts without a known outcome, orphans, and orders to hand over.
+
+use port::{Advice, AttemptId, Begun, Next, OrderId, ProviderError, Timestamp};
+
+use super::begin::may_repeat;
+use super::call::{FileKeeper, NothingToKeep};
+use super::{Account, PaymentError, Payments};
+use crate::domain::{AttemptRecord, AttemptState, Cause, Fact, OrderFile, Sealed};
+
+impl Payments {
+    /// Finds out about a start whose answer was lost: repeats it where the provider knows our key, else looks
+    /// the object up. What is found is adopted; what the provider does not have ends its session.
+    ///
+    /// # Errors
+    /// [`PaymentError::Provider`] while it cannot be found out.
+    pub async fn settle_begin(&self, order: OrderId, attempt: AttemptId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+        let mut file = self.shared.file(order).await?;
+        let Some(record) = in_state(&file, attempt, AttemptState::Started) else { return Ok(file) };
+        let account = self.account(&record.account)?;
+        if may_repeat(&account) {
+            if let Err(error) = self.send_begin(&mut file, &account, &record, cause).await? {
+                self.give_up_if_no(&mut file, &record, error, cause).await?;
+            }
+            return Ok(file);
+        }
+        if self.look_up(&file, &account, &record).await?.is_some() {
+            self.find(&mut file, &account, &record, cause).await?;
+        } else {
+            self.leave(&mut file, &record, &ProviderError::NotFound, cause).await?;
+        }
+        Ok(file)
+    }
+
+    async fn give_up_if_no(
+        &self,
+        file: &mut OrderFile,
+        record: &AttemptRecord,
+        error: ProviderError,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
+        if error.advice() == Advice::Stop {
+            return self.leave(file, record, &error, cause).await.map(|_| ());
+        }
+        Err(error.into())
+    }
+
+    /// Finds an attempt that was given up and closes it, so that its page cannot be paid. If it was paid all the
+    /// same, the money gets a payment of its own.
+    ///
+    /// # Errors
+    /// [`PaymentError::Provider`] while it cannot be found out.
+    pub async fn close_orphan(&self, order: OrderId, attempt: AttemptId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+        let mut file = self.shared.file(order).await?;
+        let Some(mut record) = in_state(&file, attempt, AttemptState::Orphaned) else { return Ok(file) };
+        let account = self.account(&record.account)?;
+        let Some((begun, _)) = self.orphan_object(&mut file, &account, &record, cause).await? else {
+            let gone = Fact::AttemptLeft { attempt, orphaned: false, why: "not_found".to_owned() };
+            return self.note(file, vec![gone], attempt, AttemptState::Orphaned, cause).await;
+        };
+        record.reference = Some(begun.reference.clone());
+        let adapter_view = record.for_adapter(order);
+        let ctx = self.ctx(&account, &NothingToKeep);
+        let closed = self.call(&account, "cancel", &ctx, account.adapter.cancel(&ctx, &adapter_view)).await;
+        let (snapshot, place) = match closed {
+            Ok(answer) => answer,
+            Err(error) if error.advice() == Advice::Stop => {
+                let ctx = self.ctx(&account, &NothingToKeep);
+                self.call(&account, "fetch", &ctx, account.adapter.fetch(&ctx, &adapter_view)).await?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let seen = self.understand(&account, snapshot, place);
+        let next = Sealed::new(Next::Nothing, self.shared.source.nonce());
+        let known = Fact::AttemptBegun { attempt, reference: begun.reference, next, theirs: None };
+        let left = Fact::AttemptLeft { attempt, orphaned: false, why: "closed".to_owned() };
+        self.observe(&mut file, &account, attempt, &seen, &[known, left], cause).await?;
+        Ok(file)
+    }
+
+    async fn orphan_object(
+        &self,
+        file: &mut OrderFile,
+        account: &Account,
+        record: &AttemptRecord,
+        cause: &Cause,
+    ) -> Result<Option<(Begun, Timestamp)>, PaymentError> {
+        if !may_repeat(account) {
+            return Ok(self.look_up(file, account, record).await?);
+        }
+        let attempt = record.for_adapter(file.id());
+        let ask = self.ask_of(file, record);
+        let keeper = FileKeeper::new(&self.shared, file.clone(), record.id, cause);
+        let ctx = self.ctx(account, &keeper);
+        let again = self.call(account, "begin", &ctx, account.adapter.begin(&ctx, &attempt, &ask)).await;
+        drop(ctx);
+        *file = keeper.into_file();
+        match again {
+            Ok(begun) => Ok(Some(begun)),
+            Err(error) if error.advice() == Advice::Stop => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Hands the provider's own order over, as ours was submitted.
+    ///
+    /// # Errors
+    /// [`PaymentError::Provider`] while it did not work; it is repeated until its outcome is known.
+    pub async fn hand_over(&self, order: OrderId, attempt: AttemptId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+        let file = self.shared.file(order).await?;
+        let Some(record) = in_state(&file, attempt, AttemptState::Begun) else { return Ok(file) };
+        let account = self.account(&record.account)?;
+        let adapter_view = record.for_adapter(order);
+        let keeper = FileKeeper::new(&self.shared, file, attempt, cause);
+        let ctx = self.ctx(&account, &keeper);
+        self.call(&account, "hand_over", &ctx, account.adapter.hand_over(&ctx, &adapter_view)).await?;
+        drop(ctx);
+        let done = vec![Fact::HandedOver { attempt }];
+        self.note(keeper.into_file(), done, attempt, AttemptState::Begun, cause).await
+    }
+
+    /// Writes facts about an attempt, if it still is where it was.
+    async fn note(
+        &self,
+        mut file: OrderFile,
+        facts: Vec<Fact>,
+        attempt: AttemptId,
+        state: AttemptState,
+        cause: &Cause,
+    ) -> Result<OrderFile, PaymentError> {
+        let write = |file: &OrderFile, _| {
+            let still = in_state(file, attempt, state).is_some();
+            Ok::<_, PaymentError>(if still { facts.clone() } else { Vec::new() }.into())
+        };
+        self.shared.change("attempt", &mut file, cause, write).await?;
+        Ok(file)
+    }
+}
+
+fn in_state(file: &OrderFile, attempt: AttemptId, state: AttemptState) -> Option<AttemptRecord> {
+    file.attempt(attempt).filter(|record| record.state == state).cloned()
+}

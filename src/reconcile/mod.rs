@@ -1,0 +1,145 @@
+//! Doing what the agenda says is due: finding out about lost answers, asking about open payments, closing what
+//! is over, acting on notifications.
+//!
+//! One step at a time: [`Reconcile::run_once`] claims what is due and does it; the loop that repeats it lives
+//! in `app`, and a test can call it until nothing is left. There is no other background work.
+
+mod notes;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use port::OrderId;
+
+use crate::domain::{Actor, Cause, OrderFile, agenda};
+use crate::orders::Orders;
+use crate::payments::PaymentError;
+use crate::store::{Change, Due, DueKind, StoreError, Write};
+
+/// How long a claimed row is nobody else's: longer than the longest operation at a provider.
+const LEASE: Duration = Duration::from_secs(90);
+
+/// What is claimed at once.
+const MOST_AT_ONCE: u16 = 64;
+
+/// What is done side by side.
+const SIDE_BY_SIDE: usize = 16;
+
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3_600);
+
+/// The agenda's hand.
+#[derive(Clone)]
+pub struct Reconcile {
+    /// What it can do.
+    pub orders: Orders,
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing was due.
+    Idle,
+    /// So many things were done, or tried.
+    Did(usize),
+}
+
+/// What became of a thing that was due.
+enum Step {
+    /// It is done, or another row says what is next.
+    Done,
+    /// It has to be tried again.
+    Again,
+}
+
+impl Reconcile {
+    /// Does what is due now.
+    ///
+    /// # Errors
+    /// [`StoreError`] if nothing could be claimed.
+    pub async fn run_once(&self) -> Result<Turn, StoreError> {
+        let shared = &self.orders.payments.shared;
+        let due = shared.store.claim(shared.now(), LEASE, MOST_AT_ONCE).await?;
+        let count = due.len();
+        stream::iter(due).for_each_concurrent(SIDE_BY_SIDE, |due| self.run(due)).await;
+        Ok(if count == 0 { Turn::Idle } else { Turn::Did(count) })
+    }
+
+    async fn run(&self, due: Due) {
+        let shared = &self.orders.payments.shared;
+        let cause = Cause { actor: Actor::Agenda, request: None };
+        let (step, label) = match self.act(&due, &cause).await {
+            Ok(step) => (step, "done"),
+            Err(PaymentError::Provider(_)) => (Step::Again, "provider"),
+            Err(fault) => {
+                tracing::error!(agenda.kind = due.kind.as_str(), agenda.subject = %due.subject, "{fault}");
+                (Step::Again, "failed")
+            }
+        };
+        shared.metrics.agenda_run(due.kind.as_str(), label);
+        let at = match step {
+            Step::Done => None,
+            Step::Again => Some(shared.now().plus(wait(due.tries))),
+        };
+        let release = Change::plain("release", vec![Write::Release { due, at }]);
+        if let Err(fault) = shared.store.commit(release).await {
+            // The lease runs out by itself.
+            tracing::warn!("a lease could not be given back: {fault}");
+        }
+    }
+
+    async fn act(&self, due: &Due, cause: &Cause) -> Result<Step, PaymentError> {
+        let payments = &self.orders.payments;
+        let Some(order) = due.order else { return self.act_on_note(due).await };
+        let file = match due.kind {
+            DueKind::Begin => payments.settle_begin(order, id(&due.subject)?, cause).await?,
+            DueKind::Orphan => payments.close_orphan(order, id(&due.subject)?, cause).await?,
+            DueKind::HandOver => payments.hand_over(order, id(&due.subject)?, cause).await?,
+            DueKind::Close => self.orders.expire_session(order, id(&due.subject)?, cause).await?,
+            DueKind::Expire => self.orders.expire(order, cause).await?,
+            DueKind::Operate => self.resume(order, due, cause).await?,
+            DueKind::Ask => return self.ask(order, due, cause).await,
+            DueKind::Note => return Ok(Step::Done),
+        };
+        Ok(still_due(&file, due))
+    }
+
+    /// What to ask next, and when, is written by the asking itself, whether it worked or not.
+    async fn ask(&self, order: OrderId, due: &Due, cause: &Cause) -> Result<Step, PaymentError> {
+        match self.orders.payments.ask(order, id(&due.subject)?, cause).await {
+            Ok(_) | Err(PaymentError::Provider(_)) => Ok(Step::Done),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn resume(&self, order: OrderId, due: &Due, cause: &Cause) -> Result<OrderFile, PaymentError> {
+        let mut file = self.orders.payments.shared.file(order).await?;
+        self.orders.payments.resume(&mut file, id(&due.subject)?, cause).await?;
+        Ok(file)
+    }
+
+    async fn act_on_note(&self, due: &Due) -> Result<Step, PaymentError> {
+        let payments = &self.orders.payments;
+        let cause = Cause { actor: Actor::Provider, request: None };
+        let waits = notes::act_on_note(payments, &due.subject, &cause).await?;
+        Ok(if waits { Step::Again } else { Step::Done })
+    }
+}
+
+/// Whether the file still makes this due after all.
+fn still_due(file: &OrderFile, due: &Due) -> Step {
+    let still = agenda(file).iter().any(|(kind, subject, _)| *kind == due.kind && *subject == due.subject);
+    if still { Step::Again } else { Step::Done }
+}
+
+fn id<T: FromStr>(subject: &str) -> Result<T, PaymentError> {
+    subject.parse().map_err(|_| StoreError::Corrupt(format!("`{subject}` is no id")).into())
+}
+
+/// 5 s, then twice as long each time, at most 6 h.
+fn wait(tries: u32) -> Duration {
+    FIRST_WAIT.saturating_mul(1u32.checked_shl(tries.min(16)).unwrap_or(u32::MAX)).min(LONGEST_WAIT)
+}
+

@@ -1,0 +1,163 @@
+//! Reads `routing.toml`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use port::{Currency, Decimal, Money};
+use sha2::{Digest, Sha256};
+
+use super::decide::{PINNED, STORED};
+use super::rules::{Conditions, Rule, Rules, Share};
+use crate::config::document::{Document, Section};
+use crate::config::{Faults, did_you_mean, is_name};
+
+/// Rules are tried one after the other, and each is a metric label.
+const MOST_RULES: usize = 200;
+
+/// What a rule may ask; one that asks nothing fits everything.
+const CONDITION_KEYS: [&str; 8] =
+    ["currency", "country", "min_amount", "max_amount", "approach", "capture_mode", "merchant", "metadata"];
+
+impl Rules {
+    /// Reads the rules of a file. `accounts` are the configured accounts.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: &Path, accounts: &[&str]) -> Result<Self, Faults> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|why| Faults::unreadable(&file, &why))?;
+        Self::parse(&file, &text, accounts)
+    }
+
+    /// As [`Rules::load`], with the text of the file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(file: &str, text: &str, accounts: &[&str]) -> Result<Self, Faults> {
+        let document = Document::parse(file, text)?;
+        let root = document.root();
+        root.only(&["pins", "rules"]);
+        let pins = root.flag("pins").unwrap_or(false);
+        let sections = root.list("rules");
+        match sections.len() {
+            0 => root.fault("has no rule"),
+            many if many > MOST_RULES => root.fault(&format!("has more than {MOST_RULES} rules")),
+            _ => {}
+        }
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut fits_all = None;
+        for section in &sections {
+            let Some(rule) = read_rule(section, accounts) else { continue };
+            if let Some(before) = &fits_all {
+                section.fault(&format!("is never asked: rule `{before}` fits everything"));
+            }
+            if rules.iter().any(|before| before.name == rule.name) {
+                section.fault_at("name", "is the name of another rule");
+            }
+            if !CONDITION_KEYS.iter().any(|key| section.has(key)) {
+                fits_all.get_or_insert_with(|| rule.name.clone());
+            }
+            rules.push(rule);
+        }
+        drop(sections);
+        drop(root);
+        let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        document.finish(Self { hash, pins, rules })
+    }
+}
+
+fn read_rule(section: &Section<'_>, accounts: &[&str]) -> Option<Rule> {
+    let known = CONDITION_KEYS.into_iter().chain(["name", "accounts", "fallback"]);
+    section.only(&known.collect::<Vec<_>>());
+    let name = section.need_text("name")?;
+    if !is_name(name) {
+        section.fault_at("name", "must have small letters, digits, `-` and `_`, 40 at most");
+    }
+    if [PINNED, STORED].contains(&name) {
+        section.fault_at("name", "is the word for checkouts that no rule decides");
+    }
+    Some(Rule {
+        name: name.to_owned(),
+        when: conditions(section),
+        accounts: shares(section, accounts),
+        fallback: fallback(section, accounts),
+    })
+}
+
+fn conditions(section: &Section<'_>) -> Conditions {
+    let texts = |key| section.words(key).unwrap_or_default();
+    let country = texts("country");
+    for word in country.iter().filter(|word| !is_country(word.text)) {
+        section.fault_of("country", *word, "must be an ISO 3166 code of two capital letters");
+    }
+    let owned = |words: Vec<crate::config::document::Word<'_>>| -> Vec<String> {
+        words.into_iter().map(|word| word.text.to_owned()).collect()
+    };
+    let (min_amount, max_amount) = (amount(section, "min_amount"), amount(section, "max_amount"));
+    if let (Some(min), Some(max)) = (min_amount, max_amount)
+        && (min.currency != max.currency || min.minor > max.minor)
+    {
+        section.fault_at("max_amount", "must be in the currency of `min_amount`, and not less");
+    }
+    Conditions {
+        currency: section.words_as("currency"),
+        country: owned(country),
+        min_amount,
+        max_amount,
+        approach: section.words_as("approach"),
+        capture_mode: section.words_as("capture_mode"),
+        merchant: owned(texts("merchant")),
+        metadata: section.section("metadata").map(|pairs| pairs.texts()).unwrap_or_default(),
+    }
+}
+
+fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// An amount such as `10.00 EUR`.
+fn amount(section: &Section<'_>, key: &str) -> Option<Money> {
+    let text = section.text(key)?;
+    let read = text.split_once(' ').and_then(|(number, code)| {
+        let currency: Currency = code.parse().ok()?;
+        Money::from_major(number.parse::<Decimal>().ok()?, currency).ok()
+    });
+    if read.is_none() {
+        section.fault_at(key, "must be an amount and its currency, such as \"10.00 EUR\"");
+    }
+    read
+}
+
+fn shares(section: &Section<'_>, known: &[&str]) -> Vec<Share> {
+    if !section.has("accounts") {
+        section.fault("`accounts` is missing");
+    }
+    let mut seen = BTreeSet::new();
+    let mut shares = Vec::new();
+    for (word, weight) in section.weights("accounts", 1..=1_000) {
+        if let Some(complaint) = unknown(word.text, known) {
+            section.fault_of("accounts", word, &complaint);
+        }
+        if !seen.insert(word.text) {
+            section.fault_of("accounts", word, &format!("names `{}` twice", word.text));
+        }
+        shares.push(Share { account: word.text.to_owned(), weight });
+    }
+    shares
+}
+
+/// An account that also stands among the rule's `accounts` is allowed, so that one word can be changed at a time.
+fn fallback(section: &Section<'_>, known: &[&str]) -> Vec<String> {
+    let words = section.words("fallback").unwrap_or_default();
+    for word in &words {
+        if let Some(complaint) = unknown(word.text, known) {
+            section.fault_of("fallback", *word, &complaint);
+        }
+    }
+    words.into_iter().map(|word| word.text.to_owned()).collect()
+}
+
+fn unknown(account: &str, known: &[&str]) -> Option<String> {
+    let hint = || did_you_mean(account, known.iter().copied());
+    (!known.contains(&account)).then(|| format!("there is no account `{account}`{}", hint()))
+}

@@ -1,0 +1,100 @@
+//! Opening: the lock beside the file, and connections with their settings.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Two gateways must not write to one file.
+    #[error("{} is in use by another gateway", .0.display())]
+    InUse(PathBuf),
+    /// A program that does not know the tables would damage them.
+    #[error("the database was made by a newer release: it is at step {found}, this program knows {known}")]
+    Newer {
+        /// The last migration of the database.
+        found: usize,
+        /// The last migration of the program.
+        known: usize,
+    },
+    /// Files beside the database, or the file system it is on.
+    #[error("{}: {fault}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        fault: io::Error,
+    },
+    /// Without a write-ahead log reads and writes would wait for each other.
+    #[error("the database cannot keep a write-ahead log where it is")]
+    NoLog,
+    /// SQLite itself.
+    #[error("the database could not be opened: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The machine has no threads left.
+    #[error("the store could not start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// How long a connection waits for a tool that somebody runs on the same file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Page cache of the writer, and of all readers together, KiB.
+const CACHE_KIB: i64 = 32 * 1024;
+
+/// To what size the log shrinks after a burst, bytes.
+const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
+
+/// Statements that a connection keeps prepared: more than there are.
+const STATEMENTS_KEPT: usize = 128;
+
+/// Takes the lock beside the database, as long as the file lives.
+pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let fault = |fault| OpenError::File { path: path.clone(), fault };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(fault)?;
+    }
+    let file = File::options().create(true).append(true).open(&path).map_err(fault)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned())),
+        Err(TryLockError::Error(error)) => Err(fault(error)),
+    }
+}
+
+/// The connection that writes.
+pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let db = open(database, flags, CACHE_KIB)?;
+    let mode: String =
+        db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(OpenError::NoLog);
+    }
+    db.pragma_update(None, "synchronous", "full")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.pragma_update_and_check(None, "journal_size_limit", LOG_KEPT_BYTES, |_| Ok(()))?;
+    Ok(db)
+}
+
+/// One of so many connections that read.
+pub(super) fn for_reading(database: &Path, readers: usize) -> Result<Connection, OpenError> {
+    let share = i64::try_from(readers).map_or(CACHE_KIB, |readers| CACHE_KIB / readers.max(1));
+    Ok(open(database, OpenFlags::SQLITE_OPEN_READ_ONLY, share)?)
+}
+
+fn open(database: &Path, flags: OpenFlags, cache_kib: i64) -> rusqlite::Result<Connection> {
+    // Each connection belongs to one thread.
+    let db = Connection::open_with_flags(database, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.pragma_update(None, "cache_size", -cache_kib)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(db)
+}

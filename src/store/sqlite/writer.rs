@@ -1,0 +1,121 @@
+//! The one that writes: whatever waits goes into one transaction, each change in a savepoint of its own, so that
+//! one that fails does not sink the others; one commit; then all are answered.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::Instant;
+
+use port::{OrderId, Timestamp};
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{broadcast, oneshot};
+
+use super::desk::Desk;
+use super::{OpenError, due, rows};
+use crate::metrics::Metrics;
+use crate::store::{Change, Due, Lease, StoreError};
+
+/// What the writer does.
+pub(super) enum Task {
+    /// Writes a change.
+    Commit(Change),
+    /// Leases what is due.
+    Claim {
+        /// Due by this moment.
+        now: Timestamp,
+        /// Until when.
+        until: Lease,
+        /// At most so many.
+        limit: u16,
+    },
+}
+
+/// What became of a task. A change finds nothing due.
+type Outcome = Result<Vec<Due>, StoreError>;
+
+/// A task and whom to tell.
+pub(super) struct Job {
+    pub(super) task: Task,
+    pub(super) answer: oneshot::Sender<Outcome>,
+}
+
+/// The owner of the connection that writes.
+pub(super) struct Writer {
+    db: Connection,
+    changes: broadcast::Sender<OrderId>,
+    metrics: Arc<Metrics>,
+}
+
+impl Writer {
+    pub(super) fn new(db: Connection, changes: broadcast::Sender<OrderId>, metrics: Arc<Metrics>) -> Self {
+        Self { db, changes, metrics }
+    }
+
+    /// Goes to work on a thread of its own. If that panics, nobody knows what is in memory, so the process ends:
+    /// starting again is the tested path.
+    pub(super) fn start(mut self, capacity: usize, batch_max: usize) -> Result<Desk<Job>, OpenError> {
+        let (queue, work) = sync_channel(capacity);
+        let serve = move || {
+            if catch_unwind(AssertUnwindSafe(|| self.serve(&work, batch_max))).is_err() {
+                tracing::error!("the writer of the store has panicked; the process ends");
+                std::process::abort();
+            }
+        };
+        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(serve);
+        Ok(Desk::queue(queue, vec![thread.map_err(OpenError::Thread)?]))
+    }
+
+    fn serve(&mut self, work: &Receiver<Job>, batch_max: usize) {
+        let mut batch = Vec::with_capacity(batch_max);
+        while let Ok(first) = work.recv() {
+            batch.push(first);
+            batch.extend(work.try_iter().take(batch_max.saturating_sub(1)));
+            self.write(&mut batch);
+        }
+    }
+
+    /// Writes a batch and tells everyone what became of theirs.
+    pub(super) fn write(&mut self, batch: &mut Vec<Job>) {
+        let outcomes = self.transact(batch).unwrap_or_else(|fault| vec![Err(fault); batch.len()]);
+        for (job, outcome) in batch.drain(..).zip(outcomes) {
+            match (&job.task, &outcome) {
+                // Sending fails if nobody listens; that is no fault, here and below.
+                (Task::Commit(change), Ok(_)) => {
+                    let _ = change.order().map(|order| self.changes.send(order));
+                }
+                (_, Err(StoreError::Conflict)) => self.metrics.store_conflict(),
+                _ => {}
+            }
+            let _ = job.answer.send(outcome);
+        }
+    }
+
+    /// The error is everybody's: nothing of the batch is certain.
+    fn transact(&mut self, batch: &[Job]) -> Result<Vec<Outcome>, StoreError> {
+        let begun = Instant::now();
+        let whole = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let outcomes = batch.iter().map(|job| by_itself(&whole, &job.task)).collect::<Result<Vec<_>, _>>()?;
+        whole.commit()?;
+        let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        self.metrics.store_committed(u32::try_from(written).unwrap_or(u32::MAX), begun.elapsed());
+        Ok(outcomes)
+    }
+}
+
+/// Does a task in a savepoint. The outer error is that of the whole transaction, which a full disk, say, has
+/// ended: then there is no savepoint left to go back to.
+fn by_itself(db: &Connection, task: &Task) -> Result<Outcome, StoreError> {
+    rows::run(db, "SAVEPOINT task", [])?;
+    let outcome = match task {
+        Task::Commit(change) => {
+            change.writes.iter().try_for_each(|write| rows::write(db, write)).map(|()| Vec::new())
+        }
+        Task::Claim { now, until, limit } => due::claim(db, *now, *until, *limit),
+    };
+    if outcome.is_err() {
+        rows::run(db, "ROLLBACK TO task", [])?;
+    }
+    rows::run(db, "RELEASE task", [])?;
+    Ok(outcome)
+}
