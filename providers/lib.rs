@@ -18,4 +18,9 @@ mod telness;
 use paymux_port::About;
 
 /// Every adapter of this build, by name.
-pub const ALL: &[&About] = &[&decta::ABOUT, &paymennt::ABOUT, &telness::ABOUT];
+pub const ALL: &[&About] = &[
+    // A line each, so that one more is one line more.
+    &decta::ABOUT,
+    &paymennt::ABOUT,
+    &telness::ABOUT,
+];

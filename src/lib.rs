@@ -2,10 +2,12 @@
 //!
 //! Rooms, from the ground up; each may use only those below it (`tests/tidy.rs` holds the exact table):
 //! `domain`, `config`, `metrics` and `crash` at the bottom; then `routing`, `store` and `outbound`; then
-//! `payments`; then `orders` and `reconcile`; then `http`; and `app`, which wires them.
+//! `payments` and `webhooks`; then `orders` and `reconcile`; then `http`; and `app`, which wires them.
+pub mod app;
 pub mod config;
 pub mod crash;
 pub mod domain;
+pub mod http;
 pub mod metrics;
 pub mod orders;
 pub mod outbound;
@@ -13,3 +15,4 @@ pub mod payments;
 pub mod reconcile;
 pub mod routing;
 pub mod store;
+pub mod webhooks;

@@ -95,6 +95,8 @@ impl Order {
 /// One page of the list of orders.
 #[derive(Deserialize)]
 pub(super) struct Page {
+    /// Null on the last page. A page without it does not prove that there are no more.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(super) next: Option<String>,
     pub(super) results: Vec<Row>,
 }

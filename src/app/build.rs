@@ -1,6 +1,6 @@
 //! Putting the rooms together from their settings.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,21 +13,22 @@ use crate::orders::Orders;
 use crate::outbound::{self, Outbound};
 use crate::payments::{Account, Accounts, Payments, Returns, Shared};
 use crate::routing::Rules;
-use crate::store::{Change, Reads as _, Store, StoreError, Write, sqlite};
+use crate::webhooks::{Courier, Means};
+use crate::store::{Change, Store, StoreError, Write, sqlite};
 
 /// Everything that the files say, checked.
-pub struct Plan {
+pub(super) struct Plan {
     /// The gateway's own settings.
-    pub settings: Settings,
+    pub(super) settings: Settings,
     /// The provider accounts.
-    pub accounts: Vec<config::Account>,
+    pub(super) accounts: Vec<config::Account>,
     /// The routing.
-    pub rules: Rules,
+    pub(super) rules: Rules,
 }
 
 /// Why the gateway could not be put together.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
+pub(super) enum BuildError {
     /// The files are wrong.
     #[error("{0}")]
     Config(#[from] Faults),
@@ -49,6 +50,15 @@ pub enum BuildError {
     /// A listener could not be opened.
     #[error("{0} could not be opened: {1}")]
     Listen(std::net::SocketAddr, std::io::Error),
+    /// The demo was to be reached from elsewhere.
+    #[error("the demo's API key is no secret, so it listens on loopback only, not on {0}; --allow-remote overrides")]
+    NotLoopback(std::net::SocketAddr),
+    /// The sandbox of the demo does not answer.
+    #[error("there is no sandbox at {0}")]
+    NoSandbox(String),
+    /// The sandbox could not be served.
+    #[error(transparent)]
+    Sandbox(#[from] paymux_sandbox::ServeError),
     /// Something else of the machine did not work.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -59,7 +69,7 @@ impl Plan {
     ///
     /// # Errors
     /// Every fault, with file and line.
-    pub fn read(file: &Path, environment: &Environment, flags: &[(&str, String)]) -> Result<Self, Faults> {
+    pub(super) fn read(file: &Path, environment: &Environment, flags: &[(&str, String)]) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let read = faults.gather(Settings::load(Some(file), environment, flags));
         let settings = read.clone().unwrap_or_default();
@@ -85,7 +95,7 @@ impl Plan {
 }
 
 /// The names of the accounts, for the routing to choose from.
-pub fn names(accounts: &[config::Account]) -> Vec<&str> {
+pub(super) fn names(accounts: &[config::Account]) -> Vec<&str> {
     accounts.iter().map(|account| account.name.as_str()).collect()
 }
 
@@ -93,20 +103,20 @@ pub fn names(accounts: &[config::Account]) -> Vec<&str> {
 ///
 /// # Errors
 /// [`BuildError::Io`], [`BuildError::Store`].
-pub fn open_store(settings: &config::Store, metrics: Arc<Metrics>) -> Result<Arc<sqlite::Sqlite>, BuildError> {
+pub(super) fn open_store(settings: &config::Store, metrics: &Arc<Metrics>) -> Result<Arc<sqlite::Sqlite>, BuildError> {
     if let Some(folder) = settings.path.parent().filter(|folder| *folder != Path::new("")) {
         std::fs::create_dir_all(folder)?;
     }
     let limits = sqlite::Options::at(&settings.path);
     let options = sqlite::Options { queue: settings.queue, batch_max: settings.batch, ..limits };
-    Ok(Arc::new(sqlite::Sqlite::open(&options)?))
+    Ok(Arc::new(sqlite::Sqlite::open(&options, metrics.clone())?))
 }
 
 /// What all workers share.
 ///
 /// # Errors
 /// [`BuildError`].
-pub async fn share(
+pub(super) async fn share(
     plan: &Plan,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
@@ -116,7 +126,9 @@ pub async fn share(
     let returns = Returns::new(key, &plan.settings.server.public_url);
     let failover = plan.settings.checkout.failover_after_unknown;
     let rules = Arc::new(plan.rules.clone());
-    Ok(Arc::new(Shared::new(Accounts::new(accounts), rules, store, Arc::new(Machine), metrics, returns, failover)))
+    let shared = Shared::new(Accounts::new(accounts), rules, store, Arc::new(Machine), metrics, returns, failover);
+    shared.outbox.refresh(&*shared.store).await?;
+    Ok(Arc::new(shared))
 }
 
 fn adapter(account: &config::Account) -> Result<Account, BuildError> {
@@ -142,18 +154,36 @@ async fn installation_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
 ///
 /// # Errors
 /// [`BuildError::Outbound`].
-pub fn orders(shared: &Arc<Shared>, settings: &config::Outbound, private: bool) -> Result<Orders, BuildError> {
+pub(super) fn orders(shared: &Arc<Shared>, settings: &config::Outbound) -> Result<Orders, BuildError> {
     let options = outbound::Options {
         connect_timeout: Duration::from_millis(settings.connect_timeout_ms),
         read_timeout: Duration::from_millis(settings.read_timeout_ms),
         timeout: Duration::from_millis(settings.timeout_ms),
-        allow_private_addresses: settings.allow_private_addresses || private,
+        allow_private_addresses: settings.allow_private_addresses,
     };
     let transport = Arc::new(Outbound::new(&options)?);
     Ok(Orders { payments: Payments { shared: shared.clone(), transport } })
 }
 
-/// The settings file that a command is about.
-pub fn default_config() -> PathBuf {
-    PathBuf::from("config/paymux.toml")
+/// The one who tells merchants, with a way out of its own.
+///
+/// # Errors
+/// [`BuildError::Outbound`].
+pub(super) fn courier(shared: &Arc<Shared>, settings: &config::Webhooks) -> Result<Courier, BuildError> {
+    let timeout = Duration::from_millis(settings.timeout_ms);
+    let options = outbound::Options {
+        connect_timeout: timeout,
+        read_timeout: timeout,
+        timeout,
+        allow_private_addresses: settings.allow_private_addresses,
+    };
+    let links = shared.clone();
+    Ok(Courier::new(Means {
+        store: shared.store.clone(),
+        outbox: shared.outbox.clone(),
+        source: shared.source.clone(),
+        metrics: shared.metrics.clone(),
+        transport: Arc::new(Outbound::new(&options)?.status_only()),
+        qr_url: Arc::new(move |attempt| links.returns.qr_url(attempt)),
+    }))
 }

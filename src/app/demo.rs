@@ -1,11 +1,10 @@
 //! `paymux demo`: the gateway and a sandbox of three providers, in one process.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use port::{Approach, Call, CaptureMode, ExposeSecret as _, Method, Notify, Transport as _};
+use port::{Approach, Call, CaptureMode, ExposeSecret as _, Method, Notify};
 
 use super::build::{BuildError, Plan, names, orders};
 use super::cli::DemoArgs;

@@ -4,11 +4,11 @@ use port::{Source as _, sign};
 
 use super::build::BuildError;
 use super::machine::Machine;
-use crate::store::{ApiKeyRow, Change, Reads as _, Store, StoreError, Write};
+use crate::store::{ApiKeyRow, Change, Store, StoreError, Write};
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Scope {
+pub(super) enum Scope {
     /// Orders, checkout, refunds.
     Payments,
     /// Reports, routing explained.
@@ -34,7 +34,7 @@ const HINT_LETTERS: usize = 14;
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn make(store: &dyn Store, merchant: &str, scopes: &[Scope], test: bool) -> Result<String, StoreError> {
+pub(super) async fn make(store: &dyn Store, merchant: &str, scopes: &[Scope], test: bool) -> Result<String, StoreError> {
     let kind = if test { "test" } else { "live" };
     let text = format!("pmx_{kind}_{}", sign::hex(&[Machine.nonce(), Machine.nonce()].concat()));
     let words = scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>();
@@ -46,7 +46,7 @@ pub async fn make(store: &dyn Store, merchant: &str, scopes: &[Scope], test: boo
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn put(store: &dyn Store, text: &str, merchant: &str, scopes: &[&str]) -> Result<(), StoreError> {
+pub(super) async fn put(store: &dyn Store, text: &str, merchant: &str, scopes: &[&str]) -> Result<(), StoreError> {
     let row = ApiKeyRow {
         hash: hash(text),
         hint: text.chars().take(HINT_LETTERS.min(text.len() / 2)).collect(),
@@ -59,7 +59,7 @@ pub async fn put(store: &dyn Store, text: &str, merchant: &str, scopes: &[&str])
 }
 
 /// The hash that a key is stored and looked up by. Keys are random, so a plain hash cannot be reversed.
-pub fn hash(text: &str) -> String {
+pub(super) fn hash(text: &str) -> String {
     sign::hex(&sign::sha256(&[text.as_bytes()]))
 }
 
@@ -67,7 +67,7 @@ pub fn hash(text: &str) -> String {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn revoke(store: &dyn Store, key: &str) -> Result<bool, StoreError> {
+pub(super) async fn revoke(store: &dyn Store, key: &str) -> Result<bool, StoreError> {
     let known = store.api_keys().await?;
     let Some(row) = known.into_iter().find(|row| row.hash == hash(key) || row.hint == key) else {
         return Ok(false);
@@ -81,7 +81,7 @@ pub async fn revoke(store: &dyn Store, key: &str) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// [`BuildError::Store`].
-pub async fn list(store: &dyn Store) -> Result<String, BuildError> {
+pub(super) async fn list(store: &dyn Store) -> Result<String, BuildError> {
     let rows = store.api_keys().await?;
     let line = |row: &ApiKeyRow| {
         let state = row.revoked_at.map_or_else(|| "active".to_owned(), |at| format!("revoked {at}"));

@@ -5,7 +5,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{LogFormat, Logs};
 
 /// Starts logging. A second start in the same process is ignored.
-pub fn start(logs: &Logs) {
+pub(super) fn start(logs: &Logs) {
     let own = logs.level.as_str();
     // What libraries say is of interest when something is wrong, and never worth a request's headers or bodies.
     let filter = EnvFilter::new(format!("warn,paymux={own}"));

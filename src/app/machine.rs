@@ -6,7 +6,7 @@ use port::{Source, Timestamp, Uuid};
 
 /// The machine's own clock and random source.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Machine;
+pub(super) struct Machine;
 
 impl Source for Machine {
     #[expect(clippy::disallowed_methods, reason = "this is where the time comes from")]

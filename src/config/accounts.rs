@@ -82,7 +82,8 @@ impl Account {
         }
         let folder = Path::new(file).parent().unwrap_or(Path::new(""));
         let accounts = sections.iter().filter_map(|(name, section)| {
-            let reader = Reader { section, providers, folder, sandbox: section.flag("sandbox").unwrap_or(false) };
+            let reader =
+                Reader { section, providers, folder, sandbox: section.flag("sandbox").unwrap_or(false) };
             let before = document.faults_so_far();
             let account = reader.account(name)?;
             if document.faults_so_far() == before {
@@ -154,7 +155,8 @@ impl Reader<'_> {
     fn value(&self, key: &str, secret: bool) -> Option<String> {
         let text = self.section.text(key)?;
         if secret && !self.sandbox && !is_reference(text) {
-            let message = "is a secret: name it as \"${NAME}\" or \"file:/path\" and keep it out of this file";
+            let message =
+                "is a secret: name it as \"${NAME}\" or \"file:/path\" and keep it out of this file";
             self.section.fault_at(key, message);
             return None;
         }
@@ -183,9 +185,8 @@ impl Reader<'_> {
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
                 Some("must not hold a user or a password")
             }
-            Ok(url) if is_loopback(&url) => {
-                (!private).then_some("is on this machine, which `outbound.allow_private_addresses` must allow")
-            }
+            Ok(url) if is_loopback(&url) => (!private)
+                .then_some("is on this machine, which `outbound.allow_private_addresses` must allow"),
             Ok(url) if url.scheme() == "https" => None,
             Ok(_) => Some("must start with https://"),
         };

@@ -53,15 +53,16 @@ impl Document {
     /// Each place where it is not TOML.
     pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Faults> {
         let lines = Lines::of(text);
-        let fault = |line, message: String| Fault { file: file.to_owned(), line, key: String::new(), message };
+        let fault =
+            |line, message: String| Fault { file: file.to_owned(), line, key: String::new(), message };
         if text.len() > LONGEST_FILE {
             return Err(Faults(vec![fault(None, format!("is longer than {LONGEST_FILE} bytes"))]));
         }
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            let told = errors
-                .iter()
-                .map(|error| fault(error.span().map(|span| lines.at(span.start)), error.message().to_owned()));
+            let told = errors.iter().map(|error| {
+                fault(error.span().map(|span| lines.at(span.start)), error.message().to_owned())
+            });
             return Err(Faults(told.collect()));
         }
         let value = lines.table(table.into_inner());
@@ -304,8 +305,9 @@ impl Lines {
     fn value(&self, value: DeValue<'_>) -> Value {
         match value {
             DeValue::String(text) => Value::Text(text.into_owned()),
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                .map_or(Value::Other, Value::Whole),
+            DeValue::Integer(number) => {
+                i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Other, Value::Whole)
+            }
             DeValue::Boolean(flag) => Value::Flag(flag),
             DeValue::Array(entries) => {
                 let node = |entry: toml::Spanned<DeValue<'_>>| {

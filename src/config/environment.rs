@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn references_are_replaced_and_missing_ones_named() {
-        let environment = Environment::default().with("HOST", "127.0.0.1").with("PORT", "81").with("EMPTY", "");
+        let environment =
+            Environment::default().with("HOST", "127.0.0.1").with("PORT", "81").with("EMPTY", "");
         let resolve = |text| environment.resolve(text, Path::new("."));
         assert_eq!(resolve("http://${HOST}:${PORT}/x").as_deref(), Ok("http://127.0.0.1:81/x"));
         assert_eq!(resolve("plain $HOST").as_deref(), Ok("plain $HOST"));

@@ -139,7 +139,9 @@ fn complaint(given: &Given) -> Option<String> {
     put(&mut table, &given.key, given.value.clone());
     let tried = Settings::deserialize(toml::Value::Table(table));
     match tried {
-        Ok(settings) => settings.out_of_range().into_iter().find(|(key, _)| *key == given.key).map(|(_, why)| why),
+        Ok(settings) => {
+            settings.out_of_range().into_iter().find(|(key, _)| *key == given.key).map(|(_, why)| why)
+        }
         Err(fault) => Some(fault.message().to_owned()),
     }
 }
@@ -151,7 +153,9 @@ fn unknown(key: &str) -> String {
         return "must be a table".to_owned();
     }
     match key.strip_prefix("merchants.").and_then(|rest| rest.split_once('.')) {
-        Some((name, _)) if !is_name(name) => "a merchant's name has small letters, digits, `-` and `_`".to_owned(),
+        Some((name, _)) if !is_name(name) => {
+            "a merchant's name has small letters, digits, `-` and `_`".to_owned()
+        }
         Some((name, rest)) => {
             let known = leaves_of(&Merchant::default());
             let hint = did_you_mean(rest, known.keys().map(String::as_str));

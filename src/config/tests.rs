@@ -1,12 +1,11 @@
 use port::{
-    About, Approach, Cancel, Capabilities, Capture, Currencies, ExposeSecret, Limits, Lookup, Notices, Refund, Repeat,
+    About, Approach, Cancel, Capabilities, Capture, Currencies, Limits, Lookup, Notices, Refund, Repeat,
     Repeats, Setting, SettingsError, Truth,
 };
 
 use super::*;
 
 const PAYMUX_TOML: &str = include_str!("../../config/paymux.toml");
-const ACCOUNTS_TOML: &str = include_str!("../../config/accounts.toml");
 
 fn read(text: &str, environment: &Environment, flags: &[(&str, String)]) -> Result<Settings, Faults> {
     Settings::read("paymux.toml", text, environment, flags)
@@ -76,7 +75,8 @@ fn a_merchant_starts_from_the_common_policy() {
                 [merchants.kiosk.policy]\nlate_payment = \"hold\"\nduplicate_payment = \"refund\"";
     let environment = Environment::default().with("PAYMUX__MERCHANTS__SHOP__REQUIRES_SIGNING", "REQUIRED");
     let settings = read(text, &environment, &[]).unwrap();
-    let (shop, kiosk, other) = (settings.merchant("shop"), settings.merchant("kiosk"), settings.merchant("other"));
+    let (shop, kiosk, other) =
+        (settings.merchant("shop"), settings.merchant("kiosk"), settings.merchant("other"));
     assert_eq!((shop.auto_submit, shop.requires_signing), (false, Need::Required));
     assert_eq!(shop.policy, settings.policy);
     assert_eq!((kiosk.auto_submit, kiosk.policy.late_payment), (true, Remedy::Hold));
@@ -117,8 +117,14 @@ fn faults_outside_the_file_are_told_by_their_own_name() {
         .with("PAYMUX__SERVER__WORKERS", "two");
     let faults = read("", &environment, &[("store", "x".to_owned())]).unwrap_err();
     let told: Vec<_> = faults.0.iter().map(Fault::to_string).collect();
-    assert_eq!(told[0], "environment: PAYMUX__SERVER__LISTN: is not a known key; did you mean `server.listen`?");
-    assert!(told[1].starts_with("environment: PAYMUX__SERVER__WORKERS: invalid type: string \"two\""), "{told:?}");
+    assert_eq!(
+        told[0],
+        "environment: PAYMUX__SERVER__LISTN: is not a known key; did you mean `server.listen`?"
+    );
+    assert!(
+        told[1].starts_with("environment: PAYMUX__SERVER__WORKERS: invalid type: string \"two\""),
+        "{told:?}"
+    );
     assert_eq!(told[2], "command line: store: must be a table");
 }
 
@@ -184,7 +190,11 @@ static ACME: About = About {
 fn accounts(text: &str, allow_private_addresses: bool) -> Result<Vec<Account>, Faults> {
     let environment = Environment::default().with("ACME_KEY", "k-1").with("NOTIFY", "0123456789abcdef");
     let known: &[&'static About] = &[&ACME];
-    Account::parse("accounts.toml", text, &Providers { known, environment: &environment, allow_private_addresses })
+    Account::parse(
+        "accounts.toml",
+        text,
+        &Providers { known, environment: &environment, allow_private_addresses },
+    )
 }
 
 fn account_faults(text: &str) -> Vec<String> {
@@ -266,27 +276,4 @@ fn a_literal_secret_is_taken_in_the_sandbox_and_never_printed() {
     let secret = format!("{account}notify_key = \"p\u{e5}ssword-of-the-shop\"");
     let told = format!("{:?}", accounts(&secret, false));
     assert!(told.contains("stands in an address") && !told.contains("ssword"), "{told}");
-}
-
-#[test]
-fn the_shipped_accounts_are_in_order_once_their_variables_are_set() {
-    let names = |accounts: Vec<Account>| accounts.into_iter().map(|one| one.name).collect::<Vec<_>>();
-    let mut environment = Environment::default().with("PAYMUX_SANDBOX_URL", "http://127.0.0.1:8090");
-    let full = uncommented(ACCOUNTS_TOML);
-    for (_, rest) in full.match_indices("${").map(|(at, _)| full.split_at(at + 2)) {
-        let name = rest.split('}').next().unwrap();
-        environment = environment.with(name, "whsec_0123456789abcdef0123456789ab");
-    }
-    let providers = Providers {
-        known: paymux_providers::ALL,
-        environment: &environment,
-        allow_private_addresses: true,
-    };
-    for text in [ACCOUNTS_TOML, &full, SANDBOX_ACCOUNTS] {
-        let accounts = Account::parse("accounts.toml", text, &providers);
-        assert_eq!(accounts.map(names).unwrap(), ["decta-demo", "paymennt-demo", "telness-demo"]);
-    }
-    let sandbox = Account::parse("sandbox.toml", SANDBOX_ACCOUNTS, &providers).unwrap();
-    assert_eq!(sandbox[0].base_url, "http://127.0.0.1:8090/decta/api/v0.6");
-    assert_eq!(sandbox[0].notify_key.as_ref().unwrap().expose_secret(), "sandbox-decta-notify-key");
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use port::Timestamp;
 
 use super::file::OrderFile;
-use super::payment::RefundStatus;
+use super::operate::waiting_refund;
+use super::payment::{AttentionCode, Payment};
 use super::session::AttemptState;
 
 /// What can be due.
@@ -27,11 +28,13 @@ pub enum DueKind {
     Expire,
     /// A notification to act on. Subject: note.
     Note,
+    /// An event to tell a merchant of. Subject: endpoint and order.
+    Deliver,
 }
 
 impl DueKind {
     /// Every kind, for gauges.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Begin,
         Self::Ask,
         Self::Operate,
@@ -40,6 +43,7 @@ impl DueKind {
         Self::HandOver,
         Self::Expire,
         Self::Note,
+        Self::Deliver,
     ];
 
     /// As stored, and as metric label.
@@ -53,6 +57,7 @@ impl DueKind {
             Self::HandOver => "hand_over",
             Self::Expire => "expire",
             Self::Note => "note",
+            Self::Deliver => "deliver",
         }
     }
 
@@ -86,13 +91,9 @@ pub fn agenda(file: &OrderFile) -> Vec<(DueKind, String, Timestamp)> {
         }
     }
     for payment in &file.payments {
-        let waiting = file
-            .refunds
-            .iter()
-            .find(|refund| refund.payment == payment.id && refund.status == RefundStatus::Pending);
         let at = match &payment.operation {
             Some(operation) => Some(operation.since.plus(CALL_DEADLINE)),
-            None => waiting.map(|refund| refund.created_at),
+            None => waiting_refund(file, payment).map(|refund| refund.created_at),
         };
         due.extend(at.map(|at| (DueKind::Operate, payment.id.to_string(), at)));
     }
@@ -103,15 +104,20 @@ pub fn agenda(file: &OrderFile) -> Vec<(DueKind, String, Timestamp)> {
     due
 }
 
+/// The payment that has held money of an order for longest.
+pub(super) fn oldest_money(file: &OrderFile) -> Option<&Payment> {
+    let holding = file.payments.iter().filter(|payment| payment.standing.holds_money());
+    holding.min_by_key(|payment| payment.updated_at)
+}
+
 /// When an order that is not submitted wants to be looked at.
-fn idle(file: &OrderFile) -> Option<Timestamp> {
+pub(super) fn idle(file: &OrderFile) -> Option<Timestamp> {
     if !file.order.state.is_unsubmitted() {
         return None;
     }
-    let paid = file.payments.iter().filter(|payment| payment.standing.holds_money());
-    if let Some(since) = paid.map(|payment| payment.updated_at).min() {
-        let told = file.attention.iter().any(|open| open.code == super::AttentionCode::PaidNotSubmitted);
-        return (!told).then(|| since.plus(UNSUBMITTED_LIMIT));
+    if let Some(payment) = oldest_money(file) {
+        let told = file.attention.iter().any(|open| open.code == AttentionCode::PaidNotSubmitted);
+        return (!told).then(|| payment.updated_at.plus(UNSUBMITTED_LIMIT));
     }
     let session = file.open_session().map(|session| session.expires_at);
     Some(session.map_or(file.order.expires_at, |at| at.max(file.order.expires_at)))

@@ -2,7 +2,7 @@
 
 use port::Timestamp;
 
-use super::agenda::UNSUBMITTED_LIMIT;
+use super::agenda::{idle, oldest_money};
 use super::cart::ensure;
 use super::event::{Fact, Ids};
 use super::file::OrderFile;
@@ -72,17 +72,14 @@ pub fn fulfil(
 /// What is due for an order that nobody touches: it expires, unless money is held, collected or uncertain; then
 /// a person is told after a day.
 pub fn expire(file: &OrderFile, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Fact> {
-    if !file.order.state.is_unsubmitted() {
+    if idle(file).is_none_or(|at| now < at) {
         return Vec::new();
     }
-    if let Some(payment) = file.payments.iter().find(|payment| payment.standing.holds_money()) {
-        if now < payment.updated_at.plus(UNSUBMITTED_LIMIT) {
-            return Vec::new();
-        }
+    if let Some(payment) = oldest_money(file) {
         let detail = "paid a day ago and not submitted".to_owned();
         return raise(file, AttentionCode::PaidNotSubmitted, Some(payment.id), detail, None, now, ids);
     }
-    if now < file.order.expires_at || blocks_expiry(file) {
+    if blocks_expiry(file) {
         return Vec::new();
     }
     match file.open_session() {

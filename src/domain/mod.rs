@@ -31,6 +31,9 @@ mod sealed;
 mod session;
 mod standing;
 pub mod submit;
+#[cfg(test)]
+mod tests;
+pub mod view;
 
 pub use agenda::{CALL_DEADLINE, DueKind, UNSUBMITTED_LIMIT, agenda};
 pub use event::{Actor, Cause, Content, Event, Fact, Hash, Ids, Notice, Record, Stamp};

@@ -16,9 +16,7 @@ use super::file::OrderFile;
 use super::open::end;
 use super::operate::closed_by_us;
 use super::order::{OrderState, Proof};
-use super::payment::{
-    AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus,
-};
+use super::payment::{AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
 use super::session::{AttemptRecord, FailureCode, Session, SessionFailure, SessionStatus};
 use super::standing::{OutOfBounds, Standing, lowers};
 use super::submit::{proves, submission, unmet};
@@ -158,6 +156,8 @@ fn found(
         ..empty
     };
     let mut facts = vec![Fact::PaymentFound(Box::new(payment.clone()))];
+    let back = payment.standing.refunded();
+    facts.extend((back > 0).then(|| Fact::RefundMade(Box::new(portal_refund(&payment, back, now, ids)))));
     let detail = format!("an attempt at `{}` that was given up holds {}", record.account, record.money);
     facts.extend(raise(file, late_code(file, payment.id), Some(payment.id), detail, None, now, ids));
     facts
@@ -281,25 +281,10 @@ impl View<'_, '_, '_> {
             facts.push(Fact::RefundMoved { refund, to, failure: self.seen.failure.clone() });
         }
         if over < 0 {
-            facts.push(Fact::RefundMade(Box::new(self.portal_refund(-over))));
+            let refund = portal_refund(self.payment, -over, self.now, self.ids);
+            facts.push(Fact::RefundMade(Box::new(refund)));
         }
         facts
-    }
-
-    fn portal_refund(&mut self, minor: i64) -> Refund {
-        Refund {
-            id: RefundId::from_uuid((self.ids)()),
-            payment: self.payment.id,
-            money: Money::new(minor, self.payment.money.currency),
-            status: RefundStatus::Succeeded,
-            reason: None,
-            reference: None,
-            origin: RefundOrigin::Provider,
-            failure: None,
-            created_at: self.now,
-            updated_at: self.now,
-            version: 1,
-        }
     }
 
     fn session_and_order_facts(&self) -> Vec<Fact> {
@@ -396,6 +381,23 @@ impl View<'_, '_, '_> {
             provider_code: said.and_then(|said| said.code.clone()),
             retryable,
         }
+    }
+}
+
+/// Money that somebody gave back in the provider's portal.
+fn portal_refund(payment: &Payment, minor: i64, now: Timestamp, ids: &mut Ids<'_>) -> Refund {
+    Refund {
+        id: RefundId::from_uuid(ids()),
+        payment: payment.id,
+        money: Money::new(minor, payment.money.currency),
+        status: RefundStatus::Succeeded,
+        reason: None,
+        reference: None,
+        origin: RefundOrigin::Provider,
+        failure: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
     }
 }
 

@@ -1,14 +1,13 @@
 //! Operations on money: what may be asked, with the amount reserved in the same change; one at a time.
 
-use port::{AttentionId, Failure, Money, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
+use port::{Failure, Money, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
 
 use super::event::{Fact, Ids};
 use super::file::OrderFile;
+use super::observe::raise;
 use super::open::end;
 use super::order::OrderState;
-use super::payment::{
-    Attention, AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus,
-};
+use super::payment::{AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
 use super::refusal::Refusal;
 use super::session::{FailureCode, SessionFailure, SessionStatus};
 
@@ -53,6 +52,9 @@ pub fn capture(
         return Err(Refusal::TooLate("the payment has nothing to capture"));
     }
     let amount = amount.unwrap_or(left);
+    if amount <= 0 {
+        return Err(Refusal::NotPositive);
+    }
     if amount > left {
         return Err(Refusal::ExceedsAuthorized { remaining: left });
     }
@@ -68,19 +70,18 @@ pub fn capture(
 /// As [`capture`].
 pub fn void(file: &OrderFile, payment: PaymentId, now: Timestamp) -> Result<Vec<Fact>, Refusal> {
     let payment = operable(file, payment)?;
-    if !payment.standing.is_held() {
-        return Err(Refusal::TooLate("the payment is not AUTHORIZED, so there is nothing to void"));
+    if payment.standing.capturable() == 0 {
+        return Err(Refusal::TooLate("the payment holds nothing that could be released"));
     }
     if !payment.powers.voids {
         return Err(Refusal::Unsupported("void"));
     }
-    Ok(vec![void_fact(payment, now)])
-}
-
-fn void_fact(payment: &Payment, now: Timestamp) -> Fact {
-    let operation =
-        Operation { kind: OperationKind::Void, amount: None, refund: None, before: 0, since: now };
-    Fact::OperationAsked { payment: payment.id, operation, closing: None }
+    let before = payment.standing.captured;
+    let operation = Operation { kind: OperationKind::Void, amount: None, refund: None, before, since: now };
+    // A session that is still open ends with the hold that nobody asked for.
+    let session = file.open_session().filter(|session| session.payment == payment.id);
+    let closing = session.map(|_| FailureCode::Cancelled);
+    Ok(vec![Fact::OperationAsked { payment: payment.id, operation, closing }])
 }
 
 fn operable(file: &OrderFile, payment: PaymentId) -> Result<&Payment, Refusal> {
@@ -123,7 +124,7 @@ pub fn refund(
     if payment.is_outside() {
         return Err(Refusal::ExternalPayment);
     }
-    if payment.standing.open_dispute().is_some_and(|word| !word.stage.only_asks()) {
+    if is_contested(payment) {
         return Err(Refusal::Disputed);
     }
     if payment.standing.captured == 0 {
@@ -134,6 +135,9 @@ pub fn refund(
     }
     let left = refundable(file, payment);
     let amount = ask.amount.unwrap_or(left);
+    if ask.amount.is_some_and(|amount| amount <= 0) {
+        return Err(Refusal::NotPositive);
+    }
     if amount > left || left == 0 {
         return Err(Refusal::ExceedsCaptured { remaining: left });
     }
@@ -157,11 +161,22 @@ pub fn refund(
     Ok(std::iter::once(Fact::RefundMade(Box::new(refund))).chain(send).collect())
 }
 
+/// Whether the bank has taken the money back, so that a refund could pay it twice.
+fn is_contested(payment: &Payment) -> bool {
+    payment.standing.open_dispute().is_some_and(|word| !word.stage.only_asks())
+}
+
 /// The next refund in the queue, if nothing is under way.
 pub fn next_refund(file: &OrderFile, payment: PaymentId, now: Timestamp) -> Option<Fact> {
-    let payment = file.payment(payment).filter(|payment| payment.operation.is_none())?;
+    let payment = file.payment(payment)?;
+    waiting_refund(file, payment).map(|refund| send_refund(payment, refund, now))
+}
+
+/// The oldest refund that is not sent and may be: nothing is under way, and the money is not contested.
+pub(super) fn waiting_refund<'a>(file: &'a OrderFile, payment: &Payment) -> Option<&'a Refund> {
     let waits = |refund: &&Refund| refund.payment == payment.id && refund.status == RefundStatus::Pending;
-    file.refunds.iter().find(waits).map(|refund| send_refund(payment, refund, now))
+    let free = payment.operation.is_none() && !is_contested(payment);
+    file.refunds.iter().find(waits).filter(|_| free)
 }
 
 fn send_refund(payment: &Payment, refund: &Refund, now: Timestamp) -> Fact {
@@ -229,10 +244,13 @@ fn pending(file: &OrderFile, payment: PaymentId) -> Option<(&Payment, Operation)
 /// a person where the provider has no such call.
 pub(super) fn give_back(file: &OrderFile, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
-    if let Some(session) = file.open_session() {
+    let holding = |payment: &&Payment| payment.standing.holds_money();
+    if let Some(session) =
+        file.open_session().filter(|open| file.payment(open.payment).filter(holding).is_none())
+    {
         facts.extend(close(file, session.id, FailureCode::Cancelled, now).unwrap_or_default());
     }
-    for payment in file.payments.iter().filter(|payment| payment.standing.holds_money()) {
+    for payment in file.payments.iter().filter(holding).filter(|payment| !is_given_back(file, payment)) {
         let asking = Refunding {
             id: RefundId::from_uuid(ids()),
             amount: None,
@@ -247,18 +265,21 @@ pub(super) fn give_back(file: &OrderFile, now: Timestamp, ids: &mut Ids<'_>) -> 
         };
         match asked {
             Ok(more) => facts.extend(more),
-            Err(refusal) => facts.push(Fact::AttentionRaised(Attention {
-                id: AttentionId::from_uuid(ids()),
-                code: AttentionCode::RefundNeeded,
-                payment: Some(payment.id),
-                detail: format!("the order was cancelled and its money is not given back: {refusal}"),
-                stated: None,
-                raised_at: now,
-                resolved_at: None,
-            })),
+            Err(refusal) => {
+                let detail = format!("the order was cancelled and its money is not given back: {refusal}");
+                let payment = Some(payment.id);
+                facts.extend(raise(file, AttentionCode::RefundNeeded, payment, detail, None, now, ids));
+            }
         }
     }
     facts
+}
+
+/// Whether a void or refunds that are under way already give all of it back.
+fn is_given_back(file: &OrderFile, payment: &Payment) -> bool {
+    let voided = payment.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::Void);
+    let taken = payment.standing.captured - payment.standing.refunded();
+    voided || (taken > 0 && taken <= file.reserved(payment.id))
 }
 
 /// Whether the order's money is a reason not to let it expire.

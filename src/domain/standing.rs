@@ -107,9 +107,8 @@ impl Standing {
         let place = seen.place;
         let heard = |status, ended| Some(Heard { ended, place, status });
         let mut facts = Self::default();
-        if let Some(figure) = stated.refunded {
-            facts.refunded.stated.push((place, figure));
-        }
+        // Beside a word that takes nothing a figure means nothing.
+        facts.refunded.stated.extend(stated.refunded.filter(|_| takes(seen)).map(|figure| (place, figure)));
         match seen.says {
             Says::Status(PaymentStatus::Authorized) => {
                 facts.authorized = stated.authorized.unwrap_or(terms.amount);
@@ -299,6 +298,7 @@ fn join_dispute(a: Option<DisputeWord>, b: Option<DisputeWord>) -> Option<Disput
 fn takes(seen: &Observation) -> bool {
     use PaymentStatus::{Disputed, Paid, PartiallyRefunded, Refunded};
     match seen.says {
+        Says::Status(PaymentStatus::Authorized) => seen.captured.is_some_and(|captured| captured.minor > 0),
         Says::Status(status) => matches!(status, Paid | PartiallyRefunded | Refunded | Disputed),
         Says::FromAmounts => true,
         Says::Unchanged => seen.detail == Some(Detail::RefundPending),

@@ -130,7 +130,7 @@ impl Orders {
         let stamp = crate::domain::Stamp { at: now, cause: &asked.cause };
         let mut change = Change::of(name, &mut file, facts, &stamp, &mut shared.ids())?;
         change.writes.extend(asked.key_row(file.id(), 1, now));
-        shared.store.commit(change).await?;
+        shared.commit(&file.order.merchant, change).await?;
         Ok(file)
     }
 

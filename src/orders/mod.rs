@@ -6,11 +6,13 @@
 mod cart;
 mod checkout;
 mod finish;
+mod money;
 mod submit;
 
 pub use cart::{Draft, Edit, Fields};
 pub use checkout::{Checked, Closed};
 pub use finish::Finish;
+pub use money::{MoneyAsk, Operated, Outcome};
 
 use std::sync::Arc;
 

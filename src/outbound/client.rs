@@ -38,10 +38,14 @@ pub struct OutboundError(#[from] reqwest::Error);
 pub struct Outbound {
     client: Client,
     guarded: bool,
+    status_only: bool,
 }
 
 /// The largest answer that is read, bytes.
 const LARGEST_ANSWER: usize = 1024 * 1024;
+
+/// What is read of an answer that nobody wants to see, bytes.
+const LARGEST_REMNANT: usize = 16 * 1024;
 
 /// How long an unused connection is kept. Node's servers close theirs after 5 s, others later: whoever closes second
 /// may have just sent a request into it.
@@ -73,7 +77,14 @@ impl Outbound {
         if !options.allow_private_addresses {
             builder = builder.dns_resolver(Arc::new(PublicOnly));
         }
-        Ok(Self { client: builder.build()?, guarded: !options.allow_private_addresses })
+        Ok(Self { client: builder.build()?, guarded: !options.allow_private_addresses, status_only: false })
+    }
+
+    /// The same, for whom an answer is its status alone: of its body little is read and nothing kept, so that a large
+    /// one, or one that breaks off, is no fault.
+    #[must_use]
+    pub fn status_only(self) -> Self {
+        Self { status_only: true, ..self }
     }
 
     fn request(&self, base_url: &str, call: &Call) -> Result<reqwest::Request, &'static str> {
@@ -122,9 +133,21 @@ impl Transport for Outbound {
         let mut response = self.client.execute(request).await.map_err(sorted)?;
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
-        let body = body(&mut response).await?;
+        let body = if self.status_only { drained(&mut response).await } else { body(&mut response).await? };
         Ok(Reply { status, retry_after, body })
     }
+}
+
+/// Reads what is left over, as long as it is little, so that the connection can be used again.
+async fn drained(response: &mut Response) -> Vec<u8> {
+    let mut seen = 0;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        seen += chunk.len();
+        if seen > LARGEST_REMNANT {
+            break;
+        }
+    }
+    Vec::new()
 }
 
 async fn body(response: &mut Response) -> Result<Vec<u8>, TransportError> {
@@ -146,7 +169,11 @@ async fn body(response: &mut Response) -> Result<Vec<u8>, TransportError> {
 /// Only what failed while connecting is known not to have left; all else may have.
 fn sorted(error: reqwest::Error) -> TransportError {
     let why = if error.is_timeout() { "it took too long".to_owned() } else { innermost(&error) };
-    if error.is_connect() || error.is_builder() { TransportError::NotSent(why) } else { TransportError::Lost(why) }
+    if error.is_connect() || error.is_builder() {
+        TransportError::NotSent(why)
+    } else {
+        TransportError::Lost(why)
+    }
 }
 
 /// The cause at the bottom: the outer ones repeat the address, which may hold a key.

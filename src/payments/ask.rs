@@ -28,7 +28,7 @@ impl Payments {
         (*answer).clone()
     }
 
-    /// Asks because the customer has come back, unless somebody has just asked.
+    /// Asks because the customer has come back. One who reloads the page asks nobody twice.
     ///
     /// # Errors
     /// As [`Payments::ask`].
@@ -38,9 +38,11 @@ impl Payments {
         payment: PaymentId,
         cause: &Cause,
     ) -> Result<OrderFile, PaymentError> {
-        if self.asked_lately(payment) {
+        let now = self.shared.now();
+        if self.shared.returned.get(&payment).is_some_and(|last| now < last.plus(APART)) {
             return Ok(file);
         }
+        self.shared.returned.insert(payment, now);
         self.ask(file.id(), payment, cause).await
     }
 
@@ -67,27 +69,29 @@ impl Payments {
         self.ask(file.id(), payment, cause).await
     }
 
-    /// Takes a hint that a payment has changed: the agenda asks soon, once for any number of hints.
+    /// Takes a hint that a payment has changed: the agenda asks soon, once for any number of hints. Answers when;
+    /// until then another hint adds nothing. `None`: it names nothing of ours.
     ///
     /// # Errors
     /// [`PaymentError::Store`].
-    pub async fn hint(&self, account: &str, reference: &str) -> Result<bool, PaymentError> {
+    pub async fn hint(&self, account: &str, reference: &str) -> Result<Option<Timestamp>, PaymentError> {
         let shared = &self.shared;
         let handle = Handle::Reference { account: account.to_owned(), reference: reference.to_owned() };
-        let Some(order) = shared.store.order_of(&handle).await? else { return Ok(false) };
-        let Some(file) = shared.store.order(order).await? else { return Ok(false) };
+        let Some(order) = shared.store.order_of(&handle).await? else { return Ok(None) };
+        let Some(file) = shared.store.order(order).await? else { return Ok(None) };
         let attempt = file.attempts.iter().find(|attempt| attempt.reference.as_deref() == Some(reference));
-        let Some(payment) = attempt.and_then(|attempt| file.payment_of(attempt)) else { return Ok(false) };
+        let Some(payment) = attempt.and_then(|attempt| file.payment_of(attempt)) else { return Ok(None) };
         let now = shared.now();
         let last = shared.asked.get(&payment.id);
         let at = last.map_or(now, |last| last.plus(APART)).max(now);
         let due = Write::Due { kind: DueKind::Ask, subject: payment.id.to_string(), order: Some(order), at: Some(at) };
         shared.store.commit(Change::plain("hint", vec![due])).await?;
         shared.wake.notify_one();
-        Ok(true)
+        Ok(Some(at))
     }
 
-    fn asked_lately(&self, payment: PaymentId) -> bool {
+    /// Whether the provider was asked less than a moment ago: another read now is too early.
+    pub fn asked_lately(&self, payment: PaymentId) -> bool {
         let last = self.shared.asked.get(&payment);
         last.is_some_and(|last| self.shared.now() < last.plus(APART))
     }

@@ -228,7 +228,7 @@ impl Payments {
 
     /// Takes an object as the attempt's own. One that states another amount is never shown to the customer: it
     /// is closed at the provider, and a person is told.
-    async fn adopt(
+    pub(super) async fn adopt(
         &self,
         file: &mut OrderFile,
         account: &Account,

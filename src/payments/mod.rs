@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use crate::domain::{Cause, DueKind, Fact, OrderFile, Payment, Refusal, Stamp, next_read};
 use crate::metrics::Metrics;
 use crate::routing::{RouteError, Rules};
-use crate::store::{Change, Store, StoreError, Write};
+use crate::store::{Change, Outbox, Store, StoreError, Write};
 
 /// How often a change is decided anew after somebody was faster.
 const MOST_CONFLICTS: u32 = 16;
@@ -59,10 +59,14 @@ pub struct Shared {
     pub failover_after_unknown: bool,
     /// Wakes the agenda when something is due at once.
     pub wake: Notify,
+    /// Who is to be told of what happens to orders.
+    pub outbox: Arc<Outbox>,
     /// One read of a payment at a time answers all who wait for it.
     reading: Cache<PaymentId, Arc<Result<OrderFile, PaymentError>>>,
     /// When a payment was last asked about; only spares reads, nothing relies on it.
     asked: moka::sync::Cache<PaymentId, Timestamp>,
+    /// When the customer of a payment last came back, likewise.
+    returned: moka::sync::Cache<PaymentId, Timestamp>,
 }
 
 /// What is kept of payments that were asked about lately.
@@ -88,8 +92,10 @@ impl Shared {
             returns,
             failover_after_unknown,
             wake: Notify::new(),
+            outbox: Arc::default(),
             reading: Cache::new(MOST_REMEMBERED),
             asked: moka::sync::Cache::new(MOST_REMEMBERED),
+            returned: moka::sync::Cache::new(MOST_REMEMBERED),
         }
     }
 
@@ -129,9 +135,9 @@ impl Shared {
             }
             let mut next = file.clone();
             let change = decided.into_change(name, &mut next, self, cause, now)?;
-            match self.store.commit(change).await {
+            match self.commit(&next.order.merchant, change).await {
                 Ok(()) => {
-                    self.metrics_of(file, &next);
+                    self.tell_of(file, &next);
                     *file = next;
                     return Ok(true);
                 }
@@ -140,6 +146,21 @@ impl Shared {
             }
         }
         Err(StoreError::Busy.into())
+    }
+
+    /// Commits a change of a merchant's order, with what it makes owed to the merchant's endpoints.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing is written.
+    pub async fn commit(&self, merchant: &str, mut change: Change) -> Result<(), StoreError> {
+        let owed = self.outbox.owed(merchant, &change, self.now());
+        let tells = !owed.is_empty();
+        change.writes.extend(owed);
+        self.store.commit(change).await?;
+        if tells {
+            self.outbox.wake();
+        }
+        Ok(())
     }
 
     /// An order that is known to exist.
@@ -151,18 +172,23 @@ impl Shared {
         found.ok_or_else(|| StoreError::Corrupt(format!("order {order} is gone")))
     }
 
-    /// Counts what a committed change did to payments and attention.
-    fn metrics_of(&self, before: &OrderFile, after: &OrderFile) {
+    /// Counts and logs what a committed change did to payments and attention.
+    fn tell_of(&self, before: &OrderFile, after: &OrderFile) {
         for payment in &after.payments {
             let was = before.payment(payment.id).map(Payment::status);
             let account = payment.attempt.and_then(|id| self.accounts.get(&after.attempt(id)?.account));
             if was != Some(payment.status()) {
                 let provider = account.map_or("external", |account| account.about().name);
-                self.metrics.payment_changed(provider, payment.status().as_str());
+                let status = payment.status().as_str();
+                self.metrics.payment_changed(provider, status);
+                tracing::info!(order.id = %after.id(), payment.id = %payment.id, provider.name = provider,
+                    "payment {} is {status}", payment.id);
             }
         }
         for attention in after.attention.get(before.attention.len()..).unwrap_or_default() {
-            self.metrics.attention_raised(attention.code.as_str());
+            let code = attention.code.as_str();
+            self.metrics.attention_raised(code);
+            tracing::warn!(order.id = %after.id(), attention.code = code, "order {} needs a look: {code}", after.id());
         }
     }
 }

@@ -5,7 +5,7 @@ use port::{Advice, AttemptId, Begun, Next, OrderId, ProviderError, Timestamp};
 use super::begin::may_repeat;
 use super::call::{FileKeeper, NothingToKeep};
 use super::{Account, PaymentError, Payments};
-use crate::domain::{AttemptRecord, AttemptState, Cause, Fact, OrderFile, Sealed};
+use crate::domain::{AttemptRecord, AttemptState, CALL_DEADLINE, Cause, Fact, OrderFile, Sealed};
 
 impl Payments {
     /// Finds out about a start whose answer was lost: repeats it where the provider knows our key, else looks
@@ -23,10 +23,15 @@ impl Payments {
             }
             return Ok(file);
         }
-        if self.look_up(&file, &account, &record).await?.is_some() {
-            self.find(&mut file, &account, &record, cause).await?;
-        } else {
-            self.leave(&mut file, &record, &ProviderError::NotFound, cause).await?;
+        let found = self.look_up(&file, &account, &record).await?;
+        // "There is none" is certain only once nothing that was sent can still arrive.
+        let certain = self.shared.now() >= record.started_at.plus(CALL_DEADLINE);
+        match found {
+            Some((begun, place)) => self.adopt(&mut file, &account, attempt, begun, place, cause).await?,
+            None if certain => {
+                self.leave(&mut file, &record, &ProviderError::NotFound, cause).await?;
+            }
+            None => {}
         }
         Ok(file)
     }

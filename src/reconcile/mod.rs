@@ -6,6 +6,8 @@
 
 mod notes;
 
+pub use notes::keep_note;
+
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -101,7 +103,8 @@ impl Reconcile {
             DueKind::Expire => self.orders.expire(order, cause).await?,
             DueKind::Operate => self.resume(order, due, cause).await?,
             DueKind::Ask => return self.ask(order, due, cause).await,
-            DueKind::Note => return Ok(Step::Done),
+            // `webhooks` claims deliveries itself, endpoint by endpoint.
+            DueKind::Note | DueKind::Deliver => return Ok(Step::Done),
         };
         Ok(still_due(&file, due))
     }

@@ -159,7 +159,8 @@ impl<'a> Choice<'a> {
 
     /// The rule's accounts by chance, those first that can be tried at all, then its fallback.
     fn by(rule: &'a Rule, facts: &[AccountFacts<'_>], draw: u64) -> Self {
-        let can = |share: &&Share| facts.iter().any(|facts| facts.account == share.account && facts.eligible());
+        let can =
+            |share: &&Share| facts.iter().any(|facts| facts.account == share.account && facts.eligible());
         let mut order = shuffled(rule.accounts.iter().filter(can).collect(), draw);
         let rest = rule.accounts.iter().map(|share| share.account.as_str());
         for account in rule.fallback.iter().map(String::as_str).chain(rest) {
@@ -205,7 +206,9 @@ impl<'a> Choice<'a> {
             None => match self.rule {
                 PINNED => format!("the checkout names {first}"),
                 STORED => format!("the stored payment method belongs to {first}"),
-                rule => format!("rule `{rule}` falls back to {first}: none of its accounts can take the checkout"),
+                rule => {
+                    format!("rule `{rule}` falls back to {first}: none of its accounts can take the checkout")
+                }
             },
         }
     }

@@ -95,7 +95,10 @@ impl Conditions {
             ("maxAmount", self.max_amount.is_none_or(little)),
             ("approach", self.approach.is_empty() || self.approach.contains(&request.approach)),
             ("captureMode", self.capture_mode.is_empty() || self.capture_mode.contains(&request.capture)),
-            ("merchant", self.merchant.is_empty() || self.merchant.iter().any(|name| name == request.merchant)),
+            (
+                "merchant",
+                self.merchant.is_empty() || self.merchant.iter().any(|name| name == request.merchant),
+            ),
             ("metadata", self.metadata.iter().all(pair_fits)),
         ];
         checks.into_iter().find(|(_, fits)| !fits).map(|(name, _)| name)

@@ -38,7 +38,11 @@ fn request(metadata: &BTreeMap<String, String>) -> Request<'_> {
 fn facts<'a>(objected: &[&str], down: &[&str]) -> Vec<AccountFacts<'a>> {
     let one = |account: &'static str| AccountFacts {
         account,
-        objections: objected.iter().filter(|name| **name == account).map(|_| "no LINK checkout".to_owned()).collect(),
+        objections: objected
+            .iter()
+            .filter(|name| **name == account)
+            .map(|_| "no LINK checkout".to_owned())
+            .collect(),
         available: !down.contains(&account),
     };
     ACCOUNTS.into_iter().map(one).collect()
@@ -97,7 +101,8 @@ fn an_unknown_country_fits_no_rule_that_asks_for_one() {
 
 #[test]
 fn the_country_is_that_of_the_bill_else_of_the_delivery() {
-    let address = |code: Option<&str>| Some(Address { country: code.map(str::to_owned), ..Address::default() });
+    let address =
+        |code: Option<&str>| Some(Address { country: code.map(str::to_owned), ..Address::default() });
     let ask = |billing_address, shipping_address| Checkout {
         description: String::new(),
         lines: Vec::new(),
@@ -188,7 +193,8 @@ fn the_reason_says_what_made_the_first_account_the_first() {
     let text = "pins = true\n[[rules]]\nname = \"rest\"\naccounts = { decta = 30, telness = 70 }\nfallback = \"spare\"\n";
     let rules = parse(text);
     let metadata = BTreeMap::new();
-    let reason = |request: Request<'_>, facts: &[AccountFacts<'_>]| decide(&request, &rules, facts, 0).unwrap().reason;
+    let reason =
+        |request: Request<'_>, facts: &[AccountFacts<'_>]| decide(&request, &rules, facts, 0).unwrap().reason;
     let plain = request(&metadata);
     assert_eq!(reason(plain, &facts(&[], &[])), "rule `rest` drew decta, which has 30 of 100 parts");
     assert_eq!(
@@ -279,10 +285,15 @@ fn rules_strategy() -> impl Strategy<Value = Rules> {
     let shares = prop::collection::btree_map(prop::sample::select(ACCOUNTS.to_vec()), 1u32..=1_000, 1..=4);
     let fallback = prop::sample::subsequence(ACCOUNTS.to_vec(), 0..=4).prop_shuffle();
     (shares, fallback).prop_map(|(shares, fallback)| {
-        let accounts = shares.into_iter().map(|(account, weight)| Share { account: account.to_owned(), weight });
+        let accounts =
+            shares.into_iter().map(|(account, weight)| Share { account: account.to_owned(), weight });
         let fallback = fallback.into_iter().map(str::to_owned).collect();
-        let rule =
-            Rule { name: "all".to_owned(), when: Conditions::default(), accounts: accounts.collect(), fallback };
+        let rule = Rule {
+            name: "all".to_owned(),
+            when: Conditions::default(),
+            accounts: accounts.collect(),
+            fallback,
+        };
         Rules { hash: String::new(), pins: false, rules: vec![rule] }
     })
 }

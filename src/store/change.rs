@@ -6,7 +6,7 @@ use std::sync::Arc;
 use port::{AttemptId, NoteId, OrderId, PaymentId, RefundId, SessionId, Timestamp};
 use serde::Serialize;
 
-use super::{Due, DueKind, StoreError};
+use super::{Due, DueKind, NoticeRow, StoreError, Telling};
 use crate::domain::{Event, Fact, Ids, OrderFile, Stamp, agenda};
 
 /// Everything that one commit writes.
@@ -130,6 +130,8 @@ pub enum Write {
         /// Its value.
         value: String,
     },
+    /// A row about telling merchants.
+    Telling(Telling),
 }
 
 /// The order's row.
@@ -267,8 +269,13 @@ impl Change {
 
     /// The order whose events it appends.
     pub fn order(&self) -> Option<OrderId> {
-        self.writes.iter().find_map(|write| match write {
-            Write::Event(event) => Some(event.order),
+        self.events().next().map(|event| event.order)
+    }
+
+    /// The events it appends.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.writes.iter().filter_map(|write| match write {
+            Write::Event(event) => Some(&**event),
             _ => None,
         })
     }
@@ -285,6 +292,7 @@ impl Change {
                 digest,
                 body,
             }));
+            self.writes.extend(notice(file, event));
         }
         if !events.is_empty() {
             self.writes.push(Write::Order(Box::new(OrderRow::of(file)?)));
@@ -294,6 +302,14 @@ impl Change {
         }
         Ok(())
     }
+}
+
+/// What lets merchants find an event that they are told of.
+fn notice(file: &OrderFile, event: &Event) -> Option<Write> {
+    let (merchant, order) = (file.order.merchant.clone(), event.order);
+    let row =
+        || NoticeRow { merchant, event: event.id, order, sequence: event.sequence, at: event.record.at };
+    event.notice.map(|_| Write::Telling(Telling::Notice(row())))
 }
 
 fn holds(dues: &[(DueKind, String, Timestamp)], kind: DueKind, subject: &str) -> bool {

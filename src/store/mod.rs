@@ -6,17 +6,24 @@
 
 mod agenda;
 mod change;
+mod outbox;
 mod reads;
 pub mod sqlite;
+mod telling;
 
 pub use agenda::{Due, DueKind, Lease};
 pub use change::{ApiKeyRow, Change, KeyRow, NoteRow, OrderRow, Write};
+pub use outbox::Outbox;
 pub use reads::{Handle, OrderFilter, Page, PaymentFilter, Reads, StoredEvent};
+pub use telling::{
+    Cursor, DeliveryRow, EndpointKeyRow, EndpointRow, Lane, NoticeFilter, NoticeRow, Off, OffBecause,
+    OldSecret, Telling, Told,
+};
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use port::{OrderId, Timestamp};
+use port::{EndpointId, OrderId, Timestamp};
 use tokio::sync::broadcast;
 
 /// Reads and writes.
@@ -29,11 +36,24 @@ pub trait Store: Reads {
     /// use. Neither has written anything. [`StoreError::Busy`]: not even tried.
     async fn commit(&self, change: Change) -> Result<(), StoreError>;
 
-    /// Leases what is due, oldest first: at most `limit` rows, each for `lease`, to nobody else meanwhile.
+    /// Leases what is due, but for deliveries, oldest first: at most `limit` rows, each for `lease`, to nobody else meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Busy`] or [`StoreError::Failed`]; then nothing is leased.
     async fn claim(&self, now: Timestamp, lease: Duration, limit: u16) -> Result<Vec<Due>, StoreError>;
+
+    /// Leases deliveries that are due, oldest first: of each endpoint at most so many, `limit` in all, each for
+    /// `lease`.
+    ///
+    /// # Errors
+    /// As for [`Store::claim`].
+    async fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: u16,
+        wanted: Vec<(EndpointId, u16)>,
+    ) -> Result<Vec<Due>, StoreError>;
 
     /// Tells of every order that a commit has changed. It carries nothing else: who wants to know reads.
     fn changes(&self) -> broadcast::Receiver<OrderId>;

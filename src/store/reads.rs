@@ -3,14 +3,17 @@
 use async_trait::async_trait;
 use port::{AttemptId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
 
-use super::{ApiKeyRow, DueKind, KeyRow, NoteRow, StoreError};
+use super::{ApiKeyRow, DueKind, KeyRow, NoteRow, StoreError, Told};
 use crate::domain::{Event, OrderFile, OrderState};
 
 /// Reads of committed state. All that `http` gets to see of the store.
 #[async_trait]
-pub trait Reads: Send + Sync {
+pub trait Reads: Told {
     /// An order and everything that hangs on it, in one snapshot.
     async fn order(&self, id: OrderId) -> Result<Option<OrderFile>, StoreError>;
+
+    /// An order as it was after the event in a place, with what still exists of its personal data.
+    async fn order_at(&self, id: OrderId, sequence: u64) -> Result<Option<OrderFile>, StoreError>;
 
     /// The order that something belongs to.
     async fn order_of(&self, handle: &Handle) -> Result<Option<OrderId>, StoreError>;

@@ -13,16 +13,21 @@ pub enum ScaffoldError {
     #[error("there is a folder of that name")]
     Exists,
     /// `providers/lib.rs` does not look as expected.
-    #[error("providers/lib.rs has no `pub const ALL: &[&About] = &[…];`")]
+    #[error("providers/lib.rs does not list modules and adapters, one on each line")]
     List,
     /// The file system refused.
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
 
+/// The adapter that every new one starts as; compiled here, so that it always compiles there.
+#[cfg(test)]
+#[path = "../scaffold/mod.rs"]
+mod acme;
+
 const FILES: [(&str, &str); 5] = [
-    ("mod.rs", include_str!("../scaffold/mod.rs.txt")),
-    ("wire.rs", include_str!("../scaffold/wire.rs.txt")),
+    ("mod.rs", include_str!("../scaffold/mod.rs")),
+    ("wire.rs", include_str!("../scaffold/wire.rs")),
     ("statuses.toml", include_str!("../scaffold/statuses.toml")),
     ("README.md", include_str!("../scaffold/README.md")),
     ("exchanges/begin_hosted.http", include_str!("../scaffold/begin_hosted.http")),
@@ -45,52 +50,56 @@ pub fn make(providers: &Path, name: &str) -> Result<String, ScaffoldError> {
     fs::create_dir_all(folder.join("exchanges"))?;
     let title = name[..1].to_uppercase() + &name[1..];
     for (file, text) in FILES {
-        fs::write(folder.join(file), text.replace("{name}", name).replace("{Title}", &title))?;
+        fs::write(folder.join(file), text.replace("acme", name).replace("Acme", &title))?;
     }
     fs::write(list, listed)?;
     Ok(format!(
-        "providers/{name} is there. Next: `cargo run -p paymux-testkit -- check {name}`, and answer its red lines."
+        "providers/{name} is there. `cargo run -p paymux-testkit -- check {name}` asks what to do next, \
+         docs/adding-a-provider.md explains it."
     ))
 }
 
-/// The text of `lib.rs` with one more module and one more entry, both by name.
+/// The text of `lib.rs` with one more module and one more entry.
 fn listed(text: &str, name: &str) -> Option<String> {
-    let (before, rest) = text.split_once("&[&About] = &[")?;
-    let (entries, after) = rest.split_once("];")?;
-    let mut names: Vec<&str> = entries
-        .split(',')
-        .filter_map(|entry| entry.trim().strip_prefix('&')?.strip_suffix("::ABOUT"))
-        .collect();
-    names.push(name);
-    names.sort_unstable();
-    let entries: String = names.iter().map(|name| format!("    &{name}::ABOUT,\n")).collect();
-    let follower = before.lines().find(|line| line.strip_prefix("mod ").is_some_and(|module| module > name));
-    let module = format!("mod {name};\n");
-    let before = match follower {
-        Some(follower) => before.replacen(follower, &format!("{module}{follower}"), 1),
-        None => {
-            let end = before.find("\nuse paymux_port::About;")?;
-            let (modules, rest) = before.split_at(end);
-            format!("{modules}{module}{rest}")
-        }
-    };
-    Some(format!("{before}&[&About] = &[\n{entries}];{after}"))
+    with_line(&with_line(text, "mod ", name, ";")?, "    &", name, "::ABOUT,")
+}
+
+/// The text with `name` between `before` and `after` on a line of its own, by name among those of its kind;
+/// `None` if there are none.
+fn with_line(text: &str, before: &str, name: &str, after: &str) -> Option<String> {
+    let named = |line: &str| Some(line.strip_prefix(before)?.strip_suffix(after)? > name);
+    let mut lines: Vec<&str> = text.lines().collect();
+    let follower = lines.iter().position(|line| named(line) == Some(true));
+    let end = lines.iter().rposition(|line| named(line).is_some())? + 1;
+    let line = format!("{before}{name}{after}");
+    lines.insert(follower.unwrap_or(end), &line);
+    Some(lines.join("\n") + "\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::listed;
+    use paymux_port::StatusTable;
+
+    use super::{acme, listed};
 
     #[test]
-    fn an_adapter_is_listed_by_name_in_two_places() {
+    fn an_adapter_is_listed_by_name_with_two_lines() {
         let text = "//! Text.\n\nmod beta;\nmod delta;\n\nuse paymux_port::About;\n\n\
-            pub const ALL: &[&About] = &[&beta::ABOUT, &delta::ABOUT];\n";
-        let first = listed(text, "alpha").unwrap();
-        assert!(first.contains("mod alpha;\nmod beta;\nmod delta;\n\nuse"), "{first}");
-        let second = listed(&first, "omega").unwrap();
-        assert!(second.contains("mod delta;\nmod omega;\n\nuse"), "{second}");
-        let entries =
-            "&[\n    &alpha::ABOUT,\n    &beta::ABOUT,\n    &delta::ABOUT,\n    &omega::ABOUT,\n];\n";
-        assert!(second.ends_with(entries), "{second}");
+            pub const ALL: &[&About] = &[\n    &beta::ABOUT,\n    &delta::ABOUT,\n];\n";
+        for (name, modules, entries) in [
+            ("alpha", "\nmod alpha;\nmod beta;\n", "[\n    &alpha::ABOUT,\n    &beta::ABOUT,\n"),
+            ("omega", "mod delta;\nmod omega;\n\nuse", "    &delta::ABOUT,\n    &omega::ABOUT,\n];\n"),
+        ] {
+            let listed = listed(text, name).unwrap();
+            assert!(listed.contains(modules) && listed.contains(entries), "{listed}");
+            assert_eq!(listed.lines().count(), text.lines().count() + 2);
+        }
+        assert_eq!(listed("mod beta;\n", "alpha"), None);
+    }
+
+    #[test]
+    fn a_new_adapter_has_a_table_that_can_be_read() {
+        let table = StatusTable::parse(acme::ABOUT.statuses).unwrap();
+        assert_eq!(table.rows().count(), 1);
     }
 }

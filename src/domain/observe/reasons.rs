@@ -79,13 +79,13 @@ impl View<'_, '_, '_> {
         facts
     }
 
-    /// A word that the money refuses: FAILED on any, an end on what was taken (it may end the rest of a hold).
+    /// A word that the money refuses: FAILED on any, an end on what was taken, unless it ended the rest of a
+    /// hold that could be taken in parts.
     fn contradiction(&self, stated: &Standing) -> Option<(AttentionCode, String)> {
-        let before = &self.payment.standing;
-        let ends_hold = before.capturable() > 0 && self.after.capturable() == 0;
+        let ends_rest = !self.payment.powers.one_capture && self.after.captured < self.after.authorized;
         let refused = match stated.word {
             Some(Heard { status: PaymentStatus::Failed, .. }) => true,
-            Some(heard) => heard.ended && self.after.captured > 0 && !ends_hold,
+            Some(heard) => heard.ended && self.after.captured > 0 && !ends_rest,
             None => false,
         };
         let detail = || format!("`{}` does not fit money that is held or taken", self.seen.word.word);

@@ -1,14 +1,14 @@
 //! The agenda: what is due, and to whom it is leased.
 
-use port::Timestamp;
-use rusqlite::Connection;
+use port::{EndpointId, Timestamp};
+use rusqlite::{Connection, Row};
 
 use super::reads::{all, moment, one, word};
 use super::rows::run;
 use crate::store::{Due, DueKind, Lease, StoreError};
 
 /// What is due and nobody's, oldest first, as it will be leased. Kind by kind, so that each look is a short walk
-/// along the index, however much is due.
+/// along the index, however much is due. Deliveries are claimed in a way of their own.
 pub(super) fn waiting(
     db: &Connection,
     now: Timestamp,
@@ -16,23 +16,50 @@ pub(super) fn waiting(
     limit: u16,
 ) -> Result<Vec<Due>, StoreError> {
     let mut waiting = Vec::new();
-    for kind in DueKind::ALL {
+    for kind in DueKind::ALL.into_iter().filter(|kind| *kind != DueKind::Deliver) {
         waiting.extend(all(
             db,
             "SELECT subject, order_id, due_at, tries FROM agenda
              WHERE kind = ?1 AND due_at <= ?2 AND (lease IS NULL OR lease <= ?2)
              ORDER BY due_at LIMIT ?3",
             (kind.as_str(), now.micros(), limit),
-            |row| {
-                let order = row.get::<_, Option<String>>(1)?.map(|_| word(row, 1)).transpose()?;
-                let (subject, at, tries) = (row.get(0)?, moment(row, 2)?, row.get(3)?);
-                Ok(Due { kind, subject, order, at, tries, lease: until })
-            },
+            |row| due(row, kind, until),
         )?);
     }
     waiting.sort_by_key(|due| due.at);
     waiting.truncate(limit.into());
     Ok(waiting)
+}
+
+/// The same of deliveries, endpoint by endpoint, so that what one endpoint is owed stands in no other's way.
+pub(super) fn deliveries_waiting(
+    db: &Connection,
+    now: Timestamp,
+    until: Lease,
+    limit: u16,
+    wanted: &[(EndpointId, u16)],
+) -> Result<Vec<Due>, StoreError> {
+    let mut waiting = Vec::new();
+    for (endpoint, most) in wanted {
+        waiting.extend(all(
+            db,
+            "SELECT subject, order_id, due_at, tries FROM agenda
+             WHERE kind = 'deliver' AND substr(subject, 1, 29) = ?1 AND due_at <= ?2
+                 AND (lease IS NULL OR lease <= ?2)
+             ORDER BY due_at LIMIT ?3",
+            (endpoint.to_string(), now.micros(), most),
+            |row| due(row, DueKind::Deliver, until),
+        )?);
+    }
+    waiting.sort_by_key(|due| due.at);
+    waiting.truncate(limit.into());
+    Ok(waiting)
+}
+
+fn due(row: &Row<'_>, kind: DueKind, until: Lease) -> Result<Due, StoreError> {
+    let order = row.get::<_, Option<String>>(1)?.map(|_| word(row, 1)).transpose()?;
+    let (subject, at, tries) = (row.get(0)?, moment(row, 2)?, row.get(3)?);
+    Ok(Due { kind, subject, order, at, tries, lease: until })
 }
 
 /// Leases what is due and nobody's.
@@ -42,15 +69,29 @@ pub(super) fn claim(
     until: Lease,
     limit: u16,
 ) -> Result<Vec<Due>, StoreError> {
-    let claimed = waiting(db, now, until, limit)?;
-    for due in &claimed {
+    lease(db, waiting(db, now, until, limit)?)
+}
+
+/// Leases deliveries that are due and nobody's.
+pub(super) fn claim_deliveries(
+    db: &Connection,
+    now: Timestamp,
+    until: Lease,
+    limit: u16,
+    wanted: &[(EndpointId, u16)],
+) -> Result<Vec<Due>, StoreError> {
+    lease(db, deliveries_waiting(db, now, until, limit, wanted)?)
+}
+
+fn lease(db: &Connection, waiting: Vec<Due>) -> Result<Vec<Due>, StoreError> {
+    for due in &waiting {
         run(
             db,
             "UPDATE agenda SET lease = ?3, tries = tries + 1 WHERE kind = ?1 AND subject = ?2",
-            (due.kind.as_str(), &due.subject, until.0.micros()),
+            (due.kind.as_str(), &due.subject, due.lease.0.micros()),
         )?;
     }
-    Ok(claimed)
+    Ok(waiting)
 }
 
 /// The oldest moment of each kind.

@@ -28,27 +28,47 @@ impl List {
         self
     }
 
-    fn page<T>(
+    fn page(self, page: Page) -> Self {
+        let mut list = self.only("id < ?", page.before);
+        list.sql.push_str(" ORDER BY id DESC LIMIT ?");
+        list.values.push(page.limit.into());
+        list
+    }
+
+    fn read<T>(
         self,
         db: &Connection,
-        page: Page,
         read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let Self { mut sql, mut values } = self.only("id < ?", page.before);
-        sql.push_str(" ORDER BY id DESC LIMIT ?");
-        values.push(page.limit.into());
-        all(db, &sql, params_from_iter(values), read)
+        all(db, &self.sql, params_from_iter(self.values), read)
     }
 }
 
-/// A merchant's orders.
-pub(super) fn orders(db: &Connection, filter: OrderFilter) -> Result<Vec<OrderFile>, StoreError> {
-    let ids = List::of("SELECT id FROM orders WHERE merchant = ?", filter.merchant)
+fn list_of_orders(filter: OrderFilter) -> List {
+    List::of("SELECT id FROM orders WHERE merchant = ?", filter.merchant)
         .only("state = ?", filter.state.map(|state| state.as_str().to_owned()))
         .only("reference = ?", filter.reference)
         .only("created_at >= ?", filter.created_after.map(Timestamp::micros))
         .only("created_at < ?", filter.created_before.map(Timestamp::micros))
-        .page(db, filter.page, |row| word(row, 0))?;
+        .page(filter.page)
+}
+
+fn list_of_payments(filter: PaymentFilter) -> List {
+    // The plus keeps SQLite from walking all of a merchant's payments to find the few of an order.
+    let sql = match filter.order {
+        Some(_) => "SELECT id, order_id FROM payments WHERE +merchant = ?",
+        None => "SELECT id, order_id FROM payments WHERE merchant = ?",
+    };
+    List::of(sql, filter.merchant)
+        .only("status = ?", filter.status.map(|status| status.as_str().to_owned()))
+        .only("account = ?", filter.account)
+        .only("order_id = ?", filter.order.map(|order| order.to_string()))
+        .page(filter.page)
+}
+
+/// A merchant's orders.
+pub(super) fn orders(db: &Connection, filter: OrderFilter) -> Result<Vec<OrderFile>, StoreError> {
+    let ids: Vec<OrderId> = list_of_orders(filter).read(db, |row| word(row, 0))?;
     ids.into_iter().filter_map(|id| order(db, id).transpose()).collect()
 }
 
@@ -57,16 +77,63 @@ pub(super) fn payments(
     db: &Connection,
     filter: PaymentFilter,
 ) -> Result<Vec<(PaymentId, OrderFile)>, StoreError> {
-    // The plus keeps the planner from walking all of a merchant's payments to find the few of an order.
-    let sql = match filter.order {
-        Some(_) => "SELECT id, order_id FROM payments WHERE +merchant = ?",
-        None => "SELECT id, order_id FROM payments WHERE merchant = ?",
-    };
-    let ids = List::of(sql, filter.merchant)
-        .only("status = ?", filter.status.map(|status| status.as_str().to_owned()))
-        .only("account = ?", filter.account)
-        .only("order_id = ?", filter.order.map(|order| order.to_string()))
-        .page(db, filter.page, |row| Ok((word::<PaymentId>(row, 0)?, word::<OrderId>(row, 1)?)))?;
+    let ids: Vec<(PaymentId, OrderId)> =
+        list_of_payments(filter).read(db, |row| Ok((word(row, 0)?, word(row, 1)?)))?;
     let files = ids.into_iter().map(|(id, of)| Ok(order(db, of)?.map(|file| (id, file))));
     files.filter_map(Result::transpose).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use port::PaymentStatus;
+
+    use super::*;
+    use crate::domain::OrderState;
+    use crate::store::sqlite::migrations;
+
+    const PAGE: Page = Page { before: None, limit: 50 };
+
+    fn index_of(list: List) -> String {
+        let mut db = Connection::open_in_memory().expect("memory is there");
+        migrations::run(&mut db).expect("the tables can be made");
+        let list = List { sql: format!("EXPLAIN QUERY PLAN {}", list.sql), ..list };
+        let plan = list.read(&db, |row| Ok(row.get::<_, String>("detail")?)).expect("a plan").join("; ");
+        let (_, index) = plan.split_once("INDEX ").unwrap_or(("", &plan));
+        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
+        index.split(' ').next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn every_list_walks_along_the_index_that_was_made_for_it() {
+        let orders = |state, reference: Option<&str>, time| {
+            index_of(list_of_orders(OrderFilter {
+                merchant: "acme".to_owned(),
+                state,
+                reference: reference.map(str::to_owned),
+                created_after: time,
+                created_before: time,
+                page: PAGE,
+            }))
+        };
+        let now = Some(Timestamp::from_seconds(0));
+        for time in [None, now] {
+            assert_eq!(orders(None, None, time), "orders_newest");
+            assert_eq!(orders(Some(OrderState::Failed), None, time), "orders_state");
+            assert_eq!(orders(Some(OrderState::Failed), Some("A-1"), time), "orders_reference");
+        }
+        let payments = |status, account: Option<&str>, order| {
+            index_of(list_of_payments(PaymentFilter {
+                merchant: "acme".to_owned(),
+                status,
+                account: account.map(str::to_owned),
+                order,
+                page: PAGE,
+            }))
+        };
+        let (paid, order) = (Some(PaymentStatus::Paid), Some(OrderId::from_uuid(port::Uuid::nil())));
+        assert_eq!(payments(None, None, None), "payments_newest");
+        assert_eq!(payments(paid, None, None), "payments_status");
+        assert_eq!(payments(None, Some("main"), None), "payments_account");
+        assert_eq!(payments(paid, Some("main"), order), "payments_order");
+    }
 }

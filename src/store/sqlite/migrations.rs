@@ -5,7 +5,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::OpenError;
 
 /// Name and statements; the place is the number.
-const STEPS: [(&str, &str); 1] = [("start", include_str!("../migrations/sqlite/0001_start.sql"))];
+const STEPS: [(&str, &str); 2] = [
+    ("start", include_str!("../migrations/sqlite/0001_start.sql")),
+    ("webhooks", include_str!("../migrations/sqlite/0002_webhooks.sql")),
+];
 
 /// Brings the database to the tables that this program knows, or leaves it as it is.
 pub(super) fn run(db: &mut Connection) -> Result<(), OpenError> {

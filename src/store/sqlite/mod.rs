@@ -11,6 +11,7 @@ mod lists;
 mod migrations;
 mod reads;
 mod rows;
+mod telling;
 mod writer;
 
 use std::fs::File;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use port::{OrderId, PaymentId, Timestamp};
+use port::{EndpointId, OrderId, PaymentId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
@@ -139,6 +140,21 @@ impl Store for Sqlite {
         self.write(Task::Claim { now, until, limit }).await
     }
 
+    async fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: u16,
+        wanted: Vec<(EndpointId, u16)>,
+    ) -> Result<Vec<Due>, StoreError> {
+        let until = Lease(now.plus(lease));
+        let look = wanted.clone();
+        if self.read(move |db| due::deliveries_waiting(db, now, until, 1, &look)).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(Task::ClaimDeliveries { now, until, limit, wanted }).await
+    }
+
     fn changes(&self) -> broadcast::Receiver<OrderId> {
         self.changes.subscribe()
     }
@@ -148,6 +164,10 @@ impl Store for Sqlite {
 impl Reads for Sqlite {
     async fn order(&self, id: OrderId) -> Result<Option<OrderFile>, StoreError> {
         self.read(move |db| reads::order(db, id)).await
+    }
+
+    async fn order_at(&self, id: OrderId, sequence: u64) -> Result<Option<OrderFile>, StoreError> {
+        self.read(move |db| reads::order_at(db, id, sequence)).await
     }
 
     async fn order_of(&self, handle: &Handle) -> Result<Option<OrderId>, StoreError> {

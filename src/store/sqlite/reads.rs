@@ -85,7 +85,7 @@ pub(super) fn word<T: FromStr<Err: std::fmt::Display>>(
 }
 
 /// Something that is stored as JSON.
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
     serde_json::from_str(text(row, column)?).map_err(|fault| corrupt(row, column, fault))
 }
 
@@ -95,7 +95,7 @@ pub(super) fn moment(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreErr
 }
 
 /// A place or a count.
-fn count(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
+pub(super) fn count(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
     u64::try_from(row.get::<_, i64>(column)?).map_err(|fault| corrupt(row, column, fault))
 }
 
@@ -116,13 +116,28 @@ pub(super) fn order(db: &Connection, id: OrderId) -> Result<Option<OrderFile>, S
             head: word(row, 2)?,
         })
     })?;
-    let Some(mut file) = file else { return Ok(None) };
+    file.map(|file| unsealed(db, file)).transpose()
+}
+
+/// An order's file as it was after an event.
+pub(super) fn order_at(db: &Connection, id: OrderId, sequence: u64) -> Result<Option<OrderFile>, StoreError> {
+    let events = events(db, id, 0, u32::try_from(sequence).unwrap_or(u32::MAX))?;
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let file = OrderFile::replay(&events).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
+    Ok(Some(unsealed(db, file)?))
+}
+
+/// A file with what still exists of its personal data.
+fn unsealed(db: &Connection, mut file: OrderFile) -> Result<OrderFile, StoreError> {
+    let id = file.id().to_string();
     for slot in file.slots() {
         let sql = "SELECT body FROM sealed WHERE order_id = ?1 AND digest = ?2";
         let body = one(db, sql, [id.as_str(), slot.digest()], |row| Ok(text(row, 0)?.into()))?;
         body.into_iter().for_each(|body| slot.fill(body));
     }
-    Ok(Some(file))
+    Ok(file)
 }
 
 fn parts<T: DeserializeOwned>(db: &Connection, sql: &str, order: &str) -> Result<Vec<T>, StoreError> {

@@ -1,9 +1,11 @@
 //! Rows: a statement for each kind, and what it means if another row is in the way.
 
+use port::Timestamp;
 use rusqlite::{Connection, ErrorCode, Params, params};
 
+use super::telling;
 use crate::domain::Event;
-use crate::store::{ApiKeyRow, KeyRow, NoteRow, OrderRow, StoreError, Unique, Write};
+use crate::store::{ApiKeyRow, Due, KeyRow, NoteRow, OrderRow, StoreError, Unique, Write};
 
 const EVENT: &str = "INSERT INTO events (order_id, sequence, id, notice, at, text, hash)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -34,7 +36,8 @@ const DUE: &str = "INSERT INTO agenda VALUES (?1, ?2, ?3, ?4, 0, NULL)
 const NOT_DUE: &str = "DELETE FROM agenda WHERE kind = ?1 AND subject = ?2";
 const LATER: &str = "UPDATE agenda SET due_at = ?4, lease = NULL
      WHERE kind = ?1 AND subject = ?2 AND lease = ?3";
-const DONE: &str = "DELETE FROM agenda WHERE kind = ?1 AND subject = ?2 AND lease = ?3";
+const DONE: &str = "DELETE FROM agenda WHERE kind = ?1 AND subject = ?2 AND lease = ?3 AND due_at = ?4";
+const FREE: &str = "UPDATE agenda SET lease = NULL WHERE kind = ?1 AND subject = ?2 AND lease = ?3";
 const NOTE: &str = "INSERT INTO inbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const API_KEY: &str = "INSERT INTO api_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)
      ON CONFLICT (hash) DO UPDATE SET scopes = excluded.scopes, revoked_at = excluded.revoked_at";
@@ -90,16 +93,11 @@ pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
             run(db, DUE, (kind.as_str(), subject, order, at.micros()))
         }
         Write::Due { kind, subject, at: None, .. } => run(db, NOT_DUE, (kind.as_str(), subject)),
-        Write::Release { due, at } => {
-            let claimed = (due.kind.as_str(), &due.subject, due.lease.0.micros());
-            match at {
-                Some(at) => run(db, LATER, (claimed.0, claimed.1, claimed.2, at.micros())),
-                None => run(db, DONE, claimed),
-            }
-        }
+        Write::Release { due, at } => return release(db, due, *at),
         Write::Note(row) => note(db, row),
         Write::ApiKey(row) => api_key(db, row),
         Write::Setting { name, value } => run(db, SETTING, (name, value)),
+        Write::Telling(row) => return telling::write(db, row),
     };
     written.map(drop)
 }
@@ -107,6 +105,19 @@ pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
 /// SQLite's integers have a sign. No count of ours comes near the end of them.
 pub(super) fn integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Ends a lease that still stands. A row that was made due again meanwhile without ending the lease stays.
+pub(super) fn release(db: &Connection, due: &Due, at: Option<Timestamp>) -> Result<(), StoreError> {
+    let (kind, subject, lease) = (due.kind.as_str(), &due.subject, due.lease.0.micros());
+    match at {
+        Some(at) => run(db, LATER, (kind, subject, lease, at.micros()))?,
+        None if run(db, DONE, (kind, subject, lease, due.at.micros()))? == 0 => {
+            run(db, FREE, (kind, subject, lease))?
+        }
+        None => 0,
+    };
+    Ok(())
 }
 
 fn append(db: &Connection, event: &Event) -> Result<usize, StoreError> {

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Instant;
 
-use port::{OrderId, Timestamp};
+use port::{EndpointId, OrderId, Timestamp};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{broadcast, oneshot};
 
@@ -28,6 +28,17 @@ pub(super) enum Task {
         until: Lease,
         /// At most so many.
         limit: u16,
+    },
+    /// Leases deliveries that are due.
+    ClaimDeliveries {
+        /// Due by this moment.
+        now: Timestamp,
+        /// Until when.
+        until: Lease,
+        /// At most so many.
+        limit: u16,
+        /// And so many of each endpoint.
+        wanted: Vec<(EndpointId, u16)>,
     },
 }
 
@@ -92,6 +103,10 @@ impl Writer {
     }
 
     /// The error is everybody's: nothing of the batch is certain.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long a commit takes is measured; nothing is decided by it"
+    )]
     fn transact(&mut self, batch: &[Job]) -> Result<Vec<Outcome>, StoreError> {
         let begun = Instant::now();
         let whole = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -112,10 +127,103 @@ fn by_itself(db: &Connection, task: &Task) -> Result<Outcome, StoreError> {
             change.writes.iter().try_for_each(|write| rows::write(db, write)).map(|()| Vec::new())
         }
         Task::Claim { now, until, limit } => due::claim(db, *now, *until, *limit),
+        Task::ClaimDeliveries { now, until, limit, wanted } => {
+            due::claim_deliveries(db, *now, *until, *limit, wanted)
+        }
     };
     if outcome.is_err() {
         rows::run(db, "ROLLBACK TO task", [])?;
     }
     rows::run(db, "RELEASE task", [])?;
     Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::migrations;
+    use crate::store::{KeyRow, Unique, Write};
+
+    fn writer() -> Writer {
+        let mut db = Connection::open_in_memory().expect("memory is there");
+        migrations::run(&mut db).expect("the tables can be made");
+        Writer::new(db, broadcast::channel(1).0, Arc::new(Metrics::new()))
+    }
+
+    fn setting(name: &'static str) -> Write {
+        Write::Setting { name, value: String::new() }
+    }
+
+    fn key(text: &str) -> Write {
+        Write::Key(KeyRow {
+            merchant: "acme".to_owned(),
+            key: text.to_owned(),
+            fingerprint: String::new(),
+            order: OrderId::from_uuid(port::Uuid::nil()),
+            sequence: 1,
+            at: Timestamp::default(),
+            replaces: None,
+        })
+    }
+
+    /// What becomes of changes that wait together.
+    fn outcomes(writer: &mut Writer, changes: Vec<Vec<Write>>) -> Vec<Result<(), StoreError>> {
+        let (mut batch, answers): (Vec<_>, Vec<_>) = changes
+            .into_iter()
+            .map(|writes| {
+                let (answer, answered) = oneshot::channel();
+                (Job { task: Task::Commit(Change::plain("test", writes)), answer }, answered)
+            })
+            .unzip();
+        writer.write(&mut batch);
+        let answers = answers.into_iter().map(|mut answer| answer.try_recv().expect("all are answered"));
+        answers.map(|outcome| outcome.map(drop)).collect()
+    }
+
+    fn settings(writer: &Writer) -> Vec<String> {
+        let sql = "SELECT name FROM settings ORDER BY name";
+        crate::store::sqlite::reads::all(&writer.db, sql, [], |row| Ok(row.get(0)?)).expect("a list")
+    }
+
+    #[test]
+    fn one_that_fails_in_a_batch_is_undone_alone() {
+        let mut writer = writer();
+        let batch = vec![
+            vec![setting("a"), key("k")],
+            vec![setting("b"), key("k"), setting("c")],
+            vec![setting("d"), key("l")],
+        ];
+        let taken = Err(StoreError::Taken(Unique::Key));
+        assert_eq!(outcomes(&mut writer, batch), [Ok(()), taken, Ok(())]);
+        assert_eq!(settings(&writer), ["a", "d"]);
+    }
+
+    #[test]
+    fn a_commit_that_fails_is_everybodys_failure_and_nobodys_row() {
+        let mut writer = writer();
+        let poison = "CREATE TABLE poison (name TEXT REFERENCES settings DEFERRABLE INITIALLY DEFERRED);
+            CREATE TRIGGER poison AFTER INSERT ON settings WHEN new.name = 'poison'
+            BEGIN INSERT INTO poison VALUES ('nobody'); END;";
+        writer.db.execute_batch(poison).expect("tables can be added");
+        let batch = vec![vec![setting("a")], vec![setting("poison")], vec![setting("b")]];
+        for outcome in outcomes(&mut writer, batch) {
+            assert!(matches!(outcome, Err(StoreError::Failed(_))), "{outcome:?}");
+        }
+        assert_eq!(settings(&writer), [""; 0]);
+        assert_eq!(outcomes(&mut writer, vec![vec![setting("a")]]), [Ok(())]);
+    }
+
+    #[test]
+    fn an_end_of_the_whole_transaction_is_everybodys_failure() {
+        let mut writer = writer();
+        let full = "CREATE TRIGGER full AFTER INSERT ON settings WHEN new.name = 'full'
+            BEGIN SELECT raise(ROLLBACK, 'no room'); END;";
+        writer.db.execute_batch(full).expect("a trigger can be added");
+        let batch = vec![vec![setting("a")], vec![setting("full")], vec![setting("b")]];
+        for outcome in outcomes(&mut writer, batch) {
+            assert!(matches!(outcome, Err(StoreError::Failed(_))), "{outcome:?}");
+        }
+        assert_eq!(outcomes(&mut writer, vec![vec![setting("b")]]), [Ok(())]);
+        assert_eq!(settings(&writer), ["b"]);
+    }
 }

@@ -69,10 +69,10 @@ impl Shop {
             reference: reference.map(str::to_owned),
             currency: eur(),
             state: OrderState::Pending,
-            items: vec![self.item("Tea", None), self.item("Cups", Some(Recurring {
-                interval: paymux::domain::Interval::Month,
-                count: 3,
-            }))],
+            items: vec![
+                self.item("Tea", None),
+                self.item("Cups", Some(Recurring { interval: paymux::domain::Interval::Month, count: 3 })),
+            ],
             shipping: 490,
             tax_included: true,
             requires_signing: Requirement::NotRequired,
@@ -175,12 +175,13 @@ impl Shop {
             attempt: None,
             money: total(),
             capture: CaptureMode::Automatic,
-            powers: Powers { refunds: true, partial_refunds: true, ..Powers::default() },
+            powers: powers(),
             authorization_expires_at: None,
             standing: Standing::default(),
             word: None,
             detail: None,
             failure: None,
+            seen_at: now,
             capture_asked: None,
             operation: None,
             external: false,
@@ -198,6 +199,7 @@ impl Shop {
             payment,
             account: account.into(),
             provider: "decta".into(),
+            powers: powers(),
             money: total(),
             approach: Approach::Hosted,
             capture: CaptureMode::Automatic,
@@ -254,6 +256,7 @@ impl Shop {
                 word: StatusWord { of: "order".into(), word: "paid".into() },
                 detail: None,
                 failure: None,
+                seen_at: self.now(),
             },
             Fact::SessionMoved {
                 session,
@@ -310,6 +313,10 @@ impl Shop {
 /// Of every amount here.
 pub fn eur() -> Currency {
     "EUR".parse().unwrap()
+}
+
+fn powers() -> Powers {
+    Powers { refunds: true, partial_refunds: true, ..Powers::default() }
 }
 
 fn total() -> Money {

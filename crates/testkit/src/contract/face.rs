@@ -14,6 +14,7 @@ pub(super) const RULES: &[Rule] = &[
     every("a required setting that is missing is named", missing_settings_are_named),
     every("every setting says what it is", settings_have_help),
     every("its README names a source and a date", readme_names_its_sources),
+    every("no question of its first day is left open", questions_are_answered),
 ];
 
 pub(super) fn every_folder_is_listed() -> Verdict {
@@ -95,4 +96,14 @@ fn readme_names_its_sources(subject: &Subject) -> Verdict {
     must(dated(&readme), || "the README has no date such as 2026-11".to_owned())?;
     must(dated(subject.table.source()), || "the source of statuses.toml has no date".to_owned())?;
     must(readme.contains("source"), || "the README names no source".to_owned())
+}
+
+/// A new adapter is full of questions, each where its answer belongs.
+fn questions_are_answered(subject: &Subject) -> Verdict {
+    let readme = std::fs::read_to_string(subject.folder.join("README.md"))?;
+    let helps = subject.about.settings.iter().map(|setting| setting.help);
+    let heads = subject.recordings.iter().filter_map(|recording| recording.text.lines().next());
+    let said = readme.lines().chain([subject.table.source()]).chain(helps).chain(heads);
+    let open: Vec<&str> = said.filter(|line| line.ends_with('?') || line.contains("? ")).collect();
+    must(open.is_empty(), || open.join("\n"))
 }

@@ -15,6 +15,7 @@ pub(super) const RULES: &[Rule] = &[
     every("whatever the order, what leaves adds up to what is asked", orders_add_up),
     some("an amount comes back exactly, in yen, euros and dinars", tells_amounts, amounts_come_back_exactly),
     some("a digit that a currency does not have is never rounded away", tells_amounts, nothing_is_rounded),
+    some("an amount is of the currency that the provider says", tells_amounts, currencies_are_theirs),
 ];
 
 /// How a provider writes amounts.
@@ -116,6 +117,21 @@ fn nothing_is_rounded(subject: &Subject) -> Verdict {
                 format!("{}: {too_fine} {code} was read as {facts:?}", recording.file)
             })?;
         }
+    }
+    Ok(())
+}
+
+/// Asked for euros, a provider may answer with dollars: then that must be seen.
+fn currencies_are_theirs(subject: &Subject) -> Verdict {
+    for (recording, units) in telling_reads(subject) {
+        let (asked, told_money) = (euros(1250), Money::new(1250, currency("USD")));
+        let answers = recording.steps.iter().map(|step| restated(&step.answer, asked, told_money, units));
+        let played = World::of(&recording.asks).play(subject.about, Operation::Fetch, answers.collect());
+        let facts = played.facts(&subject.table);
+        let mistaken = facts.iter().find(|fact| fact.ends_with(" EUR"));
+        must(mistaken.is_none(), || {
+            format!("{}: the answer says USD, it says {mistaken:?}", recording.file)
+        })?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Nothing that is printed holds a secret or a person.
 
+use super::hostility::damaged;
 use super::{Rule, Subject, Verdict, every, must};
 use crate::world::{EMAIL, PHONE};
 use crate::{Answer, Recording, World, setting_value, settings};
@@ -33,12 +34,17 @@ fn nothing_leaks(subject: &Subject) -> Verdict {
             must(leaked.is_none(), || format!("{} prints {leaked:?}", recording.file))
         };
         silent(recording.answers())?;
-        for (number, fault) in
-            (0..recording.steps.len()).flat_map(|number| faults.iter().map(move |fault| (number, fault)))
-        {
-            let mut answers = recording.answers();
-            answers[number] = fault.clone();
-            silent(answers)?;
+        for (number, step) in recording.steps.iter().enumerate() {
+            let damaged = match &step.answer {
+                Answer::Reply(reply) if reply.ok() => damaged(&reply.body),
+                _ => Vec::new(),
+            };
+            let damaged = damaged.into_iter().map(|(_, body)| Answer::reply(200, body));
+            for fault in faults.iter().cloned().chain(damaged) {
+                let mut answers = recording.answers();
+                answers[number] = fault;
+                silent(answers)?;
+            }
         }
     }
     Ok(())

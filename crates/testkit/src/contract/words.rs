@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use paymux_port::Proof;
+use serde_json::Value;
 
 use super::{Rule, Subject, Verdict, every, must};
 use crate::{Answer, Operation, World};
@@ -51,15 +52,23 @@ fn unknown_words_are_unmapped(subject: &Subject) -> Verdict {
 /// An answer in which a word is replaced by one that nobody knows.
 fn renamed(answer: &Answer, word: &str) -> Answer {
     let Answer::Reply(reply) = answer else { return answer.clone() };
-    let body = String::from_utf8_lossy(&reply.body);
-    let known = texts(&body).filter(|text| word.split('/').any(|part| normal(text) == part));
-    let known: BTreeSet<&str> = known.collect();
-    let body = known.into_iter().fold(body.to_string(), |body, known| {
-        body.replace(&format!("\"{known}\""), "\"a_word_of_tomorrow\"")
-    });
     let mut reply = reply.clone();
-    reply.body = body.into_bytes();
+    if let Ok(mut body) = serde_json::from_slice(&reply.body) {
+        rename(&mut body, word);
+        reply.body = body.to_string().into_bytes();
+    }
     Answer::Reply(reply)
+}
+
+fn rename(value: &mut Value, word: &str) {
+    match value {
+        Value::String(text) if word.split('/').any(|part| normal(text) == part) => {
+            *value = Value::from("a_word_of_tomorrow");
+        }
+        Value::Array(several) => several.iter_mut().for_each(|one| rename(one, word)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| rename(field, word)),
+        _ => {}
+    }
 }
 
 /// Everything that stands between quotes.

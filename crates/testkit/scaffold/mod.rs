@@ -1,4 +1,4 @@
-//! {Title}: one sentence about how a payment goes there.
+//! Acme: one sentence about how a payment goes there.
 
 mod wire;
 
@@ -9,11 +9,11 @@ use paymux_port::{
     Repeats, Result, Secret, Setting, Snapshot, StatusWord, Theirs, Truth,
 };
 
-/// {Title}, as routing and the contract see it. What is not said to be possible is never asked for.
+/// Acme, as routing and the contract see it. What is not said to be possible is never asked for.
 pub(crate) static ABOUT: About = About {
-    name: "{name}",
-    title: "{Title}",
-    base_url: "https://api.{name}.example",
+    name: "acme",
+    title: "Acme",
+    base_url: "https://api.acme.example",
     can: Capabilities {
         approaches: &[Approach::Hosted],
         capture: Capture::Automatic,
@@ -41,15 +41,15 @@ pub(crate) static ABOUT: About = About {
         help: "Where in the provider's portal is it found?",
     }],
     statuses: include_str!("statuses.toml"),
-    build: |settings| Ok(Box::new({Title} { key: settings.secret("secret_key")? })),
+    build: |settings| Ok(Box::new(Acme { key: settings.secret("secret_key")? })),
 };
 
-struct {Title} {
+struct Acme {
     key: Secret,
 }
 
 #[async_trait]
-impl Provider for {Title} {
+impl Provider for Acme {
     fn about(&self) -> &'static About {
         &ABOUT
     }
@@ -57,11 +57,8 @@ impl Provider for {Title} {
     async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, _: &Checkout) -> Result<Begun> {
         let exact = attempt.money.to_major_within(ABOUT.can.currencies.most_decimals);
         let amount = exact.ok_or_else(|| ProviderError::NotSent("too many decimals".to_owned()))?;
-        let payment = wire::NewPayment {
-            amount,
-            currency: attempt.currency(),
-            reference: attempt.id.to_string(),
-        };
+        let reference = attempt.id.to_string();
+        let payment = wire::NewPayment { amount, currency: attempt.currency(), reference };
         let call = Call::post("/which/path/starts/a/payment").bearer(&self.key).json(&payment)?;
         let started: wire::Payment = ctx.send(call, |_| None).await?;
         let page = started.page.ok_or_else(|| ProviderError::OutcomeUnknown("no page".to_owned()))?;
@@ -73,10 +70,7 @@ impl Provider for {Title} {
         Err(ProviderError::Unsupported("be read: which path reads a payment?"))
     }
 
-    fn read_notification(
-        &self,
-        _: &Notification<'_>,
-    ) -> std::result::Result<Vec<Hint>, NotificationError> {
+    fn read_notification(&self, _: &Notification<'_>) -> std::result::Result<Vec<Hint>, NotificationError> {
         Err(NotificationError::Unverified)
     }
 }

@@ -1,0 +1,186 @@
+//! When a provider is asked again, and what a file makes due.
+
+use super::open::move_on;
+use super::*;
+
+/// In the middle of the jitter.
+const MIDDLE: u64 = 100;
+
+/// Seconds until the next read of the newest payment; `-` if there is none.
+fn wait_of(desk: &Desk) -> String {
+    let next = next_read(&desk.file, desk.payment(), desk.now, MIDDLE);
+    next.map_or("-".to_owned(), |at| at.since(desk.now).as_secs().to_string())
+}
+
+#[test]
+fn a_provider_is_asked_soon_then_ever_less_often_by_what_is_waited_for() {
+    let table = "
+        # words                        | seconds after them | seconds until the next read
+        PENDING                        | 0     | 7
+        PENDING                        | 6     | 7
+        PENDING                        | 7     | 10
+        PENDING                        | 50    | 10
+        PENDING                        | 100   | 20
+        PENDING                        | 1000  | 200
+        # The end of the session, an hour after it was opened, is a moment of its own.
+        PENDING                        | 3400  | 200
+        PENDING                        | 3595  | 10
+        PENDING                        | 9000  | 10
+        REQUIRES_ACTION                | 1000  | 200
+        FAILED                         | 1000  | 200
+        # What nobody knows is asked about for ever.
+        PROCESSING                     | 0     | 7
+        PROCESSING                     | 1000  | 200
+        PROCESSING                     | 9000  | 1800
+        PROCESSING                     | 900000 | 21600
+        AUTHORIZED                     | 0     | 21600
+        AUTHORIZED                     | 900000 | 21600
+        # 28 days are 2 419 200 s; the hold is asked about an hour before.
+        AUTHORIZED                     | 2405000 | 10600
+        AUTHORIZED                     | 2415600 | 21600
+        AUTHORIZED                     | 2500000 | 21600
+        PAID; DISPUTED CHARGEBACK      | 1000  | 86400
+        PAID                           | 1000  | -
+        PAID; FROM_AMOUNTS refunded=40 | 1000  | -
+        PAID; REFUNDED                 | 1000  | -
+        FAILED last                    | 1000  | -
+        CANCELLED                      | 1000  | -
+        EXPIRED                        | 1000  | -
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::session(CaptureMode::Manual, HOLDS);
+        for word in row[0].split(';') {
+            desk.see(word);
+            desk.now = desk.now.plus(Duration::from_millis(1));
+        }
+        desk.now = at(row[1].parse().unwrap());
+        assert_eq!(wait_of(&desk), row[2], "{row:?}");
+    }
+}
+
+#[test]
+fn an_operation_of_unknown_outcome_is_asked_about_by_its_own_age_for_ever() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.see("PAID");
+    desk.wait(100_000).refund(Some(40)).unwrap();
+    desk.refund(Some(30)).unwrap();
+    for (age, wait) in [(0, "7"), (10, "10"), (1_000, "200"), (900_000, "21600")] {
+        assert_eq!(wait_of(desk.clone().wait(age)), wait, "after {age} s");
+    }
+    desk.wait(5).see("FROM_AMOUNTS refunded=40");
+    assert_eq!(wait_of(desk.wait(1_000)), "200", "a refund waits behind it");
+}
+
+#[test]
+fn after_its_session_nobody_waits_for_the_customer_and_outside_money_is_never_asked_about() {
+    let mut desk = Desk::session(CaptureMode::Automatic, TAKES);
+    desk.see("PENDING");
+    desk.close(FailureCode::Expired).unwrap();
+    let facts = operate::closed_by_us(&desk.file, desk.payment().id);
+    desk.tell(facts);
+    assert_eq!((desk.standing().as_str(), wait_of(&desk).as_str()), ("PENDING 0/0/0", "-"));
+    desk.submit(&orders::external("r1"));
+    assert_eq!(wait_of(&desk), "-");
+}
+
+#[test]
+fn reads_spread_by_a_tenth_either_way() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.see("PENDING");
+    desk.wait(1_000);
+    let waits = (0..1_000).map(|draw| next_read(&desk.file, desk.payment(), desk.now, draw).unwrap());
+    let waits: Vec<u128> = waits.map(|at| at.since(desk.now).as_millis()).collect();
+    assert_eq!((waits.iter().min(), waits.iter().max()), (Some(&180_000), Some(&220_000)));
+}
+
+/// Every kind that is due, with the seconds after the tests began: `close 3600, expire 604800`.
+fn due(desk: &Desk) -> String {
+    let mut due: Vec<String> = agenda(&desk.file)
+        .into_iter()
+        .map(|(kind, _, moment)| format!("{} {}", kind.as_str(), moment.since(at(0)).as_secs()))
+        .collect();
+    due.sort();
+    due.join(", ")
+}
+
+#[test]
+fn a_file_makes_due_what_is_open_in_it() {
+    let table = "
+        # steps, ten seconds apart  | due
+                                    | expire 604800
+        start                       | begin 45, close 3600, expire 604800
+        start; begun                | close 3600, expire 604810
+        start; over                 | begin 55, close 3600, expire 604810, orphan 45
+        start; begun; close         | expire 604820, operate 65
+        start; begun; close; CANCELLED | expire 604830
+        start; begun; FAILED last   | expire 604820
+        # Paid and not submitted: a day later a person is told.
+        start; begun; PAID          | expire 86420
+        start; begun; PAID; refund  | expire 86430, operate 75
+        start; begun; PAID; refund 40; refund 30; FROM_AMOUNTS refunded=40 | expire 86450, operate 40
+        start; begun; PAID; submit  |
+        start; begun; AUTHORIZED; submit; capture | operate 85
+        cancel                      |
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::cart(|order| order.auto_submit = false);
+        for step in row[0].split(';').filter(|step| !step.is_empty()) {
+            step_of(&mut desk, step.trim());
+        }
+        assert_eq!(due(&desk), row[1], "{row:?}");
+    }
+}
+
+fn step_of(desk: &mut Desk, step: &str) {
+    match step {
+        "start" => drop(desk.start_checkout(CaptureMode::Manual, HOLDS, &["second"])),
+        "begun" => {
+            let newest = desk.file.attempts.last().unwrap().id;
+            desk.wait(10).begun(newest);
+        }
+        "over" => drop(desk.wait(10).fail_over(true, HOLDS)),
+        "close" => drop(desk.wait(10).close(FailureCode::Expired).unwrap()),
+        "submit" => {
+            let session = Some(desk.the_session().id);
+            desk.wait(10).submit(&super::submit::Submission { session, ..Default::default() });
+        }
+        "cancel" => drop(desk.act("cancel")),
+        step => desk.step(step),
+    }
+}
+
+#[test]
+fn a_providers_own_order_is_handed_over_once_ours_was_submitted() {
+    let mut desk = Desk::cart(|_| ());
+    desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
+    let (session, left) = (desk.the_session().clone(), desk.file.attempts[0].clone());
+    let start = Start { hands_over: true, ..desk.start("second", HOLDS) };
+    let attempt = start.attempt;
+    desk.tell(move_on(&left, false, "unavailable", &session, start, desk.now));
+    desk.begun(attempt);
+    assert!(!due(&desk).contains("hand_over"));
+    desk.wait(10).see("PAID");
+    assert_eq!(due(&desk), "hand_over 10");
+    desk.tell(vec![Fact::HandedOver { attempt }]);
+    assert_eq!(due(&desk), "");
+}
+
+#[test]
+fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
+    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    desk.checkout(CaptureMode::Manual, HOLDS);
+    desk.see("PAID");
+    assert_eq!(due(&desk), "expire 86400");
+    desk.wait(86_400).act("expire");
+    assert_eq!((due(&desk).as_str(), desk.attention().as_str()), ("", "PAID_NOT_SUBMITTED"));
+    desk.resolve_all();
+    assert_eq!(due(&desk), "");
+}
+
+#[test]
+fn every_kind_of_due_has_a_word_of_its_own() {
+    for kind in DueKind::ALL {
+        assert_eq!(DueKind::from_word(kind.as_str()), Some(kind));
+    }
+    assert_eq!(DueKind::from_word("nothing"), None);
+}

@@ -1,0 +1,368 @@
+//! What a provider's words come to, one line for a case: the words in the order they arrive, ten seconds apart
+//! (`place=` says otherwise), then the payment, its session, the order, and what a person is told.
+//! The payment is 1.00 EUR; `PAID 100/60/0` means PAID, 100 held, 60 taken, nothing given back.
+
+use super::*;
+
+/// Plays the first column and compares the rest.
+fn check(capture: CaptureMode, powers: Powers, table: &str) {
+    for row in rows(table) {
+        let [words, standing, session, order, attention] = row[..] else { panic!("{row:?}") };
+        let mut desk = Desk::session(capture, powers);
+        for word in words.split(';') {
+            desk.wait(10).see(word);
+        }
+        let came = [&desk.standing(), &desk.session_word(), desk.state(), &desk.attention()];
+        assert_eq!(came, [standing, session, order, attention], "{words}");
+    }
+}
+
+#[test]
+fn words_without_money_follow_the_newest_and_an_ended_one_stays() {
+    check(
+        CaptureMode::Automatic,
+        HOLDS,
+        "
+        PENDING                             | PENDING 0/0/0         | PENDING              | PENDING_PAYMENT | none
+        REQUIRES_ACTION                     | REQUIRES_ACTION 0/0/0 | REQUIRES_ACTION      | PENDING_PAYMENT | none
+        PROCESSING                          | PROCESSING 0/0/0      | PENDING              | PENDING_PAYMENT | none
+        REQUIRES_ACTION; PENDING            | PENDING 0/0/0         | PENDING              | PENDING_PAYMENT | none
+        REQUIRES_ACTION; PENDING place=5    | REQUIRES_ACTION 0/0/0 | REQUIRES_ACTION      | PENDING_PAYMENT | none
+        FAILED                              | FAILED 0/0/0          | PENDING DECLINED again | PENDING_PAYMENT | none
+        FAILED; PROCESSING                  | PROCESSING 0/0/0      | PENDING DECLINED again | PENDING_PAYMENT | none
+        FAILED last                         | FAILED 0/0/0          | FAILED DECLINED      | PENDING         | none
+        FAILED last; PENDING                | FAILED 0/0/0          | FAILED DECLINED      | PENDING         | none
+        CANCELLED                           | CANCELLED 0/0/0       | FAILED CANCELLED_BY_CUSTOMER | PENDING | none
+        CANCELLED CUSTOMER_REJECTED         | CANCELLED 0/0/0       | FAILED CANCELLED_BY_CUSTOMER | PENDING | none
+        FAILED; CANCELLED                   | CANCELLED 0/0/0       | FAILED DECLINED      | PENDING         | none
+        FAILED; CANCELLED CUSTOMER_REJECTED | CANCELLED 0/0/0       | FAILED CANCELLED_BY_CUSTOMER | PENDING | none
+        EXPIRED                             | EXPIRED 0/0/0         | FAILED EXPIRED       | PENDING         | none
+        FAILED; EXPIRED                     | EXPIRED 0/0/0         | FAILED EXPIRED       | PENDING         | none
+        EXPIRED; CANCELLED                  | CANCELLED 0/0/0       | FAILED EXPIRED       | PENDING         | none
+        EXPIRED; CANCELLED place=5          | EXPIRED 0/0/0         | FAILED EXPIRED       | PENDING         | none
+        UNCHANGED                           | PENDING 0/0/0         | PENDING              | PENDING_PAYMENT | none
+        ",
+    );
+}
+
+#[test]
+fn money_that_was_taken_stays_whatever_weaker_words_follow() {
+    check(
+        CaptureMode::Automatic,
+        HOLDS,
+        "
+        PAID                          | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        PAID PAID_OUTSIDE             | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        FAILED; PAID                  | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        PAID; PENDING                 | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        PAID; REQUIRES_ACTION         | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        PAID; PROCESSING              | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        PAID; AUTHORIZED              | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        PAID; FAILED                  | PAID 100/100/0  | COMPLETED | PROCESSING | CONTRADICTION
+        PAID; FAILED last             | PAID 100/100/0  | COMPLETED | PROCESSING | CONTRADICTION
+        PAID; CANCELLED               | PAID 100/100/0  | COMPLETED | PROCESSING | CONTRADICTION
+        PAID; EXPIRED                 | PAID 100/100/0  | COMPLETED | PROCESSING | CONTRADICTION
+        PAID; FAILED last; FAILED last | PAID 100/100/0 | COMPLETED | PROCESSING | CONTRADICTION
+        # A word that is older than the money is no contradiction.
+        PAID; FAILED last place=5     | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        PAID; CANCELLED place=5       | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        # A reversal takes back all of it.
+        PAID; REVERSED REVERSED       | REFUNDED 100/100/100 | COMPLETED | PROCESSING | none
+        PAID; REVERSED REVERSED; PAID | REFUNDED 100/100/100 | COMPLETED | PROCESSING | none
+        # Reversed before the money was seen at all: the two moments say what happened.
+        REVERSED REVERSED; PAID place=5 | REFUNDED 100/100/100 | FAILED CANCELLED_BY_CUSTOMER | PENDING | none
+        ",
+    );
+}
+
+#[test]
+fn a_hold_ends_by_a_capture_a_cancel_or_its_time_and_by_nothing_else() {
+    check(
+        CaptureMode::Manual,
+        HOLDS,
+        "
+        AUTHORIZED                    | AUTHORIZED 100/0/0   | COMPLETED | PROCESSING | none
+        AUTHORIZED authorized=80      | AUTHORIZED 80/0/0    | COMPLETED | PROCESSING | none
+        AUTHORIZED; AUTHORIZED        | AUTHORIZED 100/0/0   | COMPLETED | PROCESSING | none
+        AUTHORIZED; PENDING           | AUTHORIZED 100/0/0   | COMPLETED | PROCESSING | none
+        AUTHORIZED; FAILED            | AUTHORIZED 100/0/0   | COMPLETED | PROCESSING | CONTRADICTION
+        AUTHORIZED; FAILED last       | AUTHORIZED 100/0/0   | COMPLETED | PROCESSING | CONTRADICTION
+        AUTHORIZED; PAID              | PAID 100/100/0       | COMPLETED | PROCESSING | none
+        AUTHORIZED; PAID captured=60  | PAID 100/60/0        | COMPLETED | PROCESSING | none
+        AUTHORIZED; CANCELLED         | CANCELLED 100/0/0    | COMPLETED | PROCESSING | AUTHORIZATION_LOST
+        AUTHORIZED; EXPIRED           | EXPIRED 100/0/0      | COMPLETED | PROCESSING | AUTHORIZATION_LOST
+        AUTHORIZED; REVERSED REVERSED | CANCELLED 100/0/0    | COMPLETED | PROCESSING | AUTHORIZATION_LOST
+        # The newest of the two is believed, whichever comes first.
+        AUTHORIZED; CANCELLED place=5 | AUTHORIZED 100/0/0   | COMPLETED | PROCESSING | none
+        CANCELLED place=5; AUTHORIZED | AUTHORIZED 100/0/0   | FAILED CANCELLED_BY_CUSTOMER | PENDING | LATE_PAYMENT
+        REVERSED REVERSED; AUTHORIZED place=5 | CANCELLED 100/0/0 | FAILED CANCELLED_BY_CUSTOMER | PENDING | none
+        # What a capture takes it keeps, even if the cancel is newer.
+        AUTHORIZED; PAID captured=60; CANCELLED | PAID 100/60/0 | COMPLETED | PROCESSING | CONTRADICTION
+        ",
+    );
+    check(
+        CaptureMode::Manual,
+        HOLDS_FOR_MANY,
+        "
+        AUTHORIZED captured=60                  | PAID 100/60/0 | COMPLETED | PROCESSING | none
+        AUTHORIZED; PAID captured=60            | PAID 100/60/0 | COMPLETED | PROCESSING | none
+        # The rest of the hold is released; that is no contradiction.
+        AUTHORIZED; PAID captured=60; CANCELLED | PAID 100/60/0 | COMPLETED | PROCESSING | none
+        ",
+    );
+}
+
+#[test]
+fn a_hold_that_nobody_asked_for_keeps_its_session_open_and_tells_a_person() {
+    check(
+        CaptureMode::Automatic,
+        HOLDS,
+        "
+        AUTHORIZED             | AUTHORIZED 100/0/0 | PENDING        | PENDING_PAYMENT | UNEXPECTED_HOLD
+        AUTHORIZED; AUTHORIZED | AUTHORIZED 100/0/0 | PENDING        | PENDING_PAYMENT | UNEXPECTED_HOLD
+        AUTHORIZED; PAID       | PAID 100/100/0     | COMPLETED      | PROCESSING      | UNEXPECTED_HOLD
+        AUTHORIZED; EXPIRED    | EXPIRED 100/0/0    | FAILED EXPIRED | PENDING         | UNEXPECTED_HOLD
+        ",
+    );
+}
+
+#[test]
+fn what_was_given_back_is_the_largest_figure_since_a_refund_last_failed_or_came_back() {
+    check(
+        CaptureMode::Automatic,
+        HOLDS,
+        "
+        PAID; PARTIALLY_REFUNDED refunded=40      | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
+        PAID; PARTIALLY_REFUNDED refunded=100     | REFUNDED 100/100/100 | COMPLETED | PROCESSING | none
+        PAID; REFUNDED                            | REFUNDED 100/100/100 | COMPLETED | PROCESSING | none
+        PAID; REFUNDED refunded=100               | REFUNDED 100/100/100 | COMPLETED | PROCESSING | none
+        PAID captured=60; REFUNDED captured=60    | REFUNDED 100/60/60   | COMPLETED | PROCESSING | none
+        PAID captured=60; FROM_AMOUNTS captured=60 refunded=60 | REFUNDED 100/60/60 | COMPLETED | PROCESSING | none
+        PAID; FROM_AMOUNTS refunded=40            | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
+        PAID; FROM_AMOUNTS refunded=0             | PAID 100/100/0       | COMPLETED | PROCESSING | none
+        PAID; UNCHANGED REFUND_PENDING refunded=0 | PAID 100/100/0       | COMPLETED | PROCESSING | none
+        # A smaller figure alone is a read that lags.
+        PAID; FROM_AMOUNTS refunded=40; FROM_AMOUNTS refunded=10 | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
+        PAID; FROM_AMOUNTS refunded=40; PAID      | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
+        # A refund that failed or came back lowers it to what is stated then; an earlier one stands.
+        PAID; FROM_AMOUNTS REFUND_FAILED refunded=0 | PAID 100/100/0     | COMPLETED | PROCESSING | REFUND_FAILED
+        PAID; FROM_AMOUNTS refunded=70; FROM_AMOUNTS REFUND_FAILED refunded=40 | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | REFUND_FAILED
+        PAID; FROM_AMOUNTS refunded=70; FROM_AMOUNTS REFUND_REVERSED refunded=0 | PAID 100/100/0 | COMPLETED | PROCESSING | REFUND_FAILED
+        PAID; FROM_AMOUNTS refunded=70; FROM_AMOUNTS REFUND_REVERSED refunded=0; FROM_AMOUNTS refunded=20 | PARTIALLY_REFUNDED 100/100/20 | COMPLETED | PROCESSING | REFUND_FAILED
+        PAID; REFUNDED; FROM_AMOUNTS REFUND_REVERSED refunded=0 | PAID 100/100/0 | COMPLETED | PROCESSING | REFUND_FAILED
+        # Without a figure nobody knows what is left.
+        PAID; FROM_AMOUNTS refunded=40; FROM_AMOUNTS REFUND_FAILED | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | REFUND_FAILED
+        # The failure is older than the figure.
+        PAID; FROM_AMOUNTS refunded=70; FROM_AMOUNTS REFUND_FAILED refunded=0 place=15 | PARTIALLY_REFUNDED 100/100/70 | COMPLETED | PROCESSING | none
+        # Of a refund under way or a reversal that did not work nothing follows but the shade.
+        PAID; UNCHANGED REVERSAL_PENDING          | PAID 100/100/0       | COMPLETED | PROCESSING | none
+        PAID; UNCHANGED REVERSAL_FAILED           | PAID 100/100/0       | COMPLETED | PROCESSING | none
+        # A refund word alone says that the money was taken.
+        UNCHANGED REFUND_PENDING                  | PAID 100/100/0       | COMPLETED | PROCESSING | none
+        PARTIALLY_REFUNDED refunded=40            | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
+        # Nobody submits an order whose money was gone before anybody looked.
+        REFUNDED                                  | REFUNDED 100/100/100 | COMPLETED | PENDING | none
+        ",
+    );
+}
+
+#[test]
+fn a_dispute_is_open_until_a_newer_word_of_money_ends_it() {
+    check(
+        CaptureMode::Automatic,
+        HOLDS,
+        "
+        PAID; DISPUTED RETRIEVAL                       | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE
+        PAID; DISPUTED CHARGEBACK; DISPUTED ARBITRATION | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE
+        PAID; DISPUTED CHARGEBACK; PENDING             | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE
+        PAID; DISPUTED CHARGEBACK; FAILED last         | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE CONTRADICTION
+        PAID; DISPUTED CHARGEBACK; PAID                | PAID 100/100/0     | COMPLETED | PROCESSING | DISPUTE
+        PAID; DISPUTED CHARGEBACK; PAID place=15       | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE
+        PAID; DISPUTED CHARGEBACK; REFUNDED            | REFUNDED 100/100/100 | COMPLETED | PROCESSING | DISPUTE
+        PAID; DISPUTED CHARGEBACK; REVERSED REVERSED   | REFUNDED 100/100/100 | COMPLETED | PROCESSING | DISPUTE
+        PAID; FROM_AMOUNTS refunded=40; DISPUTED CHARGEBACK | DISPUTED 100/100/40 | COMPLETED | PROCESSING | DISPUTE
+        PAID; FROM_AMOUNTS refunded=40; DISPUTED CHARGEBACK; FROM_AMOUNTS refunded=40 | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | DISPUTE
+        PAID; REFUNDED; DISPUTED CHARGEBACK            | DISPUTED 100/100/100 | COMPLETED | PROCESSING | DISPUTE_AFTER_REFUND
+        PAID; REVERSED REVERSED; DISPUTED RETRIEVAL    | DISPUTED 100/100/100 | COMPLETED | PROCESSING | DISPUTE_AFTER_REFUND
+        # A dispute that was over before we heard of it is told by the status alone.
+        PAID; DISPUTED CHARGEBACK place=5              | PAID 100/100/0     | COMPLETED | PROCESSING | none
+        # Contested from the first word on, it pays for nothing.
+        DISPUTED CHARGEBACK                            | DISPUTED 100/100/0 | COMPLETED | PENDING_PAYMENT | DISPUTE
+        ",
+    );
+}
+
+#[test]
+fn an_ended_dispute_says_who_won_and_what_was_contested() {
+    let table = "
+        PAID; DISPUTED CHARGEBACK                        | 100 | open
+        PAID; DISPUTED CHARGEBACK disputed=30            | 30  | open
+        PAID; FROM_AMOUNTS refunded=40; DISPUTED CHARGEBACK | 60 | open
+        PAID; DISPUTED RETRIEVAL                         | 0   | open
+        PAID; DISPUTED FRAUD_ADVICE disputed=30          | 0   | open
+        PAID; DISPUTED PRE_COMPLIANCE                    | 0   | open
+        PAID; DISPUTED COMPLIANCE                        | 100 | open
+        PAID; DISPUTED CHARGEBACK; PAID                  | 0   | won
+        PAID; FROM_AMOUNTS refunded=40; DISPUTED CHARGEBACK; PARTIALLY_REFUNDED refunded=40 | 0 | won
+        PAID; DISPUTED CHARGEBACK; REFUNDED              | 0   | lost
+        PAID; DISPUTED CHARGEBACK; FROM_AMOUNTS refunded=100 | 0 | lost
+        PAID; DISPUTED CHARGEBACK; REVERSED REVERSED     | 0   | lost
+        PAID; DISPUTED CHARGEBACK; PAID; DISPUTED CHARGEBACK | 100 | open
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        for word in row[0].split(';') {
+            desk.wait(10).see(word);
+        }
+        let standing = &desk.payment().standing;
+        let ended = standing.ended_dispute().map(|(_, calm)| if calm.lost { "lost" } else { "won" });
+        assert_eq!(standing.disputed().to_string(), row[1], "{}", row[0]);
+        assert_eq!(ended.unwrap_or("open"), row[2], "{}", row[0]);
+        let mut moves = desk.events.iter().filter_map(|event| match event.record.fact {
+            Fact::DisputeMoved { lost, .. } => Some(lost),
+            _ => None,
+        });
+        let last = moves.next_back().map(|lost| lost.map_or("open", |lost| if lost { "lost" } else { "won" }));
+        assert_eq!(last, Some(row[2]), "{}", row[0]);
+    }
+}
+
+#[test]
+fn what_cannot_be_trusted_sets_no_fact() {
+    check(
+        CaptureMode::Automatic,
+        HOLDS,
+        "
+        UNMAPPED                         | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | UNKNOWN_WORD
+        UNMAPPED; PAID                   | PAID 100/100/0     | COMPLETED | PROCESSING      | UNKNOWN_WORD
+        PAID; UNMAPPED                   | PAID 100/100/0     | COMPLETED | PROCESSING      | UNKNOWN_WORD
+        PAID total=90                    | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | AMOUNT_MISMATCH
+        PAID total=110                   | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | AMOUNT_MISMATCH
+        PAID total=100                   | PAID 100/100/0     | COMPLETED | PROCESSING      | none
+        PAID currency=USD                | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | AMOUNT_MISMATCH
+        PAID ours=att_other              | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | CONTRADICTION
+        PAID test                        | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | TEST_MODE_MISMATCH
+        # Amounts that cannot be are no statement.
+        PAID captured=110                | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | CONTRADICTION
+        PAID captured=-5                 | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | CONTRADICTION
+        PAID authorized=50 captured=60   | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | CONTRADICTION
+        PAID; FROM_AMOUNTS refunded=110  | PAID 100/100/0     | COMPLETED | PROCESSING      | CONTRADICTION
+        PAID; FROM_AMOUNTS refunded=-1   | PAID 100/100/0     | COMPLETED | PROCESSING      | CONTRADICTION
+        PAID; FROM_AMOUNTS captured=50 refunded=60 | PAID 100/100/0 | COMPLETED | PROCESSING | CONTRADICTION
+        PAID; DISPUTED CHARGEBACK disputed=110 | PAID 100/100/0 | COMPLETED | PROCESSING    | CONTRADICTION
+        AUTHORIZED authorized=110        | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | CONTRADICTION
+        # Nothing held and nothing taken, said beside a word without money, is true.
+        PENDING authorized=0 captured=0 refunded=0 | PENDING 0/0/0 | PENDING | PENDING_PAYMENT | none
+        FAILED last authorized=0         | FAILED 0/0/0       | FAILED DECLINED | PENDING   | none
+        ",
+    );
+}
+
+#[test]
+fn a_test_account_takes_tests_and_nothing_else() {
+    let table = "
+        true  | PAID test | PAID 100/100/0
+        false | PAID      | PAID 100/100/0
+        true  | PAID      | PAID 100/100/0
+        false | PAID test | PENDING 0/0/0
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        let (attempt, now) = (desk.file.attempts[0].id, desk.now);
+        let expected = Expected { is_test: row[0] == "true" };
+        let facts = observe(&desk.file, attempt, &seen(row[1], now), expected, now, &mut ids(&mut desk.made));
+        desk.tell(facts);
+        assert_eq!(desk.standing(), row[2], "{row:?}");
+    }
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    let (attempt, now) = (desk.file.attempts[0].id, desk.now);
+    let live = Observation { is_test: Some(false), ..seen("PAID", now) };
+    let facts =
+        observe(&desk.file, attempt, &live, Expected { is_test: true }, now, &mut ids(&mut desk.made));
+    desk.tell(facts);
+    assert_eq!(
+        (desk.standing().as_str(), desk.attention().as_str()),
+        ("PENDING 0/0/0", "TEST_MODE_MISMATCH")
+    );
+}
+
+#[test]
+fn what_is_stated_instead_of_what_was_asked_is_kept_for_the_person() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID total=90");
+    let told = desk.file.oldest_attention().unwrap();
+    assert_eq!(told.stated, Some(eur(90)));
+    assert_eq!(told.detail, "asked for 1.00 EUR, the provider states 0.90 EUR");
+}
+
+#[test]
+fn without_holds_the_provider_never_states_one() {
+    check(
+        CaptureMode::Automatic,
+        TAKES,
+        "
+        PAID                           | PAID 0/100/0                | COMPLETED | PROCESSING | none
+        PAID; REFUNDED                 | REFUNDED 0/100/100          | COMPLETED | PROCESSING | none
+        PAID; FROM_AMOUNTS refunded=30 | PARTIALLY_REFUNDED 0/100/30 | COMPLETED | PROCESSING | none
+        PAID; DISPUTED CHARGEBACK      | DISPUTED 0/100/0            | COMPLETED | PROCESSING | DISPUTE
+        ",
+    );
+}
+
+#[test]
+fn what_every_read_says_again_is_told_once_and_what_happens_again_is_told_again() {
+    let table = "
+        UNMAPPED            | PENDING                         | none
+        PAID total=90       | PENDING; EXPIRED; PAID total=90 | none
+        PAID test           | PENDING                         | none
+        PAID captured=110   | PENDING                         | none
+        AUTHORIZED          | PENDING                         | none
+        PAID total=90       | PAID total=80                   | AMOUNT_MISMATCH
+        UNMAPPED            | UNMAPPED why=other              | UNKNOWN_WORD
+        PAID; DISPUTED CHARGEBACK | PAID; DISPUTED CHARGEBACK | DISPUTE
+        PAID; FROM_AMOUNTS REFUND_FAILED refunded=0 | PAID; FROM_AMOUNTS REFUND_FAILED refunded=0 | REFUND_FAILED
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        for word in row[0].split(';') {
+            desk.wait(10).see(word);
+        }
+        assert_ne!(desk.attention(), "none", "{row:?}");
+        desk.resolve_all();
+        desk.wait(10).see(row[0].split(';').next_back().unwrap());
+        assert_eq!(desk.attention(), "none", "{row:?}");
+        for word in row[1].split(';') {
+            desk.wait(10).see(word);
+        }
+        assert_eq!(desk.attention(), row[2], "{row:?}");
+    }
+}
+
+#[test]
+fn the_shade_and_the_word_are_those_of_the_newest_moment() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PENDING VIEWED");
+    assert_eq!(desk.payment().detail, Some(Detail::Viewed));
+    desk.wait(10).see("PENDING OVERDUE place=5");
+    assert_eq!(desk.payment().detail, Some(Detail::Viewed));
+    desk.wait(10).see("PENDING OVERDUE");
+    assert_eq!(desk.payment().detail, Some(Detail::Overdue));
+    desk.wait(10).see("FAILED why=51");
+    desk.wait(10).see("PROCESSING");
+    assert_eq!(desk.payment().failure.as_ref().unwrap().code.as_deref(), Some("51"));
+    assert_eq!(desk.payment().detail, None);
+}
+
+#[test]
+fn a_hold_ends_as_long_after_it_was_seen_as_the_provider_keeps_it() {
+    const DAY: i64 = 24 * 3_600;
+    let mut desk = Desk::session(CaptureMode::Manual, HOLDS);
+    desk.wait(10).see("AUTHORIZED");
+    assert_eq!(desk.payment().authorization_expires_at, Some(at(10 + 28 * DAY)));
+    desk.now = at(27 * DAY);
+    desk.see("AUTHORIZED");
+    assert_eq!(desk.attention(), "none");
+    desk.wait(10).see("AUTHORIZED");
+    assert_eq!(desk.attention(), "AUTHORIZATION_EXPIRING");
+    assert_eq!(desk.payment().authorization_expires_at, Some(at(10 + 28 * DAY)));
+}

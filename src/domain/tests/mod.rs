@@ -1,0 +1,390 @@
+//! Behaviour of the rules. Every change goes through [`Desk::tell`], which checks after each one what must
+//! always hold of a file; the tables say the rest, one line for a case.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod due;
+mod fold_laws;
+mod fold_table;
+mod operations;
+mod orders;
+mod pricing;
+mod replay;
+mod sessions;
+
+use std::time::Duration;
+
+use port::{
+    AttemptId, CaptureMode, Currency, Customer, Detail, DisputeStage, Failure, ItemId, Money, Next, Notify,
+    Observation, OrderId, PaymentId, PaymentStatus, Says, SessionId, StatusWord, Timestamp, Uuid,
+};
+use serde::de::DeserializeOwned;
+
+use super::observe::{Expected, observe};
+use super::open::{Opening, Start, open, payable};
+use super::*;
+
+/// A moment, `seconds` after the tests begin.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_800_000_000 + seconds)
+}
+
+fn currency(code: &str) -> Currency {
+    code.parse().unwrap()
+}
+
+fn eur(minor: i64) -> Money {
+    Money::new(minor, currency("EUR"))
+}
+
+/// Ids that count up.
+fn ids(made: &mut u128) -> impl FnMut() -> Uuid + '_ {
+    move || {
+        *made += 1;
+        Uuid::from_u128(*made)
+    }
+}
+
+/// Holds first, captures once; can do all the rest.
+const HOLDS: Powers = Powers {
+    authorises: true,
+    one_capture: true,
+    closes: true,
+    voids: true,
+    refunds: true,
+    partial_refunds: true,
+    hold_seconds: Some(28 * 24 * 3_600),
+};
+
+/// Holds first, and captures until nothing is left.
+const HOLDS_FOR_MANY: Powers = Powers { one_capture: false, ..HOLDS };
+
+/// Takes at once, and can only be asked.
+const TAKES: Powers = Powers {
+    authorises: false,
+    one_capture: false,
+    closes: false,
+    voids: false,
+    refunds: false,
+    partial_refunds: false,
+    hold_seconds: None,
+};
+
+/// One line: `1 × 100`, untaxed.
+fn item(quantity: i64, unit_price: i64, rate: &str, discount: i64) -> Item {
+    Item {
+        id: ItemId::from_uuid(Uuid::from_u128(7)),
+        sku: None,
+        title: "Thing".to_owned(),
+        quantity,
+        unit_price,
+        tax_rate: rate.parse().unwrap(),
+        discount,
+        recurring: None,
+    }
+}
+
+/// An order that nobody has priced.
+fn order(items: Vec<Item>) -> Order {
+    Order {
+        id: OrderId::from_uuid(Uuid::from_u128(1)),
+        merchant: "shop".to_owned(),
+        reference: None,
+        currency: currency("EUR"),
+        state: OrderState::Pending,
+        items,
+        shipping: 0,
+        tax_included: false,
+        requires_signing: Requirement::NotRequired,
+        requires_approval: false,
+        auto_submit: true,
+        personal: Sealed::new(Personal::default(), [1; 16]),
+        price: None,
+        requirements: None,
+        signature: None,
+        external_payment: None,
+        external_payment_id: None,
+        proof: None,
+        created_at: at(0),
+        updated_at: at(0),
+        idle_seconds: 7 * 24 * 3_600,
+        expires_at: at(7 * 24 * 3_600),
+        submitted_at: None,
+        completed_at: None,
+    }
+}
+
+fn signature() -> Sealed<Signature> {
+    let text = || "x".to_owned();
+    Sealed::new(Signature { signer: text(), method: text(), reference: text(), signed_at: at(0) }, [2; 16])
+}
+
+/// An order file, every event that made it, and the hands that change it.
+#[derive(Clone)]
+struct Desk {
+    file: OrderFile,
+    events: Vec<Event>,
+    now: Timestamp,
+    actor: Actor,
+    made: u128,
+}
+
+impl Desk {
+    fn place(order: Order) -> Self {
+        let placed = Fact::OrderPlaced(Box::new(order));
+        let file = OrderFile::open(&placed).unwrap();
+        let mut desk = Self { file, events: Vec::new(), now: at(0), actor: Actor::Merchant, made: 1_000 };
+        desk.tell(vec![placed]);
+        desk
+    }
+
+    /// A priced order over 1.00 EUR, after `with`.
+    fn cart(with: impl FnOnce(&mut Order)) -> Self {
+        let mut order = order(vec![item(1, 100, "0", 0)]);
+        with(&mut order);
+        let mut desk = Self::place(order);
+        desk.price();
+        desk
+    }
+
+    /// A session over 1.00 EUR that the customer may pay.
+    fn session(capture: CaptureMode, powers: Powers) -> Self {
+        let mut desk = Self::cart(|_| ());
+        desk.checkout(capture, powers);
+        desk
+    }
+
+    fn price(&mut self) {
+        let priced = cart::price_order(&self.file.order, self.now).unwrap();
+        self.tell(vec![priced]);
+    }
+
+    fn checkout(&mut self, capture: CaptureMode, powers: Powers) {
+        let attempt = self.start_checkout(capture, powers, &[]);
+        self.begun(attempt);
+    }
+
+    /// Opens a session and leaves its start without an answer.
+    fn start_checkout(&mut self, capture: CaptureMode, powers: Powers, fallback: &[&str]) -> AttemptId {
+        let money = payable(&self.file).unwrap();
+        let ask = SessionAsk {
+            return_urls: ReturnUrls::default(),
+            notify: Notify::default(),
+            language: None,
+            save_payment_profile: false,
+            payment_profile_id: None,
+            metadata: Metadata::new(),
+        };
+        let opening = Opening {
+            session: SessionId::from_uuid(self.uuid()),
+            payment: PaymentId::from_uuid(self.uuid()),
+            approach: Approach::Hosted,
+            capture,
+            ask: Sealed::new(ask, [3; 16]),
+            expires_at: self.now.plus(Duration::from_secs(3_600)),
+        };
+        let start = self.start("first", powers);
+        let attempt = start.attempt;
+        let fallback = fallback.iter().map(|&name| name.to_owned()).collect();
+        self.tell(open(opening, start, money, Routing::default(), fallback, self.now));
+        attempt
+    }
+
+    fn start(&mut self, account: &str, powers: Powers) -> Start {
+        Start {
+            attempt: AttemptId::from_uuid(self.uuid()),
+            account: account.to_owned(),
+            provider: "tester".to_owned(),
+            powers,
+            hands_over: false,
+            return_hash: "00".to_owned(),
+        }
+    }
+
+    fn begun(&mut self, attempt: AttemptId) {
+        let next = Sealed::new(Next::Page("https://pay.example/1".to_owned()), [4; 16]);
+        self.tell(vec![Fact::AttemptBegun { attempt, reference: "theirs".to_owned(), next, theirs: None }]);
+    }
+
+    fn uuid(&mut self) -> Uuid {
+        ids(&mut self.made)()
+    }
+
+    /// Writes the facts down, and answers how many there were.
+    fn tell(&mut self, facts: Vec<Fact>) -> usize {
+        let cause = Cause { actor: self.actor, request: None };
+        let stamp = Stamp { at: self.now, cause: &cause };
+        let events = self.file.record(facts, &stamp, &mut ids(&mut self.made)).unwrap();
+        let told = events.len();
+        self.events.extend(events);
+        self.check();
+        told
+    }
+
+    /// What must always hold.
+    fn check(&self) {
+        let places: Vec<u64> = self.events.iter().map(|event| event.sequence).collect();
+        assert_eq!(places, (1..=self.file.sequence).collect::<Vec<_>>());
+        let notices: Vec<u64> = self.events.iter().filter_map(|event| event.notice).collect();
+        assert_eq!(notices, (1..=self.file.notices).collect::<Vec<_>>());
+        assert_eq!(OrderFile::replay(&self.events).unwrap(), self.file);
+        for payment in &self.file.payments {
+            let standing = &payment.standing;
+            let (taken, back) = (standing.captured, standing.refunded());
+            assert!(0 <= back && back <= taken && taken <= payment.money.minor, "{standing:?}");
+            assert!(standing.authorized <= payment.money.minor, "{standing:?}");
+            assert!(!payment.powers.authorises || taken <= standing.authorized, "{standing:?}");
+            let of_payment = self.file.refunds.iter().filter(|refund| refund.payment == payment.id);
+            let succeeded = of_payment.filter(|refund| refund.status == RefundStatus::Succeeded);
+            assert_eq!(succeeded.map(|refund| refund.money.minor).sum::<i64>(), back);
+        }
+        let open: Vec<_> = self.file.sessions.iter().filter(|session| session.status.is_open()).collect();
+        assert!(open.len() <= 1);
+        let state = self.file.order.state;
+        assert!(open.is_empty() || state == OrderState::PendingPayment || state.is_final());
+    }
+
+    /// Lets the provider of the newest attempt say something now, and answers how many facts followed.
+    fn see(&mut self, says: &str) -> usize {
+        let attempt = self.file.attempts.last().unwrap().id;
+        self.see_of(attempt, says)
+    }
+
+    fn see_of(&mut self, attempt: AttemptId, says: &str) -> usize {
+        let seen = seen(says, self.now);
+        self.observe(attempt, &seen)
+    }
+
+    fn observe(&mut self, attempt: AttemptId, seen: &Observation) -> usize {
+        let expected = Expected { is_test: false };
+        let facts = observe(&self.file, attempt, seen, expected, self.now, &mut ids(&mut self.made));
+        self.tell(facts)
+    }
+
+    /// Lets time pass.
+    fn wait(&mut self, seconds: u64) -> &mut Self {
+        self.now = self.now.plus(Duration::from_secs(seconds));
+        self
+    }
+
+    fn payment(&self) -> &Payment {
+        self.file.payments.last().unwrap()
+    }
+
+    fn the_session(&self) -> &Session {
+        self.file.sessions.last().unwrap()
+    }
+
+    /// The codes of the attention that nobody has looked at, or `none`.
+    fn attention(&self) -> String {
+        let open = self.file.attention.iter().filter(|told| told.resolved_at.is_none());
+        let codes: Vec<&str> = open.map(|told| told.code.as_str()).collect();
+        if codes.is_empty() { "none".to_owned() } else { codes.join(" ") }
+    }
+
+    /// A person has looked at everything.
+    fn resolve_all(&mut self) {
+        let open = self.file.attention.iter().filter(|told| told.resolved_at.is_none());
+        let resolved = open.map(|told| Fact::AttentionResolved {
+            attention: told.id,
+            decision: "KEEP".to_owned(),
+            note: None,
+        });
+        let facts = resolved.collect();
+        self.tell(facts);
+    }
+
+    /// `AUTHORIZED 100/0/0`: the payment's status, with what was held, taken and given back.
+    fn standing(&self) -> String {
+        shown(&self.payment().standing)
+    }
+
+    /// `FAILED DECLINED`: the session's word, and its failure; `again` where the customer may try again.
+    fn session_word(&self) -> String {
+        let session = self.the_session();
+        let failure = session.failure.as_ref().map(|failure| {
+            let code = serde_json::to_string(&failure.code).unwrap().replace('"', "");
+            let again = if failure.retryable { " again" } else { "" };
+            format!(" {code}{again}")
+        });
+        format!("{}{}", session.status.as_str(), failure.unwrap_or_default())
+    }
+
+    fn state(&self) -> &'static str {
+        self.file.order.state.as_str()
+    }
+}
+
+fn shown(standing: &Standing) -> String {
+    let status = standing.status().as_str();
+    format!("{status} {}/{}/{}", standing.authorized, standing.captured, standing.refunded())
+}
+
+/// A word of the API's as the type that it names.
+fn named<T: DeserializeOwned>(word: &str) -> T {
+    serde_json::from_str(&format!("\"{word}\"")).unwrap_or_else(|_| panic!("`{word}` is no word"))
+}
+
+/// An observation in words: `PAID captured=60`, `FAILED last why=51`, `FROM_AMOUNTS REFUND_FAILED refunded=0`,
+/// `DISPUTED CHARGEBACK`, `UNMAPPED`; `place=` says when in seconds after the tests begin, else it is `place`.
+fn seen(says: &str, place: Timestamp) -> Observation {
+    let mut words = says.split_whitespace();
+    let first = words.next().unwrap();
+    let mut seen = Observation {
+        says: if first == "UNMAPPED" { Says::Unmapped } else { named(first) },
+        last: false,
+        detail: None,
+        stage: None,
+        word: StatusWord::new("order", first.to_lowercase()),
+        total: None,
+        authorized: None,
+        captured: None,
+        refunded: None,
+        disputed: None,
+        ours: None,
+        is_test: None,
+        failure: None,
+        place,
+    };
+    for word in words {
+        match word.split_once('=') {
+            None if word == "last" => seen.last = true,
+            None if word == "test" => seen.is_test = Some(true),
+            None => match serde_json::from_str::<DisputeStage>(&format!("\"{word}\"")) {
+                Ok(stage) => seen.stage = Some(stage),
+                Err(_) => seen.detail = Some(named::<Detail>(word)),
+            },
+            Some(("ours", other)) => seen.ours = Some(other.to_owned()),
+            Some(("why", code)) => {
+                seen.failure =
+                    Some(Failure { code: Some(code.to_owned()), text: Some(format!("text {code}")) });
+            }
+            Some(("currency", code)) => seen.captured = Some(Money::new(100, currency(code))),
+            Some((name, number)) => set_number(&mut seen, name, number.parse().unwrap()),
+        }
+    }
+    // Two shades of one status are two words of the provider's.
+    seen.word.word = says.split(" place=").next().unwrap().to_lowercase();
+    seen
+}
+
+fn set_number(seen: &mut Observation, name: &str, number: i64) {
+    let field = match name {
+        "place" => {
+            seen.place = at(number);
+            return;
+        }
+        "total" => &mut seen.total,
+        "authorized" => &mut seen.authorized,
+        "captured" => &mut seen.captured,
+        "refunded" => &mut seen.refunded,
+        "disputed" => &mut seen.disputed,
+        other => panic!("`{other}` is no field"),
+    };
+    *field = Some(eur(number));
+}
+
+/// The columns of each line of a table, trimmed.
+fn rows(table: &str) -> impl Iterator<Item = Vec<&str>> {
+    let lines = table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| line.split('|').map(str::trim).collect())
+}

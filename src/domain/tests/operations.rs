@@ -1,0 +1,381 @@
+//! Operations on money: one at a time, every amount reserved, and refunds that add up to what the provider says.
+
+use super::operate::{Refunding, capturable, next_refund, refund, refundable, refused};
+use super::*;
+
+impl Desk {
+    /// A payment that has taken or held money, by `words`.
+    fn paid(capture: CaptureMode, powers: Powers, words: &str) -> Self {
+        let mut desk = Self::session(capture, powers);
+        for word in words.split(';') {
+            desk.wait(10).see(word);
+        }
+        desk
+    }
+
+    pub(super) fn refund(&mut self, amount: Option<i64>) -> Result<(), Refusal> {
+        let id = port::RefundId::from_uuid(self.uuid());
+        let ask = Refunding { id, amount, reason: None, reference: None, origin: RefundOrigin::Api };
+        let facts = refund(&self.file, self.payment().id, ask, self.now)?;
+        self.tell(facts);
+        Ok(())
+    }
+
+    pub(super) fn capture(&mut self, amount: Option<i64>) -> Result<(), Refusal> {
+        let facts = operate::capture(&self.file, self.payment().id, amount, self.now)?;
+        self.tell(facts);
+        Ok(())
+    }
+
+    pub(super) fn void(&mut self) -> Result<(), Refusal> {
+        let facts = operate::void(&self.file, self.payment().id, self.now)?;
+        self.tell(facts);
+        Ok(())
+    }
+
+    pub(super) fn send_next(&mut self) -> bool {
+        let next = next_refund(&self.file, self.payment().id, self.now);
+        self.tell(next.into_iter().collect()) > 0
+    }
+
+    fn left(&self) -> (i64, i64) {
+        (capturable(self.payment()), refundable(&self.file, self.payment()))
+    }
+
+    /// `40 SUCCEEDED API, 60 PENDING API`.
+    fn refunds(&self) -> String {
+        let shown = self.file.refunds.iter().map(|refund| {
+            let origin = serde_json::to_string(&refund.origin).unwrap().replace('"', "");
+            format!("{} {} {origin}", refund.money.minor, refund.status.as_str())
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The operation under way, as `REFUND 60`.
+    fn under_way(&self) -> String {
+        let operation = self.payment().operation.as_ref();
+        operation.map_or("none".to_owned(), |operation| match operation.amount {
+            Some(amount) => format!("{} {amount}", operation.kind.as_str()),
+            None => operation.kind.as_str().to_owned(),
+        })
+    }
+
+    /// Does what a line of a table says: a refund, a capture, a void, the next refund, a refusal, or a word of
+    /// the provider's.
+    pub(super) fn step(&mut self, step: &str) {
+        self.wait(10);
+        let words: Vec<&str> = step.split_whitespace().collect();
+        let amount = words.get(1).and_then(|word| word.parse().ok());
+        match words[0] {
+            "refund" => self.refund(amount).unwrap(),
+            "capture" => self.capture(amount).unwrap(),
+            "void" => self.void().unwrap(),
+            "next" => assert!(self.send_next()),
+            "refused" => {
+                let why = Failure { code: Some("05".to_owned()), text: None };
+                self.tell(refused(&self.file, self.payment().id, why));
+            }
+            _ => {
+                self.see(step);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_operation_is_refused_where_the_state_the_amount_or_the_provider_forbids_it() {
+    let many = Powers { partial_refunds: false, ..HOLDS_FOR_MANY };
+    let table: [(&str, &str, Result<(), Refusal>, Powers); 28] = [
+        ("AUTHORIZED", "capture", Ok(()), HOLDS),
+        ("AUTHORIZED", "capture 60", Ok(()), HOLDS),
+        ("AUTHORIZED", "capture 101", Err(Refusal::ExceedsAuthorized { remaining: 100 }), HOLDS),
+        ("AUTHORIZED", "capture 0", Err(Refusal::NotPositive), HOLDS),
+        ("AUTHORIZED", "capture -5", Err(Refusal::NotPositive), HOLDS),
+        ("AUTHORIZED; PAID captured=60", "capture 1", too_late("the payment has nothing to capture"), HOLDS),
+        (
+            "AUTHORIZED; PAID captured=60",
+            "capture 41",
+            Err(Refusal::ExceedsAuthorized { remaining: 40 }),
+            many,
+        ),
+        ("AUTHORIZED; PAID captured=60", "capture 40", Ok(()), many),
+        ("PENDING", "capture", too_late("the payment has nothing to capture"), HOLDS),
+        ("AUTHORIZED; CANCELLED", "capture", too_late("the payment has nothing to capture"), HOLDS),
+        ("AUTHORIZED", "void", Ok(()), HOLDS),
+        ("AUTHORIZED; PAID captured=60", "void", Ok(()), many),
+        ("AUTHORIZED", "void", Err(Refusal::Unsupported("void")), Powers { voids: false, ..HOLDS }),
+        ("PAID", "void", too_late("the payment holds nothing that could be released"), HOLDS),
+        ("PAID", "refund", Ok(()), HOLDS),
+        ("PAID", "refund 100", Ok(()), many),
+        ("PAID", "refund 60", Err(Refusal::Unsupported("refund a part")), many),
+        ("PAID", "refund", Err(Refusal::Unsupported("refund")), TAKES),
+        ("PAID", "refund 0", Err(Refusal::NotPositive), HOLDS),
+        ("PAID", "refund -5", Err(Refusal::NotPositive), HOLDS),
+        ("PAID", "refund 101", Err(Refusal::ExceedsCaptured { remaining: 100 }), HOLDS),
+        ("PAID; REFUNDED", "refund", Err(Refusal::ExceedsCaptured { remaining: 0 }), HOLDS),
+        ("AUTHORIZED", "refund", too_late("the payment has taken no money that could be refunded"), HOLDS),
+        ("PAID; DISPUTED CHARGEBACK", "refund", Err(Refusal::Disputed), HOLDS),
+        ("PAID; DISPUTED REPRESENTATION", "refund 10", Err(Refusal::Disputed), HOLDS),
+        ("PAID; DISPUTED RETRIEVAL", "refund 10", Ok(()), HOLDS),
+        ("PAID PAID_OUTSIDE", "refund", Err(Refusal::ExternalPayment), HOLDS),
+        ("PAID PAID_OUTSIDE", "capture", Err(Refusal::ExternalPayment), HOLDS),
+    ];
+    for (words, asked, outcome, powers) in table {
+        let mut desk = Desk::paid(CaptureMode::Manual, powers, words);
+        let (action, amount) = asked.split_once(' ').unwrap_or((asked, ""));
+        let amount = amount.parse().ok();
+        let came = match action {
+            "capture" => desk.capture(amount),
+            "void" => desk.void(),
+            _ => desk.refund(amount),
+        };
+        assert_eq!(came, outcome, "{words}: {asked}");
+    }
+}
+
+fn too_late(why: &'static str) -> Result<(), Refusal> {
+    Err(Refusal::TooLate(why))
+}
+
+#[test]
+fn beside_an_operation_under_way_a_capture_or_void_waits_for_the_merchant_and_a_refund_for_its_turn() {
+    let mut desk = Desk::paid(CaptureMode::Manual, HOLDS, "AUTHORIZED");
+    desk.capture(Some(60)).unwrap();
+    assert_eq!(
+        (desk.capture(None), desk.void()),
+        (Err(Refusal::OperationPending), Err(Refusal::OperationPending))
+    );
+    assert_eq!(desk.left(), (0, 0));
+
+    let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
+    desk.refund(Some(60)).unwrap();
+    assert_eq!(desk.refund(Some(60)), Err(Refusal::ExceedsCaptured { remaining: 40 }));
+    desk.refund(Some(30)).unwrap();
+    assert_eq!(desk.refund(Some(20)), Err(Refusal::ExceedsCaptured { remaining: 10 }));
+    assert_eq!((desk.under_way().as_str(), desk.left()), ("REFUND 60", (0, 10)));
+    assert!(!desk.send_next(), "one is under way");
+    desk.wait(10).see("FROM_AMOUNTS refunded=60");
+    assert_eq!(desk.refunds(), "60 SUCCEEDED API, 30 PENDING API");
+    assert!(desk.send_next());
+    assert_eq!(desk.under_way(), "REFUND 30");
+    desk.wait(10).see("FROM_AMOUNTS refunded=90");
+    assert_eq!(desk.refunds(), "60 SUCCEEDED API, 30 SUCCEEDED API");
+    assert_eq!((desk.under_way().as_str(), desk.left()), ("none", (0, 10)));
+    assert!(!desk.send_next());
+}
+
+#[test]
+fn an_operation_ends_when_its_effect_is_seen_or_cannot_come_any_more() {
+    let table = "
+        # powers | steps                                         | standing             | under way
+        once | AUTHORIZED; capture; AUTHORIZED                   | AUTHORIZED 100/0/0   | CAPTURE 100
+        once | AUTHORIZED; capture; PENDING                      | AUTHORIZED 100/0/0   | CAPTURE 100
+        once | AUTHORIZED; capture; PAID                         | PAID 100/100/0       | none
+        once | AUTHORIZED; capture 60; PAID                      | PAID 100/60/0        | none
+        once | AUTHORIZED; capture 60; PAID captured=60          | PAID 100/60/0        | none
+        once | AUTHORIZED; capture 60; PAID captured=20          | PAID 100/20/0        | CAPTURE 60
+        once | AUTHORIZED; capture; CANCELLED                    | CANCELLED 100/0/0    | none
+        once | AUTHORIZED; capture 60; refused; PAID             | PAID 100/100/0       | none
+        many | AUTHORIZED; capture 60; PAID captured=60          | PAID 100/60/0        | none
+        many | AUTHORIZED; capture 60; PAID captured=60; capture 40; PAID captured=60 | PAID 100/60/0 | CAPTURE 40
+        many | AUTHORIZED; capture 60; PAID captured=60; capture 40; PAID captured=100 | PAID 100/100/0 | none
+        many | AUTHORIZED; capture 60; PAID captured=60; capture 40; CANCELLED | PAID 100/60/0 | none
+        once | AUTHORIZED; void; AUTHORIZED                      | AUTHORIZED 100/0/0   | VOID
+        once | AUTHORIZED; void; CANCELLED                       | CANCELLED 100/0/0    | none
+        once | AUTHORIZED; void; EXPIRED                         | EXPIRED 100/0/0      | none
+        once | AUTHORIZED; void; REVERSED REVERSED               | CANCELLED 100/0/0    | none
+        once | AUTHORIZED; void; PAID                            | PAID 100/100/0       | none
+        many | AUTHORIZED; PAID captured=60; void; PAID captured=60 | PAID 100/60/0     | VOID
+        many | AUTHORIZED; PAID captured=60; void; CANCELLED     | PAID 100/60/0        | none
+        once | PAID; refund 40; PAID                             | PAID 100/100/0       | REFUND 40
+        once | PAID; refund 40; UNCHANGED REFUND_PENDING refunded=0 | PAID 100/100/0    | REFUND 40
+        once | PAID; refund 40; FROM_AMOUNTS refunded=40         | PARTIALLY_REFUNDED 100/100/40 | none
+        once | PAID; refund; REFUNDED                            | REFUNDED 100/100/100 | none
+        once | PAID; refund 40; FROM_AMOUNTS REFUND_FAILED refunded=0 | PAID 100/100/0  | none
+        once | PAID; refund 40; UNMAPPED                         | PAID 100/100/0       | REFUND 40
+    ";
+    for row in rows(table) {
+        let powers = if row[0] == "once" { HOLDS } else { HOLDS_FOR_MANY };
+        let mut desk = Desk::session(CaptureMode::Manual, powers);
+        row[1].split(';').for_each(|step| desk.step(step));
+        assert_eq!((desk.standing().as_str(), desk.under_way().as_str()), (row[2], row[3]), "{row:?}");
+    }
+}
+
+#[test]
+fn how_an_operation_ended_is_told_with_the_refusal_if_it_was_refused() {
+    let table = "
+        AUTHORIZED; capture; PAID                   | took effect
+        AUTHORIZED; capture; CANCELLED              | refused
+        AUTHORIZED; void; CANCELLED                 | took effect
+        AUTHORIZED; void; PAID                      | refused
+        AUTHORIZED; capture; refused                | refused
+        PAID; refund; FROM_AMOUNTS refunded=100     | took effect
+        PAID; refund; FROM_AMOUNTS REFUND_FAILED refunded=0 | refused
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::session(CaptureMode::Manual, HOLDS);
+        row[0].split(';').for_each(|step| desk.step(step));
+        let ended = desk.events.iter().find_map(|event| match &event.record.fact {
+            Fact::OperationEnded { refused, .. } => Some(refused.is_some()),
+            _ => None,
+        });
+        assert_eq!(ended, Some(row[1] == "refused"), "{row:?}");
+    }
+}
+
+#[test]
+fn refunds_that_succeeded_always_add_up_to_what_the_provider_states() {
+    let table = "
+        PAID; FROM_AMOUNTS refunded=40                     | 40 SUCCEEDED PROVIDER
+        PAID; REFUNDED                                     | 100 SUCCEEDED PROVIDER
+        PAID; REVERSED REVERSED                            | 100 SUCCEEDED PROVIDER
+        PAID; refund 40; FROM_AMOUNTS refunded=40          | 40 SUCCEEDED API
+        PAID; refund 40; FROM_AMOUNTS refunded=70          | 40 SUCCEEDED API, 30 SUCCEEDED PROVIDER
+        PAID; refund 40; FROM_AMOUNTS refunded=20          | 40 PENDING API, 20 SUCCEEDED PROVIDER
+        PAID; refund 40; FROM_AMOUNTS refunded=20; FROM_AMOUNTS refunded=60 | 40 SUCCEEDED API, 20 SUCCEEDED PROVIDER
+        PAID; refund 40; refused                           | 40 FAILED API
+        PAID; refund 40; refused; FROM_AMOUNTS refunded=40 | 40 FAILED API, 40 SUCCEEDED PROVIDER
+        PAID; refund 40; FROM_AMOUNTS REFUND_FAILED refunded=0 | 40 FAILED API
+        PAID; refund 40; FROM_AMOUNTS refunded=40; FROM_AMOUNTS REFUND_REVERSED refunded=0 | 40 REVERSED API
+        PAID; refund 40; FROM_AMOUNTS refunded=40; FROM_AMOUNTS REFUND_FAILED refunded=0 | 40 REVERSED API
+        # The one that fits is the one that came back, whichever is newer.
+        PAID; FROM_AMOUNTS refunded=50; FROM_AMOUNTS refunded=80; FROM_AMOUNTS REFUND_REVERSED refunded=30 | 50 REVERSED PROVIDER, 30 SUCCEEDED PROVIDER
+        PAID; FROM_AMOUNTS refunded=50; FROM_AMOUNTS refunded=80; FROM_AMOUNTS REFUND_REVERSED refunded=50 | 50 SUCCEEDED PROVIDER, 30 REVERSED PROVIDER
+        # None fits: the newest came back, and the rest of it was given back in the portal.
+        PAID; FROM_AMOUNTS refunded=50; FROM_AMOUNTS refunded=80; FROM_AMOUNTS REFUND_REVERSED refunded=60 | 50 SUCCEEDED PROVIDER, 30 REVERSED PROVIDER, 10 SUCCEEDED PROVIDER
+        PAID; FROM_AMOUNTS refunded=50; FROM_AMOUNTS refunded=80; FROM_AMOUNTS REFUND_REVERSED refunded=10 | 50 REVERSED PROVIDER, 30 REVERSED PROVIDER, 10 SUCCEEDED PROVIDER
+        # A lagging read takes nothing back.
+        PAID; refund 40; FROM_AMOUNTS refunded=40; FROM_AMOUNTS refunded=10 | 40 SUCCEEDED API
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        row[0].split(';').for_each(|step| desk.step(step));
+        assert_eq!(desk.refunds(), row[1], "{row:?}");
+    }
+}
+
+#[test]
+fn a_word_from_before_a_refund_says_nothing_of_how_that_refund_went() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    let failed = "FROM_AMOUNTS REFUND_FAILED refunded=0";
+    for step in ["PAID", "refund 40", failed, "refund 30", failed] {
+        desk.step(step);
+    }
+    assert_eq!(desk.refunds(), "40 FAILED API, 30 PENDING API");
+    for step in ["UNCHANGED REFUND_PENDING refunded=0", failed] {
+        desk.step(step);
+    }
+    assert_eq!(desk.refunds(), "40 FAILED API, 30 FAILED API");
+    assert_eq!(desk.left(), (0, 100));
+}
+
+#[test]
+fn a_refund_that_waits_is_not_sent_while_the_bank_contests_the_money() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    for step in ["PAID", "refund 40", "refund 30", "FROM_AMOUNTS refunded=40", "DISPUTED CHARGEBACK"] {
+        desk.step(step);
+    }
+    assert!(!desk.send_next());
+    assert!(!agenda(&desk.file).iter().any(|(kind, _, _)| *kind == DueKind::Operate));
+    desk.step("PAID");
+    assert!(agenda(&desk.file).iter().any(|(kind, _, _)| *kind == DueKind::Operate));
+    assert!(desk.send_next());
+}
+
+#[test]
+fn a_person_is_told_of_an_operation_that_stays_unsure() {
+    let limit = Duration::from_secs(900);
+    let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
+    let payment = desk.payment().id;
+    desk.refund(Some(40)).unwrap();
+    for (seconds, told) in [(899, 0), (1, 1), (60, 0)] {
+        desk.wait(seconds);
+        let facts = observe::unsure(&desk.file, payment, limit, desk.now, &mut ids(&mut desk.made));
+        assert_eq!(desk.tell(facts), told);
+    }
+    assert_eq!(desk.attention(), "OUTCOME_UNKNOWN");
+}
+
+/// What cancelling or rejecting an order gives back at once.
+#[test]
+fn an_order_that_ends_gives_back_what_it_holds_or_tells_a_person() {
+    let outside = Powers { refunds: false, voids: false, ..HOLDS };
+    let table: [(&str, Powers, &str, &str, &str); 13] = [
+        ("PENDING", HOLDS, "CLOSE", "", "none"),
+        ("FAILED last", HOLDS, "none", "", "none"),
+        ("AUTHORIZED", HOLDS, "VOID", "", "none"),
+        ("AUTHORIZED", outside, "none", "", "REFUND_NEEDED"),
+        ("PAID", HOLDS, "REFUND 100", "100 PENDING POLICY", "none"),
+        ("PAID", outside, "none", "", "REFUND_NEEDED"),
+        (
+            "PAID; FROM_AMOUNTS refunded=40",
+            HOLDS,
+            "REFUND 60",
+            "40 SUCCEEDED PROVIDER, 60 PENDING POLICY",
+            "none",
+        ),
+        ("PAID; refund 40", HOLDS, "REFUND 40", "40 PENDING API, 60 PENDING POLICY", "none"),
+        ("PAID; refund", HOLDS, "REFUND 100", "100 PENDING API", "none"),
+        ("PAID; refund 40; refund 60", HOLDS, "REFUND 40", "40 PENDING API, 60 PENDING API", "none"),
+        ("AUTHORIZED; void", HOLDS, "VOID", "", "none"),
+        ("PAID; REFUNDED", HOLDS, "none", "100 SUCCEEDED PROVIDER", "none"),
+        ("PAID; DISPUTED CHARGEBACK", HOLDS, "none", "", "DISPUTE REFUND_NEEDED"),
+    ];
+    for (steps, powers, under_way, refunds, attention) in table {
+        let mut desk = Desk::cart(|order| order.requires_approval = true);
+        desk.checkout(CaptureMode::Manual, powers);
+        steps.split(';').for_each(|step| desk.step(step));
+        let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
+        desk.tell(facts);
+        assert_eq!(desk.state(), "CANCELLED");
+        let came = [desk.under_way(), desk.refunds(), desk.attention()];
+        assert_eq!(came, [under_way, refunds, attention], "{steps}");
+    }
+}
+
+#[test]
+fn a_hold_that_nobody_asked_for_is_voided_with_its_order_and_its_session_ends_cancelled() {
+    let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
+    let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
+    let asked = facts.iter().filter(|fact| matches!(fact, Fact::OperationAsked { .. }));
+    assert_eq!(asked.count(), 1, "one operation at a time");
+    desk.tell(facts);
+    assert_eq!(desk.under_way(), "VOID");
+    desk.wait(10).see("CANCELLED");
+    assert_eq!((desk.session_word().as_str(), desk.under_way().as_str()), ("FAILED CANCELLED", "none"));
+}
+
+#[test]
+fn the_merchants_own_collection_is_for_a_person_to_give_back() {
+    let mut desk = Desk::cart(|order| order.requires_approval = true);
+    desk.submit(&orders::external("r1"));
+    let facts = finish::reject(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(facts);
+    assert_eq!((desk.state(), desk.attention().as_str()), ("CANCELLED", "REFUND_NEEDED"));
+}
+
+#[test]
+fn fulfilment_that_fails_moves_no_money_and_tells_a_person_if_there_is_any() {
+    for (steps, attention) in
+        [("PAID", "PAID_NOT_FULFILLED"), ("AUTHORIZED", "PAID_NOT_FULFILLED"), ("PAID; REFUNDED", "none")]
+    {
+        let mut desk = Desk::paid(CaptureMode::Manual, HOLDS, steps);
+        let facts = finish::fulfil(&desk.file, false, None, desk.now, &mut ids(&mut desk.made)).unwrap();
+        desk.tell(facts);
+        assert_eq!(
+            (desk.state(), desk.attention().as_str(), desk.under_way().as_str()),
+            ("FAILED", attention, "none")
+        );
+    }
+}
+
+/// After it was submitted an order does not follow a refund or a dispute.
+#[test]
+fn an_order_that_was_submitted_stays_where_it_is_whatever_happens_to_its_money() {
+    for word in ["REFUNDED", "DISPUTED CHARGEBACK", "REVERSED REVERSED", "FROM_AMOUNTS refunded=40"] {
+        let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
+        desk.wait(10).see(word);
+        assert_eq!((desk.state(), desk.session_word().as_str()), ("PROCESSING", "COMPLETED"), "{word}");
+    }
+}

@@ -1,0 +1,412 @@
+//! How an order moves: what each state allows, what proves that it may be handed over, and how it ends.
+
+use super::submit::{Submission, submit};
+use super::*;
+
+impl Desk {
+    /// Does what an action's name says, and answers where the order then is, or why it is refused.
+    pub(super) fn act(&mut self, action: &str) -> String {
+        let (file, now) = (&self.file, self.now);
+        let mut ids = ids(&mut self.made);
+        let outcome = match action {
+            "edit" => cart::edit(file, cart::content(&file.order)),
+            "price" => cart::price_order(&file.order, now).map(|fact| vec![fact]),
+            "sign" => cart::sign(file, signature()),
+            "checkout" => payable(file).map(|_| Vec::new()),
+            "submit" => submit(file, &external("r1"), PaymentId::from_uuid(ids()), now),
+            "approve" => finish::approve(file),
+            "reject" => finish::reject(file, now, &mut ids),
+            "fulfil" => finish::fulfil(file, true, None, now, &mut ids),
+            "fail" => finish::fulfil(file, false, None, now, &mut ids),
+            "cancel" => finish::cancel(file, now, &mut ids),
+            "expire" => Ok(finish::expire(file, now, &mut ids)),
+            other => panic!("`{other}` is no action"),
+        };
+        drop(ids);
+        self.done(outcome)
+    }
+
+    pub(super) fn submit(&mut self, with: &Submission) -> String {
+        let payment = PaymentId::from_uuid(self.uuid());
+        let outcome = submit(&self.file, with, payment, self.now);
+        self.done(outcome)
+    }
+
+    fn done(&mut self, outcome: Result<Vec<Fact>, Refusal>) -> String {
+        match outcome {
+            Ok(facts) => {
+                self.tell(facts);
+                self.state().to_owned()
+            }
+            Err(Refusal::InvalidState { allowed, .. }) => {
+                let names: Vec<&str> = allowed.iter().map(|state| state.as_str()).collect();
+                format!("only {}", names.join(" "))
+            }
+            Err(refusal) => format!("{refusal:?}"),
+        }
+    }
+}
+
+pub(super) fn external(reference: &str) -> Submission {
+    let external = ExternalPayment {
+        reference: reference.to_owned(),
+        receipt_description: None,
+        receipt_url: None,
+        received_at: at(0),
+    };
+    Submission { external: Some(external), ..Submission::default() }
+}
+
+fn with_session(id: SessionId) -> Submission {
+    Submission { session: Some(id), ..Submission::default() }
+}
+
+/// A desk whose order has come to a state.
+fn in_state(state: &str) -> Desk {
+    let mut desk = Desk::cart(|order| order.requires_approval = state == "PENDING_APPROVAL");
+    let steps = match state {
+        "PENDING" => "",
+        "PENDING_PAYMENT" => "checkout",
+        "SUBMITTED" => {
+            let (from, to) = (OrderState::Pending, OrderState::Submitted);
+            desk.tell(vec![Fact::OrderMoved { from, to, why: None }]);
+            ""
+        }
+        "PENDING_APPROVAL" | "PROCESSING" => "checkout PAID",
+        "COMPLETED" => "checkout PAID fulfil",
+        "CANCELLED" => "cancel",
+        "FAILED" => "checkout PAID fail",
+        "EXPIRED" => "late expire",
+        other => panic!("`{other}` is no state"),
+    };
+    for step in steps.split_whitespace() {
+        match step {
+            "checkout" => desk.checkout(CaptureMode::Automatic, HOLDS),
+            "PAID" => assert!(desk.see("PAID") > 0),
+            "late" => desk.now = desk.file.order.expires_at,
+            action => assert!(!desk.act(action).starts_with("only")),
+        }
+    }
+    assert_eq!(desk.state(), state);
+    desk
+}
+
+#[test]
+fn every_action_is_allowed_in_its_states_and_a_refusal_names_them() {
+    let table = "
+        edit     | PENDING         | PENDING
+        edit     | PENDING_PAYMENT | OrderLocked
+        edit     | SUBMITTED PENDING_APPROVAL PROCESSING COMPLETED CANCELLED EXPIRED FAILED | only PENDING
+        price    | PENDING         | PENDING
+        price    | PENDING_PAYMENT | OrderLocked
+        price    | SUBMITTED PENDING_APPROVAL PROCESSING COMPLETED CANCELLED EXPIRED FAILED | only PENDING
+        sign     | PENDING         | PENDING
+        sign     | PENDING_PAYMENT | PENDING_PAYMENT
+        sign     | SUBMITTED PENDING_APPROVAL PROCESSING COMPLETED CANCELLED EXPIRED FAILED | only PENDING PENDING_PAYMENT
+        checkout | PENDING         | PENDING
+        checkout | PENDING_PAYMENT SUBMITTED PENDING_APPROVAL PROCESSING COMPLETED CANCELLED EXPIRED FAILED | only PENDING
+        submit   | PENDING         | PROCESSING
+        submit   | PENDING_PAYMENT | SessionOpen
+        submit   | SUBMITTED PENDING_APPROVAL PROCESSING COMPLETED CANCELLED EXPIRED FAILED | only PENDING PENDING_PAYMENT
+        approve  | PENDING_APPROVAL | PROCESSING
+        approve  | PENDING PENDING_PAYMENT SUBMITTED PROCESSING COMPLETED CANCELLED EXPIRED FAILED | only PENDING_APPROVAL
+        reject   | PENDING_APPROVAL | CANCELLED
+        reject   | PENDING PENDING_PAYMENT SUBMITTED PROCESSING COMPLETED CANCELLED EXPIRED FAILED | only PENDING_APPROVAL
+        fulfil   | PROCESSING      | COMPLETED
+        fulfil   | PENDING PENDING_PAYMENT SUBMITTED PENDING_APPROVAL COMPLETED CANCELLED EXPIRED FAILED | only PROCESSING
+        fail     | PROCESSING      | FAILED
+        fail     | PENDING PENDING_PAYMENT SUBMITTED PENDING_APPROVAL COMPLETED CANCELLED EXPIRED FAILED | only PROCESSING
+        cancel   | PENDING PENDING_PAYMENT SUBMITTED PENDING_APPROVAL | CANCELLED
+        cancel   | PROCESSING COMPLETED CANCELLED EXPIRED FAILED | only PENDING PENDING_PAYMENT SUBMITTED PENDING_APPROVAL
+    ";
+    for row in rows(table) {
+        for state in row[1].split_whitespace() {
+            assert_eq!(in_state(state).act(row[0]), row[2], "{} in {state}", row[0]);
+        }
+    }
+}
+
+#[test]
+fn an_order_is_checked_out_once_it_is_priced_and_there_is_something_to_pay() {
+    let mut bare = Desk::place(order(vec![item(1, 100, "0", 0)]));
+    assert_eq!(bare.act("checkout"), "NotPriced");
+    assert_eq!(bare.act("submit"), "NotPriced");
+    let mut free = Desk::cart(|order| order.items[0].unit_price = 0);
+    assert_eq!(free.act("checkout"), "PaymentNotRequired");
+    assert_eq!(payable(&Desk::cart(|_| ()).file), Ok(eur(100)));
+}
+
+#[test]
+fn any_change_but_of_notes_drops_the_price_and_the_signature() {
+    let mut desk = Desk::cart(|_| ());
+    desk.act("sign");
+    let notes = Content { only_metadata: true, ..cart::content(&desk.file.order) };
+    desk.tell(cart::edit(&desk.file, notes).unwrap());
+    assert!(desk.file.order.price.is_some() && desk.file.order.signature.is_some());
+    desk.act("edit");
+    let order = &desk.file.order;
+    assert!(order.price.is_none() && order.requirements.is_none() && order.signature.is_none());
+}
+
+#[test]
+fn an_order_has_at_most_two_hundred_lines() {
+    let desk = Desk::cart(|_| ());
+    let lines = |count| Content { items: vec![item(1, 1, "0", 0); count], ..cart::content(&desk.file.order) };
+    assert!(cart::edit(&desk.file, lines(200)).is_ok());
+    assert_eq!(cart::edit(&desk.file, lines(201)), Err(Refusal::TooManyItems));
+}
+
+#[test]
+fn an_order_is_submitted_with_the_proofs_that_it_needs_and_no_others() {
+    let table = "
+        # total, recurring, signing, signed | proofs | outcome
+        100 once  NOT_REQUIRED unsigned | nothing              | RequirementUnmet([\"requiresPayment\"])
+        100 once  NOT_REQUIRED unsigned | external             | PROCESSING
+        100 once  NOT_REQUIRED unsigned | profile              | RequirementUnmet([\"requiresPayment\"])
+        100 once  OPTIONAL     unsigned | external             | PROCESSING
+        100 once  REQUIRED     unsigned | external             | RequirementUnmet([\"requiresSigning\"])
+        100 once  REQUIRED     signed   | external             | PROCESSING
+        100 again NOT_REQUIRED unsigned | external             | RequirementUnmet([\"requiresPaymentProfile\"])
+        100 again NOT_REQUIRED unsigned | external and profile | PROCESSING
+        100 again REQUIRED     unsigned | nothing              | RequirementUnmet([\"requiresPayment\", \"requiresPaymentProfile\", \"requiresSigning\"])
+        0   once  NOT_REQUIRED unsigned | nothing              | PROCESSING
+        0   once  NOT_REQUIRED unsigned | external             | ProofNotWanted
+        0   once  REQUIRED     unsigned | nothing              | RequirementUnmet([\"requiresSigning\"])
+        0   again NOT_REQUIRED unsigned | nothing              | RequirementUnmet([\"requiresPaymentProfile\"])
+        0   again NOT_REQUIRED unsigned | profile              | PROCESSING
+    ";
+    for row in rows(table) {
+        let asked: Vec<&str> = row[0].split_whitespace().collect();
+        let mut desk = Desk::cart(|order| {
+            order.items[0].unit_price = asked[0].parse().unwrap();
+            order.items[0].recurring =
+                (asked[1] == "again").then_some(Recurring { interval: Interval::Month, count: 1 });
+            order.requires_signing = named(asked[2]);
+        });
+        if asked[3] == "signed" {
+            desk.act("sign");
+        }
+        let mut with = if row[1].contains("external") { external("r1") } else { Submission::default() };
+        with.profile_session =
+            row[1].contains("profile").then(|| port::ProfileSessionId::from_uuid(Uuid::from_u128(9)));
+        assert_eq!(desk.submit(&with), row[2], "{row:?}");
+    }
+}
+
+#[test]
+fn submitting_again_with_the_same_proof_changes_nothing_and_with_another_is_refused() {
+    let mut desk = Desk::cart(|order| order.requires_approval = true);
+    assert_eq!(desk.submit(&external("r1")), "PENDING_APPROVAL");
+    assert_eq!(desk.file.order.submitted_at, Some(desk.now));
+    let told = desk.file.clone();
+    assert_eq!(desk.wait(5).submit(&external("r1")), "PENDING_APPROVAL");
+    assert_eq!(desk.file, told);
+    assert_eq!(desk.submit(&external("r2")), "only PENDING PENDING_PAYMENT");
+    assert_eq!(desk.submit(&Submission::default()), "only PENDING PENDING_PAYMENT");
+    let mut free = Desk::cart(|order| order.items[0].unit_price = 0);
+    assert_eq!(free.submit(&Submission::default()), "PROCESSING");
+    assert_eq!(free.submit(&Submission::default()), "PROCESSING");
+}
+
+#[test]
+fn the_merchants_own_collection_is_a_payment_that_nothing_can_be_done_with() {
+    let mut desk = Desk::cart(|_| ());
+    desk.submit(&external("r1"));
+    let payment = desk.payment();
+    assert_eq!((desk.standing().as_str(), payment.external), ("PAID 0/100/0", true));
+    assert_eq!(desk.file.order.external_payment_id, Some(payment.id));
+    assert_eq!(operate::capture(&desk.file, payment.id, None, desk.now), Err(Refusal::ExternalPayment));
+    assert_eq!(operate::void(&desk.file, payment.id, desk.now), Err(Refusal::ExternalPayment));
+    assert_eq!(operate::refundable(&desk.file, payment), 0);
+    assert_eq!(next_read(&desk.file, payment, desk.now, 0), None);
+}
+
+#[test]
+fn a_session_proves_a_payment_while_it_is_this_orders_completed_unused_and_its_money_stands() {
+    let unusable = |why: &str| format!("SessionUnusable({why:?})");
+    let gone = unusable("its money was given back, lost or is contested");
+    let table = [
+        ("PAID", "PROCESSING"),
+        ("AUTHORIZED", "PROCESSING"),
+        ("PAID; FROM_AMOUNTS refunded=40", "PROCESSING"),
+        ("PENDING", &unusable("it is not COMPLETED")),
+        ("FAILED last", &unusable("it is not COMPLETED")),
+        ("PAID; REFUNDED", &gone),
+        ("PAID; DISPUTED CHARGEBACK", &gone),
+        ("PAID; DISPUTED CHARGEBACK; PAID", "PROCESSING"),
+        ("AUTHORIZED; CANCELLED", &gone),
+    ];
+    for (words, outcome) in table {
+        let mut desk = Desk::cart(|order| order.auto_submit = false);
+        desk.checkout(CaptureMode::Manual, HOLDS);
+        for word in words.split(';') {
+            desk.wait(10).see(word);
+        }
+        let session = desk.the_session().id;
+        assert_eq!(desk.submit(&with_session(session)), outcome, "{words}");
+    }
+    let mut desk = Desk::cart(|_| ());
+    let other = with_session(SessionId::from_uuid(Uuid::from_u128(5)));
+    assert_eq!(desk.submit(&other), unusable("it is not of this order"));
+}
+
+#[test]
+fn a_session_of_another_amount_proves_nothing_for_the_cart_that_was_changed_after_it() {
+    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    desk.wait(10).see("FROM_AMOUNTS refunded=100");
+    assert_eq!(desk.state(), "PENDING");
+    let mut dearer = cart::content(&desk.file.order);
+    dearer.items[0].quantity = 5;
+    desk.tell(cart::edit(&desk.file, dearer).unwrap());
+    desk.price();
+    desk.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
+    assert_eq!(desk.standing(), "PAID 100/100/0");
+    let session = desk.the_session().id;
+    assert_eq!(desk.submit(&with_session(session)), "SessionUnusable(\"it is for another amount\")");
+}
+
+#[test]
+fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
+    let mut desk = Desk::cart(|order| order.requires_signing = Requirement::Required);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", "PENDING_PAYMENT"));
+    assert_eq!(desk.act("sign"), "PROCESSING");
+    assert_eq!(desk.file.order.proof, Some(Proof::Session(desk.the_session().id)));
+    assert!(desk.the_session().used);
+
+    // Signed first, paid later.
+    let mut desk = Desk::cart(|order| order.requires_signing = Requirement::Required);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    assert_eq!(desk.act("sign"), "PENDING_PAYMENT");
+    desk.wait(10).see("PAID");
+    assert_eq!(desk.state(), "PROCESSING");
+
+    // Signed when the money was gone again.
+    let mut desk = Desk::cart(|order| order.requires_signing = Requirement::Required);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    desk.wait(10).see("DISPUTED CHARGEBACK");
+    assert_eq!(desk.act("sign"), "PENDING_PAYMENT");
+
+    // Only asked for by hand.
+    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    assert_eq!((desk.act("sign").as_str(), desk.state()), ("PENDING_PAYMENT", "PENDING_PAYMENT"));
+}
+
+#[test]
+fn a_session_that_saves_the_method_is_the_profile_that_a_subscription_needs() {
+    for saves in [false, true] {
+        let mut desk = Desk::cart(|order| {
+            order.items[0].recurring = Some(Recurring { interval: Interval::Month, count: 1 });
+        });
+        desk.checkout(CaptureMode::Automatic, HOLDS);
+        let ask = desk.the_session().ask.value().unwrap().clone();
+        desk.file.sessions[0].ask = Sealed::new(SessionAsk { save_payment_profile: saves, ..ask }, [3; 16]);
+        let seen = seen("PAID", at(10));
+        let attempt = desk.file.attempts[0].id;
+        let expected = Expected { is_test: false };
+        let facts = observe(&desk.file, attempt, &seen, expected, desk.now, &mut ids(&mut desk.made));
+        let submits = facts.iter().any(|fact| matches!(fact, Fact::ProofUsed(_)));
+        assert_eq!(submits, saves);
+    }
+}
+
+#[test]
+fn before_it_is_submitted_an_order_whose_money_is_gone_is_a_cart_again() {
+    let table = "
+        AUTHORIZED; CANCELLED          | PENDING
+        AUTHORIZED; EXPIRED            | PENDING
+        AUTHORIZED; REVERSED REVERSED  | PENDING
+        PAID; REFUNDED                 | PENDING
+        PAID; FROM_AMOUNTS refunded=40 | PENDING_PAYMENT
+        PAID; DISPUTED CHARGEBACK      | PENDING_PAYMENT
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::cart(|order| order.auto_submit = false);
+        desk.checkout(CaptureMode::Manual, HOLDS);
+        for word in row[0].split(';') {
+            desk.wait(10).see(word);
+        }
+        assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", row[1]), "{row:?}");
+    }
+}
+
+#[test]
+fn an_earlier_session_whose_money_went_back_does_not_unlock_the_order_from_a_newer_one() {
+    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    let first = desk.file.attempts[0].id;
+    desk.wait(10).see("PAID");
+    desk.wait(10).see("REFUNDED");
+    desk.wait(10).checkout(CaptureMode::Automatic, HOLDS);
+    desk.see_of(first, "REFUNDED");
+    assert_eq!((desk.session_word().as_str(), desk.state()), ("PENDING", "PENDING_PAYMENT"));
+    desk.wait(10).see("PAID");
+    desk.see_of(first, "REFUNDED");
+    assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", "PENDING_PAYMENT"));
+}
+
+#[test]
+fn an_order_that_nobody_touches_expires_unless_money_is_held_collected_or_uncertain() {
+    let table = "
+        # words            | at its time     | a day later
+                           | EXPIRED none    | EXPIRED none
+        FAILED last        | EXPIRED none    | EXPIRED none
+        PROCESSING         | PENDING_PAYMENT none | PENDING_PAYMENT none
+        PAID               | PENDING_PAYMENT PAID_NOT_SUBMITTED | PENDING_PAYMENT PAID_NOT_SUBMITTED
+        AUTHORIZED         | PENDING_PAYMENT PAID_NOT_SUBMITTED | PENDING_PAYMENT PAID_NOT_SUBMITTED
+        PAID; REFUNDED     | EXPIRED none    | EXPIRED none
+        FAILED last; PAID  | PENDING LATE_PAYMENT PAID_NOT_SUBMITTED | PENDING LATE_PAYMENT PAID_NOT_SUBMITTED
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::cart(|order| order.auto_submit = false);
+        if !row[0].is_empty() {
+            desk.checkout(CaptureMode::Manual, HOLDS);
+        }
+        desk.actor = Actor::Provider;
+        for word in row[0].split(';').filter(|word| !word.is_empty()) {
+            desk.wait(10).see(word);
+        }
+        assert_eq!(desk.act("expire"), desk.state(), "nothing is due yet");
+        assert!(!desk.file.order.state.is_final());
+        desk.now = desk.file.order.expires_at;
+        for column in [1, 2] {
+            desk.act("expire");
+            assert_eq!(format!("{} {}", desk.state(), desk.attention()), row[column], "{row:?}");
+            desk.wait(24 * 3_600);
+        }
+    }
+}
+
+#[test]
+fn an_order_with_an_open_session_expires_after_it_and_by_the_providers_word() {
+    let mut desk = Desk::cart(|order| order.idle_seconds = 60);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.actor = Actor::Agenda;
+    desk.now = at(3_599);
+    assert_eq!(desk.act("expire"), "PENDING_PAYMENT");
+    assert!(desk.payment().operation.is_none(), "never before the session's own time");
+    desk.now = at(3_600);
+    desk.act("expire");
+    assert_eq!(desk.payment().operation.as_ref().unwrap().kind, OperationKind::Close);
+    desk.wait(5).see("CANCELLED");
+    assert_eq!((desk.session_word().as_str(), desk.state()), ("FAILED EXPIRED", "PENDING"));
+    assert_eq!(desk.act("expire"), "EXPIRED");
+}
+
+#[test]
+fn only_the_merchant_keeps_an_order_from_expiring() {
+    let mut desk = Desk::cart(|_| ());
+    let week = Duration::from_secs(7 * 24 * 3_600);
+    desk.wait(100).act("sign");
+    assert_eq!(desk.file.order.expires_at, at(100).plus(week));
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.actor = Actor::Provider;
+    desk.wait(100).see("FAILED last");
+    assert_eq!(desk.file.order.expires_at, at(100).plus(week));
+}

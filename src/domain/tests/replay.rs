@@ -1,0 +1,293 @@
+//! Events are all there is: read back from their text they make the same file, and nothing else changes one.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Paid, partly refunded and fulfilled, after a decline.
+fn a_story() -> Desk {
+    let mut desk = Desk::cart(|order| {
+        let customer = Customer { email: Some("a@b.example".to_owned()), ..Customer::default() };
+        order.personal = Sealed::new(Personal { customer, ..Personal::default() }, [9; 16]);
+        order.requires_signing = Requirement::Required;
+    });
+    desk.act("sign");
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    for word in ["FAILED why=51", "PAID", "FROM_AMOUNTS refunded=40", "DISPUTED RETRIEVAL", "PAID"] {
+        desk.wait(10).see(word);
+    }
+    desk.act("fulfil");
+    desk
+}
+
+/// The events as they are stored: their text, and the columns beside it.
+fn stored(events: &[Event]) -> Vec<Event> {
+    let reread =
+        |event: &Event| Event { record: serde_json::from_str(&event.text).unwrap(), ..event.clone() };
+    events.iter().map(reread).collect()
+}
+
+#[test]
+fn a_file_is_made_again_from_the_text_of_its_events_and_the_bodies_beside_them() {
+    let desk = a_story();
+    let mut file = OrderFile::replay(&stored(&desk.events)).unwrap();
+    assert_eq!(file, desk.file);
+    assert!(file.slots().len() == 4, "customer, signature, what was asked, what the customer needs");
+    assert!(file.order.personal.value().is_none() && file.sessions[0].ask.value().is_none());
+
+    let mut copied = file.clone();
+    copied.unseal(&mut desk.file.clone());
+    assert_eq!(copied.order.personal.value(), desk.file.order.personal.value());
+
+    let bodies: Vec<_> = desk.events.iter().flat_map(|event| event.record.fact.sealed()).collect();
+    for slot in file.slots() {
+        let (_, body) = bodies.iter().find(|(digest, _)| **digest == *slot.digest()).unwrap();
+        slot.fill(body.clone());
+    }
+    assert_eq!(file.order.personal.value(), desk.file.order.personal.value());
+    assert_eq!(file.order.personal.row(), desk.file.order.personal.row());
+    assert_eq!(file.sessions[0].ask.value(), desk.file.sessions[0].ask.value());
+    assert_eq!(
+        file.attempts[0].next.as_ref().unwrap().value(),
+        desk.file.attempts[0].next.as_ref().unwrap().value()
+    );
+}
+
+#[test]
+fn what_was_erased_stays_erased_and_a_body_that_is_not_the_right_one_is_not_taken() {
+    let desk = a_story();
+    let mut file = OrderFile::replay(&stored(&desk.events)).unwrap();
+    for slot in file.slots() {
+        slot.fill("{\"salt\":\"00\",\"value\":{}}".into());
+    }
+    assert!(file.order.personal.value().is_none());
+    assert_eq!(file, desk.file, "only the digest is part of the order");
+}
+
+#[test]
+fn no_event_holds_a_name_an_address_or_what_the_customer_pays_with() {
+    for event in a_story().events {
+        for secret in ["a@b.example", "https://pay.example"] {
+            assert!(!event.text.contains(secret), "{}", event.text);
+        }
+    }
+}
+
+#[test]
+fn every_event_is_chained_to_the_one_before() {
+    let desk = a_story();
+    let chained = desk.events.iter().fold(Hash::default(), |head, event| {
+        assert_eq!(event.hash, head.chain(&event.text));
+        event.hash
+    });
+    assert_eq!(chained, desk.file.head);
+    assert_ne!(Hash::default().chain("a"), Hash::default().chain("b"));
+    assert_eq!(chained.to_string().parse::<Hash>(), Ok(chained));
+}
+
+#[test]
+fn events_that_do_not_follow_each_other_make_no_file() {
+    let events = a_story().events;
+    let misfit = |events: &[Event]| OrderFile::replay(events).unwrap_err();
+    assert_eq!(misfit(&[]), Misfit("there are none"));
+    assert_eq!(misfit(&events[1..]), Misfit("the first is no new order"));
+    let gap: Vec<_> = events.iter().filter(|event| event.sequence != 3).cloned().collect();
+    assert_eq!(misfit(&gap), Misfit("it is not the next one"));
+    let twice: Vec<_> = events[..1].iter().chain(&events[..1]).cloned().collect();
+    assert_eq!(misfit(&twice), Misfit("it is not the next one"));
+}
+
+#[test]
+fn a_fact_about_something_unknown_is_a_defect_and_is_told_as_one() {
+    let unknown = Uuid::from_u128(99);
+    let facts = [
+        Fact::AttemptLeft { attempt: AttemptId::from_uuid(unknown), orphaned: false, why: String::new() },
+        Fact::ProofUsed(Proof::Session(SessionId::from_uuid(unknown))),
+        Fact::DisputeMoved {
+            payment: PaymentId::from_uuid(unknown),
+            stage: DisputeStage::Chargeback,
+            lost: None,
+        },
+        Fact::RefundMoved {
+            refund: port::RefundId::from_uuid(unknown),
+            to: RefundStatus::Failed,
+            failure: None,
+        },
+        Fact::AttentionResolved {
+            attention: port::AttentionId::from_uuid(unknown),
+            decision: "KEEP".to_owned(),
+            note: None,
+        },
+    ];
+    let desk = a_story();
+    let cause = Cause { actor: Actor::Merchant, request: None };
+    for fact in facts {
+        let stamp = Stamp { at: desk.now, cause: &cause };
+        let told = desk.file.clone().record(vec![fact], &stamp, &mut || Uuid::from_u128(1));
+        assert!(told.is_err());
+    }
+}
+
+#[test]
+fn the_events_that_merchants_are_told_of_are_numbered_for_themselves() {
+    let desk = a_story();
+    let told: Vec<String> = desk
+        .events
+        .iter()
+        .filter_map(|event| event.record.fact.notice())
+        .map(|notice| format!("{} {}", notice.noun, notice.word))
+        .collect();
+    let expected = "order PENDING, paymentSession PENDING, order PENDING_PAYMENT, payment FAILED, payment PAID, \
+                    paymentSession COMPLETED, order SUBMITTED, order PROCESSING, payment PARTIALLY_REFUNDED, \
+                    refund SUCCEEDED, payment DISPUTED, dispute RETRIEVAL, attention RAISED, \
+                    payment PARTIALLY_REFUNDED, dispute WON, order COMPLETED";
+    assert_eq!(told.join(", "), expected);
+    let names: Vec<_> = desk.events.iter().map(|event| event.record.fact.name()).take(3).collect();
+    assert_eq!(names, ["order.placed", "order.priced", "order.signed"]);
+}
+
+#[test]
+fn the_events_of_one_change_say_that_more_follows_but_the_last() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    let before = desk.events.len();
+    desk.see("PAID");
+    let more: Vec<bool> = desk.events[before..].iter().map(|event| event.record.more).collect();
+    let (last, rest) = more.split_last().unwrap();
+    assert!(!last && rest.iter().all(|more| *more) && !rest.is_empty());
+}
+
+const STEPS: [&str; 38] = [
+    "PENDING",
+    "PROCESSING",
+    "REQUIRES_ACTION",
+    "AUTHORIZED",
+    "PAID",
+    "PAID captured=60",
+    "FAILED why=51",
+    "FAILED last",
+    "CANCELLED",
+    "EXPIRED",
+    "REFUNDED",
+    "FROM_AMOUNTS refunded=40",
+    "FROM_AMOUNTS refunded=60",
+    "FROM_AMOUNTS REFUND_FAILED refunded=0",
+    "FROM_AMOUNTS REFUND_REVERSED refunded=20",
+    "REVERSED REVERSED",
+    "DISPUTED RETRIEVAL",
+    "DISPUTED CHARGEBACK",
+    "UNMAPPED",
+    "PAID total=90",
+    "sign",
+    "checkout",
+    "submit",
+    "approve",
+    "reject",
+    "fulfil",
+    "fail",
+    "cancel",
+    "expire",
+    "edit",
+    "price",
+    "open",
+    "close",
+    "capture",
+    "void",
+    "refund",
+    "next",
+    "refused",
+];
+
+/// One step of anybody's; one that is refused changes nothing.
+fn walk(desk: &mut Desk, step: &str, amount: i64, orphan: bool) {
+    desk.wait(3_600);
+    let some = Some(amount).filter(|amount| *amount < 90);
+    match step {
+        "open" if payable(&desk.file).is_ok() => desk.checkout(CaptureMode::Manual, HOLDS_FOR_MANY),
+        "open" => {}
+        "close" | "capture" | "void" | "refund" | "next" | "refused" if desk.file.sessions.is_empty() => {}
+        "close" => drop(desk.close(FailureCode::Cancelled)),
+        "capture" => drop(desk.capture(some)),
+        "void" => drop(desk.void()),
+        "refund" => drop(desk.refund(some)),
+        "next" => drop(desk.send_next()),
+        "refused" => {
+            let facts = operate::refused(&desk.file, desk.payment().id, Failure::default());
+            desk.tell(facts);
+        }
+        action if action.chars().all(char::is_lowercase) => drop(desk.act(action)),
+        word => {
+            let attempts = &desk.file.attempts;
+            let attempt = if orphan { attempts.first() } else { attempts.last() };
+            let Some(attempt) = attempt.map(|attempt| attempt.id) else { return };
+            desk.see_of(attempt, word);
+        }
+    }
+}
+
+/// Whether the contract has this step of an order.
+fn is_a_transition(from: OrderState, to: OrderState) -> bool {
+    use OrderState::{
+        Cancelled, Completed, Expired, Failed, Pending, PendingApproval, PendingPayment, Processing,
+        Submitted,
+    };
+    matches!(
+        (from, to),
+        (Pending, PendingPayment | Submitted | Expired | Cancelled)
+            | (PendingPayment, Pending | Submitted | Expired | Cancelled)
+            | (Submitted, PendingApproval | Processing | Cancelled)
+            | (PendingApproval, Processing | Cancelled)
+            | (Processing, Completed | Failed)
+    )
+}
+
+/// What the events of a file may say one after the other.
+fn check_history(events: &[Event]) -> Result<(), TestCaseError> {
+    let mut state = OrderState::Pending;
+    let mut under_way = std::collections::BTreeSet::new();
+    let mut ended = std::collections::BTreeSet::new();
+    for event in events {
+        match &event.record.fact {
+            Fact::OrderMoved { from, to, .. } => {
+                prop_assert!(*from == state && is_a_transition(*from, *to), "{from:?} {to:?}");
+                state = *to;
+            }
+            Fact::SessionMoved { session, to, .. } => {
+                prop_assert!(!ended.contains(session), "a session that ended moved");
+                if !to.is_open() {
+                    ended.insert(*session);
+                }
+            }
+            Fact::OperationAsked { payment, .. } => prop_assert!(under_way.insert(*payment), "two at a time"),
+            Fact::OperationEnded { payment, .. } => prop_assert!(under_way.remove(payment)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// `Desk::tell` checks after every step what must always hold of the file.
+    #[test]
+    fn whatever_is_done_in_whatever_order_the_file_keeps_its_laws(
+        capture in prop_oneof![Just(CaptureMode::Automatic), Just(CaptureMode::Manual)],
+        powers in prop_oneof![Just(HOLDS), Just(HOLDS_FOR_MANY), Just(TAKES)],
+        settings in any::<[bool; 3]>(),
+        steps in prop::collection::vec((0..STEPS.len(), 1i64..120, prop::bool::weighted(0.2)), 1..25),
+    ) {
+        let mut desk = Desk::cart(|order| {
+            order.auto_submit = settings[0];
+            order.requires_approval = settings[1];
+            order.requires_signing = if settings[2] { Requirement::Required } else { Requirement::NotRequired };
+        });
+        desk.start_checkout(capture, powers, &["second"]);
+        let newest = desk.file.attempts[0].id;
+        desk.begun(newest);
+        for (step, amount, orphan) in steps {
+            walk(&mut desk, STEPS[step], amount, orphan);
+        }
+        check_history(&desk.events)?;
+        prop_assert_eq!(OrderFile::replay(&stored(&desk.events)).unwrap(), desk.file);
+    }
+}

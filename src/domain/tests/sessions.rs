@@ -1,0 +1,265 @@
+//! How a session is started, declined, closed and ended, and what becomes of money that comes after it.
+
+use super::open::{give_up, move_on};
+use super::operate::{close, closed_by_us};
+use super::*;
+
+impl Desk {
+    pub(super) fn close(&mut self, code: FailureCode) -> Result<usize, Refusal> {
+        let facts = close(&self.file, self.the_session().id, code, self.now)?;
+        Ok(self.tell(facts))
+    }
+
+    /// Leaves the newest attempt for an account called `second`, and answers the attempt that was left.
+    pub(super) fn fail_over(&mut self, orphaned: bool, powers: Powers) -> AttemptId {
+        let start = self.start("second", powers);
+        let (session, left) = (self.the_session().clone(), self.file.attempts.last().unwrap().clone());
+        self.tell(move_on(&left, orphaned, "outcome_unknown", &session, start, self.now));
+        left.id
+    }
+
+    /// The session's failure as `CODE code text`, with `-` for what is absent.
+    fn failure(&self) -> String {
+        let Some(failure) = &self.the_session().failure else { return "none".to_owned() };
+        let word = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
+        let code = serde_json::to_string(&failure.code).unwrap().replace('"', "");
+        format!("{code} {} {}", word(&failure.provider_code), word(&failure.message))
+    }
+}
+
+#[test]
+fn a_failure_says_how_it_ended_and_keeps_the_last_decline() {
+    let table = "
+        FAILED why=51                            | PENDING | DECLINED 51 text 51
+        FAILED why=51; PROCESSING                | PENDING | DECLINED 51 text 51
+        FAILED why=51; FAILED why=05             | PENDING | DECLINED 05 text 05
+        FAILED why=51; REQUIRES_ACTION           | REQUIRES_ACTION | DECLINED 51 text 51
+        FAILED                                   | PENDING | DECLINED - -
+        FAILED last why=51                       | FAILED  | DECLINED 51 text 51
+        FAILED why=51; FAILED last               | FAILED  | DECLINED 51 text 51
+        FAILED why=51; EXPIRED                   | FAILED  | EXPIRED 51 text 51
+        FAILED why=51; PENDING; EXPIRED          | FAILED  | EXPIRED 51 text 51
+        EXPIRED                                  | FAILED  | EXPIRED - -
+        FAILED why=51; CANCELLED                 | FAILED  | DECLINED 51 text 51
+        FAILED; CANCELLED                        | FAILED  | DECLINED - -
+        CANCELLED why=51                         | FAILED  | DECLINED 51 text 51
+        CANCELLED                                | FAILED  | CANCELLED_BY_CUSTOMER - -
+        FAILED why=51; CANCELLED CUSTOMER_REJECTED | FAILED | CANCELLED_BY_CUSTOMER 51 text 51
+        FAILED why=51; PAID                      | COMPLETED | none
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        for word in row[0].split(';') {
+            desk.wait(10).see(word);
+        }
+        let session = desk.the_session();
+        let again = session.failure.as_ref().is_some_and(|failure| failure.retryable);
+        assert_eq!((session.status.as_str(), desk.failure().as_str()), (row[1], row[2]), "{row:?}");
+        assert_eq!(again, session.status.is_open(), "{row:?}");
+    }
+}
+
+#[test]
+fn a_closed_session_ends_as_it_was_asked_by_the_providers_word_unless_it_was_paid() {
+    let table = "
+        # why closed | before; then the answer | session                   | operation
+        CANCELLED | CANCELLED                  | FAILED CANCELLED - -      | none
+        CANCELLED | EXPIRED                    | FAILED CANCELLED - -      | none
+        CANCELLED | FAILED last                | FAILED CANCELLED - -      | none
+        EXPIRED   | CANCELLED                  | FAILED EXPIRED - -        | none
+        EXPIRED   | CANCELLED CUSTOMER_REJECTED | FAILED EXPIRED - -       | none
+        CANCELLED | PENDING                    | PENDING none              | CLOSE
+        CANCELLED | FAILED                     | PENDING DECLINED - -      | CLOSE
+        CANCELLED | UNMAPPED                   | PENDING none              | CLOSE
+        CANCELLED | PAID                       | COMPLETED none            | none
+        EXPIRED   | PAID                       | COMPLETED none            | none
+        EXPIRED   | AUTHORIZED                 | PENDING none              | none
+        # What is not as it was asked is closed all the same, and then it is over.
+        PROVIDER_ERROR | PENDING total=90      | PENDING none              | CLOSE
+        PROVIDER_ERROR | CANCELLED total=90    | FAILED PROVIDER_ERROR - - | none
+        PROVIDER_ERROR | CANCELLED test        | FAILED PROVIDER_ERROR - - | none
+        PROVIDER_ERROR | PAID total=90         | PENDING none              | CLOSE
+        PROVIDER_ERROR | CANCELLED ours=other  | PENDING none              | CLOSE
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        assert_eq!(desk.wait(10).close(named(row[0])), Ok(1));
+        desk.wait(10).see(row[1]);
+        let operation = desk.payment().operation.as_ref().map_or("none", |operation| operation.kind.as_str());
+        let session = format!("{} {}", desk.the_session().status.as_str(), desk.failure());
+        assert_eq!((session.as_str(), operation), (row[2], row[3]), "{row:?}");
+        assert_eq!(desk.state() == "PENDING", desk.session_word().starts_with("FAILED"), "{row:?}");
+    }
+}
+
+#[test]
+fn a_decline_before_the_close_stays_beside_how_it_ended() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("FAILED why=51");
+    desk.close(FailureCode::Expired).unwrap();
+    desk.wait(10).see("CANCELLED");
+    assert_eq!(desk.failure(), "EXPIRED 51 text 51");
+}
+
+#[test]
+fn closing_is_asked_once_and_an_ended_session_is_not_closed() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    assert_eq!((desk.close(FailureCode::Cancelled), desk.close(FailureCode::Expired)), (Ok(1), Ok(0)));
+    assert_eq!(desk.the_session().closing, Some(FailureCode::Cancelled));
+    desk.wait(10).see("CANCELLED");
+    assert_eq!(desk.close(FailureCode::Cancelled), Ok(0));
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.see("PAID");
+    assert!(matches!(desk.close(FailureCode::Cancelled), Err(Refusal::TooLate(_))));
+}
+
+#[test]
+fn where_nothing_can_be_closed_the_session_ends_on_our_word_once_a_read_shows_no_money() {
+    let mut desk = Desk::session(CaptureMode::Automatic, TAKES);
+    desk.see("FAILED why=51");
+    let payment = desk.payment().id;
+    assert_eq!(closed_by_us(&desk.file, payment), vec![], "nobody has asked for it");
+    desk.close(FailureCode::Expired).unwrap();
+    let facts = closed_by_us(&desk.file, payment);
+    desk.tell(facts);
+    assert_eq!((desk.failure().as_str(), desk.state()), ("EXPIRED 51 text 51", "PENDING"));
+    assert!(desk.payment().operation.is_none());
+    // Paid on the page that nobody could close.
+    desk.wait(10).see("PAID");
+    assert_eq!((desk.session_word().as_str(), desk.state()), ("FAILED EXPIRED", "PENDING"));
+    assert_eq!((desk.standing().as_str(), desk.attention().as_str()), ("PAID 0/100/0", "LATE_PAYMENT"));
+}
+
+#[test]
+fn a_start_that_fails_moves_on_to_the_next_account_or_ends_the_session() {
+    let mut desk = Desk::cart(|_| ());
+    let first = desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second", "third"]);
+    assert_eq!(desk.fail_over(false, TAKES), first);
+    let session = desk.the_session();
+    assert_eq!(session.fallback, ["third"]);
+    assert_eq!(session.routing.tried[0].account, "first");
+    assert_eq!(desk.file.attempt(first).unwrap().state, AttemptState::Ended);
+    assert_eq!((desk.payment().powers, desk.payment().attempt), (TAKES, Some(session.attempt)));
+
+    let failure = SessionFailure {
+        code: FailureCode::ProviderError,
+        message: None,
+        provider_code: None,
+        retryable: false,
+    };
+    let left = desk.file.attempts.last().unwrap().clone();
+    desk.tell(give_up(&desk.file, &left, false, "unavailable", failure));
+    assert_eq!((desk.session_word().as_str(), desk.state()), ("FAILED PROVIDER_ERROR", "PENDING"));
+    assert!(desk.file.attempts.iter().all(|attempt| attempt.state == AttemptState::Ended));
+}
+
+#[test]
+fn an_attempt_that_was_given_up_and_paid_all_the_same_gets_a_payment_of_its_own() {
+    let table = "
+        # the orphan | while the newer one is | standing of the newest payment | attention
+        PAID         | PENDING | PAID 100/100/0 | LATE_PAYMENT
+        AUTHORIZED   | PENDING | AUTHORIZED 100/0/0 | LATE_PAYMENT
+        PAID         | PAID    | PAID 100/100/0 | DUPLICATE_PAYMENT
+        FROM_AMOUNTS refunded=40 | PAID | PARTIALLY_REFUNDED 100/100/40 | DUPLICATE_PAYMENT
+        REFUNDED     | PAID    | PAID 0/100/0   | none
+        PENDING      | PAID    | PAID 0/100/0   | none
+        CANCELLED    | PENDING | PENDING 0/0/0  | none
+        PAID captured=110 | PAID | PAID 0/100/0 | CONTRADICTION
+        PAID total=90 | PAID   | PAID 0/100/0   | AMOUNT_MISMATCH
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::cart(|_| ());
+        desk.start_checkout(CaptureMode::Manual, HOLDS, &["second"]);
+        let orphan = desk.fail_over(true, TAKES);
+        let newer = desk.the_session().attempt;
+        desk.begun(newer);
+        desk.wait(10).see(row[1]);
+        let session = desk.session_word();
+        desk.wait(10).see_of(orphan, row[0]);
+        assert_eq!((desk.standing(), desk.attention()), (row[2].to_owned(), row[3].to_owned()), "{row:?}");
+        assert_eq!(desk.session_word(), session, "the session goes on as it was");
+        let told = desk.file.clone();
+        desk.see_of(orphan, row[0]);
+        assert_eq!(desk.file, told, "{row:?}");
+    }
+}
+
+#[test]
+fn a_found_payment_lives_on_like_any_other() {
+    let mut desk = Desk::cart(|_| ());
+    desk.start_checkout(CaptureMode::Manual, HOLDS, &["second"]);
+    let orphan = desk.fail_over(true, TAKES);
+    let newer = desk.the_session().attempt;
+    desk.begun(newer);
+    desk.wait(10).see_of(orphan, "AUTHORIZED");
+    let found = desk.payment().clone();
+    assert_eq!(
+        (found.attempt, found.powers, found.session),
+        (Some(orphan), HOLDS, Some(desk.the_session().id))
+    );
+    let month = 28 * 24 * 3_600;
+    assert_eq!(found.authorization_expires_at, Some(at(10 + month)));
+    desk.tell(operate::void(&desk.file, found.id, desk.now).unwrap());
+    assert_eq!(desk.the_session().closing, None, "the session stands on another attempt");
+    desk.wait(10).see_of(orphan, "CANCELLED");
+    assert_eq!(desk.standing(), "CANCELLED 100/0/0");
+    assert_eq!(desk.session_word(), "PENDING");
+}
+
+#[test]
+fn money_where_no_open_session_waits_is_late_or_a_duplicate() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    let first = desk.file.attempts[0].id;
+    desk.wait(10).see("EXPIRED");
+    desk.wait(10).checkout(CaptureMode::Automatic, HOLDS);
+
+    // Waiting on a newer session.
+    let mut waiting = desk.clone();
+    waiting.wait(10).see_of(first, "PAID");
+    assert_eq!((waiting.attention().as_str(), waiting.state()), ("LATE_PAYMENT", "PENDING_PAYMENT"));
+
+    // The newer one was paid.
+    desk.wait(10).see("PAID");
+    desk.wait(10).see_of(first, "PAID");
+    assert_eq!((desk.attention().as_str(), desk.state()), ("DUPLICATE_PAYMENT", "PROCESSING"));
+    assert_eq!(desk.file.sessions[0].status, SessionStatus::Failed);
+
+    // The merchant has collected it.
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("EXPIRED");
+    desk.submit(&orders::external("r1"));
+    desk.wait(10).see("PAID");
+    assert_eq!((desk.attention().as_str(), desk.state()), ("DUPLICATE_PAYMENT", "PROCESSING"));
+}
+
+#[test]
+fn money_after_the_order_was_cancelled_is_late_even_on_a_session_that_was_still_open() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(facts);
+    desk.wait(10).see("PAID");
+    assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", "CANCELLED"));
+    assert_eq!(desk.attention(), "LATE_PAYMENT");
+}
+
+#[test]
+fn a_hold_that_comes_back_after_the_order_was_a_cart_again_is_late() {
+    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    desk.checkout(CaptureMode::Manual, HOLDS);
+    for word in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
+        desk.wait(10).see(word);
+    }
+    assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", "PENDING"));
+    assert_eq!(desk.attention(), "LATE_PAYMENT");
+}
+
+#[test]
+fn a_refund_that_comes_back_is_no_late_payment() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    desk.wait(10).see("FROM_AMOUNTS refunded=100");
+    let facts = finish::fulfil(&desk.file, true, None, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(facts);
+    desk.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
+    assert_eq!((desk.attention().as_str(), desk.state()), ("REFUND_FAILED", "COMPLETED"));
+}

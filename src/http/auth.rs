@@ -1,0 +1,119 @@
+//! Whose a request is: the API key, looked up by its hash.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use moka::future::Cache;
+use port::{Timestamp, sign};
+
+use super::call::header;
+use super::problem::{Code, Problem};
+use crate::metrics::CacheMetrics;
+use crate::store::{ApiKeyRow, Reads, StoreError};
+
+/// How long a key that was looked up is believed: so long may a withdrawn one still work.
+const BELIEVED: Duration = Duration::from_secs(5);
+
+/// Keys that are remembered, known ones and others.
+const MOST_KEYS: u64 = 10_000;
+
+/// Longest text that can be a key.
+const LONGEST_KEY: usize = 200;
+
+/// What a key may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Orders, checkout, refunds.
+    Payments,
+    /// Reports, routing.
+    Finance,
+    /// Operations.
+    Ops,
+}
+
+impl Scope {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Payments => "payments",
+            Self::Finance => "finance",
+            Self::Ops => "ops",
+        }
+    }
+}
+
+/// Whose a request is.
+pub(super) struct Caller {
+    /// The hash of the key, which is what is counted by.
+    pub(super) key: Arc<str>,
+    /// The merchant.
+    pub(super) merchant: Arc<str>,
+    scopes: Vec<String>,
+}
+
+impl Caller {
+    /// Refuses a key that may not do this.
+    ///
+    /// # Errors
+    /// `scope_missing`.
+    pub(super) fn needs(&self, scope: Scope) -> Result<(), Problem> {
+        let word = scope.as_str();
+        if self.scopes.iter().any(|held| held == word) {
+            return Ok(());
+        }
+        let detail = format!("This API key does not have the scope `{word}`.");
+        Err(Problem::new(Code::ScopeMissing, detail).with("scope", word))
+    }
+}
+
+/// API keys seen lately; one look-up answers all who ask at the same time.
+pub(super) struct Keys {
+    reads: Arc<dyn Reads>,
+    known: Cache<Arc<str>, Option<Arc<ApiKeyRow>>>,
+    metrics: CacheMetrics,
+}
+
+impl Keys {
+    pub(super) fn new(reads: Arc<dyn Reads>, metrics: CacheMetrics) -> Self {
+        let known = Cache::builder().max_capacity(MOST_KEYS).time_to_live(BELIEVED).build();
+        Self { reads, known, metrics }
+    }
+
+    /// Whose a request is.
+    ///
+    /// # Errors
+    /// `unauthenticated`, with the same text whatever is wrong with the key.
+    pub(super) async fn caller(&self, request: &HttpRequest, now: Timestamp) -> Result<Caller, Problem> {
+        let text = bearer(request).ok_or_else(stranger)?;
+        let hash: Arc<str> = sign::hex(&sign::sha256(&[text.as_bytes()])).into();
+        let row = self.row(&hash).await?.ok_or_else(stranger)?;
+        if row.revoked_at.is_some_and(|at| at <= now) {
+            return Err(stranger());
+        }
+        Ok(Caller { key: hash, merchant: row.merchant.as_str().into(), scopes: row.scopes.clone() })
+    }
+
+    async fn row(&self, hash: &Arc<str>) -> Result<Option<Arc<ApiKeyRow>>, Problem> {
+        if let Some(known) = self.known.get(hash).await {
+            self.metrics.hit();
+            return Ok(known);
+        }
+        self.metrics.miss();
+        let reads = self.reads.clone();
+        let look_up = async { Ok::<_, StoreError>(reads.api_key(hash).await?.map(Arc::new)) };
+        let found = self.known.try_get_with(hash.clone(), look_up).await;
+        found.map_err(|fault| Problem::from((*fault).clone()))
+    }
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = header(request, "Authorization")?;
+    let (scheme, text) = value.split_once(' ')?;
+    let text = text.trim();
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (scheme.eq_ignore_ascii_case("bearer") && plain && (1..=LONGEST_KEY).contains(&text.len())).then_some(text)
+}
+
+fn stranger() -> Problem {
+    Problem::new(Code::Unauthenticated, "Send a valid API key as `Authorization: Bearer <api key>`.")
+}

@@ -1,0 +1,66 @@
+//! Taking a body in: whole, in time, and not too large.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::web::{Bytes, BytesMut, Payload};
+use futures_util::StreamExt as _;
+
+use super::call::header;
+use super::problem::{Code, Problem};
+
+/// How much of a body that is too large is still taken in, so that its sender gets to read why.
+const DRAINED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Takes in a body of at most `limit` bytes.
+///
+/// # Errors
+/// `body_too_large`, `request_timeout`, or `malformed_json` for one that ends too early.
+pub(super) async fn take(mut payload: Payload, limit: usize, patience: Duration) -> Result<Bytes, Problem> {
+    let taking = async {
+        let mut body = BytesMut::new();
+        let mut size = 0;
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| Problem::new(Code::MalformedJson, "The body did not arrive whole."))?;
+            size += chunk.len();
+            if size <= limit {
+                body.extend_from_slice(&chunk);
+            } else if size > DRAINED_BYTES {
+                break;
+            }
+        }
+        if size > limit {
+            let detail = format!("The body has more than {limit} bytes.");
+            return Err(Problem::new(Code::BodyTooLarge, detail).with("limit", limit));
+        }
+        Ok(body.freeze())
+    };
+    let late = || Problem::new(Code::RequestTimeout, "The body did not arrive in time.");
+    tokio::time::timeout(patience, taking).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Refuses a body that is not declared as plain JSON.
+///
+/// # Errors
+/// `unsupported_media_type`.
+pub(super) fn ensure_json(request: &HttpRequest, body: &Bytes) -> Result<(), Problem> {
+    let given = request.headers().contains_key("Content-Type");
+    if body.is_empty() && !given {
+        return Ok(());
+    }
+    let kind = header(request, "Content-Type").unwrap_or_default();
+    let mut parts = kind.split(';').map(str::trim);
+    let json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let utf8 = parts.all(|part| match part.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    });
+    let coded = request.headers().get("Content-Encoding").is_some_and(|coding| coding != "identity");
+    if json && utf8 && !coded {
+        return Ok(());
+    }
+    let detail = "Send the body with `Content-Type: application/json`, in UTF-8 and without a content encoding.";
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
+}

@@ -1,0 +1,354 @@
+//! Requests that may be sent twice and count once.
+//!
+//! A key stands in the store on the first event of the change that its request made, in the same commit. A
+//! repeat is answered from the events: the order is made again up to the change that closed the request, and
+//! shown as it was then. A request that changed nothing has no row and is decided anew.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use port::{Failure, OrderId, PaymentId, RefundId, SessionId, sign};
+
+use super::auth::Caller;
+use super::call::{Call, header};
+use super::problem::{Code, Problem};
+use super::routes::Act;
+use super::state::State;
+use crate::domain::{
+    Attention, AttentionCode, AttemptState, Event, Fact, Misfit, Operation, OrderFile, Session,
+    SessionStatus,
+};
+use crate::orders::{Asked, Key};
+use crate::store::KeyRow;
+
+/// Longest key.
+const LONGEST_KEY: usize = 255;
+
+/// How often a key is looked up again after another request took it meanwhile.
+const MOST_LOOKS: u32 = 3;
+
+/// How many events are read at a time.
+const EVENTS_A_READ: u32 = 500;
+
+/// What a use case made, as its answer shows it.
+pub(super) struct Done {
+    /// The order with everything that hangs on it.
+    pub(super) file: OrderFile,
+    /// The session that was opened or closed.
+    pub(super) session: Option<SessionId>,
+    /// The payment that an operation was asked for.
+    pub(super) payment: Option<PaymentId>,
+    /// The refund that was made.
+    pub(super) refund: Option<RefundId>,
+    /// The provider's no to the operation.
+    pub(super) refused: Option<Failure>,
+    /// Whether the outcome is not known yet.
+    pub(super) pending: bool,
+}
+
+impl Done {
+    /// A change of an order that is done.
+    pub(super) fn order(file: OrderFile) -> Self {
+        Self { file, session: None, payment: None, refund: None, refused: None, pending: false }
+    }
+
+    /// A session that was opened or closed; `pending` if the provider has not answered.
+    pub(super) fn session(file: OrderFile, session: SessionId, pending: bool) -> Self {
+        Self { session: Some(session), pending, ..Self::order(file) }
+    }
+}
+
+/// Requests with a key that are running in this process: a merchant and a key, with the fingerprint.
+#[derive(Clone, Default)]
+pub(super) struct Running(Arc<Mutex<HashMap<(Arc<str>, String), String>>>);
+
+/// A request's place among those that run; free again when dropped.
+struct Seat {
+    running: Running,
+    place: (Arc<str>, String),
+}
+
+impl Running {
+    fn seat(&self, place: (Arc<str>, String), fingerprint: &str) -> Result<Seat, Problem> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match running.get(&place) {
+            Some(other) if other == fingerprint => Err(Problem::key_in_use()),
+            Some(_) => Err(reused()),
+            None => {
+                running.insert(place.clone(), fingerprint.to_owned());
+                Ok(Seat { running: self.clone(), place })
+            }
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
+    }
+}
+
+/// An idempotency key while its request runs.
+pub(super) struct Turn {
+    /// As the use cases take it.
+    pub(super) key: Key,
+    /// Where it stands in the store already.
+    row: Option<KeyRow>,
+    _seat: Seat,
+}
+
+impl Turn {
+    /// The order that an earlier try left, for a request that is tried again.
+    pub(super) fn goes_on_with(&self) -> Option<OrderId> {
+        self.row.as_ref().filter(|_| self.key.replaces.is_some()).map(|row| row.order)
+    }
+
+    async fn look(&mut self, state: &State, merchant: &str) -> Result<(), Problem> {
+        self.row = state.reads().key(merchant, &self.key.text).await?;
+        match &self.row {
+            Some(row) if row.fingerprint != self.key.fingerprint => Err(reused()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes a request's turn, if it has a key.
+///
+/// # Errors
+/// `idempotency_key_invalid`, `idempotency_key_reused`, `idempotency_key_in_use`, in this order.
+pub(super) async fn turn(
+    state: &State,
+    caller: &Caller,
+    request: &HttpRequest,
+    body: &Bytes,
+) -> Result<Option<Turn>, Problem> {
+    let Some(text) = key(request)? else { return Ok(None) };
+    let parts = [request.method().as_str().as_bytes(), b" ", request.path().as_bytes(), b"\n", body];
+    let fingerprint = sign::hex(&sign::sha256(&parts));
+    let seat = state.common().running.seat((caller.merchant.clone(), text.clone()), &fingerprint)?;
+    let mut turn = Turn { key: Key { text, fingerprint, replaces: None }, row: None, _seat: seat };
+    turn.look(state, &caller.merchant).await?;
+    Ok(Some(turn))
+}
+
+fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    if !request.headers().contains_key("Idempotency-Key") {
+        return Ok(None);
+    }
+    let text = header(request, "Idempotency-Key").unwrap_or_default().trim();
+    let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let visible = bare.bytes().all(|byte| byte.is_ascii_graphic());
+    if visible && (1..=LONGEST_KEY).contains(&bare.len()) {
+        return Ok(Some(bare.to_owned()));
+    }
+    let detail = "An idempotency key has 1 to 255 visible ASCII characters and is sent once.";
+    Err(Problem::new(Code::IdempotencyKeyInvalid, detail))
+}
+
+pub(super) fn reused() -> Problem {
+    let detail = "This idempotency key was sent before with another method, path or body.";
+    Problem::new(Code::IdempotencyKeyReused, detail)
+}
+
+/// Does what a request asks for, once for each key; a repeat is told what came of it.
+///
+/// # Errors
+/// What the use case refuses, and what the answer to a repeat was.
+pub(super) async fn act(mut call: Call, act: &'static Act) -> Result<HttpResponse, Problem> {
+    for _ in 0..MOST_LOOKS {
+        if let Some(row) = call.turn.as_ref().and_then(|turn| turn.row.clone()) {
+            let story = recorded(&call, &row).await?;
+            let done = story.done(&call, row.order).await?;
+            if !(act.opens && had_no_effect(&done)) {
+                let told = (act.show)(call.state(), &done);
+                return told.map(|answer| answer.replayed().into()).map_err(Problem::replayed);
+            }
+            if let Some(turn) = &mut call.turn {
+                turn.key.replaces = Some(row.sequence);
+            }
+        }
+        match (act.run)(&call).await {
+            Ok(done) => return (act.show)(call.state(), &done).map(Into::into),
+            Err(problem) if problem.code() == Code::IdempotencyKeyInUse => {
+                let (state, merchant) = (call.state().clone(), call.merchant.clone());
+                if let Some(turn) = &mut call.turn {
+                    turn.key.replaces = None;
+                    turn.look(&state, &merchant).await?;
+                }
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    Err(Problem::key_in_use())
+}
+
+/// What became of the request behind a key. A start that nobody is making any more is settled first.
+async fn recorded(call: &Call, row: &KeyRow) -> Result<Story, Problem> {
+    let story = told(call, row).await?;
+    let Some(session) = story.opened.filter(|_| story.closed_at.is_none()) else { return Ok(story) };
+    let asked = Asked { key: None, expects: None, ..call.asked() };
+    call.state().orders().resume(&asked, row.order, session).await?;
+    told(call, row).await
+}
+
+async fn told(call: &Call, row: &KeyRow) -> Result<Story, Problem> {
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let after = events.last().map_or(0, |event| event.sequence);
+        let more = call.state().reads().events(row.order, after, EVENTS_A_READ).await?;
+        let all = more.len() < EVENTS_A_READ as usize;
+        events.extend(more);
+        if all {
+            break;
+        }
+    }
+    Story::of(&events, row.sequence).map_err(Problem::internal)
+}
+
+/// A request as the events tell it.
+#[derive(Default)]
+struct Story {
+    /// What its change opened, closed, asked for and made.
+    opened: Option<SessionId>,
+    closing: Option<SessionId>,
+    operations: Vec<(PaymentId, Operation)>,
+    refund: Option<RefundId>,
+    /// The provider's no to what it asked for.
+    refused: Option<Failure>,
+    /// The last event of the change that closed it; none while it is open.
+    closed_at: Option<u64>,
+}
+
+impl Story {
+    /// Of the request whose change begins at `first`.
+    fn of(events: &[Event], first: u64) -> Result<Self, Misfit> {
+        let placed = events.first().ok_or(Misfit("there are none"))?;
+        let mut file = OrderFile::open(&placed.record.fact).ok_or(Misfit("the first is no new order"))?;
+        let mut story = Self::default();
+        let mut made = false;
+        for event in events {
+            file.apply(event)?;
+            if event.sequence < first {
+                continue;
+            }
+            if !made {
+                story.made(&event.record.fact, &file);
+            }
+            story.ended(&event.record.fact);
+            if event.record.more {
+                continue;
+            }
+            made = true;
+            if !story.is_open(&file) {
+                return Ok(Self { closed_at: Some(event.sequence), ..story });
+            }
+        }
+        if made { Ok(story) } else { Err(Misfit("its change is not there")) }
+    }
+
+    /// Takes in what the change itself did.
+    fn made(&mut self, fact: &Fact, file: &OrderFile) {
+        match fact {
+            Fact::SessionOpened { session, .. } => self.opened = Some(session.id),
+            Fact::RefundMade(refund) => self.refund = Some(refund.id),
+            Fact::OperationAsked { payment, operation, closing } => {
+                self.operations.push((*payment, operation.clone()));
+                let session = file.payment(*payment).and_then(|payment| payment.session);
+                self.closing = self.closing.or(session.filter(|_| closing.is_some()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in how something that was asked for ended.
+    fn ended(&mut self, fact: &Fact) {
+        if let Fact::OperationEnded { payment, operation, refused: Some(failure) } = fact
+            && self.operations.iter().any(|(of, asked)| of == payment && asked == operation)
+        {
+            self.refused = Some(failure.clone());
+        }
+    }
+
+    fn is_open(&self, file: &OrderFile) -> bool {
+        let starting = self.opened.and_then(|id| file.session(id)).filter(|session| session.status.is_open());
+        let asked = |(payment, operation): &(PaymentId, Operation)| {
+            file.payment(*payment).is_some_and(|payment| payment.operation.as_ref() == Some(operation))
+        };
+        starting.is_some_and(|session| has_no_start(file, session)) || self.operations.iter().any(asked)
+    }
+
+    /// What is shown of it: the order as it was when the request was closed, or as it is.
+    async fn done(&self, call: &Call, order: OrderId) -> Result<Done, Problem> {
+        let file = match self.closed_at {
+            Some(sequence) => call.state().reads().order_at(order, sequence).await?,
+            None => call.state().reads().order(order).await?,
+        };
+        Ok(Done {
+            file: file.ok_or_else(|| Problem::internal("the order of an idempotency key is gone"))?,
+            session: self.opened.or(self.closing),
+            payment: self.operations.first().map(|(payment, _)| *payment),
+            refund: self.refund,
+            refused: self.refused.clone(),
+            pending: self.closed_at.is_none(),
+        })
+    }
+}
+
+/// Whether the customer cannot pay yet: the start has no known outcome, or made something that must not be shown.
+fn has_no_start(file: &OrderFile, session: &Session) -> bool {
+    let started = file.attempt(session.attempt).is_some_and(|attempt| attempt.state != AttemptState::Started);
+    let wrong = |raised: &Attention| {
+        raised.code == AttentionCode::AmountMismatch && raised.payment == Some(session.payment)
+    };
+    !started || file.attention.iter().any(wrong)
+}
+
+/// Whether a request that was to open a session reached no provider: the same key tries again.
+fn had_no_effect(done: &Done) -> bool {
+    let Some(session) = done.session.and_then(|id| done.file.session(id)) else { return true };
+    let ended_by = done.file.attempt(session.attempt).and_then(|attempt| attempt.ended_by.as_deref());
+    session.status == SessionStatus::Failed && ended_by.is_some_and(|label| NEVER_REACHED.contains(&label))
+}
+
+/// The labels of failures after which a start may be made anew: nothing happened at the provider, or it says
+/// that it has no such object.
+const NEVER_REACHED: [&str; 5] = ["not_sent", "busy", "misconfigured", "unavailable", "not_found"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use port::{Advice, ProviderError};
+
+    #[test]
+    fn a_start_that_reached_nobody_is_known_by_its_label() {
+        let all = [
+            ProviderError::NotSent(String::new()),
+            ProviderError::Busy { retry_after: None },
+            ProviderError::Misconfigured,
+            ProviderError::Unavailable(String::new()),
+            ProviderError::declined(None, None),
+            ProviderError::rejected(None, None),
+            ProviderError::NotFound,
+            ProviderError::Unsupported("that"),
+            ProviderError::OutcomeUnknown(String::new()),
+        ];
+        for error in all {
+            let harmless = matches!(error.advice(), Advice::TryElsewhere | Advice::RetryLater);
+            assert_eq!(NEVER_REACHED.contains(&error.label()), harmless, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_runs_once_at_a_time_and_for_one_request() {
+        let running = Running::default();
+        let place = || (Arc::from("shop"), "k".to_owned());
+        let seat = running.seat(place(), "a").map_err(|problem| problem.code()).unwrap();
+        let code = |fingerprint: &str| running.seat(place(), fingerprint).err().map(|problem| problem.code());
+        assert_eq!(code("a"), Some(Code::IdempotencyKeyInUse));
+        assert_eq!(code("b"), Some(Code::IdempotencyKeyReused));
+        drop(seat);
+        assert_eq!(code("b"), None);
+    }
+}

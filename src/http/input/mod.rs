@@ -1,0 +1,44 @@
+//! Reading requests: bytes into checked values, with every fault at once.
+
+mod checkout;
+mod item;
+mod json;
+mod money;
+mod order;
+mod query;
+mod reader;
+mod submit;
+mod values;
+mod webhooks;
+
+pub(super) use checkout::{Lifetimes, checkout, quick};
+pub(super) use item::item;
+pub(super) use money::{part, refund};
+pub(super) use order::{Defaults, changes, draft};
+pub(super) use query::{Query, cursor};
+use reader::Value;
+pub(super) use webhooks::{endpoint, endpoint_changes, range, redelivery};
+pub(super) use submit::{Outcome, outcome, signature, submission};
+
+use super::call::Call;
+use super::problem::{Code, Problem};
+
+impl Call {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// `malformed_json`, `card_data_refused`, or every fault that the reader found.
+    pub(super) fn read<T>(&self, reader: impl FnOnce(Value<'_>) -> Option<T>) -> Result<T, Problem> {
+        let body: &[u8] = if self.incoming.body.is_empty() { b"{}" } else { &self.incoming.body };
+        let root = json::parse(body).map_err(|fault| Problem::new(Code::MalformedJson, fault.to_string()))?;
+        reader::read(&root, reader)
+    }
+
+    /// Reads a body that says nothing.
+    ///
+    /// # Errors
+    /// As [`Call::read`].
+    pub(super) fn read_nothing(&self) -> Result<(), Problem> {
+        self.read(|body| body.object(|_| Some(())))
+    }
+}

@@ -1,0 +1,79 @@
+//! What ends a cart: its signature, its proofs, and how fulfilment went.
+
+use port::Timestamp;
+use serde::Deserialize;
+
+use super::reader::{Fields, Value};
+use super::values::web_address;
+use crate::domain::submit::Submission;
+use crate::domain::{ExternalPayment, Signature};
+use crate::http::problem::Code;
+
+/// Longest reference, name or method that is recorded.
+const LONGEST: usize = 200;
+
+/// Longest text for people.
+const LONGEST_NOTE: usize = 500;
+
+/// A digital signature.
+pub(in crate::http) fn signature(value: Value<'_>) -> Option<Signature> {
+    value.object(|fields| {
+        let signer = fields.required("signer", |value| value.text(LONGEST));
+        let method = fields.required("method", |value| value.text(LONGEST));
+        let reference = fields.required("reference", |value| value.text(LONGEST));
+        let signed_at = fields.required("signedAt", |value| value.parsed("an RFC 3339 time"));
+        Some(Signature { signer: signer?, method: method?, reference: reference?, signed_at: signed_at? })
+    })
+}
+
+/// What an order is submitted with, received `now`.
+pub(in crate::http) fn submission(value: Value<'_>, now: Timestamp) -> Option<Submission> {
+    value.object(|fields| {
+        let submission = Submission {
+            external: fields.optional("externalPayment", |value| external(value, now)),
+            session: fields.optional("paymentSessionId", |value| value.parsed("the id of a payment session")),
+            profile: fields.optional("paymentProfileId", |value| value.parsed("the id of a payment profile")),
+            profile_session: fields
+                .optional("paymentProfileSessionId", |value| value.parsed("the id of a payment profile session")),
+        };
+        one_proof(fields);
+        Some(submission)
+    })
+}
+
+fn one_proof(fields: &Fields<'_>) {
+    let proofs = ["externalPayment", "paymentSessionId", "paymentProfileId"];
+    let mut given = proofs.into_iter().filter(|name| fields.is_given(name));
+    if let (Some(first), Some(second)) = (given.next(), given.next()) {
+        let detail = format!("An order takes one payment proof; `{first}` is given too.");
+        fields.fault::<()>(second, Code::SeveralPaymentProofs, detail);
+    }
+}
+
+fn external(value: Value<'_>, now: Timestamp) -> Option<ExternalPayment> {
+    value.object(|fields| {
+        let reference = fields.required("reference", |value| value.text(LONGEST));
+        let receipt_description = fields.optional("receiptDescription", |value| value.lines(LONGEST_NOTE));
+        let receipt_url = fields.optional("receiptUrl", web_address);
+        Some(ExternalPayment { reference: reference?, receipt_description, receipt_url, received_at: now })
+    })
+}
+
+/// How fulfilment went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(in crate::http) enum Outcome {
+    /// Delivered.
+    Completed,
+    /// Not.
+    Failed,
+}
+
+/// How fulfilment went, and the merchant's words for it.
+pub(in crate::http) fn outcome(value: Value<'_>) -> Option<(Outcome, Option<String>)> {
+    value.object(|fields| {
+        let outcome = fields.required("outcome", |value| value.word("COMPLETED, FAILED"));
+        let detail = fields.optional("detail", |value| value.lines(LONGEST_NOTE));
+        Some((outcome?, detail))
+    })
+}

@@ -1,0 +1,145 @@
+//! Values that several requests share.
+
+use port::{Address, Currency, Customer};
+use url::Url;
+
+use super::reader::Value;
+use crate::domain::{Metadata, Rate};
+use crate::http::problem::Code;
+
+/// Longest address of the web that is taken.
+const LONGEST_URL: usize = 2_048;
+
+/// Longest e-mail address there is (RFC 5321).
+const LONGEST_EMAIL: usize = 254;
+
+/// Longest name of a person, street or town.
+const LONGEST_LINE: usize = 200;
+
+/// Notes of the merchant's own: how many, and how long names and values are.
+const MOST_NOTES: usize = 50;
+const LONGEST_NOTE_NAME: usize = 40;
+const LONGEST_NOTE: usize = 500;
+
+/// Minor units, zero or more: digits alone, or an amount with its currency, which must be the order's.
+pub(super) fn amount(value: Value<'_>, currency: Option<Currency>) -> Option<i64> {
+    if !value.is_object() {
+        return minor(value);
+    }
+    value.object(|fields| {
+        let amount = fields.required("amount", minor);
+        let stated = fields.required("currency", self::currency);
+        if let (Some(stated), Some(expected)) = (stated, currency)
+            && stated != expected
+        {
+            let detail = format!("The order's currency is {expected}.");
+            return fields.fault("currency", Code::CurrencyMismatch, detail);
+        }
+        amount
+    })
+}
+
+fn minor(value: Value<'_>) -> Option<i64> {
+    let digits = value.digits()?;
+    match digits.parse::<i64>() {
+        Ok(amount) if amount >= 0 => Some(amount),
+        Ok(_) => value.fault(Code::AmountNegative, "This amount must be zero or more."),
+        Err(_) if digits.starts_with('-') => {
+            value.fault(Code::AmountNegative, "This amount must be zero or more.")
+        }
+        Err(_) => value.fault(Code::AmountTooLarge, "This amount does not fit 63 bits of minor units."),
+    }
+}
+
+/// An ISO 4217 code.
+pub(super) fn currency(value: Value<'_>) -> Option<Currency> {
+    let code = value.text(LONGEST_LINE)?;
+    match code.parse() {
+        Ok(currency) => Some(currency),
+        Err(_) => value.fault(Code::CurrencyUnknown, "This must be an ISO 4217 code in capitals, such as EUR."),
+    }
+}
+
+/// Percent.
+pub(super) fn rate(value: Value<'_>) -> Option<Rate> {
+    value.parsed("a tax rate in percent as a decimal text, such as \"25\" or \"8.25\"")
+}
+
+/// An absolute address of the web.
+pub(super) fn web_address(value: Value<'_>) -> Option<String> {
+    let text = value.text(LONGEST_URL)?;
+    let good = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if good { Some(text) } else { value.fault(Code::InvalidValue, "This must be an absolute http or https address.") }
+}
+
+/// A BCP 47 tag.
+pub(super) fn language(value: Value<'_>) -> Option<String> {
+    const LONGEST: usize = 35;
+    let text = value.text(LONGEST)?;
+    let part = |(index, part): (usize, &str)| {
+        let letters = index > 0 || part.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let length = if index == 0 { 2..=8 } else { 1..=8 };
+        letters && length.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let good = text.split('-').enumerate().all(part);
+    if good { Some(text) } else { value.fault(Code::InvalidValue, "This must be a BCP 47 tag, such as de or pt-BR.") }
+}
+
+/// The merchant's own notes.
+pub(super) fn metadata(value: Value<'_>) -> Option<Metadata> {
+    Some(value.pairs(MOST_NOTES, LONGEST_NOTE_NAME, LONGEST_NOTE)?.into_iter().collect())
+}
+
+/// Who pays.
+pub(super) fn customer(value: Value<'_>) -> Option<Customer> {
+    value.object(|fields| {
+        Some(Customer {
+            id: fields.optional("id", |value| value.text(LONGEST_LINE)),
+            email: fields.optional("email", email),
+            phone: fields.optional("phone", phone),
+            first_name: fields.optional("firstName", |value| value.text(LONGEST_LINE)),
+            last_name: fields.optional("lastName", |value| value.text(LONGEST_LINE)),
+        })
+    })
+}
+
+fn email(value: Value<'_>) -> Option<String> {
+    let text = value.text(LONGEST_EMAIL)?;
+    let parts = text.split_once('@').filter(|(local, domain)| {
+        !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !text.contains(char::is_whitespace)
+    });
+    if parts.is_some() { Some(text) } else { value.fault(Code::InvalidValue, "This must be an e-mail address.") }
+}
+
+/// International digits, with or without `+`; blanks, dashes, dots and brackets may stand between.
+fn phone(value: Value<'_>) -> Option<String> {
+    const LONGEST: usize = 32;
+    let text = value.text(LONGEST)?;
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let rest = text.strip_prefix('+').unwrap_or(&text);
+    let plain = rest.bytes().all(|byte| byte.is_ascii_digit() || b" -.()/".contains(&byte));
+    let good = plain && (4..=17).contains(&digits);
+    if good { Some(text) } else { value.fault(Code::InvalidValue, "This must be a telephone number.") }
+}
+
+/// A postal address.
+pub(super) fn address(value: Value<'_>) -> Option<Address> {
+    value.object(|fields| {
+        let line = |name| fields.optional(name, |value| value.text(LONGEST_LINE));
+        Some(Address {
+            name: line("name"),
+            line1: line("line1"),
+            line2: line("line2"),
+            city: line("city"),
+            region: line("region"),
+            postal_code: line("postalCode"),
+            country: fields.optional("country", country),
+        })
+    })
+}
+
+fn country(value: Value<'_>) -> Option<String> {
+    let text = value.text(LONGEST_LINE)?;
+    let good = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    if good { Some(text) } else { value.fault(Code::InvalidValue, "This must be an ISO 3166 code in capitals, such as DE.") }
+}

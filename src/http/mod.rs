@@ -1,0 +1,33 @@
+//! Bytes in, bytes out: the HTTP surface. It reads requests strictly, calls one use case each, and renders what
+//! came of it; it has no rules of its own and writes nothing.
+//!
+//! Start at `routes`: the whole surface as one table. Every request goes through `serve`, which gives it an id
+//! and a span, knows its caller, reads its body, and answers every fault as a [`problem::Problem`]. A handler of
+//! the API gets a [`Call`] and answers an `Answer`; a page without an API key gets an [`Incoming`] and answers a
+//! response of its own.
+
+mod answer;
+mod auth;
+mod body;
+mod call;
+mod card;
+mod handlers;
+mod idempotency;
+mod input;
+mod notes;
+pub mod ops;
+mod pages;
+pub mod problem;
+mod qr;
+mod rate;
+mod returning;
+mod routes;
+mod serve;
+mod server;
+mod state;
+mod stream;
+
+pub use call::{Call, Incoming};
+pub use routes::configure;
+pub use server::{Server, listen, serve};
+pub use state::{Common, State};

@@ -1,0 +1,183 @@
+//! What each fault of the rooms below is to a client. Every match is exhaustive, so that a new fault is decided here.
+
+use std::time::Duration;
+
+use port::{Failure, ProviderError};
+use serde_json::{Value, json};
+
+use super::{Code, Problem};
+use crate::domain::Refusal;
+use crate::orders::OrderError;
+use crate::payments::PaymentError;
+use crate::routing::{RouteError, RuledOut};
+use crate::store::{StoreError, Unique};
+use crate::webhooks::EndpointError;
+
+/// When to come back if nobody knows better.
+const SOON: Duration = Duration::from_secs(1);
+
+/// When to come back if providers are down and none has said.
+const PROVIDER_BACK: Duration = Duration::from_secs(10);
+
+impl From<OrderError> for Problem {
+    fn from(fault: OrderError) -> Self {
+        match fault {
+            OrderError::NotFound => Self::not_found(),
+            OrderError::VersionMismatch { actual } => {
+                Self::new(Code::VersionMismatch, format!("The version is {actual}.")).with("version", actual)
+            }
+            OrderError::ReferenceTaken => {
+                Self::new(Code::ReferenceTaken, "Another of your orders has this reference.")
+            }
+            OrderError::KeyTaken => Self::key_in_use(),
+            OrderError::Refused(refusal) => refusal.into(),
+            OrderError::Route { error, order } => Self::from(error).with("orderId", order.to_string()),
+            OrderError::ProvidersUnavailable { order, retry_after } => {
+                down(retry_after).with("orderId", order.to_string())
+            }
+            OrderError::Payment(fault) => fault.into(),
+            OrderError::Store(fault) => fault.into(),
+        }
+    }
+}
+
+impl Problem {
+    /// A request with the same idempotency key is running.
+    pub(in crate::http) fn key_in_use() -> Self {
+        let detail = "A request with this idempotency key is running; its answer is not known yet.";
+        Self::new(Code::IdempotencyKeyInUse, detail).retry_after(SOON)
+    }
+}
+
+fn down(retry_after: Option<Duration>) -> Problem {
+    let detail = "No provider that could take this can be reached. Nothing is lost; try again later.";
+    Problem::new(Code::ProvidersUnavailable, detail).retry_after(retry_after.unwrap_or(PROVIDER_BACK))
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let says = sentence(&refusal.to_string());
+        match refusal {
+            Refusal::InvalidState { state, allowed, .. } => {
+                let words: Vec<_> = allowed.iter().map(|state| state.as_str()).collect();
+                let detail = format!("{says} That is possible in {}.", words.join(", "));
+                Self::new(Code::InvalidState, detail).with("state", state.as_str()).with("allowedStates", words)
+            }
+            Refusal::TooLate(_) => Self::new(Code::InvalidState, says),
+            Refusal::OrderLocked => Self::new(Code::OrderLocked, says),
+            Refusal::NotPriced => Self::new(Code::OrderNotPriced, says),
+            Refusal::PaymentNotRequired | Refusal::ProofNotWanted => Self::new(Code::PaymentNotRequired, says),
+            Refusal::RequirementUnmet(names) => Self::new(Code::RequirementUnmet, says).with("unmet", names),
+            Refusal::SessionUnusable(_) => Self::new(Code::PaymentSessionUnusable, says),
+            Refusal::SessionOpen => Self::new(Code::PaymentSessionOpen, says),
+            Refusal::AmountTooLarge => Self::new(Code::AmountTooLarge, says),
+            Refusal::NoSuchItem => Self::not_found(),
+            Refusal::TooManyItems => Self::new(Code::TooManyItems, says),
+            Refusal::ExternalPayment => Self::new(Code::ExternalPayment, says),
+            Refusal::OperationPending => Self::new(Code::OperationPending, says).retry_after(SOON),
+            Refusal::ExceedsAuthorized { remaining } => {
+                Self::new(Code::AmountExceedsAuthorized, says).with("remaining", remaining)
+            }
+            Refusal::ExceedsCaptured { remaining } => {
+                Self::new(Code::AmountExceedsCaptured, says).with("remaining", remaining)
+            }
+            Refusal::NotPositive => Self::new(Code::AmountNotPositive, says),
+            Refusal::Unsupported(what) => Self::new(Code::UnsupportedByProvider, says).with("capability", what),
+            Refusal::Disputed => Self::new(Code::PaymentDisputed, says),
+            Refusal::Declined(failure) => declined(failure),
+            Refusal::Damaged(order) => Self::internal(format!("the file of order {order} is damaged")),
+        }
+    }
+}
+
+fn declined(failure: Failure) -> Problem {
+    Problem::new(Code::ProviderDeclined, "The provider declined.")
+        .with("providerCode", failure.code)
+        .with("providerMessage", failure.text)
+}
+
+impl From<PaymentError> for Problem {
+    fn from(fault: PaymentError) -> Self {
+        match fault {
+            PaymentError::Refused(refusal) => refusal.into(),
+            PaymentError::Route(fault) => fault.into(),
+            PaymentError::Store(fault) => fault.into(),
+            PaymentError::Provider(fault) => fault.into(),
+            PaymentError::NoAccount(name) => Self::internal(format!("the account `{name}` is not configured")),
+        }
+    }
+}
+
+impl From<ProviderError> for Problem {
+    fn from(fault: ProviderError) -> Self {
+        match fault {
+            ProviderError::Declined { code, text } | ProviderError::Rejected { code, text } => {
+                declined(Failure { code, text })
+            }
+            ProviderError::Unsupported(what) => {
+                Self::new(Code::UnsupportedByProvider, sentence(&fault.to_string())).with("capability", what)
+            }
+            ProviderError::Busy { retry_after } => down(retry_after),
+            ProviderError::NotSent(_)
+            | ProviderError::Misconfigured
+            | ProviderError::Unavailable(_)
+            | ProviderError::NotFound
+            | ProviderError::OutcomeUnknown(_) => down(None).caused_by(fault),
+        }
+    }
+}
+
+impl From<RouteError> for Problem {
+    fn from(fault: RouteError) -> Self {
+        let says = sentence(&fault.to_string());
+        match fault {
+            RouteError::NoRoute { ruled_out } => Self::new(Code::NoRoute, says).with("routing", tried(&ruled_out)),
+            RouteError::AllDown { ruled_out } => down(None).with("routing", tried(&ruled_out)),
+            RouteError::PinsNotAllowed => Self::new(Code::AccountNotAllowed, says),
+            RouteError::UnknownAccount(_) => Self::new(Code::AccountUnknown, says),
+        }
+    }
+}
+
+/// What became of each account, in the shape that a session has too.
+fn tried(ruled_out: &[RuledOut]) -> Value {
+    let entry = |out: &RuledOut| json!({"account": out.account, "outcome": out.why.join("; ")});
+    json!({"tried": ruled_out.iter().map(entry).collect::<Vec<_>>()})
+}
+
+impl From<StoreError> for Problem {
+    fn from(fault: StoreError) -> Self {
+        match fault {
+            StoreError::Busy | StoreError::Conflict => {
+                let detail = "Too much is waiting to be written. Nothing was done; try again later.";
+                Self::new(Code::Overloaded, detail).retry_after(SOON).caused_by(fault)
+            }
+            StoreError::Taken(Unique::Key) => Self::key_in_use(),
+            StoreError::Taken(Unique::Reference) => OrderError::ReferenceTaken.into(),
+            StoreError::Taken(Unique::OpenAttempt) => Refusal::SessionOpen.into(),
+            StoreError::Taken(Unique::Note) | StoreError::Failed(_) | StoreError::Corrupt(_) => Self::internal(fault),
+        }
+    }
+}
+
+impl From<EndpointError> for Problem {
+    fn from(fault: EndpointError) -> Self {
+        let says = sentence(&fault.to_string());
+        match fault {
+            EndpointError::NotFound => Self::not_found(),
+            EndpointError::VersionMismatch { actual } => OrderError::VersionMismatch { actual }.into(),
+            EndpointError::TooMany => Self::new(Code::TooManyEndpoints, says),
+            EndpointError::NotTaken => Self::new(Code::InvalidState, says),
+            EndpointError::TooLarge => Self::new(Code::RangeTooLarge, says),
+            EndpointError::KeyTaken => Self::key_in_use(),
+            EndpointError::Store(fault) => fault.into(),
+        }
+    }
+}
+
+/// An error's text as a sentence.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().map(char::to_uppercase).into_iter().flatten().collect();
+    format!("{first}{}.", letters.as_str())
+}

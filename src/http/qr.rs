@@ -1,0 +1,68 @@
+//! A session's payment link as a picture to scan.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use port::Next;
+use qrcode::{Color, QrCode};
+
+use super::call::Incoming;
+use super::pages::{self, quiet};
+use super::problem::Problem;
+use super::returning::attempt_of;
+use crate::domain::{AttemptRecord, OrderFile, Sealed};
+use crate::payments::read_token;
+
+/// Longer links make pictures too fine for a phone's camera. Those of the providers have some hundred characters.
+const LONGEST_LINK: usize = 1_200;
+
+/// Width of one square of the code, pixels: a byte of a row.
+const SQUARE: usize = 8;
+
+/// The white frame that the standard asks for, squares.
+const FRAME: usize = 4;
+
+/// `GET /qr/{token}`
+pub(super) async fn picture(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    let Some((hash, _)) = read_token(incoming.segment("token")) else { return Ok(pages::not_found()) };
+    let found = match attempt_of(incoming.state.reads(), hash).await {
+        Ok(found) => found,
+        Err(fault) => return Ok(pages::unavailable(&fault)),
+    };
+    let png = found.and_then(|(file, attempt)| png_of(link(&file, &attempt)?));
+    let shown = |png| quiet(StatusCode::OK).insert_header((CONTENT_TYPE, "image/png")).body(png);
+    Ok(png.map_or_else(pages::not_found, shown))
+}
+
+/// The link of the attempt's session as it stands now: another attempt may have taken its place. None once the
+/// session is over.
+fn link<'f>(file: &'f OrderFile, attempt: &AttemptRecord) -> Option<&'f str> {
+    let session = file.session(attempt.session?).filter(|session| session.status.is_open())?;
+    match file.attempt(session.attempt)?.next.as_ref().and_then(Sealed::value)? {
+        Next::Page(url) => Some(url.as_str()),
+        Next::Widget(_) | Next::Nothing => None,
+    }
+}
+
+/// Black and white, one bit a pixel: at most some kilobytes.
+fn png_of(link: &str) -> Option<Vec<u8>> {
+    let code = QrCode::new(Some(link).filter(|link| link.len() <= LONGEST_LINK)?).ok()?;
+    let squares = code.width() + 2 * FRAME;
+    let width = u32::try_from(squares * SQUARE).ok()?;
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, width, width);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::One);
+    encoder.write_header().ok()?.write_image_data(&pixels(&code, squares)).ok()?;
+    Some(png)
+}
+
+/// Rows of pixels, a bit each, 1 for white.
+fn pixels(code: &QrCode, squares: usize) -> Vec<u8> {
+    let inside = FRAME..squares - FRAME;
+    let dark = |x: usize, y: usize| {
+        inside.contains(&x) && inside.contains(&y) && code[(x - FRAME, y - FRAME)] == Color::Dark
+    };
+    let row = |y| (0..squares).map(move |x| if dark(x, y) { 0x00 } else { 0xff });
+    (0..squares).flat_map(|y| std::iter::repeat_n(row(y), SQUARE).flatten()).collect()
+}

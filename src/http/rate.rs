@@ -1,0 +1,132 @@
+//! How many requests an API key may send: a bucket of tokens for each.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use moka::sync::Cache;
+use port::Timestamp;
+
+use super::problem::{Code, Problem, seconds_up};
+
+/// The keys that are remembered; one that was forgotten starts with a full bucket.
+const MOST_KEYS: u64 = 10_000;
+
+/// A token in the unit that is counted.
+const TOKEN: u64 = 1_000_000;
+
+/// The buckets of all keys.
+pub(super) struct Buckets {
+    per_second: u64,
+    burst: u64,
+    buckets: Cache<Arc<str>, Arc<Mutex<Bucket>>>,
+}
+
+/// What a key has left, in millionths of a request.
+struct Bucket {
+    level: u64,
+    at: Timestamp,
+}
+
+/// What a key has after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Allowance {
+    /// Requests that a full bucket holds.
+    burst: u64,
+    /// How long an empty bucket takes to fill.
+    window: Duration,
+    /// Requests left.
+    remaining: u64,
+    /// How long until the bucket is full.
+    full_in: Duration,
+    /// How long until the next token, if there was none.
+    pub(super) wait: Option<Duration>,
+}
+
+impl Buckets {
+    /// So many a second on average and so many at once; zero counts as one.
+    pub(super) fn new(per_second: u32, burst: u32) -> Self {
+        let (per_second, burst) = (per_second.max(1).into(), burst.max(1).into());
+        Self { per_second, burst, buckets: Cache::new(MOST_KEYS) }
+    }
+
+    /// Takes a token for a request of a key.
+    pub(super) fn take(&self, key: &Arc<str>, now: Timestamp) -> Allowance {
+        let full = || Arc::new(Mutex::new(Bucket { level: self.burst * TOKEN, at: now }));
+        let bucket = self.buckets.get_with(key.clone(), full);
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let micros = u64::try_from(now.since(bucket.at).as_micros()).unwrap_or(u64::MAX);
+        let gained = micros.saturating_mul(self.per_second);
+        bucket.level = bucket.level.saturating_add(gained).min(self.burst * TOKEN);
+        bucket.at = bucket.at.max(now);
+        let wait = bucket.level < TOKEN;
+        let wait = wait.then(|| self.time_for(TOKEN - bucket.level));
+        if wait.is_none() {
+            bucket.level -= TOKEN;
+        }
+        Allowance {
+            burst: self.burst,
+            window: self.time_for(self.burst * TOKEN),
+            remaining: bucket.level / TOKEN,
+            full_in: self.time_for(self.burst * TOKEN - bucket.level),
+            wait,
+        }
+    }
+
+    fn time_for(&self, level: u64) -> Duration {
+        Duration::from_micros(level.div_ceil(self.per_second))
+    }
+}
+
+impl Allowance {
+    /// The problem, if there was no token.
+    pub(super) fn refused(self) -> Option<Problem> {
+        let wait = self.wait?;
+        let detail = format!("This API key may send {} requests at once.", self.burst);
+        Some(Problem::new(Code::RateLimited, detail).retry_after(wait))
+    }
+
+    /// `RateLimit-Policy` and `RateLimit`.
+    pub(super) fn headers(self) -> [(HeaderName, HeaderValue); 2] {
+        let value = |text: String| HeaderValue::from_str(&text).expect("quotes, digits and semicolons");
+        let policy = format!("\"key\";q={};w={}", self.burst, seconds_up(self.window));
+        let state = format!("\"key\";r={};t={}", self.remaining, seconds_up(self.wait.unwrap_or(self.full_in)));
+        [
+            (HeaderName::from_static("ratelimit-policy"), value(policy)),
+            (HeaderName::from_static("ratelimit"), value(state)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_micros(1_000_000_000_000 + millis * 1_000)
+    }
+
+    #[test]
+    fn a_burst_is_let_through_and_then_the_average_holds() {
+        let buckets = Buckets::new(2, 3);
+        let key: Arc<str> = "k".into();
+        let waits = |millis| buckets.take(&key, at(millis)).wait;
+        assert_eq!([waits(0), waits(0), waits(0)], [None; 3]);
+        assert_eq!(waits(0), Some(Duration::from_millis(500)));
+        assert_eq!(waits(200), Some(Duration::from_millis(300)));
+        assert_eq!(waits(500), None);
+        assert_eq!(waits(500), Some(Duration::from_millis(500)));
+        assert_eq!(buckets.take(&"other".into(), at(500)).remaining, 2);
+        // A clock that steps back gives nothing and takes nothing.
+        assert!(waits(400).is_some());
+    }
+
+    #[test]
+    fn the_headers_say_what_is_left() {
+        let allowance = Buckets::new(2, 3).take(&"k".into(), at(0));
+        let [(_, policy), (_, state)] = allowance.headers();
+        assert_eq!(policy, "\"key\";q=3;w=2");
+        assert_eq!(state, "\"key\";r=2;t=1");
+        assert!(allowance.refused().is_none());
+    }
+}

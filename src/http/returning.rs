@@ -1,0 +1,259 @@
+//! Where every provider sends the customer back to: ask for the truth, then on to the merchant.
+//!
+//! A browser proves nothing. The token says which attempt it is about; the provider's own query and body are not
+//! even read. Nothing here changes anything, except by asking the provider.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use port::{OrderId, SessionId};
+use url::Url;
+
+use super::call::Incoming;
+use super::pages::{self, quiet};
+use super::problem::Problem;
+use super::serve::to_the_end;
+use crate::domain::{Actor, AttemptRecord, FailureCode, OrderFile, ReturnUrls, Session, SessionStatus};
+use crate::payments::{Redirect, read_token};
+use crate::store::{Handle, Reads, StoreError};
+
+/// How long the customer waits for the provider's answer.
+const WAIT: Duration = Duration::from_secs(3);
+
+/// `GET` and `POST /return/{token}`
+pub(super) async fn come_back(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    let (file, returned) = match find(incoming.state.reads(), incoming.segment("token")).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(pages::not_found()),
+        Err(fault) => return Ok(pages::unavailable(&fault)),
+    };
+    let file = asked(&incoming, file, returned.session).await;
+    let session = file.session(returned.session);
+    Ok(session.map_or_else(pages::not_found, |session| onward(file.id(), session, returned.redirect)))
+}
+
+/// What a token says.
+#[derive(Clone, Copy)]
+struct Returned {
+    session: SessionId,
+    redirect: Redirect,
+}
+
+async fn find(reads: &dyn Reads, token: &str) -> Result<Option<(OrderFile, Returned)>, StoreError> {
+    let Some((hash, redirect)) = read_token(token) else { return Ok(None) };
+    let Some((file, attempt)) = attempt_of(reads, hash).await? else { return Ok(None) };
+    Ok(attempt.session.map(|session| (file, Returned { session, redirect })))
+}
+
+/// The attempt that a token's secret was made for, by the secret's hash, and its order.
+pub(super) async fn attempt_of(
+    reads: &dyn Reads,
+    hash: String,
+) -> Result<Option<(OrderFile, AttemptRecord)>, StoreError> {
+    let Some(order) = reads.order_of(&Handle::Return(hash.clone())).await? else { return Ok(None) };
+    let Some(file) = reads.order(order).await? else { return Ok(None) };
+    let attempt = file.attempts.iter().find(|attempt| attempt.return_hash.as_ref() == Some(&hash)).cloned();
+    Ok(attempt.map(|attempt| (file, attempt)))
+}
+
+/// The file after asking the provider, or as it is known if that is of no use, takes too long or fails. What is
+/// asked is worked in even when nobody waits for it any more.
+async fn asked(incoming: &Incoming, file: OrderFile, session: SessionId) -> OrderFile {
+    let open = file.session(session).filter(|session| session.status.is_open());
+    let Some(payment) = open.map(|session| session.payment) else { return file };
+    let (payments, known) = (incoming.state.payments().clone(), file.clone());
+    let cause = incoming.cause(Actor::Customer);
+    let asking = to_the_end(async move { Ok(payments.ask_for_customer(known, payment, &cause).await?) });
+    // A provider that does not answer was written down where it was called.
+    match tokio::time::timeout(WAIT, asking).await {
+        Ok(Ok(newer)) => newer,
+        Ok(Err(_)) | Err(_) => file,
+    }
+}
+
+/// On to the merchant, or to a page of our own where the merchant named none.
+fn onward(order: OrderId, session: &Session, redirect: Redirect) -> HttpResponse {
+    let target = target(session, redirect);
+    let urls = session.ask.value().map(|ask| &ask.return_urls);
+    match urls.and_then(|urls| address(urls, target)).and_then(|url| with_outcome(url, order, session)) {
+        Some(url) => quiet(StatusCode::SEE_OTHER).insert_header((LOCATION, url.as_str())).finish(),
+        None => own_page(target),
+    }
+}
+
+/// Which of the merchant's pages the customer is sent to.
+fn target(session: &Session, came_by: Redirect) -> Redirect {
+    let failure = session.failure.as_ref();
+    match session.status {
+        SessionStatus::Completed => Redirect::Success,
+        SessionStatus::Failed => match failure.map(|failure| failure.code) {
+            Some(FailureCode::CancelledByCustomer | FailureCode::Cancelled) => Redirect::Cancel,
+            _ => Redirect::Failure,
+        },
+        SessionStatus::Pending | SessionStatus::RequiresAction => match came_by {
+            Redirect::Cancel => Redirect::Cancel,
+            _ if failure.is_some_and(|failure| failure.retryable) => Redirect::Failure,
+            _ => Redirect::InProgress,
+        },
+    }
+}
+
+fn address(urls: &ReturnUrls, target: Redirect) -> Option<&str> {
+    match target {
+        Redirect::Success => urls.success.as_deref(),
+        Redirect::InProgress => urls.in_progress.as_deref(),
+        Redirect::Failure => urls.failure.as_deref(),
+        Redirect::Cancel => urls.cancel.as_deref().or(urls.failure.as_deref()),
+    }
+}
+
+/// The merchant's address with the outcome behind whatever query it has, before its fragment. `None` if it is no
+/// address after all.
+fn with_outcome(url: &str, order: OrderId, session: &Session) -> Option<Url> {
+    let mut url = Url::parse(url).ok()?;
+    url.query_pairs_mut()
+        .append_pair("orderId", &order.to_string())
+        .append_pair("paymentSessionId", &session.id.to_string())
+        .append_pair("status", session.status.as_str());
+    Some(url)
+}
+
+fn own_page(target: Redirect) -> HttpResponse {
+    let (title, text) = match target {
+        Redirect::Success => ("Thank you", "Your payment has arrived. You can close this page."),
+        Redirect::InProgress => (
+            "Payment in progress",
+            "Your payment is not complete yet. If you have just paid, nothing more is needed from you.",
+        ),
+        Redirect::Failure => (
+            "The payment did not go through",
+            "You can try again with the link that you received, or ask the shop for a new one.",
+        ),
+        Redirect::Cancel => (
+            "The payment was not made",
+            "You left before paying. The link that you received may still work; else ask the shop for a new one.",
+        ),
+    };
+    pages::page(StatusCode::OK, title, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{FailureCode, Metadata, Routing, Sealed, SessionAsk, SessionFailure};
+    use port::{Approach, AttemptId, CaptureMode, Currency, Money, Notify, PaymentId, Timestamp, Uuid};
+
+    fn session(
+        status: SessionStatus,
+        failure: Option<(FailureCode, bool)>,
+        return_urls: ReturnUrls,
+    ) -> Session {
+        let failure = failure.map(|(code, retryable)| SessionFailure {
+            code,
+            message: None,
+            provider_code: None,
+            retryable,
+        });
+        let ask = SessionAsk {
+            return_urls,
+            notify: Notify::default(),
+            language: None,
+            save_payment_profile: false,
+            payment_profile_id: None,
+            metadata: Metadata::new(),
+        };
+        Session {
+            id: SessionId::from_uuid(Uuid::from_u128(2)),
+            payment: PaymentId::from_uuid(Uuid::from_u128(3)),
+            attempt: AttemptId::from_uuid(Uuid::from_u128(4)),
+            approach: Approach::Hosted,
+            capture: CaptureMode::Automatic,
+            money: Money::new(100, "EUR".parse::<Currency>().unwrap()),
+            status,
+            failure,
+            routing: Routing::default(),
+            fallback: Vec::new(),
+            ask: Sealed::new(ask, [0; 16]),
+            closing: None,
+            used: false,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            expires_at: Timestamp::default(),
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn the_customer_is_sent_where_the_session_stands_and_not_where_the_redirect_says() {
+        use FailureCode as Code;
+        use Redirect::{Cancel, Failure, InProgress, Success};
+        use SessionStatus::{Completed, Failed, Pending, RequiresAction};
+        for (status, failure, came_by, expected) in [
+            (Completed, None, Success, Success),
+            (Completed, None, Cancel, Success),
+            (Completed, Some((Code::Declined, true)), Failure, Success),
+            (Failed, Some((Code::Declined, false)), Success, Failure),
+            (Failed, Some((Code::Rejected, false)), Cancel, Failure),
+            (Failed, Some((Code::Expired, false)), InProgress, Failure),
+            (Failed, Some((Code::ProviderError, false)), Success, Failure),
+            (Failed, Some((Code::Cancelled, false)), Success, Cancel),
+            (Failed, Some((Code::CancelledByCustomer, false)), Failure, Cancel),
+            (Failed, None, Success, Failure),
+            (Pending, None, Success, InProgress),
+            (Pending, None, Failure, InProgress),
+            (Pending, None, InProgress, InProgress),
+            (Pending, None, Cancel, Cancel),
+            (Pending, Some((Code::Declined, true)), Success, Failure),
+            (Pending, Some((Code::Declined, true)), Cancel, Cancel),
+            (Pending, Some((Code::Declined, false)), Success, InProgress),
+            (RequiresAction, None, Success, InProgress),
+        ] {
+            let session = session(status, failure, ReturnUrls::default());
+            assert_eq!(target(&session, came_by), expected, "{status:?} {failure:?} by {came_by:?}");
+        }
+    }
+
+    #[test]
+    fn cancel_falls_back_to_failure_and_nothing_else_falls_back() {
+        let named = |name: &str| Some(format!("https://shop.example/{name}"));
+        let urls = ReturnUrls { failure: named("failure"), ..ReturnUrls::default() };
+        assert_eq!(address(&urls, Redirect::Cancel), Some("https://shop.example/failure"));
+        assert_eq!(address(&urls, Redirect::Success), None);
+        assert_eq!(address(&urls, Redirect::InProgress), None);
+        let urls = ReturnUrls { cancel: named("cancel"), ..urls };
+        assert_eq!(address(&urls, Redirect::Cancel), Some("https://shop.example/cancel"));
+    }
+
+    #[test]
+    fn the_outcome_goes_behind_a_query_and_before_a_fragment() {
+        let order = OrderId::from_uuid(Uuid::from_u128(1));
+        let session = session(SessionStatus::Completed, None, ReturnUrls::default());
+        let outcome = format!("orderId={order}&paymentSessionId={}&status=COMPLETED", session.id);
+        for (given, expected) in [
+            ("https://shop.example", "https://shop.example/?{}"),
+            ("https://shop.example/done", "https://shop.example/done?{}"),
+            ("https://shop.example/done?", "https://shop.example/done?{}"),
+            ("https://shop.example/done?a=b", "https://shop.example/done?a=b&{}"),
+            ("https://shop.example/done?a=b%20c&d", "https://shop.example/done?a=b%20c&d&{}"),
+            ("https://shop.example/done?status=mine", "https://shop.example/done?status=mine&{}"),
+            ("https://shop.example/#/done", "https://shop.example/?{}#/done"),
+            ("https://shop.example/done?a=b#part?c=d", "https://shop.example/done?a=b&{}#part?c=d"),
+            ("http://127.0.0.1:3000/p%C3%A4y", "http://127.0.0.1:3000/p%C3%A4y?{}"),
+        ] {
+            let url = with_outcome(given, order, &session).unwrap();
+            assert_eq!(url.as_str(), expected.replace("{}", &outcome), "{given}");
+        }
+        assert_eq!(with_outcome("not an address", order, &session), None);
+    }
+
+    #[test]
+    fn who_has_no_address_of_the_merchant_sees_a_page_that_names_nobody() {
+        let order = OrderId::from_uuid(Uuid::from_u128(1));
+        let session = session(SessionStatus::Completed, None, ReturnUrls::default());
+        let answer = onward(order, &session, Redirect::Success);
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert!(answer.headers().get(LOCATION).is_none());
+    }
+}

@@ -1,0 +1,178 @@
+//! The whole HTTP surface as one table: method, address, who may, what it does, and how its answer looks.
+//!
+//! `reads` answers from what is stored; `acts` changes something, once for each idempotency key, and runs to its
+//! end even if the client hangs up; `opens` also tries again under the same key while no provider was reached;
+//! `does` changes something that has no events. A `page` takes no API key.
+
+use actix_web::http::Method;
+use actix_web::web::{self, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::future::LocalBoxFuture;
+
+use super::answer::Answer;
+use super::auth::Scope;
+use super::call::{Call, Incoming};
+use super::handlers::{checkout, orders, payments, problems, sessions, show, webhooks};
+use super::idempotency::{self, Done};
+use super::problem::Problem;
+use super::serve::{serve, stray, to_the_end};
+use super::state::State;
+use super::{notes, qr, returning, stream};
+
+/// A line of the table.
+pub(super) struct Route {
+    /// In capitals.
+    pub(super) method: &'static str,
+    /// The pattern of the address; also a metric label.
+    pub(super) path: &'static str,
+    /// What it does.
+    pub(super) handler: Handler,
+}
+
+/// What serves a route.
+pub(super) enum Handler {
+    /// Anybody's.
+    Page(fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
+    /// A merchant's, whose key has the scope.
+    Api(Scope, Api),
+}
+
+/// What serves a merchant.
+pub(super) enum Api {
+    /// Looks.
+    Reads(fn(Call) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
+    /// Changes an order.
+    Acts(Act),
+    /// Changes something that has no events.
+    Does(fn(Call) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
+}
+
+/// A change: what it does, and how what came of it is shown, also to a repeat.
+pub(super) struct Act {
+    pub(super) run: for<'c> fn(&'c Call) -> LocalBoxFuture<'c, Result<Done, Problem>>,
+    pub(super) show: fn(&State, &Done) -> Result<Answer, Problem>,
+    /// Whether it opens a session, so that one that reached no provider is tried again.
+    pub(super) opens: bool,
+}
+
+macro_rules! handler {
+    (anybody page $run:path) => {
+        Handler::Page(|incoming| Box::pin($run(incoming)))
+    };
+    ($scope:ident reads $run:path) => {
+        Handler::Api(Scope::$scope, Api::Reads(|call| Box::pin(async { $run(call).await.map(HttpResponse::from) })))
+    };
+    ($scope:ident does $run:path) => {
+        Handler::Api(Scope::$scope, Api::Does(|call| Box::pin(async { $run(call).await.map(HttpResponse::from) })))
+    };
+    ($scope:ident acts $run:path => $show:path) => {
+        Handler::Api(Scope::$scope, Api::Acts(Act { run: |call| Box::pin($run(call)), show: $show, opens: false }))
+    };
+    ($scope:ident opens $run:path => $show:path) => {
+        Handler::Api(Scope::$scope, Api::Acts(Act { run: |call| Box::pin($run(call)), show: $show, opens: true }))
+    };
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $scope:ident $kind:ident $run:path $(=> $show:path)?;)*) => {
+        /// Every route.
+        pub(super) static ROUTES: &[Route] = &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            handler: handler!($scope $kind $run $(=> $show)?),
+        },)*];
+    };
+}
+
+routes! {
+    POST   "/v1/orders"                              Payments acts  orders::create      => show::placed;
+    GET    "/v1/orders"                              Payments reads orders::list_all;
+    GET    "/v1/orders/{order}"                      Payments reads orders::read;
+    PATCH  "/v1/orders/{order}"                      Payments acts  orders::change      => show::order;
+    POST   "/v1/orders/{order}/items"                Payments acts  orders::add_item    => show::placed;
+    PATCH  "/v1/orders/{order}/items/{item}"         Payments acts  orders::change_item => show::order;
+    DELETE "/v1/orders/{order}/items/{item}"         Payments acts  orders::remove_item => show::order;
+    POST   "/v1/orders/{order}/price"                Payments acts  orders::price       => show::order;
+    POST   "/v1/orders/{order}/sign"                 Payments acts  orders::sign        => show::order;
+    POST   "/v1/orders/{order}/checkout"             Payments opens checkout::open      => show::opened;
+    POST   "/v1/orders/{order}/submit"               Payments acts  orders::submit      => show::order;
+    POST   "/v1/orders/{order}/approve"              Payments acts  orders::approve     => show::order;
+    POST   "/v1/orders/{order}/reject"               Payments acts  orders::reject      => show::order;
+    POST   "/v1/orders/{order}/fulfil"               Payments acts  orders::fulfil      => show::order;
+    POST   "/v1/orders/{order}/cancel"               Payments acts  orders::cancel      => show::order;
+    GET    "/v1/orders/{order}/timeline"             Payments reads orders::timeline;
+    POST   "/v1/checkouts"                           Payments opens checkout::quick     => show::quick;
+    GET    "/v1/payment-sessions/{session}"          Payments reads sessions::read;
+    POST   "/v1/payment-sessions/{session}/cancel"   Payments acts  sessions::cancel    => show::closed;
+    GET    "/v1/payment-sessions/{session}/events"   Payments reads stream::watch;
+    GET    "/v1/payments"                            Payments reads payments::list_all;
+    GET    "/v1/payments/{payment}"                  Payments reads payments::read;
+    POST   "/v1/payments/{payment}/capture"          Payments acts  payments::capture   => show::operated;
+    POST   "/v1/payments/{payment}/void"             Payments acts  payments::void      => show::operated;
+    POST   "/v1/payments/{payment}/refunds"          Payments acts  payments::give_back => show::refunded;
+    GET    "/v1/payments/{payment}/refunds"          Payments reads payments::refunds;
+    GET    "/v1/refunds/{refund}"                    Payments reads payments::refund;
+    POST   "/v1/webhook-endpoints"                   Payments does  webhooks::create;
+    GET    "/v1/webhook-endpoints"                   Payments reads webhooks::list_all;
+    GET    "/v1/webhook-endpoints/{endpoint}"        Payments reads webhooks::read;
+    PATCH  "/v1/webhook-endpoints/{endpoint}"        Payments does  webhooks::change;
+    DELETE "/v1/webhook-endpoints/{endpoint}"        Payments does  webhooks::remove;
+    POST   "/v1/webhook-endpoints/{endpoint}/rotate-secret" Payments does webhooks::rotate;
+    POST   "/v1/webhook-endpoints/{endpoint}/replay" Ops      does  webhooks::replay;
+    GET    "/v1/webhook-endpoints/{endpoint}/deliveries" Payments reads webhooks::deliveries;
+    GET    "/v1/events"                              Payments reads webhooks::events;
+    POST   "/v1/events/{event}/redeliver"            Payments does  webhooks::redeliver;
+    GET    "/return/{token}"                         anybody  page  returning::come_back;
+    POST   "/return/{token}"                         anybody  page  returning::come_back;
+    GET    "/qr/{token}"                             anybody  page  qr::picture;
+    POST   "/webhooks/{account}"                     anybody  page  notes::take;
+    POST   "/webhooks/{account}/{key}"               anybody  page  notes::take;
+    GET    "/problems/{code}"                        anybody  page  problems::page;
+}
+
+impl Api {
+    /// Serves a merchant's request; a change runs to its end whatever becomes of the client.
+    pub(super) async fn handle(&'static self, call: Call) -> Result<HttpResponse, Problem> {
+        match self {
+            Self::Reads(read) => read(call).await,
+            Self::Acts(act) => to_the_end(idempotency::act(call, act)).await,
+            Self::Does(does) => to_the_end(does(call)).await,
+        }
+    }
+}
+
+/// Puts the table into a server. Addresses that it does not have, and methods that they do not take, are answered
+/// as problems too.
+pub fn configure(cfg: &mut ServiceConfig, state: &State) {
+    let mut paths: Vec<&str> = Vec::new();
+    for route in ROUTES {
+        if !paths.contains(&route.path) {
+            paths.push(route.path);
+        }
+    }
+    for path in paths {
+        cfg.service(resource(path, state));
+    }
+    let (state, metrics) = (state.clone(), state.metrics().route("any", "unmatched"));
+    cfg.default_service(web::to(move |request: HttpRequest| {
+        stray(Problem::not_found(), metrics.clone(), state.clone(), request)
+    }));
+}
+
+fn resource(path: &'static str, state: &State) -> actix_web::Resource {
+    let routes = || ROUTES.iter().filter(|route| route.path == path);
+    let mut resource = web::resource(path);
+    for route in routes() {
+        let method = Method::from_bytes(route.method.as_bytes()).expect("the table has methods of HTTP");
+        let (state, metrics) = (state.clone(), state.metrics().route(route.method, path));
+        let handler = move |request: HttpRequest, payload: Payload| {
+            serve(route, metrics.clone(), state.clone(), request, payload)
+        };
+        resource = resource.route(web::method(method).to(handler));
+    }
+    let allow = routes().map(|route| route.method).collect::<Vec<_>>().join(", ");
+    let (state, metrics) = (state.clone(), state.metrics().route("any", path));
+    resource.default_service(web::to(move |request: HttpRequest| {
+        stray(Problem::method_not_allowed(allow.clone()), metrics.clone(), state.clone(), request)
+    }))
+}

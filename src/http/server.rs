@@ -1,0 +1,61 @@
+//! Starting a listener, with its limits: the program and its tests come this way alike.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer};
+
+use super::routes::configure;
+use super::state::{Common, State};
+use crate::config::Settings;
+use crate::orders::Orders;
+
+/// A running listener: it serves while it is awaited, and its handle stops it.
+pub type Server = actix_web::dev::Server;
+
+/// How long a connection may idle between two requests.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a client may take to take its leave.
+const DISCONNECT: Duration = Duration::from_secs(5);
+
+/// Connections of one worker at a time; beyond it they wait in the backlog.
+const MOST_CONNECTIONS: usize = 10_000;
+
+/// Serves the API on a listener. `orders` makes the use cases of one worker, with a way out of their own.
+///
+/// # Errors
+/// If the listener cannot be used.
+pub fn serve(
+    listener: TcpListener,
+    common: Arc<Common>,
+    orders: impl Fn() -> Orders + Send + Clone + 'static,
+) -> io::Result<Server> {
+    let settings = common.settings.clone();
+    listen(listener, &settings, move |cfg| configure(cfg, &State::new(common.clone(), orders())))
+}
+
+/// Serves whatever `configure` puts in, once for each worker. Signals are the caller's to handle.
+///
+/// # Errors
+/// If the listener cannot be used.
+pub fn listen(
+    listener: TcpListener,
+    settings: &Settings,
+    configure: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
+) -> io::Result<Server> {
+    let server = &settings.server;
+    let app = HttpServer::new(move || App::new().configure(|cfg| configure(cfg)));
+    let app = if server.workers == 0 { app } else { app.workers(server.workers) };
+    let app = app
+        .client_request_timeout(Duration::from_secs(server.request_timeout_s))
+        .client_disconnect_timeout(DISCONNECT)
+        .keep_alive(KEEP_ALIVE)
+        .max_connections(MOST_CONNECTIONS)
+        .shutdown_timeout(server.shutdown_s)
+        .disable_signals();
+    Ok(app.listen(listener)?.run())
+}

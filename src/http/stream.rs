@@ -1,0 +1,290 @@
+//! A payment session as it happens: Server-Sent Events of its own status and that of its payment and its order.
+//!
+//! The store is read, never guessed at: a commit only wakes the stream. What was missed is what comes after the last
+//! sequence that the client names. The stream ends when there is nothing more to tell, and after some minutes
+//! anyway; a client that comes back then goes on where it was, or hears that it need not come back.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::web::Bytes;
+use futures_util::stream;
+use port::{OrderId, SessionId};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, sleep_until};
+
+use super::call::Call;
+use super::problem::{Code, Fault, Problem};
+use super::state::State;
+use crate::domain::{Event, Fact, OrderFile, OrderState, Payment, view};
+use crate::store::{Handle, StoreError};
+
+/// A comment is sent this often, so that nobody on the way takes the silence for an end.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long a stream lasts at most.
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+/// Events that are read at once. An order has some dozens in its whole life.
+const PAGE: u32 = 100;
+
+/// `GET /v1/payment-sessions/{id}/events`
+pub(super) async fn watch(call: Call) -> Result<HttpResponse, Problem> {
+    let session: SessionId = call.id("session")?;
+    let last_seen = last_seen(&call)?;
+    // Listening begins before reading, so that no change falls between the two.
+    let changes = call.state().changes();
+    let file = call.file_of(Handle::Session(session)).await?;
+    let place = call.state().streams().enter(&call.merchant).ok_or_else(full)?;
+    let now = Instant::now();
+    let mut watch = Watch {
+        state: call.state().clone(),
+        order: file.id(),
+        session,
+        last_seen: last_seen.min(file.notices),
+        file: None,
+        waiting: VecDeque::new(),
+        over: false,
+        changes,
+        ends_at: now + LIFETIME,
+        _place: place,
+    };
+    watch.read().await?;
+    if watch.over && watch.waiting.is_empty() {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(stream::unfold(watch, Watch::next)))
+}
+
+/// The last sequence that the client has seen; 0 for none.
+fn last_seen(call: &Call) -> Result<u64, Problem> {
+    if !call.incoming.request.headers().contains_key("Last-Event-ID") {
+        return Ok(0);
+    }
+    let given = call.incoming.header("Last-Event-ID").and_then(|text| text.parse().ok());
+    given.ok_or_else(|| {
+        let detail = "Last-Event-ID takes the id of an event of this stream.".to_owned();
+        Problem::faulty(vec![Fault {
+            pointer: "header:Last-Event-ID".to_owned(),
+            code: Code::InvalidValue,
+            detail,
+        }])
+    })
+}
+
+fn full() -> Problem {
+    const LATER: Duration = Duration::from_secs(10);
+    Problem::new(Code::Overloaded, "Too many streams are open. Close some, or come back later.")
+        .retry_after(LATER)
+}
+
+/// One client that watches one session.
+struct Watch {
+    state: State,
+    order: OrderId,
+    session: SessionId,
+    /// The sequence of the last event that the client has, or was sent.
+    last_seen: u64,
+    /// The order's file as of the last event that was read; none before the first.
+    file: Option<OrderFile>,
+    waiting: VecDeque<Bytes>,
+    /// Nothing more will come.
+    over: bool,
+    changes: Receiver<OrderId>,
+    ends_at: Instant,
+    _place: Place,
+}
+
+/// Why a stream that had nothing to send goes on.
+enum Woken {
+    Changed,
+    Quiet,
+    Stopped,
+}
+
+impl Watch {
+    /// The next piece of the stream; none at its end.
+    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        loop {
+            if let Some(piece) = self.waiting.pop_front() {
+                return Some((Ok(piece), self));
+            }
+            if self.over || Instant::now() >= self.ends_at {
+                return None;
+            }
+            match self.woken().await {
+                Woken::Changed => match self.read().await {
+                    Ok(()) => {}
+                    Err(fault) => {
+                        tracing::warn!(order.id = %self.order, "a stream ends, its events cannot be read: {fault}");
+                        return None;
+                    }
+                },
+                Woken::Quiet => self.waiting.push_back(Bytes::from_static(b":\n\n")),
+                Woken::Stopped => return None,
+            }
+        }
+    }
+
+    async fn woken(&mut self) -> Woken {
+        let beat = sleep_until(self.ends_at.min(Instant::now() + HEARTBEAT));
+        tokio::pin!(beat);
+        loop {
+            tokio::select! {
+                changed = self.changes.recv() => match changed {
+                    Ok(order) if order != self.order => {}
+                    Ok(_) | Err(RecvError::Lagged(_)) => return Woken::Changed,
+                    Err(RecvError::Closed) => return Woken::Stopped,
+                },
+                () = &mut beat => return Woken::Quiet,
+            }
+        }
+    }
+
+    /// Reads what has happened since the last time and lines up what the client has not seen of it.
+    async fn read(&mut self) -> Result<(), StoreError> {
+        let Some(mut newest) = self.state.reads().order(self.order).await? else { return Ok(()) };
+        loop {
+            let read = self.file.as_ref().map_or(0, |file| file.sequence);
+            let events = self.state.reads().events(self.order, read, PAGE).await?;
+            let complete = events.len() < PAGE as usize;
+            for event in &events {
+                self.take(event, &mut newest)?;
+            }
+            if complete {
+                break;
+            }
+        }
+        self.over = self.file.as_ref().is_some_and(|file| is_over(file, self.session));
+        Ok(())
+    }
+
+    /// Takes the next event of the order: the file as of it, and what the client is told.
+    fn take(&mut self, event: &Event, newest: &mut OrderFile) -> Result<(), StoreError> {
+        let applied = match &mut self.file {
+            Some(file) => file.apply(event),
+            None => OrderFile::replay([event]).map(|file| self.file = Some(file)),
+        };
+        applied.map_err(|misfit| StoreError::Corrupt(format!("the events of {}: {misfit}", self.order)))?;
+        let Some(file) = self.file.as_mut().filter(|file| concerns(file, &event.record.fact, self.session))
+        else {
+            return Ok(());
+        };
+        file.unseal(newest);
+        let told = view::event(file, event, &|attempt| self.state.qr_url(attempt));
+        if let Some(told) = told.filter(|told| told.sequence() > self.last_seen) {
+            self.last_seen = told.sequence();
+            self.waiting.push_back(piece(&told)?);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a fact is the session's own, or its payment's, or a move of its order since it was opened.
+fn concerns(file: &OrderFile, fact: &Fact, session: SessionId) -> bool {
+    let ours = |payment: &Payment| payment.session == Some(session);
+    match fact {
+        Fact::SessionOpened { session: opened, .. } => opened.id == session,
+        Fact::SessionMoved { session: moved, .. } => *moved == session,
+        Fact::PaymentObserved { payment, .. } => file.payment(*payment).is_some_and(ours),
+        Fact::PaymentFound(payment) => ours(payment),
+        Fact::OrderMoved { .. } => file.session(session).is_some(),
+        _ => false,
+    }
+}
+
+/// Whether nothing more will come: the session has ended, and its order has gone on.
+fn is_over(file: &OrderFile, session: SessionId) -> bool {
+    let ended = file.session(session).is_some_and(|session| !session.status.is_open());
+    ended && file.order.state != OrderState::PendingPayment
+}
+
+/// An event as it is sent. JSON has no line breaks of its own, so it is one line of data.
+fn piece(told: &view::EventView<'_>) -> Result<Bytes, StoreError> {
+    let data = serde_json::to_string(told).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;
+    Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", told.sequence(), told.kind()).into())
+}
+
+/// The streams that are open.
+#[derive(Clone, Default)]
+pub(super) struct Streams(Arc<Mutex<Open>>);
+
+#[derive(Default)]
+struct Open {
+    all: usize,
+    by_merchant: BTreeMap<Arc<str>, usize>,
+}
+
+/// Streams at the same time, of all merchants and of one.
+const MOST: usize = 2_000;
+const MOST_OF_MERCHANT: usize = 200;
+
+impl Streams {
+    /// A place for one more stream of a merchant, as long as it lives; none if there are too many.
+    fn enter(&self, merchant: &Arc<str>) -> Option<Place> {
+        let mut open = self.open();
+        let own = open.by_merchant.get(merchant).copied().unwrap_or_default();
+        if open.all >= MOST || own >= MOST_OF_MERCHANT {
+            return None;
+        }
+        open.all += 1;
+        open.by_merchant.insert(merchant.clone(), own + 1);
+        Some(Place { streams: self.clone(), merchant: merchant.clone() })
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream's place among those that are open; dropped, it is free again.
+struct Place {
+    streams: Streams,
+    merchant: Arc<str>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.streams.open();
+        open.all -= 1;
+        match open.by_merchant.get_mut(&self.merchant) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => drop(open.by_merchant.remove(&self.merchant)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merchant_has_so_many_streams_and_an_ended_one_makes_room() {
+        let (streams, merchant, other) = (Streams::default(), Arc::from("shop"), Arc::from("other"));
+        let mut places: Vec<_> = std::iter::from_fn(|| streams.enter(&merchant)).collect();
+        assert_eq!(places.len(), MOST_OF_MERCHANT);
+        assert!(streams.enter(&other).is_some(), "one merchant's streams are not another's");
+        places.pop();
+        assert!(streams.enter(&merchant).is_some());
+        drop(places);
+        assert!(streams.open().by_merchant.is_empty());
+        assert_eq!(streams.open().all, 0);
+    }
+
+    #[test]
+    fn all_merchants_together_have_so_many_streams() {
+        let streams = Streams::default();
+        let merchants = (0..).map(|number| Arc::from(format!("shop {number}")));
+        let places: Vec<_> = merchants.map_while(|merchant| streams.enter(&merchant)).collect();
+        assert_eq!(places.len(), MOST);
+    }
+}

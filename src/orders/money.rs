@@ -1,0 +1,124 @@
+//! What a merchant does with a payment's money: capture, void, refund.
+
+use port::{Failure, OrderId, PaymentId, RefundId};
+
+use super::{Asked, OrderError, Orders};
+use crate::domain::operate::{Refunding, capture, refund, void};
+use crate::domain::{Fact, OrderFile, Payment, RefundOrigin, RefundStatus};
+
+/// What is asked. Amounts in minor units; absent means all that is left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MoneyAsk {
+    /// Take what is held.
+    Capture {
+        /// How much.
+        amount: Option<i64>,
+    },
+    /// Release what is held.
+    Void,
+    /// Give back what was taken.
+    Refund {
+        /// How much.
+        amount: Option<i64>,
+        /// Why.
+        reason: Option<String>,
+        /// The merchant's reference.
+        reference: Option<String>,
+    },
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operated {
+    /// The order with its payment.
+    pub file: OrderFile,
+    /// The payment.
+    pub payment: PaymentId,
+    /// The refund, if one was asked for.
+    pub refund: Option<RefundId>,
+    /// How far it got.
+    pub outcome: Outcome,
+}
+
+/// How far an operation got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect.
+    Done,
+    /// It is recorded; whether it took effect is not known yet, or it waits for its turn.
+    Pending,
+    /// The provider said no.
+    Refused(Failure),
+}
+
+impl Orders {
+    /// Records an operation on a payment, with its amount reserved, and sends it.
+    ///
+    /// # Errors
+    /// [`OrderError::Refused`] for what the state, the amount or the provider rules out before anything is sent.
+    pub async fn operate(
+        &self,
+        asked: &Asked,
+        order: OrderId,
+        payment: PaymentId,
+        ask: &MoneyAsk,
+    ) -> Result<Operated, OrderError> {
+        let mut file = self.file(asked, order).await?;
+        let id = RefundId::from_uuid(self.payments.shared.source.uuid());
+        let asked_for_order = Asked { expects: None, ..asked.clone() };
+        self.change("operate", &asked_for_order, &mut file, |file, now| {
+            check_payment_version(asked, file, payment)?;
+            Ok(match ask {
+                MoneyAsk::Capture { amount } => capture(file, payment, *amount, now)?,
+                MoneyAsk::Void => void(file, payment, now)?,
+                MoneyAsk::Refund { amount, reason, reference } => {
+                    let (reason, reference) = (reason.clone(), reference.clone());
+                    let origin = RefundOrigin::Api;
+                    refund(file, payment, Refunding { id, amount: *amount, reason, reference, origin }, now)?
+                }
+            })
+        })
+        .await?;
+        let before = file.sequence;
+        self.payments.operate(&mut file, payment, &asked.cause).await?;
+        let refund = matches!(ask, MoneyAsk::Refund { .. }).then_some(id);
+        let outcome = self.outcome(&file, payment, refund, before).await?;
+        Ok(Operated { file, payment, refund, outcome })
+    }
+
+    /// How an operation ended, by the events since it was recorded.
+    async fn outcome(
+        &self,
+        file: &OrderFile,
+        payment: PaymentId,
+        refund: Option<RefundId>,
+        after: u64,
+    ) -> Result<Outcome, OrderError> {
+        if let Some(refund) = refund.and_then(|id| file.refund(id)) {
+            return Ok(match refund.status {
+                RefundStatus::Pending => Outcome::Pending,
+                RefundStatus::Succeeded | RefundStatus::Reversed => Outcome::Done,
+                RefundStatus::Failed => Outcome::Refused(refund.failure.clone().unwrap_or_default()),
+            });
+        }
+        if file.payment(payment).is_some_and(|payment: &Payment| payment.operation.is_some()) {
+            return Ok(Outcome::Pending);
+        }
+        const ENOUGH: u32 = 200;
+        let events = self.payments.shared.store.events(file.id(), after, ENOUGH).await?;
+        let ended = events.into_iter().find_map(|event| match event.record.fact {
+            Fact::OperationEnded { payment: of, refused, .. } if of == payment => Some(refused),
+            _ => None,
+        });
+        Ok(ended.flatten().map_or(Outcome::Done, Outcome::Refused))
+    }
+}
+
+fn check_payment_version(asked: &Asked, file: &OrderFile, payment: PaymentId) -> Result<(), OrderError> {
+    match (asked.expects, file.payment(payment)) {
+        (Some(version), Some(payment)) if payment.version != version => {
+            Err(OrderError::VersionMismatch { actual: payment.version })
+        }
+        _ => Ok(()),
+    }
+}

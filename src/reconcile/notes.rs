@@ -1,0 +1,139 @@
+//! What a stored notification leads to: the provider is asked about the payment that it points at.
+//!
+//! A notification is a hint and never a fact. One that points at nothing of ours yet waits: it may have overtaken
+//! the answer to our own start.
+
+use std::time::Duration;
+
+use port::{AttemptId, Hint, PaymentId};
+
+use crate::domain::{AttemptRecord, AttemptState, Cause, DueKind, OrderFile};
+use crate::metrics::NotificationOutcome;
+use crate::payments::{PaymentError, Payments};
+use crate::store::{Change, Handle, NoteRow, StoreError, Unique, Write};
+
+/// How long a notification waits for an object of ours, or for its provider to answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(3 * 24 * 3_600);
+
+/// More objects than this are not looked at in one notification. The providers name one, or a few.
+const MOST_HINTS: usize = 20;
+
+/// Stores a verified notification, and makes it due if it points at anything. The same one again is nothing new.
+///
+/// # Errors
+/// [`StoreError`]; then it is not stored.
+pub async fn keep_note(payments: &Payments, note: NoteRow, points: bool) -> Result<(), StoreError> {
+    let shared = &payments.shared;
+    let (subject, at) = (note.id.to_string(), Some(note.received_at));
+    let due = Write::Due { kind: DueKind::Note, subject, order: None, at };
+    let writes = std::iter::once(Write::Note(note)).chain(points.then_some(due)).collect();
+    match shared.store.commit(Change::plain("note", writes)).await {
+        Ok(()) => {
+            shared.wake.notify_one();
+            Ok(())
+        }
+        Err(StoreError::Taken(Unique::Note)) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Asks the provider about each payment that a stored notification points at. True if something of it has to wait.
+///
+/// # Errors
+/// [`PaymentError::Store`]; whatever else goes wrong waits.
+pub(super) async fn act_on_note(
+    payments: &Payments,
+    note: &str,
+    cause: &Cause,
+) -> Result<bool, PaymentError> {
+    let shared = &payments.shared;
+    let Some(row) = shared.store.note(note).await? else { return Ok(false) };
+    let hints: Vec<Hint> = serde_json::from_str(&row.hints)
+        .map_err(|fault| StoreError::Corrupt(format!("the hints of {note}: {fault}")))?;
+    let mut waits = false;
+    for hint in hints.iter().take(MOST_HINTS) {
+        waits |= follow(payments, &row, hint, cause).await?;
+    }
+    if waits && shared.now().since(row.received_at) > LONGEST_WAIT {
+        shared.metrics.notification(&row.account, NotificationOutcome::Unmatched);
+        tracing::warn!(note.id = %row.id, account.name = %row.account, "a notification has waited in vain");
+        return Ok(false);
+    }
+    Ok(waits)
+}
+
+/// Asks about what one hint points at. True if it has to wait.
+async fn follow(
+    payments: &Payments,
+    row: &NoteRow,
+    hint: &Hint,
+    cause: &Cause,
+) -> Result<bool, PaymentError> {
+    let Some((file, attempt)) = find(payments, &row.account, hint).await? else { return Ok(true) };
+    let order = file.id();
+    let asked = match step(&file, &attempt) {
+        Step::Wait => return Ok(true),
+        Step::Nothing => return Ok(false),
+        // A read that has begun may have been answered before what the notification tells of.
+        Step::Ask(payment) if payments.asked_lately(payment) => return Ok(true),
+        Step::Ask(payment) => payments.ask(order, payment, cause).await,
+        Step::Close => payments.close_orphan(order, attempt.id, cause).await,
+    };
+    match asked {
+        Ok(_) => Ok(false),
+        Err(PaymentError::Store(fault)) => Err(fault.into()),
+        Err(fault) => {
+            tracing::info!(note.id = %row.id, account.name = %row.account,
+                "a notification could not be followed up: {fault}");
+            Ok(true)
+        }
+    }
+}
+
+/// What a hint at an attempt leads to.
+enum Step {
+    /// Its start is under way, and the answer to it says more than a look would.
+    Wait,
+    /// It was given up, and no payment stands on it.
+    Nothing,
+    /// A look at the provider.
+    Ask(PaymentId),
+    /// It was given up and exists all the same.
+    Close,
+}
+
+fn step(file: &OrderFile, attempt: &AttemptRecord) -> Step {
+    match attempt.state {
+        AttemptState::Started => Step::Wait,
+        AttemptState::Orphaned => Step::Close,
+        AttemptState::Begun | AttemptState::Ended => {
+            file.payment_of(attempt).map_or(Step::Nothing, |payment| Step::Ask(payment.id))
+        }
+    }
+}
+
+/// The attempt of ours at this account that a hint points at, by the provider's id or else by our own.
+async fn find(
+    payments: &Payments,
+    account: &str,
+    hint: &Hint,
+) -> Result<Option<(OrderFile, AttemptRecord)>, StoreError> {
+    let theirs = hint
+        .reference
+        .as_ref()
+        .map(|reference| Handle::Reference { account: account.to_owned(), reference: reference.clone() });
+    let ours = hint.ours.as_deref().and_then(|text| text.parse::<AttemptId>().ok());
+    for handle in theirs.into_iter().chain(ours.map(Handle::Attempt)) {
+        let Some(order) = payments.shared.store.order_of(&handle).await? else { continue };
+        let Some(file) = payments.shared.store.order(order).await? else { continue };
+        let named = |attempt: &&AttemptRecord| {
+            attempt.account == account
+                && (Some(attempt.id) == ours
+                    || attempt.reference.is_some() && attempt.reference == hint.reference)
+        };
+        if let Some(attempt) = file.attempts.iter().rev().find(named).cloned() {
+            return Ok(Some((file, attempt)));
+        }
+    }
+    Ok(None)
+}

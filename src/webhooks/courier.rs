@@ -1,0 +1,114 @@
+//! The one who delivers: claims what is due, endpoint by endpoint, and has many deliveries under way at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use port::EndpointId;
+
+use super::deliver::Means;
+use crate::store::{Due, Lane, StoreError};
+
+/// How long a claimed lane is nobody else's: longer than the longest time-out of a delivery.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// Deliveries under way at a time: in all, to an endpoint that works, and to one whose last delivery failed.
+const MOST_UNDER_WAY: u16 = 256;
+const MOST_TO_ONE: u16 = 8;
+const MOST_TO_FAILING: u16 = 1;
+
+/// How long nothing is claimed at most: retries come due without anybody telling.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Delivers events. One for the whole gateway, since it counts what each endpoint has under way.
+pub struct Courier {
+    means: Arc<Means>,
+    under_way: FuturesUnordered<BoxFuture<'static, EndpointId>>,
+    busy: HashMap<EndpointId, u16>,
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing is due, and nothing under way.
+    Idle,
+    /// Something was begun, is under way, or has ended.
+    Did,
+}
+
+impl Courier {
+    /// With these means.
+    pub fn new(means: Means) -> Self {
+        Self { means: Arc::new(means), under_way: FuturesUnordered::new(), busy: HashMap::new() }
+    }
+
+    /// Begins what is due, as far as there is room, and waits until a delivery ends or there may be more to begin.
+    /// Deliveries go on only while this runs, so it is called again soon.
+    ///
+    /// # Errors
+    /// [`StoreError`] if nothing could be claimed; what is under way stays so.
+    pub async fn run_once(&mut self) -> Result<Turn, StoreError> {
+        for (lane, due) in self.claim().await? {
+            *self.busy.entry(lane.endpoint).or_default() += 1;
+            self.under_way.push(deliver(self.means.clone(), lane, due).boxed());
+        }
+        if self.under_way.is_empty() {
+            return Ok(Turn::Idle);
+        }
+        tokio::select! {
+            Some(ended) = self.under_way.next() => self.ended(ended),
+            () = self.means.outbox.woken() => {}
+            () = tokio::time::sleep(PATIENCE) => {}
+        }
+        while let Some(Some(ended)) = self.under_way.next().now_or_never() {
+            self.ended(ended);
+        }
+        Ok(Turn::Did)
+    }
+
+    /// Waits after [`Turn::Idle`] until there may be something to do.
+    pub async fn rest(&mut self) {
+        tokio::select! {
+            () = self.means.outbox.woken() => {}
+            () = tokio::time::sleep(PATIENCE) => {}
+        }
+    }
+
+    async fn claim(&mut self) -> Result<Vec<(Lane, Due)>, StoreError> {
+        let room = MOST_UNDER_WAY.saturating_sub(u16::try_from(self.under_way.len()).unwrap_or(u16::MAX));
+        let endpoints = self.means.outbox.endpoints();
+        let wanted = endpoints.iter().map(|endpoint| {
+            let most = if endpoint.failing_since.is_some() { MOST_TO_FAILING } else { MOST_TO_ONE };
+            (endpoint.id, most.saturating_sub(self.busy.get(&endpoint.id).copied().unwrap_or(0)))
+        });
+        let wanted: Vec<_> = wanted.filter(|(_, free)| *free > 0).collect();
+        if room == 0 || wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.means.source.now();
+        let claimed = self.means.store.claim_deliveries(now, LEASE, room, wanted).await?;
+        let lane = |due: &Due| {
+            due.subject.parse().map_err(|_| StoreError::Corrupt(format!("`{}` is no lane", due.subject)))
+        };
+        claimed.into_iter().map(|due| Ok((lane(&due)?, due))).collect()
+    }
+
+    fn ended(&mut self, endpoint: EndpointId) {
+        if let Some(busy) = self.busy.get_mut(&endpoint) {
+            *busy -= 1;
+            if *busy == 0 {
+                self.busy.remove(&endpoint);
+            }
+        }
+    }
+}
+
+async fn deliver(means: Arc<Means>, lane: Lane, due: Due) -> EndpointId {
+    if let Err(fault) = means.deliver(lane, due).await {
+        tracing::error!(agenda.kind = "deliver", agenda.subject = %lane, "{fault}");
+    }
+    lane.endpoint
+}

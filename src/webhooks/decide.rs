@@ -1,0 +1,174 @@
+//! What follows from an answer. Pure.
+
+use std::time::Duration;
+
+use crate::store::OffBecause;
+
+/// How long after each failure the next try is made. After the last try the endpoint is switched off.
+const DELAYS: [Duration; 9] = [
+    Duration::from_secs(5),
+    minutes(5),
+    minutes(30),
+    hours(2),
+    hours(5),
+    hours(10),
+    hours(14),
+    hours(20),
+    hours(24),
+];
+
+/// How long an endpoint may fail without one delivery that works: as long as all the delays together.
+const LONGEST_FAILING: Duration = {
+    let (mut sum, mut index) = (0, 0);
+    while index < DELAYS.len() {
+        sum += DELAYS[index].as_secs();
+        index += 1;
+    }
+    Duration::from_secs(sum)
+};
+
+/// No endpoint makes us wait longer.
+const LONGEST_RETRY_AFTER: Duration = hours(24);
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+const fn hours(hours: u64) -> Duration {
+    minutes(hours * 60)
+}
+
+/// What an endpoint answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// With a status, and perhaps when to come back.
+    Status(u16, Option<Duration>),
+    /// Not at all.
+    Nothing,
+}
+
+/// What follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It was taken.
+    Taken,
+    /// Try again after this long.
+    Again(Duration),
+    /// Switch the endpoint off.
+    Off(OffBecause),
+}
+
+/// Decides on an answer. `failures` counts those of the same event before; `failing` is for how long the endpoint has
+/// taken nothing at all; `draw` is a random number.
+pub(super) fn verdict(answered: Answered, failures: u32, failing: Duration, draw: u64) -> Verdict {
+    match answered {
+        Answered::Status(200..=299, _) => return Verdict::Taken,
+        Answered::Status(410, _) => return Verdict::Off(OffBecause::Gone),
+        _ => {}
+    }
+    let planned = usize::try_from(failures).ok().and_then(|failures| DELAYS.get(failures));
+    let Some(planned) = planned.filter(|_| failing <= LONGEST_FAILING) else {
+        return Verdict::Off(OffBecause::Failing);
+    };
+    let asked = match answered {
+        Answered::Status(429 | 503, Some(wait)) => wait.min(LONGEST_RETRY_AFTER),
+        _ => Duration::ZERO,
+    };
+    Verdict::Again(jittered(*planned, draw).max(asked))
+}
+
+/// Up to a tenth longer, so that what failed together does not come back together.
+fn jittered(delay: Duration, draw: u64) -> Duration {
+    let thousandths = u32::try_from(draw % 101).unwrap_or(0);
+    delay + delay * thousandths / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NONE: Duration = Duration::ZERO;
+
+    fn again(seconds: u64) -> Verdict {
+        Verdict::Again(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn what_follows_from_an_answer() {
+        let wait = |seconds| Some(Duration::from_secs(seconds));
+        let status = Answered::Status;
+        let table = [
+            // answered, failures before, failing for, verdict
+            (status(200, None), 0, NONE, Verdict::Taken),
+            (status(204, None), 9, hours(90), Verdict::Taken),
+            (status(299, wait(9)), 0, NONE, Verdict::Taken),
+            (status(410, None), 0, NONE, Verdict::Off(OffBecause::Gone)),
+            (status(410, wait(9)), 9, NONE, Verdict::Off(OffBecause::Gone)),
+            (status(301, None), 0, NONE, again(5)),
+            (status(308, wait(900)), 0, NONE, again(5)),
+            (status(400, None), 0, NONE, again(5)),
+            (status(500, wait(900)), 0, NONE, again(5)),
+            (status(100, None), 0, NONE, again(5)),
+            (Answered::Nothing, 0, NONE, again(5)),
+            (Answered::Nothing, 1, minutes(1), again(300)),
+            (status(429, wait(2)), 0, NONE, again(5)),
+            (status(429, wait(900)), 0, NONE, again(900)),
+            (status(503, wait(900)), 1, NONE, again(900)),
+            (status(503, wait(900)), 2, NONE, again(1_800)),
+            (status(503, wait(9_999_999)), 0, NONE, again(86_400)),
+            (status(429, wait(9)), 9, NONE, Verdict::Off(OffBecause::Failing)),
+            (status(500, None), 8, NONE, again(86_400)),
+            (status(500, None), 9, NONE, Verdict::Off(OffBecause::Failing)),
+            (status(500, None), 2, LONGEST_FAILING, again(1_800)),
+            (status(500, None), 2, LONGEST_FAILING + minutes(1), Verdict::Off(OffBecause::Failing)),
+        ];
+        for (answered, failures, failing, expected) in table {
+            let got = verdict(answered, failures, failing, 0);
+            assert_eq!(got, expected, "{answered:?} after {failures} failures, failing {failing:?}");
+        }
+    }
+
+    #[test]
+    fn the_tries_span_about_three_days() {
+        let waits = (0..).map_while(|failures| match verdict(Answered::Nothing, failures, NONE, 0) {
+            Verdict::Again(wait) => Some(wait),
+            _ => None,
+        });
+        let waits: Vec<_> = waits.collect();
+        assert_eq!(waits, DELAYS);
+        let days = waits.iter().sum::<Duration>().as_secs() / 86_400;
+        assert_eq!(days, 3);
+        assert_eq!(waits.iter().sum::<Duration>(), LONGEST_FAILING);
+    }
+
+    proptest! {
+        #[test]
+        fn only_2xx_is_taken_and_every_wait_is_bounded(
+            status in 100u16..=999,
+            retry_after in proptest::option::of(0u64..u64::MAX / 2),
+            failures in 0u32..12,
+            failing in 0u64..1_000_000,
+            draw: u64,
+        ) {
+            let answered = Answered::Status(status, retry_after.map(Duration::from_secs));
+            match verdict(answered, failures, Duration::from_secs(failing), draw) {
+                Verdict::Taken => prop_assert!((200..300).contains(&status)),
+                Verdict::Off(OffBecause::Gone) => prop_assert_eq!(status, 410),
+                Verdict::Off(OffBecause::Failing) => {
+                    prop_assert!(failures >= 9 || failing > LONGEST_FAILING.as_secs());
+                }
+                Verdict::Off(OffBecause::Merchant) => prop_assert!(false, "only the merchant says so"),
+                Verdict::Again(wait) => {
+                    let planned = DELAYS[failures as usize];
+                    prop_assert!(wait >= planned);
+                    prop_assert!(wait <= LONGEST_RETRY_AFTER.max(planned + planned / 10));
+                    if !matches!(status, 429 | 503) {
+                        prop_assert!(wait <= planned + planned / 10);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! One delivery: what the endpoint is owed next, sent once, and what follows from the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use port::{AttemptId, Call, Source, Timestamp, Transport};
+
+use super::decide::{Answered, Verdict, verdict};
+use super::{message, secret};
+use crate::domain::Event;
+use crate::domain::view::{self, event_type};
+use crate::metrics::{DeliveryOutcome, Metrics};
+use crate::store::{
+    Change, Cursor, DeliveryRow, Due, EndpointRow, Lane, Off, OffBecause, Outbox, Store, StoreError, Telling,
+    Write,
+};
+
+/// How many events are looked at for the next that an endpoint takes.
+const EVENTS_AT_ONCE: u32 = 100;
+
+/// How often switching an endpoint off is tried anew after somebody else changed it.
+const MOST_CONFLICTS: u32 = 16;
+
+/// Longest reason that is kept, characters.
+const LONGEST_ERROR: usize = 200;
+
+/// Where the gateway shows the link of an attempt as a picture.
+pub type QrUrl = Arc<dyn Fn(AttemptId) -> String + Send + Sync>;
+
+/// What deliveries are made with.
+pub struct Means {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The endpoints that are on.
+    pub outbox: Arc<Outbox>,
+    /// Time and chance.
+    pub source: Arc<dyn Source>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The way out: one that follows no redirect, reaches only where merchants may listen, and has limits.
+    pub transport: Arc<dyn Transport>,
+    /// For the snapshots of sessions.
+    pub qr_url: QrUrl,
+}
+
+/// What an endpoint is told next.
+struct Next {
+    event: Event,
+    kind: String,
+    /// Whether more is known to follow.
+    more: bool,
+}
+
+/// A try and what it came to.
+struct Tried {
+    begun: Timestamp,
+    ended: Timestamp,
+    answered: Answered,
+    error: Option<String>,
+}
+
+impl Means {
+    /// Makes the next delivery of a lane that was claimed, and writes down what became of it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the lease then runs out by itself.
+    pub(super) async fn deliver(&self, lane: Lane, due: Due) -> Result<(), StoreError> {
+        // One that was switched off meanwhile is owed nothing, and its rows are gone.
+        let Some(endpoint) = self.outbox.endpoint(lane.endpoint) else { return Ok(()) };
+        let Some(cursor) = self.store.cursor(lane).await? else {
+            return self.commit(vec![Write::Release { due, at: None }]).await;
+        };
+        let (next, seen) = self.next(&endpoint, lane, cursor).await?;
+        let Some(next) = next else {
+            let is = Cursor { next: seen + 1, failures: 0, ..cursor };
+            return self.commit(vec![settled(due, lane, cursor, is, None)]).await;
+        };
+        let body = self.body(&next.event).await?;
+        let tried = self.send(&endpoint, &next.event, body).await;
+        self.follow(&endpoint, due, lane, cursor, &next, tried).await
+    }
+
+    /// The next event that the endpoint takes, and the place up to which none is left before it.
+    async fn next(
+        &self,
+        endpoint: &EndpointRow,
+        lane: Lane,
+        cursor: Cursor,
+    ) -> Result<(Option<Next>, u64), StoreError> {
+        let mut seen = cursor.next.saturating_sub(1);
+        loop {
+            let events = self.store.events(lane.order, seen, EVENTS_AT_ONCE).await?;
+            let full = events.len() == EVENTS_AT_ONCE as usize;
+            let last = events.last().map_or(seen, |event| event.sequence);
+            let mut taken = events.into_iter().filter_map(|event| {
+                let kind = event_type(event.record.fact.notice()?);
+                let within = cursor.last.is_none_or(|last| event.sequence <= last);
+                (within && endpoint.takes(&kind)).then_some((event, kind))
+            });
+            if let Some((event, kind)) = taken.next() {
+                let more = full || taken.next().is_some();
+                return Ok((Some(Next { event, kind, more }), last));
+            }
+            if !full {
+                return Ok((None, last));
+            }
+            seen = last;
+        }
+    }
+
+    async fn body(&self, event: &Event) -> Result<Vec<u8>, StoreError> {
+        let corrupt = |what: String| StoreError::Corrupt(format!("event {}: {what}", event.id));
+        let file = self.store.order_at(event.order, event.sequence).await?;
+        let file = file.ok_or_else(|| corrupt("its order is gone".to_owned()))?;
+        let view = view::event(&file, event, &*self.qr_url)
+            .ok_or_else(|| corrupt("it is none to tell".to_owned()))?;
+        message::body(&view).map_err(|fault| corrupt(fault.to_string()))
+    }
+
+    async fn send(&self, endpoint: &EndpointRow, event: &Event, body: Vec<u8>) -> Tried {
+        let begun = self.source.now();
+        let signatures = secret::signatures(endpoint, event.id, begun, &body);
+        let call = Call::post("")
+            .json_bytes(body)
+            .header("webhook-id", event.id.to_string())
+            .header("webhook-timestamp", begun.seconds().to_string())
+            .header("webhook-signature", signatures);
+        let (answered, error) = match self.transport.send(&endpoint.url, &call).await {
+            Ok(reply) => {
+                let error = (!reply.ok()).then(|| format!("it answered {}", reply.status));
+                (Answered::Status(reply.status, reply.retry_after), error)
+            }
+            Err(fault) => (Answered::Nothing, Some(fault.to_string().chars().take(LONGEST_ERROR).collect())),
+        };
+        Tried { begun, ended: self.source.now(), answered, error }
+    }
+
+    /// Writes down what became of a try, and what follows.
+    async fn follow(
+        &self,
+        endpoint: &EndpointRow,
+        due: Due,
+        lane: Lane,
+        cursor: Cursor,
+        next: &Next,
+        tried: Tried,
+    ) -> Result<(), StoreError> {
+        let now = tried.ended;
+        let failing = endpoint.failing_since.map_or(Duration::ZERO, |since| now.since(since));
+        let verdict = verdict(tried.answered, cursor.failures, failing, self.draw());
+        self.metrics.webhook_delivery(match verdict {
+            Verdict::Taken => DeliveryOutcome::Delivered,
+            Verdict::Again(_) => DeliveryOutcome::Failed,
+            Verdict::Off(_) => DeliveryOutcome::GivenUp,
+        });
+        let row = row(lane, cursor, next, tried, verdict == Verdict::Taken);
+        let tried = Write::Telling(Telling::Tried(row));
+        let (is, at) = match verdict {
+            Verdict::Taken => {
+                let passed = Cursor { next: next.event.sequence + 1, failures: 0, ..cursor };
+                (passed, next.more.then_some(now))
+            }
+            Verdict::Again(wait) => {
+                (Cursor { failures: cursor.failures + 1, ..cursor }, Some(now.plus(wait)))
+            }
+            Verdict::Off(because) => return self.switch_off(endpoint, because, now, tried).await,
+        };
+        let since = (verdict != Verdict::Taken).then_some(now);
+        let mut writes = vec![tried, settled(due, lane, cursor, is, at)];
+        let turned = since.is_some() != endpoint.failing_since.is_some();
+        if turned {
+            writes.push(Write::Telling(Telling::Failing { endpoint: endpoint.id, since }));
+        }
+        self.commit(writes).await?;
+        if turned { self.outbox.refresh(&*self.store).await } else { Ok(()) }
+    }
+
+    async fn switch_off(
+        &self,
+        endpoint: &EndpointRow,
+        because: OffBecause,
+        now: Timestamp,
+        tried: Write,
+    ) -> Result<(), StoreError> {
+        for _ in 0..MOST_CONFLICTS {
+            let mut writes = vec![tried.clone()];
+            let known = self.store.endpoint(endpoint.id).await?.filter(|row| row.off.is_none());
+            let off = known.map(|row| EndpointRow {
+                off: Some(Off { since: now, because }),
+                updated_at: now,
+                version: row.version + 1,
+                ..row
+            });
+            writes.extend(off.map(|row| Write::Telling(Telling::Endpoint(Box::new(row)))));
+            match self.commit(writes).await {
+                Err(StoreError::Conflict) => {}
+                Err(fault) => return Err(fault),
+                Ok(()) => {
+                    tracing::error!(
+                        endpoint.id = %endpoint.id,
+                        endpoint.merchant = %endpoint.merchant,
+                        because = because.as_str(),
+                        "a webhook endpoint was switched off"
+                    );
+                    return self.outbox.refresh(&*self.store).await;
+                }
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.store.commit(Change::plain("delivery", writes)).await
+    }
+
+    fn draw(&self) -> u64 {
+        self.source.nonce().into_iter().take(8).fold(0, |drawn, byte| drawn << 8 | u64::from(byte))
+    }
+}
+
+fn settled(due: Due, lane: Lane, was: Cursor, is: Cursor, at: Option<Timestamp>) -> Write {
+    Write::Telling(Telling::Settled { due, lane, was, is, at })
+}
+
+fn row(lane: Lane, cursor: Cursor, next: &Next, tried: Tried, delivered: bool) -> DeliveryRow {
+    DeliveryRow {
+        position: 0,
+        endpoint: lane.endpoint,
+        order: lane.order,
+        event: next.event.id,
+        event_type: next.kind.clone(),
+        notice: next.event.notice.unwrap_or_default(),
+        attempt: cursor.failures + 1,
+        delivered,
+        response_code: match tried.answered {
+            Answered::Status(status, _) => Some(status),
+            Answered::Nothing => None,
+        },
+        error: tried.error,
+        duration_ms: u64::try_from(tried.ended.since(tried.begun).as_millis()).unwrap_or(u64::MAX),
+        at: tried.begun,
+    }
+}

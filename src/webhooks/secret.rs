@@ -1,0 +1,109 @@
+//! Secrets and signatures, as Standard Webhooks has them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use port::{EventId, ExposeSecret as _, Secret, Source, Timestamp, sign};
+
+use crate::store::EndpointRow;
+
+/// How the text of a secret begins.
+const PREFIX: &str = "whsec_";
+
+/// A new secret of 32 random bytes.
+pub(super) fn make(source: &dyn Source) -> Secret {
+    // A nonce has a few fixed bits, so three are mixed down to 32 bytes.
+    let nonces = [source.nonce(), source.nonce(), source.nonce()].concat();
+    Secret::from(format!("{PREFIX}{}", STANDARD.encode(sign::sha256(&[&nonces]))))
+}
+
+/// The value of `webhook-signature`: `v1,` and the HMAC-SHA256 of `id.timestamp.body`, once for each secret that is
+/// live, the newest first.
+pub(super) fn signatures(endpoint: &EndpointRow, event: EventId, at: Timestamp, body: &[u8]) -> String {
+    let old = endpoint.old_secret.as_ref().filter(|old| at < old.until).map(|old| &old.text);
+    let (event, at) = (event.to_string(), at.seconds().to_string());
+    let signed = [event.as_bytes(), b".", at.as_bytes(), b".", body];
+    let signatures = std::iter::once(&endpoint.secret).chain(old).map(|secret| {
+        let text = secret.expose_secret();
+        // A secret of ours is always base64; another would sign with its letters, and so match nothing.
+        let key = STANDARD.decode(text.strip_prefix(PREFIX).unwrap_or(text));
+        let key = key.unwrap_or_else(|_| text.as_bytes().to_vec());
+        format!("v1,{}", STANDARD.encode(sign::hmac_sha256(&key, &signed)))
+    });
+    signatures.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use port::{EndpointId, Uuid};
+
+    use super::*;
+    use crate::store::OldSecret;
+
+    struct Counting(AtomicU8);
+
+    impl Source for Counting {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_seconds(0)
+        }
+
+        fn uuid(&self) -> Uuid {
+            Uuid::nil()
+        }
+
+        fn nonce(&self) -> [u8; 16] {
+            [self.0.fetch_add(1, Ordering::Relaxed); 16]
+        }
+    }
+
+    fn endpoint(old: Option<OldSecret>) -> EndpointRow {
+        EndpointRow {
+            id: EndpointId::from_uuid(Uuid::nil()),
+            merchant: "shop".into(),
+            url: "https://shop.example/hook".into(),
+            types: Vec::new(),
+            description: None,
+            secret: Secret::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            old_secret: old,
+            created_at: Timestamp::from_seconds(0),
+            updated_at: Timestamp::from_seconds(0),
+            off: None,
+            failing_since: None,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn a_secret_is_32_bytes_in_base64_and_never_shown() {
+        let source = Counting(AtomicU8::new(0));
+        let (one, other) = (make(&source), make(&source));
+        let key =
+            |secret: &Secret| STANDARD.decode(secret.expose_secret().strip_prefix(PREFIX).unwrap()).unwrap();
+        assert_eq!((key(&one).len(), key(&other).len()), (32, 32));
+        assert_ne!(key(&one), key(&other));
+        let row = EndpointRow { secret: one.clone(), ..endpoint(None) };
+        assert!(!format!("{row:?}").contains(&one.expose_secret()[6..]));
+    }
+
+    #[test]
+    fn the_old_secret_signs_until_its_time_and_the_new_one_always() {
+        let until = Timestamp::from_seconds(1_000);
+        let old = OldSecret { text: Secret::from("whsec_AAAA"), until };
+        let (event, body) = (EventId::from_uuid(Uuid::nil()), b"{}");
+        let row = endpoint(Some(old));
+        for (second, expected) in [(0, 2), (999, 2), (1_000, 1), (9_999, 1)] {
+            let at = Timestamp::from_seconds(second);
+            let text = signatures(&row, event, at, body);
+            assert_eq!(text.split(' ').count(), expected, "at {second}");
+            let (id, at) = (event.to_string(), second.to_string());
+            let check = |secret: &str| {
+                let secret = Secret::from(secret);
+                sign::check_webhook_signature(&secret, id.as_bytes(), at.as_bytes(), body, &text).is_ok()
+            };
+            assert!(check("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
+            assert_eq!(check("whsec_AAAA"), expected == 2);
+            assert!(!check("whsec_BBBB"));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Order files: written by changes, read back whole.
+
+use futures_util::future::join_all;
+use paymux::domain::{Event, OrderFile, Sealed};
+use paymux::store::{Change, DueKind, Handle, StoreError, Unique, Write};
+use port::{OrderId, PaymentId};
+
+use super::fixtures::Shop;
+use super::{Shelf, commit};
+
+/// Equal, and with all personal data: sealed values are equal by digest alone.
+async fn assert_reads_back(store: &Shelf, file: &OrderFile) {
+    let read = store.order(file.id()).await.unwrap().unwrap();
+    assert_eq!(&read, file);
+    assert_eq!(read.order.personal.row(), file.order.personal.row());
+    for (read, made) in read.sessions.iter().zip(&file.sessions) {
+        assert_eq!(read.ask.row(), made.ask.row());
+    }
+    for (read, made) in read.attempts.iter().zip(&file.attempts) {
+        assert_eq!(read.next.as_ref().map(Sealed::row), made.next.as_ref().map(Sealed::row));
+        assert_eq!(read.theirs.as_ref().map(Sealed::row), made.theirs.as_ref().map(Sealed::row));
+        assert_eq!(read.for_adapter(file.id()).theirs, made.for_adapter(file.id()).theirs);
+    }
+}
+
+/// An order from its cart to a refund, with a fail-over on the way: the file after each change.
+pub async fn whole_life(store: &Shelf, shop: &Shop, reference: Option<&str>) -> Vec<OrderFile> {
+    let (mut file, placed) = shop.place(reference);
+    commit(store, placed).await;
+    let mut lives = vec![file.clone()];
+    type Step = fn(&Shop, &mut OrderFile) -> Change;
+    let steps: [Step; 6] = [
+        |shop, file| shop.checkout(file, "main"),
+        |shop, file| shop.fail_over(file, "reserve"),
+        |shop, file| shop.begun(file, &format!("R-{}", file.id())),
+        Shop::paid,
+        Shop::refund,
+        Shop::refunded,
+    ];
+    for step in steps {
+        commit(store, step(shop, &mut file)).await;
+        assert_reads_back(store, &file).await;
+        lives.push(file.clone());
+    }
+    lives
+}
+
+pub async fn a_file_reads_back_as_every_change_made_it(store: Shelf) {
+    let shop = Shop::new();
+    assert_eq!(store.order(OrderId::from_uuid(shop.uuid())).await, Ok(None));
+    let lives = whole_life(&store, &shop, Some("A-1")).await;
+    let last = lives.last().unwrap();
+    assert_eq!((last.attempts.len(), last.refunds.len(), last.attention.len()), (2, 1, 1));
+}
+
+pub async fn its_events_read_back_as_they_were_hashed(store: Shelf) {
+    let shop = Shop::new();
+    let (mut file, placed) = shop.place(None);
+    let checkout = shop.checkout(&mut file, "main");
+    let appended = |change: &Change| -> Vec<Event> {
+        let events = change.writes.iter().filter_map(|write| match write {
+            Write::Event(event) => Some((**event).clone()),
+            _ => None,
+        });
+        events.collect()
+    };
+    let made = [appended(&placed), appended(&checkout)].concat();
+    commit(&store, placed).await;
+    commit(&store, checkout).await;
+    let read = store.events(file.id(), 0, 100).await.unwrap();
+    assert_eq!(read, made);
+    assert_eq!(OrderFile::replay(&read), Ok(file.clone()));
+    let some = store.events(file.id(), 1, 2).await.unwrap();
+    assert_eq!(some, made[1..3]);
+    assert_eq!(store.events(file.id(), u64::MAX, 100).await, Ok(Vec::new()));
+}
+
+pub async fn of_two_changes_of_one_file_the_second_leaves_no_trace(store: Shelf) {
+    let shop = Shop::new();
+    let (mut file, placed) = shop.place(None);
+    commit(&store, placed).await;
+    let mut slower = file.clone();
+    commit(&store, shop.checkout(&mut file, "main")).await;
+    let late = shop.checkout(&mut slower, "reserve");
+    let late = late.key(Some(super::keys::key("late", &slower)));
+    let late = late.due(DueKind::Ask, "late".into(), file.id(), Some(shop.now()));
+    assert_eq!(store.commit(late).await, Err(StoreError::Conflict));
+    assert_reads_back(&store, &file).await;
+    assert_eq!(store.key(super::fixtures::MERCHANT, "late").await, Ok(None));
+    let kinds = store.oldest_due().await.unwrap();
+    assert!(kinds.iter().all(|(kind, _)| *kind != DueKind::Ask));
+    let lost = Handle::Payment(slower.payments[0].id);
+    assert_eq!(store.order_of(&lost).await, Ok(None));
+}
+
+pub async fn of_many_changes_of_one_file_at_once_exactly_one_wins(store: Shelf) {
+    let shop = Shop::new();
+    let (mut file, placed) = shop.place(None);
+    commit(&store, placed).await;
+    commit(&store, shop.checkout(&mut file, "main")).await;
+    for _ in 0..20 {
+        let mut rivals = vec![file.clone(); 8];
+        let commits = rivals.iter_mut().map(|rival| {
+            let (store, change) = (store.clone(), shop.fail_over(rival, "main"));
+            tokio::spawn(async move { store.commit(change).await })
+        });
+        let outcomes: Vec<_> = join_all(commits).await.into_iter().map(Result::unwrap).collect();
+        let winner = outcomes.iter().position(Result::is_ok).unwrap();
+        let lost = outcomes.iter().filter(|outcome| **outcome == Err(StoreError::Conflict)).count();
+        assert_eq!(lost, rivals.len() - 1);
+        file = rivals.swap_remove(winner);
+        assert_reads_back(&store, &file).await;
+    }
+}
+
+pub async fn changes_that_fail_do_not_sink_their_neighbours(store: Shelf) {
+    let shop = Shop::new();
+    let (_, taken) = shop.place(Some("taken"));
+    commit(&store, taken).await;
+    let placed: Vec<_> = (0..60)
+        .map(|place| {
+            shop.place(Some(&if place % 3 == 0 { "taken".to_owned() } else { format!("R-{place}") }))
+        })
+        .collect();
+    let outcomes = join_all(placed.iter().map(|(_, change)| store.commit(change.clone()))).await;
+    for (place, (outcome, (file, _))) in outcomes.into_iter().zip(&placed).enumerate() {
+        if place % 3 == 0 {
+            assert_eq!(outcome, Err(StoreError::Taken(Unique::Reference)));
+            assert_eq!(store.order(file.id()).await, Ok(None));
+            assert_eq!(store.events(file.id(), 0, 9).await, Ok(Vec::new()));
+        } else {
+            assert_eq!(outcome, Ok(()));
+            assert_reads_back(&store, file).await;
+        }
+    }
+}
+
+pub async fn an_order_has_one_open_attempt(store: Shelf) {
+    let shop = Shop::new();
+    let (mut file, placed) = shop.place(None);
+    commit(&store, placed).await;
+    commit(&store, shop.checkout(&mut file, "main")).await;
+    let before = file.clone();
+    let second = shop.checkout(&mut file, "main");
+    // Decisions never ask for this; the file calls the first session the open one, so the row is made to.
+    let writes = second.writes.into_iter().map(|write| match write {
+        Write::Attempt { id, order, account, reference, return_hash, body, .. } => {
+            Write::Attempt { id, order, account, reference, open: true, return_hash, body }
+        }
+        other => other,
+    });
+    let second = Change::plain("second", writes.collect());
+    assert_eq!(store.commit(second).await, Err(StoreError::Taken(Unique::OpenAttempt)));
+    assert_reads_back(&store, &before).await;
+}
+
+pub async fn everything_that_belongs_to_an_order_leads_to_it(store: Shelf) {
+    let shop = Shop::new();
+    let file = whole_life(&store, &shop, None).await.pop().unwrap();
+    let another = whole_life(&store, &shop, None).await.pop().unwrap();
+    for file in [file, another] {
+        let attempt = file.attempts.last().unwrap();
+        let handles = [
+            Handle::Session(file.sessions[0].id),
+            Handle::Payment(file.payments[0].id),
+            Handle::Refund(file.refunds[0].id),
+            Handle::Attempt(file.attempts[0].id),
+            Handle::Return(attempt.return_hash.clone().unwrap()),
+            Handle::Reference {
+                account: attempt.account.clone(),
+                reference: attempt.reference.clone().unwrap(),
+            },
+        ];
+        for handle in handles {
+            assert_eq!(store.order_of(&handle).await, Ok(Some(file.id())), "{handle:?}");
+        }
+    }
+    let elsewhere = Handle::Reference { account: "other".into(), reference: "R-1".into() };
+    for handle in
+        [elsewhere, Handle::Return(String::new()), Handle::Payment(PaymentId::from_uuid(shop.uuid()))]
+    {
+        assert_eq!(store.order_of(&handle).await, Ok(None));
+    }
+}
+
+pub async fn those_who_listen_hear_of_changed_orders_and_of_nothing_else(store: Shelf) {
+    let shop = Shop::new();
+    let mut changes = store.changes();
+    let (mut file, placed) = shop.place(None);
+    let mut slower = file.clone();
+    commit(&store, placed).await;
+    commit(&store, shop.checkout(&mut file, "main")).await;
+    assert!(store.commit(shop.checkout(&mut slower, "main")).await.is_err());
+    super::write(&store, Write::Setting { name: "a", value: "b".into() }).await.unwrap();
+    assert_eq!(changes.try_recv(), Ok(file.id()));
+    assert_eq!(changes.try_recv(), Ok(file.id()));
+    assert!(changes.try_recv().is_err());
+}

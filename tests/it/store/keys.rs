@@ -1,0 +1,123 @@
+//! What must be unique, and small things kept by a name.
+
+use paymux::domain::OrderFile;
+use paymux::store::{ApiKeyRow, Change, KeyRow, NoteRow, StoreError, Unique, Write};
+use port::{NoteId, Timestamp};
+
+use super::fixtures::{MERCHANT, Shop};
+use super::{Shelf, commit, write};
+
+/// A key that stands for the last change of a file.
+pub fn key(text: &str, file: &OrderFile) -> KeyRow {
+    KeyRow {
+        merchant: MERCHANT.into(),
+        key: text.into(),
+        fingerprint: "f00".into(),
+        order: file.id(),
+        sequence: file.sequence,
+        at: file.order.updated_at,
+        replaces: None,
+    }
+}
+
+pub async fn a_reference_is_unique_for_its_merchant(store: Shelf) {
+    let shop = Shop::new();
+    for reference in [Some("A-1"), Some("A-2"), None, None] {
+        commit(&store, shop.place(reference).1).await;
+    }
+    let (again, change) = shop.place(Some("A-1"));
+    assert_eq!(store.commit(change.clone()).await, Err(StoreError::Taken(Unique::Reference)));
+    assert_eq!(store.order(again.id()).await, Ok(None));
+    let writes = change.writes.into_iter().map(|write| match write {
+        Write::Order(mut row) => {
+            row.merchant = "another".into();
+            Write::Order(row)
+        }
+        other => other,
+    });
+    commit(&store, Change::plain("place", writes.collect())).await;
+}
+
+pub async fn an_idempotency_key_is_given_once(store: Shelf) {
+    let shop = Shop::new();
+    let (first, placed) = shop.place(None);
+    let row = key("k", &first);
+    commit(&store, placed.key(Some(row.clone()))).await;
+    assert_eq!(store.key(MERCHANT, "k").await, Ok(Some(row.clone())));
+    let (second, placed) = shop.place(None);
+    let again = placed.clone().key(Some(key("k", &second)));
+    assert_eq!(store.commit(again).await, Err(StoreError::Taken(Unique::Key)));
+    assert_eq!(store.order(second.id()).await, Ok(None));
+    assert_eq!(store.key(MERCHANT, "k").await, Ok(Some(row)));
+    let of_another = KeyRow { merchant: "another".into(), ..key("k", &second) };
+    commit(&store, placed.key(Some(of_another))).await;
+    assert_eq!(store.key("another", "unknown").await, Ok(None));
+}
+
+pub async fn a_key_whose_effect_failed_is_given_again_to_the_first_who_asks(store: Shelf) {
+    let shop = Shop::new();
+    let (mut file, placed) = shop.place(None);
+    commit(&store, placed.key(Some(key("k", &file)))).await;
+    let stood = file.sequence;
+    let change = shop.checkout(&mut file, "main");
+    let row = KeyRow { replaces: Some(stood), ..key("k", &file) };
+    commit(&store, change.key(Some(row.clone()))).await;
+    assert_eq!(store.key(MERCHANT, "k").await, Ok(Some(KeyRow { replaces: None, ..row.clone() })));
+    // It stands elsewhere now, so who still means the old place comes too late.
+    let late = KeyRow { sequence: 99, ..row.clone() };
+    assert_eq!(write(&store, Write::Key(late)).await, Err(StoreError::Taken(Unique::Key)));
+    // The same place of another order is not the same row.
+    let (other, _) = shop.place(None);
+    let foreign = KeyRow { order: other.id(), replaces: Some(row.sequence), ..row };
+    assert_eq!(write(&store, Write::Key(foreign)).await, Err(StoreError::Taken(Unique::Key)));
+}
+
+pub async fn a_notification_is_stored_once(store: Shelf) {
+    let shop = Shop::new();
+    let note = NoteRow {
+        id: NoteId::from_uuid(shop.uuid()),
+        account: "main".into(),
+        identity: "evt-1".into(),
+        headers: "{}".into(),
+        body: vec![0, 159, 146, 150],
+        hints: "[]".into(),
+        received_at: shop.now(),
+    };
+    assert_eq!(write(&store, Write::Note(note.clone())).await, Ok(()));
+    let again = NoteRow { id: NoteId::from_uuid(shop.uuid()), ..note.clone() };
+    assert_eq!(write(&store, Write::Note(again.clone())).await, Err(StoreError::Taken(Unique::Note)));
+    assert_eq!(store.note(&again.id.to_string()).await, Ok(None));
+    let elsewhere = NoteRow { account: "reserve".into(), ..again };
+    assert_eq!(write(&store, Write::Note(elsewhere)).await, Ok(()));
+    assert_eq!(store.note(&note.id.to_string()).await, Ok(Some(note)));
+}
+
+pub async fn an_api_key_is_kept_by_its_hash_and_can_be_withdrawn(store: Shelf) {
+    let shop = Shop::new();
+    let key = |hash: &str| ApiKeyRow {
+        hash: hash.into(),
+        hint: "pk_ab".into(),
+        merchant: MERCHANT.into(),
+        scopes: vec!["payments".into(), "ops".into()],
+        created_at: shop.now(),
+        revoked_at: None,
+    };
+    let (older, newer) = (key("b2"), key("a1"));
+    for row in [&older, &newer] {
+        assert_eq!(write(&store, Write::ApiKey(row.clone())).await, Ok(()));
+    }
+    let withdrawn = ApiKeyRow { revoked_at: Some(Timestamp::from_seconds(1_800_000_000)), ..older };
+    assert_eq!(write(&store, Write::ApiKey(withdrawn.clone())).await, Ok(()));
+    assert_eq!(store.api_key("b2").await, Ok(Some(withdrawn.clone())));
+    assert_eq!(store.api_key("c3").await, Ok(None));
+    assert_eq!(store.api_keys().await, Ok(vec![withdrawn, newer]));
+}
+
+pub async fn the_first_value_of_a_setting_stays(store: Shelf) {
+    for value in ["first", "second"] {
+        let setting = Write::Setting { name: "installation", value: value.into() };
+        assert_eq!(write(&store, setting).await, Ok(()));
+    }
+    assert_eq!(store.setting("installation").await, Ok(Some("first".into())));
+    assert_eq!(store.setting("nothing").await, Ok(None));
+}

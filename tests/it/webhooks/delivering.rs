@@ -1,0 +1,285 @@
+//! Deliveries: signed, in order for each order, again until they are taken.
+
+use std::collections::BTreeMap;
+
+use paymux::store::{OffBecause, Write};
+use serde_json::json;
+
+use super::fixtures::MERCHANT;
+use super::receiver::{Gate, Receiver};
+use super::{DAY, House, MINUTE, SECOND, until, until_idle};
+
+/// What a paid order tells, in its order.
+const PAID: [&str; 6] = [
+    "order.pending",
+    "paymentSession.pending",
+    "order.pendingPayment",
+    "payment.paid",
+    "paymentSession.completed",
+    "order.submitted",
+];
+
+#[tokio::test]
+async fn a_merchant_hears_of_everything_once_in_order_and_signed() {
+    let house = House::new();
+    let receiver = Receiver::taking();
+    let endpoint = house.endpoint(&format!("{}?shop=1", receiver.url)).await;
+    let mut file = house.place().await;
+    house.pay(&mut file).await;
+    until_idle(&mut house.courier()).await;
+    assert_eq!(receiver.types(), PAID);
+    assert_eq!(receiver.places(), [1, 2, 3, 4, 5, 6]);
+    let events = house.store.events(file.id(), 0, 100).await.unwrap();
+    let told: Vec<_> = events.iter().filter(|event| event.notice.is_some()).collect();
+    for (received, event) in receiver.seen().iter().zip(told) {
+        received.verify(&endpoint);
+        assert_eq!(received.path, "/hook?shop=1");
+        assert_eq!(received.header("content-type"), "application/json");
+        assert_eq!(received.header("webhook-id"), event.id.to_string());
+        let body = received.json();
+        assert_eq!(body["id"], json!(event.id));
+        assert_eq!(body["occurredAt"], json!(event.record.at));
+        assert_eq!(body["orderId"], json!(file.id()));
+        assert!(received.body.len() < 20_000);
+    }
+    let tries = house.tries(endpoint.id).await;
+    assert!(tries.iter().all(|tried| tried.delivered && tried.attempt == 1 && tried.response_code == Some(200)));
+    assert_eq!(tries.iter().map(|tried| tried.event_type.as_str()).collect::<Vec<_>>(), PAID);
+    assert!(house.metrics.render().contains("paymux_webhook_deliveries_total{outcome=\"delivered\"} 6"));
+    assert!(house.store.oldest_due().await.unwrap().iter().all(|(kind, _)| kind.as_str() != "deliver"));
+}
+
+#[tokio::test]
+async fn each_event_shows_its_object_as_it_was_then() {
+    let house = House::new();
+    let receiver = Receiver::taking();
+    house.endpoint(&receiver.url).await;
+    let mut file = house.place().await;
+    house.pay(&mut file).await;
+    until_idle(&mut house.courier()).await;
+    let bodies: BTreeMap<_, _> = receiver.seen().iter().map(|got| (got.event().0, got.json()["data"].clone())).collect();
+    assert_eq!(bodies["order.pending"]["state"], "PENDING");
+    assert_eq!(bodies["order.pending"]["customer"]["email"], "ada@example.com");
+    assert_eq!(bodies["order.pending"]["payments"], json!([]));
+    assert_eq!(bodies["order.pendingPayment"]["state"], "PENDING_PAYMENT");
+    assert_eq!(bodies["paymentSession.pending"]["status"], "PENDING");
+    assert_eq!(bodies["paymentSession.completed"]["status"], "COMPLETED");
+    assert_eq!(bodies["payment.paid"]["captured"], 5_490);
+    assert_eq!(bodies["order.submitted"]["state"], "SUBMITTED");
+}
+
+#[tokio::test]
+async fn a_failure_holds_up_its_own_order_and_no_other() {
+    let house = House::new();
+    let poison = house.shop().place(None);
+    let refused = poison.0.id().to_string();
+    let receiver = Receiver::start(move |got, _| (if got.order() == refused { 500 } else { 200 }, String::new()));
+    let endpoint = house.endpoint(&receiver.url).await;
+    house.commit(poison.1).await;
+    let mut poisoned = poison.0;
+    house.pay(&mut poisoned).await;
+    let mut fine = house.place().await;
+    house.pay(&mut fine).await;
+    let mut courier = house.courier();
+    until_idle(&mut courier).await;
+    let of = |order: String| receiver.seen().into_iter().filter(move |got| got.order() == order).map(|got| got.event().1);
+    assert_eq!(of(fine.id().to_string()).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(of(poisoned.id().to_string()).collect::<Vec<_>>(), [1]);
+    house.clock.pass(6 * SECOND);
+    until_idle(&mut courier).await;
+    assert_eq!(of(poisoned.id().to_string()).collect::<Vec<_>>(), [1, 1]);
+    let failed: Vec<_> = house.tries(endpoint.id).await.into_iter().filter(|tried| !tried.delivered).collect();
+    assert_eq!(failed.iter().map(|tried| tried.attempt).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(failed[0].error.as_deref(), Some("it answered 500"));
+}
+
+#[tokio::test]
+async fn what_is_taken_at_last_is_followed_by_all_that_waited() {
+    let house = House::new();
+    let receiver = Receiver::start(|_, before| (if before < 3 { 500 } else { 204 }, String::new()));
+    let endpoint = house.endpoint(&receiver.url).await;
+    let mut file = house.place().await;
+    let mut courier = house.courier();
+    until_idle(&mut courier).await;
+    assert!(house.known(endpoint.id).await.failing_since.is_some());
+    // What happens meanwhile brings no retry forward.
+    house.pay(&mut file).await;
+    until_idle(&mut courier).await;
+    assert_eq!(receiver.count(), 1);
+    for wait in [6 * SECOND, 6 * MINUTE, 34 * MINUTE] {
+        house.clock.pass(wait);
+        until_idle(&mut courier).await;
+    }
+    assert_eq!(receiver.places(), [1, 1, 1, 1, 2, 3, 4, 5, 6]);
+    assert!(house.known(endpoint.id).await.failing_since.is_none());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_hangs_holds_up_no_other() {
+    let house = House::new();
+    let gate = Gate::default();
+    let shut = gate.clone();
+    let hangs = Receiver::start(move |_, _| {
+        shut.pass();
+        (200, String::new())
+    });
+    let works = Receiver::taking();
+    house.endpoint(&hangs.url).await;
+    house.endpoint(&works.url).await;
+    let mut courier = house.courier();
+    for _ in 0..40 {
+        house.place().await;
+    }
+    until(&mut courier, || works.count() == 40).await;
+    assert!(hangs.count() <= 8, "one endpoint has its share and no more");
+    gate.open();
+    until_idle(&mut courier).await;
+    assert_eq!(hangs.count(), 40);
+}
+
+#[tokio::test]
+async fn what_happens_while_a_delivery_is_under_way_follows_it() {
+    let house = House::new();
+    let gate = Gate::default();
+    let shut = gate.clone();
+    let receiver = Receiver::start(move |_, _| {
+        shut.pass();
+        (200, String::new())
+    });
+    house.endpoint(&receiver.url).await;
+    let mut file = house.place().await;
+    let mut courier = house.courier();
+    until(&mut courier, || receiver.count() == 1).await;
+    house.pay(&mut file).await;
+    courier.run_once().await.unwrap();
+    assert_eq!(receiver.count(), 1, "an order has one delivery under way");
+    gate.open();
+    until_idle(&mut courier).await;
+    // The change came later than the claim, so its rows may be due a millisecond later.
+    house.clock.pass(SECOND);
+    until_idle(&mut courier).await;
+    assert_eq!(receiver.places(), [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_courier_that_dies_leaves_nothing_undelivered() {
+    let house = House::new();
+    let gate = Gate::default();
+    let shut = gate.clone();
+    let receiver = Receiver::start(move |_, before| {
+        if before == 0 {
+            shut.pass();
+        }
+        (200, String::new())
+    });
+    let endpoint = house.endpoint(&receiver.url).await;
+    let mut file = house.place().await;
+    house.pay(&mut file).await;
+    let mut dies = house.courier();
+    until(&mut dies, || receiver.count() == 1).await;
+    drop(dies);
+    gate.open();
+    let mut next = house.courier();
+    until_idle(&mut next).await;
+    assert_eq!(receiver.count(), 1, "it is leased");
+    house.clock.pass(2 * MINUTE);
+    until_idle(&mut next).await;
+    assert_eq!(receiver.places(), [1, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(house.tries(endpoint.id).await.len(), 6);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_gone_is_switched_off_at_once() {
+    let house = House::new();
+    let receiver = Receiver::answering(410);
+    let endpoint = house.endpoint(&receiver.url).await;
+    house.place().await;
+    house.place().await;
+    let mut courier = house.courier();
+    until_idle(&mut courier).await;
+    let off = house.known(endpoint.id).await.off.unwrap();
+    assert_eq!(off.because, OffBecause::Gone);
+    let seen = receiver.count();
+    house.place().await;
+    house.clock.pass(DAY);
+    until_idle(&mut courier).await;
+    assert_eq!(receiver.count(), seen, "nothing is sent any more");
+    assert_eq!(house.store.oldest_due().await.unwrap().iter().filter(|(kind, _)| kind.as_str() == "deliver").count(), 0);
+    assert!(house.metrics.render().contains("outcome=\"given_up\"}"));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_for_days_is_switched_off() {
+    let house = House::new();
+    let receiver = Receiver::answering(500);
+    let endpoint = house.endpoint(&receiver.url).await;
+    house.place().await;
+    let mut courier = house.courier();
+    for _ in 0..10 {
+        assert!(house.known(endpoint.id).await.off.is_none());
+        until_idle(&mut courier).await;
+        house.clock.pass(2 * DAY);
+    }
+    assert_eq!(house.known(endpoint.id).await.off.map(|off| off.because), Some(OffBecause::Failing));
+    // Two days for each try are more than the plan has, so that the limit on the whole time ends it sooner.
+    assert_eq!(receiver.count(), 3);
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured_by_the_statuses_that_ask_to_slow_down() {
+    for (status, waits) in [(429, true), (503, true), (500, false)] {
+        let house = House::new();
+        let receiver = Receiver::start(move |_, before| {
+            if before == 0 { (status, "Retry-After: 900\r\n".to_owned()) } else { (200, String::new()) }
+        });
+        house.endpoint(&receiver.url).await;
+        house.place().await;
+        let mut courier = house.courier();
+        until_idle(&mut courier).await;
+        house.clock.pass(6 * SECOND);
+        until_idle(&mut courier).await;
+        assert_eq!(receiver.count(), if waits { 1 } else { 2 }, "{status}");
+        house.clock.pass(15 * MINUTE);
+        until_idle(&mut courier).await;
+        assert_eq!(receiver.count(), 2, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_that_breaks_off_is_an_answer() {
+    let house = House::new();
+    let receiver = Receiver::start(|_, _| (200, format!("X-Large: {}\r\nContent-Encoding: none\r\n", "x".repeat(5_000))));
+    let endpoint = house.endpoint(&receiver.url).await;
+    house.place().await;
+    until_idle(&mut house.courier()).await;
+    assert!(house.tries(endpoint.id).await[0].delivered);
+}
+
+#[tokio::test]
+async fn an_endpoint_gets_the_types_it_asked_for() {
+    let house = House::new();
+    let (payments, one) = (Receiver::taking(), Receiver::taking());
+    house.endpoint_for(&payments.url, &["payment.*", "order.submitted"]).await;
+    house.endpoint_for(&one.url, &["refund.pending"]).await;
+    let mut file = house.place().await;
+    house.pay(&mut file).await;
+    let refund = house.shop().refund(&mut file);
+    house.commit(refund).await;
+    until_idle(&mut house.courier()).await;
+    assert_eq!(payments.types(), ["payment.paid", "order.submitted"]);
+    assert_eq!(one.types(), ["refund.pending"]);
+}
+
+#[tokio::test]
+async fn a_merchant_without_an_endpoint_costs_nothing() {
+    let house = House::new();
+    let (_, change) = house.shop().place(None);
+    assert!(house.outbox.owed(MERCHANT, &change, port::Source::now(&*house.clock)).is_empty());
+    let receiver = Receiver::taking();
+    house.endpoint_for(&receiver.url, &["payment.paid"]).await;
+    assert!(house.outbox.owed(MERCHANT, &change, port::Source::now(&*house.clock)).is_empty());
+    assert!(house.outbox.owed("another", &change, port::Source::now(&*house.clock)).is_empty());
+    house.endpoint_for(&receiver.url, &["order.*"]).await;
+    let owed = house.outbox.owed(MERCHANT, &change, port::Source::now(&*house.clock));
+    assert!(matches!(owed.as_slice(), [Write::Telling(_)]));
+}

@@ -1,0 +1,252 @@
+//! Endpoints: kept, changed, given new secrets, told again.
+
+use paymux::store::{NoticeFilter, OffBecause, Page, StoreError, Telling, Write, Change};
+use paymux::webhooks::{Draft, Edit, EndpointError, Key, MOST_ENDPOINTS};
+use port::{EndpointId, EventId, ExposeSecret as _, Source as _};
+
+use super::fixtures::MERCHANT;
+use super::receiver::Receiver;
+use super::{DAY, House, MINUTE, SECOND, until_idle};
+
+fn draft(url: &str) -> Draft {
+    Draft { url: url.to_owned(), types: Vec::new(), description: Some("the shop".to_owned()) }
+}
+
+#[tokio::test]
+async fn a_new_secret_signs_beside_the_old_one_for_a_day() {
+    let house = House::new();
+    let receiver = Receiver::taking();
+    let first = house.endpoint(&receiver.url).await;
+    let second = house.endpoints.rotate(MERCHANT, first.id, None, None).await.unwrap();
+    let (old, new) = (first.secret.expose_secret(), second.secret.expose_secret());
+    assert_ne!(old, new);
+    let mut courier = house.courier();
+    house.place().await;
+    until_idle(&mut courier).await;
+    house.clock.pass(DAY);
+    house.place().await;
+    until_idle(&mut courier).await;
+    let [during, after] = receiver.seen().try_into().unwrap();
+    assert_eq!(during.header("webhook-signature").split(' ').count(), 2);
+    during.verify(&first);
+    during.verify(&second);
+    assert_eq!((after.is_signed_by(old), after.is_signed_by(new)), (false, true));
+}
+
+#[tokio::test]
+async fn a_turn_whose_answer_was_lost_can_be_repeated() {
+    let house = House::new();
+    let receiver = Receiver::taking();
+    let first = house.endpoint(&receiver.url).await;
+    let lost = house.endpoints.rotate(MERCHANT, first.id, None, None).await.unwrap();
+    house.clock.pass(MINUTE);
+    let second = house.endpoints.rotate(MERCHANT, first.id, None, None).await.unwrap();
+    house.place().await;
+    until_idle(&mut house.courier()).await;
+    let [received] = receiver.seen().try_into().unwrap();
+    let signed = [&first, &lost, &second].map(|row| received.is_signed_by(row.secret.expose_secret()));
+    assert_eq!(signed, [true, false, true]);
+}
+
+#[tokio::test]
+async fn sent_again_an_event_is_the_same_to_the_byte() {
+    let house = House::new();
+    let receiver = Receiver::taking();
+    let endpoint = house.endpoint(&receiver.url).await;
+    let mut courier = house.courier();
+    let mut file = house.place().await;
+    until_idle(&mut courier).await;
+    house.pay(&mut file).await;
+    until_idle(&mut courier).await;
+    let before = receiver.seen();
+    for received in &before {
+        let event: EventId = received.header("webhook-id").parse().unwrap();
+        assert_eq!(house.endpoints.redeliver(MERCHANT, event, None).await, Ok(1));
+        until_idle(&mut courier).await;
+        let again = receiver.seen().pop().unwrap();
+        assert_eq!((&again.body, again.header("webhook-id")), (&received.body, received.header("webhook-id")));
+        again.verify(&endpoint);
+    }
+    assert_eq!(receiver.count(), 2 * before.len());
+}
+
+#[tokio::test]
+async fn what_is_sent_again_goes_to_those_who_take_it() {
+    let house = House::new();
+    let (all, payments) = (Receiver::taking(), Receiver::taking());
+    let to_all = house.endpoint(&all.url).await.id;
+    let to_payments = house.endpoint_for(&payments.url, &["payment.*"]).await.id;
+    house.place().await;
+    let mut courier = house.courier();
+    until_idle(&mut courier).await;
+    let event: EventId = all.seen()[0].header("webhook-id").parse().unwrap();
+    assert_eq!(house.endpoints.redeliver(MERCHANT, event, None).await, Ok(1));
+    assert_eq!(house.endpoints.redeliver(MERCHANT, event, Some(to_all)).await, Ok(1));
+    let refused = house.endpoints.redeliver(MERCHANT, event, Some(to_payments)).await;
+    assert_eq!(refused, Err(EndpointError::NotTaken));
+    until_idle(&mut courier).await;
+    assert_eq!((all.count(), payments.count()), (2, 0), "asked twice before it was sent, it is sent once");
+    for (merchant, event) in [("another", event), (MERCHANT, EventId::from_uuid(house.clock.uuid()))] {
+        assert_eq!(house.endpoints.redeliver(merchant, event, None).await, Err(EndpointError::NotFound));
+    }
+}
+
+#[tokio::test]
+async fn asking_for_an_event_again_also_hastens_what_waits() {
+    let house = House::new();
+    let receiver = Receiver::start(|_, before| (if before == 0 { 500 } else { 200 }, String::new()));
+    house.endpoint(&receiver.url).await;
+    let mut file = house.place().await;
+    house.pay(&mut file).await;
+    let mut courier = house.courier();
+    until_idle(&mut courier).await;
+    let event: EventId = receiver.seen()[0].header("webhook-id").parse().unwrap();
+    house.endpoints.redeliver(MERCHANT, event, None).await.unwrap();
+    until_idle(&mut courier).await;
+    let mut places = receiver.places();
+    places.sort_unstable();
+    assert_eq!(places, [1, 1, 1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_range_of_time_is_sent_again_in_order() {
+    let house = House::new();
+    let receiver = Receiver::taking();
+    let endpoint = house.endpoint(&receiver.url).await.id;
+    let mut courier = house.courier();
+    let mut file = house.place().await;
+    let from = house.shop().now();
+    house.pay(&mut file).await;
+    let to = house.shop().now();
+    let refund = house.shop().refund(&mut file);
+    house.commit(refund).await;
+    until_idle(&mut courier).await;
+    let before = receiver.count();
+    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to).await, Ok(1));
+    until_idle(&mut courier).await;
+    assert_eq!(receiver.places()[before..], [2, 3, 4, 5, 6]);
+    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, to, to).await, Ok(0));
+    let elsewhere = house.endpoints.replay("another", endpoint, from, to).await;
+    assert_eq!(elsewhere, Err(EndpointError::NotFound));
+}
+
+#[tokio::test]
+async fn switched_off_it_misses_what_happens_and_can_be_told_later() {
+    let house = House::new();
+    let receiver = Receiver::taking();
+    let endpoint = house.endpoint(&receiver.url).await.id;
+    let mut courier = house.courier();
+    let enabled = |enabled| Edit { enabled: Some(enabled), ..Edit::default() };
+    let off = house.endpoints.edit(MERCHANT, endpoint, None, &enabled(false)).await.unwrap();
+    assert_eq!(off.off.map(|off| off.because), Some(OffBecause::Merchant));
+    let from = house.shop().now();
+    let mut file = house.place().await;
+    let to = house.shop().now();
+    until_idle(&mut courier).await;
+    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to).await, Err(EndpointError::NotTaken));
+    let on = house.endpoints.edit(MERCHANT, endpoint, Some(off.version), &enabled(true)).await.unwrap();
+    assert!(on.off.is_none());
+    house.pay(&mut file).await;
+    until_idle(&mut courier).await;
+    assert_eq!(receiver.places(), [2, 3, 4, 5, 6]);
+    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to).await, Ok(1));
+    until_idle(&mut courier).await;
+    assert_eq!(receiver.places(), [2, 3, 4, 5, 6, 1]);
+}
+
+#[tokio::test]
+async fn changes_keep_what_they_do_not_name_and_mind_the_version() {
+    let house = House::new();
+    let made = house.endpoints.create(MERCHANT, draft("https://shop.example/a"), None).await.unwrap();
+    let edit = Edit { url: Some("https://shop.example/b".to_owned()), ..Edit::default() };
+    let changed = house.endpoints.edit(MERCHANT, made.id, Some(1), &edit).await.unwrap();
+    assert_eq!((changed.url.as_str(), changed.description.as_deref()), ("https://shop.example/b", Some("the shop")));
+    assert_eq!((changed.version, changed.secret.expose_secret()), (2, made.secret.expose_secret()));
+    let stale = house.endpoints.edit(MERCHANT, made.id, Some(1), &edit).await.map(|row| row.version);
+    assert_eq!(stale, Err(EndpointError::VersionMismatch { actual: 2 }));
+    let others = house.endpoints.edit("another", made.id, None, &edit).await.map(|row| row.version);
+    assert_eq!(others, Err(EndpointError::NotFound));
+    let late = Change::plain("late", vec![Write::Telling(Telling::Endpoint(Box::new(changed.clone())))]);
+    assert_eq!(house.store.commit(late).await, Err(StoreError::Conflict));
+    assert!(!format!("{changed:?}").contains(changed.secret.expose_secret()));
+}
+
+#[tokio::test]
+async fn a_deleted_endpoint_leaves_nothing_to_do() {
+    let house = House::new();
+    let receiver = Receiver::answering(500);
+    let endpoint = house.endpoint(&receiver.url).await;
+    house.place().await;
+    let mut courier = house.courier();
+    until_idle(&mut courier).await;
+    house.endpoints.delete(MERCHANT, endpoint.id, Some(1)).await.unwrap();
+    house.place().await;
+    house.clock.pass(DAY);
+    until_idle(&mut courier).await;
+    assert_eq!(receiver.count(), 1);
+    let gone = house.endpoints.get(MERCHANT, endpoint.id).await.map(|row| row.version);
+    assert_eq!(gone, Err(EndpointError::NotFound));
+    assert!(house.store.oldest_due().await.unwrap().iter().all(|(kind, _)| kind.as_str() != "deliver"));
+}
+
+#[tokio::test]
+async fn a_merchant_has_its_own_endpoints_and_not_too_many() {
+    let house = House::new();
+    for number in 0..MOST_ENDPOINTS {
+        house.endpoints.create(MERCHANT, draft(&format!("https://shop.example/{number}")), None).await.unwrap();
+    }
+    let more = house.endpoints.create(MERCHANT, draft("https://shop.example/more"), None).await.map(|row| row.id);
+    assert_eq!(more, Err(EndpointError::TooMany));
+    house.endpoints.create("another", draft("https://other.example/"), None).await.unwrap();
+    let listed = house.endpoints.list(MERCHANT).await.unwrap();
+    assert_eq!(listed.len(), MOST_ENDPOINTS);
+    assert_eq!(listed[0].url, format!("https://shop.example/{}", MOST_ENDPOINTS - 1));
+}
+
+#[tokio::test]
+async fn a_key_makes_one_endpoint() {
+    let house = House::new();
+    let key = Key { text: "k-1".to_owned(), fingerprint: "f".to_owned() };
+    let url = "https://shop.example/a";
+    let made: EndpointId = house.endpoints.create(MERCHANT, draft(url), Some(&key)).await.unwrap().id;
+    let again = house.endpoints.create(MERCHANT, draft(url), Some(&key)).await.map(|row| row.id);
+    assert_eq!(again, Err(EndpointError::KeyTaken));
+    let known = house.endpoints.made_by(MERCHANT, "k-1").await.unwrap().unwrap();
+    assert_eq!((known.endpoint, known.fingerprint.as_str()), (made, "f"));
+    assert_eq!(house.endpoints.made_by("another", "k-1").await, Ok(None));
+    assert_eq!(house.endpoints.list(MERCHANT).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn events_and_tries_are_listed_newest_first() {
+    let house = House::new();
+    let receiver = Receiver::taking();
+    let endpoint = house.endpoint(&receiver.url).await.id;
+    let mut file = house.place().await;
+    house.pay(&mut file).await;
+    until_idle(&mut house.courier()).await;
+    let ids = receiver.seen().iter().rev().map(|got| got.header("webhook-id").to_owned()).collect::<Vec<_>>();
+    let (mut before, mut listed) = (None, Vec::new());
+    loop {
+        let page = Page { before: before.clone(), limit: 4 };
+        let filter = NoticeFilter { merchant: MERCHANT.to_owned(), from: None, to: None, page };
+        let rows = house.store.notices(&filter).await.unwrap();
+        listed.extend(rows.iter().map(|row| row.event.to_string()));
+        before = rows.last().map(|row| row.event.to_string());
+        if rows.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(listed, ids);
+    let page = |before: Option<u64>| Page { before: before.map(|place| place.to_string()), limit: 4 };
+    let newest = house.store.deliveries(endpoint, &page(None)).await.unwrap();
+    let rest = house.store.deliveries(endpoint, &page(Some(newest[3].position))).await.unwrap();
+    let tried = newest.iter().chain(&rest).map(|row| row.event.to_string()).collect::<Vec<_>>();
+    assert_eq!(tried, ids);
+    assert_eq!(house.store.notice("another", newest[0].event).await, Ok(None));
+    house.clock.pass(31 * DAY + SECOND);
+    house.place().await;
+    until_idle(&mut house.courier()).await;
+    let left = house.tries(endpoint).await.len();
+    assert_eq!(left, 5, "for each new try two that are too old go");
+}

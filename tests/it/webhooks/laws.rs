@@ -1,0 +1,145 @@
+//! What holds whatever receivers do: every event arrives at least once, and in order for each order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paymux::domain::OrderFile;
+use paymux::store::Change;
+use port::{Call, Reply, Transport, TransportError};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::fixtures::Shop;
+use super::{House, until_idle};
+
+/// What a receiver does with a request.
+#[derive(Clone, Copy, Debug)]
+enum Does {
+    Takes,
+    Refuses,
+    /// Nothing arrives.
+    IsAway,
+    /// It takes it, and its answer is lost.
+    FallsSilent,
+}
+
+/// What was received: endpoint, order, place.
+type Received = Vec<(String, String, u64)>;
+
+/// Receivers without a network, which do one thing after the other and then take everything.
+struct Receivers {
+    script: Mutex<Vec<Does>>,
+    received: Mutex<Received>,
+}
+
+#[async_trait]
+impl Transport for Receivers {
+    async fn send(&self, base_url: &str, call: &Call) -> Result<Reply, TransportError> {
+        let does = self.script.lock().unwrap().pop().unwrap_or(Does::Takes);
+        let reply = |status| Reply { status, retry_after: None, body: Vec::new() };
+        if let Does::Takes | Does::FallsSilent = does {
+            let body: Value = serde_json::from_slice(&call.body).unwrap();
+            let order = body["orderId"].as_str().unwrap().to_owned();
+            let place = body["sequence"].as_u64().unwrap();
+            self.received.lock().unwrap().push((base_url.to_owned(), order, place));
+        }
+        match does {
+            Does::Takes => Ok(reply(200)),
+            Does::Refuses => Ok(reply(500)),
+            Does::IsAway => Err(TransportError::NotSent("refused".to_owned())),
+            Does::FallsSilent => Err(TransportError::Lost("silence".to_owned())),
+        }
+    }
+}
+
+/// What happens next.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Place,
+    /// The order in this place goes on.
+    GoOn(usize),
+    Deliver,
+    Wait(u64),
+}
+
+fn does() -> impl Strategy<Value = Does> {
+    prop_oneof![Just(Does::Takes), Just(Does::Refuses), Just(Does::IsAway), Just(Does::FallsSilent)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        Just(Step::Place),
+        (0usize..4).prop_map(Step::GoOn),
+        Just(Step::Deliver),
+        (1u64..400).prop_map(Step::Wait),
+    ]
+}
+
+fn next_change(shop: &Shop, file: &mut OrderFile) -> Option<Change> {
+    Some(match file.sequence {
+        1 => shop.checkout(file, "main"),
+        2..=4 => shop.paid(file),
+        5..=8 => shop.refund(file),
+        _ => return None,
+    })
+}
+
+async fn play(script: Vec<Does>, steps: Vec<Step>) -> (Received, BTreeMap<String, u64>) {
+    let house = House::new();
+    let receivers = Arc::new(Receivers { script: Mutex::new(script), received: Mutex::default() });
+    let mut courier = house.courier_over(receivers.clone());
+    for url in ["https://a.example/", "https://b.example/"] {
+        house.endpoint(url).await;
+    }
+    let mut files = Vec::new();
+    for step in steps {
+        match step {
+            Step::Place => files.push(house.place().await),
+            Step::GoOn(place) => {
+                if let Some(file) = files.get_mut(place)
+                    && let Some(change) = next_change(house.shop(), file)
+                {
+                    house.commit(change).await;
+                }
+            }
+            Step::Deliver => drop(courier.run_once().await.unwrap()),
+            Step::Wait(seconds) => house.clock.pass(Duration::from_secs(seconds)),
+        }
+    }
+    // The script ends before anybody loses patience; a lease that a step left lying runs out.
+    for _ in 0..12 {
+        until_idle(&mut courier).await;
+        house.clock.pass(Duration::from_secs(6 * 3_600));
+    }
+    let told = files.iter().map(|file| (file.id().to_string(), file.notices)).collect();
+    let received = receivers.received.lock().unwrap().clone();
+    (received, told)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_event_arrives_at_least_once_and_in_order(
+        script in proptest::collection::vec(does(), 0..8),
+        steps in proptest::collection::vec(step(), 1..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (received, told) = runtime.block_on(play(script, steps));
+        for url in ["https://a.example/", "https://b.example/"] {
+            for (order, notices) in &told {
+                let places: Vec<u64> = received
+                    .iter()
+                    .filter(|(to, of, _)| to == url && of == order)
+                    .map(|(_, _, place)| *place)
+                    .collect();
+                prop_assert!(places.is_sorted(), "{url} {order}: {places:?}");
+                let mut once = places.clone();
+                once.dedup();
+                prop_assert_eq!(once, (1..=*notices).collect::<Vec<_>>());
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Whether the sandbox's ledger, the payment, the order and its events say the same about the money.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::shop::Shop;
+
+/// Compares everything known about these orders. Panics with the first disagreement.
+pub async fn check(shop: &Shop, orders: &[String]) {
+    let ledger = shop.ledger().await;
+    let by_id: HashMap<&str, &Value> = ledger.iter().map(|object| (object["id"].as_str().unwrap(), object)).collect();
+    let mut known = Vec::new();
+    for id in orders {
+        let order = shop.get(&format!("/v1/orders/{id}")).await;
+        let mut held = 0;
+        for summary in order["payments"].as_array().unwrap() {
+            let payment = shop.get(&format!("/v1/payments/{}", summary["id"].as_str().unwrap())).await;
+            let reference = payment["provider"]["reference"].as_str().unwrap_or_default();
+            if let Some(object) = by_id.get(reference) {
+                compare(&payment, object);
+                known.push(reference.to_owned());
+            } else {
+                assert_eq!(payment["captured"], 0, "money without an object: {payment}");
+            }
+            held += i64::from(payment["captured"].as_i64() > Some(0));
+        }
+        assert!(held <= 1, "two payments took money: {order}");
+        compare_order(shop, &order, held == 1).await;
+    }
+}
+
+fn compare(payment: &Value, object: &Value) {
+    for amount in ["captured", "refunded"] {
+        assert_eq!(payment[amount], object[amount], "{amount}: {payment} against {object}");
+    }
+    assert_eq!(payment["amount"], object["amount"], "{payment} against {object}");
+    assert_eq!(payment["currency"], object["currency"], "{payment} against {object}");
+}
+
+/// A paid order goes on, an unpaid one does not; its events end where it stands.
+async fn compare_order(shop: &Shop, order: &Value, paid: bool) {
+    let state = order["state"].as_str().unwrap();
+    assert_eq!(state == "PROCESSING", paid, "{order}");
+    let id = order["id"].as_str().unwrap();
+    let timeline = shop.get(&format!("/v1/orders/{id}/timeline?limit=200")).await;
+    let entries = timeline["data"].as_array().unwrap();
+    for (index, entry) in entries.iter().enumerate() {
+        assert_eq!(entry["sequence"], index + 1, "a gap: {timeline}");
+    }
+    let moved = entries.iter().rev().find(|entry| entry["type"] == "order.moved");
+    assert_eq!(moved.map(|entry| &entry["to"]), Some(&order["state"]), "{timeline}");
+}

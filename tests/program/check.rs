@@ -1,0 +1,40 @@
+//! `paymux check`: every mistake at once, with file and line.
+
+use std::process::Command;
+
+#[test]
+fn a_config_with_three_mistakes_tells_all_three_with_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("paymux.toml", "[server]\nlisten = \"127.0.0.1:8080\"\n\n[limits]\nbody_byts = 1000\n");
+    write("accounts.toml", "[accounts.shop]\nprovider = \"decta\"\nbase_url = \"https://gate.decta.com/api/v0.6\"\n");
+    write("routing.toml", "[[rules]]\nname = \"all\"\naccounts = [\"shpo\"]\n");
+    let settings = folder.path().join("paymux.toml");
+    let run = Command::new(env!("CARGO_BIN_EXE_paymux")).arg("check").arg("--config").arg(&settings).output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(1), "{said}");
+    for mistake in ["paymux.toml:5: ", "accounts.toml:1: ", "body_byts", "secret_key"] {
+        assert!(said.contains(mistake), "{mistake} is not told in:\n{said}");
+    }
+    assert!(said.lines().count() >= 2, "{said}");
+}
+
+#[test]
+fn the_shipped_config_is_fine_once_its_secrets_are_there() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paymux"));
+    command.args(["check", "--config", "config/paymux.toml"]);
+    for name in secrets() {
+        let signs = name.contains("WEBHOOK_SECRET");
+        command.env(name, if signs { "whsec_c2VjcmV0LXRoYXQtaXMtbG9uZw==" } else { "a-secret-that-is-long-enough" });
+    }
+    let run = command.output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+/// The variables that the shipped accounts ask for.
+fn secrets() -> Vec<String> {
+    let text = std::fs::read_to_string("config/accounts.toml").unwrap();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let names = lines.flat_map(|line| line.split("${").skip(1)).filter_map(|rest| rest.split_once('}'));
+    names.map(|(name, _)| name.to_owned()).collect()
+}

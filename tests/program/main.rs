@@ -1,0 +1,14 @@
+//! The real program: started, used over its sockets, killed at a random moment, started again.
+//!
+//! The sandbox runs as a process of its own, since a provider does not die with the gateway; its ledger is the
+//! independent witness of what really happened to the money.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "a test")]
+
+mod agreement;
+mod check;
+mod mixed;
+mod paid;
+mod routing;
+mod running;
+mod secrecy;
+mod shop;

@@ -1,0 +1,117 @@
+//! The programs under test, as processes.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A sandbox in a process of its own.
+pub struct Sandbox {
+    child: Child,
+    pub url: String,
+}
+
+/// A gateway in a process of its own.
+pub struct Gateway {
+    child: Child,
+    pub url: String,
+    pub ops_url: String,
+}
+
+/// How long a program may take to say where it listens.
+const START: Duration = Duration::from_secs(60);
+
+impl Sandbox {
+    pub fn start(folder: &Path) -> Self {
+        let mut command = program();
+        command.args(["sandbox", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("sandbox"));
+        let (child, line) = started(command, "sandbox ");
+        Self { child, url: last_word(&line) }
+    }
+}
+
+impl Gateway {
+    /// The demo on addresses of its own, with the sandbox elsewhere.
+    pub fn start(folder: &Path, sandbox: &Sandbox, routing: &Path) -> Self {
+        Self::start_at(folder, sandbox, routing, free_address(), free_address(), Stdio::null())
+    }
+
+    /// As [`Gateway::start`], with its log in a file.
+    pub fn start_logging(folder: &Path, sandbox: &Sandbox, routing: &Path, log: &Path) -> Self {
+        let log = std::fs::File::create(log).unwrap();
+        Self::start_at(folder, sandbox, routing, free_address(), free_address(), log.into())
+    }
+
+    /// The same gateway again, after it was killed.
+    pub fn restart(self, folder: &Path, sandbox: &Sandbox, routing: &Path) -> Self {
+        let (listen, ops) = (address(&self.url), address(&self.ops_url));
+        drop(self);
+        Self::start_at(folder, sandbox, routing, listen, ops, Stdio::null())
+    }
+
+    fn start_at(folder: &Path, sandbox: &Sandbox, routing: &Path, listen: SocketAddr, ops: SocketAddr, log: Stdio) -> Self {
+        let mut command = program();
+        command.stderr(log);
+        command.arg("demo").args(["--listen", &listen.to_string()]).args(["--ops-listen", &ops.to_string()]);
+        command.args(["--sandbox", &sandbox.url]).arg("--data-dir").arg(folder).arg("--routing").arg(routing);
+        let (child, _) = started(command, "Test card");
+        Self { child, url: format!("http://{listen}"), ops_url: format!("http://{ops}") }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paymux"));
+    command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
+    command
+}
+
+/// Starts a program and waits for the line that says it is ready.
+fn started(mut command: Command, ready: &str) -> (Child, String) {
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (tell, told) = mpsc::channel();
+    let ready = ready.to_owned();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            if line.trim_start().starts_with(&ready) && tell.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let line = told.recv_timeout(START).expect("the program says where it listens");
+    (child, line)
+}
+
+fn last_word(line: &str) -> String {
+    line.split_whitespace().last().unwrap().to_owned()
+}
+
+fn address(url: &str) -> SocketAddr {
+    url.trim_start_matches("http://").parse().unwrap()
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

@@ -1,0 +1,399 @@
+//! The building rules: what no compiler checks and a review would have to. Each fault names its file and line.
+//!
+//! Two blocks of the documents are made from the adapters themselves: `PAYMUX_BLESS=1 cargo test --test tidy` writes them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read the repository has failed")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use paymux::config::{Account, Environment, Providers, SANDBOX_ACCOUNTS};
+use paymux_providers::ALL;
+use port::{
+    About, Approach, Cancel, Capture, Captures, Lookup, Notices, Proof, Refund, Row, Says, StatusTable,
+};
+
+/// Which room may import which others. `app` stands on top and may import all; `port` is for everyone.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("config", &[]),
+    ("metrics", &[]),
+    ("crash", &[]),
+    ("routing", &["config"]),
+    ("store", &["domain", "metrics", "crash"]),
+    ("outbound", &[]),
+    ("payments", &["domain", "routing", "store", "metrics", "crash"]),
+    ("webhooks", &["domain", "store", "outbound", "metrics"]),
+    ("orders", &["domain", "routing", "payments", "store", "metrics"]),
+    ("reconcile", &["domain", "payments", "webhooks", "orders", "store", "metrics"]),
+    (
+        "http",
+        &["domain", "config", "metrics", "routing", "store", "payments", "webhooks", "orders", "reconcile"],
+    ),
+];
+
+/// Libraries, and the rooms that alone may name them. `app` starts the threads that actix-web serves on.
+const LIBRARIES: &[(&str, &[&str])] = &[
+    ("config", &["config"]),
+    ("prometheus", &["metrics"]),
+    ("rusqlite", &["store"]),
+    ("reqwest", &["outbound"]),
+    ("actix_web", &["http", "app"]),
+    ("clap", &["app"]),
+    ("paymux_providers", &["app"]),
+    ("paymux_sandbox", &["app"]),
+];
+
+/// Where money is counted, so where no float may be.
+const EXACT: &[&str] =
+    &["crates/port/src", "providers", "src/domain", "src/routing", "src/payments", "src/orders", "src/store"];
+
+const LONGEST_FILE: usize = 500;
+const LONGEST_ADAPTER: usize = 250;
+const LONGEST_WIRE: usize = 150;
+
+/// A file of the repository: its path from the root and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The room of a file under `src`: the first part of its path.
+    fn room(&self) -> Option<&str> {
+        let first = self.path.strip_prefix("src/")?.split('/').next()?;
+        match first.trim_end_matches(".rs") {
+            "lib" => None,
+            "main" => Some("app"),
+            room => Some(room),
+        }
+    }
+
+    fn place(&self, offset: usize) -> String {
+        format!("{}:{}", self.path, self.text[..offset].matches('\n').count() + 1)
+    }
+
+    /// The offsets where `word` stands by itself, outside lines that are comments.
+    fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+        self.text.match_indices(word).map(|(at, _)| at).filter(move |at| {
+            let line = self.text[..*at].rfind('\n').map_or(0, |end| end + 1);
+            let comment = self.text[line..].trim_start().starts_with("//");
+            let within = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+            let (before, after) = self.text.split_at(*at);
+            !comment && !within(before.chars().next_back()) && !within(after[word.len()..].chars().next())
+        })
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|fault| panic!("{path}: {fault}"))
+}
+
+/// Every file below the folders with one of these endings.
+fn sources(folders: &[&str], endings: &[&str]) -> Vec<Source> {
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|fault| panic!("{}: {fault}", folder.display())) {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if endings.iter().any(|ending| path.extension().is_some_and(|found| found == *ending)) {
+                let text = fs::read_to_string(&path).unwrap();
+                let path = path.strip_prefix(root()).unwrap().display().to_string();
+                found.push(Source { path, text });
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
+fn none(faults: &[String]) {
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+/// The rooms named by `crate::room` and `crate::{room, other::…}`, with their places.
+fn imports(source: &Source) -> Vec<(String, usize)> {
+    let mut found = Vec::new();
+    for at in source.words("crate") {
+        let Some(rest) = source.text[at..].strip_prefix("crate::") else { continue };
+        let parts = if rest.starts_with('{') { top_level(group(rest)) } else { vec![rest] };
+        for part in parts {
+            let name: String = part.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            found.push((name, at));
+        }
+    }
+    found
+}
+
+/// What stands between the first brace and the one that closes it.
+fn group(text: &str) -> &str {
+    let mut depth = 0;
+    let end = text.find(|c| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        depth == 0
+    });
+    &text[1..end.unwrap_or(text.len())]
+}
+
+/// The parts between commas that stand in no inner braces.
+fn top_level(text: &str) -> Vec<&str> {
+    let mut depth = 0;
+    text.split(|c| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        depth == 0 && c == ','
+    })
+    .collect()
+}
+
+#[test]
+fn rooms_import_only_what_stands_below_them() {
+    let mut faults = Vec::new();
+    for source in sources(&["src"], &["rs"]) {
+        let Some(room) = source.room().filter(|room| *room != "app") else { continue };
+        let Some((_, below)) = FLOORS.iter().find(|(name, _)| *name == room) else {
+            faults.push(format!("{}: room `{room}` is not in FLOORS", source.path));
+            continue;
+        };
+        for (name, at) in imports(&source) {
+            let another = name == "app" || FLOORS.iter().any(|(room, _)| *room == name);
+            if another && name != room && !below.contains(&name.as_str()) {
+                faults.push(format!("{}: `{room}` may not import `{name}`", source.place(at)));
+            }
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn each_library_stays_in_its_room() {
+    let mut faults = Vec::new();
+    for source in sources(&["src"], &["rs"]) {
+        let Some(room) = source.room() else { continue };
+        for (library, _) in LIBRARIES.iter().filter(|(_, owners)| !owners.contains(&room)) {
+            // A room of the same name is meant, unless the path starts at the outside.
+            let shared = FLOORS.iter().any(|(room, _)| room == library);
+            for at in source.words(library) {
+                let (before, after) = source.text.split_at(at);
+                let outside =
+                    before.strip_suffix("::").map(|before| !before.ends_with(char::is_alphanumeric));
+                if outside.unwrap_or(!shared) && after[library.len()..].starts_with("::") {
+                    faults.push(format!("{}: `{room}` may not name `{library}`", source.place(at)));
+                }
+            }
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let mut faults = Vec::new();
+    for source in sources(&["src", "crates", "providers", "tests", "benches"], &["rs"]) {
+        let most = match source.path.strip_prefix("providers/").and_then(|path| path.split_once('/')) {
+            Some((_, "mod.rs")) => LONGEST_ADAPTER,
+            Some((_, "wire.rs")) => LONGEST_WIRE,
+            _ => LONGEST_FILE,
+        };
+        let lines = source.text.lines().count();
+        if lines > most {
+            faults.push(format!("{}: {lines} lines, {most} at most", source.path));
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn every_folder_of_an_adapter_is_listed_under_its_name() {
+    let entries = fs::read_dir(root().join("providers")).unwrap().map(|entry| entry.unwrap());
+    let folders =
+        entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap());
+    let mut folders: Vec<String> = folders.collect();
+    folders.sort();
+    let listed: Vec<&str> = ALL.iter().map(|about| about.name).collect();
+    assert_eq!(folders, listed, "`ALL` in providers/lib.rs lists the folders, by name");
+}
+
+#[test]
+fn money_is_never_a_float() {
+    let mut faults = Vec::new();
+    for source in sources(EXACT, &["rs"]) {
+        for float in ["f32", "f64"] {
+            faults.extend(source.words(float).map(|at| format!("{}: {float}", source.place(at))));
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn nothing_names_the_machine_it_was_written_on() {
+    let mut faults = Vec::new();
+    let this = file!();
+    for source in
+        sources(&["src", "crates", "providers", "tests", "benches", "docs", "config"], &["rs", "md", "toml"])
+    {
+        for path in ["/work/", "/root/", "/home/", "../shared"] {
+            let found = source.text.match_indices(path).filter(|_| source.path != this);
+            faults.extend(found.map(|(at, _)| format!("{}: {path}", source.place(at))));
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn the_shipped_accounts_are_in_order_once_their_variables_are_set() {
+    let accounts = read("config/accounts.toml");
+    let mut environment = Environment::default().with("PAYMUX_SANDBOX_URL", "http://127.0.0.1:8090");
+    for (at, _) in accounts.match_indices("${") {
+        let name = accounts[at + 2..].split('}').next().unwrap();
+        environment = environment.with(name, "whsec_0123456789abcdef0123456789ab");
+    }
+    let providers = Providers { known: ALL, environment: &environment, allow_private_addresses: true };
+    for (file, text) in
+        [("config/accounts.toml", accounts.as_str()), ("config/sandbox.toml", SANDBOX_ACCOUNTS)]
+    {
+        let read = Account::parse(file, text, &providers).unwrap_or_else(|faults| panic!("\n{faults}\n"));
+        let names: Vec<&str> = read.iter().map(|account| account.name.as_str()).collect();
+        assert_eq!(names, ["decta-demo", "paymennt-demo", "telness-demo"], "{file}");
+    }
+}
+
+#[test]
+fn the_provider_table_says_what_the_adapters_say() {
+    let mut table =
+        "| Provider | Checkout | Hold, capture by hand | Closes | Refunds | Currencies | Notices | \
+                     After a lost answer | Exchanges |\n|---|---|---|---|---|---|---|---|---|\n"
+            .to_owned();
+    for about in ALL {
+        table.push_str(&provider_row(about));
+    }
+    compare("README.md", "providers", &table);
+}
+
+fn provider_row(about: &About) -> String {
+    let can = &about.can;
+    let approaches = can.approaches.iter().map(|approach| match approach {
+        Approach::Hosted => "hosted",
+        Approach::Embedded => "embedded",
+        Approach::Link if can.delivers_links => "link (sent too)",
+        Approach::Link => "link",
+    });
+    let capture = match can.capture {
+        Capture::Automatic => "–",
+        Capture::ManualToo(Captures::One) => "once",
+        Capture::ManualToo(Captures::Many) => "in parts",
+    };
+    let cancel = match can.cancel {
+        Cancel::None => "–",
+        Cancel::Unpaid => "unpaid page",
+        Cancel::Hold => "hold",
+        Cancel::Both => "unpaid page, hold",
+    };
+    let refund = match can.refund {
+        Refund::None => "–",
+        Refund::Full => "whole",
+        Refund::Partial => "in parts",
+    };
+    let only = if can.currencies.only.is_empty() { "any".to_owned() } else { can.currencies.only.join(", ") };
+    let notices = match can.notices {
+        Notices::Signed => "signed",
+        Notices::SharedKey => "shared key",
+        Notices::AddressKey => "key in the address",
+        Notices::None => "–",
+    };
+    let lookup = match can.lookup {
+        Lookup::None => "–",
+        Lookup::ByTheirs => "found by their id",
+        Lookup::ByOurs => "found by our reference",
+    };
+    format!(
+        "| [{}](providers/{}/README.md) | {} | {capture} | {cancel} | {refund} | {only}, {} decimals | {notices} | \
+         {lookup} | {} |\n",
+        about.title,
+        about.name,
+        approaches.collect::<Vec<_>>().join(", "),
+        can.currencies.most_decimals,
+        exchanges(about.name),
+    )
+}
+
+/// How many of an adapter's exchanges were recorded, and how many are a reading of the documents.
+fn exchanges(provider: &str) -> String {
+    let files = sources(&[&format!("providers/{provider}/exchanges")], &["http"]);
+    let recorded = files.iter().filter(|file| file.text.starts_with("# recorded")).count();
+    format!("{recorded} recorded, {} from documents", files.len() - recorded)
+}
+
+#[test]
+fn the_word_tables_say_what_the_adapters_say() {
+    let mut tables = String::new();
+    for about in ALL {
+        let table = StatusTable::parse(about.statuses).unwrap();
+        let _ = write!(tables, "**{}**, from: {}.\n\n", about.title, table.source().trim_end_matches('.'));
+        tables.push_str("| of | words | mean | known |\n|---|---|---|---|\n");
+        let mut rows: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for (of, word, row) in table.rows() {
+            let status = if let Says::Status(status) = row.says { Ok(status) } else { Err(()) };
+            rows.entry((of, status, meaning(word, row), proof(row.proof)))
+                .or_default()
+                .push(format!("`{word}`"));
+        }
+        for ((of, _, meaning, proof), words) in rows {
+            let _ = writeln!(tables, "| {of} | {} | {meaning} | {proof} |", words.join(", "));
+        }
+        tables.push('\n');
+    }
+    compare("docs/status-model.md", "words", tables.trim_end_matches('\n'));
+}
+
+fn meaning(word: &str, row: &Row) -> String {
+    let spelt = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let mut meaning = match row.says {
+        Says::Status(status) => status.as_str().to_owned(),
+        Says::Unchanged => "no change".to_owned(),
+        Says::FromAmounts => "what the amounts say".to_owned(),
+        Says::Reversed => "REFUNDED if it was captured, else CANCELLED".to_owned(),
+        Says::Unmapped => unreachable!("no row says so"),
+    };
+    if let Some(stage) = row.stage.map(|stage| spelt(serde_json::json!(stage))) {
+        let same = stage.eq_ignore_ascii_case(word);
+        meaning.push_str(if same { ", at the stage of that name" } else { ", stage " });
+        meaning.push_str(if same { "" } else { &stage });
+    }
+    if let Some(detail) = row.detail {
+        let _ = write!(meaning, ", detail {}", spelt(serde_json::json!(detail)));
+    }
+    if row.last { meaning + ", final" } else { meaning }
+}
+
+fn proof(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Seen => "seen",
+        Proof::Documented => "documented",
+        Proof::Assumed => "assumed",
+    }
+}
+
+/// Compares what stands between the block's marks with what should, or writes it if asked to.
+fn compare(file: &str, block: &str, expected: &str) {
+    let (begin, end) = (format!("<!-- {block}:begin -->"), format!("<!-- {block}:end -->"));
+    let text = read(file);
+    let parts = text.split_once(&begin).and_then(|(head, rest)| Some((head, rest.split_once(&end)?)));
+    let Some((head, (found, tail))) = parts else { panic!("{file} has no block {begin} … {end}") };
+    let expected = format!("\n{}\n", expected.trim_end());
+    if found == expected {
+        return;
+    }
+    assert!(
+        std::env::var_os("PAYMUX_BLESS").is_some(),
+        "{file}: the block `{block}` is out of date; PAYMUX_BLESS=1 cargo test --test tidy writes it:\n{expected}"
+    );
+    fs::write(root().join(file), format!("{head}{begin}{expected}{end}{tail}")).unwrap();
+}
