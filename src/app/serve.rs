@@ -24,6 +24,7 @@ pub(super) struct Gateway {
     listen: SocketAddr,
     ops_listen: SocketAddr,
     shared: Arc<Shared>,
+    common: Arc<http::Common>,
     draining: Arc<AtomicBool>,
     handles: Vec<ServerHandle>,
     servers: Vec<JoinHandle<std::io::Result<()>>>,
@@ -63,14 +64,14 @@ pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
         // Building the same client twice cannot fail where it has just worked; if it does, one is shared.
         move || orders(&shared, &outbound).unwrap_or_else(|_| own.clone())
     };
-    let public = http::serve(listener, common, for_workers)?;
+    let public = http::serve(listener, common.clone(), for_workers)?;
     let operators = ops::Ops { shared: shared.clone(), draining: draining.clone() };
     let operators = ops::serve(operators, ops_listener)?;
     let handles = vec![public.handle(), operators.handle()];
     let servers = [public, operators].map(tokio::spawn).into();
     let agenda = tokio::spawn(keep_agenda(Reconcile { orders: own }, shared.clone()));
     let courier = tokio::spawn(keep_telling(courier(&shared, &settings.webhooks)?));
-    Ok(Gateway { listen, ops_listen, shared, draining, handles, servers, agenda, courier })
+    Ok(Gateway { listen, ops_listen, shared, common, draining, handles, servers, agenda, courier })
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
@@ -127,6 +128,7 @@ impl Gateway {
         until_told_to_stop().await;
         tracing::info!("stopping: open requests may finish");
         self.draining.store(true, Ordering::Relaxed);
+        self.common.end_streams();
         for handle in &self.handles {
             handle.stop(true).await;
         }

@@ -345,15 +345,6 @@ impl OrderFile {
         }
         slots
     }
-
-    /// Fills in what is sealed and missing, as far as a later copy of the file still has it.
-    pub fn unseal(&mut self, later: &mut Self) {
-        let known: Vec<_> = later.slots().into_iter().filter_map(|slot| slot.body().map(|body| (slot, body))).collect();
-        for slot in self.slots().into_iter().filter(|slot| slot.body().is_none()) {
-            let body = known.iter().find(|(other, _)| other.digest() == slot.digest()).map(|(_, body)| body.clone());
-            body.into_iter().for_each(|body| slot.fill(body));
-        }
-    }
 }
 
 fn edit(order: &mut Order, content: &Content) {

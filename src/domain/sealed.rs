@@ -51,9 +51,6 @@ pub trait Slot {
     /// Which body it waits for.
     fn digest(&self) -> &str;
 
-    /// The body, if it is filled in.
-    fn body(&self) -> Option<Arc<str>>;
-
     /// Puts the body in, if its digest is right; anything else leaves the slot as erased.
     fn fill(&mut self, body: Arc<str>);
 }
@@ -61,10 +58,6 @@ pub trait Slot {
 impl<T: DeserializeOwned> Slot for Sealed<T> {
     fn digest(&self) -> &str {
         &self.digest
-    }
-
-    fn body(&self) -> Option<Arc<str>> {
-        self.body.clone()
     }
 
     fn fill(&mut self, body: Arc<str>) {

@@ -26,8 +26,6 @@ const LONGEST_KEY: usize = 200;
 pub(super) enum Scope {
     /// Orders, checkout, refunds.
     Payments,
-    /// Reports, routing.
-    Finance,
     /// Operations.
     Ops,
 }
@@ -36,7 +34,6 @@ impl Scope {
     fn as_str(self) -> &'static str {
         match self {
             Self::Payments => "payments",
-            Self::Finance => "finance",
             Self::Ops => "ops",
         }
     }

@@ -45,6 +45,11 @@ impl Common {
         let (running, streams) = (Running::default(), Streams::default());
         Self { settings, reads, keys, buckets, running, inbox, streams }
     }
+
+    /// Ends the streams that are open: the gateway is about to stop, and they would not end by themselves.
+    pub fn end_streams(&self) {
+        self.streams.end();
+    }
 }
 
 /// What a handler works with: the use cases of its worker, and what all workers share.

@@ -16,6 +16,7 @@ use futures_util::stream;
 use port::{OrderId, SessionId};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::call::Call;
@@ -46,13 +47,14 @@ pub(super) async fn watch(call: Call) -> Result<HttpResponse, Problem> {
         state: call.state().clone(),
         order: file.id(),
         session,
+        read: 0,
+        begun: false,
         last_seen: last_seen.min(file.notices),
-        file: None,
         waiting: VecDeque::new(),
         over: false,
         changes,
         ends_at: now + LIFETIME,
-        _place: place,
+        place,
     };
     watch.read().await?;
     if watch.over && watch.waiting.is_empty() {
@@ -92,16 +94,18 @@ struct Watch {
     state: State,
     order: OrderId,
     session: SessionId,
+    /// The place of the last event of the order that was looked at.
+    read: u64,
+    /// Whether the session's own beginning is among them.
+    begun: bool,
     /// The sequence of the last event that the client has, or was sent.
     last_seen: u64,
-    /// The order's file as of the last event that was read; none before the first.
-    file: Option<OrderFile>,
     waiting: VecDeque<Bytes>,
     /// Nothing more will come.
     over: bool,
     changes: Receiver<OrderId>,
     ends_at: Instant,
-    _place: Place,
+    place: Place,
 }
 
 /// Why a stream that had nothing to send goes on.
@@ -146,42 +150,39 @@ impl Watch {
                     Err(RecvError::Closed) => return Woken::Stopped,
                 },
                 () = &mut beat => return Woken::Quiet,
+                _ = self.place.ending.wait_for(|ending| *ending) => return Woken::Stopped,
             }
         }
     }
 
     /// Reads what has happened since the last time and lines up what the client has not seen of it.
     async fn read(&mut self) -> Result<(), StoreError> {
-        let Some(mut newest) = self.state.reads().order(self.order).await? else { return Ok(()) };
+        let state = self.state.clone();
+        let Some(newest) = state.reads().order(self.order).await? else { return Ok(()) };
         loop {
-            let read = self.file.as_ref().map_or(0, |file| file.sequence);
-            let events = self.state.reads().events(self.order, read, PAGE).await?;
-            let complete = events.len() < PAGE as usize;
+            let events = state.reads().events(self.order, self.read, PAGE).await?;
             for event in &events {
-                self.take(event, &mut newest)?;
+                self.read = event.sequence;
+                self.begun |= opens(&event.record.fact, self.session);
+                let news = event.notice.is_some_and(|sequence| sequence > self.last_seen);
+                if news && self.begun && concerns(&newest, &event.record.fact, self.session) {
+                    self.tell(event).await?;
+                }
             }
-            if complete {
+            if events.len() < PAGE as usize {
                 break;
             }
         }
-        self.over = self.file.as_ref().is_some_and(|file| is_over(file, self.session));
+        self.over = self.read <= newest.sequence && is_over(&newest, self.session);
         Ok(())
     }
 
-    /// Takes the next event of the order: the file as of it, and what the client is told.
-    fn take(&mut self, event: &Event, newest: &mut OrderFile) -> Result<(), StoreError> {
-        let applied = match &mut self.file {
-            Some(file) => file.apply(event),
-            None => OrderFile::replay([event]).map(|file| self.file = Some(file)),
-        };
-        applied.map_err(|misfit| StoreError::Corrupt(format!("the events of {}: {misfit}", self.order)))?;
-        let Some(file) = self.file.as_mut().filter(|file| concerns(file, &event.record.fact, self.session))
-        else {
+    /// Lines up an event, with what it concerns as it was then.
+    async fn tell(&mut self, event: &Event) -> Result<(), StoreError> {
+        let Some(file) = self.state.reads().order_at(self.order, event.sequence).await? else {
             return Ok(());
         };
-        file.unseal(newest);
-        let told = view::event(file, event, &|attempt| self.state.qr_url(attempt));
-        if let Some(told) = told.filter(|told| told.sequence() > self.last_seen) {
+        if let Some(told) = view::event(&file, event, &|attempt| self.state.qr_url(attempt)) {
             self.last_seen = told.sequence();
             self.waiting.push_back(piece(&told)?);
         }
@@ -189,16 +190,19 @@ impl Watch {
     }
 }
 
-/// Whether a fact is the session's own, or its payment's, or a move of its order since it was opened.
+fn opens(fact: &Fact, session: SessionId) -> bool {
+    matches!(fact, Fact::SessionOpened { session: opened, .. } if opened.id == session)
+}
+
+/// Whether a fact is the session's own, or its payment's, or a move of its order.
 fn concerns(file: &OrderFile, fact: &Fact, session: SessionId) -> bool {
-    let ours = |payment: &Payment| payment.session == Some(session);
+    let own = |payment: &Payment| payment.session == Some(session);
     match fact {
-        Fact::SessionOpened { session: opened, .. } => opened.id == session,
         Fact::SessionMoved { session: moved, .. } => *moved == session,
-        Fact::PaymentObserved { payment, .. } => file.payment(*payment).is_some_and(ours),
-        Fact::PaymentFound(payment) => ours(payment),
-        Fact::OrderMoved { .. } => file.session(session).is_some(),
-        _ => false,
+        Fact::PaymentObserved { payment, .. } => file.payment(*payment).is_some_and(own),
+        Fact::PaymentFound(payment) => own(payment),
+        Fact::OrderMoved { .. } => true,
+        other => opens(other, session),
     }
 }
 
@@ -216,7 +220,14 @@ fn piece(told: &view::EventView<'_>) -> Result<Bytes, StoreError> {
 
 /// The streams that are open.
 #[derive(Clone, Default)]
-pub(super) struct Streams(Arc<Mutex<Open>>);
+pub(super) struct Streams(Arc<Hall>);
+
+#[derive(Default)]
+struct Hall {
+    open: Mutex<Open>,
+    /// Turns true when the gateway stops.
+    ending: watch::Sender<bool>,
+}
 
 #[derive(Default)]
 struct Open {
@@ -238,17 +249,23 @@ impl Streams {
         }
         open.all += 1;
         open.by_merchant.insert(merchant.clone(), own + 1);
-        Some(Place { streams: self.clone(), merchant: merchant.clone() })
+        Some(Place { streams: self.clone(), ending: self.0.ending.subscribe(), merchant: merchant.clone() })
+    }
+
+    /// Ends them all, so that nobody waits for them.
+    pub(super) fn end(&self) {
+        self.0.ending.send_replace(true);
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A stream's place among those that are open; dropped, it is free again.
 struct Place {
     streams: Streams,
+    ending: watch::Receiver<bool>,
     merchant: Arc<str>,
 }
 

@@ -176,7 +176,6 @@ impl Payments {
         let keeper = FileKeeper::new(&self.shared, file.clone(), record.id, cause);
         let ctx = self.ctx(account, &keeper);
         let outcome = self.call(account, "begin", &ctx, account.adapter.begin(&ctx, &attempt, &ask)).await;
-        drop(ctx);
         *file = keeper.into_file();
         match outcome {
             Ok((begun, place)) => self.adopt(file, account, record.id, begun, place, cause).await.map(Ok),

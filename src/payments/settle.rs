@@ -97,7 +97,6 @@ impl Payments {
         let keeper = FileKeeper::new(&self.shared, file.clone(), record.id, cause);
         let ctx = self.ctx(account, &keeper);
         let again = self.call(account, "begin", &ctx, account.adapter.begin(&ctx, &attempt, &ask)).await;
-        drop(ctx);
         *file = keeper.into_file();
         match again {
             Ok(begun) => Ok(Some(begun)),
@@ -118,7 +117,6 @@ impl Payments {
         let keeper = FileKeeper::new(&self.shared, file, attempt, cause);
         let ctx = self.ctx(&account, &keeper);
         self.call(&account, "hand_over", &ctx, account.adapter.hand_over(&ctx, &adapter_view)).await?;
-        drop(ctx);
         let done = vec![Fact::HandedOver { attempt }];
         self.note(keeper.into_file(), done, attempt, AttemptState::Begun, cause).await
     }

@@ -1,0 +1,152 @@
+//! A gateway to talk to.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use paymux::config::Settings;
+use paymux::http;
+use paymux::metrics::Metrics;
+use paymux::orders::Orders;
+use paymux::payments::{Account, Accounts, Payments, Returns, Shared};
+use paymux::routing::Rules;
+use paymux::store::sqlite::{Options, Sqlite};
+use paymux::store::{ApiKeyRow, Change, Store, Write};
+use paymux_testkit::Script;
+use port::{Secret, Source, Timestamp, Uuid, sign};
+use tempfile::TempDir;
+
+use super::teller::{self, Teller};
+
+/// A key of the merchant `shop` that may do everything.
+pub const API_KEY: &str = "pk_test_shop";
+
+/// A key of another merchant.
+pub const OTHER_KEY: &str = "pk_test_other";
+
+/// A key that may not touch payments.
+pub const FINANCE_KEY: &str = "pk_test_finance";
+
+/// A key that was withdrawn.
+pub const REVOKED_KEY: &str = "pk_test_revoked";
+
+/// The secret part of the address that the account `two` is notified at.
+pub const NOTIFY_KEY: &str = "teller-knocks-twice";
+
+const ROUTING: &str = "pins = true\n[[rules]]\nname = \"all\"\naccounts = [\"one\"]\n";
+
+/// The whole gateway, but for its agenda.
+pub struct Gateway {
+    pub address: SocketAddr,
+    pub clock: Arc<Clock>,
+    pub teller: Arc<Teller>,
+    pub store: Arc<dyn Store>,
+    pub orders: Orders,
+    server: actix_web::dev::ServerHandle,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings than the usual ones.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::new());
+        let options = Options::at(folder.path().join("paymux.db"));
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
+        let clock = Arc::new(Clock::default());
+        let teller = Arc::new(Teller::default());
+        let mut settings = Settings::default();
+        settings.server.public_url = "https://pay.test".to_owned();
+        settings.server.workers = 2;
+        change(&mut settings);
+        let account = |name: &str, notify_key: Option<&str>| {
+            let notify_key = notify_key.map(Secret::from);
+            Account::new(name.to_owned(), teller::adapter(&teller), String::new(), false, notify_key).unwrap()
+        };
+        let accounts = Accounts::new([account("one", None), account("two", Some(NOTIFY_KEY))]);
+        let rules = Arc::new(Rules::parse("routing.toml", ROUTING, &["one", "two"]).unwrap());
+        let returns = Returns::new([7; 32], &settings.server.public_url);
+        let shared =
+            Shared::new(accounts, rules, store.clone(), clock.clone(), metrics, returns, true);
+        let payments = Payments { shared: Arc::new(shared), transport: Arc::new(Script::new(Vec::new())) };
+        let orders = Orders { payments };
+        keys(&*store, clock.now()).await;
+        let common = Arc::new(http::Common::new(Arc::new(settings), &orders.payments.shared));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let worker = orders.clone();
+        let running = http::serve(listener, common, move || worker.clone()).unwrap();
+        let server = running.handle();
+        tokio::spawn(running);
+        Self { address, clock, teller, store, orders, server, _folder: folder }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // The command is sent at once; nobody has to wait for it.
+        drop(self.server.stop(false));
+    }
+}
+
+async fn keys(store: &dyn Store, now: Timestamp) {
+    let rows = [
+        (API_KEY, "shop", ["payments", "finance", "ops"].as_slice(), None),
+        (OTHER_KEY, "other", &["payments"], None),
+        (FINANCE_KEY, "shop", &["finance"], None),
+        (REVOKED_KEY, "shop", &["payments"], Some(now)),
+    ];
+    let rows = rows.map(|(text, merchant, scopes, revoked_at)| {
+        Write::ApiKey(ApiKeyRow {
+            hash: sign::hex(&sign::sha256(&[text.as_bytes()])),
+            hint: text[..5].to_owned(),
+            merchant: merchant.to_owned(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            created_at: now,
+            revoked_at,
+        })
+    });
+    store.commit(Change::plain("keys", rows.into())).await.unwrap();
+}
+
+/// A clock that stands still until it is told to go on; ids are later than any before.
+pub struct Clock {
+    micros: AtomicI64,
+    drawn: AtomicU64,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { micros: AtomicI64::new(1_767_225_600_000_000), drawn: AtomicU64::new(1) }
+    }
+}
+
+impl Clock {
+    pub fn pass(&self, span: Duration) {
+        self.micros.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    fn draw(&self) -> u128 {
+        self.drawn.fetch_add(1, Ordering::SeqCst).into()
+    }
+}
+
+impl Source for Clock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros.load(Ordering::SeqCst))
+    }
+
+    fn uuid(&self) -> Uuid {
+        let millis = u128::try_from(self.now().micros() / 1_000).unwrap();
+        Uuid::from_u128(millis << 80 | 0x7 << 76 | 0b10 << 62 | self.draw())
+    }
+
+    fn nonce(&self) -> [u8; 16] {
+        (self.draw() << 3 ^ 0x9e37_79b9_7f4a_7c15).to_be_bytes()
+    }
+}

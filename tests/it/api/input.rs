@@ -1,0 +1,237 @@
+//! What bad input gets: every fault at once, each with its place and its code.
+
+use serde_json::{Value, json};
+
+use super::{Gateway, faults, hosted, id, small_order};
+
+/// The only fault of an order that differs from a good one as `change` says.
+async fn only_fault(gateway: &Gateway, change: impl FnOnce(&mut Value)) -> (String, String) {
+    let mut order = small_order();
+    change(&mut order);
+    let reply = gateway.post("/v1/orders").json(&order).await;
+    let problem = reply.expect(400);
+    let [only] = faults(&problem).try_into().unwrap();
+    // With one fault, its code is the problem's.
+    assert_eq!(problem["code"], only.1, "{problem}");
+    only
+}
+
+/// The only fault of an order written as text, with `value` in place of the first unit price.
+async fn fault_of_amount(gateway: &Gateway, value: &str) -> (String, String) {
+    let text = small_order().to_string().replacen("\"unitPrice\":400", &format!("\"unitPrice\":{value}"), 1);
+    let problem = gateway.post("/v1/orders").text(&text).await.expect(400);
+    faults(&problem).remove(0)
+}
+
+fn at(pointer: &str, code: &str) -> (String, String) {
+    (pointer.to_owned(), code.to_owned())
+}
+
+#[tokio::test]
+async fn what_is_not_json_is_told_without_its_content() {
+    let gateway = Gateway::start().await;
+    let deep = "[".repeat(50) + &"]".repeat(50);
+    for text in ["{", "{\"currency\": EUR}", "{} secret", "{\"a\": \"\\ud800\"}", &deep, "\u{feff}{}"] {
+        let problem = gateway.post("/v1/orders").text(text).await.problem(400, "malformed_json");
+        assert!(!problem.to_string().contains("secret"), "{problem}");
+    }
+    let reply = gateway.post("/v1/orders").header("Content-Type", "application/json").bytes(b"{\"a\": \"\xff\"}").await;
+    reply.problem(400, "malformed_json");
+    for text in ["[]", "null", "7", "\"x\""] {
+        gateway.post("/v1/orders").text(text).await.problem(400, "wrong_type");
+    }
+    gateway.post("/v1/orders").await_it().await.problem(400, "field_missing");
+}
+
+#[tokio::test]
+async fn every_fault_is_found_at_once() {
+    let gateway = Gateway::start().await;
+    let order = json!({
+        "currency": "EURO",
+        "reference": "",
+        "items": [
+            {"title": 7, "quantity": 0, "unitPrice": -1, "taxRate": 25},
+            {"quantity": 1.5, "unitPrice": 1, "discount": 2, "taxRate": "1,5", "colour": "red"},
+        ],
+        "customer": {"email": "nobody", "phone": "call me"},
+        "billingAddress": {"country": "Germany"},
+        "retrunUrls": {},
+        "metadata": {"a": 1, "": "x"},
+        "autoSubmit": "yes",
+    });
+    let problem = gateway.post("/v1/orders").json(&order).await.problem(400, "validation_failed");
+    let mut found = faults(&problem);
+    found.sort();
+    let mut expected = [
+        at("/autoSubmit", "wrong_type"),
+        at("/billingAddress/country", "invalid_value"),
+        at("/currency", "currency_unknown"),
+        at("/customer/email", "invalid_value"),
+        at("/customer/phone", "invalid_value"),
+        at("/items/0/quantity", "out_of_range"),
+        at("/items/0/taxRate", "wrong_type"),
+        at("/items/0/title", "wrong_type"),
+        at("/items/0/unitPrice", "amount_negative"),
+        at("/items/1/colour", "unknown_field"),
+        at("/items/1/quantity", "not_an_integer"),
+        at("/items/1/taxRate", "invalid_value"),
+        at("/items/1/title", "field_missing"),
+        at("/metadata/", "too_long"),
+        at("/metadata/a", "wrong_type"),
+        at("/reference", "invalid_value"),
+        at("/retrunUrls", "unknown_field"),
+    ];
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn amounts_are_whole_minor_units_that_fit() {
+    let gateway = Gateway::start().await;
+    let table = [
+        ("19.99", "not_an_integer"),
+        ("1.0", "not_an_integer"),
+        ("1e3", "not_an_integer"),
+        ("-1", "amount_negative"),
+        ("-99999999999999999999", "amount_negative"),
+        ("9223372036854775808", "amount_too_large"),
+        ("99999999999999999999999999", "amount_too_large"),
+        ("9223372036854775807", "amount_too_large"),
+        ("\"400\"", "wrong_type"),
+        ("null", "field_missing"),
+        ("true", "wrong_type"),
+    ];
+    for (value, code) in table {
+        assert_eq!(fault_of_amount(&gateway, value).await, at("/items/0/unitPrice", code), "{value}");
+    }
+}
+
+#[tokio::test]
+async fn an_amount_may_name_its_currency_which_is_the_orders() {
+    let gateway = Gateway::start().await;
+    let stated = |currency: &str| json!({"amount": 400, "currency": currency});
+    let mut order = small_order();
+    order["items"][0]["unitPrice"] = stated("EUR");
+    let placed = gateway.post("/v1/orders").json(&order).await.expect(201);
+    assert_eq!(placed["items"][0]["unitPrice"], 400);
+    let mixed = only_fault(&gateway, |order| order["items"][0]["unitPrice"] = stated("USD")).await;
+    assert_eq!(mixed, at("/items/0/unitPrice/currency", "currency_mismatch"));
+    let unknown = only_fault(&gateway, |order| order["shipping"] = stated("XXX")).await;
+    assert_eq!(unknown, at("/shipping/currency", "currency_unknown"));
+    let path = format!("/v1/orders/{}/items", id(&placed));
+    let item = json!({"title": "Cup", "quantity": 1, "unitPrice": stated("USD")});
+    gateway.post(&path).json(&item).await.problem(400, "currency_mismatch");
+}
+
+#[tokio::test]
+async fn quantities_discounts_and_lengths_have_bounds() {
+    let gateway = Gateway::start().await;
+    let first = |field: &'static str, value: Value| move |order: &mut Value| order["items"][0][field] = value;
+    let zero = only_fault(&gateway, first("quantity", json!(0))).await;
+    assert_eq!(zero, at("/items/0/quantity", "out_of_range"));
+    let more = only_fault(&gateway, first("discount", json!(801))).await;
+    assert_eq!(more, at("/items/0/discount", "discount_exceeds_price"));
+    let many = only_fault(&gateway, first("quantity", json!(i64::MAX))).await;
+    assert_eq!(many, at("/items/0/unitPrice", "amount_too_large"));
+    let long = only_fault(&gateway, first("title", json!("x".repeat(301)))).await;
+    assert_eq!(long, at("/items/0/title", "too_long"));
+    let line = only_fault(&gateway, first("sku", json!("a\nb"))).await;
+    assert_eq!(line, at("/items/0/sku", "invalid_value"));
+    let often = only_fault(&gateway, first("recurring", json!({"interval": "MONTH", "count": 0}))).await;
+    assert_eq!(often, at("/items/0/recurring/count", "out_of_range"));
+    let rate = only_fault(&gateway, first("taxRate", json!("-1"))).await;
+    assert_eq!(rate, at("/items/0/taxRate", "invalid_value"));
+}
+
+#[tokio::test]
+async fn an_order_has_at_most_200_items_and_50_notes() {
+    let gateway = Gateway::start().await;
+    let items = |count| json!(vec![json!({"title": "x", "quantity": 1, "unitPrice": 1}); count]);
+    let many = only_fault(&gateway, |order| order["items"] = items(201)).await;
+    assert_eq!(many, at("/items", "too_many_items"));
+    let full = gateway.post("/v1/orders").json(&json!({"currency": "EUR", "items": items(200)})).await.expect(201);
+    let path = format!("/v1/orders/{}/items", id(&full));
+    let one = json!({"title": "x", "quantity": 1, "unitPrice": 1});
+    gateway.post(&path).json(&one).await.problem(400, "too_many_items");
+
+    let notes = |count: usize| (0..count).map(|n| (format!("n{n}"), json!("v"))).collect::<serde_json::Map<_, _>>();
+    let many = only_fault(&gateway, |order| order["metadata"] = notes(51).into()).await;
+    assert_eq!(many, at("/metadata", "too_long"));
+    let name = only_fault(&gateway, |order| order["metadata"] = json!({"x".repeat(41): "v"})).await;
+    assert_eq!(name.1, "too_long");
+    let value = only_fault(&gateway, |order| order["metadata"] = json!({"n": "v".repeat(501)})).await;
+    assert_eq!(value, at("/metadata/n", "too_long"));
+}
+
+#[tokio::test]
+async fn a_name_given_twice_is_a_fault() {
+    let gateway = Gateway::start().await;
+    let text = "{\"currency\": \"EUR\", \"currency\": \"USD\", \"metadata\": {\"a\": \"1\", \"a\": \"2\"}}";
+    let problem = gateway.post("/v1/orders").text(text).await.problem(400, "validation_failed");
+    let mut found = faults(&problem);
+    found.sort();
+    assert_eq!(found, [at("/currency", "duplicate_field"), at("/metadata/a", "duplicate_field")]);
+}
+
+#[tokio::test]
+async fn a_checkout_is_read_as_strictly() {
+    let gateway = Gateway::start().await;
+    let order = gateway.priced_order().await;
+    let path = format!("/v1/orders/{}/checkout", id(&order));
+    let ask = json!({
+        "approach": "HOSTED",
+        "captureMode": "LATER",
+        "returnUrls": {"success": "/relative", "failure": "ftp://shop.test", "retry": "https://shop.test"},
+        "notify": {"email": true},
+        "expiresIn": 299,
+        "language": "english please",
+        "paymentProfileId": "pay_01h455vb4pex5vsknk084sn02q",
+    });
+    let problem = gateway.post(&path).json(&ask).await.problem(400, "validation_failed");
+    let mut found = faults(&problem);
+    found.sort();
+    let mut expected = [
+        at("/captureMode", "invalid_value"),
+        at("/expiresIn", "out_of_range"),
+        at("/language", "invalid_value"),
+        at("/notify", "invalid_value"),
+        at("/paymentProfileId", "invalid_value"),
+        at("/returnUrls/failure", "invalid_value"),
+        at("/returnUrls/inProgress", "field_missing"),
+        at("/returnUrls/retry", "unknown_field"),
+        at("/returnUrls/success", "invalid_value"),
+    ];
+    expected.sort();
+    assert_eq!(found, expected);
+    let problem = gateway.post(&path).json(&json!({"approach": "HOSTED"})).await.problem(400, "field_missing");
+    assert_eq!(faults(&problem), [at("/returnUrls", "field_missing")]);
+    assert_eq!(gateway.teller.objects(), 0);
+}
+
+#[tokio::test]
+async fn a_quick_checkout_with_a_fault_makes_nothing() {
+    let gateway = Gateway::start().await;
+    let mut order = small_order();
+    order["items"][1]["quantity"] = json!(0);
+    let mut ask = hosted();
+    ask["expiresIn"] = json!(1);
+    let problem = gateway.post("/v1/checkouts").json(&json!({"order": order, "checkout": ask})).await;
+    let mut found = faults(&problem.problem(400, "validation_failed"));
+    found.sort();
+    assert_eq!(found, [at("/checkout/expiresIn", "out_of_range"), at("/order/items/1/quantity", "out_of_range")]);
+    let list = gateway.get("/v1/orders").await.expect(200);
+    assert_eq!(list["data"], json!([]));
+}
+
+#[tokio::test]
+async fn an_action_that_takes_nothing_refuses_something() {
+    let gateway = Gateway::start().await;
+    let order = gateway.priced_order().await;
+    for action in ["price", "approve", "reject", "cancel"] {
+        let path = format!("/v1/orders/{}/{action}", id(&order));
+        let problem = gateway.post(&path).json(&json!({"why": "because"})).await.problem(400, "unknown_field");
+        assert_eq!(faults(&problem), [at("/why", "unknown_field")]);
+    }
+    let path = format!("/v1/orders/{}/price", id(&order));
+    gateway.post(&path).json(&json!({})).await.expect(200);
+}

@@ -1,0 +1,84 @@
+//! Metrics and health, for operators.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use paymux::http::ops::{Ops, serve};
+
+use super::Gateway;
+use super::client::{Ask, Reply};
+
+/// The listener for operators, beside a gateway.
+struct Desk {
+    gateway: Gateway,
+    address: std::net::SocketAddr,
+    draining: Arc<AtomicBool>,
+    server: actix_web::dev::ServerHandle,
+}
+
+impl Desk {
+    async fn open() -> Self {
+        let gateway = Gateway::start().await;
+        let draining = Arc::new(AtomicBool::new(false));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let ops = Ops { shared: gateway.orders.payments.shared.clone(), draining: draining.clone() };
+        let running = serve(ops, listener).unwrap();
+        let server = running.handle();
+        tokio::spawn(running);
+        Self { gateway, address, draining, server }
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        Ask::to(self.address, "GET", path).await_it().await
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        drop(self.server.stop(false));
+    }
+}
+
+#[tokio::test]
+async fn health_is_told_in_a_word_and_in_detail_to_those_who_ask() {
+    let desk = Desk::open().await;
+    for path in ["/livez", "/readyz", "/healthz"] {
+        let reply = desk.get(path).await;
+        assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")), "{path}");
+    }
+    assert_eq!(desk.get("/readyz").await.text(), "ready\n");
+    let told = desk.get("/readyz?verbose").await;
+    assert_eq!(told.text(), "ok   database\nok   serving\n     2 accounts are configured\nready\n");
+    assert_eq!(desk.get("/v1/orders").await.status, 404, "the API is not here");
+    assert_eq!(desk.gateway.get("/metrics").await.status, 404, "and this is not there");
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_about_to_stop_lives_and_is_not_ready() {
+    let desk = Desk::open().await;
+    desk.draining.store(true, Ordering::Relaxed);
+    let reply = desk.get("/readyz?verbose").await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.text().contains("FAIL serving: about to stop\n"), "{}", reply.text());
+    assert_eq!(desk.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_tell_for_how_long_something_has_been_due() {
+    let desk = Desk::open().await;
+    desk.gateway.session().await;
+    desk.gateway.clock.pass(Duration::from_secs(60));
+    let metrics = desk.get("/metrics").await;
+    assert_eq!(metrics.status, 200);
+    let due = |kind: &str| {
+        let name = format!("paymux_agenda_oldest_due_seconds{{kind=\"{kind}\"}} ");
+        let line = metrics.text().lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("{kind}")).parse::<f64>().unwrap()
+    };
+    assert!(due("ask") > 40.0, "the provider was to be asked after some seconds");
+    assert!(due("note") == 0.0, "nothing of this kind is due");
+    assert!(metrics.text().contains("paymux_http_requests_total{method=\"POST\",route=\"/v1/orders\",status=\"2xx\"} 1"));
+}

@@ -1,0 +1,253 @@
+//! A provider that does as the test tells it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use port::{
+    About, Approach, Attempt, Begun, Cancel, Capabilities, Capture, Captures, Checkout, Ctx, Currencies, Field, Hint,
+    Limits, Lookup, Money, Next, Notices, Notification, NotificationError, Provider, ProviderError, Refund, RefundAsk,
+    Repeat, Repeats, Snapshot, StatusWord, Theirs, Truth,
+};
+use tokio::sync::Semaphore;
+
+static ABOUT: About = About {
+    name: "teller",
+    title: "The teller",
+    base_url: "https://teller.test",
+    can: Capabilities {
+        approaches: &[Approach::Hosted, Approach::Embedded, Approach::Link],
+        capture: Capture::ManualToo(Captures::One),
+        cancel: Cancel::Both,
+        refund: Refund::Partial,
+        lookup: Lookup::ByOurs,
+        repeat: Repeats {
+            begin: Repeat::Unsafe,
+            capture: Repeat::SelfLimiting,
+            cancel: Repeat::SelfLimiting,
+            refund: Repeat::Unsafe,
+        },
+        notices: Notices::SharedKey,
+        truth: Truth::Fetch,
+        begin_moves_money: false,
+        delivers_links: true,
+        currencies: Currencies { only: &["EUR", "JPY"], most_decimals: 2 },
+        limits: Limits { smallest_minor: 1, largest_minor: i64::MAX, hold: None, page: None },
+        needs: &[(Approach::Embedded, &[Field::BillingCity])],
+    },
+    settings: &[],
+    statuses: "source = \"the test\"\n[payment]\n\
+               waiting = { says = \"PENDING\", proof = \"seen\" }\n\
+               held = { says = \"AUTHORIZED\", proof = \"seen\" }\n\
+               paid = { says = \"PAID\", proof = \"seen\" }\n\
+               given_back = { says = \"FROM_AMOUNTS\", proof = \"seen\" }\n\
+               declined = { says = \"FAILED\", proof = \"seen\" }\n\
+               closed = { says = \"CANCELLED\", proof = \"seen\", last = true }\n",
+    build: |_| unreachable!("the test makes its adapters itself"),
+};
+
+/// What a start does.
+#[derive(Clone, Default)]
+pub enum Start {
+    /// Makes an object.
+    #[default]
+    Works,
+    /// Nothing reaches it.
+    Down,
+    /// It says no.
+    Refuses,
+    /// It makes an object and the answer is lost; nobody can look it up.
+    Silent,
+    /// It makes an object over another amount.
+    Wrong,
+    /// It waits for a permit first.
+    Waits(Arc<Semaphore>),
+}
+
+/// What it has, and how it behaves.
+#[derive(Default)]
+pub struct Teller {
+    desk: Mutex<Desk>,
+}
+
+#[derive(Default)]
+struct Desk {
+    start: Start,
+    /// What the next operation answers, if not what it should.
+    fault: Option<ProviderError>,
+    objects: BTreeMap<String, Object>,
+    /// How often it was asked how something stands.
+    asked: u32,
+    /// Whether it does not answer that.
+    mute: bool,
+}
+
+#[derive(Clone)]
+struct Object {
+    word: &'static str,
+    total: Money,
+    captured: i64,
+    refunded: i64,
+}
+
+impl Teller {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap()
+    }
+
+    /// How a start goes from now on.
+    pub fn starts(&self, start: Start) {
+        self.desk().start = start;
+    }
+
+    /// The next operation fails like this.
+    pub fn fails_once(&self, fault: ProviderError) {
+        self.desk().fault = Some(fault);
+    }
+
+    /// What it says of an object from now on.
+    pub fn say(&self, reference: &str, word: &'static str) {
+        let mut desk = self.desk();
+        let object = desk.objects.get_mut(reference).expect("an object of its own");
+        object.word = word;
+        object.captured = if word == "paid" { object.total.minor } else { 0 };
+    }
+
+    /// How often it was asked how something stands.
+    pub fn asked(&self) -> u32 {
+        self.desk().asked
+    }
+
+    /// It never answers how something stands.
+    pub fn falls_mute(&self) {
+        self.desk().mute = true;
+    }
+
+    /// How many objects it has.
+    pub fn objects(&self) -> usize {
+        self.desk().objects.len()
+    }
+}
+
+/// An adapter for it.
+pub fn adapter(teller: &Arc<Teller>) -> Box<dyn Provider> {
+    Box::new(Adapter(teller.clone()))
+}
+
+struct Adapter(Arc<Teller>);
+
+impl Object {
+    fn snapshot(&self) -> Snapshot {
+        let money = |minor| Some(Money::new(minor, self.total.currency));
+        let taken = self.captured > 0;
+        Snapshot {
+            word: StatusWord::new("payment", self.word),
+            total: Some(self.total),
+            captured: money(self.captured).filter(|_| taken),
+            refunded: money(self.refunded).filter(|_| taken),
+            ..Snapshot::default()
+        }
+    }
+}
+
+fn begun(reference: &str, object: &Object, approach: Approach) -> Begun {
+    let next = match approach {
+        Approach::Embedded => Next::Widget(BTreeMap::from([("clientSecret".to_owned(), "cs-1".to_owned())])),
+        Approach::Hosted | Approach::Link => Next::Page(format!("https://teller.test/pay/{reference}")),
+    };
+    Begun { reference: reference.to_owned(), next, snapshot: object.snapshot(), theirs: Theirs::new() }
+}
+
+impl Adapter {
+    fn change(
+        &self,
+        attempt: &Attempt,
+        act: impl FnOnce(&mut Object),
+    ) -> Result<Snapshot, ProviderError> {
+        let mut desk = self.0.desk();
+        if let Some(fault) = desk.fault.take() {
+            return Err(fault);
+        }
+        let object = desk.objects.get_mut(attempt.their_id()?).ok_or(ProviderError::NotFound)?;
+        act(object);
+        Ok(object.snapshot())
+    }
+}
+
+#[async_trait]
+impl Provider for Adapter {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    async fn begin(&self, _: &Ctx<'_>, attempt: &Attempt, _: &Checkout) -> Result<Begun, ProviderError> {
+        let start = self.0.desk().start.clone();
+        if let Start::Waits(permits) = &start {
+            permits.acquire().await.unwrap().forget();
+        }
+        let mut total = attempt.money;
+        match start {
+            Start::Down => return Err(ProviderError::Busy { retry_after: Some(Duration::from_secs(7)) }),
+            Start::Refuses => return Err(ProviderError::declined(Some("R1"), Some("no such shop"))),
+            Start::Wrong => total.minor += 1,
+            Start::Works | Start::Silent | Start::Waits(_) => {}
+        }
+        let object = Object { word: "waiting", total, captured: 0, refunded: 0 };
+        let reference = format!("t-{}", attempt.id);
+        let made = begun(&reference, &object, attempt.approach);
+        self.0.desk().objects.insert(reference, object);
+        match start {
+            Start::Silent => Err(ProviderError::OutcomeUnknown("silence".to_owned())),
+            _ => Ok(made),
+        }
+    }
+
+    async fn find(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<Option<Begun>, ProviderError> {
+        let desk = self.0.desk();
+        if matches!(desk.start, Start::Silent) {
+            return Err(ProviderError::Unavailable("silence".to_owned()));
+        }
+        let reference = format!("t-{}", attempt.id);
+        Ok(desk.objects.get(&reference).map(|object| begun(&reference, object, attempt.approach)))
+    }
+
+    async fn fetch(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot, ProviderError> {
+        let mute = {
+            let mut desk = self.0.desk();
+            desk.asked += 1;
+            desk.mute
+        };
+        if mute {
+            std::future::pending::<()>().await;
+        }
+        self.change(attempt, |_| {})
+    }
+
+    /// A list of hints, with a shared key or to the account's own address.
+    fn read_notification(&self, note: &Notification<'_>) -> Result<Vec<Hint>, NotificationError> {
+        if note.header("x-teller-key") != Some("genuine") && !note.address_key {
+            return Err(NotificationError::Unverified);
+        }
+        serde_json::from_slice(note.body).map_err(|_| NotificationError::Unreadable)
+    }
+
+    async fn capture(&self, _: &Ctx<'_>, attempt: &Attempt, money: Money) -> Result<Snapshot, ProviderError> {
+        self.change(attempt, |object| (object.word, object.captured) = ("paid", money.minor))
+    }
+
+    async fn cancel(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot, ProviderError> {
+        self.change(attempt, |object| {
+            if object.word != "paid" {
+                object.word = "closed";
+            }
+        })
+    }
+
+    async fn refund(&self, _: &Ctx<'_>, attempt: &Attempt, ask: &RefundAsk) -> Result<Snapshot, ProviderError> {
+        self.change(attempt, |object| {
+            object.refunded += ask.money.minor;
+            object.word = "given_back";
+        })
+    }
+}
