@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use paymux_port::{
-    Attempt, Begun, Call, Checkout, Ctx, Customer, ProviderError, Result, SavedSnapshot, StatusWord,
+    Approach, Attempt, Begun, Call, Checkout, Ctx, Customer, ProviderError, Result, SavedSnapshot, StatusWord,
     StoredProfile, Vault,
 };
 use serde_json::Value;
@@ -15,6 +15,10 @@ use super::{Telness, encoded};
 
 #[async_trait]
 impl Vault for Telness {
+    fn approaches(&self) -> &'static [Approach] {
+        &[Approach::Hosted, Approach::Embedded]
+    }
+
     async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun> {
         self.start(ctx, attempt, ask, Kind::ProfileSession).await
     }

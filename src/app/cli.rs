@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand};
 
 use super::build::{BuildError, Plan, open_store};
 use super::keys::{self, Scope};
-use super::{demo, logs, serve};
+use super::{books, demo, logs, serve};
 use crate::config::{Environment, LogFormat, Logs, Settings};
 use crate::metrics::Metrics;
+use crate::store::sqlite::Sqlite;
 
 /// A payment gateway: one order-and-checkout API, many providers.
 #[derive(Parser)]
@@ -40,6 +41,24 @@ enum Command {
     ///
     /// Exits with 1 if there is any. Changes nothing and calls nobody.
     Check(ConfigArgs),
+    /// Checks the books: the hash chain of every order, the checkpoints over all of them, and whether the rows are
+    /// what the events make.
+    ///
+    /// Exits with 1 if anything does not fit. Run it while the gateway is stopped, or on a copy of the database.
+    Verify(ConfigArgs),
+    /// Erases a customer's personal data from every order of theirs that has ended. The events stay, and still verify.
+    ///
+    /// Run it while the gateway is stopped.
+    Erase {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Whose customer.
+        #[arg(long)]
+        merchant: String,
+        /// The merchant's own id of the customer, as in `customer.id`.
+        #[arg(long)]
+        customer: String,
+    },
     /// Makes, lists and withdraws API keys. Only hashes are stored.
     Keys {
         #[command(flatten)]
@@ -146,6 +165,10 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
         }
         Command::Sandbox(args) => sandbox(args).await,
         Command::Check(args) => Ok(check(&args)),
+        Command::Verify(args) => books::verify(&*open(&args)?).await,
+        Command::Erase { config, merchant, customer } => {
+            books::erase(&*open(&config)?, &merchant, &customer).await
+        }
         Command::Keys { config, action } => manage_keys(&config, action).await,
     }
 }
@@ -175,9 +198,14 @@ fn check(args: &ConfigArgs) -> ExitCode {
     }
 }
 
-async fn manage_keys(args: &ConfigArgs, action: KeysAction) -> Result<ExitCode, BuildError> {
+/// The database that a settings file names.
+fn open(args: &ConfigArgs) -> Result<Arc<Sqlite>, BuildError> {
     let settings = Settings::load(Some(&args.config), &Environment::of_process(), &[])?;
-    let store = open_store(&settings.store, &Arc::new(Metrics::new()))?;
+    open_store(&settings.store, &Arc::new(Metrics::new()))
+}
+
+async fn manage_keys(args: &ConfigArgs, action: KeysAction) -> Result<ExitCode, BuildError> {
+    let store = open(args)?;
     match action {
         KeysAction::Create { merchant, scopes, test } => {
             let text = keys::make(&*store, &merchant, &scopes, test).await?;

@@ -1,5 +1,6 @@
 //! Wiring, clock, signals and the command line. No rules live here.
 
+mod books;
 mod build;
 mod cli;
 mod demo;

@@ -13,7 +13,9 @@ use super::build::{BuildError, Plan, courier, open_store, orders, share};
 use crate::http::{self, ops};
 use crate::metrics::Metrics;
 use crate::payments::Shared;
+use crate::domain::DueKind;
 use crate::reconcile::{Reconcile, Turn};
+use crate::store::{Change, StoreError, Write};
 use crate::webhooks::{self, Courier};
 
 /// How long the agenda rests when nothing was due and nobody wakes it.
@@ -54,6 +56,7 @@ pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
     let metrics = Arc::new(Metrics::new());
     let store = open_store(&plan.settings.store, &metrics)?;
     let shared = share(&plan, store, metrics).await?;
+    plan_checkpoint(&shared).await?;
     let settings = Arc::new(plan.settings);
     let common = Arc::new(http::Common::new(settings.clone(), &shared));
     let draining = Arc::new(AtomicBool::new(false));
@@ -72,6 +75,13 @@ pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
     let agenda = tokio::spawn(keep_agenda(Reconcile { orders: own }, shared.clone()));
     let courier = tokio::spawn(keep_telling(courier(&shared, &settings.webhooks)?));
     Ok(Gateway { listen, ops_listen, shared, common, draining, handles, servers, agenda, courier })
+}
+
+/// The first checkpoint of this run is due at once; each makes the next.
+async fn plan_checkpoint(shared: &Shared) -> Result<(), StoreError> {
+    let (kind, subject) = (DueKind::Checkpoint, "events".to_owned());
+    let due = Write::Due { kind, subject, order: None, at: Some(shared.now()) };
+    shared.store.commit(Change::plain("plan checkpoint", vec![due])).await
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {

@@ -26,15 +26,25 @@ pub enum DueKind {
     HandOver,
     /// An order that nobody has touched, or that is paid and not submitted. Subject: order.
     Expire,
+    /// An attention that the merchant's policy may decide. Subject: attention.
+    Remedy,
     /// A notification to act on. Subject: note.
     Note,
+    /// A checkpoint over all events. Subject: `events`.
+    Checkpoint,
     /// An event to tell a merchant of. Subject: endpoint and order.
     Deliver,
+    /// A session that stores a method, to be gone on with. Subject: profile session.
+    Save,
+    /// Methods that a payment has stored, to be listed. Subject: session.
+    List,
+    /// A stored method to be forgotten at its provider. Subject: profile.
+    Forget,
 }
 
 impl DueKind {
     /// Every kind, for gauges.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Begin,
         Self::Ask,
         Self::Operate,
@@ -42,8 +52,13 @@ impl DueKind {
         Self::Orphan,
         Self::HandOver,
         Self::Expire,
+        Self::Remedy,
         Self::Note,
+        Self::Checkpoint,
         Self::Deliver,
+        Self::Save,
+        Self::List,
+        Self::Forget,
     ];
 
     /// As stored, and as metric label.
@@ -56,8 +71,13 @@ impl DueKind {
             Self::Orphan => "orphan",
             Self::HandOver => "hand_over",
             Self::Expire => "expire",
+            Self::Remedy => "remedy",
             Self::Note => "note",
+            Self::Checkpoint => "checkpoint",
             Self::Deliver => "deliver",
+            Self::Save => "save",
+            Self::List => "list",
+            Self::Forget => "forget",
         }
     }
 
@@ -100,6 +120,8 @@ pub fn agenda(file: &OrderFile) -> Vec<(DueKind, String, Timestamp)> {
     if let Some(session) = file.open_session().filter(|session| session.closing.is_none()) {
         due.push((DueKind::Close, session.id.to_string(), session.expires_at));
     }
+    let decidable = file.attention.iter().filter(|told| told.resolved_at.is_none() && told.code.has_policy());
+    due.extend(decidable.map(|told| (DueKind::Remedy, told.id.to_string(), told.raised_at)));
     due.extend(idle(file).map(|at| (DueKind::Expire, file.id().to_string(), at)));
     due
 }

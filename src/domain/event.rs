@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::order::{
     ExternalPayment, Item, Order, OrderState, Personal, Price, Proof, Requirement, Requirements,
 };
-use super::payment::{Attention, Operation, Payment, Refund, RefundStatus};
+use super::payment::{Attention, Decision, Operation, Payment, Refund, RefundStatus};
 use super::session::{AttemptRecord, Session, SessionFailure, SessionStatus};
 use super::standing::Standing;
 use super::{Sealed, Signature};
@@ -165,16 +165,18 @@ pub enum Fact {
         /// Of which attempt.
         attempt: AttemptId,
     },
+    /// The personal data was erased; everything else stays.
+    Erased,
     /// A person should look.
     AttentionRaised(Attention),
     /// A person has looked.
     AttentionResolved {
         /// At what.
         attention: AttentionId,
-        /// KEEP, REFUND or DISMISS.
-        decision: String,
+        /// What was decided.
+        decision: Decision,
         /// What the person wrote.
-        note: Option<String>,
+        note: Option<Sealed<String>>,
     },
 }
 
@@ -237,6 +239,7 @@ impl Fact {
             | Self::OperationAsked { .. }
             | Self::OperationEnded { .. }
             | Self::HandedOver { .. }
+            | Self::Erased
             | Self::AttentionResolved { .. } => return None,
         };
         Some(Notice { noun, word })
@@ -266,6 +269,7 @@ impl Fact {
             Self::RefundMoved { .. } => "refund.moved",
             Self::DisputeMoved { .. } => "dispute.moved",
             Self::HandedOver { .. } => "attempt.handed_over",
+            Self::Erased => "order.erased",
             Self::AttentionRaised(_) => "attention.raised",
             Self::AttentionResolved { .. } => "attention.resolved",
         }
@@ -282,6 +286,7 @@ impl Fact {
             Self::AttemptBegun { next, theirs, .. } => {
                 vec![next.row(), theirs.as_ref().and_then(Sealed::row)]
             }
+            Self::AttentionResolved { note, .. } => vec![note.as_ref().and_then(Sealed::row)],
             _ => Vec::new(),
         };
         rows.into_iter().flatten().collect()

@@ -9,7 +9,7 @@ use port::{
 
 use super::event::{Actor, Content, Event, Fact, Hash, Ids, Record, Stamp};
 use super::order::Order;
-use super::payment::{Attention, OperationKind, Payment, Refund, RefundStatus};
+use super::payment::{Attention, OperationKind, Payment, Refund, RefundStatus, Resolution};
 use super::sealed::Slot;
 use super::session::{AttemptRecord, AttemptState, Session, SessionStatus};
 
@@ -150,9 +150,12 @@ impl OrderFile {
                 self.attention.push(attention.clone());
                 Ok(())
             }
-            Fact::AttentionResolved { attention, .. } => {
+            Fact::Erased => Ok(()),
+            Fact::AttentionResolved { attention, decision, note } => {
                 let found = self.attention.iter_mut().find(|open| open.id == *attention);
-                found.ok_or(Misfit("no such attention"))?.resolved_at = Some(at);
+                let told = found.ok_or(Misfit("no such attention"))?;
+                told.resolved_at = Some(at);
+                told.resolution = Some(Resolution { decision: *decision, note: note.clone() });
                 Ok(())
             }
         }
@@ -343,6 +346,8 @@ impl OrderFile {
             slots.extend(attempt.theirs.as_mut().map(|slot| slot as &mut dyn Slot));
             slots.extend(attempt.next.as_mut().map(|slot| slot as &mut dyn Slot));
         }
+        let notes = self.attention.iter_mut().filter_map(|told| told.resolution.as_mut()?.note.as_mut());
+        slots.extend(notes.map(|slot| slot as &mut dyn Slot));
         slots
     }
 }
@@ -392,6 +397,12 @@ impl OrderFile {
     /// An attention by its id.
     pub fn attention(&self, id: AttentionId) -> Option<&Attention> {
         self.attention.iter().find(|attention| attention.id == id)
+    }
+
+    /// The account that an attention is about.
+    pub fn account_of(&self, attention: &Attention) -> Option<&str> {
+        let payment = attention.payment.and_then(|id| self.payment(id))?;
+        Some(&self.attempt(payment.attempt?)?.account)
     }
 
     /// The session that can still be paid. There is at most one.

@@ -25,7 +25,9 @@ pub mod operate;
 mod order;
 mod payment;
 mod price;
+mod profile;
 mod refusal;
+pub mod resolve;
 mod schedule;
 mod sealed;
 mod session;
@@ -43,10 +45,12 @@ pub use order::{
     Requirement, Requirements, Signature, UnknownWord,
 };
 pub use payment::{
-    Attention, AttentionCode, Operation, OperationKind, Payment, Powers, Refund, RefundOrigin, RefundStatus,
+    Attention, AttentionCode, Decision, Operation, OperationKind, Payment, Powers, Refund, RefundOrigin,
+    RefundStatus, Resolution,
 };
 pub(crate) use port::{Approach, AttemptId};
 pub use price::{AmountTooLarge, LinePrice, price, price_line, requirements};
+pub use profile::{Owner, Profile, ProfileAsk, ProfileSession, ProfileStart, ProfileStatus};
 pub use refusal::Refusal;
 pub use schedule::next_read;
 pub use sealed::{Sealed, Slot};

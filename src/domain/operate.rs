@@ -251,19 +251,7 @@ pub(super) fn give_back(file: &OrderFile, now: Timestamp, ids: &mut Ids<'_>) -> 
         facts.extend(close(file, session.id, FailureCode::Cancelled, now).unwrap_or_default());
     }
     for payment in file.payments.iter().filter(holding).filter(|payment| !is_given_back(file, payment)) {
-        let asking = Refunding {
-            id: RefundId::from_uuid(ids()),
-            amount: None,
-            reason: Some("the order was cancelled".to_owned()),
-            reference: None,
-            origin: RefundOrigin::Policy,
-        };
-        let asked = if payment.standing.is_held() {
-            void(file, payment.id, now)
-        } else {
-            refund(file, payment.id, asking, now)
-        };
-        match asked {
+        match give_back_payment(file, payment, "the order was cancelled", now, ids) {
             Ok(more) => facts.extend(more),
             Err(refusal) => {
                 let detail = format!("the order was cancelled and its money is not given back: {refusal}");
@@ -275,8 +263,29 @@ pub(super) fn give_back(file: &OrderFile, now: Timestamp, ids: &mut Ids<'_>) -> 
     facts
 }
 
+/// What gives back all that a payment holds: the hold released, what was taken refunded.
+///
+/// # Errors
+/// As [`void`] and [`refund`].
+pub(super) fn give_back_payment(
+    file: &OrderFile,
+    payment: &Payment,
+    reason: &str,
+    now: Timestamp,
+    ids: &mut Ids<'_>,
+) -> Result<Vec<Fact>, Refusal> {
+    let asking = Refunding {
+        id: RefundId::from_uuid(ids()),
+        amount: None,
+        reason: Some(reason.to_owned()),
+        reference: None,
+        origin: RefundOrigin::Policy,
+    };
+    if payment.standing.is_held() { void(file, payment.id, now) } else { refund(file, payment.id, asking, now) }
+}
+
 /// Whether a void or refunds that are under way already give all of it back.
-fn is_given_back(file: &OrderFile, payment: &Payment) -> bool {
+pub(super) fn is_given_back(file: &OrderFile, payment: &Payment) -> bool {
     let voided = payment.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::Void);
     let taken = payment.standing.captured - payment.standing.refunded();
     voided || (taken > 0 && taken <= file.reserved(payment.id))

@@ -8,6 +8,7 @@ use port::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::sealed::Sealed;
 use super::standing::{Standing, Terms};
 
 /// One collection of money for one order.
@@ -280,6 +281,18 @@ impl AttentionCode {
         )
     }
 
+    /// Whether a merchant's policy may decide at once to give the money back.
+    pub fn has_policy(self) -> bool {
+        matches!(
+            self,
+            Self::LatePayment
+                | Self::DuplicatePayment
+                | Self::AmountMismatch
+                | Self::PaidNotSubmitted
+                | Self::PaidNotFulfilled
+        )
+    }
+
     /// As the API and metric labels write it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -320,4 +333,46 @@ pub struct Attention {
     pub raised_at: Timestamp,
     /// When it was resolved.
     pub resolved_at: Option<Timestamp>,
+    /// How it was resolved.
+    #[serde(default)]
+    pub resolution: Option<Resolution>,
+}
+
+impl Attention {
+    /// Grows with each change: it is raised, then resolved.
+    pub fn version(&self) -> u64 {
+        1 + u64::from(self.resolved_at.is_some())
+    }
+}
+
+/// What can be decided about money that needs a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Decision {
+    /// It counts.
+    Keep,
+    /// It goes back, or its hold is released.
+    Refund,
+    /// Nothing is done about it.
+    Dismiss,
+}
+
+impl Decision {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "KEEP",
+            Self::Refund => "REFUND",
+            Self::Dismiss => "DISMISS",
+        }
+    }
+}
+
+/// A decision, and what was written beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// What was decided.
+    pub decision: Decision,
+    /// What the person wrote; it may name people.
+    pub note: Option<Sealed<String>>,
 }

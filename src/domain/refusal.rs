@@ -39,6 +39,9 @@ pub enum Refusal {
     /// The session does not prove what it should.
     #[error("the session cannot be used: {0}")]
     SessionUnusable(&'static str),
+    /// The stored method cannot be used for this.
+    #[error("the stored payment method cannot be used: {0}")]
+    ProfileUnusable(&'static str),
     /// Another proof beside an open session.
     #[error("a payment session is open; cancel it before submitting with another proof")]
     SessionOpen,

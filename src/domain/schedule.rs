@@ -8,8 +8,8 @@ use super::file::OrderFile;
 use super::payment::Payment;
 
 const FIRST: Duration = Duration::from_secs(7);
-const SHORTEST: Duration = Duration::from_secs(10);
-const HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const SHORTEST: Duration = Duration::from_secs(10);
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 const SIX_HOURS: Duration = Duration::from_secs(6 * 3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -62,12 +62,12 @@ fn hold(payment: &Payment, now: Timestamp, draw: u64) -> Timestamp {
 }
 
 /// 7 s at first, then a fifth of the age, at least 10 s, at most `longest`.
-fn by_age(age: Duration, longest: Duration) -> Duration {
+pub(super) fn by_age(age: Duration, longest: Duration) -> Duration {
     if age < FIRST { FIRST } else { (age / 5).clamp(SHORTEST, longest) }
 }
 
 /// `now` and `wait`, ± 10 %.
-fn jittered(now: Timestamp, wait: Duration, draw: u64) -> Timestamp {
+pub(super) fn jittered(now: Timestamp, wait: Duration, draw: u64) -> Timestamp {
     let share = u32::try_from(draw % 201).unwrap_or(100);
     now.plus(wait * (900 + share) / 1_000)
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::operate::{capturable, refundable};
 use super::{
-    AttemptRecord, AttemptState, AttentionCode, ExternalPayment, FailureCode, Item, Metadata, OrderFile,
+    AttemptRecord, AttemptState, AttentionCode, Decision, ExternalPayment, FailureCode, Item, Metadata, OrderFile,
     OrderState, Payment, Price, Refund, RefundOrigin, RefundStatus, Requirement, Requirements, Sealed, Session,
     SessionFailure, SessionStatus, Signature, Tried,
 };
@@ -408,12 +408,18 @@ pub struct AttentionView<'a> {
     code: AttentionCode,
     detail: &'a str,
     stated: Option<Money>,
+    account: Option<&'a str>,
     raised_at: Timestamp,
     resolved_at: Option<Timestamp>,
+    decision: Option<Decision>,
+    note: Option<&'a str>,
+    version: u64,
 }
 
 /// A reason of a file.
 pub fn attention<'a>(file: &'a OrderFile, attention: &'a super::Attention) -> AttentionView<'a> {
+    let resolution = attention.resolution.as_ref();
+    let note = resolution.and_then(|with| with.note.as_ref()?.value());
     AttentionView {
         id: attention.id,
         order_id: file.id(),
@@ -421,7 +427,11 @@ pub fn attention<'a>(file: &'a OrderFile, attention: &'a super::Attention) -> At
         code: attention.code,
         detail: &attention.detail,
         stated: attention.stated,
+        account: file.account_of(attention),
         raised_at: attention.raised_at,
         resolved_at: attention.resolved_at,
+        decision: resolution.map(|with| with.decision),
+        note: note.map(String::as_str),
+        version: attention.version(),
     }
 }

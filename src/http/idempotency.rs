@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use port::{Failure, OrderId, PaymentId, RefundId, SessionId, sign};
+use port::{AttentionId, Failure, OrderId, PaymentId, RefundId, SessionId, sign};
 
 use super::auth::Caller;
 use super::call::{Call, header};
@@ -42,6 +42,8 @@ pub(super) struct Done {
     pub(super) payment: Option<PaymentId>,
     /// The refund that was made.
     pub(super) refund: Option<RefundId>,
+    /// The attention that was decided.
+    pub(super) attention: Option<AttentionId>,
     /// The provider's no to the operation.
     pub(super) refused: Option<Failure>,
     /// Whether the outcome is not known yet.
@@ -51,7 +53,7 @@ pub(super) struct Done {
 impl Done {
     /// A change of an order that is done.
     pub(super) fn order(file: OrderFile) -> Self {
-        Self { file, session: None, payment: None, refund: None, refused: None, pending: false }
+        Self { file, session: None, payment: None, refund: None, attention: None, refused: None, pending: false }
     }
 
     /// A session that was opened or closed; `pending` if the provider has not answered.
@@ -215,6 +217,7 @@ struct Story {
     closing: Option<SessionId>,
     operations: Vec<(PaymentId, Operation)>,
     refund: Option<RefundId>,
+    attention: Option<AttentionId>,
     /// The provider's no to what it asked for.
     refused: Option<Failure>,
     /// The last event of the change that closed it; none while it is open.
@@ -253,6 +256,7 @@ impl Story {
         match fact {
             Fact::SessionOpened { session, .. } => self.opened = Some(session.id),
             Fact::RefundMade(refund) => self.refund = Some(refund.id),
+            Fact::AttentionResolved { attention, .. } => self.attention = Some(*attention),
             Fact::OperationAsked { payment, operation, closing } => {
                 self.operations.push((*payment, operation.clone()));
                 let session = file.payment(*payment).and_then(|payment| payment.session);
@@ -290,6 +294,7 @@ impl Story {
             session: self.opened.or(self.closing),
             payment: self.operations.first().map(|(payment, _)| *payment),
             refund: self.refund,
+            attention: self.attention,
             refused: self.refused.clone(),
             pending: self.closed_at.is_none(),
         })

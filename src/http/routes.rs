@@ -12,7 +12,7 @@ use futures_util::future::LocalBoxFuture;
 use super::answer::Answer;
 use super::auth::Scope;
 use super::call::{Call, Incoming};
-use super::handlers::{checkout, orders, payments, problems, sessions, show, webhooks};
+use super::handlers::{attention, checkout, orders, payments, problems, sessions, show, webhooks};
 use super::idempotency::{self, Done};
 use super::problem::Problem;
 use super::serve::{serve, stray, to_the_end};
@@ -122,6 +122,8 @@ routes! {
     GET    "/v1/webhook-endpoints/{endpoint}/deliveries" Payments reads webhooks::deliveries;
     GET    "/v1/events"                              Payments reads webhooks::events;
     POST   "/v1/events/{event}/redeliver"            Payments does  webhooks::redeliver;
+    GET    "/v1/attention"                           Ops      reads attention::list_all;
+    POST   "/v1/attention/{attention}/resolve"       Ops      acts  attention::resolve => show::resolved;
     GET    "/return/{token}"                         anybody  page  returning::come_back;
     POST   "/return/{token}"                         anybody  page  returning::come_back;
     GET    "/qr/{token}"                             anybody  page  qr::picture;

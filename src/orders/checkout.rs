@@ -2,6 +2,7 @@
 
 use port::{OrderId, SessionId};
 
+use super::money::operations;
 use super::{Asked, Draft, OrderError, Orders};
 use crate::domain::{Fact, FailureCode, OrderFile, SessionStatus, operate};
 use crate::payments::{Begun, CheckoutAsk, PaymentError};
@@ -105,11 +106,14 @@ impl Orders {
         {
             return Err(OrderError::VersionMismatch { actual: found.version });
         }
+        let mut sends = Vec::new();
         self.change("cancel session", &asked_for_order, &mut file, |file, now| {
-            Ok(operate::close(file, session, FailureCode::Cancelled, now)?)
+            let facts = operate::close(file, session, FailureCode::Cancelled, now)?;
+            sends = operations(&facts);
+            Ok(facts)
         })
         .await?;
-        self.payments.operate_session(&mut file, session, &asked.cause).await?;
+        self.send(&mut file, &sends, &asked.cause).await?;
         match file.session(session).map(|session| session.status) {
             Some(SessionStatus::Completed) => {
                 Err(crate::domain::Refusal::TooLate("the session is COMPLETED; it was paid").into())

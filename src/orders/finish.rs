@@ -2,6 +2,7 @@
 
 use port::OrderId;
 
+use super::money::operations;
 use super::{Asked, OrderError, Orders};
 use crate::domain::{Cause, OrderFile, finish};
 use crate::payments::PaymentError;
@@ -33,19 +34,22 @@ impl Orders {
     pub async fn finish(&self, asked: &Asked, order: OrderId, how: &Finish) -> Result<OrderFile, OrderError> {
         let mut file = self.file(asked, order).await?;
         let shared = &self.payments.shared;
+        let mut sends = Vec::new();
         self.change("finish", asked, &mut file, |file, now| {
             let mut ids = shared.ids();
-            Ok(match how {
+            let facts = match how {
                 Finish::Approve => finish::approve(file)?,
                 Finish::Reject => finish::reject(file, now, &mut ids)?,
                 Finish::Cancel => finish::cancel(file, now, &mut ids)?,
                 Finish::Fulfil { completed, detail } => {
                     finish::fulfil(file, *completed, detail.clone(), now, &mut ids)?
                 }
-            })
+            };
+            sends = operations(&facts);
+            Ok(facts)
         })
         .await?;
-        self.payments.operate_all(&mut file, &asked.cause).await?;
+        self.send(&mut file, &sends, &asked.cause).await?;
         Ok(file)
     }
 
@@ -56,11 +60,14 @@ impl Orders {
     pub async fn expire(&self, order: OrderId, cause: &Cause) -> Result<OrderFile, PaymentError> {
         let shared = &self.payments.shared;
         let mut file = shared.file(order).await?;
+        let mut sends = Vec::new();
         let decide = |file: &OrderFile, now| {
-            Ok::<_, PaymentError>(finish::expire(file, now, &mut shared.ids()).into())
+            let facts = finish::expire(file, now, &mut shared.ids());
+            sends = operations(&facts);
+            Ok::<_, PaymentError>(facts.into())
         };
         shared.change("expire", &mut file, cause, decide).await?;
-        self.payments.operate_all(&mut file, cause).await?;
+        self.send(&mut file, &sends, cause).await?;
         Ok(file)
     }
 
@@ -77,13 +84,15 @@ impl Orders {
         use crate::domain::{FailureCode, operate::close};
         let shared = &self.payments.shared;
         let mut file = shared.file(order).await?;
+        let mut sends = Vec::new();
         let decide = |file: &OrderFile, now| {
             let over = file.session(session).is_some_and(|session| session.status.is_open() && session.expires_at <= now);
             let facts = if over { close(file, session, FailureCode::Expired, now)? } else { Vec::new() };
+            sends = operations(&facts);
             Ok::<_, PaymentError>(facts.into())
         };
         shared.change("expire session", &mut file, cause, decide).await?;
-        self.payments.operate_session(&mut file, session, cause).await?;
+        self.send(&mut file, &sends, cause).await?;
         Ok(file)
     }
 }

@@ -7,6 +7,7 @@ mod cart;
 mod checkout;
 mod finish;
 mod money;
+mod resolve;
 mod submit;
 
 pub use cart::{Draft, Edit, Fields};

@@ -4,7 +4,8 @@ use port::{Failure, OrderId, PaymentId, RefundId};
 
 use super::{Asked, OrderError, Orders};
 use crate::domain::operate::{Refunding, capture, refund, void};
-use crate::domain::{Fact, OrderFile, Payment, RefundOrigin, RefundStatus};
+use crate::domain::{Cause, Fact, OrderFile, Payment, RefundOrigin, RefundStatus};
+use crate::payments::PaymentError;
 
 /// What is asked. Amounts in minor units; absent means all that is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +67,10 @@ impl Orders {
         let mut file = self.file(asked, order).await?;
         let id = RefundId::from_uuid(self.payments.shared.source.uuid());
         let asked_for_order = Asked { expects: None, ..asked.clone() };
+        let mut sends = Vec::new();
         self.change("operate", &asked_for_order, &mut file, |file, now| {
             check_payment_version(asked, file, payment)?;
-            Ok(match ask {
+            let facts = match ask {
                 MoneyAsk::Capture { amount } => capture(file, payment, *amount, now)?,
                 MoneyAsk::Void => void(file, payment, now)?,
                 MoneyAsk::Refund { amount, reason, reference } => {
@@ -76,14 +78,30 @@ impl Orders {
                     let origin = RefundOrigin::Api;
                     refund(file, payment, Refunding { id, amount: *amount, reason, reference, origin }, now)?
                 }
-            })
+            };
+            sends = operations(&facts);
+            Ok(facts)
         })
         .await?;
         let before = file.sequence;
-        self.payments.operate(&mut file, payment, &asked.cause).await?;
+        self.send(&mut file, &sends, &asked.cause).await?;
         let refund = matches!(ask, MoneyAsk::Refund { .. }).then_some(id);
         let outcome = self.outcome(&file, payment, refund, before).await?;
         Ok(Operated { file, payment, refund, outcome })
+    }
+
+    /// Sends what a change has recorded, and nothing else: an operation that was under way before may have taken
+    /// effect already.
+    pub(super) async fn send(
+        &self,
+        file: &mut OrderFile,
+        sends: &[PaymentId],
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
+        for payment in sends {
+            self.payments.operate(file, *payment, cause).await?;
+        }
+        Ok(())
     }
 
     /// How an operation ended, by the events since it was recorded.
@@ -112,6 +130,15 @@ impl Orders {
         });
         Ok(ended.flatten().map_or(Outcome::Done, Outcome::Refused))
     }
+}
+
+/// The payments that a change asks an operation for.
+pub(super) fn operations(facts: &[Fact]) -> Vec<PaymentId> {
+    let asked = |fact: &Fact| match fact {
+        Fact::OperationAsked { payment, .. } => Some(*payment),
+        _ => None,
+    };
+    facts.iter().filter_map(asked).collect()
 }
 
 fn check_payment_version(asked: &Asked, file: &OrderFile, payment: PaymentId) -> Result<(), OrderError> {

@@ -11,7 +11,7 @@ use crate::domain::{Cause, DueKind, OrderFile, Payment, next_read};
 use crate::store::{Change, Handle, Write};
 
 /// Two reads for the same payment are at least this far apart, whoever asks.
-const APART: Duration = Duration::from_secs(5);
+pub(super) const APART: Duration = Duration::from_secs(5);
 
 impl Payments {
     /// Asks the provider about a payment, works in what it says, and answers the file. All who ask at the same

@@ -338,7 +338,7 @@ fn current(file: &OrderFile, session: SessionId) -> Option<AttemptRecord> {
 }
 
 /// How a session ends that could not be started.
-fn start_failure(error: &ProviderError) -> SessionFailure {
+pub(super) fn start_failure(error: &ProviderError) -> SessionFailure {
     let (code, said) = match error {
         ProviderError::Declined { code, text } => (FailureCode::Rejected, Some((code, text))),
         ProviderError::Rejected { code, text } => (FailureCode::ProviderError, Some((code, text))),

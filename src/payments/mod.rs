@@ -10,18 +10,22 @@ mod begin;
 mod call;
 mod observe;
 mod operate;
+mod remedies;
+mod profiles;
 mod returns;
 mod settle;
 
 pub use accounts::{Account, Accounts};
 pub use begin::{Begun, CheckoutAsk};
+pub use profiles::{ProfileKey, ProfileSessionAsk};
+pub use remedies::Remedies;
 pub use returns::{Redirect, Returns, read_token};
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use moka::future::Cache;
-use port::{AttemptId, OrderId, PaymentId, ProviderError, Source, Timestamp, Transport, Uuid};
+use port::{AttemptId, OrderId, PaymentId, ProfileSessionId, ProviderError, Source, Timestamp, Transport, Uuid};
 use tokio::sync::Notify;
 
 use crate::domain::{Cause, DueKind, Fact, OrderFile, Payment, Refusal, Stamp, next_read};
@@ -57,6 +61,8 @@ pub struct Shared {
     pub returns: Returns,
     /// Whether a hosted page whose start was never answered may be opened at another account.
     pub failover_after_unknown: bool,
+    /// What merchants want done with money that nobody waits for.
+    pub remedies: ArcSwap<Remedies>,
     /// Wakes the agenda when something is due at once.
     pub wake: Notify,
     /// Who is to be told of what happens to orders.
@@ -65,6 +71,8 @@ pub struct Shared {
     reading: Cache<PaymentId, Arc<Result<OrderFile, PaymentError>>>,
     /// When a payment was last asked about; only spares reads, nothing relies on it.
     asked: moka::sync::Cache<PaymentId, Timestamp>,
+    /// When a session that stores a method was last asked about, likewise.
+    saving_asked: moka::sync::Cache<ProfileSessionId, Timestamp>,
     /// When the customer of a payment last came back, likewise.
     returned: moka::sync::Cache<PaymentId, Timestamp>,
 }
@@ -91,10 +99,12 @@ impl Shared {
             metrics,
             returns,
             failover_after_unknown,
+            remedies: ArcSwap::default(),
             wake: Notify::new(),
             outbox: Arc::default(),
             reading: Cache::new(MOST_REMEMBERED),
             asked: moka::sync::Cache::new(MOST_REMEMBERED),
+            saving_asked: moka::sync::Cache::new(MOST_REMEMBERED),
             returned: moka::sync::Cache::new(MOST_REMEMBERED),
         }
     }
@@ -189,6 +199,8 @@ impl Shared {
             let code = attention.code.as_str();
             self.metrics.attention_raised(code);
             tracing::warn!(order.id = %after.id(), attention.code = code, "order {} needs a look: {code}", after.id());
+            // The merchant's policy may have something to say about it at once.
+            self.wake.notify_one();
         }
     }
 }
@@ -253,6 +265,12 @@ pub enum PaymentError {
     /// The provider did not work.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// The merchant expected another version.
+    #[error("the version is {actual}")]
+    VersionMismatch {
+        /// What it is.
+        actual: u64,
+    },
     /// The account of an attempt is not configured any more.
     #[error("the account `{0}` is not configured")]
     NoAccount(String),

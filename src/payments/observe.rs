@@ -2,9 +2,10 @@
 
 use port::{AttemptId, Observation};
 
+use super::profiles::listing;
 use super::{Account, Decided, PaymentError, Payments};
 use crate::domain::observe::{Expected, observe};
-use crate::domain::{Cause, Fact, OrderFile};
+use crate::domain::{Cause, Fact, OrderFile, SessionStatus};
 
 impl Payments {
     /// Works an observation into the file and writes down when to ask again. `first` are facts that make the
@@ -26,7 +27,12 @@ impl Payments {
         let decide = |file: &OrderFile, now| {
             let mut facts = first.to_vec();
             facts.extend(observe(file, attempt, seen, expected, now, &mut shared.ids()));
-            Ok::<_, PaymentError>(Decided { facts, with: Vec::new(), asked: Some(attempt) })
+            let completed = facts.iter().filter_map(|fact| match fact {
+                Fact::SessionMoved { session, to: SessionStatus::Completed, .. } => Some(*session),
+                _ => None,
+            });
+            let with = completed.filter_map(|session| listing(file, session, now)).collect();
+            Ok::<_, PaymentError>(Decided { facts, with, asked: Some(attempt) })
         };
         shared.change("observe", file, cause, decide).await
     }

@@ -11,6 +11,7 @@ use super::ask::payment_of_session;
 use super::call::NothingToKeep;
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::unsure;
+use crate::domain::resolve::not_given_back;
 use crate::domain::{AttemptRecord, AttemptState, Cause, Operation, OperationKind, OrderFile, operate};
 
 /// After how long an operation that stays unsure is shown to a person.
@@ -29,18 +30,6 @@ impl Payments {
             Some(payment) => self.operate(file, payment, cause).await,
             None => Ok(()),
         }
-    }
-
-    /// Sends every operation that the file has just recorded.
-    ///
-    /// # Errors
-    /// [`PaymentError::Store`].
-    pub async fn operate_all(&self, file: &mut OrderFile, cause: &Cause) -> Result<(), PaymentError> {
-        let due = file.payments.iter().filter(|payment| payment.operation.is_some());
-        for payment in due.map(|payment| payment.id).collect::<Vec<_>>() {
-            self.operate(file, payment, cause).await?;
-        }
-        Ok(())
     }
 
     /// Sends the operation that was just recorded, and the refunds that wait behind it.
@@ -169,8 +158,10 @@ impl Payments {
             ProviderError::Declined { code, text } | ProviderError::Rejected { code, text } => Failure { code, text },
             other => Failure { code: None, text: Some(other.to_string()) },
         };
-        let end = |file: &OrderFile, _| {
-            Ok::<_, PaymentError>(operate::refused(file, pending.payment, failure.clone()).into())
+        let end = |file: &OrderFile, now| {
+            let mut facts = operate::refused(file, pending.payment, failure.clone());
+            facts.extend(not_given_back(file, pending.payment, now, &mut self.shared.ids()));
+            Ok::<_, PaymentError>(facts.into())
         };
         self.shared.change("refused", file, cause, end).await.map(|_| ())
     }

@@ -4,6 +4,8 @@
 //! One step at a time: [`Reconcile::run_once`] claims what is due and does it; the loop that repeats it lives
 //! in `app`, and a test can call it until nothing is left. There is no other background work.
 
+pub mod audit;
+pub mod erase;
 mod notes;
 
 pub use notes::keep_note;
@@ -54,6 +56,8 @@ enum Step {
     Done,
     /// It has to be tried again.
     Again,
+    /// It is due again after this long.
+    After(Duration),
 }
 
 impl Reconcile {
@@ -84,6 +88,7 @@ impl Reconcile {
         let at = match step {
             Step::Done => None,
             Step::Again => Some(shared.now().plus(wait(due.tries))),
+            Step::After(pause) => Some(shared.now().plus(pause)),
         };
         let release = Change::plain("release", vec![Write::Release { due, at }]);
         if let Err(fault) = shared.store.commit(release).await {
@@ -94,6 +99,13 @@ impl Reconcile {
 
     async fn act(&self, due: &Due, cause: &Cause) -> Result<Step, PaymentError> {
         let payments = &self.orders.payments;
+        if due.kind == DueKind::Checkpoint {
+            audit::checkpoint(&*payments.shared.store, payments.shared.now()).await?;
+            return Ok(Step::After(audit::APART));
+        }
+        if matches!(due.kind, DueKind::Save | DueKind::List | DueKind::Forget) {
+            return self.act_on_profiles(due).await;
+        }
         let Some(order) = due.order else { return self.act_on_note(due).await };
         let file = match due.kind {
             DueKind::Begin => payments.settle_begin(order, id(&due.subject)?, cause).await?,
@@ -101,12 +113,36 @@ impl Reconcile {
             DueKind::HandOver => payments.hand_over(order, id(&due.subject)?, cause).await?,
             DueKind::Close => self.orders.expire_session(order, id(&due.subject)?, cause).await?,
             DueKind::Expire => self.orders.expire(order, cause).await?,
+            DueKind::Remedy => {
+                self.orders.apply_policy(order, id(&due.subject)?, cause).await?;
+                return Ok(Step::Done);
+            }
             DueKind::Operate => self.resume(order, due, cause).await?,
             DueKind::Ask => return self.ask(order, due, cause).await,
             // `webhooks` claims deliveries itself, endpoint by endpoint.
-            DueKind::Note | DueKind::Deliver => return Ok(Step::Done),
+            DueKind::Checkpoint
+            | DueKind::Note
+            | DueKind::Deliver
+            | DueKind::Save
+            | DueKind::List
+            | DueKind::Forget => return Ok(Step::Done),
         };
         Ok(still_due(&file, due))
+    }
+
+    /// Goes on with what is due about stored payment methods.
+    async fn act_on_profiles(&self, due: &Due) -> Result<Step, PaymentError> {
+        let payments = &self.orders.payments;
+        match (due.kind, due.order) {
+            // What to look at next, and when, is written by the following itself, whether it worked or not.
+            (DueKind::Save, _) => match payments.follow_profile_session(id(&due.subject)?).await {
+                Ok(()) | Err(PaymentError::Provider(_)) => {}
+                Err(fault) => return Err(fault),
+            },
+            (DueKind::List, Some(order)) => payments.list_saved(order, id(&due.subject)?).await?,
+            _ => payments.forget_at_provider(id(&due.subject)?).await?,
+        }
+        Ok(Step::Done)
     }
 
     /// What to ask next, and when, is written by the asking itself, whether it worked or not.

@@ -24,6 +24,25 @@ impl Rules {
     pub fn first_fit(&self, request: &Request<'_>) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.when.misfit(request).is_none())
     }
+
+    /// Every account that a rule of the merchant's names, once each, in the order of the rules: for what has no
+    /// amount, which no rule can decide.
+    pub fn accounts_for(&self, merchant: &str) -> Vec<&str> {
+        let theirs = |rule: &&Rule| {
+            let merchants = &rule.when.merchant;
+            merchants.is_empty() || merchants.iter().any(|name| name == merchant)
+        };
+        let mut accounts = Vec::new();
+        for rule in self.rules.iter().filter(theirs) {
+            let shares = rule.accounts.iter().map(|share| share.account.as_str());
+            for account in shares.chain(rule.fallback.iter().map(String::as_str)) {
+                if !accounts.contains(&account) {
+                    accounts.push(account);
+                }
+            }
+        }
+        accounts
+    }
 }
 
 /// One rule: when it fits, and where it sends the checkout.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use port::{AttemptId, NoteId, OrderId, PaymentId, RefundId, SessionId, Timestamp};
 use serde::Serialize;
 
-use super::{Due, DueKind, NoticeRow, StoreError, Telling};
+use super::{CheckpointRow, Due, DueKind, NoticeRow, Saving, StoreError, Telling};
 use crate::domain::{Event, Fact, Ids, OrderFile, Stamp, agenda};
 
 /// Everything that one commit writes.
@@ -92,6 +92,8 @@ pub enum Write {
         order: OrderId,
         /// Whose.
         merchant: String,
+        /// Where; empty for a merchant's own collection.
+        account: String,
         /// Its code.
         code: &'static str,
         /// Whether it waits for a person.
@@ -121,6 +123,15 @@ pub enum Write {
     },
     /// A verified notification, raw.
     Note(NoteRow),
+    /// A checkpoint over all events.
+    Checkpoint(CheckpointRow),
+    /// Erases the personal data of an order, and the stored notices that name its objects.
+    Erase {
+        /// Whose data.
+        order: OrderId,
+        /// Its objects, by account and the provider's id.
+        objects: Vec<(String, String)>,
+    },
     /// An API key.
     ApiKey(ApiKeyRow),
     /// Something that the installation keeps about itself. The first value stays.
@@ -132,6 +143,8 @@ pub enum Write {
     },
     /// A row about telling merchants.
     Telling(Telling),
+    /// A row about stored payment methods.
+    Saving(Saving),
 }
 
 /// The order's row.
@@ -364,7 +377,8 @@ fn touches(file: &OrderFile, fact: &Fact) -> Vec<Touched> {
         Fact::RefundMoved { refund, .. } => vec![Touched::Refund(*refund)],
         Fact::AttentionRaised(attention) => vec![Touched::Attention(attention.id)],
         Fact::AttentionResolved { attention, .. } => vec![Touched::Attention(*attention)],
-        Fact::OrderPlaced(_)
+        Fact::Erased
+        | Fact::OrderPlaced(_)
         | Fact::OrderEdited(_)
         | Fact::OrderPriced { .. }
         | Fact::OrderSigned(_)
@@ -445,6 +459,7 @@ impl Touched {
                         id: id.to_string(),
                         order,
                         merchant: file.order.merchant.clone(),
+                        account: file.account_of(attention).unwrap_or_default().to_owned(),
                         code: attention.code.as_str(),
                         open: attention.resolved_at.is_none(),
                         body: text?,

@@ -5,16 +5,20 @@
 //! the same file, the second fails on its first statement. This room knows rows and nothing of payments.
 
 mod agenda;
+mod audit;
 mod change;
 mod outbox;
 mod reads;
+mod saving;
 pub mod sqlite;
 mod telling;
 
 pub use agenda::{Due, DueKind, Lease};
+pub use audit::{Audited, CheckpointRow};
 pub use change::{ApiKeyRow, Change, KeyRow, NoteRow, OrderRow, Write};
 pub use outbox::Outbox;
-pub use reads::{Handle, OrderFilter, Page, PaymentFilter, Reads, StoredEvent};
+pub use reads::{AttentionFilter, Handle, OrderFilter, Page, PaymentFilter, Reads, StoredEvent};
+pub use saving::{ProfileFilter, ProfileKeyRow, Saved, Saving};
 pub use telling::{
     Cursor, DeliveryRow, EndpointKeyRow, EndpointRow, Lane, NoticeFilter, NoticeRow, Off, OffBecause,
     OldSecret, Telling, Told,
@@ -90,6 +94,8 @@ pub enum Unique {
     OpenAttempt,
     /// A notification that is already stored.
     Note,
+    /// A profile session, as the proof of one order.
+    ProfileSession,
 }
 
 impl std::fmt::Display for Unique {
@@ -99,6 +105,7 @@ impl std::fmt::Display for Unique {
             Self::Key => "the idempotency key",
             Self::OpenAttempt => "the order's open attempt",
             Self::Note => "the notification",
+            Self::ProfileSession => "the payment profile session",
         })
     }
 }

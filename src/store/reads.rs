@@ -1,14 +1,14 @@
 //! What can be read.
 
 use async_trait::async_trait;
-use port::{AttemptId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
+use port::{AttemptId, AttentionId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
 
-use super::{ApiKeyRow, DueKind, KeyRow, NoteRow, StoreError, Told};
-use crate::domain::{Event, OrderFile, OrderState};
+use super::{ApiKeyRow, Audited, DueKind, KeyRow, NoteRow, Saved, StoreError, Told};
+use crate::domain::{AttentionCode, Event, OrderFile, OrderState};
 
 /// Reads of committed state. All that `http` gets to see of the store.
 #[async_trait]
-pub trait Reads: Told {
+pub trait Reads: Told + Saved + Audited {
     /// An order and everything that hangs on it, in one snapshot.
     async fn order(&self, id: OrderId) -> Result<Option<OrderFile>, StoreError>;
 
@@ -23,6 +23,9 @@ pub trait Reads: Told {
 
     /// A merchant's payments, newest first, each with its order.
     async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<(PaymentId, OrderFile)>, StoreError>;
+
+    /// Why people should look at a merchant's money, newest first, each with its order.
+    async fn attention(&self, filter: &AttentionFilter) -> Result<Vec<(AttentionId, OrderFile)>, StoreError>;
 
     /// The events of an order after a place, oldest first, at most `limit`, as they were stored.
     async fn events(&self, order: OrderId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
@@ -57,6 +60,8 @@ pub enum Handle {
     Refund(RefundId),
     /// An attempt.
     Attempt(AttemptId),
+    /// A reason why a person should look.
+    Attention(AttentionId),
     /// The hash of a return token's secret.
     Return(String),
     /// A provider's own id at an account.
@@ -105,6 +110,21 @@ pub struct PaymentFilter {
     pub account: Option<String>,
     /// Of this order.
     pub order: Option<OrderId>,
+    /// Which page.
+    pub page: Page,
+}
+
+/// Which reasons why people should look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttentionFilter {
+    /// Whose.
+    pub merchant: String,
+    /// Waiting for a decision, or decided.
+    pub open: Option<bool>,
+    /// With this code.
+    pub code: Option<AttentionCode>,
+    /// About a payment at this account.
+    pub account: Option<String>,
     /// Which page.
     pub page: Page,
 }

@@ -1,6 +1,7 @@
 //! Tests of whole rooms through their public face, in one binary.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test fails by panicking and exports nothing")]
 
+mod api;
 mod crash;
 mod store;
 mod webhooks;

@@ -5,6 +5,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "a test")]
 
 mod agreement;
+mod books;
 mod check;
 mod mixed;
 mod paid;
@@ -12,3 +13,4 @@ mod routing;
 mod running;
 mod secrecy;
 mod shop;
+mod webhooks;

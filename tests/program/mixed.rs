@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::agreement;
+use super::{agreement, books};
 use super::running::{Gateway, Sandbox};
 use super::shop::{ACCOUNTS, Shop};
 
@@ -45,7 +45,7 @@ async fn two_hundred_mixed_orders_agree_although_the_gateway_was_killed_in_the_m
         tokio::task::yield_now().await;
     }
     gateway.kill();
-    let _gateway = gateway.restart(folder.path(), &sandbox, routing);
+    let mut gateway = gateway.restart(folder.path(), &sandbox, routing);
 
     let orders = customers.await.unwrap();
     let paid = orders.iter().filter(|(_, story)| pays(story)).count();
@@ -59,6 +59,8 @@ async fn two_hundred_mixed_orders_agree_although_the_gateway_was_killed_in_the_m
     }
     let ids = orders.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
     agreement::check(&shop, &ids).await;
+    gateway.kill();
+    assert!(books::fit(folder.path()));
 }
 
 fn pays(story: &[&str]) -> bool {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    About, Attempt, Checkout, Ctx, Customer, Money, ProviderError, RefundAsk, StatusWord, Timestamp,
+    About, Approach, Attempt, Checkout, Ctx, Customer, Money, ProviderError, RefundAsk, StatusWord, Timestamp,
 };
 
 /// The result of an operation at a provider.
@@ -96,6 +96,16 @@ pub trait Provider: Send + Sync {
 /// The optional family of stored payment methods.
 #[async_trait]
 pub trait Vault: Send + Sync {
+    /// How a customer can store a method by a session here; empty where sessions cannot.
+    fn approaches(&self) -> &'static [Approach] {
+        &[]
+    }
+
+    /// Whether a stored method can be charged without the customer.
+    fn charges(&self) -> bool {
+        false
+    }
+
     /// Starts a session that stores a method.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ pub(crate) fn raise(
         stated,
         raised_at: now,
         resolved_at: None,
+        resolution: None,
     })]
 }
 
@@ -55,6 +56,14 @@ pub fn unsure(
     let Some(operation) = operation.filter(|operation| now.since(operation.since) >= limit) else {
         return Vec::new();
     };
+    // Whoever has looked at this very operation is not asked again.
+    let told = |told: &Attention| {
+        let of_it = told.payment == Some(payment) && told.raised_at >= operation.since;
+        told.code == AttentionCode::OutcomeUnknown && of_it
+    };
+    if file.attention.iter().any(told) {
+        return Vec::new();
+    }
     let detail = format!("whether {} took effect is not known", operation.kind.as_str());
     raise(file, AttentionCode::OutcomeUnknown, Some(payment), detail, None, now, ids)
 }

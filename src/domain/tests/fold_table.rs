@@ -154,6 +154,8 @@ fn what_was_given_back_is_the_largest_figure_since_a_refund_last_failed_or_came_
         PAID; FROM_AMOUNTS refunded=40; FROM_AMOUNTS REFUND_FAILED | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | REFUND_FAILED
         # The failure is older than the figure.
         PAID; FROM_AMOUNTS refunded=70; FROM_AMOUNTS REFUND_FAILED refunded=0 place=15 | PARTIALLY_REFUNDED 100/100/70 | COMPLETED | PROCESSING | none
+        # Beside a word that takes nothing a figure means nothing.
+        PENDING refunded=40; PAID                 | PAID 100/100/0       | COMPLETED | PROCESSING | none
         # Of a refund under way or a reversal that did not work nothing follows but the shade.
         PAID; UNCHANGED REVERSAL_PENDING          | PAID 100/100/0       | COMPLETED | PROCESSING | none
         PAID; UNCHANGED REVERSAL_FAILED           | PAID 100/100/0       | COMPLETED | PROCESSING | none
@@ -184,6 +186,8 @@ fn a_dispute_is_open_until_a_newer_word_of_money_ends_it() {
         PAID; FROM_AMOUNTS refunded=40; DISPUTED CHARGEBACK; FROM_AMOUNTS refunded=40 | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | DISPUTE
         PAID; REFUNDED; DISPUTED CHARGEBACK            | DISPUTED 100/100/100 | COMPLETED | PROCESSING | DISPUTE_AFTER_REFUND
         PAID; REVERSED REVERSED; DISPUTED RETRIEVAL    | DISPUTED 100/100/100 | COMPLETED | PROCESSING | DISPUTE_AFTER_REFUND
+        # Said of one moment, the dispute is the later of the two.
+        PAID; DISPUTED CHARGEBACK place=10             | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE
         # A dispute that was over before we heard of it is told by the status alone.
         PAID; DISPUTED CHARGEBACK place=5              | PAID 100/100/0     | COMPLETED | PROCESSING | none
         # Contested from the first word on, it pays for nothing.

@@ -286,7 +286,7 @@ impl Desk {
         let open = self.file.attention.iter().filter(|told| told.resolved_at.is_none());
         let resolved = open.map(|told| Fact::AttentionResolved {
             attention: told.id,
-            decision: "KEEP".to_owned(),
+            decision: Decision::Keep,
             note: None,
         });
         let facts = resolved.collect();

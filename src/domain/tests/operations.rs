@@ -85,7 +85,7 @@ impl Desk {
 #[test]
 fn an_operation_is_refused_where_the_state_the_amount_or_the_provider_forbids_it() {
     let many = Powers { partial_refunds: false, ..HOLDS_FOR_MANY };
-    let table: [(&str, &str, Result<(), Refusal>, Powers); 28] = [
+    let table: [(&str, &str, Result<(), Refusal>, Powers); 29] = [
         ("AUTHORIZED", "capture", Ok(()), HOLDS),
         ("AUTHORIZED", "capture 60", Ok(()), HOLDS),
         ("AUTHORIZED", "capture 101", Err(Refusal::ExceedsAuthorized { remaining: 100 }), HOLDS),
@@ -102,6 +102,7 @@ fn an_operation_is_refused_where_the_state_the_amount_or_the_provider_forbids_it
         ("PENDING", "capture", too_late("the payment has nothing to capture"), HOLDS),
         ("AUTHORIZED; CANCELLED", "capture", too_late("the payment has nothing to capture"), HOLDS),
         ("AUTHORIZED", "void", Ok(()), HOLDS),
+        ("AUTHORIZED captured=60", "capture 1", too_late("the payment has nothing to capture"), HOLDS),
         ("AUTHORIZED; PAID captured=60", "void", Ok(()), many),
         ("AUTHORIZED", "void", Err(Refusal::Unsupported("void")), Powers { voids: false, ..HOLDS }),
         ("PAID", "void", too_late("the payment holds nothing that could be released"), HOLDS),

@@ -36,8 +36,8 @@ pub struct TimelineEntry<'a> {
     detail: Option<&'a str>,
 }
 
-/// The entry of an event.
-pub fn timeline_entry(event: &Event) -> TimelineEntry<'_> {
+/// The entry of an event of a file.
+pub fn timeline_entry<'a>(file: &'a OrderFile, event: &'a Event) -> TimelineEntry<'a> {
     let blank = TimelineEntry {
         id: event.id,
         sequence: event.sequence,
@@ -58,7 +58,17 @@ pub fn timeline_entry(event: &Event) -> TimelineEntry<'_> {
         provider_message: None,
         detail: None,
     };
-    of_order(blank, &event.record.fact)
+    match &event.record.fact {
+        Fact::AttentionResolved { attention, decision, .. } => {
+            // The event has only the digest of the note.
+            let told = file.attention(*attention);
+            let note = told.and_then(|told| told.resolution.as_ref()?.note.as_ref()?.value());
+            let payment_id = told.and_then(|told| told.payment);
+            let detail = note.map(String::as_str);
+            TimelineEntry { payment_id, to: Some(decision.as_str()), detail, ..blank }
+        }
+        fact => of_order(blank, fact),
+    }
 }
 
 impl<'a> TimelineEntry<'a> {
@@ -115,7 +125,6 @@ fn of_order<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a> {
             detail: Some(&raised.detail),
             ..entry
         },
-        Fact::AttentionResolved { note, .. } => TimelineEntry { detail: note.as_deref(), ..entry },
         other => of_session(entry, other),
     }
 }

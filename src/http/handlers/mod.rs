@@ -1,5 +1,6 @@
 //! One function for each route: read the request, call one use case, say what came of it.
 
+pub(super) mod attention;
 pub(super) mod checkout;
 pub(super) mod orders;
 pub(super) mod payments;

@@ -207,5 +207,5 @@ pub(in crate::http) async fn timeline(call: Call) -> Result<Answer, Problem> {
     let file = call.file(call.order_id()?).await?;
     let after = after.ok().flatten().unwrap_or(0);
     let events = call.state().reads().events(file.id(), after, page.limit + 1).await?;
-    list(&events, page.limit, |event| event.sequence.to_string(), view::timeline_entry)
+    list(&events, page.limit, |event| event.sequence.to_string(), |event| view::timeline_entry(&file, event))
 }

@@ -74,6 +74,13 @@ pub(in crate::http) fn refunded(_: &State, done: &Done) -> Result<Answer, Proble
     Ok(if sent { answer.accepted(location) } else { answer.created(location) })
 }
 
+/// An attention that was decided.
+pub(in crate::http) fn resolved(_: &State, done: &Done) -> Result<Answer, Problem> {
+    let found = done.attention.and_then(|id| done.file.attention(id));
+    let told = found.ok_or_else(|| Problem::internal("the attention of a decision is gone"))?;
+    Ok(Answer::ok(&view::attention(&done.file, told))?.version(told.version()))
+}
+
 /// A session as it is.
 pub(super) fn session_answer(state: &State, file: &OrderFile, session: &Session) -> Result<Answer, Problem> {
     let qr_url = |attempt| state.qr_url(attempt);

@@ -1,5 +1,6 @@
 //! Reading requests: bytes into checked values, with every fault at once.
 
+mod attention;
 mod checkout;
 mod item;
 mod json;
@@ -11,6 +12,7 @@ mod submit;
 mod values;
 mod webhooks;
 
+pub(super) use attention::decision;
 pub(super) use checkout::{Lifetimes, checkout, quick};
 pub(super) use item::item;
 pub(super) use money::{part, refund};

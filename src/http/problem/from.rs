@@ -69,6 +69,7 @@ impl From<Refusal> for Problem {
             Refusal::PaymentNotRequired | Refusal::ProofNotWanted => Self::new(Code::PaymentNotRequired, says),
             Refusal::RequirementUnmet(names) => Self::new(Code::RequirementUnmet, says).with("unmet", names),
             Refusal::SessionUnusable(_) => Self::new(Code::PaymentSessionUnusable, says),
+            Refusal::ProfileUnusable(_) => Self::new(Code::PaymentProfileUnusable, says),
             Refusal::SessionOpen => Self::new(Code::PaymentSessionOpen, says),
             Refusal::AmountTooLarge => Self::new(Code::AmountTooLarge, says),
             Refusal::NoSuchItem => Self::not_found(),
@@ -103,6 +104,7 @@ impl From<PaymentError> for Problem {
             PaymentError::Route(fault) => fault.into(),
             PaymentError::Store(fault) => fault.into(),
             PaymentError::Provider(fault) => fault.into(),
+            PaymentError::VersionMismatch { actual } => OrderError::VersionMismatch { actual }.into(),
             PaymentError::NoAccount(name) => Self::internal(format!("the account `{name}` is not configured")),
         }
     }
@@ -155,6 +157,7 @@ impl From<StoreError> for Problem {
             StoreError::Taken(Unique::Key) => Self::key_in_use(),
             StoreError::Taken(Unique::Reference) => OrderError::ReferenceTaken.into(),
             StoreError::Taken(Unique::OpenAttempt) => Refusal::SessionOpen.into(),
+            StoreError::Taken(Unique::ProfileSession) => Refusal::SessionUnusable("it was used already").into(),
             StoreError::Taken(Unique::Note) | StoreError::Failed(_) | StoreError::Corrupt(_) => Self::internal(fault),
         }
     }

@@ -102,3 +102,39 @@ fn open(database: &Path, flags: OpenFlags, cache_kib: i64) -> rusqlite::Result<C
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(db)
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::store::sqlite::migrations;
+    use crate::store::sqlite::reads::all;
+
+    fn pragma(db: &Connection, name: &str) -> i64 {
+        db.pragma_query_value(None, name, |row| row.get(0)).expect("it has a value")
+    }
+
+    #[test]
+    fn what_is_committed_is_on_the_disk() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = for_writing(&folder.path().join("db")).expect("a database");
+        const FULL: i64 = 2;
+        assert_eq!(pragma(&db, "synchronous"), FULL);
+        assert_eq!(pragma(&db, "foreign_keys"), 1);
+    }
+
+    #[test]
+    fn a_cached_statement_is_planned_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("db");
+        migrations::run(&mut for_writing(&path).expect("a database")).expect("tables");
+        let db = for_reading(&path, 1).expect("a reader");
+        let sql = "SELECT body FROM sessions WHERE order_id = ?1 ORDER BY id";
+        for order in ["a", "b", "c"] {
+            assert_eq!(all(&db, sql, [order], |_| Ok(())), Ok(Vec::new()));
+        }
+        let statement = db.prepare_cached(sql).expect("it is cached");
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
+}

@@ -1,12 +1,12 @@
 //! Lists: by keyset, newest first, so that rows added meanwhile move no page.
 
-use port::{OrderId, PaymentId, Timestamp};
+use port::{AttentionId, OrderId, PaymentId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::reads::{all, order, word};
 use crate::domain::OrderFile;
-use crate::store::{OrderFilter, Page, PaymentFilter, StoreError};
+use crate::store::{AttentionFilter, OrderFilter, Page, PaymentFilter, StoreError};
 
 /// A query that is narrowed step by step.
 struct List {
@@ -66,6 +66,14 @@ fn list_of_payments(filter: PaymentFilter) -> List {
         .page(filter.page)
 }
 
+fn list_of_attention(filter: AttentionFilter) -> List {
+    List::of("SELECT id, order_id FROM attention WHERE merchant = ?", filter.merchant)
+        .only("open = ?", filter.open)
+        .only("code = ?", filter.code.map(|code| code.as_str().to_owned()))
+        .only("account = ?", filter.account)
+        .page(filter.page)
+}
+
 /// A merchant's orders.
 pub(super) fn orders(db: &Connection, filter: OrderFilter) -> Result<Vec<OrderFile>, StoreError> {
     let ids: Vec<OrderId> = list_of_orders(filter).read(db, |row| word(row, 0))?;
@@ -79,6 +87,17 @@ pub(super) fn payments(
 ) -> Result<Vec<(PaymentId, OrderFile)>, StoreError> {
     let ids: Vec<(PaymentId, OrderId)> =
         list_of_payments(filter).read(db, |row| Ok((word(row, 0)?, word(row, 1)?)))?;
+    let files = ids.into_iter().map(|(id, of)| Ok(order(db, of)?.map(|file| (id, file))));
+    files.filter_map(Result::transpose).collect()
+}
+
+/// Why people should look at a merchant's money, each with its order.
+pub(super) fn attention(
+    db: &Connection,
+    filter: AttentionFilter,
+) -> Result<Vec<(AttentionId, OrderFile)>, StoreError> {
+    let ids: Vec<(AttentionId, OrderId)> =
+        list_of_attention(filter).read(db, |row| Ok((word(row, 0)?, word(row, 1)?)))?;
     let files = ids.into_iter().map(|(id, of)| Ok(order(db, of)?.map(|file| (id, file))));
     files.filter_map(Result::transpose).collect()
 }
@@ -135,5 +154,11 @@ mod tests {
         assert_eq!(payments(paid, None, None), "payments_status");
         assert_eq!(payments(None, Some("main"), None), "payments_account");
         assert_eq!(payments(paid, Some("main"), order), "payments_order");
+        let attention = |open, account: Option<&str>| {
+            let (merchant, account) = ("acme".to_owned(), account.map(str::to_owned));
+            index_of(list_of_attention(AttentionFilter { merchant, open, code: None, account, page: PAGE }))
+        };
+        assert_eq!(attention(None, Some("main")), "attention_newest");
+        assert_eq!(attention(Some(true), None), "attention_open");
     }
 }

@@ -4,6 +4,7 @@
 //! once for all (group commit), so that many durable changes cost one flush of the disk. Reads go to a few
 //! read-only connections, each read a snapshot. Writing starts at [`writer`] and [`rows`], reading at [`reads`].
 
+mod audit;
 mod connection;
 mod desk;
 mod due;
@@ -11,6 +12,7 @@ mod lists;
 mod migrations;
 mod reads;
 mod rows;
+mod saving;
 mod telling;
 mod writer;
 
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use port::{EndpointId, OrderId, PaymentId, Timestamp};
+use port::{AttentionId, EndpointId, OrderId, PaymentId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
@@ -28,7 +30,7 @@ pub use self::connection::OpenError;
 use self::desk::Desk;
 use self::writer::{Job, Task, Writer};
 use super::{
-    ApiKeyRow, Change, Due, DueKind, Handle, KeyRow, Lease, NoteRow, OrderFilter, PaymentFilter, Reads,
+    ApiKeyRow, AttentionFilter, Change, Due, DueKind, Handle, KeyRow, Lease, NoteRow, OrderFilter, PaymentFilter, Reads,
     Store, StoreError, StoredEvent,
 };
 use crate::crash;
@@ -183,6 +185,11 @@ impl Reads for Sqlite {
     async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<(PaymentId, OrderFile)>, StoreError> {
         let filter = filter.clone();
         self.read(move |db| lists::payments(db, filter)).await
+    }
+
+    async fn attention(&self, filter: &AttentionFilter) -> Result<Vec<(AttentionId, OrderFile)>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |db| lists::attention(db, filter)).await
     }
 
     async fn events(&self, order: OrderId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {

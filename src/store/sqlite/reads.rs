@@ -151,6 +151,7 @@ pub(super) fn order_of(db: &Connection, handle: &Handle) -> Result<Option<OrderI
         Handle::Payment(id) => ("SELECT order_id FROM payments WHERE id = ?1", id.to_string()),
         Handle::Refund(id) => ("SELECT order_id FROM refunds WHERE id = ?1", id.to_string()),
         Handle::Attempt(id) => ("SELECT order_id FROM attempts WHERE id = ?1", id.to_string()),
+        Handle::Attention(id) => ("SELECT order_id FROM attention WHERE id = ?1", id.to_string()),
         Handle::Return(hash) => ("SELECT order_id FROM attempts WHERE return_hash = ?1", hash.clone()),
         Handle::Reference { account, reference } => {
             let sql = "SELECT order_id FROM attempts WHERE account = ?1 AND reference = ?2

@@ -3,7 +3,7 @@
 use port::Timestamp;
 use rusqlite::{Connection, ErrorCode, Params, params};
 
-use super::telling;
+use super::{audit, saving, telling};
 use crate::domain::Event;
 use crate::store::{ApiKeyRow, Due, KeyRow, NoteRow, OrderRow, StoreError, Unique, Write};
 
@@ -23,7 +23,7 @@ const PAYMENT: &str = "INSERT INTO payments VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          body = excluded.body";
 const REFUND: &str = "INSERT INTO refunds VALUES (?1, ?2, ?3)
      ON CONFLICT (id) DO UPDATE SET body = excluded.body";
-const ATTENTION: &str = "INSERT INTO attention VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+const ATTENTION: &str = "INSERT INTO attention VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
      ON CONFLICT (id) DO UPDATE SET open = excluded.open, body = excluded.body";
 /// Places grow within an order, so that one of two who replace the same row finds another place there.
 const KEY: &str = "INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -84,8 +84,8 @@ pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
             run(db, PAYMENT, (id.to_string(), order.to_string(), merchant, account, status, body))
         }
         Write::Refund { id, order, body } => run(db, REFUND, (id.to_string(), order.to_string(), body)),
-        Write::Attention { id, order, merchant, code, open, body } => {
-            run(db, ATTENTION, (id, order.to_string(), merchant, code, open, body))
+        Write::Attention { id, order, merchant, account, code, open, body } => {
+            run(db, ATTENTION, (id, order.to_string(), merchant, code, open, body, account))
         }
         Write::Key(row) => return key(db, row),
         Write::Due { kind, subject, order, at: Some(at) } => {
@@ -96,8 +96,11 @@ pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
         Write::Release { due, at } => return release(db, due, *at),
         Write::Note(row) => note(db, row),
         Write::ApiKey(row) => api_key(db, row),
+        Write::Checkpoint(row) => audit::checkpoint(db, row),
+        Write::Erase { order, objects } => audit::erase(db, *order, objects),
         Write::Setting { name, value } => run(db, SETTING, (name, value)),
         Write::Telling(row) => return telling::write(db, row),
+        Write::Saving(row) => return saving::write(db, row),
     };
     written.map(drop)
 }

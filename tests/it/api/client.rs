@@ -28,8 +28,7 @@ pub struct Reply {
 
 impl Gateway {
     pub fn ask(&self, method: &'static str, path: &str) -> Ask {
-        let bearer = ("Authorization".to_owned(), format!("Bearer {}", super::gateway::API_KEY));
-        Ask { to: self.address, method, path: path.to_owned(), headers: vec![bearer], body: Vec::new() }
+        Ask::to(self.address, method, path).header("Authorization", &format!("Bearer {}", super::gateway::API_KEY))
     }
 
     pub fn post(&self, path: &str) -> Ask {
@@ -42,6 +41,11 @@ impl Gateway {
 }
 
 impl Ask {
+    /// A stranger's.
+    pub fn to(to: SocketAddr, method: &'static str, path: &str) -> Self {
+        Self { to, method, path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
+    }
+
     /// With a header, in place of one of the same name.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
@@ -59,20 +63,19 @@ impl Ask {
     }
 
     /// Sends a JSON value.
-    pub async fn json(self, body: &Value) -> Reply {
-        self.text(&body.to_string()).await
+    pub fn json(self, body: &Value) -> impl Future<Output = Reply> + use<> {
+        self.text(&body.to_string())
     }
 
     /// Sends a text that is said to be JSON.
-    pub async fn text(mut self, body: &str) -> Reply {
-        self.body = body.as_bytes().to_vec();
-        self.header("Content-Type", "application/json").await_it().await
+    pub fn text(self, body: &str) -> impl Future<Output = Reply> + use<> {
+        self.header("Content-Type", "application/json").bytes(body.as_bytes())
     }
 
     /// Sends bytes as they are.
-    pub async fn bytes(mut self, body: &[u8]) -> Reply {
+    pub fn bytes(mut self, body: &[u8]) -> impl Future<Output = Reply> + use<> {
         self.body = body.to_vec();
-        self.await_it().await
+        self.await_it()
     }
 
     /// Sends what was put together, and reads the whole answer.

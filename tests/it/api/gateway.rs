@@ -43,6 +43,7 @@ pub struct Gateway {
     pub teller: Arc<Teller>,
     pub store: Arc<dyn Store>,
     pub orders: Orders,
+    pub common: Arc<http::Common>,
     server: actix_web::dev::ServerHandle,
     _folder: TempDir,
 }
@@ -80,10 +81,10 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let worker = orders.clone();
-        let running = http::serve(listener, common, move || worker.clone()).unwrap();
+        let running = http::serve(listener, common.clone(), move || worker.clone()).unwrap();
         let server = running.handle();
         tokio::spawn(running);
-        Self { address, clock, teller, store, orders, server, _folder: folder }
+        Self { address, clock, teller, store, orders, common, server, _folder: folder }
     }
 }
 

@@ -11,7 +11,12 @@ mod input;
 mod limits;
 mod lists;
 mod money;
+mod notes;
+mod ops;
 mod orders;
+mod qr;
+mod returns;
+mod stream;
 mod teller;
 
 use client::Reply;

@@ -80,5 +80,9 @@ async fn metrics_tell_for_how_long_something_has_been_due() {
     };
     assert!(due("ask") > 40.0, "the provider was to be asked after some seconds");
     assert!(due("note") == 0.0, "nothing of this kind is due");
-    assert!(metrics.text().contains("paymux_http_requests_total{method=\"POST\",route=\"/v1/orders\",status=\"2xx\"} 1"));
+    assert!(
+        metrics
+            .text()
+            .contains("paymux_http_requests_total{method=\"POST\",route=\"/v1/orders\",status=\"2xx\"} 1")
+    );
 }

@@ -49,6 +49,10 @@ async fn a_link_that_is_over_and_one_that_never_was_have_no_picture() {
     gateway.post(&format!("/v1/payment-sessions/{}/cancel", id(&session))).await_it().await.expect(200);
     for path in [picture(&session), "/qr/x", "/qr/0123456789abcdef0123456789abcdefp"] {
         let reply = gateway.scan(path).await;
-        assert_eq!((reply.status, reply.header("content-type")), (404, Some("text/html; charset=utf-8")), "{path}");
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (404, Some("text/html; charset=utf-8")),
+            "{path}"
+        );
     }
 }

@@ -31,7 +31,8 @@ impl Gateway {
 fn sent_on(reply: &Reply, page: &str, session: &Value, status: &str) {
     assert_eq!(reply.status, 303, "{}", reply.text());
     let (order, session) = (session["orderId"].as_str().unwrap(), id(session));
-    let expected = format!("https://shop.test/{page}?orderId={order}&paymentSessionId={session}&status={status}");
+    let expected =
+        format!("https://shop.test/{page}?orderId={order}&paymentSessionId={session}&status={status}");
     assert_eq!(reply.header("location"), Some(expected.as_str()));
     assert_eq!(reply.header("cache-control"), Some("no-store"));
     assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));
@@ -129,7 +130,11 @@ async fn an_address_that_was_never_given_out_is_a_plain_page_that_is_not_there()
     let other = known.replace(&known[8..10], if &known[8..10] == "00" { "11" } else { "00" });
     for path in ["/return/x", "/return/..%2F..", other.as_str(), &known[..known.len() - 1]] {
         let reply = gateway.customer(path).await;
-        assert_eq!((reply.status, reply.header("content-type")), (404, Some("text/html; charset=utf-8")), "{path}");
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (404, Some("text/html; charset=utf-8")),
+            "{path}"
+        );
         assert_eq!(reply.header("cache-control"), Some("no-store"));
     }
 }

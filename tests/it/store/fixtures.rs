@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use paymux::domain::{
-    Actor, AttemptRecord, AttemptState, Attention, AttentionCode, Cause, Fact, Item, Metadata, Order,
+    Actor, AttemptRecord, AttemptState, Attention, AttentionCode, Cause, Decision, Fact, Item, Metadata, Order,
     OrderFile, OrderState, Payment, Personal, Powers, Proof, Rate, Recurring, Refund, RefundOrigin,
     RefundStatus, Refunded, Requirement, ReturnUrls, Routing, Sealed, Session, SessionAsk, SessionStatus,
     Stamp, Standing, Tried,
@@ -294,6 +294,7 @@ impl Shop {
             stated: None,
             raised_at: now,
             resolved_at: None,
+            resolution: None,
         };
         let facts = vec![Fact::RefundMade(Box::new(refund)), Fact::AttentionRaised(attention)];
         self.change("refund", file, facts)
@@ -304,7 +305,7 @@ impl Shop {
         let (refund, attention) = (file.refunds.first().unwrap().id, file.attention.first().unwrap().id);
         let facts = vec![
             Fact::RefundMoved { refund, to: RefundStatus::Succeeded, failure: None },
-            Fact::AttentionResolved { attention, decision: "DISMISS".into(), note: None },
+            Fact::AttentionResolved { attention, decision: Decision::Dismiss, note: None },
         ];
         self.change("refunded", file, facts)
     }

@@ -2,7 +2,7 @@
 
 mod agenda;
 mod files;
-mod fixtures;
+pub mod fixtures;
 mod keys;
 mod lists;
 mod sqlite;

@@ -1,6 +1,6 @@
 //! Endpoints: kept, changed, given new secrets, told again.
 
-use paymux::store::{NoticeFilter, OffBecause, Page, StoreError, Telling, Write, Change};
+use paymux::store::{Change, NoticeFilter, OffBecause, Page, StoreError, Telling, Write};
 use paymux::webhooks::{Draft, Edit, EndpointError, Key, MOST_ENDPOINTS};
 use port::{EndpointId, EventId, ExposeSecret as _, Source as _};
 
@@ -64,7 +64,10 @@ async fn sent_again_an_event_is_the_same_to_the_byte() {
         assert_eq!(house.endpoints.redeliver(MERCHANT, event, None).await, Ok(1));
         until_idle(&mut courier).await;
         let again = receiver.seen().pop().unwrap();
-        assert_eq!((&again.body, again.header("webhook-id")), (&received.body, received.header("webhook-id")));
+        assert_eq!(
+            (&again.body, again.header("webhook-id")),
+            (&received.body, received.header("webhook-id"))
+        );
         again.verify(&endpoint);
     }
     assert_eq!(receiver.count(), 2 * before.len());
@@ -160,7 +163,10 @@ async fn changes_keep_what_they_do_not_name_and_mind_the_version() {
     let made = house.endpoints.create(MERCHANT, draft("https://shop.example/a"), None).await.unwrap();
     let edit = Edit { url: Some("https://shop.example/b".to_owned()), ..Edit::default() };
     let changed = house.endpoints.edit(MERCHANT, made.id, Some(1), &edit).await.unwrap();
-    assert_eq!((changed.url.as_str(), changed.description.as_deref()), ("https://shop.example/b", Some("the shop")));
+    assert_eq!(
+        (changed.url.as_str(), changed.description.as_deref()),
+        ("https://shop.example/b", Some("the shop"))
+    );
     assert_eq!((changed.version, changed.secret.expose_secret()), (2, made.secret.expose_secret()));
     let stale = house.endpoints.edit(MERCHANT, made.id, Some(1), &edit).await.map(|row| row.version);
     assert_eq!(stale, Err(EndpointError::VersionMismatch { actual: 2 }));
@@ -193,9 +199,14 @@ async fn a_deleted_endpoint_leaves_nothing_to_do() {
 async fn a_merchant_has_its_own_endpoints_and_not_too_many() {
     let house = House::new();
     for number in 0..MOST_ENDPOINTS {
-        house.endpoints.create(MERCHANT, draft(&format!("https://shop.example/{number}")), None).await.unwrap();
+        house
+            .endpoints
+            .create(MERCHANT, draft(&format!("https://shop.example/{number}")), None)
+            .await
+            .unwrap();
     }
-    let more = house.endpoints.create(MERCHANT, draft("https://shop.example/more"), None).await.map(|row| row.id);
+    let more =
+        house.endpoints.create(MERCHANT, draft("https://shop.example/more"), None).await.map(|row| row.id);
     assert_eq!(more, Err(EndpointError::TooMany));
     house.endpoints.create("another", draft("https://other.example/"), None).await.unwrap();
     let listed = house.endpoints.list(MERCHANT).await.unwrap();

@@ -1,9 +1,6 @@
 //! Telling merchants: real HTTP to a receiver on this machine, real rows, and a clock that the test sets.
 
 mod delivering;
-#[allow(dead_code, reason = "shared with the tests of the store")]
-#[path = "../store/fixtures.rs"]
-mod fixtures;
 mod guarded;
 mod keeping;
 mod laws;
@@ -13,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use fixtures::{MERCHANT, Shop};
 use paymux::domain::OrderFile;
 use paymux::metrics::Metrics;
 use paymux::outbound::{Options, Outbound};
@@ -22,6 +18,8 @@ use paymux::store::{Change, DeliveryRow, EndpointRow, Outbox, Page, Store};
 use paymux::webhooks::{Courier, Draft, Endpoints, Means, Turn};
 use port::{EndpointId, Source, Timestamp, Transport, Uuid};
 use tempfile::TempDir;
+
+use crate::store::fixtures::{self, MERCHANT, Shop};
 
 /// Longer than anything here takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -137,7 +137,8 @@ fn serve(
     let _ = stream.write_all(text.as_bytes());
 }
 
-fn read(stream: &mut TcpStream) -> Option<Received> {
+/// The next request, whole; `None` if the client went away.
+pub fn read(stream: &mut TcpStream) -> Option<Received> {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte).ok()?;

@@ -1,0 +1,60 @@
+//! `paymux verify` and `paymux erase`.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use super::build::BuildError;
+use super::machine::Machine;
+use crate::reconcile::{audit, erase as erasing};
+use crate::store::Store;
+
+/// Cells of the progress bar.
+const BAR: u64 = 40;
+
+/// Checks the books and tells what does not fit.
+///
+/// # Errors
+/// [`BuildError::Store`] if something cannot be read at all.
+pub(super) async fn verify(store: &dyn Store) -> Result<ExitCode, BuildError> {
+    let total = store.order_count().await?;
+    let verdict = audit::verify(store, |done| progress(done, total)).await?;
+    for fault in &verdict.faults {
+        eprintln!("{fault}");
+    }
+    if verdict.more_faults > 0 {
+        eprintln!("and {} more", verdict.more_faults);
+    }
+    let (orders, events, checkpoints) = (verdict.orders, verdict.events, verdict.checkpoints);
+    println!("{orders} orders, {events} events and {checkpoints} checkpoints were checked");
+    if verdict.is_fine() {
+        println!("everything fits");
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// A bar on a terminal; nothing where nobody would see it move.
+fn progress(done: u64, total: u64) {
+    let mut terminal = std::io::stderr();
+    if !terminal.is_terminal() || total == 0 {
+        return;
+    }
+    let filled = usize::try_from(done.min(total) * BAR / total).unwrap_or_default();
+    let empty = usize::try_from(BAR).unwrap_or_default() - filled;
+    let end = if done >= total { "\n" } else { "" };
+    // A bar that cannot be drawn is no reason to stop.
+    let _ = write!(terminal, "\r[{}{}] {done} of {total}{end}", "#".repeat(filled), " ".repeat(empty));
+}
+
+/// Erases a customer and tells what is left.
+///
+/// # Errors
+/// [`BuildError::Store`]; what was erased stays erased.
+pub(super) async fn erase(store: &dyn Store, merchant: &str, customer: &str) -> Result<ExitCode, BuildError> {
+    let erased = erasing::erase(store, &Machine, merchant, customer).await?;
+    println!("erased the personal data of {} orders", erased.orders);
+    for order in &erased.still_open {
+        println!("{order} has not ended and is left as it is; erase again when it has");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,106 @@
+//! Listing the methods that a payment has stored, and forgetting one.
+
+use port::{Advice, Customer, OrderId, ProfileId, SessionId, Timestamp};
+
+use super::begin::vault_of;
+use super::follow::ensure_version;
+use crate::domain::{CALL_DEADLINE, DueKind, Metadata, OrderFile, Owner, Profile, SessionStatus};
+use crate::payments::call::NothingToKeep;
+use crate::payments::{PaymentError, Payments};
+use crate::store::{Change, Saving, StoreError, Write};
+
+impl Payments {
+    /// Lists the methods that an order's customer has at the account of a session, and stores those that are new.
+    ///
+    /// # Errors
+    /// [`PaymentError::Provider`] while the provider cannot be asked.
+    pub async fn list_saved(&self, order: OrderId, session: SessionId) -> Result<(), PaymentError> {
+        let file = self.shared.file(order).await?;
+        let Some((customer, account)) = saver(&file, session) else { return Ok(()) };
+        let account = self.account(account)?;
+        let Ok(vault) = vault_of(&account) else { return Ok(()) };
+        let ctx = self.ctx(&account, &NothingToKeep);
+        let (stored, _) = self.call(&account, "save_list", &ctx, vault.list(&ctx, customer)).await?;
+        let owner = Owner {
+            merchant: &file.order.merchant,
+            customer_id: customer.id.as_deref().unwrap_or_default(),
+            account: &account.name,
+            provider: account.about().name,
+            metadata: &Metadata::new(),
+        };
+        for profile in &stored {
+            let (_, writes) = self.recorded(&owner, profile).await?;
+            if !writes.is_empty() {
+                match self.shared.store.commit(Change::plain("profile found", writes)).await {
+                    // Somebody else has just stored it.
+                    Ok(()) | Err(StoreError::Conflict) => {}
+                    Err(fault) => return Err(fault.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a stored method: at once for the merchant, and at its provider where that can.
+    ///
+    /// # Errors
+    /// [`PaymentError::VersionMismatch`], [`PaymentError::Store`].
+    pub async fn delete_profile(&self, profile: &Profile, expects: Option<u64>) -> Result<(), PaymentError> {
+        ensure_version(expects, profile.version)?;
+        let now = self.shared.now();
+        let gone = Write::Saving(Saving::Profile(Box::new(profile.forgotten(now))));
+        let writes = vec![gone, forgetting(profile.id, Some(now.plus(CALL_DEADLINE)))];
+        self.shared.store.commit(Change::plain("delete profile", writes)).await?;
+        match self.forget(profile).await {
+            // The agenda goes on with it.
+            Err(PaymentError::Provider(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Forgets a deleted method at its provider, as the agenda does until that has an answer.
+    ///
+    /// # Errors
+    /// [`PaymentError::Provider`] while the provider cannot be reached.
+    pub async fn forget_at_provider(&self, id: ProfileId) -> Result<(), PaymentError> {
+        match self.shared.store.profile(id).await? {
+            Some(profile) if profile.forgotten => self.forget(&profile).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn forget(&self, profile: &Profile) -> Result<(), PaymentError> {
+        let account = self.account(&profile.account)?;
+        if let Ok(vault) = vault_of(&account) {
+            let ctx = self.ctx(&account, &NothingToKeep);
+            match self.call(&account, "forget", &ctx, vault.forget(&ctx, &profile.reference)).await {
+                Err(error) if error.advice() != Advice::Stop => return Err(error.into()),
+                // A plain no: it has no such call, or no such method.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let done = Change::plain("profile forgotten", vec![forgetting(profile.id, None)]);
+        Ok(self.shared.store.commit(done).await?)
+    }
+}
+
+fn forgetting(profile: ProfileId, at: Option<Timestamp>) -> Write {
+    Write::Due { kind: DueKind::Forget, subject: profile.to_string(), order: None, at }
+}
+
+/// The customer and the account of a completed session that was to store the method.
+fn saver(file: &OrderFile, session: SessionId) -> Option<(&Customer, &str)> {
+    let session = file.session(session).filter(|session| session.status == SessionStatus::Completed)?;
+    session.ask.value().filter(|ask| ask.save_payment_profile)?;
+    let customer = file.order.personal.value().map(|personal| &personal.customer)?;
+    customer.id.as_ref()?;
+    Some((customer, file.attempt(session.attempt)?.account.as_str()))
+}
+
+/// The listing that a payment makes due by its completion, if its session was to store the method.
+pub(in crate::payments) fn listing(file: &OrderFile, session: SessionId, now: Timestamp) -> Option<Write> {
+    let asked = file.session(session)?.ask.value().is_some_and(|ask| ask.save_payment_profile);
+    let known = file.order.personal.value().is_some_and(|personal| personal.customer.id.is_some());
+    let (subject, order) = (session.to_string(), Some(file.id()));
+    (asked && known).then(|| Write::Due { kind: DueKind::List, subject, order, at: Some(now) })
+}

@@ -1,0 +1,21 @@
+//! What merchants want done at once with money that no order goes on with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::AttentionCode;
+
+/// The reasons for which money is given back without asking a person; for all others it waits for one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remedies {
+    /// Of merchants that have no say of their own.
+    pub common: BTreeSet<AttentionCode>,
+    /// Of those that have, by name.
+    pub own: BTreeMap<String, BTreeSet<AttentionCode>>,
+}
+
+impl Remedies {
+    /// Whether a merchant's money is given back for this reason.
+    pub fn gives_back(&self, merchant: &str, code: AttentionCode) -> bool {
+        self.own.get(merchant).unwrap_or(&self.common).contains(&code)
+    }
+}

@@ -1,0 +1,80 @@
+//! Erasing a customer: the personal data of every order that has ended goes, the events and their chains stay.
+
+use port::Source;
+
+use crate::domain::{Actor, Cause, Fact, OrderFile, Payment, Stamp};
+use crate::store::{Change, OrderFilter, Page, Store, StoreError, Write};
+
+/// Orders read at a time.
+const PAGE: u32 = 200;
+
+/// What erasing came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Orders whose personal data is gone.
+    pub orders: u64,
+    /// Orders of the customer that have not ended and are left as they are.
+    pub still_open: Vec<port::OrderId>,
+}
+
+/// Erases a merchant's customer, by the merchant's own id of it.
+///
+/// # Errors
+/// [`StoreError`]; what was erased before stays erased, and a second run goes on.
+pub async fn erase(
+    store: &dyn Store,
+    source: &dyn Source,
+    merchant: &str,
+    customer: &str,
+) -> Result<Erased, StoreError> {
+    let mut erased = Erased::default();
+    let mut before = None;
+    loop {
+        let filter = OrderFilter {
+            merchant: merchant.to_owned(),
+            state: None,
+            reference: None,
+            created_after: None,
+            created_before: None,
+            page: Page { before, limit: PAGE },
+        };
+        let page = store.orders(&filter).await?;
+        before = page.last().map(|file| file.id().to_string());
+        for file in page.iter().filter(|file| is_of(file, customer)) {
+            if has_ended(file) {
+                erase_order(store, source, file.clone()).await?;
+                erased.orders += 1;
+            } else {
+                erased.still_open.push(file.id());
+            }
+        }
+        if page.len() < PAGE as usize {
+            return Ok(erased);
+        }
+    }
+}
+
+/// Whether nothing more can happen that would need the data.
+fn has_ended(file: &OrderFile) -> bool {
+    let moving = |payment: &Payment| {
+        payment.operation.is_some() || payment.standing.is_held() || file.reserved(payment.id) > 0
+    };
+    file.order.state.is_final() && !file.payments.iter().any(moving)
+}
+
+fn is_of(file: &OrderFile, customer: &str) -> bool {
+    let personal = file.order.personal.value();
+    personal.is_some_and(|personal| personal.customer.id.as_deref() == Some(customer))
+}
+
+async fn erase_order(store: &dyn Store, source: &dyn Source, mut file: OrderFile) -> Result<(), StoreError> {
+    let order = file.id();
+    let objects = file.attempts.iter().filter_map(|attempt| {
+        Some((attempt.account.clone(), attempt.reference.clone()?))
+    });
+    let objects = objects.collect();
+    let cause = Cause { actor: Actor::Operator, request: None };
+    let stamp = Stamp { at: source.now(), cause: &cause };
+    let change = Change::of("erase", &mut file, vec![Fact::Erased], &stamp, &mut || source.uuid())?;
+    store.commit(change.with(Write::Erase { order, objects })).await
+}

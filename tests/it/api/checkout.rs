@@ -1,0 +1,221 @@
+//! Checking out: what the customer gets, and what happens when nobody can take it.
+
+use std::time::Duration;
+
+use port::ProviderError;
+use serde_json::{Value, json};
+
+use super::{Gateway, Start, faults, hosted, id, small_order};
+
+fn quick() -> Value {
+    json!({"order": small_order(), "checkout": hosted()})
+}
+
+#[tokio::test]
+async fn a_checkout_answers_a_page_and_a_refresh_tells_that_it_was_paid() {
+    let gateway = Gateway::start().await;
+    let order = gateway.priced_order().await;
+    let reply = gateway.post(&format!("/v1/orders/{}/checkout", id(&order))).json(&hosted()).await;
+    let session = reply.expect(201);
+    let path = format!("/v1/payment-sessions/{}", id(&session));
+    assert_eq!(reply.header("location"), Some(path.as_str()));
+    assert!(session["checkoutUrl"].as_str().unwrap().starts_with("https://teller.test/pay/"));
+    assert_eq!(session["amount"], json!({"amount": 1250, "currency": "EUR"}));
+    assert_eq!(session["status"], "PENDING");
+    assert_eq!(session["account"], "one");
+
+    let second = gateway.post(&format!("/v1/orders/{}/checkout", id(&order))).json(&hosted()).await;
+    assert_eq!(second.problem(409, "invalid_state")["allowedStates"], json!(["PENDING"]));
+
+    gateway.teller.say(session["providerReference"].as_str().unwrap(), "paid");
+    assert_eq!(gateway.get(&path).await.expect(200)["status"], "PENDING");
+    let paid = gateway.get(&format!("{path}?refresh=true")).await.expect(200);
+    assert_eq!(paid["status"], "COMPLETED");
+    let order = gateway.get(&format!("/v1/orders/{}", id(&order))).await.expect(200);
+    assert_eq!(order["state"], "PROCESSING");
+    assert_eq!(order["paymentSessionId"], session["id"]);
+    gateway.post(&format!("{path}/cancel")).await_it().await.problem(409, "invalid_state");
+}
+
+#[tokio::test]
+async fn a_refresh_that_reaches_nobody_shows_what_is_known() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    gateway.teller.fails_once(ProviderError::Unavailable("down".to_owned()));
+    let path = format!("/v1/payment-sessions/{}?refresh=true", id(&session));
+    assert_eq!(gateway.get(&path).await.expect(200)["status"], "PENDING");
+}
+
+#[tokio::test]
+async fn a_quick_checkout_answers_order_and_session() {
+    let gateway = Gateway::start().await;
+    let reply = gateway.post("/v1/checkouts").json(&quick()).await;
+    let both = reply.expect(201);
+    assert_eq!(both["order"]["state"], "PENDING_PAYMENT");
+    assert_eq!(both["order"]["paymentSessionId"], both["session"]["id"]);
+    assert_eq!(both["session"]["orderId"], both["order"]["id"]);
+    assert_eq!(reply.header("location"), Some(format!("/v1/payment-sessions/{}", id(&both["session"])).as_str()));
+}
+
+#[tokio::test]
+async fn a_link_has_a_picture_and_is_sent_only_to_an_address_that_is_there() {
+    let gateway = Gateway::start().await;
+    let order = gateway.priced_order().await;
+    let path = format!("/v1/orders/{}", id(&order));
+    let ask = json!({"approach": "LINK", "notify": {"email": true, "sms": true}});
+    gateway.ask("PATCH", &path).json(&json!({"customer": {"email": "ann@example.test"}})).await.expect(200);
+    gateway.post(&format!("{path}/price")).await_it().await.expect(200);
+    let problem = gateway.post(&format!("{path}/checkout")).json(&ask).await.problem(422, "notify_address_missing");
+    assert_eq!(faults(&problem), [("/notify/sms".to_owned(), "notify_address_missing".to_owned())]);
+    let ask = json!({"approach": "LINK", "notify": {"email": true}});
+    let session = gateway.post(&format!("{path}/checkout")).json(&ask).await.expect(201);
+    assert!(session["qrCodeUrl"].as_str().unwrap().starts_with("https://pay.test/qr/"));
+    // Links live a week unless the request says otherwise.
+    assert_eq!(session["expiresAt"], "2026-01-08T00:00:00.000Z");
+
+    let mut quick = quick();
+    quick["order"]["customer"] = json!({});
+    quick["checkout"] = ask;
+    gateway.post("/v1/checkouts").json(&quick).await.problem(400, "field_missing");
+}
+
+#[tokio::test]
+async fn a_widget_gets_its_credentials_and_an_account_its_fields() {
+    let gateway = Gateway::start().await;
+    let order = gateway.priced_order().await;
+    let path = format!("/v1/orders/{}", id(&order));
+    let ask = json!({"approach": "EMBEDDED"});
+    let problem = gateway.post(&format!("{path}/checkout")).json(&ask).await.problem(422, "no_route");
+    let tried = problem["routing"]["tried"].as_array().unwrap();
+    assert_eq!(tried[0], json!({"account": "one", "outcome": "needs billingAddress.city"}));
+    assert_eq!(problem["orderId"], order["id"]);
+    gateway.ask("PATCH", &path).json(&json!({"billingAddress": {"city": "Riga"}})).await.expect(200);
+    gateway.post(&format!("{path}/price")).await_it().await.expect(200);
+    let session = gateway.post(&format!("{path}/checkout")).json(&ask).await.expect(201);
+    assert_eq!(session["clientCredentials"], json!({"clientSecret": "cs-1"}));
+    assert_eq!(session["checkoutUrl"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_account_is_pinned_by_its_name() {
+    let gateway = Gateway::start().await;
+    let mut ask = quick();
+    ask["checkout"]["account"] = json!("two");
+    let both = gateway.post("/v1/checkouts").json(&ask).await.expect(201);
+    assert_eq!(both["session"]["account"], "two");
+    ask["checkout"]["account"] = json!("three");
+    gateway.post("/v1/checkouts").json(&ask).await.problem(422, "account_unknown");
+    ask["checkout"]["account"] = Value::Null;
+    ask["checkout"]["paymentProfileId"] = json!("pp_01h455vb4pex5vsknk084sn02q");
+    gateway.post("/v1/checkouts").json(&ask).await.problem(412, "payment_profile_unusable");
+}
+
+#[tokio::test]
+async fn with_nowhere_to_go_the_order_stays_and_the_same_key_goes_on_with_it() {
+    let gateway = Gateway::start().await;
+    gateway.teller.starts(Start::Down);
+    let reply = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
+    let problem = reply.problem(503, "providers_unavailable");
+    assert_eq!(reply.header("retry-after"), Some("7"));
+    let order = problem["orderId"].as_str().unwrap();
+    assert_eq!(gateway.get(&format!("/v1/orders/{order}")).await.expect(200)["state"], "PENDING");
+    let still = gateway.post("/v1/checkouts").key("k").json(&quick()).await.problem(503, "providers_unavailable");
+    assert_eq!(still["orderId"], order);
+    gateway.teller.starts(Start::Works);
+    let both = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
+    assert_eq!(both.header("idempotent-replayed"), None);
+    assert_eq!(both.expect(201)["order"]["id"], order);
+    let again = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.body, both.body);
+    assert_eq!(gateway.get("/v1/orders").await.expect(200)["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_route_a_quick_order_stays_a_cart() {
+    let gateway = Gateway::start().await;
+    let mut ask = quick();
+    ask["order"]["currency"] = json!("KWD");
+    let problem = gateway.post("/v1/checkouts").key("k").json(&ask).await.problem(422, "no_route");
+    let order = problem["orderId"].as_str().unwrap();
+    assert_eq!(problem["routing"]["tried"][0]["outcome"], "does not take KWD");
+    let again = gateway.post("/v1/checkouts").key("k").json(&ask).await.problem(422, "no_route");
+    assert_eq!(again["orderId"], order);
+    let placed = gateway.get(&format!("/v1/orders/{order}")).await.expect(200);
+    assert_eq!((&placed["state"], &placed["price"]["currency"]), (&json!("PENDING"), &json!("KWD")));
+}
+
+#[tokio::test]
+async fn a_refused_start_ends_its_session() {
+    let gateway = Gateway::start().await;
+    gateway.teller.starts(Start::Refuses);
+    let both = gateway.post("/v1/checkouts").json(&quick()).await.expect(201);
+    assert_eq!(both["session"]["status"], "FAILED");
+    assert_eq!(both["session"]["failure"]["code"], "REJECTED");
+    assert_eq!(both["session"]["failure"]["providerCode"], "R1");
+    assert_eq!(both["order"]["state"], "PENDING");
+}
+
+#[tokio::test]
+async fn another_amount_is_never_shown_and_a_repeat_says_the_same() {
+    let gateway = Gateway::start().await;
+    gateway.teller.starts(Start::Wrong);
+    let first = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
+    let both = first.expect(201);
+    assert_eq!(both["session"]["checkoutUrl"], Value::Null);
+    assert_eq!(both["session"]["failure"]["code"], "PROVIDER_ERROR");
+    assert_eq!(both["order"]["attention"]["code"], "AMOUNT_MISMATCH");
+    let again = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
+    assert_eq!(again.value(), both);
+}
+
+#[tokio::test]
+async fn a_start_without_an_answer_is_202_until_it_is_known() {
+    let gateway = Gateway::start().await;
+    gateway.teller.starts(Start::Silent);
+    let first = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
+    let both = first.expect(202);
+    let path = format!("/v1/payment-sessions/{}", id(&both["session"]));
+    assert_eq!(first.header("location"), Some(path.as_str()));
+    assert_eq!(both["session"]["checkoutUrl"], Value::Null);
+    assert_eq!(both["session"]["pendingOperation"]["operation"], "START");
+    let again = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.expect(202), both);
+
+    gateway.teller.starts(Start::Works);
+    gateway.clock.pass(Duration::from_secs(60));
+    let known = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
+    assert_eq!(known.header("idempotent-replayed"), Some("true"));
+    let known = known.expect(201);
+    assert_eq!(known["session"]["id"], both["session"]["id"]);
+    assert!(known["session"]["checkoutUrl"].is_string());
+    assert_eq!(gateway.teller.objects(), 1);
+}
+
+#[tokio::test]
+async fn a_cancel_without_an_answer_is_202_and_says_what_is_pending() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let path = format!("/v1/payment-sessions/{}/cancel", id(&session));
+    gateway.teller.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
+    let reply = gateway.post(&path).key("k").await_it().await;
+    assert_eq!(reply.expect(202)["pendingOperation"]["operation"], "CLOSE");
+    let again = gateway.post(&path).key("k").await_it().await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    again.expect(202);
+}
+
+#[tokio::test]
+async fn a_session_cancelled_twice_stays_as_it_is() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let path = format!("/v1/payment-sessions/{}/cancel", id(&session));
+    let stale = gateway.post(&path).header("If-Match", "\"999\"").await_it().await;
+    stale.problem(412, "version_mismatch");
+    let cancelled = gateway.post(&path).await_it().await.expect(200);
+    assert_eq!(cancelled["failure"]["code"], "CANCELLED");
+    assert_eq!(gateway.post(&path).await_it().await.expect(200), cancelled);
+    let order = gateway.get(&format!("/v1/orders/{}", cancelled["orderId"].as_str().unwrap())).await.expect(200);
+    assert_eq!(order["state"], "PENDING");
+}

@@ -1,0 +1,172 @@
+//! Requests that are sent twice and count once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use super::gateway::OTHER_KEY;
+use super::{Gateway, Start, hosted, id, small_order};
+
+#[tokio::test]
+async fn a_repeat_gets_the_same_answer_even_if_the_order_has_changed_since() {
+    let gateway = Gateway::start().await;
+    let first = gateway.post("/v1/orders").key("k-1").json(&small_order()).await;
+    let order = first.expect(201);
+    let path = format!("/v1/orders/{}", id(&order));
+    let customer = json!({"customer": {"email": "bob@example.test"}, "shipping": 7});
+    gateway.ask("PATCH", &path).json(&customer).await.expect(200);
+    for key in ["k-1", "\"k-1\""] {
+        let again = gateway.post("/v1/orders").key(key).json(&small_order()).await;
+        assert_eq!((again.status, again.header("idempotent-replayed")), (201, Some("true")));
+        assert_eq!(again.body, first.body);
+        for header in ["location", "etag", "content-type"] {
+            assert_eq!(again.header(header), first.header(header));
+        }
+    }
+    assert_eq!(first.header("idempotent-replayed"), None);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_request_of_one_merchant() {
+    let gateway = Gateway::start().await;
+    let order = gateway.post("/v1/orders").key("k").json(&small_order()).await.expect(201);
+    let other = json!({"currency": "EUR"});
+    gateway.post("/v1/orders").key("k").json(&other).await.problem(422, "idempotency_key_reused");
+    gateway.post("/v1/orders").key("k").text("not json").await.problem(422, "idempotency_key_reused");
+    let path = format!("/v1/orders/{}/price", id(&order));
+    gateway.post(&path).key("k").json(&small_order()).await.problem(422, "idempotency_key_reused");
+    let bearer = format!("Bearer {OTHER_KEY}");
+    let theirs = gateway.post("/v1/orders").header("Authorization", &bearer).key("k").json(&other).await;
+    assert_eq!(theirs.header("idempotent-replayed"), None);
+    theirs.expect(201);
+}
+
+#[tokio::test]
+async fn a_key_is_1_to_255_visible_characters() {
+    let gateway = Gateway::start().await;
+    for bad in ["", "\"\"", "a b", &"x".repeat(256)] {
+        let reply = gateway.post("/v1/orders").key(bad).json(&small_order()).await;
+        reply.problem(400, "idempotency_key_invalid");
+    }
+    gateway.post("/v1/orders").key(&"x".repeat(255)).json(&small_order()).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_refusal_without_effect_is_decided_anew() {
+    let gateway = Gateway::start().await;
+    let order = gateway.post("/v1/orders").json(&small_order()).await.expect(201);
+    let path = format!("/v1/orders/{}/checkout", id(&order));
+    gateway.post(&path).key("k").json(&hosted()).await.problem(409, "order_not_priced");
+    gateway.post(&format!("/v1/orders/{}/price", id(&order))).await_it().await.expect(200);
+    let session = gateway.post(&path).key("k").json(&hosted()).await;
+    assert_eq!(session.header("idempotent-replayed"), None);
+    session.expect(201);
+}
+
+#[tokio::test]
+async fn every_action_can_be_repeated() {
+    let gateway = Gateway::start().await;
+    let order = gateway.post("/v1/orders").json(&small_order()).await.expect(201);
+    let path = format!("/v1/orders/{}", id(&order));
+    let steps = [
+        ("items", json!({"title": "Cup", "quantity": 1, "unitPrice": 100})),
+        ("price", json!({})),
+        ("submit", json!({"externalPayment": {"reference": "till-7"}})),
+        ("fulfil", json!({"outcome": "FAILED", "detail": "broken"})),
+    ];
+    for (step, body) in &steps {
+        let first = gateway.post(&format!("{path}/{step}")).key(step).json(body).await;
+        assert!((200..300).contains(&first.status), "{step}: {}", first.text());
+        let again = gateway.post(&format!("{path}/{step}")).key(step).json(body).await;
+        assert_eq!((again.status, again.text()), (first.status, first.text()), "{step}");
+        assert_eq!(again.header("idempotent-replayed"), Some("true"), "{step}");
+    }
+    for (step, body) in &steps {
+        let late = gateway.post(&format!("{path}/{step}")).key(step).json(body).await;
+        assert_eq!(late.header("idempotent-replayed"), Some("true"), "{step}");
+    }
+    let order = gateway.get(&path).await.expect(200);
+    assert_eq!(order["items"].as_array().unwrap().len(), 3);
+    assert_eq!(order["state"], "FAILED");
+}
+
+#[tokio::test]
+async fn a_repeat_of_a_cancel_tells_of_the_money_that_went_back() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let path = format!("/v1/orders/{}/cancel", session["orderId"].as_str().unwrap());
+    let first = gateway.post(&path).key("k").await_it().await;
+    assert_eq!(first.expect(200)["state"], "CANCELLED");
+    let again = gateway.post(&path).key("k").await_it().await;
+    assert_eq!(again.body, first.body);
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+}
+
+#[tokio::test]
+async fn while_the_first_is_running_a_repeat_is_told_to_wait() {
+    let gateway = Gateway::start().await;
+    let permits = Arc::new(Semaphore::new(0));
+    gateway.teller.starts(Start::Waits(permits.clone()));
+    let order = gateway.priced_order().await;
+    let path = format!("/v1/orders/{}/checkout", id(&order));
+    let first = tokio::spawn(gateway.post(&path).key("k").json(&hosted()));
+    // It has written its intent once the order is locked.
+    while gateway.get(&format!("/v1/orders/{}", id(&order))).await.expect(200)["state"] != "PENDING_PAYMENT" {}
+    let repeat = gateway.post(&path).key("k").json(&hosted()).await;
+    repeat.problem(409, "idempotency_key_in_use");
+    assert_eq!(repeat.header("retry-after"), Some("1"));
+    let other = gateway.post(&path).key("k").json(&json!({"approach": "LINK"})).await;
+    other.problem(422, "idempotency_key_reused");
+    permits.add_permits(1);
+    let first = first.await.unwrap();
+    let again = gateway.post(&path).key("k").json(&hosted()).await;
+    assert_eq!((again.status, &again.body), (201, &first.body));
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_drops_nothing() {
+    let gateway = Gateway::start().await;
+    let permits = Arc::new(Semaphore::new(0));
+    gateway.teller.starts(Start::Waits(permits.clone()));
+    let order = gateway.priced_order().await;
+    let path = format!("/v1/orders/{}/checkout", id(&order));
+    let first = tokio::spawn(gateway.post(&path).key("k").json(&hosted()));
+    while gateway.get(&format!("/v1/orders/{}", id(&order))).await.expect(200)["state"] != "PENDING_PAYMENT" {}
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    permits.add_permits(1);
+    let mut again = gateway.post(&path).key("k").json(&hosted()).await;
+    while again.status == 409 {
+        again = gateway.post(&path).key("k").json(&hosted()).await;
+    }
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.expect(201)["status"], "PENDING");
+    assert_eq!(gateway.teller.objects(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_hundred_at_once_one_counts() {
+    let gateway = Gateway::start().await;
+    let ask = json!({"order": small_order(), "checkout": hosted()});
+    let all: Vec<_> = (0..100)
+        .map(|_| {
+            let (ask, body) = (gateway.post("/v1/checkouts").key("k"), ask.clone());
+            tokio::spawn(async move { ask.json(&body).await })
+        })
+        .collect();
+    let mut bodies: BTreeMap<u16, Vec<Vec<u8>>> = BTreeMap::new();
+    for one in all {
+        let reply = one.await.unwrap();
+        bodies.entry(reply.status).or_default().push(reply.body);
+    }
+    assert!(bodies.keys().all(|status| matches!(status, 201 | 409)), "{:?}", bodies.keys());
+    let mut made = bodies.remove(&201).unwrap();
+    made.dedup();
+    assert_eq!(made.len(), 1);
+    assert_eq!(gateway.teller.objects(), 1);
+    let again = gateway.post("/v1/checkouts").key("k").json(&ask).await;
+    assert_eq!(again.body, made[0]);
+    assert_eq!(gateway.get("/v1/orders").await.expect(200)["data"].as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,46 @@
+//! How much is let in.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::Gateway;
+use super::gateway::{API_KEY, OTHER_KEY};
+
+#[tokio::test]
+async fn a_key_that_asks_too_often_is_told_when_to_come_back() {
+    let gateway = Gateway::with(|settings| {
+        settings.limits.requests_per_second = 1;
+        settings.limits.requests_burst = 2;
+    })
+    .await;
+    let first = gateway.get("/v1/orders").await;
+    assert_eq!(first.status, 200);
+    assert_eq!(first.header("ratelimit-policy"), Some("\"key\";q=2;w=2"));
+    assert_eq!(first.header("ratelimit"), Some("\"key\";r=1;t=1"));
+    gateway.get("/v1/orders").await.expect(200);
+    let refused = gateway.get("/v1/orders").await;
+    refused.problem(429, "rate_limited");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.header("ratelimit"), Some("\"key\";r=0;t=1"));
+    let bearer = format!("Bearer {OTHER_KEY}");
+    gateway.ask("GET", "/v1/orders").header("Authorization", &bearer).await_it().await.expect(200);
+    gateway.clock.pass(Duration::from_secs(1));
+    gateway.get("/v1/orders").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let gateway = Gateway::with(|settings| settings.server.request_timeout_s = 1).await;
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    let head = format!(
+        "POST /v1/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {API_KEY}\r\n\
+         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("request_timeout"), "{answer}");
+}

@@ -1,0 +1,102 @@
+//! `paymux verify` and `paymux erase`, on the database of a gateway that was used.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use super::running::{Gateway, Sandbox};
+use super::shop::Shop;
+
+/// Runs a command of the program on a folder's database.
+pub fn run(folder: &Path, command: &[&str]) -> Output {
+    let settings = folder.join("paymux.toml");
+    let database = folder.join("paymux.db");
+    std::fs::write(&settings, format!("[store]\npath = {:?}\n", database.display().to_string())).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_paymux"));
+    program.arg(command[0]).arg("--config").arg(settings).args(&command[1..]).output().unwrap()
+}
+
+/// Whether the books of a stopped gateway fit.
+pub fn fit(folder: &Path) -> bool {
+    let verdict = run(folder, &["verify"]);
+    if !verdict.status.success() {
+        eprintln!("{}", String::from_utf8_lossy(&verdict.stderr));
+    }
+    verdict.status.success()
+}
+
+/// Two paid orders of the customer `c-1`, the first fulfilled; the gateway is stopped again.
+async fn used(folder: &Path) -> [String; 2] {
+    let sandbox = Sandbox::start(folder);
+    let mut gateway = Gateway::start(folder, &sandbox, Path::new("config/routing.toml"));
+    let shop = Shop::new(&gateway.url, &sandbox.url);
+    let mut orders = Vec::new();
+    for key in ["one", "two"] {
+        let mut body = Shop::order(Some("decta-demo"), "EUR", 1999);
+        body["order"]["customer"]["id"] = json!("c-1");
+        body["order"]["customer"]["email"] = json!("planted@example.test");
+        let answer = shop.checkout(key, &body).await;
+        shop.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await;
+        let order = answer["order"]["id"].as_str().unwrap().to_owned();
+        shop.until(&order, |order| order["state"] == "PROCESSING").await;
+        orders.push(order);
+    }
+    shop.post(&format!("/v1/orders/{}/fulfil", orders[0]), &json!({"outcome": "COMPLETED"})).await;
+    gateway.kill();
+    // The next start makes a checkpoint over what is there.
+    let gateway = gateway.restart(folder, &sandbox, Path::new("config/routing.toml"));
+    let metrics = format!("{}/metrics", gateway.ops_url);
+    loop {
+        let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
+        if text.contains("kind=\"checkpoint\"") && text.contains("paymux_agenda_runs_total{kind=\"checkpoint\"") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    drop(gateway);
+    [orders.remove(0), orders.remove(0)]
+}
+
+#[tokio::test]
+async fn books_that_were_touched_do_not_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = used(folder.path()).await;
+    assert!(fit(folder.path()));
+
+    let database = Connection::open(folder.path().join("paymux.db")).unwrap();
+    let told = |what: &str| {
+        let verdict = run(folder.path(), &["verify"]);
+        assert_eq!(verdict.status.code(), Some(1), "{what} goes unseen");
+        String::from_utf8(verdict.stderr).unwrap()
+    };
+    let body = "UPDATE payments SET body = replace(body, '\"captured\":1999', '\"captured\":9') WHERE order_id = ?1";
+    assert!(database.execute(body, [&first]).unwrap() > 0);
+    assert!(told("a changed row").contains(&format!("{first}: its rows are not what its")));
+    let text = "UPDATE events SET text = replace(text, '1999', '9') WHERE order_id = ?1 AND sequence = 1";
+    assert!(database.execute(text, [&first]).unwrap() > 0);
+    assert!(told("a changed event").contains(&format!("{first}: the chain breaks at event 1")));
+    for table in ["events", "attention", "refunds", "payments", "attempts", "sessions"] {
+        database.execute(&format!("DELETE FROM {table} WHERE order_id = ?1"), [&second]).unwrap();
+    }
+    database.execute("DELETE FROM orders WHERE id = ?1", [&second]).unwrap();
+    assert!(told("a vanished order").contains("checkpoint 1: events before it are missing or were changed"));
+}
+
+#[tokio::test]
+async fn an_erased_customer_is_gone_from_the_database_and_the_books_still_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let [ended, open] = used(folder.path()).await;
+    let done = run(folder.path(), &["erase", "--merchant", "demo", "--customer", "c-1"]);
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success() && said.contains("of 1 orders") && said.contains(&open), "{said}");
+    let database = Connection::open(folder.path().join("paymux.db")).unwrap();
+    let left = |table: &str, column: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM {table} WHERE {column} LIKE '%planted@example.test%' AND order_id = ?1");
+        database.query_row(&sql, [&ended], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((left("sealed", "body"), left("events", "text"), left("payments", "body")), (0, 0, 0));
+    drop(database);
+    assert!(fit(folder.path()));
+}
