@@ -1,12 +1,14 @@
-//! `paymux verify` and `paymux erase`.
+//! `paymux verify`, `paymux erase` and `paymux inbox replay`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use port::Source as _;
+
 use super::build::BuildError;
 use super::machine::Machine;
-use crate::reconcile::{audit, erase as erasing};
-use crate::store::Store;
+use crate::reconcile::{audit, erase as erasing, inbox};
+use crate::store::{NoteFilter, Store};
 
 /// Cells of the progress bar.
 const BAR: u64 = 40;
@@ -56,5 +58,15 @@ pub(super) async fn erase(store: &dyn Store, merchant: &str, customer: &str) -> 
     for order in &erased.still_open {
         println!("{order} has not ended and is left as it is; erase again when it has");
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes stored notifications due again and tells how many.
+///
+/// # Errors
+/// [`BuildError::Store`]; those that were told of stay due.
+pub(super) async fn replay_inbox(store: &dyn Store, filter: &NoteFilter) -> Result<ExitCode, BuildError> {
+    let count = inbox::replay(store, filter, Machine.now(), |count| eprintln!("{count} so far")).await?;
+    println!("{count} notifications are due again; the gateway acts on them when it runs");
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! Putting the rooms together from their settings.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +8,12 @@ use std::time::Duration;
 use port::sign;
 
 use super::machine::Machine;
-use crate::config::{self, Environment, Faults, Providers, Settings};
+use crate::config::{self, Environment, Faults, Policy, Providers, Remedy, Settings};
+use crate::domain::AttentionCode;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
 use crate::outbound::{self, Outbound};
-use crate::payments::{Account, Accounts, Payments, Returns, Shared};
+use crate::payments::{Account, Accounts, Payments, Remedies, Returns, Shared};
 use crate::routing::Rules;
 use crate::webhooks::{Courier, Means};
 use crate::store::{Change, Store, StoreError, Write, sqlite};
@@ -127,6 +129,7 @@ pub(super) async fn share(
     let failover = plan.settings.checkout.failover_after_unknown;
     let rules = Arc::new(plan.rules.clone());
     let shared = Shared::new(Accounts::new(accounts), rules, store, Arc::new(Machine), metrics, returns, failover);
+    shared.remedies.store(Arc::new(remedies(&plan.settings)));
     shared.outbox.refresh(&*shared.store).await?;
     Ok(Arc::new(shared))
 }
@@ -135,7 +138,26 @@ fn adapter(account: &config::Account) -> Result<Account, BuildError> {
     let built = (account.about.build)(&account.settings);
     let adapter = built.map_err(|fault| BuildError::Account(account.name.clone(), fault))?;
     let (name, base_url) = (account.name.clone(), account.base_url.clone());
-    Ok(Account::new(name, adapter, base_url, account.test, account.notify_key.clone())?)
+    let made = Account::new(name, adapter, base_url, account.test, account.notify_key.clone())?;
+    Ok(made.reads_per_second(account.reads_per_second))
+}
+
+/// For which reasons money goes back at once, merchant by merchant.
+fn remedies(settings: &Settings) -> Remedies {
+    let own = settings.merchants.iter().map(|(name, merchant)| (name.clone(), reasons(&merchant.policy)));
+    Remedies { common: reasons(&settings.policy), own: own.collect() }
+}
+
+fn reasons(policy: &Policy) -> BTreeSet<AttentionCode> {
+    let remedies = [
+        (AttentionCode::LatePayment, policy.late_payment),
+        (AttentionCode::DuplicatePayment, policy.duplicate_payment),
+        (AttentionCode::AmountMismatch, policy.amount_mismatch),
+        (AttentionCode::PaidNotSubmitted, policy.paid_not_submitted),
+        (AttentionCode::PaidNotFulfilled, policy.paid_not_fulfilled),
+    ];
+    let back = remedies.into_iter().filter(|(_, remedy)| *remedy == Remedy::Refund);
+    back.map(|(code, _)| code).collect()
 }
 
 /// The secret that return addresses are derived from: made once, kept in the database.

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use port::Timestamp;
 
 use super::build::{BuildError, Plan, open_store};
 use super::keys::{self, Scope};
 use super::{books, demo, logs, serve};
 use crate::config::{Environment, LogFormat, Logs, Settings};
 use crate::metrics::Metrics;
+use crate::store::NoteFilter;
 use crate::store::sqlite::Sqlite;
 
 /// A payment gateway: one order-and-checkout API, many providers.
@@ -58,6 +60,13 @@ enum Command {
         /// The merchant's own id of the customer, as in `customer.id`.
         #[arg(long)]
         customer: String,
+    },
+    /// Looks after the notifications that providers have sent.
+    Inbox {
+        #[command(flatten)]
+        config: ConfigArgs,
+        #[command(subcommand)]
+        action: InboxAction,
     },
     /// Makes, lists and withdraws API keys. Only hashes are stored.
     Keys {
@@ -111,6 +120,24 @@ struct SandboxArgs {
     /// Where its ledger is kept; in memory if absent.
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum InboxAction {
+    /// Acts again on stored notifications: the provider is asked about what each points at.
+    ///
+    /// Run it while the gateway is stopped; the next start acts on them.
+    Replay {
+        /// Those that came at or after this moment, such as 2026-01-31T00:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        from: Timestamp,
+        /// Those that came before this moment.
+        #[arg(long, value_name = "TIME")]
+        to: Timestamp,
+        /// Only those to this account.
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -168,6 +195,9 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
         Command::Verify(args) => books::verify(&*open(&args)?).await,
         Command::Erase { config, merchant, customer } => {
             books::erase(&*open(&config)?, &merchant, &customer).await
+        }
+        Command::Inbox { config, action: InboxAction::Replay { from, to, account } } => {
+            books::replay_inbox(&*open(&config)?, &NoteFilter { from, to, account }).await
         }
         Command::Keys { config, action } => manage_keys(&config, action).await,
     }

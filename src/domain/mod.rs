@@ -52,7 +52,7 @@ pub(crate) use port::{Approach, AttemptId};
 pub use price::{AmountTooLarge, LinePrice, price, price_line, requirements};
 pub use profile::{Owner, Profile, ProfileAsk, ProfileSession, ProfileStart, ProfileStatus};
 pub use refusal::Refusal;
-pub use schedule::next_read;
+pub use schedule::{is_unsettled, next_read};
 pub use sealed::{Sealed, Slot};
 pub use session::{
     AttemptRecord, AttemptState, FailureCode, ReturnUrls, Routing, Session, SessionAsk, SessionFailure,

@@ -35,6 +35,8 @@ pub struct ProfileSession {
     pub status: SessionStatus,
     /// How it ended without a stored method.
     pub failure: Option<SessionFailure>,
+    /// What made its last start fail, as a word.
+    pub ended_by: Option<String>,
     /// Who decided the account, and why.
     pub routing: Routing,
     /// Whom to ask next if this account cannot start it, in order.
@@ -286,6 +288,12 @@ impl ProfileSession {
     fn starting(&self, now: Timestamp) -> Option<Self> {
         let starting = self.status.is_open() && self.start.state == AttemptState::Started;
         starting.then(|| self.changed(now))
+    }
+
+    /// It could not be started anywhere. `None` unless it was being started.
+    pub fn never_begun(&self, why: &str, failure: SessionFailure, now: Timestamp) -> Option<Self> {
+        self.starting(now)?;
+        self.ended(failure, now).map(|next| Self { ended_by: Some(why.to_owned()), ..next })
     }
 
     /// It ends without a stored method. `None` if it has ended already.

@@ -45,6 +45,24 @@ pub fn next_read(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64)
     }
 }
 
+/// Whether what becomes of a payment is not known, and somebody still waits for it.
+pub fn is_unsettled(file: &OrderFile, payment: &Payment) -> bool {
+    let session = payment.session.and_then(|id| file.session(id));
+    match payment.status() {
+        PaymentStatus::Processing => true,
+        PaymentStatus::Pending | PaymentStatus::RequiresAction | PaymentStatus::Failed => {
+            !payment.standing.is_final() && session.is_some_and(|session| session.status.is_open())
+        }
+        PaymentStatus::Authorized
+        | PaymentStatus::Paid
+        | PaymentStatus::PartiallyRefunded
+        | PaymentStatus::Refunded
+        | PaymentStatus::Disputed
+        | PaymentStatus::Cancelled
+        | PaymentStatus::Expired => false,
+    }
+}
+
 /// While the customer may still pay; once its session is over only notices tell.
 fn waiting(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
     let session = payment.session.and_then(|id| file.session(id))?;
@@ -52,7 +70,8 @@ fn waiting(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64) -> Op
         return None;
     }
     let next = jittered(now, by_age(now.since(payment.created_at), HOUR), draw);
-    Some(next.min(session.expires_at.max(now.plus(SHORTEST))))
+    let end = Some(session.expires_at).filter(|end| *end > now).map(|end| end.max(now.plus(SHORTEST)));
+    Some(end.map_or(next, |end| end.min(next)))
 }
 
 fn hold(payment: &Payment, now: Timestamp, draw: u64) -> Timestamp {

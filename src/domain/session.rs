@@ -83,6 +83,9 @@ pub struct SessionAsk {
     pub save_payment_profile: bool,
     /// A stored method to prefill.
     pub payment_profile_id: Option<ProfileId>,
+    /// The provider's own id of it.
+    #[serde(default)]
+    pub profile_reference: Option<String>,
     /// The merchant's own notes.
     pub metadata: Metadata,
 }

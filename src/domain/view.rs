@@ -6,21 +6,23 @@
 use std::collections::BTreeMap;
 
 use port::{
-    Address, Approach, AttemptId, AttentionId, CaptureMode, Currency, Customer, Detail, DisputeStage,
-    Money, Next, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp,
+    Address, Approach, AttemptId, AttentionId, CaptureMode, Currency, Customer, Detail, DisputeStage, Money,
+    Next, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp,
 };
 use serde::Serialize;
 
 use super::operate::{capturable, refundable};
 use super::{
-    AttemptRecord, AttemptState, AttentionCode, Decision, ExternalPayment, FailureCode, Item, Metadata, OrderFile,
-    OrderState, Payment, Price, Refund, RefundOrigin, RefundStatus, Requirement, Requirements, Sealed, Session,
-    SessionFailure, SessionStatus, Signature, Tried,
+    AttemptRecord, AttemptState, AttentionCode, Decision, ExternalPayment, FailureCode, Item, Metadata,
+    OrderFile, OrderState, Payment, Price, Refund, RefundOrigin, RefundStatus, Requirement, Requirements,
+    Sealed, Session, SessionFailure, SessionStatus, Signature, Tried,
 };
 
 mod history;
+mod profile;
 
 pub use history::{EventView, Snapshot, TimelineEntry, event, event_type, timeline_entry};
+pub use profile::{ProfileSessionView, ProfileView, profile, profile_session};
 
 /// Where the gateway shows the link of an attempt as a picture.
 pub type QrUrl<'a> = &'a dyn Fn(AttemptId) -> String;
@@ -335,7 +337,13 @@ fn dispute(payment: &Payment) -> Option<DisputeView> {
     let standing = &payment.standing;
     if let Some(word) = standing.open_dispute() {
         let (stage, amount) = (word.stage, standing.disputed());
-        return Some(DisputeView { stage, amount, opened_at: word.opened_at, outcome: None, closed_at: None });
+        return Some(DisputeView {
+            stage,
+            amount,
+            opened_at: word.opened_at,
+            outcome: None,
+            closed_at: None,
+        });
     }
     let (word, calm) = standing.ended_dispute()?;
     let taken = if word.stage.only_asks() { 0 } else { standing.captured };

@@ -108,7 +108,8 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
     let (scheme, text) = value.split_once(' ')?;
     let text = text.trim();
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-    (scheme.eq_ignore_ascii_case("bearer") && plain && (1..=LONGEST_KEY).contains(&text.len())).then_some(text)
+    (scheme.eq_ignore_ascii_case("bearer") && plain && (1..=LONGEST_KEY).contains(&text.len()))
+        .then_some(text)
 }
 
 fn stranger() -> Problem {

@@ -21,7 +21,8 @@ pub(super) async fn take(mut payload: Payload, limit: usize, patience: Duration)
         let mut body = BytesMut::new();
         let mut size = 0;
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Problem::new(Code::MalformedJson, "The body did not arrive whole."))?;
+            let chunk =
+                chunk.map_err(|_| Problem::new(Code::MalformedJson, "The body did not arrive whole."))?;
             size += chunk.len();
             if size <= limit {
                 body.extend_from_slice(&chunk);
@@ -44,8 +45,7 @@ pub(super) async fn take(mut payload: Payload, limit: usize, patience: Duration)
 /// # Errors
 /// `unsupported_media_type`.
 pub(super) fn ensure_json(request: &HttpRequest, body: &Bytes) -> Result<(), Problem> {
-    let given = request.headers().contains_key("Content-Type");
-    if body.is_empty() && !given {
+    if body.is_empty() {
         return Ok(());
     }
     let kind = header(request, "Content-Type").unwrap_or_default();
@@ -61,6 +61,7 @@ pub(super) fn ensure_json(request: &HttpRequest, body: &Bytes) -> Result<(), Pro
     if json && utf8 && !coded {
         return Ok(());
     }
-    let detail = "Send the body with `Content-Type: application/json`, in UTF-8 and without a content encoding.";
+    let detail =
+        "Send the body with `Content-Type: application/json`, in UTF-8 and without a content encoding.";
     Err(Problem::new(Code::UnsupportedMediaType, detail))
 }

@@ -17,8 +17,8 @@ use super::problem::{Code, Problem};
 use super::routes::Act;
 use super::state::State;
 use crate::domain::{
-    Attention, AttentionCode, AttemptState, Event, Fact, Misfit, Operation, OrderFile, Session,
-    SessionStatus,
+    AttemptState, Attention, AttentionCode, Event, Fact, Misfit, Operation, OrderFile, ProfileSession,
+    Session, SessionStatus,
 };
 use crate::orders::{Asked, Key};
 use crate::store::KeyRow;
@@ -53,7 +53,15 @@ pub(super) struct Done {
 impl Done {
     /// A change of an order that is done.
     pub(super) fn order(file: OrderFile) -> Self {
-        Self { file, session: None, payment: None, refund: None, attention: None, refused: None, pending: false }
+        Self {
+            file,
+            session: None,
+            payment: None,
+            refund: None,
+            attention: None,
+            refused: None,
+            pending: false,
+        }
     }
 
     /// A session that was opened or closed; `pending` if the provider has not answered.
@@ -64,16 +72,19 @@ impl Done {
 
 /// Requests with a key that are running in this process: a merchant and a key, with the fingerprint.
 #[derive(Clone, Default)]
-pub(super) struct Running(Arc<Mutex<HashMap<(Arc<str>, String), String>>>);
+pub(super) struct Running(Arc<Mutex<HashMap<Place, String>>>);
+
+/// Whose key, and which.
+type Place = (Arc<str>, String);
 
 /// A request's place among those that run; free again when dropped.
 struct Seat {
     running: Running,
-    place: (Arc<str>, String),
+    place: Place,
 }
 
 impl Running {
-    fn seat(&self, place: (Arc<str>, String), fingerprint: &str) -> Result<Seat, Problem> {
+    fn seat(&self, place: Place, fingerprint: &str) -> Result<Seat, Problem> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match running.get(&place) {
             Some(other) if other == fingerprint => Err(Problem::key_in_use()),
@@ -317,6 +328,13 @@ fn had_no_effect(done: &Done) -> bool {
     session.status == SessionStatus::Failed && ended_by.is_some_and(|label| NEVER_REACHED.contains(&label))
 }
 
+/// Whether a session that was to store a method reached no provider, likewise.
+pub(super) fn reached_nobody(session: &ProfileSession) -> bool {
+    session.status == SessionStatus::Failed
+        && session.start.reference.is_none()
+        && session.ended_by.as_deref().is_some_and(|label| NEVER_REACHED.contains(&label))
+}
+
 /// The labels of failures after which a start may be made anew: nothing happened at the provider, or it says
 /// that it has no such object.
 const NEVER_REACHED: [&str; 5] = ["not_sent", "busy", "misconfigured", "unavailable", "not_found"];
@@ -341,7 +359,8 @@ mod tests {
         ];
         for error in all {
             let harmless = matches!(error.advice(), Advice::TryElsewhere | Advice::RetryLater);
-            assert_eq!(NEVER_REACHED.contains(&error.label()), harmless, "{error}");
+            let gone = error == ProviderError::NotFound;
+            assert_eq!(NEVER_REACHED.contains(&error.label()), harmless || gone, "{error}");
         }
     }
 

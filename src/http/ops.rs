@@ -54,6 +54,12 @@ async fn metrics(ops: Data<Ops>) -> HttpResponse {
         Ok(overdue) => overdue.into_iter().for_each(|(kind, since)| metrics.agenda_oldest_due(kind, since)),
         Err(fault) => tracing::warn!("the agenda could not be looked at for the metrics: {fault}"),
     }
+    for account in ops.shared.accounts.iter() {
+        match oldest_unsettled(&ops.shared, &account.name).await {
+            Ok(age) => metrics.oldest_unsettled_payment(&account.name, age),
+            Err(fault) => tracing::warn!("payments could not be looked at for the metrics: {fault}"),
+        }
+    }
     HttpResponse::Ok().insert_header((CONTENT_TYPE, metrics.content_type())).body(metrics.render())
 }
 
@@ -65,9 +71,19 @@ async fn overdue(shared: &Shared) -> Result<Vec<(&'static str, Duration)>, Store
     Ok(DueKind::ALL.into_iter().map(|kind| (kind.as_str(), since(kind))).collect())
 }
 
+/// How old the oldest payment of an account is that somebody still waits for; zero if there is none.
+async fn oldest_unsettled(shared: &Shared, account: &str) -> Result<Duration, StoreError> {
+    let oldest = in_time(shared.store.oldest_unsettled(account)).await?;
+    Ok(oldest.map_or(Duration::ZERO, |at| shared.now().since(at)))
+}
+
 async fn readable(shared: &Shared) -> Result<Vec<(DueKind, port::Timestamp)>, StoreError> {
+    in_time(shared.store.oldest_due()).await
+}
+
+async fn in_time<T>(look: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let late = || StoreError::Failed(format!("no answer within {} s", PATIENCE.as_secs()));
-    tokio::time::timeout(PATIENCE, shared.store.oldest_due()).await.unwrap_or_else(|_| Err(late()))
+    tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// The program runs and answers: there is nothing to look at.

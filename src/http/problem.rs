@@ -214,3 +214,52 @@ impl<'a> FaultBody<'a> {
         Self { pointer: &fault.pointer, code: fault.code.as_str(), detail: &fault.detail }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::MessageBody as _;
+
+    fn body(problem: Problem) -> Value {
+        let response = problem.respond("https://pay.test", Some("/v1/orders"), "r-1");
+        let bytes = response.into_body().try_into_bytes().ok().unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn every_code_has_a_word_of_its_own_a_status_of_a_fault_and_a_page() {
+        let mut words: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Code::ALL.len());
+        for code in Code::ALL {
+            let word = code.as_str();
+            assert!(word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{word}");
+            assert!((400..600).contains(&code.status()), "{word}");
+            assert!(StatusCode::from_u16(code.status()).is_ok(), "{word}");
+            assert_eq!(Code::from_word(word), Some(*code));
+            assert!(page(*code).contains(word));
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_inside_is_for_the_log_only() {
+        let shown = body(Problem::internal("the password is swordfish"));
+        assert!(!shown.to_string().contains("swordfish"), "{shown}");
+        assert_eq!(shown["status"], 500);
+        assert_eq!(shown["requestId"], "r-1");
+        let shown = body(crate::store::StoreError::Failed("/var/lib/paymux.db is full".to_owned()).into());
+        assert_eq!((&shown["code"], shown.to_string().contains("/var")), (&Value::from("internal"), false));
+    }
+
+    #[test]
+    fn one_fault_gives_its_code_and_several_give_validation_failed() {
+        let fault = |code| Fault { pointer: "/a".to_owned(), code, detail: "no".to_owned() };
+        assert_eq!(body(Problem::faulty(vec![fault(Code::TooLong)]))["code"], "too_long");
+        let two = body(Problem::faulty(vec![fault(Code::TooLong), fault(Code::WrongType)]));
+        assert_eq!(two["code"], "validation_failed");
+        assert_eq!(two["errors"][1]["code"], "wrong_type");
+        let cards = vec![fault(Code::CardDataRefused), fault(Code::CardDataRefused)];
+        assert_eq!(body(Problem::faulty(cards))["status"], 422);
+    }
+}

@@ -90,7 +90,8 @@ impl Allowance {
     pub(super) fn headers(self) -> [(HeaderName, HeaderValue); 2] {
         let value = |text: String| HeaderValue::from_str(&text).expect("quotes, digits and semicolons");
         let policy = format!("\"key\";q={};w={}", self.burst, seconds_up(self.window));
-        let state = format!("\"key\";r={};t={}", self.remaining, seconds_up(self.wait.unwrap_or(self.full_in)));
+        let state =
+            format!("\"key\";r={};t={}", self.remaining, seconds_up(self.wait.unwrap_or(self.full_in)));
         [
             (HeaderName::from_static("ratelimit-policy"), value(policy)),
             (HeaderName::from_static("ratelimit"), value(state)),

@@ -15,7 +15,9 @@ use super::call::Incoming;
 use super::pages::{self, quiet};
 use super::problem::Problem;
 use super::serve::to_the_end;
-use crate::domain::{Actor, AttemptRecord, FailureCode, OrderFile, ReturnUrls, Session, SessionStatus};
+use crate::domain::{
+    Actor, AttemptRecord, FailureCode, OrderFile, ReturnUrls, Session, SessionFailure, SessionStatus,
+};
 use crate::payments::{Redirect, read_token};
 use crate::store::{Handle, Reads, StoreError};
 
@@ -26,12 +28,35 @@ const WAIT: Duration = Duration::from_secs(3);
 pub(super) async fn come_back(incoming: Incoming) -> Result<HttpResponse, Problem> {
     let (file, returned) = match find(incoming.state.reads(), incoming.segment("token")).await {
         Ok(Some(found)) => found,
-        Ok(None) => return Ok(pages::not_found()),
+        Ok(None) => return Ok(come_back_saved(&incoming).await.unwrap_or_else(|fault| pages::unavailable(&fault))),
         Err(fault) => return Ok(pages::unavailable(&fault)),
     };
     let file = asked(&incoming, file, returned.session).await;
     let session = file.session(returned.session);
     Ok(session.map_or_else(pages::not_found, |session| onward(file.id(), session, returned.redirect)))
+}
+
+/// The customer comes back from storing a method, if the token was made for that.
+async fn come_back_saved(incoming: &Incoming) -> Result<HttpResponse, StoreError> {
+    let Some((hash, redirect)) = read_token(incoming.segment("token")) else { return Ok(pages::not_found()) };
+    let found = incoming.state.reads().profile_session_of(&hash).await?;
+    let Some(known) = found else { return Ok(pages::not_found()) };
+    let (payments, mut session) = (incoming.state.payments().clone(), known.clone());
+    let asking = to_the_end(async move {
+        payments.refresh_profile_session(&mut session, true).await?;
+        Ok(session)
+    });
+    let session = match tokio::time::timeout(WAIT, asking).await {
+        Ok(Ok(newer)) => newer,
+        Ok(Err(_)) | Err(_) => known,
+    };
+    let target = target(session.status, session.failure.as_ref(), redirect);
+    let outcome = [
+        ("paymentProfileSessionId", session.id.to_string()),
+        ("status", session.status.as_str().to_owned()),
+    ];
+    let url = address(&session.ask.return_urls, target).and_then(|url| with_outcome(url, &outcome));
+    Ok(url.map_or_else(|| own_page(target), |url| see_other(&url)))
 }
 
 /// What a token says.
@@ -75,18 +100,22 @@ async fn asked(incoming: &Incoming, file: OrderFile, session: SessionId) -> Orde
 
 /// On to the merchant, or to a page of our own where the merchant named none.
 fn onward(order: OrderId, session: &Session, redirect: Redirect) -> HttpResponse {
-    let target = target(session, redirect);
+    let target = target(session.status, session.failure.as_ref(), redirect);
     let urls = session.ask.value().map(|ask| &ask.return_urls);
-    match urls.and_then(|urls| address(urls, target)).and_then(|url| with_outcome(url, order, session)) {
-        Some(url) => quiet(StatusCode::SEE_OTHER).insert_header((LOCATION, url.as_str())).finish(),
+    let url = urls.and_then(|urls| address(urls, target));
+    match url.and_then(|url| with_outcome(url, &outcome(order, session))) {
+        Some(url) => see_other(&url),
         None => own_page(target),
     }
 }
 
+fn see_other(url: &Url) -> HttpResponse {
+    quiet(StatusCode::SEE_OTHER).insert_header((LOCATION, url.as_str())).finish()
+}
+
 /// Which of the merchant's pages the customer is sent to.
-fn target(session: &Session, came_by: Redirect) -> Redirect {
-    let failure = session.failure.as_ref();
-    match session.status {
+fn target(status: SessionStatus, failure: Option<&SessionFailure>, came_by: Redirect) -> Redirect {
+    match status {
         SessionStatus::Completed => Redirect::Success,
         SessionStatus::Failed => match failure.map(|failure| failure.code) {
             Some(FailureCode::CancelledByCustomer | FailureCode::Cancelled) => Redirect::Cancel,
@@ -111,13 +140,18 @@ fn address(urls: &ReturnUrls, target: Redirect) -> Option<&str> {
 
 /// The merchant's address with the outcome behind whatever query it has, before its fragment. `None` if it is no
 /// address after all.
-fn with_outcome(url: &str, order: OrderId, session: &Session) -> Option<Url> {
+fn with_outcome(url: &str, outcome: &[(&str, String)]) -> Option<Url> {
     let mut url = Url::parse(url).ok()?;
-    url.query_pairs_mut()
-        .append_pair("orderId", &order.to_string())
-        .append_pair("paymentSessionId", &session.id.to_string())
-        .append_pair("status", session.status.as_str());
+    url.query_pairs_mut().extend_pairs(outcome);
     Some(url)
+}
+
+fn outcome(order: OrderId, session: &Session) -> [(&'static str, String); 3] {
+    [
+        ("orderId", order.to_string()),
+        ("paymentSessionId", session.id.to_string()),
+        ("status", session.status.as_str().to_owned()),
+    ]
 }
 
 fn own_page(target: Redirect) -> HttpResponse {
@@ -142,7 +176,7 @@ fn own_page(target: Redirect) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{FailureCode, Metadata, Routing, Sealed, SessionAsk, SessionFailure};
+    use crate::domain::{FailureCode, Metadata, Routing, Sealed, SessionAsk};
     use port::{Approach, AttemptId, CaptureMode, Currency, Money, Notify, PaymentId, Timestamp, Uuid};
 
     fn session(
@@ -162,6 +196,7 @@ mod tests {
             language: None,
             save_payment_profile: false,
             payment_profile_id: None,
+            profile_reference: None,
             metadata: Metadata::new(),
         };
         Session {
@@ -211,7 +246,7 @@ mod tests {
             (RequiresAction, None, Success, InProgress),
         ] {
             let session = session(status, failure, ReturnUrls::default());
-            assert_eq!(target(&session, came_by), expected, "{status:?} {failure:?} by {came_by:?}");
+            assert_eq!(target(session.status, session.failure.as_ref(), came_by), expected, "{status:?} {failure:?} by {came_by:?}");
         }
     }
 
@@ -230,7 +265,7 @@ mod tests {
     fn the_outcome_goes_behind_a_query_and_before_a_fragment() {
         let order = OrderId::from_uuid(Uuid::from_u128(1));
         let session = session(SessionStatus::Completed, None, ReturnUrls::default());
-        let outcome = format!("orderId={order}&paymentSessionId={}&status=COMPLETED", session.id);
+        let expected_outcome = format!("orderId={order}&paymentSessionId={}&status=COMPLETED", session.id);
         for (given, expected) in [
             ("https://shop.example", "https://shop.example/?{}"),
             ("https://shop.example/done", "https://shop.example/done?{}"),
@@ -242,10 +277,10 @@ mod tests {
             ("https://shop.example/done?a=b#part?c=d", "https://shop.example/done?a=b&{}#part?c=d"),
             ("http://127.0.0.1:3000/p%C3%A4y", "http://127.0.0.1:3000/p%C3%A4y?{}"),
         ] {
-            let url = with_outcome(given, order, &session).unwrap();
-            assert_eq!(url.as_str(), expected.replace("{}", &outcome), "{given}");
+            let url = with_outcome(given, &outcome(order, &session)).unwrap();
+            assert_eq!(url.as_str(), expected.replace("{}", &expected_outcome), "{given}");
         }
-        assert_eq!(with_outcome("not an address", order, &session), None);
+        assert_eq!(with_outcome("not an address", &outcome(order, &session)), None);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) async fn serve(
         request.id = %id,
         http.method = route.method,
         http.route = route.path,
-        trace.parent = header(&request, "traceparent"),
+        trace.parent = trace_parent(&request),
     );
     let work = async {
         let mut headers = Headers::new();
@@ -85,7 +85,8 @@ async fn answer(
     no_card_outside_the_body(&request)?;
     let body = body::take(payload, settings.limits.body_bytes, patience).await?;
     body::ensure_json(&request, &body)?;
-    let turn = if route.method == "POST" { idempotency::turn(state, &caller, &request, &body).await? } else { None };
+    let turn =
+        if route.method == "POST" { idempotency::turn(state, &caller, &request, &body).await? } else { None };
     let expects = if route.method == "GET" { None } else { expected_version(&request)? };
     handler.handle(Call { incoming: incoming(body), merchant: caller.merchant, expects, turn }).await
 }
@@ -143,14 +144,26 @@ fn no_card_outside_the_body(request: &HttpRequest) -> Result<(), Problem> {
 /// Whether a card number stands in a part of an address, as it is or encoded.
 fn holds_card(part: &str) -> bool {
     card::is_in(part)
-        || url::form_urlencoded::parse(part.as_bytes()).any(|(name, value)| card::is_in(&name) || card::is_in(&value))
+        || url::form_urlencoded::parse(part.as_bytes())
+            .any(|(name, value)| card::is_in(&name) || card::is_in(&value))
 }
 
 /// The id that the client gave, if it can be kept; else a new one.
 fn request_id(request: &HttpRequest, state: &State) -> Arc<str> {
-    let visible = |id: &&str| (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let visible =
+        |id: &&str| (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     let given = header(request, "X-Request-Id").filter(visible).filter(|id| !card::is_in(id));
     given.map_or_else(|| state.source().uuid().to_string().into(), Into::into)
+}
+
+/// The sender's place in a trace (W3C Trace Context), if it is written as one.
+fn trace_parent(request: &HttpRequest) -> Option<&str> {
+    let text = header(request, "traceparent")?;
+    let mut parts = text.split('-');
+    let hex =
+        |part: &str, digits: usize| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let good = [2, 32, 16, 2].into_iter().all(|digits| parts.next().is_some_and(|part| hex(part, digits)));
+    Some(text).filter(|_| good && parts.next().is_none())
 }
 
 /// Answers a problem, and writes it down if it is to be.

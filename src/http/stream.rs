@@ -13,7 +13,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::Bytes;
 use futures_util::stream;
-use port::{OrderId, SessionId};
+use port::{OrderId, PaymentId, SessionId};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use super::call::Call;
 use super::problem::{Code, Fault, Problem};
 use super::state::State;
-use crate::domain::{Event, Fact, OrderFile, OrderState, Payment, view};
+use crate::domain::{Event, Fact, OrderState, view};
 use crate::store::{Handle, StoreError};
 
 /// A comment is sent this often, so that nobody on the way takes the silence for an end.
@@ -48,7 +48,7 @@ pub(super) async fn watch(call: Call) -> Result<HttpResponse, Problem> {
         order: file.id(),
         session,
         read: 0,
-        begun: false,
+        course: Course::default(),
         last_seen: last_seen.min(file.notices),
         waiting: VecDeque::new(),
         over: false,
@@ -96,8 +96,7 @@ struct Watch {
     session: SessionId,
     /// The place of the last event of the order that was looked at.
     read: u64,
-    /// Whether the session's own beginning is among them.
-    begun: bool,
+    course: Course,
     /// The sequence of the last event that the client has, or was sent.
     last_seen: u64,
     waiting: VecDeque<Bytes>,
@@ -157,23 +156,23 @@ impl Watch {
 
     /// Reads what has happened since the last time and lines up what the client has not seen of it.
     async fn read(&mut self) -> Result<(), StoreError> {
-        let state = self.state.clone();
-        let Some(newest) = state.reads().order(self.order).await? else { return Ok(()) };
-        loop {
-            let events = state.reads().events(self.order, self.read, PAGE).await?;
+        while !self.over {
+            let events = self.state.reads().events(self.order, self.read, PAGE).await?;
             for event in &events {
                 self.read = event.sequence;
-                self.begun |= opens(&event.record.fact, self.session);
                 let news = event.notice.is_some_and(|sequence| sequence > self.last_seen);
-                if news && self.begun && concerns(&newest, &event.record.fact, self.session) {
+                if self.course.take(&event.record.fact, self.session) && news {
                     self.tell(event).await?;
+                }
+                if self.course.is_over() && !event.record.more {
+                    self.over = true;
+                    break;
                 }
             }
             if events.len() < PAGE as usize {
                 break;
             }
         }
-        self.over = self.read <= newest.sequence && is_over(&newest, self.session);
         Ok(())
     }
 
@@ -190,26 +189,46 @@ impl Watch {
     }
 }
 
-fn opens(fact: &Fact, session: SessionId) -> bool {
-    matches!(fact, Fact::SessionOpened { session: opened, .. } if opened.id == session)
+/// How far a session has come, by the events of its order from the first on.
+#[derive(Default)]
+struct Course {
+    begun: bool,
+    ended: bool,
+    /// Whether the order waits for a payment.
+    order_waits: bool,
+    payments: Vec<PaymentId>,
 }
 
-/// Whether a fact is the session's own, or its payment's, or a move of its order.
-fn concerns(file: &OrderFile, fact: &Fact, session: SessionId) -> bool {
-    let own = |payment: &Payment| payment.session == Some(session);
-    match fact {
-        Fact::SessionMoved { session: moved, .. } => *moved == session,
-        Fact::PaymentObserved { payment, .. } => file.payment(*payment).is_some_and(own),
-        Fact::PaymentFound(payment) => own(payment),
-        Fact::OrderMoved { .. } => true,
-        other => opens(other, session),
+impl Course {
+    /// Takes the next event in. True if it is the session's own, its payment's, or a move of its order.
+    fn take(&mut self, fact: &Fact, session: SessionId) -> bool {
+        match fact {
+            Fact::SessionOpened { session: opened, payment } if opened.id == session => {
+                self.begun = true;
+                self.payments.push(payment.id);
+                true
+            }
+            Fact::SessionMoved { session: moved, to, .. } if *moved == session => {
+                self.ended = !to.is_open();
+                true
+            }
+            Fact::PaymentFound(payment) if payment.session == Some(session) => {
+                self.payments.push(payment.id);
+                true
+            }
+            Fact::PaymentObserved { payment, .. } => self.payments.contains(payment),
+            Fact::OrderMoved { to, .. } => {
+                self.order_waits = *to == OrderState::PendingPayment;
+                self.begun
+            }
+            _ => false,
+        }
     }
-}
 
-/// Whether nothing more will come: the session has ended, and its order has gone on.
-fn is_over(file: &OrderFile, session: SessionId) -> bool {
-    let ended = file.session(session).is_some_and(|session| !session.status.is_open());
-    ended && file.order.state != OrderState::PendingPayment
+    /// Whether nothing more belongs to it: the session has ended, and its order has gone on.
+    fn is_over(&self) -> bool {
+        self.ended && !self.order_waits
+    }
 }
 
 /// An event as it is sent. JSON has no line breaks of its own, so it is one line of data.

@@ -4,7 +4,7 @@ use port::{OrderId, SessionId};
 
 use super::money::operations;
 use super::{Asked, Draft, OrderError, Orders};
-use crate::domain::{Fact, FailureCode, OrderFile, SessionStatus, operate};
+use crate::domain::{Fact, FailureCode, OrderFile, Profile, Refusal, SessionStatus, operate};
 use crate::payments::{Begun, CheckoutAsk, PaymentError};
 
 /// An order that was checked out.
@@ -34,9 +34,10 @@ impl Orders {
     /// [`OrderError::Refused`], [`OrderError::Route`], [`OrderError::ProvidersUnavailable`].
     pub async fn checkout(&self, asked: &Asked, order: OrderId, ask: &CheckoutAsk) -> Result<Checked, OrderError> {
         let mut file = self.file(asked, order).await?;
-        let mut session = None;
+        let (mut session, stored) = (None, self.stored(asked, ask).await?);
         self.change("checkout", asked, &mut file, |file, now| {
-            let (id, facts) = self.payments.opening(file, ask, now).map_err(|fault| routed(fault, file.id()))?;
+            let opening = self.payments.opening(file, ask, stored.as_ref(), now);
+            let (id, facts) = opening.map_err(|fault| routed(fault, file.id()))?;
             session = Some(id);
             Ok(facts)
         })
@@ -55,7 +56,8 @@ impl Orders {
         let order = Self::priced(self.order_of(asked, draft, now), now)?;
         let placed = Fact::OrderPlaced(Box::new(order.clone()));
         let Some(preview) = OrderFile::open(&placed) else { return Err(OrderError::NotFound) };
-        match self.payments.opening(&preview, ask, now) {
+        let stored = self.stored(asked, ask).await?;
+        match self.payments.opening(&preview, ask, stored.as_ref(), now) {
             Ok((session, facts)) => {
                 let file = self.commit_new(asked, order, facts, now, "quick checkout").await?;
                 self.begin(asked, file, session).await
@@ -66,6 +68,13 @@ impl Orders {
             }
             Err(fault) => Err(fault.into()),
         }
+    }
+
+    /// The merchant's stored method that a checkout names.
+    async fn stored(&self, asked: &Asked, ask: &CheckoutAsk) -> Result<Option<Profile>, OrderError> {
+        let Some(id) = ask.payment_profile_id else { return Ok(None) };
+        let found = self.payments.profile(&asked.merchant, id).await?;
+        Ok(Some(found.ok_or(Refusal::ProfileUnusable("there is none with this id"))?))
     }
 
     async fn begin(&self, asked: &Asked, mut file: OrderFile, session: SessionId) -> Result<Checked, OrderError> {
@@ -116,7 +125,7 @@ impl Orders {
         self.send(&mut file, &sends, &asked.cause).await?;
         match file.session(session).map(|session| session.status) {
             Some(SessionStatus::Completed) => {
-                Err(crate::domain::Refusal::TooLate("the session is COMPLETED; it was paid").into())
+                Err(Refusal::TooLate("the session is COMPLETED; it was paid").into())
             }
             Some(SessionStatus::Failed) => Ok(Closed { file, pending: false }),
             _ => Ok(Closed { file, pending: true }),

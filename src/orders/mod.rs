@@ -148,20 +148,20 @@ impl Orders {
 
     /// Decides on the merchant's order and commits, with its idempotency key. Answers the place of the change's
     /// first event; `None` if there was nothing to change.
-    async fn change(
+    async fn change<D: Into<Decided>>(
         &self,
         name: &'static str,
         asked: &Asked,
         file: &mut OrderFile,
-        mut decide: impl FnMut(&OrderFile, port::Timestamp) -> Result<Vec<crate::domain::Fact>, OrderError>,
+        mut decide: impl FnMut(&OrderFile, port::Timestamp) -> Result<D, OrderError>,
     ) -> Result<Option<u64>, OrderError> {
         let mut first = None;
         let decided = |file: &OrderFile, now| {
             check_version(asked, file)?;
-            let facts = decide(file, now)?;
-            first = (!facts.is_empty()).then_some(file.sequence + 1);
-            let with = first.map(|first| asked.key_row(file.id(), first, now)).unwrap_or_default();
-            Ok::<_, OrderError>(Decided { facts, with, asked: None })
+            let mut decided: Decided = decide(file, now)?.into();
+            first = (!decided.facts.is_empty()).then_some(file.sequence + 1);
+            decided.with.extend(first.map(|first| asked.key_row(file.id(), first, now)).unwrap_or_default());
+            Ok::<_, OrderError>(decided)
         };
         self.payments.shared.change(name, file, &asked.cause, decided).await?;
         Ok(first)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use port::{About, Captures, Capture, Provider, Refund, Secret, StatusTable, TableError};
 
+use super::Budget;
 use crate::domain::Powers;
 
 /// One configured account of one provider.
@@ -22,7 +23,12 @@ pub struct Account {
     pub is_test: bool,
     /// The secret part of the address that the provider notifies.
     pub notify_key: Option<Secret>,
+    /// How often its provider may be asked.
+    pub reads: Budget,
 }
+
+/// Reads a second where nobody has said how many: as many as can be configured.
+const MOST_READS: u32 = 1_000;
 
 impl Account {
     /// An account for an adapter.
@@ -37,7 +43,13 @@ impl Account {
         notify_key: Option<Secret>,
     ) -> Result<Self, TableError> {
         let words = StatusTable::parse(adapter.about().statuses)?;
-        Ok(Self { name, adapter, words, base_url, is_test, notify_key })
+        Ok(Self { name, adapter, words, base_url, is_test, notify_key, reads: Budget::new(MOST_READS) })
+    }
+
+    /// With so many reads a second on average.
+    #[must_use]
+    pub fn reads_per_second(self, reads: u32) -> Self {
+        Self { reads: Budget::new(reads), ..self }
     }
 
     /// The face of its adapter.

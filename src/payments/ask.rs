@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use port::{OrderId, PaymentId, ProviderError, Timestamp};
 
+use super::budget::Wish;
 use super::call::NothingToKeep;
 use super::{PaymentError, Payments};
 use crate::domain::{Cause, DueKind, OrderFile, Payment, next_read};
@@ -103,6 +104,13 @@ impl Payments {
         let Some(record) = found.attempt.and_then(|id| file.attempt(id)) else { return Ok(file) };
         let account = self.account(&record.account)?;
         let attempt = record.for_adapter(order);
+        let wish = Wish::of(cause);
+        if let Err(used_up) = self.may_read(&account, wish) {
+            if wish == Wish::Patient {
+                self.ask_in_turn(order, payment, &used_up).await?;
+            }
+            return Err(used_up.into());
+        }
         shared.asked.insert(payment, shared.now());
         let ctx = self.ctx(&account, &NothingToKeep);
         match self.call(&account, "fetch", &ctx, account.adapter.fetch(&ctx, &attempt)).await {
@@ -116,6 +124,19 @@ impl Payments {
                 Err(error.into())
             }
         }
+    }
+
+    /// What the agenda may not ask now it asks when there is something to ask with, a little spread.
+    async fn ask_in_turn(&self, order: OrderId, payment: PaymentId, used_up: &ProviderError) -> Result<(), PaymentError> {
+        const SPREAD_MS: u64 = 2_000;
+        let wait = match used_up {
+            ProviderError::Busy { retry_after } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        let shared = &self.shared;
+        let at = shared.now().plus(wait).plus(Duration::from_millis(shared.draw() % SPREAD_MS));
+        let due = Write::Due { kind: DueKind::Ask, subject: payment.to_string(), order: Some(order), at: Some(at) };
+        Ok(shared.store.commit(Change::plain("ask in turn", vec![due])).await?)
     }
 
     /// A failed read is repeated at its time, and not before the provider wants it.

@@ -7,12 +7,13 @@ use port::{
     ProviderError, Repeat, SessionId, Timestamp,
 };
 
+use super::budget::Wish;
 use super::call::FileKeeper;
 use super::{Account, PaymentError, Payments};
 use crate::domain::open::{Opening, Start, give_up, move_on, open, payable};
 use crate::domain::{
-    AttemptRecord, AttemptState, Cause, Fact, FailureCode, Metadata, OrderFile, Personal, Price, Requirement,
-    ReturnUrls, Routing, Sealed, SessionAsk, SessionFailure, SessionStatus, Tried, operate, price_line,
+    AttemptRecord, AttemptState, Cause, Fact, FailureCode, Metadata, OrderFile, Personal, Price, Profile,
+    Requirement, ReturnUrls, Routing, Sealed, SessionAsk, SessionFailure, SessionStatus, Tried, operate, price_line,
 };
 use crate::routing::{AccountFacts, Decision, Request, RouteError, decide};
 
@@ -58,14 +59,21 @@ pub enum Begun {
 }
 
 impl Payments {
-    /// Routes a checkout and makes the facts that open its session: the intent.
+    /// Routes a checkout and makes the facts that open its session: the intent. A stored method goes to its account.
     ///
     /// # Errors
     /// [`PaymentError::Refused`] and [`PaymentError::Route`].
-    pub fn opening(&self, file: &OrderFile, ask: &CheckoutAsk, now: Timestamp) -> Result<(SessionId, Vec<Fact>), PaymentError> {
+    pub fn opening(
+        &self,
+        file: &OrderFile,
+        ask: &CheckoutAsk,
+        stored: Option<&Profile>,
+        now: Timestamp,
+    ) -> Result<(SessionId, Vec<Fact>), PaymentError> {
         let shared = &self.shared;
         let money = payable(file)?;
-        let decision = self.route(file, ask, money, now)?;
+        stored.map(|profile| profile.ensure_pays(&file.order)).transpose()?;
+        let decision = self.route(file, ask, stored, money, now)?;
         let [first, fallback @ ..] = decision.candidates.as_slice() else {
             return Err(RouteError::NoRoute { ruled_out: decision.ruled_out }.into());
         };
@@ -78,7 +86,7 @@ impl Payments {
             payment: PaymentId::from_uuid(shared.source.uuid()),
             approach: ask.approach,
             capture: ask.capture,
-            ask: Sealed::new(session_ask(file, ask), shared.source.nonce()),
+            ask: Sealed::new(session_ask(file, ask, stored), shared.source.nonce()),
             expires_at: now.plus(lives),
         };
         let ruled_out = decision.ruled_out.into_iter();
@@ -89,9 +97,16 @@ impl Payments {
     }
 
     /// Where a checkout would go.
-    fn route(&self, file: &OrderFile, ask: &CheckoutAsk, money: Money, now: Timestamp) -> Result<Decision, PaymentError> {
+    fn route(
+        &self,
+        file: &OrderFile,
+        ask: &CheckoutAsk,
+        stored: Option<&Profile>,
+        money: Money,
+        now: Timestamp,
+    ) -> Result<Decision, PaymentError> {
         let personal = file.order.personal.value().cloned().unwrap_or_default();
-        let session_ask = session_ask(file, ask);
+        let session_ask = session_ask(file, ask, stored);
         let checkout = checkout_of(file, &personal, &session_ask, now.plus(ask.expires_in));
         let objections = |account: &Account| {
             account.about().can.objections(money, ask.approach, ask.capture, &checkout)
@@ -109,7 +124,7 @@ impl Payments {
             capture: ask.capture,
             metadata: &metadata,
             pin: ask.account.as_deref(),
-            stored_at: None,
+            stored_at: stored.map(|profile| &*profile.account),
         };
         let decision = decide(&request, &self.shared.rules.load(), &facts, self.shared.draw())?;
         if let Some(first) = decision.candidates.first() {
@@ -200,7 +215,7 @@ impl Payments {
         record: &AttemptRecord,
         cause: &Cause,
     ) -> Result<bool, PaymentError> {
-        match self.look_up(file, account, record).await {
+        match self.look_up(file, account, record, Wish::Urgent).await {
             Ok(Some((begun, place))) => {
                 self.adopt(file, account, record.id, begun, place, cause).await?;
                 Ok(true)
@@ -215,10 +230,12 @@ impl Payments {
         file: &OrderFile,
         account: &Account,
         record: &AttemptRecord,
+        wish: Wish,
     ) -> Result<Option<(port::Begun, Timestamp)>, ProviderError> {
         if account.about().can.lookup != Lookup::ByOurs {
             return Err(ProviderError::Unsupported("look an object up by our reference"));
         }
+        self.may_read(account, wish)?;
         let attempt = record.for_adapter(file.id());
         let ctx = self.ctx(account, &super::call::NothingToKeep);
         let (found, place) = self.call(account, "find", &ctx, account.adapter.find(&ctx, &attempt)).await?;
@@ -348,7 +365,7 @@ pub(super) fn start_failure(error: &ProviderError) -> SessionFailure {
     SessionFailure { code, message, provider_code, retryable: false }
 }
 
-fn session_ask(file: &OrderFile, ask: &CheckoutAsk) -> SessionAsk {
+fn session_ask(file: &OrderFile, ask: &CheckoutAsk, stored: Option<&Profile>) -> SessionAsk {
     let needs = file.order.requirements.map(|needs| needs.requires_payment_profile);
     SessionAsk {
         return_urls: ask.return_urls.clone(),
@@ -356,6 +373,7 @@ fn session_ask(file: &OrderFile, ask: &CheckoutAsk) -> SessionAsk {
         language: ask.language.clone(),
         save_payment_profile: ask.save_payment_profile.unwrap_or(needs == Some(Requirement::Required)),
         payment_profile_id: ask.payment_profile_id,
+        profile_reference: stored.map(|profile| profile.reference.clone()),
         metadata: ask.metadata.clone(),
     }
 }
@@ -368,6 +386,7 @@ fn nothing_asked() -> SessionAsk {
         language: None,
         save_payment_profile: false,
         payment_profile_id: None,
+        profile_reference: None,
         metadata: Metadata::new(),
     }
 }
@@ -401,7 +420,7 @@ fn checkout_of(file: &OrderFile, personal: &Personal, ask: &SessionAsk, expires_
         language: ask.language.clone(),
         expires_at,
         save_profile: ask.save_payment_profile,
-        profile: None,
+        profile: ask.profile_reference.clone(),
     }
 }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use port::{AttemptId, Ctx, KeepError, Keeper, Observation, ProviderError, Snapshot, Theirs, translate};
 use tokio::sync::Mutex;
 
+use super::budget::Wish;
 use super::{Account, PaymentError, Payments, Shared};
 use crate::crash;
 use crate::domain::{Cause, Fact, OrderFile, Sealed};
@@ -43,10 +44,22 @@ impl Payments {
         let provider = account.about().name;
         shared.metrics.provider_call(provider, operation, label, shared.now().since(started_at));
         if let Err(error) = &outcome {
+            if let ProviderError::Busy { retry_after } = error {
+                account.reads.complained(*retry_after, shared.now());
+            }
             tracing::warn!(account.name = %account.name, provider.name = provider, operation,
                 "provider call failed: {error}");
         }
         outcome.map(|value| (value, ctx.place()))
+    }
+
+    /// Takes a read out of an account's budget.
+    ///
+    /// # Errors
+    /// [`ProviderError::Busy`] if it is used up: then nobody was called.
+    pub(super) fn may_read(&self, account: &Account, wish: Wish) -> Result<(), ProviderError> {
+        let taken = account.reads.take(wish, self.shared.now());
+        taken.map_err(|wait| ProviderError::Busy { retry_after: Some(wait) })
     }
 
     /// What a snapshot means.

@@ -7,6 +7,7 @@
 mod accounts;
 mod ask;
 mod begin;
+mod budget;
 mod call;
 mod observe;
 mod operate;
@@ -16,6 +17,7 @@ mod returns;
 mod settle;
 
 pub use accounts::{Account, Accounts};
+pub use budget::{Budget, Wish};
 pub use begin::{Begun, CheckoutAsk};
 pub use profiles::{ProfileKey, ProfileSessionAsk};
 pub use remedies::Remedies;

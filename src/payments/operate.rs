@@ -8,6 +8,7 @@ use std::time::Duration;
 use port::{Advice, Failure, Money, PaymentId, ProviderError, RefundAsk, Repeat, SessionId, Snapshot};
 
 use super::ask::payment_of_session;
+use super::budget::Wish;
 use super::call::NothingToKeep;
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::unsure;
@@ -117,6 +118,7 @@ impl Payments {
         let money = Money::new(pending.operation.amount.unwrap_or(0), attempt.money.currency);
         match pending.operation.kind {
             OperationKind::Close if !account.about().can.cancel.closes_unpaid() => {
+                self.may_read(account, Wish::Usual)?;
                 self.call(account, "fetch", &ctx, adapter.fetch(&ctx, &attempt)).await
             }
             OperationKind::Close | OperationKind::Void => {

@@ -3,6 +3,7 @@
 use port::{Advice, AttemptId, Begun, Next, OrderId, ProviderError, Timestamp};
 
 use super::begin::may_repeat;
+use super::budget::Wish;
 use super::call::{FileKeeper, NothingToKeep};
 use super::{Account, PaymentError, Payments};
 use crate::domain::{AttemptRecord, AttemptState, CALL_DEADLINE, Cause, Fact, OrderFile, Sealed};
@@ -23,7 +24,7 @@ impl Payments {
             }
             return Ok(file);
         }
-        let found = self.look_up(&file, &account, &record).await?;
+        let found = self.look_up(&file, &account, &record, Wish::of(cause)).await?;
         // "There is none" is certain only once nothing that was sent can still arrive.
         let certain = self.shared.now() >= record.started_at.plus(CALL_DEADLINE);
         match found {
@@ -69,6 +70,7 @@ impl Payments {
         let (snapshot, place) = match closed {
             Ok(answer) => answer,
             Err(error) if error.advice() == Advice::Stop => {
+                self.may_read(&account, Wish::of(cause))?;
                 let ctx = self.ctx(&account, &NothingToKeep);
                 self.call(&account, "fetch", &ctx, account.adapter.fetch(&ctx, &adapter_view)).await?
             }
@@ -90,7 +92,7 @@ impl Payments {
         cause: &Cause,
     ) -> Result<Option<(Begun, Timestamp)>, PaymentError> {
         if !may_repeat(account) {
-            return Ok(self.look_up(file, account, record).await?);
+            return Ok(self.look_up(file, account, record, Wish::of(cause)).await?);
         }
         let attempt = record.for_adapter(file.id());
         let ask = self.ask_of(file, record);

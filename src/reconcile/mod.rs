@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod erase;
+pub mod inbox;
 mod notes;
 
 pub use notes::keep_note;
@@ -162,7 +163,7 @@ impl Reconcile {
     async fn act_on_note(&self, due: &Due) -> Result<Step, PaymentError> {
         let payments = &self.orders.payments;
         let cause = Cause { actor: Actor::Provider, request: None };
-        let waits = notes::act_on_note(payments, &due.subject, &cause).await?;
+        let waits = notes::act_on_note(payments, due, &cause).await?;
         Ok(if waits { Step::Again } else { Step::Done })
     }
 }

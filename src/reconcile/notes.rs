@@ -10,10 +10,13 @@ use port::{AttemptId, Hint, PaymentId};
 use crate::domain::{AttemptRecord, AttemptState, Cause, DueKind, OrderFile};
 use crate::metrics::NotificationOutcome;
 use crate::payments::{PaymentError, Payments};
-use crate::store::{Change, Handle, NoteRow, StoreError, Unique, Write};
+use crate::store::{Change, Due, Handle, NoteRow, StoreError, Unique, Write};
 
 /// How long a notification waits for an object of ours, or for its provider to answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(3 * 24 * 3_600);
+
+/// How often it is tried at least: about a quarter of a day.
+const FEWEST_TRIES: u32 = 12;
 
 /// More objects than this are not looked at in one notification. The providers name one, or a few.
 const MOST_HINTS: usize = 20;
@@ -43,10 +46,10 @@ pub async fn keep_note(payments: &Payments, note: NoteRow, points: bool) -> Resu
 /// [`PaymentError::Store`]; whatever else goes wrong waits.
 pub(super) async fn act_on_note(
     payments: &Payments,
-    note: &str,
+    due: &Due,
     cause: &Cause,
 ) -> Result<bool, PaymentError> {
-    let shared = &payments.shared;
+    let (shared, note) = (&payments.shared, &due.subject);
     let Some(row) = shared.store.note(note).await? else { return Ok(false) };
     let hints: Vec<Hint> = serde_json::from_str(&row.hints)
         .map_err(|fault| StoreError::Corrupt(format!("the hints of {note}: {fault}")))?;
@@ -54,7 +57,8 @@ pub(super) async fn act_on_note(
     for hint in hints.iter().take(MOST_HINTS) {
         waits |= follow(payments, &row, hint, cause).await?;
     }
-    if waits && shared.now().since(row.received_at) > LONGEST_WAIT {
+    // One that is acted on again is old, and has its tries before it all the same.
+    if waits && due.tries >= FEWEST_TRIES && shared.now().since(row.received_at) > LONGEST_WAIT {
         shared.metrics.notification(&row.account, NotificationOutcome::Unmatched);
         tracing::warn!(note.id = %row.id, account.name = %row.account, "a notification has waited in vain");
         return Ok(false);

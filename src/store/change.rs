@@ -7,7 +7,7 @@ use port::{AttemptId, NoteId, OrderId, PaymentId, RefundId, SessionId, Timestamp
 use serde::Serialize;
 
 use super::{CheckpointRow, Due, DueKind, NoticeRow, Saving, StoreError, Telling};
-use crate::domain::{Event, Fact, Ids, OrderFile, Stamp, agenda};
+use crate::domain::{Event, Fact, Ids, OrderFile, Stamp, agenda, is_unsettled};
 
 /// Everything that one commit writes.
 #[derive(Clone, Debug)]
@@ -72,6 +72,8 @@ pub enum Write {
         account: String,
         /// Its status, as the API writes it.
         status: &'static str,
+        /// Whether somebody waits for what becomes of it.
+        unsettled: bool,
         /// The payment.
         body: String,
     },
@@ -366,8 +368,9 @@ fn touches(file: &OrderFile, fact: &Fact) -> Vec<Touched> {
         Fact::AttemptBegun { attempt, .. } | Fact::AttemptLeft { attempt, .. } => of_attempt(attempt),
         Fact::HandedOver { attempt } => vec![Touched::Attempt(*attempt)],
         Fact::SessionMoved { session, .. } => {
-            let attempt = file.session(*session).map(|session| Touched::Attempt(session.attempt));
-            std::iter::once(Touched::Session(*session)).chain(attempt).collect()
+            let of = file.session(*session).into_iter();
+            let beside = of.flat_map(|of| [Touched::Attempt(of.attempt), Touched::Payment(of.payment)]);
+            std::iter::once(Touched::Session(*session)).chain(beside).collect()
         }
         Fact::PaymentObserved { payment, .. } | Fact::DisputeMoved { payment, .. } => {
             vec![Touched::Payment(*payment)]
@@ -442,6 +445,7 @@ impl Touched {
                             merchant: file.order.merchant.clone(),
                             account: attempt.map(|attempt| attempt.account.clone()).unwrap_or_default(),
                             status: payment.status().as_str(),
+                            unsettled: is_unsettled(file, payment),
                             body: text?,
                         })
                     }

@@ -17,7 +17,7 @@ pub use agenda::{Due, DueKind, Lease};
 pub use audit::{Audited, CheckpointRow};
 pub use change::{ApiKeyRow, Change, KeyRow, NoteRow, OrderRow, Write};
 pub use outbox::Outbox;
-pub use reads::{AttentionFilter, Handle, OrderFilter, Page, PaymentFilter, Reads, StoredEvent};
+pub use reads::{AttentionFilter, Handle, NoteFilter, OrderFilter, Page, PaymentFilter, Reads, StoredEvent};
 pub use saving::{ProfileFilter, ProfileKeyRow, Saved, Saving};
 pub use telling::{
     Cursor, DeliveryRow, EndpointKeyRow, EndpointRow, Lane, NoticeFilter, NoticeRow, Off, OffBecause,

@@ -1,7 +1,7 @@
 //! What can be read.
 
 use async_trait::async_trait;
-use port::{AttemptId, AttentionId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
+use port::{AttemptId, AttentionId, NoteId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
 
 use super::{ApiKeyRow, Audited, DueKind, KeyRow, NoteRow, Saved, StoreError, Told};
 use crate::domain::{AttentionCode, Event, OrderFile, OrderState};
@@ -42,8 +42,19 @@ pub trait Reads: Told + Saved + Audited {
     /// A value that the installation keeps about itself.
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
 
+    /// The notifications of a range of time after a place, oldest first, at most `limit`.
+    async fn notes(
+        &self,
+        filter: &NoteFilter,
+        after: Option<(Timestamp, NoteId)>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, NoteId)>, StoreError>;
+
     /// A stored notification.
     async fn note(&self, id: &str) -> Result<Option<NoteRow>, StoreError>;
+
+    /// When the oldest payment of an account was made that somebody still waits for.
+    async fn oldest_unsettled(&self, account: &str) -> Result<Option<Timestamp>, StoreError>;
 
     /// The oldest due moment of each kind that has any.
     async fn oldest_due(&self) -> Result<Vec<(DueKind, Timestamp)>, StoreError>;
@@ -127,6 +138,17 @@ pub struct AttentionFilter {
     pub account: Option<String>,
     /// Which page.
     pub page: Page,
+}
+
+/// Which notifications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoteFilter {
+    /// That came at or after.
+    pub from: Timestamp,
+    /// That came before.
+    pub to: Timestamp,
+    /// To this account.
+    pub account: Option<String>,
 }
 
 /// An event with the personal data that still exists for it filled in nowhere: its text is what was hashed.

@@ -1,6 +1,7 @@
 //! The one who delivers: claims what is due, endpoint by endpoint, and has many deliveries under way at a time.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,10 +91,7 @@ impl Courier {
         }
         let now = self.means.source.now();
         let claimed = self.means.store.claim_deliveries(now, LEASE, room, wanted).await?;
-        let lane = |due: &Due| {
-            due.subject.parse().map_err(|_| StoreError::Corrupt(format!("`{}` is no lane", due.subject)))
-        };
-        claimed.into_iter().map(|due| Ok((lane(&due)?, due))).collect()
+        Ok(claimed.into_iter().filter_map(with_lane).collect())
     }
 
     fn ended(&mut self, endpoint: EndpointId) {
@@ -106,9 +104,22 @@ impl Courier {
     }
 }
 
+/// Nothing of one lane stops the others, not even a defect.
 async fn deliver(means: Arc<Means>, lane: Lane, due: Due) -> EndpointId {
-    if let Err(fault) = means.deliver(lane, due).await {
-        tracing::error!(agenda.kind = "deliver", agenda.subject = %lane, "{fault}");
-    }
+    let fault = match AssertUnwindSafe(means.deliver(lane, due)).catch_unwind().await {
+        Ok(Ok(())) => return lane.endpoint,
+        Ok(Err(fault)) => fault.to_string(),
+        Err(_) => "the delivery has panicked".to_owned(),
+    };
+    // The lease runs out by itself; then it is tried again.
+    tracing::error!(agenda.kind = "deliver", agenda.subject = %lane, "{fault}");
     lane.endpoint
+}
+
+fn with_lane(due: Due) -> Option<(Lane, Due)> {
+    let lane = due.subject.parse();
+    if lane.is_err() {
+        tracing::error!(agenda.kind = "deliver", agenda.subject = %due.subject, "this is no lane");
+    }
+    Some((lane.ok()?, due))
 }

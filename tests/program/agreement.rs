@@ -6,6 +6,22 @@ use serde_json::Value;
 
 use super::shop::Shop;
 
+/// Compares the money of these orders with the ledger, whatever state they are in.
+pub async fn check_money(shop: &Shop, orders: &[String]) {
+    let ledger = shop.ledger().await;
+    let by_id: HashMap<&str, &Value> = ledger.iter().map(|object| (object["id"].as_str().unwrap(), object)).collect();
+    for id in orders {
+        let order = shop.get(&format!("/v1/orders/{id}")).await;
+        for summary in order["payments"].as_array().unwrap() {
+            let payment = shop.get(&format!("/v1/payments/{}", summary["id"].as_str().unwrap())).await;
+            match by_id.get(payment["provider"]["reference"].as_str().unwrap_or_default()) {
+                Some(object) => compare(&payment, object),
+                None => assert_eq!(payment["captured"], 0, "money without an object: {payment}"),
+            }
+        }
+    }
+}
+
 /// Compares everything known about these orders. Panics with the first disagreement.
 pub async fn check(shop: &Shop, orders: &[String]) {
     let ledger = shop.ledger().await;

@@ -7,8 +7,10 @@
 mod agreement;
 mod books;
 mod check;
+mod crash;
 mod mixed;
 mod paid;
+mod profiles;
 mod routing;
 mod running;
 mod secrecy;

@@ -20,6 +20,9 @@ pub struct Gateway {
     pub ops_url: String,
 }
 
+/// How the last line of a gateway begins that is ready.
+const READY: &str = "Test card";
+
 /// How long a program may take to say where it listens.
 const START: Duration = Duration::from_secs(60);
 
@@ -27,7 +30,7 @@ impl Sandbox {
     pub fn start(folder: &Path) -> Self {
         let mut command = program();
         command.args(["sandbox", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("sandbox"));
-        let (child, line) = started(command, "sandbox ");
+        let (child, line) = started(command, "sandbox ").expect("the sandbox says where it listens");
         Self { child, url: last_word(&line) }
     }
 }
@@ -36,6 +39,17 @@ impl Gateway {
     /// The demo on addresses of its own, with the sandbox elsewhere.
     pub fn start(folder: &Path, sandbox: &Sandbox, routing: &Path) -> Self {
         Self::start_at(folder, sandbox, routing, free_address(), free_address(), Stdio::null())
+    }
+
+    /// As [`Gateway::start`], with variables in its environment. If it dies of them before it is ready, it is
+    /// started again without.
+    pub fn start_with(folder: &Path, sandbox: &Sandbox, routing: &Path, variables: &[(&str, &str)]) -> Self {
+        let (listen, ops) = (free_address(), free_address());
+        let mut command = demo(folder, sandbox, routing, listen, ops);
+        command.envs(variables.iter().copied());
+        let again = || demo(folder, sandbox, routing, listen, ops);
+        let (child, _) = started(command, READY).or_else(|| started(again(), READY)).unwrap();
+        Self { child, url: format!("http://{listen}"), ops_url: format!("http://{ops}") }
     }
 
     /// As [`Gateway::start`], with its log in a file.
@@ -51,12 +65,21 @@ impl Gateway {
         Self::start_at(folder, sandbox, routing, listen, ops, Stdio::null())
     }
 
-    fn start_at(folder: &Path, sandbox: &Sandbox, routing: &Path, listen: SocketAddr, ops: SocketAddr, log: Stdio) -> Self {
-        let mut command = program();
+    fn start_at(
+        folder: &Path,
+        sandbox: &Sandbox,
+        routing: &Path,
+        listen: SocketAddr,
+        ops: SocketAddr,
+        log: Stdio,
+    ) -> Self {
+        let mut command = demo(folder, sandbox, routing, listen, ops);
         command.stderr(log);
-        command.arg("demo").args(["--listen", &listen.to_string()]).args(["--ops-listen", &ops.to_string()]);
-        command.args(["--sandbox", &sandbox.url]).arg("--data-dir").arg(folder).arg("--routing").arg(routing);
-        let (child, _) = started(command, "Test card");
+        Self::started(command, listen, ops)
+    }
+
+    fn started(command: Command, listen: SocketAddr, ops: SocketAddr) -> Self {
+        let (child, _) = started(command, READY).expect("the gateway says where it listens");
         Self { child, url: format!("http://{listen}"), ops_url: format!("http://{ops}") }
     }
 
@@ -81,14 +104,21 @@ impl Drop for Gateway {
     }
 }
 
+fn demo(folder: &Path, sandbox: &Sandbox, routing: &Path, listen: SocketAddr, ops: SocketAddr) -> Command {
+    let mut command = program();
+    command.arg("demo").args(["--listen", &listen.to_string()]).args(["--ops-listen", &ops.to_string()]);
+    command.args(["--sandbox", &sandbox.url]).arg("--data-dir").arg(folder).arg("--routing").arg(routing);
+    command
+}
+
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paymux"));
     command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
     command
 }
 
-/// Starts a program and waits for the line that says it is ready.
-fn started(mut command: Command, ready: &str) -> (Child, String) {
+/// Starts a program and waits for the line that says it is ready. `None` if it ends or stays silent.
+fn started(mut command: Command, ready: &str) -> Option<(Child, String)> {
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let (tell, told) = mpsc::channel();
@@ -100,8 +130,14 @@ fn started(mut command: Command, ready: &str) -> (Child, String) {
             }
         }
     });
-    let line = told.recv_timeout(START).expect("the program says where it listens");
-    (child, line)
+    match told.recv_timeout(START) {
+        Ok(line) => Some((child, line)),
+        Err(_) => {
+            let _ = child.kill();
+            child.wait().unwrap();
+            None
+        }
+    }
 }
 
 fn last_word(line: &str) -> String {

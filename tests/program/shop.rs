@@ -87,6 +87,18 @@ impl Shop {
         }
     }
 
+    /// Reads something of the API that may not answer.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<Value> {
+        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");
+        request.send().await?.json().await
+    }
+
+    /// Does something with an idempotency key, where the gateway may not answer.
+    pub async fn try_post(&self, path: &str, key: &str, body: &Value) -> reqwest::Result<StatusCode> {
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");
+        Ok(request.header("Idempotency-Key", key).json(body).send().await?.status())
+    }
+
     /// Does something to the API's objects.
     pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         let request = self.client.post(format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");

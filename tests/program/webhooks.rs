@@ -66,7 +66,7 @@ async fn a_merchant_is_told_of_a_paid_order_and_can_ask_again() {
     let sandbox = Sandbox::start(folder.path());
     let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
     let shop = Shop::new(&gateway.url, &sandbox.url);
-    let merchant = Merchant { client: Client::new(), url: gateway.url.clone() };
+    let merchant = Merchant { client: Client::builder().build().unwrap(), url: gateway.url.clone() };
     let receiver = Receiver::taking();
 
     let asked = json!({"url": receiver.url, "events": ["order.*", "payment.*"], "description": "the shop"});

@@ -25,7 +25,8 @@ fn a_provider_is_asked_soon_then_ever_less_often_by_what_is_waited_for() {
         # The end of the session, an hour after it was opened, is a moment of its own.
         PENDING                        | 3400  | 200
         PENDING                        | 3595  | 10
-        PENDING                        | 9000  | 10
+        PENDING                        | 9000  | 1800
+        PENDING                        | 90000 | 3600
         REQUIRES_ACTION                | 1000  | 200
         FAILED                         | 1000  | 200
         # What nobody knows is asked about for ever.
@@ -172,7 +173,7 @@ fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
     desk.see("PAID");
     assert_eq!(due(&desk), "expire 86400");
     desk.wait(86_400).act("expire");
-    assert_eq!((due(&desk).as_str(), desk.attention().as_str()), ("", "PAID_NOT_SUBMITTED"));
+    assert_eq!((due(&desk).as_str(), desk.attention().as_str()), ("remedy 86400", "PAID_NOT_SUBMITTED"));
     desk.resolve_all();
     assert_eq!(due(&desk), "");
 }

@@ -226,7 +226,8 @@ fn an_ended_dispute_says_who_won_and_what_was_contested() {
             Fact::DisputeMoved { lost, .. } => Some(lost),
             _ => None,
         });
-        let last = moves.next_back().map(|lost| lost.map_or("open", |lost| if lost { "lost" } else { "won" }));
+        let last =
+            moves.next_back().map(|lost| lost.map_or("open", |lost| if lost { "lost" } else { "won" }));
         assert_eq!(last, Some(row[2]), "{}", row[0]);
     }
 }
@@ -363,6 +364,8 @@ fn a_hold_ends_as_long_after_it_was_seen_as_the_provider_keeps_it() {
     let mut desk = Desk::session(CaptureMode::Manual, HOLDS);
     desk.wait(10).see("AUTHORIZED");
     assert_eq!(desk.payment().authorization_expires_at, Some(at(10 + 28 * DAY)));
+    desk.wait(10).see("AUTHORIZED why=51");
+    assert_eq!(desk.payment().authorization_expires_at, Some(at(10 + 28 * DAY)), "said again, not held anew");
     desk.now = at(27 * DAY);
     desk.see("AUTHORIZED");
     assert_eq!(desk.attention(), "none");

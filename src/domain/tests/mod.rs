@@ -2,6 +2,7 @@
 //! always hold of a file; the tables say the rest, one line for a case.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod deciding;
 mod due;
 mod fold_laws;
 mod fold_table;
@@ -172,6 +173,7 @@ impl Desk {
             language: None,
             save_payment_profile: false,
             payment_profile_id: None,
+            profile_reference: None,
             metadata: Metadata::new(),
         };
         let opening = Opening {

@@ -204,6 +204,14 @@ fn an_operation_ends_when_its_effect_is_seen_or_cannot_come_any_more() {
 }
 
 #[test]
+fn a_hold_that_was_released_on_request_is_not_lost() {
+    let mut desk = Desk::paid(CaptureMode::Manual, HOLDS, "AUTHORIZED");
+    desk.void().unwrap();
+    desk.wait(10).see("CANCELLED");
+    assert_eq!((desk.state(), desk.attention().as_str()), ("PROCESSING", "none"));
+}
+
+#[test]
 fn how_an_operation_ended_is_told_with_the_refusal_if_it_was_refused() {
     let table = "
         AUTHORIZED; capture; PAID                   | took effect

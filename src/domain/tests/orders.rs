@@ -299,6 +299,17 @@ fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
 }
 
 #[test]
+fn a_signature_submits_no_cart_even_if_late_money_lies_on_it() {
+    let mut desk = Desk::cart(|order| order.requires_signing = Requirement::Required);
+    desk.checkout(CaptureMode::Manual, HOLDS);
+    for word in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
+        desk.wait(10).see(word);
+    }
+    assert_eq!((desk.state(), desk.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
+    assert_eq!(desk.act("sign"), "PENDING");
+}
+
+#[test]
 fn a_session_that_saves_the_method_is_the_profile_that_a_subscription_needs() {
     for saves in [false, true] {
         let mut desk = Desk::cart(|order| {

@@ -152,7 +152,7 @@ fn the_events_of_one_change_say_that_more_follows_but_the_last() {
     assert!(!last && rest.iter().all(|more| *more) && !rest.is_empty());
 }
 
-const STEPS: [&str; 38] = [
+const STEPS: [&str; 41] = [
     "PENDING",
     "PROCESSING",
     "REQUIRES_ACTION",
@@ -191,6 +191,9 @@ const STEPS: [&str; 38] = [
     "refund",
     "next",
     "refused",
+    "KEEP",
+    "REFUND",
+    "DISMISS",
 ];
 
 /// One step of anybody's; one that is refused changes nothing.
@@ -210,6 +213,7 @@ fn walk(desk: &mut Desk, step: &str, amount: i64, orphan: bool) {
             let facts = operate::refused(&desk.file, desk.payment().id, Failure::default());
             desk.tell(facts);
         }
+        "KEEP" | "REFUND" | "DISMISS" => drop(desk.decide(named(step))),
         action if action.chars().all(char::is_lowercase) => drop(desk.act(action)),
         word => {
             let attempts = &desk.file.attempts;

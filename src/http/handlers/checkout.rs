@@ -2,7 +2,6 @@
 
 use port::{Approach, Customer, OrderId};
 
-use super::orders::no_such_profile;
 use crate::http::call::Call;
 use crate::http::idempotency::{Done, Turn};
 use crate::http::input::{self, Lifetimes};
@@ -10,7 +9,7 @@ use crate::http::problem::{Code, Fault, Problem};
 use crate::orders::Checked;
 use crate::payments::CheckoutAsk;
 
-fn lifetimes(call: &Call) -> Lifetimes {
+pub(super) fn lifetimes(call: &Call) -> Lifetimes {
     Lifetimes::from(&call.state().settings().checkout)
 }
 
@@ -20,25 +19,17 @@ pub(in crate::http) async fn open(call: &Call) -> Result<Done, Problem> {
 }
 
 pub(in crate::http) async fn quick(call: &Call) -> Result<Done, Problem> {
-    let (draft, ask) = call.with_defaults(|defaults| {
-        call.read(|body| input::quick(body, defaults, lifetimes(call)))
-    })?;
+    let (draft, ask) =
+        call.with_defaults(|defaults| call.read(|body| input::quick(body, defaults, lifetimes(call))))?;
     // An earlier try under the same key has placed the order: it goes on with that one.
     if let Some(order) = call.turn.as_ref().and_then(Turn::goes_on_with) {
         return checkout(call, order, &ask, "/checkout").await;
-    }
-    if ask.payment_profile_id.is_some() {
-        return Err(no_such_profile("/checkout/paymentProfileId"));
     }
     Ok(done(call.state().orders().quick(&call.asked(), draft, &ask).await?))
 }
 
 /// Checks an order out; `at` is where the request has what it asks.
 async fn checkout(call: &Call, order: OrderId, ask: &CheckoutAsk, at: &str) -> Result<Done, Problem> {
-    if ask.payment_profile_id.is_some() {
-        call.file(order).await?;
-        return Err(no_such_profile(&format!("{at}/paymentProfileId")));
-    }
     if ask.approach == Approach::Link && ask.notify.any() {
         let file = call.file(order).await?;
         let customer = file.order.personal.value().map(|personal| &personal.customer);

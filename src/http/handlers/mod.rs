@@ -5,6 +5,7 @@ pub(super) mod checkout;
 pub(super) mod orders;
 pub(super) mod payments;
 pub(super) mod problems;
+pub(super) mod profiles;
 pub(super) mod sessions;
 pub(super) mod show;
 pub(super) mod webhooks;

@@ -3,7 +3,6 @@
 use port::{ItemId, OrderId};
 
 use super::list;
-use crate::domain::submit::Submission;
 use crate::domain::view;
 use crate::domain::{Item, OrderFile};
 use crate::http::answer::Answer;
@@ -148,21 +147,11 @@ pub(in crate::http) async fn submit(call: &Call) -> Result<Done, Problem> {
         return Err(Problem::new(Code::IdempotencyKeyMissing, detail));
     }
     let order = call.order_id()?;
-    if let Some(problem) = unknown_profile(&submission) {
+    if submission.profile.is_some() {
         call.file(order).await?;
-        return Err(problem);
+        return Err(no_such_profile("/paymentProfileId"));
     }
     Ok(Done::order(call.state().orders().submit(&call.asked(), order, &submission).await?))
-}
-
-/// Nothing is stored under any profile id, so none can be used.
-fn unknown_profile(submission: &Submission) -> Option<Problem> {
-    let field = match (submission.profile, submission.profile_session) {
-        (Some(_), _) => "paymentProfileId",
-        (None, Some(_)) => "paymentProfileSessionId",
-        (None, None) => return None,
-    };
-    Some(no_such_profile(&format!("/{field}")))
 }
 
 /// There is no stored payment method with the id at this place.

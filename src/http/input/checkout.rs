@@ -18,7 +18,7 @@ const SHORTEST: i64 = 300;
 const LONGEST: i64 = 604_800;
 
 /// Longest name of an account.
-const LONGEST_ACCOUNT: usize = 100;
+pub(super) const LONGEST_ACCOUNT: usize = 100;
 
 /// How long sessions live whose request does not say.
 #[derive(Clone, Copy)]
@@ -36,6 +36,18 @@ impl From<&config::Checkout> for Lifetimes {
     }
 }
 
+impl Lifetimes {
+    /// How long a session of this approach lives if its request does not say.
+    pub(super) fn usual(self, approach: Approach) -> Duration {
+        if approach == Approach::Link { self.link } else { self.page }
+    }
+}
+
+/// How long a session is to live.
+pub(super) fn lifetime(value: Value<'_>) -> Option<Duration> {
+    value.integer(SHORTEST..=LONGEST).and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs)
+}
+
 /// A checkout.
 pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Option<CheckoutAsk> {
     value.object(|fields| {
@@ -46,7 +58,7 @@ pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Optio
             fields.missing::<()>("returnUrls");
         }
         let notify = notify(fields, approach);
-        let expires_in = fields.optional("expiresIn", |value| value.integer(SHORTEST..=LONGEST));
+        let expires_in = fields.optional("expiresIn", lifetime);
         let language = fields.optional("language", language);
         let save_payment_profile = fields.optional("savePaymentProfile", |value| value.flag());
         let payment_profile_id =
@@ -54,13 +66,12 @@ pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Optio
         let account = fields.optional("account", |value| value.text(LONGEST_ACCOUNT));
         let metadata = fields.optional("metadata", metadata).unwrap_or_default();
         let approach = approach?;
-        let usual = if approach == Approach::Link { lifetimes.link } else { lifetimes.page };
         Some(CheckoutAsk {
             approach,
             capture: capture.unwrap_or_default(),
             return_urls: return_urls.unwrap_or_default(),
             notify,
-            expires_in: expires_in.and_then(|s| u64::try_from(s).ok()).map_or(usual, Duration::from_secs),
+            expires_in: expires_in.unwrap_or(lifetimes.usual(approach)),
             language,
             save_payment_profile,
             payment_profile_id,
@@ -70,10 +81,12 @@ pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Optio
     })
 }
 
-fn return_urls(value: Value<'_>, approach: Option<Approach>) -> Option<ReturnUrls> {
+pub(super) fn return_urls(value: Value<'_>, approach: Option<Approach>) -> Option<ReturnUrls> {
     value.object(|fields| {
         let needed = approach == Some(Approach::Hosted);
-        let url = |name| if needed { fields.required(name, web_address) } else { fields.optional(name, web_address) };
+        let url = |name| {
+            if needed { fields.required(name, web_address) } else { fields.optional(name, web_address) }
+        };
         Some(ReturnUrls {
             success: url("success"),
             in_progress: url("inProgress"),
@@ -114,7 +127,11 @@ pub(in crate::http) fn quick(
         {
             if asked && address.is_none() {
                 let detail = "The order's customer has no such address.";
-                fields.fault::<()>("checkout", Code::FieldMissing, format!("`notify.{name}` is asked for. {detail}"));
+                fields.fault::<()>(
+                    "checkout",
+                    Code::FieldMissing,
+                    format!("`notify.{name}` is asked for. {detail}"),
+                );
             }
         }
         Some((draft, ask))

@@ -24,12 +24,17 @@ pub(in crate::http) fn item(
     currency: Option<Currency>,
 ) -> Option<Item> {
     value.object(|fields| {
-        let title = given_or(fields, "title", before.map(|item| item.title.clone()), |value| value.text(LONGEST_TITLE));
-        let quantity = given_or(fields, "quantity", before.map(|item| item.quantity), |value| value.integer(1..=i64::MAX));
+        let title = given_or(fields, "title", before.map(|item| item.title.clone()), |value| {
+            value.text(LONGEST_TITLE)
+        });
+        let quantity = given_or(fields, "quantity", before.map(|item| item.quantity), |value| {
+            value.integer(1..=i64::MAX)
+        });
         let money = |value: Value<'_>| amount(value, currency);
         let unit_price = given_or(fields, "unitPrice", before.map(|item| item.unit_price), money);
         let discount = given_or(fields, "discount", Some(before.map_or(0, |item| item.discount)), money);
-        let tax_rate = given_or(fields, "taxRate", Some(before.map_or_else(Rate::zero, |item| item.tax_rate)), rate);
+        let tax_rate =
+            given_or(fields, "taxRate", Some(before.map_or_else(Rate::zero, |item| item.tax_rate)), rate);
         let sku = fields.clearable("sku", |value| value.text(LONGEST_SKU));
         let recurring = fields.clearable("recurring", recurring);
         let item = Item {
@@ -67,10 +72,18 @@ fn fits(fields: &Fields<'_>, item: &Item) -> bool {
     let price = item.quantity.checked_mul(item.unit_price);
     match price {
         None => {
-            fields.fault::<()>("unitPrice", Code::AmountTooLarge, "Quantity times unit price does not fit 63 bits.");
+            fields.fault::<()>(
+                "unitPrice",
+                Code::AmountTooLarge,
+                "Quantity times unit price does not fit 63 bits.",
+            );
         }
         Some(price) if item.discount > price => {
-            fields.fault::<()>("discount", Code::DiscountExceedsPrice, "A discount is at most the price of its line.");
+            fields.fault::<()>(
+                "discount",
+                Code::DiscountExceedsPrice,
+                "A discount is at most the price of its line.",
+            );
         }
         Some(_) => return true,
     }

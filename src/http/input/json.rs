@@ -98,13 +98,20 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_digits_and_names_may_repeat() {
-        let read = parse(br#" {"a": 1e3, "a": [1.0, -0, 99999999999999999999999], "b": {"c": null}} "#).unwrap();
+        let read =
+            parse(br#" {"a": 1e3, "a": [1.0, -0, 99999999999999999999999], "b": {"c": null}} "#).unwrap();
         let number = |digits| Node::Number(digits);
-        assert_eq!(read, Node::Object(vec![
-            ("a".into(), number("1e3")),
-            ("a".into(), Node::List(vec![number("1.0"), number("-0"), number("99999999999999999999999")])),
-            ("b".into(), Node::Object(vec![("c".into(), Node::Null)])),
-        ]));
+        assert_eq!(
+            read,
+            Node::Object(vec![
+                ("a".into(), number("1e3")),
+                (
+                    "a".into(),
+                    Node::List(vec![number("1.0"), number("-0"), number("99999999999999999999999")])
+                ),
+                ("b".into(), Node::Object(vec![("c".into(), Node::Null)])),
+            ])
+        );
     }
 
     #[test]
@@ -112,7 +119,11 @@ mod tests {
         let broken: [&[u8]; 9] =
             [b"", b"{", b"{\"a\":}", b"{'a':1}", b"nul", b"{} {}", b"[1,]", b"\"\xff\"", b"\"\\ud800\""];
         for bytes in broken {
-            assert!(matches!(parse(bytes), Err(NotJson::Syntax { .. })), "{}", String::from_utf8_lossy(bytes));
+            assert!(
+                matches!(parse(bytes), Err(NotJson::Syntax { .. })),
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
         }
         assert_eq!(parse(&b"[".repeat(200_000)).is_err(), true);
         let deep = ["[".repeat(DEEPEST + 1), "]".repeat(DEEPEST + 1)].concat();

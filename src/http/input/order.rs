@@ -45,7 +45,9 @@ pub(in crate::http) fn draft(value: Value<'_>, defaults: &Defaults<'_>) -> Optio
             items: items.unwrap_or_default(),
             shipping: more.shipping.unwrap_or(0),
             tax_included: more.tax_included.unwrap_or(false),
-            requires_signing: more.requires_signing.unwrap_or(requirement(defaults.merchant.requires_signing)),
+            requires_signing: more
+                .requires_signing
+                .unwrap_or(requirement(defaults.merchant.requires_signing)),
             requires_approval: more.requires_approval.unwrap_or(defaults.merchant.requires_approval),
             auto_submit: more.auto_submit.unwrap_or(defaults.merchant.auto_submit),
             personal,

@@ -130,7 +130,9 @@ impl<'r> Value<'r> {
 
     /// An object; fields that the reader does not ask for are faults, and so are those given twice.
     pub(crate) fn object<T>(self, reader: impl FnOnce(&Fields<'_>) -> Option<T>) -> Option<T> {
-        let Node::Object(members) = self.node else { return self.fault(Code::WrongType, "This must be an object.") };
+        let Node::Object(members) = self.node else {
+            return self.fault(Code::WrongType, "This must be an object.");
+        };
         let fields = Fields { of: self, members, asked: RefCell::default() };
         let read = reader(&fields);
         fields.note_strangers();
@@ -157,8 +159,15 @@ impl<'r> Value<'r> {
     }
 
     /// Names and texts of the merchant's own.
-    pub(crate) fn pairs(self, most: usize, longest_name: usize, longest: usize) -> Option<Vec<(String, String)>> {
-        let Node::Object(members) = self.node else { return self.fault(Code::WrongType, "This must be an object.") };
+    pub(crate) fn pairs(
+        self,
+        most: usize,
+        longest_name: usize,
+        longest: usize,
+    ) -> Option<Vec<(String, String)>> {
+        let Node::Object(members) = self.node else {
+            return self.fault(Code::WrongType, "This must be an object.");
+        };
         if members.len() > most {
             return self.fault(Code::TooLong, format!("At most {most} names may be given."));
         }
@@ -168,7 +177,8 @@ impl<'r> Value<'r> {
             if members.iter().take(index).any(|(before, _)| before == name) {
                 return value.fault(Code::DuplicateField, "This name is given twice.");
             }
-            let good = (1..=longest_name).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+            let good =
+                (1..=longest_name).contains(&name.chars().count()) && !name.chars().any(char::is_control);
             if !good {
                 return value.fault(Code::TooLong, format!("A name has 1 to {longest_name} characters."));
             }
@@ -230,7 +240,9 @@ impl<'r> Value<'r> {
 
     /// The digits of a whole number, written without fraction and exponent.
     pub(crate) fn digits(self) -> Option<&'r str> {
-        let Node::Number(digits) = self.node else { return self.fault(Code::WrongType, "This must be a number.") };
+        let Node::Number(digits) = self.node else {
+            return self.fault(Code::WrongType, "This must be a number.");
+        };
         let plain = digits.strip_prefix('-').unwrap_or(digits);
         if plain.bytes().all(|byte| byte.is_ascii_digit()) {
             Some(digits)
@@ -266,7 +278,11 @@ pub(crate) struct Fields<'r> {
 
 impl Fields<'_> {
     /// A field that must be there.
-    pub(crate) fn required<T>(&self, name: &'static str, reader: impl FnOnce(Value<'_>) -> Option<T>) -> Option<T> {
+    pub(crate) fn required<T>(
+        &self,
+        name: &'static str,
+        reader: impl FnOnce(Value<'_>) -> Option<T>,
+    ) -> Option<T> {
         match self.clearable(name, reader) {
             Some(Some(value)) => Some(value),
             Some(None) if self.is_given(name) => None,
@@ -275,7 +291,11 @@ impl Fields<'_> {
     }
 
     /// A field that may be left out or null.
-    pub(crate) fn optional<T>(&self, name: &'static str, reader: impl FnOnce(Value<'_>) -> Option<T>) -> Option<T> {
+    pub(crate) fn optional<T>(
+        &self,
+        name: &'static str,
+        reader: impl FnOnce(Value<'_>) -> Option<T>,
+    ) -> Option<T> {
         self.clearable(name, reader).flatten()
     }
 

@@ -33,8 +33,9 @@ pub(in crate::http) fn submission(value: Value<'_>, now: Timestamp) -> Option<Su
             external: fields.optional("externalPayment", |value| external(value, now)),
             session: fields.optional("paymentSessionId", |value| value.parsed("the id of a payment session")),
             profile: fields.optional("paymentProfileId", |value| value.parsed("the id of a payment profile")),
-            profile_session: fields
-                .optional("paymentProfileSessionId", |value| value.parsed("the id of a payment profile session")),
+            profile_session: fields.optional("paymentProfileSessionId", |value| {
+                value.parsed("the id of a payment profile session")
+            }),
         };
         one_proof(fields);
         Some(submission)

@@ -56,7 +56,9 @@ pub(super) fn currency(value: Value<'_>) -> Option<Currency> {
     let code = value.text(LONGEST_LINE)?;
     match code.parse() {
         Ok(currency) => Some(currency),
-        Err(_) => value.fault(Code::CurrencyUnknown, "This must be an ISO 4217 code in capitals, such as EUR."),
+        Err(_) => {
+            value.fault(Code::CurrencyUnknown, "This must be an ISO 4217 code in capitals, such as EUR.")
+        }
     }
 }
 
@@ -69,7 +71,11 @@ pub(super) fn rate(value: Value<'_>) -> Option<Rate> {
 pub(super) fn web_address(value: Value<'_>) -> Option<String> {
     let text = value.text(LONGEST_URL)?;
     let good = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if good { Some(text) } else { value.fault(Code::InvalidValue, "This must be an absolute http or https address.") }
+    if good {
+        Some(text)
+    } else {
+        value.fault(Code::InvalidValue, "This must be an absolute http or https address.")
+    }
 }
 
 /// A BCP 47 tag.
@@ -82,7 +88,11 @@ pub(super) fn language(value: Value<'_>) -> Option<String> {
         letters && length.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     let good = text.split('-').enumerate().all(part);
-    if good { Some(text) } else { value.fault(Code::InvalidValue, "This must be a BCP 47 tag, such as de or pt-BR.") }
+    if good {
+        Some(text)
+    } else {
+        value.fault(Code::InvalidValue, "This must be a BCP 47 tag, such as de or pt-BR.")
+    }
 }
 
 /// The merchant's own notes.
@@ -106,9 +116,16 @@ pub(super) fn customer(value: Value<'_>) -> Option<Customer> {
 fn email(value: Value<'_>) -> Option<String> {
     let text = value.text(LONGEST_EMAIL)?;
     let parts = text.split_once('@').filter(|(local, domain)| {
-        !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !text.contains(char::is_whitespace)
+        !local.is_empty()
+            && !domain.is_empty()
+            && !domain.contains('@')
+            && !text.contains(char::is_whitespace)
     });
-    if parts.is_some() { Some(text) } else { value.fault(Code::InvalidValue, "This must be an e-mail address.") }
+    if parts.is_some() {
+        Some(text)
+    } else {
+        value.fault(Code::InvalidValue, "This must be an e-mail address.")
+    }
 }
 
 /// International digits, with or without `+`; blanks, dashes, dots and brackets may stand between.
@@ -141,5 +158,9 @@ pub(super) fn address(value: Value<'_>) -> Option<Address> {
 fn country(value: Value<'_>) -> Option<String> {
     let text = value.text(LONGEST_LINE)?;
     let good = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
-    if good { Some(text) } else { value.fault(Code::InvalidValue, "This must be an ISO 3166 code in capitals, such as DE.") }
+    if good {
+        Some(text)
+    } else {
+        value.fault(Code::InvalidValue, "This must be an ISO 3166 code in capitals, such as DE.")
+    }
 }

@@ -42,6 +42,11 @@ impl From<OrderError> for Problem {
 }
 
 impl Problem {
+    /// No provider that could take it can be reached.
+    pub(in crate::http) fn down(retry_after: Option<Duration>) -> Self {
+        down(retry_after)
+    }
+
     /// A request with the same idempotency key is running.
     pub(in crate::http) fn key_in_use() -> Self {
         let detail = "A request with this idempotency key is running; its answer is not known yet.";
@@ -61,12 +66,16 @@ impl From<Refusal> for Problem {
             Refusal::InvalidState { state, allowed, .. } => {
                 let words: Vec<_> = allowed.iter().map(|state| state.as_str()).collect();
                 let detail = format!("{says} That is possible in {}.", words.join(", "));
-                Self::new(Code::InvalidState, detail).with("state", state.as_str()).with("allowedStates", words)
+                Self::new(Code::InvalidState, detail)
+                    .with("state", state.as_str())
+                    .with("allowedStates", words)
             }
             Refusal::TooLate(_) => Self::new(Code::InvalidState, says),
             Refusal::OrderLocked => Self::new(Code::OrderLocked, says),
             Refusal::NotPriced => Self::new(Code::OrderNotPriced, says),
-            Refusal::PaymentNotRequired | Refusal::ProofNotWanted => Self::new(Code::PaymentNotRequired, says),
+            Refusal::PaymentNotRequired | Refusal::ProofNotWanted => {
+                Self::new(Code::PaymentNotRequired, says)
+            }
             Refusal::RequirementUnmet(names) => Self::new(Code::RequirementUnmet, says).with("unmet", names),
             Refusal::SessionUnusable(_) => Self::new(Code::PaymentSessionUnusable, says),
             Refusal::ProfileUnusable(_) => Self::new(Code::PaymentProfileUnusable, says),
@@ -83,7 +92,9 @@ impl From<Refusal> for Problem {
                 Self::new(Code::AmountExceedsCaptured, says).with("remaining", remaining)
             }
             Refusal::NotPositive => Self::new(Code::AmountNotPositive, says),
-            Refusal::Unsupported(what) => Self::new(Code::UnsupportedByProvider, says).with("capability", what),
+            Refusal::Unsupported(what) => {
+                Self::new(Code::UnsupportedByProvider, says).with("capability", what)
+            }
             Refusal::Disputed => Self::new(Code::PaymentDisputed, says),
             Refusal::Declined(failure) => declined(failure),
             Refusal::Damaged(order) => Self::internal(format!("the file of order {order} is damaged")),
@@ -105,7 +116,9 @@ impl From<PaymentError> for Problem {
             PaymentError::Store(fault) => fault.into(),
             PaymentError::Provider(fault) => fault.into(),
             PaymentError::VersionMismatch { actual } => OrderError::VersionMismatch { actual }.into(),
-            PaymentError::NoAccount(name) => Self::internal(format!("the account `{name}` is not configured")),
+            PaymentError::NoAccount(name) => {
+                Self::internal(format!("the account `{name}` is not configured"))
+            }
         }
     }
 }
@@ -133,7 +146,9 @@ impl From<RouteError> for Problem {
     fn from(fault: RouteError) -> Self {
         let says = sentence(&fault.to_string());
         match fault {
-            RouteError::NoRoute { ruled_out } => Self::new(Code::NoRoute, says).with("routing", tried(&ruled_out)),
+            RouteError::NoRoute { ruled_out } => {
+                Self::new(Code::NoRoute, says).with("routing", tried(&ruled_out))
+            }
             RouteError::AllDown { ruled_out } => down(None).with("routing", tried(&ruled_out)),
             RouteError::PinsNotAllowed => Self::new(Code::AccountNotAllowed, says),
             RouteError::UnknownAccount(_) => Self::new(Code::AccountUnknown, says),
@@ -157,8 +172,12 @@ impl From<StoreError> for Problem {
             StoreError::Taken(Unique::Key) => Self::key_in_use(),
             StoreError::Taken(Unique::Reference) => OrderError::ReferenceTaken.into(),
             StoreError::Taken(Unique::OpenAttempt) => Refusal::SessionOpen.into(),
-            StoreError::Taken(Unique::ProfileSession) => Refusal::SessionUnusable("it was used already").into(),
-            StoreError::Taken(Unique::Note) | StoreError::Failed(_) | StoreError::Corrupt(_) => Self::internal(fault),
+            StoreError::Taken(Unique::ProfileSession) => {
+                Refusal::SessionUnusable("it was used already").into()
+            }
+            StoreError::Taken(Unique::Note) | StoreError::Failed(_) | StoreError::Corrupt(_) => {
+                Self::internal(fault)
+            }
         }
     }
 }

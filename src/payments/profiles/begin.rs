@@ -63,6 +63,7 @@ impl Payments {
             approach: ask.approach,
             status: SessionStatus::Pending,
             failure: None,
+            ended_by: None,
             routing,
             fallback: fallback.to_vec(),
             ask: ask.ask.clone(),
@@ -76,7 +77,7 @@ impl Payments {
         };
         let keys: Vec<Write> = key.map(|key| key.row(&session)).into_iter().collect();
         shared.write_session("open profile session", &session, keys).await?;
-        let begun = self.begin_saving(&mut session).await?;
+        let begun = self.begin_saving(&mut session, false).await?;
         Ok((session, begun))
     }
 
@@ -127,9 +128,14 @@ impl Payments {
     }
 
     /// Makes the start whose intent is written, at one account after the other where nothing can have happened at
-    /// the one before.
-    pub(super) async fn begin_saving(&self, session: &mut ProfileSession) -> Result<Begun, PaymentError> {
-        let mut repeated = None;
+    /// the one before. `again` if it may have been sent before, which stays unsure whatever a repeat says short of a
+    /// plain no.
+    pub(super) async fn begin_saving(
+        &self,
+        session: &mut ProfileSession,
+        again: bool,
+    ) -> Result<Begun, PaymentError> {
+        let mut repeated = again.then_some(session.start.id);
         loop {
             let account = self.account(&session.start.account)?;
             let start = session.start.id;
@@ -148,7 +154,7 @@ impl Payments {
             let failure = start_failure(&error);
             self.shared
                 .change_session("end profile session", session, |session, now| {
-                    Ok(session.ended(failure.clone(), now))
+                    Ok(session.never_begun(error.label(), failure.clone(), now))
                 })
                 .await?;
             return Ok(match error {

@@ -50,7 +50,7 @@ impl Payments {
     /// does not, nobody can say; the session then ends with its time. True if the provider has it.
     async fn settle_saving(&self, session: &mut ProfileSession, over: bool) -> Result<bool, PaymentError> {
         if may_repeat(&*self.account(&session.start.account)?) {
-            let begun = self.begin_saving(session).await?;
+            let begun = self.begin_saving(session, true).await?;
             if begun == Begun::Ready {
                 return Ok(true);
             }
@@ -61,6 +61,17 @@ impl Payments {
             self.shared.change_session("end profile session", session, end).await?;
         }
         Ok(false)
+    }
+
+    /// Settles a start that a crash or a lost answer left open, for a request that is sent again.
+    ///
+    /// # Errors
+    /// [`PaymentError::Store`].
+    pub async fn settle_profile_session(&self, session: &mut ProfileSession) -> Result<(), PaymentError> {
+        if session.status.is_open() && session.start.state == AttemptState::Started {
+            self.settle_saving(session, false).await?;
+        }
+        Ok(())
     }
 
     /// Asks when the customer or the merchant wants to know: at most as often as it would be asked anyway, where

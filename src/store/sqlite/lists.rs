@@ -1,12 +1,12 @@
 //! Lists: by keyset, newest first, so that rows added meanwhile move no page.
 
-use port::{AttentionId, OrderId, PaymentId, Timestamp};
+use port::{AttentionId, NoteId, OrderId, PaymentId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::reads::{all, order, word};
+use super::reads::{all, moment, one, order, word};
 use crate::domain::OrderFile;
-use crate::store::{AttentionFilter, OrderFilter, Page, PaymentFilter, StoreError};
+use crate::store::{AttentionFilter, NoteFilter, OrderFilter, Page, PaymentFilter, StoreError};
 
 /// A query that is narrowed step by step.
 struct List {
@@ -102,6 +102,31 @@ pub(super) fn attention(
     files.filter_map(Result::transpose).collect()
 }
 
+const NOTES: &str = "SELECT received_at, id FROM inbox
+     WHERE (received_at, id) > (?1, ?2) AND received_at < ?3 AND (?4 IS NULL OR account = ?4)
+     ORDER BY received_at, id LIMIT ?5";
+
+/// The notifications of a range of time after a place.
+pub(super) fn notes(
+    db: &Connection,
+    filter: NoteFilter,
+    after: Option<(Timestamp, NoteId)>,
+    limit: u32,
+) -> Result<Vec<(Timestamp, NoteId)>, StoreError> {
+    // No id comes before the empty text, so the first page begins with all of its first moment.
+    let (at, id) = after.map_or((filter.from, String::new()), |(at, id)| (at, id.to_string()));
+    let values = (at.micros(), id, filter.to.micros(), filter.account, limit);
+    all(db, NOTES, values, |row| Ok((moment(row, 0)?, word(row, 1)?)))
+}
+
+const OLDEST_UNSETTLED: &str = "SELECT json_extract(body, '$.created_at') FROM payments
+     WHERE account = ?1 AND unsettled = 1 ORDER BY id LIMIT 1";
+
+/// When the oldest payment of an account was made that somebody still waits for.
+pub(super) fn oldest_unsettled(db: &Connection, account: &str) -> Result<Option<Timestamp>, StoreError> {
+    one(db, OLDEST_UNSETTLED, [account], |row| word(row, 0))
+}
+
 #[cfg(test)]
 mod tests {
     use port::PaymentStatus;
@@ -160,5 +185,10 @@ mod tests {
         };
         assert_eq!(attention(None, Some("main")), "attention_newest");
         assert_eq!(attention(Some(true), None), "attention_open");
+        let none = || Value::Null;
+        let notes = List { sql: NOTES.to_owned(), values: vec![0.into(), String::new().into(), none(), none(), 1.into()] };
+        assert_eq!(index_of(notes), "inbox_received");
+        let list = List::of(OLDEST_UNSETTLED, "main".to_owned());
+        assert_eq!(index_of(list), "payments_unsettled");
     }
 }

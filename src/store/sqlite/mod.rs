@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use port::{AttentionId, EndpointId, OrderId, PaymentId, Timestamp};
+use port::{AttentionId, EndpointId, NoteId, OrderId, PaymentId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
@@ -30,7 +30,7 @@ pub use self::connection::OpenError;
 use self::desk::Desk;
 use self::writer::{Job, Task, Writer};
 use super::{
-    ApiKeyRow, AttentionFilter, Change, Due, DueKind, Handle, KeyRow, Lease, NoteRow, OrderFilter, PaymentFilter, Reads,
+    ApiKeyRow, AttentionFilter, Change, Due, DueKind, Handle, KeyRow, Lease, NoteFilter, NoteRow, OrderFilter, PaymentFilter, Reads,
     Store, StoreError, StoredEvent,
 };
 use crate::crash;
@@ -215,9 +215,24 @@ impl Reads for Sqlite {
         self.read(move |db| reads::setting(db, &name)).await
     }
 
+    async fn notes(
+        &self,
+        filter: &NoteFilter,
+        after: Option<(Timestamp, NoteId)>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, NoteId)>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |db| lists::notes(db, filter, after, limit)).await
+    }
+
     async fn note(&self, id: &str) -> Result<Option<NoteRow>, StoreError> {
         let id = id.to_owned();
         self.read(move |db| reads::note(db, &id)).await
+    }
+
+    async fn oldest_unsettled(&self, account: &str) -> Result<Option<Timestamp>, StoreError> {
+        let account = account.to_owned();
+        self.read(move |db| lists::oldest_unsettled(db, &account)).await
     }
 
     async fn oldest_due(&self) -> Result<Vec<(DueKind, Timestamp)>, StoreError> {

@@ -18,9 +18,9 @@ const SESSION: &str = "INSERT INTO sessions VALUES (?1, ?2, ?3)
 const ATTEMPT: &str = "INSERT INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
      ON CONFLICT (id) DO UPDATE SET reference = excluded.reference, open = excluded.open,
          return_hash = excluded.return_hash, body = excluded.body";
-const PAYMENT: &str = "INSERT INTO payments VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+const PAYMENT: &str = "INSERT INTO payments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
      ON CONFLICT (id) DO UPDATE SET account = excluded.account, status = excluded.status,
-         body = excluded.body";
+         body = excluded.body, unsettled = excluded.unsettled";
 const REFUND: &str = "INSERT INTO refunds VALUES (?1, ?2, ?3)
      ON CONFLICT (id) DO UPDATE SET body = excluded.body";
 const ATTENTION: &str = "INSERT INTO attention VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -80,8 +80,9 @@ pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
             let (id, order) = (id.to_string(), order.to_string());
             run(db, ATTEMPT, (id, order, account, reference, open, return_hash, body))
         }
-        Write::Payment { id, order, merchant, account, status, body } => {
-            run(db, PAYMENT, (id.to_string(), order.to_string(), merchant, account, status, body))
+        Write::Payment { id, order, merchant, account, status, unsettled, body } => {
+            let (id, order) = (id.to_string(), order.to_string());
+            run(db, PAYMENT, (id, order, merchant, account, status, body, unsettled))
         }
         Write::Refund { id, order, body } => run(db, REFUND, (id.to_string(), order.to_string(), body)),
         Write::Attention { id, order, merchant, account, code, open, body } => {

@@ -16,7 +16,8 @@ fn sorted(list: &str) -> Vec<&str> {
     names
 }
 
-const ORDER: &str = "id state reference currency customer billingAddress shippingAddress items shipping taxIncluded
+const ORDER: &str =
+    "id state reference currency customer billingAddress shippingAddress items shipping taxIncluded
     price requirements requiresSigning requiresApproval autoSubmit paymentSessionId payments externalPayment
     signature attention metadata createdAt updatedAt expiresAt submittedAt completedAt version";
 
@@ -51,7 +52,8 @@ async fn every_name_is_always_there() {
     assert_eq!(names(&payment["provider"]), sorted("account name reference status"));
     let refund = gateway.post(&format!("{path}/refunds")).key("k").json(&json!({})).await.expect(201);
     assert_eq!(names(&refund), sorted(REFUND));
-    let order = gateway.get(&format!("/v1/orders/{}", session["orderId"].as_str().unwrap())).await.expect(200);
+    let order =
+        gateway.get(&format!("/v1/orders/{}", session["orderId"].as_str().unwrap())).await.expect(200);
     assert_eq!(names(&order), sorted(ORDER));
     assert_eq!(names(&order["payments"][0]), sorted("id sessionId status amount captured refunded"));
     assert_eq!(names(&order["price"]), sorted("subtotal discount tax shipping total currency calculatedAt"));

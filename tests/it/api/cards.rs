@@ -9,7 +9,8 @@ const CARD: &str = "4242 4242 4242 4242";
 #[tokio::test]
 async fn a_card_number_is_refused_wherever_it_stands() {
     let gateway = Gateway::start().await;
-    let places: [(&str, fn(&mut Value)); 7] = [
+    type Change = fn(&mut Value);
+    let places: [(&str, Change); 7] = [
         ("/reference", |order| order["reference"] = json!(CARD)),
         ("/items/0/title", |order| order["items"][0]["title"] = json!(format!("card {CARD}, thanks"))),
         ("/items/0/unitPrice", |order| order["items"][0]["unitPrice"] = json!(4_242_424_242_424_242i64)),

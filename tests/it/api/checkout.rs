@@ -54,7 +54,10 @@ async fn a_quick_checkout_answers_order_and_session() {
     assert_eq!(both["order"]["state"], "PENDING_PAYMENT");
     assert_eq!(both["order"]["paymentSessionId"], both["session"]["id"]);
     assert_eq!(both["session"]["orderId"], both["order"]["id"]);
-    assert_eq!(reply.header("location"), Some(format!("/v1/payment-sessions/{}", id(&both["session"])).as_str()));
+    assert_eq!(
+        reply.header("location"),
+        Some(format!("/v1/payment-sessions/{}", id(&both["session"])).as_str())
+    );
 }
 
 #[tokio::test]
@@ -65,7 +68,8 @@ async fn a_link_has_a_picture_and_is_sent_only_to_an_address_that_is_there() {
     let ask = json!({"approach": "LINK", "notify": {"email": true, "sms": true}});
     gateway.ask("PATCH", &path).json(&json!({"customer": {"email": "ann@example.test"}})).await.expect(200);
     gateway.post(&format!("{path}/price")).await_it().await.expect(200);
-    let problem = gateway.post(&format!("{path}/checkout")).json(&ask).await.problem(422, "notify_address_missing");
+    let problem =
+        gateway.post(&format!("{path}/checkout")).json(&ask).await.problem(422, "notify_address_missing");
     assert_eq!(faults(&problem), [("/notify/sms".to_owned(), "notify_address_missing".to_owned())]);
     let ask = json!({"approach": "LINK", "notify": {"email": true}});
     let session = gateway.post(&format!("{path}/checkout")).json(&ask).await.expect(201);
@@ -119,7 +123,8 @@ async fn with_nowhere_to_go_the_order_stays_and_the_same_key_goes_on_with_it() {
     assert_eq!(reply.header("retry-after"), Some("7"));
     let order = problem["orderId"].as_str().unwrap();
     assert_eq!(gateway.get(&format!("/v1/orders/{order}")).await.expect(200)["state"], "PENDING");
-    let still = gateway.post("/v1/checkouts").key("k").json(&quick()).await.problem(503, "providers_unavailable");
+    let still =
+        gateway.post("/v1/checkouts").key("k").json(&quick()).await.problem(503, "providers_unavailable");
     assert_eq!(still["orderId"], order);
     gateway.teller.starts(Start::Works);
     let both = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
@@ -216,6 +221,7 @@ async fn a_session_cancelled_twice_stays_as_it_is() {
     let cancelled = gateway.post(&path).await_it().await.expect(200);
     assert_eq!(cancelled["failure"]["code"], "CANCELLED");
     assert_eq!(gateway.post(&path).await_it().await.expect(200), cancelled);
-    let order = gateway.get(&format!("/v1/orders/{}", cancelled["orderId"].as_str().unwrap())).await.expect(200);
+    let order =
+        gateway.get(&format!("/v1/orders/{}", cancelled["orderId"].as_str().unwrap())).await.expect(200);
     assert_eq!(order["state"], "PENDING");
 }

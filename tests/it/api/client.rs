@@ -28,7 +28,8 @@ pub struct Reply {
 
 impl Gateway {
     pub fn ask(&self, method: &'static str, path: &str) -> Ask {
-        Ask::to(self.address, method, path).header("Authorization", &format!("Bearer {}", super::gateway::API_KEY))
+        Ask::to(self.address, method, path)
+            .header("Authorization", &format!("Bearer {}", super::gateway::API_KEY))
     }
 
     pub fn post(&self, path: &str) -> Ask {
@@ -80,7 +81,8 @@ impl Ask {
 
     /// Sends what was put together, and reads the whole answer.
     pub async fn await_it(self) -> Reply {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n", self.method, self.path);
+        let mut head =
+            format!("{} {} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             write!(head, "{name}: {value}\r\n").unwrap();
         }

@@ -64,6 +64,8 @@ impl Gateway {
         let mut settings = Settings::default();
         settings.server.public_url = "https://pay.test".to_owned();
         settings.server.workers = 2;
+        // The clock stands still, so nothing would fill a bucket again while a test waits for something.
+        settings.limits.requests_burst = 1_000_000;
         change(&mut settings);
         let account = |name: &str, notify_key: Option<&str>| {
             let notify_key = notify_key.map(Secret::from);
@@ -72,8 +74,7 @@ impl Gateway {
         let accounts = Accounts::new([account("one", None), account("two", Some(NOTIFY_KEY))]);
         let rules = Arc::new(Rules::parse("routing.toml", ROUTING, &["one", "two"]).unwrap());
         let returns = Returns::new([7; 32], &settings.server.public_url);
-        let shared =
-            Shared::new(accounts, rules, store.clone(), clock.clone(), metrics, returns, true);
+        let shared = Shared::new(accounts, rules, store.clone(), clock.clone(), metrics, returns, true);
         let payments = Payments { shared: Arc::new(shared), transport: Arc::new(Script::new(Vec::new())) };
         let orders = Orders { payments };
         keys(&*store, clock.now()).await;

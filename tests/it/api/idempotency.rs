@@ -113,7 +113,8 @@ async fn while_the_first_is_running_a_repeat_is_told_to_wait() {
     let path = format!("/v1/orders/{}/checkout", id(&order));
     let first = tokio::spawn(gateway.post(&path).key("k").json(&hosted()));
     // It has written its intent once the order is locked.
-    while gateway.get(&format!("/v1/orders/{}", id(&order))).await.expect(200)["state"] != "PENDING_PAYMENT" {}
+    while gateway.get(&format!("/v1/orders/{}", id(&order))).await.expect(200)["state"] != "PENDING_PAYMENT" {
+    }
     let repeat = gateway.post(&path).key("k").json(&hosted()).await;
     repeat.problem(409, "idempotency_key_in_use");
     assert_eq!(repeat.header("retry-after"), Some("1"));
@@ -133,7 +134,8 @@ async fn a_client_that_hangs_up_drops_nothing() {
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}/checkout", id(&order));
     let first = tokio::spawn(gateway.post(&path).key("k").json(&hosted()));
-    while gateway.get(&format!("/v1/orders/{}", id(&order))).await.expect(200)["state"] != "PENDING_PAYMENT" {}
+    while gateway.get(&format!("/v1/orders/{}", id(&order))).await.expect(200)["state"] != "PENDING_PAYMENT" {
+    }
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     permits.add_permits(1);

@@ -35,7 +35,11 @@ async fn what_is_not_json_is_told_without_its_content() {
         let problem = gateway.post("/v1/orders").text(text).await.problem(400, "malformed_json");
         assert!(!problem.to_string().contains("secret"), "{problem}");
     }
-    let reply = gateway.post("/v1/orders").header("Content-Type", "application/json").bytes(b"{\"a\": \"\xff\"}").await;
+    let reply = gateway
+        .post("/v1/orders")
+        .header("Content-Type", "application/json")
+        .bytes(b"{\"a\": \"\xff\"}")
+        .await;
     reply.problem(400, "malformed_json");
     for text in ["[]", "null", "7", "\"x\""] {
         gateway.post("/v1/orders").text(text).await.problem(400, "wrong_type");
@@ -149,12 +153,14 @@ async fn an_order_has_at_most_200_items_and_50_notes() {
     let items = |count| json!(vec![json!({"title": "x", "quantity": 1, "unitPrice": 1}); count]);
     let many = only_fault(&gateway, |order| order["items"] = items(201)).await;
     assert_eq!(many, at("/items", "too_many_items"));
-    let full = gateway.post("/v1/orders").json(&json!({"currency": "EUR", "items": items(200)})).await.expect(201);
+    let full =
+        gateway.post("/v1/orders").json(&json!({"currency": "EUR", "items": items(200)})).await.expect(201);
     let path = format!("/v1/orders/{}/items", id(&full));
     let one = json!({"title": "x", "quantity": 1, "unitPrice": 1});
     gateway.post(&path).json(&one).await.problem(400, "too_many_items");
 
-    let notes = |count: usize| (0..count).map(|n| (format!("n{n}"), json!("v"))).collect::<serde_json::Map<_, _>>();
+    let notes =
+        |count: usize| (0..count).map(|n| (format!("n{n}"), json!("v"))).collect::<serde_json::Map<_, _>>();
     let many = only_fault(&gateway, |order| order["metadata"] = notes(51).into()).await;
     assert_eq!(many, at("/metadata", "too_long"));
     let name = only_fault(&gateway, |order| order["metadata"] = json!({"x".repeat(41): "v"})).await;
@@ -203,7 +209,8 @@ async fn a_checkout_is_read_as_strictly() {
     ];
     expected.sort();
     assert_eq!(found, expected);
-    let problem = gateway.post(&path).json(&json!({"approach": "HOSTED"})).await.problem(400, "field_missing");
+    let problem =
+        gateway.post(&path).json(&json!({"approach": "HOSTED"})).await.problem(400, "field_missing");
     assert_eq!(faults(&problem), [at("/returnUrls", "field_missing")]);
     assert_eq!(gateway.teller.objects(), 0);
 }
@@ -218,7 +225,10 @@ async fn a_quick_checkout_with_a_fault_makes_nothing() {
     let problem = gateway.post("/v1/checkouts").json(&json!({"order": order, "checkout": ask})).await;
     let mut found = faults(&problem.problem(400, "validation_failed"));
     found.sort();
-    assert_eq!(found, [at("/checkout/expiresIn", "out_of_range"), at("/order/items/1/quantity", "out_of_range")]);
+    assert_eq!(
+        found,
+        [at("/checkout/expiresIn", "out_of_range"), at("/order/items/1/quantity", "out_of_range")]
+    );
     let list = gateway.get("/v1/orders").await.expect(200);
     assert_eq!(list["data"], json!([]));
 }
@@ -229,7 +239,8 @@ async fn an_action_that_takes_nothing_refuses_something() {
     let order = gateway.priced_order().await;
     for action in ["price", "approve", "reject", "cancel"] {
         let path = format!("/v1/orders/{}/{action}", id(&order));
-        let problem = gateway.post(&path).json(&json!({"why": "because"})).await.problem(400, "unknown_field");
+        let problem =
+            gateway.post(&path).json(&json!({"why": "because"})).await.problem(400, "unknown_field");
         assert_eq!(faults(&problem), [at("/why", "unknown_field")]);
     }
     let path = format!("/v1/orders/{}/price", id(&order));

@@ -13,7 +13,8 @@ async fn ids(gateway: &Gateway, path: &str) -> (Vec<String>, Option<String>) {
 #[tokio::test]
 async fn pages_are_newest_first_and_do_not_move_while_orders_are_added() {
     let gateway = Gateway::start().await;
-    let place = || async { id(&gateway.post("/v1/orders").json(&small_order()).await.expect(201)).to_owned() };
+    let place =
+        || async { id(&gateway.post("/v1/orders").json(&small_order()).await.expect(201)).to_owned() };
     let mut made = Vec::new();
     for _ in 0..5 {
         made.insert(0, place().await);

@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod attention;
 mod cards;
 mod checkout;
 mod client;
@@ -15,6 +16,7 @@ mod notes;
 mod ops;
 mod orders;
 mod qr;
+mod reads;
 mod returns;
 mod stream;
 mod teller;

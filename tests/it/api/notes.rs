@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use paymux::reconcile::inbox::replay;
 use paymux::reconcile::{Reconcile, Turn};
-use paymux::store::DueKind;
+use paymux::store::{DueKind, NoteFilter};
 use port::ProviderError;
 use serde_json::{Value, json};
 
@@ -28,7 +29,7 @@ impl Gateway {
     }
 
     /// Does all that is due by now.
-    async fn agenda(&self) {
+    pub async fn agenda(&self) {
         let reconcile = Reconcile { orders: self.orders.clone() };
         const MOST_TURNS: usize = 20;
         for _ in 0..MOST_TURNS {
@@ -284,4 +285,34 @@ async fn an_unsigned_notification_about_nothing_of_ours_is_counted_and_dropped()
     gateway.clock.pass(Duration::from_secs(5));
     gateway.knocked(NOTIFY_KEY, &hint(&session, "e-1")).await;
     assert_eq!(gateway.counted("two", "accepted"), 1);
+}
+
+#[tokio::test]
+async fn stored_notifications_of_a_range_are_acted_on_again() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let from = gateway.orders.payments.shared.now();
+    for event in ["e-1", "e-2"] {
+        gateway.told(&hint(&session, event)).await;
+        gateway.clock.pass(Duration::from_secs(60));
+        gateway.agenda().await;
+    }
+    let asked = gateway.teller.asked();
+    // Much later than any notification waits for anything.
+    gateway.clock.pass(Duration::from_secs(5 * 24 * 3_600));
+    let now = gateway.orders.payments.shared.now();
+    let range = |account: &str, seconds| {
+        let to = from.plus(Duration::from_secs(seconds));
+        NoteFilter { from, to, account: Some(account.to_owned()) }
+    };
+    for (filter, count) in [(range("two", 99), 0), (range("one", 0), 0), (range("one", 60), 1), (range("one", 61), 2)] {
+        let mut told = 0;
+        let made = replay(&*gateway.store, &filter, now, |so_far| told = so_far).await;
+        assert_eq!((made, told), (Ok(count), count), "{filter:?}");
+    }
+    gateway.agenda().await;
+    assert!(gateway.teller.asked() > asked);
+    gateway.clock.pass(Duration::from_secs(60));
+    gateway.agenda().await;
+    assert!(!gateway.notes_due().await);
 }

@@ -86,3 +86,21 @@ async fn metrics_tell_for_how_long_something_has_been_due() {
             .contains("paymux_http_requests_total{method=\"POST\",route=\"/v1/orders\",status=\"2xx\"} 1")
     );
 }
+
+#[tokio::test]
+async fn metrics_tell_how_old_the_oldest_payment_is_that_somebody_waits_for() {
+    let desk = Desk::open().await;
+    let age = async |account: &str| {
+        let metrics = desk.get("/metrics").await;
+        let name = format!("paymux_oldest_unsettled_payment_seconds{{account=\"{account}\"}} ");
+        let line = metrics.text().lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("{account}")).to_owned()
+    };
+    let session = desk.gateway.session().await;
+    desk.gateway.clock.pass(Duration::from_secs(60));
+    desk.gateway.session().await;
+    assert_eq!((age("one").await, age("two").await), ("60".to_owned(), "0".to_owned()));
+    let path = format!("/v1/payment-sessions/{}/cancel", session["id"].as_str().unwrap());
+    desk.gateway.post(&path).await_it().await.expect(200);
+    assert_eq!(age("one").await, "0", "nobody waits for a session that has ended");
+}

@@ -29,7 +29,8 @@ async fn an_order_is_made_priced_signed_and_submitted_with_the_merchants_own_pay
     let unmet = act(&gateway, &order, "submit", json!({})).await.problem(412, "requirement_unmet");
     assert_eq!(unmet["unmet"], json!(["requiresPayment", "requiresSigning"]));
 
-    let signature = json!({"signer": "Ann", "method": "pen", "reference": "s-1", "signedAt": "2026-01-01T00:00:00Z"});
+    let signature =
+        json!({"signer": "Ann", "method": "pen", "reference": "s-1", "signedAt": "2026-01-01T00:00:00Z"});
     let signed = act(&gateway, &order, "sign", signature.clone()).await.expect(200);
     assert_eq!(signed["signature"]["reference"], "s-1");
 
@@ -42,12 +43,15 @@ async fn an_order_is_made_priced_signed_and_submitted_with_the_merchants_own_pay
     let other = json!({"externalPayment": {"reference": "till-8"}});
     act(&gateway, &order, "submit", other).await.problem(409, "invalid_state");
 
-    let wrong = act(&gateway, &order, "fulfil", json!({"outcome": "COMPLETED"})).await.problem(409, "invalid_state");
+    let wrong =
+        act(&gateway, &order, "fulfil", json!({"outcome": "COMPLETED"})).await.problem(409, "invalid_state");
     assert_eq!(wrong["state"], "PENDING_APPROVAL");
     assert_eq!(wrong["allowedStates"], json!(["PROCESSING"]));
     let approved = act(&gateway, &order, "approve", json!({})).await.expect(200);
     assert_eq!(approved["state"], "PROCESSING");
-    let done = act(&gateway, &order, "fulfil", json!({"outcome": "COMPLETED", "detail": "by post"})).await.expect(200);
+    let done = act(&gateway, &order, "fulfil", json!({"outcome": "COMPLETED", "detail": "by post"}))
+        .await
+        .expect(200);
     assert_eq!(done["state"], "COMPLETED");
     assert_eq!(done["expiresAt"], Value::Null);
 }
@@ -83,7 +87,8 @@ async fn a_cart_is_changed_field_by_field() {
     assert_eq!(noted["price"]["total"], 1250);
     let nothing = gateway.ask("PATCH", &path).json(&json!({})).await.expect(200);
     assert_eq!(nothing["version"], noted["version"]);
-    let moved = json!({"shippingAddress": {"city": "Riga", "country": "LV"}, "customer": null, "shipping": 0});
+    let moved =
+        json!({"shippingAddress": {"city": "Riga", "country": "LV"}, "customer": null, "shipping": 0});
     let changed = gateway.ask("PATCH", &path).json(&moved).await.expect(200);
     assert_eq!(changed["price"], Value::Null);
     assert_eq!(changed["customer"]["email"], Value::Null);
@@ -137,7 +142,8 @@ async fn if_match_guards_every_change() {
         let price = gateway.post(&format!("{path}/price")).header("If-Match", bad).await_it().await;
         price.problem(412, "version_mismatch");
     }
-    let list = gateway.ask("PATCH", &path).header("If-Match", "\"1\", \"2\"").json(&json!({"shipping": 1})).await;
+    let list =
+        gateway.ask("PATCH", &path).header("If-Match", "\"1\", \"2\"").json(&json!({"shipping": 1})).await;
     list.problem(400, "invalid_value");
     let right = gateway.ask("PATCH", &path).header("If-Match", &version).json(&json!({"shipping": 1})).await;
     right.expect(200);

@@ -136,6 +136,8 @@ async fn a_stream_tells_of_its_own_session_and_not_of_the_next() {
     let (_, events) = Watcher::of(&gateway, &second, None).await.to_the_end().await;
     assert_eq!(names(&events).first(), Some(&"paymentSession.pending"));
     assert_eq!(names(&events).last(), Some(&"order.processing"));
+    let (_, events) = Watcher::of(&gateway, &first, None).await.to_the_end().await;
+    assert_eq!(names(&events), last, "what came later is not told as a part of the first");
 }
 
 #[tokio::test]

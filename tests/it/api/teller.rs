@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use port::{
-    About, Approach, Attempt, Begun, Cancel, Capabilities, Capture, Captures, Checkout, Ctx, Currencies, Field, Hint,
-    Limits, Lookup, Money, Next, Notices, Notification, NotificationError, Provider, ProviderError, Refund, RefundAsk,
-    Repeat, Repeats, Snapshot, StatusWord, Theirs, Truth,
+    About, Approach, Attempt, Begun, Cancel, Capabilities, Capture, Captures, Checkout, Ctx, Currencies,
+    Field, Hint, Limits, Lookup, Money, Next, Notices, Notification, NotificationError, Provider,
+    ProviderError, Refund, RefundAsk, Repeat, Repeats, Snapshot, StatusWord, Theirs, Truth,
 };
 use tokio::sync::Semaphore;
 
@@ -160,11 +160,7 @@ fn begun(reference: &str, object: &Object, approach: Approach) -> Begun {
 }
 
 impl Adapter {
-    fn change(
-        &self,
-        attempt: &Attempt,
-        act: impl FnOnce(&mut Object),
-    ) -> Result<Snapshot, ProviderError> {
+    fn change(&self, attempt: &Attempt, act: impl FnOnce(&mut Object)) -> Result<Snapshot, ProviderError> {
         let mut desk = self.0.desk();
         if let Some(fault) = desk.fault.take() {
             return Err(fault);
@@ -244,7 +240,12 @@ impl Provider for Adapter {
         })
     }
 
-    async fn refund(&self, _: &Ctx<'_>, attempt: &Attempt, ask: &RefundAsk) -> Result<Snapshot, ProviderError> {
+    async fn refund(
+        &self,
+        _: &Ctx<'_>,
+        attempt: &Attempt,
+        ask: &RefundAsk,
+    ) -> Result<Snapshot, ProviderError> {
         self.change(attempt, |object| {
             object.refunded += ask.money.minor;
             object.word = "given_back";

@@ -155,6 +155,7 @@ impl Shop {
                 language: Some("en".into()),
                 save_payment_profile: false,
                 payment_profile_id: None,
+                profile_reference: None,
                 metadata: Metadata::new(),
             }),
             closing: None,

@@ -1,4 +1,5 @@
-//! What holds whatever receivers do: every event arrives at least once, and in order for each order.
+//! What holds whatever receivers do: every event arrives at least once, and in order for each order; and nothing that
+//! goes wrong with one stops the others.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -142,4 +143,35 @@ proptest! {
             }
         }
     }
+}
+
+/// A way out with a defect.
+struct Breaks {
+    at: &'static str,
+    sent: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Transport for Breaks {
+    async fn send(&self, base_url: &str, _: &Call) -> Result<Reply, TransportError> {
+        assert_ne!(base_url, self.at, "the defect");
+        self.sent.lock().unwrap().push(base_url.to_owned());
+        Ok(Reply { status: 200, retry_after: None, body: Vec::new() })
+    }
+}
+
+#[tokio::test]
+async fn a_defect_in_one_delivery_stops_no_other() {
+    let house = House::new();
+    let (broken, fine) = ("https://a.example/", "https://b.example/");
+    let transport = Arc::new(Breaks { at: broken, sent: Mutex::default() });
+    let mut courier = house.courier_over(transport.clone());
+    for url in [broken, fine] {
+        house.endpoint(url).await;
+    }
+    for _ in 0..3 {
+        house.place().await;
+    }
+    until_idle(&mut courier).await;
+    assert_eq!(*transport.sent.lock().unwrap(), [fine; 3]);
 }

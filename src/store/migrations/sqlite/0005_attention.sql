@@ -5,9 +5,12 @@ UPDATE attention SET account = coalesce(
 CREATE INDEX attention_newest ON attention (merchant, id);
 CREATE INDEX attention_open ON attention (merchant, open, id);
 
--- For the age of the oldest payment that has come to nothing yet. The few that wait are all that it holds.
-CREATE INDEX payments_unsettled ON payments (account, id)
-    WHERE status IN ('PENDING', 'REQUIRES_ACTION', 'PROCESSING');
+-- Whether somebody waits for what becomes of a payment, for the age of the oldest.
+ALTER TABLE payments ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0;
+UPDATE payments SET unsettled = 1
+    WHERE status IN ('PENDING', 'REQUIRES_ACTION', 'PROCESSING', 'FAILED')
+        AND EXISTS (SELECT 1 FROM agenda WHERE kind = 'ask' AND subject = payments.id);
+CREATE INDEX payments_unsettled ON payments (account, id) WHERE unsettled = 1;
 
 -- For notifications of a range of time that are acted on again.
 CREATE INDEX inbox_received ON inbox (received_at, id);

@@ -1,0 +1,219 @@
+//! What follows from a decision about money that needed a look.
+
+use super::observe::unsure;
+use super::resolve::{not_given_back, resolve};
+use super::*;
+
+/// How long an operation stays unsure before a person is told.
+const LIMIT: Duration = Duration::from_secs(900);
+
+impl Desk {
+    /// Decides about the oldest open attention.
+    pub(super) fn decide(&mut self, decision: Decision) -> Result<(), Refusal> {
+        let open = self.file.attention.iter().find(|told| told.resolved_at.is_none());
+        let open = open.or(self.file.attention.last()).ok_or(Refusal::TooLate("there is none"))?.id;
+        let with = Resolution { decision, note: Some(Sealed::new("Ann called".to_owned(), [9; 16])) };
+        let facts = resolve(&self.file, open, &with, self.now, &mut ids(&mut self.made))?;
+        self.tell(facts);
+        Ok(())
+    }
+
+    /// A cart again, whose first session was paid after it had ended.
+    fn paid_late(words: &str, with: impl FnOnce(&mut Order)) -> Self {
+        let mut desk = Self::cart(with);
+        desk.checkout(CaptureMode::Manual, HOLDS);
+        desk.wait(10).see("FAILED last");
+        assert_eq!(desk.state(), "PENDING");
+        for word in words.split(';') {
+            desk.wait(10).see(word);
+        }
+        desk
+    }
+
+    fn operation(&self) -> Option<&'static str> {
+        self.payment().operation.as_ref().map(|operation| operation.kind.as_str())
+    }
+
+    fn tell_if_unsure(&mut self) {
+        let facts = unsure(&self.file, self.payment().id, LIMIT, self.now, &mut ids(&mut self.made));
+        self.tell(facts);
+    }
+}
+
+#[test]
+fn late_money_that_is_kept_submits_the_order_that_still_waits_for_it() {
+    for word in ["PAID", "AUTHORIZED"] {
+        let mut desk = Desk::paid_late(word, |_| ());
+        assert_eq!((desk.state(), &*desk.attention()), ("PENDING", "LATE_PAYMENT"));
+        desk.decide(Decision::Keep).unwrap();
+        assert_eq!((desk.state(), &*desk.attention()), ("PROCESSING", "none"), "{word}");
+        assert!(desk.the_session().used && desk.the_session().status == SessionStatus::Failed);
+        assert_eq!(desk.decide(Decision::Keep), Err(Refusal::TooLate("it was decided already")));
+    }
+}
+
+#[test]
+fn late_money_that_is_not_the_price_or_not_alone_is_kept_and_submits_nothing() {
+    let mut dearer = Desk::paid_late("PAID", |_| ());
+    let order = &dearer.file.order;
+    let content = Content {
+        items: vec![item(2, 100, "0", 0)],
+        shipping: 0,
+        tax_included: false,
+        requires_signing: Requirement::NotRequired,
+        requires_approval: false,
+        auto_submit: true,
+        personal: order.personal.clone(),
+        only_metadata: false,
+    };
+    dearer.tell(vec![Fact::OrderEdited(Box::new(content))]);
+    dearer.price();
+    let gone = Desk::paid_late("PAID; REFUNDED", |_| ());
+    for mut desk in [dearer, gone] {
+        desk.decide(Decision::Keep).unwrap();
+        assert_eq!((desk.state(), &*desk.attention()), ("PENDING", "none"));
+    }
+}
+
+#[test]
+fn late_money_cannot_be_kept_while_another_session_is_open_or_a_signature_is_missing() {
+    let mut desk = Desk::paid_late("PENDING", |_| ());
+    let first = desk.file.attempts[0].id;
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see_of(first, "PAID");
+    assert_eq!(desk.decide(Decision::Keep), Err(Refusal::SessionOpen));
+    assert_eq!(desk.attention(), "LATE_PAYMENT");
+
+    let mut desk = Desk::paid_late("PAID", |order| order.requires_signing = Requirement::Required);
+    assert_eq!(desk.decide(Decision::Keep), Err(Refusal::RequirementUnmet(vec!["requiresSigning"])));
+    desk.tell(vec![Fact::OrderSigned(signature())]);
+    desk.decide(Decision::Keep).unwrap();
+    assert_eq!(desk.state(), "PROCESSING");
+}
+
+#[test]
+fn what_is_to_go_back_is_refunded_or_released_and_once() {
+    for (words, operation) in [("PAID", "REFUND"), ("AUTHORIZED", "VOID")] {
+        let mut desk = Desk::paid_late(words, |_| ());
+        desk.decide(Decision::Refund).unwrap();
+        assert_eq!((desk.operation(), &*desk.attention()), (Some(operation), "none"), "{words}");
+        assert_eq!(desk.state(), "PENDING");
+        let policy = |refund: &Refund| refund.origin == RefundOrigin::Policy;
+        assert!(desk.file.refunds.iter().all(policy));
+        let decided = desk.decide(Decision::Refund);
+        assert_eq!(decided, Err(Refusal::TooLate("it was decided already")));
+    }
+}
+
+#[test]
+fn what_cannot_go_back_leaves_the_attention_open() {
+    let nothing = Refusal::TooLate("the payment holds no money that could be given back");
+    let other = Refusal::TooLate("what was paid is not what was asked; give it back at the provider");
+    for (words, refusal) in [
+        ("PAID; REFUNDED", nothing),
+        ("PAID; DISPUTED CHARGEBACK", Refusal::Disputed),
+        ("PAID total=90", other),
+    ] {
+        let mut desk = Desk::paid_late(words, |_| ());
+        let open = desk.attention();
+        assert_eq!(desk.decide(Decision::Refund), Err(refusal), "{words}");
+        assert_eq!(desk.attention(), open);
+    }
+    let mut desk = Desk::session(CaptureMode::Automatic, TAKES);
+    desk.wait(10).see("FAILED last");
+    desk.wait(10).see("PAID");
+    assert_eq!(desk.decide(Decision::Refund), Err(Refusal::Unsupported("refund")));
+}
+
+#[test]
+fn an_operation_that_is_dismissed_was_not_done_until_it_shows_after_all() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    desk.refund(Some(40)).unwrap();
+    desk.wait(899).tell_if_unsure();
+    assert_eq!(desk.attention(), "none");
+    desk.wait(1).tell_if_unsure();
+    assert_eq!(desk.attention(), "OUTCOME_UNKNOWN");
+    desk.decide(Decision::Dismiss).unwrap();
+    assert_eq!((desk.attention(), desk.operation()), ("none".to_owned(), None));
+    assert_eq!(desk.file.refunds[0].status, RefundStatus::Failed);
+    assert_eq!(desk.file.reserved(desk.payment().id), 0);
+
+    desk.wait(10).see("FROM_AMOUNTS refunded=40");
+    let found = desk.file.refunds.last().unwrap();
+    assert_eq!((found.origin, found.status), (RefundOrigin::Provider, RefundStatus::Succeeded));
+    assert_eq!(desk.file.refunds[0].status, RefundStatus::Failed);
+}
+
+#[test]
+fn an_operation_that_somebody_keeps_waiting_for_is_not_told_of_again_but_the_next_one_is() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    desk.refund(Some(40)).unwrap();
+    desk.wait(900).tell_if_unsure();
+    desk.decide(Decision::Keep).unwrap();
+    assert_eq!(desk.operation(), Some("REFUND"));
+    desk.wait(900).tell_if_unsure();
+    assert_eq!(desk.attention(), "none");
+    desk.wait(10).see("FROM_AMOUNTS refunded=40");
+    desk.refund(Some(10)).unwrap();
+    desk.wait(900).tell_if_unsure();
+    assert_eq!(desk.attention(), "OUTCOME_UNKNOWN");
+}
+
+#[test]
+fn dismissing_ends_no_operation_that_is_younger_than_what_was_told() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    desk.refund(Some(40)).unwrap();
+    desk.wait(900).tell_if_unsure();
+    desk.wait(10).see("FROM_AMOUNTS refunded=40");
+    desk.wait(10);
+    desk.refund(Some(10)).unwrap();
+    desk.decide(Decision::Dismiss).unwrap();
+    assert_eq!(desk.operation(), Some("REFUND"));
+}
+
+#[test]
+fn money_that_the_provider_refuses_to_give_back_needs_a_person_again() {
+    for (words, says) in [("PAID", "REFUND_NEEDED"), ("AUTHORIZED", "REFUND_NEEDED")] {
+        let mut desk = Desk::paid_late(words, |_| ());
+        desk.decide(Decision::Refund).unwrap();
+        let payment = desk.payment().id;
+        let facts = not_given_back(&desk.file, payment, desk.now, &mut ids(&mut desk.made));
+        desk.tell(facts);
+        assert_eq!(desk.attention(), says);
+    }
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    desk.refund(Some(40)).unwrap();
+    let facts = not_given_back(&desk.file, desk.payment().id, desk.now, &mut ids(&mut desk.made));
+    assert_eq!(facts, [], "the merchant is told by the answer to its own request");
+}
+
+#[test]
+fn the_policy_is_due_as_long_as_nobody_has_decided() {
+    let mut desk = Desk::paid_late("PAID", |_| ());
+    let due = |desk: &Desk| {
+        let remedies = agenda(&desk.file).into_iter().filter(|(kind, ..)| *kind == DueKind::Remedy);
+        remedies.map(|(_, subject, at)| (subject, at)).collect::<Vec<_>>()
+    };
+    let told = desk.file.attention[0].clone();
+    assert_eq!(due(&desk), [(told.id.to_string(), told.raised_at)]);
+    desk.decide(Decision::Dismiss).unwrap();
+    assert_eq!(due(&desk), []);
+}
+
+#[test]
+fn a_note_is_kept_beside_the_events() {
+    let mut desk = Desk::paid_late("PAID", |_| ());
+    desk.decide(Decision::Dismiss).unwrap();
+    let event = desk.events.last().unwrap();
+    assert!(!event.text.contains("Ann"), "{}", event.text);
+    let (digest, body) = event.record.fact.sealed().pop().unwrap();
+    let mut file = OrderFile::replay(&desk.events).unwrap();
+    let slot = file.slots().into_iter().find(|slot| slot.digest() == &*digest).unwrap();
+    slot.fill(body);
+    let note = file.attention[0].resolution.as_ref().unwrap().note.as_ref().unwrap();
+    assert_eq!(note.value().unwrap(), "Ann called");
+}

@@ -1,0 +1,117 @@
+//! What the outside sees of stored payment methods and the sessions that store them.
+
+use std::collections::BTreeMap;
+
+use port::{Approach, Next, ProfileId, ProfileSessionId, Timestamp};
+use serde::Serialize;
+
+use super::{PendingOperation, RoutingView, START, tried};
+use crate::domain::{
+    AttemptState, Metadata, OperationKind, Profile, ProfileSession, ProfileStatus, SessionFailure,
+    SessionStatus,
+};
+
+/// A session that stores a method.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfileSessionView<'a> {
+    id: ProfileSessionId,
+    customer_id: &'a str,
+    payment_profile_id: Option<ProfileId>,
+    approach: Approach,
+    status: SessionStatus,
+    failure: Option<&'a SessionFailure>,
+    checkout_url: Option<&'a str>,
+    client_credentials: Option<&'a BTreeMap<String, String>>,
+    account: &'a str,
+    provider: &'a str,
+    provider_reference: Option<&'a str>,
+    routing: RoutingView<'a>,
+    pending_operation: Option<PendingOperation>,
+    metadata: &'a Metadata,
+    expires_at: Timestamp,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    version: u64,
+}
+
+/// A session as it is.
+pub fn profile_session(session: &ProfileSession) -> ProfileSessionView<'_> {
+    let start = &session.start;
+    let (checkout_url, client_credentials) = match &start.next {
+        Some(Next::Page(url)) => (Some(url.as_str()), None),
+        Some(Next::Widget(credentials)) => (None, Some(credentials)),
+        Some(Next::Nothing) | None => (None, None),
+    };
+    ProfileSessionView {
+        id: session.id,
+        customer_id: &session.customer_id,
+        payment_profile_id: session.profile,
+        approach: session.approach,
+        status: session.status,
+        failure: session.failure.as_ref(),
+        checkout_url,
+        client_credentials,
+        account: &start.account,
+        provider: &start.provider,
+        provider_reference: start.reference.as_deref(),
+        routing: RoutingView {
+            rule: &session.routing.rule,
+            reason: &session.routing.reason,
+            tried: session.routing.tried.iter().map(tried).collect(),
+        },
+        pending_operation: pending(session),
+        metadata: &session.ask.metadata,
+        expires_at: session.expires_at,
+        created_at: session.created_at,
+        updated_at: session.updated_at,
+        version: session.version,
+    }
+}
+
+fn pending(session: &ProfileSession) -> Option<PendingOperation> {
+    if !session.status.is_open() {
+        return None;
+    }
+    let starting = session.start.state == AttemptState::Started;
+    let asked = |operation, since| PendingOperation { operation, amount: None, since };
+    let closing = session.closing.map(|_| asked(OperationKind::Close.as_str(), session.updated_at));
+    closing.or(starting.then(|| asked(START, session.start.started_at)))
+}
+
+/// A stored method.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfileView<'a> {
+    id: ProfileId,
+    customer_id: &'a str,
+    status: ProfileStatus,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    display_name: Option<&'a str>,
+    account: &'a str,
+    provider: &'a str,
+    expires_at: Option<&'a str>,
+    metadata: &'a Metadata,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    version: u64,
+}
+
+/// A method as it was stored. The provider's own id of it is shown to nobody.
+pub fn profile(profile: &Profile) -> ProfileView<'_> {
+    ProfileView {
+        id: profile.id,
+        customer_id: &profile.customer_id,
+        status: profile.status,
+        kind: &profile.kind,
+        display_name: profile.display_name.as_deref(),
+        account: &profile.account,
+        provider: &profile.provider,
+        expires_at: profile.expires_at.as_deref(),
+        metadata: &profile.metadata,
+        created_at: profile.created_at,
+        updated_at: profile.updated_at,
+        version: profile.version,
+    }
+}

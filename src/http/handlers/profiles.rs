@@ -1,0 +1,130 @@
+//! Stored payment methods, and the sessions that store them.
+//!
+//! Neither has events: a request that is sent again is answered from the row as it is now.
+
+use actix_web::HttpResponse;
+use port::ProfileSessionId;
+
+use super::checkout::lifetimes;
+use super::list;
+use crate::domain::{AttemptState, ProfileSession, SessionStatus, view};
+use crate::http::answer::Answer;
+use crate::http::call::Call;
+use crate::http::idempotency::{reached_nobody, reused};
+use crate::http::input::{self, LONGEST_CUSTOMER, Query};
+use crate::http::problem::{Code, Fault, Problem};
+use crate::payments::{Begun, PaymentError, ProfileKey};
+use crate::store::{Page, ProfileFilter};
+
+pub(in crate::http) async fn open(call: Call) -> Result<Answer, Problem> {
+    let ask = call.read(|body| input::profile_session(body, lifetimes(&call)))?;
+    let mut key = key(&call);
+    if let Some(mut made) = made_before(&call).await? {
+        if !reached_nobody(&made) {
+            call.state().payments().settle_profile_session(&mut made).await?;
+            return Ok(opened(&made)?.replayed());
+        }
+        if let Some(key) = &mut key {
+            key.replaces = Some(made.id);
+        }
+    }
+    let opened_now = call.state().payments().open_profile_session(&call.merchant, &ask, key.as_ref()).await?;
+    match opened_now {
+        (_, Begun::Down { retry_after }) => Err(Problem::down(retry_after)),
+        (session, Begun::Ready | Begun::Unknown | Begun::Ended) => opened(&session),
+    }
+}
+
+fn key(call: &Call) -> Option<ProfileKey> {
+    let key = &call.turn.as_ref()?.key;
+    Some(ProfileKey { text: key.text.clone(), fingerprint: key.fingerprint.clone(), replaces: None })
+}
+
+/// What a request with the same key has made.
+async fn made_before(call: &Call) -> Result<Option<ProfileSession>, Problem> {
+    let Some(key) = key(call) else { return Ok(None) };
+    let Some(row) = call.state().reads().profile_key(&call.merchant, &key.text).await? else { return Ok(None) };
+    if row.fingerprint != key.fingerprint {
+        return Err(reused());
+    }
+    Ok(call.state().reads().profile_session(row.session).await?)
+}
+
+fn opened(session: &ProfileSession) -> Result<Answer, Problem> {
+    let started = session.status.is_open() && session.start.state == AttemptState::Started;
+    Ok(if started { shown(session)?.accepted(address(session)) } else { shown(session)?.created(address(session)) })
+}
+
+fn shown(session: &ProfileSession) -> Result<Answer, Problem> {
+    Ok(Answer::ok(&view::profile_session(session))?.version(session.version))
+}
+
+fn address(session: &ProfileSession) -> String {
+    format!("/v1/payment-profiles/sessions/{}", session.id)
+}
+
+async fn find(call: &Call) -> Result<ProfileSession, Problem> {
+    let id: ProfileSessionId = call.id("session")?;
+    let found = call.state().payments().profile_session(&call.merchant, id).await?;
+    found.ok_or_else(Problem::not_found)
+}
+
+pub(in crate::http) async fn read_session(call: Call) -> Result<Answer, Problem> {
+    let query = Query::of(call.incoming.request.query_string());
+    let refresh = query.parsed("refresh", "true or false").unwrap_or(false);
+    query.finish(())?;
+    let mut session = find(&call).await?;
+    if refresh {
+        match call.state().payments().refresh_profile_session(&mut session, false).await {
+            // A provider that cannot be asked is no reason to hide what is known.
+            Ok(()) | Err(PaymentError::Provider(_)) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    shown(&session)
+}
+
+pub(in crate::http) async fn cancel(call: Call) -> Result<Answer, Problem> {
+    call.read_nothing()?;
+    let mut session = find(&call).await?;
+    call.state().payments().cancel_profile_session(&mut session, call.expects).await?;
+    match session.status {
+        SessionStatus::Failed => shown(&session),
+        SessionStatus::Completed => {
+            Err(Problem::new(Code::InvalidState, "The session is COMPLETED; the method is stored."))
+        }
+        SessionStatus::Pending | SessionStatus::RequiresAction => {
+            Ok(shown(&session)?.accepted(address(&session)))
+        }
+    }
+}
+
+pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
+    let query = Query::of(call.incoming.request.query_string());
+    let customer_id = query.text("customerId").filter(|id| (1..=LONGEST_CUSTOMER).contains(&id.len()));
+    let customer_id = customer_id.map(ToOwned::to_owned);
+    let Page { before, limit } = query.page();
+    query.finish(())?;
+    let Some(customer_id) = customer_id else {
+        let detail = "`customerId` says whose stored payment methods to list.".to_owned();
+        let pointer = "?customerId".to_owned();
+        return Err(Problem::faulty(vec![Fault { pointer, code: Code::FieldMissing, detail }]));
+    };
+    let page = Page { before, limit: limit + 1 };
+    let filter = ProfileFilter { merchant: call.merchant.to_string(), customer_id, page };
+    let profiles = call.state().reads().profiles(&filter).await?;
+    list(&profiles, limit, |profile| profile.id.to_string(), view::profile)
+}
+
+pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
+    let found = call.state().payments().profile(&call.merchant, call.id("profile")?).await?;
+    let profile = found.ok_or_else(Problem::not_found)?;
+    Ok(Answer::ok(&view::profile(&profile))?.version(profile.version))
+}
+
+pub(in crate::http) async fn remove(call: Call) -> Result<HttpResponse, Problem> {
+    let found = call.state().payments().profile(&call.merchant, call.id("profile")?).await?;
+    let profile = found.ok_or_else(Problem::not_found)?;
+    call.state().payments().delete_profile(&profile, call.expects).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

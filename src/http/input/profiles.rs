@@ -1,0 +1,42 @@
+//! A session that stores a payment method.
+
+use port::Approach;
+
+use super::checkout::{LONGEST_ACCOUNT, Lifetimes, lifetime, return_urls};
+use super::reader::Value;
+use super::values::{language, metadata};
+use crate::domain::ProfileAsk;
+use crate::http::problem::Code;
+use crate::payments::ProfileSessionAsk;
+
+/// Longest id of a customer.
+pub(in crate::http) const LONGEST_CUSTOMER: usize = 100;
+
+/// A session that stores a method of a customer's.
+pub(in crate::http) fn profile_session(value: Value<'_>, lifetimes: Lifetimes) -> Option<ProfileSessionAsk> {
+    value.object(|fields| {
+        let customer_id = fields.required("customer", |value| {
+            value.object(|fields| fields.required("id", |value| value.text(LONGEST_CUSTOMER)))
+        });
+        let approach = fields.required("approach", |value| match value.word("HOSTED, EMBEDDED")? {
+            Approach::Link => value.fault(Code::InvalidValue, "A method is not stored by a link."),
+            approach => Some(approach),
+        });
+        let urls = fields.optional("returnUrls", |value| return_urls(value, approach));
+        if approach == Some(Approach::Hosted) && !fields.is_given("returnUrls") {
+            fields.missing::<()>("returnUrls");
+        }
+        let expires_in = fields.optional("expiresIn", lifetime);
+        let language = fields.optional("language", language);
+        let account = fields.optional("account", |value| value.text(LONGEST_ACCOUNT));
+        let metadata = fields.optional("metadata", metadata).unwrap_or_default();
+        let approach = approach?;
+        Some(ProfileSessionAsk {
+            customer_id: customer_id?,
+            approach,
+            expires_in: expires_in.unwrap_or(lifetimes.usual(approach)),
+            account,
+            ask: ProfileAsk { return_urls: urls.unwrap_or_default(), language, metadata },
+        })
+    })
+}

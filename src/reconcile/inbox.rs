@@ -1,0 +1,39 @@
+//! Acting again on notifications that are stored: after a defect, or when a provider's answers were wrong for a
+//! while. Each leads to a question to the provider, as it did when it came, and never to more.
+
+use port::{NoteId, Timestamp};
+
+use crate::domain::DueKind;
+use crate::store::{Change, NoteFilter, Store, StoreError, Write};
+
+/// Notifications in one commit.
+const PAGE: u32 = 200;
+
+/// Makes the notifications of a range of time due again, oldest first. `told` hears how many there are so far.
+/// Answers how many there were.
+///
+/// # Errors
+/// [`StoreError`]; those that were told of stay due.
+pub async fn replay(
+    store: &dyn Store,
+    filter: &NoteFilter,
+    now: Timestamp,
+    mut told: impl FnMut(u64),
+) -> Result<u64, StoreError> {
+    let mut count = 0;
+    let mut after: Option<(Timestamp, NoteId)> = None;
+    loop {
+        let page = store.notes(filter, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(count) };
+        after = Some(*last);
+        count += u64::try_from(page.len()).unwrap_or(u64::MAX);
+        let due = |(_, id): &(Timestamp, NoteId)| Write::Due {
+            kind: DueKind::Note,
+            subject: id.to_string(),
+            order: None,
+            at: Some(now),
+        };
+        store.commit(Change::plain("replay", page.iter().map(due).collect())).await?;
+        told(count);
+    }
+}

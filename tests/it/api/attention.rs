@@ -1,0 +1,188 @@
+//! What needs a person: listed, decided, or decided by the merchant's policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use paymux::domain::AttentionCode;
+use paymux::payments::Remedies;
+use port::ProviderError;
+use serde_json::{Value, json};
+
+use super::gateway::{FINANCE_KEY, OTHER_KEY};
+use super::{Gateway, id};
+
+impl Gateway {
+    /// A session that was cancelled and paid all the same.
+    async fn paid_late(&self) -> Value {
+        let session = self.session().await;
+        let path = format!("/v1/payment-sessions/{}", id(&session));
+        self.post(&format!("{path}/cancel")).await_it().await.expect(200);
+        self.clock.pass(Duration::from_secs(60));
+        self.teller.say(session["providerReference"].as_str().unwrap(), "paid");
+        self.get(&format!("{path}?refresh=true")).await.expect(200)
+    }
+
+    async fn open_attention(&self) -> Vec<Value> {
+        let list = self.get("/v1/attention?open=true").await.expect(200);
+        list["data"].as_array().unwrap().clone()
+    }
+
+    async fn the_order(&self, session: &Value) -> Value {
+        self.get(&format!("/v1/orders/{}", session["orderId"].as_str().unwrap())).await.expect(200)
+    }
+
+    async fn the_payment(&self, session: &Value) -> Value {
+        self.get(&format!("/v1/payments/{}", session["paymentId"].as_str().unwrap())).await.expect(200)
+    }
+
+    /// The merchant wants late money back at once.
+    fn gives_late_money_back(&self) {
+        let own = BTreeMap::from([("shop".to_owned(), BTreeSet::from([AttentionCode::LatePayment]))]);
+        let remedies = Remedies { common: BTreeSet::new(), own };
+        self.orders.payments.shared.remedies.store(Arc::new(remedies));
+    }
+}
+
+fn decide(told: &Value) -> String {
+    format!("/v1/attention/{}/resolve", id(told))
+}
+
+#[tokio::test]
+async fn late_money_that_is_kept_submits_its_order_and_the_timeline_says_who_and_why() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_late().await;
+    let [told] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!((&told["code"], &told["account"]), (&json!("LATE_PAYMENT"), &json!("one")));
+    assert_eq!((&told["decision"], &told["version"]), (&Value::Null, &json!(1)));
+    assert_eq!(gateway.the_payment(&session).await["needsAttention"], true);
+
+    let body = json!({"decision": "KEEP", "note": "Ann called"});
+    let first = gateway.post(&decide(&told)).key("k").json(&body).await;
+    let kept = first.expect(200);
+    assert_eq!((&kept["decision"], &kept["note"]), (&json!("KEEP"), &json!("Ann called")));
+    assert!(kept["resolvedAt"].is_string());
+    assert_eq!(first.header("etag"), Some("\"2\""));
+    let again = gateway.post(&decide(&told)).key("k").json(&body).await;
+    assert_eq!((again.body, again.status), (first.body, 200));
+    gateway.post(&decide(&told)).json(&body).await.problem(409, "invalid_state");
+
+    assert_eq!(gateway.the_order(&session).await["state"], "PROCESSING");
+    assert_eq!(gateway.the_payment(&session).await["needsAttention"], false);
+    assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
+    let path = format!("/v1/orders/{}/timeline", session["orderId"].as_str().unwrap());
+    let timeline = gateway.get(&path).await.expect(200);
+    let entries = timeline["data"].as_array().unwrap();
+    let entry = entries.iter().find(|entry| entry["type"] == "attention.resolved").unwrap();
+    assert_eq!((&entry["actor"], &entry["to"]), (&json!("OPERATOR"), &json!("KEEP")));
+    assert_eq!(entry["detail"], "Ann called");
+}
+
+#[tokio::test]
+async fn late_money_goes_back_and_stays_a_persons_task_if_the_provider_refuses() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_late().await;
+    let [told] = gateway.open_attention().await.try_into().unwrap();
+    gateway.teller.fails_once(ProviderError::declined(Some("05"), Some("no")));
+    gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.expect(200);
+    let [again] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!(again["code"], "REFUND_NEEDED");
+    gateway.post(&decide(&again)).json(&json!({"decision": "REFUND"})).await.expect(200);
+    let payment = gateway.the_payment(&session).await;
+    assert_eq!((&payment["status"], &payment["needsAttention"]), (&json!("REFUNDED"), &json!(false)));
+    let path = format!("/v1/payments/{}/refunds", id(&payment));
+    let refunds = gateway.get(&path).await.expect(200);
+    let [newest, oldest] = [&refunds["data"][0], &refunds["data"][1]];
+    assert_eq!((&newest["status"], &newest["origin"]), (&json!("SUCCEEDED"), &json!("POLICY")));
+    assert_eq!(oldest["status"], "FAILED");
+}
+
+#[tokio::test]
+async fn a_refund_of_unknown_outcome_is_asked_about_until_a_person_takes_it_as_not_done() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_session("AUTOMATIC").await;
+    let path = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
+    gateway.teller.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
+    let asked = gateway.post(&format!("{path}/refunds")).key("r").json(&json!({"amount": 300})).await;
+    let refund = asked.expect(202);
+    assert_eq!(refund["status"], "PENDING");
+    gateway.clock.pass(Duration::from_secs(16 * 60));
+    gateway.agenda().await;
+    let [told] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!(told["code"], "OUTCOME_UNKNOWN");
+    gateway.post(&decide(&told)).json(&json!({"decision": "DISMISS"})).await.expect(200);
+    let payment = gateway.get(&path).await.expect(200);
+    assert_eq!((&payment["pendingOperation"], &payment["refundable"]), (&Value::Null, &json!(1250)));
+    let failed = gateway.get(&format!("/v1/refunds/{}", id(&refund))).await.expect(200);
+    assert_eq!(failed["status"], "FAILED");
+    gateway.agenda().await;
+}
+
+#[tokio::test]
+async fn the_merchants_policy_gives_late_money_back_even_if_the_gateway_stopped_in_between() {
+    let gateway = Gateway::start().await;
+    gateway.gives_late_money_back();
+    // Nothing but the row of the agenda leads from the attention to the refund.
+    let session = gateway.paid_late().await;
+    assert_eq!(gateway.open_attention().await.len(), 1);
+    gateway.agenda().await;
+    let payment = gateway.the_payment(&session).await;
+    assert_eq!((&payment["status"], &payment["needsAttention"]), (&json!("REFUNDED"), &json!(false)));
+    let all = gateway.get("/v1/attention?open=false").await.expect(200);
+    assert_eq!(all["data"][0]["decision"], "REFUND");
+    assert_eq!(gateway.the_order(&session).await["state"], "PENDING");
+}
+
+#[tokio::test]
+async fn without_a_policy_late_money_waits_for_a_person() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_late().await;
+    gateway.agenda().await;
+    gateway.gives_late_money_back();
+    gateway.agenda().await;
+    assert_eq!(gateway.the_payment(&session).await["status"], "PAID");
+    assert_eq!(gateway.open_attention().await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_list_shows_the_merchants_own_by_state_code_and_account_and_page_by_page() {
+    let gateway = Gateway::start().await;
+    for _ in 0..3 {
+        gateway.paid_late().await;
+    }
+    let newest = gateway.open_attention().await;
+    let list = |query: &str| format!("/v1/attention?{query}");
+    let count = async |query: &str| {
+        let page = gateway.get(&list(query)).await.expect(200);
+        page["data"].as_array().unwrap().len()
+    };
+    assert_eq!(count("code=LATE_PAYMENT&account=one").await, 3);
+    assert_eq!(count("account=two").await, 0);
+    assert_eq!(count("code=DISPUTE").await, 0);
+    assert_eq!(count("open=false").await, 0);
+    let first = gateway.get(&list("limit=2")).await.expect(200);
+    assert_eq!(first["data"], json!(newest[..2]));
+    let cursor = format!("limit=2&cursor={}", first["nextCursor"].as_str().unwrap());
+    let second = gateway.get(&list(&cursor)).await.expect(200);
+    assert_eq!(second, json!({"data": newest[2..], "nextCursor": null}));
+    gateway.get(&list("code=LATE&open=1")).await.problem(400, "validation_failed");
+}
+
+#[tokio::test]
+async fn a_decision_needs_the_scope_the_word_the_version_and_the_merchant() {
+    let gateway = Gateway::start().await;
+    gateway.paid_late().await;
+    let [told] = gateway.open_attention().await.try_into().unwrap();
+    let keep = json!({"decision": "KEEP"});
+    let ask = |key: &str| {
+        gateway.post(&decide(&told)).header("Authorization", &format!("Bearer {key}"))
+    };
+    ask(FINANCE_KEY).json(&keep).await.problem(403, "scope_missing");
+    ask(OTHER_KEY).json(&keep).await.problem(403, "scope_missing");
+    gateway.post(&decide(&told)).json(&json!({"decision": "LATER"})).await.problem(400, "invalid_value");
+    gateway.post(&decide(&told)).json(&json!({})).await.problem(400, "field_missing");
+    let stale = gateway.post(&decide(&told)).header("If-Match", "\"2\"").json(&keep).await;
+    stale.problem(412, "version_mismatch");
+    gateway.post("/v1/attention/ord_1/resolve").json(&keep).await.problem(404, "not_found");
+    gateway.post(&decide(&told)).header("If-Match", "\"1\"").json(&keep).await.expect(200);
+}

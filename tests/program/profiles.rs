@@ -1,0 +1,244 @@
+//! Stored payment methods, from the page that stores one to the order that uses it.
+
+use std::path::Path;
+
+use reqwest::{Client, Method, redirect};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::running::{Gateway, Sandbox};
+use super::shop::Shop;
+
+/// A gateway with its sandbox, and a customer of a shop.
+struct Stage {
+    client: Client,
+    shop: Shop,
+    gateway: Gateway,
+    sandbox: Sandbox,
+    _folder: TempDir,
+}
+
+const SESSIONS: &str = "/v1/payment-profiles/sessions";
+
+impl Stage {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::start(folder.path());
+        let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
+        let shop = Shop::new(&gateway.url, &sandbox.url);
+        let client = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
+        Self { client, shop, gateway, sandbox, _folder: folder }
+    }
+
+    async fn ask(&self, method: Method, path: &str, key: Option<&str>, body: &Value) -> (u16, Value) {
+        let request = self.client.request(method, format!("{}{path}", self.gateway.url));
+        let request = request.bearer_auth("pmx_test_demo").json(body);
+        let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.ask(Method::POST, path, None, body).await
+    }
+
+    async fn open(&self, customer: &str) -> Value {
+        let (status, session) = self.post(SESSIONS, &saving(customer)).await;
+        assert_eq!(status, 201, "{session}");
+        session
+    }
+
+    /// A session in which the customer has stored a card.
+    async fn stored(&self, customer: &str) -> Value {
+        let session = self.open(customer).await;
+        let landed = self.shop.pay(text(&session, "checkoutUrl")).await.unwrap();
+        let expected = format!("thanks?paymentProfileSessionId={}&status=COMPLETED", text(&session, "id"));
+        assert!(landed.ends_with(&expected), "{landed}");
+        self.shop.get(&format!("{SESSIONS}/{}", text(&session, "id"))).await
+    }
+
+    /// A priced order of a customer's.
+    async fn order(&self, customer: &str, currency: &str, price: i64) -> String {
+        let item = json!({"title": "Plan", "quantity": 1, "unitPrice": price,
+            "recurring": (price == 0).then(|| json!({"interval": "MONTH", "count": 1}))});
+        let mut order = Shop::order(None, currency, 1)["order"].clone();
+        order["customer"]["id"] = json!(customer);
+        order["items"] = json!([item]);
+        if price > 0 {
+            order["items"][0].as_object_mut().unwrap().remove("recurring");
+        }
+        let (status, placed) = self.post("/v1/orders", &order).await;
+        assert_eq!(status, 201, "{placed}");
+        let id = text(&placed, "id").to_owned();
+        let (status, priced) = self.post(&format!("/v1/orders/{id}/price"), &json!({})).await;
+        assert_eq!(status, 200, "{priced}");
+        id
+    }
+
+    async fn profiles(&self, customer: &str) -> Vec<Value> {
+        let list = self.shop.get(&format!("/v1/payment-profiles?customerId={customer}")).await;
+        list["data"].as_array().unwrap().clone()
+    }
+}
+
+fn saving(customer: &str) -> Value {
+    json!({
+        "customer": {"id": customer},
+        "approach": "HOSTED",
+        "returnUrls": {
+            "success": "http://localhost:3000/thanks",
+            "inProgress": "http://localhost:3000/wait",
+            "failure": "http://localhost:3000/sorry",
+            "cancel": "http://localhost:3000/cart",
+        },
+        "metadata": {"plan": "gold"},
+    })
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name}: {value}"))
+}
+
+#[tokio::test]
+async fn a_customer_stores_a_card_and_an_order_without_a_price_is_submitted_with_it() {
+    let stage = Stage::start();
+    let session = stage.stored("ann-1").await;
+    assert_eq!((text(&session, "status"), text(&session, "account")), ("COMPLETED", "telness-demo"));
+    let profile = stage.shop.get(&format!("/v1/payment-profiles/{}", text(&session, "paymentProfileId"))).await;
+    assert_eq!((text(&profile, "customerId"), text(&profile, "status")), ("ann-1", "ACTIVE"));
+    assert_eq!(profile["metadata"], json!({"plan": "gold"}));
+    assert_eq!(stage.profiles("ann-1").await, [profile]);
+    assert!(stage.profiles("bob").await.is_empty());
+
+    let proof = json!({"paymentProfileSessionId": text(&session, "id")});
+    let submit = |order: &str| format!("/v1/orders/{order}/submit");
+    let (foreign, order) = (stage.order("bob", "EUR", 0).await, stage.order("ann-1", "EUR", 0).await);
+    let (status, problem) = stage.post(&submit(&foreign), &proof).await;
+    assert_eq!((status, text(&problem, "code")), (412, "payment_session_unusable"));
+    let (status, missing) = stage.post(&submit(&order), &json!({})).await;
+    assert_eq!((status, text(&missing, "code")), (412, "requirement_unmet"));
+    let (status, submitted) = stage.post(&submit(&order), &proof).await;
+    assert_eq!((status, text(&submitted, "state")), (200, "PROCESSING"), "{submitted}");
+    assert_eq!(stage.post(&submit(&order), &proof).await, (200, submitted), "the same proof again");
+    let second = stage.order("ann-1", "EUR", 0).await;
+    let (status, problem) = stage.post(&submit(&second), &proof).await;
+    assert_eq!((status, text(&problem, "code")), (412, "payment_session_unusable"), "used already");
+}
+
+#[tokio::test]
+async fn a_session_that_stores_nothing_ends_and_proves_nothing() {
+    let stage = Stage::start();
+    for (scenario, code) in [("decline_final", "DECLINED"), ("cancel", "DECLINED")] {
+        let session = stage.open("ann-2").await;
+        stage.shop.play(text(&session, "checkoutUrl"), scenario).await;
+        let path = format!("{SESSIONS}/{}", text(&session, "id"));
+        let ended = loop {
+            let read = stage.shop.get(&format!("{path}?refresh=true")).await;
+            if read["status"] == "FAILED" {
+                break read;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        };
+        assert_eq!(ended["failure"]["code"], code, "{ended}");
+        let order = stage.order("ann-2", "EUR", 0).await;
+        let proof = json!({"paymentProfileSessionId": text(&session, "id")});
+        let (status, problem) = stage.post(&format!("/v1/orders/{order}/submit"), &proof).await;
+        assert_eq!((status, text(&problem, "code")), (412, "payment_session_unusable"));
+    }
+    assert!(stage.profiles("ann-2").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_session_is_opened_once_for_a_key_and_cancelled_once() {
+    let stage = Stage::start();
+    let open = async |customer: &str| stage.ask(Method::POST, SESSIONS, Some("k"), &saving(customer)).await;
+    let (status, session) = open("ann-3").await;
+    assert_eq!(status, 201);
+    assert_eq!(open("ann-3").await, (201, session.clone()));
+    assert_eq!(text(&open("bob").await.1, "code"), "idempotency_key_reused");
+    let path = format!("{SESSIONS}/{}/cancel", text(&session, "id"));
+    let (status, cancelled) = stage.post(&path, &json!({})).await;
+    assert_eq!((status, text(&cancelled, "status")), (200, "FAILED"), "{cancelled}");
+    assert_eq!(cancelled["failure"]["code"], "CANCELLED");
+    assert_eq!(stage.post(&path, &json!({})).await, (200, cancelled));
+    let stored = stage.stored("ann-3").await;
+    let (status, problem) = stage.post(&format!("{SESSIONS}/{}/cancel", text(&stored, "id")), &json!({})).await;
+    assert_eq!((status, text(&problem, "code")), (409, "invalid_state"));
+}
+
+#[tokio::test]
+async fn what_no_account_can_store_is_refused() {
+    let stage = Stage::start();
+    let mut at_paymennt = saving("ann-4");
+    at_paymennt["account"] = json!("paymennt-demo");
+    let (status, problem) = stage.post(SESSIONS, &at_paymennt).await;
+    assert_eq!((status, text(&problem, "code")), (422, "no_route"));
+    let mut by_link = saving("ann-4");
+    by_link["approach"] = json!("LINK");
+    assert_eq!(stage.post(SESSIONS, &by_link).await.0, 400);
+    let (status, problem) = stage.ask(Method::GET, "/v1/payment-profiles", None, &Value::Null).await;
+    assert_eq!((status, text(&problem, "code")), (400, "field_missing"));
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_start_is_found_out_with_the_same_key() {
+    let stage = Stage::start();
+    let fault = json!({"provider": "telness", "operation": "create", "fault": "timeout_after", "times": 1});
+    let posted = stage.client.post(format!("{}/control/faults", stage.sandbox.url)).json(&fault);
+    assert!(posted.send().await.unwrap().status().is_success());
+    let session = stage.open("ann-5").await;
+    stage.shop.pay(text(&session, "checkoutUrl")).await.unwrap();
+    assert_eq!(stage.profiles("ann-5").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_deleted_method_is_gone_and_pays_nothing() {
+    let stage = Stage::start();
+    let session = stage.stored("ann-6").await;
+    let profile = text(&session, "paymentProfileId");
+    let path = format!("/v1/payment-profiles/{profile}");
+    assert_eq!(stage.ask(Method::DELETE, &path, None, &Value::Null).await.0, 204);
+    assert_eq!(stage.ask(Method::GET, &path, None, &Value::Null).await.0, 404);
+    assert_eq!(stage.ask(Method::DELETE, &path, None, &Value::Null).await.0, 404);
+    assert!(stage.profiles("ann-6").await.is_empty());
+    let order = stage.order("ann-6", "EUR", 1999).await;
+    let mut checkout = Shop::order(None, "EUR", 1)["checkout"].clone();
+    checkout.as_object_mut().unwrap().remove("account");
+    checkout["paymentProfileId"] = json!(profile);
+    let (status, problem) = stage.post(&format!("/v1/orders/{order}/checkout"), &checkout).await;
+    assert_eq!((status, text(&problem, "code")), (412, "payment_profile_unusable"));
+}
+
+#[tokio::test]
+async fn a_checkout_with_a_stored_method_goes_to_its_account_and_is_paid_there() {
+    let stage = Stage::start();
+    let session = stage.stored("ann-7").await;
+    let order = stage.order("ann-7", "EUR", 1999).await;
+    let mut checkout = Shop::order(None, "EUR", 1)["checkout"].clone();
+    checkout["paymentProfileId"] = session["paymentProfileId"].clone();
+    checkout["account"] = json!("decta-demo");
+    let (status, problem) = stage.post(&format!("/v1/orders/{order}/checkout"), &checkout).await;
+    assert_eq!((status, text(&problem, "code")), (422, "no_route"), "{problem}");
+    checkout.as_object_mut().unwrap().remove("account");
+    let (status, opened) = stage.post(&format!("/v1/orders/{order}/checkout"), &checkout).await;
+    assert_eq!((status, text(&opened, "account")), (201, "telness-demo"), "{opened}");
+    stage.shop.pay(text(&opened, "checkoutUrl")).await.unwrap();
+    stage.shop.until(&order, |order| order["state"] == "PROCESSING").await;
+}
+
+#[tokio::test]
+async fn a_payment_that_stores_its_method_leaves_a_profile_of_its_customer() {
+    let stage = Stage::start();
+    let mut body = Shop::order(Some("telness-demo"), "EUR", 1999);
+    body["order"]["customer"]["id"] = json!("ann-8");
+    body["checkout"]["savePaymentProfile"] = json!(true);
+    let answer = stage.shop.checkout("saves", &body).await;
+    stage.shop.pay(text(&answer["session"], "checkoutUrl")).await.unwrap();
+    stage.shop.until(text(&answer["order"], "id"), |order| order["state"] == "PROCESSING").await;
+    let deadline = tokio::time::Instant::now() + super::shop::PATIENCE;
+    while stage.profiles("ann-8").await.is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "the method was not listed");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
