@@ -57,10 +57,6 @@ struct Card {
 
 #[async_trait]
 impl Vault for Paymennt {
-    fn charges(&self) -> bool {
-        true
-    }
-
     async fn begin(&self, _: &Ctx<'_>, _: &Attempt, _: &Checkout) -> Result<Begun> {
         Err(NO_SESSION)
     }

@@ -13,7 +13,7 @@ use super::payment::{Attention, OperationKind, Payment, Refund, RefundStatus, Re
 use super::sealed::Slot;
 use super::session::{AttemptRecord, AttemptState, Session, SessionStatus};
 
-/// An order and everything that hangs on it: the unit of consistency.
+/// An order and everything that hangs on it: the unit of consistency. Its parts stand in the order of their ids.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OrderFile {
     /// The order.
@@ -147,7 +147,7 @@ impl OrderFile {
             | Fact::RefundMoved { .. }
             | Fact::DisputeMoved { .. } => self.apply_to_payment(fact, at),
             Fact::AttentionRaised(attention) => {
-                self.attention.push(attention.clone());
+                put(&mut self.attention, attention.clone(), |attention| attention.id);
                 Ok(())
             }
             Fact::Erased => Ok(()),
@@ -174,7 +174,7 @@ impl OrderFile {
             Fact::PaidExternally { external, payment } => {
                 order.external_payment = Some(external.clone());
                 order.external_payment_id = Some(payment.id);
-                self.payments.push((**payment).clone());
+                put(&mut self.payments, (**payment).clone(), |payment| payment.id);
             }
             Fact::OrderMoved { to, .. } => {
                 order.state = *to;
@@ -198,8 +198,8 @@ impl OrderFile {
     fn apply_to_session(&mut self, fact: &Fact, at: Timestamp) -> Result<(), Misfit> {
         match fact {
             Fact::SessionOpened { session, payment } => {
-                self.sessions.push((**session).clone());
-                self.payments.push((**payment).clone());
+                put(&mut self.sessions, (**session).clone(), |session| session.id);
+                put(&mut self.payments, (**payment).clone(), |payment| payment.id);
             }
             Fact::AttemptStarted(attempt) => self.start_attempt(attempt, at)?,
             Fact::AttemptKept { attempt, theirs } => {
@@ -237,7 +237,7 @@ impl OrderFile {
     }
 
     fn start_attempt(&mut self, attempt: &AttemptRecord, at: Timestamp) -> Result<(), Misfit> {
-        self.attempts.push(attempt.clone());
+        put(&mut self.attempts, attempt.clone(), |attempt| attempt.id);
         let payment = self.payment_mut(attempt.payment, at)?;
         payment.attempt = Some(attempt.id);
         payment.powers = attempt.powers;
@@ -273,7 +273,7 @@ impl OrderFile {
                 payment.seen_at = *seen_at;
                 payment.failure = failure.clone().or_else(|| payment.failure.take());
             }
-            Fact::PaymentFound(payment) => self.payments.push((**payment).clone()),
+            Fact::PaymentFound(payment) => put(&mut self.payments, (**payment).clone(), |payment| payment.id),
             Fact::OperationAsked { payment, operation, closing } => {
                 let payment = self.payment_mut(*payment, at)?;
                 payment.operation = Some(operation.clone());
@@ -299,7 +299,7 @@ impl OrderFile {
             Fact::DisputeMoved { payment, .. } => {
                 self.payment_mut(*payment, at)?;
             }
-            Fact::RefundMade(refund) => self.refunds.push((**refund).clone()),
+            Fact::RefundMade(refund) => put(&mut self.refunds, (**refund).clone(), |refund| refund.id),
             Fact::RefundMoved { refund, to, failure } => {
                 let found = self.refunds.iter_mut().find(|known| known.id == *refund);
                 let refund = found.ok_or(Misfit("no such refund"))?;
@@ -350,6 +350,13 @@ impl OrderFile {
         slots.extend(notes.map(|slot| slot as &mut dyn Slot));
         slots
     }
+}
+
+/// Adds a part in the order of ids, which is how the store reads them back: of two that are made at the same
+/// moment, the one with the later id may be written first.
+fn put<T, Id: Ord>(parts: &mut Vec<T>, part: T, id: impl Fn(&T) -> Id) {
+    let place = parts.partition_point(|other| id(other) <= id(&part));
+    parts.insert(place, part);
 }
 
 fn edit(order: &mut Order, content: &Content) {

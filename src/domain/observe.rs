@@ -43,6 +43,7 @@ pub fn observe(
     let Some(record) = file.attempt(attempt) else { return Vec::new() };
     if let Some((code, detail, stated)) = distrust(record, seen, expected) {
         let mut facts = raise(file, code, Some(record.payment), detail, stated, now, ids);
+        facts.extend(gone_back(file, record, seen, code));
         facts.extend(ended_all_the_same(file, record, seen, code));
         return facts;
     }
@@ -119,6 +120,18 @@ fn ended_all_the_same(
     };
     let payment = file.payment_of(record).filter(|_| ours && ended);
     payment.map(|payment| closed_by_us(file, payment.id)).unwrap_or_default()
+}
+
+/// What is not as it was asked can still be seen to have gone back.
+fn gone_back(file: &OrderFile, record: &AttemptRecord, seen: &Observation, code: AttentionCode) -> Option<Fact> {
+    let payment = file.payment_of(record).filter(|_| code == AttentionCode::AmountMismatch)?;
+    let stray = |operation: &&Operation| operation.kind == OperationKind::Refund && operation.refund.is_none();
+    let operation = payment.operation.as_ref().filter(stray)?;
+    let back = seen.refunded.filter(|back| back.currency == payment.money.currency);
+    let enough = back.is_some_and(|back| Some(back.minor) >= operation.amount);
+    let all = matches!(seen.says, Says::Reversed | Says::Status(PaymentStatus::Refunded));
+    let ended = Fact::OperationEnded { payment: payment.id, operation: operation.clone(), refused: None };
+    (enough || all).then_some(ended)
 }
 
 /// An attempt that was given up: if it took money all the same, the money gets a payment of its own.

@@ -84,7 +84,8 @@ pub fn void(file: &OrderFile, payment: PaymentId, now: Timestamp) -> Result<Vec<
     Ok(vec![Fact::OperationAsked { payment: payment.id, operation, closing }])
 }
 
-fn operable(file: &OrderFile, payment: PaymentId) -> Result<&Payment, Refusal> {
+/// The payment, if an operation on it may be sent now.
+pub(super) fn operable(file: &OrderFile, payment: PaymentId) -> Result<&Payment, Refusal> {
     let payment = file.payment(payment).ok_or(Refusal::TooLate("there is no such payment"))?;
     if payment.is_outside() {
         return Err(Refusal::ExternalPayment);

@@ -136,7 +136,7 @@ pub struct Operation {
     pub kind: OperationKind,
     /// How much, minor units; none where it is all or nothing.
     pub amount: Option<i64>,
-    /// The refund it makes.
+    /// The refund it makes; none where what the provider states is not what was asked.
     pub refund: Option<RefundId>,
     /// What was captured or refunded before, minor units: the effect is what comes on top.
     pub before: i64,

@@ -16,9 +16,7 @@ use super::agenda::CALL_DEADLINE;
 use super::order::Order;
 use super::refusal::Refusal;
 use super::schedule::{HOUR, SHORTEST, by_age, jittered};
-use super::{
-    AttemptState, FailureCode, Metadata, ReturnUrls, Routing, SessionFailure, SessionStatus, Tried,
-};
+use super::{AttemptState, FailureCode, Metadata, ReturnUrls, Routing, SessionFailure, SessionStatus, Tried};
 
 /// One opening of a page or widget in which a customer stores a method.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -393,4 +391,3 @@ impl fmt::Debug for Profile {
         write!(f, "Profile({}, {:?})", self.id, self.status)
     }
 }
-

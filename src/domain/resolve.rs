@@ -5,9 +5,9 @@ use port::{AttentionId, Failure, Money, PaymentId, PaymentStatus, Timestamp};
 use super::event::{Fact, Ids};
 use super::file::OrderFile;
 use super::observe::raise;
-use super::operate::{give_back_payment, is_given_back, refused};
+use super::operate::{give_back_payment, is_given_back, operable, refused};
 use super::order::Proof;
-use super::payment::{Attention, AttentionCode, Decision, OperationKind, Payment, RefundOrigin, Resolution};
+use super::payment::{Attention, AttentionCode, Decision, Operation, OperationKind, Payment, RefundOrigin, Resolution};
 use super::refusal::Refusal;
 use super::submit::{proves, submission, unmet};
 
@@ -68,11 +68,10 @@ fn give_back(
     now: Timestamp,
     ids: &mut Ids<'_>,
 ) -> Result<Vec<Fact>, Refusal> {
-    // No fact is set by amounts that nobody asked for, so no operation on them could ever be seen to work.
-    if open.code == AttentionCode::AmountMismatch {
-        return Err(Refusal::TooLate("what was paid is not what was asked; give it back at the provider"));
-    }
     let payment = payment_of(file, open).ok_or(Refusal::TooLate("it is about no payment"))?;
+    if open.code == AttentionCode::AmountMismatch {
+        return give_back_stated(file, payment, open, now);
+    }
     if is_given_back(file, payment) {
         return Ok(Vec::new());
     }
@@ -80,6 +79,28 @@ fn give_back(
         return Err(Refusal::TooLate("the payment holds no money that could be given back"));
     }
     give_back_payment(file, payment, open.code.as_str(), now, ids)
+}
+
+/// What is not as it was asked sets no fact, so no refund of ours can stand for it: the operation alone carries
+/// what the provider states, and ends when that is seen to have gone back.
+fn give_back_stated(
+    file: &OrderFile,
+    payment: &Payment,
+    open: &Attention,
+    now: Timestamp,
+) -> Result<Vec<Fact>, Refusal> {
+    let payment = operable(file, payment.id)?;
+    let clear = |stated: &Money| {
+        stated.currency == payment.money.currency && stated.minor > 0 && !payment.standing.holds_money()
+    };
+    let stated = open.stated.filter(clear);
+    let stated = stated.ok_or(Refusal::TooLate("what is stated has to be given back at the provider itself"))?;
+    if !payment.powers.refunds {
+        return Err(Refusal::Unsupported("refund"));
+    }
+    let (kind, amount) = (OperationKind::Refund, Some(stated.minor));
+    let operation = Operation { kind, amount, refund: None, before: 0, since: now };
+    Ok(vec![Fact::OperationAsked { payment: payment.id, operation, closing: None }])
 }
 
 /// Nothing is done. An operation that nobody knows the outcome of is taken as not done; if it shows later after
@@ -114,8 +135,8 @@ pub fn not_given_back(
     };
     let ours = match operation.kind {
         OperationKind::Refund => {
-            let refund = operation.refund.and_then(|id| file.refund(id));
-            refund.is_some_and(|refund| refund.origin == RefundOrigin::Policy)
+            let policy = |id| file.refund(id).is_some_and(|refund| refund.origin == RefundOrigin::Policy);
+            operation.refund.is_none_or(policy)
         }
         OperationKind::Void => file.order.state.is_final() || file.attention.iter().any(decided),
         OperationKind::Close | OperationKind::Capture => false,

@@ -100,6 +100,16 @@ impl Call {
         found.filter(|file| *file.order.merchant == *self.merchant).ok_or_else(Problem::not_found)
     }
 
+    /// The merchant's order, to be shown: one that has ended may be a little old.
+    ///
+    /// # Errors
+    /// `not_found`, also for another merchant's.
+    pub async fn shown(&self, order: OrderId) -> Result<Arc<OrderFile>, Problem> {
+        let state = self.state();
+        let found = state.common().finished.order(state.reads(), order).await?;
+        found.filter(|file| *file.order.merchant == *self.merchant).ok_or_else(Problem::not_found)
+    }
+
     /// The merchant's order that something belongs to.
     ///
     /// # Errors

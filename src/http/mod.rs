@@ -11,6 +11,7 @@ mod auth;
 mod body;
 mod call;
 mod card;
+mod finished;
 mod handlers;
 mod idempotency;
 mod input;

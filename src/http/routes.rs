@@ -60,16 +60,28 @@ macro_rules! handler {
         Handler::Page(|incoming| Box::pin($run(incoming)))
     };
     ($scope:ident reads $run:path) => {
-        Handler::Api(Scope::$scope, Api::Reads(|call| Box::pin(async { $run(call).await.map(HttpResponse::from) })))
+        Handler::Api(
+            Scope::$scope,
+            Api::Reads(|call| Box::pin(async { $run(call).await.map(HttpResponse::from) })),
+        )
     };
     ($scope:ident does $run:path) => {
-        Handler::Api(Scope::$scope, Api::Does(|call| Box::pin(async { $run(call).await.map(HttpResponse::from) })))
+        Handler::Api(
+            Scope::$scope,
+            Api::Does(|call| Box::pin(async { $run(call).await.map(HttpResponse::from) })),
+        )
     };
     ($scope:ident acts $run:path => $show:path) => {
-        Handler::Api(Scope::$scope, Api::Acts(Act { run: |call| Box::pin($run(call)), show: $show, opens: false }))
+        Handler::Api(
+            Scope::$scope,
+            Api::Acts(Act { run: |call| Box::pin($run(call)), show: $show, opens: false }),
+        )
     };
     ($scope:ident opens $run:path => $show:path) => {
-        Handler::Api(Scope::$scope, Api::Acts(Act { run: |call| Box::pin($run(call)), show: $show, opens: true }))
+        Handler::Api(
+            Scope::$scope,
+            Api::Acts(Act { run: |call| Box::pin($run(call)), show: $show, opens: true }),
+        )
     };
 }
 

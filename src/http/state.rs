@@ -6,6 +6,7 @@ use port::{AttemptId, OrderId, Source, Timestamp};
 use tokio::sync::{Notify, broadcast};
 
 use super::auth::Keys;
+use super::finished::Finished;
 use super::idempotency::Running;
 use super::notes::Inbox;
 use super::rate::Buckets;
@@ -24,6 +25,8 @@ pub struct Common {
     pub reads: Arc<dyn Reads>,
     /// API keys seen lately.
     pub(super) keys: Keys,
+    /// Orders that have ended, seen lately.
+    pub(super) finished: Finished,
     /// How much each API key has left.
     pub(super) buckets: Buckets,
     /// Requests with an idempotency key that are running.
@@ -39,11 +42,12 @@ impl Common {
     pub fn new(settings: Arc<Settings>, shared: &payments::Shared) -> Self {
         let reads: Arc<dyn Reads> = shared.store.clone();
         let keys = Keys::new(reads.clone(), shared.metrics.cache("api_keys"));
+        let finished = Finished::new(shared.metrics.cache("finished_orders"));
         let limits = &settings.limits;
         let buckets = Buckets::new(limits.requests_per_second, limits.requests_burst);
         let inbox = Inbox::new(limits);
         let (running, streams) = (Running::default(), Streams::default());
-        Self { settings, reads, keys, buckets, running, inbox, streams }
+        Self { settings, reads, keys, finished, buckets, running, inbox, streams }
     }
 
     /// Ends the streams that are open: the gateway is about to stop, and they would not end by themselves.

@@ -2,9 +2,10 @@
 
 use port::{AttentionId, OrderId, PaymentId};
 
+use super::money::operations;
 use super::{Asked, OrderError, Orders};
 use crate::domain::resolve::resolve;
-use crate::domain::{Cause, Decision, Fact, OrderFile, Resolution, Sealed};
+use crate::domain::{Cause, Decision, Fact, OrderFile, Refusal, Resolution, Sealed};
 use crate::payments::{Decided, PaymentError};
 
 impl Orders {
@@ -25,7 +26,7 @@ impl Orders {
         let shared = &self.payments.shared;
         let note = note.map(|note| Sealed::new(note, shared.source.nonce()));
         let with = Resolution { decision, note };
-        let mut sends = None;
+        let mut sends = Vec::new();
         let decide = |file: &OrderFile, now| {
             check_version(asked, file, attention)?;
             let mut decided = decided(file, resolve(file, attention, &with, now, &mut shared.ids())?, &mut sends);
@@ -33,12 +34,12 @@ impl Orders {
             Ok::<_, OrderError>(decided)
         };
         shared.change("resolve", &mut file, &asked.cause, decide).await?;
-        self.send_one(&mut file, sends, &asked.cause).await?;
+        self.send(&mut file, &sends, &asked.cause).await?;
         Ok(file)
     }
 
     /// Gives the money of an attention back if that is its merchant's policy. Where it cannot be done the
-    /// attention stays open for a person.
+    /// attention stays open for a person. True if it has to be tried again, behind an operation under way.
     ///
     /// # Errors
     /// [`PaymentError`].
@@ -47,12 +48,12 @@ impl Orders {
         order: OrderId,
         attention: AttentionId,
         cause: &Cause,
-    ) -> Result<(), PaymentError> {
+    ) -> Result<bool, PaymentError> {
         let shared = &self.payments.shared;
         let mut file = shared.file(order).await?;
         let remedies = shared.remedies.load();
         let with = Resolution { decision: Decision::Refund, note: None };
-        let mut sends = None;
+        let mut sends = Vec::new();
         let decide = |file: &OrderFile, now| {
             let told = file.attention(attention).filter(|told| told.resolved_at.is_none());
             let wanted = told.is_some_and(|told| remedies.gives_back(&file.order.merchant, told.code));
@@ -62,36 +63,26 @@ impl Orders {
             Ok::<_, PaymentError>(decided(file, resolve(file, attention, &with, now, &mut shared.ids())?, &mut sends))
         };
         match shared.change("policy", &mut file, cause, decide).await {
-            Ok(_) => self.send_one(&mut file, sends, cause).await,
+            Ok(_) => self.send(&mut file, &sends, cause).await.map(|()| false),
+            Err(PaymentError::Refused(Refusal::OperationPending)) => Ok(true),
             Err(PaymentError::Refused(refusal)) => {
                 tracing::warn!(order.id = %order, attention.id = %attention,
                     "the merchant's policy cannot be followed: {refusal}");
-                Ok(())
+                Ok(false)
             }
             Err(fault) => Err(fault),
         }
     }
-
-    async fn send_one(&self, file: &mut OrderFile, payment: Option<PaymentId>, cause: &Cause) -> Result<(), PaymentError> {
-        match payment {
-            Some(payment) => self.payments.operate(file, payment, cause).await,
-            None => Ok(()),
-        }
-    }
 }
 
-/// The facts of a decision, with what has to be sent for them; an operation that was given up is no reason any
+/// The facts of a decision, with what has to be sent for them. An operation that was given up is no reason any
 /// more to ask its provider, so the moment to ask is written anew.
-fn decided(file: &OrderFile, facts: Vec<Fact>, sends: &mut Option<PaymentId>) -> Decided {
-    let asks = facts.iter().find_map(|fact| match fact {
-        Fact::OperationAsked { payment, .. } => Some(*payment),
-        _ => None,
-    });
+fn decided(file: &OrderFile, facts: Vec<Fact>, sends: &mut Vec<PaymentId>) -> Decided {
     let given_up = facts.iter().find_map(|fact| match fact {
         Fact::OperationEnded { payment, .. } => file.payment(*payment)?.attempt,
         _ => None,
     });
-    *sends = asks;
+    *sends = operations(&facts);
     Decided { facts, with: Vec::new(), asked: given_up }
 }
 

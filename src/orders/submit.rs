@@ -13,7 +13,12 @@ impl Orders {
     ///
     /// # Errors
     /// [`OrderError::Refused`], which names what is missing.
-    pub async fn submit(&self, asked: &Asked, order: OrderId, with: &Submission) -> Result<OrderFile, OrderError> {
+    pub async fn submit(
+        &self,
+        asked: &Asked,
+        order: OrderId,
+        with: &Submission,
+    ) -> Result<OrderFile, OrderError> {
         let mut file = self.file(asked, order).await?;
         let payment = PaymentId::from_uuid(self.payments.shared.source.uuid());
         let stored = match with.profile_session {

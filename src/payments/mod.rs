@@ -197,7 +197,7 @@ impl Shared {
                     "payment {} is {status}", payment.id);
             }
         }
-        for attention in after.attention.get(before.attention.len()..).unwrap_or_default() {
+        for attention in after.attention.iter().filter(|told| before.attention(told.id).is_none()) {
             let code = attention.code.as_str();
             self.metrics.attention_raised(code);
             tracing::warn!(order.id = %after.id(), attention.code = code, "order {} needs a look: {code}", after.id());

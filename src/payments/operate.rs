@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use port::{Advice, Failure, Money, PaymentId, ProviderError, RefundAsk, Repeat, SessionId, Snapshot};
+use port::{Advice, Failure, Money, PaymentId, ProviderError, RefundAsk, RefundId, Repeat, SessionId, Snapshot};
 
 use super::ask::payment_of_session;
 use super::budget::Wish;
@@ -127,8 +127,12 @@ impl Payments {
             OperationKind::Capture => self.call(account, "capture", &ctx, adapter.capture(&ctx, &attempt, money)).await,
             OperationKind::Refund => {
                 let refund = pending.operation.refund.and_then(|id| file.refund(id));
-                let Some(refund) = refund else { return Err(ProviderError::Unsupported("refund nothing")) };
-                let ask = RefundAsk { id: refund.id, money, reason: refund.reason.clone() };
+                if refund.is_none() && pending.operation.refund.is_some() {
+                    return Err(ProviderError::Unsupported("refund nothing"));
+                }
+                // What is not as it was asked goes back without a refund of ours, once for an attempt.
+                let id = refund.map_or(RefundId::from_uuid(attempt.id.uuid()), |refund| refund.id);
+                let ask = RefundAsk { id, money, reason: refund.and_then(|refund| refund.reason.clone()) };
                 self.call(account, "refund", &ctx, adapter.refund(&ctx, &attempt, &ask)).await
             }
         }

@@ -115,8 +115,8 @@ impl Reconcile {
             DueKind::Close => self.orders.expire_session(order, id(&due.subject)?, cause).await?,
             DueKind::Expire => self.orders.expire(order, cause).await?,
             DueKind::Remedy => {
-                self.orders.apply_policy(order, id(&due.subject)?, cause).await?;
-                return Ok(Step::Done);
+                let waits = self.orders.apply_policy(order, id(&due.subject)?, cause).await?;
+                return Ok(if waits { Step::Again } else { Step::Done });
             }
             DueKind::Operate => self.resume(order, due, cause).await?,
             DueKind::Ask => return self.ask(order, due, cause).await,

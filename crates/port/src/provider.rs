@@ -101,11 +101,6 @@ pub trait Vault: Send + Sync {
         &[]
     }
 
-    /// Whether a stored method can be charged without the customer.
-    fn charges(&self) -> bool {
-        false
-    }
-
     /// Starts a session that stores a method.
     ///
     /// # Errors

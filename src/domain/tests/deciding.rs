@@ -108,11 +108,11 @@ fn what_is_to_go_back_is_refunded_or_released_and_once() {
 #[test]
 fn what_cannot_go_back_leaves_the_attention_open() {
     let nothing = Refusal::TooLate("the payment holds no money that could be given back");
-    let other = Refusal::TooLate("what was paid is not what was asked; give it back at the provider");
+    let other = Refusal::TooLate("what is stated has to be given back at the provider itself");
     for (words, refusal) in [
         ("PAID; REFUNDED", nothing),
         ("PAID; DISPUTED CHARGEBACK", Refusal::Disputed),
-        ("PAID total=90", other),
+        ("PAID currency=USD", other),
     ] {
         let mut desk = Desk::paid_late(words, |_| ());
         let open = desk.attention();
@@ -123,6 +123,34 @@ fn what_cannot_go_back_leaves_the_attention_open() {
     desk.wait(10).see("FAILED last");
     desk.wait(10).see("PAID");
     assert_eq!(desk.decide(Decision::Refund), Err(Refusal::Unsupported("refund")));
+}
+
+#[test]
+fn money_over_another_amount_goes_back_exactly_as_stated_and_counts_for_nothing() {
+    for seen_back in ["FROM_AMOUNTS total=130 captured=130 refunded=130", "REFUNDED total=130"] {
+        let mut desk = Desk::paid_late("PAID total=130", |_| ());
+        assert_eq!(desk.attention(), "AMOUNT_MISMATCH");
+        desk.decide(Decision::Refund).unwrap();
+        let operation = desk.payment().operation.clone().unwrap();
+        assert_eq!((operation.kind, operation.amount), (OperationKind::Refund, Some(130)));
+        desk.wait(10).see("PAID total=130");
+        desk.wait(10).see("FROM_AMOUNTS total=130 captured=130 refunded=129");
+        assert_eq!(desk.operation(), Some("REFUND"));
+        desk.wait(10).see(seen_back);
+        assert_eq!((desk.operation(), desk.file.refunds.len()), (None, 0));
+        assert_eq!((desk.standing(), desk.attention()), ("FAILED 0/0/0".to_owned(), "none".to_owned()));
+    }
+}
+
+#[test]
+fn money_over_another_amount_that_the_provider_refuses_to_give_back_needs_a_person_again() {
+    let mut desk = Desk::paid_late("PAID total=130", |_| ());
+    desk.decide(Decision::Refund).unwrap();
+    let payment = desk.payment().id;
+    let mut facts = operate::refused(&desk.file, payment, Failure::default());
+    facts.extend(not_given_back(&desk.file, payment, desk.now, &mut ids(&mut desk.made)));
+    desk.tell(facts);
+    assert_eq!((desk.attention(), desk.operation()), ("REFUND_NEEDED".to_owned(), None));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod fold_table;
 mod operations;
 mod orders;
 mod pricing;
+mod profiles;
 mod replay;
 mod sessions;
 

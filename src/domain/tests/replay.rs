@@ -94,6 +94,24 @@ fn events_that_do_not_follow_each_other_make_no_file() {
 }
 
 #[test]
+fn parts_stand_in_the_order_of_their_ids_whichever_was_written_first() {
+    let mut desk = Desk::cart(|_| {});
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.see("PAID");
+    let payment = desk.file.payments[0].id;
+    let [earlier, later] = [1 << 100, 2 << 100].map(|id| port::RefundId::from_uuid(Uuid::from_u128(id)));
+    for id in [later, earlier] {
+        let origin = RefundOrigin::Api;
+        let asking = operate::Refunding { id, amount: Some(1), reason: None, reference: None, origin };
+        let facts = operate::refund(&desk.file, payment, asking, desk.now).unwrap();
+        desk.tell(facts);
+    }
+    let stand: Vec<_> = desk.file.refunds.iter().map(|refund| refund.id).collect();
+    assert_eq!(stand, [earlier, later]);
+    assert_eq!(OrderFile::replay(&desk.events).unwrap(), desk.file);
+}
+
+#[test]
 fn a_fact_about_something_unknown_is_a_defect_and_is_told_as_one() {
     let unknown = Uuid::from_u128(99);
     let facts = [

@@ -4,7 +4,7 @@ use port::{ItemId, OrderId};
 
 use super::list;
 use crate::domain::view;
-use crate::domain::{Item, OrderFile};
+use crate::domain::{Item, OrderFile, Refusal};
 use crate::http::answer::Answer;
 use crate::http::call::Call;
 use crate::http::idempotency::Done;
@@ -49,7 +49,7 @@ pub(in crate::http) async fn create(call: &Call) -> Result<Done, Problem> {
 }
 
 pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
-    let file = call.file(call.order_id()?).await?;
+    let file = call.shown(call.order_id()?).await?;
     Ok(Answer::ok(&view::order(&file))?.version(file.sequence))
 }
 
@@ -147,15 +147,18 @@ pub(in crate::http) async fn submit(call: &Call) -> Result<Done, Problem> {
         return Err(Problem::new(Code::IdempotencyKeyMissing, detail));
     }
     let order = call.order_id()?;
-    if submission.profile.is_some() {
+    if let Some(profile) = submission.profile {
         call.file(order).await?;
-        return Err(no_such_profile("/paymentProfileId"));
+        return Err(match call.state().payments().profile(&call.merchant, profile).await? {
+            Some(_) => Refusal::Unsupported("charge a stored method without the customer").into(),
+            None => no_such_profile("/paymentProfileId"),
+        });
     }
     Ok(Done::order(call.state().orders().submit(&call.asked(), order, &submission).await?))
 }
 
 /// There is no stored payment method with the id at this place.
-pub(super) fn no_such_profile(pointer: &str) -> Problem {
+fn no_such_profile(pointer: &str) -> Problem {
     let (code, detail) = (Code::PaymentProfileUnusable, "There is no stored payment method with this id.");
     let fault = Fault { pointer: pointer.to_owned(), code, detail: detail.to_owned() };
     Problem::new(code, detail).with_faults(vec![fault])

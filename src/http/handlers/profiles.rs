@@ -43,7 +43,9 @@ fn key(call: &Call) -> Option<ProfileKey> {
 /// What a request with the same key has made.
 async fn made_before(call: &Call) -> Result<Option<ProfileSession>, Problem> {
     let Some(key) = key(call) else { return Ok(None) };
-    let Some(row) = call.state().reads().profile_key(&call.merchant, &key.text).await? else { return Ok(None) };
+    let Some(row) = call.state().reads().profile_key(&call.merchant, &key.text).await? else {
+        return Ok(None);
+    };
     if row.fingerprint != key.fingerprint {
         return Err(reused());
     }
@@ -52,7 +54,11 @@ async fn made_before(call: &Call) -> Result<Option<ProfileSession>, Problem> {
 
 fn opened(session: &ProfileSession) -> Result<Answer, Problem> {
     let started = session.status.is_open() && session.start.state == AttemptState::Started;
-    Ok(if started { shown(session)?.accepted(address(session)) } else { shown(session)?.created(address(session)) })
+    Ok(if started {
+        shown(session)?.accepted(address(session))
+    } else {
+        shown(session)?.created(address(session))
+    })
 }
 
 fn shown(session: &ProfileSession) -> Result<Answer, Problem> {

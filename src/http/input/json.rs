@@ -125,7 +125,7 @@ mod tests {
                 String::from_utf8_lossy(bytes)
             );
         }
-        assert_eq!(parse(&b"[".repeat(200_000)).is_err(), true);
+        assert!(parse(&b"[".repeat(200_000)).is_err());
         let deep = ["[".repeat(DEEPEST + 1), "]".repeat(DEEPEST + 1)].concat();
         assert_eq!(parse(deep.as_bytes()), Err(NotJson::TooDeep));
     }

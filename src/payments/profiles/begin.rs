@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use port::{
-    Advice, Approach, AttemptId, Checkout, Customer, Notify, ProfileSessionId, ProviderError, Timestamp, Vault,
+    Advice, Approach, AttemptId, Checkout, Customer, Notify, ProfileSessionId, ProviderError, Timestamp,
+    Vault,
 };
 use tokio::sync::Mutex;
 
 use super::{ProfileKey, SessionKeeper};
-use crate::domain::{
-    AttemptState, ProfileAsk, ProfileSession, ProfileStart, Routing, SessionStatus, Tried,
-};
+use crate::domain::{AttemptState, ProfileAsk, ProfileSession, ProfileStart, Routing, SessionStatus, Tried};
 use crate::payments::begin::{Begun, may_repeat, start_failure};
 use crate::payments::{Account, PaymentError, Payments};
 use crate::routing::{RouteError, RuledOut};
@@ -96,7 +95,8 @@ impl Payments {
         let (mut candidates, mut tried) = (Vec::new(), Vec::new());
         for name in named {
             let Some(account) = self.shared.accounts.get(name) else { continue };
-            let able = account.adapter.vault().is_some_and(|vault| vault.approaches().contains(&ask.approach));
+            let able =
+                account.adapter.vault().is_some_and(|vault| vault.approaches().contains(&ask.approach));
             if able {
                 candidates.push(name.to_owned());
             } else {
@@ -107,7 +107,9 @@ impl Payments {
         let first = candidates.first().map_or("nobody", String::as_str);
         let reason = match rule {
             PINNED => format!("the request names {first}"),
-            _ => format!("{first} is the first account of the rules that can store a payment method this way"),
+            _ => {
+                format!("{first} is the first account of the rules that can store a payment method this way")
+            }
         };
         Ok((candidates, Routing { rule: rule.to_owned(), reason, tried }))
     }

@@ -1,6 +1,8 @@
 //! Following a session that stores a method: asking how it stands, closing it, writing down what it stored.
 
-use port::{Advice, ProfileId, ProfileSessionId, ProviderError, SavedSnapshot, Snapshot, StoredProfile, Timestamp};
+use port::{
+    Advice, ProfileId, ProfileSessionId, ProviderError, SavedSnapshot, Snapshot, StoredProfile, Timestamp,
+};
 
 use super::begin::vault_of;
 use super::look;

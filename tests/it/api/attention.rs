@@ -186,3 +186,20 @@ async fn a_decision_needs_the_scope_the_word_the_version_and_the_merchant() {
     gateway.post("/v1/attention/ord_1/resolve").json(&keep).await.problem(404, "not_found");
     gateway.post(&decide(&told)).header("If-Match", "\"1\"").json(&keep).await.expect(200);
 }
+
+#[tokio::test]
+async fn money_over_another_amount_goes_back_as_stated() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let reference = session["providerReference"].as_str().unwrap();
+    gateway.teller.asks_for(reference, 1300);
+    gateway.teller.say(reference, "paid");
+    gateway.get(&format!("/v1/payment-sessions/{}?refresh=true", id(&session))).await.expect(200);
+    let [told] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!((&told["code"], &told["stated"]["amount"]), (&json!("AMOUNT_MISMATCH"), &json!(1300)));
+    gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.expect(200);
+    assert_eq!(gateway.teller.given_back(reference), 1300);
+    let payment = gateway.the_payment(&session).await;
+    assert_eq!((&payment["captured"], &payment["pendingOperation"]), (&json!(0), &Value::Null));
+    assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
+}

@@ -35,7 +35,7 @@ impl Watcher {
     }
 
     /// Listens to the end: the head, and each event with its id and data.
-    async fn to_the_end(mut self) -> (String, Vec<(u64, String, Value)>) {
+    async fn whole(mut self) -> (String, Vec<(u64, String, Value)>) {
         let mut rest = String::new();
         self.stream.read_to_string(&mut rest).await.unwrap();
         self.heard.push_str(&rest);
@@ -73,7 +73,7 @@ async fn a_stream_tells_what_was_and_what_happens_and_ends_when_all_is_told() {
     let mut watcher = Watcher::of(&gateway, &session, None).await;
     watcher.until("event: order.pendingPayment").await;
     pay(&gateway, &session).await;
-    let (head, events) = watcher.to_the_end().await;
+    let (head, events) = watcher.whole().await;
     assert!(head.contains("content-type: text/event-stream"), "{head}");
     assert!(head.contains("cache-control: no-store"), "{head}");
     let expected = [
@@ -103,15 +103,15 @@ async fn who_comes_back_is_told_what_came_after() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
     pay(&gateway, &session).await;
-    let (_, all) = Watcher::of(&gateway, &session, None).await.to_the_end().await;
+    let (_, all) = Watcher::of(&gateway, &session, None).await.whole().await;
     for (at, (sequence, _, _)) in all.iter().enumerate() {
-        let (head, rest) = Watcher::of(&gateway, &session, Some(*sequence)).await.to_the_end().await;
+        let (head, rest) = Watcher::of(&gateway, &session, Some(*sequence)).await.whole().await;
         assert_eq!(rest, all[at + 1..]);
         // A client of this kind comes back for ever, unless it hears that there is nothing.
         let status = if rest.is_empty() { "204" } else { "200" };
         assert_eq!(head.split(' ').nth(1), Some(status));
     }
-    let (head, none) = Watcher::of(&gateway, &session, Some(u64::MAX)).await.to_the_end().await;
+    let (head, none) = Watcher::of(&gateway, &session, Some(u64::MAX)).await.whole().await;
     assert_eq!((head.split(' ').nth(1), none), (Some("204"), Vec::new()));
 }
 
@@ -120,7 +120,7 @@ async fn a_stream_tells_of_its_own_session_and_not_of_the_next() {
     let gateway = Gateway::start().await;
     let first = gateway.session().await;
     gateway.post(&format!("/v1/payment-sessions/{}/cancel", id(&first))).await_it().await.expect(200);
-    let (_, events) = Watcher::of(&gateway, &first, None).await.to_the_end().await;
+    let (_, events) = Watcher::of(&gateway, &first, None).await.whole().await;
     let last = [
         "paymentSession.pending",
         "order.pendingPayment",
@@ -133,10 +133,10 @@ async fn a_stream_tells_of_its_own_session_and_not_of_the_next() {
     let second =
         gateway.post(&format!("/v1/orders/{order}/checkout")).json(&super::hosted()).await.expect(201);
     pay(&gateway, &second).await;
-    let (_, events) = Watcher::of(&gateway, &second, None).await.to_the_end().await;
+    let (_, events) = Watcher::of(&gateway, &second, None).await.whole().await;
     assert_eq!(names(&events).first(), Some(&"paymentSession.pending"));
     assert_eq!(names(&events).last(), Some(&"order.processing"));
-    let (_, events) = Watcher::of(&gateway, &first, None).await.to_the_end().await;
+    let (_, events) = Watcher::of(&gateway, &first, None).await.whole().await;
     assert_eq!(names(&events), last, "what came later is not told as a part of the first");
 }
 
@@ -147,7 +147,7 @@ async fn streams_end_when_the_gateway_stops() {
     let mut watcher = Watcher::of(&gateway, &session, None).await;
     watcher.until("event: order.pendingPayment").await;
     gateway.common.end_streams();
-    assert_eq!(watcher.to_the_end().await.1.len(), 2);
+    assert_eq!(watcher.whole().await.1.len(), 2);
 }
 
 #[tokio::test]

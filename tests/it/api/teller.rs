@@ -114,6 +114,16 @@ impl Teller {
         object.captured = if word == "paid" { object.total.minor } else { 0 };
     }
 
+    /// It asks the customer for another amount.
+    pub fn asks_for(&self, reference: &str, minor: i64) {
+        self.desk().objects.get_mut(reference).expect("an object of its own").total.minor = minor;
+    }
+
+    /// What it has given back of an object, minor units.
+    pub fn given_back(&self, reference: &str) -> i64 {
+        self.desk().objects[reference].refunded
+    }
+
     /// How often it was asked how something stands.
     pub fn asked(&self) -> u32 {
         self.desk().asked

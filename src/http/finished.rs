@@ -1,0 +1,47 @@
+//! Orders that have ended, as they were lately read: they are asked for often and hardly ever change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use port::OrderId;
+
+use crate::domain::OrderFile;
+use crate::metrics::CacheMetrics;
+use crate::store::{Reads, StoreError};
+
+/// How long an ended order is shown as it was: a refund or a dispute shows this much later at most.
+const BELIEVED: Duration = Duration::from_secs(2);
+
+/// Ended orders that are remembered.
+const MOST_ORDERS: u64 = 10_000;
+
+/// Ended orders, for reading alone: whoever decides something looks at the store.
+pub(super) struct Finished {
+    known: Cache<OrderId, Arc<OrderFile>>,
+    metrics: CacheMetrics,
+}
+
+impl Finished {
+    pub(super) fn new(metrics: CacheMetrics) -> Self {
+        let known = Cache::builder().max_capacity(MOST_ORDERS).time_to_live(BELIEVED).build();
+        Self { known, metrics }
+    }
+
+    /// An order: as it was lately if it has ended, else as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn order(&self, reads: &dyn Reads, id: OrderId) -> Result<Option<Arc<OrderFile>>, StoreError> {
+        if let Some(file) = self.known.get(&id).await {
+            self.metrics.hit();
+            return Ok(Some(file));
+        }
+        self.metrics.miss();
+        let Some(file) = reads.order(id).await?.map(Arc::new) else { return Ok(None) };
+        if file.order.state.is_final() {
+            self.known.insert(id, file.clone()).await;
+        }
+        Ok(Some(file))
+    }
+}
