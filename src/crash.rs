@@ -36,7 +36,10 @@ mod plan {
         PLAN.get_or_init(read).as_ref()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test steers the built program, before there are settings")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test steers the built program, before there are settings"
+    )]
     fn read() -> Option<Plan> {
         let at = std::env::var("PAYMUX_CRASH_AT").ok().map(|text| match text.split_once('#') {
             Some((name, nth)) => (name.to_owned(), nth.parse().unwrap_or(1)),

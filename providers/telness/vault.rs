@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use paymux_port::{
-    Approach, Attempt, Begun, Call, Checkout, Ctx, Customer, ProviderError, Result, SavedSnapshot, StatusWord,
-    StoredProfile, Vault,
+    Approach, Attempt, Begun, Call, Checkout, Ctx, Customer, ProviderError, Result, SavedSnapshot,
+    StatusWord, StoredProfile, Vault,
 };
 use serde_json::Value;
 

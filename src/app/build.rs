@@ -1,6 +1,7 @@
 //! Putting the rooms together from their settings.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,8 @@ use crate::orders::Orders;
 use crate::outbound::{self, Outbound};
 use crate::payments::{Account, Accounts, Payments, Remedies, Returns, Shared};
 use crate::routing::Rules;
-use crate::webhooks::{Courier, Means};
 use crate::store::{Change, Store, StoreError, Write, sqlite};
+use crate::webhooks::{Courier, Means};
 
 /// Everything that the files say, checked.
 pub(super) struct Plan {
@@ -53,7 +54,9 @@ pub(super) enum BuildError {
     #[error("{0} could not be opened: {1}")]
     Listen(std::net::SocketAddr, std::io::Error),
     /// The demo was to be reached from elsewhere.
-    #[error("the demo's API key is no secret, so it listens on loopback only, not on {0}; --allow-remote overrides")]
+    #[error(
+        "the demo's API key is no secret, so it listens on loopback only, not on {0}; --allow-remote overrides"
+    )]
     NotLoopback(std::net::SocketAddr),
     /// The sandbox of the demo does not answer.
     #[error("there is no sandbox at {0}")]
@@ -71,7 +74,11 @@ impl Plan {
     ///
     /// # Errors
     /// Every fault, with file and line.
-    pub(super) fn read(file: &Path, environment: &Environment, flags: &[(&str, String)]) -> Result<Self, Faults> {
+    pub(super) fn read(
+        file: &Path,
+        environment: &Environment,
+        flags: &[(&str, String)],
+    ) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let read = faults.gather(Settings::load(Some(file), environment, flags));
         let settings = read.clone().unwrap_or_default();
@@ -81,7 +88,8 @@ impl Plan {
             environment,
             allow_private_addresses: settings.outbound.allow_private_addresses,
         };
-        let accounts = faults.gather(config::Account::load(&folder.join(&settings.files.accounts), &providers));
+        let accounts =
+            faults.gather(config::Account::load(&folder.join(&settings.files.accounts), &providers));
         let names = names(accounts.as_deref().unwrap_or_default());
         let routing = folder.join(&settings.files.routing);
         // Without its accounts every rule would seem wrong.
@@ -105,9 +113,13 @@ pub(super) fn names(accounts: &[config::Account]) -> Vec<&str> {
 ///
 /// # Errors
 /// [`BuildError::Io`], [`BuildError::Store`].
-pub(super) fn open_store(settings: &config::Store, metrics: &Arc<Metrics>) -> Result<Arc<sqlite::Sqlite>, BuildError> {
+pub(super) fn open_store(
+    settings: &config::Store,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<sqlite::Sqlite>, BuildError> {
     if let Some(folder) = settings.path.parent().filter(|folder| *folder != Path::new("")) {
-        std::fs::create_dir_all(folder)?;
+        // It will hold personal data.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let limits = sqlite::Options::at(&settings.path);
     let options = sqlite::Options { queue: settings.queue, batch_max: settings.batch, ..limits };
@@ -128,7 +140,8 @@ pub(super) async fn share(
     let returns = Returns::new(key, &plan.settings.server.public_url);
     let failover = plan.settings.checkout.failover_after_unknown;
     let rules = Arc::new(plan.rules.clone());
-    let shared = Shared::new(Accounts::new(accounts), rules, store, Arc::new(Machine), metrics, returns, failover);
+    let shared =
+        Shared::new(Accounts::new(accounts), rules, store, Arc::new(Machine), metrics, returns, failover);
     shared.remedies.store(Arc::new(remedies(&plan.settings)));
     shared.outbox.refresh(&*shared.store).await?;
     Ok(Arc::new(shared))

@@ -18,8 +18,13 @@ use crate::store::sqlite::Sqlite;
 
 /// A payment gateway: one order-and-checkout API, many providers.
 #[derive(Parser)]
-#[command(name = "paymux", version, about, after_help = "Start with `paymux demo`: a running gateway with three \
-    imitated providers, no account needed. `paymux help COMMAND` explains each command.")]
+#[command(
+    name = "paymux",
+    version,
+    about,
+    after_help = "Start with `paymux demo`: a running gateway with three \
+    imitated providers, no account needed. `paymux help COMMAND` explains each command."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -205,8 +210,11 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
 
 async fn sandbox(args: SandboxArgs) -> Result<ExitCode, BuildError> {
     logs::start(&Logs::default());
-    let options =
-        paymux_sandbox::Options { listen: args.listen, directory: args.data_dir, ..paymux_sandbox::Options::default() };
+    let options = paymux_sandbox::Options {
+        listen: args.listen,
+        directory: args.data_dir,
+        ..paymux_sandbox::Options::default()
+    };
     let running = paymux_sandbox::serve(options).await?;
     println!("sandbox   http://{}", running.address());
     serve::until_told_to_stop().await;

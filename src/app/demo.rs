@@ -78,13 +78,23 @@ fn plan(args: &DemoArgs, sandbox_url: &str) -> Result<Plan, Faults> {
 }
 
 fn rules(file: &Path, accounts: &[&str]) -> Result<Rules, Faults> {
-    if file.exists() { Rules::load(file, accounts) } else { Rules::parse("the built-in routing", DEMO_ROUTING, accounts) }
+    if file.exists() {
+        Rules::load(file, accounts)
+    } else {
+        Rules::parse("the built-in routing", DEMO_ROUTING, accounts)
+    }
 }
 
 /// Tells the sandbox where each provider's notifications go, as one would in a provider's portal.
-async fn subscribe(orders: &Orders, accounts: &[Account], sandbox_url: &str, url: &str) -> Result<(), BuildError> {
+async fn subscribe(
+    orders: &Orders,
+    accounts: &[Account],
+    sandbox_url: &str,
+    url: &str,
+) -> Result<(), BuildError> {
     for account in accounts {
-        let key = account.notify_key.as_ref().map(|key| format!("/{}", key.expose_secret())).unwrap_or_default();
+        let key =
+            account.notify_key.as_ref().map(|key| format!("/{}", key.expose_secret())).unwrap_or_default();
         let secrets = ["webhook_secret", "webhook_key"].map(|name| account.settings.text(name));
         let secret = secrets.into_iter().flatten().next();
         let secret = secret.or_else(|| Some(account.notify_key.as_ref()?.expose_secret().to_owned()));
@@ -93,7 +103,8 @@ async fn subscribe(orders: &Orders, accounts: &[Account], sandbox_url: &str, url
             "url": format!("{url}/webhooks/{}{key}", account.name),
             "secret": secret.unwrap_or_default(),
         });
-        let call = Call::new(Method::Put, "/control/subscriptions".to_owned()).json_bytes(body.to_string().into_bytes());
+        let call = Call::new(Method::Put, "/control/subscriptions".to_owned())
+            .json_bytes(body.to_string().into_bytes());
         let answer = orders.payments.transport.send(sandbox_url, &call).await;
         if !answer.is_ok_and(|reply| reply.ok()) {
             return Err(BuildError::NoSandbox(sandbox_url.to_owned()));
@@ -188,4 +199,3 @@ fn example() -> &'static str {
         r#""inProgress":"http://localhost:3000/wait","failure":"http://localhost:3000/sorry"}}}"#
     )
 }
-

@@ -34,7 +34,12 @@ const HINT_LETTERS: usize = 14;
 ///
 /// # Errors
 /// [`StoreError`].
-pub(super) async fn make(store: &dyn Store, merchant: &str, scopes: &[Scope], test: bool) -> Result<String, StoreError> {
+pub(super) async fn make(
+    store: &dyn Store,
+    merchant: &str,
+    scopes: &[Scope],
+    test: bool,
+) -> Result<String, StoreError> {
     let kind = if test { "test" } else { "live" };
     let text = format!("pmx_{kind}_{}", sign::hex(&[Machine.nonce(), Machine.nonce()].concat()));
     let words = scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>();
@@ -46,7 +51,12 @@ pub(super) async fn make(store: &dyn Store, merchant: &str, scopes: &[Scope], te
 ///
 /// # Errors
 /// [`StoreError`].
-pub(super) async fn put(store: &dyn Store, text: &str, merchant: &str, scopes: &[&str]) -> Result<(), StoreError> {
+pub(super) async fn put(
+    store: &dyn Store,
+    text: &str,
+    merchant: &str,
+    scopes: &[&str],
+) -> Result<(), StoreError> {
     let row = ApiKeyRow {
         hash: hash(text),
         hint: text.chars().take(HINT_LETTERS.min(text.len() / 2)).collect(),
@@ -85,7 +95,13 @@ pub(super) async fn list(store: &dyn Store) -> Result<String, BuildError> {
     let rows = store.api_keys().await?;
     let line = |row: &ApiKeyRow| {
         let state = row.revoked_at.map_or_else(|| "active".to_owned(), |at| format!("revoked {at}"));
-        format!("{}…  {}  {}  made {}  {state}\n", row.hint, row.merchant, row.scopes.join(","), row.created_at)
+        format!(
+            "{}…  {}  {}  made {}  {state}\n",
+            row.hint,
+            row.merchant,
+            row.scopes.join(","),
+            row.created_at
+        )
     };
     Ok(rows.iter().map(line).collect())
 }

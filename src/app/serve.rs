@@ -10,10 +10,10 @@ use actix_web::dev::ServerHandle;
 use tokio::task::JoinHandle;
 
 use super::build::{BuildError, Plan, courier, open_store, orders, share};
+use crate::domain::DueKind;
 use crate::http::{self, ops};
 use crate::metrics::Metrics;
 use crate::payments::Shared;
-use crate::domain::DueKind;
 use crate::reconcile::{Reconcile, Turn};
 use crate::store::{Change, StoreError, Write};
 use crate::webhooks::{self, Courier};

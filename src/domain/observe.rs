@@ -123,9 +123,15 @@ fn ended_all_the_same(
 }
 
 /// What is not as it was asked can still be seen to have gone back.
-fn gone_back(file: &OrderFile, record: &AttemptRecord, seen: &Observation, code: AttentionCode) -> Option<Fact> {
+fn gone_back(
+    file: &OrderFile,
+    record: &AttemptRecord,
+    seen: &Observation,
+    code: AttentionCode,
+) -> Option<Fact> {
     let payment = file.payment_of(record).filter(|_| code == AttentionCode::AmountMismatch)?;
-    let stray = |operation: &&Operation| operation.kind == OperationKind::Refund && operation.refund.is_none();
+    let stray =
+        |operation: &&Operation| operation.kind == OperationKind::Refund && operation.refund.is_none();
     let operation = payment.operation.as_ref().filter(stray)?;
     let back = seen.refunded.filter(|back| back.currency == payment.money.currency);
     let enough = back.is_some_and(|back| Some(back.minor) >= operation.amount);

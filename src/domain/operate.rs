@@ -282,7 +282,11 @@ pub(super) fn give_back_payment(
         reference: None,
         origin: RefundOrigin::Policy,
     };
-    if payment.standing.is_held() { void(file, payment.id, now) } else { refund(file, payment.id, asking, now) }
+    if payment.standing.is_held() {
+        void(file, payment.id, now)
+    } else {
+        refund(file, payment.id, asking, now)
+    }
 }
 
 /// Whether a void or refunds that are under way already give all of it back.

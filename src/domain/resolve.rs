@@ -7,7 +7,9 @@ use super::file::OrderFile;
 use super::observe::raise;
 use super::operate::{give_back_payment, is_given_back, operable, refused};
 use super::order::Proof;
-use super::payment::{Attention, AttentionCode, Decision, Operation, OperationKind, Payment, RefundOrigin, Resolution};
+use super::payment::{
+    Attention, AttentionCode, Decision, Operation, OperationKind, Payment, RefundOrigin, Resolution,
+};
 use super::refusal::Refusal;
 use super::submit::{proves, submission, unmet};
 
@@ -94,7 +96,8 @@ fn give_back_stated(
         stated.currency == payment.money.currency && stated.minor > 0 && !payment.standing.holds_money()
     };
     let stated = open.stated.filter(clear);
-    let stated = stated.ok_or(Refusal::TooLate("what is stated has to be given back at the provider itself"))?;
+    let stated =
+        stated.ok_or(Refusal::TooLate("what is stated has to be given back at the provider itself"))?;
     if !payment.powers.refunds {
         return Err(Refusal::Unsupported("refund"));
     }
@@ -121,12 +124,7 @@ fn payment_of<'a>(file: &'a OrderFile, open: &Attention) -> Option<&'a Payment> 
 
 /// The provider refuses the operation under way. If it was to give money back that no order goes on with, nobody
 /// else is told of that, so a person is.
-pub fn not_given_back(
-    file: &OrderFile,
-    payment: PaymentId,
-    now: Timestamp,
-    ids: &mut Ids<'_>,
-) -> Vec<Fact> {
+pub fn not_given_back(file: &OrderFile, payment: PaymentId, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Fact> {
     let operation = file.payment(payment).and_then(|payment| payment.operation.as_ref());
     let Some(operation) = operation else { return Vec::new() };
     let decided = |told: &Attention| {

@@ -32,7 +32,11 @@ impl Finished {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(super) async fn order(&self, reads: &dyn Reads, id: OrderId) -> Result<Option<Arc<OrderFile>>, StoreError> {
+    pub(super) async fn order(
+        &self,
+        reads: &dyn Reads,
+        id: OrderId,
+    ) -> Result<Option<Arc<OrderFile>>, StoreError> {
         if let Some(file) = self.known.get(&id).await {
             self.metrics.hit();
             return Ok(Some(file));

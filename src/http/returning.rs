@@ -28,7 +28,9 @@ const WAIT: Duration = Duration::from_secs(3);
 pub(super) async fn come_back(incoming: Incoming) -> Result<HttpResponse, Problem> {
     let (file, returned) = match find(incoming.state.reads(), incoming.segment("token")).await {
         Ok(Some(found)) => found,
-        Ok(None) => return Ok(come_back_saved(&incoming).await.unwrap_or_else(|fault| pages::unavailable(&fault))),
+        Ok(None) => {
+            return Ok(come_back_saved(&incoming).await.unwrap_or_else(|fault| pages::unavailable(&fault)));
+        }
         Err(fault) => return Ok(pages::unavailable(&fault)),
     };
     let file = asked(&incoming, file, returned.session).await;
@@ -51,10 +53,8 @@ async fn come_back_saved(incoming: &Incoming) -> Result<HttpResponse, StoreError
         Ok(Err(_)) | Err(_) => known,
     };
     let target = target(session.status, session.failure.as_ref(), redirect);
-    let outcome = [
-        ("paymentProfileSessionId", session.id.to_string()),
-        ("status", session.status.as_str().to_owned()),
-    ];
+    let outcome =
+        [("paymentProfileSessionId", session.id.to_string()), ("status", session.status.as_str().to_owned())];
     let url = address(&session.ask.return_urls, target).and_then(|url| with_outcome(url, &outcome));
     Ok(url.map_or_else(|| own_page(target), |url| see_other(&url)))
 }
@@ -246,7 +246,11 @@ mod tests {
             (RequiresAction, None, Success, InProgress),
         ] {
             let session = session(status, failure, ReturnUrls::default());
-            assert_eq!(target(session.status, session.failure.as_ref(), came_by), expected, "{status:?} {failure:?} by {came_by:?}");
+            assert_eq!(
+                target(session.status, session.failure.as_ref(), came_by),
+                expected,
+                "{status:?} {failure:?} by {came_by:?}"
+            );
         }
     }
 

@@ -5,7 +5,8 @@ use port::{Currency, ItemId, OrderId, Timestamp};
 use super::{Asked, OrderError, Orders};
 use crate::domain::cart::{content, edit, price_order, sign};
 use crate::domain::{
-    Content, Fact, Item, Order, OrderFile, OrderState, Personal, Requirement, Sealed, Signature, price, requirements,
+    Content, Fact, Item, Order, OrderFile, OrderState, Personal, Requirement, Sealed, Signature, price,
+    requirements,
 };
 use crate::store::Change;
 
@@ -129,7 +130,7 @@ impl Orders {
         let facts = std::iter::once(placed).chain(more).collect();
         let stamp = crate::domain::Stamp { at: now, cause: &asked.cause };
         let mut change = Change::of(name, &mut file, facts, &stamp, &mut shared.ids())?;
-        change.writes.extend(asked.key_row(file.id(), 1, now));
+        change.writes.splice(0..0, asked.key_row(file.id(), 1, now));
         shared.commit(&file.order.merchant, change).await?;
         Ok(file)
     }
@@ -199,7 +200,12 @@ impl Orders {
     ///
     /// # Errors
     /// [`OrderError::Refused`].
-    pub async fn sign(&self, asked: &Asked, order: OrderId, signature: Signature) -> Result<OrderFile, OrderError> {
+    pub async fn sign(
+        &self,
+        asked: &Asked,
+        order: OrderId,
+        signature: Signature,
+    ) -> Result<OrderFile, OrderError> {
         let mut file = self.file(asked, order).await?;
         let sealed = Sealed::new(signature, self.payments.shared.source.nonce());
         self.change("sign", asked, &mut file, |file, _| Ok(sign(file, sealed.clone())?)).await?;

@@ -32,7 +32,12 @@ impl Orders {
     ///
     /// # Errors
     /// [`OrderError::Refused`], [`OrderError::Route`], [`OrderError::ProvidersUnavailable`].
-    pub async fn checkout(&self, asked: &Asked, order: OrderId, ask: &CheckoutAsk) -> Result<Checked, OrderError> {
+    pub async fn checkout(
+        &self,
+        asked: &Asked,
+        order: OrderId,
+        ask: &CheckoutAsk,
+    ) -> Result<Checked, OrderError> {
         let mut file = self.file(asked, order).await?;
         let (mut session, stored) = (None, self.stored(asked, ask).await?);
         self.change("checkout", asked, &mut file, |file, now| {
@@ -77,12 +82,19 @@ impl Orders {
         Ok(Some(found.ok_or(Refusal::ProfileUnusable("there is none with this id"))?))
     }
 
-    async fn begin(&self, asked: &Asked, mut file: OrderFile, session: SessionId) -> Result<Checked, OrderError> {
+    async fn begin(
+        &self,
+        asked: &Asked,
+        mut file: OrderFile,
+        session: SessionId,
+    ) -> Result<Checked, OrderError> {
         let begun = self.payments.begin(&mut file, session, &asked.cause).await?;
         match begun {
             Begun::Ready | Begun::Ended => Ok(Checked { file, session, pending: false }),
             Begun::Unknown => Ok(Checked { file, session, pending: true }),
-            Begun::Down { retry_after } => Err(OrderError::ProvidersUnavailable { order: file.id(), retry_after }),
+            Begun::Down { retry_after } => {
+                Err(OrderError::ProvidersUnavailable { order: file.id(), retry_after })
+            }
         }
     }
 
@@ -91,7 +103,12 @@ impl Orders {
     ///
     /// # Errors
     /// As [`Orders::checkout`].
-    pub async fn resume(&self, asked: &Asked, order: OrderId, session: SessionId) -> Result<Checked, OrderError> {
+    pub async fn resume(
+        &self,
+        asked: &Asked,
+        order: OrderId,
+        session: SessionId,
+    ) -> Result<Checked, OrderError> {
         let mut file = self.file(asked, order).await?;
         if let Some(attempt) = file.session(session).map(|session| session.attempt) {
             match self.payments.settle_begin(order, attempt, &asked.cause).await {
@@ -107,7 +124,12 @@ impl Orders {
     ///
     /// # Errors
     /// [`OrderError::Refused`] for one that was paid.
-    pub async fn cancel_session(&self, asked: &Asked, order: OrderId, session: SessionId) -> Result<Closed, OrderError> {
+    pub async fn cancel_session(
+        &self,
+        asked: &Asked,
+        order: OrderId,
+        session: SessionId,
+    ) -> Result<Closed, OrderError> {
         let mut file = self.file(asked, order).await?;
         let asked_for_order = Asked { expects: None, ..asked.clone() };
         if let (Some(expected), Some(found)) = (asked.expects, file.session(session))

@@ -86,7 +86,9 @@ impl Orders {
         let mut file = shared.file(order).await?;
         let mut sends = Vec::new();
         let decide = |file: &OrderFile, now| {
-            let over = file.session(session).is_some_and(|session| session.status.is_open() && session.expires_at <= now);
+            let over = file
+                .session(session)
+                .is_some_and(|session| session.status.is_open() && session.expires_at <= now);
             let facts = if over { close(file, session, FailureCode::Expired, now)? } else { Vec::new() };
             sends = operations(&facts);
             Ok::<_, PaymentError>(facts.into())

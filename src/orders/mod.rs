@@ -170,7 +170,9 @@ impl Orders {
 
 fn check_version(asked: &Asked, file: &OrderFile) -> Result<(), OrderError> {
     match asked.expects {
-        Some(version) if version != file.sequence => Err(OrderError::VersionMismatch { actual: file.sequence }),
+        Some(version) if version != file.sequence => {
+            Err(OrderError::VersionMismatch { actual: file.sequence })
+        }
         _ => Ok(()),
     }
 }

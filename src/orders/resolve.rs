@@ -29,7 +29,8 @@ impl Orders {
         let mut sends = Vec::new();
         let decide = |file: &OrderFile, now| {
             check_version(asked, file, attention)?;
-            let mut decided = decided(file, resolve(file, attention, &with, now, &mut shared.ids())?, &mut sends);
+            let mut decided =
+                decided(file, resolve(file, attention, &with, now, &mut shared.ids())?, &mut sends);
             decided.with = asked.key_row(order, file.sequence + 1, now);
             Ok::<_, OrderError>(decided)
         };
@@ -60,7 +61,11 @@ impl Orders {
             if !wanted {
                 return Ok(Decided::default());
             }
-            Ok::<_, PaymentError>(decided(file, resolve(file, attention, &with, now, &mut shared.ids())?, &mut sends))
+            Ok::<_, PaymentError>(decided(
+                file,
+                resolve(file, attention, &with, now, &mut shared.ids())?,
+                &mut sends,
+            ))
         };
         match shared.change("policy", &mut file, cause, decide).await {
             Ok(_) => self.send(&mut file, &sends, cause).await.map(|()| false),

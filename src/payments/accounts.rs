@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use port::{About, Captures, Capture, Provider, Refund, Secret, StatusTable, TableError};
+use port::{About, Capture, Captures, Provider, Refund, Secret, StatusTable, TableError};
 
 use super::Budget;
 use crate::domain::Powers;

@@ -14,13 +14,21 @@ use crate::store::{Change, Handle, Write};
 /// Two reads for the same payment are at least this far apart, whoever asks.
 pub(super) const APART: Duration = Duration::from_secs(5);
 
+/// When a read that did not work is made again where no schedule says when.
+const FAILED_PAUSE: Duration = Duration::from_secs(5 * 60);
+
 impl Payments {
     /// Asks the provider about a payment, works in what it says, and answers the file. All who ask at the same
     /// time share one read.
     ///
     /// # Errors
     /// [`PaymentError`]; a failed read has changed nothing but the moment of the next.
-    pub async fn ask(&self, order: OrderId, payment: PaymentId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+    pub async fn ask(
+        &self,
+        order: OrderId,
+        payment: PaymentId,
+        cause: &Cause,
+    ) -> Result<OrderFile, PaymentError> {
         let reading = &self.shared.reading;
         let (this, cause) = (self.clone(), cause.clone());
         let read = async move { Arc::new(this.ask_alone(order, payment, &cause).await) };
@@ -85,7 +93,13 @@ impl Payments {
         let now = shared.now();
         let last = shared.asked.get(&payment.id);
         let at = last.map_or(now, |last| last.plus(APART)).max(now);
-        let due = Write::Due { kind: DueKind::Ask, subject: payment.id.to_string(), order: Some(order), at: Some(at) };
+        shared.hinted.insert(payment.id, at);
+        let due = Write::Due {
+            kind: DueKind::Ask,
+            subject: payment.id.to_string(),
+            order: Some(order),
+            at: Some(at),
+        };
         shared.store.commit(Change::plain("hint", vec![due])).await?;
         shared.wake.notify_one();
         Ok(Some(at))
@@ -97,7 +111,12 @@ impl Payments {
         last.is_some_and(|last| self.shared.now() < last.plus(APART))
     }
 
-    async fn ask_alone(&self, order: OrderId, payment: PaymentId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+    async fn ask_alone(
+        &self,
+        order: OrderId,
+        payment: PaymentId,
+        cause: &Cause,
+    ) -> Result<OrderFile, PaymentError> {
         let shared = &self.shared;
         let mut file = shared.file(order).await?;
         let Some(found) = file.payment(payment).filter(|payment| !payment.external) else { return Ok(file) };
@@ -112,6 +131,7 @@ impl Payments {
             return Err(used_up.into());
         }
         shared.asked.insert(payment, shared.now());
+        shared.hinted.remove(&payment);
         let ctx = self.ctx(&account, &NothingToKeep);
         match self.call(&account, "fetch", &ctx, account.adapter.fetch(&ctx, &attempt)).await {
             Ok((snapshot, place)) => {
@@ -127,7 +147,12 @@ impl Payments {
     }
 
     /// What the agenda may not ask now it asks when there is something to ask with, a little spread.
-    async fn ask_in_turn(&self, order: OrderId, payment: PaymentId, used_up: &ProviderError) -> Result<(), PaymentError> {
+    async fn ask_in_turn(
+        &self,
+        order: OrderId,
+        payment: PaymentId,
+        used_up: &ProviderError,
+    ) -> Result<(), PaymentError> {
         const SPREAD_MS: u64 = 2_000;
         let wait = match used_up {
             ProviderError::Busy { retry_after } => retry_after.unwrap_or_default(),
@@ -135,17 +160,25 @@ impl Payments {
         };
         let shared = &self.shared;
         let at = shared.now().plus(wait).plus(Duration::from_millis(shared.draw() % SPREAD_MS));
-        let due = Write::Due { kind: DueKind::Ask, subject: payment.to_string(), order: Some(order), at: Some(at) };
+        let due =
+            Write::Due { kind: DueKind::Ask, subject: payment.to_string(), order: Some(order), at: Some(at) };
         Ok(shared.store.commit(Change::plain("ask in turn", vec![due])).await?)
     }
 
     /// A failed read is repeated at its time, and not before the provider wants it.
-    async fn ask_later(&self, file: &OrderFile, payment: PaymentId, error: &ProviderError) -> Result<(), PaymentError> {
+    async fn ask_later(
+        &self,
+        file: &OrderFile,
+        payment: PaymentId,
+        error: &ProviderError,
+    ) -> Result<(), PaymentError> {
         let now = self.shared.now();
-        let next = file.payment(payment).and_then(|payment| next_read(file, payment, now, self.shared.draw()));
+        let next =
+            file.payment(payment).and_then(|payment| next_read(file, payment, now, self.shared.draw()));
         let at = match error {
             ProviderError::Busy { retry_after: Some(wait) } => next.map(|at| at.max(now.plus(*wait))),
-            _ => next,
+            // Whoever wanted to know still does, even where no schedule asks.
+            _ => next.or(Some(now.plus(FAILED_PAUSE))),
         };
         let due = Write::Due { kind: DueKind::Ask, subject: payment.to_string(), order: Some(file.id()), at };
         Ok(self.shared.store.commit(Change::plain("ask later", vec![due])).await?)

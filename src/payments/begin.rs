@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use port::{
-    Advice, Approach, AttemptId, CaptureMode, Checkout, Line, Lookup, Money, Next, Notify, PaymentId, ProfileId,
-    ProviderError, Repeat, SessionId, Timestamp,
+    Advice, Approach, AttemptId, CaptureMode, Checkout, Line, Lookup, Money, Next, Notify, PaymentId,
+    ProfileId, ProviderError, Repeat, SessionId, Timestamp,
 };
 
 use super::budget::Wish;
@@ -13,7 +13,8 @@ use super::{Account, PaymentError, Payments};
 use crate::domain::open::{Opening, Start, give_up, move_on, open, payable};
 use crate::domain::{
     AttemptRecord, AttemptState, Cause, Fact, FailureCode, Metadata, OrderFile, Personal, Price, Profile,
-    Requirement, ReturnUrls, Routing, Sealed, SessionAsk, SessionFailure, SessionStatus, Tried, operate, price_line,
+    Requirement, ReturnUrls, Routing, Sealed, SessionAsk, SessionFailure, SessionStatus, Tried, operate,
+    price_line,
 };
 use crate::routing::{AccountFacts, Decision, Request, RouteError, decide};
 
@@ -90,7 +91,8 @@ impl Payments {
             expires_at: now.plus(lives),
         };
         let ruled_out = decision.ruled_out.into_iter();
-        let tried = ruled_out.map(|out| Tried { account: out.account, outcome: out.why.join("; ") }).collect();
+        let tried =
+            ruled_out.map(|out| Tried { account: out.account, outcome: out.why.join("; ") }).collect();
         let routing = Routing { rule: decision.rule, reason: decision.reason, tried };
         let facts = open(opening, self.start(&account), money, routing, fallback.to_vec(), now);
         Ok((session, facts))
@@ -108,11 +110,17 @@ impl Payments {
         let personal = file.order.personal.value().cloned().unwrap_or_default();
         let session_ask = session_ask(file, ask, stored);
         let checkout = checkout_of(file, &personal, &session_ask, now.plus(ask.expires_in));
-        let objections = |account: &Account| {
-            account.about().can.objections(money, ask.approach, ask.capture, &checkout)
-        };
-        let facts: Vec<_> = self.shared.accounts.iter()
-            .map(|account| AccountFacts { account: &account.name, objections: objections(account), available: true })
+        let objections =
+            |account: &Account| account.about().can.objections(money, ask.approach, ask.capture, &checkout);
+        let facts: Vec<_> = self
+            .shared
+            .accounts
+            .iter()
+            .map(|account| AccountFacts {
+                account: &account.name,
+                objections: objections(account),
+                available: true,
+            })
             .collect();
         let mut metadata = personal.metadata.clone();
         metadata.extend(ask.metadata.clone());
@@ -150,7 +158,12 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Store`]; what was sent is then settled by the agenda.
-    pub async fn begin(&self, file: &mut OrderFile, session: SessionId, cause: &Cause) -> Result<Begun, PaymentError> {
+    pub async fn begin(
+        &self,
+        file: &mut OrderFile,
+        session: SessionId,
+        cause: &Cause,
+    ) -> Result<Begun, PaymentError> {
         let mut repeated = None;
         loop {
             let Some(record) = current(file, session) else { return Ok(Begun::Ended) };
@@ -172,7 +185,9 @@ impl Payments {
                     continue;
                 }
             }
-            if let Some(done) = self.after_failed_start(file, session, &record, &account, &error, cause).await? {
+            if let Some(done) =
+                self.after_failed_start(file, session, &record, &account, &error, cause).await?
+            {
                 return Ok(done);
             }
         }
@@ -204,7 +219,10 @@ impl Payments {
         let personal = file.order.personal.value().cloned().unwrap_or_default();
         let asked = session.and_then(|session| session.ask.value()).cloned().unwrap_or_else(nothing_asked);
         let expires_at = session.map_or(record.started_at, |session| session.expires_at);
-        Checkout { urls: self.shared.returns.urls(record.id), ..checkout_of(file, &personal, &asked, expires_at) }
+        Checkout {
+            urls: self.shared.returns.urls(record.id),
+            ..checkout_of(file, &personal, &asked, expires_at)
+        }
     }
 
     /// Looks for an object whose answer was lost and adopts it. False if it is not to be found.
@@ -299,8 +317,10 @@ impl Payments {
         if let Some(name) = next.filter(|_| elsewhere) {
             let start = self.start(&*self.account(&name)?);
             let change = self.shared.change("failover", file, cause, |file, now| {
-                let facts = file.session(session).filter(|open| open.status.is_open() && open.attempt == record.id);
-                let facts = facts.map(|open| move_on(record, orphaned, error.label(), open, start.clone(), now));
+                let facts =
+                    file.session(session).filter(|open| open.status.is_open() && open.attempt == record.id);
+                let facts =
+                    facts.map(|open| move_on(record, orphaned, error.label(), open, start.clone(), now));
                 Ok::<_, PaymentError>(facts.unwrap_or_default().into())
             });
             change.await?;
@@ -423,4 +443,3 @@ fn checkout_of(file: &OrderFile, personal: &Personal, ask: &SessionAsk, expires_
         profile: ask.profile_reference.clone(),
     }
 }
-

@@ -74,7 +74,8 @@ impl Budget {
     pub fn new(reads_per_second: u32) -> Self {
         let rate = i64::from(reads_per_second.max(1));
         let never = Timestamp::default();
-        let pot = Pot { left: rate * KEPT_S * READ, filled_at: never, slow_until: never, closed_until: never };
+        let pot =
+            Pot { left: rate * KEPT_S * READ, filled_at: never, slow_until: never, closed_until: never };
         Self { rate, pot: Mutex::new(pot) }
     }
 
@@ -98,8 +99,9 @@ impl Budget {
             return Ok(());
         }
         let slowed_by = if pot.slow_until > now { SLOWED_BY } else { 1 };
-        let micros = u64::try_from(lacks.max(1) * slowed_by / self.rate).unwrap_or(0);
-        Err(pause.max(Duration::from_micros(micros + 1)))
+        // Rounded up: moments are kept to the millisecond.
+        let millis = u64::try_from(lacks.max(1) * slowed_by / self.rate / 1_000).unwrap_or(0);
+        Err(pause.max(Duration::from_millis(millis + 1)))
     }
 
     /// The provider says that it is asked too often, and perhaps for how long it wants to be left alone.

@@ -38,7 +38,8 @@ impl Payments {
         let started_at = shared.now();
         let answered = tokio::time::timeout(LIMIT, act).await;
         crash::point("after send", operation);
-        let outcome = answered.unwrap_or_else(|_| Err(ProviderError::OutcomeUnknown("it took too long".to_owned())));
+        let outcome =
+            answered.unwrap_or_else(|_| Err(ProviderError::OutcomeUnknown("it took too long".to_owned())));
         let outcome = ctx.settle(outcome);
         let label = outcome.as_ref().map_or_else(ProviderError::label, |_| "ok");
         let provider = account.about().name;
@@ -63,7 +64,12 @@ impl Payments {
     }
 
     /// What a snapshot means.
-    pub(super) fn understand(&self, account: &Account, snapshot: Snapshot, place: port::Timestamp) -> Observation {
+    pub(super) fn understand(
+        &self,
+        account: &Account,
+        snapshot: Snapshot,
+        place: port::Timestamp,
+    ) -> Observation {
         let seen = translate(&account.words, snapshot, place);
         if seen.says == port::Says::Unmapped {
             self.shared.metrics.unknown_status(account.about().name);

@@ -11,14 +11,14 @@ mod budget;
 mod call;
 mod observe;
 mod operate;
-mod remedies;
 mod profiles;
+mod remedies;
 mod returns;
 mod settle;
 
 pub use accounts::{Account, Accounts};
-pub use budget::{Budget, Wish};
 pub use begin::{Begun, CheckoutAsk};
+pub use budget::{Budget, Wish};
 pub use profiles::{ProfileKey, ProfileSessionAsk};
 pub use remedies::Remedies;
 pub use returns::{Redirect, Returns, read_token};
@@ -27,7 +27,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use moka::future::Cache;
-use port::{AttemptId, OrderId, PaymentId, ProfileSessionId, ProviderError, Source, Timestamp, Transport, Uuid};
+use port::{
+    AttemptId, OrderId, PaymentId, ProfileSessionId, ProviderError, Source, Timestamp, Transport, Uuid,
+};
 use tokio::sync::Notify;
 
 use crate::domain::{Cause, DueKind, Fact, OrderFile, Payment, Refusal, Stamp, next_read};
@@ -73,6 +75,8 @@ pub struct Shared {
     reading: Cache<PaymentId, Arc<Result<OrderFile, PaymentError>>>,
     /// When a payment was last asked about; only spares reads, nothing relies on it.
     asked: moka::sync::Cache<PaymentId, Timestamp>,
+    /// When a hint wants a payment to be asked about; a read that is under way does not answer it.
+    hinted: moka::sync::Cache<PaymentId, Timestamp>,
     /// When a session that stores a method was last asked about, likewise.
     saving_asked: moka::sync::Cache<ProfileSessionId, Timestamp>,
     /// When the customer of a payment last came back, likewise.
@@ -106,6 +110,7 @@ impl Shared {
             outbox: Arc::default(),
             reading: Cache::new(MOST_REMEMBERED),
             asked: moka::sync::Cache::new(MOST_REMEMBERED),
+            hinted: moka::sync::Cache::new(MOST_REMEMBERED),
             saving_asked: moka::sync::Cache::new(MOST_REMEMBERED),
             returned: moka::sync::Cache::new(MOST_REMEMBERED),
         }
@@ -233,8 +238,9 @@ impl Decided {
     ) -> Result<Change, StoreError> {
         let stamp = Stamp { at: now, cause };
         let mut change = Change::of(name, file, self.facts, &stamp, &mut shared.ids())?;
-        change.writes.extend(self.with);
-        change.writes.extend(self.asked.and_then(|attempt| ask_again(file, attempt, now, shared.draw())));
+        // A key goes first, so that a repeat is known for one before anything else is in its way.
+        change.writes.splice(0..0, self.with);
+        change.writes.extend(self.asked.and_then(|attempt| shared.ask_again(file, attempt, now)));
         Ok(change)
     }
 }
@@ -245,11 +251,14 @@ impl From<Vec<Fact>> for Decided {
     }
 }
 
-/// When the provider is to be asked about an attempt again, as the file is now.
-fn ask_again(file: &OrderFile, attempt: AttemptId, now: Timestamp, draw: u64) -> Option<Write> {
-    let payment = file.attempt(attempt).and_then(|record| file.payment_of(record))?;
-    let at = next_read(file, payment, now, draw);
-    Some(Write::Due { kind: DueKind::Ask, subject: payment.id.to_string(), order: Some(file.id()), at })
+impl Shared {
+    /// When the provider is to be asked about an attempt again, as the file is now.
+    fn ask_again(&self, file: &OrderFile, attempt: AttemptId, now: Timestamp) -> Option<Write> {
+        let payment = file.attempt(attempt).and_then(|record| file.payment_of(record))?;
+        let next = next_read(file, payment, now, self.draw());
+        let at = [next, self.hinted.get(&payment.id)].into_iter().flatten().min();
+        Some(Write::Due { kind: DueKind::Ask, subject: payment.id.to_string(), order: Some(file.id()), at })
+    }
 }
 
 /// Why a money use case did not get through.

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use port::{Advice, Failure, Money, PaymentId, ProviderError, RefundAsk, RefundId, Repeat, SessionId, Snapshot};
+use port::{
+    Advice, Failure, Money, PaymentId, ProviderError, RefundAsk, RefundId, Repeat, SessionId, Snapshot,
+};
 
 use super::ask::payment_of_session;
 use super::budget::Wish;
@@ -26,7 +28,12 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Store`].
-    pub async fn operate_session(&self, file: &mut OrderFile, session: SessionId, cause: &Cause) -> Result<(), PaymentError> {
+    pub async fn operate_session(
+        &self,
+        file: &mut OrderFile,
+        session: SessionId,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
         match payment_of_session(file, session).map(|payment| payment.id) {
             Some(payment) => self.operate(file, payment, cause).await,
             None => Ok(()),
@@ -37,7 +44,12 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Store`]; what was sent is then settled by the agenda.
-    pub async fn operate(&self, file: &mut OrderFile, payment: PaymentId, cause: &Cause) -> Result<(), PaymentError> {
+    pub async fn operate(
+        &self,
+        file: &mut OrderFile,
+        payment: PaymentId,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
         for _ in 0..MOST_IN_A_ROW {
             let Some(pending) = Pending::of(file, payment) else { return Ok(()) };
             self.send(file, &pending, cause).await?;
@@ -53,28 +65,50 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError`].
-    pub async fn resume(&self, file: &mut OrderFile, payment: PaymentId, cause: &Cause) -> Result<(), PaymentError> {
+    pub async fn resume(
+        &self,
+        file: &mut OrderFile,
+        payment: PaymentId,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
         let Some(pending) = Pending::of(file, payment) else {
             if self.next_in_queue(file, payment, cause).await? {
                 self.operate(file, payment, cause).await?;
             }
             return Ok(());
         };
+        let taken_up = self.take_up(file, &pending, cause).await;
+        // Whatever came of it: what stays unsure for too long is shown to a person, most of all while the provider
+        // cannot even be asked.
+        self.tell_if_unsure(file, payment, cause).await?;
+        taken_up
+    }
+
+    async fn take_up(
+        &self,
+        file: &mut OrderFile,
+        pending: &Pending,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
         if pending.record.state == AttemptState::Started {
             return Ok(());
         }
-        *file = self.ask(file.id(), payment, cause).await?;
-        let Some(still) = Pending::of(file, payment).filter(|still| still.operation == pending.operation) else {
-            return Ok(());
-        };
+        *file = self.ask(file.id(), pending.payment, cause).await?;
+        let still = Pending::of(file, pending.payment).filter(|still| still.operation == pending.operation);
+        let Some(still) = still else { return Ok(()) };
         let account = self.account(&still.record.account)?;
         if repeatable(&account, &still) {
-            return self.operate(file, payment, cause).await;
+            self.operate(file, pending.payment, cause).await?;
         }
-        self.tell_if_unsure(file, payment, cause).await
+        Ok(())
     }
 
-    async fn next_in_queue(&self, file: &mut OrderFile, payment: PaymentId, cause: &Cause) -> Result<bool, PaymentError> {
+    async fn next_in_queue(
+        &self,
+        file: &mut OrderFile,
+        payment: PaymentId,
+        cause: &Cause,
+    ) -> Result<bool, PaymentError> {
         let next = |file: &OrderFile, now| {
             let fact = operate::next_refund(file, payment, now);
             Ok::<_, PaymentError>(fact.into_iter().collect::<Vec<_>>().into())
@@ -82,7 +116,12 @@ impl Payments {
         self.shared.change("next refund", file, cause, next).await
     }
 
-    async fn tell_if_unsure(&self, file: &mut OrderFile, payment: PaymentId, cause: &Cause) -> Result<(), PaymentError> {
+    async fn tell_if_unsure(
+        &self,
+        file: &mut OrderFile,
+        payment: PaymentId,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
         let tell = |file: &OrderFile, now| {
             Ok::<_, PaymentError>(unsure(file, payment, UNSURE_LIMIT, now, &mut self.shared.ids()).into())
         };
@@ -124,7 +163,9 @@ impl Payments {
             OperationKind::Close | OperationKind::Void => {
                 self.call(account, "cancel", &ctx, adapter.cancel(&ctx, &attempt)).await
             }
-            OperationKind::Capture => self.call(account, "capture", &ctx, adapter.capture(&ctx, &attempt, money)).await,
+            OperationKind::Capture => {
+                self.call(account, "capture", &ctx, adapter.capture(&ctx, &attempt, money)).await
+            }
             OperationKind::Refund => {
                 let refund = pending.operation.refund.and_then(|id| file.refund(id));
                 if refund.is_none() && pending.operation.refund.is_some() {
@@ -140,17 +181,30 @@ impl Payments {
 
     /// A provider that cannot close, or has no such call for this state, was asked and says that nothing was
     /// taken: the session ends on our own word.
-    async fn close_by_us(&self, file: &mut OrderFile, account: &Account, pending: &Pending, cause: &Cause) -> Result<(), PaymentError> {
+    async fn close_by_us(
+        &self,
+        file: &mut OrderFile,
+        account: &Account,
+        pending: &Pending,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
         let only_read = !account.about().can.cancel.closes_unpaid();
         if !only_read || pending.operation.kind != OperationKind::Close {
             return Ok(());
         }
-        let end = |file: &OrderFile, _| Ok::<_, PaymentError>(operate::closed_by_us(file, pending.payment).into());
+        let end =
+            |file: &OrderFile, _| Ok::<_, PaymentError>(operate::closed_by_us(file, pending.payment).into());
         self.shared.change("close", file, cause, end).await.map(|_| ())
     }
 
     /// The provider said no. A page that does not close is asked about: it may have been paid meanwhile.
-    async fn take_no(&self, file: &mut OrderFile, pending: &Pending, error: ProviderError, cause: &Cause) -> Result<(), PaymentError> {
+    async fn take_no(
+        &self,
+        file: &mut OrderFile,
+        pending: &Pending,
+        error: ProviderError,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
         if pending.operation.kind == OperationKind::Close {
             let asked = self.ask(file.id(), pending.payment, cause).await;
             *file = match asked {
@@ -161,7 +215,9 @@ impl Payments {
             return Ok(());
         }
         let failure = match error {
-            ProviderError::Declined { code, text } | ProviderError::Rejected { code, text } => Failure { code, text },
+            ProviderError::Declined { code, text } | ProviderError::Rejected { code, text } => {
+                Failure { code, text }
+            }
             other => Failure { code: None, text: Some(other.to_string()) },
         };
         let end = |file: &OrderFile, now| {

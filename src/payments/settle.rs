@@ -14,7 +14,12 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Provider`] while it cannot be found out.
-    pub async fn settle_begin(&self, order: OrderId, attempt: AttemptId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+    pub async fn settle_begin(
+        &self,
+        order: OrderId,
+        attempt: AttemptId,
+        cause: &Cause,
+    ) -> Result<OrderFile, PaymentError> {
         let mut file = self.shared.file(order).await?;
         let Some(record) = in_state(&file, attempt, AttemptState::Started) else { return Ok(file) };
         let account = self.account(&record.account)?;
@@ -55,7 +60,12 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Provider`] while it cannot be found out.
-    pub async fn close_orphan(&self, order: OrderId, attempt: AttemptId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+    pub async fn close_orphan(
+        &self,
+        order: OrderId,
+        attempt: AttemptId,
+        cause: &Cause,
+    ) -> Result<OrderFile, PaymentError> {
         let mut file = self.shared.file(order).await?;
         let Some(mut record) = in_state(&file, attempt, AttemptState::Orphaned) else { return Ok(file) };
         let account = self.account(&record.account)?;
@@ -111,7 +121,12 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Provider`] while it did not work; it is repeated until its outcome is known.
-    pub async fn hand_over(&self, order: OrderId, attempt: AttemptId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+    pub async fn hand_over(
+        &self,
+        order: OrderId,
+        attempt: AttemptId,
+        cause: &Cause,
+    ) -> Result<OrderFile, PaymentError> {
         let file = self.shared.file(order).await?;
         let Some(record) = in_state(&file, attempt, AttemptState::Begun) else { return Ok(file) };
         let account = self.account(&record.account)?;

@@ -106,7 +106,11 @@ pub async fn verify(store: &dyn Store, mut progress: impl FnMut(u64)) -> Result<
     Ok(verdict)
 }
 
-async fn verify_order(store: &dyn Store, order: port::OrderId, verdict: &mut Verdict) -> Result<(), StoreError> {
+async fn verify_order(
+    store: &dyn Store,
+    order: port::OrderId,
+    verdict: &mut Verdict,
+) -> Result<(), StoreError> {
     let mut events = Vec::new();
     let read = loop {
         let after = events.last().map_or(0, |event: &crate::domain::Event| event.sequence);

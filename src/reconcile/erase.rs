@@ -49,9 +49,15 @@ pub async fn erase(
             }
         }
         if page.len() < PAGE as usize {
-            return Ok(erased);
+            break;
         }
     }
+    if erased.still_open.is_empty() {
+        let (merchant, customer) = (merchant.to_owned(), customer.to_owned());
+        let methods = Write::EraseCustomer { merchant, customer };
+        store.commit(Change::plain("erase customer", vec![methods])).await?;
+    }
+    Ok(erased)
 }
 
 /// Whether nothing more can happen that would need the data.
@@ -69,9 +75,10 @@ fn is_of(file: &OrderFile, customer: &str) -> bool {
 
 async fn erase_order(store: &dyn Store, source: &dyn Source, mut file: OrderFile) -> Result<(), StoreError> {
     let order = file.id();
-    let objects = file.attempts.iter().filter_map(|attempt| {
-        Some((attempt.account.clone(), attempt.reference.clone()?))
-    });
+    let objects = file
+        .attempts
+        .iter()
+        .filter_map(|attempt| Some((attempt.account.clone(), attempt.reference.clone()?)));
     let objects = objects.collect();
     let cause = Cause { actor: Actor::Operator, request: None };
     let stamp = Stamp { at: source.now(), cause: &cause };

@@ -182,4 +182,3 @@ fn id<T: FromStr>(subject: &str) -> Result<T, PaymentError> {
 fn wait(tries: u32) -> Duration {
     FIRST_WAIT.saturating_mul(1u32.checked_shl(tries.min(16)).unwrap_or(u32::MAX)).min(LONGEST_WAIT)
 }
-

@@ -44,11 +44,7 @@ pub async fn keep_note(payments: &Payments, note: NoteRow, points: bool) -> Resu
 ///
 /// # Errors
 /// [`PaymentError::Store`]; whatever else goes wrong waits.
-pub(super) async fn act_on_note(
-    payments: &Payments,
-    due: &Due,
-    cause: &Cause,
-) -> Result<bool, PaymentError> {
+pub(super) async fn act_on_note(payments: &Payments, due: &Due, cause: &Cause) -> Result<bool, PaymentError> {
     let (shared, note) = (&payments.shared, &due.subject);
     let Some(row) = shared.store.note(note).await? else { return Ok(false) };
     let hints: Vec<Hint> = serde_json::from_str(&row.hints)

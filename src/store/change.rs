@@ -134,6 +134,13 @@ pub enum Write {
         /// Its objects, by account and the provider's id.
         objects: Vec<(String, String)>,
     },
+    /// Erases a merchant's customer where no order is concerned: stored methods and the sessions that stored them.
+    EraseCustomer {
+        /// Whose customer.
+        merchant: String,
+        /// The merchant's own id of it.
+        customer: String,
+    },
     /// An API key.
     ApiKey(ApiKeyRow),
     /// Something that the installation keeps about itself. The first value stays.
@@ -312,9 +319,13 @@ impl Change {
         if !events.is_empty() {
             self.writes.push(Write::Order(Box::new(OrderRow::of(file)?)));
         }
+        let mut rows = Vec::with_capacity(touched.len());
         for row in touched {
-            self.writes.extend(row.write(file)?);
+            rows.extend(row.write(file)?);
         }
+        // An order has one open attempt: the one before is closed first, whatever their ids say.
+        rows.sort_by_key(|row| matches!(row, Write::Attempt { open: true, .. }));
+        self.writes.extend(rows);
         Ok(())
     }
 }

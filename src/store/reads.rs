@@ -1,7 +1,9 @@
 //! What can be read.
 
 use async_trait::async_trait;
-use port::{AttemptId, AttentionId, NoteId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
+use port::{
+    AttemptId, AttentionId, NoteId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp,
+};
 
 use super::{ApiKeyRow, Audited, DueKind, KeyRow, NoteRow, Saved, StoreError, Told};
 use crate::domain::{AttentionCode, Event, OrderFile, OrderState};

@@ -9,7 +9,8 @@ use super::shop::Shop;
 /// Compares the money of these orders with the ledger, whatever state they are in.
 pub async fn check_money(shop: &Shop, orders: &[String]) {
     let ledger = shop.ledger().await;
-    let by_id: HashMap<&str, &Value> = ledger.iter().map(|object| (object["id"].as_str().unwrap(), object)).collect();
+    let by_id: HashMap<&str, &Value> =
+        ledger.iter().map(|object| (object["id"].as_str().unwrap(), object)).collect();
     for id in orders {
         let order = shop.get(&format!("/v1/orders/{id}")).await;
         for summary in order["payments"].as_array().unwrap() {
@@ -25,7 +26,8 @@ pub async fn check_money(shop: &Shop, orders: &[String]) {
 /// Compares everything known about these orders. Panics with the first disagreement.
 pub async fn check(shop: &Shop, orders: &[String]) {
     let ledger = shop.ledger().await;
-    let by_id: HashMap<&str, &Value> = ledger.iter().map(|object| (object["id"].as_str().unwrap(), object)).collect();
+    let by_id: HashMap<&str, &Value> =
+        ledger.iter().map(|object| (object["id"].as_str().unwrap(), object)).collect();
     let mut known = Vec::new();
     for id in orders {
         let order = shop.get(&format!("/v1/orders/{id}")).await;

@@ -50,7 +50,9 @@ async fn used(folder: &Path) -> [String; 2] {
     let metrics = format!("{}/metrics", gateway.ops_url);
     loop {
         let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
-        if text.contains("kind=\"checkpoint\"") && text.contains("paymux_agenda_runs_total{kind=\"checkpoint\"") {
+        if text.contains("kind=\"checkpoint\"")
+            && text.contains("paymux_agenda_runs_total{kind=\"checkpoint\"")
+        {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -71,7 +73,8 @@ async fn books_that_were_touched_do_not_verify() {
         assert_eq!(verdict.status.code(), Some(1), "{what} goes unseen");
         String::from_utf8(verdict.stderr).unwrap()
     };
-    let body = "UPDATE payments SET body = replace(body, '\"captured\":1999', '\"captured\":9') WHERE order_id = ?1";
+    let body =
+        "UPDATE payments SET body = replace(body, '\"captured\":1999', '\"captured\":9') WHERE order_id = ?1";
     assert!(database.execute(body, [&first]).unwrap() > 0);
     assert!(told("a changed row").contains(&format!("{first}: its rows are not what its")));
     let text = "UPDATE events SET text = replace(text, '1999', '9') WHERE order_id = ?1 AND sequence = 1";
@@ -93,7 +96,9 @@ async fn an_erased_customer_is_gone_from_the_database_and_the_books_still_fit() 
     assert!(done.status.success() && said.contains("of 1 orders") && said.contains(&open), "{said}");
     let database = Connection::open(folder.path().join("paymux.db")).unwrap();
     let left = |table: &str, column: &str| -> i64 {
-        let sql = format!("SELECT count(*) FROM {table} WHERE {column} LIKE '%planted@example.test%' AND order_id = ?1");
+        let sql = format!(
+            "SELECT count(*) FROM {table} WHERE {column} LIKE '%planted@example.test%' AND order_id = ?1"
+        );
         database.query_row(&sql, [&ended], |row| row.get(0)).unwrap()
     };
     assert_eq!((left("sealed", "body"), left("events", "text"), left("payments", "body")), (0, 0, 0));

@@ -7,10 +7,18 @@ fn a_config_with_three_mistakes_tells_all_three_with_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("paymux.toml", "[server]\nlisten = \"127.0.0.1:8080\"\n\n[limits]\nbody_byts = 1000\n");
-    write("accounts.toml", "[accounts.shop]\nprovider = \"decta\"\nbase_url = \"https://gate.decta.com/api/v0.6\"\n");
+    write(
+        "accounts.toml",
+        "[accounts.shop]\nprovider = \"decta\"\nbase_url = \"https://gate.decta.com/api/v0.6\"\n",
+    );
     write("routing.toml", "[[rules]]\nname = \"all\"\naccounts = [\"shpo\"]\n");
     let settings = folder.path().join("paymux.toml");
-    let run = Command::new(env!("CARGO_BIN_EXE_paymux")).arg("check").arg("--config").arg(&settings).output().unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_paymux"))
+        .arg("check")
+        .arg("--config")
+        .arg(&settings)
+        .output()
+        .unwrap();
     let said = String::from_utf8(run.stderr).unwrap();
     assert_eq!(run.status.code(), Some(1), "{said}");
     for mistake in ["paymux.toml:5: ", "accounts.toml:1: ", "body_byts", "secret_key"] {
@@ -25,7 +33,10 @@ fn the_shipped_config_is_fine_once_its_secrets_are_there() {
     command.args(["check", "--config", "config/paymux.toml"]);
     for name in secrets() {
         let signs = name.contains("WEBHOOK_SECRET");
-        command.env(name, if signs { "whsec_c2VjcmV0LXRoYXQtaXMtbG9uZw==" } else { "a-secret-that-is-long-enough" });
+        command.env(
+            name,
+            if signs { "whsec_c2VjcmV0LXRoYXQtaXMtbG9uZw==" } else { "a-secret-that-is-long-enough" },
+        );
     }
     let run = command.output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));

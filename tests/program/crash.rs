@@ -105,7 +105,9 @@ impl Day {
         body["checkout"]["captureMode"] = json!(capture);
         loop {
             match self.shop.try_checkout(key, &body).await {
-                Ok((status, answer)) if status == 201 && answer["session"]["checkoutUrl"].is_string() => return answer,
+                Ok((status, answer)) if status == 201 && answer["session"]["checkoutUrl"].is_string() => {
+                    return answer;
+                }
                 Ok((status, answer)) => assert!(status != 400 && status != 422, "{answer}"),
                 Err(_) => self.revive().await,
             }
@@ -131,7 +133,9 @@ impl Day {
         loop {
             match self.shop.try_get(&format!("/v1/orders/{}", id(answer))).await {
                 Ok(order) if done(&order) => return,
-                Ok(order) => assert!(tokio::time::Instant::now() < deadline, "{}: {order}", self.folder.display()),
+                Ok(order) => {
+                    assert!(tokio::time::Instant::now() < deadline, "{}: {order}", self.folder.display())
+                }
                 Err(_) => self.revive().await,
             }
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -145,8 +149,10 @@ impl Day {
         loop {
             if let Ok(read) = self.shop.try_get(&format!("/v1/payments/{payment}")).await {
                 let ledger = self.shop.ledger().await;
-                let object = ledger.iter().find(|object| object["id"] == read["provider"]["reference"]).unwrap();
-                let unsure = self.died.load(Ordering::Relaxed) && read["pendingOperation"]["operation"] == "REFUND";
+                let object =
+                    ledger.iter().find(|object| object["id"] == read["provider"]["reference"]).unwrap();
+                let unsure =
+                    self.died.load(Ordering::Relaxed) && read["pendingOperation"]["operation"] == "REFUND";
                 if read["refunded"] == object["refunded"] && (read["refunded"] == 500 || unsure) {
                     return;
                 }

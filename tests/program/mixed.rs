@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::{agreement, books};
 use super::running::{Gateway, Sandbox};
 use super::shop::{ACCOUNTS, Shop};
+use super::{agreement, books};
 
 /// How many orders.
 const ORDERS: usize = 200;
@@ -75,7 +75,8 @@ async fn one(shop: Arc<Shop>, index: usize) -> (String, &'static [&'static str])
     let account = ACCOUNTS[index % ACCOUNTS.len()];
     let (currency, amount) = AMOUNTS[(index / ACCOUNTS.len()) % AMOUNTS.len()];
     let story = STORIES[index % STORIES.len()];
-    let answer = shop.checkout(&format!("mixed-{index}"), &Shop::order(Some(account), currency, amount)).await;
+    let answer =
+        shop.checkout(&format!("mixed-{index}"), &Shop::order(Some(account), currency, amount)).await;
     if let Some(page) = answer["session"]["checkoutUrl"].as_str() {
         for scenario in story {
             shop.play(page, scenario).await;

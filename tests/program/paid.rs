@@ -16,7 +16,8 @@ async fn an_order_is_paid_on_each_provider_with_the_same_calls() {
     let shop = Shop::new(&gateway.url, &sandbox.url);
     let (mut orders, mut shapes) = (Vec::new(), Vec::new());
     for account in ACCOUNTS {
-        let answer = shop.checkout(&format!("first-{account}"), &Shop::order(Some(account), "EUR", 1999)).await;
+        let answer =
+            shop.checkout(&format!("first-{account}"), &Shop::order(Some(account), "EUR", 1999)).await;
         let order = answer["order"]["id"].as_str().unwrap().to_owned();
         assert_eq!(answer["order"]["state"], "PENDING_PAYMENT");
         assert_eq!(answer["session"]["account"], account);

@@ -133,7 +133,7 @@ async fn a_customer_stores_a_card_and_an_order_without_a_price_is_submitted_with
 #[tokio::test]
 async fn a_session_that_stores_nothing_ends_and_proves_nothing() {
     let stage = Stage::start();
-    for (scenario, code) in [("decline_final", "DECLINED"), ("cancel", "DECLINED")] {
+    for (scenario, code) in [("declined_final", "DECLINED"), ("cancel", "DECLINED")] {
         let session = stage.open("ann-2").await;
         stage.shop.play(text(&session, "checkoutUrl"), scenario).await;
         let path = format!("{SESSIONS}/{}", text(&session, "id"));

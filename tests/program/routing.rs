@@ -8,9 +8,8 @@ async fn changing_one_word_in_the_routing_sends_the_same_request_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let routing = folder.path().join("routing.toml");
     let sandbox = Sandbox::start(folder.path());
-    let rule = |account: &str| {
-        format!("pins = true\n\n[[rules]]\nname = \"all\"\naccounts = [\"{account}\"]\n")
-    };
+    let rule =
+        |account: &str| format!("pins = true\n\n[[rules]]\nname = \"all\"\naccounts = [\"{account}\"]\n");
     std::fs::write(&routing, rule("decta-demo")).unwrap();
     let gateway = Gateway::start(folder.path(), &sandbox, &routing);
     let shop = Shop::new(&gateway.url, &sandbox.url);

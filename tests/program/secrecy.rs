@@ -8,8 +8,14 @@ use super::running::{Gateway, Sandbox};
 use super::shop::Shop;
 
 /// Planted in every place of a request that could end up in a log line.
-const PLANTED: [&str; 6] =
-    ["pmx_test_demo", "planted@example.test", "+37120000000", "Plantedname", "4242424242424242", "4242 4242 4242 4242"];
+const PLANTED: [&str; 6] = [
+    "pmx_test_demo",
+    "planted@example.test",
+    "+37120000000",
+    "Plantedname",
+    "4242424242424242",
+    "4242 4242 4242 4242",
+];
 
 #[tokio::test]
 async fn planted_secrets_addresses_and_card_numbers_never_appear_in_logs_or_metrics() {

@@ -55,7 +55,8 @@ impl Shop {
             body["checkout"].as_object_mut().unwrap().remove("account");
         }
         let request = self.client.post(format!("{}/v1/checkouts", self.url));
-        let answer = request.bearer_auth("pmx_test_demo").header("Idempotency-Key", key).json(&body).send().await?;
+        let answer =
+            request.bearer_auth("pmx_test_demo").header("Idempotency-Key", key).json(&body).send().await?;
         Ok((answer.status(), answer.json().await?))
     }
 
@@ -127,7 +128,8 @@ impl Shop {
     /// merchant's address, if the customer ends up there.
     async fn submit(&self, page: &str, fields: &[(&str, &str)]) -> Option<String> {
         let body = fields.iter().map(|(name, value)| format!("{name}={}", value.replace(' ', "+")));
-        let request = self.client.post(page).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request =
+            self.client.post(page).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         let mut answer = request.body(body.collect::<Vec<_>>().join("&")).send().await.unwrap();
         const MOST_HOPS: usize = 4;
         for _ in 0..MOST_HOPS {

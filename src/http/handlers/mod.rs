@@ -33,5 +33,8 @@ fn list<'r, R, T: Serialize>(
 ) -> Result<Answer, Problem> {
     let shown = rows.iter().take(limit as usize);
     let last = shown.clone().last().filter(|_| rows.len() > limit as usize);
-    Answer::ok(&List { data: shown.map(view).collect::<Vec<_>>(), next_cursor: last.map(|row| cursor(&key(row))) })
+    Answer::ok(&List {
+        data: shown.map(view).collect::<Vec<_>>(),
+        next_cursor: last.map(|row| cursor(&key(row))),
+    })
 }

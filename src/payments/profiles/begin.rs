@@ -192,7 +192,6 @@ impl Payments {
         let keeper = SessionKeeper { shared: &self.shared, session: Mutex::new(session.clone()) };
         let ctx = self.ctx(account, &keeper);
         let outcome = self.call(account, "save_begin", &ctx, vault.begin(&ctx, &attempt, &ask)).await;
-        drop(ctx);
         *session = keeper.session.into_inner();
         match outcome {
             Ok((begun, _)) => {

@@ -103,9 +103,9 @@ struct SessionKeeper<'a> {
 impl Keeper for SessionKeeper<'_> {
     async fn keep(&self, pairs: &[(&str, &str)]) -> Result<(), KeepError> {
         let mut session = self.session.lock().await;
-        let kept = self.shared.change_session("keep profile", &mut session, |session, now| {
-            Ok(Some(session.kept(pairs, now)))
-        });
+        let kept = self
+            .shared
+            .change_session("keep profile", &mut session, |session, now| Ok(Some(session.kept(pairs, now))));
         kept.await.map(|_| ()).map_err(|fault| {
             tracing::error!(profile_session.id = %session.id, "what the adapter keeps could not be stored: {fault}");
             KeepError

@@ -19,13 +19,26 @@ pub(super) fn checkpoint(db: &Connection, row: &CheckpointRow) -> Result<usize, 
 }
 
 /// Erases the personal data of an order: its sealed values, and the stored notices that name its objects.
-pub(super) fn erase(db: &Connection, order: OrderId, objects: &[(String, String)]) -> Result<usize, StoreError> {
+pub(super) fn erase(
+    db: &Connection,
+    order: OrderId,
+    objects: &[(String, String)],
+) -> Result<usize, StoreError> {
     let mut gone = run(db, "DELETE FROM sealed WHERE order_id = ?1", [order.to_string()])?;
     for (account, reference) in objects {
-        let quoted = serde_json::to_string(reference).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;
+        let quoted =
+            serde_json::to_string(reference).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;
         gone += run(db, "DELETE FROM inbox WHERE account = ?1 AND instr(hints, ?2) > 0", (account, quoted))?;
     }
     Ok(gone)
+}
+
+/// Erases a customer's stored methods, and the sessions that stored them.
+pub(super) fn erase_customer(db: &Connection, merchant: &str, customer: &str) -> Result<usize, StoreError> {
+    let sessions = "DELETE FROM profile_sessions
+         WHERE json_extract(body, '$.merchant') = ?1 AND json_extract(body, '$.customer_id') = ?2";
+    let methods = "DELETE FROM profiles WHERE merchant = ?1 AND customer = ?2";
+    Ok(run(db, sessions, (merchant, customer))? + run(db, methods, (merchant, customer))?)
 }
 
 fn checkpoint_of(row: &Row<'_>) -> Result<CheckpointRow, StoreError> {
@@ -73,6 +86,7 @@ impl Audited for Sqlite {
     }
 
     async fn last_checkpoint(&self) -> Result<Option<CheckpointRow>, StoreError> {
-        self.read(|db| one(db, "SELECT * FROM checkpoints ORDER BY number DESC LIMIT 1", [], checkpoint_of)).await
+        self.read(|db| one(db, "SELECT * FROM checkpoints ORDER BY number DESC LIMIT 1", [], checkpoint_of))
+            .await
     }
 }

@@ -186,7 +186,10 @@ mod tests {
         assert_eq!(attention(None, Some("main")), "attention_newest");
         assert_eq!(attention(Some(true), None), "attention_open");
         let none = || Value::Null;
-        let notes = List { sql: NOTES.to_owned(), values: vec![0.into(), String::new().into(), none(), none(), 1.into()] };
+        let notes = List {
+            sql: NOTES.to_owned(),
+            values: vec![0.into(), String::new().into(), none(), none(), 1.into()],
+        };
         assert_eq!(index_of(notes), "inbox_received");
         let list = List::of(OLDEST_UNSETTLED, "main".to_owned());
         assert_eq!(index_of(list), "payments_unsettled");

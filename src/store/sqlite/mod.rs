@@ -30,8 +30,8 @@ pub use self::connection::OpenError;
 use self::desk::Desk;
 use self::writer::{Job, Task, Writer};
 use super::{
-    ApiKeyRow, AttentionFilter, Change, Due, DueKind, Handle, KeyRow, Lease, NoteFilter, NoteRow, OrderFilter, PaymentFilter, Reads,
-    Store, StoreError, StoredEvent,
+    ApiKeyRow, AttentionFilter, Change, Due, DueKind, Handle, KeyRow, Lease, NoteFilter, NoteRow,
+    OrderFilter, PaymentFilter, Reads, Store, StoreError, StoredEvent,
 };
 use crate::crash;
 use crate::domain::OrderFile;

@@ -98,6 +98,7 @@ pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
         Write::Note(row) => note(db, row),
         Write::ApiKey(row) => api_key(db, row),
         Write::Checkpoint(row) => audit::checkpoint(db, row),
+        Write::EraseCustomer { merchant, customer } => audit::erase_customer(db, merchant, customer),
         Write::Erase { order, objects } => audit::erase(db, *order, objects),
         Write::Setting { name, value } => run(db, SETTING, (name, value)),
         Write::Telling(row) => return telling::write(db, row),

@@ -174,9 +174,7 @@ async fn a_decision_needs_the_scope_the_word_the_version_and_the_merchant() {
     gateway.paid_late().await;
     let [told] = gateway.open_attention().await.try_into().unwrap();
     let keep = json!({"decision": "KEEP"});
-    let ask = |key: &str| {
-        gateway.post(&decide(&told)).header("Authorization", &format!("Bearer {key}"))
-    };
+    let ask = |key: &str| gateway.post(&decide(&told)).header("Authorization", &format!("Bearer {key}"));
     ask(FINANCE_KEY).json(&keep).await.problem(403, "scope_missing");
     ask(OTHER_KEY).json(&keep).await.problem(403, "scope_missing");
     gateway.post(&decide(&told)).json(&json!({"decision": "LATER"})).await.problem(400, "invalid_value");

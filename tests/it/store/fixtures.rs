@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use paymux::domain::{
-    Actor, AttemptRecord, AttemptState, Attention, AttentionCode, Cause, Decision, Fact, Item, Metadata, Order,
-    OrderFile, OrderState, Payment, Personal, Powers, Proof, Rate, Recurring, Refund, RefundOrigin,
+    Actor, AttemptRecord, AttemptState, Attention, AttentionCode, Cause, Decision, Fact, Item, Metadata,
+    Order, OrderFile, OrderState, Payment, Personal, Powers, Proof, Rate, Recurring, Refund, RefundOrigin,
     RefundStatus, Refunded, Requirement, ReturnUrls, Routing, Sealed, Session, SessionAsk, SessionStatus,
     Stamp, Standing, Tried,
 };

@@ -68,13 +68,13 @@ impl House {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new());
-        let options = sqlite::Options { threads: false, ..sqlite::Options::at(folder.path().join("paymux.db")) };
+        let options =
+            sqlite::Options { threads: false, ..sqlite::Options::at(folder.path().join("paymux.db")) };
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
         let real = time::OffsetDateTime::now_utc().unix_timestamp() * 1_000_000;
         let clock = Arc::new(Clock { micros: AtomicI64::new(real), shop: Shop::new() });
         let outbox = Arc::new(Outbox::default());
-        let endpoints =
-            Endpoints { store: store.clone(), outbox: outbox.clone(), source: clock.clone() };
+        let endpoints = Endpoints { store: store.clone(), outbox: outbox.clone(), source: clock.clone() };
         Self { clock, store, outbox, endpoints, metrics, _folder: folder }
     }
 
@@ -141,8 +141,12 @@ impl House {
 }
 
 fn outbound(allow_private_addresses: bool) -> Arc<dyn Transport> {
-    let options =
-        Options { connect_timeout: PATIENCE, read_timeout: PATIENCE, timeout: PATIENCE, allow_private_addresses };
+    let options = Options {
+        connect_timeout: PATIENCE,
+        read_timeout: PATIENCE,
+        timeout: PATIENCE,
+        allow_private_addresses,
+    };
     Arc::new(Outbound::new(&options).unwrap().status_only())
 }
 
