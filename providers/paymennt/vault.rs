@@ -77,6 +77,10 @@ impl Vault for Paymennt {
         Ok(listed.content.into_iter().map(profile).collect())
     }
 
+    fn charges(&self) -> bool {
+        true
+    }
+
     async fn charge(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun> {
         let token = ask.profile.as_deref().ok_or(ProviderError::NotFound)?;
         // The customer is away, and nothing says that there is a schedule.

@@ -170,6 +170,7 @@ async fn quick(orders: &Orders) -> Result<Checked, crate::orders::OrderError> {
         language: None,
         save_payment_profile: None,
         payment_profile_id: None,
+        charge: false,
         account: None,
         metadata: Metadata::new(),
     };

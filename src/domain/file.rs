@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use port::{
-    AttemptId, AttentionId, EventId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp,
+    AttemptId, AttentionId, EventId, OrderId, PaymentId, PaymentStatus, ProfileId, RefundId, SessionId,
+    Timestamp,
 };
 
 use super::event::{Actor, Content, Event, Fact, Hash, Ids, Record, Stamp};
@@ -186,8 +187,13 @@ impl OrderFile {
             }
             Fact::ProofUsed(proof) => {
                 order.proof = Some(proof.clone());
-                if let super::Proof::Session(id) = proof {
-                    self.session_mut(*id, at)?.used = true;
+                let used = match proof {
+                    super::Proof::Session(id) => Some(*id),
+                    super::Proof::Profile(profile) => self.charge_of(*profile).map(|session| session.id),
+                    _ => None,
+                };
+                if let Some(id) = used {
+                    self.session_mut(id, at)?.used = true;
                 }
             }
             _ => return Err(Misfit("it is not about the order")),
@@ -410,6 +416,11 @@ impl OrderFile {
     pub fn account_of(&self, attention: &Attention) -> Option<&str> {
         let payment = attention.payment.and_then(|id| self.payment(id))?;
         Some(&self.attempt(payment.attempt?)?.account)
+    }
+
+    /// The last charge on a stored method.
+    pub fn charge_of(&self, profile: ProfileId) -> Option<&Session> {
+        self.sessions.iter().rev().find(|session| session.charge == Some(profile))
     }
 
     /// The session that can still be paid. There is at most one.

@@ -340,9 +340,11 @@ impl View<'_, '_, '_> {
         let (from, to) = (session.status, SessionStatus::Completed);
         let mut facts = vec![Fact::SessionMoved { session: session.id, from, to, failure: None }];
         let order = &self.file.order;
-        let waits = order.state == OrderState::PendingPayment && order.auto_submit && proves(self.status());
-        if waits && unmet(order, Some(session), false, true).is_empty() {
-            facts.extend(submission(order, Proof::Session(session.id)));
+        let wanted = order.auto_submit || session.charge.is_some();
+        let waits = order.state == OrderState::PendingPayment && wanted && proves(self.status());
+        if waits && unmet(order, Some(session), session.charge.is_some(), true).is_empty() {
+            let proof = session.charge.map_or(Proof::Session(session.id), Proof::Profile);
+            facts.extend(submission(order, proof));
         }
         facts.extend(self.cart_again());
         facts

@@ -1,6 +1,6 @@
 //! Opening a payment session, and moving on to the next account when one cannot start it.
 
-use port::{CaptureMode, Money, PaymentId, SessionId, Timestamp};
+use port::{CaptureMode, Money, PaymentId, ProfileId, SessionId, Timestamp};
 
 use super::cart::ensure;
 use super::event::Fact;
@@ -25,6 +25,8 @@ pub struct Opening {
     pub approach: Approach,
     /// When the money is taken.
     pub capture: CaptureMode,
+    /// The stored method to charge without the customer.
+    pub charge: Option<ProfileId>,
     /// Addresses, delivery, language, notes.
     pub ask: Sealed<SessionAsk>,
     /// When the session ends by itself.
@@ -85,6 +87,7 @@ pub fn open(
         routing,
         fallback,
         ask: opening.ask,
+        charge: opening.charge,
         closing: None,
         used: false,
         created_at: now,

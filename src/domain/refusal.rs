@@ -81,6 +81,9 @@ pub enum Refusal {
     /// Contested money.
     #[error("the payment is disputed; a refund now could pay twice")]
     Disputed,
+    /// The bank wants the customer to be there.
+    #[error("the bank wants the customer: open a checkout with this stored method")]
+    AuthenticationRequired,
     /// The provider said no.
     #[error("the provider declined")]
     Declined(Failure),

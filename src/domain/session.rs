@@ -149,6 +149,8 @@ pub struct Session {
     pub fallback: Vec<String>,
     /// What the merchant asked for.
     pub ask: Sealed<SessionAsk>,
+    /// The stored method that is charged without the customer; none where the customer pays.
+    pub charge: Option<ProfileId>,
     /// Set once it is being closed: how it shall end.
     pub closing: Option<FailureCode>,
     /// Whether its order was submitted with it.

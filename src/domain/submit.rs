@@ -84,6 +84,23 @@ pub fn submit(
     Ok(facts)
 }
 
+/// Whether a stored method may be charged for the order now. False if it was submitted with this method already.
+///
+/// # Errors
+/// Any [`Refusal`] that names a state or a requirement.
+pub fn chargeable(file: &OrderFile, profile: ProfileId) -> Result<bool, Refusal> {
+    let order = &file.order;
+    if order.proof == Some(Proof::Profile(profile)) {
+        return Ok(false);
+    }
+    ensure(order, "submitted", &[OrderState::Pending, OrderState::PendingPayment])?;
+    if file.open_session().is_some() {
+        return Err(Refusal::SessionOpen);
+    }
+    let missing = unmet(order, None, true, true);
+    if missing.is_empty() { Ok(true) } else { Err(Refusal::RequirementUnmet(missing)) }
+}
+
 /// The session, if it is this order's, completed, not used, and its money still stands and is enough.
 pub(super) fn usable(file: &OrderFile, id: SessionId) -> Result<&Session, Refusal> {
     let session = file.session(id).ok_or(Refusal::SessionUnusable("it is not of this order"))?;

@@ -174,7 +174,7 @@ pub(super) async fn act(mut call: Call, act: &'static Act) -> Result<HttpRespons
         if let Some(row) = call.turn.as_ref().and_then(|turn| turn.row.clone()) {
             let story = recorded(&call, &row).await?;
             let done = story.done(&call, row.order).await?;
-            if !(act.opens && had_no_effect(&done)) {
+            if !had_no_effect(act.opens, &done) {
                 let told = (act.show)(call.state(), &done);
                 return told.map(|answer| answer.replayed().into()).map_err(Problem::replayed);
             }
@@ -291,7 +291,8 @@ impl Story {
         let asked = |(payment, operation): &(PaymentId, Operation)| {
             file.payment(*payment).is_some_and(|payment| payment.operation.as_ref() == Some(operation))
         };
-        starting.is_some_and(|session| has_no_start(file, session)) || self.operations.iter().any(asked)
+        let waits = |session: &Session| session.charge.is_some() || has_no_start(file, session);
+        starting.is_some_and(waits) || self.operations.iter().any(asked)
     }
 
     /// What is shown of it: the order as it was when the request was closed, or as it is.
@@ -322,8 +323,11 @@ fn has_no_start(file: &OrderFile, session: &Session) -> bool {
 }
 
 /// Whether a request that was to open a session reached no provider: the same key tries again.
-fn had_no_effect(done: &Done) -> bool {
-    let Some(session) = done.session.and_then(|id| done.file.session(id)) else { return true };
+fn had_no_effect(opens: bool, done: &Done) -> bool {
+    let Some(session) = done.session.and_then(|id| done.file.session(id)) else { return opens };
+    if !opens && session.charge.is_none() {
+        return false;
+    }
     let ended_by = done.file.attempt(session.attempt).and_then(|attempt| attempt.ended_by.as_deref());
     session.status == SessionStatus::Failed && ended_by.is_some_and(|label| NEVER_REACHED.contains(&label))
 }

@@ -210,6 +210,7 @@ mod tests {
             failure,
             routing: Routing::default(),
             fallback: Vec::new(),
+            charge: None,
             ask: Sealed::new(ask, [0; 16]),
             closing: None,
             used: false,

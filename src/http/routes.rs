@@ -107,7 +107,7 @@ routes! {
     POST   "/v1/orders/{order}/price"                Payments acts  orders::price       => show::order;
     POST   "/v1/orders/{order}/sign"                 Payments acts  orders::sign        => show::order;
     POST   "/v1/orders/{order}/checkout"             Payments opens checkout::open      => show::opened;
-    POST   "/v1/orders/{order}/submit"               Payments acts  orders::submit      => show::order;
+    POST   "/v1/orders/{order}/submit"               Payments acts  orders::submit      => show::submitted;
     POST   "/v1/orders/{order}/approve"              Payments acts  orders::approve     => show::order;
     POST   "/v1/orders/{order}/reject"               Payments acts  orders::reject      => show::order;
     POST   "/v1/orders/{order}/fulfil"               Payments acts  orders::fulfil      => show::order;

@@ -76,13 +76,17 @@ impl Orders {
     }
 
     /// The merchant's stored method that a checkout names.
-    async fn stored(&self, asked: &Asked, ask: &CheckoutAsk) -> Result<Option<Profile>, OrderError> {
+    pub(super) async fn stored(
+        &self,
+        asked: &Asked,
+        ask: &CheckoutAsk,
+    ) -> Result<Option<Profile>, OrderError> {
         let Some(id) = ask.payment_profile_id else { return Ok(None) };
         let found = self.payments.profile(&asked.merchant, id).await?;
         Ok(Some(found.ok_or(Refusal::ProfileUnusable("there is none with this id"))?))
     }
 
-    async fn begin(
+    pub(super) async fn begin(
         &self,
         asked: &Asked,
         mut file: OrderFile,
@@ -155,7 +159,7 @@ impl Orders {
     }
 }
 
-fn routed(fault: PaymentError, order: OrderId) -> OrderError {
+pub(super) fn routed(fault: PaymentError, order: OrderId) -> OrderError {
     match fault {
         PaymentError::Route(error) => OrderError::Route { error, order },
         other => other.into(),

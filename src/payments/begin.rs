@@ -37,6 +37,8 @@ pub struct CheckoutAsk {
     pub save_payment_profile: Option<bool>,
     /// A stored method to prefill.
     pub payment_profile_id: Option<ProfileId>,
+    /// Whether the stored method is charged without the customer.
+    pub charge: bool,
     /// The account to pin.
     pub account: Option<String>,
     /// The merchant's own notes.
@@ -87,6 +89,7 @@ impl Payments {
             payment: PaymentId::from_uuid(shared.source.uuid()),
             approach: ask.approach,
             capture: ask.capture,
+            charge: ask.charge.then(|| stored.map(|profile| profile.id)).flatten(),
             ask: Sealed::new(session_ask(file, ask, stored), shared.source.nonce()),
             expires_at: now.plus(lives),
         };
@@ -181,7 +184,8 @@ impl Payments {
                 if self.find(file, &account, &record, cause).await? {
                     return Ok(self.standing(file, session));
                 }
-                if may_repeat(&account) && repeated.replace(record.id) != Some(record.id) {
+                let charge = file.session(session).is_some_and(|session| session.charge.is_some());
+                if !charge && may_repeat(&account) && repeated.replace(record.id) != Some(record.id) {
                     continue;
                 }
             }
@@ -205,7 +209,12 @@ impl Payments {
         let attempt = record.for_adapter(file.id());
         let keeper = FileKeeper::new(&self.shared, file.clone(), record.id, cause);
         let ctx = self.ctx(account, &keeper);
-        let outcome = self.call(account, "begin", &ctx, account.adapter.begin(&ctx, &attempt, &ask)).await;
+        let charge =
+            record.session.and_then(|id| file.session(id)).is_some_and(|session| session.charge.is_some());
+        let outcome = match account.adapter.vault().filter(|_| charge) {
+            Some(vault) => self.call(account, "charge", &ctx, vault.charge(&ctx, &attempt, &ask)).await,
+            None => self.call(account, "begin", &ctx, account.adapter.begin(&ctx, &attempt, &ask)).await,
+        };
         *file = keeper.into_file();
         match outcome {
             Ok((begun, place)) => self.adopt(file, account, record.id, begun, place, cause).await.map(Ok),
@@ -307,7 +316,8 @@ impl Payments {
         cause: &Cause,
     ) -> Result<Option<Begun>, PaymentError> {
         let can = &account.about().can;
-        let harmless = !can.begin_moves_money && record.approach != Approach::Link;
+        let charge = file.session(session).is_some_and(|session| session.charge.is_some());
+        let harmless = !charge && !can.begin_moves_money && record.approach != Approach::Link;
         let (elsewhere, orphaned) = match error.advice() {
             Advice::TryElsewhere | Advice::RetryLater => (true, false),
             Advice::Reconcile => (harmless && self.shared.failover_after_unknown, true),

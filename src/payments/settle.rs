@@ -23,7 +23,9 @@ impl Payments {
         let mut file = self.shared.file(order).await?;
         let Some(record) = in_state(&file, attempt, AttemptState::Started) else { return Ok(file) };
         let account = self.account(&record.account)?;
-        if may_repeat(&account) {
+        let charge =
+            record.session.and_then(|id| file.session(id)).is_some_and(|session| session.charge.is_some());
+        if may_repeat(&account) && !charge {
             if let Err(error) = self.send_begin(&mut file, &account, &record, cause).await? {
                 self.give_up_if_no(&mut file, &record, error, cause).await?;
             }

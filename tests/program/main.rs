@@ -6,6 +6,7 @@
 
 mod agreement;
 mod books;
+mod charge;
 mod check;
 mod crash;
 mod mixed;

@@ -168,7 +168,7 @@ impl Reply {
     /// Reads the JSON body.
     ///
     /// # Errors
-    /// The parser's complaint, without the body's content. [`Ctx::read`](crate::Ctx::read) sorts it by what
+    /// The parser's complaint, without the body's content. [`Ctx::send`](crate::Ctx::send) sorts it by what
     /// was asked.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_slice(&self.body).map_err(|fault| {

@@ -125,6 +125,11 @@ pub trait Vault: Send + Sync {
     /// By certainty.
     async fn list(&self, ctx: &Ctx<'_>, customer: &Customer) -> Result<Vec<StoredProfile>>;
 
+    /// Whether a stored method can be charged without the customer.
+    fn charges(&self) -> bool {
+        false
+    }
+
     /// Charges a stored method without the customer. May move money at once.
     ///
     /// # Errors

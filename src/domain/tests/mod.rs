@@ -182,6 +182,7 @@ impl Desk {
             payment: PaymentId::from_uuid(self.uuid()),
             approach: Approach::Hosted,
             capture,
+            charge: None,
             ask: Sealed::new(ask, [3; 16]),
             expires_at: self.now.plus(Duration::from_secs(3_600)),
         };

@@ -4,12 +4,12 @@ use port::{ItemId, OrderId};
 
 use super::list;
 use crate::domain::view;
-use crate::domain::{Item, OrderFile, Refusal};
+use crate::domain::{Item, OrderFile};
 use crate::http::answer::Answer;
 use crate::http::call::Call;
 use crate::http::idempotency::Done;
 use crate::http::input::{self, Defaults, Outcome, Query};
-use crate::http::problem::{Code, Fault, Problem};
+use crate::http::problem::{Code, Problem};
 use crate::orders::{Edit, Finish, OrderError};
 use crate::store::{OrderFilter, Page};
 
@@ -148,20 +148,10 @@ pub(in crate::http) async fn submit(call: &Call) -> Result<Done, Problem> {
     }
     let order = call.order_id()?;
     if let Some(profile) = submission.profile {
-        call.file(order).await?;
-        return Err(match call.state().payments().profile(&call.merchant, profile).await? {
-            Some(_) => Refusal::Unsupported("charge a stored method without the customer").into(),
-            None => no_such_profile("/paymentProfileId"),
-        });
+        let charged = call.state().orders().charge(&call.asked(), order, profile).await?;
+        return Ok(Done { session: charged.session, ..Done::order(charged.file) });
     }
     Ok(Done::order(call.state().orders().submit(&call.asked(), order, &submission).await?))
-}
-
-/// There is no stored payment method with the id at this place.
-fn no_such_profile(pointer: &str) -> Problem {
-    let (code, detail) = (Code::PaymentProfileUnusable, "There is no stored payment method with this id.");
-    let fault = Fault { pointer: pointer.to_owned(), code, detail: detail.to_owned() };
-    Problem::new(code, detail).with_faults(vec![fault])
 }
 
 pub(in crate::http) async fn approve(call: &Call) -> Result<Done, Problem> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::view::{self, OrderView, SessionView};
-use crate::domain::{OrderFile, Refusal, Session, SessionStatus};
+use crate::domain::{FailureCode, OrderFile, Refusal, Session, SessionStatus};
 use crate::http::answer::Answer;
 use crate::http::idempotency::Done;
 use crate::http::problem::Problem;
@@ -17,6 +17,24 @@ pub(in crate::http) fn order(_: &State, done: &Done) -> Result<Answer, Problem> 
 /// An order that was made, or got a line more.
 pub(in crate::http) fn placed(state: &State, done: &Done) -> Result<Answer, Problem> {
     Ok(order(state, done)?.created(order_address(&done.file)))
+}
+
+/// An order that was submitted, or whose stored method was charged for it.
+pub(in crate::http) fn submitted(state: &State, done: &Done) -> Result<Answer, Problem> {
+    let answer = order(state, done)?;
+    let charge = done.session.and_then(|id| done.file.session(id)).filter(|session| session.charge.is_some());
+    let Some(session) = charge else { return Ok(answer) };
+    match (session.status, &session.failure) {
+        (SessionStatus::Completed, _) => Ok(answer),
+        (SessionStatus::Failed, Some(failure)) if failure.code != FailureCode::Cancelled => {
+            let said = port::Failure { code: failure.provider_code.clone(), text: failure.message.clone() };
+            Err(Refusal::Declined(said).into())
+        }
+        (SessionStatus::Failed, _) => Err(Refusal::AuthenticationRequired.into()),
+        (SessionStatus::Pending | SessionStatus::RequiresAction, _) => {
+            Ok(answer.accepted(order_address(&done.file)))
+        }
+    }
 }
 
 /// A session that was opened.

@@ -75,6 +75,7 @@ pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Optio
             language,
             save_payment_profile,
             payment_profile_id,
+            charge: false,
             account,
             metadata,
         })

@@ -80,6 +80,8 @@ codes! {
         "An order is submitted with exactly one of `externalPayment`, `paymentSessionId` and `paymentProfileId`.";
     Unauthenticated = 401 "unauthenticated", "The API key is missing or not valid",
         "Send `Authorization: Bearer <api key>` with a key that has not been withdrawn.";
+    AuthenticationRequired = 402 "authentication_required", "The bank wants the customer",
+        "Nothing was taken. Open a checkout with this `paymentProfileId`, so that the customer can confirm.";
     ProviderDeclined = 402 "provider_declined", "The provider said no",
         "The provider refused. `providerCode` and `providerMessage` give its own words where it had any.";
     ScopeMissing = 403 "scope_missing", "The API key may not do this",

@@ -79,6 +79,7 @@ impl From<Refusal> for Problem {
             Refusal::RequirementUnmet(names) => Self::new(Code::RequirementUnmet, says).with("unmet", names),
             Refusal::SessionUnusable(_) => Self::new(Code::PaymentSessionUnusable, says),
             Refusal::ProfileUnusable(_) => Self::new(Code::PaymentProfileUnusable, says),
+            Refusal::AuthenticationRequired => Self::new(Code::AuthenticationRequired, says),
             Refusal::SessionOpen => Self::new(Code::PaymentSessionOpen, says),
             Refusal::AmountTooLarge => Self::new(Code::AmountTooLarge, says),
             Refusal::NoSuchItem => Self::not_found(),

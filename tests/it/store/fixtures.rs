@@ -158,6 +158,7 @@ impl Shop {
                 profile_reference: None,
                 metadata: Metadata::new(),
             }),
+            charge: None,
             closing: None,
             used: false,
             created_at: now,

@@ -7,7 +7,7 @@ use super::checkout::{self, Wanted, Way};
 use super::{Done, OPEN, Paymennt, US, refused};
 use crate::desk::{Desk, Outcome};
 use crate::dialect::{Call, Dialect, rfc3339};
-use crate::doc::{Doc, list};
+use crate::doc::Doc;
 use crate::journal::Record;
 use crate::ledger::Behaviour;
 use crate::object::Object;
@@ -110,7 +110,9 @@ pub(super) fn cards(desk: &Desk<'_>, call: &Call<'_>) -> Done {
     let asked = ["customerReferenceId", "customerId", "customer.reference"].into_iter();
     let customer = asked.filter_map(|name| call.request.parameter(name)).next();
     let customer = customer.ok_or_else(|| "customerReferenceId is required".to_owned())?;
-    let shown = desk.ledger.cards(US).filter(|card| card.customer == customer).map(|card| {
+    let (page, size) = (call.number("page", 0, 1_000_000), call.number("size", 20, 100).max(1));
+    let all: Vec<_> = desk.ledger.cards(US).filter(|card| card.customer == customer).collect();
+    let rows = all.iter().skip(page.saturating_mul(size)).take(size).map(|card| {
         Doc::default()
             .put("customerReferenceId", &card.customer)
             .put("token", &card.token)
@@ -120,7 +122,13 @@ pub(super) fn cards(desk: &Desk<'_>, call: &Call<'_>) -> Done {
             .put("cardHolderName", "TEST USER")
             .put("expiry", "2030-12-31")
     });
-    Ok(list(shown))
+    let body = Doc::default()
+        .put("page", page)
+        .put("size", size)
+        .put("totalPages", all.len().div_ceil(size))
+        .put("totalElements", all.len())
+        .put_list("content", rows);
+    Ok(body.finish())
 }
 
 pub(super) fn delete_card(desk: &mut Desk<'_>, call: &Call<'_>) -> Done {
