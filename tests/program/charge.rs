@@ -56,8 +56,7 @@ impl Stage {
 
     async fn submit(&self, order: &str, key: &str) -> (u16, Value) {
         let body = json!({"paymentProfileId": self.profile});
-        let request =
-            Client::new().request(Method::POST, format!("{}/v1/orders/{order}/submit", self.shop.url));
+        let request = client().request(Method::POST, format!("{}/v1/orders/{order}/submit", self.shop.url));
         let request = request.bearer_auth("pmx_test_demo").header("Idempotency-Key", key).json(&body);
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
@@ -78,8 +77,12 @@ impl Stage {
     }
 }
 
+fn client() -> Client {
+    Client::builder().build().unwrap()
+}
+
 async fn control(sandbox: &Sandbox, what: &str, body: &Value) {
-    let request = Client::new().post(format!("{}/control/{what}", sandbox.url)).json(body);
+    let request = client().post(format!("{}/control/{what}", sandbox.url)).json(body);
     assert!(request.send().await.unwrap().status().is_success());
 }
 
