@@ -5,7 +5,7 @@ use std::time::Duration;
 use port::Timestamp;
 
 use super::file::OrderFile;
-use super::operate::waiting_refund;
+use super::operate::waiting_refunds;
 use super::payment::{AttentionCode, Payment};
 use super::session::AttemptState;
 
@@ -113,7 +113,7 @@ pub fn agenda(file: &OrderFile) -> Vec<(DueKind, String, Timestamp)> {
     for payment in &file.payments {
         let at = match &payment.operation {
             Some(operation) => Some(operation.since.plus(CALL_DEADLINE)),
-            None => waiting_refund(file, payment).map(|refund| refund.created_at),
+            None => waiting_refunds(file, payment).next().map(|refund| refund.created_at),
         };
         due.extend(at.map(|at| (DueKind::Operate, payment.id.to_string(), at)));
     }

@@ -120,6 +120,11 @@ pub enum Fact {
         /// The moment that the word speaks of.
         seen_at: Timestamp,
     },
+    /// No start of it came to anything: it has failed without ever being at a provider.
+    PaymentNotStarted {
+        /// Which.
+        payment: PaymentId,
+    },
     /// A payment nobody waited for: an attempt that was given up was paid.
     PaymentFound(Box<Payment>),
     /// An operation is about to be sent: the intent, its amount reserved.
@@ -222,6 +227,7 @@ impl Fact {
             Self::PaidExternally { payment, .. } | Self::PaymentFound(payment) => {
                 ("payment", payment.status().as_str())
             }
+            Self::PaymentNotStarted { .. } => ("payment", PaymentStatus::Failed.as_str()),
             Self::RefundMade(refund) => ("refund", refund.status.as_str()),
             Self::RefundMoved { to, .. } => ("refund", to.as_str()),
             Self::DisputeMoved { stage, lost, .. } => ("dispute", lost.map_or(stage.as_str(), outcome)),
@@ -262,6 +268,7 @@ impl Fact {
             Self::AttemptLeft { .. } => "attempt.left",
             Self::SessionMoved { .. } => "session.moved",
             Self::PaymentObserved { .. } => "payment.observed",
+            Self::PaymentNotStarted { .. } => "payment.not_started",
             Self::PaymentFound(_) => "payment.found",
             Self::OperationAsked { .. } => "operation.asked",
             Self::OperationEnded { .. } => "operation.ended",

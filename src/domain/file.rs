@@ -13,6 +13,7 @@ use super::order::Order;
 use super::payment::{Attention, OperationKind, Payment, Refund, RefundStatus, Resolution};
 use super::sealed::Slot;
 use super::session::{AttemptRecord, AttemptState, Session, SessionStatus};
+use super::standing::Heard;
 
 /// An order and everything that hangs on it: the unit of consistency. Its parts stand in the order of their ids.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +142,7 @@ impl OrderFile {
             | Fact::SessionMoved { .. }
             | Fact::HandedOver { .. } => self.apply_to_session(fact, at),
             Fact::PaymentObserved { .. }
+            | Fact::PaymentNotStarted { .. }
             | Fact::PaymentFound(_)
             | Fact::OperationAsked { .. }
             | Fact::OperationEnded { .. }
@@ -278,6 +280,10 @@ impl OrderFile {
                 payment.detail = *detail;
                 payment.seen_at = *seen_at;
                 payment.failure = failure.clone().or_else(|| payment.failure.take());
+            }
+            Fact::PaymentNotStarted { payment } => {
+                let word = Heard { ended: true, place: at, status: PaymentStatus::Failed };
+                self.payment_mut(*payment, at)?.standing.word = Some(word);
             }
             Fact::PaymentFound(payment) => put(&mut self.payments, (**payment).clone(), |payment| payment.id),
             Fact::OperationAsked { payment, operation, closing } => {

@@ -159,15 +159,12 @@ pub fn move_on(
     ]
 }
 
-/// Leaves an attempt with nothing to follow: the session ends and the order is a cart again.
-pub fn give_up(
-    file: &OrderFile,
-    left: &AttemptRecord,
-    orphaned: bool,
-    why: &str,
-    failure: SessionFailure,
-) -> Vec<Fact> {
-    let mut facts = vec![Fact::AttemptLeft { attempt: left.id, orphaned, why: why.to_owned() }];
+/// Leaves an attempt with nothing to follow: payment and session end, and the order is a cart again.
+pub fn give_up(file: &OrderFile, left: &AttemptRecord, why: &str, failure: SessionFailure) -> Vec<Fact> {
+    let mut facts = vec![Fact::AttemptLeft { attempt: left.id, orphaned: false, why: why.to_owned() }];
+    if file.payment(left.payment).is_some_and(|payment| payment.word.is_none()) {
+        facts.push(Fact::PaymentNotStarted { payment: left.payment });
+    }
     let session = left.session.and_then(|id| file.session(id));
     facts.extend(session.map(|session| end(file, session, failure)).unwrap_or_default());
     facts

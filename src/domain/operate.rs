@@ -167,17 +167,38 @@ fn is_contested(payment: &Payment) -> bool {
     payment.standing.open_dispute().is_some_and(|word| !word.stage.only_asks())
 }
 
-/// The next refund in the queue, if nothing is under way.
-pub fn next_refund(file: &OrderFile, payment: PaymentId, now: Timestamp) -> Option<Fact> {
-    let payment = file.payment(payment)?;
-    waiting_refund(file, payment).map(|refund| send_refund(payment, refund, now))
+/// The next refund in the queue, if nothing is under way. One that no longer fits, because money went back in the
+/// provider's portal meanwhile, fails without being sent; if an ended order counted on it, a person is told.
+pub fn next_refund(file: &OrderFile, payment: PaymentId, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Fact> {
+    let Some(payment) = file.payment(payment) else { return Vec::new() };
+    let left = payment.standing.captured - payment.standing.refunded();
+    let mut facts = Vec::new();
+    for refund in waiting_refunds(file, payment) {
+        if refund.money.minor <= left {
+            facts.push(send_refund(payment, refund, now));
+            return facts;
+        }
+        let text = Some("less than this is left to give back".to_owned());
+        let failure = Some(Failure { code: None, text });
+        facts.push(Fact::RefundMoved { refund: refund.id, to: RefundStatus::Failed, failure });
+    }
+    if !facts.is_empty() && left > 0 && file.order.state.gives_back() {
+        let detail = "the order was cancelled, and a refund that was to give its money back no longer fits";
+        let payment = Some(payment.id);
+        facts.extend(raise(file, AttentionCode::RefundNeeded, payment, detail.to_owned(), None, now, ids));
+    }
+    facts
 }
 
-/// The oldest refund that is not sent and may be: nothing is under way, and the money is not contested.
-pub(super) fn waiting_refund<'a>(file: &'a OrderFile, payment: &Payment) -> Option<&'a Refund> {
-    let waits = |refund: &&Refund| refund.payment == payment.id && refund.status == RefundStatus::Pending;
-    let free = payment.operation.is_none() && !is_contested(payment);
-    file.refunds.iter().find(waits).filter(|_| free)
+/// The refunds that are not sent and may be, oldest first: nothing is under way, and the money is not contested.
+pub(super) fn waiting_refunds<'a>(
+    file: &'a OrderFile,
+    payment: &Payment,
+) -> impl Iterator<Item = &'a Refund> + use<'a> {
+    let (id, free) = (payment.id, payment.operation.is_none() && !is_contested(payment));
+    let waits =
+        move |refund: &&Refund| free && refund.payment == id && refund.status == RefundStatus::Pending;
+    file.refunds.iter().filter(waits)
 }
 
 fn send_refund(payment: &Payment, refund: &Refund, now: Timestamp) -> Fact {

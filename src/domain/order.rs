@@ -61,6 +61,11 @@ impl OrderState {
     pub fn is_unsubmitted(self) -> bool {
         matches!(self, Self::Pending | Self::PendingPayment)
     }
+
+    /// Whether the order has ended in a way that leaves it no money.
+    pub(super) fn gives_back(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Expired)
+    }
 }
 
 impl FromStr for OrderState {

@@ -268,6 +268,14 @@ impl AttentionCode {
         Self::DisputeAfterRefund,
     ];
 
+    /// Whether it is about a statement that was not believed, so that another may follow.
+    pub(super) fn is_doubt(self) -> bool {
+        matches!(
+            self,
+            Self::AmountMismatch | Self::TestModeMismatch | Self::UnknownWord | Self::Contradiction
+        )
+    }
+
     /// Whether every read says it again, so that it is not news once it was told.
     pub(super) fn lasts(self) -> bool {
         matches!(

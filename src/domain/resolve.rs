@@ -134,7 +134,8 @@ pub fn not_given_back(file: &OrderFile, payment: PaymentId, now: Timestamp, ids:
     let ours = match operation.kind {
         OperationKind::Refund => {
             let policy = |id| file.refund(id).is_some_and(|refund| refund.origin == RefundOrigin::Policy);
-            operation.refund.is_none_or(policy)
+            // Who ended the order counted on the refund that was under way.
+            file.order.state.gives_back() || operation.refund.is_none_or(policy)
         }
         OperationKind::Void => file.order.state.is_final() || file.attention.iter().any(decided),
         OperationKind::Close | OperationKind::Capture => false,

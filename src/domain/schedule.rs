@@ -18,7 +18,8 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 ///
 /// The customer is awaited with a first read after 7 s, then after a fifth of the age, 10 s to 1 h; an outcome
 /// that is not known the same way, at most 6 h apart, for ever; a hold every 6 h and an hour before it ends;
-/// a dispute daily.
+/// a dispute daily. Where the last thing said cannot be believed, in time it may be: ever more rarely, and daily
+/// at the end, until a person has looked.
 pub fn next_read(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
     if payment.external || payment.attempt.is_none() {
         return None;
@@ -41,8 +42,16 @@ pub fn next_read(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64)
         | PaymentStatus::Refunded
         | PaymentStatus::Failed
         | PaymentStatus::Cancelled
-        | PaymentStatus::Expired => None,
+        | PaymentStatus::Expired => {
+            doubted_since(file, payment).map(|since| jittered(now, by_age(now.since(since), DAY), draw))
+        }
     }
+}
+
+/// Since when a person has been asked to look at something that the provider says.
+fn doubted_since(file: &OrderFile, payment: &Payment) -> Option<Timestamp> {
+    let open = file.attention.iter().filter(|told| told.resolved_at.is_none() && told.code.is_doubt());
+    open.filter(|told| told.payment == Some(payment.id)).map(|told| told.raised_at).max()
 }
 
 /// Whether what becomes of a payment is not known, and somebody still waits for it.

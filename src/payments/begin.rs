@@ -359,7 +359,7 @@ impl Payments {
         let failure = start_failure(error);
         let decide = |file: &OrderFile, _| {
             let still = file.attempt(record.id).filter(|record| record.state == AttemptState::Started);
-            let facts = still.map(|record| give_up(file, record, false, error.label(), failure.clone()));
+            let facts = still.map(|record| give_up(file, record, error.label(), failure.clone()));
             Ok::<_, PaymentError>(facts.unwrap_or_default().into())
         };
         self.shared.change("leave", file, cause, decide).await

@@ -110,8 +110,7 @@ impl Payments {
         cause: &Cause,
     ) -> Result<bool, PaymentError> {
         let next = |file: &OrderFile, now| {
-            let fact = operate::next_refund(file, payment, now);
-            Ok::<_, PaymentError>(fact.into_iter().collect::<Vec<_>>().into())
+            Ok::<_, PaymentError>(operate::next_refund(file, payment, now, &mut self.shared.ids()).into())
         };
         self.shared.change("next refund", file, cause, next).await
     }

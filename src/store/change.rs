@@ -383,7 +383,9 @@ fn touches(file: &OrderFile, fact: &Fact) -> Vec<Touched> {
             let beside = of.flat_map(|of| [Touched::Attempt(of.attempt), Touched::Payment(of.payment)]);
             std::iter::once(Touched::Session(*session)).chain(beside).collect()
         }
-        Fact::PaymentObserved { payment, .. } | Fact::DisputeMoved { payment, .. } => {
+        Fact::PaymentObserved { payment, .. }
+        | Fact::PaymentNotStarted { payment }
+        | Fact::DisputeMoved { payment, .. } => {
             vec![Touched::Payment(*payment)]
         }
         Fact::OperationAsked { payment, .. } | Fact::OperationEnded { payment, .. } => of_payment(payment),

@@ -220,6 +220,22 @@ fn money_that_the_provider_refuses_to_give_back_needs_a_person_again() {
 }
 
 #[test]
+fn a_cancelled_order_that_counted_on_a_refund_which_is_refused_needs_a_person() {
+    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    desk.refund(None).unwrap();
+    let facts = super::finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(facts);
+    assert_eq!((desk.state(), desk.file.refunds.len()), ("CANCELLED", 1));
+    let payment = desk.payment().id;
+    let mut facts = operate::refused(&desk.file, payment, Failure::default());
+    facts.extend(not_given_back(&desk.file, payment, desk.now, &mut ids(&mut desk.made)));
+    desk.tell(facts);
+    assert_eq!((desk.attention(), desk.operation()), ("REFUND_NEEDED".to_owned(), None));
+}
+
+#[test]
 fn the_policy_is_due_as_long_as_nobody_has_decided() {
     let mut desk = Desk::paid_late("PAID", |_| ());
     let due = |desk: &Desk| {

@@ -47,6 +47,11 @@ fn a_provider_is_asked_soon_then_ever_less_often_by_what_is_waited_for() {
         FAILED last                    | 1000  | -
         CANCELLED                      | 1000  | -
         EXPIRED                        | 1000  | -
+        # What was not believed is asked about again, by the age of the doubt.
+        PAID; PAID total=90            | 1000  | 199
+        PAID; UNMAPPED                 | 1000  | 199
+        PAID; FAILED                   | 1000  | 199
+        PAID; PAID total=90            | 900000 | 86400
     ";
     for row in rows(table) {
         let mut desk = Desk::session(CaptureMode::Manual, HOLDS);
@@ -81,6 +86,16 @@ fn after_its_session_nobody_waits_for_the_customer_and_outside_money_is_never_as
     desk.tell(facts);
     assert_eq!((desk.standing().as_str(), wait_of(&desk).as_str()), ("PENDING 0/0/0", "-"));
     desk.submit(&orders::external("r1"));
+    assert_eq!(wait_of(&desk), "-");
+}
+
+#[test]
+fn what_was_not_believed_is_left_alone_once_a_person_has_looked() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.see("PAID");
+    desk.see("PAID total=90");
+    assert_ne!(wait_of(&desk), "-");
+    desk.resolve_all();
     assert_eq!(wait_of(&desk), "-");
 }
 

@@ -34,8 +34,8 @@ impl Desk {
     }
 
     pub(super) fn send_next(&mut self) -> bool {
-        let next = next_refund(&self.file, self.payment().id, self.now);
-        self.tell(next.into_iter().collect()) > 0
+        let next = next_refund(&self.file, self.payment().id, self.now, &mut ids(&mut self.made));
+        self.tell(next) > 0
     }
 
     fn left(&self) -> (i64, i64) {
@@ -290,6 +290,38 @@ fn a_refund_that_waits_is_not_sent_while_the_bank_contests_the_money() {
     desk.step("PAID");
     assert!(agenda(&desk.file).iter().any(|(kind, _, _)| *kind == DueKind::Operate));
     assert!(desk.send_next());
+}
+
+#[test]
+fn a_refund_that_no_longer_fits_is_never_sent() {
+    let table = "
+        # what the provider states   | after the next in the queue                                   | under way
+        FROM_AMOUNTS refunded=40     | 40 SUCCEEDED API, 50 PENDING API, 10 PENDING API               | REFUND 50
+        FROM_AMOUNTS refunded=80     | 40 SUCCEEDED API, 50 FAILED API, 10 PENDING API, 40 SUCCEEDED PROVIDER | REFUND 10
+        REFUNDED                     | 40 SUCCEEDED API, 50 FAILED API, 10 FAILED API, 60 SUCCEEDED PROVIDER | none
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        for step in ["PAID", "refund 40", "refund 50", "refund 10", row[0]] {
+            desk.step(step);
+        }
+        desk.send_next();
+        assert_eq!((desk.refunds().as_str(), desk.under_way().as_str()), (row[1], row[2]), "{row:?}");
+    }
+}
+
+#[test]
+fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
+    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    for step in ["PAID", "refund 10", "refund 90"] {
+        desk.step(step);
+    }
+    let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(facts);
+    desk.step("FROM_AMOUNTS refunded=30");
+    desk.send_next();
+    assert_eq!((desk.left(), desk.attention().as_str()), ((0, 70), "REFUND_NEEDED"));
 }
 
 #[test]

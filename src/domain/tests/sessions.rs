@@ -148,7 +148,8 @@ fn a_start_that_fails_moves_on_to_the_next_account_or_ends_the_session() {
         retryable: false,
     };
     let left = desk.file.attempts.last().unwrap().clone();
-    desk.tell(give_up(&desk.file, &left, false, "unavailable", failure));
+    desk.tell(give_up(&desk.file, &left, "unavailable", failure));
+    assert_eq!((desk.payment().status(), desk.payment().standing.is_final()), (PaymentStatus::Failed, true));
     assert_eq!((desk.session_word().as_str(), desk.state()), ("FAILED PROVIDER_ERROR", "PENDING"));
     assert!(desk.file.attempts.iter().all(|attempt| attempt.state == AttemptState::Ended));
 }

@@ -1,7 +1,8 @@
 //! What happened to an order, as its timeline and its events show it.
 
 use port::{
-    AttemptId, DisputeStage, EventId, Failure, OrderId, PaymentId, RefundId, SessionId, StatusWord, Timestamp,
+    AttemptId, DisputeStage, EventId, Failure, OrderId, PaymentId, PaymentStatus, RefundId, SessionId,
+    StatusWord, Timestamp,
 };
 use serde::Serialize;
 
@@ -178,6 +179,9 @@ fn of_payment<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a>
         }
         .word(word)
         .said(failure.as_ref()),
+        Fact::PaymentNotStarted { payment } => {
+            TimelineEntry { payment_id: Some(*payment), to: Some(PaymentStatus::Failed.as_str()), ..entry }
+        }
         Fact::PaymentFound(payment) => TimelineEntry {
             payment_id: Some(payment.id),
             attempt_id: payment.attempt,
@@ -292,7 +296,9 @@ fn concerns<'a>(file: &'a OrderFile, fact: &Fact, qr_url: QrUrl<'_>) -> Option<S
         Fact::SessionOpened { session, .. } => of_session(session.id),
         Fact::SessionMoved { session, .. } => of_session(*session),
         Fact::PaidExternally { payment, .. } | Fact::PaymentFound(payment) => of_payment(payment.id),
-        Fact::PaymentObserved { payment, .. } | Fact::DisputeMoved { payment, .. } => of_payment(*payment),
+        Fact::PaymentObserved { payment, .. }
+        | Fact::PaymentNotStarted { payment }
+        | Fact::DisputeMoved { payment, .. } => of_payment(*payment),
         Fact::RefundMade(refund) => of_refund(refund.id),
         Fact::RefundMoved { refund, .. } => of_refund(*refund),
         Fact::AttentionRaised(raised) => {

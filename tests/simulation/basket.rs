@@ -1,0 +1,111 @@
+//! What merchants sell, to whom and how: drawn orders and checkouts.
+
+use std::time::Duration;
+
+use paymux::domain::{Item, Metadata, Personal, Rate, Requirement, ReturnUrls};
+use paymux::orders::Draft;
+use paymux::payments::CheckoutAsk;
+use port::{Address, Approach, CaptureMode, Customer, ItemId, Notify, Source as _};
+
+use crate::world::World;
+
+/// An order that is wanted. The first line's title is `mark`, so that nothing can be made twice unseen.
+pub(crate) fn draft(world: &World, mark: &str) -> Draft {
+    let dice = &world.dice;
+    let mut items: Vec<Item> = (0..dice.between(1, 3)).map(|_| item(world)).collect();
+    items[0].title = mark.to_owned();
+    let signing =
+        [Requirement::NotRequired, Requirement::NotRequired, Requirement::Optional, Requirement::Required];
+    Draft {
+        reference: dice.percent(50).then(|| mark.to_owned()),
+        currency: dice.pick(&["EUR", "EUR", "EUR", "USD", "AED", "JPY", "KWD"]).parse().expect("a currency"),
+        items,
+        shipping: dice.pick(&[0, 0, 490]),
+        tax_included: dice.percent(30),
+        requires_signing: dice.pick(&signing),
+        requires_approval: dice.percent(20),
+        auto_submit: dice.percent(75),
+        personal: personal(),
+        idle_seconds: dice.between(600, 3 * 24 * 3_600),
+    }
+}
+
+/// A line. Amounts end in a zero, so that most fit two decimals of a currency with three.
+pub(crate) fn item(world: &World) -> Item {
+    let dice = &world.dice;
+    let unit_price = dice.minor(10, 2_000) * 10;
+    Item {
+        id: ItemId::from_uuid(world.clock.uuid()),
+        sku: None,
+        title: "Mug".to_owned(),
+        quantity: dice.minor(1, 3),
+        unit_price,
+        tax_rate: dice.pick(&["0", "0", "25", "8.25"]).parse::<Rate>().expect("a tax rate"),
+        discount: if dice.percent(15) { 50 } else { 0 },
+        recurring: None,
+    }
+}
+
+fn personal() -> Personal {
+    let text = |text: &str| Some(text.to_owned());
+    let customer = Customer {
+        email: text("ann@example.test"),
+        first_name: text("Ann"),
+        last_name: text("Ex"),
+        ..Customer::default()
+    };
+    let address = Address {
+        name: text("Ann Ex"),
+        line1: text("Street 1"),
+        city: text("Riga"),
+        country: text("LV"),
+        ..Address::default()
+    };
+    Personal { customer, billing_address: Some(address), ..Personal::default() }
+}
+
+/// A checkout that is wanted.
+pub(crate) fn checkout(world: &World) -> CheckoutAsk {
+    let dice = &world.dice;
+    let approach = dice.pick(&[
+        Approach::Hosted,
+        Approach::Hosted,
+        Approach::Hosted,
+        Approach::Link,
+        Approach::Embedded,
+    ]);
+    let manual = dice.percent(30);
+    let url = |path: &str| Some(format!("http://shop.test/{path}"));
+    let lives = if dice.percent(85) { dice.between(300, 7_200) } else { dice.between(7_200, 3 * 24 * 3_600) };
+    CheckoutAsk {
+        approach,
+        capture: if manual { CaptureMode::Manual } else { CaptureMode::Automatic },
+        return_urls: ReturnUrls {
+            success: url("paid"),
+            in_progress: url("wait"),
+            failure: url("sorry"),
+            cancel: None,
+        },
+        notify: Notify { email: approach == Approach::Link && dice.percent(30), sms: false },
+        expires_in: Duration::from_secs(lives),
+        language: None,
+        save_payment_profile: None,
+        payment_profile_id: None,
+        charge: false,
+        account: dice
+            .percent(40)
+            .then(|| dice.pick(&["telness-demo", "paymennt-demo", "decta-demo"]).to_owned()),
+        metadata: Metadata::new(),
+    }
+}
+
+/// A hosted checkout at an account.
+pub(crate) fn checkout_at(world: &World, account: &str, capture: CaptureMode) -> CheckoutAsk {
+    CheckoutAsk {
+        approach: Approach::Hosted,
+        capture,
+        notify: Notify::default(),
+        account: Some(account.to_owned()),
+        ..checkout(world)
+    }
+}

@@ -1,0 +1,156 @@
+//! The ledger of the sandbox against the gateway's payments.
+
+use std::collections::BTreeMap;
+
+use paymux::domain::{AttemptRecord, AttentionCode, Payment, RefundOrigin, RefundStatus};
+use port::{PaymentStatus, Timestamp};
+
+use super::{Kept, Scene};
+use crate::ledger::Entry;
+
+/// What holds at every moment, whoever has been told what.
+pub(super) fn check(scene: &Scene) -> Vec<String> {
+    let mut faults = origins(scene);
+    faults.extend(once(scene));
+    faults.extend(scene.orders.iter().flat_map(|kept| paid_twice(scene, kept)));
+    faults.extend(scene.ledger.iter().flat_map(|entry| given_back_once(scene, entry)));
+    faults
+}
+
+/// Nothing exists at a provider that is not written down here, since before it existed.
+fn origins(scene: &Scene) -> Vec<String> {
+    let mut faults = Vec::new();
+    for entry in &scene.ledger {
+        match scene.attempt_of(entry) {
+            None => faults.push(format!("{} {} has no attempt of ours", entry.provider, entry.id)),
+            Some((_, attempt)) if attempt.started_at > entry.created_at => {
+                faults.push(format!("{} existed before its attempt {}", entry.id, attempt.id));
+            }
+            Some(_) => {}
+        }
+    }
+    faults
+}
+
+/// An attempt makes one object; a mark makes one order.
+fn once(scene: &Scene) -> Vec<String> {
+    let mut objects: BTreeMap<&str, u32> = BTreeMap::new();
+    for entry in &scene.ledger {
+        *objects.entry(&entry.reference).or_default() += 1;
+    }
+    for kept in &scene.orders {
+        *objects.entry(&kept.file.order.items[0].title).or_default() += 1;
+    }
+    let twice = objects.into_iter().filter(|(_, times)| *times > 1);
+    twice.map(|(what, times)| format!("{what} was made {times} times")).collect()
+}
+
+/// Two objects of one order that hold money at the same time are shown to a person.
+fn paid_twice(scene: &Scene, kept: &Kept) -> Option<String> {
+    use AttentionCode::{DuplicatePayment, LatePayment, RefundFailed};
+    let of_order =
+        |entry: &&Entry| kept.file.attempts.iter().any(|attempt| attempt.id.to_string() == entry.reference);
+    let entries: Vec<&Entry> = scene.ledger.iter().filter(of_order).collect();
+    let mut moments: Vec<Timestamp> =
+        entries.iter().flat_map(|entry| entry.history.iter().map(|step| step.at)).collect();
+    moments.sort_unstable();
+    let holding = |at: Timestamp| entries.iter().filter(|entry| held_at(entry, at)).count();
+    let overlap = moments.into_iter().find(|at| holding(*at) > 1)?;
+    let told = |code| matches!(code, DuplicatePayment | LatePayment | RefundFailed);
+    let is_told = kept.file.attention.iter().any(|attention| told(attention.code));
+    (!is_told).then(|| format!("{}: paid twice at {overlap} and nobody is told", kept.file.id()))
+}
+
+fn held_at(entry: &Entry, at: Timestamp) -> bool {
+    let step = entry.history.iter().rev().find(|step| step.at <= at);
+    step.is_some_and(|step| step.held > 0 || step.captured > step.refunded)
+}
+
+/// No refund of ours reached the provider twice, and no more than was asked for left it.
+fn given_back_once(scene: &Scene, entry: &Entry) -> Vec<String> {
+    let Some((kept, attempt)) = scene.attempt_of(entry) else { return Vec::new() };
+    let Some(payment) = kept.file.payment_of(attempt) else { return Vec::new() };
+    let effects = || scene.facts.effects.iter().filter(|effect| effect.object == entry.id);
+    let ours: Vec<i64> = effects()
+        .filter(|effect| effect.by_gateway && effect.verb == "refund")
+        .map(|effect| effect.minor)
+        .collect();
+    let in_portal: i64 = effects().filter(|effect| !effect.by_gateway).map(|effect| effect.minor).sum();
+    let rows = kept.file.refunds.iter();
+    let rows = rows.filter(|refund| refund.payment == payment.id && refund.origin != RefundOrigin::Provider);
+    let mut asked: Vec<i64> = rows.clone().map(|refund| refund.money.minor).collect();
+    let mut faults = Vec::new();
+    for minor in &ours {
+        match asked.iter().position(|asked| asked == minor) {
+            Some(index) => drop(asked.swap_remove(index)),
+            None => faults.push(format!("{}: {minor} went back and was asked for less often", entry.id)),
+        }
+    }
+    let stand: i64 =
+        rows.filter(|refund| refund.status != RefundStatus::Failed).map(|refund| refund.money.minor).sum();
+    let gone: i64 = ours.iter().sum();
+    if !scene.facts.meddled.contains(&entry.id) && gone > stand + in_portal {
+        faults.push(format!("{}: {gone} went back, our refunds say {stand}", entry.id));
+    }
+    let captured = effects().find(|effect| effect.verb == "capture").map(|effect| effect.minor);
+    if captured.is_some_and(|captured| captured > payment.money.minor) {
+        faults.push(format!("{}: more was captured than asked", entry.id));
+    }
+    faults
+}
+
+/// The two agree on what is held, taken and given back, wherever the gateway `could` know.
+pub(super) fn agree(scene: &Scene, could: impl Fn(&Kept, &AttemptRecord, &Entry) -> bool) -> Vec<String> {
+    let mut faults = Vec::new();
+    for entry in &scene.ledger {
+        let Some((kept, attempt)) = scene.attempt_of(entry) else { continue };
+        if could(kept, attempt, entry) {
+            faults.extend(differ(kept, attempt, entry));
+        }
+    }
+    faults
+}
+
+fn differ(kept: &Kept, attempt: &AttemptRecord, entry: &Entry) -> Option<String> {
+    let what = format!("{} {} ({})", kept.file.id(), attempt.id, attempt.account);
+    let theirs = format!(
+        "{}: held {}, captured {}, refunded {}",
+        entry.word, entry.held, entry.captured, entry.refunded
+    );
+    let Some(payment) = kept.file.payment_of(attempt) else {
+        return entry
+            .holds_money()
+            .then(|| format!("{what}: the provider says {theirs}; there is no payment"));
+    };
+    let stands = &payment.standing;
+    let same = stands.captured == entry.captured
+        && stands.refunded() == entry.refunded
+        && stands.is_held() == (entry.held > 0);
+    let ours = format!(
+        "{}: captured {}, refunded {}",
+        payment.status().as_str(),
+        stands.captured,
+        stands.refunded()
+    );
+    (!same).then(|| format!("{what}: the provider says {theirs}; we say {ours}"))
+}
+
+/// Whether the gateway had a chance to know of an object's last change: it was told of it, or it had to ask.
+pub(super) fn could_know(scene: &Scene, kept: &Kept, attempt: &AttemptRecord, entry: &Entry) -> bool {
+    let told = scene.facts.told.get(&entry.id).is_some_and(|at| *at >= entry.changed_at());
+    told || kept.file.payment_of(attempt).is_none_or(|payment| is_polled(kept, payment))
+}
+
+/// Whether the provider is asked by itself as long as nothing changes.
+fn is_polled(kept: &Kept, payment: &Payment) -> bool {
+    use PaymentStatus::{Authorized, Disputed, Failed, Pending, Processing, RequiresAction};
+    let unsure = payment.operation.is_some() || kept.file.reserved(payment.id) > 0;
+    let open =
+        payment.session.and_then(|id| kept.file.session(id)).is_some_and(|session| session.status.is_open());
+    match payment.status() {
+        Authorized | Disputed | Processing => true,
+        Pending | RequiresAction => open || unsure,
+        Failed => (open && !payment.standing.is_final()) || unsure,
+        _ => unsure,
+    }
+}

@@ -1,0 +1,50 @@
+//! Time and ids: from tokio's virtual clock and from the seed.
+
+use std::sync::{Mutex, PoisonError};
+
+use port::{Source, Timestamp, Uuid};
+use tokio::time::Instant;
+
+use crate::dice::Dice;
+
+/// When every run begins: 2026-01-01.
+const BEGIN_MICROS: i64 = 1_767_225_600_000_000;
+
+/// The gateway's source of time, ids and chance.
+pub(crate) struct Clock {
+    begun: Instant,
+    dice: Dice,
+    /// The millisecond of the newest id and its place within it, so that ids sort in the order of their making.
+    newest: Mutex<(u64, u64)>,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { begun: Instant::now(), dice: Dice::new(!seed), newest: Mutex::default() }
+    }
+
+    /// Microseconds since 1970, as the sandbox counts.
+    pub(crate) fn micros(&self) -> i64 {
+        BEGIN_MICROS + i64::try_from(self.begun.elapsed().as_micros()).expect("a few months")
+    }
+}
+
+impl Source for Clock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros())
+    }
+
+    fn uuid(&self) -> Uuid {
+        let now = u64::try_from(self.micros() / 1_000).expect("after 1970");
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = if newest.0 == now { (now, newest.1 + 1) } else { (now, 0) };
+        assert!(newest.1 < 1 << 12, "more ids in a millisecond than fit");
+        let head = u128::from(now) << 80 | 0x7 << 76 | u128::from(newest.1) << 64;
+        Uuid::from_u128(head | 0b10 << 62 | u128::from(self.dice.roll() >> 2))
+    }
+
+    fn nonce(&self) -> [u8; 16] {
+        (u128::from(self.dice.roll()) << 64 | u128::from(self.dice.roll())).to_le_bytes()
+    }
+}

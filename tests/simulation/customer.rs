@@ -1,0 +1,132 @@
+//! Customers: what people do on the page that a checkout gave them, in time and long after, and their way back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use paymux::domain::{Actor, AttemptRecord, Cause};
+use paymux::orders::Orders;
+use paymux::payments::read_token;
+use paymux::store::Handle;
+use paymux_sandbox::Request;
+use port::Next;
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::world::{SANDBOX_URL, World};
+
+/// What a customer has in hand.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticket {
+    provider: String,
+    /// The provider's id of the object.
+    object: String,
+    /// The page's path; a widget has none.
+    page: Option<String>,
+}
+
+impl Ticket {
+    /// What an attempt gives the customer, once it does.
+    pub(crate) fn of(attempt: &AttemptRecord) -> Option<Self> {
+        let (provider, object) = (attempt.provider.clone(), attempt.reference.clone()?);
+        let page = match attempt.next.as_ref()?.value()? {
+            Next::Page(url) => Some(url.strip_prefix(SANDBOX_URL)?.to_owned()),
+            Next::Widget(_) => None,
+            Next::Nothing => return None,
+        };
+        Some(Self { provider, object, page })
+    }
+
+    /// The customer presses a button, and is perhaps sent back to us.
+    pub(crate) async fn play(&self, world: &Arc<World>, scenario: &str) {
+        match &self.page {
+            Some(page) => {
+                let request = Request::new("POST", page).body(format!("scenario={scenario}"));
+                let answer = world.serve(&request, None, false);
+                let headers = answer.response.map(|response| response.headers).unwrap_or_default();
+                let back = headers.into_iter().find(|(name, _)| name == "location").map(|(_, url)| url);
+                if let Some(url) = back.filter(|_| world.dice.percent(80)) {
+                    sleep(world.dice.millis(50, 2_000)).await;
+                    come_back(world, &url).await;
+                }
+            }
+            None => {
+                let outcome = match scenario {
+                    "challenge" => "action_required",
+                    "approve" => "paid",
+                    "deny" => "declined",
+                    "cancel" => "cancelled",
+                    "close" => return,
+                    other => other,
+                };
+                let pay = json!({ "provider": self.provider, "id": self.object, "outcome": outcome });
+                world.control("/control/pay", &pay);
+            }
+        }
+    }
+
+    /// Opens the page.
+    pub(crate) fn look(&self, world: &Arc<World>) {
+        if let Some(page) = &self.page {
+            world.serve(&Request::new("GET", page), None, false);
+        }
+    }
+}
+
+/// A customer's whole business with one page.
+pub(crate) async fn visit(world: Arc<World>, ticket: Ticket) {
+    let dice = &world.dice;
+    if dice.percent(10) {
+        return;
+    }
+    let patience = if dice.percent(80) { 20 * 60 } else { 20 * 3_600 };
+    sleep(dice.span(Duration::from_secs(patience))).await;
+    ticket.look(&world);
+    for _ in 0..dice.between(0, 2) {
+        sleep(dice.millis(2_000, 60_000)).await;
+        let scenario = dice.pick(&["declined", "declined", "close", "challenge"]);
+        ticket.play(&world, scenario).await;
+    }
+    sleep(dice.millis(1_000, 90_000)).await;
+    let ends =
+        ["paid", "paid", "paid", "paid", "paid", "slow", "challenge", "cancel", "declined_final", "close"];
+    let end = dice.pick(&ends);
+    ticket.play(&world, end).await;
+    if end == "challenge" {
+        sleep(dice.millis(1_000, 40_000)).await;
+        let answer = dice.pick(&["approve", "approve", "deny"]);
+        ticket.play(&world, answer).await;
+    }
+    if dice.percent(15) {
+        // The page was left open, and is tried again.
+        sleep(dice.span(Duration::from_secs(30 * 3_600))).await;
+        ticket.look(&world);
+        ticket.play(&world, "paid").await;
+    }
+}
+
+/// The browser arrives at our return address.
+async fn come_back(world: &Arc<World>, url: &str) {
+    let Some((_, token)) = url.split_once("/return/") else { return };
+    let token = token.split(['?', '#']).next().unwrap_or_default().to_owned();
+    let asked = world.gateway(|orders| async move { returned(&orders, &token).await }).await;
+    world.note(&format!("a customer is back: {asked:?}"));
+}
+
+/// What the HTTP room does: finds the attempt, and asks the provider while its session is open. Answers how the
+/// session stands then.
+async fn returned(orders: &Orders, token: &str) -> Option<&'static str> {
+    let payments = &orders.payments;
+    let store = &payments.shared.store;
+    let (hash, _) = read_token(token)?;
+    let order = store.order_of(&Handle::Return(hash.clone())).await.ok()??;
+    let file = store.order(order).await.ok()??;
+    let attempt = file.attempts.iter().find(|attempt| attempt.return_hash.as_ref() == Some(&hash))?;
+    let session = file.session(attempt.session?)?;
+    let (id, payment) = (session.id, session.payment);
+    if !session.status.is_open() {
+        return Some(session.status.as_str());
+    }
+    let cause = Cause { actor: Actor::Customer, request: None };
+    let asked = payments.ask_for_customer(file.clone(), payment, &cause).await;
+    asked.unwrap_or(file).session(id).map(|session| session.status.as_str())
+}

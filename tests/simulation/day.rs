@@ -1,0 +1,141 @@
+//! One run: a day of traffic, then quiet until nothing is left to do, then the checks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use port::Source as _;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::backstage;
+use crate::checks;
+use crate::clock::Clock;
+use crate::dice::Dice;
+use crate::house::{Habits, House};
+use crate::merchant;
+use crate::races::{self, RACES};
+use crate::trace::Trace;
+use crate::weather::Weather;
+use crate::world::{World, held};
+
+/// Which run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    /// Only this race.
+    pub(crate) race: Option<&'static str>,
+    /// Print every line of the trace.
+    pub(crate) shown: bool,
+}
+
+/// How a run ended.
+pub(crate) struct Outcome {
+    pub(crate) trace: String,
+    pub(crate) faults: Vec<String>,
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// How long the agenda gets to finish: longer than the longest hold and the idle time of a cart after it.
+const QUIET: Duration = Duration::from_secs(40 * 24 * 3_600);
+
+/// How often a person tries to look at something.
+const TRIES: u32 = 10;
+
+/// Lives one day.
+pub(crate) fn run(plan: Plan) -> Outcome {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(live(plan))
+}
+
+async fn live(plan: Plan) -> Outcome {
+    let dice = Dice::new(plan.seed.wrapping_mul(31));
+    let clock = Arc::new(Clock::new(plan.seed));
+    let rough_until = clock.now().plus(50 * HOUR);
+    let weather = Weather::draw(&dice, clock.now(), rough_until);
+    let house = House::new(Habits::draw(&dice));
+    let world = World::new(plan.seed, weather, clock, house, Trace::new(plan.shown));
+    world.start_gateway();
+    let mut around = JoinSet::new();
+    around.spawn(tick(world.clone()));
+    let crashes = dice.pick(&[0, 0, 1, 2, 4, 8]);
+    around.spawn(crash(world.clone(), crashes));
+    traffic(&world, &dice, plan.race).await;
+    world.no_more_crashes();
+    held(&world.weather).clear();
+    // A gateway that is just dead comes back by itself.
+    sleep(QUIET).await;
+    let mut faults = checks::after_quiet(&world).await;
+    look_at_everything(&world).await;
+    faults.extend(checks::after_looking(&world).await);
+    around.shutdown().await;
+    world.stop_gateway().await;
+    faults.splice(0..0, world.facts().failures.drain(..));
+    Outcome { trace: world.trace.hash(), faults }
+}
+
+/// Everybody who wants something that day.
+async fn traffic(world: &Arc<World>, dice: &Dice, race: Option<&'static str>) {
+    let mut people = JoinSet::new();
+    match race {
+        Some(name) => {
+            for _ in 0..dice.between(2, 5) {
+                people.spawn(later(world.clone(), 2 * HOUR, races::run(world.clone(), name)));
+            }
+        }
+        None => {
+            for _ in 0..dice.between(4, 10) {
+                people.spawn(later(world.clone(), 18 * HOUR, merchant::live(world.clone())));
+            }
+            for name in RACES {
+                if dice.percent(30) {
+                    people.spawn(later(world.clone(), 20 * HOUR, races::run(world.clone(), name)));
+                }
+            }
+            people.spawn(backstage::portal(world.clone()));
+            people.spawn(backstage::operator(world.clone()));
+        }
+    }
+    while let Some(gone) = people.join_next().await {
+        if let Err(fault) = gone {
+            world.fail(format!("the simulation panicked: {fault}"));
+        }
+    }
+}
+
+async fn later(world: Arc<World>, most: Duration, act: impl Future<Output = ()>) {
+    sleep(world.dice.millis(0, u64::try_from(most.as_millis()).expect("a day"))).await;
+    act.await;
+}
+
+/// The providers' clocks.
+async fn tick(world: Arc<World>) {
+    loop {
+        sleep(world.dice.millis(60_000, 600_000)).await;
+        world.tick();
+    }
+}
+
+/// The gateway's bad moments: after so many of its awaits, soon after each other or far apart.
+async fn crash(world: Arc<World>, times: u64) {
+    for _ in 0..times {
+        let most = world.dice.pick(&[20, 200, 2_000]);
+        world.crash_after(world.dice.minor(1, most)).await;
+    }
+}
+
+/// A person has every provider asked about everything.
+async fn look_at_everything(world: &World) {
+    let payments = backstage::all_payments(world).await.expect("the gateway runs");
+    for (order, payment) in payments {
+        for _ in 0..TRIES {
+            if backstage::look(world, order, payment).await {
+                break;
+            }
+            // The provider may be asked only so often.
+            sleep(Duration::from_secs(5)).await;
+        }
+    }
+    sleep(2 * HOUR).await;
+}

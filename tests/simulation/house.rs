@@ -1,0 +1,257 @@
+//! The gateway below HTTP, put together as `app` does, and how it crashes and starts again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use paymux::domain::AttentionCode;
+use paymux::metrics::Metrics;
+use paymux::orders::Orders;
+use paymux::payments::{Account, Accounts, Payments, Remedies, Returns, Shared};
+use paymux::reconcile::{Reconcile, Turn};
+use paymux::routing::Rules;
+use paymux::store::sqlite;
+use paymux::{config, store};
+use tempfile::TempDir;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::dice::Dice;
+use crate::shelf::Shelf;
+use crate::wire::Wire;
+use crate::world::{SANDBOX_URL, World, held};
+
+/// Where the gateway lives.
+pub(crate) struct House {
+    folder: TempDir,
+    running: Mutex<Option<Running>>,
+    /// How many awaits are left until the next crash; none is planned below zero.
+    countdown: AtomicI64,
+    struck: Notify,
+    /// Tells the agenda's loops that something was written.
+    written: watch::Sender<()>,
+    habits: Habits,
+}
+
+/// How the gateway is set up in a run.
+pub(crate) struct Habits {
+    /// How many loops work the agenda off.
+    hands: u64,
+    /// How often each provider may be asked.
+    reads_per_second: u32,
+    /// For which reasons money goes back without asking a person.
+    gives_back: BTreeSet<AttentionCode>,
+}
+
+impl Habits {
+    pub(crate) fn draw(dice: &Dice) -> Self {
+        let reasons = [
+            AttentionCode::LatePayment,
+            AttentionCode::DuplicatePayment,
+            AttentionCode::AmountMismatch,
+            AttentionCode::PaidNotSubmitted,
+            AttentionCode::PaidNotFulfilled,
+        ];
+        let strict = dice.percent(40);
+        Self {
+            hands: dice.pick(&[1, 1, 2]),
+            reads_per_second: dice.pick(&[1, 5, 100, 100]),
+            gives_back: reasons.into_iter().filter(|_| strict && dice.percent(60)).collect(),
+        }
+    }
+}
+
+/// A gateway that runs.
+struct Running {
+    orders: Orders,
+    tasks: JoinSet<()>,
+}
+
+/// The gateway is not there, or died before it answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Down;
+
+impl House {
+    pub(crate) fn new(habits: Habits) -> Self {
+        let memory = std::path::Path::new("/dev/shm");
+        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let folder = tempfile::Builder::new().prefix("paymux-simulation-").tempdir_in(base);
+        Self {
+            folder: folder.expect("a folder for the database"),
+            running: Mutex::default(),
+            countdown: AtomicI64::new(-1),
+            struck: Notify::new(),
+            written: watch::Sender::new(()),
+            habits,
+        }
+    }
+
+    fn account(&self, configured: &config::Account) -> Account {
+        let adapter = (configured.about.build)(&configured.settings).expect("the settings are complete");
+        let (name, base, test) = (configured.name.clone(), configured.base_url.clone(), configured.test);
+        let made = Account::new(name, adapter, base, test, configured.notify_key.clone());
+        made.expect("the tables are right").reads_per_second(self.habits.reads_per_second)
+    }
+}
+
+impl World {
+    /// Starts the gateway on whatever is in its database.
+    pub(crate) fn start_gateway(self: &Arc<Self>) {
+        let path = self.house.folder.path().join("paymux.db");
+        let options = sqlite::Options { threads: false, ..sqlite::Options::at(path) };
+        let sqlite = sqlite::Sqlite::open(&options, equipment().metrics.clone()).expect("the database opens");
+        let store = Arc::new(Shelf::new(sqlite, self.clone()));
+        let Equipment { accounts, rules, metrics } = equipment();
+        let accounts = Accounts::new(accounts.iter().map(|account| self.house.account(account)));
+        let returns = Returns::new([1; 32], "http://gateway.test");
+        let (rules, metrics) = (rules.clone(), metrics.clone());
+        let shared = Shared::new(accounts, rules, store, self.clock.clone(), metrics, returns, true);
+        let own = BTreeMap::new();
+        shared.remedies.store(Arc::new(Remedies { common: self.house.habits.gives_back.clone(), own }));
+        let transport = Arc::new(Wire::new(self.clone()));
+        let orders = Orders { payments: Payments { shared: Arc::new(shared), transport } };
+        let mut tasks = JoinSet::new();
+        for _ in 0..self.house.habits.hands {
+            let written = self.house.written.subscribe();
+            tasks.spawn(work_off(Reconcile { orders: orders.clone() }, written));
+        }
+        *held(&self.house.running) = Some(Running { orders, tasks });
+        self.note("the gateway starts");
+    }
+
+    /// Has the gateway do something in a task of its own, which ends with the gateway and not with the caller.
+    pub(crate) async fn gateway<T, F>(&self, act: impl FnOnce(Orders) -> F) -> Result<T, Down>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut running = held(&self.house.running);
+            let Some(running) = running.as_mut() else { return Err(Down) };
+            let acting = act(running.orders.clone());
+            running.tasks.spawn(async move {
+                // Nobody may be waiting any more.
+                let _ = answer.send(acting.await);
+            });
+            while let Some(ended) = running.tasks.try_join_next() {
+                self.ended(ended);
+            }
+        }
+        answered.await.map_err(|_| Down)
+    }
+
+    fn ended(&self, task: Result<(), tokio::task::JoinError>) {
+        if let Err(fault) = task
+            && fault.is_panic()
+        {
+            self.fail(format!("the gateway panicked: {fault}"));
+        }
+    }
+
+    /// Something was written to the gateway's store.
+    pub(crate) fn written(&self) {
+        self.house.written.send_replace(());
+    }
+
+    /// A moment at which the gateway waits for something: it may be its last.
+    pub(crate) async fn moment(&self) {
+        let left = self.house.countdown.load(Ordering::Relaxed);
+        if left < 0 {
+            return;
+        }
+        self.house.countdown.store(left - 1, Ordering::Relaxed);
+        if left == 0 {
+            self.house.struck.notify_one();
+            pending::<()>().await;
+        }
+    }
+
+    /// Plans a crash at the gateway's await number `after` from now, and lives through it.
+    pub(crate) async fn crash_after(self: &Arc<Self>, after: i64) {
+        self.house.countdown.store(after, Ordering::Relaxed);
+        self.house.struck.notified().await;
+        self.stop_gateway().await;
+        sleep(self.dice.millis(200, 20_000)).await;
+        self.start_gateway();
+    }
+
+    /// No more crashes.
+    pub(crate) fn no_more_crashes(&self) {
+        self.house.countdown.store(-1, Ordering::Relaxed);
+    }
+
+    /// Drops every task of the gateway where it stands.
+    pub(crate) async fn stop_gateway(&self) {
+        self.note("the gateway dies");
+        let running = held(&self.house.running).take();
+        let Some(Running { orders, mut tasks }) = running else { return };
+        tasks.abort_all();
+        while let Some(ended) = tasks.join_next().await {
+            self.ended(ended);
+        }
+        drop(orders);
+    }
+}
+
+/// The loop that `app` keeps: does what is due, and rests until it is woken. Where `app` looks again every quarter of
+/// a second, this looks when the earliest moment has come, or a quarter of a second after something was written.
+async fn work_off(reconcile: Reconcile, mut written: watch::Receiver<()>) {
+    const LONGEST: Duration = Duration::from_secs(6 * 3_600);
+    const REST: Duration = Duration::from_millis(250);
+    let shared = reconcile.orders.payments.shared.clone();
+    loop {
+        written.mark_unchanged();
+        if matches!(reconcile.run_once().await, Ok(Turn::Did(_))) {
+            continue;
+        }
+        let due = shared.store.oldest_due().await.unwrap_or_default();
+        let next = due.into_iter().map(|(_, at)| at).min();
+        let wait = next.map_or(LONGEST, |at| at.since(shared.now())).clamp(REST, LONGEST);
+        let (woken, changed) = (pin!(shared.wake.notified()), pin!(written.changed()));
+        // Whatever ends the rest, it looks again.
+        if let Ok(Either::Right(_)) = timeout(wait, select(woken, changed)).await {
+            sleep(REST).await;
+        }
+    }
+}
+
+/// What is the same for every gateway of every run.
+struct Equipment {
+    accounts: Vec<config::Account>,
+    rules: Arc<Rules>,
+    metrics: Arc<Metrics>,
+}
+
+fn equipment() -> &'static Equipment {
+    static EQUIPMENT: OnceLock<Equipment> = OnceLock::new();
+    EQUIPMENT.get_or_init(|| {
+        let environment = config::Environment::default().with("PAYMUX_SANDBOX_URL", SANDBOX_URL);
+        let known = paymux_providers::ALL;
+        let providers = config::Providers { known, environment: &environment, allow_private_addresses: true };
+        let parsed = config::Account::parse("sandbox.toml", config::SANDBOX_ACCOUNTS, &providers);
+        let accounts = parsed.map_err(|faults| faults.to_string()).expect("the demo accounts are right");
+        let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
+        let rules = Rules::parse("routing.toml", config::DEMO_ROUTING, &names);
+        let rules = rules.map_err(|faults| faults.to_string()).expect("the demo routing is right");
+        Equipment { accounts, rules: Arc::new(rules), metrics: Arc::new(Metrics::new()) }
+    })
+}
+
+/// Reads from the gateway's store, once it runs.
+pub(crate) async fn read<T, F>(
+    world: &World,
+    query: impl FnOnce(Arc<dyn store::Store>) -> F,
+) -> Result<T, Down>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, store::StoreError>> + Send + 'static,
+{
+    let found = world.gateway(|orders| query(orders.payments.shared.store.clone())).await?;
+    found.map_err(|_| Down)
+}

@@ -1,0 +1,122 @@
+//! The whole gateway below HTTP in one thread, with time that leaps and chance from a seed.
+//!
+//! A run is a day of merchants, customers, portals and operators against the imitated providers, with faults,
+//! outages, lost and forged notifications, and crashes of the gateway; then quiet until the agenda has nothing
+//! left; then the sandbox's ledger and the gateway's own rules are held against what the gateway believes.
+//! The same seed gives the same run.
+//!
+//! ```text
+//! cargo test --test simulation -- --seeds 2000 --start 1     so many seeds from the first one on
+//! cargo test --test simulation -- --seed 17 --trace          one seed, twice, printed
+//! cargo test --test simulation -- --race refund-refund       only this race
+//! ```
+
+mod backstage;
+mod basket;
+mod checks;
+mod clock;
+mod customer;
+mod day;
+mod dice;
+mod house;
+mod ledger;
+mod merchant;
+mod options;
+mod post;
+mod races;
+mod shelf;
+mod shop;
+mod trace;
+mod weather;
+mod wire;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use day::{Outcome, Plan};
+use options::Options;
+use world::held;
+
+fn main() -> ExitCode {
+    let options = match Options::read(std::env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("{fault}");
+            return ExitCode::from(2);
+        }
+    };
+    let failed = match options.seed {
+        Some(seed) => repeat(&options, seed),
+        None => run_all(&options),
+    };
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs one seed twice: the second run shows whether it can be reproduced.
+fn repeat(options: &Options, seed: u64) -> u64 {
+    let plan = Plan { seed, race: options.race, shown: options.trace };
+    let first = run(plan);
+    let second = run(Plan { shown: false, ..plan });
+    tell(plan, &first);
+    if first.trace != second.trace {
+        println!("seed {seed}: two runs differ: {} and {}", first.trace, second.trace);
+        return 1;
+    }
+    println!("seed {seed}: trace {}, {} faults", first.trace, first.faults.len());
+    u64::from(!first.faults.is_empty())
+}
+
+/// Runs every seed, on as many threads as wanted; each run stays in one.
+fn run_all(options: &Options) -> u64 {
+    let (next, failed) = (AtomicU64::new(options.start), AtomicU64::new(0));
+    let printing = Mutex::new(());
+    let last = options.start + options.seeds;
+    thread::scope(|scope| {
+        for _ in 0..options.jobs {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= last {
+                        return;
+                    }
+                    let plan = Plan { seed, race: options.race, shown: false };
+                    let outcome = run(plan);
+                    if options.trace {
+                        println!("seed {seed}: trace {}", outcome.trace);
+                    }
+                    if !outcome.faults.is_empty() {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        let _one_at_a_time = held(&printing);
+                        tell(plan, &outcome);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner();
+    println!("simulation: {} seeds from {}, {failed} failed", options.seeds, options.start);
+    failed
+}
+
+fn run(plan: Plan) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| day::run(plan))).unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<String>().map(String::as_str);
+        let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+        Outcome { trace: String::new(), faults: vec![format!("the run panicked: {why}")] }
+    })
+}
+
+fn tell(plan: Plan, outcome: &Outcome) {
+    for fault in &outcome.faults {
+        println!("seed {}: {fault}", plan.seed);
+    }
+    if !outcome.faults.is_empty() {
+        let race = plan.race.map(|race| format!(" --race {race}")).unwrap_or_default();
+        println!("  again: cargo test --test simulation -- --seed {}{race} --trace", plan.seed);
+    }
+}

@@ -1,0 +1,224 @@
+//! Merchants: what is done with an order from its cart to its end, wisely and unwisely.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join;
+use paymux::domain::submit::Submission;
+use paymux::domain::{Actor, Cause, ExternalPayment, OrderFile, OrderState, Payment, Signature};
+use paymux::orders::{Edit, Finish, MoneyAsk};
+use port::{OrderId, SessionId};
+use tokio::time::sleep;
+
+use crate::basket;
+use crate::shop::{Answer, Shop};
+use crate::world::World;
+
+/// One order's life.
+pub(crate) async fn live(world: Arc<World>) {
+    let mut shop = Shop::new(world.clone());
+    let Some(order) = shop.begin().await else { return };
+    for _ in 0..world.dice.between(2, 8) {
+        let file = shop.file(order).await;
+        shop.serve(&file);
+        let longest = if world.dice.percent(70) { 40 * 60 } else { 9 * 3_600 };
+        sleep(world.dice.span(Duration::from_secs(longest))).await;
+        let file = shop.file(order).await;
+        shop.serve(&file);
+        if world.dice.percent(15) {
+            join(shop.act(&file), shop.act(&file)).await;
+        } else {
+            shop.act(&file).await;
+        }
+    }
+    let file = shop.file(order).await;
+    shop.serve(&file);
+    shop.close().await;
+}
+
+impl Shop {
+    /// Makes an order, in steps or in one.
+    async fn begin(&self) -> Option<OrderId> {
+        let world = &self.world;
+        let draft = basket::draft(world, &format!("{:016x}", world.dice.roll()));
+        let ask = basket::checkout(world);
+        if world.dice.percent(60) {
+            let quick = self.ask("quick", |orders, asked| {
+                let (draft, ask) = (draft.clone(), ask.clone());
+                async move { orders.quick(&asked, draft, &ask).await.map(|checked| checked.file.id()) }
+            });
+            return match quick.await {
+                Answer::Done(order) | Answer::Before(order) => Some(order),
+                Answer::No => None,
+            };
+        }
+        let placed = self.ask("place", |orders, asked| {
+            let draft = draft.clone();
+            async move { orders.place(&asked, draft).await.map(|file| file.id()) }
+        });
+        let order = match placed.await {
+            Answer::Done(order) | Answer::Before(order) => order,
+            Answer::No => return None,
+        };
+        self.check_out(order).await;
+        Some(order)
+    }
+
+    /// Prices the order and checks it out.
+    async fn check_out(&self, order: OrderId) {
+        let priced = |orders: paymux::orders::Orders, asked| async move {
+            orders.price(&asked, order).await.map(drop)
+        };
+        self.ask("price", priced).await;
+        let ask = basket::checkout(&self.world);
+        self.ask("checkout", |orders, asked| {
+            let ask = ask.clone();
+            async move { orders.checkout(&asked, order, &ask).await.map(drop) }
+        })
+        .await;
+    }
+
+    /// Does one thing that a merchant may do to an order in this state, or may not.
+    pub(crate) async fn act(&self, file: &OrderFile) {
+        let (order, dice) = (file.id(), &self.world.dice);
+        let chance = dice.between(0, 99);
+        match (file.order.state, chance) {
+            (OrderState::Pending, 0..=54) => self.check_out(order).await,
+            (OrderState::Pending, 55..=64) => self.edit(order).await,
+            (OrderState::PendingPayment, 0..=19) => self.refresh(file).await,
+            (OrderState::PendingPayment, 20..=34) => self.cancel_session(file).await,
+            (OrderState::PendingPayment, 35..=39) => self.check_out(order).await,
+            (OrderState::Pending | OrderState::PendingPayment, 65..=69) => self.submit_external(order).await,
+            (OrderState::Pending | OrderState::PendingPayment, 70..=81) => self.submit_session(file).await,
+            (OrderState::Pending | OrderState::PendingPayment, 82..=89) => self.sign(order).await,
+            (OrderState::PendingApproval, 0..=59) => self.finish(order, Finish::Approve).await,
+            (OrderState::PendingApproval, 60..=79) => self.finish(order, Finish::Reject).await,
+            (OrderState::Processing, 0..=29) => {
+                let completed = dice.percent(80);
+                self.finish(order, Finish::Fulfil { completed, detail: None }).await;
+            }
+            (_, 90..=97) => self.finish(order, Finish::Cancel).await,
+            (_, 98..=99) => self.refresh(file).await,
+            _ => self.move_money(file).await,
+        }
+    }
+
+    async fn edit(&self, order: OrderId) {
+        let item = basket::item(&self.world);
+        self.ask("edit", |orders, asked| {
+            let item = item.clone();
+            async move { orders.edit(&asked, order, Edit::AddItem(item)).await.map(drop) }
+        })
+        .await;
+    }
+
+    async fn cancel_session(&self, file: &OrderFile) {
+        let Some(session) = file.sessions.last().map(|session| session.id) else { return };
+        self.close_session(file.id(), session).await;
+    }
+
+    pub(crate) async fn close_session(&self, order: OrderId, session: SessionId) {
+        self.ask("cancel session", |orders, asked| async move {
+            orders.cancel_session(&asked, order, session).await.map(drop)
+        })
+        .await;
+    }
+
+    pub(crate) async fn submit_session(&self, file: &OrderFile) {
+        let Some(session) = file.sessions.last().map(|session| session.id) else { return };
+        self.submit(file.id(), Submission { session: Some(session), ..Submission::default() }).await;
+    }
+
+    async fn submit_external(&self, order: OrderId) {
+        let external = ExternalPayment {
+            reference: format!("{:08x}", self.world.dice.roll()),
+            receipt_description: None,
+            receipt_url: None,
+            received_at: self.world.now(),
+        };
+        self.submit(order, Submission { external: Some(external), ..Submission::default() }).await;
+    }
+
+    async fn submit(&self, order: OrderId, with: Submission) {
+        self.ask("submit", |orders, asked| {
+            let with = with.clone();
+            async move { orders.submit(&asked, order, &with).await.map(drop) }
+        })
+        .await;
+    }
+
+    async fn sign(&self, order: OrderId) {
+        let signature = Signature {
+            signer: "Ann".to_owned(),
+            method: "BankID".to_owned(),
+            reference: "1".to_owned(),
+            signed_at: self.world.now(),
+        };
+        self.ask("sign", |orders, asked| {
+            let signature = signature.clone();
+            async move { orders.sign(&asked, order, signature).await.map(drop) }
+        })
+        .await;
+    }
+
+    pub(crate) async fn finish(&self, order: OrderId, how: Finish) {
+        self.ask(&format!("{how:?}"), |orders, asked| {
+            let how = how.clone();
+            async move { orders.finish(&asked, order, &how).await.map(drop) }
+        })
+        .await;
+    }
+
+    /// Looks how the last payment stands.
+    pub(crate) async fn refresh(&self, file: &OrderFile) {
+        let Some(payment) = file.payments.last().map(|payment| payment.id) else { return };
+        let known = file.clone();
+        let cause = Cause { actor: Actor::Merchant, request: None };
+        let asked = self.world.gateway(|orders| async move {
+            orders.payments.ask_for_merchant(known, payment, &cause).await.map(drop)
+        });
+        let asked = asked.await;
+        self.world.note(&format!("merchant refresh: {asked:?}"));
+    }
+
+    /// Captures, voids or refunds, all or a part, or asks for what cannot be.
+    async fn move_money(&self, file: &OrderFile) {
+        let dice = &self.world.dice;
+        let Some(payment) = file.payments.last() else { return };
+        let part = |most: i64| (most > 1 && dice.percent(60)).then(|| dice.minor(1, most));
+        let held = payment.standing.capturable();
+        let taken = payment.standing.captured - payment.standing.refunded();
+        let ask = match dice.between(0, 99) {
+            0..=9 => MoneyAsk::Void,
+            10..=14 => MoneyAsk::Capture { amount: None },
+            15..=19 => refund(Some(payment.money.minor)),
+            _ if held > 0 && dice.percent(70) => MoneyAsk::Capture { amount: part(held) },
+            _ if held > 0 => MoneyAsk::Void,
+            _ if taken > 0 => refund(part(taken)),
+            _ => return,
+        };
+        self.operate(file.id(), payment, ask).await;
+    }
+
+    pub(crate) async fn operate(&self, order: OrderId, payment: &Payment, ask: MoneyAsk) {
+        let id = payment.id;
+        // A refund's reference is its own, so that none can be made twice unseen.
+        let ask = match ask {
+            MoneyAsk::Refund { amount, .. } => {
+                let reference = Some(format!("{:016x}", self.world.dice.roll()));
+                MoneyAsk::Refund { amount, reason: None, reference }
+            }
+            other => other,
+        };
+        self.ask(&format!("{ask:?}"), |orders, asked| {
+            let ask = ask.clone();
+            async move { orders.operate(&asked, order, id, &ask).await.map(drop) }
+        })
+        .await;
+    }
+}
+
+/// A refund of so much.
+pub(crate) fn refund(amount: Option<i64>) -> MoneyAsk {
+    MoneyAsk::Refund { amount, reason: None, reference: None }
+}

@@ -1,0 +1,227 @@
+//! Races: several people want something of the same money at the same moment, and delays decide who is first.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use paymux::domain::{OrderFile, OrderState, Payment};
+use paymux::orders::{Finish, MoneyAsk};
+use port::CaptureMode;
+use tokio::time::sleep;
+
+use crate::backstage::{look, refund as refund_in_portal, tell_again};
+use crate::basket;
+use crate::merchant::refund;
+use crate::shop::{Answer, Shop};
+use crate::world::World;
+
+/// Every race by its name.
+pub(crate) const RACES: [&str; 5] =
+    ["refund-refund", "capture-void", "learn", "checkout-cancel", "submit-expire"];
+
+type Racer<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Runs one race, then lets its order live on.
+pub(crate) async fn run(world: Arc<World>, name: &'static str) {
+    let mut shop = Shop::new(world.clone());
+    world.note(&format!("race {name}"));
+    match name {
+        "refund-refund" => refunds(&mut shop).await,
+        "capture-void" => capture_or_void(&mut shop).await,
+        "learn" => learn(&mut shop).await,
+        "checkout-cancel" => checkout_or_cancel(&mut shop).await,
+        _ => submit_or_expire(&mut shop).await,
+    }
+    shop.close().await;
+}
+
+/// Everybody starts within a moment.
+async fn start(world: &World, racers: Vec<Racer<'_>>) {
+    let late = world.dice.pick(&[0, 20, 400, 6_000]);
+    let racers = racers.into_iter().map(|racer| async move {
+        sleep(world.dice.millis(0, late)).await;
+        racer.await;
+    });
+    join_all(racers).await;
+}
+
+/// An order that waits for its payment at an account.
+async fn opened(
+    shop: &mut Shop,
+    account: &str,
+    capture: CaptureMode,
+    idle_seconds: Option<u64>,
+) -> Option<OrderFile> {
+    let world = shop.world.clone();
+    let mut draft = basket::draft(&world, &format!("{:016x}", world.dice.roll()));
+    draft.currency = "EUR".parse().expect("a currency");
+    draft.idle_seconds = idle_seconds.unwrap_or(draft.idle_seconds);
+    let ask = basket::checkout_at(&world, account, capture);
+    let quick = shop.ask("quick", |orders, asked| {
+        let (draft, ask) = (draft.clone(), ask.clone());
+        async move { orders.quick(&asked, draft, &ask).await.map(|checked| checked.file.id()) }
+    });
+    match quick.await {
+        Answer::Done(order) | Answer::Before(order) => Some(shop.file(order).await),
+        Answer::No => None,
+    }
+}
+
+/// The same, paid or held, as far as the weather allows.
+async fn paid(shop: &mut Shop, account: &str, capture: CaptureMode) -> Option<(OrderFile, Payment)> {
+    let world = shop.world.clone();
+    let file = opened(shop, account, capture, None).await?;
+    let ticket = shop.new_tickets(&file).pop()?;
+    ticket.play(&world, "paid").await;
+    let payment = file.payments.last()?.id;
+    for _ in 0..3 {
+        look(&world, file.id(), payment).await;
+        let file = shop.file(file.id()).await;
+        let payment = file.payment(payment)?.clone();
+        if payment.standing.holds_money() {
+            return Some((file, payment));
+        }
+        sleep(Duration::from_secs(10)).await;
+    }
+    None
+}
+
+/// Refunds that together are more than there is, some of them in the portal.
+async fn refunds(shop: &mut Shop) {
+    let world = shop.world.clone();
+    let account = world.dice.pick(&["decta-demo", "paymennt-demo"]);
+    let Some((file, payment)) = paid(shop, account, CaptureMode::Automatic).await else { return };
+    let taken = payment.standing.captured;
+    let shop = &*shop;
+    let mut racers: Vec<Racer<'_>> = Vec::new();
+    for _ in 0..world.dice.between(2, 4) {
+        let amount = world.dice.pick(&[None, Some(taken * 3 / 5), Some(taken / 3), Some(1)]);
+        racers.push(Box::pin(shop.operate(file.id(), &payment, refund(amount))));
+    }
+    if world.dice.percent(40) {
+        let (world, reference) = (world.clone(), file.attempts.last().map(|attempt| attempt.id.to_string()));
+        racers.push(Box::pin(async move {
+            let entry = world.ledger().into_iter().find(|entry| Some(&entry.reference) == reference.as_ref());
+            entry.iter().for_each(|entry| refund_in_portal(&world, entry));
+        }));
+    }
+    if world.dice.percent(30) {
+        racers.push(Box::pin(shop.finish(file.id(), Finish::Cancel)));
+    }
+    start(&world, racers).await;
+}
+
+/// A hold that is to be taken and released.
+async fn capture_or_void(shop: &mut Shop) {
+    let world = shop.world.clone();
+    let Some((file, payment)) = paid(shop, "decta-demo", CaptureMode::Manual).await else { return };
+    let half = Some(payment.money.minor / 2).filter(|half| *half > 0);
+    let shop = &*shop;
+    let mut racers: Vec<Racer<'_>> = vec![
+        Box::pin(shop.operate(file.id(), &payment, MoneyAsk::Capture { amount: None })),
+        Box::pin(shop.operate(file.id(), &payment, MoneyAsk::Void)),
+    ];
+    if world.dice.percent(50) {
+        racers.push(Box::pin(shop.operate(file.id(), &payment, MoneyAsk::Capture { amount: half })));
+    }
+    if world.dice.percent(30) {
+        racers.push(Box::pin(shop.finish(file.id(), Finish::Cancel)));
+    }
+    if world.dice.percent(30) {
+        racers.push(Box::pin(shop.operate(file.id(), &payment, refund(None))));
+    }
+    start(&world, racers).await;
+    // What was captured may be wanted back at once.
+    shop.operate(file.id(), &payment, refund(half)).await;
+}
+
+/// The customer pays, and everybody hears of it at once: notice, return, poll, operator, merchant.
+async fn learn(shop: &mut Shop) {
+    let world = shop.world.clone();
+    let account = world.dice.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
+    let Some(file) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
+    let Some(ticket) = shop.new_tickets(&file).pop() else { return };
+    let Some(payment) = file.payments.last().map(|payment| payment.id) else { return };
+    // About when the agenda asks too.
+    sleep(world.dice.millis(5_000, 8_000)).await;
+    let (shop, reference) = (&*shop, file.attempts.last().map(|attempt| attempt.id.to_string()));
+    let again = {
+        let world = world.clone();
+        async move {
+            let entry = world.ledger().into_iter().find(|entry| Some(&entry.reference) == reference.as_ref());
+            entry.iter().for_each(|entry| tell_again(&world, entry));
+        }
+    };
+    let look = async {
+        look(&world, file.id(), payment).await;
+    };
+    let racers: Vec<Racer<'_>> = vec![
+        Box::pin(ticket.play(&world, "paid")),
+        Box::pin(again),
+        Box::pin(look),
+        Box::pin(shop.refresh(&file)),
+        Box::pin(shop.submit_session(&file)),
+    ];
+    start(&world, racers).await;
+    let file = shop.file(file.id()).await;
+    let refunded = async {
+        if let Some(payment) = file.payments.last() {
+            shop.operate(file.id(), payment, refund(None)).await;
+        }
+    };
+    let racers: Vec<Racer<'_>> = vec![Box::pin(refunded), Box::pin(shop.finish(file.id(), Finish::Cancel))];
+    start(&world, racers).await;
+}
+
+/// The order is checked out and given up in the same breath, while somebody pays.
+async fn checkout_or_cancel(shop: &mut Shop) {
+    let world = shop.world.clone();
+    let account = world.dice.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
+    let Some(file) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
+    let tickets = shop.new_tickets(&file);
+    let Some(session) = file.sessions.last().map(|session| session.id) else { return };
+    let ask = basket::checkout(&world);
+    let (shop, order) = (&*shop, file.id());
+    let checkout = || async {
+        shop.ask("checkout", |orders, asked| {
+            let ask = ask.clone();
+            async move { orders.checkout(&asked, order, &ask).await.map(drop) }
+        })
+        .await;
+    };
+    let mut racers: Vec<Racer<'_>> = vec![Box::pin(shop.close_session(order, session)), Box::pin(checkout())];
+    if world.dice.percent(70) {
+        racers.push(Box::pin(shop.finish(order, Finish::Cancel)));
+    }
+    if world.dice.percent(50) {
+        racers.push(Box::pin(checkout()));
+    }
+    racers.extend(tickets.iter().map(|ticket| Box::pin(ticket.play(&world, "paid")) as Racer<'_>));
+    start(&world, racers).await;
+}
+
+/// The order runs out of time while it is paid and submitted.
+async fn submit_or_expire(shop: &mut Shop) {
+    let world = shop.world.clone();
+    let account = world.dice.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
+    let Some(file) = opened(shop, account, CaptureMode::Automatic, Some(600)).await else { return };
+    let tickets = shop.new_tickets(&file);
+    if world.dice.percent(50) {
+        for ticket in &tickets {
+            ticket.play(&world, "paid").await;
+        }
+    }
+    let session = file.sessions.last().map_or(file.order.expires_at, |session| session.expires_at);
+    let ends = world.dice.pick(&[session, session.max(file.order.expires_at)]);
+    let early = world.dice.millis(0, 3_000);
+    sleep(ends.minus(early).since(world.now())).await;
+    let shop = &*shop;
+    let mut racers: Vec<Racer<'_>> = vec![Box::pin(shop.submit_session(&file))];
+    racers.extend(tickets.iter().map(|ticket| Box::pin(ticket.play(&world, "paid")) as Racer<'_>));
+    if file.order.state != OrderState::Pending {
+        racers.push(Box::pin(shop.refresh(&file)));
+    }
+    start(&world, racers).await;
+}

@@ -1,0 +1,145 @@
+//! The store with time in it: every access may take a while, be the gateway's last, or stumble.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paymux::domain::{Hash, OrderFile, Profile, ProfileSession};
+use paymux::store::sqlite::Sqlite;
+use paymux::store::{
+    ApiKeyRow, AttentionFilter, Audited, Change, CheckpointRow, Cursor, DeliveryRow, Due, DueKind,
+    EndpointKeyRow, EndpointRow, Handle, KeyRow, Lane, NoteFilter, NoteRow, NoticeFilter, NoticeRow,
+    OrderFilter, Page, PaymentFilter, ProfileFilter, ProfileKeyRow, Reads, Saved, Store, StoreError,
+    StoredEvent, Told,
+};
+use port::{
+    AttentionId, EndpointId, EventId, NoteId, OrderId, PaymentId, ProfileId, ProfileSessionId, Timestamp,
+};
+use tokio::sync::broadcast;
+use tokio::time::sleep;
+
+use crate::world::{World, held};
+
+/// The database behind drawn delays.
+pub(crate) struct Shelf {
+    sqlite: Sqlite,
+    world: Arc<World>,
+}
+
+impl Shelf {
+    pub(crate) fn new(sqlite: Sqlite, world: Arc<World>) -> Self {
+        Self { sqlite, world }
+    }
+
+    /// Time passes and others get a turn, or the gateway dies. Never a mere yield: the cache in front of reads wakes
+    /// its own task by the real clock now and then, which a sleep survives and a yield does not.
+    async fn moment(&self) {
+        self.world.moment().await;
+        if self.world.dice.percent(35) {
+            let longest = self.world.dice.pick(&[1, 1, 3, 30]);
+            sleep(self.world.dice.millis(1, longest)).await;
+        }
+    }
+
+    fn stumbles(&self) -> bool {
+        held(&self.world.weather).store_stumbles(&self.world.dice, self.world.now())
+    }
+}
+
+#[async_trait]
+impl Store for Shelf {
+    async fn commit(&self, change: Change) -> Result<(), StoreError> {
+        let name = change.name;
+        self.moment().await;
+        if self.stumbles() {
+            return Err(StoreError::Busy);
+        }
+        let done = self.sqlite.commit(change).await;
+        self.world.note(&format!("commit {name} {done:?}"));
+        self.world.written();
+        self.moment().await;
+        if done.is_ok() && self.stumbles() {
+            return Err(StoreError::Failed("whether it was written is not known".to_owned()));
+        }
+        done
+    }
+
+    async fn claim(&self, now: Timestamp, lease: Duration, limit: u16) -> Result<Vec<Due>, StoreError> {
+        self.moment().await;
+        self.sqlite.claim(now, lease, limit).await
+    }
+
+    async fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: u16,
+        slots: Vec<(EndpointId, u16)>,
+    ) -> Result<Vec<Due>, StoreError> {
+        self.moment().await;
+        self.sqlite.claim_deliveries(now, lease, limit, slots).await
+    }
+
+    fn changes(&self) -> broadcast::Receiver<OrderId> {
+        self.sqlite.changes()
+    }
+}
+
+/// Reads that take their time before and after.
+macro_rules! reads {
+    ($($kind:ident { $($name:ident($($argument:ident: $type:ty),*) -> $found:ty;)* })*) => {$(
+        #[async_trait]
+        impl $kind for Shelf {
+            $(async fn $name(&self, $($argument: $type),*) -> Result<$found, StoreError> {
+                self.moment().await;
+                let found = self.sqlite.$name($($argument),*).await;
+                self.moment().await;
+                found
+            })*
+        }
+    )*};
+}
+
+reads! {
+    Reads {
+        order(id: OrderId) -> Option<OrderFile>;
+        order_at(id: OrderId, sequence: u64) -> Option<OrderFile>;
+        order_of(handle: &Handle) -> Option<OrderId>;
+        orders(filter: &OrderFilter) -> Vec<OrderFile>;
+        payments(filter: &PaymentFilter) -> Vec<(PaymentId, OrderFile)>;
+        attention(filter: &AttentionFilter) -> Vec<(AttentionId, OrderFile)>;
+        events(order: OrderId, after: u64, limit: u32) -> Vec<StoredEvent>;
+        key(merchant: &str, key: &str) -> Option<KeyRow>;
+        api_key(hash: &str) -> Option<ApiKeyRow>;
+        api_keys() -> Vec<ApiKeyRow>;
+        setting(name: &str) -> Option<String>;
+        note(id: &str) -> Option<NoteRow>;
+        notes(filter: &NoteFilter, after: Option<(Timestamp, NoteId)>, limit: u32) -> Vec<(Timestamp, NoteId)>;
+        oldest_unsettled(account: &str) -> Option<Timestamp>;
+        oldest_due() -> Vec<(DueKind, Timestamp)>;
+    }
+    Told {
+        endpoints() -> Vec<EndpointRow>;
+        endpoint(id: EndpointId) -> Option<EndpointRow>;
+        endpoint_key(merchant: &str, key: &str) -> Option<EndpointKeyRow>;
+        cursor(lane: Lane) -> Option<Cursor>;
+        deliveries(endpoint: EndpointId, page: &Page) -> Vec<DeliveryRow>;
+        notices(filter: &NoticeFilter) -> Vec<NoticeRow>;
+        notice(merchant: &str, event: EventId) -> Option<NoticeRow>;
+    }
+    Saved {
+        profile_session(id: ProfileSessionId) -> Option<ProfileSession>;
+        profile_session_of(return_hash: &str) -> Option<ProfileSession>;
+        profile(id: ProfileId) -> Option<Profile>;
+        profile_at(account: &str, reference: &str) -> Option<Profile>;
+        profiles(filter: &ProfileFilter) -> Vec<Profile>;
+        profile_key(merchant: &str, key: &str) -> Option<ProfileKeyRow>;
+    }
+    Audited {
+        order_ids(after: Option<OrderId>, limit: u32) -> Vec<OrderId>;
+        order_count() -> u64;
+        event_hashes(after: u64, limit: u32) -> Vec<(u64, Hash)>;
+        checkpoints(after: u64, limit: u32) -> Vec<CheckpointRow>;
+        last_checkpoint() -> Option<CheckpointRow>;
+    }
+}

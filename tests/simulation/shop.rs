@@ -1,0 +1,153 @@
+//! How a merchant talks to the gateway: with idempotency keys or without, twice by mistake, again after silence.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::join;
+use paymux::domain::{Actor, AttemptState, Cause, OrderFile};
+use paymux::orders::{Asked, Key, OrderError, Orders};
+use port::{AttemptId, OrderId};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::customer::{Ticket, visit};
+use crate::house::{Down, read};
+use crate::world::World;
+
+/// The one merchant.
+pub(crate) const MERCHANT: &str = "simulated";
+
+/// A merchant's dealings around one order.
+pub(crate) struct Shop {
+    pub(crate) world: Arc<World>,
+    /// Attempts whose page a customer has got.
+    served: Vec<AttemptId>,
+    customers: JoinSet<()>,
+}
+
+/// What became of a request.
+pub(crate) enum Answer<T> {
+    /// This.
+    Done(T),
+    /// The key says that it had its effect on this order before.
+    Before(OrderId),
+    /// Nothing, or nobody knows.
+    No,
+}
+
+impl Shop {
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        Self { world, served: Vec::new(), customers: JoinSet::new() }
+    }
+
+    /// Sends a request until it is answered, as a careful merchant does.
+    pub(crate) async fn ask<T, F>(&self, what: &str, act: impl Fn(Orders, Asked) -> F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, OrderError>> + Send + 'static,
+    {
+        let dice = &self.world.dice;
+        let key = dice.percent(70).then(|| format!("{:016x}", dice.roll()));
+        let asked = Asked {
+            merchant: MERCHANT.into(),
+            cause: Cause { actor: Actor::Merchant, request: None },
+            key: key.clone().map(|text| Key { text, fingerprint: what.to_owned(), replaces: None }),
+            expects: None,
+        };
+        for _ in 0..5 {
+            let answer = if key.is_some() && dice.percent(5) {
+                let twice = join(self.once(what, &asked, &act), self.once(what, &asked, &act)).await;
+                if matches!(twice.0, Ok(Some(_))) { twice.0 } else { twice.1 }
+            } else {
+                self.once(what, &asked, &act).await
+            };
+            match answer {
+                Ok(Some(done)) => return Answer::Done(done),
+                Ok(None) => return Answer::No,
+                Err(Unsure) => {}
+            }
+            let Some(key) = &key else { return Answer::No };
+            sleep(dice.millis(500, 90_000)).await;
+            match self.order_of_key(key).await {
+                Ok(Some(order)) => return Answer::Before(order),
+                Ok(None) | Err(Down) => {}
+            }
+        }
+        Answer::No
+    }
+
+    async fn once<T, F>(
+        &self,
+        what: &str,
+        asked: &Asked,
+        act: &impl Fn(Orders, Asked) -> F,
+    ) -> Result<Option<T>, Unsure>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, OrderError>> + Send + 'static,
+    {
+        let asked = asked.clone();
+        match self.world.gateway(|orders| act(orders, asked)).await {
+            Ok(Ok(done)) => {
+                self.world.note(&format!("merchant {what}: done"));
+                Ok(Some(done))
+            }
+            Ok(Err(fault)) => {
+                self.world.note(&format!("merchant {what}: {fault:?}"));
+                let unsure =
+                    matches!(fault, OrderError::Store(_) | OrderError::KeyTaken | OrderError::Payment(_));
+                if unsure { Err(Unsure) } else { Ok(None) }
+            }
+            Err(Down) => {
+                self.world.note(&format!("merchant {what}: silence"));
+                Err(Unsure)
+            }
+        }
+    }
+
+    async fn order_of_key(&self, key: &str) -> Result<Option<OrderId>, Down> {
+        let key = key.to_owned();
+        let row = read(&self.world, |store| async move { store.key(MERCHANT, &key).await }).await?;
+        Ok(row.map(|row| row.order))
+    }
+
+    /// The order as it is now; a merchant waits for a gateway that is down.
+    pub(crate) async fn file(&self, order: OrderId) -> OrderFile {
+        loop {
+            let found = read(&self.world, |store| async move { store.order(order).await }).await;
+            match found {
+                Ok(Some(file)) => return file,
+                Ok(None) => panic!("order {order} is gone"),
+                Err(Down) => sleep(self.world.dice.millis(500, 5_000)).await,
+            }
+        }
+    }
+
+    /// Gives every page that is new to a customer.
+    pub(crate) fn serve(&mut self, file: &OrderFile) {
+        for ticket in self.new_tickets(file) {
+            self.customers.spawn(visit(self.world.clone(), ticket));
+        }
+    }
+
+    /// What customers could have in hand and have not yet.
+    pub(crate) fn new_tickets(&mut self, file: &OrderFile) -> Vec<Ticket> {
+        let begun = |attempt: &AttemptId| {
+            file.attempt(*attempt).is_some_and(|found| found.state == AttemptState::Begun)
+        };
+        let current = file.sessions.iter().map(|session| session.attempt).filter(begun);
+        let new: Vec<AttemptId> = current.filter(|attempt| !self.served.contains(attempt)).collect();
+        self.served.extend(&new);
+        new.into_iter().filter_map(|attempt| Ticket::of(file.attempt(attempt)?)).collect()
+    }
+
+    /// Until every customer has gone.
+    pub(crate) async fn close(mut self) {
+        while let Some(gone) = self.customers.join_next().await {
+            gone.expect("customers do not panic");
+        }
+    }
+}
+
+/// Whether the request had its effect is not known.
+struct Unsure;

@@ -1,0 +1,32 @@
+//! What happened, line by line: a running hash to compare two runs of a seed, and the lines if somebody reads.
+
+use std::sync::{Mutex, PoisonError};
+
+use port::{Timestamp, sign};
+
+/// The trace of a run.
+pub(crate) struct Trace {
+    hash: Mutex<[u8; 32]>,
+    shown: bool,
+}
+
+impl Trace {
+    /// An empty one. `shown` prints every line.
+    pub(crate) fn new(shown: bool) -> Self {
+        Self { hash: Mutex::default(), shown }
+    }
+
+    /// Adds a line.
+    pub(crate) fn note(&self, at: Timestamp, line: &str) {
+        let mut hash = self.hash.lock().unwrap_or_else(PoisonError::into_inner);
+        *hash = sign::sha256(&[&*hash, at.to_string().as_bytes(), line.as_bytes()]);
+        if self.shown {
+            println!("{at} {line}");
+        }
+    }
+
+    /// The hash of every line so far.
+    pub(crate) fn hash(&self) -> String {
+        sign::hex(&*self.hash.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

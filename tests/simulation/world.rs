@@ -1,0 +1,207 @@
+//! Everything outside the gateway that a run needs: the imitated providers, the network between them and the
+//! gateway, and what the checks will want to know afterwards. It outlives every crash of the gateway.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use paymux_sandbox::{Answer, Request, Sandbox};
+use port::{Source as _, Timestamp};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::dice::Dice;
+use crate::house::House;
+use crate::ledger::{self, Entry};
+use crate::post;
+use crate::trace::Trace;
+use crate::weather::{PROVIDERS, Weather};
+
+/// The address of the sandbox; nothing listens there.
+pub(crate) const SANDBOX_URL: &str = "https://sandbox.test";
+
+/// Where each provider's notifications go, and with which secret: as `config/sandbox.toml` has it.
+const SUBSCRIPTIONS: [(&str, &str, &str); 3] = [
+    ("telness", "http://gateway.test/webhooks/telness-demo", "sandbox-telness-webhook-key"),
+    (
+        "paymennt",
+        "http://gateway.test/webhooks/paymennt-demo",
+        "whsec_c2FuZGJveC1wYXltZW5udC13ZWJob29rLXNlY3JldA==",
+    ),
+    ("decta", "http://gateway.test/webhooks/decta-demo/sandbox-decta-notify-key", "sandbox-decta-notify-key"),
+];
+
+/// The world around the gateway.
+pub(crate) struct World {
+    pub(crate) dice: Dice,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) trace: Trace,
+    pub(crate) weather: Mutex<Weather>,
+    pub(crate) house: House,
+    sandbox: Mutex<Sandbox>,
+    network: Mutex<JoinSet<()>>,
+    facts: Mutex<Facts>,
+}
+
+/// What was seen from outside, for the checks.
+#[derive(Clone, Default)]
+pub(crate) struct Facts {
+    /// Refunds and captures that took effect at a provider.
+    pub(crate) effects: Vec<Effect>,
+    /// When a notification about an object was last taken by the gateway.
+    pub(crate) told: BTreeMap<String, Timestamp>,
+    /// Objects whose word was set in the portal.
+    pub(crate) meddled: BTreeSet<String>,
+    /// What must not have happened and did.
+    pub(crate) failures: Vec<String>,
+}
+
+/// Money that moved at a provider because somebody called it.
+#[derive(Clone, Debug)]
+pub(crate) struct Effect {
+    pub(crate) object: String,
+    pub(crate) verb: &'static str,
+    pub(crate) minor: i64,
+    pub(crate) by_gateway: bool,
+}
+
+impl World {
+    pub(crate) fn new(
+        seed: u64,
+        weather: Weather,
+        clock: Arc<Clock>,
+        house: House,
+        trace: Trace,
+    ) -> Arc<Self> {
+        let mut sandbox = Sandbox::in_memory(SANDBOX_URL, seed);
+        for (provider, url, secret) in SUBSCRIPTIONS {
+            assert!(sandbox.subscribe(provider, url, secret), "the sandbox knows {provider}");
+        }
+        Arc::new(Self {
+            dice: Dice::new(seed),
+            clock,
+            trace,
+            weather: Mutex::new(weather),
+            house,
+            sandbox: Mutex::new(sandbox),
+            network: Mutex::default(),
+            facts: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn note(&self, line: &str) {
+        self.trace.note(self.now(), line);
+    }
+
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+        held(&self.facts)
+    }
+
+    /// Remembers that something happened which must not.
+    pub(crate) fn fail(&self, why: String) {
+        self.note(&format!("FAILURE {why}"));
+        self.facts().failures.push(why);
+    }
+
+    /// Something that goes on outside the gateway, whatever happens to it.
+    pub(crate) fn network(&self, going_on: impl Future<Output = ()> + Send + 'static) {
+        let mut network = held(&self.network);
+        network.spawn(going_on);
+        while let Some(ended) = network.try_join_next() {
+            ended.expect("nothing outside the gateway panics");
+        }
+    }
+
+    /// A request reaches the providers, with what befalls it there.
+    pub(crate) fn serve(
+        self: &Arc<Self>,
+        request: &Request,
+        fault: Option<&str>,
+        by_gateway: bool,
+    ) -> Answer {
+        let now = self.now();
+        let provider =
+            PROVIDERS.iter().position(|name| request.path.trim_start_matches('/').starts_with(name));
+        let note_fault = provider.and_then(|at| held(&self.weather).note_fault(&self.dice, at, now));
+        let answer = {
+            let mut sandbox = held(&self.sandbox);
+            let micros = self.clock.micros();
+            let verb = ["capture", "refund", "reverse"].into_iter().find(|verb| acts(request, verb));
+            let before = verb.map(|_| ledger::read(&mut sandbox, micros));
+            if let (Some(fault), Some(at)) = (fault, provider) {
+                plan(&mut sandbox, PROVIDERS[at], "any", fault, micros);
+            }
+            if let (Some(fault), Some(at)) = (note_fault, provider) {
+                plan(&mut sandbox, PROVIDERS[at], "notify", fault, micros);
+            }
+            let answer = sandbox.answer(request, micros);
+            sandbox.answer(&Request::new("DELETE", "/control/faults"), micros);
+            if let (Some(verb), Some(before)) = (verb, before) {
+                let after = ledger::read(&mut sandbox, micros);
+                self.facts().effects.extend(effects(verb, &before, &after, by_gateway));
+            }
+            answer
+        };
+        let status = answer.response.as_ref().map_or(0, |response| response.status);
+        self.note(&format!("provider {} {} {fault:?} -> {status}", request.method, request.path));
+        post::dispatch(self, &answer.notifications);
+        answer
+    }
+
+    /// Uses the sandbox's control API.
+    pub(crate) fn control(self: &Arc<Self>, path: &str, body: &Value) -> bool {
+        let request = Request::new("POST", path).body(body.to_string());
+        let answer = held(&self.sandbox).answer(&request, self.clock.micros());
+        let status = answer.response.map_or(0, |response| response.status);
+        self.note(&format!("control {path} {body} -> {status}"));
+        post::dispatch(self, &answer.notifications);
+        (200..300).contains(&status)
+    }
+
+    /// Lets the providers do what is due.
+    pub(crate) fn tick(self: &Arc<Self>) {
+        let sent = held(&self.sandbox).tick(self.clock.micros());
+        if !sent.is_empty() {
+            self.note("the providers' clocks strike");
+        }
+        post::dispatch(self, &sent);
+    }
+
+    /// Everything that exists at the providers.
+    pub(crate) fn ledger(&self) -> Vec<Entry> {
+        ledger::read(&mut held(&self.sandbox), self.clock.micros())
+    }
+}
+
+/// Whether a request wants this of an object.
+fn acts(request: &Request, verb: &str) -> bool {
+    request.method == "POST" && request.path.trim_end_matches('/').ends_with(&format!("/{verb}"))
+}
+
+fn plan(sandbox: &mut Sandbox, provider: &str, operation: &str, fault: &str, now: i64) {
+    let body = json!({ "provider": provider, "operation": operation, "fault": fault });
+    let planned = sandbox.answer(&Request::new("POST", "/control/faults").body(body.to_string()), now);
+    let status = planned.response.map(|response| response.status);
+    assert_eq!(status, Some(201), "the sandbox knows the fault {fault}");
+}
+
+/// What a call has moved.
+fn effects(verb: &'static str, before: &[Entry], after: &[Entry], by_gateway: bool) -> Vec<Effect> {
+    let moved = |then: &Entry, now: &Entry| match verb {
+        "capture" => now.captured - then.captured,
+        _ => now.refunded - then.refunded,
+    };
+    let pairs = before.iter().zip(after).map(|(then, now)| (now.id.clone(), moved(then, now)));
+    let moved = pairs.filter(|(_, minor)| *minor != 0);
+    moved.map(|(object, minor)| Effect { object, verb, minor, by_gateway }).collect()
+}
+
+/// A panic elsewhere is reported where it happened.
+pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
