@@ -60,6 +60,7 @@ impl Courier {
             return Ok(Turn::Idle);
         }
         tokio::select! {
+            biased;
             Some(ended) = self.under_way.next() => self.ended(ended),
             () = self.means.outbox.woken() => {}
             () = tokio::time::sleep(PATIENCE) => {}
@@ -73,6 +74,7 @@ impl Courier {
     /// Waits after [`Turn::Idle`] until there may be something to do.
     pub async fn rest(&mut self) {
         tokio::select! {
+            biased;
             () = self.means.outbox.woken() => {}
             () = tokio::time::sleep(PATIENCE) => {}
         }

@@ -24,6 +24,11 @@ impl Clock {
         Self { begun: Instant::now(), dice: Dice::new(!seed), newest: Mutex::default() }
     }
 
+    /// The same time with chance of its own, for one whose draws shall not shift everybody else's.
+    pub(crate) fn beside(&self, seed: u64) -> Self {
+        Self { begun: self.begun, dice: Dice::new(!seed), newest: Mutex::default() }
+    }
+
     /// Microseconds since 1970, as the sandbox counts.
     pub(crate) fn micros(&self) -> i64 {
         BEGIN_MICROS + i64::try_from(self.begun.elapsed().as_micros()).expect("a few months")

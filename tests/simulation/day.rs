@@ -12,6 +12,7 @@ use crate::checks;
 use crate::clock::Clock;
 use crate::dice::Dice;
 use crate::house::{Habits, House};
+use crate::listener::Listener;
 use crate::merchant;
 use crate::races::{self, RACES};
 use crate::trace::Trace;
@@ -56,7 +57,8 @@ async fn live(plan: Plan) -> Outcome {
     let weather = Weather::draw(&dice, clock.now(), rough_until);
     let house = House::new(Habits::draw(&dice));
     let world = World::new(plan.seed, weather, clock, house, Trace::new(plan.shown));
-    world.start_gateway();
+    world.start_gateway().await;
+    Listener::subscribe(&world).await;
     let mut around = JoinSet::new();
     around.spawn(tick(world.clone()));
     let crashes = dice.pick(&[0, 0, 1, 2, 4, 8]);

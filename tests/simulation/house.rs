@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending};
-use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use paymux::domain::AttentionCode;
 use paymux::metrics::Metrics;
 use paymux::orders::Orders;
@@ -15,13 +13,18 @@ use paymux::payments::{Account, Accounts, Payments, Remedies, Returns, Shared};
 use paymux::reconcile::{Reconcile, Turn};
 use paymux::routing::Rules;
 use paymux::store::sqlite;
+use paymux::store::{DueKind, Outbox};
+use paymux::webhooks::{self, Courier, Means};
 use paymux::{config, store};
+use port::{Source as _, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::clock::Clock;
 use crate::dice::Dice;
+use crate::listener::Listener;
 use crate::shelf::Shelf;
 use crate::wire::Wire;
 use crate::world::{SANDBOX_URL, World, held};
@@ -101,11 +104,12 @@ impl House {
 
 impl World {
     /// Starts the gateway on whatever is in its database.
-    pub(crate) fn start_gateway(self: &Arc<Self>) {
+    pub(crate) async fn start_gateway(self: &Arc<Self>) {
         let path = self.house.folder.path().join("paymux.db");
         let options = sqlite::Options { threads: false, ..sqlite::Options::at(path) };
         let sqlite = sqlite::Sqlite::open(&options, equipment().metrics.clone()).expect("the database opens");
-        let store = Arc::new(Shelf::new(sqlite, self.clone()));
+        let shelf = Arc::new(Shelf::new(sqlite, self.clone()));
+        let store = shelf.clone();
         let Equipment { accounts, rules, metrics } = equipment();
         let accounts = Accounts::new(accounts.iter().map(|account| self.house.account(account)));
         let returns = Returns::new([1; 32], "http://gateway.test");
@@ -114,14 +118,33 @@ impl World {
         let own = BTreeMap::new();
         shared.remedies.store(Arc::new(Remedies { common: self.house.habits.gives_back.clone(), own }));
         let transport = Arc::new(Wire::new(self.clone()));
-        let orders = Orders { payments: Payments { shared: Arc::new(shared), transport } };
+        let shared = Arc::new(shared);
+        shared.outbox.refresh(&*shared.store).await.expect("the endpoints can be read");
         let mut tasks = JoinSet::new();
+        tasks.spawn(self.telling(&shelf, shared.outbox.clone()));
+        let orders = Orders { payments: Payments { shared, transport } };
         for _ in 0..self.house.habits.hands {
             let written = self.house.written.subscribe();
             tasks.spawn(work_off(Reconcile { orders: orders.clone() }, written));
         }
         *held(&self.house.running) = Some(Running { orders, tasks });
         self.note("the gateway starts");
+    }
+
+    /// Tells the merchant. Who does so looks on, with chance of its own: the day is the same without it.
+    fn telling(self: &Arc<Self>, shelf: &Shelf, outbox: Arc<Outbox>) -> impl Future<Output = ()> + use<> {
+        let seed = self.clock.micros().unsigned_abs();
+        let dice = Arc::new(Dice::new(seed));
+        let store = Arc::new(shelf.beside(dice.clone()));
+        let courier = Courier::new(Means {
+            store: store.clone(),
+            outbox,
+            source: Arc::new(self.clock.beside(seed)),
+            metrics: equipment().metrics.clone(),
+            transport: Arc::new(Listener::new(self.clone(), dice)),
+            qr_url: Arc::new(|attempt| format!("http://gateway.test/qr/{attempt}")),
+        });
+        tell(courier, store, self.clock.clone(), self.house.written.subscribe())
     }
 
     /// Has the gateway do something in a task of its own, which ends with the gateway and not with the caller.
@@ -178,7 +201,7 @@ impl World {
         self.house.struck.notified().await;
         self.stop_gateway().await;
         sleep(self.dice.millis(200, 20_000)).await;
-        self.start_gateway();
+        self.start_gateway().await;
     }
 
     /// No more crashes.
@@ -202,22 +225,40 @@ impl World {
 /// The loop that `app` keeps: does what is due, and rests until it is woken. Where `app` looks again every quarter of
 /// a second, this looks when the earliest moment has come, or a quarter of a second after something was written.
 async fn work_off(reconcile: Reconcile, mut written: watch::Receiver<()>) {
-    const LONGEST: Duration = Duration::from_secs(6 * 3_600);
-    const REST: Duration = Duration::from_millis(250);
     let shared = reconcile.orders.payments.shared.clone();
     loop {
         written.mark_unchanged();
-        if matches!(reconcile.run_once().await, Ok(Turn::Did(_))) {
-            continue;
+        if !matches!(reconcile.run_once().await, Ok(Turn::Did(_))) {
+            rest(&*shared.store, shared.now(), &mut written, |kind| kind != DueKind::Deliver).await;
         }
-        let due = shared.store.oldest_due().await.unwrap_or_default();
-        let next = due.into_iter().map(|(_, at)| at).min();
-        let wait = next.map_or(LONGEST, |at| at.since(shared.now())).clamp(REST, LONGEST);
-        let (woken, changed) = (pin!(shared.wake.notified()), pin!(written.changed()));
-        // Whatever ends the rest, it looks again.
-        if let Ok(Either::Right(_)) = timeout(wait, select(woken, changed)).await {
-            sleep(REST).await;
+    }
+}
+
+/// Tells the merchant likewise.
+async fn tell(mut courier: Courier, store: Arc<Shelf>, clock: Arc<Clock>, mut written: watch::Receiver<()>) {
+    loop {
+        written.mark_unchanged();
+        if !matches!(courier.run_once().await, Ok(webhooks::Turn::Did)) {
+            rest(&*store, clock.now(), &mut written, |kind| kind == DueKind::Deliver).await;
         }
+    }
+}
+
+/// Waits for the earliest moment of these kinds, and for what is written.
+async fn rest(
+    store: &dyn store::Store,
+    now: Timestamp,
+    written: &mut watch::Receiver<()>,
+    of: impl Fn(DueKind) -> bool,
+) {
+    const LONGEST: Duration = Duration::from_secs(6 * 3_600);
+    const REST: Duration = Duration::from_millis(250);
+    let due = store.oldest_due().await.unwrap_or_default();
+    let next = due.into_iter().filter(|(kind, _)| of(*kind)).map(|(_, at)| at).min();
+    let wait = next.map_or(LONGEST, |at| at.since(now)).clamp(REST, LONGEST);
+    // Whatever ends the rest, the loop looks again.
+    if timeout(wait, written.changed()).await.is_ok() {
+        sleep(REST).await;
     }
 }
 

@@ -20,6 +20,7 @@ mod day;
 mod dice;
 mod house;
 mod ledger;
+mod listener;
 mod merchant;
 mod options;
 mod post;

@@ -18,31 +18,46 @@ use port::{
 use tokio::sync::broadcast;
 use tokio::time::sleep;
 
+use crate::dice::Dice;
 use crate::world::{World, held};
 
 /// The database behind drawn delays.
 pub(crate) struct Shelf {
-    sqlite: Sqlite,
+    sqlite: Arc<Sqlite>,
     world: Arc<World>,
+    /// Chance of its own, where its draws shall not shift everybody else's.
+    own: Option<Arc<Dice>>,
 }
 
 impl Shelf {
     pub(crate) fn new(sqlite: Sqlite, world: Arc<World>) -> Self {
-        Self { sqlite, world }
+        Self { sqlite: Arc::new(sqlite), world, own: None }
+    }
+
+    /// The same store for one who only looks on: with chance of its own, it brings no crash about, and nobody is
+    /// told of what it writes.
+    pub(crate) fn beside(&self, dice: Arc<Dice>) -> Self {
+        Self { sqlite: self.sqlite.clone(), world: self.world.clone(), own: Some(dice) }
+    }
+
+    fn dice(&self) -> &Dice {
+        self.own.as_deref().unwrap_or(&self.world.dice)
     }
 
     /// Time passes and others get a turn, or the gateway dies. Never a mere yield: the cache in front of reads wakes
     /// its own task by the real clock now and then, which a sleep survives and a yield does not.
     async fn moment(&self) {
-        self.world.moment().await;
-        if self.world.dice.percent(35) {
-            let longest = self.world.dice.pick(&[1, 1, 3, 30]);
-            sleep(self.world.dice.millis(1, longest)).await;
+        if self.own.is_none() {
+            self.world.moment().await;
+        }
+        if self.dice().percent(35) {
+            let longest = self.dice().pick(&[1, 1, 3, 30]);
+            sleep(self.dice().millis(1, longest)).await;
         }
     }
 
     fn stumbles(&self) -> bool {
-        held(&self.world.weather).store_stumbles(&self.world.dice, self.world.now())
+        held(&self.world.weather).store_stumbles(self.dice(), self.world.now())
     }
 }
 
@@ -55,8 +70,10 @@ impl Store for Shelf {
             return Err(StoreError::Busy);
         }
         let done = self.sqlite.commit(change).await;
-        self.world.note(&format!("commit {name} {done:?}"));
-        self.world.written();
+        if self.own.is_none() {
+            self.world.note(&format!("commit {name} {done:?}"));
+            self.world.written();
+        }
         self.moment().await;
         if done.is_ok() && self.stumbles() {
             return Err(StoreError::Failed("whether it was written is not known".to_owned()));

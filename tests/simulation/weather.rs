@@ -66,6 +66,18 @@ pub(crate) struct Fate {
     pub(crate) outlives_caller: bool,
 }
 
+/// What befalls a delivery to the merchant's listener.
+pub(crate) struct Hearing {
+    /// The connection is not made.
+    pub(crate) refused: bool,
+    /// The listener answers that it cannot just now.
+    pub(crate) stumbles: bool,
+    /// The listener has taken it, and its answer is lost.
+    pub(crate) lost: bool,
+    pub(crate) there: Duration,
+    pub(crate) back: Duration,
+}
+
 impl Weather {
     /// Draws the weather of a day that begins at `from`.
     pub(crate) fn draw(dice: &Dice, from: Timestamp, until: Timestamp) -> Self {
@@ -105,6 +117,21 @@ impl Weather {
     pub(crate) fn note_fault(&self, dice: &Dice, provider: usize, now: Timestamp) -> Option<&'static str> {
         let befalls = now < self.clears_at && dice.permille(self.skies[provider].note_permille);
         befalls.then(|| dice.pick(&NOTE_FAULTS))
+    }
+
+    /// What befalls a delivery to the merchant now: its listener stands under the first sky.
+    pub(crate) fn at_the_listener(&self, dice: &Dice, now: Timestamp) -> Hearing {
+        let sky = &self.skies[0];
+        let rough = now < self.clears_at;
+        let outage = sky.outages.iter().any(|outage| rough && outage.from <= now && now < outage.until);
+        let befalls = |dice: &Dice| rough && dice.permille(sky.fault_permille);
+        Hearing {
+            refused: outage || befalls(dice),
+            stumbles: befalls(dice),
+            lost: befalls(dice),
+            there: dice.millis(2, 250),
+            back: dice.millis(2, 250),
+        }
     }
 
     /// Whether the gateway's own store stumbles now: one commit in some hundreds, in rough runs.

@@ -51,10 +51,21 @@ pub(crate) struct Facts {
     pub(crate) effects: Vec<Effect>,
     /// When a notification about an object was last taken by the gateway.
     pub(crate) told: BTreeMap<String, Timestamp>,
+    /// What the merchant's listener has taken, in the order of arrival.
+    pub(crate) heard: Vec<Heard>,
     /// Objects whose word was set in the portal.
     pub(crate) meddled: BTreeSet<String>,
     /// What must not have happened and did.
     pub(crate) failures: Vec<String>,
+}
+
+/// An event that reached the merchant.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) order: String,
+    pub(crate) event: String,
+    /// Its place among the events of the order that merchants are told of.
+    pub(crate) sequence: u64,
 }
 
 /// Money that moved at a provider because somebody called it.

@@ -1,10 +1,9 @@
 //! What must hold after every run. Each check answers with sentences about what does not.
-//!
-//! Delivery of outgoing webhooks is one more module here, once the gateway has them.
 
 mod ends;
 mod files;
 mod money;
+mod told;
 
 use std::time::Duration;
 
@@ -105,6 +104,7 @@ pub(crate) async fn after_quiet(world: &World) -> Vec<String> {
     faults
         .extend(money::agree(&scene, |kept, attempt, entry| money::could_know(&scene, kept, attempt, entry)));
     faults.extend(scene.orders.iter().flat_map(ends::check));
+    faults.extend(told::in_order(&scene));
     scene.show(world, &faults);
     faults
 }
@@ -114,6 +114,7 @@ pub(crate) async fn after_looking(world: &World) -> Vec<String> {
     let Ok(scene) = Scene::look(world).await else { return vec!["the gateway does not run".to_owned()] };
     let mut faults: Vec<String> = scene.orders.iter().flat_map(files::check).collect();
     faults.extend(money::agree(&scene, |_, _, _| true));
+    faults.extend(told::complete(&scene));
     faults.extend(ends::agenda(&agenda(world).await, &scene.orders, world.now()));
     scene.show(world, &faults);
     for kept in &scene.orders {

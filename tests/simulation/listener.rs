@@ -1,0 +1,71 @@
+//! The merchant's own listener: what it hears of its orders, and what befalls it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use paymux::webhooks::{Draft, Endpoints};
+use port::{Call, Reply, Transport, TransportError};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::dice::Dice;
+use crate::shop::MERCHANT;
+use crate::world::{Heard, World, held};
+
+/// Where the merchant listens; nothing does.
+const URL: &str = "https://shop.test/events";
+
+/// The way from the gateway to the merchant.
+pub(crate) struct Listener {
+    world: Arc<World>,
+    dice: Arc<Dice>,
+}
+
+impl Listener {
+    pub(crate) fn new(world: Arc<World>, dice: Arc<Dice>) -> Self {
+        Self { world, dice }
+    }
+
+    /// The merchant wants to hear of everything.
+    pub(crate) async fn subscribe(world: &World) {
+        let draft = Draft { url: URL.to_owned(), types: Vec::new(), description: None };
+        let subscribing = world.gateway(|orders| async move {
+            let shared = &orders.payments.shared;
+            let endpoints = Endpoints {
+                store: shared.store.clone(),
+                outbox: shared.outbox.clone(),
+                source: shared.source.clone(),
+            };
+            loop {
+                if endpoints.create(MERCHANT, draft.clone(), None).await.is_ok() {
+                    return;
+                }
+            }
+        });
+        subscribing.await.expect("the gateway runs");
+    }
+}
+
+#[async_trait]
+impl Transport for Listener {
+    async fn send(&self, _: &str, call: &Call) -> Result<Reply, TransportError> {
+        let world = &self.world;
+        let fate = held(&world.weather).at_the_listener(&self.dice, world.now());
+        sleep(fate.there).await;
+        if fate.refused {
+            return Err(TransportError::NotSent("connection refused".to_owned()));
+        }
+        if !fate.stumbles {
+            let event: Value = serde_json::from_slice(&call.body).expect("events are JSON");
+            let text = |name: &str| event[name].as_str().expect("events have it").to_owned();
+            let sequence = event["sequence"].as_u64().expect("events have a place");
+            world.facts().heard.push(Heard { order: text("orderId"), event: text("id"), sequence });
+        }
+        sleep(fate.back).await;
+        if fate.lost {
+            return Err(TransportError::Lost("the connection was closed".to_owned()));
+        }
+        let status = if fate.stumbles { 503 } else { 204 };
+        Ok(Reply { status, retry_after: None, body: Vec::new() })
+    }
+}
