@@ -301,7 +301,7 @@ impl Fact {
 }
 
 /// A dispute's outcome, as the API writes it.
-fn outcome(lost: bool) -> &'static str {
+pub(super) fn outcome(lost: bool) -> &'static str {
     if lost { "LOST" } else { "WON" }
 }
 

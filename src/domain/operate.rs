@@ -172,22 +172,24 @@ fn is_contested(payment: &Payment) -> bool {
 pub fn next_refund(file: &OrderFile, payment: PaymentId, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Fact> {
     let Some(payment) = file.payment(payment) else { return Vec::new() };
     let left = payment.standing.captured - payment.standing.refunded();
-    let mut facts = Vec::new();
-    for refund in waiting_refunds(file, payment) {
-        if refund.money.minor <= left {
-            facts.push(send_refund(payment, refund, now));
-            return facts;
-        }
-        let text = Some("less than this is left to give back".to_owned());
-        let failure = Some(Failure { code: None, text });
-        facts.push(Fact::RefundMoved { refund: refund.id, to: RefundStatus::Failed, failure });
-    }
-    if !facts.is_empty() && left > 0 && file.order.state.gives_back() {
-        let detail = "the order was cancelled, and a refund that was to give its money back no longer fits";
+    let fits = |refund: &&Refund| refund.money.minor <= left;
+    let failed: Vec<&Refund> = waiting_refunds(file, payment).take_while(|refund| !fits(refund)).collect();
+    let sent = waiting_refunds(file, payment).find(fits);
+    let mut facts: Vec<Fact> = failed.iter().map(|refund| too_late(refund)).collect();
+    facts.extend(sent.map(|refund| send_refund(payment, refund, now)));
+    let still: i64 = waiting_refunds(file, payment).skip(failed.len()).map(|refund| refund.money.minor).sum();
+    if !failed.is_empty() && still < left && file.order.state.gives_back() {
+        let detail = "the order has ended, and a refund that was to give its money back no longer fits";
         let payment = Some(payment.id);
         facts.extend(raise(file, AttentionCode::RefundNeeded, payment, detail.to_owned(), None, now, ids));
     }
     facts
+}
+
+fn too_late(refund: &Refund) -> Fact {
+    let text = Some("less than this is left to give back".to_owned());
+    let failure = Some(Failure { code: None, text });
+    Fact::RefundMoved { refund: refund.id, to: RefundStatus::Failed, failure }
 }
 
 /// The refunds that are not sent and may be, oldest first: nothing is under way, and the money is not contested.

@@ -248,11 +248,13 @@ impl Standing {
 
     /// What an open dispute contests.
     pub fn disputed(&self) -> i64 {
-        self.open_dispute().map_or(0, |word| match word.amount {
-            _ if word.stage.only_asks() => 0,
-            Some(stated) => stated,
-            None => self.captured - self.refunded(),
-        })
+        self.open_dispute().map_or(0, |word| word.contests(self.captured - self.refunded()))
+    }
+
+    /// Whether an open dispute is about money that was given back already, so that it may leave twice.
+    pub(super) fn disputes_returned_money(&self) -> bool {
+        let back = self.refunded();
+        self.open_dispute().is_some() && back > 0 && (back >= self.captured || self.disputed() > self.captured - back)
     }
 
     /// Whether money was held or taken and is not all given back: nobody may forget this payment.
@@ -262,6 +264,13 @@ impl Standing {
 
     fn is_all_refunded(&self) -> bool {
         self.captured > 0 && self.refunded() >= self.captured
+    }
+}
+
+impl DisputeWord {
+    /// What it contests, minor units, of the `rest` that is not given back: all of it, if nothing is stated.
+    pub(super) fn contests(self, rest: i64) -> i64 {
+        if self.stage.only_asks() { 0 } else { self.amount.unwrap_or(rest) }
     }
 }
 

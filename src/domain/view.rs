@@ -11,6 +11,7 @@ use port::{
 };
 use serde::Serialize;
 
+use super::event::outcome;
 use super::operate::{capturable, refundable};
 use super::{
     AttemptRecord, AttemptState, AttentionCode, Decision, ExternalPayment, FailureCode, Item, Metadata,
@@ -314,7 +315,7 @@ pub fn payment<'a>(file: &'a OrderFile, payment: &'a Payment) -> PaymentView<'a>
         disputed: standing.disputed(),
         capturable: capturable(payment),
         refundable: refundable(file, payment),
-        dispute: dispute(payment),
+        dispute: dispute(file, payment),
         capture_mode: payment.capture,
         pending_operation: operating(payment),
         provider: attempt.map(|attempt| ProviderView {
@@ -332,8 +333,8 @@ pub fn payment<'a>(file: &'a OrderFile, payment: &'a Payment) -> PaymentView<'a>
     }
 }
 
-/// The dispute that is open, or the last one that ended.
-fn dispute(payment: &Payment) -> Option<DisputeView> {
+/// The dispute that is open, or the last one that ended, with what it was about.
+fn dispute(file: &OrderFile, payment: &Payment) -> Option<DisputeView> {
     let standing = &payment.standing;
     if let Some(word) = standing.open_dispute() {
         let (stage, amount) = (word.stage, standing.disputed());
@@ -346,12 +347,17 @@ fn dispute(payment: &Payment) -> Option<DisputeView> {
         });
     }
     let (word, calm) = standing.ended_dispute()?;
-    let taken = if word.stage.only_asks() { 0 } else { standing.captured };
+    // What a lost one took is among what was given back by now.
+    let before = |refund: &&Refund| {
+        let counts = refund.payment == payment.id && refund.status == RefundStatus::Succeeded;
+        counts && refund.created_at < calm.place
+    };
+    let given_back: i64 = file.refunds.iter().filter(before).map(|refund| refund.money.minor).sum();
     Some(DisputeView {
         stage: word.stage,
-        amount: word.amount.filter(|_| !word.stage.only_asks()).unwrap_or(taken),
+        amount: word.contests(standing.captured - given_back),
         opened_at: word.opened_at,
-        outcome: Some(if calm.lost { "LOST" } else { "WON" }),
+        outcome: Some(outcome(calm.lost)),
         closed_at: Some(calm.place),
     })
 }

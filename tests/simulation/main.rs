@@ -8,7 +8,9 @@
 //! ```text
 //! cargo test --test simulation -- --seeds 2000 --start 1     so many seeds from the first one on
 //! cargo test --test simulation -- --seed 17 --trace          one seed, twice, printed
+//! cargo test --test simulation -- --minutes 8                as many seeds as fit into this
 //! cargo test --test simulation -- --race refund-refund       only this race
+//! cargo test --test simulation -- --races --seeds 1000       every race over so many seeds
 //! ```
 
 mod backstage;
@@ -37,9 +39,11 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use day::{Outcome, Plan};
 use options::Options;
+use races::RACES;
 use world::held;
 
 fn main() -> ExitCode {
@@ -53,7 +57,8 @@ fn main() -> ExitCode {
     };
     let failed = match options.seed {
         Some(seed) => repeat(&options, seed),
-        None => run_all(&options),
+        None if options.races => RACES.iter().map(|race| run_all(&options, Some(race))).sum(),
+        None => run_all(&options, options.race),
     };
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -73,19 +78,20 @@ fn repeat(options: &Options, seed: u64) -> u64 {
 }
 
 /// Runs every seed, on as many threads as wanted; each run stays in one.
-fn run_all(options: &Options) -> u64 {
+fn run_all(options: &Options, race: Option<&'static str>) -> u64 {
     let (next, failed) = (AtomicU64::new(options.start), AtomicU64::new(0));
     let printing = Mutex::new(());
     let last = options.start + options.seeds;
+    let until = Instant::now() + options.at_least;
     thread::scope(|scope| {
         for _ in 0..options.jobs {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= last {
+                    if seed >= last && Instant::now() >= until {
                         return;
                     }
-                    let plan = Plan { seed, race: options.race, shown: false };
+                    let plan = Plan { seed, race, shown: false };
                     let outcome = run(plan);
                     if options.trace {
                         println!("seed {seed}: trace {}", outcome.trace);
@@ -99,8 +105,9 @@ fn run_all(options: &Options) -> u64 {
             });
         }
     });
-    let failed = failed.into_inner();
-    println!("simulation: {} seeds from {}, {failed} failed", options.seeds, options.start);
+    let (failed, ran) = (failed.into_inner(), next.into_inner() - options.start - options.jobs as u64);
+    let what = race.map(|race| format!(" of {race}")).unwrap_or_default();
+    println!("simulation: {ran} seeds{what} from {}, {failed} failed", options.start);
     failed
 }
 

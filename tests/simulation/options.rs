@@ -1,8 +1,10 @@
 //! The program's own options, among those that `cargo test` passes to every test program.
 
+use std::time::Duration;
+
 use crate::races::RACES;
 
-/// Runs by default: what fits into a minute.
+/// Runs by default: what fits into two minutes.
 const USUAL_SEEDS: u64 = 200;
 
 /// What to run.
@@ -12,6 +14,10 @@ pub(crate) struct Options {
     /// Only this one, twice.
     pub(crate) seed: Option<u64>,
     pub(crate) race: Option<&'static str>,
+    /// Every race, one after the other.
+    pub(crate) races: bool,
+    /// More seeds for as long as this, even after the last.
+    pub(crate) at_least: Duration,
     pub(crate) trace: bool,
     pub(crate) jobs: usize,
 }
@@ -23,7 +29,16 @@ impl Options {
     /// Why it cannot be understood.
     pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut options = Self { seeds: USUAL_SEEDS, start: 1, seed: None, race: None, trace: false, jobs };
+        let mut options = Self {
+            seeds: USUAL_SEEDS,
+            start: 1,
+            seed: None,
+            race: None,
+            races: false,
+            at_least: Duration::ZERO,
+            trace: false,
+            jobs,
+        };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             let mut number = || {
@@ -35,6 +50,8 @@ impl Options {
                 "--start" => options.start = number()?,
                 "--seed" => options.seed = Some(number()?),
                 "--jobs" => options.jobs = usize::try_from(number()?).unwrap_or(1).max(1),
+                "--minutes" => options.at_least = Duration::from_secs(60 * number()?),
+                "--races" => options.races = true,
                 "--trace" => options.trace = true,
                 "--race" => {
                     let name = arguments.next().unwrap_or_default();

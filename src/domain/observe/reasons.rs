@@ -143,17 +143,21 @@ impl View<'_, '_, '_> {
         reasons
     }
 
+    /// A dispute that is opened, and one in which the bank goes on to take what it only asked about: if that was
+    /// given back meanwhile, it leaves twice.
     fn dispute_reasons(&self) -> Option<(AttentionCode, String)> {
         let word = self.after.open_dispute()?;
-        if self.payment.standing.open_dispute().is_some() {
-            return None;
+        let (stage, before) = (word.stage.as_str(), &self.payment.standing);
+        let was = before.open_dispute();
+        let is_news = was.is_none_or(|was| was.stage.only_asks() && !word.stage.only_asks());
+        let returned = self.after.disputes_returned_money();
+        let took = was.is_some_and(|was| !was.stage.only_asks());
+        match returned {
+            true if is_news || (took && !before.disputes_returned_money()) => {
+                Some((AttentionCode::DisputeAfterRefund, format!("{stage} on money that was given back")))
+            }
+            false if is_news => Some((AttentionCode::Dispute, format!("a dispute was opened: {stage}"))),
+            _ => None,
         }
-        let stage = word.stage.as_str();
-        let returned = self.after.captured > 0 && self.after.refunded() >= self.after.captured;
-        Some(if returned {
-            (AttentionCode::DisputeAfterRefund, format!("{stage} on money that was given back"))
-        } else {
-            (AttentionCode::Dispute, format!("a dispute was opened: {stage}"))
-        })
     }
 }

@@ -322,6 +322,17 @@ fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
     desk.step("FROM_AMOUNTS refunded=30");
     desk.send_next();
     assert_eq!((desk.left(), desk.attention().as_str()), ((0, 70), "REFUND_NEEDED"));
+
+    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    for step in ["PAID", "refund 10", "refund 80"] {
+        desk.step(step);
+    }
+    let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(facts);
+    desk.step("FROM_AMOUNTS refunded=30");
+    desk.send_next();
+    assert_eq!((desk.under_way().as_str(), desk.attention().as_str()), ("REFUND 10", "REFUND_NEEDED"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What happened to an order, as its timeline and its events show it.
 
 use port::{
-    AttemptId, DisputeStage, EventId, Failure, OrderId, PaymentId, PaymentStatus, RefundId, SessionId,
+    AttemptId, EventId, Failure, OrderId, PaymentId, PaymentStatus, RefundId, SessionId,
     StatusWord, Timestamp,
 };
 use serde::Serialize;
@@ -10,6 +10,7 @@ use super::{
     AttentionView, OrderView, PaymentView, QrUrl, RefundView, SessionView, attention, order, payment, refund,
     session,
 };
+use crate::domain::event::outcome;
 use crate::domain::{Actor, Event, Fact, Notice, Operation, OrderFile, SessionFailure};
 
 /// One entry of a timeline: what happened, to what, and in whose words. What an entry has no value for is null.
@@ -206,12 +207,8 @@ fn of_payment<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a>
         }
         Fact::DisputeMoved { payment, stage, lost } => TimelineEntry {
             payment_id: Some(*payment),
-            from: Some(DisputeStage::as_str(*stage)),
-            to: Some(match lost {
-                None => stage.as_str(),
-                Some(true) => "LOST",
-                Some(false) => "WON",
-            }),
+            from: lost.map(|_| stage.as_str()),
+            to: Some(lost.map_or(stage.as_str(), outcome)),
             ..entry
         },
         _ => entry,

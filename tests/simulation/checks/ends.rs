@@ -21,8 +21,8 @@ pub(super) fn agenda(due: &[Due], orders: &[Kept], now: Timestamp) -> Vec<String
     let of = |due: &Due| orders.iter().find(|kept| Some(kept.file.id()) == due.order);
     let stays = |due: &Due| match due.kind {
         DueKind::Ask | DueKind::Operate | DueKind::Checkpoint => true,
-        // A dispute keeps an order from expiring for as long as it goes on.
-        DueKind::Expire => of(due).is_some_and(|kept| kept.has(PaymentStatus::Disputed)),
+        // A dispute keeps an order from expiring for as long as it goes on; so does an operation that is unsure.
+        DueKind::Expire => of(due).is_some_and(|kept| kept.has(PaymentStatus::Disputed) || kept.is_unsure()),
         // What the policy cannot do waits for a person.
         DueKind::Remedy => of(due).is_some_and(Kept::is_flagged),
         _ => false,

@@ -38,6 +38,11 @@ impl Kept {
         self.file.payments.iter().any(|payment| payment.status() == status)
     }
 
+    /// Whether an operation on its money has no known outcome.
+    fn is_unsure(&self) -> bool {
+        self.file.payments.iter().any(|payment| payment.operation.is_some())
+    }
+
     /// Whether a person is told to look at it, or was and has decided.
     fn is_flagged(&self) -> bool {
         !self.file.attention.is_empty()
