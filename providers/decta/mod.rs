@@ -13,7 +13,7 @@ use paymux_port::{
     About, Approach, Attempt, Begun, Call, Cancel, Capabilities, Capture, CaptureMode, Captures, Checkout,
     Ctx, Currencies, Currency, Decimal, Field, Hint, Limits, Lookup, Money, Next, Notices, Notification,
     NotificationError, Provider, ProviderError, Refund, RefundAsk, Repeat, Repeats, Reply, Result, Secret,
-    Setting, Snapshot, StatusWord, Theirs, Timestamp, Truth,
+    Setting, Snapshot, StatusWord, Theirs, Timestamp, Truth, encoded,
 };
 
 use wire::{Client, NewOrder, Order, Page, Product, Row};
@@ -148,13 +148,13 @@ impl Decta {
 
     /// Reads the order in full: only that has the history and the refunds.
     async fn order(&self, ctx: &Ctx<'_>, id: &str) -> Result<Order> {
-        let reply = self.send(ctx, Call::get(format!("/orders/{id}/?response_type=full"))).await?;
+        let reply = self.send(ctx, Call::get(format!("/orders/{}/?response_type=full", encoded(id)))).await?;
         reply.json().map_err(ProviderError::Unavailable)
     }
 
     /// Does something to the order and reads it back; what the action itself answers is not documented.
     async fn act(&self, ctx: &Ctx<'_>, of: &Attempt, verb: &str, money: Option<Money>) -> Result<Snapshot> {
-        let mut call = Call::post(format!("/orders/{}/{verb}/", of.their_id()?));
+        let mut call = Call::post(format!("/orders/{}/{verb}/", encoded(of.their_id()?)));
         if let Some(money) = money {
             call = call.json(&BTreeMap::from([("amount", exact(money)?)]))?;
         }
@@ -225,7 +225,7 @@ fn ends_before(page: &Page, started_at: Timestamp) -> bool {
 
 fn begun(order: Order) -> std::result::Result<Begun, String> {
     let snapshot = snapshot(&order)?;
-    let page = order.full_page_checkout.ok_or("an order without its page")?;
+    let page = order.full_page_checkout.filter(|_| !order.id.is_empty()).ok_or("an order without page")?;
     Ok(Begun { reference: order.id, next: Next::Page(page), snapshot, theirs: Theirs::new() })
 }
 

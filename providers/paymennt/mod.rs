@@ -17,11 +17,11 @@ use paymux_port::{
     About, Approach, Attempt, Begun, Call, Cancel, Capabilities, Capture, Checkout, Ctx, Currencies, Field,
     Hint, Limits, Lookup, Next, Notices, Notification, NotificationError, Provider, ProviderError, Refund,
     RefundAsk, Repeat, Repeats, Reply, Result, Secret, Setting, Settings, SettingsError, Snapshot, Truth,
-    Vault,
+    Vault, encoded,
 };
 use serde::de::DeserializeOwned;
 
-use order::{LINK_MINUTES, MOST_DECIMALS, query_value};
+use order::{LINK_MINUTES, MOST_DECIMALS};
 use wire::{begun, snapshot};
 
 /// The face of the adapter.
@@ -134,7 +134,7 @@ impl Provider for Paymennt {
     }
 
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
-        let path = format!("/checkout/{}", attempt.their_id()?);
+        let path = format!("/checkout/{}", encoded(attempt.their_id()?));
         let stands = snapshot(&self.send(ctx, Call::get(path)).await?, true)?;
         match attempt.theirs.get(vault::PAYMENT) {
             Some(payment) if stands.word.word.eq_ignore_ascii_case("PENDING") => {
@@ -158,7 +158,7 @@ impl Provider for Paymennt {
     }
 
     async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
-        let path = format!("/checkout/{}/cancel", attempt.their_id()?);
+        let path = format!("/checkout/{}/cancel", encoded(attempt.their_id()?));
         snapshot(&self.send(ctx, Call::post(path)).await?, false)
     }
 
@@ -166,10 +166,10 @@ impl Provider for Paymennt {
         let note = ask.reason.as_deref().filter(|reason| !reason.trim().is_empty()).unwrap_or("Refund");
         let path = format!(
             "/checkout/{}/refund?amount={}&currency={}&note={}&referenceId={}",
-            attempt.their_id()?,
+            encoded(attempt.their_id()?),
             order::major(ask.money)?,
             ask.money.currency,
-            query_value(note),
+            encoded(note),
             ask.id,
         );
         snapshot(&self.send(ctx, Call::post(path)).await?, false)

@@ -1,8 +1,6 @@
 //! What paymennt is sent. Nothing is rounded, and nothing personal is made up to fill a required field: what
 //! is incomplete is left out. The source is the vendor's OpenAPI file, version 2.0 of March 2026.
 
-use std::fmt::Write as _;
-
 use paymux_port::{self as port, Attempt, Checkout, Currency, Decimal, Money, ProviderError, Result};
 use serde::Serialize;
 
@@ -202,16 +200,4 @@ fn address(known: &port::Address) -> Option<Address<'_>> {
 /// The language of a BCP 47 tag, if it is one of the two or three letters that the field takes.
 fn language(tag: &str) -> Option<&str> {
     tag.split('-').next().filter(|language| (2..=3).contains(&language.len()))
-}
-
-/// A value inside a query: everything but letters, digits and `-._~` percent-encoded.
-pub(super) fn query_value(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut query, byte| {
-        match byte {
-            b'-' | b'.' | b'_' | b'~' => query.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => query.push(char::from(byte)),
-            _ => write!(query, "%{byte:02X}").expect("a String takes everything"),
-        }
-        query
-    })
 }

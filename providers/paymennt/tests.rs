@@ -125,8 +125,3 @@ fn a_third_decimal_in_a_part_is_not_shown_and_in_the_amount_is_refused() {
     let outcome = order::web(&attempt(money(3_702, "KWD")), &ask(1_234)).err();
     assert!(matches!(outcome, Some(ProviderError::Unsupported(_))), "{outcome:?}");
 }
-
-#[test]
-fn a_value_in_a_query_stays_one_value() {
-    assert_eq!(order::query_value("One ticket & 5% more=é"), "One%20ticket%20%26%205%25%20more%3D%C3%A9");
-}

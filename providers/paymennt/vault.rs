@@ -4,12 +4,12 @@
 use async_trait::async_trait;
 use paymux_port::{
     Attempt, Begun, Call, Checkout, Ctx, Currency, Customer, Decimal, Next, ProviderError, Result,
-    SavedSnapshot, Snapshot, StatusWord, StoredProfile, Vault,
+    SavedSnapshot, Snapshot, StatusWord, StoredProfile, Vault, encoded,
 };
 use serde::{Deserialize, Serialize};
 
 use super::Paymennt;
-use super::order::{self, Order, query_value};
+use super::order::{self, Order};
 use super::wire::{self, begun, money};
 
 /// Under this name the id of a charge's payment is kept with its attempt; the reference is the checkout's id.
@@ -72,7 +72,7 @@ impl Vault for Paymennt {
     async fn list(&self, ctx: &Ctx<'_>, customer: &Customer) -> Result<Vec<StoredProfile>> {
         // They know a customer's cards only by the merchant's own id of the customer.
         let Some(id) = &customer.id else { return Ok(Vec::new()) };
-        let path = format!("/card/list?customerReferenceId={}&size={MOST_CARDS}", query_value(id));
+        let path = format!("/card/list?customerReferenceId={}&size={MOST_CARDS}", encoded(id));
         let listed: wire::Listed<Card> = self.send(ctx, Call::get(path)).await?;
         Ok(listed.content.into_iter().map(profile).collect())
     }
@@ -101,7 +101,7 @@ impl Vault for Paymennt {
     }
 
     async fn forget(&self, ctx: &Ctx<'_>, profile: &str) -> Result<()> {
-        let path = format!("/card/delete?cardToken={}", query_value(profile));
+        let path = format!("/card/delete?cardToken={}", encoded(profile));
         self.send_for_success(ctx, Call::post(path)).await.map(|_| ())
     }
 }
@@ -110,7 +110,7 @@ impl Paymennt {
     /// Takes what a debit has only held, as the vendor's own plugin does. If that fails the payment stays
     /// reported as held, which is the truth and raises attention.
     async fn capture_now(&self, ctx: &Ctx<'_>, payment: &mut Payment) {
-        let path = format!("/payment/{}/capture", payment.id);
+        let path = format!("/payment/{}/capture", encoded(&payment.id));
         if let Ok(captured) = self.send::<Payment>(ctx, Call::post(path)).await {
             payment.status = captured.status;
         }
@@ -123,7 +123,7 @@ impl Paymennt {
         payment: &str,
         checkout: Snapshot,
     ) -> Result<Snapshot> {
-        let payment: Payment = self.send(ctx, Call::get(format!("/payment/{payment}"))).await?;
+        let payment: Payment = self.send(ctx, Call::get(format!("/payment/{}", encoded(payment)))).await?;
         stands(&payment, checkout, true)
     }
 }

@@ -50,6 +50,9 @@ pub(super) struct Notice {
 
 /// A checkout that exists, with what we keep of it: the document that changes when it does.
 pub(super) fn begun(checkout: Checkout, reads_only: bool) -> Result<Begun> {
+    if checkout.id.is_empty() {
+        return Err(Ctx::unreadable(reads_only, "a checkout without its id".to_owned()));
+    }
     let snapshot = snapshot(&checkout, reads_only)?;
     let document = [
         ("firebaseDatabase", checkout.firebase_database),

@@ -33,14 +33,15 @@ impl Telness {
     ) -> Result<Begun> {
         if is_forgotten(attempt, ctx.now()) {
             let order = attempt.theirs.get(ORDER_ID).map(String::as_str);
-            return self.give_up(ctx, attempt, order, "start_too_old", "too old to be repeated").await;
+            let why = ProviderError::rejected(Some("start_too_old"), Some("too old to be repeated"));
+            return self.give_up(ctx, attempt, order, why).await;
         }
         let order = self.order(ctx, attempt, ask, kind).await?;
         if kind != Kind::ProfileSession {
             let priced = self.price(ctx, attempt, &order).await?;
             if priced.money() != Some(attempt.money) {
                 let text = format!("priced at {priced}, asked for {}", attempt.money);
-                return self.give_up(ctx, attempt, Some(&order), "price_differs", &text).await;
+                return self.give_up(ctx, attempt, Some(&order), ProviderError::AmountDiffers(text)).await;
             }
         }
         let opened = self.open(ctx, attempt, ask, kind, &order).await?;
@@ -109,8 +110,7 @@ impl Telness {
         ctx: &Ctx<'_>,
         attempt: &Attempt,
         order: Option<&str>,
-        code: &str,
-        text: &str,
+        why: ProviderError,
     ) -> Result<Begun> {
         if let Some(order) = order {
             let path = format!("/orders/{}/cancel", encoded(order));
@@ -120,7 +120,7 @@ impl Telness {
                 return Err(unsure);
             }
         }
-        Err(ProviderError::rejected(Some(code), Some(text)))
+        Err(why)
     }
 }
 

@@ -12,14 +12,12 @@ mod tests;
 mod vault;
 mod wire;
 
-use std::fmt::Write as _;
-
 use async_trait::async_trait;
 use paymux_port::{
     About, Approach, Attempt, Begun, Call, Cancel, Capabilities, Capture, Checkout, Ctx, Currencies, Hint,
     Limits, Lookup, Notices, Notification, NotificationError, Provider, ProviderError, Refund, Repeat,
     Repeats, Reply, Result, Secret, Setting, Settings, SettingsError, Snapshot, StatusWord, Truth, Vault,
-    sign,
+    encoded, sign,
 };
 use serde::de::DeserializeOwned;
 
@@ -225,16 +223,4 @@ fn snapshot(kind: Kind, shown: &Opened) -> Snapshot {
         ours: shown.ours(),
         ..Snapshot::default()
     }
-}
-
-/// A text as one segment of a path or one value of a query.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut safe, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            safe.push(char::from(byte));
-        } else {
-            write!(safe, "%{byte:02X}").expect("a String takes everything");
-        }
-        safe
-    })
 }

@@ -55,9 +55,3 @@ fn a_price_is_money_only_if_its_currency_can_hold_it() {
         assert_eq!(priced.money().map(|money| money.minor), minor, "{json}");
     }
 }
-
-#[test]
-fn ids_of_theirs_and_of_merchants_cannot_leave_their_place_in_an_address() {
-    assert_eq!(encoded("0c6f-2b_1.e~"), "0c6f-2b_1.e~");
-    assert_eq!(encoded("a/b?c=d&e é"), "a%2Fb%3Fc%3Dd%26e%20%C3%A9");
-}

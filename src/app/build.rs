@@ -140,8 +140,10 @@ pub(super) async fn share(
     let returns = Returns::new(key, &plan.settings.server.public_url);
     let failover = plan.settings.checkout.failover_after_unknown;
     let rules = Arc::new(plan.rules.clone());
-    let shared =
+    let mut shared =
         Shared::new(Accounts::new(accounts), rules, store, Arc::new(Machine), metrics, returns, failover);
+    let days = u64::from(plan.settings.store.keep_notifications_days);
+    shared.keep_notes = Duration::from_secs(days * 24 * 3_600);
     shared.remedies.store(Arc::new(remedies(&plan.settings)));
     shared.outbox.refresh(&*shared.store).await?;
     Ok(Arc::new(shared))
@@ -152,7 +154,7 @@ fn adapter(account: &config::Account) -> Result<Account, BuildError> {
     let adapter = built.map_err(|fault| BuildError::Account(account.name.clone(), fault))?;
     let (name, base_url) = (account.name.clone(), account.base_url.clone());
     let made = Account::new(name, adapter, base_url, account.test, account.notify_key.clone())?;
-    Ok(made.reads_per_second(account.reads_per_second))
+    Ok(made.reads_per_second(account.reads_per_second).watches(account.watch_days))
 }
 
 /// For which reasons money goes back at once, merchant by merchant.

@@ -8,7 +8,8 @@ use crate::config::{LogFormat, Logs};
 pub(super) fn start(logs: &Logs) {
     let own = logs.level.as_str();
     // What libraries say is of interest when something is wrong, and never worth a request's headers or bodies.
-    let filter = EnvFilter::new(format!("warn,paymux={own}"));
+    // What strangers send that is not HTTP is nothing wrong here, and they must not fill the log with it.
+    let filter = EnvFilter::new(format!("warn,actix_http::h1=off,paymux={own}"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match logs.format {
         LogFormat::Text => lines.with_target(false).try_init(),

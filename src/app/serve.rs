@@ -56,7 +56,7 @@ pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
     let metrics = Arc::new(Metrics::new());
     let store = open_store(&plan.settings.store, &metrics)?;
     let shared = share(&plan, store, metrics).await?;
-    plan_checkpoint(&shared).await?;
+    plan_chores(&shared).await?;
     let settings = Arc::new(plan.settings);
     let common = Arc::new(http::Common::new(settings.clone(), &shared));
     let draining = Arc::new(AtomicBool::new(false));
@@ -77,11 +77,16 @@ pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
     Ok(Gateway { listen, ops_listen, shared, common, draining, handles, servers, agenda, courier })
 }
 
-/// The first checkpoint of this run is due at once; each makes the next.
-async fn plan_checkpoint(shared: &Shared) -> Result<(), StoreError> {
-    let (kind, subject) = (DueKind::Checkpoint, "events".to_owned());
-    let due = Write::Due { kind, subject, order: None, at: Some(shared.now()) };
-    shared.store.commit(Change::plain("plan checkpoint", vec![due])).await
+/// The first checkpoint of this run is due at once, and so is a look for old notifications; each makes the next.
+async fn plan_chores(shared: &Shared) -> Result<(), StoreError> {
+    let chores = [(DueKind::Checkpoint, "events"), (DueKind::Clear, "inbox")];
+    let due = chores.map(|(kind, subject)| Write::Due {
+        kind,
+        subject: subject.to_owned(),
+        order: None,
+        at: Some(shared.now()),
+    });
+    shared.store.commit(Change::plain("plan chores", due.into())).await
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {

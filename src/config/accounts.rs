@@ -26,6 +26,8 @@ pub struct Account {
     pub notify_key: Option<Secret>,
     /// How many reads a second the provider is asked for, on average.
     pub reads_per_second: u32,
+    /// For how many days a paid payment is asked about daily, where the provider tells of no refunds and disputes.
+    pub watch_days: u32,
     /// What its adapter is built from.
     pub settings: AdapterSettings,
 }
@@ -40,7 +42,8 @@ impl fmt::Debug for Account {
 const MOST_ACCOUNTS: usize = 64;
 
 /// What an account has besides its adapter's own settings.
-const COMMON_KEYS: [&str; 6] = ["provider", "base_url", "test", "sandbox", "notify_key", "reads_per_second"];
+const COMMON_KEYS: [&str; 7] =
+    ["provider", "base_url", "test", "sandbox", "notify_key", "reads_per_second", "watch_days"];
 
 /// The key in an address is all that an unsigned notification proves; a shorter one could be guessed.
 const SHORTEST_NOTIFY_KEY: usize = 16;
@@ -122,6 +125,7 @@ impl Reader<'_> {
             test: self.section.flag("test").unwrap_or(false),
             notify_key: self.notify_key(),
             reads_per_second: self.section.whole("reads_per_second", 1..=1_000).unwrap_or(5),
+            watch_days: self.section.whole("watch_days", 0..=540).unwrap_or(0),
             settings: self.settings(about),
         })
     }

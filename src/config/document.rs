@@ -255,12 +255,14 @@ impl<'a> Section<'a> {
         self.document.fault(word.line, self.path(key), message.to_owned());
     }
 
-    /// Every value below this section that is not a table, with its dotted path.
+    /// Every value below this section that is not a table, and every empty table, with its dotted path.
     pub(crate) fn leaves(&self) -> Vec<(String, &'a Node)> {
         let mut leaves = Vec::new();
         for (key, node) in self.entries {
             match &node.value {
-                Value::Table(_) => leaves.extend(self.section(key).iter().flat_map(Section::leaves)),
+                Value::Table(entries) if !entries.is_empty() => {
+                    leaves.extend(self.section(key).iter().flat_map(Section::leaves))
+                }
                 _ => leaves.push((self.path(key), node)),
             }
         }

@@ -75,7 +75,11 @@ impl Settings {
         }));
         let faults = given.iter().filter_map(|one| Some(one.fault(complaint(one)?)));
         Faults(faults.collect()).or(())?;
-        let settings = layered(text, &given).expect("each value has been tried alone");
+        let disagreed = |fault: ConfigError| {
+            let (file, message) = (file.to_owned(), fault.to_string());
+            Faults(vec![Fault { file, line: None, key: String::new(), message }])
+        };
+        let settings = layered(text, &given).map_err(disagreed)?;
         let faults = settings.contradictions().into_iter().filter_map(|(keys, message)| {
             let place = given.iter().rfind(|one| keys.contains(&one.key.as_str()))?;
             Some(place.fault(message))
@@ -86,7 +90,9 @@ impl Settings {
 
 fn in_file(file: &str, text: &str) -> Result<Vec<Given>, Faults> {
     let document = Document::parse(file, text)?;
-    let given = document.root().leaves().into_iter().map(|(key, node)| Given {
+    let leaves = document.root().leaves().into_iter();
+    let told = leaves.filter(|(key, node)| !(matches!(node.value, Value::Table(_)) && is_section(key)));
+    let given = told.map(|(key, node)| Given {
         name: key.clone(),
         key,
         value: plain(node),
@@ -174,6 +180,18 @@ fn known_value(key: &str) -> Option<toml::Value> {
     }
 }
 
+/// Whether settings can stand below this path, so that an empty table of its name says nothing.
+fn is_section(key: &str) -> bool {
+    let of_merchant = key.strip_prefix("merchants.").map(|rest| rest.split_once('.').unwrap_or((rest, "")));
+    let (path, known) = match of_merchant {
+        Some((name, path)) if is_name(name) => (path, leaves_of(&Merchant::default())),
+        Some(_) => return false,
+        None => (key, known_values()),
+    };
+    let above = |known: &String| known.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+    (of_merchant.is_some() && path.is_empty()) || key == "merchants" || known.keys().any(above)
+}
+
 fn known_values() -> BTreeMap<String, toml::Value> {
     leaves_of(&Settings::default())
 }
@@ -248,12 +266,13 @@ impl Settings {
         let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let (server, limits, checkout) = (&self.server, &self.limits, &self.checkout);
         let (outbound, store) = (&self.outbound, &self.store);
-        let ranges: [(&str, u64, RangeInclusive<u64>); 17] = [
+        let ranges: [(&str, u64, RangeInclusive<u64>); 18] = [
             ("server.workers", wide(server.workers), 0..=256),
             ("server.request_timeout_s", server.request_timeout_s, 1..=300),
             ("server.shutdown_s", server.shutdown_s, 1..=300),
             ("store.queue", wide(store.queue), 1..=65_536),
             ("store.batch", wide(store.batch), 1..=1_024),
+            ("store.keep_notifications_days", store.keep_notifications_days.into(), 7..=3_650),
             ("limits.body_bytes", wide(limits.body_bytes), 1_024..=1_048_576),
             ("limits.notification_bytes", wide(limits.notification_bytes), 1_024..=65_536),
             ("limits.requests_per_second", limits.requests_per_second.into(), 1..=100_000),

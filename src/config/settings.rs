@@ -83,11 +83,14 @@ pub struct Store {
     pub queue: usize,
     /// Changes in one transaction at most.
     pub batch: usize,
+    /// Days for which providers' notifications are kept.
+    pub keep_notifications_days: u32,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { path: PathBuf::from("paymux-data/paymux.db"), queue: 4096, batch: 256 }
+        let path = PathBuf::from("paymux-data/paymux.db");
+        Self { path, queue: 4096, batch: 256, keep_notifications_days: 90 }
     }
 }
 

@@ -7,7 +7,7 @@ use port::Timestamp;
 use super::file::OrderFile;
 use super::operate::waiting_refunds;
 use super::payment::{AttentionCode, Payment};
-use super::session::AttemptState;
+use super::session::{AttemptRecord, AttemptState, Session};
 
 /// What can be due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +32,8 @@ pub enum DueKind {
     Note,
     /// A checkpoint over all events. Subject: `events`.
     Checkpoint,
+    /// Notifications that are old enough to be forgotten. Subject: `inbox`.
+    Clear,
     /// An event to tell a merchant of. Subject: endpoint and order.
     Deliver,
     /// A session that stores a method, to be gone on with. Subject: profile session.
@@ -44,7 +46,7 @@ pub enum DueKind {
 
 impl DueKind {
     /// Every kind, for gauges.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Begin,
         Self::Ask,
         Self::Operate,
@@ -55,6 +57,7 @@ impl DueKind {
         Self::Remedy,
         Self::Note,
         Self::Checkpoint,
+        Self::Clear,
         Self::Deliver,
         Self::Save,
         Self::List,
@@ -74,6 +77,7 @@ impl DueKind {
             Self::Remedy => "remedy",
             Self::Note => "note",
             Self::Checkpoint => "checkpoint",
+            Self::Clear => "clear",
             Self::Deliver => "deliver",
             Self::Save => "save",
             Self::List => "list",
@@ -104,8 +108,7 @@ pub fn agenda(file: &OrderFile) -> Vec<(DueKind, String, Timestamp)> {
             AttemptState::Orphaned => due.push((DueKind::Orphan, attempt.id.to_string(), at)),
             AttemptState::Begun | AttemptState::Ended => {}
         }
-        let used = attempt.session.and_then(|id| file.session(id)).is_some_and(|session| session.used);
-        if used && attempt.hands_over && !attempt.handed_over && attempt.state == AttemptState::Begun {
+        if is_to_hand_over(file, attempt) {
             let since = file.order.submitted_at.unwrap_or(file.order.updated_at);
             due.push((DueKind::HandOver, attempt.id.to_string(), since));
         }
@@ -117,13 +120,35 @@ pub fn agenda(file: &OrderFile) -> Vec<(DueKind, String, Timestamp)> {
         };
         due.extend(at.map(|at| (DueKind::Operate, payment.id.to_string(), at)));
     }
-    if let Some(session) = file.open_session().filter(|session| session.closing.is_none()) {
+    if let Some(session) = file.open_session().filter(|session| !is_closing(file, session)) {
         due.push((DueKind::Close, session.id.to_string(), session.expires_at));
     }
     let decidable = file.attention.iter().filter(|told| told.resolved_at.is_none() && told.code.has_policy());
     due.extend(decidable.map(|told| (DueKind::Remedy, told.id.to_string(), told.raised_at)));
     due.extend(idle(file).map(|at| (DueKind::Expire, file.id().to_string(), at)));
     due
+}
+
+/// Whether the end of an open session is under way, or left to a person because money is held on it. A close that was
+/// taken as not done leaves it as it was.
+fn is_closing(file: &OrderFile, session: &Session) -> bool {
+    let payment = file.payment(session.payment);
+    let waits = payment.is_some_and(|payment| payment.operation.is_some() || payment.standing.holds_money());
+    session.closing.is_some() && waits
+}
+
+/// Whether the provider's own order behind an attempt is to be handed over: ours was submitted with its money. One
+/// whose session had ended counts if it was paid all the same, and somebody let that money count.
+pub fn is_to_hand_over(file: &OrderFile, attempt: &AttemptRecord) -> bool {
+    let used = attempt.session.and_then(|id| file.session(id)).is_some_and(|session| session.used);
+    let pays = match attempt.state {
+        AttemptState::Begun => true,
+        AttemptState::Ended => file
+            .payment_of(attempt)
+            .is_some_and(|payment| payment.attempt == Some(attempt.id) && payment.standing.holds_money()),
+        AttemptState::Started | AttemptState::Orphaned => false,
+    };
+    used && pays && attempt.hands_over && !attempt.handed_over
 }
 
 /// The payment that has held money of an order for longest.

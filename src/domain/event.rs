@@ -37,7 +37,7 @@ pub enum Fact {
     /// The merchant collected the money itself.
     PaidExternally {
         /// What it told us.
-        external: ExternalPayment,
+        external: Sealed<ExternalPayment>,
         /// The payment that stands for it.
         payment: Box<Payment>,
     },
@@ -50,6 +50,8 @@ pub enum Fact {
         /// Why, in words without personal data.
         why: Option<String>,
     },
+    /// The merchant's words for how fulfilment went.
+    FulfilmentTold(Sealed<String>),
     /// What the order was submitted with.
     ProofUsed(Proof),
     /// A session was opened, with its payment and its first attempt: the intent.
@@ -235,6 +237,7 @@ impl Fact {
             Self::OrderEdited(_)
             | Self::OrderPriced { .. }
             | Self::OrderSigned(_)
+            | Self::FulfilmentTold(_)
             | Self::ProofUsed(_)
             | Self::AttemptStarted(_)
             | Self::AttemptKept { .. }
@@ -260,6 +263,7 @@ impl Fact {
             Self::OrderSigned(_) => "order.signed",
             Self::PaidExternally { .. } => "payment.external",
             Self::OrderMoved { .. } => "order.moved",
+            Self::FulfilmentTold(_) => "order.fulfilment",
             Self::ProofUsed(_) => "order.proof",
             Self::SessionOpened { .. } => "session.opened",
             Self::AttemptStarted(_) => "attempt.started",
@@ -288,6 +292,9 @@ impl Fact {
             Self::OrderPlaced(order) => vec![order.personal.row()],
             Self::OrderEdited(content) => vec![content.personal.row()],
             Self::OrderSigned(signature) => vec![signature.row()],
+            Self::PaidExternally { external, .. } => vec![external.row()],
+            Self::FulfilmentTold(detail) => vec![detail.row()],
+            Self::RefundMade(refund) => vec![refund.reason.as_ref().and_then(Sealed::row)],
             Self::SessionOpened { session, .. } => vec![session.ask.row()],
             Self::AttemptKept { theirs, .. } => vec![theirs.row()],
             Self::AttemptBegun { next, theirs, .. } => {

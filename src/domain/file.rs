@@ -133,6 +133,7 @@ impl OrderFile {
             | Fact::OrderSigned(_)
             | Fact::PaidExternally { .. }
             | Fact::OrderMoved { .. }
+            | Fact::FulfilmentTold(_)
             | Fact::ProofUsed(_) => self.apply_to_order(fact, at),
             Fact::SessionOpened { .. }
             | Fact::AttemptStarted(_)
@@ -187,6 +188,7 @@ impl OrderFile {
                     _ => {}
                 }
             }
+            Fact::FulfilmentTold(detail) => order.fulfilment = Some(detail.clone()),
             Fact::ProofUsed(proof) => {
                 order.proof = Some(proof.clone());
                 let used = match proof {
@@ -353,11 +355,15 @@ impl OrderFile {
     pub fn slots(&mut self) -> Vec<&mut dyn Slot> {
         let mut slots: Vec<&mut dyn Slot> = vec![&mut self.order.personal];
         slots.extend(self.order.signature.as_mut().map(|slot| slot as &mut dyn Slot));
+        slots.extend(self.order.external_payment.as_mut().map(|slot| slot as &mut dyn Slot));
+        slots.extend(self.order.fulfilment.as_mut().map(|slot| slot as &mut dyn Slot));
         slots.extend(self.sessions.iter_mut().map(|session| &mut session.ask as &mut dyn Slot));
         for attempt in &mut self.attempts {
             slots.extend(attempt.theirs.as_mut().map(|slot| slot as &mut dyn Slot));
             slots.extend(attempt.next.as_mut().map(|slot| slot as &mut dyn Slot));
         }
+        let reasons = self.refunds.iter_mut().filter_map(|refund| refund.reason.as_mut());
+        slots.extend(reasons.map(|slot| slot as &mut dyn Slot));
         let notes = self.attention.iter_mut().filter_map(|told| told.resolution.as_mut()?.note.as_mut());
         slots.extend(notes.map(|slot| slot as &mut dyn Slot));
         slots

@@ -11,6 +11,7 @@ use super::operate::{CANCELLABLE, blocks_expiry, close, give_back};
 use super::order::OrderState;
 use super::payment::AttentionCode;
 use super::refusal::Refusal;
+use super::sealed::Sealed;
 use super::session::FailureCode;
 
 /// A person approves the order.
@@ -53,15 +54,17 @@ fn ended(file: &OrderFile, to: OrderState, why: &str, now: Timestamp, ids: &mut 
 pub fn fulfil(
     file: &OrderFile,
     completed: bool,
-    detail: Option<String>,
+    detail: Option<Sealed<String>>,
     now: Timestamp,
     ids: &mut Ids<'_>,
 ) -> Result<Vec<Fact>, Refusal> {
     ensure(&file.order, "fulfilled", &[OrderState::Processing])?;
+    let to = if completed { OrderState::Completed } else { OrderState::Failed };
+    let mut facts: Vec<_> = detail.map(Fact::FulfilmentTold).into_iter().collect();
+    facts.push(moved(file, to, None));
     if completed {
-        return Ok(vec![moved(file, OrderState::Completed, detail)]);
+        return Ok(facts);
     }
-    let mut facts = vec![moved(file, OrderState::Failed, detail)];
     if let Some(payment) = file.payments.iter().find(|payment| payment.standing.holds_money()) {
         let detail = "fulfilment failed and the order is paid".to_owned();
         facts.extend(raise(file, AttentionCode::PaidNotFulfilled, Some(payment.id), detail, None, now, ids));

@@ -4,6 +4,7 @@
 //! the session follows the payment, the order follows the session. Notifications, returns, polls and
 //! operations all end here and nowhere else.
 
+mod hold;
 mod reasons;
 
 use port::{
@@ -18,11 +19,11 @@ use super::operate::closed_by_us;
 use super::order::{OrderState, Proof};
 use super::payment::{AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
 use super::session::{AttemptRecord, FailureCode, Session, SessionFailure, SessionStatus};
-use super::standing::{OutOfBounds, Standing, lowers};
+use super::standing::{OutOfBounds, Standing, lowers, takes};
 use super::submit::{proves, submission, unmet};
 use reasons::late_code;
 pub(super) use reasons::raise;
-pub use reasons::unsure;
+pub use reasons::{misquoted, no_web_page, not_taken, unsure};
 
 /// What the account says about itself.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,7 @@ pub fn observe(
     let operation = view.operation_facts();
     facts.extend(operation);
     facts.extend(view.refund_facts(&facts));
+    facts.extend(view.capture_facts());
     facts.extend(view.session_and_order_facts());
     facts.extend(view.attention_facts(&stated));
     facts
@@ -79,7 +81,9 @@ fn distrust(
     }
     if let Some(total) = seen.total.filter(|total| *total != record.money) {
         let detail = format!("asked for {}, the provider states {total}", record.money);
-        return Some((AttentionCode::AmountMismatch, detail, Some(total)));
+        // Only what was taken can go back.
+        let taken = takes(seen).then(|| seen.captured.unwrap_or(total));
+        return Some((AttentionCode::AmountMismatch, detail, taken));
     }
     let others = [seen.authorized, seen.captured, seen.refunded, seen.disputed];
     if let Some(other) = others.into_iter().flatten().find(|money| money.currency != record.money.currency) {

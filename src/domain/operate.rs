@@ -9,6 +9,7 @@ use super::open::end;
 use super::order::OrderState;
 use super::payment::{AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
 use super::refusal::Refusal;
+use super::sealed::Sealed;
 use super::session::{FailureCode, SessionFailure, SessionStatus};
 
 /// Asks to close an open session: at its time, by the merchant, or because its order ends.
@@ -104,7 +105,7 @@ pub struct Refunding {
     /// How much, minor units; all that is left if absent.
     pub amount: Option<i64>,
     /// Why, in the merchant's words.
-    pub reason: Option<String>,
+    pub reason: Option<Sealed<String>>,
     /// The merchant's reference.
     pub reference: Option<String>,
     /// Who wants it.
@@ -301,7 +302,7 @@ pub(super) fn give_back_payment(
     let asking = Refunding {
         id: RefundId::from_uuid(ids()),
         amount: None,
-        reason: Some(reason.to_owned()),
+        reason: Some(Sealed::new(reason.to_owned(), ids().into_bytes())),
         reference: None,
         origin: RefundOrigin::Policy,
     };

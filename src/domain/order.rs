@@ -320,7 +320,7 @@ pub struct Order {
     /// The signature, until something changes.
     pub signature: Option<Sealed<Signature>>,
     /// The merchant's own collection.
-    pub external_payment: Option<ExternalPayment>,
+    pub external_payment: Option<Sealed<ExternalPayment>>,
     /// The payment of that collection.
     pub external_payment_id: Option<PaymentId>,
     /// What it was submitted with.
@@ -337,4 +337,7 @@ pub struct Order {
     pub submitted_at: Option<Timestamp>,
     /// When it was fulfilled.
     pub completed_at: Option<Timestamp>,
+    /// How that went, in the merchant's words.
+    #[serde(default)]
+    pub fulfilment: Option<Sealed<String>>,
 }

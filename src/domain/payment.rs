@@ -70,6 +70,9 @@ pub struct Powers {
     pub partial_refunds: bool,
     /// How long a hold lives, if it ends by itself.
     pub hold_seconds: Option<u64>,
+    /// For how many days it is asked about daily once it is paid, since nobody tells of refunds and disputes.
+    #[serde(default)]
+    pub watch_days: u32,
 }
 
 impl Powers {
@@ -193,8 +196,8 @@ pub struct Refund {
     pub money: Money,
     /// Where it stands.
     pub status: RefundStatus,
-    /// Why, in the merchant's words.
-    pub reason: Option<String>,
+    /// Why, in the merchant's words; they may name people.
+    pub reason: Option<Sealed<String>>,
     /// The merchant's reference.
     pub reference: Option<String>,
     /// Who wanted it.
@@ -335,7 +338,7 @@ pub struct Attention {
     pub payment: Option<PaymentId>,
     /// In words, without personal data.
     pub detail: String,
-    /// What the provider stated, where that differs from what was asked.
+    /// What the provider stated to have taken, where that differs from what was asked.
     pub stated: Option<Money>,
     /// When it was raised.
     pub raised_at: Timestamp,

@@ -95,9 +95,10 @@ fn give_back_stated(
     let clear = |stated: &Money| {
         stated.currency == payment.money.currency && stated.minor > 0 && !payment.standing.holds_money()
     };
-    let stated = open.stated.filter(clear);
-    let stated =
-        stated.ok_or(Refusal::TooLate("what is stated has to be given back at the provider itself"))?;
+    let stated = open.stated.ok_or(Refusal::TooLate("the provider has stated no money that it took"))?;
+    if !clear(&stated) {
+        return Err(Refusal::TooLate("what is stated has to be given back at the provider itself"));
+    }
     if !payment.powers.refunds {
         return Err(Refusal::Unsupported("refund"));
     }

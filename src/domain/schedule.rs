@@ -18,7 +18,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 ///
 /// The customer is awaited with a first read after 7 s, then after a fifth of the age, 10 s to 1 h; an outcome
 /// that is not known the same way, at most 6 h apart, for ever; a hold every 6 h and an hour before it ends;
-/// a dispute daily. Where the last thing said cannot be believed, in time it may be: ever more rarely, and daily
+/// a dispute daily, and for a while what was paid, where the account says so. Where the last thing said cannot be believed, in time it may be: ever more rarely, and daily
 /// at the end, until a person has looked.
 pub fn next_read(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
     if payment.external || payment.attempt.is_none() {
@@ -43,9 +43,17 @@ pub fn next_read(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64)
         | PaymentStatus::Failed
         | PaymentStatus::Cancelled
         | PaymentStatus::Expired => {
-            doubted_since(file, payment).map(|since| jittered(now, by_age(now.since(since), DAY), draw))
+            let doubt = doubted_since(file, payment).map(|since| by_age(now.since(since), DAY));
+            let wait = doubt.or(is_watched(payment, now).then_some(DAY))?;
+            Some(jittered(now, wait, draw))
         }
     }
+}
+
+/// Whether money that was taken is still looked after daily, where the provider tells of nothing.
+fn is_watched(payment: &Payment, now: Timestamp) -> bool {
+    let watched = DAY * payment.powers.watch_days;
+    payment.standing.captured > 0 && now < payment.created_at.plus(watched)
 }
 
 /// Since when a person has been asked to look at something that the provider says.

@@ -254,7 +254,9 @@ impl Standing {
     /// Whether an open dispute is about money that was given back already, so that it may leave twice.
     pub(super) fn disputes_returned_money(&self) -> bool {
         let back = self.refunded();
-        self.open_dispute().is_some() && back > 0 && (back >= self.captured || self.disputed() > self.captured - back)
+        self.open_dispute().is_some()
+            && back > 0
+            && (back >= self.captured || self.disputed() > self.captured - back)
     }
 
     /// Whether money was held or taken and is not all given back: nobody may forget this payment.
@@ -304,7 +306,7 @@ fn join_dispute(a: Option<DisputeWord>, b: Option<DisputeWord>) -> Option<Disput
 }
 
 /// Whether it says that money was taken, however much of it went back.
-fn takes(seen: &Observation) -> bool {
+pub(super) fn takes(seen: &Observation) -> bool {
     use PaymentStatus::{Disputed, Paid, PartiallyRefunded, Refunded};
     match seen.says {
         Says::Status(PaymentStatus::Authorized) => seen.captured.is_some_and(|captured| captured.minor > 0),

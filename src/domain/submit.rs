@@ -8,6 +8,7 @@ use super::file::OrderFile;
 use super::order::{ExternalPayment, Order, OrderState, Proof, Requirement};
 use super::payment::{Payment, Powers};
 use super::refusal::Refusal;
+use super::sealed::Sealed;
 use super::session::{Session, SessionStatus};
 use super::standing::Standing;
 
@@ -47,7 +48,7 @@ impl Submission {
 }
 
 /// Submits the order. Submitting it again with the same proof changes nothing. A charge on a stored method is
-/// not decided here: its money moves first.
+/// not decided here: its money moves first. `salt` is for what the merchant tells of its own collection.
 ///
 /// # Errors
 /// Any [`Refusal`] that names a state, a requirement or the session.
@@ -55,6 +56,7 @@ pub fn submit(
     file: &OrderFile,
     with: &Submission,
     payment: PaymentId,
+    salt: [u8; 16],
     now: Timestamp,
 ) -> Result<Vec<Fact>, Refusal> {
     let order = &file.order;
@@ -78,7 +80,7 @@ pub fn submit(
     let mut facts = Vec::new();
     if let Some(external) = &with.external {
         let payment = Box::new(outside(order, payment, now)?);
-        facts.push(Fact::PaidExternally { external: external.clone(), payment });
+        facts.push(Fact::PaidExternally { external: Sealed::new(external.clone(), salt), payment });
     }
     facts.extend(submission(order, with.proof()));
     Ok(facts)

@@ -106,7 +106,7 @@ pub fn order(file: &OrderFile) -> OrderView<'_> {
         auto_submit: order.auto_submit,
         payment_session_id: file.open_session().or_else(completed).map(|session| session.id),
         payments: file.payments.iter().map(payment_line).collect(),
-        external_payment: order.external_payment.as_ref(),
+        external_payment: order.external_payment.as_ref().and_then(Sealed::value),
         signature: order.signature.as_ref().and_then(Sealed::value),
         attention: file.oldest_attention().map(|open| AttentionLine {
             id: open.id,
@@ -398,7 +398,7 @@ pub fn refund<'a>(file: &'a OrderFile, refund: &'a Refund) -> RefundView<'a> {
         amount: refund.money.minor,
         currency: refund.money.currency,
         status: refund.status,
-        reason: refund.reason.as_deref(),
+        reason: refund.reason.as_ref().and_then(Sealed::value).map(String::as_str),
         reference: refund.reference.as_deref(),
         origin: refund.origin,
         failure: refund.failure.as_ref().map(|failure| RefundFailure {

@@ -1,9 +1,12 @@
 //! Taking a body in: whole, in time, and not too large.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_web::HttpRequest;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 
 use super::call::header;
@@ -16,7 +19,7 @@ const DRAINED_BYTES: usize = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// `body_too_large`, `request_timeout`, or `malformed_json` for one that ends too early.
-pub(super) async fn take(mut payload: Payload, limit: usize, patience: Duration) -> Result<Bytes, Problem> {
+pub(super) async fn take(payload: &mut Payload, limit: usize, patience: Duration) -> Result<Bytes, Problem> {
     let taking = async {
         let mut body = BytesMut::new();
         let mut size = 0;
@@ -64,4 +67,30 @@ pub(super) fn ensure_json(request: &HttpRequest, body: &Bytes) -> Result<(), Pro
     let detail =
         "Send the body with `Content-Type: application/json`, in UTF-8 and without a content encoding.";
     Err(Problem::new(Code::UnsupportedMediaType, detail))
+}
+
+/// An answer to a request that has not arrived whole. The connection closes after it: the server does so while
+/// somebody still holds the rest, and would else take that in, for as long as its sender likes.
+pub(super) fn early(answer: HttpResponse, rest: Payload) -> HttpResponse {
+    answer.map_body(|_, body| BoxBody::new(Early { body, _rest: rest }))
+}
+
+struct Early {
+    body: BoxBody,
+    _rest: Payload,
+}
+
+impl MessageBody for Early {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(context)
+    }
 }

@@ -4,8 +4,7 @@
 //! repeat is answered from the events: the order is made again up to the change that closed the request, and
 //! shown as it was then. A request that changed nothing has no row and is decided anew.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
@@ -15,6 +14,7 @@ use super::auth::Caller;
 use super::call::{Call, header};
 use super::problem::{Code, Problem};
 use super::routes::Act;
+use super::running::{PATIENCE, Seat};
 use super::state::State;
 use crate::domain::{
     AttemptState, Attention, AttentionCode, Event, Fact, Misfit, Operation, OrderFile, ProfileSession,
@@ -70,46 +70,14 @@ impl Done {
     }
 }
 
-/// Requests with a key that are running in this process: a merchant and a key, with the fingerprint.
-#[derive(Clone, Default)]
-pub(super) struct Running(Arc<Mutex<HashMap<Place, String>>>);
-
-/// Whose key, and which.
-type Place = (Arc<str>, String);
-
-/// A request's place among those that run; free again when dropped.
-struct Seat {
-    running: Running,
-    place: Place,
-}
-
-impl Running {
-    fn seat(&self, place: Place, fingerprint: &str) -> Result<Seat, Problem> {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match running.get(&place) {
-            Some(other) if other == fingerprint => Err(Problem::key_in_use()),
-            Some(_) => Err(reused()),
-            None => {
-                running.insert(place.clone(), fingerprint.to_owned());
-                Ok(Seat { running: self.clone(), place })
-            }
-        }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
-    }
-}
-
 /// An idempotency key while its request runs.
 pub(super) struct Turn {
     /// As the use cases take it.
     pub(super) key: Key,
     /// Where it stands in the store already.
     row: Option<KeyRow>,
-    _seat: Seat,
+    /// Its place among those with the same key.
+    pub(super) seat: Arc<Seat>,
 }
 
 impl Turn {
@@ -119,18 +87,19 @@ impl Turn {
     }
 
     async fn look(&mut self, state: &State, merchant: &str) -> Result<(), Problem> {
-        self.row = state.reads().key(merchant, &self.key.text).await?;
-        match &self.row {
-            Some(row) if row.fingerprint != self.key.fingerprint => Err(reused()),
-            _ => Ok(()),
+        let used = state.reads().key(merchant, &self.key.text).await?;
+        if used.as_ref().is_some_and(|used| used.fingerprint != self.key.fingerprint) {
+            return Err(reused());
         }
+        self.row = used.and_then(|used| used.row);
+        Ok(())
     }
 }
 
-/// Takes a request's turn, if it has a key.
+/// Takes a request's turn, if it has a key: behind those that are the same.
 ///
 /// # Errors
-/// `idempotency_key_invalid`, `idempotency_key_reused`, `idempotency_key_in_use`, in this order.
+/// `idempotency_key_invalid`; as [`Running::seat`](super::running::Running::seat); `idempotency_key_reused`.
 pub(super) async fn turn(
     state: &State,
     caller: &Caller,
@@ -140,8 +109,9 @@ pub(super) async fn turn(
     let Some(text) = key(request)? else { return Ok(None) };
     let parts = [request.method().as_str().as_bytes(), b" ", request.path().as_bytes(), b"\n", body];
     let fingerprint = sign::hex(&sign::sha256(&parts));
-    let seat = state.common().running.seat((caller.merchant.clone(), text.clone()), &fingerprint)?;
-    let mut turn = Turn { key: Key { text, fingerprint, replaces: None }, row: None, _seat: seat };
+    let place = (caller.merchant.clone(), text.clone(), fingerprint.clone());
+    let seat = Arc::new(state.common().running.seat(place, PATIENCE).await?);
+    let mut turn = Turn { key: Key { text, fingerprint, replaces: None }, row: None, seat };
     turn.look(state, &caller.merchant).await?;
     Ok(Some(turn))
 }
@@ -160,7 +130,7 @@ fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {
     Err(Problem::new(Code::IdempotencyKeyInvalid, detail))
 }
 
-pub(super) fn reused() -> Problem {
+fn reused() -> Problem {
     let detail = "This idempotency key was sent before with another method, path or body.";
     Problem::new(Code::IdempotencyKeyReused, detail)
 }
@@ -317,7 +287,8 @@ impl Story {
 fn has_no_start(file: &OrderFile, session: &Session) -> bool {
     let started = file.attempt(session.attempt).is_some_and(|attempt| attempt.state != AttemptState::Started);
     let wrong = |raised: &Attention| {
-        raised.code == AttentionCode::AmountMismatch && raised.payment == Some(session.payment)
+        let of_start = matches!(raised.code, AttentionCode::AmountMismatch | AttentionCode::Contradiction);
+        of_start && raised.payment == Some(session.payment)
     };
     !started || file.attention.iter().any(wrong)
 }
@@ -357,6 +328,7 @@ mod tests {
             ProviderError::Unavailable(String::new()),
             ProviderError::declined(None, None),
             ProviderError::rejected(None, None),
+            ProviderError::AmountDiffers(String::new()),
             ProviderError::NotFound,
             ProviderError::Unsupported("that"),
             ProviderError::OutcomeUnknown(String::new()),
@@ -366,17 +338,5 @@ mod tests {
             let gone = error == ProviderError::NotFound;
             assert_eq!(NEVER_REACHED.contains(&error.label()), harmless || gone, "{error}");
         }
-    }
-
-    #[test]
-    fn a_key_runs_once_at_a_time_and_for_one_request() {
-        let running = Running::default();
-        let place = || (Arc::from("shop"), "k".to_owned());
-        let seat = running.seat(place(), "a").map_err(|problem| problem.code()).unwrap();
-        let code = |fingerprint: &str| running.seat(place(), fingerprint).err().map(|problem| problem.code());
-        assert_eq!(code("a"), Some(Code::IdempotencyKeyInUse));
-        assert_eq!(code("b"), Some(Code::IdempotencyKeyReused));
-        drop(seat);
-        assert_eq!(code("b"), None);
     }
 }

@@ -5,11 +5,10 @@
 //! the provider that was allowed anyway, so a flood of forged ones costs neither disk nor the provider's patience.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse};
-use port::{Hint, NoteId, Notification, NotificationError, Timestamp, sign};
+use port::{Hint, NoteId, Notification, NotificationError, PaymentId, Timestamp, sign};
 
 use super::call::Incoming;
 use super::problem::{Code, Problem};
@@ -128,17 +127,11 @@ async fn follow(
     let Some(hints) = hints else { return Ok(NotificationOutcome::Unreadable) };
     let mut outcome = NotificationOutcome::Unmatched;
     for reference in hints.into_iter().filter_map(|hint| hint.reference).take(MOST_HINTS) {
-        let ours = match inbox.remembered(account, &reference, now) {
-            Some(ours) => ours,
-            None => {
-                let planned = payments.hint(&account.name, &reference).await?;
-                inbox.remember(account, reference, planned, now);
-                planned.is_some()
-            }
-        };
-        if ours {
-            outcome = NotificationOutcome::Accepted;
+        if !inbox.adds_nothing(payments, account, &reference, now) {
+            let Some(planned) = payments.hint(&account.name, &reference).await? else { continue };
+            inbox.remember(account, reference, planned);
         }
+        outcome = NotificationOutcome::Accepted;
     }
     Ok(outcome)
 }
@@ -163,23 +156,19 @@ fn kept_headers(headers: &[(String, String)]) -> String {
 /// What all workers share about notifications: how many may come, and what need not be looked up again.
 pub(super) struct Inbox {
     buckets: Buckets,
-    seen: moka::sync::Cache<(String, String), Seen>,
+    planned: moka::sync::Cache<(String, String), Planned>,
 }
 
-/// What is known of a reference at an account. Until then, another notification about it adds nothing.
+/// The read that is planned about a reference of ours. Until then, another notification about it adds nothing,
+/// unless that read has begun earlier.
 #[derive(Clone, Copy)]
-struct Seen {
-    until: Timestamp,
-    /// Whether it is ours: then a read is planned for that moment.
-    ours: bool,
+struct Planned {
+    payment: PaymentId,
+    at: Timestamp,
 }
 
 /// References that are remembered.
-const MOST_SEEN: u64 = 50_000;
-
-/// For how long a reference that is not ours is not looked up again. Short: it may be ours in a moment, when its
-/// notification has overtaken the answer to our start.
-const UNKNOWN_FOR: Duration = Duration::from_secs(5);
+const MOST_PLANNED: u64 = 50_000;
 
 /// As many seconds' worth of notifications may come at once.
 const BURST_S: u32 = 2;
@@ -189,17 +178,16 @@ impl Inbox {
     pub(super) fn new(limits: &Limits) -> Self {
         let per_second = limits.notifications_per_second;
         let buckets = Buckets::new(per_second, per_second.saturating_mul(BURST_S));
-        Self { buckets, seen: moka::sync::Cache::new(MOST_SEEN) }
+        Self { buckets, planned: moka::sync::Cache::new(MOST_PLANNED) }
     }
 
-    /// Whether a reference is ours, if there is nothing new to find out about it yet.
-    fn remembered(&self, account: &Account, reference: &str, now: Timestamp) -> Option<bool> {
-        let seen = self.seen.get(&(account.name.clone(), reference.to_owned()))?;
-        (now < seen.until).then_some(seen.ours)
+    /// Whether a read is planned that will answer a notification about this reference too.
+    fn adds_nothing(&self, payments: &Payments, account: &Account, reference: &str, now: Timestamp) -> bool {
+        let planned = self.planned.get(&(account.name.clone(), reference.to_owned()));
+        planned.is_some_and(|planned| now < planned.at && payments.awaits_read(planned.payment))
     }
 
-    fn remember(&self, account: &Account, reference: String, planned: Option<Timestamp>, now: Timestamp) {
-        let seen = Seen { until: planned.unwrap_or_else(|| now.plus(UNKNOWN_FOR)), ours: planned.is_some() };
-        self.seen.insert((account.name.clone(), reference), seen);
+    fn remember(&self, account: &Account, reference: String, (payment, at): (PaymentId, Timestamp)) {
+        self.planned.insert((account.name.clone(), reference), Planned { payment, at });
     }
 }

@@ -33,10 +33,10 @@ pub struct Fault {
 }
 
 /// A request that is answered with an error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Problem(Box<Parts>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Parts {
     code: Code,
     detail: String,

@@ -7,7 +7,7 @@
 use actix_web::http::Method;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
 
 use super::answer::Answer;
 use super::auth::Scope;
@@ -153,11 +153,20 @@ routes! {
 impl Api {
     /// Serves a merchant's request; a change runs to its end whatever becomes of the client.
     pub(super) async fn handle(&'static self, call: Call) -> Result<HttpResponse, Problem> {
-        match self {
-            Self::Reads(read) => read(call).await,
-            Self::Acts(act) => to_the_end(idempotency::act(call, act)).await,
-            Self::Does(does) => to_the_end(does(call)).await,
-        }
+        let seat = call.turn.as_ref().map(|turn| turn.seat.clone());
+        let work = match self {
+            Self::Reads(read) => return read(call).await,
+            Self::Acts(act) => idempotency::act(call, act).boxed_local(),
+            Self::Does(does) => does(call),
+        };
+        to_the_end(async move {
+            let outcome = work.await;
+            if let (Err(problem), Some(seat)) = (&outcome, &seat) {
+                seat.refused(problem);
+            }
+            outcome
+        })
+        .await
     }
 }
 
@@ -174,8 +183,8 @@ pub fn configure(cfg: &mut ServiceConfig, state: &State) {
         cfg.service(resource(path, state));
     }
     let (state, metrics) = (state.clone(), state.metrics().route("any", "unmatched"));
-    cfg.default_service(web::to(move |request: HttpRequest| {
-        stray(Problem::not_found(), metrics.clone(), state.clone(), request)
+    cfg.default_service(web::to(move |request: HttpRequest, payload: Payload| {
+        stray(Problem::not_found(), metrics.clone(), state.clone(), request, payload)
     }));
 }
 
@@ -192,7 +201,7 @@ fn resource(path: &'static str, state: &State) -> actix_web::Resource {
     }
     let allow = routes().map(|route| route.method).collect::<Vec<_>>().join(", ");
     let (state, metrics) = (state.clone(), state.metrics().route("any", path));
-    resource.default_service(web::to(move |request: HttpRequest| {
-        stray(Problem::method_not_allowed(allow.clone()), metrics.clone(), state.clone(), request)
+    resource.default_service(web::to(move |request: HttpRequest, payload: Payload| {
+        stray(Problem::method_not_allowed(allow.clone()), metrics.clone(), state.clone(), request, payload)
     }))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::auth::{Caller, Scope};
 use super::call::{Call, Incoming, expected_version, header};
+use super::connections::Connection;
 use super::problem::{Code, Fault, Problem};
 use super::routes::{Handler, Route};
 use super::state::State;
@@ -28,7 +30,7 @@ pub(super) async fn serve(
     metrics: RouteMetrics,
     state: State,
     request: HttpRequest,
-    payload: Payload,
+    mut payload: Payload,
 ) -> HttpResponse {
     let started_at = state.now();
     let id = request_id(&request, &state);
@@ -41,9 +43,14 @@ pub(super) async fn serve(
     );
     let work = async {
         let mut headers = Headers::new();
-        let outcome = answer(route, &state, request.clone(), payload, &id, &mut headers).await;
-        let response = outcome.unwrap_or_else(|problem| refusal(problem, &state, &request, &id));
-        finished(response, headers, &id)
+        let outcome = answer(route, &state, request.clone(), &mut payload, &id, &mut headers).await;
+        match outcome {
+            Ok(response) => finished(response, headers, &request, &id),
+            Err(problem) => {
+                let response = refusal(problem, &state, &request, &id);
+                body::early(finished(response, headers, &request, &id), payload)
+            }
+        }
     };
     let response = work.instrument(span).await;
     metrics.answered(response.status().as_u16(), state.now().since(started_at));
@@ -56,18 +63,19 @@ pub(super) async fn stray(
     metrics: RouteMetrics,
     state: State,
     request: HttpRequest,
+    payload: Payload,
 ) -> HttpResponse {
     let id = request_id(&request, &state);
-    let response = finished(refusal(problem, &state, &request, &id), Headers::new(), &id);
+    let response = finished(refusal(problem, &state, &request, &id), Headers::new(), &request, &id);
     metrics.answered(response.status().as_u16(), Duration::ZERO);
-    response
+    body::early(response, payload)
 }
 
 async fn answer(
     route: &'static Route,
     state: &State,
     request: HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
     id: &Arc<str>,
     headers: &mut Headers,
 ) -> Result<HttpResponse, Problem> {
@@ -173,7 +181,10 @@ fn refusal(problem: Problem, state: &State, request: &HttpRequest, id: &str) -> 
     problem.respond(state.public_url(), instance, id)
 }
 
-fn finished(mut response: HttpResponse, headers: Headers, id: &str) -> HttpResponse {
+fn finished(mut response: HttpResponse, headers: Headers, request: &HttpRequest, id: &str) -> HttpResponse {
+    if request.conn_data::<Connection>().is_some_and(Connection::in_crowd) {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     let kept = response.headers_mut();
     for (name, value) in headers {
         kept.insert(name, value);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 
+use super::connections::{Connections, most_of_each};
 use super::routes::configure;
 use super::state::{Common, State};
 use crate::config::Settings;
@@ -21,9 +22,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long a client may take to take its leave.
 const DISCONNECT: Duration = Duration::from_secs(5);
-
-/// Connections of one worker at a time; beyond it they wait in the backlog.
-const MOST_CONNECTIONS: usize = 10_000;
 
 /// Serves the API on a listener. `orders` makes the use cases of one worker, with a way out of their own.
 ///
@@ -48,13 +46,22 @@ pub fn listen(
     configure: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
 ) -> io::Result<Server> {
     let server = &settings.server;
-    let app = HttpServer::new(move || App::new().configure(|cfg| configure(cfg)));
-    let app = if server.workers == 0 { app } else { app.workers(server.workers) };
-    let app = app
+    let workers = match server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        some => some,
+    };
+    let most = most_of_each(workers);
+    tracing::info!("at most {} connections, as the limit of open files allows", workers * most);
+    let connections = Connections::new(workers, most);
+    let app = HttpServer::new(move || App::new().configure(|cfg| configure(cfg)))
+        .workers(workers)
+        .on_connect(move |_, shared_by_its_requests| {
+            shared_by_its_requests.insert(connections.open());
+        })
         .client_request_timeout(Duration::from_secs(server.request_timeout_s))
         .client_disconnect_timeout(DISCONNECT)
         .keep_alive(KEEP_ALIVE)
-        .max_connections(MOST_CONNECTIONS)
+        .max_connections(most)
         .shutdown_timeout(server.shutdown_s)
         .disable_signals();
     Ok(app.listen(listener)?.run())

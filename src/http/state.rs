@@ -7,9 +7,9 @@ use tokio::sync::{Notify, broadcast};
 
 use super::auth::Keys;
 use super::finished::Finished;
-use super::idempotency::Running;
 use super::notes::Inbox;
 use super::rate::Buckets;
+use super::running::Running;
 use super::stream::Streams;
 use crate::config::Settings;
 use crate::metrics::Metrics;

@@ -96,6 +96,7 @@ impl Orders {
             requirements: None,
             signature: None,
             external_payment: None,
+            fulfilment: None,
             external_payment_id: None,
             proof: None,
             created_at: now,

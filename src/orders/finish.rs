@@ -4,7 +4,7 @@ use port::OrderId;
 
 use super::money::operations;
 use super::{Asked, OrderError, Orders};
-use crate::domain::{Cause, OrderFile, finish};
+use crate::domain::{Cause, OrderFile, Sealed, finish};
 use crate::payments::PaymentError;
 
 /// What a merchant can do to an order that is past the cart.
@@ -34,6 +34,12 @@ impl Orders {
     pub async fn finish(&self, asked: &Asked, order: OrderId, how: &Finish) -> Result<OrderFile, OrderError> {
         let mut file = self.file(asked, order).await?;
         let shared = &self.payments.shared;
+        let detail = match how {
+            Finish::Fulfil { detail: Some(detail), .. } => {
+                Some(Sealed::new(detail.clone(), shared.source.nonce()))
+            }
+            _ => None,
+        };
         let mut sends = Vec::new();
         self.change("finish", asked, &mut file, |file, now| {
             let mut ids = shared.ids();
@@ -41,7 +47,7 @@ impl Orders {
                 Finish::Approve => finish::approve(file)?,
                 Finish::Reject => finish::reject(file, now, &mut ids)?,
                 Finish::Cancel => finish::cancel(file, now, &mut ids)?,
-                Finish::Fulfil { completed, detail } => {
+                Finish::Fulfil { completed, .. } => {
                     finish::fulfil(file, *completed, detail.clone(), now, &mut ids)?
                 }
             };

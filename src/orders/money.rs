@@ -4,7 +4,7 @@ use port::{Failure, OrderId, PaymentId, RefundId};
 
 use super::{Asked, OrderError, Orders};
 use crate::domain::operate::{Refunding, capture, refund, void};
-use crate::domain::{Cause, Fact, OrderFile, Payment, RefundOrigin, RefundStatus};
+use crate::domain::{Cause, Fact, OrderFile, Payment, RefundOrigin, RefundStatus, Sealed};
 use crate::payments::PaymentError;
 
 /// What is asked. Amounts in minor units; absent means all that is left.
@@ -65,7 +65,14 @@ impl Orders {
         ask: &MoneyAsk,
     ) -> Result<Operated, OrderError> {
         let mut file = self.file(asked, order).await?;
-        let id = RefundId::from_uuid(self.payments.shared.source.uuid());
+        let source = &self.payments.shared.source;
+        let id = RefundId::from_uuid(source.uuid());
+        let sealed = match ask {
+            MoneyAsk::Refund { reason: Some(reason), .. } => {
+                Some(Sealed::new(reason.clone(), source.nonce()))
+            }
+            _ => None,
+        };
         let asked_for_order = Asked { expects: None, ..asked.clone() };
         let mut sends = Vec::new();
         self.change("operate", &asked_for_order, &mut file, |file, now| {
@@ -73,8 +80,8 @@ impl Orders {
             let facts = match ask {
                 MoneyAsk::Capture { amount } => capture(file, payment, *amount, now)?,
                 MoneyAsk::Void => void(file, payment, now)?,
-                MoneyAsk::Refund { amount, reason, reference } => {
-                    let (reason, reference) = (reason.clone(), reference.clone());
+                MoneyAsk::Refund { amount, reference, .. } => {
+                    let (reason, reference) = (sealed.clone(), reference.clone());
                     let origin = RefundOrigin::Api;
                     refund(file, payment, Refunding { id, amount: *amount, reason, reference, origin }, now)?
                 }

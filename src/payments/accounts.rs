@@ -25,6 +25,8 @@ pub struct Account {
     pub notify_key: Option<Secret>,
     /// How often its provider may be asked.
     pub reads: Budget,
+    /// For how many days a paid payment is asked about daily.
+    pub watch_days: u32,
 }
 
 /// Reads a second where nobody has said how many: as many as can be configured.
@@ -43,13 +45,20 @@ impl Account {
         notify_key: Option<Secret>,
     ) -> Result<Self, TableError> {
         let words = StatusTable::parse(adapter.about().statuses)?;
-        Ok(Self { name, adapter, words, base_url, is_test, notify_key, reads: Budget::new(MOST_READS) })
+        let reads = Budget::new(MOST_READS);
+        Ok(Self { name, adapter, words, base_url, is_test, notify_key, reads, watch_days: 0 })
     }
 
     /// With so many reads a second on average.
     #[must_use]
     pub fn reads_per_second(self, reads: u32) -> Self {
         Self { reads: Budget::new(reads), ..self }
+    }
+
+    /// Asking about a paid payment daily, for so many days.
+    #[must_use]
+    pub fn watches(self, watch_days: u32) -> Self {
+        Self { watch_days, ..self }
     }
 
     /// The face of its adapter.
@@ -68,6 +77,7 @@ impl Account {
             refunds: can.refund != Refund::None,
             partial_refunds: can.refund == Refund::Partial,
             hold_seconds: can.limits.hold.map(|hold| hold.as_secs()),
+            watch_days: self.watch_days,
         }
     }
 }

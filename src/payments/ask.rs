@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use port::{OrderId, PaymentId, ProviderError, Timestamp};
+use port::{Advice, OrderId, PaymentId, ProviderError, Timestamp};
 
 use super::budget::Wish;
 use super::call::NothingToKeep;
@@ -78,12 +78,17 @@ impl Payments {
         self.ask(file.id(), payment, cause).await
     }
 
-    /// Takes a hint that a payment has changed: the agenda asks soon, once for any number of hints. Answers when;
-    /// until then another hint adds nothing. `None`: it names nothing of ours.
+    /// Takes a hint that a payment has changed: the agenda asks soon, once for any number of hints. Answers which,
+    /// and when; until it [begins to ask](Payments::awaits_read) another hint adds nothing. `None`: it names nothing
+    /// of ours.
     ///
     /// # Errors
     /// [`PaymentError::Store`].
-    pub async fn hint(&self, account: &str, reference: &str) -> Result<Option<Timestamp>, PaymentError> {
+    pub async fn hint(
+        &self,
+        account: &str,
+        reference: &str,
+    ) -> Result<Option<(PaymentId, Timestamp)>, PaymentError> {
         let shared = &self.shared;
         let handle = Handle::Reference { account: account.to_owned(), reference: reference.to_owned() };
         let Some(order) = shared.store.order_of(&handle).await? else { return Ok(None) };
@@ -102,13 +107,24 @@ impl Payments {
         };
         shared.store.commit(Change::plain("hint", vec![due])).await?;
         shared.wake.notify_one();
-        Ok(Some(at))
+        Ok(Some((payment.id, at)))
+    }
+
+    /// Whether a hint about a payment has been taken that no read has begun to answer. Whoever asks, be it a
+    /// customer before the agenda's turn, answers the hints that came before and none that comes after.
+    pub fn awaits_read(&self, payment: PaymentId) -> bool {
+        self.shared.hinted.contains_key(&payment)
     }
 
     /// Whether the provider was asked less than a moment ago: another read now is too early.
     pub fn asked_lately(&self, payment: PaymentId) -> bool {
         let last = self.shared.asked.get(&payment);
         last.is_some_and(|last| self.shared.now() < last.plus(APART))
+    }
+
+    /// Whether the last read of a payment began before this moment, so that it may not know what happened by then.
+    pub fn asked_before(&self, payment: PaymentId, moment: Timestamp) -> bool {
+        self.shared.asked.get(&payment).is_some_and(|last| last < moment)
     }
 
     async fn ask_alone(
@@ -175,10 +191,11 @@ impl Payments {
         let now = self.shared.now();
         let next =
             file.payment(payment).and_then(|payment| next_read(file, payment, now, self.shared.draw()));
+        // Whoever wanted to know still does, even where no schedule asks; but a plain no would only come again.
         let at = match error {
-            ProviderError::Busy { retry_after: Some(wait) } => next.map(|at| at.max(now.plus(*wait))),
-            // Whoever wanted to know still does, even where no schedule asks.
-            _ => next.or(Some(now.plus(FAILED_PAUSE))),
+            ProviderError::Busy { retry_after: Some(wait) } => Some(next.unwrap_or(now).max(now.plus(*wait))),
+            _ if error.advice() == Advice::Stop => next,
+            _ => Some(next.unwrap_or(now.plus(FAILED_PAUSE))),
         };
         let due = Write::Due { kind: DueKind::Ask, subject: payment.to_string(), order: Some(file.id()), at };
         Ok(self.shared.store.commit(Change::plain("ask later", vec![due])).await?)

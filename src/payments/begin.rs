@@ -10,6 +10,7 @@ use port::{
 use super::budget::Wish;
 use super::call::FileKeeper;
 use super::{Account, PaymentError, Payments};
+use crate::domain::observe::{misquoted, no_web_page};
 use crate::domain::open::{Opening, Start, give_up, move_on, open, payable};
 use crate::domain::{
     AttemptRecord, AttemptState, Cause, Fact, FailureCode, Metadata, OrderFile, Personal, Price, Profile,
@@ -269,8 +270,8 @@ impl Payments {
         Ok(found.map(|begun| (begun, place)))
     }
 
-    /// Takes an object as the attempt's own. One that states another amount is never shown to the customer: it
-    /// is closed at the provider, and a person is told.
+    /// Takes an object as the attempt's own. One that states another amount, or whose page is no web page, is never
+    /// shown to the customer: it is closed at the provider, and a person is told.
     pub(super) async fn adopt(
         &self,
         file: &mut OrderFile,
@@ -281,7 +282,9 @@ impl Payments {
         cause: &Cause,
     ) -> Result<(), PaymentError> {
         let Some(record) = file.attempt(attempt) else { return Ok(()) };
-        let wrong = begun.snapshot.total.is_some_and(|total| total != record.money);
+        let differs = begun.snapshot.total.is_some_and(|total| total != record.money);
+        let unsafe_page = !can_be_opened(&begun.next);
+        let wrong = differs || unsafe_page;
         let (session, nonce) = (record.session, || self.shared.source.nonce());
         let mut theirs = record.theirs.as_ref().and_then(Sealed::value).cloned().unwrap_or_default();
         let keeps = !begun.theirs.is_empty();
@@ -292,8 +295,12 @@ impl Payments {
             next: Sealed::new(if wrong { Next::Nothing } else { begun.next }, nonce()),
             theirs: keeps.then(|| Sealed::new(theirs, nonce())),
         };
+        let mut first = vec![fact];
+        if unsafe_page {
+            first.extend(no_web_page(file, record.payment, self.shared.now(), &mut self.shared.ids()));
+        }
         let seen = self.understand(account, begun.snapshot, place);
-        self.observe(file, account, attempt, &seen, &[fact], cause).await?;
+        self.observe(file, account, attempt, &seen, &first, cause).await?;
         self.shared.metrics.attempt_begun(&account.name);
         if let Some(session) = session.filter(|_| wrong) {
             let decide = |file: &OrderFile, now| {
@@ -348,7 +355,8 @@ impl Payments {
         }))
     }
 
-    /// Gives a start up for good: the session ends, the order is a cart again.
+    /// Gives a start up for good: the session ends, the order is a cart again. A person is told of a provider that
+    /// asks for another amount.
     pub(super) async fn leave(
         &self,
         file: &mut OrderFile,
@@ -357,9 +365,16 @@ impl Payments {
         cause: &Cause,
     ) -> Result<bool, PaymentError> {
         let failure = start_failure(error);
-        let decide = |file: &OrderFile, _| {
+        let decide = |file: &OrderFile, now| {
             let still = file.attempt(record.id).filter(|record| record.state == AttemptState::Started);
-            let facts = still.map(|record| give_up(file, record, error.label(), failure.clone()));
+            let facts = still.map(|record| {
+                let mut facts = give_up(file, record, error.label(), failure.clone());
+                if let ProviderError::AmountDiffers(_) = error {
+                    let (detail, mut ids) = (error.to_string(), self.shared.ids());
+                    facts.extend(misquoted(file, record.payment, detail, now, &mut ids));
+                }
+                facts
+            });
             Ok::<_, PaymentError>(facts.unwrap_or_default().into())
         };
         self.shared.change("leave", file, cause, decide).await
@@ -384,14 +399,22 @@ fn current(file: &OrderFile, session: SessionId) -> Option<AttemptRecord> {
     file.attempt(session.attempt).filter(|record| record.state == AttemptState::Started).cloned()
 }
 
+/// Whether a browser that is sent there opens a page, and runs no script.
+fn can_be_opened(next: &Next) -> bool {
+    match next {
+        Next::Page(url) => url.starts_with("https://") || url.starts_with("http://"),
+        Next::Widget(_) | Next::Nothing => true,
+    }
+}
+
 /// How a session ends that could not be started.
 pub(super) fn start_failure(error: &ProviderError) -> SessionFailure {
-    let (code, said) = match error {
-        ProviderError::Declined { code, text } => (FailureCode::Rejected, Some((code, text))),
-        ProviderError::Rejected { code, text } => (FailureCode::ProviderError, Some((code, text))),
-        _ => (FailureCode::ProviderError, None),
+    let (code, provider_code, message) = match error {
+        ProviderError::Declined { code, text } => (FailureCode::Rejected, code.clone(), text.clone()),
+        ProviderError::Rejected { code, text } => (FailureCode::ProviderError, code.clone(), text.clone()),
+        ProviderError::AmountDiffers(text) => (FailureCode::ProviderError, None, Some(text.clone())),
+        _ => (FailureCode::ProviderError, None, None),
     };
-    let (provider_code, message) = said.map_or((None, None), |(code, text)| (code.clone(), text.clone()));
     SessionFailure { code, message, provider_code, retryable: false }
 }
 

@@ -24,6 +24,7 @@ pub use remedies::Remedies;
 pub use returns::{Redirect, Returns, read_token};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use moka::future::Cache;
@@ -67,6 +68,8 @@ pub struct Shared {
     pub failover_after_unknown: bool,
     /// What merchants want done with money that nobody waits for.
     pub remedies: ArcSwap<Remedies>,
+    /// For how long notifications are kept, to act on them again.
+    pub keep_notes: Duration,
     /// Wakes the agenda when something is due at once.
     pub wake: Notify,
     /// Who is to be told of what happens to orders.
@@ -82,6 +85,9 @@ pub struct Shared {
     /// When the customer of a payment last came back, likewise.
     returned: moka::sync::Cache<PaymentId, Timestamp>,
 }
+
+/// For how long notifications are kept where nobody says otherwise.
+const KEEP_NOTES: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 /// What is kept of payments that were asked about lately.
 const MOST_REMEMBERED: u64 = 100_000;
@@ -106,6 +112,7 @@ impl Shared {
             returns,
             failover_after_unknown,
             remedies: ArcSwap::default(),
+            keep_notes: KEEP_NOTES,
             wake: Notify::new(),
             outbox: Arc::default(),
             reading: Cache::new(MOST_REMEMBERED),

@@ -9,7 +9,7 @@ use crate::domain::{Cause, Fact, OrderFile, SessionStatus};
 
 impl Payments {
     /// Works an observation into the file and writes down when to ask again. `first` are facts that make the
-    /// attempt what the observation speaks of.
+    /// attempt what the observation speaks of. An operation that follows from it is sent.
     ///
     /// # Errors
     /// [`PaymentError::Store`].
@@ -24,9 +24,14 @@ impl Payments {
     ) -> Result<bool, PaymentError> {
         let expected = Expected { is_test: account.is_test };
         let shared = &self.shared;
+        let mut follows = None;
         let decide = |file: &OrderFile, now| {
             let mut facts = first.to_vec();
             facts.extend(observe(file, attempt, seen, expected, now, &mut shared.ids()));
+            follows = facts.iter().find_map(|fact| match fact {
+                Fact::OperationAsked { payment, .. } => Some(*payment),
+                _ => None,
+            });
             let completed = facts.iter().filter_map(|fact| match fact {
                 Fact::SessionMoved { session, to: SessionStatus::Completed, .. } => Some(*session),
                 _ => None,
@@ -34,6 +39,10 @@ impl Payments {
             let with = completed.filter_map(|session| listing(file, session, now)).collect();
             Ok::<_, PaymentError>(Decided { facts, with, asked: Some(attempt) })
         };
-        shared.change("observe", file, cause, decide).await
+        let changed = shared.change("observe", file, cause, decide).await?;
+        if let Some(payment) = follows {
+            Box::pin(self.operate(file, payment, cause)).await?;
+        }
+        Ok(changed)
     }
 }

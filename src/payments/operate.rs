@@ -13,7 +13,7 @@ use super::ask::payment_of_session;
 use super::budget::Wish;
 use super::call::NothingToKeep;
 use super::{Account, PaymentError, Payments};
-use crate::domain::observe::unsure;
+use crate::domain::observe::{not_taken, unsure};
 use crate::domain::resolve::not_given_back;
 use crate::domain::{AttemptRecord, AttemptState, Cause, Operation, OperationKind, OrderFile, operate};
 
@@ -172,7 +172,8 @@ impl Payments {
                 }
                 // What is not as it was asked goes back without a refund of ours, once for an attempt.
                 let id = refund.map_or(RefundId::from_uuid(attempt.id.uuid()), |refund| refund.id);
-                let ask = RefundAsk { id, money, reason: refund.and_then(|refund| refund.reason.clone()) };
+                let reason = refund.and_then(|refund| refund.reason.as_ref()?.value().cloned());
+                let ask = RefundAsk { id, money, reason };
                 self.call(account, "refund", &ctx, adapter.refund(&ctx, &attempt, &ask)).await
             }
         }
@@ -222,6 +223,7 @@ impl Payments {
         let end = |file: &OrderFile, now| {
             let mut facts = operate::refused(file, pending.payment, failure.clone());
             facts.extend(not_given_back(file, pending.payment, now, &mut self.shared.ids()));
+            facts.extend(not_taken(file, pending.payment, now, &mut self.shared.ids()));
             Ok::<_, PaymentError>(facts.into())
         };
         self.shared.change("refused", file, cause, end).await.map(|_| ())

@@ -6,7 +6,9 @@ use super::begin::may_repeat;
 use super::budget::Wish;
 use super::call::{FileKeeper, NothingToKeep};
 use super::{Account, PaymentError, Payments};
-use crate::domain::{AttemptRecord, AttemptState, CALL_DEADLINE, Cause, Fact, OrderFile, Sealed};
+use crate::domain::{
+    AttemptRecord, AttemptState, CALL_DEADLINE, Cause, Fact, OrderFile, Sealed, is_to_hand_over,
+};
 
 impl Payments {
     /// Finds out about a start whose answer was lost: repeats it where the provider knows our key, else looks
@@ -72,8 +74,13 @@ impl Payments {
         let Some(mut record) = in_state(&file, attempt, AttemptState::Orphaned) else { return Ok(file) };
         let account = self.account(&record.account)?;
         let Some((begun, _)) = self.orphan_object(&mut file, &account, &record, cause).await? else {
-            let gone = Fact::AttemptLeft { attempt, orphaned: false, why: "not_found".to_owned() };
-            return self.note(file, vec![gone], attempt, AttemptState::Orphaned, cause).await;
+            let gone = |file: &OrderFile, _| {
+                let left = Fact::AttemptLeft { attempt, orphaned: false, why: "not_found".to_owned() };
+                let still = in_state(file, attempt, AttemptState::Orphaned).map(|_| left);
+                Ok::<_, PaymentError>(still.into_iter().collect::<Vec<_>>().into())
+            };
+            self.shared.change("orphan", &mut file, cause, gone).await?;
+            return Ok(file);
         };
         record.reference = Some(begun.reference.clone());
         let adapter_view = record.for_adapter(order);
@@ -130,30 +137,20 @@ impl Payments {
         cause: &Cause,
     ) -> Result<OrderFile, PaymentError> {
         let file = self.shared.file(order).await?;
-        let Some(record) = in_state(&file, attempt, AttemptState::Begun) else { return Ok(file) };
+        let waits =
+            |file: &OrderFile| file.attempt(attempt).is_some_and(|record| is_to_hand_over(file, record));
+        let Some(record) = file.attempt(attempt).filter(|_| waits(&file)).cloned() else { return Ok(file) };
         let account = self.account(&record.account)?;
         let adapter_view = record.for_adapter(order);
         let keeper = FileKeeper::new(&self.shared, file, attempt, cause);
         let ctx = self.ctx(&account, &keeper);
         self.call(&account, "hand_over", &ctx, account.adapter.hand_over(&ctx, &adapter_view)).await?;
-        let done = vec![Fact::HandedOver { attempt }];
-        self.note(keeper.into_file(), done, attempt, AttemptState::Begun, cause).await
-    }
-
-    /// Writes facts about an attempt, if it still is where it was.
-    async fn note(
-        &self,
-        mut file: OrderFile,
-        facts: Vec<Fact>,
-        attempt: AttemptId,
-        state: AttemptState,
-        cause: &Cause,
-    ) -> Result<OrderFile, PaymentError> {
-        let write = |file: &OrderFile, _| {
-            let still = in_state(file, attempt, state).is_some();
-            Ok::<_, PaymentError>(if still { facts.clone() } else { Vec::new() }.into())
+        let mut file = keeper.into_file();
+        let done = |file: &OrderFile, _| {
+            let fact = waits(file).then_some(Fact::HandedOver { attempt });
+            Ok::<_, PaymentError>(fact.into_iter().collect::<Vec<_>>().into())
         };
-        self.shared.change("attempt", &mut file, cause, write).await?;
+        self.shared.change("hand over", &mut file, cause, done).await?;
         Ok(file)
     }
 }

@@ -1,5 +1,6 @@
 //! Acting again on notifications that are stored: after a defect, or when a provider's answers were wrong for a
-//! while. Each leads to a question to the provider, as it did when it came, and never to more.
+//! while. Each leads to a question to the provider, as it did when it came, and never to more. And forgetting them
+//! in time: everything that they led to stands in the events.
 
 use port::{NoteId, Timestamp};
 
@@ -36,4 +37,19 @@ pub async fn replay(
         store.commit(Change::plain("replay", page.iter().map(due).collect())).await?;
         told(count);
     }
+}
+
+/// Deletes some of the notifications that came before a moment, oldest first. Whether there may be more.
+///
+/// # Errors
+/// [`StoreError`]; then none of them is deleted.
+pub(super) async fn clear(store: &dyn Store, before: Timestamp) -> Result<bool, StoreError> {
+    let all = NoteFilter { from: Timestamp::default(), to: before, account: None };
+    let page = store.notes(&all, None, PAGE).await?;
+    if page.is_empty() {
+        return Ok(false);
+    }
+    let forget = page.iter().map(|(_, id)| Write::Forget(*id)).collect();
+    store.commit(Change::plain("clear", forget)).await?;
+    Ok(page.len() == PAGE as usize)
 }

@@ -35,6 +35,10 @@ const SIDE_BY_SIDE: usize = 16;
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3_600);
 
+/// Old notifications are deleted a page at a time, so that nobody waits long for the writer.
+const CLEAR_ON: Duration = Duration::from_secs(1);
+const CLEAR_AGAIN: Duration = Duration::from_secs(3_600);
+
 /// The agenda's hand.
 #[derive(Clone)]
 pub struct Reconcile {
@@ -104,6 +108,11 @@ impl Reconcile {
             audit::checkpoint(&*payments.shared.store, payments.shared.now()).await?;
             return Ok(Step::After(audit::APART));
         }
+        if due.kind == DueKind::Clear {
+            let before = payments.shared.now().minus(payments.shared.keep_notes);
+            let more = inbox::clear(&*payments.shared.store, before).await?;
+            return Ok(Step::After(if more { CLEAR_ON } else { CLEAR_AGAIN }));
+        }
         if matches!(due.kind, DueKind::Save | DueKind::List | DueKind::Forget) {
             return self.act_on_profiles(due).await;
         }
@@ -122,6 +131,7 @@ impl Reconcile {
             DueKind::Ask => return self.ask(order, due, cause).await,
             // `webhooks` claims deliveries itself, endpoint by endpoint.
             DueKind::Checkpoint
+            | DueKind::Clear
             | DueKind::Note
             | DueKind::Deliver
             | DueKind::Save

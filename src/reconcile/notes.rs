@@ -76,11 +76,15 @@ async fn follow(
         Step::Nothing => return Ok(false),
         // A read that has begun may have been answered before what the notification tells of.
         Step::Ask(payment) if payments.asked_lately(payment) => return Ok(true),
-        Step::Ask(payment) => payments.ask(order, payment, cause).await,
-        Step::Close => payments.close_orphan(order, attempt.id, cause).await,
+        Step::Ask(payment) => {
+            let asked = payments.ask(order, payment, cause).await;
+            // One that was under way and answered us too may be such a read.
+            asked.map(|_| payments.asked_before(payment, row.received_at))
+        }
+        Step::Close => payments.close_orphan(order, attempt.id, cause).await.map(|_| false),
     };
     match asked {
-        Ok(_) => Ok(false),
+        Ok(waits) => Ok(waits),
         Err(PaymentError::Store(fault)) => Err(fault.into()),
         Err(fault) => {
             tracing::info!(note.id = %row.id, account.name = %row.account,

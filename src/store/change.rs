@@ -125,6 +125,8 @@ pub enum Write {
     },
     /// A verified notification, raw.
     Note(NoteRow),
+    /// Deletes a stored notification.
+    Forget(NoteId),
     /// A checkpoint over all events.
     Checkpoint(CheckpointRow),
     /// Erases the personal data of an order, and the stored notices that name its objects.
@@ -177,6 +179,15 @@ pub struct OrderRow {
     pub head: String,
     /// The order.
     pub body: String,
+}
+
+/// Where an idempotency key stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    /// A hash of method, path and body of its request.
+    pub fingerprint: String,
+    /// Its row, if its request was about an order.
+    pub row: Option<KeyRow>,
 }
 
 /// A merchant's idempotency key and what it stands for.
@@ -399,6 +410,7 @@ fn touches(file: &OrderFile, fact: &Fact) -> Vec<Touched> {
         | Fact::OrderPriced { .. }
         | Fact::OrderSigned(_)
         | Fact::OrderMoved { .. }
+        | Fact::FulfilmentTold(_)
         | Fact::ProofUsed(_) => Vec::new(),
     }
 }
@@ -432,57 +444,45 @@ impl Touched {
                 row.map(|body| Write::Session { id, order, body })
             }
             Self::Attempt(id) => {
-                let row = file.attempt(id).map(|attempt| (attempt, body(attempt)));
-                let open = file.open_attempt().is_some_and(|attempt| attempt.id == id);
-                match row {
-                    Some((attempt, text)) => Some(Write::Attempt {
-                        id,
-                        order,
-                        account: attempt.account.clone(),
-                        reference: attempt.reference.clone(),
-                        open,
-                        return_hash: attempt.return_hash.clone(),
-                        body: text?,
-                    }),
-                    None => None,
-                }
+                let Some(attempt) = file.attempt(id) else { return Ok(None) };
+                Some(Write::Attempt {
+                    id,
+                    order,
+                    account: attempt.account.clone(),
+                    reference: attempt.reference.clone(),
+                    open: file.open_attempt().is_some_and(|attempt| attempt.id == id),
+                    return_hash: attempt.return_hash.clone(),
+                    body: body(attempt)?,
+                })
             }
             Self::Payment(id) => {
-                let row = file.payment(id).map(|payment| (payment, body(payment)));
-                match row {
-                    Some((payment, text)) => {
-                        let attempt = payment.attempt.and_then(|attempt| file.attempt(attempt));
-                        Some(Write::Payment {
-                            id,
-                            order,
-                            merchant: file.order.merchant.clone(),
-                            account: attempt.map(|attempt| attempt.account.clone()).unwrap_or_default(),
-                            status: payment.status().as_str(),
-                            unsettled: is_unsettled(file, payment),
-                            body: text?,
-                        })
-                    }
-                    None => None,
-                }
+                let Some(payment) = file.payment(id) else { return Ok(None) };
+                let attempt = payment.attempt.and_then(|attempt| file.attempt(attempt));
+                Some(Write::Payment {
+                    id,
+                    order,
+                    merchant: file.order.merchant.clone(),
+                    account: attempt.map(|attempt| attempt.account.clone()).unwrap_or_default(),
+                    status: payment.status().as_str(),
+                    unsettled: is_unsettled(file, payment),
+                    body: body(payment)?,
+                })
             }
             Self::Refund(id) => {
                 let row = file.refund(id).map(body).transpose()?;
                 row.map(|body| Write::Refund { id, order, body })
             }
             Self::Attention(id) => {
-                let row = file.attention(id).map(|attention| (attention, body(attention)));
-                match row {
-                    Some((attention, text)) => Some(Write::Attention {
-                        id: id.to_string(),
-                        order,
-                        merchant: file.order.merchant.clone(),
-                        account: file.account_of(attention).unwrap_or_default().to_owned(),
-                        code: attention.code.as_str(),
-                        open: attention.resolved_at.is_none(),
-                        body: text?,
-                    }),
-                    None => None,
-                }
+                let Some(attention) = file.attention(id) else { return Ok(None) };
+                Some(Write::Attention {
+                    id: id.to_string(),
+                    order,
+                    merchant: file.order.merchant.clone(),
+                    account: file.account_of(attention).unwrap_or_default().to_owned(),
+                    code: attention.code.as_str(),
+                    open: attention.resolved_at.is_none(),
+                    body: body(attention)?,
+                })
             }
         })
     }

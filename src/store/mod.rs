@@ -15,7 +15,7 @@ mod telling;
 
 pub use agenda::{Due, DueKind, Lease};
 pub use audit::{Audited, CheckpointRow};
-pub use change::{ApiKeyRow, Change, KeyRow, NoteRow, OrderRow, Write};
+pub use change::{ApiKeyRow, Change, KeyRow, KeyUse, NoteRow, OrderRow, Write};
 pub use outbox::Outbox;
 pub use reads::{AttentionFilter, Handle, NoteFilter, OrderFilter, Page, PaymentFilter, Reads, StoredEvent};
 pub use saving::{ProfileFilter, ProfileKeyRow, Saved, Saving};

@@ -5,7 +5,7 @@ use port::{
     AttemptId, AttentionId, NoteId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp,
 };
 
-use super::{ApiKeyRow, Audited, DueKind, KeyRow, NoteRow, Saved, StoreError, Told};
+use super::{ApiKeyRow, Audited, DueKind, KeyUse, NoteRow, Saved, StoreError, Told};
 use crate::domain::{AttentionCode, Event, OrderFile, OrderState};
 
 /// Reads of committed state. All that `http` gets to see of the store.
@@ -33,7 +33,7 @@ pub trait Reads: Told + Saved + Audited {
     async fn events(&self, order: OrderId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
 
     /// A merchant's idempotency key.
-    async fn key(&self, merchant: &str, key: &str) -> Result<Option<KeyRow>, StoreError>;
+    async fn key(&self, merchant: &str, key: &str) -> Result<Option<KeyUse>, StoreError>;
 
     /// An API key by the hash of its text.
     async fn api_key(&self, hash: &str) -> Result<Option<ApiKeyRow>, StoreError>;

@@ -15,6 +15,10 @@ pub async fn check_money(shop: &Shop, orders: &[String]) {
         let order = shop.get(&format!("/v1/orders/{id}")).await;
         for summary in order["payments"].as_array().unwrap() {
             let payment = shop.get(&format!("/v1/payments/{}", summary["id"].as_str().unwrap())).await;
+            if payment["sessionId"].is_null() {
+                // What the merchant collected itself is in nobody's ledger.
+                continue;
+            }
             match by_id.get(payment["provider"]["reference"].as_str().unwrap_or_default()) {
                 Some(object) => compare(&payment, object),
                 None => assert_eq!(payment["captured"], 0, "money without an object: {payment}"),

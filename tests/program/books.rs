@@ -43,7 +43,12 @@ async fn used(folder: &Path) -> [String; 2] {
         shop.until(&order, |order| order["state"] == "PROCESSING").await;
         orders.push(order);
     }
-    shop.post(&format!("/v1/orders/{}/fulfil", orders[0]), &json!({"outcome": "COMPLETED"})).await;
+    let order = shop.get(&format!("/v1/orders/{}", orders[0])).await;
+    let refunds = format!("/v1/payments/{}/refunds", order["payments"][0]["id"].as_str().unwrap());
+    let asked = json!({"amount": 500, "reason": "planted@example.test broke it"});
+    assert_eq!(shop.send(&refunds, "back", &asked).await.status, 201);
+    let told = json!({"outcome": "COMPLETED", "detail": "fetched by planted@example.test"});
+    shop.post(&format!("/v1/orders/{}/fulfil", orders[0]), &told).await;
     gateway.kill();
     // The next start makes a checkpoint over what is there.
     let gateway = gateway.restart(folder, &sandbox, Path::new("config/routing.toml"));
@@ -101,7 +106,9 @@ async fn an_erased_customer_is_gone_from_the_database_and_the_books_still_fit() 
         );
         database.query_row(&sql, [&ended], |row| row.get(0)).unwrap()
     };
-    assert_eq!((left("sealed", "body"), left("events", "text"), left("payments", "body")), (0, 0, 0));
+    let rows = ["sealed", "sessions", "attempts", "payments", "refunds", "attention"];
+    assert_eq!(rows.map(|table| left(table, "body")), [0; 6]);
+    assert_eq!(left("events", "text"), 0);
     drop(database);
     assert!(fit(folder.path()));
 }

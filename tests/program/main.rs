@@ -5,15 +5,24 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "a test")]
 
 mod agreement;
+mod amounts;
 mod books;
 mod charge;
 mod check;
 mod crash;
+mod disputes;
+mod forged;
+mod handed;
+mod holds;
+mod hostile;
 mod mixed;
 mod paid;
 mod profiles;
+mod races;
 mod routing;
 mod running;
 mod secrecy;
 mod shop;
+mod together;
 mod webhooks;
+mod wire;

@@ -58,6 +58,24 @@ impl Gateway {
         Self::start_at(folder, sandbox, routing, free_address(), free_address(), log.into())
     }
 
+    /// As [`Gateway::start`], with at most so many files open.
+    pub fn start_with_files(folder: &Path, sandbox: &Sandbox, routing: &Path, files: usize) -> Self {
+        let (listen, ops) = (free_address(), free_address());
+        let demo = demo(folder, sandbox, routing, listen, ops);
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()]);
+        command.arg(demo.get_program()).args(demo.get_args());
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
+        Self::started(command, listen, ops)
+    }
+
+    /// Its resident memory, bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let row = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        row.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// The same gateway again, after it was killed.
     pub fn restart(self, folder: &Path, sandbox: &Sandbox, routing: &Path) -> Self {
         let (listen, ops) = (address(&self.url), address(&self.ops_url));

@@ -16,6 +16,26 @@ pub struct Shop {
     sandbox: String,
 }
 
+/// What a request with an idempotency key was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// Whether it says to be a repeat.
+    pub replayed: bool,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn body(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|fault| panic!("{fault}: {}", self.text))
+    }
+
+    /// The code of a problem, empty for anything else.
+    pub fn code(&self) -> String {
+        self.body()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
 /// How long something that is due may take, at most.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -98,6 +118,26 @@ impl Shop {
     pub async fn try_post(&self, path: &str, key: &str, body: &Value) -> reqwest::Result<StatusCode> {
         let request = self.client.post(format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");
         Ok(request.header("Idempotency-Key", key).json(body).send().await?.status())
+    }
+
+    /// Does something with an idempotency key, as soon as the rate limit allows.
+    pub async fn send(&self, path: &str, key: &str, body: &Value) -> Answer {
+        loop {
+            let request = self.client.post(format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");
+            let answer = request.header("Idempotency-Key", key).json(body).send().await.unwrap();
+            if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+                tokio::time::sleep(retry_after(&answer)).await;
+                continue;
+            }
+            let status = answer.status().as_u16();
+            let replayed = answer.headers().contains_key("idempotent-replayed");
+            return Answer { status, replayed, text: answer.text().await.unwrap() };
+        }
+    }
+
+    /// Has the sandbox do something that no customer does.
+    pub async fn control(&self, what: &str, body: &Value) -> StatusCode {
+        self.client.post(format!("{}/control/{what}", self.sandbox)).json(body).send().await.unwrap().status()
     }
 
     /// Does something to the API's objects.

@@ -12,7 +12,7 @@ use super::shop::{PATIENCE, Shop};
 
 #[allow(dead_code, reason = "shared with the tests of rooms")]
 #[path = "../it/webhooks/receiver.rs"]
-mod receiver;
+pub mod receiver;
 
 use receiver::{Received, Receiver};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use port::Source as _;
+use port::{Source as _, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -60,7 +60,7 @@ async fn live(plan: Plan) -> Outcome {
     world.start_gateway().await;
     Listener::subscribe(&world).await;
     let mut around = JoinSet::new();
-    around.spawn(tick(world.clone()));
+    around.spawn(tick(world.clone(), rough_until));
     let crashes = dice.pick(&[0, 0, 1, 2, 4, 8]);
     around.spawn(crash(world.clone(), crashes));
     traffic(&world, &dice, plan.race).await;
@@ -111,10 +111,11 @@ async fn later(world: Arc<World>, most: Duration, act: impl Future<Output = ()>)
     act.await;
 }
 
-/// The providers' clocks.
-async fn tick(world: Arc<World>) {
+/// The providers' clocks: by the minute while people are about, then by the hour.
+async fn tick(world: Arc<World>, busy_until: Timestamp) {
     loop {
-        sleep(world.dice.millis(60_000, 600_000)).await;
+        let slower = if world.now() < busy_until { 1 } else { 20 };
+        sleep(slower * world.dice.millis(60_000, 600_000)).await;
         world.tick();
     }
 }

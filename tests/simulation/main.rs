@@ -39,11 +39,11 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Instant;
 
 use day::{Outcome, Plan};
 use options::Options;
 use races::RACES;
+use tokio::time::Instant;
 use world::held;
 
 fn main() -> ExitCode {

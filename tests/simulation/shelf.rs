@@ -8,7 +8,7 @@ use paymux::domain::{Hash, OrderFile, Profile, ProfileSession};
 use paymux::store::sqlite::Sqlite;
 use paymux::store::{
     ApiKeyRow, AttentionFilter, Audited, Change, CheckpointRow, Cursor, DeliveryRow, Due, DueKind,
-    EndpointKeyRow, EndpointRow, Handle, KeyRow, Lane, NoteFilter, NoteRow, NoticeFilter, NoticeRow,
+    EndpointKeyRow, EndpointRow, Handle, KeyUse, Lane, NoteFilter, NoteRow, NoticeFilter, NoticeRow,
     OrderFilter, Page, PaymentFilter, ProfileFilter, ProfileKeyRow, Reads, Saved, Store, StoreError,
     StoredEvent, Told,
 };
@@ -126,7 +126,7 @@ reads! {
         payments(filter: &PaymentFilter) -> Vec<(PaymentId, OrderFile)>;
         attention(filter: &AttentionFilter) -> Vec<(AttentionId, OrderFile)>;
         events(order: OrderId, after: u64, limit: u32) -> Vec<StoredEvent>;
-        key(merchant: &str, key: &str) -> Option<KeyRow>;
+        key(merchant: &str, key: &str) -> Option<KeyUse>;
         api_key(hash: &str) -> Option<ApiKeyRow>;
         api_keys() -> Vec<ApiKeyRow>;
         setting(name: &str) -> Option<String>;

@@ -68,9 +68,8 @@ impl Shop {
             }
             let Some(key) = &key else { return Answer::No };
             sleep(dice.millis(500, 90_000)).await;
-            match self.order_of_key(key).await {
-                Ok(Some(order)) => return Answer::Before(order),
-                Ok(None) | Err(Down) => {}
+            if let Ok(Some(order)) = self.order_of_key(key).await {
+                return Answer::Before(order);
             }
         }
         Answer::No
@@ -108,7 +107,7 @@ impl Shop {
     async fn order_of_key(&self, key: &str) -> Result<Option<OrderId>, Down> {
         let key = key.to_owned();
         let row = read(&self.world, |store| async move { store.key(MERCHANT, &key).await }).await?;
-        Ok(row.map(|row| row.order))
+        Ok(row.and_then(|used| used.row).map(|row| row.order))
     }
 
     /// The order as it is now; a merchant waits for a gateway that is down.

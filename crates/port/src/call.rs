@@ -1,6 +1,6 @@
 //! One HTTP exchange with a provider, as plain values.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -132,6 +132,29 @@ impl Call {
         self.reads_only = true;
         self
     }
+
+    /// Whether the address is below the base URL as it is written. A client would resolve dots, take `\\` for `/`
+    /// and drop line breaks, and so ask for something else than the adapter meant.
+    pub(crate) fn is_in_its_place(&self) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let dots = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+        let plain = self.path.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\".contains(&byte));
+        plain && path.starts_with('/') && !path.split('/').any(dots)
+    }
+}
+
+/// A text as one segment of a path or one value of a query: everything but letters, digits and `-._~` is
+/// percent-encoded. Ids of a provider's are texts like any other. A segment of dots alone stays one, and
+/// [`Ctx`](crate::Ctx) sends no call with it.
+pub fn encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut safe, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            safe.push(char::from(byte));
+        } else {
+            write!(safe, "%{byte:02X}").expect("a String takes everything");
+        }
+        safe
+    })
 }
 
 impl fmt::Debug for Call {
@@ -233,4 +256,27 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// [`TransportError`], which says whether anything can have arrived.
     async fn send(&self, base_url: &str, call: &Call) -> Result<Reply, TransportError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoded_text_stays_one_segment_and_one_value() {
+        assert_eq!(encoded("0c6f-2b_1.e~"), "0c6f-2b_1.e~");
+        assert_eq!(encoded("a/b?c=d&e é%"), "a%2Fb%3Fc%3Dd%26e%20%C3%A9%25");
+    }
+
+    #[test]
+    fn a_call_that_would_leave_its_place_is_known() {
+        for path in ["/orders/1", "/orders/?next=../..&a=%2e", "/a.b/..c/...", "/orders//"] {
+            assert!(Call::get(path).is_in_its_place(), "{path}");
+        }
+        for path in
+            ["", "orders", "/orders/..", "/./a", "/a/%2E./b", "/a\\..", "/a b", "/a\r\nX: y", "/é", "/a#b"]
+        {
+            assert!(!Call::get(path).is_in_its_place(), "{path}");
+        }
+    }
 }

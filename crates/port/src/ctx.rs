@@ -74,6 +74,9 @@ impl<'a> Ctx<'a> {
     /// # Errors
     /// No answer: [`ProviderError::NotSent`], `Unavailable` after a read, `OutcomeUnknown` after a write.
     pub async fn send_raw(&self, call: Call) -> Result<Reply, ProviderError> {
+        if !call.is_in_its_place() {
+            return Err(ProviderError::NotSent("the address would leave its place".to_owned()));
+        }
         let reads_only = call.reads_only;
         self.last_was_read.store(reads_only, Ordering::Relaxed);
         let sent_at = self.now();
@@ -125,7 +128,13 @@ impl<'a> Ctx<'a> {
         }
         let read_failed = self.last_was_read.load(Ordering::Relaxed);
         result.map_err(|error| match error {
-            ProviderError::Declined { .. } | ProviderError::Rejected { .. } if !read_failed => error,
+            ProviderError::Declined { .. }
+            | ProviderError::Rejected { .. }
+            | ProviderError::AmountDiffers(_)
+                if !read_failed =>
+            {
+                error
+            }
             ProviderError::OutcomeUnknown(_) | ProviderError::Unsupported(_) => error,
             harmless => ProviderError::OutcomeUnknown(harmless.to_string()),
         })

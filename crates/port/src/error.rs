@@ -36,6 +36,9 @@ pub enum ProviderError {
         /// Their own words.
         text: Option<String>,
     },
+    /// They ask for another amount or currency than we do; nothing is left there that could be paid.
+    #[error("the provider asks for another amount: {0}")]
+    AmountDiffers(String),
     /// They do not know the object.
     #[error("the provider does not know it")]
     NotFound,
@@ -66,9 +69,11 @@ impl ProviderError {
         match self {
             Self::NotSent(_) | Self::Busy { .. } | Self::Misconfigured => Advice::TryElsewhere,
             Self::Unavailable(_) => Advice::RetryLater,
-            Self::Declined { .. } | Self::Rejected { .. } | Self::NotFound | Self::Unsupported(_) => {
-                Advice::Stop
-            }
+            Self::Declined { .. }
+            | Self::Rejected { .. }
+            | Self::AmountDiffers(_)
+            | Self::NotFound
+            | Self::Unsupported(_) => Advice::Stop,
             Self::OutcomeUnknown(_) => Advice::Reconcile,
         }
     }
@@ -82,6 +87,7 @@ impl ProviderError {
             Self::Unavailable(_) => "unavailable",
             Self::Declined { .. } => "declined",
             Self::Rejected { .. } => "rejected",
+            Self::AmountDiffers(_) => "amount_differs",
             Self::NotFound => "not_found",
             Self::Unsupported(_) => "unsupported",
             Self::OutcomeUnknown(_) => "unknown",

@@ -33,7 +33,7 @@ pub use about::{
     About, Cancel, Capabilities, Capture, Captures, Currencies, Field, Limits, Lookup, Notices, Refund,
     Repeat, Repeats, Setting, Settings, SettingsError, Truth,
 };
-pub use call::{Call, HeaderValue, Method, Reply, Transport, TransportError};
+pub use call::{Call, HeaderValue, Method, Reply, Transport, TransportError, encoded};
 pub use checkout::{
     Address, Approach, Attempt, BackUrls, CaptureMode, Checkout, Customer, Line, Notify, RefundAsk, Theirs,
 };

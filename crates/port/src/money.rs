@@ -148,6 +148,9 @@ pub struct Decimal {
 /// Longer than any amount or rate a provider could mean.
 const LONGEST_DECIMAL: usize = 36;
 
+/// The most digits behind the point. A small exponent could ask for millions of zeros to be printed.
+const MOST_PLACES: u32 = 36;
+
 impl Decimal {
     /// `digits × 10^-scale`, for example `(825, 2)` for 8.25.
     pub fn new(digits: i64, scale: u8) -> Self {
@@ -219,6 +222,7 @@ impl Decimal {
             return Ok(Self { digits: 0, scale: 0 });
         }
         match u32::try_from(places) {
+            Ok(scale) if scale > MOST_PLACES => Err(MoneyError::TooPrecise),
             Ok(scale) => Ok(Self { scale, ..self }),
             Err(_) => {
                 let factor = 10i128.checked_pow(places.unsigned_abs()).ok_or(MoneyError::TooLarge)?;
@@ -320,6 +324,7 @@ mod tests {
             ("92233720368547758.08", "EUR", Err(MoneyError::TooLarge)),
             ("1e40", "EUR", Err(MoneyError::TooLarge)),
             ("0e99999", "EUR", Ok(0)),
+            ("1e-100000", "EUR", Err(MoneyError::TooPrecise)),
         ];
         for (text, code, expected) in table {
             let read = text.parse::<Decimal>().and_then(|major| Money::from_major(major, currency(code)));

@@ -142,6 +142,7 @@ fn error_words(error: &ProviderError) -> String {
         ProviderError::Busy { retry_after: Some(wait) } => format!("busy {} s", wait.as_secs()),
         ProviderError::Declined { code, text } => format!("declined {}", told(code, text)),
         ProviderError::Rejected { code, text } => format!("rejected {}", told(code, text)),
+        ProviderError::AmountDiffers(text) => format!("amount_differs {text}"),
         other => other.label().to_owned(),
     }
 }

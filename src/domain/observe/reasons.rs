@@ -8,12 +8,13 @@ use super::View;
 use crate::domain::event::{Fact, Ids};
 use crate::domain::file::OrderFile;
 use crate::domain::payment::{Attention, AttentionCode, OperationKind};
-use crate::domain::standing::{Heard, Standing};
+use crate::domain::standing::{Heard, Standing, takes};
 
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Raises attention, once for a payment and a reason while it is open; what every read would say again is not
-/// told a second time in the same words, even after a person has looked.
+/// Raises attention, once for a payment and a reason while it is open, and again if money that could go back is
+/// stated first now; what every read would say again is not told a second time in the same words, even after a
+/// person has looked.
 pub(crate) fn raise(
     file: &OrderFile,
     code: AttentionCode,
@@ -25,7 +26,8 @@ pub(crate) fn raise(
 ) -> Vec<Fact> {
     let known = |told: &Attention| {
         let same_words = told.detail == detail && told.stated == stated;
-        let still_told = told.resolved_at.is_none() || (code.lasts() && same_words);
+        let of_money = told.stated.is_some() || stated.is_none();
+        let still_told = (told.resolved_at.is_none() && of_money) || (code.lasts() && same_words);
         told.code == code && told.payment == payment && still_told
     };
     if file.attention.iter().any(known) {
@@ -68,6 +70,34 @@ pub fn unsure(
     raise(file, AttentionCode::OutcomeUnknown, Some(payment), detail, None, now, ids)
 }
 
+/// Tells a person that a provider asks for another amount, so that the start there was given up.
+pub fn misquoted(
+    file: &OrderFile,
+    payment: PaymentId,
+    detail: String,
+    now: Timestamp,
+    ids: &mut Ids<'_>,
+) -> Vec<Fact> {
+    raise(file, AttentionCode::AmountMismatch, Some(payment), detail, None, now, ids)
+}
+
+/// Tells a person that a provider sends the customer to an address that is no web page.
+pub fn no_web_page(file: &OrderFile, payment: PaymentId, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Fact> {
+    let detail = "the provider's page has an address that is no web page".to_owned();
+    raise(file, AttentionCode::Contradiction, Some(payment), detail, None, now, ids)
+}
+
+/// The provider refuses the operation under way. If it was to take a hold that nobody had asked for, a person is told.
+pub fn not_taken(file: &OrderFile, payment: PaymentId, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Fact> {
+    let held = file.payment(payment).filter(|payment| {
+        let kind = payment.operation.as_ref().map(|operation| operation.kind);
+        kind == Some(OperationKind::Capture) && payment.capture == CaptureMode::Automatic
+    });
+    let detail = "held although it was to be taken at once, and the provider refused the CAPTURE".to_owned();
+    held.map(|payment| raise(file, AttentionCode::UnexpectedHold, Some(payment.id), detail, None, now, ids))
+        .unwrap_or_default()
+}
+
 /// DUPLICATE_PAYMENT if another payment of the order holds money, else LATE_PAYMENT.
 pub(super) fn late_code(file: &OrderFile, payment: PaymentId) -> AttentionCode {
     let another = file.payments.iter().any(|other| other.id != payment && other.standing.holds_money());
@@ -89,7 +119,7 @@ impl View<'_, '_, '_> {
     }
 
     /// A word that the money refuses: FAILED on any, an end on what was taken, unless it ended the rest of a
-    /// hold that could be taken in parts.
+    /// hold that could be taken in parts. Or less given back than is known, by no word that lowers it.
     fn contradiction(&self, stated: &Standing) -> Option<(AttentionCode, String)> {
         let ends_rest = !self.payment.powers.one_capture && self.after.captured < self.after.authorized;
         let refused = match stated.word {
@@ -99,7 +129,18 @@ impl View<'_, '_, '_> {
         };
         let detail = || format!("`{}` does not fit money that is held or taken", self.seen.word.word);
         let contradicts = refused && self.is_newest() && self.after.holds_money();
-        contradicts.then(|| (AttentionCode::Contradiction, detail()))
+        let less = || self.stated_less_back().map(|detail| (AttentionCode::Contradiction, detail));
+        if contradicts { Some((AttentionCode::Contradiction, detail())) } else { less() }
+    }
+
+    /// A lagging read takes nothing back, but it may not have been one.
+    fn stated_less_back(&self) -> Option<String> {
+        let known = Money::new(self.after.refunded(), self.payment.money.currency);
+        let stated = self.seen.refunded.filter(|_| takes(self.seen) && self.is_newest())?;
+        let less = stated.minor < known.minor;
+        less.then(|| {
+            format!("{known} was given back, and the provider now states {stated} without saying why")
+        })
     }
 
     /// Money that arrived where nothing waits for it; refunds that did not stay.
@@ -122,9 +163,9 @@ impl View<'_, '_, '_> {
 
     fn hold_reasons(&self) -> Vec<(AttentionCode, String)> {
         let mut reasons = Vec::new();
-        if self.status() == PaymentStatus::Authorized && self.payment.capture == CaptureMode::Automatic {
-            reasons
-                .push((AttentionCode::UnexpectedHold, "held although it was to be taken at once".to_owned()));
+        if self.is_unexpected_hold() && !self.can_take_hold() {
+            let detail = "held although it was to be taken at once".to_owned();
+            reasons.push((AttentionCode::UnexpectedHold, detail));
         }
         let ends = self.payment.authorization_expires_at;
         if self.after.is_held() && ends.is_some_and(|end| self.now >= end.minus(A_DAY)) {

@@ -143,6 +143,21 @@ fn money_over_another_amount_goes_back_exactly_as_stated_and_counts_for_nothing(
 }
 
 #[test]
+fn another_amount_that_nobody_has_paid_is_told_and_what_was_taken_of_it_goes_back() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PENDING total=130");
+    let none = Refusal::TooLate("the provider has stated no money that it took");
+    assert_eq!(desk.decide(Decision::Refund), Err(none));
+    desk.wait(10).see("PENDING total=130");
+    assert_eq!(desk.attention(), "AMOUNT_MISMATCH");
+    desk.wait(10).see("PAID total=130 captured=120");
+    assert_eq!(desk.attention(), "AMOUNT_MISMATCH AMOUNT_MISMATCH");
+    desk.decide(Decision::Dismiss).unwrap();
+    desk.decide(Decision::Refund).unwrap();
+    assert_eq!(desk.payment().operation.as_ref().unwrap().amount, Some(120));
+}
+
+#[test]
 fn money_over_another_amount_that_the_provider_refuses_to_give_back_needs_a_person_again() {
     let mut desk = Desk::paid_late("PAID total=130", |_| ());
     desk.decide(Decision::Refund).unwrap();
@@ -171,6 +186,34 @@ fn an_operation_that_is_dismissed_was_not_done_until_it_shows_after_all() {
     let found = desk.file.refunds.last().unwrap();
     assert_eq!((found.origin, found.status), (RefundOrigin::Provider, RefundStatus::Succeeded));
     assert_eq!(desk.file.refunds[0].status, RefundStatus::Failed);
+}
+
+#[test]
+fn a_close_that_is_dismissed_leaves_its_session_open_until_its_time_or_the_providers_word() {
+    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    desk.close(FailureCode::Cancelled).unwrap();
+    desk.wait(900).tell_if_unsure();
+    desk.decide(Decision::Dismiss).unwrap();
+    assert_eq!((desk.operation(), desk.session_word().as_str()), (None, "PENDING"));
+    let ends = desk.the_session().expires_at;
+    let close = |desk: &Desk| {
+        agenda(&desk.file).into_iter().find(|(kind, ..)| *kind == DueKind::Close).map(|(.., at)| at)
+    };
+    assert_eq!(close(&desk), Some(ends));
+    for (word, session, order) in [
+        ("CANCELLED last", "FAILED CANCELLED", "PENDING"),
+        ("PAID", "COMPLETED", "PROCESSING"),
+        ("FAILED why=51", "PENDING DECLINED again", "PENDING_PAYMENT"),
+    ] {
+        let mut desk = desk.clone();
+        desk.wait(10).see(word);
+        assert_eq!((desk.session_word().as_str(), desk.state()), (session, order));
+    }
+    desk.now = ends;
+    desk.close(FailureCode::Expired).unwrap();
+    assert_eq!((desk.operation(), close(&desk)), (Some("CLOSE"), None));
+    desk.wait(10).see("CANCELLED last");
+    assert_eq!((desk.session_word().as_str(), desk.state()), ("FAILED EXPIRED", "PENDING"));
 }
 
 #[test]

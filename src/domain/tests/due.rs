@@ -78,6 +78,22 @@ fn an_operation_of_unknown_outcome_is_asked_about_by_its_own_age_for_ever() {
 }
 
 #[test]
+fn where_nobody_tells_of_refunds_and_disputes_what_was_paid_is_asked_about_daily_for_a_while() {
+    const DAY: u64 = 24 * 3_600;
+    let watches = Powers { watch_days: 180, ..HOLDS };
+    for word in ["PAID", "FROM_AMOUNTS refunded=40", "REFUNDED"] {
+        let mut desk = Desk::session(CaptureMode::Automatic, watches);
+        desk.wait(10).see(word);
+        assert_eq!(wait_of(&desk), "86400", "{word}");
+        assert_eq!(wait_of(desk.wait(179 * DAY)), "86400", "{word}");
+        assert_eq!(wait_of(desk.wait(DAY)), "-", "{word}");
+    }
+    let mut unpaid = Desk::session(CaptureMode::Automatic, watches);
+    unpaid.wait(10).see("CANCELLED last");
+    assert_eq!(wait_of(&unpaid), "-");
+}
+
+#[test]
 fn after_its_session_nobody_waits_for_the_customer_and_outside_money_is_never_asked_about() {
     let mut desk = Desk::session(CaptureMode::Automatic, TAKES);
     desk.see("PENDING");
@@ -179,6 +195,32 @@ fn a_providers_own_order_is_handed_over_once_ours_was_submitted() {
     assert_eq!(due(&desk), "hand_over 10");
     desk.tell(vec![Fact::HandedOver { attempt }]);
     assert_eq!(due(&desk), "");
+}
+
+#[test]
+fn of_late_money_that_is_kept_the_order_behind_the_paid_attempt_is_handed_over_and_no_other() {
+    let mut desk = Desk::cart(|_| ());
+    desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
+    let (session, left) = (desk.the_session().clone(), desk.file.attempts[0].clone());
+    let start = |desk: &mut Desk| Start { hands_over: true, ..desk.start("second", HOLDS) };
+    let (second, third) = (start(&mut desk), start(&mut desk));
+    let (orphan, attempt) = (second.attempt, third.attempt);
+    desk.tell(move_on(&left, false, "unavailable", &session, second, desk.now));
+    let left = desk.file.attempt(orphan).unwrap().clone();
+    desk.tell(move_on(&left, true, "unknown", &session, third, desk.now));
+    desk.begun(attempt);
+    // The one before it is found and closed, with an order of its own behind it.
+    desk.begun(orphan);
+    desk.tell(vec![Fact::AttemptLeft { attempt: orphan, orphaned: false, why: "closed".to_owned() }]);
+    desk.wait(10).see_of(attempt, "FAILED last");
+    desk.wait(10).see_of(attempt, "PAID");
+    assert_eq!((desk.state(), desk.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
+    assert!(!due(&desk).contains("hand_over"));
+    desk.decide(Decision::Keep).unwrap();
+    let due: Vec<_> = agenda(&desk.file).into_iter().map(|(kind, subject, _)| (kind, subject)).collect();
+    assert_eq!(due, [(DueKind::HandOver, attempt.to_string())]);
+    desk.tell(vec![Fact::HandedOver { attempt }]);
+    assert_eq!(agenda(&desk.file), []);
 }
 
 #[test]

@@ -118,10 +118,12 @@ fn a_hold_that_nobody_asked_for_keeps_its_session_open_and_tells_a_person() {
         CaptureMode::Automatic,
         HOLDS,
         "
-        AUTHORIZED             | AUTHORIZED 100/0/0 | PENDING        | PENDING_PAYMENT | UNEXPECTED_HOLD
-        AUTHORIZED; AUTHORIZED | AUTHORIZED 100/0/0 | PENDING        | PENDING_PAYMENT | UNEXPECTED_HOLD
-        AUTHORIZED; PAID       | PAID 100/100/0     | COMPLETED      | PROCESSING      | UNEXPECTED_HOLD
-        AUTHORIZED; EXPIRED    | EXPIRED 100/0/0    | FAILED EXPIRED | PENDING         | UNEXPECTED_HOLD
+        AUTHORIZED             | AUTHORIZED 100/0/0 | PENDING        | PENDING_PAYMENT | none
+        AUTHORIZED; AUTHORIZED | AUTHORIZED 100/0/0 | PENDING        | PENDING_PAYMENT | none
+        AUTHORIZED; PAID       | PAID 100/100/0     | COMPLETED      | PROCESSING      | none
+        AUTHORIZED; EXPIRED    | EXPIRED 100/0/0    | FAILED EXPIRED | PENDING         | none
+        # Less than was asked is not taken for all of it.
+        AUTHORIZED authorized=80 | AUTHORIZED 80/0/0 | PENDING       | PENDING_PAYMENT | UNEXPECTED_HOLD
         ",
     );
 }
@@ -141,8 +143,9 @@ fn what_was_given_back_is_the_largest_figure_since_a_refund_last_failed_or_came_
         PAID; FROM_AMOUNTS refunded=40            | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
         PAID; FROM_AMOUNTS refunded=0             | PAID 100/100/0       | COMPLETED | PROCESSING | none
         PAID; UNCHANGED REFUND_PENDING refunded=0 | PAID 100/100/0       | COMPLETED | PROCESSING | none
-        # A smaller figure alone is a read that lags.
-        PAID; FROM_AMOUNTS refunded=40; FROM_AMOUNTS refunded=10 | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
+        # A smaller figure alone may be a read that lags: it takes nothing back, and a person is told.
+        PAID; FROM_AMOUNTS refunded=40; FROM_AMOUNTS refunded=10 | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | CONTRADICTION
+        PAID; FROM_AMOUNTS refunded=40 place=50; FROM_AMOUNTS refunded=10 place=40 | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
         PAID; FROM_AMOUNTS refunded=40; PAID      | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
         # A refund that failed or came back lowers it to what is stated then; an earlier one stands.
         PAID; FROM_AMOUNTS REFUND_FAILED refunded=0 | PAID 100/100/0     | COMPLETED | PROCESSING | REFUND_FAILED
@@ -321,7 +324,7 @@ fn what_every_read_says_again_is_told_once_and_what_happens_again_is_told_again(
         PAID total=90       | PENDING; EXPIRED; PAID total=90 | none
         PAID test           | PENDING                         | none
         PAID captured=110   | PENDING                         | none
-        AUTHORIZED          | PENDING                         | none
+        AUTHORIZED authorized=80 | PENDING                    | none
         PAID total=90       | PAID total=80                   | AMOUNT_MISMATCH
         UNMAPPED            | UNMAPPED why=other              | UNKNOWN_WORD
         PAID; DISPUTED CHARGEBACK | PAID; DISPUTED CHARGEBACK | DISPUTE

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod deciding;
+mod disputes;
 mod due;
 mod fold_laws;
 mod fold_table;
@@ -55,6 +56,7 @@ const HOLDS: Powers = Powers {
     refunds: true,
     partial_refunds: true,
     hold_seconds: Some(28 * 24 * 3_600),
+    watch_days: 0,
 };
 
 /// Holds first, and captures until nothing is left.
@@ -69,6 +71,7 @@ const TAKES: Powers = Powers {
     refunds: false,
     partial_refunds: false,
     hold_seconds: None,
+    watch_days: 0,
 };
 
 /// One line: `1 × 100`, untaxed.
@@ -104,6 +107,7 @@ fn order(items: Vec<Item>) -> Order {
         requirements: None,
         signature: None,
         external_payment: None,
+        fulfilment: None,
         external_payment_id: None,
         proof: None,
         created_at: at(0),

@@ -42,6 +42,14 @@ impl Desk {
         (capturable(self.payment()), refundable(&self.file, self.payment()))
     }
 
+    /// The provider refuses the capture under way.
+    fn capture_is_refused(&mut self) {
+        let payment = self.payment().id;
+        let mut facts = operate::refused(&self.file, payment, Failure::default());
+        facts.extend(observe::not_taken(&self.file, payment, self.now, &mut ids(&mut self.made)));
+        self.tell(facts);
+    }
+
     /// `40 SUCCEEDED API, 60 PENDING API`.
     fn refunds(&self) -> String {
         let shown = self.file.refunds.iter().map(|refund| {
@@ -387,8 +395,46 @@ fn an_order_that_ends_gives_back_what_it_holds_or_tells_a_person() {
 }
 
 #[test]
+fn a_hold_that_nobody_asked_for_is_taken_once_and_is_a_persons_task_if_the_provider_refuses() {
+    let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
+    assert_eq!((desk.under_way().as_str(), desk.attention().as_str()), ("CAPTURE 100", "none"));
+    desk.wait(10).see("AUTHORIZED");
+    assert_eq!(desk.session_word(), "PENDING");
+    let taken = {
+        let mut taken = desk.clone();
+        taken.wait(10).see("PAID");
+        (taken.session_word(), taken.state(), taken.under_way(), taken.attention())
+    };
+    assert_eq!(taken, ("COMPLETED".to_owned(), "PROCESSING", "none".to_owned(), "none".to_owned()));
+    desk.capture_is_refused();
+    assert_eq!(desk.attention(), "UNEXPECTED_HOLD");
+    desk.wait(10).see("AUTHORIZED");
+    assert_eq!((desk.under_way().as_str(), desk.attention().as_str()), ("none", "UNEXPECTED_HOLD"));
+}
+
+#[test]
+fn a_hold_that_nobody_waits_for_or_that_cannot_be_taken_is_left_to_a_person() {
+    let hold = |powers, before: &dyn Fn(&mut Desk)| {
+        let mut desk = Desk::session(CaptureMode::Automatic, powers);
+        before(&mut desk);
+        desk.wait(10).see("AUTHORIZED");
+        desk.wait(10).see("AUTHORIZED");
+        (desk.under_way(), desk.attention())
+    };
+    let person = |code: &str| ("none".to_owned(), code.to_owned());
+    assert_eq!(hold(TAKES, &|_| ()), person("UNEXPECTED_HOLD"));
+    let cancelled = |desk: &mut Desk| drop(desk.act("cancel"));
+    assert_eq!(hold(HOLDS, &cancelled), person("LATE_PAYMENT UNEXPECTED_HOLD"));
+    let closing = |desk: &mut Desk| drop(desk.close(FailureCode::Cancelled));
+    assert_eq!(hold(HOLDS, &closing), person("UNEXPECTED_HOLD"));
+    let ended = |desk: &mut Desk| assert!(desk.wait(10).see("FAILED last") > 0);
+    assert_eq!(hold(HOLDS, &ended), person("LATE_PAYMENT UNEXPECTED_HOLD"));
+}
+
+#[test]
 fn a_hold_that_nobody_asked_for_is_voided_with_its_order_and_its_session_ends_cancelled() {
     let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
+    desk.capture_is_refused();
     let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
     let asked = facts.iter().filter(|fact| matches!(fact, Fact::OperationAsked { .. }));
     assert_eq!(asked.count(), 1, "one operation at a time");

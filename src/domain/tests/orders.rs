@@ -13,7 +13,7 @@ impl Desk {
             "price" => cart::price_order(&file.order, now).map(|fact| vec![fact]),
             "sign" => cart::sign(file, signature()),
             "checkout" => payable(file).map(|_| Vec::new()),
-            "submit" => submit(file, &external("r1"), PaymentId::from_uuid(ids()), now),
+            "submit" => submit(file, &external("r1"), PaymentId::from_uuid(ids()), [5; 16], now),
             "approve" => finish::approve(file),
             "reject" => finish::reject(file, now, &mut ids),
             "fulfil" => finish::fulfil(file, true, None, now, &mut ids),
@@ -28,7 +28,7 @@ impl Desk {
 
     pub(super) fn submit(&mut self, with: &Submission) -> String {
         let payment = PaymentId::from_uuid(self.uuid());
-        let outcome = submit(&self.file, with, payment, self.now);
+        let outcome = submit(&self.file, with, payment, [5; 16], self.now);
         self.done(outcome)
     }
 

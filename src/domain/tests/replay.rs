@@ -70,6 +70,46 @@ fn no_event_holds_a_name_an_address_or_what_the_customer_pays_with() {
 }
 
 #[test]
+fn what_a_merchant_writes_stands_beside_the_events_and_is_shown_until_it_is_erased() {
+    let words = |text: &str| Some(Sealed::new(text.to_owned(), [8; 16]));
+    let mut refunded = Desk::session(CaptureMode::Automatic, HOLDS);
+    refunded.wait(10).see("PAID");
+    let id = port::RefundId::from_uuid(refunded.uuid());
+    let (reason, origin) = (words("Ann broke it"), RefundOrigin::Api);
+    let asking = operate::Refunding { id, amount: Some(40), reason, reference: None, origin };
+    let facts = operate::refund(&refunded.file, refunded.payment().id, asking, refunded.now).unwrap();
+    refunded.tell(facts);
+    let detail = words("Ann took it with her");
+    let facts = finish::fulfil(&refunded.file, true, detail, refunded.now, &mut ids(&mut refunded.made));
+    refunded.tell(facts.unwrap());
+    let mut external = Desk::cart(|_| ());
+    let mut with = super::orders::external("r-1");
+    with.external.as_mut().unwrap().receipt_description = Some("Ann paid in cash".to_owned());
+    let payment = PaymentId::from_uuid(external.uuid());
+    external.tell(submit::submit(&external.file, &with, payment, [8; 16], external.now).unwrap());
+    for (desk, shown) in
+        [(refunded, ["Ann broke it", "Ann took it with her"].as_slice()), (external, &["r-1"])]
+    {
+        assert!(desk.events.iter().all(|event| !event.text.contains("Ann")));
+        let told = |file: &OrderFile| {
+            let details = desk.events.iter().map(|event| view::timeline_entry(file, event));
+            let details = details.map(|entry| serde_json::to_value(entry).unwrap()["detail"].take());
+            let all: Vec<_> = details.filter_map(|detail| Some(detail.as_str()?.to_owned())).collect();
+            shown.iter().all(|words| all.iter().any(|detail| detail == words))
+        };
+        assert!(told(&desk.file));
+        let mut file = OrderFile::replay(&stored(&desk.events)).unwrap();
+        assert!(!told(&file), "erased");
+        let bodies: Vec<_> = desk.events.iter().flat_map(|event| event.record.fact.sealed()).collect();
+        for slot in file.slots() {
+            let (_, body) = bodies.iter().find(|(digest, _)| **digest == *slot.digest()).unwrap();
+            slot.fill(body.clone());
+        }
+        assert!(told(&file) && file == desk.file);
+    }
+}
+
+#[test]
 fn every_event_is_chained_to_the_one_before() {
     let desk = a_story();
     let chained = desk.events.iter().fold(Hash::default(), |head, event| {

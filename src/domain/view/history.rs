@@ -1,8 +1,8 @@
 //! What happened to an order, as its timeline and its events show it.
 
 use port::{
-    AttemptId, EventId, Failure, OrderId, PaymentId, PaymentStatus, RefundId, SessionId,
-    StatusWord, Timestamp,
+    AttemptId, EventId, Failure, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, StatusWord,
+    Timestamp,
 };
 use serde::Serialize;
 
@@ -60,17 +60,31 @@ pub fn timeline_entry<'a>(file: &'a OrderFile, event: &'a Event) -> TimelineEntr
         provider_message: None,
         detail: None,
     };
-    match &event.record.fact {
+    let fact = &event.record.fact;
+    let entry = match fact {
         Fact::AttentionResolved { attention, decision, .. } => {
-            // The event has only the digest of the note.
-            let told = file.attention(*attention);
-            let note = told.and_then(|told| told.resolution.as_ref()?.note.as_ref()?.value());
-            let payment_id = told.and_then(|told| told.payment);
-            let detail = note.map(String::as_str);
-            TimelineEntry { payment_id, to: Some(decision.as_str()), detail, ..blank }
+            let payment_id = file.attention(*attention).and_then(|told| told.payment);
+            TimelineEntry { payment_id, to: Some(decision.as_str()), ..blank }
         }
         fact => of_order(blank, fact),
-    }
+    };
+    TimelineEntry { detail: entry.detail.or_else(|| told(file, fact)), ..entry }
+}
+
+/// The merchant's words beside a fact, unless they were erased: the event has only their digest.
+fn told<'a>(file: &'a OrderFile, fact: &Fact) -> Option<&'a str> {
+    let words = match fact {
+        Fact::PaidExternally { .. } => {
+            return Some(&file.order.external_payment.as_ref()?.value()?.reference);
+        }
+        Fact::FulfilmentTold(_) => file.order.fulfilment.as_ref(),
+        Fact::RefundMade(refund) => file.refund(refund.id)?.reason.as_ref(),
+        Fact::AttentionResolved { attention, .. } => {
+            file.attention(*attention)?.resolution.as_ref()?.note.as_ref()
+        }
+        _ => None,
+    };
+    words?.value().map(String::as_str)
 }
 
 impl<'a> TimelineEntry<'a> {
@@ -115,12 +129,9 @@ fn of_order<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a> {
             ..entry
         },
         Fact::OrderPriced { price, .. } => TimelineEntry { amount: Some(price.total), ..entry },
-        Fact::PaidExternally { external, payment } => TimelineEntry {
-            payment_id: Some(payment.id),
-            amount: Some(payment.money.minor),
-            detail: Some(&external.reference),
-            ..entry
-        },
+        Fact::PaidExternally { payment, .. } => {
+            TimelineEntry { payment_id: Some(payment.id), amount: Some(payment.money.minor), ..entry }
+        }
         Fact::AttentionRaised(raised) => TimelineEntry {
             payment_id: raised.payment,
             to: Some(raised.code.as_str()),
@@ -199,7 +210,6 @@ fn of_payment<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a>
             payment_id: Some(refund.payment),
             amount: Some(refund.money.minor),
             to: Some(refund.status.as_str()),
-            detail: refund.reason.as_deref(),
             ..entry
         },
         Fact::RefundMoved { refund, to, failure } => {

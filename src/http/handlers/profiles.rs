@@ -10,7 +10,7 @@ use super::list;
 use crate::domain::{AttemptState, ProfileSession, SessionStatus, view};
 use crate::http::answer::Answer;
 use crate::http::call::Call;
-use crate::http::idempotency::{reached_nobody, reused};
+use crate::http::idempotency::reached_nobody;
 use crate::http::input::{self, LONGEST_CUSTOMER, Query};
 use crate::http::problem::{Code, Fault, Problem};
 use crate::payments::{Begun, PaymentError, ProfileKey};
@@ -46,9 +46,6 @@ async fn made_before(call: &Call) -> Result<Option<ProfileSession>, Problem> {
     let Some(row) = call.state().reads().profile_key(&call.merchant, &key.text).await? else {
         return Ok(None);
     };
-    if row.fingerprint != key.fingerprint {
-        return Err(reused());
-    }
     Ok(call.state().reads().profile_session(row.session).await?)
 }
 

@@ -9,7 +9,6 @@ use super::list;
 use crate::domain::{Event, OrderFile, view};
 use crate::http::answer::Answer;
 use crate::http::call::Call;
-use crate::http::idempotency::reused;
 use crate::http::input::{self, Query};
 use crate::http::problem::Problem;
 use crate::store::{DeliveryRow, EndpointRow, NoticeFilter, NoticeRow, OffBecause, Page, Reads, StoreError};
@@ -120,9 +119,6 @@ impl Call {
     async fn answered_before(&self) -> Result<Option<EndpointRow>, Problem> {
         let Some(key) = self.endpoint_key() else { return Ok(None) };
         let Some(made) = self.endpoints().made_by(&self.merchant, &key.text).await? else { return Ok(None) };
-        if made.fingerprint != key.fingerprint {
-            return Err(reused());
-        }
         Ok(Some(self.endpoints().get(&self.merchant, made.endpoint).await?))
     }
 }

@@ -105,6 +105,9 @@ pub(in crate::http) fn cursor(last: &str) -> String {
 
 fn read_cursor(cursor: &str) -> Option<String> {
     const LONGEST: usize = 100;
-    let bytes = URL_SAFE_NO_PAD.decode(cursor.get(..LONGEST.min(cursor.len()))?).ok()?;
+    if cursor.len() > LONGEST {
+        return None;
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     String::from_utf8(bytes).ok().filter(|id| !id.is_empty())
 }

@@ -137,6 +137,7 @@ impl From<ProviderError> for Problem {
             ProviderError::NotSent(_)
             | ProviderError::Misconfigured
             | ProviderError::Unavailable(_)
+            | ProviderError::AmountDiffers(_)
             | ProviderError::NotFound
             | ProviderError::OutcomeUnknown(_) => down(None).caused_by(fault),
         }

@@ -30,7 +30,7 @@ pub use self::connection::OpenError;
 use self::desk::Desk;
 use self::writer::{Job, Task, Writer};
 use super::{
-    ApiKeyRow, AttentionFilter, Change, Due, DueKind, Handle, KeyRow, Lease, NoteFilter, NoteRow,
+    ApiKeyRow, AttentionFilter, Change, Due, DueKind, Handle, KeyUse, Lease, NoteFilter, NoteRow,
     OrderFilter, PaymentFilter, Reads, Store, StoreError, StoredEvent,
 };
 use crate::crash;
@@ -196,7 +196,7 @@ impl Reads for Sqlite {
         self.read(move |db| reads::events(db, order, after, limit)).await
     }
 
-    async fn key(&self, merchant: &str, key: &str) -> Result<Option<KeyRow>, StoreError> {
+    async fn key(&self, merchant: &str, key: &str) -> Result<Option<KeyUse>, StoreError> {
         let (merchant, key) = (merchant.to_owned(), key.to_owned());
         self.read(move |db| reads::key(db, &merchant, &key)).await
     }

@@ -14,7 +14,7 @@ use super::desk::Desk;
 use super::rows::integer;
 use super::{OpenError, Query};
 use crate::domain::{Event, OrderFile, Record};
-use crate::store::{ApiKeyRow, Handle, KeyRow, NoteRow, StoreError};
+use crate::store::{ApiKeyRow, Handle, KeyRow, KeyUse, NoteRow, StoreError};
 
 /// Puts a thread behind each connection; they share one queue.
 pub(super) fn start(connections: Vec<Connection>, capacity: usize) -> Result<Desk<Query>, OpenError> {
@@ -186,19 +186,28 @@ pub(super) fn events(
 }
 
 /// A merchant's idempotency key.
-pub(super) fn key(db: &Connection, merchant: &str, key: &str) -> Result<Option<KeyRow>, StoreError> {
-    let sql = "SELECT fingerprint, order_id, sequence, at FROM idempotency
-               WHERE merchant = ?1 AND key = ?2";
+pub(super) fn key(db: &Connection, merchant: &str, key: &str) -> Result<Option<KeyUse>, StoreError> {
+    let sql = "SELECT fingerprint, order_id, sequence, at FROM idempotency WHERE merchant = ?1 AND key = ?2
+               UNION ALL
+               SELECT fingerprint, NULL, 0, at FROM endpoint_keys WHERE merchant = ?1 AND key = ?2
+               UNION ALL
+               SELECT fingerprint, NULL, 0, at FROM profile_keys WHERE merchant = ?1 AND key = ?2";
     one(db, sql, [merchant, key], |row| {
-        Ok(KeyRow {
-            merchant: merchant.to_owned(),
-            key: key.to_owned(),
-            fingerprint: row.get(0)?,
-            order: word(row, 1)?,
-            sequence: count(row, 2)?,
-            at: moment(row, 3)?,
-            replaces: None,
-        })
+        let fingerprint: String = row.get(0)?;
+        let of_order = row.get::<_, Option<String>>(1)?.is_some();
+        let of = |fingerprint| {
+            Ok::<_, StoreError>(KeyRow {
+                merchant: merchant.to_owned(),
+                key: key.to_owned(),
+                fingerprint,
+                order: word(row, 1)?,
+                sequence: count(row, 2)?,
+                at: moment(row, 3)?,
+                replaces: None,
+            })
+        };
+        let found = of_order.then(|| of(fingerprint.clone())).transpose()?;
+        Ok(KeyUse { fingerprint, row: found })
     })
 }
 

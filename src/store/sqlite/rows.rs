@@ -39,6 +39,7 @@ const LATER: &str = "UPDATE agenda SET due_at = ?4, lease = NULL
 const DONE: &str = "DELETE FROM agenda WHERE kind = ?1 AND subject = ?2 AND lease = ?3 AND due_at = ?4";
 const FREE: &str = "UPDATE agenda SET lease = NULL WHERE kind = ?1 AND subject = ?2 AND lease = ?3";
 const NOTE: &str = "INSERT INTO inbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const FORGET: &str = "DELETE FROM inbox WHERE id = ?1";
 const API_KEY: &str = "INSERT INTO api_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)
      ON CONFLICT (hash) DO UPDATE SET scopes = excluded.scopes, revoked_at = excluded.revoked_at";
 const SETTING: &str = "INSERT INTO settings VALUES (?1, ?2) ON CONFLICT DO NOTHING";
@@ -96,6 +97,7 @@ pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
         Write::Due { kind, subject, at: None, .. } => run(db, NOT_DUE, (kind.as_str(), subject)),
         Write::Release { due, at } => return release(db, due, *at),
         Write::Note(row) => note(db, row),
+        Write::Forget(note) => run(db, FORGET, [note.to_string()]),
         Write::ApiKey(row) => api_key(db, row),
         Write::Checkpoint(row) => audit::checkpoint(db, row),
         Write::EraseCustomer { merchant, customer } => audit::erase_customer(db, merchant, customer),

@@ -10,7 +10,7 @@ use port::ProviderError;
 use serde_json::{Value, json};
 
 use super::gateway::{FINANCE_KEY, OTHER_KEY};
-use super::{Gateway, id};
+use super::{Gateway, Start, hosted, id};
 
 impl Gateway {
     /// A session that was cancelled and paid all the same.
@@ -200,4 +200,43 @@ async fn money_over_another_amount_goes_back_as_stated() {
     let payment = gateway.the_payment(&session).await;
     assert_eq!((&payment["captured"], &payment["pendingOperation"]), (&json!(0), &Value::Null));
     assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn another_amount_that_nobody_has_paid_is_a_persons_task_and_not_a_refund() {
+    let gateway = Gateway::start().await;
+    let common = BTreeSet::from([AttentionCode::AmountMismatch]);
+    let remedies = Remedies { common, own: BTreeMap::new() };
+    gateway.orders.payments.shared.remedies.store(Arc::new(remedies));
+    gateway.teller.starts(Start::Wrong);
+    let order = gateway.priced_order().await;
+    let session =
+        gateway.post(&format!("/v1/orders/{}/checkout", id(&order))).json(&hosted()).await.expect(201);
+    assert_eq!(session["failure"]["code"], "PROVIDER_ERROR");
+    gateway.agenda().await;
+    let [told] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!((&told["code"], &told["stated"]), (&json!("AMOUNT_MISMATCH"), &Value::Null));
+    assert_eq!(told["detail"], "asked for 12.50 EUR, the provider states 12.51 EUR");
+    gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.problem(409, "invalid_state");
+    gateway.post(&decide(&told)).json(&json!({"decision": "DISMISS"})).await.expect(200);
+    assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
+    assert_eq!(gateway.the_payment(&session).await["pendingOperation"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_for_another_amount_is_shown_to_a_person() {
+    let gateway = Gateway::start().await;
+    gateway.teller.starts(Start::Misquotes);
+    let order = gateway.priced_order().await;
+    let session =
+        gateway.post(&format!("/v1/orders/{}/checkout", id(&order))).json(&hosted()).await.expect(201);
+    assert_eq!(
+        (&session["status"], &session["failure"]["code"]),
+        (&json!("FAILED"), &json!("PROVIDER_ERROR"))
+    );
+    let [told] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!((&told["code"], &told["account"]), (&json!("AMOUNT_MISMATCH"), &json!("one")));
+    assert_eq!(told["detail"], "the provider asks for another amount: 12.51 EUR");
+    assert_eq!(gateway.the_payment(&session).await["needsAttention"], true);
+    assert_eq!(gateway.the_order(&session).await["state"], "PENDING");
 }

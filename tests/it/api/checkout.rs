@@ -175,6 +175,18 @@ async fn another_amount_is_never_shown_and_a_repeat_says_the_same() {
 }
 
 #[tokio::test]
+async fn a_page_that_would_run_a_script_is_never_shown() {
+    let gateway = Gateway::start().await;
+    gateway.teller.starts(Start::Script);
+    let both = gateway.post("/v1/checkouts").key("k").json(&quick()).await.expect(201);
+    assert_eq!(both["session"]["checkoutUrl"], Value::Null);
+    assert_eq!(both["session"]["failure"]["code"], "PROVIDER_ERROR");
+    assert_eq!(both["order"]["attention"]["code"], "CONTRADICTION");
+    let again = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
+    assert_eq!(again.value(), both);
+}
+
+#[tokio::test]
 async fn a_start_without_an_answer_is_202_until_it_is_known() {
     let gateway = Gateway::start().await;
     gateway.teller.starts(Start::Silent);

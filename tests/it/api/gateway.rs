@@ -53,8 +53,17 @@ impl Gateway {
         Self::with(|_| {}).await
     }
 
+    /// Whose accounts are watched for so many days.
+    pub async fn watching(days: u32) -> Self {
+        Self::of(|_| {}, days).await
+    }
+
     /// With other settings than the usual ones.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::of(change, 0).await
+    }
+
+    async fn of(change: impl FnOnce(&mut Settings), watch_days: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new());
         let options = Options::at(folder.path().join("paymux.db"));
@@ -69,7 +78,9 @@ impl Gateway {
         change(&mut settings);
         let account = |name: &str, notify_key: Option<&str>| {
             let notify_key = notify_key.map(Secret::from);
-            Account::new(name.to_owned(), teller::adapter(&teller), String::new(), false, notify_key).unwrap()
+            let adapter = teller::adapter(&teller);
+            let made = Account::new(name.to_owned(), adapter, String::new(), false, notify_key);
+            made.unwrap().watches(watch_days)
         };
         let accounts = Accounts::new([account("one", None), account("two", Some(NOTIFY_KEY))]);
         let rules = Arc::new(Rules::parse("routing.toml", ROUTING, &["one", "two"]).unwrap());

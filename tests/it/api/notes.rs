@@ -1,12 +1,15 @@
 //! What providers tell.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use paymux::domain::{Actor, Cause};
 use paymux::reconcile::inbox::replay;
 use paymux::reconcile::{Reconcile, Turn};
-use paymux::store::{DueKind, NoteFilter};
-use port::ProviderError;
+use paymux::store::{Change, DueKind, NoteFilter, NoteRow, Write};
+use port::{NoteId, ProviderError, Timestamp};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::client::Reply;
 use super::gateway::NOTIFY_KEY;
@@ -271,6 +274,78 @@ async fn a_flood_about_one_payment_costs_one_read_in_five_seconds_and_one_write(
 }
 
 #[tokio::test]
+async fn an_early_read_answers_the_notifications_before_it_and_not_those_after() {
+    let gateway = Gateway::start().await;
+    let session = session_at_two(&gateway).await;
+    let payments = &gateway.orders.payments;
+    gateway.knocked(NOTIFY_KEY, &hint(&session, "e-1")).await;
+    gateway.agenda().await;
+    gateway.knocked(NOTIFY_KEY, &hint(&session, "e-2")).await;
+    gateway.clock.pass(Duration::from_secs(2));
+    // The customer comes back before the agenda's turn, and nothing is left to be asked about.
+    gateway.teller.say(reference(&session), "paid");
+    let cause = Cause { actor: Actor::Customer, request: None };
+    let [order, payment] = ["orderId", "paymentId"].map(|name| session[name].as_str().unwrap());
+    payments.ask(order.parse().unwrap(), payment.parse().unwrap(), &cause).await.unwrap();
+    assert_eq!((gateway.teller.asked(), gateway.status(&session).await), (2, json!("COMPLETED")));
+    gateway.clock.pass(Duration::from_secs(2));
+    gateway.knocked(NOTIFY_KEY, &hint(&session, "e-3")).await;
+    gateway.clock.pass(Duration::from_secs(5));
+    gateway.agenda().await;
+    assert_eq!(gateway.teller.asked(), 3);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_busy_is_asked_again_about_what_no_schedule_asks() {
+    let gateway = Gateway::start().await;
+    let session = session_at_two(&gateway).await;
+    gateway.teller.say(reference(&session), "paid");
+    gateway.knocked(NOTIFY_KEY, &hint(&session, "e-1")).await;
+    gateway.agenda().await;
+    assert_eq!(gateway.status(&session).await, "COMPLETED");
+    gateway.clock.pass(Duration::from_secs(60));
+    gateway.teller.fails_once(ProviderError::Busy { retry_after: Some(Duration::from_secs(30)) });
+    gateway.knocked(NOTIFY_KEY, &hint(&session, "e-2")).await;
+    gateway.agenda().await;
+    assert_eq!(gateway.teller.asked(), 2);
+    gateway.clock.pass(Duration::from_secs(31));
+    gateway.agenda().await;
+    assert_eq!(gateway.teller.asked(), 3);
+}
+
+#[tokio::test]
+async fn a_read_that_was_under_way_for_long_does_not_answer_a_notification_that_came_meanwhile() {
+    let gateway = Gateway::start().await;
+    // Paid, so that no schedule asks.
+    let session = gateway.paid_session("AUTOMATIC").await;
+    gateway.clock.pass(Duration::from_secs(60));
+    let asked = gateway.teller.asked();
+    let permits = Arc::new(Semaphore::new(0));
+    gateway.teller.answers_with(permits.clone());
+    gateway.told(&hint(&session, "e-1")).await;
+    let reconcile = Reconcile { orders: gateway.orders.clone() };
+    let slow = tokio::spawn(async move { reconcile.run_once().await.unwrap() });
+    while gateway.teller.asked() == asked {
+        tokio::task::yield_now().await;
+    }
+    gateway.clock.pass(Duration::from_secs(6));
+    gateway.told(&hint(&session, "e-2")).await;
+    let reconcile = Reconcile { orders: gateway.orders.clone() };
+    let joins = tokio::spawn(async move { reconcile.run_once().await.unwrap() });
+    // The second has come to where it waits for the first, after a few looks into the store like these.
+    for _ in 0..100 {
+        assert!(gateway.notes_due().await);
+    }
+    permits.add_permits(10);
+    slow.await.unwrap();
+    joins.await.unwrap();
+    gateway.clock.pass(Duration::from_secs(6));
+    gateway.agenda().await;
+    assert_eq!(gateway.teller.asked(), asked + 2);
+    assert!(!gateway.notes_due().await);
+}
+
+#[tokio::test]
 async fn an_unsigned_notification_about_nothing_of_ours_is_counted_and_dropped() {
     let gateway = Gateway::start().await;
     let written = gateway.metric("paymux_store_changes_total");
@@ -320,4 +395,41 @@ async fn stored_notifications_of_a_range_are_acted_on_again() {
         gateway.agenda().await;
     }
     assert!(!gateway.notes_due().await);
+}
+
+#[tokio::test]
+async fn old_notifications_are_forgotten_page_by_page_and_young_ones_are_kept() {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    const MANY: usize = 450;
+    let gateway = Gateway::start().await;
+    let shared = &gateway.orders.payments.shared;
+    let old = (0..MANY).map(|number| {
+        Write::Note(NoteRow {
+            id: NoteId::from_uuid(shared.source.uuid()),
+            account: "one".to_owned(),
+            identity: number.to_string(),
+            headers: "{}".to_owned(),
+            body: Vec::new(),
+            hints: "[]".to_owned(),
+            received_at: shared.now(),
+        })
+    });
+    gateway.store.commit(Change::plain("old", old.collect())).await.unwrap();
+    let (kind, subject) = (DueKind::Clear, "inbox".to_owned());
+    let due = Write::Due { kind, subject, order: None, at: Some(shared.now()) };
+    gateway.store.commit(Change::plain("plan", vec![due])).await.unwrap();
+    let kept = async || {
+        let all = NoteFilter { from: Timestamp::default(), to: shared.now(), account: None };
+        gateway.store.notes(&all, None, 1_000).await.unwrap().len()
+    };
+    gateway.clock.pass(89 * DAY);
+    gateway.agenda().await;
+    let session = gateway.session().await;
+    gateway.told(&hint(&session, "young")).await;
+    gateway.clock.pass(DAY + Duration::from_secs(3_600));
+    for left in [251, 51, 1, 1] {
+        gateway.agenda().await;
+        assert_eq!(kept().await, left);
+        gateway.clock.pass(Duration::from_secs(1));
+    }
 }

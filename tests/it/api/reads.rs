@@ -63,3 +63,17 @@ async fn a_provider_that_wants_to_be_left_alone_is() {
     gateway.agenda().await;
     assert_eq!(gateway.teller.asked(), 2);
 }
+
+#[tokio::test]
+async fn what_was_paid_is_watched_where_the_account_says_so() {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    let gateway = Gateway::watching(3).await;
+    let session = gateway.paid_session("AUTOMATIC").await;
+    let asked = gateway.teller.asked();
+    gateway.teller.say(session["providerReference"].as_str().unwrap(), "charged_back");
+    gateway.clock.pass(2 * DAY);
+    gateway.agenda().await;
+    assert_eq!(gateway.teller.asked(), asked + 1);
+    let payment = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
+    assert_eq!(gateway.get(&payment).await.expect(200)["status"], "DISPUTED");
+}

@@ -41,6 +41,7 @@ static ABOUT: About = About {
                waiting = { says = \"PENDING\", proof = \"seen\" }\n\
                held = { says = \"AUTHORIZED\", proof = \"seen\" }\n\
                paid = { says = \"PAID\", proof = \"seen\" }\n\
+               charged_back = { says = \"DISPUTED\", proof = \"seen\", stage = \"CHARGEBACK\" }\n\
                given_back = { says = \"FROM_AMOUNTS\", proof = \"seen\" }\n\
                declined = { says = \"FAILED\", proof = \"seen\" }\n\
                closed = { says = \"CANCELLED\", proof = \"seen\", last = true }\n",
@@ -61,6 +62,10 @@ pub enum Start {
     Silent,
     /// It makes an object over another amount.
     Wrong,
+    /// It makes an object whose page would run a script.
+    Script,
+    /// It would make one over another amount, and is not let.
+    Misquotes,
     /// It waits for a permit first.
     Waits(Arc<Semaphore>),
 }
@@ -79,8 +84,8 @@ struct Desk {
     objects: BTreeMap<String, Object>,
     /// How often it was asked how something stands.
     asked: u32,
-    /// Whether it does not answer that.
-    mute: bool,
+    /// What it waits for before it answers that, if it waits.
+    answers: Option<Arc<Semaphore>>,
 }
 
 #[derive(Clone)]
@@ -131,7 +136,12 @@ impl Teller {
 
     /// It never answers how something stands.
     pub fn falls_mute(&self) {
-        self.desk().mute = true;
+        self.answers_with(Arc::new(Semaphore::new(0)));
+    }
+
+    /// It looks how something stands at once, and answers with a permit.
+    pub fn answers_with(&self, permits: Arc<Semaphore>) {
+        self.desk().answers = Some(permits);
     }
 
     /// How many objects it has.
@@ -196,12 +206,16 @@ impl Provider for Adapter {
         match start {
             Start::Down => return Err(ProviderError::Busy { retry_after: Some(Duration::from_secs(7)) }),
             Start::Refuses => return Err(ProviderError::declined(Some("R1"), Some("no such shop"))),
+            Start::Misquotes => return Err(ProviderError::AmountDiffers("12.51 EUR".to_owned())),
             Start::Wrong => total.minor += 1,
-            Start::Works | Start::Silent | Start::Waits(_) => {}
+            Start::Works | Start::Script | Start::Silent | Start::Waits(_) => {}
         }
         let object = Object { word: "waiting", total, captured: 0, refunded: 0 };
         let reference = format!("t-{}", attempt.id);
-        let made = begun(&reference, &object, attempt.approach);
+        let mut made = begun(&reference, &object, attempt.approach);
+        if matches!(start, Start::Script) {
+            made.next = Next::Page("javascript:alert(1)".to_owned());
+        }
         self.0.desk().objects.insert(reference, object);
         match start {
             Start::Silent => Err(ProviderError::OutcomeUnknown("silence".to_owned())),
@@ -219,15 +233,16 @@ impl Provider for Adapter {
     }
 
     async fn fetch(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot, ProviderError> {
-        let mute = {
+        let permits = {
             let mut desk = self.0.desk();
             desk.asked += 1;
-            desk.mute
+            desk.answers.clone()
         };
-        if mute {
-            std::future::pending::<()>().await;
+        let seen = self.change(attempt, |_| {});
+        if let Some(permits) = permits {
+            permits.acquire().await.unwrap().forget();
         }
-        self.change(attempt, |_| {})
+        seen
     }
 
     /// A list of hints, with a shared key or to the account's own address.

@@ -1,8 +1,11 @@
 //! What must be unique, and small things kept by a name.
 
 use paymux::domain::OrderFile;
-use paymux::store::{ApiKeyRow, Change, KeyRow, NoteRow, StoreError, Unique, Write};
-use port::{NoteId, Timestamp};
+use paymux::store::{
+    ApiKeyRow, Change, EndpointKeyRow, KeyRow, KeyUse, NoteRow, ProfileKeyRow, Saving, StoreError, Telling,
+    Unique, Write,
+};
+use port::{EndpointId, NoteId, ProfileSessionId, Timestamp, Uuid};
 
 use super::fixtures::{MERCHANT, Shop};
 use super::{Shelf, commit, write};
@@ -18,6 +21,11 @@ pub fn key(text: &str, file: &OrderFile) -> KeyRow {
         at: file.order.updated_at,
         replaces: None,
     }
+}
+
+/// Where a key of an order stands.
+fn of_order(row: KeyRow) -> KeyUse {
+    KeyUse { fingerprint: row.fingerprint.clone(), row: Some(row) }
 }
 
 pub async fn a_reference_is_unique_for_its_merchant(store: Shelf) {
@@ -43,15 +51,56 @@ pub async fn an_idempotency_key_is_given_once(store: Shelf) {
     let (first, placed) = shop.place(None);
     let row = key("k", &first);
     commit(&store, placed.key(Some(row.clone()))).await;
-    assert_eq!(store.key(MERCHANT, "k").await, Ok(Some(row.clone())));
+    assert_eq!(store.key(MERCHANT, "k").await, Ok(Some(of_order(row.clone()))));
     let (second, placed) = shop.place(None);
     let again = placed.clone().key(Some(key("k", &second)));
     assert_eq!(store.commit(again).await, Err(StoreError::Taken(Unique::Key)));
     assert_eq!(store.order(second.id()).await, Ok(None));
-    assert_eq!(store.key(MERCHANT, "k").await, Ok(Some(row)));
+    assert_eq!(store.key(MERCHANT, "k").await, Ok(Some(of_order(row))));
     let of_another = KeyRow { merchant: "another".into(), ..key("k", &second) };
     commit(&store, placed.key(Some(of_another))).await;
     assert_eq!(store.key("another", "unknown").await, Ok(None));
+}
+
+pub async fn an_idempotency_key_is_one_name_whatever_its_request_makes(store: Shelf) {
+    let (shop, at) = (Shop::new(), Timestamp::default());
+    let (file, placed) = shop.place(None);
+    let of_order = |text: &str| Write::Key(key(text, &file));
+    let of_endpoint = |text: &str| {
+        Write::Telling(Telling::EndpointKey(EndpointKeyRow {
+            merchant: MERCHANT.into(),
+            key: text.into(),
+            fingerprint: "e00".into(),
+            endpoint: EndpointId::from_uuid(Uuid::from_u128(1)),
+            at,
+        }))
+    };
+    let of_profile = |text: &str| {
+        Write::Saving(Saving::Key(ProfileKeyRow {
+            merchant: MERCHANT.into(),
+            key: text.into(),
+            fingerprint: "p00".into(),
+            session: ProfileSessionId::from_uuid(Uuid::from_u128(1)),
+            at,
+            replaces: None,
+        }))
+    };
+    commit(&store, placed).await;
+    for (text, first) in [("o", of_order("o")), ("e", of_endpoint("e")), ("p", of_profile("p"))] {
+        assert_eq!(write(&store, first).await, Ok(()));
+        for (other, second) in [("o", of_order(text)), ("e", of_endpoint(text)), ("p", of_profile(text))] {
+            if other != text {
+                assert_eq!(
+                    write(&store, second).await,
+                    Err(StoreError::Taken(Unique::Key)),
+                    "{text} {other}"
+                );
+            }
+        }
+    }
+    let other = |fingerprint: &str| Ok(Some(KeyUse { fingerprint: fingerprint.into(), row: None }));
+    assert_eq!(store.key(MERCHANT, "e").await, other("e00"));
+    assert_eq!(store.key(MERCHANT, "p").await, other("p00"));
 }
 
 pub async fn a_key_whose_effect_failed_is_given_again_to_the_first_who_asks(store: Shelf) {
@@ -62,7 +111,7 @@ pub async fn a_key_whose_effect_failed_is_given_again_to_the_first_who_asks(stor
     let change = shop.checkout(&mut file, "main");
     let row = KeyRow { replaces: Some(stood), ..key("k", &file) };
     commit(&store, change.key(Some(row.clone()))).await;
-    assert_eq!(store.key(MERCHANT, "k").await, Ok(Some(KeyRow { replaces: None, ..row.clone() })));
+    assert_eq!(store.key(MERCHANT, "k").await, Ok(Some(of_order(KeyRow { replaces: None, ..row.clone() }))));
     // It stands elsewhere now, so who still means the old place comes too late.
     let late = KeyRow { sequence: 99, ..row.clone() };
     assert_eq!(write(&store, Write::Key(late)).await, Err(StoreError::Taken(Unique::Key)));

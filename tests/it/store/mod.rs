@@ -32,6 +32,7 @@ macro_rules! suite {
                 a_reference_is_unique_for_its_merchant
                 an_idempotency_key_is_given_once
                 a_key_whose_effect_failed_is_given_again_to_the_first_who_asks
+                an_idempotency_key_is_one_name_whatever_its_request_makes
                 a_notification_is_stored_once
                 an_api_key_is_kept_by_its_hash_and_can_be_withdrawn
                 the_first_value_of_a_setting_stays

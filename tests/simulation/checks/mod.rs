@@ -7,9 +7,9 @@ mod told;
 
 use std::time::Duration;
 
-use paymux::domain::{AttemptRecord, Event, OrderFile};
+use paymux::domain::{AttemptRecord, AttentionCode, Event, OrderFile};
 use paymux::store::Due;
-use port::{OrderId, PaymentStatus, Timestamp};
+use port::{OrderId, PaymentId, PaymentStatus, Timestamp};
 
 use crate::backstage::all_orders;
 use crate::house::{Down, read};
@@ -36,6 +36,11 @@ impl Kept {
     /// Whether a payment stands so.
     fn has(&self, status: PaymentStatus) -> bool {
         self.file.payments.iter().any(|payment| payment.status() == status)
+    }
+
+    /// Whether a person is told this of a payment, or was.
+    fn is_told(&self, payment: PaymentId, code: AttentionCode) -> bool {
+        self.file.attention.iter().any(|told| told.code == code && told.payment == Some(payment))
     }
 
     /// Whether an operation on its money has no known outcome.

@@ -132,7 +132,10 @@ fn differ(kept: &Kept, attempt: &AttemptRecord, entry: &Entry) -> Option<String>
         stands.captured,
         stands.refunded()
     );
-    (!same).then(|| format!("{what}: the provider says {theirs}; we say {ours}"))
+    // Less given back without a word for why is not believed, and shown to a person.
+    let doubted =
+        entry.refunded < stands.refunded() && kept.is_told(payment.id, AttentionCode::Contradiction);
+    (!same && !doubted).then(|| format!("{what}: the provider says {theirs}; we say {ours}"))
 }
 
 /// Whether the gateway had a chance to know of an object's last change: it was told of it, or it had to ask.

@@ -149,6 +149,21 @@ fn links_are_paid_cancelled_and_expire() {
 }
 
 #[test]
+fn what_was_paid_with_a_link_proves_that_its_order_may_be_handed_over() {
+    let mut bench = Bench::new();
+    let order = bench.telness_order();
+    let made = bench.telness("POST", "/payment-links", &format!(r#"{{"orderId":"{order}"}}"#));
+    let link = made.text("paymentLinkId");
+    let submit = format!("/orders/{order}/submit");
+    bench.telness("POST", &submit, "{}").is(412).has("missing_payment_session");
+    bench.page("POST", &format!("/telness/pay/{link}"), CARD).is(303);
+    bench.telness("POST", &submit, "{}").is(200).has(r#""state":"SUBMITTED""#);
+    // A link of another order proves nothing.
+    let other = bench.telness_order();
+    bench.telness("POST", &format!("/orders/{other}/submit"), "{}").is(412);
+}
+
+#[test]
 fn a_profile_session_saves_a_card_that_is_charged_without_the_customer() {
     let mut bench = Bench::new();
     let order = bench.telness_order();

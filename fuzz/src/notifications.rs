@@ -1,0 +1,84 @@
+//! A provider's notification, with and without a proof that it is genuine, at every adapter.
+//!
+//! The input is headers, an empty line and the body.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use paymux_testkit::{ALL, Operation, World, setting_value};
+use port::{About, Hint, Notices, Notification, NotificationError, Provider, sign};
+
+use super::message::{head_and_body, headers};
+
+type Headers = Vec<(String, String)>;
+
+/// No adapter panics or takes what is not proven; what it takes, it reads the same way twice, and what it reads out
+/// of it is no longer than it was.
+pub fn notifications(input: &[u8]) {
+    let (head, body) = head_and_body(input);
+    let sent = headers(head.lines());
+    for about in ALL {
+        let world = World::usual(Operation::Note);
+        let provider = world.provider(about);
+        let read = |headers: &Headers, body: &[u8], address_key| {
+            take(&*provider, &Notification { headers, body, received_at: world.now, address_key })
+        };
+        let foreign = without_secrets(about, &sent);
+        let name = about.name;
+        assert_eq!(
+            read(&foreign, body, false),
+            Err(NotificationError::Unverified),
+            "{name} takes a stranger's"
+        );
+        let proven = with_proofs(&sent, world.now.seconds(), body);
+        let taken = read(&proven, body, true);
+        assert_ne!(taken, Err(NotificationError::Unverified), "{name} refuses a genuine one");
+        if about.can.notices == Notices::Signed {
+            let changed = [body, b" "].concat();
+            assert_eq!(
+                read(&proven, &changed, true),
+                Err(NotificationError::Unverified),
+                "{name} takes a changed one"
+            );
+        }
+        let room = input.len() + proven.iter().map(|(_, value)| value.len()).sum::<usize>();
+        for hint in taken.into_iter().flatten() {
+            let texts = [&hint.reference, &hint.ours, &hint.event].into_iter().flatten();
+            assert!(texts.map(String::len).sum::<usize>() <= room, "{name} says more than it was told");
+        }
+    }
+}
+
+fn take(provider: &dyn Provider, note: &Notification<'_>) -> Result<Vec<Hint>, NotificationError> {
+    let hints = provider.read_notification(note);
+    assert_eq!(provider.read_notification(note), hints, "read twice");
+    if let Ok(hints) = &hints {
+        assert!(hints.len() <= note.body.len(), "more hints than bytes");
+        let kept = serde_json::to_string(hints).expect("hints can be kept");
+        assert_eq!(serde_json::from_str::<Vec<Hint>>(&kept).as_ref().ok(), Some(hints), "kept as {kept}");
+    }
+    hints
+}
+
+/// The headers that hold none of the account's secrets.
+fn without_secrets(about: &About, sent: &Headers) -> Headers {
+    let secrets: Vec<String> = about.settings.iter().map(|setting| setting_value(setting.key)).collect();
+    let harmless = |(_, value): &&(String, String)| !secrets.iter().any(|secret| value.contains(secret));
+    sent.iter().filter(harmless).cloned().collect()
+}
+
+/// The headers with what any of the providers would prove itself by.
+fn with_proofs(sent: &Headers, now: i64, body: &[u8]) -> Headers {
+    let given = |name: &str| sent.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let (id, at) = (given("message-id").unwrap_or("msg_1").to_owned(), now.to_string());
+    let key = STANDARD.decode(setting_value("webhook_secret")).expect("a setting's value is base64");
+    let mac = sign::hmac_sha256(&key, &[id.as_bytes(), b".", at.as_bytes(), b".", body]);
+    let proofs = [
+        ("x-api-key", setting_value("webhook_key")),
+        ("message-id", id),
+        ("message-timestamp", at),
+        ("message-signature", format!("v1,{}", STANDARD.encode(mac))),
+    ];
+    let others = sent.iter().filter(|(name, _)| !proofs.iter().any(|(known, _)| known == name)).cloned();
+    let proofs = proofs.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    others.chain(proofs).collect()
+}

@@ -1,0 +1,254 @@
+//! A hundred thousand forged notices to an account whose provider does not sign: they cost neither disk nor memory
+//! nor the provider's patience, and everybody else is served.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::Client;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::books;
+use super::running::{Gateway, Sandbox};
+use super::shop::{PATIENCE, Shop};
+use super::wire::connect;
+
+/// Notices of each of the two floods.
+const NOTICES: usize = 50_000;
+
+/// Connections that they come on, and how many go ahead of the answers on each.
+const CONNECTIONS: usize = 16;
+const AHEAD: usize = 50;
+
+/// The secret part of the demo's address: whoever forges has learned it.
+const ADDRESS: &str = "/webhooks/decta-demo/sandbox-decta-notify-key";
+
+/// Paid orders that the second flood is about.
+const PAID: usize = 10;
+
+/// Two reads of a payment are at least so far apart.
+const APART: Duration = Duration::from_secs(5);
+
+/// How much larger the gateway may be afterwards, bytes.
+const MOST_GROWTH: u64 = 64 * 1024 * 1024;
+
+/// Statuses of answers, with how many there were of each.
+type Answers = BTreeMap<u16, usize>;
+
+/// Sends notices with these references on many connections, and answers what came back.
+async fn flood(url: &str, references: &[String]) -> Answers {
+    let share = references.len() / CONNECTIONS;
+    let parts = join_all(references.chunks(share).map(|part| flood_one(url, part))).await;
+    parts.into_iter().fold(Answers::new(), |mut all, part| {
+        part.into_iter().for_each(|(status, count)| *all.entry(status).or_default() += count);
+        all
+    })
+}
+
+async fn flood_one(url: &str, references: &[String]) -> Answers {
+    let mut stream = connect(url).await;
+    let mut answers = Answers::new();
+    let mut heard = Vec::new();
+    for ahead in references.chunks(AHEAD) {
+        let bytes: Vec<u8> = ahead.iter().flat_map(|reference| notice(reference)).collect();
+        stream.write_all(&bytes).await.unwrap();
+        for _ in ahead {
+            *answers.entry(answer(&mut stream, &mut heard).await).or_default() += 1;
+        }
+    }
+    answers
+}
+
+/// A notice that claims that an order was charged back.
+fn notice(reference: &str) -> Vec<u8> {
+    let body = json!({"type": "order", "id": reference, "number": null, "status": "chargeback"}).to_string();
+    let head = format!("POST {ADDRESS} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.into_bytes(), body.into_bytes()].concat()
+}
+
+/// The status of the next answer on a connection; what came after it stays in `heard`.
+async fn answer(stream: &mut TcpStream, heard: &mut Vec<u8>) -> u16 {
+    loop {
+        let end = heard.windows(4).position(|window| window == b"\r\n\r\n");
+        if let Some(end) = end {
+            let head = String::from_utf8_lossy(&heard[..end]).to_ascii_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            let whole = end + 4 + length.parse::<usize>().unwrap();
+            if heard.len() >= whole {
+                heard.drain(..whole);
+                return head[9..12].parse().unwrap();
+            }
+        }
+        let read = stream.read_buf(heard).await.unwrap();
+        assert!(read > 0, "the gateway hung up");
+    }
+}
+
+/// Another merchant, at other accounts.
+struct Neighbour<'a> {
+    shop: &'a Shop,
+    client: Client,
+    key: String,
+}
+
+impl Neighbour<'_> {
+    async fn send(&self, path: &str, key: &str, body: &Value) -> Value {
+        let request = self.client.post(format!("{}{path}", self.shop.url)).bearer_auth(&self.key);
+        let answer = request.header("Idempotency-Key", key).json(body).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+        answer.json().await.unwrap()
+    }
+
+    /// A customer of this merchant pays an order.
+    async fn sells(&self, account: &str, currency: &str, key: &str) {
+        let made = self.send("/v1/checkouts", key, &Shop::order(Some(account), currency, 1999)).await;
+        self.shop.pay(made["session"]["checkoutUrl"].as_str().unwrap()).await;
+        let path = format!("{}/v1/orders/{}", self.shop.url, made["order"]["id"].as_str().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let order = self.client.get(&path).bearer_auth(&self.key).send().await.unwrap();
+            let order: Value = order.json().await.unwrap();
+            if order["state"] == "PROCESSING" {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still {order}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn sells_meanwhile(&self, prefix: &str) {
+        for turn in 0..5 {
+            for (account, currency) in [("telness-demo", "EUR"), ("paymennt-demo", "AED")] {
+                self.sells(account, currency, &format!("{prefix}-{account}-{turn}")).await;
+            }
+        }
+    }
+}
+
+/// What the demo's merchant sold, with what is told of it on disk.
+struct Sold {
+    orders: Vec<String>,
+    payments: Vec<String>,
+    /// The provider's ids.
+    references: Vec<String>,
+}
+
+impl Sold {
+    async fn by(shop: &Shop) -> Self {
+        let mut sold = Self { orders: Vec::new(), payments: Vec::new(), references: Vec::new() };
+        for number in 0..PAID {
+            let body = Shop::order(Some("decta-demo"), "EUR", 1999);
+            let made = shop.checkout(&format!("sold-{number}"), &body).await;
+            shop.pay(made["session"]["checkoutUrl"].as_str().unwrap()).await;
+            let order = made["order"]["id"].as_str().unwrap().to_owned();
+            shop.until(&order, |order| order["state"] == "PROCESSING").await;
+            sold.orders.push(order);
+            sold.payments.push(made["session"]["paymentId"].as_str().unwrap().to_owned());
+            sold.references.push(made["session"]["providerReference"].as_str().unwrap().to_owned());
+        }
+        sold
+    }
+
+    /// How often the provider was asked about these.
+    async fn reads(&self, sandbox: &Sandbox) -> usize {
+        let calls = reqwest::get(format!("{}/control/calls?provider=decta", sandbox.url)).await.unwrap();
+        let calls: Value = calls.json().await.unwrap();
+        let ours = |call: &&Value| {
+            let path = call["path"].as_str().unwrap();
+            call["method"] == "GET" && self.references.iter().any(|reference| path.contains(reference))
+        };
+        calls["data"].as_array().unwrap().iter().filter(ours).count()
+    }
+
+    /// Waits until nothing is planned about any of them any more, and answers how often each was asked about.
+    async fn settled(&self, folder: &Path) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.count(folder, "SELECT count(*) FROM agenda WHERE kind = 'ask' AND order_id = ?1") > 0 {
+            assert!(Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The sum of a count over the orders.
+    fn count(&self, folder: &Path, sql: &str) -> i64 {
+        let database = database(folder);
+        self.orders
+            .iter()
+            .map(|order| database.query_row(sql, [order], |row| row.get::<_, i64>(0)).unwrap())
+            .sum()
+    }
+
+    fn events(&self, folder: &Path) -> i64 {
+        self.count(folder, "SELECT count(*) FROM events WHERE order_id = ?1")
+    }
+}
+
+fn database(folder: &Path) -> Connection {
+    Connection::open_with_flags(folder.join("paymux.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+}
+
+/// Notices of the flooded account that are stored.
+fn stored(folder: &Path) -> i64 {
+    let sql = "SELECT count(*) FROM inbox WHERE account = 'decta-demo'";
+    database(folder).query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+fn made_key(folder: &Path) -> String {
+    let done = books::run(folder, &["keys", "create", "--merchant", "neighbour", "--test"]);
+    let said = String::from_utf8(done.stdout).unwrap();
+    said.split_whitespace().find(|word| word.starts_with("pmx_")).unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_forged_notices_costs_no_disk_no_memory_and_not_the_providers_patience() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = made_key(folder.path());
+    let sandbox = Sandbox::start(folder.path());
+    let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
+    let shop = Shop::new(&gateway.url, &sandbox.url);
+    let neighbour = Neighbour { shop: &shop, client: Client::builder().build().unwrap(), key };
+    let sold = Sold::by(&shop).await;
+    sold.settled(folder.path()).await;
+    let (reads, events, memory) = (sold.reads(&sandbox).await, sold.events(folder.path()), gateway.memory());
+
+    // About orders that nobody has heard of.
+    let unknown: Vec<String> =
+        (0..NOTICES).map(|number| format!("00000000-0000-4000-8000-{number:012}")).collect();
+    let (answers, ()) = tokio::join!(flood(&gateway.url, &unknown), neighbour.sells_meanwhile("unknown"));
+    assert_eq!(answers.values().sum::<usize>(), NOTICES);
+    assert!(answers.keys().all(|status| matches!(status, 200 | 429)), "{answers:?}");
+    assert_eq!(sold.reads(&sandbox).await, reads, "nobody is asked about what is not ours");
+
+    // About orders that are there, and paid: none of it is believed, and all of it is one question now and then.
+    let known: Vec<String> = (0..NOTICES).map(|number| sold.references[number % PAID].clone()).collect();
+    let begun = Instant::now();
+    let flooded = async {
+        let answers = flood(&gateway.url, &known).await;
+        sold.settled(folder.path()).await;
+        (answers, begun.elapsed())
+    };
+    let meanwhile = async {
+        neighbour.sells_meanwhile("known").await;
+        // At the flooded account too: what its notices cannot tell is found by asking.
+        neighbour.sells("decta-demo", "EUR", "flooded").await;
+    };
+    let ((answers, took), ()) = tokio::join!(flooded, meanwhile);
+    assert!(answers.keys().all(|status| matches!(status, 200 | 429)), "{answers:?}");
+    let asked = sold.reads(&sandbox).await - reads;
+    let turns = usize::try_from(took.as_secs() / APART.as_secs()).unwrap() + 2;
+    assert!(0 < asked && asked <= PAID * turns, "{asked} reads in {took:?}");
+
+    assert_eq!((stored(folder.path()), sold.events(folder.path())), (0, events));
+    for payment in &sold.payments {
+        assert_eq!(shop.get(&format!("/v1/payments/{payment}")).await["status"], "PAID");
+    }
+    let grown = gateway.memory();
+    assert!(grown < memory + MOST_GROWTH, "from {memory} to {grown} bytes");
+    drop(gateway);
+    assert!(books::fit(folder.path()));
+}
