@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use paymux::webhooks::{Draft, Endpoints};
-use port::{Call, Reply, Transport, TransportError};
+use port::{Call, ExposeSecret as _, Reply, Transport, TransportError};
 use serde_json::Value;
+use standardwebhooks::Webhook;
 use tokio::time::sleep;
 
 use crate::dice::Dice;
@@ -37,13 +38,29 @@ impl Listener {
                 source: shared.source.clone(),
             };
             loop {
-                if endpoints.create(MERCHANT, draft.clone(), None).await.is_ok() {
-                    return;
+                // The store may stumble after it has written.
+                let known = endpoints.list(MERCHANT).await.unwrap_or_default();
+                if let Some(made) = known.first() {
+                    return made.secret.expose_secret().to_owned();
                 }
+                let _ = endpoints.create(MERCHANT, draft.clone(), None).await;
             }
         });
-        subscribing.await.expect("the gateway runs");
+        let secret = subscribing.await.expect("the gateway runs");
+        world.signs_with.set(secret).expect("the merchant subscribes once");
     }
+}
+
+/// Whether the merchant would believe that this comes from the gateway.
+fn is_signed(world: &World, call: &Call) -> bool {
+    let header = |name: &str| {
+        let found = call.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.expose()).unwrap_or_default()
+    };
+    let webhook = Webhook::new(world.signs_with.get().expect("the merchant has subscribed"));
+    let at = header("webhook-timestamp").parse().unwrap_or_default();
+    let expected = webhook.and_then(|webhook| webhook.sign(header("webhook-id"), at, &call.body));
+    expected.is_ok_and(|expected| header("webhook-signature").split(' ').any(|one| one == expected))
 }
 
 #[async_trait]
@@ -54,6 +71,9 @@ impl Transport for Listener {
         sleep(fate.there).await;
         if fate.refused {
             return Err(TransportError::NotSent("connection refused".to_owned()));
+        }
+        if !is_signed(world, call) {
+            world.fail("an event was not signed".to_owned());
         }
         if !fate.stumbles {
             let event: Value = serde_json::from_slice(&call.body).expect("events are JSON");

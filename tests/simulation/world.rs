@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use paymux_sandbox::{Answer, Request, Sandbox};
 use port::{Source as _, Timestamp};
@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) weather: Mutex<Weather>,
     pub(crate) house: House,
     sandbox: Mutex<Sandbox>,
+    /// What the gateway signs its events with.
+    pub(crate) signs_with: OnceLock<String>,
     network: Mutex<JoinSet<()>>,
     facts: Mutex<Facts>,
 }
@@ -96,6 +98,7 @@ impl World {
             weather: Mutex::new(weather),
             house,
             sandbox: Mutex::new(sandbox),
+            signs_with: OnceLock::new(),
             network: Mutex::default(),
             facts: Mutex::default(),
         })
