@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use port::Timestamp;
 
@@ -46,7 +47,8 @@ enum Command {
     Sandbox(SandboxArgs),
     /// Checks settings, accounts and routing, and tells every fault with its file and line.
     ///
-    /// Exits with 1 if there is any. Changes nothing and calls nobody.
+    /// Exits with 1 if there is any. The routing names accounts, so it is looked at once those are right. Changes
+    /// nothing and calls nobody.
     Check(ConfigArgs),
     /// Checks the books: the hash chain of every order, the checkpoints over all of them, and whether the rows are
     /// what the events make.
@@ -149,10 +151,10 @@ enum InboxAction {
 enum KeysAction {
     /// Makes a key and shows it, once.
     Create {
-        /// Whose it is.
-        #[arg(long)]
+        /// Whose it is: the merchant's name, as in the settings.
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         merchant: String,
-        /// What it may do.
+        /// What it may do; more than one with commas between them.
         #[arg(long, value_delimiter = ',', default_value = "payments")]
         scopes: Vec<Scope>,
         /// Marks it as a key for tests.
@@ -163,7 +165,7 @@ enum KeysAction {
     List,
     /// Withdraws a key, given as its text or its first letters.
     Revoke {
-        /// The key.
+        /// The key: its text, or its first letters as they are listed.
         key: String,
     },
 }
@@ -252,7 +254,7 @@ async fn manage_keys(args: &ConfigArgs, action: KeysAction) -> Result<ExitCode, 
         KeysAction::List => print!("{}", keys::list(&*store).await?),
         KeysAction::Revoke { key } => {
             if !keys::revoke(&*store, &key).await? {
-                eprintln!("there is no such key");
+                eprintln!("there is no such key, or more than one that begins so");
                 return Ok(ExitCode::FAILURE);
             }
             println!("revoked; the gateway refuses it within seconds");

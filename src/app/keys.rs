@@ -9,11 +9,11 @@ use crate::store::{ApiKeyRow, Change, Store, StoreError, Write};
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Scope {
-    /// Orders, checkout, refunds.
+    /// Orders, checkout, refunds, webhook endpoints.
     Payments,
-    /// Reports, routing explained.
+    /// Nothing yet: kept for reports.
     Finance,
-    /// Console, replay.
+    /// Attention, replay of events.
     Ops,
 }
 
@@ -73,15 +73,15 @@ pub(super) fn hash(text: &str) -> String {
     sign::hex(&sign::sha256(&[text.as_bytes()]))
 }
 
-/// Withdraws the key whose text or hint is given. False if there is none.
+/// Withdraws the key whose text or hint is given, as it is listed. False if there is none, or more than one.
 ///
 /// # Errors
 /// [`StoreError`].
 pub(super) async fn revoke(store: &dyn Store, key: &str) -> Result<bool, StoreError> {
     let known = store.api_keys().await?;
-    let Some(row) = known.into_iter().find(|row| row.hash == hash(key) || row.hint == key) else {
-        return Ok(false);
-    };
+    let hint = key.trim_end_matches('…');
+    let mut named = known.into_iter().filter(|row| row.hash == hash(key) || row.hint == hint);
+    let (Some(row), None) = (named.next(), named.next()) else { return Ok(false) };
     let revoked = ApiKeyRow { revoked_at: Some(Machine.now()), ..row };
     store.commit(Change::plain("api key", vec![Write::ApiKey(revoked)])).await?;
     Ok(true)

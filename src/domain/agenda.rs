@@ -6,7 +6,7 @@ use port::Timestamp;
 
 use super::file::OrderFile;
 use super::operate::waiting_refunds;
-use super::payment::{AttentionCode, Payment};
+use super::payment::{Attention, AttentionCode, Payment};
 use super::session::{AttemptRecord, AttemptState, Session};
 
 /// What can be due.
@@ -163,7 +163,10 @@ pub(super) fn idle(file: &OrderFile) -> Option<Timestamp> {
         return None;
     }
     if let Some(payment) = oldest_money(file) {
-        let told = file.attention.iter().any(|open| open.code == AttentionCode::PaidNotSubmitted);
+        let of_it = |told: &Attention| {
+            told.code == AttentionCode::PaidNotSubmitted && told.payment == Some(payment.id)
+        };
+        let told = file.attention.iter().any(of_it);
         return (!told).then(|| payment.updated_at.plus(UNSUBMITTED_LIMIT));
     }
     let session = file.open_session().map(|session| session.expires_at);

@@ -59,3 +59,4 @@ pub use session::{
     SessionStatus, Tried,
 };
 pub use standing::{Calm, DisputeWord, Heard, Hold, OutOfBounds, Refunded, Standing, Terms};
+pub(crate) use standing::{leaves_open, takes_nothing};

@@ -109,7 +109,8 @@ fn out_of_bounds(
     raise(file, AttentionCode::Contradiction, Some(payment), detail, None, now, ids)
 }
 
-/// What is not as it was asked sets no fact; but once it is closed as we wanted, its session can end.
+/// What is not as it was asked sets no fact; but once it is closed as we wanted, or all of it has gone back, its session
+/// can end.
 fn ended_all_the_same(
     file: &OrderFile,
     record: &AttemptRecord,
@@ -120,10 +121,19 @@ fn ended_all_the_same(
     let ended = match seen.says {
         Says::Status(PaymentStatus::Cancelled | PaymentStatus::Expired) => true,
         Says::Status(PaymentStatus::Failed) => seen.last,
-        _ => false,
+        _ => is_all_back(seen),
     };
     let payment = file.payment_of(record).filter(|_| ours && ended);
     payment.map(|payment| closed_by_us(file, payment.id)).unwrap_or_default()
+}
+
+/// Whether whatever was taken went back, by the provider's own figures.
+fn is_all_back(seen: &Observation) -> bool {
+    let figures = seen.refunded.zip(seen.captured.or(seen.total));
+    let all = figures.is_some_and(|(back, taken)| {
+        back.currency == taken.currency && 0 < taken.minor && taken.minor <= back.minor
+    });
+    matches!(seen.says, Says::Reversed | Says::Status(PaymentStatus::Refunded)) || (all && takes(seen))
 }
 
 /// What is not as it was asked can still be seen to have gone back.
@@ -318,7 +328,8 @@ impl View<'_, '_, '_> {
             return Vec::new();
         }
         if !session.status.is_open() {
-            return self.order_after_completed(session).into_iter().collect();
+            let completed = session.status == SessionStatus::Completed;
+            return if completed { self.order_after_completed(session) } else { Vec::new() };
         }
         let (to, code) = session_word(self.status(), self.after.is_final(), session.capture);
         match to {
@@ -343,21 +354,23 @@ impl View<'_, '_, '_> {
     fn completed(&self, session: &Session) -> Vec<Fact> {
         let (from, to) = (session.status, SessionStatus::Completed);
         let mut facts = vec![Fact::SessionMoved { session: session.id, from, to, failure: None }];
+        facts.extend(self.order_after_completed(session));
+        facts
+    }
+
+    /// What a completed session's payment means for its order, if no newer session has taken its place: it is submitted
+    /// by itself, also when money that was contested is the merchant's again, or it is a cart again.
+    fn order_after_completed(&self, session: &Session) -> Vec<Fact> {
+        if self.file.sessions.last().is_none_or(|last| last.id != session.id) {
+            return Vec::new();
+        }
         let order = &self.file.order;
         let wanted = order.auto_submit || session.charge.is_some();
         let waits = order.state == OrderState::PendingPayment && wanted && proves(self.status());
         if waits && unmet(order, Some(session), session.charge.is_some(), true).is_empty() {
-            let proof = session.charge.map_or(Proof::Session(session.id), Proof::Profile);
-            facts.extend(submission(order, proof));
+            return submission(order, session.charge.map_or(Proof::Session(session.id), Proof::Profile));
         }
-        facts.extend(self.cart_again());
-        facts
-    }
-
-    /// What a completed session's payment still means for its order, if no newer session has taken its place.
-    fn order_after_completed(&self, session: &Session) -> Option<Fact> {
-        let stands = self.file.sessions.last().is_some_and(|last| last.id == session.id);
-        self.cart_again().filter(|_| stands && session.status == SessionStatus::Completed)
+        self.cart_again().into_iter().collect()
     }
 
     /// Voided, lapsed or wholly refunded before it was submitted, the order is a cart again.

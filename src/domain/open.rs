@@ -170,6 +170,30 @@ pub fn give_up(file: &OrderFile, left: &AttemptRecord, why: &str, failure: Sessi
     facts
 }
 
+/// What the answer to a start means for its attempt.
+#[derive(Debug, PartialEq)]
+pub enum Answered {
+    /// What was made is the attempt's own.
+    Adopted(Vec<Fact>),
+    /// Nobody waits for it any more.
+    GivenUp(Vec<Fact>),
+}
+
+/// Takes what a provider made for an attempt, told by `begun`. A start may be sent twice under one key, and the attempt
+/// be given up for the answer to one when the other comes: it is not taken back, as another account may be paying by
+/// now, but left to be looked up and closed.
+pub fn answered(file: &OrderFile, attempt: AttemptId, begun: &[Fact]) -> Answered {
+    let left = || Fact::AttemptLeft { attempt, orphaned: true, why: "answered too late".to_owned() };
+    match file.attempt(attempt).map(|record| (record.state, record.reference.is_some())) {
+        Some((AttemptState::Started, _)) => Answered::Adopted(begun.to_vec()),
+        Some((AttemptState::Begun, _)) => Answered::Adopted(Vec::new()),
+        Some((AttemptState::Ended, false)) => Answered::GivenUp(vec![left()]),
+        Some((AttemptState::Ended, true) | (AttemptState::Orphaned, _)) | None => {
+            Answered::GivenUp(Vec::new())
+        }
+    }
+}
+
 /// The session ends without money, and the order is a cart again.
 pub(super) fn end(file: &OrderFile, session: &Session, failure: SessionFailure) -> Vec<Fact> {
     if !session.status.is_open() {

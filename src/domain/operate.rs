@@ -32,8 +32,7 @@ pub fn close(
     if payment.operation.is_some() {
         return Ok(Vec::new());
     }
-    let operation =
-        Operation { kind: OperationKind::Close, amount: None, refund: None, before: 0, since: now };
+    let operation = Operation::new(OperationKind::Close, None, 0, now);
     Ok(vec![Fact::OperationAsked { payment: payment.id, operation, closing: Some(code) }])
 }
 
@@ -59,9 +58,7 @@ pub fn capture(
     if amount > left {
         return Err(Refusal::ExceedsAuthorized { remaining: left });
     }
-    let before = payment.standing.captured;
-    let operation =
-        Operation { kind: OperationKind::Capture, amount: Some(amount), refund: None, before, since: now };
+    let operation = Operation::new(OperationKind::Capture, Some(amount), payment.standing.captured, now);
     Ok(vec![Fact::OperationAsked { payment: payment.id, operation, closing: None }])
 }
 
@@ -77,8 +74,7 @@ pub fn void(file: &OrderFile, payment: PaymentId, now: Timestamp) -> Result<Vec<
     if !payment.powers.voids {
         return Err(Refusal::Unsupported("void"));
     }
-    let before = payment.standing.captured;
-    let operation = Operation { kind: OperationKind::Void, amount: None, refund: None, before, since: now };
+    let operation = Operation::new(OperationKind::Void, None, payment.standing.captured, now);
     // A session that is still open ends with the hold that nobody asked for.
     let session = file.open_session().filter(|session| session.payment == payment.id);
     let closing = session.map(|_| FailureCode::Cancelled);
@@ -164,7 +160,7 @@ pub fn refund(
 }
 
 /// Whether the bank has taken the money back, so that a refund could pay it twice.
-fn is_contested(payment: &Payment) -> bool {
+pub(crate) fn is_contested(payment: &Payment) -> bool {
     payment.standing.open_dispute().is_some_and(|word| !word.stage.only_asks())
 }
 
@@ -205,13 +201,9 @@ pub(super) fn waiting_refunds<'a>(
 }
 
 fn send_refund(payment: &Payment, refund: &Refund, now: Timestamp) -> Fact {
-    let operation = Operation {
-        kind: OperationKind::Refund,
-        amount: Some(refund.money.minor),
-        refund: Some(refund.id),
-        before: payment.standing.refunded(),
-        since: now,
-    };
+    let (amount, before) = (Some(refund.money.minor), payment.standing.refunded());
+    let operation = Operation::new(OperationKind::Refund, amount, before, now);
+    let operation = Operation { refund: Some(refund.id), ..operation };
     Fact::OperationAsked { payment: payment.id, operation, closing: None }
 }
 
@@ -238,6 +230,14 @@ pub fn refused(file: &OrderFile, payment: PaymentId, failure: Failure) -> Vec<Fa
     });
     let ended = Fact::OperationEnded { payment: payment.id, operation, refused: Some(failure) };
     std::iter::once(ended).chain(refund).collect()
+}
+
+/// Notes of an operation that is still under way whether its last try provably reached nobody.
+pub fn mark_unsent(file: &OrderFile, payment: PaymentId, tried: &Operation, unsent: bool) -> Option<Fact> {
+    let (payment, operation) = pending(file, payment)?;
+    let news = operation.is_same(tried) && operation.unsent != unsent;
+    let operation = Operation { unsent, ..operation };
+    news.then_some(Fact::OperationAsked { payment: payment.id, operation, closing: None })
 }
 
 /// A provider that cannot close was asked and says that nothing was taken: the session ends on our own word.

@@ -145,6 +145,21 @@ pub struct Operation {
     pub before: i64,
     /// Since when.
     pub since: Timestamp,
+    /// Whether it provably reached nobody when it was last tried, so that it can be sent without a second effect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsent: bool,
+}
+
+impl Operation {
+    /// One that is asked for at a moment, of which nothing is known yet.
+    pub(super) fn new(kind: OperationKind, amount: Option<i64>, before: i64, since: Timestamp) -> Self {
+        Self { kind, amount, refund: None, before, since, unsent: false }
+    }
+
+    /// Whether both are the same one, however its last try went.
+    pub fn is_same(&self, other: &Self) -> bool {
+        *self == Self { unsent: self.unsent, ..other.clone() }
+    }
 }
 
 /// Where a refund stands.

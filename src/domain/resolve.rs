@@ -91,7 +91,11 @@ fn give_back_stated(
     open: &Attention,
     now: Timestamp,
 ) -> Result<Vec<Fact>, Refusal> {
-    let payment = operable(file, payment.id)?;
+    // A page that was paid cannot be closed: what goes back takes the place of closing it.
+    let closing = payment.operation.clone().filter(|operation| operation.kind == OperationKind::Close);
+    if closing.is_none() {
+        operable(file, payment.id)?;
+    }
     let clear = |stated: &Money| {
         stated.currency == payment.money.currency && stated.minor > 0 && !payment.standing.holds_money()
     };
@@ -103,8 +107,15 @@ fn give_back_stated(
         return Err(Refusal::Unsupported("refund"));
     }
     let (kind, amount) = (OperationKind::Refund, Some(stated.minor));
-    let operation = Operation { kind, amount, refund: None, before: 0, since: now };
-    Ok(vec![Fact::OperationAsked { payment: payment.id, operation, closing: None }])
+    let operation = Operation::new(kind, amount, 0, now);
+    let paid = || Failure { code: None, text: Some("it was paid over another amount".to_owned()) };
+    let stopped = closing.map(|operation| Fact::OperationEnded {
+        payment: payment.id,
+        operation,
+        refused: Some(paid()),
+    });
+    let asked = Fact::OperationAsked { payment: payment.id, operation, closing: None };
+    Ok(stopped.into_iter().chain(std::iter::once(asked)).collect())
 }
 
 /// Nothing is done. An operation that nobody knows the outcome of is taken as not done; if it shows later after

@@ -18,8 +18,8 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 ///
 /// The customer is awaited with a first read after 7 s, then after a fifth of the age, 10 s to 1 h; an outcome
 /// that is not known the same way, at most 6 h apart, for ever; a hold every 6 h and an hour before it ends;
-/// a dispute daily, and for a while what was paid, where the account says so. Where the last thing said cannot be believed, in time it may be: ever more rarely, and daily
-/// at the end, until a person has looked.
+/// a dispute daily, and for a while what was paid, where the account says so. Where the last thing said cannot be
+/// believed, in time it may be: ever more rarely, and daily at the end, until a person has looked.
 pub fn next_read(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
     if payment.external || payment.attempt.is_none() {
         return None;

@@ -317,6 +317,23 @@ pub(super) fn takes(seen: &Observation) -> bool {
     }
 }
 
+/// Whether it says that nothing was taken, and nothing is on its way.
+pub(crate) fn takes_nothing(seen: &Observation) -> bool {
+    use PaymentStatus::{Cancelled, Expired, Failed, Pending, RequiresAction};
+    matches!(seen.says, Says::Status(Pending | RequiresAction | Failed | Cancelled | Expired))
+}
+
+/// Whether it leaves open what becomes of the payment.
+pub(crate) fn leaves_open(seen: &Observation) -> bool {
+    match seen.says {
+        Says::Status(PaymentStatus::Failed) => !seen.last,
+        Says::Status(PaymentStatus::Pending | PaymentStatus::RequiresAction | PaymentStatus::Processing)
+        | Says::Unchanged
+        | Says::Unmapped => true,
+        Says::Status(_) | Says::FromAmounts | Says::Reversed => false,
+    }
+}
+
 /// Whether it says that money which was given back did not stay there.
 pub(super) fn lowers(seen: &Observation) -> bool {
     matches!(seen.detail, Some(Detail::RefundFailed | Detail::RefundReversed))

@@ -3,10 +3,11 @@
 use port::{Money, PaymentId, PaymentStatus, ProfileId, ProfileSessionId, SessionId, Timestamp};
 
 use super::cart::ensure;
-use super::event::Fact;
+use super::event::{Fact, Ids};
 use super::file::OrderFile;
+use super::observe::raise;
 use super::order::{ExternalPayment, Order, OrderState, Proof, Requirement};
-use super::payment::{Payment, Powers};
+use super::payment::{AttentionCode, Payment, Powers};
 use super::refusal::Refusal;
 use super::sealed::Sealed;
 use super::session::{Session, SessionStatus};
@@ -58,6 +59,7 @@ pub fn submit(
     payment: PaymentId,
     salt: [u8; 16],
     now: Timestamp,
+    ids: &mut Ids<'_>,
 ) -> Result<Vec<Fact>, Refusal> {
     let order = &file.order;
     if order.proof.as_ref() == Some(&with.proof()) {
@@ -83,7 +85,21 @@ pub fn submit(
         facts.push(Fact::PaidExternally { external: Sealed::new(external.clone(), salt), payment });
     }
     facts.extend(submission(order, with.proof()));
+    facts.extend(paid_beside(file, with.session, now, ids));
     Ok(facts)
+}
+
+/// The order goes on with another proof than a completed session: what that session took or holds is one payment too
+/// many, and a person is told.
+fn paid_beside(file: &OrderFile, proof: Option<SessionId>, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Fact> {
+    let completed = |payment: &&Payment| {
+        let session = payment.session.filter(|id| Some(*id) != proof).and_then(|id| file.session(id));
+        session.is_some_and(|session| session.status == SessionStatus::Completed)
+    };
+    let beside = file.payments.iter().filter(completed).filter(|payment| payment.standing.holds_money());
+    let detail = "the order was submitted with another proof, and this payment of it holds money";
+    let code = AttentionCode::DuplicatePayment;
+    beside.flat_map(|of| raise(file, code, Some(of.id), detail.to_owned(), None, now, ids)).collect()
 }
 
 /// Whether a stored method may be charged for the order now. False if it was submitted with this method already.

@@ -75,6 +75,7 @@ pub(super) fn early(answer: HttpResponse, rest: Payload) -> HttpResponse {
     answer.map_body(|_, body| BoxBody::new(Early { body, _rest: rest }))
 }
 
+/// An answer's body, and what keeps its connection from being used again.
 struct Early {
     body: BoxBody,
     _rest: Payload,

@@ -250,7 +250,7 @@ impl Story {
     /// Takes in how something that was asked for ended.
     fn ended(&mut self, fact: &Fact) {
         if let Fact::OperationEnded { payment, operation, refused: Some(failure) } = fact
-            && self.operations.iter().any(|(of, asked)| of == payment && asked == operation)
+            && self.operations.iter().any(|(of, asked)| of == payment && asked.is_same(operation))
         {
             self.refused = Some(failure.clone());
         }
@@ -259,7 +259,8 @@ impl Story {
     fn is_open(&self, file: &OrderFile) -> bool {
         let starting = self.opened.and_then(|id| file.session(id)).filter(|session| session.status.is_open());
         let asked = |(payment, operation): &(PaymentId, Operation)| {
-            file.payment(*payment).is_some_and(|payment| payment.operation.as_ref() == Some(operation))
+            let now = file.payment(*payment).and_then(|payment| payment.operation.as_ref());
+            now.is_some_and(|now| now.is_same(operation))
         };
         let waits = |session: &Session| session.charge.is_some() || has_no_start(file, session);
         starting.is_some_and(waits) || self.operations.iter().any(asked)

@@ -9,9 +9,8 @@ use qrcode::{Color, QrCode};
 use super::call::Incoming;
 use super::pages::{self, quiet};
 use super::problem::Problem;
-use super::returning::attempt_of;
 use crate::domain::{AttemptRecord, OrderFile, Sealed};
-use crate::payments::read_token;
+use crate::payments::{attempt_of, read_token};
 
 /// Longer links make pictures too fine for a phone's camera. Those of the providers have some hundred characters.
 const LONGEST_LINK: usize = 1_200;

@@ -15,11 +15,9 @@ use super::call::Incoming;
 use super::pages::{self, quiet};
 use super::problem::Problem;
 use super::serve::to_the_end;
-use crate::domain::{
-    Actor, AttemptRecord, FailureCode, OrderFile, ReturnUrls, Session, SessionFailure, SessionStatus,
-};
-use crate::payments::{Redirect, read_token};
-use crate::store::{Handle, Reads, StoreError};
+use crate::domain::{Actor, FailureCode, OrderFile, ReturnUrls, Session, SessionFailure, SessionStatus};
+use crate::payments::{Redirect, attempt_of, read_token};
+use crate::store::{Reads, StoreError};
 
 /// How long the customer waits for the provider's answer.
 const WAIT: Duration = Duration::from_secs(3);
@@ -70,17 +68,6 @@ async fn find(reads: &dyn Reads, token: &str) -> Result<Option<(OrderFile, Retur
     let Some((hash, redirect)) = read_token(token) else { return Ok(None) };
     let Some((file, attempt)) = attempt_of(reads, hash).await? else { return Ok(None) };
     Ok(attempt.session.map(|session| (file, Returned { session, redirect })))
-}
-
-/// The attempt that a token's secret was made for, by the secret's hash, and its order.
-pub(super) async fn attempt_of(
-    reads: &dyn Reads,
-    hash: String,
-) -> Result<Option<(OrderFile, AttemptRecord)>, StoreError> {
-    let Some(order) = reads.order_of(&Handle::Return(hash.clone())).await? else { return Ok(None) };
-    let Some(file) = reads.order(order).await? else { return Ok(None) };
-    let attempt = file.attempts.iter().find(|attempt| attempt.return_hash.as_ref() == Some(&hash)).cloned();
-    Ok(attempt.map(|attempt| (file, attempt)))
 }
 
 /// The file after asking the provider, or as it is known if that is of no use, takes too long or fails. What is

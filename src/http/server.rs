@@ -51,7 +51,7 @@ pub fn listen(
         some => some,
     };
     let most = most_of_each(workers);
-    tracing::info!("at most {} connections, as the limit of open files allows", workers * most);
+    tracing::info!("taking at most {} connections at a time", workers * most);
     let connections = Connections::new(workers, most);
     let app = HttpServer::new(move || App::new().configure(|cfg| configure(cfg)))
         .workers(workers)

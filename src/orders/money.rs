@@ -4,7 +4,7 @@ use port::{Failure, OrderId, PaymentId, RefundId};
 
 use super::{Asked, OrderError, Orders};
 use crate::domain::operate::{Refunding, capture, refund, void};
-use crate::domain::{Cause, Fact, OrderFile, Payment, RefundOrigin, RefundStatus, Sealed};
+use crate::domain::{Cause, Fact, OrderFile, Payment, RefundOrigin, RefundStatus, Refusal, Sealed};
 use crate::payments::PaymentError;
 
 /// What is asked. Amounts in minor units; absent means all that is left.
@@ -77,6 +77,7 @@ impl Orders {
         let mut sends = Vec::new();
         self.change("operate", &asked_for_order, &mut file, |file, now| {
             check_payment_version(asked, file, payment)?;
+            self.check_account(file, payment)?;
             let facts = match ask {
                 MoneyAsk::Capture { amount } => capture(file, payment, *amount, now)?,
                 MoneyAsk::Void => void(file, payment, now)?,
@@ -95,6 +96,17 @@ impl Orders {
         let refund = matches!(ask, MoneyAsk::Refund { .. }).then_some(id);
         let outcome = self.outcome(&file, payment, refund, before).await?;
         Ok(Operated { file, payment, refund, outcome })
+    }
+
+    /// Refuses money at an account that is not configured any more: it can be shown, and nobody can be asked to move it.
+    fn check_account(&self, file: &OrderFile, payment: PaymentId) -> Result<(), Refusal> {
+        let attempt = file.payment(payment).and_then(|payment| file.attempt(payment.attempt?));
+        match attempt.map(|attempt| self.payments.shared.accounts.get(&attempt.account)) {
+            Some(None) => {
+                Err(Refusal::Unsupported("be reached, since its account is not configured any more"))
+            }
+            Some(Some(_)) | None => Ok(()),
+        }
     }
 
     /// Sends what a change has recorded, and nothing else: an operation that was under way before may have taken

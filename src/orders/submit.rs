@@ -23,14 +23,15 @@ impl Orders {
         with: &Submission,
     ) -> Result<OrderFile, OrderError> {
         let mut file = self.file(asked, order).await?;
-        let source = &self.payments.shared.source;
+        let shared = &self.payments.shared;
+        let source = &shared.source;
         let (payment, salt) = (PaymentId::from_uuid(source.uuid()), source.nonce());
         let stored = match with.profile_session {
             Some(id) => Some(self.payments.profile_session(&asked.merchant, id).await?),
             None => None,
         };
         self.change("submit", asked, &mut file, |file, now| {
-            let facts = submit(file, with, payment, salt, now)?;
+            let facts = submit(file, with, payment, salt, now, &mut shared.ids())?;
             let used = stored.as_ref().filter(|_| !facts.is_empty());
             let used = used.map(|session| proof(file, session.as_ref())).transpose()?;
             Ok(Decided { facts, with: used.into_iter().collect(), asked: None })

@@ -8,7 +8,7 @@ use port::{Advice, OrderId, PaymentId, ProviderError, Timestamp};
 use super::budget::Wish;
 use super::call::NothingToKeep;
 use super::{PaymentError, Payments};
-use crate::domain::{Cause, DueKind, OrderFile, Payment, next_read};
+use crate::domain::{Cause, DueKind, OrderFile, next_read};
 use crate::store::{Change, Handle, Write};
 
 /// Two reads for the same payment are at least this far apart, whoever asks.
@@ -200,9 +200,4 @@ impl Payments {
         let due = Write::Due { kind: DueKind::Ask, subject: payment.to_string(), order: Some(file.id()), at };
         Ok(self.shared.store.commit(Change::plain("ask later", vec![due])).await?)
     }
-}
-
-/// The payment that a session stands for.
-pub(super) fn payment_of_session(file: &OrderFile, session: port::SessionId) -> Option<&Payment> {
-    file.session(session).and_then(|session| file.payment(session.payment))
 }

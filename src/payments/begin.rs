@@ -3,19 +3,18 @@
 use std::time::Duration;
 
 use port::{
-    Advice, Approach, AttemptId, CaptureMode, Checkout, Line, Lookup, Money, Next, Notify, PaymentId,
-    ProfileId, ProviderError, Repeat, SessionId, Timestamp,
+    Advice, Approach, AttemptId, CaptureMode, Checkout, Line, Lookup, Money, Notify, PaymentId, ProfileId,
+    ProviderError, Repeat, SessionId, Timestamp,
 };
 
 use super::budget::Wish;
 use super::call::FileKeeper;
 use super::{Account, PaymentError, Payments};
-use crate::domain::observe::{misquoted, no_web_page};
+use crate::domain::observe::misquoted;
 use crate::domain::open::{Opening, Start, give_up, move_on, open, payable};
 use crate::domain::{
     AttemptRecord, AttemptState, Cause, Fact, FailureCode, Metadata, OrderFile, Personal, Price, Profile,
-    Requirement, ReturnUrls, Routing, Sealed, SessionAsk, SessionFailure, SessionStatus, Tried, operate,
-    price_line,
+    Requirement, ReturnUrls, Routing, Sealed, SessionAsk, SessionFailure, SessionStatus, Tried, price_line,
 };
 use crate::routing::{AccountFacts, Decision, Request, RouteError, decide};
 
@@ -270,48 +269,6 @@ impl Payments {
         Ok(found.map(|begun| (begun, place)))
     }
 
-    /// Takes an object as the attempt's own. One that states another amount, or whose page is no web page, is never
-    /// shown to the customer: it is closed at the provider, and a person is told.
-    pub(super) async fn adopt(
-        &self,
-        file: &mut OrderFile,
-        account: &Account,
-        attempt: AttemptId,
-        begun: port::Begun,
-        place: Timestamp,
-        cause: &Cause,
-    ) -> Result<(), PaymentError> {
-        let Some(record) = file.attempt(attempt) else { return Ok(()) };
-        let differs = begun.snapshot.total.is_some_and(|total| total != record.money);
-        let unsafe_page = !can_be_opened(&begun.next);
-        let wrong = differs || unsafe_page;
-        let (session, nonce) = (record.session, || self.shared.source.nonce());
-        let mut theirs = record.theirs.as_ref().and_then(Sealed::value).cloned().unwrap_or_default();
-        let keeps = !begun.theirs.is_empty();
-        theirs.extend(begun.theirs);
-        let fact = Fact::AttemptBegun {
-            attempt,
-            reference: begun.reference,
-            next: Sealed::new(if wrong { Next::Nothing } else { begun.next }, nonce()),
-            theirs: keeps.then(|| Sealed::new(theirs, nonce())),
-        };
-        let mut first = vec![fact];
-        if unsafe_page {
-            first.extend(no_web_page(file, record.payment, self.shared.now(), &mut self.shared.ids()));
-        }
-        let seen = self.understand(account, begun.snapshot, place);
-        self.observe(file, account, attempt, &seen, &first, cause).await?;
-        self.shared.metrics.attempt_begun(&account.name);
-        if let Some(session) = session.filter(|_| wrong) {
-            let decide = |file: &OrderFile, now| {
-                Ok::<_, PaymentError>(operate::close(file, session, FailureCode::ProviderError, now)?.into())
-            };
-            self.shared.change("close", file, cause, decide).await?;
-            Box::pin(self.operate_session(file, session, cause)).await?;
-        }
-        Ok(())
-    }
-
     /// A start that did not work: the next account, or the end. `None` to go on with the next.
     async fn after_failed_start(
         &self,
@@ -397,14 +354,6 @@ pub(super) fn may_repeat(account: &Account) -> bool {
 fn current(file: &OrderFile, session: SessionId) -> Option<AttemptRecord> {
     let session = file.session(session).filter(|session| session.status.is_open())?;
     file.attempt(session.attempt).filter(|record| record.state == AttemptState::Started).cloned()
-}
-
-/// Whether a browser that is sent there opens a page, and runs no script.
-fn can_be_opened(next: &Next) -> bool {
-    match next {
-        Next::Page(url) => url.starts_with("https://") || url.starts_with("http://"),
-        Next::Widget(_) | Next::Nothing => true,
-    }
 }
 
 /// How a session ends that could not be started.

@@ -5,6 +5,7 @@
 //! worked is sent again before the provider was asked.
 
 mod accounts;
+mod adopt;
 mod ask;
 mod begin;
 mod budget;
@@ -21,7 +22,7 @@ pub use begin::{Begun, CheckoutAsk};
 pub use budget::{Budget, Wish};
 pub use profiles::{ProfileKey, ProfileSessionAsk};
 pub use remedies::Remedies;
-pub use returns::{Redirect, Returns, read_token};
+pub use returns::{Redirect, Returns, attempt_of, read_token};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,6 +178,7 @@ impl Shared {
     /// # Errors
     /// [`StoreError`]; then nothing is written.
     pub async fn commit(&self, merchant: &str, mut change: Change) -> Result<(), StoreError> {
+        self.outbox.make_sure(&*self.store).await?;
         let owed = self.outbox.owed(merchant, &change, self.now());
         let tells = !owed.is_empty();
         change.writes.extend(owed);

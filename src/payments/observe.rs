@@ -5,6 +5,7 @@ use port::{AttemptId, Observation};
 use super::profiles::listing;
 use super::{Account, Decided, PaymentError, Payments};
 use crate::domain::observe::{Expected, observe};
+use crate::domain::open::Answered;
 use crate::domain::{Cause, Fact, OrderFile, SessionStatus};
 
 impl Payments {
@@ -22,11 +23,30 @@ impl Payments {
         first: &[Fact],
         cause: &Cause,
     ) -> Result<bool, PaymentError> {
+        self.observe_answer(file, account, attempt, seen, |_| Answered::Adopted(first.to_vec()), cause).await
+    }
+
+    /// The same for the answer to a start, of which the file as it is decides whether it counts.
+    ///
+    /// # Errors
+    /// [`PaymentError::Store`].
+    pub(super) async fn observe_answer(
+        &self,
+        file: &mut OrderFile,
+        account: &Account,
+        attempt: AttemptId,
+        seen: &Observation,
+        answered: impl Fn(&OrderFile) -> Answered,
+        cause: &Cause,
+    ) -> Result<bool, PaymentError> {
         let expected = Expected { is_test: account.is_test };
         let shared = &self.shared;
         let mut follows = None;
         let decide = |file: &OrderFile, now| {
-            let mut facts = first.to_vec();
+            let mut facts = match answered(file) {
+                Answered::Adopted(first) => first,
+                Answered::GivenUp(facts) => return Ok(facts.into()),
+            };
             facts.extend(observe(file, attempt, seen, expected, now, &mut shared.ids()));
             follows = facts.iter().find_map(|fact| match fact {
                 Fact::OperationAsked { payment, .. } => Some(*payment),

@@ -1,21 +1,21 @@
 //! Operations on money at a provider: closing, capturing, voiding, refunding.
 //!
 //! The intent is in the file before this is called. An operation is sent once; before it is sent again the
-//! provider is asked, and then only where a second effect is impossible.
+//! provider is asked, and then only where a second effect is impossible: the provider rules it out, or the last try
+//! provably reached nobody.
 
 use std::time::Duration;
 
-use port::{
-    Advice, Failure, Money, PaymentId, ProviderError, RefundAsk, RefundId, Repeat, SessionId, Snapshot,
-};
+use port::{Advice, Failure, Money, PaymentId, ProviderError, RefundAsk, RefundId, Repeat, Snapshot};
 
-use super::ask::payment_of_session;
 use super::budget::Wish;
 use super::call::NothingToKeep;
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::{not_taken, unsure};
 use crate::domain::resolve::not_given_back;
-use crate::domain::{AttemptRecord, AttemptState, Cause, Operation, OperationKind, OrderFile, operate};
+use crate::domain::{
+    AttemptRecord, AttemptState, Cause, Operation, OperationKind, OrderFile, operate, takes_nothing,
+};
 
 /// After how long an operation that stays unsure is shown to a person.
 const UNSURE_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -24,22 +24,6 @@ const UNSURE_LIMIT: Duration = Duration::from_secs(15 * 60);
 const MOST_IN_A_ROW: usize = 20;
 
 impl Payments {
-    /// Sends the operation on a session's payment.
-    ///
-    /// # Errors
-    /// [`PaymentError::Store`].
-    pub async fn operate_session(
-        &self,
-        file: &mut OrderFile,
-        session: SessionId,
-        cause: &Cause,
-    ) -> Result<(), PaymentError> {
-        match payment_of_session(file, session).map(|payment| payment.id) {
-            Some(payment) => self.operate(file, payment, cause).await,
-            None => Ok(()),
-        }
-    }
-
     /// Sends the operation that was just recorded, and the refunds that wait behind it.
     ///
     /// # Errors
@@ -60,8 +44,8 @@ impl Payments {
         Ok(())
     }
 
-    /// Takes up an operation whose outcome is not known: asks first, and sends again only where the provider
-    /// itself rules out a second effect.
+    /// Takes up an operation whose outcome is not known: asks first, and sends again only where a second effect is
+    /// impossible.
     ///
     /// # Errors
     /// [`PaymentError`].
@@ -96,11 +80,32 @@ impl Payments {
         *file = self.ask(file.id(), pending.payment, cause).await?;
         let still = Pending::of(file, pending.payment).filter(|still| still.operation == pending.operation);
         let Some(still) = still else { return Ok(()) };
+        let refund = still.operation.kind == OperationKind::Refund;
+        if refund && file.payment(pending.payment).is_some_and(operate::is_contested) {
+            return Ok(());
+        }
         let account = self.account(&still.record.account)?;
-        if repeatable(&account, &still) {
+        // Of several who find it unsent, the one who writes down that it is tried again sends it.
+        let unsent = still.operation.unsent && self.mark(file, &still, false, cause).await?;
+        if unsent || repeatable(&account, &still) {
             self.operate(file, pending.payment, cause).await?;
         }
         Ok(())
+    }
+
+    /// Writes down whether the last try of an operation provably reached nobody. False if that is no news.
+    async fn mark(
+        &self,
+        file: &mut OrderFile,
+        pending: &Pending,
+        unsent: bool,
+        cause: &Cause,
+    ) -> Result<bool, PaymentError> {
+        let mark = |file: &OrderFile, _| {
+            let fact = operate::mark_unsent(file, pending.payment, &pending.operation, unsent);
+            Ok::<_, PaymentError>(fact.into_iter().collect::<Vec<_>>().into())
+        };
+        self.shared.change("mark", file, cause, mark).await
     }
 
     async fn next_in_queue(
@@ -136,11 +141,15 @@ impl Payments {
             Ok((snapshot, place)) => {
                 let seen = self.understand(&account, snapshot, place);
                 self.observe(file, &account, pending.record.id, &seen, &[], cause).await?;
-                self.close_by_us(file, &account, pending, cause).await
+                match takes_nothing(&seen) {
+                    true => self.close_by_us(file, &account, pending, cause).await,
+                    false => Ok(()),
+                }
             }
             Err(error) if error.advice() == Advice::Stop => self.take_no(file, pending, error, cause).await,
             // Not sent, or not known: it stays recorded, and the agenda takes it up.
-            Err(_) => Ok(()),
+            Err(error) if error.advice() == Advice::Reconcile || repeatable(&account, pending) => Ok(()),
+            Err(_) => self.mark(file, pending, true, cause).await.map(|_| ()),
         }
     }
 

@@ -6,6 +6,9 @@
 
 use port::{AttemptId, BackUrls, sign};
 
+use crate::domain::{AttemptRecord, OrderFile};
+use crate::store::{Handle, Reads, StoreError};
+
 /// Which of a provider's redirects brought the customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redirect {
@@ -89,6 +92,20 @@ pub fn read_token(token: &str) -> Option<(String, Redirect)> {
     let first = letters.next().filter(|_| letters.next().is_none() && plain)?;
     let (redirect, _) = Redirect::ALL.into_iter().find(|(_, known)| *known == first)?;
     Some((hash(secret), redirect))
+}
+
+/// The attempt that a token's secret was made for, by the secret's hash, and its order.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn attempt_of(
+    reads: &dyn Reads,
+    hash: String,
+) -> Result<Option<(OrderFile, AttemptRecord)>, StoreError> {
+    let Some(order) = reads.order_of(&Handle::Return(hash.clone())).await? else { return Ok(None) };
+    let Some(file) = reads.order(order).await? else { return Ok(None) };
+    let attempt = file.attempts.iter().find(|attempt| attempt.return_hash.as_ref() == Some(&hash)).cloned();
+    Ok(attempt.map(|attempt| (file, attempt)))
 }
 
 fn hash(secret: &str) -> String {

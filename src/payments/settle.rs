@@ -1,5 +1,7 @@
 //! What the agenda does about starts without a known outcome, orphans, and orders to hand over.
 
+use std::time::Duration;
+
 use port::{Advice, AttemptId, Begun, Next, OrderId, ProviderError, Timestamp};
 
 use super::begin::may_repeat;
@@ -7,8 +9,11 @@ use super::budget::Wish;
 use super::call::{FileKeeper, NothingToKeep};
 use super::{Account, PaymentError, Payments};
 use crate::domain::{
-    AttemptRecord, AttemptState, CALL_DEADLINE, Cause, Fact, OrderFile, Sealed, is_to_hand_over,
+    AttemptRecord, AttemptState, CALL_DEADLINE, Cause, Fact, OrderFile, Sealed, is_to_hand_over, leaves_open,
 };
+
+/// For how long a charge that its provider does not list may still show up there.
+const CHARGE_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 impl Payments {
     /// Finds out about a start whose answer was lost: repeats it where the provider knows our key, else looks
@@ -34,8 +39,10 @@ impl Payments {
             return Ok(file);
         }
         let found = self.look_up(&file, &account, &record, Wish::of(cause)).await?;
-        // "There is none" is certain only once nothing that was sent can still arrive.
-        let certain = self.shared.now() >= record.started_at.plus(CALL_DEADLINE);
+        // "There is none" is certain only once nothing that was sent can still arrive, and where money has moved if it
+        // did, once its list has had time to follow.
+        let patience = if charge { CHARGE_PATIENCE } else { CALL_DEADLINE };
+        let certain = self.shared.now() >= record.started_at.plus(patience);
         match found {
             Some((begun, place)) => self.adopt(&mut file, &account, attempt, begun, place, cause).await?,
             None if certain => {
@@ -60,7 +67,7 @@ impl Payments {
     }
 
     /// Finds an attempt that was given up and closes it, so that its page cannot be paid. If it was paid all the
-    /// same, the money gets a payment of its own.
+    /// same, the money gets a payment of its own. What does not close yet stays an orphan.
     ///
     /// # Errors
     /// [`PaymentError::Provider`] while it cannot be found out.
@@ -71,7 +78,9 @@ impl Payments {
         cause: &Cause,
     ) -> Result<OrderFile, PaymentError> {
         let mut file = self.shared.file(order).await?;
-        let Some(mut record) = in_state(&file, attempt, AttemptState::Orphaned) else { return Ok(file) };
+        let Some(mut record) = file.attempt(attempt).filter(|record| may_exist(record)).cloned() else {
+            return Ok(file);
+        };
         let account = self.account(&record.account)?;
         let Some((begun, _)) = self.orphan_object(&mut file, &account, &record, cause).await? else {
             let gone = |file: &OrderFile, _| {
@@ -99,7 +108,8 @@ impl Payments {
         let next = Sealed::new(Next::Nothing, self.shared.source.nonce());
         let known = Fact::AttemptBegun { attempt, reference: begun.reference, next, theirs: None };
         let left = Fact::AttemptLeft { attempt, orphaned: false, why: "closed".to_owned() };
-        self.observe(&mut file, &account, attempt, &seen, &[known, left], cause).await?;
+        let first = if leaves_open(&seen) { Vec::new() } else { vec![known, left] };
+        self.observe(&mut file, &account, attempt, &seen, &first, cause).await?;
         Ok(file)
     }
 
@@ -110,7 +120,7 @@ impl Payments {
         record: &AttemptRecord,
         cause: &Cause,
     ) -> Result<Option<(Begun, Timestamp)>, PaymentError> {
-        if !may_repeat(account) {
+        if !may_repeat(account) || record.state == AttemptState::Ended {
             return Ok(self.look_up(file, account, record, Wish::of(cause)).await?);
         }
         let attempt = record.for_adapter(file.id());
@@ -152,6 +162,15 @@ impl Payments {
         };
         self.shared.change("hand over", &mut file, cause, done).await?;
         Ok(file)
+    }
+}
+
+/// Whether it was given up and nobody has seen yet what became of it at its provider.
+fn may_exist(record: &AttemptRecord) -> bool {
+    match record.state {
+        AttemptState::Orphaned => true,
+        AttemptState::Ended => record.reference.is_none(),
+        AttemptState::Started | AttemptState::Begun => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use port::Source;
 
-use crate::domain::{Actor, Cause, Fact, OrderFile, Payment, Stamp};
+use crate::domain::{Actor, Cause, DueKind, Fact, OrderFile, Payment, Stamp, agenda};
 use crate::store::{Change, OrderFilter, Page, Store, StoreError, Write};
 
 /// Orders read at a time.
@@ -60,12 +60,13 @@ pub async fn erase(
     Ok(erased)
 }
 
-/// Whether nothing more can happen that would need the data.
+/// Whether nothing more can happen that would need the data, such as closing a start that was given up.
 fn has_ended(file: &OrderFile) -> bool {
     let moving = |payment: &Payment| {
         payment.operation.is_some() || payment.standing.is_held() || file.reserved(payment.id) > 0
     };
-    file.order.state.is_final() && !file.payments.iter().any(moving)
+    let waits = agenda(file).iter().any(|(kind, ..)| *kind != DueKind::Remedy);
+    file.order.state.is_final() && !waits && !file.payments.iter().any(moving)
 }
 
 fn is_of(file: &OrderFile, customer: &str) -> bool {

@@ -7,9 +7,10 @@
 pub mod audit;
 pub mod erase;
 pub mod inbox;
+mod intake;
 mod notes;
 
-pub use notes::keep_note;
+pub use intake::Intake;
 
 use std::str::FromStr;
 use std::time::Duration;

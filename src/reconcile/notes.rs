@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use port::{AttemptId, Hint, PaymentId};
 
-use crate::domain::{AttemptRecord, AttemptState, Cause, DueKind, OrderFile};
+use crate::domain::{AttemptRecord, AttemptState, Cause, OrderFile};
 use crate::metrics::NotificationOutcome;
 use crate::payments::{PaymentError, Payments};
-use crate::store::{Change, Due, Handle, NoteRow, StoreError, Unique, Write};
+use crate::store::{Due, Handle, NoteRow, StoreError};
 
 /// How long a notification waits for an object of ours, or for its provider to answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(3 * 24 * 3_600);
@@ -19,26 +19,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3 * 24 * 3_600);
 const FEWEST_TRIES: u32 = 12;
 
 /// More objects than this are not looked at in one notification. The providers name one, or a few.
-const MOST_HINTS: usize = 20;
-
-/// Stores a verified notification, and makes it due if it points at anything. The same one again is nothing new.
-///
-/// # Errors
-/// [`StoreError`]; then it is not stored.
-pub async fn keep_note(payments: &Payments, note: NoteRow, points: bool) -> Result<(), StoreError> {
-    let shared = &payments.shared;
-    let (subject, at) = (note.id.to_string(), Some(note.received_at));
-    let due = Write::Due { kind: DueKind::Note, subject, order: None, at };
-    let writes = std::iter::once(Write::Note(note)).chain(points.then_some(due)).collect();
-    match shared.store.commit(Change::plain("note", writes)).await {
-        Ok(()) => {
-            shared.wake.notify_one();
-            Ok(())
-        }
-        Err(StoreError::Taken(Unique::Note)) => Ok(()),
-        Err(fault) => Err(fault),
-    }
-}
+pub(super) const MOST_HINTS: usize = 20;
 
 /// Asks the provider about each payment that a stored notification points at. True if something of it has to wait.
 ///
@@ -81,7 +62,11 @@ async fn follow(
             // One that was under way and answered us too may be such a read.
             asked.map(|_| payments.asked_before(payment, row.received_at))
         }
-        Step::Close => payments.close_orphan(order, attempt.id, cause).await.map(|_| false),
+        // One that its provider does not know yet may be on its way.
+        Step::Close => payments
+            .close_orphan(order, attempt.id, cause)
+            .await
+            .map(|file| file.attempt(attempt.id).is_some_and(|attempt| attempt.reference.is_none())),
     };
     match asked {
         Ok(waits) => Ok(waits),
@@ -110,6 +95,7 @@ fn step(file: &OrderFile, attempt: &AttemptRecord) -> Step {
     match attempt.state {
         AttemptState::Started => Step::Wait,
         AttemptState::Orphaned => Step::Close,
+        AttemptState::Ended if attempt.reference.is_none() => Step::Close,
         AttemptState::Begun | AttemptState::Ended => {
             file.payment_of(attempt).map_or(Step::Nothing, |payment| Step::Ask(payment.id))
         }

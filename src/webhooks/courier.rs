@@ -60,6 +60,7 @@ impl Courier {
             return Ok(Turn::Idle);
         }
         tokio::select! {
+            // In this order, and not by a chance that `Source` does not give.
             biased;
             Some(ended) = self.under_way.next() => self.ended(ended),
             () = self.means.outbox.woken() => {}
@@ -82,6 +83,7 @@ impl Courier {
 
     async fn claim(&mut self) -> Result<Vec<(Lane, Due)>, StoreError> {
         let room = MOST_UNDER_WAY.saturating_sub(u16::try_from(self.under_way.len()).unwrap_or(u16::MAX));
+        self.means.outbox.make_sure(&*self.means.store).await?;
         let endpoints = self.means.outbox.endpoints();
         let wanted = endpoints.iter().map(|endpoint| {
             let most = if endpoint.failing_since.is_some() { MOST_TO_FAILING } else { MOST_TO_ONE };

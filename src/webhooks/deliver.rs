@@ -171,8 +171,7 @@ impl Means {
         if turned {
             writes.push(Write::Telling(Telling::Failing { endpoint: endpoint.id, since }));
         }
-        self.commit(writes).await?;
-        if turned { self.outbox.refresh(&*self.store).await } else { Ok(()) }
+        if turned { self.turn(writes).await } else { self.commit(writes).await }
     }
 
     async fn switch_off(
@@ -192,7 +191,7 @@ impl Means {
                 ..row
             });
             writes.extend(off.map(|row| Write::Telling(Telling::Endpoint(Box::new(row)))));
-            match self.commit(writes).await {
+            match self.turn(writes).await {
                 Err(StoreError::Conflict) => {}
                 Err(fault) => return Err(fault),
                 Ok(()) => {
@@ -202,7 +201,7 @@ impl Means {
                         because = because.as_str(),
                         "a webhook endpoint was switched off"
                     );
-                    return self.outbox.refresh(&*self.store).await;
+                    return Ok(());
                 }
             }
         }
@@ -211,6 +210,11 @@ impl Means {
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         self.store.commit(Change::plain("delivery", writes)).await
+    }
+
+    /// Commits what changes the endpoint too.
+    async fn turn(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.outbox.change(&*self.store, Change::plain("delivery", writes)).await
     }
 
     fn draw(&self) -> u64 {

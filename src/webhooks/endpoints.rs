@@ -223,8 +223,8 @@ impl Endpoints {
     ) -> Result<(), EndpointError> {
         let row = self.get(merchant, id).await?;
         check_version(&row, expects)?;
-        self.store.commit(Change::plain("endpoint", vec![Write::Telling(Telling::Gone(id))])).await?;
-        Ok(self.outbox.refresh(&*self.store).await?)
+        let gone = Change::plain("endpoint", vec![Write::Telling(Telling::Gone(id))]);
+        Ok(self.outbox.change(&*self.store, gone).await?)
     }
 
     /// Sends an event again, to one endpoint or to all that take it. Answers to how many.
@@ -355,8 +355,7 @@ impl Endpoints {
                 at: row.updated_at,
             }))
         }));
-        self.store.commit(Change::plain("endpoint", writes)).await?;
-        Ok(self.outbox.refresh(&*self.store).await?)
+        Ok(self.outbox.change(&*self.store, Change::plain("endpoint", writes)).await?)
     }
 }
 

@@ -74,13 +74,8 @@ const NUMBERS: [&str; 24] = [
 ];
 
 /// An input.
+#[derive(Clone)]
 pub(crate) struct Input(pub(crate) Vec<u8>);
-
-impl Clone for Input {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

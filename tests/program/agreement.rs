@@ -6,49 +6,51 @@ use serde_json::Value;
 
 use super::shop::Shop;
 
-/// Compares the money of these orders with the ledger, whatever state they are in.
-pub async fn check_money(shop: &Shop, orders: &[String]) {
-    let ledger = shop.ledger().await;
-    let by_id: HashMap<&str, &Value> =
-        ledger.iter().map(|object| (object["id"].as_str().unwrap(), object)).collect();
-    for id in orders {
-        let order = shop.get(&format!("/v1/orders/{id}")).await;
+/// The ledger's objects by the provider's ids.
+struct Ledger(HashMap<String, Value>);
+
+impl Ledger {
+    async fn read(shop: &Shop) -> Self {
+        let objects = shop.ledger().await.into_iter();
+        Self(objects.map(|object| (object["id"].as_str().unwrap().to_owned(), object)).collect())
+    }
+
+    /// Compares the money of an order's payments. Answers how many of them took some.
+    async fn check(&self, shop: &Shop, order: &Value) -> usize {
+        let mut taken = 0;
         for summary in order["payments"].as_array().unwrap() {
             let payment = shop.get(&format!("/v1/payments/{}", summary["id"].as_str().unwrap())).await;
             if payment["sessionId"].is_null() {
                 // What the merchant collected itself is in nobody's ledger.
                 continue;
             }
-            match by_id.get(payment["provider"]["reference"].as_str().unwrap_or_default()) {
+            match self.0.get(payment["provider"]["reference"].as_str().unwrap_or_default()) {
                 Some(object) => compare(&payment, object),
                 None => assert_eq!(payment["captured"], 0, "money without an object: {payment}"),
             }
+            taken += usize::from(payment["captured"].as_i64() > Some(0));
         }
+        taken
     }
 }
 
-/// Compares everything known about these orders. Panics with the first disagreement.
-pub async fn check(shop: &Shop, orders: &[String]) {
-    let ledger = shop.ledger().await;
-    let by_id: HashMap<&str, &Value> =
-        ledger.iter().map(|object| (object["id"].as_str().unwrap(), object)).collect();
-    let mut known = Vec::new();
+/// Compares the money of these orders with the ledger, whatever state they are in.
+pub async fn check_money(shop: &Shop, orders: &[String]) {
+    let ledger = Ledger::read(shop).await;
     for id in orders {
         let order = shop.get(&format!("/v1/orders/{id}")).await;
-        let mut held = 0;
-        for summary in order["payments"].as_array().unwrap() {
-            let payment = shop.get(&format!("/v1/payments/{}", summary["id"].as_str().unwrap())).await;
-            let reference = payment["provider"]["reference"].as_str().unwrap_or_default();
-            if let Some(object) = by_id.get(reference) {
-                compare(&payment, object);
-                known.push(reference.to_owned());
-            } else {
-                assert_eq!(payment["captured"], 0, "money without an object: {payment}");
-            }
-            held += i64::from(payment["captured"].as_i64() > Some(0));
-        }
-        assert!(held <= 1, "two payments took money: {order}");
-        compare_order(shop, &order, held == 1).await;
+        ledger.check(shop, &order).await;
+    }
+}
+
+/// Compares everything known about these orders, of which none is paid twice. Panics with the first disagreement.
+pub async fn check(shop: &Shop, orders: &[String]) {
+    let ledger = Ledger::read(shop).await;
+    for id in orders {
+        let order = shop.get(&format!("/v1/orders/{id}")).await;
+        let taken = ledger.check(shop, &order).await;
+        assert!(taken <= 1, "two payments took money: {order}");
+        compare_order(shop, &order, taken == 1).await;
     }
 }
 

@@ -1,10 +1,8 @@
 //! A provider that states another amount or currency than was asked: a person is told, and nothing counts as paid.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
-use super::running::{Gateway, Sandbox};
+use super::demo::Demo;
 use super::shop::Shop;
 
 /// The open attention of an order, oldest first: code, detail, and what the provider took.
@@ -22,10 +20,8 @@ async fn lies(shop: &Shop, provider: &str, operation: &str, fault: &str, times: 
 
 #[tokio::test]
 async fn another_amount_is_a_persons_task_at_every_provider_and_is_never_paid() {
-    let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(folder.path());
-    let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
-    let shop = Shop::new(&gateway.url, &sandbox.url);
+    let demo = Demo::start();
+    let shop = &demo.shop;
     for (provider, operation, fault, detail) in [
         ("decta", "create", "wrong_amount", "asked for 19.99 EUR, the provider states 20.00 EUR"),
         ("paymennt", "create", "wrong_currency", "asked for 19.99 AED, the provider states 19.99 EUR"),
@@ -36,7 +32,7 @@ async fn another_amount_is_a_persons_task_at_every_provider_and_is_never_paid() 
             "the provider asks for another amount: priced at 20.00 EUR, asked for 19.99 EUR",
         ),
     ] {
-        lies(&shop, provider, operation, fault, 1).await;
+        lies(shop, provider, operation, fault, 1).await;
         let currency = if provider == "paymennt" { "AED" } else { "EUR" };
         let body = Shop::order(Some(&format!("{provider}-demo")), currency, 1999);
         let answer = shop.checkout(provider, &body).await;
@@ -48,17 +44,17 @@ async fn another_amount_is_a_persons_task_at_every_provider_and_is_never_paid() 
         );
         let order = answer["order"]["id"].as_str().unwrap();
         assert_eq!(answer["order"]["attention"]["code"], "AMOUNT_MISMATCH");
-        let told = attention(&shop, order).await;
+        let told = attention(shop, order).await;
         assert_eq!(told, [(json!("AMOUNT_MISMATCH"), json!(detail), Value::Null)], "{provider}");
     }
     // Said of a page that was paid, it is not believed either.
     let answer = shop.checkout("paid", &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
-    lies(&shop, "decta", "read", "wrong_amount", 3).await;
+    lies(shop, "decta", "read", "wrong_amount", 3).await;
     shop.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await;
     let order = answer["order"]["id"].as_str().unwrap();
     // Then the reads tell the truth.
     let paid = shop.until(order, |order| order["state"] == "PROCESSING").await;
     assert_eq!(paid["attention"]["code"], "AMOUNT_MISMATCH");
     let stated = json!({"amount": 2000, "currency": "EUR"});
-    assert!(attention(&shop, order).await.iter().any(|(_, _, told)| *told == stated));
+    assert!(attention(shop, order).await.iter().any(|(_, _, told)| *told == stated));
 }

@@ -5,9 +5,11 @@ use std::process::{Command, Output};
 
 use rusqlite::Connection;
 use serde_json::json;
+use tempfile::TempDir;
 
-use super::running::{Gateway, Sandbox};
-use super::shop::Shop;
+use super::demo::Demo;
+use super::sale::Sale;
+use super::shop::{Shop, eventually};
 
 /// Runs a command of the program on a folder's database.
 pub fn run(folder: &Path, command: &[&str]) -> Output {
@@ -27,49 +29,32 @@ pub fn fit(folder: &Path) -> bool {
     verdict.status.success()
 }
 
-/// Two paid orders of the customer `c-1`, the first fulfilled; the gateway is stopped again.
-async fn used(folder: &Path) -> [String; 2] {
-    let sandbox = Sandbox::start(folder);
-    let mut gateway = Gateway::start(folder, &sandbox, Path::new("config/routing.toml"));
-    let shop = Shop::new(&gateway.url, &sandbox.url);
-    let mut orders = Vec::new();
-    for key in ["one", "two"] {
-        let mut body = Shop::order(Some("decta-demo"), "EUR", 1999);
-        body["order"]["customer"]["id"] = json!("c-1");
-        body["order"]["customer"]["email"] = json!("planted@example.test");
-        let answer = shop.checkout(key, &body).await;
-        shop.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await;
-        let order = answer["order"]["id"].as_str().unwrap().to_owned();
-        shop.until(&order, |order| order["state"] == "PROCESSING").await;
-        orders.push(order);
-    }
-    let order = shop.get(&format!("/v1/orders/{}", orders[0])).await;
-    let refunds = format!("/v1/payments/{}/refunds", order["payments"][0]["id"].as_str().unwrap());
+/// Two paid orders of the customer `c-1`, the first fulfilled, in a folder whose gateway has stopped.
+async fn used() -> (TempDir, [String; 2]) {
+    let demo = Demo::start();
+    let shop = &demo.shop;
+    let mut body = Shop::order(Some("decta-demo"), "EUR", 1999);
+    body["order"]["customer"]["id"] = json!("c-1");
+    body["order"]["customer"]["email"] = json!("planted@example.test");
+    let (first, second) = (Sale::paid(shop, "one", &body).await, Sale::paid(shop, "two", &body).await);
     let asked = json!({"amount": 500, "reason": "planted@example.test broke it"});
-    assert_eq!(shop.send(&refunds, "back", &asked).await.status, 201);
+    assert_eq!(first.operate(shop, "refunds", "back", asked).await.status, 201);
     let told = json!({"outcome": "COMPLETED", "detail": "fetched by planted@example.test"});
-    shop.post(&format!("/v1/orders/{}/fulfil", orders[0]), &told).await;
-    gateway.kill();
+    assert_eq!(shop.post(&format!("/v1/orders/{}/fulfil", first.order), &told).await.0, 200);
     // The next start makes a checkpoint over what is there.
-    let gateway = gateway.restart(folder, &sandbox, Path::new("config/routing.toml"));
-    let metrics = format!("{}/metrics", gateway.ops_url);
-    loop {
-        let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
-        if text.contains("kind=\"checkpoint\"")
-            && text.contains("paymux_agenda_runs_total{kind=\"checkpoint\"")
-        {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    drop(gateway);
-    [orders.remove(0), orders.remove(0)]
+    let demo = demo.restart();
+    eventually(|| async {
+        let metrics = demo.metrics().await;
+        let made = metrics.contains("paymux_agenda_runs_total{kind=\"checkpoint\"");
+        made.then_some(()).ok_or(metrics)
+    })
+    .await;
+    (demo.folder, [first.order, second.order])
 }
 
 #[tokio::test]
 async fn books_that_were_touched_do_not_verify() {
-    let folder = tempfile::tempdir().unwrap();
-    let [first, second] = used(folder.path()).await;
+    let (folder, [first, second]) = used().await;
     assert!(fit(folder.path()));
 
     let database = Connection::open(folder.path().join("paymux.db")).unwrap();
@@ -94,8 +79,7 @@ async fn books_that_were_touched_do_not_verify() {
 
 #[tokio::test]
 async fn an_erased_customer_is_gone_from_the_database_and_the_books_still_fit() {
-    let folder = tempfile::tempdir().unwrap();
-    let [ended, open] = used(folder.path()).await;
+    let (folder, [ended, open]) = used().await;
     let done = run(folder.path(), &["erase", "--merchant", "demo", "--customer", "c-1"]);
     let said = String::from_utf8(done.stdout).unwrap();
     assert!(done.status.success() && said.contains("of 1 orders") && said.contains(&open), "{said}");

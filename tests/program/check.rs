@@ -1,5 +1,6 @@
 //! `paymux check`: every mistake at once, with file and line.
 
+use std::path::Path;
 use std::process::Command;
 
 #[test]
@@ -9,22 +10,31 @@ fn a_config_with_three_mistakes_tells_all_three_with_file_and_line() {
     write("paymux.toml", "[server]\nlisten = \"127.0.0.1:8080\"\n\n[limits]\nbody_byts = 1000\n");
     write(
         "accounts.toml",
-        "[accounts.shop]\nprovider = \"decta\"\nbase_url = \"https://gate.decta.com/api/v0.6\"\n",
+        "[accounts.shop]\nprovider = \"decta\"\nbase_url = \"https://gate.decta.com/api/v0.6\"\n\n\
+         [accounts.other]\nprovider = \"dceta\"\n",
     );
     write("routing.toml", "[[rules]]\nname = \"all\"\naccounts = [\"shpo\"]\n");
-    let settings = folder.path().join("paymux.toml");
-    let run = Command::new(env!("CARGO_BIN_EXE_paymux"))
-        .arg("check")
-        .arg("--config")
-        .arg(&settings)
-        .output()
-        .unwrap();
-    let said = String::from_utf8(run.stderr).unwrap();
-    assert_eq!(run.status.code(), Some(1), "{said}");
-    for mistake in ["paymux.toml:5: ", "accounts.toml:1: ", "body_byts", "secret_key"] {
+    let said = refused(folder.path());
+    for mistake in
+        ["paymux.toml:5: ", "body_byts", "accounts.toml:1: ", "secret_key", "accounts.toml:6: ", "dceta"]
+    {
         assert!(said.contains(mistake), "{mistake} is not told in:\n{said}");
     }
-    assert!(said.lines().count() >= 2, "{said}");
+    // Which accounts the routing may name is known once they are right.
+    write("paymux.toml", "[outbound]\nallow_private_addresses = true\n");
+    write("accounts.toml", &std::fs::read_to_string("config/sandbox.toml").unwrap());
+    let said = refused(folder.path());
+    assert!(said.contains("routing.toml:3: ") && said.contains("shpo"), "{said}");
+}
+
+/// What is said of the configuration in a folder.
+fn refused(folder: &Path) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paymux"));
+    command.arg("check").arg("--config").arg(folder.join("paymux.toml"));
+    let run = command.env("PAYMUX_SANDBOX_URL", "http://127.0.0.1:8090").output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(1), "{said}");
+    said
 }
 
 #[test]

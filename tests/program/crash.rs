@@ -4,16 +4,18 @@
 //! then the same day is lived once for each of them, with a gateway that aborts there and is started again.
 #![cfg(debug_assertions)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 
 use super::running::{Gateway, Sandbox};
-use super::shop::Shop;
+use super::shop::{PATIENCE, Shop};
 use super::{agreement, books};
 
 /// Days lived at the same time: they mostly wait.
@@ -43,23 +45,25 @@ async fn whatever_point_the_gateway_dies_at_the_money_agrees_afterwards() {
 /// One day at a shop: every operation on money, with a gateway that may die once.
 struct Day {
     folder: PathBuf,
-    sandbox: Sandbox,
+    _sandbox: Sandbox,
     gateway: Mutex<Option<Gateway>>,
     shop: Shop,
     died: AtomicBool,
-}
-
-fn routing() -> &'static Path {
-    Path::new("config/routing.toml")
 }
 
 impl Day {
     fn start(folder: PathBuf, variables: &[(&str, &str)]) -> Self {
         std::fs::create_dir_all(&folder).unwrap();
         let sandbox = Sandbox::start(&folder);
-        let gateway = Gateway::start_with(&folder, &sandbox, routing(), variables);
+        let gateway = Gateway::start_with(&folder, &sandbox, variables);
         let shop = Shop::new(&gateway.url, &sandbox.url);
-        Self { folder, sandbox, gateway: Mutex::new(Some(gateway)), shop, died: AtomicBool::new(false) }
+        Self {
+            folder,
+            _sandbox: sandbox,
+            gateway: Mutex::new(Some(gateway)),
+            shop,
+            died: AtomicBool::new(false),
+        }
     }
 
     async fn live(self) {
@@ -99,69 +103,71 @@ impl Day {
         assert!(books::fit(&self.folder), "the books of {}", self.folder.display());
     }
 
+    /// Tries until it is done, reviving the gateway where it died. A try in vain answers what it saw instead.
+    async fn at_last<T, F>(&self, try_once: impl Fn() -> F) -> T
+    where
+        F: Future<Output = reqwest::Result<Result<T, String>>>,
+    {
+        let deadline = Instant::now() + 2 * PATIENCE;
+        loop {
+            let seen = match try_once().await {
+                Ok(Ok(done)) => return done,
+                Ok(Err(seen)) => seen,
+                Err(fault) => {
+                    self.revive().await;
+                    fault.to_string()
+                }
+            };
+            assert!(Instant::now() < deadline, "{}: {seen}", self.folder.display());
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// A checkout, by a client that repeats its request with the same key until it knows the outcome.
     async fn checkout(&self, key: &str, account: &str, capture: &str) -> Value {
         let mut body = Shop::order(Some(account), "EUR", 1999);
         body["checkout"]["captureMode"] = json!(capture);
-        loop {
-            match self.shop.try_checkout(key, &body).await {
-                Ok((status, answer)) if status == 201 && answer["session"]["checkoutUrl"].is_string() => {
-                    return answer;
-                }
-                Ok((status, answer)) => assert!(status != 400 && status != 422, "{answer}"),
-                Err(_) => self.revive().await,
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
+        self.at_last(|| async {
+            let (status, answer) = self.shop.try_post("/v1/checkouts", key, &body).await?;
+            assert!(status != 400 && status != 422, "{answer}");
+            let opened = status == 201 && answer["session"]["checkoutUrl"].is_string();
+            Ok(if opened { Ok(answer) } else { Err(answer.to_string()) })
+        })
+        .await
     }
 
     /// An operation, repeated with the same key until it is known to be recorded.
     async fn act(&self, key: &str, path: &str, body: &Value) {
-        loop {
-            match self.shop.try_post(path, &format!("act-{key}"), body).await {
-                Ok(status) if status.is_success() => return,
-                Ok(status) => assert!(status == 409 || status.is_server_error(), "{path}: {status}"),
-                Err(_) => self.revive().await,
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
+        self.at_last(|| async {
+            let (status, answer) = self.shop.try_post(path, &format!("act-{key}"), body).await?;
+            assert!(matches!(status, 200..300 | 409 | 500..), "{path}: {status} {answer}");
+            Ok(if status < 300 { Ok(()) } else { Err(answer.to_string()) })
+        })
+        .await;
     }
 
-    /// Waits until an order is as it should be, reviving the gateway where it died in the background.
+    /// Waits until an order is as it should be.
     async fn settled(&self, answer: &Value, done: impl Fn(&Value) -> bool) {
-        let deadline = tokio::time::Instant::now() + 2 * super::shop::PATIENCE;
-        loop {
-            match self.shop.try_get(&format!("/v1/orders/{}", id(answer))).await {
-                Ok(order) if done(&order) => return,
-                Ok(order) => {
-                    assert!(tokio::time::Instant::now() < deadline, "{}: {order}", self.folder.display())
-                }
-                Err(_) => self.revive().await,
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+        self.at_last(|| async {
+            let order = self.shop.try_get(&format!("/v1/orders/{}", id(answer))).await?;
+            Ok(if done(&order) { Ok(()) } else { Err(order.to_string()) })
+        })
+        .await;
     }
 
     /// Waits until a refund has taken effect, here as at the provider. One whose gateway died before it was sent
     /// stays reserved for a person to decide: this provider would make a second one of a second try.
     async fn refund_settled(&self, payment: &str) {
-        let deadline = tokio::time::Instant::now() + 2 * super::shop::PATIENCE;
-        loop {
-            if let Ok(read) = self.shop.try_get(&format!("/v1/payments/{payment}")).await {
-                let ledger = self.shop.ledger().await;
-                let object =
-                    ledger.iter().find(|object| object["id"] == read["provider"]["reference"]).unwrap();
-                let unsure =
-                    self.died.load(Ordering::Relaxed) && read["pendingOperation"]["operation"] == "REFUND";
-                if read["refunded"] == object["refunded"] && (read["refunded"] == 500 || unsure) {
-                    return;
-                }
-                assert!(tokio::time::Instant::now() < deadline, "{}: {read}", self.folder.display());
-            } else {
-                self.revive().await;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+        self.at_last(|| async {
+            let read = self.shop.try_get(&format!("/v1/payments/{payment}")).await?;
+            let ledger = self.shop.ledger().await;
+            let object = ledger.iter().find(|object| object["id"] == read["provider"]["reference"]).unwrap();
+            let unsure =
+                self.died.load(Ordering::Relaxed) && read["pendingOperation"]["operation"] == "REFUND";
+            let settled = read["refunded"] == object["refunded"] && (read["refunded"] == 500 || unsure);
+            Ok(if settled { Ok(()) } else { Err(read.to_string()) })
+        })
+        .await;
     }
 
     /// Starts the gateway again, without the point that it died at.
@@ -169,7 +175,7 @@ impl Day {
         self.died.store(true, Ordering::Relaxed);
         let mut gateway = self.gateway.lock().await;
         let dead = gateway.take().expect("a gateway that is revived was there");
-        *gateway = Some(dead.restart(&self.folder, &self.sandbox, routing()));
+        *gateway = Some(dead.restart());
     }
 }
 

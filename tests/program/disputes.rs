@@ -1,24 +1,19 @@
 //! The cardholder's bank takes the money back, or asks: seen stage by stage, told to the merchant, and never paid twice.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
-use super::running::{Gateway, Sandbox};
-use super::shop::{PATIENCE, Shop};
+use super::demo::Demo;
+use super::sale::Sale;
+use super::shop::{Shop, eventually};
 use super::webhooks::receiver::Receiver;
 
 /// What was paid, minor units.
 const PAID: i64 = 1999;
 
-/// A paid order at a provider of the sandbox.
-struct Sale<'a> {
+/// A paid order, and who watches its payment.
+struct Case<'a> {
     shop: &'a Shop,
-    provider: &'static str,
-    order: String,
-    payment: String,
-    /// The provider's id.
-    object: String,
+    sale: Sale,
 }
 
 /// What a payment should come to: its status, the stage and outcome of its dispute, and what is contested now.
@@ -37,43 +32,20 @@ const fn ended(status: &'static str, stage: &'static str, outcome: &'static str)
     Expected { status, stage, outcome: Some(outcome), disputed: 0 }
 }
 
-impl<'a> Sale<'a> {
-    async fn made(shop: &'a Shop, provider: &'static str, key: &str) -> Self {
+impl<'a> Case<'a> {
+    async fn of(shop: &'a Shop, provider: &str, key: &str) -> Self {
         let account = format!("{provider}-demo");
         let body = Shop::order(Some(&account), if provider == "paymennt" { "AED" } else { "EUR" }, PAID);
-        let answer = shop.checkout(key, &body).await;
-        shop.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await;
-        let order = answer["order"]["id"].as_str().unwrap().to_owned();
-        shop.until(&order, |order| order["state"] == "PROCESSING").await;
-        let payment = answer["session"]["paymentId"].as_str().unwrap().to_owned();
-        let object = answer["session"]["providerReference"].as_str().unwrap().to_owned();
-        Self { shop, provider, order, payment, object }
-    }
-
-    async fn read(&self) -> Value {
-        self.shop.get(&format!("/v1/payments/{}", self.payment)).await
+        Self { shop, sale: Sale::paid(shop, key, &body).await }
     }
 
     async fn until(&self, done: impl Fn(&Value) -> bool) -> Value {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let payment = self.read().await;
-            if done(&payment) {
-                return payment;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "still {payment}");
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+        self.sale.until(self.shop, done).await
     }
 
     /// The provider says a word; its notice leads the gateway to ask.
-    async fn says(&self, word: &str) {
-        let body = json!({"provider": self.provider, "id": self.object, "word": word});
-        assert_eq!(self.shop.control("advance", &body).await, 200, "{word}");
-    }
-
     async fn comes_to(&self, word: &str, expected: &Expected) -> Value {
-        self.says(word).await;
+        self.sale.says(self.shop, word).await;
         let payment = self
             .until(|payment| {
                 let dispute = &payment["dispute"];
@@ -86,16 +58,14 @@ impl<'a> Sale<'a> {
         assert_eq!(payment["dispute"]["closedAt"].is_string(), expected.outcome.is_some(), "{payment}");
         assert!(payment["dispute"]["openedAt"].is_string(), "{payment}");
         assert_eq!(payment["provider"]["status"], word);
-        let order = self.shop.get(&format!("/v1/orders/{}", self.order)).await;
+        let order = self.shop.get(&format!("/v1/orders/{}", self.sale.order)).await;
         assert_eq!(order["state"], "PROCESSING", "after {word} the order stays where it is");
         payment
     }
 
     /// Wants the money refunded; answers the status and the problem's code, if it is one.
     async fn refund(&self, key: &str, amount: i64) -> (u16, String) {
-        let path = format!("/v1/payments/{}/refunds", self.payment);
-        let answer =
-            self.shop.send(&path, &format!("{key}.{}", self.payment), &json!({"amount": amount})).await;
+        let answer = self.sale.operate(self.shop, "refunds", key, json!({"amount": amount})).await;
         (answer.status, answer.code())
     }
 
@@ -103,35 +73,36 @@ impl<'a> Sale<'a> {
     async fn attention(&self) -> Vec<Value> {
         let all = self.shop.get("/v1/attention?open=true&limit=200").await;
         let own = all["data"].as_array().unwrap().iter().rev();
-        own.filter(|told| told["paymentId"] == self.payment).map(|told| told["code"].clone()).collect()
+        own.filter(|told| told["paymentId"] == self.sale.payment).map(|told| told["code"].clone()).collect()
     }
 
     async fn timeline(&self, kind: &str) -> Vec<(Value, Value)> {
-        let all = self.shop.get(&format!("/v1/orders/{}/timeline?limit=200", self.order)).await;
+        let all = self.shop.get(&format!("/v1/orders/{}/timeline?limit=200", self.sale.order)).await;
         let of_kind = all["data"].as_array().unwrap().iter().filter(|entry| entry["type"] == kind);
         of_kind.map(|entry| (entry["from"].clone(), entry["to"].clone())).collect()
     }
 
     /// What the merchant is told of the dispute, once it has ended: types, and the stage and outcome they carry.
     async fn told(&self, receiver: &Receiver) -> Vec<(String, Value, Value)> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
+        eventually(|| async {
             let seen = receiver.seen();
-            let own = seen.iter().filter(|received| received.order() == self.order);
+            let own = seen.iter().filter(|received| received.order() == self.sale.order);
             let disputes: Vec<_> = own
                 .filter(|received| received.event().0.starts_with("dispute."))
                 .map(|received| {
                     let payment = &received.json()["data"];
-                    assert_eq!(payment["id"], self.payment);
+                    assert_eq!(payment["id"], self.sale.payment);
                     (received.event().0, payment["status"].clone(), payment["dispute"]["outcome"].clone())
                 })
                 .collect();
-            if disputes.last().is_some_and(|(kind, ..)| matches!(&**kind, "dispute.won" | "dispute.lost")) {
-                return disputes;
+            let last = disputes.last().map(|(kind, ..)| &**kind);
+            if matches!(last, Some("dispute.won" | "dispute.lost")) {
+                Ok(disputes)
+            } else {
+                Err(format!("{disputes:?}"))
             }
-            assert!(tokio::time::Instant::now() < deadline, "only {disputes:?}");
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+        })
+        .await
     }
 }
 
@@ -143,36 +114,36 @@ async fn climbs(
     stages: [(&str, Expected); 3],
     end: (&str, Expected),
 ) {
-    let sale = Sale::made(shop, "decta", key).await;
+    let case = Case::of(shop, "decta", key).await;
     for (word, expected) in &stages {
-        let payment = sale.comes_to(word, expected).await;
+        let payment = case.comes_to(word, expected).await;
         assert_eq!(payment["needsAttention"], true);
         assert_eq!((&payment["captured"], &payment["refunded"]), (&json!(PAID), &json!(0)));
         // Where the bank only asks, the merchant may give in; this provider does not let it.
         let refused =
             if expected.disputed > 0 { (409, "payment_disputed") } else { (402, "provider_declined") };
-        assert_eq!(sale.refund(word, 500).await, (refused.0, refused.1.to_owned()), "{word}");
+        assert_eq!(case.refund(word, 500).await, (refused.0, refused.1.to_owned()), "{word}");
     }
-    assert_eq!(sale.attention().await, ["DISPUTE"]);
+    assert_eq!(case.attention().await, ["DISPUTE"]);
     let (word, expected) = &end;
-    let payment = sale.comes_to(word, expected).await;
+    let payment = case.comes_to(word, expected).await;
     assert_eq!(payment["dispute"]["amount"], stages[2].1.disputed);
     let outcome = expected.outcome.unwrap();
     let mut kinds: Vec<String> = stages.iter().map(|(_, stage)| camel(stage.stage)).collect();
     kinds.push(outcome.to_lowercase());
-    let told = sale.told(receiver).await;
+    let told = case.told(receiver).await;
     let told_kinds: Vec<_> = told.iter().map(|(kind, ..)| kind.trim_start_matches("dispute.")).collect();
     assert_eq!(told_kinds, kinds);
     assert!(told[..3].iter().all(|(_, status, outcome)| status == "DISPUTED" && outcome.is_null()));
     assert_eq!(told[3].2, outcome);
-    let moved = sale.timeline("dispute.moved").await;
+    let moved = case.timeline("dispute.moved").await;
     let to: Vec<_> = moved.iter().map(|(_, to)| to.clone()).collect();
     let expected: Vec<_> =
         stages.iter().map(|(_, stage)| json!(stage.stage)).chain([json!(outcome)]).collect();
     assert_eq!(to, expected);
     let lost = outcome == "LOST";
     assert_eq!(payment["refunded"], if lost { PAID } else { 0 });
-    let (status, code) = sale.refund("after", PAID).await;
+    let (status, code) = case.refund("after", PAID).await;
     match lost {
         true => assert_eq!((status, &*code), (422, "amount_exceeds_captured")),
         false => assert_eq!(status, 201, "what was won can be refunded: {code}"),
@@ -188,51 +159,49 @@ fn camel(stage: &str) -> String {
 
 /// A chargeback at the provider that has no other stage, and how it ends.
 async fn charged_back(shop: &Shop, receiver: &Receiver, key: &str, end: (&str, Expected)) {
-    let sale = Sale::made(shop, "paymennt", key).await;
-    sale.comes_to("CHARGEBACK", &open("CHARGEBACK", PAID)).await;
-    assert_eq!(sale.refund("now", 500).await, (409, "payment_disputed".to_owned()));
-    sale.comes_to(end.0, &end.1).await;
-    let told = sale.told(receiver).await;
+    let case = Case::of(shop, "paymennt", key).await;
+    case.comes_to("CHARGEBACK", &open("CHARGEBACK", PAID)).await;
+    assert_eq!(case.refund("now", 500).await, (409, "payment_disputed".to_owned()));
+    case.comes_to(end.0, &end.1).await;
+    let told = case.told(receiver).await;
     assert_eq!(told.len(), 2, "{told:?}");
     assert_eq!(told[1].0, format!("dispute.{}", end.1.outcome.unwrap().to_lowercase()));
 }
 
 /// Some was refunded before: the rest is contested, and that is what is won back.
 async fn partly_refunded(shop: &Shop) {
-    let sale = Sale::made(shop, "decta", "partly").await;
-    assert_eq!(sale.refund("before", 500).await.0, 201);
-    sale.until(|payment| payment["refunded"] == 500).await;
-    sale.comes_to("chargeback", &open("CHARGEBACK", PAID - 500)).await;
-    assert_eq!(sale.attention().await, ["DISPUTE"]);
-    let won = sale.comes_to("paid", &ended("PARTIALLY_REFUNDED", "CHARGEBACK", "WON")).await;
+    let case = Case::of(shop, "decta", "partly").await;
+    assert_eq!(case.refund("before", 500).await.0, 201);
+    case.until(|payment| payment["refunded"] == 500).await;
+    case.comes_to("chargeback", &open("CHARGEBACK", PAID - 500)).await;
+    assert_eq!(case.attention().await, ["DISPUTE"]);
+    let won = case.comes_to("paid", &ended("PARTIALLY_REFUNDED", "CHARGEBACK", "WON")).await;
     assert_eq!((&won["dispute"]["amount"], &won["refundable"]), (&json!(PAID - 500), &json!(PAID - 500)));
 }
 
 /// All of it was refunded before: it may leave twice, and a person is told so.
 async fn wholly_refunded(shop: &Shop) {
-    let sale = Sale::made(shop, "decta", "wholly").await;
-    assert_eq!(sale.refund("before", PAID).await.0, 201);
-    sale.until(|payment| payment["status"] == "REFUNDED").await;
-    sale.comes_to("chargeback", &open("CHARGEBACK", 0)).await;
-    assert_eq!(sale.attention().await, ["DISPUTE_AFTER_REFUND"]);
+    let case = Case::of(shop, "decta", "wholly").await;
+    assert_eq!(case.refund("before", PAID).await.0, 201);
+    case.until(|payment| payment["status"] == "REFUNDED").await;
+    case.comes_to("chargeback", &open("CHARGEBACK", 0)).await;
+    assert_eq!(case.attention().await, ["DISPUTE_AFTER_REFUND"]);
 }
 
 /// The bank asks, the provider gives the money back, and the bank takes it all the same.
 async fn refunded_while_asked(shop: &Shop) {
-    let sale = Sale::made(shop, "decta", "asked").await;
-    sale.comes_to("retrieval", &open("RETRIEVAL", 0)).await;
-    assert_eq!(sale.attention().await, ["DISPUTE"]);
-    sale.comes_to("refunded", &ended("REFUNDED", "RETRIEVAL", "LOST")).await;
-    sale.comes_to("chargeback", &open("CHARGEBACK", 0)).await;
-    assert_eq!(sale.attention().await, ["DISPUTE", "DISPUTE_AFTER_REFUND"]);
+    let case = Case::of(shop, "decta", "asked").await;
+    case.comes_to("retrieval", &open("RETRIEVAL", 0)).await;
+    assert_eq!(case.attention().await, ["DISPUTE"]);
+    case.comes_to("refunded", &ended("REFUNDED", "RETRIEVAL", "LOST")).await;
+    case.comes_to("chargeback", &open("CHARGEBACK", 0)).await;
+    assert_eq!(case.attention().await, ["DISPUTE", "DISPUTE_AFTER_REFUND"]);
 }
 
 #[tokio::test]
 async fn a_dispute_is_told_stage_by_stage_and_its_money_is_not_paid_out_twice() {
-    let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(folder.path());
-    let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
-    let shop = Shop::new(&gateway.url, &sandbox.url);
+    let demo = Demo::start();
+    let shop = &demo.shop;
     let receiver = Receiver::taking();
     let (status, made) = shop.post("/v1/webhook-endpoints", &json!({"url": receiver.url})).await;
     assert_eq!(status, 201, "{made}");
@@ -252,16 +221,16 @@ async fn a_dispute_is_told_stage_by_stage_and_its_money_is_not_paid_out_twice() 
         ("good_faith", open("GOOD_FAITH", PAID)),
     ];
     tokio::join!(
-        climbs(&shop, &receiver, "first", first, ("paid", ended("PAID", "REPRESENTATION", "WON"))),
-        climbs(&shop, &receiver, "second", second, ("refunded", ended("REFUNDED", "ARBITRATION", "LOST"))),
-        climbs(&shop, &receiver, "third", third, ("reversed", ended("REFUNDED", "GOOD_FAITH", "LOST"))),
-        charged_back(&shop, &receiver, "won", ("PAID", ended("PAID", "CHARGEBACK", "WON"))),
-        charged_back(&shop, &receiver, "lost", ("REFUNDED", ended("REFUNDED", "CHARGEBACK", "LOST"))),
-        partly_refunded(&shop),
-        wholly_refunded(&shop),
-        refunded_while_asked(&shop),
+        climbs(shop, &receiver, "first", first, ("paid", ended("PAID", "REPRESENTATION", "WON"))),
+        climbs(shop, &receiver, "second", second, ("refunded", ended("REFUNDED", "ARBITRATION", "LOST"))),
+        climbs(shop, &receiver, "third", third, ("reversed", ended("REFUNDED", "GOOD_FAITH", "LOST"))),
+        charged_back(shop, &receiver, "won", ("PAID", ended("PAID", "CHARGEBACK", "WON"))),
+        charged_back(shop, &receiver, "lost", ("REFUNDED", ended("REFUNDED", "CHARGEBACK", "LOST"))),
+        partly_refunded(shop),
+        wholly_refunded(shop),
+        refunded_while_asked(shop),
     );
-    let metrics = reqwest::get(format!("{}/metrics", gateway.ops_url)).await.unwrap().text().await.unwrap();
+    let metrics = demo.metrics().await;
     for line in [
         "paymux_payment_status_changes_total{provider=\"paymennt\",status=\"DISPUTED\"} 2",
         "paymux_payment_status_changes_total{provider=\"decta\",status=\"DISPUTED\"} 7",
@@ -270,6 +239,5 @@ async fn a_dispute_is_told_stage_by_stage_and_its_money_is_not_paid_out_twice() 
     ] {
         assert!(metrics.contains(&format!("{line}\n")), "{line}");
     }
-    drop(gateway);
-    assert!(super::books::fit(folder.path()));
+    demo.ends();
 }

@@ -6,16 +6,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use reqwest::Client;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::books;
-use super::running::{Gateway, Sandbox};
-use super::shop::{PATIENCE, Shop};
+use super::demo::{Demo, MOST_GROWTH};
+use super::running::Gateway;
+use super::sale::Sale;
+use super::shop::{PATIENCE, Shop, eventually};
 use super::wire::connect;
 
 /// Notices of each of the two floods.
@@ -33,9 +34,6 @@ const PAID: usize = 10;
 
 /// Two reads of a payment are at least so far apart.
 const APART: Duration = Duration::from_secs(5);
-
-/// How much larger the gateway may be afterwards, bytes.
-const MOST_GROWTH: u64 = 64 * 1024 * 1024;
 
 /// Statuses of answers, with how many there were of each.
 type Answers = BTreeMap<u16, usize>;
@@ -56,9 +54,11 @@ async fn flood_one(url: &str, references: &[String]) -> Answers {
     let mut heard = Vec::new();
     for ahead in references.chunks(AHEAD) {
         let bytes: Vec<u8> = ahead.iter().flat_map(|reference| notice(reference)).collect();
-        stream.write_all(&bytes).await.unwrap();
+        timeout(PATIENCE, stream.write_all(&bytes)).await.expect("the gateway listens").unwrap();
         for _ in ahead {
-            *answers.entry(answer(&mut stream, &mut heard).await).or_default() += 1;
+            let status =
+                timeout(PATIENCE, answer(&mut stream, &mut heard)).await.expect("every notice is answered");
+            *answers.entry(status).or_default() += 1;
         }
     }
     answers
@@ -89,98 +89,56 @@ async fn answer(stream: &mut TcpStream, heard: &mut Vec<u8>) -> u16 {
     }
 }
 
-/// Another merchant, at other accounts.
-struct Neighbour<'a> {
-    shop: &'a Shop,
-    client: Client,
-    key: String,
-}
-
-impl Neighbour<'_> {
-    async fn send(&self, path: &str, key: &str, body: &Value) -> Value {
-        let request = self.client.post(format!("{}{path}", self.shop.url)).bearer_auth(&self.key);
-        let answer = request.header("Idempotency-Key", key).json(body).send().await.unwrap();
-        assert_eq!(answer.status(), 201);
-        answer.json().await.unwrap()
-    }
-
-    /// A customer of this merchant pays an order.
-    async fn sells(&self, account: &str, currency: &str, key: &str) {
-        let made = self.send("/v1/checkouts", key, &Shop::order(Some(account), currency, 1999)).await;
-        self.shop.pay(made["session"]["checkoutUrl"].as_str().unwrap()).await;
-        let path = format!("{}/v1/orders/{}", self.shop.url, made["order"]["id"].as_str().unwrap());
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let order = self.client.get(&path).bearer_auth(&self.key).send().await.unwrap();
-            let order: Value = order.json().await.unwrap();
-            if order["state"] == "PROCESSING" {
-                return;
-            }
-            assert!(Instant::now() < deadline, "still {order}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    async fn sells_meanwhile(&self, prefix: &str) {
-        for turn in 0..5 {
-            for (account, currency) in [("telness-demo", "EUR"), ("paymennt-demo", "AED")] {
-                self.sells(account, currency, &format!("{prefix}-{account}-{turn}")).await;
-            }
+/// Another merchant sells meanwhile, at other accounts.
+async fn sells_meanwhile(neighbour: &Shop, prefix: &str) {
+    for turn in 0..5 {
+        for (account, currency) in [("telness-demo", "EUR"), ("paymennt-demo", "AED")] {
+            let body = Shop::order(Some(account), currency, 1999);
+            Sale::paid(neighbour, &format!("{prefix}-{account}-{turn}"), &body).await;
         }
     }
 }
 
 /// What the demo's merchant sold, with what is told of it on disk.
-struct Sold {
-    orders: Vec<String>,
-    payments: Vec<String>,
-    /// The provider's ids.
-    references: Vec<String>,
-}
+struct Sold(Vec<Sale>);
 
 impl Sold {
     async fn by(shop: &Shop) -> Self {
-        let mut sold = Self { orders: Vec::new(), payments: Vec::new(), references: Vec::new() };
+        let mut sold = Vec::new();
         for number in 0..PAID {
             let body = Shop::order(Some("decta-demo"), "EUR", 1999);
-            let made = shop.checkout(&format!("sold-{number}"), &body).await;
-            shop.pay(made["session"]["checkoutUrl"].as_str().unwrap()).await;
-            let order = made["order"]["id"].as_str().unwrap().to_owned();
-            shop.until(&order, |order| order["state"] == "PROCESSING").await;
-            sold.orders.push(order);
-            sold.payments.push(made["session"]["paymentId"].as_str().unwrap().to_owned());
-            sold.references.push(made["session"]["providerReference"].as_str().unwrap().to_owned());
+            sold.push(Sale::paid(shop, &format!("sold-{number}"), &body).await);
         }
-        sold
+        Self(sold)
     }
 
     /// How often the provider was asked about these.
-    async fn reads(&self, sandbox: &Sandbox) -> usize {
-        let calls = reqwest::get(format!("{}/control/calls?provider=decta", sandbox.url)).await.unwrap();
-        let calls: Value = calls.json().await.unwrap();
+    async fn reads(&self, shop: &Shop) -> usize {
         let ours = |call: &&Value| {
             let path = call["path"].as_str().unwrap();
-            call["method"] == "GET" && self.references.iter().any(|reference| path.contains(reference))
+            call["method"] == "GET" && self.0.iter().any(|sale| path.contains(&sale.object))
         };
-        calls["data"].as_array().unwrap().iter().filter(ours).count()
+        shop.calls("decta").await.iter().filter(ours).count()
     }
 
-    /// Waits until nothing is planned about any of them any more, and answers how often each was asked about.
+    /// Waits until nothing is planned about any of them any more.
     async fn settled(&self, folder: &Path) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.count(folder, "SELECT count(*) FROM agenda WHERE kind = 'ask' AND order_id = ?1") > 0 {
-            assert!(Instant::now() < deadline);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        eventually(|| async {
+            let sql = "SELECT count(*) FROM agenda WHERE kind = 'ask' AND order_id = ?1";
+            let planned = self.count(folder, sql);
+            if planned > 0 { Err(format!("{planned} reads planned")) } else { Ok(()) }
+        })
+        .await;
     }
 
     /// The sum of a count over the orders.
     fn count(&self, folder: &Path, sql: &str) -> i64 {
         let database = database(folder);
-        self.orders
+        let counts = self
+            .0
             .iter()
-            .map(|order| database.query_row(sql, [order], |row| row.get::<_, i64>(0)).unwrap())
-            .sum()
+            .map(|sale| database.query_row(sql, [&sale.order], |row| row.get::<_, i64>(0)).unwrap());
+        counts.sum()
     }
 
     fn events(&self, folder: &Path) -> i64 {
@@ -206,49 +164,49 @@ fn made_key(folder: &Path) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_forged_notices_costs_no_disk_no_memory_and_not_the_providers_patience() {
-    let folder = tempfile::tempdir().unwrap();
-    let key = made_key(folder.path());
-    let sandbox = Sandbox::start(folder.path());
-    let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
-    let shop = Shop::new(&gateway.url, &sandbox.url);
-    let neighbour = Neighbour { shop: &shop, client: Client::builder().build().unwrap(), key };
-    let sold = Sold::by(&shop).await;
-    sold.settled(folder.path()).await;
-    let (reads, events, memory) = (sold.reads(&sandbox).await, sold.events(folder.path()), gateway.memory());
+    let mut key = String::new();
+    let demo = Demo::of(|folder, sandbox| {
+        key = made_key(folder);
+        Gateway::start(folder, sandbox)
+    });
+    let (shop, folder, url) = (&demo.shop, demo.folder.path(), &demo.gateway.url);
+    let neighbour = shop.of_another(key);
+    let sold = Sold::by(shop).await;
+    sold.settled(folder).await;
+    let (reads, events, memory) = (sold.reads(shop).await, sold.events(folder), demo.gateway.memory());
 
     // About orders that nobody has heard of.
     let unknown: Vec<String> =
         (0..NOTICES).map(|number| format!("00000000-0000-4000-8000-{number:012}")).collect();
-    let (answers, ()) = tokio::join!(flood(&gateway.url, &unknown), neighbour.sells_meanwhile("unknown"));
+    let (answers, ()) = tokio::join!(flood(url, &unknown), sells_meanwhile(&neighbour, "unknown"));
     assert_eq!(answers.values().sum::<usize>(), NOTICES);
     assert!(answers.keys().all(|status| matches!(status, 200 | 429)), "{answers:?}");
-    assert_eq!(sold.reads(&sandbox).await, reads, "nobody is asked about what is not ours");
+    assert_eq!(sold.reads(shop).await, reads, "nobody is asked about what is not ours");
 
     // About orders that are there, and paid: none of it is believed, and all of it is one question now and then.
-    let known: Vec<String> = (0..NOTICES).map(|number| sold.references[number % PAID].clone()).collect();
+    let known: Vec<String> = (0..NOTICES).map(|number| sold.0[number % PAID].object.clone()).collect();
     let begun = Instant::now();
     let flooded = async {
-        let answers = flood(&gateway.url, &known).await;
-        sold.settled(folder.path()).await;
+        let answers = flood(url, &known).await;
+        sold.settled(folder).await;
         (answers, begun.elapsed())
     };
     let meanwhile = async {
-        neighbour.sells_meanwhile("known").await;
+        sells_meanwhile(&neighbour, "known").await;
         // At the flooded account too: what its notices cannot tell is found by asking.
-        neighbour.sells("decta-demo", "EUR", "flooded").await;
+        Sale::paid(&neighbour, "flooded", &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
     };
     let ((answers, took), ()) = tokio::join!(flooded, meanwhile);
     assert!(answers.keys().all(|status| matches!(status, 200 | 429)), "{answers:?}");
-    let asked = sold.reads(&sandbox).await - reads;
+    let asked = sold.reads(shop).await - reads;
     let turns = usize::try_from(took.as_secs() / APART.as_secs()).unwrap() + 2;
     assert!(0 < asked && asked <= PAID * turns, "{asked} reads in {took:?}");
 
-    assert_eq!((stored(folder.path()), sold.events(folder.path())), (0, events));
-    for payment in &sold.payments {
-        assert_eq!(shop.get(&format!("/v1/payments/{payment}")).await["status"], "PAID");
+    assert_eq!((stored(folder), sold.events(folder)), (0, events));
+    for sale in &sold.0 {
+        assert_eq!(shop.get(&format!("/v1/payments/{}", sale.payment)).await["status"], "PAID");
     }
-    let grown = gateway.memory();
+    let grown = demo.gateway.memory();
     assert!(grown < memory + MOST_GROWTH, "from {memory} to {grown} bytes");
-    drop(gateway);
-    assert!(books::fit(folder.path()));
+    demo.ends();
 }

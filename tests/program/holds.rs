@@ -1,18 +1,14 @@
 //! A provider that only holds what was to be taken at once.
 
-use std::path::Path;
-
 use serde_json::json;
 
-use super::running::{Gateway, Sandbox};
+use super::demo::Demo;
 use super::shop::Shop;
 
 #[tokio::test]
 async fn a_hold_that_nobody_asked_for_is_captured_where_it_can_be_and_else_a_persons_task() {
-    let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(folder.path());
-    let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
-    let shop = Shop::new(&gateway.url, &sandbox.url);
+    let demo = Demo::start();
+    let shop = &demo.shop;
     let mut orders = Vec::new();
     for (provider, currency) in [("decta", "EUR"), ("paymennt", "AED")] {
         let body = Shop::order(Some(&format!("{provider}-demo")), currency, 1999);

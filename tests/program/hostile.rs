@@ -6,56 +6,46 @@ use std::process::Command;
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
-use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::books;
+use super::demo::{Demo, MOST_GROWTH};
 use super::running::{Gateway, Sandbox};
+use super::sale::Sale;
 use super::shop::Shop;
 use super::wire::{HOST, JSON, KEY, connect, dribble, exchange, hear, hear_status, post};
 
-/// How much larger the gateway may be after an attack, bytes.
-const MOST_GROWTH: u64 = 64 * 1024 * 1024;
-
 /// A gateway under attack.
 struct Target {
-    shop: Shop,
-    gateway: Gateway,
-    folder: TempDir,
+    demo: Demo,
+    /// Its memory before, bytes.
     before: u64,
-    _sandbox: Sandbox,
 }
 
 impl Target {
     fn start() -> Self {
-        Self::of(|folder, sandbox| Gateway::start(folder, sandbox, Path::new("config/routing.toml")))
+        Self::of(Gateway::start)
     }
 
     fn of(start: impl FnOnce(&Path, &Sandbox) -> Gateway) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(folder.path());
-        let gateway = start(folder.path(), &sandbox);
-        let (shop, before) = (Shop::new(&gateway.url, &sandbox.url), gateway.memory());
-        Self { shop, gateway, folder, before, _sandbox: sandbox }
+        let demo = Demo::of(start);
+        let before = demo.gateway.memory();
+        Self { demo, before }
     }
 
     fn url(&self) -> &str {
-        &self.shop.url
+        &self.demo.gateway.url
     }
 
-    /// An ordinary customer pays an ordinary order, and the merchant hears of it.
+    /// An ordinary customer pays an ordinary order, which goes on.
     async fn serves(&self, key: &str) {
-        let body = Shop::order(Some("decta-demo"), "EUR", 1999);
-        let made = self.shop.send("/v1/checkouts", key, &body).await;
-        assert_eq!(made.status, 201, "{}", made.text);
-        let page = made.body()["session"]["checkoutUrl"].as_str().unwrap().to_owned();
+        let shop = &self.demo.shop;
+        let sale = Sale::opened(shop, key, &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
         // In a crowd the provider's answer may come after the customer, who is then told to wait.
-        let landed = self.shop.pay(&page).await.unwrap();
+        let landed = shop.pay(&sale.page).await.unwrap();
         let pages = ["http://localhost:3000/thanks?", "http://localhost:3000/wait?"];
         assert!(pages.iter().any(|page| landed.starts_with(page)), "{landed}");
-        let order = made.body()["order"]["id"].as_str().unwrap().to_owned();
-        self.shop.until(&order, |order| order["state"] == "PROCESSING").await;
+        shop.until(&sale.order, |order| order["state"] == "PROCESSING").await;
     }
 
     /// Serves while the attack goes on.
@@ -64,14 +54,13 @@ impl Target {
     }
 
     /// It is ready, has not grown, serves, and its books fit.
-    async fn stays_well(mut self, most_growth: u64) {
-        let ready = reqwest::get(format!("{}/readyz", self.gateway.ops_url)).await.unwrap();
+    async fn stays_well(self, most_growth: u64) {
+        let ready = reqwest::get(format!("{}/readyz", self.demo.gateway.ops_url)).await.unwrap();
         assert_eq!(ready.status(), 200);
         self.serves("afterwards").await;
-        let (before, after) = (self.before, self.gateway.memory());
+        let (before, after) = (self.before, self.demo.gateway.memory());
         assert!(after < before + most_growth, "from {before} to {after} bytes");
-        self.gateway.kill();
-        assert!(books::fit(self.folder.path()));
+        self.demo.ends();
     }
 }
 
@@ -129,9 +118,7 @@ fn not_http() -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_clearly_http_is_refused_hides_nothing_and_fills_no_log() {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let target = Target::of(|folder, sandbox| {
-        Gateway::start_logging(folder, sandbox, Path::new("config/routing.toml"), log.path())
-    });
+    let target = Target::of(|folder, sandbox| Gateway::start_logging(folder, sandbox, log.path()));
     let url = target.url();
     let attack = async {
         for (name, bytes) in not_http() {
@@ -316,9 +303,9 @@ async fn a_body_that_stays_away_changes_nothing() {
         }
     };
     target.bears(attack).await;
-    let before = target.shop.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
+    let before = target.demo.shop.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
     assert_eq!(exchange(url, &whole).await.status(), 201);
-    let after = target.shop.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
+    let after = target.demo.shop.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
     assert_eq!(after, before + 1, "the half ones made nothing, and did not take the key");
     target.stays_well(MOST_GROWTH).await;
 }
@@ -373,9 +360,7 @@ async fn ten_thousand_idle_connections_keep_nobody_out() {
     if count < 10_000 {
         eprintln!("ONLY {count} IDLE CONNECTIONS: the limit of open files is {files}");
     }
-    let target = Target::of(|folder, sandbox| {
-        Gateway::start_with_files(folder, sandbox, Path::new("config/routing.toml"), files)
-    });
+    let target = Target::of(|folder, sandbox| Gateway::start_with_files(folder, sandbox, files));
     let url = target.url();
     let mut idle: Vec<TcpStream> =
         stream::iter(0..count).map(|_| connect(url)).buffer_unordered(100).collect().await;
@@ -389,9 +374,7 @@ async fn ten_thousand_idle_connections_keep_nobody_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_holds_connections_for_ever_leaves_room_for_others() {
     const FILES: usize = 256;
-    let target = Target::of(|folder, sandbox| {
-        Gateway::start_with_files(folder, sandbox, Path::new("config/routing.toml"), FILES)
-    });
+    let target = Target::of(|folder, sandbox| Gateway::start_with_files(folder, sandbox, FILES));
     let url = target.url();
     let ask = format!("GET /problems/not_found HTTP/1.1\r\n{HOST}\r\n");
     let mut held = Vec::new();

@@ -1,14 +1,11 @@
 //! Two hundred orders of every kind at once, with the gateway killed in the middle.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::running::{Gateway, Sandbox};
-use super::shop::{ACCOUNTS, Shop};
-use super::{agreement, books};
+use super::agreement;
+use super::demo::Demo;
+use super::shop::{ACCOUNTS, Shop, eventually};
 
 /// How many orders.
 const ORDERS: usize = 200;
@@ -33,19 +30,16 @@ const AMOUNTS: [(&str, i64); 3] = [("EUR", 1999), ("JPY", 2500), ("KWD", 1230)];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_mixed_orders_agree_although_the_gateway_was_killed_in_the_middle() {
-    let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(folder.path());
-    let routing = Path::new("config/routing.toml");
-    let mut gateway = Gateway::start(folder.path(), &sandbox, routing);
-    let shop = Arc::new(Shop::new(&gateway.url, &sandbox.url));
-
+    let demo = Demo::start();
+    let shop = demo.shop.clone();
     let customers = tokio::spawn(all(shop.clone()));
     // The moment is whenever a quarter of the objects exist: in the middle, wherever that is this time.
-    while shop.ledger().await.len() < ORDERS / 4 {
-        tokio::task::yield_now().await;
-    }
-    gateway.kill();
-    let mut gateway = gateway.restart(folder.path(), &sandbox, routing);
+    eventually(|| async {
+        let made = shop.ledger().await.len();
+        if made < ORDERS / 4 { Err(format!("only {made}")) } else { Ok(()) }
+    })
+    .await;
+    let demo = demo.restart();
 
     let orders = customers.await.unwrap();
     let paid = orders.iter().filter(|(_, story)| pays(story)).count();
@@ -59,19 +53,18 @@ async fn two_hundred_mixed_orders_agree_although_the_gateway_was_killed_in_the_m
     }
     let ids = orders.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
     agreement::check(&shop, &ids).await;
-    gateway.kill();
-    assert!(books::fit(folder.path()));
+    demo.ends();
 }
 
 fn pays(story: &[&str]) -> bool {
     matches!(story.last(), Some(&("paid" | "approve" | "slow")))
 }
 
-async fn all(shop: Arc<Shop>) -> Vec<(String, &'static [&'static str])> {
+async fn all(shop: Shop) -> Vec<(String, &'static [&'static str])> {
     stream::iter(0..ORDERS).map(|index| one(shop.clone(), index)).buffer_unordered(AT_ONCE).collect().await
 }
 
-async fn one(shop: Arc<Shop>, index: usize) -> (String, &'static [&'static str]) {
+async fn one(shop: Shop, index: usize) -> (String, &'static [&'static str]) {
     let account = ACCOUNTS[index % ACCOUNTS.len()];
     let (currency, amount) = AMOUNTS[(index / ACCOUNTS.len()) % AMOUNTS.len()];
     let story = STORIES[index % STORIES.len()];

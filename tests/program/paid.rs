@@ -1,19 +1,15 @@
 //! From PENDING to paid and submitted on each provider style, with the same calls each time.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use super::agreement;
-use super::running::{Gateway, Sandbox};
+use super::demo::Demo;
 use super::shop::{ACCOUNTS, Shop};
 
 #[tokio::test]
 async fn an_order_is_paid_on_each_provider_with_the_same_calls() {
-    let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(folder.path());
-    let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
-    let shop = Shop::new(&gateway.url, &sandbox.url);
+    let demo = Demo::start();
+    let shop = &demo.shop;
     let (mut orders, mut shapes) = (Vec::new(), Vec::new());
     for account in ACCOUNTS {
         let answer =
@@ -30,21 +26,17 @@ async fn an_order_is_paid_on_each_provider_with_the_same_calls() {
         orders.push(order);
     }
     assert!(shapes.windows(2).all(|pair| pair[0] == pair[1]), "{shapes:#?}");
-    agreement::check(&shop, &orders).await;
+    agreement::check(shop, &orders).await;
 }
 
 #[tokio::test]
 async fn a_killed_gateway_knows_its_paid_order_when_it_is_started_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(folder.path());
-    let routing = Path::new("config/routing.toml");
-    let mut gateway = Gateway::start(folder.path(), &sandbox, routing);
-    let shop = Shop::new(&gateway.url, &sandbox.url);
+    let mut demo = Demo::start();
+    let shop = demo.shop.clone();
     let answer = shop.checkout("killed", &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
-    gateway.kill();
+    demo.gateway.kill();
     assert_eq!(shop.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await, None);
-    let gateway = gateway.restart(folder.path(), &sandbox, routing);
-    assert_eq!(gateway.url, shop.url);
+    let _demo = demo.restart();
     let order = answer["order"]["id"].as_str().unwrap();
     shop.until(order, |order| order["state"] == "PROCESSING").await;
     let again = shop.checkout("killed", &Shop::order(Some("decta-demo"), "EUR", 1999)).await;

@@ -1,46 +1,32 @@
 //! Stored payment methods, from the page that stores one to the order that uses it.
 
-use std::path::Path;
-
-use reqwest::{Client, Method, redirect};
+use reqwest::Method;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::running::{Gateway, Sandbox};
+use super::demo::Demo;
 use super::shop::Shop;
 
 /// A gateway with its sandbox, and a customer of a shop.
 struct Stage {
-    client: Client,
+    _demo: Demo,
     shop: Shop,
-    gateway: Gateway,
-    sandbox: Sandbox,
-    _folder: TempDir,
 }
 
 const SESSIONS: &str = "/v1/payment-profiles/sessions";
 
 impl Stage {
     fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(folder.path());
-        let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
-        let shop = Shop::new(&gateway.url, &sandbox.url);
-        let client = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
-        Self { client, shop, gateway, sandbox, _folder: folder }
+        let demo = Demo::start();
+        Self { shop: demo.shop.clone(), _demo: demo }
     }
 
     async fn ask(&self, method: Method, path: &str, key: Option<&str>, body: &Value) -> (u16, Value) {
-        let request = self.client.request(method, format!("{}{path}", self.gateway.url));
-        let request = request.bearer_auth("pmx_test_demo").json(body);
-        let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
+        let answer = self.shop.ask(method, path, key, body).await;
+        (answer.status, answer.body())
     }
 
     async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        self.ask(Method::POST, path, None, body).await
+        self.shop.post(path, body).await
     }
 
     async fn open(&self, customer: &str) -> Value {
@@ -185,8 +171,7 @@ async fn what_no_account_can_store_is_refused() {
 async fn a_lost_answer_to_a_start_is_found_out_with_the_same_key() {
     let stage = Stage::start();
     let fault = json!({"provider": "telness", "operation": "create", "fault": "timeout_after", "times": 1});
-    let posted = stage.client.post(format!("{}/control/faults", stage.sandbox.url)).json(&fault);
-    assert!(posted.send().await.unwrap().status().is_success());
+    assert_eq!(stage.shop.control("faults", &fault).await, 201);
     let session = stage.open("ann-5").await;
     assert_eq!(stage.save(&session).await["status"], "COMPLETED");
     assert_eq!(stage.profiles("ann-5").await.len(), 1);
@@ -204,7 +189,6 @@ async fn a_deleted_method_is_gone_and_pays_nothing() {
     assert!(stage.profiles("ann-6").await.is_empty());
     let order = stage.order("ann-6", "EUR", 1999).await;
     let mut checkout = Shop::order(None, "EUR", 1)["checkout"].clone();
-    checkout.as_object_mut().unwrap().remove("account");
     checkout["paymentProfileId"] = json!(profile);
     let (status, problem) = stage.post(&format!("/v1/orders/{order}/checkout"), &checkout).await;
     assert_eq!((status, text(&problem, "code")), (412, "payment_profile_unusable"));
@@ -246,9 +230,5 @@ async fn a_payment_that_stores_its_method_leaves_a_profile_of_its_customer() {
     let answer = stage.shop.checkout("saves", &body).await;
     stage.shop.pay(text(&answer["session"], "checkoutUrl")).await.unwrap();
     stage.shop.until(text(&answer["order"], "id"), |order| order["state"] == "PROCESSING").await;
-    let deadline = tokio::time::Instant::now() + super::shop::PATIENCE;
-    while stage.profiles("ann-8").await.is_empty() {
-        assert!(tokio::time::Instant::now() < deadline, "the method was not listed");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    stage.shop.stored_method("ann-8").await;
 }

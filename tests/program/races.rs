@@ -1,16 +1,14 @@
 //! Things that happen to one order at the same moment, on the real program: every outcome is one that is allowed,
 //! and everybody tells the same story afterwards.
 
-use std::path::Path;
-
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::running::{Gateway, Sandbox};
-use super::shop::{Answer, Shop};
-use super::{agreement, books};
+use super::agreement;
+use super::demo::Demo;
+use super::sale::Sale;
+use super::shop::{ACCOUNTS, Answer, Shop};
 
 /// Orders of each race.
 const ORDERS: usize = 50;
@@ -18,106 +16,37 @@ const ORDERS: usize = 50;
 /// Races that are run at the same time.
 const AT_ONCE: usize = 8;
 
-/// Where a race is run.
-struct Track {
-    shop: Shop,
-    gateway: Gateway,
-    folder: TempDir,
-    _sandbox: Sandbox,
+/// Runs a race often. Answers the orders that it was about.
+async fn run<F: Future<Output = String> + Send + 'static>(
+    shop: &Shop,
+    race: impl Fn(Shop, usize) -> F,
+) -> Vec<String> {
+    let runs = stream::iter(0..ORDERS).map(|index| tokio::spawn(race(shop.clone(), index)));
+    runs.buffer_unordered(AT_ONCE).map(Result::unwrap).collect().await
 }
 
-/// A checkout that a race is about.
-#[derive(Clone)]
-struct Entry {
-    order: String,
-    session: String,
-    payment: String,
-    page: String,
-    /// The provider, and its name for the object.
-    provider: String,
-    object: String,
+/// The money agrees everywhere, and the books fit.
+async fn ends(demo: Demo, orders: &[String]) {
+    agreement::check_money(&demo.shop, orders).await;
+    demo.ends();
 }
 
-impl Track {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(folder.path());
-        let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
-        Self { shop: Shop::new(&gateway.url, &sandbox.url), gateway, folder, _sandbox: sandbox }
-    }
-
-    /// Runs a race often. Answers the orders that it was about.
-    async fn run<F: Future<Output = String> + Send + 'static>(
-        &self,
-        race: impl Fn(Shop, usize) -> F,
-    ) -> Vec<String> {
-        let runs = stream::iter(0..ORDERS).map(|index| tokio::spawn(race(self.shop.clone(), index)));
-        runs.buffer_unordered(AT_ONCE).map(Result::unwrap).collect().await
-    }
-
-    /// The money agrees everywhere, and the books fit.
-    async fn ends(mut self, orders: &[String]) {
-        agreement::check_money(&self.shop, orders).await;
-        self.gateway.kill();
-        assert!(books::fit(self.folder.path()));
-    }
+/// What is sold in a race: one thing at an account.
+fn one(account: &str, capture: &str) -> Value {
+    let mut body = Shop::order(Some(account), "EUR", 1999);
+    body["checkout"]["captureMode"] = json!(capture);
+    body
 }
 
-impl Entry {
-    /// A checkout at an account.
-    async fn new(shop: &Shop, key: &str, account: &str, capture: &str) -> Self {
-        let mut body = Shop::order(Some(account), "EUR", 1999);
-        body["checkout"]["captureMode"] = json!(capture);
-        let made = shop.send("/v1/checkouts", key, &body).await;
-        assert_eq!(made.status, 201, "{}", made.text);
-        let (order, session) = (&made.body()["order"], &made.body()["session"]);
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        Self {
-            order: text(&order["id"]),
-            session: text(&session["id"]),
-            payment: text(&session["paymentId"]),
-            page: text(&session["checkoutUrl"]),
-            provider: text(&session["provider"]),
-            object: text(&session["providerReference"]),
-        }
-    }
+/// The provider tells again, twice.
+async fn notify(shop: &Shop, sale: &Sale) {
+    let again = json!({"provider": sale.provider, "id": sale.object, "copies": 2, "order": "reverse"});
+    assert_eq!(shop.control("notify", &again).await, 202);
+}
 
-    /// A checkout that its customer has paid.
-    async fn paid(shop: &Shop, key: &str, account: &str, capture: &str) -> Self {
-        let entry = Self::new(shop, key, account, capture).await;
-        shop.pay(&entry.page).await;
-        shop.until(&entry.order, |order| order["state"] == "PROCESSING").await;
-        entry
-    }
-
-    async fn operate(&self, shop: &Shop, what: &str, key: &str, body: Value) -> Answer {
-        let path = format!("/v1/payments/{}/{what}", self.payment);
-        shop.send(&path, &format!("{key}-{}", self.payment), &body).await
-    }
-
-    /// The provider tells again, twice.
-    async fn notify(&self, shop: &Shop) {
-        let again = json!({"provider": self.provider, "id": self.object, "copies": 2, "order": "reverse"});
-        assert!(shop.control("notify", &again).await.is_success());
-    }
-
-    /// Somebody asks the provider.
-    async fn poll(&self, shop: &Shop) -> Value {
-        shop.get(&format!("/v1/payment-sessions/{}?refresh=true", self.session)).await
-    }
-
-    /// The payment, once it is as it should be.
-    async fn until(&self, shop: &Shop, done: impl Fn(&Value) -> bool) -> Value {
-        let deadline = tokio::time::Instant::now() + super::shop::PATIENCE;
-        loop {
-            let payment = shop.get(&format!("/v1/payments/{}", self.payment)).await;
-            if done(&payment) {
-                return payment;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "still {payment}");
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    }
+/// Somebody asks the provider.
+async fn poll(shop: &Shop, sale: &Sale) -> Value {
+    shop.get(&format!("/v1/payment-sessions/{}?refresh=true", sale.session)).await
 }
 
 /// The outcome of an answer in a word: its code if it is a problem, else its status.
@@ -127,32 +56,32 @@ fn word(answer: &Answer) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refunds_at_once_never_give_back_more_than_was_taken() {
-    let track = Track::start();
-    let orders = track.run(|shop, index| async move {
+    let demo = Demo::start();
+    let orders = run(&demo.shop, |shop, index| async move {
         let account = ["decta-demo", "paymennt-demo"][index % 2];
-        let entry = Entry::paid(&shop, &format!("e-{index}"), account, "AUTOMATIC").await;
-        let refund = |key| entry.operate(&shop, "refunds", key, json!({"amount": 900}));
+        let sale = Sale::paid(&shop, &format!("e-{index}"), &one(account, "AUTOMATIC")).await;
+        let refund = |key| sale.operate(&shop, "refunds", key, json!({"amount": 900}));
         let (a, b, c) = tokio::join!(refund("a"), refund("b"), refund("c"));
         let mut words = [a, b, c].map(|answer| word(&answer));
         words.sort();
         // Two of 900 fit into 1999, and it makes no difference which. The second waits behind the first.
         assert!(words[..2].iter().all(|word| word == "201" || word == "202"), "{words:?}");
         assert_eq!(words[2], "amount_exceeds_captured", "{words:?}");
-        let payment = entry.until(&shop, |payment| payment["refunded"] == 1800).await;
+        let payment = sale.until(&shop, |payment| payment["refunded"] == 1800).await;
         assert_eq!((&payment["captured"], &payment["refundable"]), (&json!(1999), &json!(199)), "{payment}");
-        entry.order
+        sale.order
     });
     let orders = orders.await;
-    track.ends(&orders).await;
+    ends(demo, &orders).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_capture_and_a_void_at_once_one_happens() {
-    let track = Track::start();
-    let orders = track.run(|shop, index| async move {
-        let entry = Entry::paid(&shop, &format!("e-{index}"), "decta-demo", "MANUAL").await;
-        let void = entry.operate(&shop, "void", "v", json!({}));
-        let capture = entry.operate(&shop, "capture", "c", json!({}));
+    let demo = Demo::start();
+    let orders = run(&demo.shop, |shop, index| async move {
+        let sale = Sale::paid(&shop, &format!("e-{index}"), &one("decta-demo", "MANUAL")).await;
+        let void = sale.operate(&shop, "void", "v", json!({}));
+        let capture = sale.operate(&shop, "capture", "c", json!({}));
         let (void, capture) = if index % 2 == 0 {
             tokio::join!(void, capture)
         } else {
@@ -166,33 +95,33 @@ async fn of_a_capture_and_a_void_at_once_one_happens() {
             (_, "200") if late(&capture) => ("CANCELLED", 0),
             other => panic!("{other:?}"),
         };
-        let payment = entry.until(&shop, |payment| payment["pendingOperation"].is_null()).await;
+        let payment = sale.until(&shop, |payment| payment["pendingOperation"].is_null()).await;
         assert_eq!(
             (&payment["status"], &payment["captured"]),
             (&json!(status), &json!(captured)),
             "{payment}"
         );
-        entry.order
+        sale.order
     });
     let orders = orders.await;
-    track.ends(&orders).await;
+    ends(demo, &orders).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_that_is_seen_from_all_sides_at_once_counts_once() {
-    let track = Track::start();
-    let orders = track.run(|shop, index| async move {
-        let account = super::shop::ACCOUNTS[index % super::shop::ACCOUNTS.len()];
-        let entry = Entry::new(&shop, &format!("e-{index}"), account, "AUTOMATIC").await;
-        let path = format!("/v1/orders/{}/submit", entry.order);
-        let (key, submit) = (format!("s-{index}"), json!({"paymentSessionId": entry.session}));
+    let demo = Demo::start();
+    let orders = run(&demo.shop, |shop, index| async move {
+        let account = ACCOUNTS[index % ACCOUNTS.len()];
+        let sale = Sale::opened(&shop, &format!("e-{index}"), &one(account, "AUTOMATIC")).await;
+        let path = format!("/v1/orders/{}/submit", sale.order);
+        let (key, submit) = (format!("s-{index}"), json!({"paymentSessionId": sale.session}));
         // The customer's payment tells the provider's notice and brings the customer back; meanwhile the provider
         // repeats itself, the merchant polls, and somebody submits by hand.
         let (_, (), (), polled, by_hand) = tokio::join!(
-            shop.pay(&entry.page),
-            entry.notify(&shop),
-            entry.notify(&shop),
-            entry.poll(&shop),
+            shop.pay(&sale.page),
+            notify(&shop, &sale),
+            notify(&shop, &sale),
+            poll(&shop, &sale),
             shop.send(&path, &key, &submit),
         );
         assert!(
@@ -205,9 +134,9 @@ async fn a_payment_that_is_seen_from_all_sides_at_once_counts_once() {
             "{}",
             by_hand.text
         );
-        shop.until(&entry.order, |order| order["state"] == "PROCESSING").await;
-        tokio::join!(entry.notify(&shop), entry.poll(&shop));
-        let timeline = shop.get(&format!("/v1/orders/{}/timeline?limit=200", entry.order)).await;
+        shop.until(&sale.order, |order| order["state"] == "PROCESSING").await;
+        tokio::join!(notify(&shop, &sale), poll(&shop, &sale));
+        let timeline = shop.get(&format!("/v1/orders/{}/timeline?limit=200", sale.order)).await;
         let entries = timeline["data"].as_array().unwrap();
         let count = |kind: &str, to: &Value| {
             entries.iter().filter(|entry| entry["type"] == kind && entry["to"] == *to).count()
@@ -219,18 +148,18 @@ async fn a_payment_that_is_seen_from_all_sides_at_once_counts_once() {
             count("order.moved", &json!("PROCESSING")),
         ];
         assert_eq!(once, [1; 4], "{timeline}");
-        entry.order
+        sale.order
     });
     let orders = orders.await;
-    agreement::check(&track.shop, &orders).await;
-    track.ends(&orders).await;
+    agreement::check(&demo.shop, &orders).await;
+    ends(demo, &orders).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkout_and_a_cancel_at_once_leave_a_cancelled_order_that_nobody_can_pay() {
-    let track = Track::start();
-    let orders = track.run(|shop, index| async move {
-        let account = super::shop::ACCOUNTS[index % super::shop::ACCOUNTS.len()];
+    let demo = Demo::start();
+    let orders = run(&demo.shop, |shop, index| async move {
+        let account = ACCOUNTS[index % ACCOUNTS.len()];
         let body = Shop::order(Some(account), "EUR", 1999);
         let made = shop.send("/v1/orders", &format!("o-{index}"), &body["order"]).await.body();
         let order = made["id"].as_str().unwrap().to_owned();
@@ -262,45 +191,45 @@ async fn a_checkout_and_a_cancel_at_once_leave_a_cancelled_order_that_nobody_can
         order
     });
     let orders = orders.await;
-    track.ends(&orders).await;
+    ends(demo, &orders).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_submit_while_the_page_expires_submits_or_finds_the_session_open() {
-    let track = Track::start();
-    let orders = track.run(|shop, index| async move {
-        let account = super::shop::ACCOUNTS[index % super::shop::ACCOUNTS.len()];
-        let entry = Entry::new(&shop, &format!("e-{index}"), account, "AUTOMATIC").await;
-        let expire = json!({"provider": entry.provider, "id": entry.object, "outcome": "expired"});
-        let path = format!("/v1/orders/{}/submit", entry.order);
+    let demo = Demo::start();
+    let orders = run(&demo.shop, |shop, index| async move {
+        let account = ACCOUNTS[index % ACCOUNTS.len()];
+        let sale = Sale::opened(&shop, &format!("e-{index}"), &one(account, "AUTOMATIC")).await;
+        let expire = json!({"provider": sale.provider, "id": sale.object, "outcome": "expired"});
+        let path = format!("/v1/orders/{}/submit", sale.order);
         let (key, till) = (format!("s-{index}"), json!({"externalPayment": {"reference": "till-7"}}));
         let (expired, _, submit) =
-            tokio::join!(shop.control("pay", &expire), entry.poll(&shop), shop.send(&path, &key, &till),);
-        assert!(expired.is_success());
+            tokio::join!(shop.control("pay", &expire), poll(&shop, &sale), shop.send(&path, &key, &till),);
+        assert_eq!(expired, 200);
         let submitted = match word(&submit).as_str() {
             "200" => true,
             "payment_session_open" => false,
             other => panic!("{other}: {}", submit.text),
         };
         let state = if submitted { "PROCESSING" } else { "PENDING" };
-        let order = shop.until(&entry.order, |order| order["state"] == state).await;
+        let order = shop.until(&sale.order, |order| order["state"] == state).await;
         assert_eq!(order["externalPayment"].is_object(), submitted, "{order}");
         // The same key may try again what was refused, and repeats what was done.
         let again = shop.send(&path, &key, &till).await;
         assert_eq!((again.status, again.replayed), (200, submitted), "{}", again.text);
-        entry.order
+        sale.order
     });
     let orders = orders.await;
-    track.ends(&orders).await;
+    ends(demo, &orders).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_operators_and_a_merchant_at_once_give_the_money_back_at_most_once() {
-    let track = Track::start();
-    let orders = track.run(|shop, index| async move {
+    let demo = Demo::start();
+    let orders = run(&demo.shop, |shop, index| async move {
         let account = ["decta-demo", "paymennt-demo"][index % 2];
-        let entry = Entry::paid(&shop, &format!("e-{index}"), account, "AUTOMATIC").await;
-        let path = format!("/v1/orders/{}/fulfil", entry.order);
+        let sale = Sale::paid(&shop, &format!("e-{index}"), &one(account, "AUTOMATIC")).await;
+        let path = format!("/v1/orders/{}/fulfil", sale.order);
         let failed = shop.send(&path, &format!("f-{index}"), &json!({"outcome": "FAILED"})).await;
         let attention =
             format!("/v1/attention/{}/resolve", failed.body()["attention"]["id"].as_str().unwrap());
@@ -309,9 +238,9 @@ async fn two_operators_and_a_merchant_at_once_give_the_money_back_at_most_once()
         let (refunding, dismissing, merchant, (), _) = tokio::join!(
             shop.send(&attention, &one, &back),
             shop.send(&attention, &other, &dismissed),
-            entry.operate(&shop, "refunds", "m", json!({})),
-            entry.notify(&shop),
-            entry.poll(&shop),
+            sale.operate(&shop, "refunds", "m", json!({})),
+            notify(&shop, &sale),
+            poll(&shop, &sale),
         );
         // One decision counts. A merchant who is faster leaves the operator nothing to give back; one who is later
         // finds nothing left, unless the decision was to leave the money.
@@ -320,10 +249,10 @@ async fn two_operators_and_a_merchant_at_once_give_the_money_back_at_most_once()
             | ["invalid_state", "200", "201" | "202"] => {}
             other => panic!("{other:?}"),
         }
-        let payment = entry.until(&shop, |payment| payment["refunded"] == 1999).await;
+        let payment = sale.until(&shop, |payment| payment["refunded"] == 1999).await;
         assert_eq!(payment["captured"], 1999, "{payment}");
-        entry.order
+        sale.order
     });
     let orders = orders.await;
-    track.ends(&orders).await;
+    ends(demo, &orders).await;
 }

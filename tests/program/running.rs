@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -16,8 +16,19 @@ pub struct Sandbox {
 /// A gateway in a process of its own.
 pub struct Gateway {
     child: Child,
+    place: Place,
     pub url: String,
     pub ops_url: String,
+}
+
+/// What a gateway is started with, each time: the demo on addresses of its own, with the sandbox elsewhere.
+#[derive(Clone)]
+struct Place {
+    folder: PathBuf,
+    sandbox: String,
+    routing: PathBuf,
+    listen: SocketAddr,
+    ops: SocketAddr,
 }
 
 /// How the last line of a gateway begins that is ready.
@@ -28,7 +39,7 @@ const START: Duration = Duration::from_secs(60);
 
 impl Sandbox {
     pub fn start(folder: &Path) -> Self {
-        let mut command = program();
+        let mut command = quiet(env!("CARGO_BIN_EXE_paymux"));
         command.args(["sandbox", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("sandbox"));
         let (child, line) = started(command, "sandbox ").expect("the sandbox says where it listens");
         Self { child, url: last_word(&line) }
@@ -36,37 +47,43 @@ impl Sandbox {
 }
 
 impl Gateway {
-    /// The demo on addresses of its own, with the sandbox elsewhere.
-    pub fn start(folder: &Path, sandbox: &Sandbox, routing: &Path) -> Self {
-        Self::start_at(folder, sandbox, routing, free_address(), free_address(), Stdio::null())
+    /// The demo with the routing that is shipped.
+    pub fn start(folder: &Path, sandbox: &Sandbox) -> Self {
+        let place = Place::new(folder, sandbox);
+        place.start(place.demo())
+    }
+
+    /// As [`Gateway::start`], with a routing of its own.
+    pub fn start_routed(folder: &Path, sandbox: &Sandbox, routing: &Path) -> Self {
+        let place = Place { routing: routing.to_owned(), ..Place::new(folder, sandbox) };
+        place.start(place.demo())
     }
 
     /// As [`Gateway::start`], with variables in its environment. If it dies of them before it is ready, it is
     /// started again without.
-    pub fn start_with(folder: &Path, sandbox: &Sandbox, routing: &Path, variables: &[(&str, &str)]) -> Self {
-        let (listen, ops) = (free_address(), free_address());
-        let mut command = demo(folder, sandbox, routing, listen, ops);
+    pub fn start_with(folder: &Path, sandbox: &Sandbox, variables: &[(&str, &str)]) -> Self {
+        let place = Place::new(folder, sandbox);
+        let mut command = place.demo();
         command.envs(variables.iter().copied());
-        let again = || demo(folder, sandbox, routing, listen, ops);
-        let (child, _) = started(command, READY).or_else(|| started(again(), READY)).unwrap();
-        Self { child, url: format!("http://{listen}"), ops_url: format!("http://{ops}") }
+        place.try_start(command).unwrap_or_else(|| place.start(place.demo()))
     }
 
     /// As [`Gateway::start`], with its log in a file.
-    pub fn start_logging(folder: &Path, sandbox: &Sandbox, routing: &Path, log: &Path) -> Self {
-        let log = std::fs::File::create(log).unwrap();
-        Self::start_at(folder, sandbox, routing, free_address(), free_address(), log.into())
+    pub fn start_logging(folder: &Path, sandbox: &Sandbox, log: &Path) -> Self {
+        let place = Place::new(folder, sandbox);
+        let mut command = place.demo();
+        command.stderr(std::fs::File::create(log).unwrap());
+        place.start(command)
     }
 
     /// As [`Gateway::start`], with at most so many files open.
-    pub fn start_with_files(folder: &Path, sandbox: &Sandbox, routing: &Path, files: usize) -> Self {
-        let (listen, ops) = (free_address(), free_address());
-        let demo = demo(folder, sandbox, routing, listen, ops);
-        let mut command = Command::new("sh");
+    pub fn start_with_files(folder: &Path, sandbox: &Sandbox, files: usize) -> Self {
+        let place = Place::new(folder, sandbox);
+        let demo = place.demo();
+        let mut command = quiet("sh");
         command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()]);
         command.arg(demo.get_program()).args(demo.get_args());
-        command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
-        Self::started(command, listen, ops)
+        place.start(command)
     }
 
     /// Its resident memory, bytes.
@@ -76,35 +93,43 @@ impl Gateway {
         row.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
     }
 
-    /// The same gateway again, after it was killed.
-    pub fn restart(self, folder: &Path, sandbox: &Sandbox, routing: &Path) -> Self {
-        let (listen, ops) = (address(&self.url), address(&self.ops_url));
-        drop(self);
-        Self::start_at(folder, sandbox, routing, listen, ops, Stdio::null())
-    }
-
-    fn start_at(
-        folder: &Path,
-        sandbox: &Sandbox,
-        routing: &Path,
-        listen: SocketAddr,
-        ops: SocketAddr,
-        log: Stdio,
-    ) -> Self {
-        let mut command = demo(folder, sandbox, routing, listen, ops);
-        command.stderr(log);
-        Self::started(command, listen, ops)
-    }
-
-    fn started(command: Command, listen: SocketAddr, ops: SocketAddr) -> Self {
-        let (child, _) = started(command, READY).expect("the gateway says where it listens");
-        Self { child, url: format!("http://{listen}"), ops_url: format!("http://{ops}") }
-    }
-
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// The same gateway again, killed first if it still runs. What it was started with besides is gone.
+    pub fn restart(self) -> Self {
+        let place = self.place.clone();
+        drop(self);
+        place.start(place.demo())
+    }
+}
+
+impl Place {
+    fn new(folder: &Path, sandbox: &Sandbox) -> Self {
+        let (folder, sandbox) = (folder.to_owned(), sandbox.url.clone());
+        let routing = PathBuf::from("config/routing.toml");
+        Self { folder, sandbox, routing, listen: free_address(), ops: free_address() }
+    }
+
+    fn demo(&self) -> Command {
+        let mut command = quiet(env!("CARGO_BIN_EXE_paymux"));
+        command.args(["demo", "--listen", &self.listen.to_string(), "--ops-listen", &self.ops.to_string()]);
+        command.args(["--sandbox", &self.sandbox]).arg("--data-dir").arg(&self.folder);
+        command.arg("--routing").arg(&self.routing);
+        command
+    }
+
+    fn start(&self, command: Command) -> Gateway {
+        self.try_start(command).expect("the gateway says where it listens")
+    }
+
+    fn try_start(&self, command: Command) -> Option<Gateway> {
+        let (child, _) = started(command, READY)?;
+        let (url, ops_url) = (format!("http://{}", self.listen), format!("http://{}", self.ops));
+        Some(Gateway { child, place: self.clone(), url, ops_url })
     }
 }
 
@@ -122,15 +147,9 @@ impl Drop for Gateway {
     }
 }
 
-fn demo(folder: &Path, sandbox: &Sandbox, routing: &Path, listen: SocketAddr, ops: SocketAddr) -> Command {
-    let mut command = program();
-    command.arg("demo").args(["--listen", &listen.to_string()]).args(["--ops-listen", &ops.to_string()]);
-    command.args(["--sandbox", &sandbox.url]).arg("--data-dir").arg(folder).arg("--routing").arg(routing);
-    command
-}
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paymux"));
+/// A program of which nothing but its answer is heard.
+fn quiet(program: &str) -> Command {
+    let mut command = Command::new(program);
     command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
     command
 }
@@ -160,10 +179,6 @@ fn started(mut command: Command, ready: &str) -> Option<(Child, String)> {
 
 fn last_word(line: &str) -> String {
     line.split_whitespace().last().unwrap().to_owned()
-}
-
-fn address(url: &str) -> SocketAddr {
-    url.trim_start_matches("http://").parse().unwrap()
 }
 
 fn free_address() -> SocketAddr {

@@ -1,10 +1,9 @@
 //! What must never be written down: keys, addresses, card numbers.
 
-use std::path::Path;
-
 use serde_json::json;
 
-use super::running::{Gateway, Sandbox};
+use super::demo::Demo;
+use super::running::Gateway;
 use super::shop::Shop;
 
 /// Planted in every place of a request that could end up in a log line.
@@ -19,11 +18,9 @@ const PLANTED: [&str; 6] = [
 
 #[tokio::test]
 async fn planted_secrets_addresses_and_card_numbers_never_appear_in_logs_or_metrics() {
-    let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(folder.path());
-    let log = folder.path().join("log");
-    let gateway = Gateway::start_logging(folder.path(), &sandbox, Path::new("config/routing.toml"), &log);
-    let shop = Shop::new(&gateway.url, &sandbox.url);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let demo = Demo::of(|folder, sandbox| Gateway::start_logging(folder, sandbox, log.path()));
+    let shop = &demo.shop;
     let mut body = Shop::order(Some("decta-demo"), "EUR", 1999);
     body["order"]["customer"] = json!({
         "email": "planted@example.test", "phone": "+37120000000", "firstName": "Plantedname", "lastName": "Berg",
@@ -36,13 +33,13 @@ async fn planted_secrets_addresses_and_card_numbers_never_appear_in_logs_or_metr
         let mut with_card = Shop::order(Some("decta-demo"), "EUR", 1999);
         with_card["order"]["items"][0]["title"] = json!(card);
         let (status, problem) = shop.post("/v1/checkouts", &with_card).await;
-        assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("card_data_refused")));
+        assert_eq!((status, &problem["code"]), (422, &json!("card_data_refused")));
         assert!(!problem.to_string().contains(card), "the number is echoed: {problem}");
     }
-    let metrics = reqwest::get(format!("{}/metrics", gateway.ops_url)).await.unwrap().text().await.unwrap();
+    let metrics = demo.metrics().await;
     assert!(metrics.contains("paymux_"), "{metrics}");
-    drop(gateway);
-    let logged = std::fs::read_to_string(&log).unwrap();
+    drop(demo);
+    let logged = std::fs::read_to_string(log.path()).unwrap();
     assert!(!logged.is_empty(), "the gateway says something about itself");
     for planted in PLANTED {
         assert!(!logged.contains(planted), "{planted} was logged:\n{logged}");

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode, header, redirect};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header, redirect};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 /// The accounts of the demo, one of each style.
 pub const ACCOUNTS: [&str; 3] = ["decta-demo", "telness-demo", "paymennt-demo"];
+
+/// The API key that the demo accepts.
+const KEY: &str = "pmx_test_demo";
 
 /// A shop that uses one gateway.
 #[derive(Clone)]
@@ -14,9 +18,10 @@ pub struct Shop {
     client: Client,
     pub url: String,
     sandbox: String,
+    key: String,
 }
 
-/// What a request with an idempotency key was answered.
+/// What a request was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -26,7 +31,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The body; null if there is none.
     pub fn body(&self) -> Value {
+        if self.text.is_empty() {
+            return Value::Null;
+        }
         serde_json::from_str(&self.text).unwrap_or_else(|fault| panic!("{fault}: {}", self.text))
     }
 
@@ -39,16 +48,35 @@ impl Answer {
 /// How long something that is due may take, at most.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Looks again and again until there is what is waited for. A look in vain answers what it saw instead, which is
+/// told when [`PATIENCE`] ends.
+pub async fn eventually<T, F: Future<Output = Result<T, String>>>(look: impl Fn() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(seen) => assert!(Instant::now() < deadline, "still {seen}"),
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 impl Shop {
     pub fn new(url: &str, sandbox: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().redirect(redirect::Policy::none()).timeout(Duration::from_secs(60));
-        Self { client: client.build().unwrap(), url: url.to_owned(), sandbox: sandbox.to_owned() }
+        let (url, sandbox, key) = (url.to_owned(), sandbox.to_owned(), KEY.to_owned());
+        Self { client: client.build().unwrap(), url, sandbox, key }
+    }
+
+    /// The shop of another merchant at the same gateway.
+    pub fn of_another(&self, key: String) -> Self {
+        Self { key, ..self.clone() }
     }
 
     /// A checkout of one item at an account; `None` lets the routing decide.
     pub fn order(account: Option<&str>, currency: &str, amount: i64) -> Value {
-        json!({
+        let mut body = json!({
             "order": {
                 "currency": currency,
                 "customer": {"email": "ann@example.test", "firstName": "Ann", "lastName": "Berg"},
@@ -57,7 +85,6 @@ impl Shop {
             },
             "checkout": {
                 "approach": "HOSTED",
-                "account": account,
                 "returnUrls": {
                     "success": "http://localhost:3000/thanks",
                     "inProgress": "http://localhost:3000/wait",
@@ -65,86 +92,120 @@ impl Shop {
                     "cancel": "http://localhost:3000/cart",
                 },
             },
-        })
+        });
+        if let Some(account) = account {
+            body["checkout"]["account"] = json!(account);
+        }
+        body
     }
 
-    /// One try of a checkout.
-    pub async fn try_checkout(&self, key: &str, body: &Value) -> reqwest::Result<(StatusCode, Value)> {
-        let mut body = body.clone();
-        if body["checkout"]["account"].is_null() {
-            body["checkout"].as_object_mut().unwrap().remove("account");
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.key)
+    }
+
+    /// Sends a request, and again as soon as the rate limit allows.
+    async fn politely(request: RequestBuilder) -> Answer {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = request.try_clone().expect("a body in memory").send().await.unwrap();
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                let replayed = answer.headers().contains_key("idempotent-replayed");
+                let status = answer.status().as_u16();
+                return Answer { status, replayed, text: answer.text().await.unwrap() };
+            }
+            assert!(Instant::now() < deadline, "the rate limit never allows it");
+            sleep(retry_after(&answer)).await;
         }
-        let request = self.client.post(format!("{}/v1/checkouts", self.url));
-        let answer =
-            request.bearer_auth("pmx_test_demo").header("Idempotency-Key", key).json(&body).send().await?;
-        Ok((answer.status(), answer.json().await?))
+    }
+
+    /// Does something, with an idempotency key or without.
+    pub async fn ask(&self, method: Method, path: &str, key: Option<&str>, body: &Value) -> Answer {
+        let request = self.request(method, path).json(body);
+        let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
+        Self::politely(request).await
+    }
+
+    /// Does something with an idempotency key.
+    pub async fn send(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.ask(Method::POST, path, Some(key), body).await
+    }
+
+    /// Does something without.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let answer = self.ask(Method::POST, path, None, body).await;
+        (answer.status, answer.body())
+    }
+
+    /// Reads something of the API.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = Self::politely(self.request(Method::GET, path)).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.body()
+    }
+
+    /// Reads something of the API that may not answer.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<Value> {
+        self.request(Method::GET, path).send().await?.json().await
+    }
+
+    /// Does something with an idempotency key, where the gateway may not answer.
+    pub async fn try_post(&self, path: &str, key: &str, body: &Value) -> reqwest::Result<(u16, Value)> {
+        let request = self.request(Method::POST, path).header("Idempotency-Key", key).json(body);
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.json().await?))
     }
 
     /// A checkout, tried with the same key until the gateway has an answer, as a client would that lives
     /// through the gateway's death.
     pub async fn checkout(&self, key: &str, body: &Value) -> Value {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            match self.try_checkout(key, body).await {
-                Ok((StatusCode::CREATED, answer)) => return answer,
+        eventually(|| async {
+            match self.try_post("/v1/checkouts", key, body).await {
+                Ok((201, answer)) => Ok(answer),
                 Ok((status, answer)) if !may_repeat(status) => panic!("{status} {answer}"),
-                last => assert!(tokio::time::Instant::now() < deadline, "{last:?}"),
+                other => Err(format!("{other:?}")),
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        })
+        .await
     }
 
-    /// Reads something of the API.
-    pub async fn get(&self, path: &str) -> Value {
-        loop {
-            let request = self.client.get(format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");
-            let answer = request.send().await.unwrap();
-            if answer.status() == StatusCode::TOO_MANY_REQUESTS {
-                tokio::time::sleep(retry_after(&answer)).await;
-                continue;
-            }
-            assert_eq!(answer.status(), StatusCode::OK, "{path}");
-            return answer.json().await.unwrap();
-        }
+    /// Has the sandbox do something that no customer does. Answers its status.
+    pub async fn control(&self, what: &str, body: &Value) -> u16 {
+        let request = self.client.post(format!("{}/control/{what}", self.sandbox)).json(body);
+        request.send().await.unwrap().status().as_u16()
     }
 
-    /// Reads something of the API that may not answer.
-    pub async fn try_get(&self, path: &str) -> reqwest::Result<Value> {
-        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");
-        request.send().await?.json().await
+    /// Reads something of the sandbox's: of a provider, or of what it tells besides.
+    pub async fn at_sandbox(&self, path: &str) -> Value {
+        let request = self.client.get(format!("{}{path}", self.sandbox)).header("X-Api-Key", "any");
+        request.send().await.unwrap().json().await.unwrap()
     }
 
-    /// Does something with an idempotency key, where the gateway may not answer.
-    pub async fn try_post(&self, path: &str, key: &str, body: &Value) -> reqwest::Result<StatusCode> {
-        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");
-        Ok(request.header("Idempotency-Key", key).json(body).send().await?.status())
+    async fn listed(&self, path: &str) -> Vec<Value> {
+        self.at_sandbox(&format!("/control/{path}")).await["data"].as_array().unwrap().clone()
     }
 
-    /// Does something with an idempotency key, as soon as the rate limit allows.
-    pub async fn send(&self, path: &str, key: &str, body: &Value) -> Answer {
-        loop {
-            let request = self.client.post(format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");
-            let answer = request.header("Idempotency-Key", key).json(body).send().await.unwrap();
-            if answer.status() == StatusCode::TOO_MANY_REQUESTS {
-                tokio::time::sleep(retry_after(&answer)).await;
-                continue;
-            }
-            let status = answer.status().as_u16();
-            let replayed = answer.headers().contains_key("idempotent-replayed");
-            return Answer { status, replayed, text: answer.text().await.unwrap() };
-        }
+    /// Every object of the sandbox's ledger.
+    pub async fn ledger(&self) -> Vec<Value> {
+        self.listed("ledger").await
     }
 
-    /// Has the sandbox do something that no customer does.
-    pub async fn control(&self, what: &str, body: &Value) -> StatusCode {
-        self.client.post(format!("{}/control/{what}", self.sandbox)).json(body).send().await.unwrap().status()
+    /// The calls that a provider has got; the oldest of very many are forgotten.
+    pub async fn calls(&self, provider: &str) -> Vec<Value> {
+        self.listed(&format!("calls?provider={provider}")).await
     }
 
-    /// Does something to the API's objects.
-    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
-        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");
-        let answer = request.json(body).send().await.unwrap();
-        (answer.status(), answer.json().await.unwrap())
+    /// How often paymennt was told to charge a stored card.
+    pub async fn debits(&self) -> usize {
+        let is_debit =
+            |call: &&Value| call["path"].as_str().is_some_and(|path| path.ends_with("/payment/debit"));
+        self.calls("paymennt").await.iter().filter(is_debit).count()
+    }
+
+    /// The first stored method of a customer, once there is one.
+    pub async fn stored_method(&self, customer: &str) -> String {
+        let path = format!("/v1/payment-profiles?customerId={customer}");
+        let known = self.until_at(&path, |known| known["data"][0]["id"].is_string()).await;
+        known["data"][0]["id"].as_str().unwrap().to_owned()
     }
 
     /// The customer fills in the page with the test card and presses the button.
@@ -183,24 +244,18 @@ impl Shop {
         None
     }
 
-    /// Every object of the sandbox's ledger.
-    pub async fn ledger(&self) -> Vec<Value> {
-        let answer = self.client.get(format!("{}/control/ledger", self.sandbox)).send().await.unwrap();
-        let ledger: Value = answer.json().await.unwrap();
-        ledger["data"].as_array().unwrap().clone()
-    }
-
     /// Reads the order until it is as it should be.
     pub async fn until(&self, order: &str, done: impl Fn(&Value) -> bool) -> Value {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let read = self.get(&format!("/v1/orders/{order}")).await;
-            if done(&read) {
-                return read;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "still {read}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        self.until_at(&format!("/v1/orders/{order}"), done).await
+    }
+
+    /// Reads something of the API until it is as it should be.
+    pub async fn until_at(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
+        eventually(|| async {
+            let read = self.get(path).await;
+            if done(&read) { Ok(read) } else { Err(read.to_string()) }
+        })
+        .await
     }
 }
 
@@ -210,8 +265,8 @@ fn retry_after(answer: &Response) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn may_repeat(status: StatusCode) -> bool {
-    matches!(status, StatusCode::ACCEPTED | StatusCode::CONFLICT) || status.is_server_error()
+fn may_repeat(status: u16) -> bool {
+    matches!(status, 202 | 409 | 500..)
 }
 
 fn location(answer: &Response, page: &str) -> Option<String> {

@@ -1,34 +1,28 @@
 //! A hundred equal requests at once: one effect, and a hundred equal answers.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::running::{Gateway, Sandbox};
-use super::shop::{Answer, Shop};
-use super::{agreement, books};
+use super::agreement;
+use super::demo::Demo;
+use super::sale::Sale;
+use super::shop::{Answer, Shop, eventually};
 
 /// How many requests come at once.
 const CROWD: usize = 100;
 
 /// A gateway that a crowd uses.
 struct Stage {
+    demo: Demo,
     shop: Shop,
-    gateway: Gateway,
-    sandbox: Sandbox,
-    folder: TempDir,
 }
 
 impl Stage {
     fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(folder.path());
-        let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
-        let shop = Shop::new(&gateway.url, &sandbox.url);
-        Self { shop, gateway, sandbox, folder }
+        let demo = Demo::start();
+        Self { shop: demo.shop.clone(), demo }
     }
 
     /// The same request a hundred times at once, each in a task of its own.
@@ -56,11 +50,8 @@ impl Stage {
     async fn paid(&self, key: &str, account: &str, capture: &str) -> (String, String) {
         let mut body = Shop::order(Some(account), "EUR", 1999);
         body["checkout"]["captureMode"] = json!(capture);
-        let made = self.shop.checkout(key, &body).await;
-        self.shop.pay(made["session"]["checkoutUrl"].as_str().unwrap()).await;
-        let order = made["order"]["id"].as_str().unwrap().to_owned();
-        self.shop.until(&order, |order| order["state"] == "PROCESSING").await;
-        (order, made["session"]["paymentId"].as_str().unwrap().to_owned())
+        let sale = Sale::paid(&self.shop, key, &body).await;
+        (sale.order, sale.payment)
     }
 
     /// The provider's object of a payment, as the ledger has it.
@@ -70,19 +61,10 @@ impl Stage {
         ledger.into_iter().find(|object| object["id"] == payment["provider"]["reference"]).unwrap()
     }
 
-    /// How often the provider was asked to do this.
-    async fn calls(&self, provider: &str, end: &str) -> usize {
-        let url = format!("{}/control/calls?provider={provider}", self.sandbox.url);
-        let calls: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
-        let calls = calls["data"].as_array().unwrap();
-        calls.iter().filter(|call| call["path"].as_str().is_some_and(|path| path.ends_with(end))).count()
-    }
-
     /// Everybody agrees about these orders, and the books fit.
-    async fn ends(mut self, orders: &[String]) {
+    async fn ends(self, orders: &[String]) {
         agreement::check_money(&self.shop, orders).await;
-        self.gateway.kill();
-        assert!(books::fit(self.folder.path()));
+        self.demo.ends();
     }
 }
 
@@ -91,7 +73,6 @@ async fn a_hundred_checkouts_at_once_are_one_order_with_one_session() {
     let stage = Stage::start();
     let mut body = Shop::order(None, "EUR", 1999);
     body["order"]["reference"] = json!("the-only-one");
-    body["checkout"].as_object_mut().unwrap().remove("account");
     let before = stage.shop.ledger().await.len();
     let answer = stage.once("/v1/checkouts", &body).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
@@ -134,35 +115,20 @@ async fn a_hundred_refunds_captures_and_voids_at_once_move_the_money_once() {
 async fn a_hundred_submits_at_once_charge_the_stored_card_once() {
     let stage = Stage::start();
     let card = json!({"provider": "paymennt", "customer": "c-1", "scenario": "paid"});
-    assert!(stage.shop.control("cards", &card).await.is_success());
+    assert_eq!(stage.shop.control("cards", &card).await, 201);
     let mut first = Shop::order(Some("paymennt-demo"), "EUR", 1999);
     first["order"]["customer"]["id"] = json!("c-1");
     first["checkout"]["savePaymentProfile"] = json!(true);
-    let made = stage.shop.checkout("first", &first).await;
-    stage.shop.pay(made["session"]["checkoutUrl"].as_str().unwrap()).await;
-    let profile = stage.profile_of("c-1").await;
+    let sale = Sale::opened(&stage.shop, "first", &first).await;
+    stage.shop.pay(&sale.page).await;
+    let profile = stage.shop.stored_method("c-1").await;
     let order = stage.shop.send("/v1/orders", "renewal", &first["order"]).await.body();
     let path = format!("/v1/orders/{}", order["id"].as_str().unwrap());
     assert_eq!(stage.shop.send(&format!("{path}/price"), "price", &json!({})).await.status, 200);
     let charged = stage.once(&format!("{path}/submit"), &json!({"paymentProfileId": profile})).await;
     assert_eq!((charged.status, &charged.body()["state"]), (200, &json!("PROCESSING")), "{}", charged.text);
-    assert_eq!(stage.calls("paymennt", "/payment/debit").await, 1);
+    assert_eq!(stage.shop.debits().await, 1);
     stage.ends(&[order["id"].as_str().unwrap().to_owned()]).await;
-}
-
-impl Stage {
-    /// The stored method of a customer, once it is known.
-    async fn profile_of(&self, customer: &str) -> String {
-        let deadline = tokio::time::Instant::now() + super::shop::PATIENCE;
-        loop {
-            let known = self.shop.get(&format!("/v1/payment-profiles?customerId={customer}")).await;
-            if let Some(id) = known["data"][0]["id"].as_str() {
-                return id.to_owned();
-            }
-            assert!(tokio::time::Instant::now() < deadline, "the stored card was never listed");
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -204,7 +170,7 @@ async fn a_client_that_hangs_up_leaves_the_others_their_answer() {
     let stage = Stage::start();
     let slow =
         json!({"provider": "decta", "operation": "create", "fault": "slow", "times": 1, "delay_ms": 1500});
-    assert!(stage.shop.control("faults", &slow).await.is_success());
+    assert_eq!(stage.shop.control("faults", &slow).await, 201);
     let body = Shop::order(Some("decta-demo"), "EUR", 1999);
     let before = stage.shop.ledger().await.len();
     let first = tokio::spawn({
@@ -212,10 +178,11 @@ async fn a_client_that_hangs_up_leaves_the_others_their_answer() {
         async move { shop.send("/v1/checkouts", "k", &body).await }
     });
     // The provider has done it, and has not said so yet.
-    let deadline = tokio::time::Instant::now() + super::shop::PATIENCE;
-    while stage.shop.ledger().await.len() == before {
-        assert!(tokio::time::Instant::now() < deadline, "the provider never heard of it");
-    }
+    eventually(|| async {
+        let heard = stage.shop.ledger().await.len() > before;
+        heard.then_some(()).ok_or_else(|| "unheard of by the provider".to_owned())
+    })
+    .await;
     first.abort();
     let answers = stage.crowd("/v1/checkouts", "k", &body).await;
     for answer in &answers {

@@ -1,14 +1,11 @@
 //! Events to a merchant: over the API, from the real program, through its death.
 
-use std::path::Path;
-use std::time::Duration;
-
-use reqwest::{Client, Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
-use super::running::{Gateway, Sandbox};
-use super::shop::{PATIENCE, Shop};
+use super::demo::Demo;
+use super::shop::{Shop, eventually};
 
 #[allow(dead_code, reason = "shared with the tests of rooms")]
 #[path = "../it/webhooks/receiver.rs"]
@@ -16,44 +13,23 @@ pub mod receiver;
 
 use receiver::{Received, Receiver};
 
-/// A merchant's own calls, with status, headers and body.
-struct Merchant {
-    client: Client,
-    url: String,
+/// The merchant's own calls: the status, whether it says to be a repeat, and the body.
+async fn call(shop: &Shop, method: Method, path: &str, key: Option<&str>, body: Value) -> (u16, bool, Value) {
+    let answer = shop.ask(method, path, key, &body).await;
+    (answer.status, answer.replayed, answer.body())
 }
 
-impl Merchant {
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        key: Option<&str>,
-        body: Value,
-    ) -> (StatusCode, bool, Value) {
-        let request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth("pmx_test_demo");
-        let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
-        let answer = request.json(&body).send().await.unwrap();
-        let (status, replayed) = (answer.status(), answer.headers().contains_key("idempotent-replayed"));
-        let text = answer.text().await.unwrap();
-        (status, replayed, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() })
-    }
-
-    async fn does(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
-        let (status, _, answer) = self.call(method, path, None, body).await;
-        (status, answer)
-    }
+async fn does(shop: &Shop, method: Method, path: &str, body: Value) -> (u16, Value) {
+    let answer = shop.ask(method, path, None, &body).await;
+    (answer.status, answer.body())
 }
 
 async fn arrived(receiver: &Receiver, done: impl Fn(&[Received]) -> bool) -> Vec<Received> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
+    eventually(|| async {
         let seen = receiver.seen();
-        if done(&seen) {
-            return seen;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "only {:?}", receiver.types());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if done(&seen) { Ok(seen) } else { Err(format!("only {:?}", receiver.types())) }
+    })
+    .await
 }
 
 fn has(kind: &str) -> impl Fn(&[Received]) -> bool {
@@ -62,29 +38,22 @@ fn has(kind: &str) -> impl Fn(&[Received]) -> bool {
 
 #[tokio::test]
 async fn a_merchant_is_told_of_a_paid_order_and_can_ask_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(folder.path());
-    let gateway = Gateway::start(folder.path(), &sandbox, Path::new("config/routing.toml"));
-    let shop = Shop::new(&gateway.url, &sandbox.url);
-    let merchant = Merchant { client: Client::builder().build().unwrap(), url: gateway.url.clone() };
+    let demo = Demo::start();
+    let shop = &demo.shop;
     let receiver = Receiver::taking();
 
     let asked = json!({"url": receiver.url, "events": ["order.*", "payment.*"], "description": "the shop"});
     let (status, _, made) =
-        merchant.call(Method::POST, "/v1/webhook-endpoints", Some("w-1"), asked.clone()).await;
-    assert_eq!(status, StatusCode::CREATED, "{made}");
+        call(shop, Method::POST, "/v1/webhook-endpoints", Some("w-1"), asked.clone()).await;
+    assert_eq!(status, 201, "{made}");
     let secret = made["secret"].as_str().unwrap().to_owned();
     let path = format!("/v1/webhook-endpoints/{}", made["id"].as_str().unwrap());
-    let again = merchant.call(Method::POST, "/v1/webhook-endpoints", Some("w-1"), asked).await;
-    assert_eq!(again, (StatusCode::CREATED, true, made.clone()));
-    let other = merchant
-        .call(Method::POST, "/v1/webhook-endpoints", Some("w-1"), json!({"url": "http://x.example"}))
-        .await;
-    assert_eq!(
-        (other.0, &other.2["code"]),
-        (StatusCode::UNPROCESSABLE_ENTITY, &json!("idempotency_key_reused"))
-    );
-    let (_, read) = merchant.does(Method::GET, &path, json!({})).await;
+    let again = call(shop, Method::POST, "/v1/webhook-endpoints", Some("w-1"), asked).await;
+    assert_eq!(again, (201, true, made.clone()));
+    let elsewhere = json!({"url": "http://x.example"});
+    let other = call(shop, Method::POST, "/v1/webhook-endpoints", Some("w-1"), elsewhere).await;
+    assert_eq!((other.0, &other.2["code"]), (422, &json!("idempotency_key_reused")));
+    let (_, read) = does(shop, Method::GET, &path, json!({})).await;
     let hidden = {
         let mut made = made.clone();
         made["secret"] = Value::Null;
@@ -108,7 +77,7 @@ async fn a_merchant_is_told_of_a_paid_order_and_can_ask_again() {
     assert_eq!((&last["data"]["id"], &last["data"]["state"]), (&order["id"], &json!("PROCESSING")));
 
     // The list has the same events, newest first, and those of sessions too.
-    let (_, listed) = merchant.does(Method::GET, "/v1/events?limit=200", json!({})).await;
+    let (_, listed) = does(shop, Method::GET, "/v1/events?limit=200", json!({})).await;
     let listed: Vec<&Value> =
         listed["data"].as_array().unwrap().iter().filter(|event| event["orderId"] == order["id"]).collect();
     let sequences: Vec<u64> = listed.iter().map(|event| event["sequence"].as_u64().unwrap()).collect();
@@ -118,24 +87,21 @@ async fn a_merchant_is_told_of_a_paid_order_and_can_ask_again() {
     }
 
     let event = last["id"].as_str().unwrap();
-    let asked = merchant.does(Method::POST, &format!("/v1/events/{event}/redeliver"), json!({})).await;
-    assert_eq!(asked, (StatusCode::ACCEPTED, json!({"endpoints": 1})));
+    let asked = does(shop, Method::POST, &format!("/v1/events/{event}/redeliver"), json!({})).await;
+    assert_eq!(asked, (202, json!({"endpoints": 1})));
     let count = told.len();
     let seen = arrived(&receiver, |seen| seen.len() > count).await;
     assert_eq!(seen.last().unwrap().body, told.last().unwrap().body);
-    let (_, tries) = merchant.does(Method::GET, &format!("{path}/deliveries?limit=1"), json!({})).await;
+    let (_, tries) = does(shop, Method::GET, &format!("{path}/deliveries?limit=1"), json!({})).await;
     assert_eq!(tries["data"][0]["eventId"], *event);
     assert_eq!(tries["data"][0]["status"], "SUCCEEDED");
     assert!(tries["nextCursor"].is_string());
-    check_changes(&merchant, &path, &secret).await;
+    check_changes(shop, &path, &secret).await;
 }
 
-async fn check_changes(merchant: &Merchant, path: &str, secret: &str) {
-    let (status, off) = merchant.does(Method::PATCH, path, json!({"enabled": false, "events": null})).await;
-    assert_eq!(
-        (status, &off["enabled"], &off["disabledReason"]),
-        (StatusCode::OK, &json!(false), &json!("MERCHANT"))
-    );
+async fn check_changes(shop: &Shop, path: &str, secret: &str) {
+    let (status, off) = does(shop, Method::PATCH, path, json!({"enabled": false, "events": null})).await;
+    assert_eq!((status, &off["enabled"], &off["disabledReason"]), (200, &json!(false), &json!("MERCHANT")));
     assert_eq!((&off["events"], &off["description"]), (&Value::Null, &json!("the shop")));
     for (wrong, pointer) in [
         (json!({"url": "ftp://x.example"}), "/url"),
@@ -144,48 +110,41 @@ async fn check_changes(merchant: &Merchant, path: &str, secret: &str) {
         (json!({"events": ["payment.payed"]}), "/events/0"),
         (json!({"uri": "https://x.example"}), "/uri"),
     ] {
-        let (status, problem) = merchant.does(Method::PATCH, path, wrong).await;
-        assert_eq!((status, &problem["errors"][0]["pointer"]), (StatusCode::BAD_REQUEST, &json!(pointer)));
+        let (status, problem) = does(shop, Method::PATCH, path, wrong).await;
+        assert_eq!((status, &problem["errors"][0]["pointer"]), (400, &json!(pointer)));
     }
-    let (status, turned) = merchant.does(Method::POST, &format!("{path}/rotate-secret"), json!({})).await;
-    assert_eq!(status, StatusCode::OK);
+    let (status, turned) = does(shop, Method::POST, &format!("{path}/rotate-secret"), json!({})).await;
+    assert_eq!(status, 200);
     assert!(turned["secret"] != secret && turned["previousSecretExpiresAt"].is_string());
     let replay =
-        merchant.does(Method::POST, &format!("{path}/replay"), json!({"from": "2026-01-01T00:00:00Z"})).await;
-    assert_eq!((replay.0, &replay.1["code"]), (StatusCode::CONFLICT, &json!("invalid_state")));
-    merchant.does(Method::PATCH, path, json!({"enabled": true})).await;
+        does(shop, Method::POST, &format!("{path}/replay"), json!({"from": "2026-01-01T00:00:00Z"})).await;
+    assert_eq!((replay.0, &replay.1["code"]), (409, &json!("invalid_state")));
+    does(shop, Method::PATCH, path, json!({"enabled": true})).await;
     let replay =
-        merchant.does(Method::POST, &format!("{path}/replay"), json!({"from": "2026-01-01T00:00:00Z"})).await;
-    assert_eq!(replay.0, StatusCode::ACCEPTED);
+        does(shop, Method::POST, &format!("{path}/replay"), json!({"from": "2026-01-01T00:00:00Z"})).await;
+    assert_eq!(replay.0, 202);
     assert!(replay.1["orders"].as_u64() > Some(0));
-    let (_, listed) = merchant.does(Method::GET, "/v1/webhook-endpoints", json!({})).await;
+    let (_, listed) = does(shop, Method::GET, "/v1/webhook-endpoints", json!({})).await;
     assert_eq!(listed["data"].as_array().unwrap().len(), 1);
-    let removed = merchant.does(Method::DELETE, path, json!({})).await;
-    assert_eq!(removed, (StatusCode::NO_CONTENT, Value::Null));
-    let (status, _) = merchant.does(Method::GET, path, json!({})).await;
-    assert_eq!(status, StatusCode::NOT_FOUND);
+    let removed = does(shop, Method::DELETE, path, json!({})).await;
+    assert_eq!(removed, (204, Value::Null));
+    let (status, _) = does(shop, Method::GET, path, json!({})).await;
+    assert_eq!(status, 404);
 }
 
 #[tokio::test]
 async fn a_killed_gateway_tells_what_it_had_not_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(folder.path());
-    let routing = Path::new("config/routing.toml");
-    let mut gateway = Gateway::start(folder.path(), &sandbox, routing);
-    let shop = Shop::new(&gateway.url, &sandbox.url);
+    let demo = Demo::start();
+    let shop = demo.shop.clone();
     let receiver = Receiver::start(|_, before| (if before == 0 { 500 } else { 200 }, String::new()));
     let (status, made) = shop.post("/v1/webhook-endpoints", &json!({"url": receiver.url})).await;
-    assert_eq!(status, StatusCode::CREATED, "{made}");
+    assert_eq!(status, 201, "{made}");
     let answer = shop.checkout("killed", &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
     arrived(&receiver, |seen| !seen.is_empty()).await;
     // The failure is written down, so that the retry waits for its time and not for a lease to run out.
     let failed = format!("/v1/webhook-endpoints/{}/deliveries", made["id"].as_str().unwrap());
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while shop.get(&failed).await["data"] == json!([]) {
-        assert!(tokio::time::Instant::now() < deadline);
-    }
-    gateway.kill();
-    let _gateway = gateway.restart(folder.path(), &sandbox, routing);
+    shop.until_at(&failed, |tries| tries["data"] != json!([])).await;
+    let _demo = demo.restart();
     shop.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await.unwrap();
     let seen = arrived(&receiver, has("order.processing")).await;
     let of_order = |received: &&Received| json!(received.order()) == answer["order"]["id"];

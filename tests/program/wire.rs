@@ -57,7 +57,8 @@ pub async fn connect(url: &str) -> TcpStream {
 pub async fn exchange(url: &str, bytes: &[u8]) -> Heard {
     let mut stream = connect(url).await;
     // Whoever is refused early is not listened to any more.
-    let _ = stream.write_all(bytes).await;
+    let _ =
+        timeout(PATIENCE, stream.write_all(bytes)).await.expect("the gateway neither listens nor hangs up");
     hear(&mut stream).await
 }
 

@@ -1,11 +1,12 @@
 //! Time and ids: from tokio's virtual clock and from the seed.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use port::{Source, Timestamp, Uuid};
 use tokio::time::Instant;
 
 use crate::dice::Dice;
+use crate::world::held;
 
 /// When every run begins: 2026-01-01.
 const BEGIN_MICROS: i64 = 1_767_225_600_000_000;
@@ -42,7 +43,7 @@ impl Source for Clock {
 
     fn uuid(&self) -> Uuid {
         let now = u64::try_from(self.micros() / 1_000).expect("after 1970");
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = held(&self.newest);
         *newest = if newest.0 == now { (now, newest.1 + 1) } else { (now, 0) };
         assert!(newest.1 < 1 << 12, "more ids in a millisecond than fit");
         let head = u128::from(now) << 80 | 0x7 << 76 | u128::from(newest.1) << 64;

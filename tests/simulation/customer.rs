@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use paymux::domain::{Actor, AttemptRecord, Cause};
 use paymux::orders::Orders;
-use paymux::payments::read_token;
-use paymux::store::Handle;
+use paymux::payments::{attempt_of, read_token};
 use paymux_sandbox::Request;
 use port::Next;
 use serde_json::json;
@@ -112,15 +111,11 @@ async fn come_back(world: &Arc<World>, url: &str) {
     world.note(&format!("a customer is back: {asked:?}"));
 }
 
-/// What the HTTP room does: finds the attempt, and asks the provider while its session is open. Answers how the
-/// session stands then.
+/// Finds the attempt, and asks the provider while its session is open. Answers how the session stands then.
 async fn returned(orders: &Orders, token: &str) -> Option<&'static str> {
     let payments = &orders.payments;
-    let store = &payments.shared.store;
     let (hash, _) = read_token(token)?;
-    let order = store.order_of(&Handle::Return(hash.clone())).await.ok()??;
-    let file = store.order(order).await.ok()??;
-    let attempt = file.attempts.iter().find(|attempt| attempt.return_hash.as_ref() == Some(&hash))?;
+    let (file, attempt) = attempt_of(&*payments.shared.store, hash).await.ok()??;
     let session = file.session(attempt.session?)?;
     let (id, payment) = (session.id, session.payment);
     if !session.status.is_open() {

@@ -1,7 +1,9 @@
 //! Chance from a seed: the same seed draws the same numbers.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
+
+use crate::world::held;
 
 /// A seeded source of numbers (SplitMix64), shared by everybody in a run.
 pub(crate) struct Dice(Mutex<u64>);
@@ -13,7 +15,7 @@ impl Dice {
 
     /// Any number.
     pub(crate) fn roll(&self) -> u64 {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = held(&self.0);
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = *state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -10,7 +10,7 @@ use paymux::domain::AttentionCode;
 use paymux::metrics::Metrics;
 use paymux::orders::Orders;
 use paymux::payments::{Account, Accounts, Payments, Remedies, Returns, Shared};
-use paymux::reconcile::{Reconcile, Turn};
+use paymux::reconcile::{Intake, Reconcile, Turn};
 use paymux::routing::Rules;
 use paymux::store::sqlite;
 use paymux::store::{DueKind, Outbox};
@@ -72,6 +72,7 @@ impl Habits {
 /// A gateway that runs.
 struct Running {
     orders: Orders,
+    intake: Arc<Intake>,
     tasks: JoinSet<()>,
 }
 
@@ -119,7 +120,8 @@ impl World {
         shared.remedies.store(Arc::new(Remedies { common: self.house.habits.gives_back.clone(), own }));
         let transport = Arc::new(Wire::new(self.clone()));
         let shared = Arc::new(shared);
-        shared.outbox.refresh(&*shared.store).await.expect("the endpoints can be read");
+        // A gateway that stumbles here does not start, and is started again.
+        while shared.outbox.refresh(&*shared.store).await.is_err() {}
         let mut tasks = JoinSet::new();
         tasks.spawn(self.telling(&shelf, shared.outbox.clone()));
         let orders = Orders { payments: Payments { shared, transport } };
@@ -127,7 +129,7 @@ impl World {
             let written = self.house.written.subscribe();
             tasks.spawn(work_off(Reconcile { orders: orders.clone() }, written));
         }
-        *held(&self.house.running) = Some(Running { orders, tasks });
+        *held(&self.house.running) = Some(Running { orders, intake: Arc::default(), tasks });
         self.note("the gateway starts");
     }
 
@@ -167,6 +169,11 @@ impl World {
             }
         }
         answered.await.map_err(|_| Down)
+    }
+
+    /// What takes the notifications.
+    pub(crate) fn intake(&self) -> Result<Arc<Intake>, Down> {
+        held(&self.house.running).as_ref().map(|running| running.intake.clone()).ok_or(Down)
     }
 
     fn ended(&self, task: Result<(), tokio::task::JoinError>) {
@@ -213,7 +220,7 @@ impl World {
     pub(crate) async fn stop_gateway(&self) {
         self.note("the gateway dies");
         let running = held(&self.house.running).take();
-        let Some(Running { orders, mut tasks }) = running else { return };
+        let Some(Running { orders, mut tasks, .. }) = running else { return };
         tasks.abort_all();
         while let Some(ended) = tasks.join_next().await {
             self.ended(ended);
@@ -253,9 +260,11 @@ async fn rest(
 ) {
     const LONGEST: Duration = Duration::from_secs(6 * 3_600);
     const REST: Duration = Duration::from_millis(250);
-    let due = store.oldest_due().await.unwrap_or_default();
-    let next = due.into_iter().filter(|(kind, _)| of(*kind)).map(|(_, at)| at).min();
-    let wait = next.map_or(LONGEST, |at| at.since(now)).clamp(REST, LONGEST);
+    let next = store
+        .oldest_due()
+        .await
+        .map(|due| due.into_iter().filter(|(kind, _)| of(*kind)).map(|(_, at)| at).min());
+    let wait = next.map_or(REST, |next| next.map_or(LONGEST, |at| at.since(now)).clamp(REST, LONGEST));
     // Whatever ends the rest, the loop looks again.
     if timeout(wait, written.changed()).await.is_ok() {
         sleep(REST).await;

@@ -39,11 +39,11 @@ impl Listener {
             };
             loop {
                 // The store may stumble after it has written.
-                let known = endpoints.list(MERCHANT).await.unwrap_or_default();
-                if let Some(made) = known.first() {
-                    return made.secret.expose_secret().to_owned();
+                match endpoints.list(MERCHANT).await.as_deref() {
+                    Ok([made, ..]) => return made.secret.expose_secret().to_owned(),
+                    Ok([]) => drop(endpoints.create(MERCHANT, draft.clone(), None).await),
+                    Err(_) => {}
                 }
-                let _ = endpoints.create(MERCHANT, draft.clone(), None).await;
             }
         });
         let secret = subscribing.await.expect("the gateway runs");

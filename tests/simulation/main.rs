@@ -8,7 +8,7 @@
 //! ```text
 //! cargo test --test simulation -- --seeds 2000 --start 1     so many seeds from the first one on
 //! cargo test --test simulation -- --seed 17 --trace          one seed, twice, printed
-//! cargo test --test simulation -- --minutes 8                as many seeds as fit into this
+//! cargo test --test simulation -- --minutes 8                more seeds for as long as this
 //! cargo test --test simulation -- --race refund-refund       only this race
 //! cargo test --test simulation -- --races --seeds 1000       every race over so many seeds
 //! ```

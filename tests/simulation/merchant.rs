@@ -66,10 +66,7 @@ impl Shop {
 
     /// Prices the order and checks it out.
     async fn check_out(&self, order: OrderId) {
-        let priced = |orders: paymux::orders::Orders, asked| async move {
-            orders.price(&asked, order).await.map(drop)
-        };
-        self.ask("price", priced).await;
+        self.ask("price", |orders, asked| async move { orders.price(&asked, order).await.map(drop) }).await;
         let ask = basket::checkout(&self.world);
         self.ask("checkout", |orders, asked| {
             let ask = ask.clone();
@@ -79,7 +76,7 @@ impl Shop {
     }
 
     /// Does one thing that a merchant may do to an order in this state, or may not.
-    pub(crate) async fn act(&self, file: &OrderFile) {
+    async fn act(&self, file: &OrderFile) {
         let (order, dice) = (file.id(), &self.world.dice);
         let chance = dice.between(0, 99);
         match (file.order.state, chance) {

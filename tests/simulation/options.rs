@@ -16,7 +16,7 @@ pub(crate) struct Options {
     pub(crate) race: Option<&'static str>,
     /// Every race, one after the other.
     pub(crate) races: bool,
-    /// More seeds for as long as this, even after the last.
+    /// More seeds for as long as this, even after the last of them.
     pub(crate) at_least: Duration,
     pub(crate) trace: bool,
     pub(crate) jobs: usize,
@@ -27,7 +27,7 @@ impl Options {
     ///
     /// # Errors
     /// Why it cannot be understood.
-    pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+    pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         let mut options = Self {
             seeds: USUAL_SEEDS,
@@ -39,7 +39,6 @@ impl Options {
             trace: false,
             jobs,
         };
-        let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             let mut number = || {
                 let text = arguments.next().unwrap_or_default();

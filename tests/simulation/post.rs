@@ -1,14 +1,13 @@
-//! The providers' notifications on their way: late, lost, twice, overtaken and forged; and what the gateway does
-//! with one, as its HTTP room has it.
+//! The providers' notifications on their way: late, lost, twice, overtaken and forged.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use paymux::metrics::NotificationOutcome;
 use paymux::orders::Orders;
-use paymux::payments::{Account, Payments};
-use paymux::store::{Change, DueKind, NoteRow, StoreError, Unique, Write};
+use paymux::reconcile::Intake;
 use paymux_sandbox::Outgoing;
-use port::{Hint, NoteId, Notification, NotificationError, Timestamp, sign};
+use port::{Notification, Timestamp};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -16,21 +15,6 @@ use crate::world::World;
 
 /// How often a provider tries to get a notification through.
 const TRIES: u32 = 5;
-
-/// What the gateway answered a notification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taken {
-    /// Understood, and it will be looked into.
-    Yes,
-    /// It came before.
-    Again,
-    /// Genuine, and about nothing that is known.
-    Unmatched,
-    /// Not proven.
-    Refused,
-    /// It could not be stored: the provider shall send it again.
-    Later,
-}
 
 /// Sends notifications off. Now and then somebody else sends a forged one with it.
 pub(crate) fn dispatch(world: &Arc<World>, sent: &[Outgoing]) {
@@ -62,8 +46,7 @@ fn deliver_later(world: &Arc<World>, outgoing: Outgoing, genuine: bool) {
     world.network(async move {
         sleep(delay).await;
         for number in 1..=TRIES {
-            let taken = deliver(&within, &outgoing, genuine).await;
-            if taken != Taken::Later {
+            if deliver(&within, &outgoing, genuine).await.is_some() {
                 return;
             }
             sleep(Duration::from_millis(500 << number)).await;
@@ -71,19 +54,21 @@ fn deliver_later(world: &Arc<World>, outgoing: Outgoing, genuine: bool) {
     });
 }
 
-async fn deliver(world: &Arc<World>, outgoing: &Outgoing, genuine: bool) -> Taken {
+/// What the gateway made of a notification; `None` if the provider shall send it again.
+async fn deliver(world: &Arc<World>, outgoing: &Outgoing, genuine: bool) -> Option<NotificationOutcome> {
+    use NotificationOutcome::{Accepted, Unverified};
     let arrived = world.now();
-    let sent = outgoing.clone();
-    let taken = world.gateway(|orders| async move { receive(&orders, &sent, arrived).await }).await;
-    let taken = taken.unwrap_or(Taken::Later);
+    let (sent, intake) = (outgoing.clone(), world.intake().ok()?);
+    let receiving = world.gateway(|orders| async move { receive(&orders, &intake, &sent, arrived).await });
+    let taken = receiving.await.ok().flatten();
     let about = object_of(&outgoing.body);
     world.note(&format!("notification about {about:?} -> {taken:?}"));
     match taken {
-        Taken::Yes | Taken::Again | Taken::Unmatched if !genuine => {
-            world.fail(format!("a forged notification about {about:?} was taken"))
+        Some(Accepted) if genuine => world.facts().told.extend(about.map(|object| (object, arrived))),
+        Some(taken) if !genuine && taken != Unverified => {
+            world.fail(format!("a forged notification about {about:?} was taken"));
         }
-        Taken::Yes => world.facts().told.extend(about.map(|object| (object, arrived))),
-        Taken::Again | Taken::Unmatched | Taken::Refused | Taken::Later => {}
+        Some(_) | None => {}
     }
     taken
 }
@@ -96,63 +81,17 @@ fn object_of(body: &str) -> Option<String> {
     places.into_iter().flatten().find_map(Value::as_str).map(str::to_owned)
 }
 
-/// What the HTTP room does: proves, keeps, answers; whatever follows is the agenda's.
-async fn receive(orders: &Orders, sent: &Outgoing, now: Timestamp) -> Taken {
+/// Hands one to the gateway as its HTTP room does.
+async fn receive(
+    orders: &Orders,
+    intake: &Intake,
+    sent: &Outgoing,
+    now: Timestamp,
+) -> Option<NotificationOutcome> {
     let mut path = sent.url.split("/webhooks/").nth(1).unwrap_or_default().split('/');
-    let (name, key) = (path.next().unwrap_or_default(), path.next());
-    let payments = &orders.payments;
-    let account = payments.shared.accounts.get(name).expect("the subscriptions name accounts").clone();
-    let held = account.notify_key.as_ref().zip(key);
-    let keyed = held.is_some_and(|(held, sent)| sign::same_secret(held, sent.as_bytes()));
+    let (name, key) = (path.next().unwrap_or_default(), path.next().unwrap_or_default());
+    let account = orders.payments.shared.accounts.get(name).expect("the subscriptions name accounts");
     let body = sent.body.as_bytes();
     let note = Notification { headers: &sent.headers, body, received_at: now, address_key: false };
-    match account.adapter.read_notification(&note) {
-        Ok(hints) => return keep(payments, &account, &note, hints).await,
-        Err(NotificationError::Unreadable) => return Taken::Unmatched,
-        Err(NotificationError::Unverified) if !keyed => return Taken::Refused,
-        Err(NotificationError::Unverified) => {}
-    }
-    match account.adapter.read_notification(&Notification { address_key: true, ..note }) {
-        Ok(hints) => follow(payments, &account, hints).await,
-        Err(NotificationError::Unreadable) => Taken::Unmatched,
-        Err(NotificationError::Unverified) => Taken::Refused,
-    }
-}
-
-/// One that proves itself is stored.
-async fn keep(payments: &Payments, account: &Account, note: &Notification<'_>, hints: Vec<Hint>) -> Taken {
-    let shared = &payments.shared;
-    let event = hints.iter().find_map(|hint| hint.event.clone());
-    let row = NoteRow {
-        id: NoteId::from_uuid(shared.source.uuid()),
-        account: account.name.clone(),
-        identity: event.unwrap_or_else(|| sign::hex(&sign::sha256(&[note.body]))),
-        headers: "{}".to_owned(),
-        body: note.body.to_vec(),
-        hints: serde_json::to_string(&hints).expect("plain data is always JSON"),
-        received_at: note.received_at,
-    };
-    let (subject, at) = (row.id.to_string(), Some(note.received_at));
-    let due = Write::Due { kind: DueKind::Note, subject, order: None, at };
-    match shared.store.commit(Change::plain("note", vec![Write::Note(row), due])).await {
-        Ok(()) => {
-            shared.wake.notify_one();
-            Taken::Yes
-        }
-        Err(StoreError::Taken(Unique::Note)) => Taken::Again,
-        Err(_) => Taken::Later,
-    }
-}
-
-/// One that only its address proves leads to a read and leaves nothing else.
-async fn follow(payments: &Payments, account: &Account, hints: Vec<Hint>) -> Taken {
-    let mut taken = Taken::Unmatched;
-    for reference in hints.into_iter().filter_map(|hint| hint.reference) {
-        match payments.hint(&account.name, &reference).await {
-            Ok(Some(_)) => taken = Taken::Yes,
-            Ok(None) => {}
-            Err(_) => return Taken::Later,
-        }
-    }
-    taken
+    intake.take(&orders.payments, account, &note, key).await.ok()
 }

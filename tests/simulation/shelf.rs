@@ -102,13 +102,16 @@ impl Store for Shelf {
     }
 }
 
-/// Reads that take their time before and after.
+/// Reads that take their time before and after, or stumble.
 macro_rules! reads {
     ($($kind:ident { $($name:ident($($argument:ident: $type:ty),*) -> $found:ty;)* })*) => {$(
         #[async_trait]
         impl $kind for Shelf {
             $(async fn $name(&self, $($argument: $type),*) -> Result<$found, StoreError> {
                 self.moment().await;
+                if self.stumbles() {
+                    return Err(StoreError::Busy);
+                }
                 let found = self.sqlite.$name($($argument),*).await;
                 self.moment().await;
                 found

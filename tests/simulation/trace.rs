@@ -1,8 +1,10 @@
 //! What happened, line by line: a running hash to compare two runs of a seed, and the lines if somebody reads.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use port::{Timestamp, sign};
+
+use crate::world::held;
 
 /// The trace of a run.
 pub(crate) struct Trace {
@@ -18,7 +20,7 @@ impl Trace {
 
     /// Adds a line.
     pub(crate) fn note(&self, at: Timestamp, line: &str) {
-        let mut hash = self.hash.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hash = held(&self.hash);
         *hash = sign::sha256(&[&*hash, at.to_string().as_bytes(), line.as_bytes()]);
         if self.shown {
             println!("{at} {line}");
@@ -27,6 +29,6 @@ impl Trace {
 
     /// The hash of every line so far.
     pub(crate) fn hash(&self) -> String {
-        sign::hex(&*self.hash.lock().unwrap_or_else(PoisonError::into_inner))
+        sign::hex(&*held(&self.hash))
     }
 }

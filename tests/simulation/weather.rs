@@ -39,8 +39,11 @@ pub(crate) struct Weather {
 
 /// How one provider behaves.
 struct Sky {
+    /// Calls that something befalls.
     fault_permille: u64,
+    /// Calls after which something befalls the notifications.
     note_permille: u64,
+    /// Calls that are slow.
     slow_permille: u64,
     outages: Vec<Outage>,
 }
@@ -49,6 +52,7 @@ struct Sky {
 struct Outage {
     from: Timestamp,
     until: Timestamp,
+    /// What every call gets; no connection at all if absent.
     fault: Option<&'static str>,
 }
 
@@ -95,7 +99,7 @@ impl Weather {
     pub(crate) fn fate(&self, dice: &Dice, provider: usize, now: Timestamp) -> Fate {
         let sky = &self.skies[provider];
         let rough = now < self.clears_at;
-        let outage = sky.outages.iter().find(|outage| rough && outage.from <= now && now < outage.until);
+        let outage = sky.outage(now).filter(|_| rough);
         let slow = rough && dice.permille(sky.slow_permille);
         let way = |slow: bool| if slow { dice.millis(500, 15_000) } else { dice.millis(2, 250) };
         let fault = match outage {
@@ -123,12 +127,11 @@ impl Weather {
     pub(crate) fn at_the_listener(&self, dice: &Dice, now: Timestamp) -> Hearing {
         let sky = &self.skies[0];
         let rough = now < self.clears_at;
-        let outage = sky.outages.iter().any(|outage| rough && outage.from <= now && now < outage.until);
-        let befalls = |dice: &Dice| rough && dice.permille(sky.fault_permille);
+        let befalls = || rough && dice.permille(sky.fault_permille);
         Hearing {
-            refused: outage || befalls(dice),
-            stumbles: befalls(dice),
-            lost: befalls(dice),
+            refused: (rough && sky.outage(now).is_some()) || befalls(),
+            stumbles: befalls(),
+            lost: befalls(),
             there: dice.millis(2, 250),
             back: dice.millis(2, 250),
         }
@@ -149,6 +152,10 @@ impl Sky {
             slow_permille: rough * dice.between(0, 3),
             outages: (0..outages).map(|_| Outage::draw(dice, from)).collect(),
         }
+    }
+
+    fn outage(&self, now: Timestamp) -> Option<&Outage> {
+        self.outages.iter().find(|outage| outage.from <= now && now < outage.until)
     }
 }
 

@@ -167,14 +167,13 @@ impl World {
         answer
     }
 
-    /// Uses the sandbox's control API.
-    pub(crate) fn control(self: &Arc<Self>, path: &str, body: &Value) -> bool {
+    /// Uses the sandbox's control API. What it refuses, such as a word that does not fit, has not happened.
+    pub(crate) fn control(self: &Arc<Self>, path: &str, body: &Value) {
         let request = Request::new("POST", path).body(body.to_string());
         let answer = held(&self.sandbox).answer(&request, self.clock.micros());
         let status = answer.response.map_or(0, |response| response.status);
         self.note(&format!("control {path} {body} -> {status}"));
         post::dispatch(self, &answer.notifications);
-        (200..300).contains(&status)
     }
 
     /// Lets the providers do what is due.
@@ -197,6 +196,7 @@ fn acts(request: &Request, verb: &str) -> bool {
     request.method == "POST" && request.path.trim_end_matches('/').ends_with(&format!("/{verb}"))
 }
 
+/// Has the next answer or notification of a provider go wrong.
 fn plan(sandbox: &mut Sandbox, provider: &str, operation: &str, fault: &str, now: i64) {
     let body = json!({ "provider": provider, "operation": operation, "fault": fault });
     let planned = sandbox.answer(&Request::new("POST", "/control/faults").body(body.to_string()), now);
@@ -204,7 +204,7 @@ fn plan(sandbox: &mut Sandbox, provider: &str, operation: &str, fault: &str, now
     assert_eq!(status, Some(201), "the sandbox knows the fault {fault}");
 }
 
-/// What a call has moved.
+/// What a call has moved. It makes no object, so that the two lists stand side by side.
 fn effects(verb: &'static str, before: &[Entry], after: &[Entry], by_gateway: bool) -> Vec<Effect> {
     let moved = |then: &Entry, now: &Entry| match verb {
         "capture" => now.captured - then.captured,

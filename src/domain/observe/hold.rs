@@ -34,8 +34,7 @@ impl View<'_, '_, '_> {
         let free = self.payment.operation.is_none();
         let takes = free && self.is_unexpected_hold() && self.can_take_hold();
         let amount = Some(self.after.capturable());
-        let operation =
-            Operation { kind: OperationKind::Capture, amount, refund: None, before: 0, since: self.now };
+        let operation = Operation::new(OperationKind::Capture, amount, 0, self.now);
         takes.then_some(Fact::OperationAsked { payment: self.payment.id, operation, closing: None })
     }
 }

@@ -233,6 +233,11 @@ fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
     assert_eq!((due(&desk).as_str(), desk.attention().as_str()), ("remedy 86400", "PAID_NOT_SUBMITTED"));
     desk.resolve_all();
     assert_eq!(due(&desk), "");
+    // Another payment of the order is other money.
+    desk.wait(10).see("REFUNDED");
+    desk.checkout(CaptureMode::Manual, HOLDS);
+    desk.wait(10).see("PAID");
+    assert_eq!(due(&desk), "expire 172820");
 }
 
 #[test]

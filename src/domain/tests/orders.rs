@@ -13,7 +13,10 @@ impl Desk {
             "price" => cart::price_order(&file.order, now).map(|fact| vec![fact]),
             "sign" => cart::sign(file, signature()),
             "checkout" => payable(file).map(|_| Vec::new()),
-            "submit" => submit(file, &external("r1"), PaymentId::from_uuid(ids()), [5; 16], now),
+            "submit" => {
+                let payment = PaymentId::from_uuid(ids());
+                submit(file, &external("r1"), payment, [5; 16], now, &mut ids)
+            }
             "approve" => finish::approve(file),
             "reject" => finish::reject(file, now, &mut ids),
             "fulfil" => finish::fulfil(file, true, None, now, &mut ids),
@@ -28,7 +31,7 @@ impl Desk {
 
     pub(super) fn submit(&mut self, with: &Submission) -> String {
         let payment = PaymentId::from_uuid(self.uuid());
-        let outcome = submit(&self.file, with, payment, [5; 16], self.now);
+        let outcome = submit(&self.file, with, payment, [5; 16], self.now, &mut ids(&mut self.made));
         self.done(outcome)
     }
 
@@ -290,6 +293,9 @@ fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
     desk.wait(10).see("PAID");
     desk.wait(10).see("DISPUTED CHARGEBACK");
     assert_eq!(desk.act("sign"), "PENDING_PAYMENT");
+    // And then it is the merchant's after all.
+    desk.wait(10).see("PAID");
+    assert_eq!(desk.state(), "PROCESSING");
 
     // Only asked for by hand.
     let mut desk = Desk::cart(|order| order.auto_submit = false);
@@ -420,4 +426,25 @@ fn only_the_merchant_keeps_an_order_from_expiring() {
     desk.actor = Actor::Provider;
     desk.wait(100).see("FAILED last");
     assert_eq!(desk.file.order.expires_at, at(100).plus(week));
+}
+
+#[test]
+fn money_beside_the_proof_that_an_order_is_submitted_with_is_told() {
+    let table = "
+        # words on a completed session | another proof
+        PAID                           | DUPLICATE_PAYMENT
+        PAID; FROM_AMOUNTS refunded=40 | DUPLICATE_PAYMENT
+        AUTHORIZED                     | DUPLICATE_PAYMENT
+        PAID; REFUNDED                 | none
+        AUTHORIZED; CANCELLED          | none
+    ";
+    for row in rows(table) {
+        let mut desk = Desk::cart(|order| order.auto_submit = false);
+        desk.checkout(CaptureMode::Manual, HOLDS);
+        for word in row[0].split(';') {
+            desk.wait(10).see(word);
+        }
+        assert_eq!(desk.submit(&external("r1")), "PROCESSING", "{row:?}");
+        assert_eq!(desk.attention(), row[1], "{row:?}");
+    }
 }

@@ -86,7 +86,10 @@ fn what_a_merchant_writes_stands_beside_the_events_and_is_shown_until_it_is_eras
     let mut with = super::orders::external("r-1");
     with.external.as_mut().unwrap().receipt_description = Some("Ann paid in cash".to_owned());
     let payment = PaymentId::from_uuid(external.uuid());
-    external.tell(submit::submit(&external.file, &with, payment, [8; 16], external.now).unwrap());
+    let mut made = 7_000;
+    let mut ids = ids(&mut made);
+    let facts = submit::submit(&external.file, &with, payment, [8; 16], external.now, &mut ids);
+    external.tell(facts.unwrap());
     for (desk, shown) in
         [(refunded, ["Ann broke it", "Ann took it with her"].as_slice()), (external, &["r-1"])]
     {

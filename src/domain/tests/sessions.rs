@@ -1,6 +1,6 @@
 //! How a session is started, declined, closed and ended, and what becomes of money that comes after it.
 
-use super::open::{give_up, move_on};
+use super::open::{Answered, answered, give_up, move_on};
 use super::operate::{close, closed_by_us};
 use super::*;
 
@@ -155,6 +155,32 @@ fn a_start_that_fails_moves_on_to_the_next_account_or_ends_the_session() {
 }
 
 #[test]
+fn a_start_that_is_answered_after_it_was_given_up_is_left_to_be_closed() {
+    let begun = |attempt| {
+        let next = Sealed::new(Next::Nothing, [4; 16]);
+        [Fact::AttemptBegun { attempt, reference: "theirs".to_owned(), next, theirs: None }]
+    };
+    for orphaned in [true, false] {
+        let mut desk = Desk::cart(|_| ());
+        let first = desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
+        let adopted = Answered::Adopted(begun(first).into());
+        assert_eq!(answered(&desk.file, first, &begun(first)), adopted);
+        desk.fail_over(orphaned, HOLDS);
+        let Answered::GivenUp(facts) = answered(&desk.file, first, &begun(first)) else { panic!("adopted") };
+        desk.tell(facts);
+        assert_eq!(desk.file.attempt(first).unwrap().state, AttemptState::Orphaned);
+        assert_eq!(answered(&desk.file, first, &begun(first)), Answered::GivenUp(Vec::new()));
+
+        // The same answer twice, and once more after the page was closed.
+        let second = desk.the_session().attempt;
+        desk.begun(second);
+        assert_eq!(answered(&desk.file, second, &begun(second)), Answered::Adopted(Vec::new()));
+        desk.wait(10).see("EXPIRED");
+        assert_eq!(answered(&desk.file, second, &begun(second)), Answered::GivenUp(Vec::new()));
+    }
+}
+
+#[test]
 fn an_attempt_that_was_given_up_and_paid_all_the_same_gets_a_payment_of_its_own() {
     let table = "
         # the orphan | while the newer one is | standing of the newest payment | attention
@@ -263,4 +289,30 @@ fn a_refund_that_comes_back_is_no_late_payment() {
     desk.tell(facts);
     desk.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
     assert_eq!((desk.attention().as_str(), desk.state()), ("REFUND_FAILED", "COMPLETED"));
+}
+
+#[test]
+fn what_a_provider_says_leaves_a_payment_open_or_not_and_may_say_that_nothing_was_taken() {
+    let table = "
+        # words         | leaves it open | takes nothing
+        PENDING         | true  | true
+        REQUIRES_ACTION | true  | true
+        PROCESSING      | true  | false
+        FAILED          | true  | true
+        FAILED last     | false | true
+        CANCELLED       | false | true
+        EXPIRED         | false | true
+        AUTHORIZED      | false | false
+        PAID            | false | false
+        FROM_AMOUNTS    | false | false
+        DISPUTED CHARGEBACK | false | false
+        REVERSED        | false | false
+        UNCHANGED       | true  | false
+        UNMAPPED        | true  | false
+    ";
+    for row in rows(table) {
+        let seen = seen(row[0], at(0));
+        let judged = (leaves_open(&seen), takes_nothing(&seen));
+        assert_eq!(judged, (row[1] == "true", row[2] == "true"), "{row:?}");
+    }
 }

@@ -194,20 +194,19 @@ pub(super) fn key(db: &Connection, merchant: &str, key: &str) -> Result<Option<K
                SELECT fingerprint, NULL, 0, at FROM profile_keys WHERE merchant = ?1 AND key = ?2";
     one(db, sql, [merchant, key], |row| {
         let fingerprint: String = row.get(0)?;
-        let of_order = row.get::<_, Option<String>>(1)?.is_some();
-        let of = |fingerprint| {
-            Ok::<_, StoreError>(KeyRow {
-                merchant: merchant.to_owned(),
-                key: key.to_owned(),
-                fingerprint,
-                order: word(row, 1)?,
-                sequence: count(row, 2)?,
-                at: moment(row, 3)?,
-                replaces: None,
-            })
+        if row.get::<_, Option<String>>(1)?.is_none() {
+            return Ok(KeyUse { fingerprint, row: None });
+        }
+        let found = KeyRow {
+            merchant: merchant.to_owned(),
+            key: key.to_owned(),
+            fingerprint: fingerprint.clone(),
+            order: word(row, 1)?,
+            sequence: count(row, 2)?,
+            at: moment(row, 3)?,
+            replaces: None,
         };
-        let found = of_order.then(|| of(fingerprint.clone())).transpose()?;
-        Ok(KeyUse { fingerprint, row: found })
+        Ok(KeyUse { fingerprint, row: Some(found) })
     })
 }
 

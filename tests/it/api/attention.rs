@@ -203,6 +203,35 @@ async fn money_over_another_amount_goes_back_as_stated() {
 }
 
 #[tokio::test]
+async fn money_over_another_amount_can_go_back_after_the_sessions_time_too_and_frees_the_order() {
+    const TWO_HOURS: Duration = Duration::from_secs(2 * 3_600);
+    for late in [false, true] {
+        let gateway = Gateway::start().await;
+        let session = gateway.session().await;
+        let reference = session["providerReference"].as_str().unwrap();
+        gateway.teller.asks_for(reference, 1300);
+        gateway.teller.say(reference, "paid");
+        let path = format!("/v1/payment-sessions/{}", id(&session));
+        gateway.get(&format!("{path}?refresh=true")).await.expect(200);
+        if late {
+            gateway.clock.pass(TWO_HOURS);
+            gateway.agenda().await;
+            assert_eq!(gateway.get(&path).await.expect(200)["pendingOperation"]["operation"], "CLOSE");
+        }
+        let told = gateway.open_attention().await.remove(0);
+        assert_eq!(told["code"], "AMOUNT_MISMATCH");
+        gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.expect(200);
+        assert_eq!(gateway.teller.given_back(reference), 1300);
+        gateway.clock.pass(TWO_HOURS);
+        gateway.agenda().await;
+        let ended = gateway.get(&path).await.expect(200);
+        let failure = (&ended["status"], &ended["failure"]["code"]);
+        assert_eq!(failure, (&json!("FAILED"), &json!("EXPIRED")), "late: {late}");
+        assert_eq!(gateway.the_order(&session).await["state"], "PENDING");
+    }
+}
+
+#[tokio::test]
 async fn another_amount_that_nobody_has_paid_is_a_persons_task_and_not_a_refund() {
     let gateway = Gateway::start().await;
     let common = BTreeSet::from([AttentionCode::AmountMismatch]);

@@ -48,6 +48,9 @@ pub struct Gateway {
     _folder: TempDir,
 }
 
+/// How long anything here may take at most.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 impl Gateway {
     pub async fn start() -> Self {
         Self::with(|_| {}).await

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-use super::gateway::OTHER_KEY;
+use super::gateway::{OTHER_KEY, PATIENCE};
 use super::{Gateway, Start, hosted, id, small_order};
 
 #[tokio::test]
@@ -113,6 +114,13 @@ async fn a_repeat_of_a_cancel_tells_of_the_money_that_went_back() {
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
 }
 
+/// Waits until an order is locked: then its checkout has written its intent.
+async fn locked(gateway: &Gateway, order: &Value) {
+    let path = format!("/v1/orders/{}", id(order));
+    let looking = async { while gateway.get(&path).await.expect(200)["state"] != "PENDING_PAYMENT" {} };
+    timeout(PATIENCE, looking).await.expect("the checkout begins");
+}
+
 #[tokio::test]
 async fn while_the_first_is_running_a_repeat_waits_and_another_request_is_refused() {
     let gateway = Gateway::start().await;
@@ -121,9 +129,7 @@ async fn while_the_first_is_running_a_repeat_waits_and_another_request_is_refuse
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}/checkout", id(&order));
     let first = tokio::spawn(gateway.post(&path).key("k").json(&hosted()));
-    // It has written its intent once the order is locked.
-    while gateway.get(&format!("/v1/orders/{}", id(&order))).await.expect(200)["state"] != "PENDING_PAYMENT" {
-    }
+    locked(&gateway, &order).await;
     let repeat = tokio::spawn(gateway.post(&path).key("k").json(&hosted()));
     let other = gateway.post(&path).key("k").json(&json!({"approach": "LINK"})).await;
     other.problem(422, "idempotency_key_reused");
@@ -142,8 +148,7 @@ async fn a_client_that_hangs_up_drops_nothing() {
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}/checkout", id(&order));
     let first = tokio::spawn(gateway.post(&path).key("k").json(&hosted()));
-    while gateway.get(&format!("/v1/orders/{}", id(&order))).await.expect(200)["state"] != "PENDING_PAYMENT" {
-    }
+    locked(&gateway, &order).await;
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     permits.add_permits(1);

@@ -11,6 +11,7 @@ mod idempotency;
 mod input;
 mod limits;
 mod lists;
+mod lost;
 mod money;
 mod notes;
 mod ops;

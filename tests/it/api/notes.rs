@@ -10,9 +10,10 @@ use paymux::store::{Change, DueKind, NoteFilter, NoteRow, Write};
 use port::{NoteId, ProviderError, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::client::Reply;
-use super::gateway::NOTIFY_KEY;
+use super::gateway::{NOTIFY_KEY, PATIENCE};
 use super::{Gateway, hosted, id};
 
 impl Gateway {
@@ -325,9 +326,12 @@ async fn a_read_that_was_under_way_for_long_does_not_answer_a_notification_that_
     gateway.told(&hint(&session, "e-1")).await;
     let reconcile = Reconcile { orders: gateway.orders.clone() };
     let slow = tokio::spawn(async move { reconcile.run_once().await.unwrap() });
-    while gateway.teller.asked() == asked {
-        tokio::task::yield_now().await;
-    }
+    let is_asked = async {
+        while gateway.teller.asked() == asked {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, is_asked).await.expect("the first asks");
     gateway.clock.pass(Duration::from_secs(6));
     gateway.told(&hint(&session, "e-2")).await;
     let reconcile = Reconcile { orders: gateway.orders.clone() };

@@ -60,6 +60,8 @@ pub enum Start {
     Refuses,
     /// It makes an object and the answer is lost; nobody can look it up.
     Silent,
+    /// It makes an object, the answer is lost, and whoever looks is told that there is none yet.
+    Lags,
     /// It makes an object over another amount.
     Wrong,
     /// It makes an object whose page would run a script.
@@ -79,8 +81,8 @@ pub struct Teller {
 #[derive(Default)]
 struct Desk {
     start: Start,
-    /// What the next operation answers, if not what it should.
-    fault: Option<ProviderError>,
+    /// What an operation answers, if not what it should, and how many pass before it.
+    fault: Option<(u32, ProviderError)>,
     objects: BTreeMap<String, Object>,
     /// How often it was asked how something stands.
     asked: u32,
@@ -108,7 +110,12 @@ impl Teller {
 
     /// The next operation fails like this.
     pub fn fails_once(&self, fault: ProviderError) {
-        self.desk().fault = Some(fault);
+        self.fails_after(0, fault);
+    }
+
+    /// After so many operations that pass, one fails like this.
+    pub fn fails_after(&self, passes: u32, fault: ProviderError) {
+        self.desk().fault = Some((passes, fault));
     }
 
     /// What it says of an object from now on.
@@ -142,6 +149,11 @@ impl Teller {
     /// It looks how something stands at once, and answers with a permit.
     pub fn answers_with(&self, permits: Arc<Semaphore>) {
         self.desk().answers = Some(permits);
+    }
+
+    /// The objects it has, by its own ids.
+    pub fn references(&self) -> Vec<String> {
+        self.desk().objects.keys().cloned().collect()
     }
 
     /// How many objects it has.
@@ -182,8 +194,9 @@ fn begun(reference: &str, object: &Object, approach: Approach) -> Begun {
 impl Adapter {
     fn change(&self, attempt: &Attempt, act: impl FnOnce(&mut Object)) -> Result<Snapshot, ProviderError> {
         let mut desk = self.0.desk();
-        if let Some(fault) = desk.fault.take() {
-            return Err(fault);
+        match desk.fault.take() {
+            Some((0, fault)) => return Err(fault),
+            waits => desk.fault = waits.map(|(passes, fault)| (passes - 1, fault)),
         }
         let object = desk.objects.get_mut(attempt.their_id()?).ok_or(ProviderError::NotFound)?;
         act(object);
@@ -208,7 +221,7 @@ impl Provider for Adapter {
             Start::Refuses => return Err(ProviderError::declined(Some("R1"), Some("no such shop"))),
             Start::Misquotes => return Err(ProviderError::AmountDiffers("12.51 EUR".to_owned())),
             Start::Wrong => total.minor += 1,
-            Start::Works | Start::Script | Start::Silent | Start::Waits(_) => {}
+            Start::Works | Start::Script | Start::Silent | Start::Lags | Start::Waits(_) => {}
         }
         let object = Object { word: "waiting", total, captured: 0, refunded: 0 };
         let reference = format!("t-{}", attempt.id);
@@ -218,15 +231,17 @@ impl Provider for Adapter {
         }
         self.0.desk().objects.insert(reference, object);
         match start {
-            Start::Silent => Err(ProviderError::OutcomeUnknown("silence".to_owned())),
+            Start::Silent | Start::Lags => Err(ProviderError::OutcomeUnknown("silence".to_owned())),
             _ => Ok(made),
         }
     }
 
     async fn find(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<Option<Begun>, ProviderError> {
         let desk = self.0.desk();
-        if matches!(desk.start, Start::Silent) {
-            return Err(ProviderError::Unavailable("silence".to_owned()));
+        match desk.start {
+            Start::Silent => return Err(ProviderError::Unavailable("silence".to_owned())),
+            Start::Lags => return Ok(None),
+            _ => {}
         }
         let reference = format!("t-{}", attempt.id);
         Ok(desk.objects.get(&reference).map(|object| begun(&reference, object, attempt.approach)))
@@ -259,7 +274,7 @@ impl Provider for Adapter {
 
     async fn cancel(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot, ProviderError> {
         self.change(attempt, |object| {
-            if object.word != "paid" {
+            if !matches!(object.word, "paid" | "given_back") {
                 object.word = "closed";
             }
         })

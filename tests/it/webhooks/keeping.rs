@@ -1,7 +1,9 @@
 //! Endpoints: kept, changed, given new secrets, told again.
 
-use paymux::store::{Change, NoticeFilter, OffBecause, Page, StoreError, Telling, Write};
-use paymux::webhooks::{Draft, Edit, EndpointError, Key, MOST_ENDPOINTS};
+use std::sync::Arc;
+
+use paymux::store::{Change, NoticeFilter, OffBecause, Outbox, Page, StoreError, Telling, Write};
+use paymux::webhooks::{Draft, Edit, EndpointError, Endpoints, Key, MOST_ENDPOINTS};
 use port::{EndpointId, EventId, ExposeSecret as _, Source as _};
 
 use super::fixtures::MERCHANT;
@@ -175,6 +177,23 @@ async fn changes_keep_what_they_do_not_name_and_mind_the_version() {
     let late = Change::plain("late", vec![Write::Telling(Telling::Endpoint(Box::new(changed.clone())))]);
     assert_eq!(house.store.commit(late).await, Err(StoreError::Conflict));
     assert!(!format!("{changed:?}").contains(changed.secret.expose_secret()));
+}
+
+#[tokio::test]
+async fn endpoints_that_could_not_be_read_are_read_before_anybody_is_told() {
+    let house = House::new();
+    let behind = rusqlite::Connection::open(house.folder.path().join("paymux.db")).unwrap();
+    let another = Outbox::default();
+    let endpoints = Endpoints { outbox: Arc::new(another), ..house.endpoints.clone() };
+    let known = endpoints.create(MERCHANT, draft("https://shop.example/"), None).await.unwrap();
+    assert!(house.outbox.endpoint(known.id).is_none());
+
+    behind.execute_batch("ALTER TABLE endpoints RENAME TO elsewhere").unwrap();
+    assert!(house.outbox.change(&*house.store, Change::plain("nothing", Vec::new())).await.is_err());
+    assert!(house.outbox.make_sure(&*house.store).await.is_err());
+    behind.execute_batch("ALTER TABLE elsewhere RENAME TO endpoints").unwrap();
+    house.outbox.make_sure(&*house.store).await.unwrap();
+    assert!(house.outbox.endpoint(known.id).is_some());
 }
 
 #[tokio::test]

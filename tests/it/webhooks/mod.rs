@@ -61,7 +61,7 @@ struct House {
     outbox: Arc<Outbox>,
     endpoints: Endpoints,
     metrics: Arc<Metrics>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl House {
@@ -75,7 +75,7 @@ impl House {
         let clock = Arc::new(Clock { micros: AtomicI64::new(real), shop: Shop::new() });
         let outbox = Arc::new(Outbox::default());
         let endpoints = Endpoints { store: store.clone(), outbox: outbox.clone(), source: clock.clone() };
-        Self { clock, store, outbox, endpoints, metrics, _folder: folder }
+        Self { clock, store, outbox, endpoints, metrics, folder }
     }
 
     fn shop(&self) -> &Shop {

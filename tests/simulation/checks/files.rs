@@ -116,13 +116,12 @@ fn unsure(kept: &Kept) -> Vec<String> {
     let mut faults = Vec::new();
     let mut open: BTreeMap<PaymentId, (OperationKind, Timestamp)> = BTreeMap::new();
     let told = |payment: PaymentId, since: Timestamp| {
-        let told = |told: &&paymux::domain::Attention| {
+        kept.file.attention.iter().any(|told| {
             told.code == AttentionCode::OutcomeUnknown
                 && told.payment == Some(payment)
                 && told.resolved_at.is_none_or(|at| at >= since)
                 && told.raised_at <= since.plus(UNSURE_LIMIT)
-        };
-        kept.file.attention.iter().find(told).is_some()
+        })
     };
     let mut judge = |payment: PaymentId, kind: OperationKind, since: Timestamp, until: Timestamp| {
         if until.since(since) > UNSURE_LIMIT && !told(payment, since) {

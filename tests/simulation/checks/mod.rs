@@ -87,9 +87,9 @@ impl Scene {
 }
 
 /// Everything on the agenda. It is leased by being read, so this is the last thing that a gateway does.
-async fn agenda(world: &World) -> Vec<Due> {
+async fn agenda(world: &World) -> Result<Vec<Due>, Down> {
     let (ever, lease) = (Timestamp::from_micros(i64::MAX), Duration::ZERO);
-    read(world, |store| async move { store.claim(ever, lease, u16::MAX).await }).await.unwrap_or_default()
+    read(world, |store| async move { store.claim(ever, lease, u16::MAX).await }).await
 }
 
 async fn events(world: &World, order: OrderId) -> Result<Vec<Event>, Down> {
@@ -125,7 +125,10 @@ pub(crate) async fn after_looking(world: &World) -> Vec<String> {
     let mut faults: Vec<String> = scene.orders.iter().flat_map(files::check).collect();
     faults.extend(money::agree(&scene, |_, _, _| true));
     faults.extend(told::complete(&scene));
-    faults.extend(ends::agenda(&agenda(world).await, &scene.orders, world.now()));
+    match agenda(world).await {
+        Ok(due) => faults.extend(ends::agenda(&due, &scene.orders, world.now())),
+        Err(Down) => faults.push("the agenda cannot be read".to_owned()),
+    }
     scene.show(world, &faults);
     for kept in &scene.orders {
         let head = kept.file.head;

@@ -1,0 +1,165 @@
+//! Notifications of providers as they come in: proven, and kept before they are answered; followed up later, at our
+//! own pace.
+//!
+//! A notification that proves itself (a signature, a shared key) is stored raw. One that is proven by the secret part
+//! of its address alone says nothing about its content: it leaves no trace but a read of the provider that was allowed
+//! anyway, so a flood of forged ones costs neither disk nor the provider's patience.
+
+use std::collections::BTreeMap;
+
+use port::{Hint, NoteId, Notification, NotificationError, PaymentId, Timestamp, sign};
+
+use super::notes::MOST_HINTS;
+use crate::domain::DueKind;
+use crate::metrics::NotificationOutcome;
+use crate::payments::{Account, PaymentError, Payments};
+use crate::store::{Change, NoteRow, StoreError, Unique, Write};
+
+/// Takes notifications, and remembers which need not be looked up again.
+pub struct Intake {
+    planned: moka::sync::Cache<(String, String), Planned>,
+}
+
+/// The read that is planned about a reference of ours. Until then, another notification about it adds nothing,
+/// unless that read has begun earlier.
+#[derive(Clone, Copy)]
+struct Planned {
+    payment: PaymentId,
+    at: Timestamp,
+}
+
+/// References that are remembered.
+const MOST_PLANNED: u64 = 50_000;
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self { planned: moka::sync::Cache::new(MOST_PLANNED) }
+    }
+}
+
+/// What shows that a notification comes from the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// Something in it: a signature, or a key that was agreed on.
+    Own,
+    /// Only the address that it came to.
+    Address,
+}
+
+impl Intake {
+    /// Takes a notification that came to an account at an address with this secret part. `note` does not vouch for
+    /// the address; the same notification again is nothing new.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; then the provider shall send it again.
+    pub async fn take(
+        &self,
+        payments: &Payments,
+        account: &Account,
+        note: &Notification<'_>,
+        key: &str,
+    ) -> Result<NotificationOutcome, PaymentError> {
+        let Some((proof, hints)) = read(account, note, key) else {
+            return Ok(NotificationOutcome::Unverified);
+        };
+        match (proof, hints) {
+            (Proof::Own, hints) => keep(payments, account, note, hints).await,
+            (Proof::Address, None) => Ok(NotificationOutcome::Unreadable),
+            (Proof::Address, Some(hints)) => self.follow(payments, account, hints, note.received_at).await,
+        }
+    }
+
+    /// Has the provider asked about what an unsigned notification points at.
+    async fn follow(
+        &self,
+        payments: &Payments,
+        account: &Account,
+        hints: Vec<Hint>,
+        now: Timestamp,
+    ) -> Result<NotificationOutcome, PaymentError> {
+        let mut outcome = NotificationOutcome::Unmatched;
+        for reference in hints.into_iter().filter_map(|hint| hint.reference).take(MOST_HINTS) {
+            let name = (account.name.clone(), reference);
+            if !self.adds_nothing(payments, &name, now) {
+                let Some((payment, at)) = payments.hint(&name.0, &name.1).await? else { continue };
+                self.planned.insert(name, Planned { payment, at });
+            }
+            outcome = NotificationOutcome::Accepted;
+        }
+        Ok(outcome)
+    }
+
+    /// Whether a read is planned that will answer a notification about this reference too.
+    fn adds_nothing(&self, payments: &Payments, name: &(String, String), now: Timestamp) -> bool {
+        let planned = self.planned.get(name);
+        planned.is_some_and(|planned| now < planned.at && payments.awaits_read(planned.payment))
+    }
+}
+
+/// What a notification points at, `None` where it is not understood, and how it proved itself, if it did. Whether a
+/// proof of its own is needed, and there, only the adapter knows, so it is asked without the address first.
+fn read(account: &Account, note: &Notification<'_>, key: &str) -> Option<(Proof, Option<Vec<Hint>>)> {
+    let address_key = account.notify_key.as_ref().is_some_and(|held| sign::same_secret(held, key.as_bytes()));
+    let proofs = [(Proof::Own, false), (Proof::Address, true)];
+    for (proof, address_key) in proofs.into_iter().filter(|(_, needs_key)| !needs_key || address_key) {
+        match account.adapter.read_notification(&Notification { address_key, ..*note }) {
+            Ok(hints) => return Some((proof, Some(hints))),
+            Err(NotificationError::Unreadable) => return Some((proof, None)),
+            Err(NotificationError::Unverified) => {}
+        }
+    }
+    None
+}
+
+/// Stores a verified notification, and makes it due if it points at anything.
+async fn keep(
+    payments: &Payments,
+    account: &Account,
+    note: &Notification<'_>,
+    hints: Option<Vec<Hint>>,
+) -> Result<NotificationOutcome, PaymentError> {
+    let shared = &payments.shared;
+    let outcome = match hints {
+        Some(_) => NotificationOutcome::Accepted,
+        None => NotificationOutcome::Unreadable,
+    };
+    let hints = hints.unwrap_or_default();
+    let row = NoteRow {
+        id: NoteId::from_uuid(shared.source.uuid()),
+        account: account.name.clone(),
+        identity: identity(note, &hints),
+        headers: kept_headers(note.headers),
+        body: note.body.to_vec(),
+        hints: serde_json::to_string(&hints).expect("plain data is always JSON"),
+        received_at: note.received_at,
+    };
+    let (subject, at) = (row.id.to_string(), Some(note.received_at));
+    let due = Write::Due { kind: DueKind::Note, subject, order: None, at };
+    let due = Some(due).filter(|_| !hints.is_empty());
+    match shared
+        .store
+        .commit(Change::plain("note", [Write::Note(row)].into_iter().chain(due).collect()))
+        .await
+    {
+        Ok(()) => shared.wake.notify_one(),
+        Err(StoreError::Taken(Unique::Note)) => {}
+        Err(fault) => return Err(fault.into()),
+    }
+    Ok(outcome)
+}
+
+/// What makes a notification the same as another one.
+fn identity(note: &Notification<'_>, hints: &[Hint]) -> String {
+    let event = hints.iter().find_map(|hint| hint.event.as_ref());
+    event.map_or_else(|| sign::hex(&sign::sha256(&[note.body])), |event| format!("event {event}"))
+}
+
+/// The headers that are stored. A list of what is harmless: where a provider puts its secrets is its own affair.
+const KEPT_HEADERS: [&str; 6] =
+    ["content-type", "user-agent", "message-id", "message-timestamp", "webhook-id", "webhook-timestamp"];
+
+fn kept_headers(headers: &[(String, String)]) -> String {
+    let kept = headers.iter().filter(|(name, _)| KEPT_HEADERS.contains(&name.as_str()));
+    let kept: BTreeMap<_, _> = kept.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    serde_json::to_string(&kept).expect("text is always JSON")
+}

@@ -1,0 +1,225 @@
+//! Starts whose answer was lost, and what the provider made of them all the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use paymux::domain::{Actor, Cause, Refusal};
+use paymux::metrics::Metrics;
+use paymux::orders::{Asked, MoneyAsk, OrderError, Orders};
+use paymux::payments::{Accounts, Payments, Returns, Shared};
+use paymux::reconcile::erase::erase;
+use paymux::routing::Rules;
+use port::ProviderError;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::{Gateway, Start, hosted, id};
+
+const AFTER_THE_DEADLINE: Duration = Duration::from_secs(60);
+
+impl Gateway {
+    /// A session whose start got no answer.
+    async fn unanswered(&self) -> Value {
+        let order = self.priced_order().await;
+        let path = format!("/v1/orders/{}/checkout", order["id"].as_str().unwrap());
+        self.post(&path).json(&hosted()).await.expect(202)
+    }
+
+    async fn what_is_told(&self) -> Vec<Value> {
+        let list = self.get("/v1/attention?open=true").await.expect(200);
+        list["data"].as_array().unwrap().iter().map(|told| told["code"].clone()).collect()
+    }
+
+    async fn statuses(&self, session: &Value) -> Vec<Value> {
+        let path = format!("/v1/payments?orderId={}", session["orderId"].as_str().unwrap());
+        let list = self.get(&path).await.expect(200);
+        list["data"].as_array().unwrap().iter().map(|payment| payment["status"].clone()).collect()
+    }
+
+    /// A second account takes what the first cannot start.
+    fn falls_back(&self) {
+        let text = "[[rules]]\nname = \"all\"\naccounts = [\"one\"]\nfallback = [\"two\"]\n";
+        let rules = Rules::parse("routing.toml", text, &["one", "two"]).unwrap();
+        self.orders.payments.shared.rules.store(Arc::new(rules));
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_was_given_up_and_shows_up_paid_is_found_by_its_notification() {
+    let gateway = Gateway::start().await;
+    gateway.teller.starts(Start::Lags);
+    let session = gateway.unanswered().await;
+    gateway.clock.pass(AFTER_THE_DEADLINE);
+    gateway.agenda().await;
+    assert_eq!(gateway.statuses(&session).await, ["FAILED"], "the provider says that there is none");
+
+    gateway.teller.starts(Start::Works);
+    let [reference] = gateway.teller.references().try_into().unwrap();
+    gateway.teller.say(&reference, "paid");
+    let ours = reference.strip_prefix("t-").unwrap();
+    let note = json!([{"reference": reference, "ours": ours, "event": "e-1"}]).to_string();
+    let told = gateway.post("/webhooks/one").without("Authorization").header("x-teller-key", "genuine");
+    assert_eq!(told.bytes(note.as_bytes()).await.status, 200);
+    gateway.agenda().await;
+    assert_eq!(gateway.statuses(&session).await, ["PAID"]);
+    assert_eq!(gateway.what_is_told().await, ["LATE_PAYMENT"]);
+}
+
+#[tokio::test]
+async fn an_orphan_that_does_not_close_is_not_forgotten_and_its_money_is_found() {
+    let gateway = Gateway::start().await;
+    gateway.falls_back();
+    gateway.teller.starts(Start::Lags);
+    let session = gateway.unanswered().await;
+    let orphan = gateway.teller.references().remove(0);
+    gateway.teller.starts(Start::Works);
+    gateway.teller.fails_once(ProviderError::rejected(None, Some("somebody is paying")));
+    gateway.clock.pass(AFTER_THE_DEADLINE);
+    gateway.agenda().await;
+    gateway.teller.say(&orphan, "paid");
+    gateway.clock.pass(Duration::from_secs(10));
+    gateway.agenda().await;
+    assert!(gateway.statuses(&session).await.contains(&json!("PAID")));
+    assert_eq!(gateway.what_is_told().await, ["LATE_PAYMENT"]);
+}
+
+#[tokio::test]
+async fn money_beside_a_merchants_own_collection_is_told() {
+    let gateway = Gateway::start().await;
+    let order = gateway.priced_order().await;
+    let path = format!("/v1/orders/{}", order["id"].as_str().unwrap());
+    gateway.ask("PATCH", &path).json(&json!({"autoSubmit": false})).await.expect(200);
+    gateway.post(&format!("{path}/price")).await_it().await.expect(200);
+    let session = gateway.post(&format!("{path}/checkout")).json(&hosted()).await.expect(201);
+    gateway.teller.say(session["providerReference"].as_str().unwrap(), "paid");
+    let read = format!("/v1/payment-sessions/{}?refresh=true", session["id"].as_str().unwrap());
+    assert_eq!(gateway.get(&read).await.expect(200)["status"], "COMPLETED");
+    let cash = json!({"externalPayment": {"reference": "till 4"}});
+    gateway.post(&format!("{path}/submit")).json(&cash).await.expect(200);
+    assert_eq!(gateway.what_is_told().await, ["DUPLICATE_PAYMENT"]);
+}
+
+#[tokio::test]
+async fn a_start_whose_order_is_cancelled_meanwhile_is_closed_as_soon_as_it_is_known() {
+    let gateway = Gateway::start().await;
+    let permits = Arc::new(Semaphore::new(0));
+    gateway.teller.starts(Start::Waits(permits.clone()));
+    let order = gateway.priced_order().await;
+    let path = format!("/v1/orders/{}", id(&order));
+    let start = tokio::spawn(gateway.post(&format!("{path}/checkout")).json(&hosted()));
+    while gateway.get(&path).await.expect(200)["state"] != "PENDING_PAYMENT" {}
+    gateway.post(&format!("{path}/cancel")).await_it().await.expect(200);
+    permits.add_permits(1);
+    let session = start.await.unwrap().expect(201);
+    assert_eq!((&session["status"], &session["failure"]["code"]), (&json!("FAILED"), &json!("CANCELLED")));
+}
+
+#[tokio::test]
+async fn a_refund_that_was_not_sent_is_sent_once_the_provider_can_be_reached() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_session("AUTOMATIC").await;
+    let path = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
+    gateway.teller.fails_once(ProviderError::NotSent("nobody is there".to_owned()));
+    let ask = json!({"amount": 300});
+    let refund = gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await.expect(202);
+    let again = gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await;
+    assert_eq!(again.expect(202)["status"], "PENDING");
+    gateway.clock.pass(AFTER_THE_DEADLINE);
+    gateway.agenda().await;
+    let refund = gateway.get(&format!("/v1/refunds/{}", id(&refund))).await.expect(200);
+    assert_eq!(refund["status"], "SUCCEEDED");
+    let reference = session["providerReference"].as_str().unwrap();
+    assert_eq!(gateway.teller.given_back(reference), 300);
+    let again = gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await;
+    assert_eq!(again.expect(201)["status"], "SUCCEEDED");
+}
+
+#[tokio::test]
+async fn a_refund_that_was_not_sent_and_then_sent_without_an_answer_is_not_sent_a_third_time() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_session("AUTOMATIC").await;
+    let path = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
+    gateway.teller.fails_once(ProviderError::Busy { retry_after: None });
+    let ask = json!({"amount": 300});
+    gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await.expect(202);
+    // The agenda asks first, and what it sends then is not answered.
+    gateway.teller.fails_after(1, ProviderError::OutcomeUnknown("silence".to_owned()));
+    gateway.clock.pass(AFTER_THE_DEADLINE);
+    gateway.agenda().await;
+    for _ in 0..3 {
+        gateway.clock.pass(Duration::from_secs(3_600));
+        gateway.agenda().await;
+    }
+    assert_eq!(gateway.teller.given_back(session["providerReference"].as_str().unwrap()), 0);
+    assert_eq!(gateway.what_is_told().await, ["OUTCOME_UNKNOWN"]);
+}
+
+#[tokio::test]
+async fn a_refund_that_was_not_sent_is_not_sent_once_the_bank_contests_the_money() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_session("AUTOMATIC").await;
+    let (path, reference) =
+        (session["paymentId"].as_str().unwrap(), session["providerReference"].as_str().unwrap());
+    gateway.teller.fails_once(ProviderError::NotSent("nobody is there".to_owned()));
+    let ask = json!({"amount": 300});
+    gateway.post(&format!("/v1/payments/{path}/refunds")).key("r").json(&ask).await.expect(202);
+    gateway.teller.say(reference, "charged_back");
+    for _ in 0..3 {
+        gateway.clock.pass(Duration::from_secs(3_600));
+        gateway.agenda().await;
+    }
+    assert_eq!(
+        (gateway.statuses(&session).await, gateway.teller.given_back(reference)),
+        (vec![json!("DISPUTED")], 0)
+    );
+    gateway.teller.say(reference, "paid");
+    gateway.clock.pass(Duration::from_secs(24 * 3_600));
+    gateway.agenda().await;
+    assert_eq!(gateway.teller.given_back(reference), 300);
+}
+
+#[tokio::test]
+async fn an_order_whose_start_may_still_exist_keeps_what_is_needed_to_close_it() {
+    let gateway = Gateway::start().await;
+    gateway.falls_back();
+    gateway.teller.starts(Start::Silent);
+    let session = gateway.unanswered().await;
+    let order = session["orderId"].as_str().unwrap();
+    gateway.post(&format!("/v1/orders/{order}/cancel")).await_it().await.expect(200);
+    // The start at the second account is found and closed; the first says nothing yet.
+    gateway.teller.starts(Start::Works);
+    gateway.teller.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
+    gateway.clock.pass(AFTER_THE_DEADLINE);
+    gateway.agenda().await;
+    let erased = erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap();
+    assert_eq!((erased.orders, erased.still_open), (0, vec![order.parse().unwrap()]));
+    gateway.clock.pass(AFTER_THE_DEADLINE);
+    gateway.agenda().await;
+    assert_eq!(erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap().orders, 1);
+}
+
+#[tokio::test]
+async fn nothing_is_promised_for_money_at_an_account_that_is_not_configured_any_more() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_session("AUTOMATIC").await;
+    let shared = &gateway.orders.payments.shared;
+    let without = Shared::new(
+        Accounts::default(),
+        shared.rules.load_full(),
+        gateway.store.clone(),
+        gateway.clock.clone(),
+        Arc::new(Metrics::new()),
+        Returns::new([7; 32], "https://pay.test"),
+        true,
+    );
+    let transport = gateway.orders.payments.transport.clone();
+    let orders = Orders { payments: Payments { shared: Arc::new(without), transport } };
+    let cause = Cause { actor: Actor::Merchant, request: None };
+    let asked = Asked { merchant: "shop".into(), cause, key: None, expects: None };
+    let [order, payment] = ["orderId", "paymentId"].map(|name| session[name].as_str().unwrap());
+    let ask = MoneyAsk::Refund { amount: None, reason: None, reference: None };
+    let outcome = orders.operate(&asked, order.parse().unwrap(), payment.parse().unwrap(), &ask).await;
+    assert!(matches!(outcome, Err(OrderError::Refused(Refusal::Unsupported(_)))), "{outcome:?}");
+    let payment = gateway.get(&format!("/v1/payments/{payment}")).await.expect(200);
+    assert_eq!((&payment["pendingOperation"], &payment["refundable"]), (&Value::Null, &json!(1250)));
+}
