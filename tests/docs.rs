@@ -68,6 +68,38 @@ fn every_link_to_a_file_leads_to_one() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
+/// Every line of Rust in the repository's own folders.
+fn code() -> String {
+    fn read(folder: &Path, text: &mut String) {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                read(&path, text);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                text.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    ["src", "crates", "providers", "tests"].iter().for_each(|folder| read(&root().join(folder), &mut text));
+    text
+}
+
+#[test]
+fn every_test_that_a_promise_names_is_there() {
+    let page = fs::read_to_string(root().join("docs/money-safety.md")).unwrap();
+    let promises = page.lines().filter(|line| line.starts_with("| "));
+    let named: Vec<&str> = promises.flat_map(|line| line.split('`').skip(1).step_by(2)).collect();
+    let code = code();
+    let is_there = |name: &&str| match *name {
+        path if path.starts_with("tests/") => root().join(path).exists(),
+        name if name.contains('_') => code.contains(&format!("fn {name}(")),
+        rule => code.contains(rule) || rule.contains('='),
+    };
+    let missing: Vec<&&str> = named.iter().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "no such test or rule: {missing:?}");
+    assert!(named.len() > 40, "the tables were not read");
+}
+
 #[test]
 fn a_passage_stands_in_a_text_by_whole_lines_and_in_order() {
     let text = "one\ntwo\nthree\nfour\n";
