@@ -152,7 +152,7 @@ impl OrderFile {
             | Fact::DisputeMoved { .. } => self.apply_to_payment(fact, at),
             Fact::AttentionRaised(attention) => {
                 put(&mut self.attention, attention.clone(), |attention| attention.id);
-                Ok(())
+                self.touch_payment(attention.payment, at)
             }
             Fact::Erased => Ok(()),
             Fact::AttentionResolved { attention, decision, note } => {
@@ -160,7 +160,8 @@ impl OrderFile {
                 let told = found.ok_or(Misfit("no such attention"))?;
                 told.resolved_at = Some(at);
                 told.resolution = Some(Resolution { decision: *decision, note: note.clone() });
-                Ok(())
+                let payment = told.payment;
+                self.touch_payment(payment, at)
             }
         }
     }
@@ -221,8 +222,9 @@ impl OrderFile {
                 record.reference = Some(reference.clone());
                 record.next = Some(next.clone());
                 record.theirs = theirs.clone().or_else(|| record.theirs.take());
-                let session = record.session;
+                let (session, payment) = (record.session, record.payment);
                 self.touch_session(session, at)?;
+                self.payment_mut(payment, at)?;
             }
             Fact::AttemptLeft { attempt, orphaned, why } => {
                 let record = self.attempt_mut(*attempt)?;
@@ -295,9 +297,9 @@ impl OrderFile {
                     let asked = payment.standing.captured + operation.amount.unwrap_or(0);
                     payment.capture_asked = Some(asked);
                 }
-                let session = payment.session;
-                if let (Some(code), Some(id)) = (closing, session) {
-                    self.session_mut(id, at)?.closing = Some(*code);
+                if let Some(id) = payment.session {
+                    let session = self.session_mut(id, at)?;
+                    session.closing = closing.or(session.closing);
                 }
             }
             Fact::OperationEnded { payment, operation, refused } => {
@@ -313,7 +315,11 @@ impl OrderFile {
             Fact::DisputeMoved { payment, .. } => {
                 self.payment_mut(*payment, at)?;
             }
-            Fact::RefundMade(refund) => put(&mut self.refunds, (**refund).clone(), |refund| refund.id),
+            // What is left to give back is the payment's, so it changes with its refunds.
+            Fact::RefundMade(refund) => {
+                self.payment_mut(refund.payment, at)?;
+                put(&mut self.refunds, (**refund).clone(), |refund| refund.id);
+            }
             Fact::RefundMoved { refund, to, failure } => {
                 let found = self.refunds.iter_mut().find(|known| known.id == *refund);
                 let refund = found.ok_or(Misfit("no such refund"))?;
@@ -321,6 +327,8 @@ impl OrderFile {
                 refund.failure = failure.clone();
                 refund.updated_at = at;
                 refund.version += 1;
+                let payment = refund.payment;
+                self.payment_mut(payment, at)?;
             }
             _ => return Err(Misfit("it is not about a payment")),
         }
@@ -345,6 +353,11 @@ impl OrderFile {
         payment.updated_at = at;
         payment.version += 1;
         Ok(payment)
+    }
+
+    /// What is shown of it has changed elsewhere in the file.
+    fn touch_payment(&mut self, id: Option<PaymentId>, at: Timestamp) -> Result<(), Misfit> {
+        id.map_or(Ok(()), |id| self.payment_mut(id, at).map(drop))
     }
 
     fn attempt_mut(&mut self, id: AttemptId) -> Result<&mut AttemptRecord, Misfit> {

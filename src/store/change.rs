@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use port::{AttemptId, NoteId, OrderId, PaymentId, RefundId, SessionId, Timestamp};
+use port::{AttemptId, AttentionId, NoteId, OrderId, PaymentId, RefundId, SessionId, Timestamp};
 use serde::Serialize;
 
 use super::{CheckpointRow, Due, DueKind, NoticeRow, Saving, StoreError, Telling};
@@ -360,18 +360,24 @@ enum Touched {
     Attempt(AttemptId),
     Payment(PaymentId),
     Refund(RefundId),
-    Attention(port::AttentionId),
+    Attention(AttentionId),
 }
 
 /// The rows that a fact touches beside the order's own.
 fn touches(file: &OrderFile, fact: &Fact) -> Vec<Touched> {
     let of_attempt = |id: &AttemptId| {
-        let session = file.attempt(*id).and_then(|attempt| attempt.session);
-        std::iter::once(Touched::Attempt(*id)).chain(session.map(Touched::Session)).collect::<Vec<_>>()
+        let attempt = file.attempt(*id);
+        let session = attempt.and_then(|attempt| attempt.session).map(Touched::Session);
+        let payment = attempt.map(|attempt| Touched::Payment(attempt.payment));
+        std::iter::once(Touched::Attempt(*id)).chain(session).chain(payment).collect::<Vec<_>>()
     };
     let of_payment = |id: &PaymentId| {
         let session = file.payment(*id).and_then(|payment| payment.session);
         std::iter::once(Touched::Payment(*id)).chain(session.map(Touched::Session)).collect::<Vec<_>>()
+    };
+    let of_attention = |id: &AttentionId| {
+        let payment = file.attention(*id).and_then(|told| told.payment).map(Touched::Payment);
+        std::iter::once(Touched::Attention(*id)).chain(payment).collect()
     };
     match fact {
         Fact::PaidExternally { payment, .. } | Fact::PaymentFound(payment) => {
@@ -381,12 +387,8 @@ fn touches(file: &OrderFile, fact: &Fact) -> Vec<Touched> {
         Fact::SessionOpened { session, payment } => {
             vec![Touched::Session(session.id), Touched::Payment(payment.id)]
         }
-        Fact::AttemptStarted(attempt) => {
-            let mut rows = of_attempt(&attempt.id);
-            rows.push(Touched::Payment(attempt.payment));
-            rows
-        }
         Fact::AttemptKept { attempt, .. } => vec![Touched::Attempt(*attempt)],
+        Fact::AttemptStarted(attempt) => of_attempt(&attempt.id),
         Fact::AttemptBegun { attempt, .. } | Fact::AttemptLeft { attempt, .. } => of_attempt(attempt),
         Fact::HandedOver { attempt } => vec![Touched::Attempt(*attempt)],
         Fact::SessionMoved { session, .. } => {
@@ -400,10 +402,14 @@ fn touches(file: &OrderFile, fact: &Fact) -> Vec<Touched> {
             vec![Touched::Payment(*payment)]
         }
         Fact::OperationAsked { payment, .. } | Fact::OperationEnded { payment, .. } => of_payment(payment),
-        Fact::RefundMade(refund) => vec![Touched::Refund(refund.id)],
-        Fact::RefundMoved { refund, .. } => vec![Touched::Refund(*refund)],
-        Fact::AttentionRaised(attention) => vec![Touched::Attention(attention.id)],
-        Fact::AttentionResolved { attention, .. } => vec![Touched::Attention(*attention)],
+        Fact::RefundMade(refund) => vec![Touched::Refund(refund.id), Touched::Payment(refund.payment)],
+        Fact::RefundMoved { refund, .. } => {
+            let of = file.refunds.iter().find(|known| known.id == *refund);
+            let payment = of.map(|refund| Touched::Payment(refund.payment));
+            std::iter::once(Touched::Refund(*refund)).chain(payment).collect()
+        }
+        Fact::AttentionRaised(attention) => of_attention(&attention.id),
+        Fact::AttentionResolved { attention, .. } => of_attention(attention),
         Fact::Erased
         | Fact::OrderPlaced(_)
         | Fact::OrderEdited(_)

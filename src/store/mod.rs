@@ -20,7 +20,7 @@ pub use outbox::Outbox;
 pub use reads::{AttentionFilter, Handle, NoteFilter, OrderFilter, Page, PaymentFilter, Reads, StoredEvent};
 pub use saving::{ProfileFilter, ProfileKeyRow, Saved, Saving};
 pub use telling::{
-    Cursor, DeliveryRow, EndpointKeyRow, EndpointRow, Lane, NoticeFilter, NoticeRow, Off, OffBecause,
+    Cursor, DeliveryRow, EndpointKeyRow, EndpointRow, Lane, Made, NoticeFilter, NoticeRow, Off, OffBecause,
     OldSecret, Telling, Told,
 };
 

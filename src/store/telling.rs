@@ -189,7 +189,33 @@ pub enum Telling {
     },
 }
 
-/// A merchant's idempotency key and the endpoint that it stands for.
+/// What a request about endpoints came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// It made or changed an endpoint.
+    Endpoint(EndpointId),
+    /// So many endpoints, or orders, are told again.
+    Told(u64),
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(id) => id.fmt(f),
+            Self::Told(count) => count.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Made {
+    type Err = <EndpointId as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self::Told).or_else(|_| text.parse().map(Self::Endpoint))
+    }
+}
+
+/// A merchant's idempotency key and what it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointKeyRow {
     /// Whose.
@@ -198,8 +224,8 @@ pub struct EndpointKeyRow {
     pub key: String,
     /// A hash of method, path and body.
     pub fingerprint: String,
-    /// What the request made or changed.
-    pub endpoint: EndpointId,
+    /// What the request came to.
+    pub made: Made,
     /// When.
     pub at: Timestamp,
 }

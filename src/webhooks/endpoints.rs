@@ -9,8 +9,8 @@ use port::{EndpointId, EventId, OrderId, Source, Timestamp};
 use super::secret;
 use crate::domain::view::event_type;
 use crate::store::{
-    Change, EndpointKeyRow, EndpointRow, Lane, NoticeFilter, Off, OffBecause, OldSecret, Outbox, Page, Store,
-    StoreError, Telling, Unique, Write,
+    Change, EndpointKeyRow, EndpointRow, Lane, Made, NoticeFilter, Off, OffBecause, OldSecret, Outbox, Page,
+    Store, StoreError, Telling, Unique, Write,
 };
 
 /// Endpoints of one merchant.
@@ -71,6 +71,18 @@ pub struct Key {
     pub text: String,
     /// A hash of method, path and body.
     pub fingerprint: String,
+}
+
+impl Key {
+    fn row(&self, merchant: &str, made: Made, at: Timestamp) -> Write {
+        Write::Telling(Telling::EndpointKey(EndpointKeyRow {
+            merchant: merchant.to_owned(),
+            key: self.text.clone(),
+            fingerprint: self.fingerprint.clone(),
+            made,
+            at,
+        }))
+    }
 }
 
 /// Why a use case did not get through.
@@ -231,13 +243,14 @@ impl Endpoints {
     ///
     /// # Errors
     /// [`EndpointError::NotFound`] for the event or the endpoint, [`EndpointError::NotTaken`],
-    /// [`EndpointError::Store`].
+    /// [`EndpointError::KeyTaken`], [`EndpointError::Store`].
     pub async fn redeliver(
         &self,
         merchant: &str,
         event: EventId,
         to: Option<EndpointId>,
-    ) -> Result<usize, EndpointError> {
+        key: Option<&Key>,
+    ) -> Result<u64, EndpointError> {
         let notice = self.store.notice(merchant, event).await?.ok_or(EndpointError::NotFound)?;
         let found = self.store.events(notice.order, notice.sequence - 1, 1).await?;
         let notice_of = found.first().and_then(|event| event.record.fact.notice());
@@ -252,29 +265,28 @@ impl Endpoints {
         }
         let span = (notice.sequence, notice.sequence);
         let owed = endpoints.iter().map(|row| (row.id, notice.order, span)).collect::<Vec<_>>();
-        self.owe(&owed).await?;
-        Ok(owed.len())
+        self.owe(merchant, &owed, key).await
     }
 
     /// Sends an endpoint again all that happened from one moment to before another. Answers of how many orders.
     ///
     /// # Errors
     /// [`EndpointError::NotFound`], [`EndpointError::NotTaken`] if it is off, [`EndpointError::TooLarge`],
-    /// [`EndpointError::Store`].
+    /// [`EndpointError::KeyTaken`], [`EndpointError::Store`].
     pub async fn replay(
         &self,
         merchant: &str,
         id: EndpointId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<usize, EndpointError> {
+        key: Option<&Key>,
+    ) -> Result<u64, EndpointError> {
         if self.get(merchant, id).await?.off.is_some() {
             return Err(EndpointError::NotTaken);
         }
         let spans = self.spans(merchant, from, to).await?;
         let owed: Vec<_> = spans.into_iter().map(|(order, span)| (id, order, span)).collect();
-        self.owe(&owed).await?;
-        Ok(owed.len())
+        self.owe(merchant, &owed, key).await
     }
 
     /// What happened to each order of a merchant in a range of time.
@@ -308,18 +320,27 @@ impl Endpoints {
         }
     }
 
-    /// Writes down what is to be sent again. A part of it may stand if the store fails; asked for again, it is merged.
-    async fn owe(&self, owed: &[(EndpointId, OrderId, Span)]) -> Result<(), StoreError> {
-        let at = self.source.now();
-        for some in owed.chunks(ROWS_AT_ONCE) {
+    /// Writes down what is to be sent again, and how much that is. A part of it may stand if the store fails; asked for
+    /// again, it is merged. The key comes with the last of it.
+    async fn owe(
+        &self,
+        merchant: &str,
+        owed: &[(EndpointId, OrderId, Span)],
+        key: Option<&Key>,
+    ) -> Result<u64, EndpointError> {
+        let (at, count) = (self.source.now(), u64::try_from(owed.len()).unwrap_or(u64::MAX));
+        let mut rest = owed.chunks(ROWS_AT_ONCE).peekable();
+        while let Some(some) = rest.next() {
             let rows = some.iter().map(|(endpoint, order, (first, last))| {
                 let lane = Lane { endpoint: *endpoint, order: *order, again: true };
                 Write::Telling(Telling::Owed { lane, first: *first, last: Some(*last), at })
             });
-            self.store.commit(Change::plain("redeliver", rows.collect())).await?;
+            let key = key.filter(|_| rest.peek().is_none());
+            let key = key.map(|key| key.row(merchant, Made::Told(count), at));
+            self.store.commit(Change::plain("redeliver", rows.chain(key).collect())).await?;
         }
         self.outbox.wake();
-        Ok(())
+        Ok(count)
     }
 
     async fn change(
@@ -346,15 +367,7 @@ impl Endpoints {
 
     async fn write(&self, row: &EndpointRow, key: Option<&Key>) -> Result<(), EndpointError> {
         let mut writes = vec![Write::Telling(Telling::Endpoint(Box::new(row.clone())))];
-        writes.extend(key.map(|key| {
-            Write::Telling(Telling::EndpointKey(EndpointKeyRow {
-                merchant: row.merchant.clone(),
-                key: key.text.clone(),
-                fingerprint: key.fingerprint.clone(),
-                endpoint: row.id,
-                at: row.updated_at,
-            }))
-        }));
+        writes.extend(key.map(|key| key.row(&row.merchant, Made::Endpoint(row.id), row.updated_at)));
         Ok(self.outbox.change(&*self.store, Change::plain("endpoint", writes)).await?)
     }
 }

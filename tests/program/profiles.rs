@@ -143,9 +143,14 @@ async fn a_session_is_opened_once_for_a_key_and_cancelled_once() {
     assert_eq!(open("ann-3").await, (201, session.clone()));
     assert_eq!(text(&open("bob").await.1, "code"), "idempotency_key_reused");
     let path = format!("{SESSIONS}/{}/cancel", text(&session, "id"));
-    let (status, cancelled) = stage.post(&path, &json!({})).await;
-    assert_eq!((status, text(&cancelled, "status")), (200, "FAILED"), "{cancelled}");
+    let cancel = async || stage.shop.send(&path, "c", &json!({})).await;
+    let first = cancel().await;
+    let cancelled = first.body();
+    assert_eq!((first.status, text(&cancelled, "status")), (200, "FAILED"), "{cancelled}");
     assert_eq!(cancelled["failure"]["code"], "CANCELLED");
+    let again = cancel().await;
+    assert_eq!((first.replayed, again.replayed, again.status), (false, true, 200));
+    assert_eq!(again.body(), cancelled);
     assert_eq!(stage.post(&path, &json!({})).await, (200, cancelled));
     let stored = stage.stored("ann-3").await;
     let (status, problem) =

@@ -87,8 +87,13 @@ async fn a_merchant_is_told_of_a_paid_order_and_can_ask_again() {
     }
 
     let event = last["id"].as_str().unwrap();
-    let asked = does(shop, Method::POST, &format!("/v1/events/{event}/redeliver"), json!({})).await;
-    assert_eq!(asked, (202, json!({"endpoints": 1})));
+    let redeliver = format!("/v1/events/{event}/redeliver");
+    for replayed in [false, true] {
+        let asked = call(shop, Method::POST, &redeliver, Some("w-2"), json!({})).await;
+        assert_eq!(asked, (202, replayed, json!({"endpoints": 1})));
+    }
+    let other = call(shop, Method::POST, &redeliver, Some("w-2"), json!({"endpointId": made["id"]})).await;
+    assert_eq!((other.0, &other.2["code"]), (422, &json!("idempotency_key_reused")));
     let count = told.len();
     let seen = arrived(&receiver, |seen| seen.len() > count).await;
     assert_eq!(seen.last().unwrap().body, told.last().unwrap().body);
@@ -120,10 +125,11 @@ async fn check_changes(shop: &Shop, path: &str, secret: &str) {
         does(shop, Method::POST, &format!("{path}/replay"), json!({"from": "2026-01-01T00:00:00Z"})).await;
     assert_eq!((replay.0, &replay.1["code"]), (409, &json!("invalid_state")));
     does(shop, Method::PATCH, path, json!({"enabled": true})).await;
-    let replay =
-        does(shop, Method::POST, &format!("{path}/replay"), json!({"from": "2026-01-01T00:00:00Z"})).await;
-    assert_eq!(replay.0, 202);
-    assert!(replay.1["orders"].as_u64() > Some(0));
+    let range = json!({"from": "2026-01-01T00:00:00Z"});
+    let again = format!("{path}/replay");
+    let first = call(shop, Method::POST, &again, Some("w-3"), range.clone()).await;
+    assert_eq!((first.0, first.1, first.2["orders"].as_u64() > Some(0)), (202, false, true));
+    assert_eq!(call(shop, Method::POST, &again, Some("w-3"), range).await, (202, true, first.2));
     let (_, listed) = does(shop, Method::GET, "/v1/webhook-endpoints", json!({})).await;
     assert_eq!(listed["data"].as_array().unwrap().len(), 1);
     let removed = does(shop, Method::DELETE, path, json!({})).await;

@@ -14,6 +14,7 @@ mod profiles;
 mod replay;
 mod sessions;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use port::{
@@ -21,6 +22,7 @@ use port::{
     Observation, OrderId, PaymentId, PaymentStatus, Says, SessionId, StatusWord, Timestamp, Uuid,
 };
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::observe::{Expected, observe};
 use super::open::{Opening, Start, open, payable};
@@ -221,11 +223,30 @@ impl Desk {
     fn tell(&mut self, facts: Vec<Fact>) -> usize {
         let cause = Cause { actor: self.actor, request: None };
         let stamp = Stamp { at: self.now, cause: &cause };
+        let before = self.shown();
         let events = self.file.record(facts, &stamp, &mut ids(&mut self.made)).unwrap();
         let told = events.len();
         self.events.extend(events);
         self.check();
+        let after = self.shown();
+        for (id, was) in before {
+            let is = &after[&id];
+            assert!(
+                was == *is || was["version"] != is["version"],
+                "changed behind its version: {was} to {is}"
+            );
+        }
         told
+    }
+
+    /// Everything that has a version, as it is shown, by its id.
+    fn shown(&self) -> BTreeMap<String, Value> {
+        let (file, qr_url) = (&self.file, |_| String::new());
+        let sessions = file.sessions.iter().map(|session| json!(view::session(file, session, &qr_url)));
+        let payments = file.payments.iter().map(|payment| json!(view::payment(file, payment)));
+        let refunds = file.refunds.iter().map(|refund| json!(view::refund(file, refund)));
+        let parts = sessions.chain(payments).chain(refunds).chain([json!(view::order(file))]);
+        parts.map(|shown| (shown["id"].to_string(), shown)).collect()
     }
 
     /// What must always hold.

@@ -89,15 +89,23 @@ pub(in crate::http) async fn read_session(call: Call) -> Result<Answer, Problem>
 
 pub(in crate::http) async fn cancel(call: Call) -> Result<Answer, Problem> {
     call.read_nothing()?;
+    if let Some(made) = made_before(&call).await? {
+        return Ok(cancelled(&made)?.replayed());
+    }
     let mut session = find(&call).await?;
-    call.state().payments().cancel_profile_session(&mut session, call.expects).await?;
+    let key = key(&call);
+    call.state().payments().cancel_profile_session(&mut session, call.expects, key.as_ref()).await?;
+    cancelled(&session)
+}
+
+fn cancelled(session: &ProfileSession) -> Result<Answer, Problem> {
     match session.status {
-        SessionStatus::Failed => shown(&session),
+        SessionStatus::Failed => shown(session),
         SessionStatus::Completed => {
             Err(Problem::new(Code::InvalidState, "The session is COMPLETED; the method is stored."))
         }
         SessionStatus::Pending | SessionStatus::RequiresAction => {
-            Ok(shown(&session)?.accepted(address(&session)))
+            Ok(shown(session)?.accepted(address(session)))
         }
     }
 }

@@ -11,7 +11,9 @@ use crate::http::answer::Answer;
 use crate::http::call::Call;
 use crate::http::input::{self, Query};
 use crate::http::problem::Problem;
-use crate::store::{DeliveryRow, EndpointRow, NoticeFilter, NoticeRow, OffBecause, Page, Reads, StoreError};
+use crate::store::{
+    DeliveryRow, EndpointRow, Made, NoticeFilter, NoticeRow, OffBecause, Page, Reads, StoreError,
+};
 use crate::webhooks::{Endpoints, Key};
 
 /// An endpoint. Its secret is shown by the requests that make one, and never again.
@@ -115,11 +117,24 @@ impl Call {
         Some(Key { text: key.text.clone(), fingerprint: key.fingerprint.clone() })
     }
 
+    /// What a request with the same key came to.
+    async fn made_before(&self) -> Result<Option<Made>, Problem> {
+        let Some(key) = self.endpoint_key() else { return Ok(None) };
+        Ok(self.endpoints().made_by(&self.merchant, &key.text).await?.map(|row| row.made))
+    }
+
     /// What a request with the same key was answered: the endpoint, as it is now.
     async fn answered_before(&self) -> Result<Option<EndpointRow>, Problem> {
-        let Some(key) = self.endpoint_key() else { return Ok(None) };
-        let Some(made) = self.endpoints().made_by(&self.merchant, &key.text).await? else { return Ok(None) };
-        Ok(Some(self.endpoints().get(&self.merchant, made.endpoint).await?))
+        let Some(Made::Endpoint(id)) = self.made_before().await? else { return Ok(None) };
+        Ok(Some(self.endpoints().get(&self.merchant, id).await?))
+    }
+
+    /// What a request with the same key was answered: how many are told again.
+    async fn told_before(&self) -> Result<Option<u64>, Problem> {
+        Ok(match self.made_before().await? {
+            Some(Made::Told(count)) => Some(count),
+            Some(Made::Endpoint(_)) | None => None,
+        })
     }
 }
 
@@ -199,16 +214,27 @@ async fn as_it_was(reads: &dyn Reads, notice: &NoticeRow) -> Result<(OrderFile, 
 
 pub(in crate::http) async fn redeliver(call: Call) -> Result<Answer, Problem> {
     let to = call.read(input::redelivery)?;
-    let count = call.endpoints().redeliver(&call.merchant, call.id("event")?, to).await?;
-    let location =
-        to.map_or_else(|| "/v1/webhook-endpoints".to_owned(), |id| format!("{}/deliveries", address(id)));
-    Ok(Answer::ok(&json!({"endpoints": count}))?.accepted(location))
+    let told = |count: u64| -> Result<Answer, Problem> {
+        let all = || "/v1/webhook-endpoints".to_owned();
+        let location = to.map_or_else(all, |id| format!("{}/deliveries", address(id)));
+        Ok(Answer::ok(&json!({"endpoints": count}))?.accepted(location))
+    };
+    if let Some(count) = call.told_before().await? {
+        return Ok(told(count)?.replayed());
+    }
+    let (event, key) = (call.id("event")?, call.endpoint_key());
+    told(call.endpoints().redeliver(&call.merchant, event, to, key.as_ref()).await?)
 }
 
 pub(in crate::http) async fn replay(call: Call) -> Result<Answer, Problem> {
     let now = call.state().now();
     let (from, to) = call.read(|body| input::range(body, now))?;
-    let id = call.endpoint_id()?;
-    let count = call.endpoints().replay(&call.merchant, id, from, to).await?;
-    Ok(Answer::ok(&json!({"orders": count}))?.accepted(format!("{}/deliveries", address(id))))
+    let (id, key) = (call.endpoint_id()?, call.endpoint_key());
+    let told = |count: u64| -> Result<Answer, Problem> {
+        Ok(Answer::ok(&json!({"orders": count}))?.accepted(format!("{}/deliveries", address(id))))
+    };
+    if let Some(count) = call.told_before().await? {
+        return Ok(told(count)?.replayed());
+    }
+    told(call.endpoints().replay(&call.merchant, id, from, to, key.as_ref()).await?)
 }

@@ -74,7 +74,7 @@ impl Payments {
             expires_at: now.plus(ask.expires_in),
             version: 1,
         };
-        let keys: Vec<Write> = key.map(|key| key.row(&session)).into_iter().collect();
+        let keys: Vec<Write> = key.map(|key| key.row(&session, now)).into_iter().collect();
         shared.write_session("open profile session", &session, keys).await?;
         let begun = self.begin_saving(&mut session, false).await?;
         Ok((session, begun))

@@ -5,7 +5,7 @@ use port::{
 };
 
 use super::begin::vault_of;
-use super::look;
+use super::{ProfileKey, look};
 use crate::domain::{
     AttemptState, FailureCode, Owner, Profile, ProfileSession, SessionFailure, SessionStatus,
 };
@@ -102,14 +102,15 @@ impl Payments {
     /// Cancels an open session. It ends when the provider's answer says that nothing is stored.
     ///
     /// # Errors
-    /// [`PaymentError::Refused`] once a method is stored.
+    /// [`PaymentError::Refused`] once a method is stored, [`PaymentError::Store`], also for a key that is in use.
     pub async fn cancel_profile_session(
         &self,
         session: &mut ProfileSession,
         expects: Option<u64>,
+        key: Option<&ProfileKey>,
     ) -> Result<(), PaymentError> {
         self.shared
-            .change_session("cancel profile session", session, |session, now| {
+            .change_session_by("cancel profile session", session, key, |session, now| {
                 ensure_version(expects, session.version)?;
                 Ok(session.closed(FailureCode::Cancelled, now)?)
             })

@@ -32,13 +32,13 @@ pub struct ProfileKey {
 }
 
 impl ProfileKey {
-    fn row(&self, session: &ProfileSession) -> Write {
+    fn row(&self, session: &ProfileSession, at: Timestamp) -> Write {
         Write::Saving(Saving::Key(ProfileKeyRow {
             merchant: session.merchant.clone(),
             key: self.text.clone(),
             fingerprint: self.fingerprint.clone(),
             session: session.id,
-            at: session.created_at,
+            at,
             replaces: self.replaces,
         }))
     }
@@ -65,11 +65,23 @@ impl Shared {
         &self,
         name: &'static str,
         session: &mut ProfileSession,
+        decide: impl FnMut(&ProfileSession, Timestamp) -> Result<Option<ProfileSession>, PaymentError>,
+    ) -> Result<bool, PaymentError> {
+        self.change_session_by(name, session, None, decide).await
+    }
+
+    /// The same for a request, whose key is committed with the change.
+    async fn change_session_by(
+        &self,
+        name: &'static str,
+        session: &mut ProfileSession,
+        key: Option<&ProfileKey>,
         mut decide: impl FnMut(&ProfileSession, Timestamp) -> Result<Option<ProfileSession>, PaymentError>,
     ) -> Result<bool, PaymentError> {
         for _ in 0..MOST_CONFLICTS {
             let Some(next) = decide(session, self.now())? else { return Ok(false) };
-            match self.write_session(name, &next, Vec::new()).await {
+            let key = key.map(|key| key.row(&next, next.updated_at));
+            match self.write_session(name, &next, key.into_iter().collect()).await {
                 Ok(()) => {
                     *session = next;
                     return Ok(true);

@@ -5,13 +5,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::OpenError;
 
 /// Name and statements; the place is the number.
-const STEPS: [(&str, &str); 6] = [
+const STEPS: [(&str, &str); 7] = [
     ("start", include_str!("../migrations/sqlite/0001_start.sql")),
     ("webhooks", include_str!("../migrations/sqlite/0002_webhooks.sql")),
     ("audit", include_str!("../migrations/sqlite/0003_audit.sql")),
     ("profiles", include_str!("../migrations/sqlite/0004_profiles.sql")),
     ("attention", include_str!("../migrations/sqlite/0005_attention.sql")),
     ("keys", include_str!("../migrations/sqlite/0006_keys.sql")),
+    ("told again", include_str!("../migrations/sqlite/0007_told_again.sql")),
 ];
 
 /// Brings the database to the tables that this program knows, or leaves it as it is.

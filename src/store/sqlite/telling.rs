@@ -104,7 +104,7 @@ fn endpoint(db: &Connection, row: &EndpointRow) -> Result<(), StoreError> {
 }
 
 fn endpoint_key(db: &Connection, row: &EndpointKeyRow) -> Result<(), StoreError> {
-    let values = (&row.merchant, &row.key, &row.fingerprint, row.endpoint.to_string(), row.at.micros());
+    let values = (&row.merchant, &row.key, &row.fingerprint, row.made.to_string(), row.at.micros());
     match run(db, ENDPOINT_KEY, values)? {
         0 => Err(StoreError::Taken(Unique::Key)),
         _ => Ok(()),
@@ -272,14 +272,14 @@ impl Told for Sqlite {
     async fn endpoint_key(&self, merchant: &str, key: &str) -> Result<Option<EndpointKeyRow>, StoreError> {
         let (merchant, key) = (merchant.to_owned(), key.to_owned());
         self.read(move |db| {
-            let sql = "SELECT merchant, key, fingerprint, endpoint_id, at FROM endpoint_keys
+            let sql = "SELECT merchant, key, fingerprint, made, at FROM endpoint_keys
                        WHERE merchant = ?1 AND key = ?2";
             one(db, sql, [merchant, key], |row| {
                 Ok(EndpointKeyRow {
                     merchant: row.get(0)?,
                     key: row.get(1)?,
                     fingerprint: row.get(2)?,
-                    endpoint: word(row, 3)?,
+                    made: word(row, 3)?,
                     at: moment(row, 4)?,
                 })
             })

@@ -2,8 +2,8 @@
 
 use paymux::domain::OrderFile;
 use paymux::store::{
-    ApiKeyRow, Change, EndpointKeyRow, KeyRow, KeyUse, NoteRow, ProfileKeyRow, Saving, StoreError, Telling,
-    Unique, Write,
+    ApiKeyRow, Change, EndpointKeyRow, KeyRow, KeyUse, Made, NoteRow, ProfileKeyRow, Saving, StoreError,
+    Telling, Unique, Write,
 };
 use port::{EndpointId, NoteId, ProfileSessionId, Timestamp, Uuid};
 
@@ -71,7 +71,7 @@ pub async fn an_idempotency_key_is_one_name_whatever_its_request_makes(store: Sh
             merchant: MERCHANT.into(),
             key: text.into(),
             fingerprint: "e00".into(),
-            endpoint: EndpointId::from_uuid(Uuid::from_u128(1)),
+            made: Made::Endpoint(EndpointId::from_uuid(Uuid::from_u128(1))),
             at,
         }))
     };

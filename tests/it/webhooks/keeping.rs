@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paymux::store::{Change, NoticeFilter, OffBecause, Outbox, Page, StoreError, Telling, Write};
+use paymux::store::{Change, Made, NoticeFilter, OffBecause, Outbox, Page, StoreError, Telling, Write};
 use paymux::webhooks::{Draft, Edit, EndpointError, Endpoints, Key, MOST_ENDPOINTS};
 use port::{EndpointId, EventId, ExposeSecret as _, Source as _};
 
@@ -63,7 +63,7 @@ async fn sent_again_an_event_is_the_same_to_the_byte() {
     let before = receiver.seen();
     for received in &before {
         let event: EventId = received.header("webhook-id").parse().unwrap();
-        assert_eq!(house.endpoints.redeliver(MERCHANT, event, None).await, Ok(1));
+        assert_eq!(house.endpoints.redeliver(MERCHANT, event, None, None).await, Ok(1));
         until_idle(&mut courier).await;
         let again = receiver.seen().pop().unwrap();
         assert_eq!(
@@ -85,14 +85,17 @@ async fn what_is_sent_again_goes_to_those_who_take_it() {
     let mut courier = house.courier();
     until_idle(&mut courier).await;
     let event: EventId = all.seen()[0].header("webhook-id").parse().unwrap();
-    assert_eq!(house.endpoints.redeliver(MERCHANT, event, None).await, Ok(1));
-    assert_eq!(house.endpoints.redeliver(MERCHANT, event, Some(to_all)).await, Ok(1));
-    let refused = house.endpoints.redeliver(MERCHANT, event, Some(to_payments)).await;
+    assert_eq!(house.endpoints.redeliver(MERCHANT, event, None, None).await, Ok(1));
+    assert_eq!(house.endpoints.redeliver(MERCHANT, event, Some(to_all), None).await, Ok(1));
+    let refused = house.endpoints.redeliver(MERCHANT, event, Some(to_payments), None).await;
     assert_eq!(refused, Err(EndpointError::NotTaken));
     until_idle(&mut courier).await;
     assert_eq!((all.count(), payments.count()), (2, 0), "asked twice before it was sent, it is sent once");
     for (merchant, event) in [("another", event), (MERCHANT, EventId::from_uuid(house.clock.uuid()))] {
-        assert_eq!(house.endpoints.redeliver(merchant, event, None).await, Err(EndpointError::NotFound));
+        assert_eq!(
+            house.endpoints.redeliver(merchant, event, None, None).await,
+            Err(EndpointError::NotFound)
+        );
     }
 }
 
@@ -106,7 +109,7 @@ async fn asking_for_an_event_again_also_hastens_what_waits() {
     let mut courier = house.courier();
     until_idle(&mut courier).await;
     let event: EventId = receiver.seen()[0].header("webhook-id").parse().unwrap();
-    house.endpoints.redeliver(MERCHANT, event, None).await.unwrap();
+    house.endpoints.redeliver(MERCHANT, event, None, None).await.unwrap();
     until_idle(&mut courier).await;
     let mut places = receiver.places();
     places.sort_unstable();
@@ -127,11 +130,11 @@ async fn a_range_of_time_is_sent_again_in_order() {
     house.commit(refund).await;
     until_idle(&mut courier).await;
     let before = receiver.count();
-    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to).await, Ok(1));
+    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to, None).await, Ok(1));
     until_idle(&mut courier).await;
     assert_eq!(receiver.places()[before..], [2, 3, 4, 5, 6]);
-    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, to, to).await, Ok(0));
-    let elsewhere = house.endpoints.replay("another", endpoint, from, to).await;
+    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, to, to, None).await, Ok(0));
+    let elsewhere = house.endpoints.replay("another", endpoint, from, to, None).await;
     assert_eq!(elsewhere, Err(EndpointError::NotFound));
 }
 
@@ -148,13 +151,16 @@ async fn switched_off_it_misses_what_happens_and_can_be_told_later() {
     let mut file = house.place().await;
     let to = house.shop().now();
     until_idle(&mut courier).await;
-    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to).await, Err(EndpointError::NotTaken));
+    assert_eq!(
+        house.endpoints.replay(MERCHANT, endpoint, from, to, None).await,
+        Err(EndpointError::NotTaken)
+    );
     let on = house.endpoints.edit(MERCHANT, endpoint, Some(off.version), &enabled(true)).await.unwrap();
     assert!(on.off.is_none());
     house.pay(&mut file).await;
     until_idle(&mut courier).await;
     assert_eq!(receiver.places(), [2, 3, 4, 5, 6]);
-    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to).await, Ok(1));
+    assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to, None).await, Ok(1));
     until_idle(&mut courier).await;
     assert_eq!(receiver.places(), [2, 3, 4, 5, 6, 1]);
 }
@@ -242,7 +248,7 @@ async fn a_key_makes_one_endpoint() {
     let again = house.endpoints.create(MERCHANT, draft(url), Some(&key)).await.map(|row| row.id);
     assert_eq!(again, Err(EndpointError::KeyTaken));
     let known = house.endpoints.made_by(MERCHANT, "k-1").await.unwrap().unwrap();
-    assert_eq!((known.endpoint, known.fingerprint.as_str()), (made, "f"));
+    assert_eq!((known.made, known.fingerprint.as_str()), (Made::Endpoint(made), "f"));
     assert_eq!(house.endpoints.made_by("another", "k-1").await, Ok(None));
     assert_eq!(house.endpoints.list(MERCHANT).await.unwrap().len(), 1);
 }
