@@ -88,15 +88,14 @@ impl Plan {
             environment,
             allow_private_addresses: settings.outbound.allow_private_addresses,
         };
-        let accounts =
-            faults.gather(config::Account::load(&folder.join(&settings.files.accounts), &providers));
-        let names = names(accounts.as_deref().unwrap_or_default());
+        let file = folder.join(&settings.files.accounts);
+        let accounts = faults.gather(config::Account::load(&file, &providers));
         let routing = folder.join(&settings.files.routing);
-        // Without its accounts every rule would seem wrong.
-        let rules = match &accounts {
-            Some(_) => faults.gather(Rules::load(&routing, &names)),
-            None => None,
-        };
+        // A rule may name an account that has faults; if no account can be told, every rule would seem wrong.
+        let rules = config::Account::names(&file).and_then(|names| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            faults.gather(Rules::load(&routing, &names))
+        });
         match (accounts, rules) {
             (Some(accounts), Some(rules)) => faults.or(Self { settings, accounts, rules }),
             _ => Err(faults),

@@ -47,8 +47,7 @@ enum Command {
     Sandbox(SandboxArgs),
     /// Checks settings, accounts and routing, and tells every fault with its file and line.
     ///
-    /// Exits with 1 if there is any. The routing names accounts, so it is looked at once those are right. Changes
-    /// nothing and calls nobody.
+    /// Exits with 1 if there is any. Changes nothing and calls nobody.
     Check(ConfigArgs),
     /// Checks the books: the hash chain of every order, the checkpoints over all of them, and whether the rows are
     /// what the events make.

@@ -69,6 +69,14 @@ impl Account {
         Self::parse(&file, &text, providers)
     }
 
+    /// What the accounts of a file are called, also those that have faults. `None` if that cannot be told.
+    pub fn names(path: &Path) -> Option<Vec<String>> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let document = Document::parse(&path.display().to_string(), &text).ok()?;
+        let accounts = document.root().section("accounts")?;
+        Some(accounts.sections().into_iter().map(|(name, _)| name.to_owned()).collect())
+    }
+
     /// As [`Account::load`], with the text of the file.
     ///
     /// # Errors
