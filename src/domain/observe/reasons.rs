@@ -14,7 +14,8 @@ const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Raises attention, once for a payment and a reason while it is open, and again if money that could go back is
 /// stated first now; what every read would say again is not told a second time in the same words, even after a
-/// person has looked.
+/// person has looked. But what is not believed is news again once something else was believed meanwhile: it may be
+/// about something that has happened since.
 pub(crate) fn raise(
     file: &OrderFile,
     code: AttentionCode,
@@ -24,10 +25,12 @@ pub(crate) fn raise(
     now: Timestamp,
     ids: &mut Ids<'_>,
 ) -> Vec<Fact> {
+    let believed_at = payment.and_then(|id| file.payment(id)).map(|payment| payment.seen_at);
     let known = |told: &Attention| {
         let same_words = told.detail == detail && told.stated == stated;
         let of_money = told.stated.is_some() || stated.is_none();
-        let still_told = (told.resolved_at.is_none() && of_money) || (code.lasts() && same_words);
+        let anew = code.is_doubt() && believed_at.is_some_and(|at| at > told.raised_at);
+        let still_told = (told.resolved_at.is_none() && of_money) || (code.lasts() && same_words && !anew);
         told.code == code && told.payment == payment && still_told
     };
     if file.attention.iter().any(known) {

@@ -321,7 +321,10 @@ fn without_holds_the_provider_never_states_one() {
 fn what_every_read_says_again_is_told_once_and_what_happens_again_is_told_again() {
     let table = "
         UNMAPPED            | PENDING                         | none
-        PAID total=90       | PENDING; EXPIRED; PAID total=90 | none
+        PAID total=90       | PENDING                         | none
+        PAID total=90       | PENDING; PAID total=90; EXPIRED; PAID total=90 | AMOUNT_MISMATCH
+        PAID; FROM_AMOUNTS total=90 | PAID; FROM_AMOUNTS refunded=10 total=90 | none
+        PAID; FROM_AMOUNTS total=90 | FROM_AMOUNTS refunded=10; FROM_AMOUNTS refunded=50 total=90 | AMOUNT_MISMATCH
         PAID test           | PENDING                         | none
         PAID captured=110   | PENDING                         | none
         AUTHORIZED authorized=80 | PENDING                    | none
