@@ -29,7 +29,18 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("reconcile", &["domain", "payments", "webhooks", "orders", "store", "metrics"]),
     (
         "http",
-        &["domain", "config", "metrics", "routing", "store", "payments", "webhooks", "orders", "reconcile"],
+        &[
+            "domain",
+            "config",
+            "metrics",
+            "routing",
+            "store",
+            "outbound",
+            "payments",
+            "webhooks",
+            "orders",
+            "reconcile",
+        ],
     ),
 ];
 

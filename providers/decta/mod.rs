@@ -3,6 +3,8 @@
 //! Money is written in major units with at most two decimals. Nothing is signed, so a notification only points
 //! at an order. `README.md` beside this file names the sources.
 
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -80,12 +82,12 @@ impl Provider for Decta {
     async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun> {
         let call = Call::post("/orders/?response_type=full").json(&new_order(attempt, ask)?)?;
         let reply = self.send(ctx, call).await?;
-        reply.json().and_then(begun).map_err(ProviderError::OutcomeUnknown)
+        reply.json().and_then(|order| begun(order, attempt)).map_err(ProviderError::OutcomeUnknown)
     }
 
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
         let order = self.order(ctx, attempt.their_id()?).await?;
-        snapshot(&order).map_err(ProviderError::Unavailable)
+        snapshot(&order, attempt).map_err(ProviderError::Unavailable)
     }
 
     /// Only the address proves a notification: no public client of DECTA's checks a signature.
@@ -109,7 +111,7 @@ impl Provider for Decta {
             let page: Page = reply.json().map_err(ProviderError::Unavailable)?;
             if let Some(row) = page.results.iter().find(|row| row.number.as_deref() == Some(&ours)) {
                 let order = self.order(ctx, &row.id).await?;
-                return begun(order).map(Some).map_err(ProviderError::Unavailable);
+                return begun(order, attempt).map(Some).map_err(ProviderError::Unavailable);
             }
             let Some(next) = page.next.as_deref().filter(|_| !ends_before(&page, attempt.started_at)) else {
                 return Ok(None);
@@ -223,20 +225,18 @@ fn ends_before(page: &Page, started_at: Timestamp) -> bool {
     }
 }
 
-fn begun(order: Order) -> std::result::Result<Begun, String> {
-    let snapshot = snapshot(&order)?;
+fn begun(order: Order, attempt: &Attempt) -> std::result::Result<Begun, String> {
+    let snapshot = snapshot(&order, attempt)?;
     let page = order.full_page_checkout.filter(|_| !order.id.is_empty()).ok_or("an order without page")?;
     Ok(Begun { reference: order.id, next: Next::Page(page), snapshot, theirs: Theirs::new() })
 }
 
-/// States no captured amount: at DECTA `captured` is a time.
-fn snapshot(order: &Order) -> std::result::Result<Snapshot, String> {
-    let currency: Option<Currency> =
-        order.currency.as_deref().map(str::parse).transpose().map_err(|_| "an unknown currency")?;
-    let money = |major: Option<Decimal>| match major.zip(currency) {
-        Some((major, currency)) => Money::from_major(major, currency).map(Some),
-        None => Ok(None),
-    };
+/// States no captured amount: at DECTA `captured` is a time. Amounts without a currency are in the one that was asked,
+/// so that they are compared all the same.
+fn snapshot(order: &Order, attempt: &Attempt) -> std::result::Result<Snapshot, String> {
+    let stated = order.currency.as_deref().map_or(Ok(attempt.currency()), str::parse::<Currency>);
+    let currency = stated.map_err(|_| "an unknown currency")?;
+    let money = |major: Option<Decimal>| major.map(|major| Money::from_major(major, currency)).transpose();
     let unreadable = |fault: paymux_port::MoneyError| format!("an amount of the order: {fault}");
     Ok(Snapshot {
         word: StatusWord::new("order", order.word()),

@@ -123,7 +123,7 @@ pub fn agenda(file: &OrderFile) -> Vec<(DueKind, String, Timestamp)> {
     if let Some(session) = file.open_session().filter(|session| !is_closing(file, session)) {
         due.push((DueKind::Close, session.id.to_string(), session.expires_at));
     }
-    let decidable = file.attention.iter().filter(|told| told.resolved_at.is_none() && told.code.has_policy());
+    let decidable = file.attention.iter().filter(|told| is_decidable(file, told));
     due.extend(decidable.map(|told| (DueKind::Remedy, told.id.to_string(), told.raised_at)));
     due.extend(idle(file).map(|at| (DueKind::Expire, file.id().to_string(), at)));
     due
@@ -135,6 +135,13 @@ fn is_closing(file: &OrderFile, session: &Session) -> bool {
     let payment = file.payment(session.payment);
     let waits = payment.is_some_and(|payment| payment.operation.is_some() || payment.standing.holds_money());
     session.closing.is_some() && waits
+}
+
+/// Whether a merchant's policy may still decide it: nobody has, and the order that its money lay on was not submitted
+/// with it meanwhile.
+pub fn is_decidable(file: &OrderFile, told: &Attention) -> bool {
+    let outlived = told.code == AttentionCode::PaidNotSubmitted && !file.order.state.is_unsubmitted();
+    told.resolved_at.is_none() && told.code.has_policy() && !outlived
 }
 
 /// Whether the provider's own order behind an attempt is to be handed over: ours was submitted with its money. One

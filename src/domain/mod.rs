@@ -37,7 +37,7 @@ pub mod submit;
 mod tests;
 pub mod view;
 
-pub use agenda::{CALL_DEADLINE, DueKind, UNSUBMITTED_LIMIT, agenda, is_to_hand_over};
+pub use agenda::{CALL_DEADLINE, DueKind, UNSUBMITTED_LIMIT, agenda, is_decidable, is_to_hand_over};
 pub use event::{Actor, Cause, Content, Event, Fact, Hash, Ids, Notice, Record, Stamp};
 pub use file::{Misfit, OrderFile};
 pub use order::{

@@ -15,7 +15,7 @@ use port::{
 use super::event::{Fact, Ids};
 use super::file::OrderFile;
 use super::open::end;
-use super::operate::closed_by_us;
+use super::operate::{closed_by_us, is_given_back};
 use super::order::{OrderState, Proof};
 use super::payment::{AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
 use super::session::{AttemptRecord, FailureCode, Session, SessionFailure, SessionStatus};
@@ -23,7 +23,7 @@ use super::standing::{OutOfBounds, Standing, lowers, takes};
 use super::submit::{proves, submission, unmet};
 use reasons::late_code;
 pub(super) use reasons::raise;
-pub use reasons::{misquoted, no_web_page, not_taken, unsure};
+pub use reasons::{misquoted, no_web_page, not_taken, unsure, unsure_start};
 
 /// What the account says about itself.
 #[derive(Clone, Copy, Debug)]
@@ -366,7 +366,8 @@ impl View<'_, '_, '_> {
         }
         let order = &self.file.order;
         let wanted = order.auto_submit || session.charge.is_some();
-        let waits = order.state == OrderState::PendingPayment && wanted && proves(self.status());
+        let stands = proves(self.status()) && !is_given_back(self.file, self.payment);
+        let waits = order.state == OrderState::PendingPayment && wanted && stands;
         if waits && unmet(order, Some(session), session.charge.is_some(), true).is_empty() {
             return submission(order, session.charge.map_or(Proof::Session(session.id), Proof::Profile));
         }

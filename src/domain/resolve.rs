@@ -60,7 +60,11 @@ fn could_pay(file: &OrderFile, payment: &Payment) -> bool {
     let order = &file.order;
     let right = order.price.is_some_and(|price| Money::new(price.total, price.currency) == payment.money);
     let other = file.payments.iter().any(|other| other.id != payment.id && other.standing.holds_money());
-    order.state.is_unsubmitted() && right && !other && proves(payment.status())
+    order.state.is_unsubmitted()
+        && right
+        && !other
+        && proves(payment.status())
+        && !is_given_back(file, payment)
 }
 
 /// What the provider holds is released, what it took is refunded.

@@ -6,6 +6,7 @@ use super::cart::ensure;
 use super::event::{Fact, Ids};
 use super::file::OrderFile;
 use super::observe::raise;
+use super::operate::is_given_back;
 use super::order::{ExternalPayment, Order, OrderState, Proof, Requirement};
 use super::payment::{AttentionCode, Payment, Powers};
 use super::refusal::Refusal;
@@ -70,7 +71,8 @@ pub fn submit(
     if requirements.requires_payment == Requirement::NotRequired && with.payment_proofs() > 0 {
         return Err(Refusal::ProofNotWanted);
     }
-    if file.open_session().is_some_and(|open| with.session != Some(open.id)) {
+    let another = |open: &Session| with.payment_proofs() > 0 && with.session != Some(open.id);
+    if file.open_session().is_some_and(another) {
         return Err(Refusal::SessionOpen);
     }
     let session = with.session.map(|id| usable(file, id)).transpose()?;
@@ -112,6 +114,9 @@ pub fn chargeable(file: &OrderFile, profile: ProfileId) -> Result<bool, Refusal>
         return Ok(false);
     }
     ensure(order, "submitted", &[OrderState::Pending, OrderState::PendingPayment])?;
+    if order.requirements.is_none() {
+        return Err(Refusal::NotPriced);
+    }
     if file.open_session().is_some() {
         return Err(Refusal::SessionOpen);
     }
@@ -131,8 +136,8 @@ pub(super) fn usable(file: &OrderFile, id: SessionId) -> Result<&Session, Refusa
     if file.order.price.is_none_or(|price| Money::new(price.total, price.currency) != session.money) {
         return Err(Refusal::SessionUnusable("it is for another amount"));
     }
-    let stands = file.payment(session.payment).is_some_and(|payment| proves(payment.status()));
-    if stands {
+    let stands = |payment: &Payment| proves(payment.status()) && !is_given_back(file, payment);
+    if file.payment(session.payment).is_some_and(stands) {
         Ok(session)
     } else {
         Err(Refusal::SessionUnusable("its money was given back, lost or is contested"))

@@ -1,6 +1,6 @@
 //! Card numbers, which must never come in: found by a brand's prefix and length and by their check digit.
 //!
-//! A number may be written in groups with single blanks or dashes between. What is not taken for one: the
+//! A number may be written in groups with blanks and dashes between. What is not taken for one: the
 //! gateway's own ids, and telephone numbers that begin with `+`.
 
 /// The fewest and the most digits of a card number.
@@ -29,7 +29,7 @@ fn is_own_id(part: &str) -> bool {
     letters && suffix.len() == SUFFIX && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Looks at every run of digit groups that is joined by single blanks or dashes.
+/// Looks at every run of digit groups that is joined by blanks and dashes.
 fn in_part(part: &str) -> bool {
     let mut run: Vec<&[u8]> = Vec::new();
     let mut phone = false;
@@ -37,8 +37,7 @@ fn in_part(part: &str) -> bool {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         if !byte.is_ascii_digit() {
-            let joins = matches!(byte, b' ' | b'-') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
-            if !joins || run.is_empty() {
+            if !matches!(byte, b' ' | b'-') {
                 if in_run(&run, phone) {
                     return true;
                 }
@@ -135,6 +134,7 @@ mod tests {
             "no_4242424242424242",
             "4242424242424242,",
             "(4242-4242-4242-4242)",
+            "4242  4242 - 4242 -- 4242x",
             "+4242424242424242",
             "2026-11 4242424242424242",
         ];
@@ -155,7 +155,6 @@ mod tests {
             "424242424242",
             "42424242424242424242424242",
             "2026-11-20T10:00:00.000Z",
-            "4242 4242  4242 4242x",
             "0000000000000000",
             "att_01h45504242424242424242424",
         ];

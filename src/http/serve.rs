@@ -12,11 +12,13 @@ use tracing::Instrument as _;
 use super::auth::{Caller, Scope};
 use super::call::{Call, Incoming, expected_version, header};
 use super::connections::Connection;
+use super::input::Query;
 use super::problem::{Code, Fault, Problem};
 use super::routes::{Handler, Route};
 use super::state::State;
 use super::{body, card, idempotency};
 use crate::metrics::RouteMetrics;
+use crate::outbound::trace;
 
 /// Longest id of a request that is taken from its sender.
 const LONGEST_ID: usize = 128;
@@ -52,7 +54,8 @@ pub(super) async fn serve(
             }
         }
     };
-    let response = work.instrument(span).await;
+    let parent = trace_parent(&request).map(ToOwned::to_owned);
+    let response = trace::within(parent, work.instrument(span)).await;
     metrics.answered(response.status().as_u16(), state.now().since(started_at));
     response
 }
@@ -93,6 +96,9 @@ async fn answer(
     no_card_outside_the_body(&request)?;
     let body = body::take(payload, settings.limits.body_bytes, patience).await?;
     body::ensure_json(&request, &body)?;
+    if route.method != "GET" {
+        Query::none(request.query_string())?;
+    }
     let turn =
         if route.method == "POST" { idempotency::turn(state, &caller, &request, &body).await? } else { None };
     let expects = if route.method == "GET" { None } else { expected_version(&request)? };
@@ -106,7 +112,7 @@ async fn answer(
 pub(super) async fn to_the_end<T: 'static>(
     work: impl Future<Output = Result<T, Problem>> + 'static,
 ) -> Result<T, Problem> {
-    let task = actix_web::rt::spawn(work.in_current_span());
+    let task = actix_web::rt::spawn(trace::within(trace::current(), work.in_current_span()));
     task.await.unwrap_or_else(|fault| Err(Problem::internal(format!("a use case did not end: {fault}"))))
 }
 

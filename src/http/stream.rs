@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::call::Call;
+use super::input::Query;
 use super::problem::{Code, Fault, Problem};
 use super::state::State;
 use crate::domain::{Event, Fact, OrderState, view};
@@ -36,6 +37,7 @@ const PAGE: u32 = 100;
 
 /// `GET /v1/payment-sessions/{id}/events`
 pub(super) async fn watch(call: Call) -> Result<HttpResponse, Problem> {
+    Query::none(call.incoming.request.query_string())?;
     let session: SessionId = call.id("session")?;
     let last_seen = last_seen(&call)?;
     // Listening begins before reading, so that no change falls between the two.

@@ -6,6 +6,7 @@ use super::money::operations;
 use super::{Asked, Draft, OrderError, Orders};
 use crate::domain::{Fact, FailureCode, OrderFile, Profile, Refusal, SessionStatus, operate};
 use crate::payments::{Begun, CheckoutAsk, PaymentError};
+use crate::routing::RouteError;
 
 /// An order that was checked out.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +68,8 @@ impl Orders {
                 let file = self.commit_new(asked, order, facts, now, "quick checkout").await?;
                 self.begin(asked, file, session).await
             }
-            Err(fault @ PaymentError::Route(_)) => {
+            // The request is sound, so its order waits; one that names a wrong account places nothing.
+            Err(fault @ PaymentError::Route(RouteError::NoRoute { .. } | RouteError::AllDown { .. })) => {
                 let file = self.commit_new(asked, order, Vec::new(), now, "place").await?;
                 Err(routed(fault, file.id()))
             }

@@ -5,7 +5,7 @@ use port::{AttentionId, OrderId, PaymentId};
 use super::money::operations;
 use super::{Asked, OrderError, Orders};
 use crate::domain::resolve::resolve;
-use crate::domain::{Cause, Decision, Fact, OrderFile, Refusal, Resolution, Sealed};
+use crate::domain::{Cause, Decision, Fact, OrderFile, Refusal, Resolution, Sealed, is_decidable};
 use crate::payments::{Decided, PaymentError};
 
 impl Orders {
@@ -56,9 +56,11 @@ impl Orders {
         let with = Resolution { decision: Decision::Refund, note: None };
         let mut sends = Vec::new();
         let decide = |file: &OrderFile, now| {
-            let told = file.attention(attention).filter(|told| told.resolved_at.is_none());
+            let told = file.attention(attention).filter(|told| is_decidable(file, told));
             let wanted = told.is_some_and(|told| remedies.gives_back(&file.order.merchant, told.code));
             if !wanted {
+                // Somebody was faster, and sends what that made.
+                sends.clear();
                 return Ok(Decided::default());
             }
             Ok::<_, PaymentError>(decided(

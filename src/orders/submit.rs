@@ -59,6 +59,7 @@ impl Orders {
         self.ensure_charges(stored.as_ref())?;
         let mut session = None;
         self.change("charge", asked, &mut file, |file, now| {
+            session = None;
             if !chargeable(file, profile)? {
                 return Ok(Vec::new());
             }

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::guard::{self, PublicOnly};
+use super::trace;
 
 /// What a client waits for and where it may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +113,11 @@ impl Outbound {
 }
 
 fn headers(call: &Call) -> Result<HeaderMap, &'static str> {
-    let mut headers = HeaderMap::with_capacity(call.headers.len());
+    let mut headers = HeaderMap::with_capacity(call.headers.len() + 1);
+    if let Some(parent) = trace::current() {
+        let parent = parent.parse().map_err(|_| "the place in the trace is not allowed")?;
+        headers.insert(HeaderName::from_static("traceparent"), parent);
+    }
     for (name, value) in &call.headers {
         let name = HeaderName::from_str(name).map_err(|_| "a header's name is not allowed")?;
         let mut sent = reqwest::header::HeaderValue::from_str(value.expose())
@@ -126,8 +131,8 @@ fn headers(call: &Call) -> Result<HeaderMap, &'static str> {
 #[async_trait]
 impl Transport for Outbound {
     /// Sends `call` to `base_url` with the call's path appended, and waits for the whole answer. An answer that breaks
-    /// off, takes too long or is too large is lost: what it would have said is not known. `traceparent` is passed on
-    /// like any header of the call.
+    /// off, takes too long or is too large is lost: what it would have said is not known. It carries the `traceparent`
+    /// of the work that sends it ([`trace::within`]).
     async fn send(&self, base_url: &str, call: &Call) -> Result<Reply, TransportError> {
         let request = self.request(base_url, call).map_err(|why| TransportError::NotSent(why.to_owned()))?;
         let mut response = self.client.execute(request).await.map_err(sorted)?;

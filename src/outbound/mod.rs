@@ -17,5 +17,6 @@ mod client;
 mod guard;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 
 pub use client::{Options, Outbound, OutboundError};

@@ -88,9 +88,10 @@ async fn a_call_arrives_as_it_was_written_and_its_answer_as_it_was_given() {
     });
     let call = Call::new(Method::Patch, "/orders/1?full=yes".to_owned())
         .json_bytes(b"{\"a\": 1.10}".to_vec())
-        .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
         .bearer(&Secret::from("s3cret"));
-    let reply = outbound(&PATIENT).send(&format!("{address}/api"), &call).await.unwrap();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
+    let (sender, base_url) = (outbound(&PATIENT), format!("{address}/api"));
+    let reply = trace::within(Some(parent), sender.send(&base_url, &call)).await.unwrap();
     assert_eq!((reply.status, reply.body.as_slice()), (429, b"wait".as_slice()));
     assert_eq!(reply.retry_after, Some(Duration::from_secs(7)));
     let request = finished(server).await;

@@ -113,8 +113,14 @@ impl Payments {
         let personal = file.order.personal.value().cloned().unwrap_or_default();
         let session_ask = session_ask(file, ask, stored);
         let checkout = checkout_of(file, &personal, &session_ask, now.plus(ask.expires_in));
-        let objections =
-            |account: &Account| account.about().can.objections(money, ask.approach, ask.capture, &checkout);
+        let saves = checkout.save_profile && checkout.profile.is_none();
+        let objections = |account: &Account| {
+            let mut against = account.about().can.objections(money, ask.approach, ask.capture, &checkout);
+            if saves && account.adapter.vault().is_none_or(|vault| vault.approaches().is_empty()) {
+                against.push("cannot store a payment method".to_owned());
+            }
+            against
+        };
         let facts: Vec<_> = self
             .shared
             .accounts

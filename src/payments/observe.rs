@@ -43,6 +43,8 @@ impl Payments {
         let shared = &self.shared;
         let mut follows = None;
         let decide = |file: &OrderFile, now| {
+            // Not what an earlier look at the file, which somebody has changed since, made follow.
+            follows = None;
             let mut facts = match answered(file) {
                 Answered::Adopted(first) => first,
                 Answered::GivenUp(facts) => return Ok(facts.into()),

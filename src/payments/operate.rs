@@ -17,8 +17,8 @@ use crate::domain::{
     AttemptRecord, AttemptState, Cause, Operation, OperationKind, OrderFile, operate, takes_nothing,
 };
 
-/// After how long an operation that stays unsure is shown to a person.
-const UNSURE_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// After how long what stays unsure is shown to a person.
+pub(super) const UNSURE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// A bound on refunds sent in one go; the agenda goes on with the rest.
 const MOST_IN_A_ROW: usize = 20;
@@ -34,9 +34,21 @@ impl Payments {
         payment: PaymentId,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
+        self.send_all(file, payment, false, cause).await
+    }
+
+    /// The same for an operation that may have been sent `before`.
+    async fn send_all(
+        &self,
+        file: &mut OrderFile,
+        payment: PaymentId,
+        mut before: bool,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
         for _ in 0..MOST_IN_A_ROW {
             let Some(pending) = Pending::of(file, payment) else { return Ok(()) };
-            self.send(file, &pending, cause).await?;
+            self.send(file, &Pending { before, ..pending }, cause).await?;
+            before = false;
             if Pending::of(file, payment).is_some() || !self.next_in_queue(file, payment, cause).await? {
                 return Ok(());
             }
@@ -88,7 +100,7 @@ impl Payments {
         // Of several who find it unsent, the one who writes down that it is tried again sends it.
         let unsent = still.operation.unsent && self.mark(file, &still, false, cause).await?;
         if unsent || repeatable(&account, &still) {
-            self.operate(file, pending.payment, cause).await?;
+            self.send_all(file, pending.payment, !unsent, cause).await?;
         }
         Ok(())
     }
@@ -206,7 +218,8 @@ impl Payments {
         self.shared.change("close", file, cause, end).await.map(|_| ())
     }
 
-    /// The provider said no. A page that does not close is asked about: it may have been paid meanwhile.
+    /// The provider said no. A page that does not close is asked about: it may have been paid meanwhile. So is what was
+    /// sent before: that may be why a second is refused.
     async fn take_no(
         &self,
         file: &mut OrderFile,
@@ -214,13 +227,16 @@ impl Payments {
         error: ProviderError,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
-        if pending.operation.kind == OperationKind::Close {
+        let closes = pending.operation.kind == OperationKind::Close;
+        if closes || pending.before {
             let asked = self.ask(file.id(), pending.payment, cause).await;
             *file = match asked {
                 Ok(fresh) => fresh,
                 Err(PaymentError::Provider(_)) => return Ok(()),
                 Err(fault) => return Err(fault),
             };
+        }
+        if closes {
             return Ok(());
         }
         let failure = match error {
@@ -230,6 +246,11 @@ impl Payments {
             other => Failure { code: None, text: Some(other.to_string()) },
         };
         let end = |file: &OrderFile, now| {
+            // Another that has taken its place meanwhile was not refused.
+            if Pending::of(file, pending.payment).is_none_or(|now| !now.operation.is_same(&pending.operation))
+            {
+                return Ok(Vec::new().into());
+            }
             let mut facts = operate::refused(file, pending.payment, failure.clone());
             facts.extend(not_given_back(file, pending.payment, now, &mut self.shared.ids()));
             facts.extend(not_taken(file, pending.payment, now, &mut self.shared.ids()));
@@ -244,6 +265,8 @@ struct Pending {
     payment: PaymentId,
     operation: Operation,
     record: AttemptRecord,
+    /// Whether it may have been sent before.
+    before: bool,
 }
 
 impl Pending {
@@ -251,7 +274,7 @@ impl Pending {
         let found = file.payment(payment)?;
         let operation = found.operation.clone()?;
         let record = file.attempt(found.attempt?)?.clone();
-        Some(Self { payment, operation, record })
+        Some(Self { payment, operation, record, before: false })
     }
 }
 

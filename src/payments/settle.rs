@@ -7,17 +7,20 @@ use port::{Advice, AttemptId, Begun, Next, OrderId, ProviderError, Timestamp};
 use super::begin::may_repeat;
 use super::budget::Wish;
 use super::call::{FileKeeper, NothingToKeep};
+use super::operate::UNSURE_LIMIT;
 use super::{Account, PaymentError, Payments};
+use crate::domain::observe::unsure_start;
 use crate::domain::{
     AttemptRecord, AttemptState, CALL_DEADLINE, Cause, Fact, OrderFile, Sealed, is_to_hand_over, leaves_open,
 };
 
 /// For how long a charge that its provider does not list may still show up there.
-const CHARGE_PATIENCE: Duration = Duration::from_secs(15 * 60);
+const CHARGE_PATIENCE: Duration = UNSURE_LIMIT;
 
 impl Payments {
     /// Finds out about a start whose answer was lost: repeats it where the provider knows our key, else looks
-    /// the object up. What is found is adopted; what the provider does not have ends its session.
+    /// the object up. What is found is adopted; what the provider does not have ends its session; what stays unsure
+    /// for too long is shown to a person.
     ///
     /// # Errors
     /// [`PaymentError::Provider`] while it cannot be found out.
@@ -28,29 +31,41 @@ impl Payments {
         cause: &Cause,
     ) -> Result<OrderFile, PaymentError> {
         let mut file = self.shared.file(order).await?;
-        let Some(record) = in_state(&file, attempt, AttemptState::Started) else { return Ok(file) };
+        let settled = self.find_out(&mut file, attempt, cause).await;
+        let tell = |file: &OrderFile, now| {
+            let facts = unsure_start(file, attempt, UNSURE_LIMIT, now, &mut self.shared.ids());
+            Ok::<_, PaymentError>(facts.into())
+        };
+        self.shared.change("unsure", &mut file, cause, tell).await?;
+        settled.map(|()| file)
+    }
+
+    async fn find_out(
+        &self,
+        file: &mut OrderFile,
+        attempt: AttemptId,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
+        let Some(record) = in_state(file, attempt, AttemptState::Started) else { return Ok(()) };
         let account = self.account(&record.account)?;
         let charge =
             record.session.and_then(|id| file.session(id)).is_some_and(|session| session.charge.is_some());
         if may_repeat(&account) && !charge {
-            if let Err(error) = self.send_begin(&mut file, &account, &record, cause).await? {
-                self.give_up_if_no(&mut file, &record, error, cause).await?;
+            if let Err(error) = self.send_begin(file, &account, &record, cause).await? {
+                self.give_up_if_no(file, &record, error, cause).await?;
             }
-            return Ok(file);
+            return Ok(());
         }
-        let found = self.look_up(&file, &account, &record, Wish::of(cause)).await?;
+        let found = self.look_up(file, &account, &record, Wish::of(cause)).await?;
         // "There is none" is certain only once nothing that was sent can still arrive, and where money has moved if it
         // did, once its list has had time to follow.
         let patience = if charge { CHARGE_PATIENCE } else { CALL_DEADLINE };
         let certain = self.shared.now() >= record.started_at.plus(patience);
         match found {
-            Some((begun, place)) => self.adopt(&mut file, &account, attempt, begun, place, cause).await?,
-            None if certain => {
-                self.leave(&mut file, &record, &ProviderError::NotFound, cause).await?;
-            }
-            None => {}
+            Some((begun, place)) => self.adopt(file, &account, attempt, begun, place, cause).await,
+            None if certain => self.leave(file, &record, &ProviderError::NotFound, cause).await.map(drop),
+            None => Ok(()),
         }
-        Ok(file)
     }
 
     async fn give_up_if_no(

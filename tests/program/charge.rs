@@ -94,3 +94,23 @@ async fn a_charge_whose_answer_was_lost_is_found_and_not_made_again() {
     stage.shop().until(&order, |order| order["state"] == "PROCESSING").await;
     assert_eq!(stage.shop().debits().await, 1);
 }
+
+#[tokio::test]
+async fn a_stored_card_is_not_charged_for_an_order_without_a_price_or_without_anything_to_pay() {
+    let stage = Stage::with_card("paid").await;
+    for (amount, unpriced, priced) in
+        [(1999, "order_not_priced", ""), (0, "order_not_priced", "payment_not_required")]
+    {
+        let mut cart = order()["order"].clone();
+        cart["items"][0]["unitPrice"] = json!(amount);
+        let (_, placed) = stage.shop().post("/v1/orders", &cart).await;
+        let id = placed["id"].as_str().unwrap();
+        let (_, refused) = stage.submit(id, &format!("unpriced-{amount}")).await;
+        assert_eq!(refused["code"], unpriced, "{refused}");
+        stage.shop().post(&format!("/v1/orders/{id}/price"), &json!({})).await;
+        let (_, answer) = stage.submit(id, &format!("priced-{amount}")).await;
+        assert_eq!(answer["code"].as_str().unwrap_or_default(), priced, "{answer}");
+    }
+    assert_eq!(stage.shop().debits().await, 1);
+    stage.demo.ends();
+}

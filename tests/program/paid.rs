@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::agreement;
 use super::demo::Demo;
 use super::shop::{ACCOUNTS, Shop};
+use super::wire::{JSON, KEY, exchange, post};
 
 #[tokio::test]
 async fn an_order_is_paid_on_each_provider_with_the_same_calls() {
@@ -58,4 +59,16 @@ fn names(value: &Value) -> Vec<String> {
     walk("", value, &mut found);
     found.retain(|path| !path.starts_with("/clientCredentials/"));
     found
+}
+
+#[tokio::test]
+async fn the_place_in_a_trace_is_passed_on_to_the_provider() {
+    const PLACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let demo = Demo::start();
+    let body = Shop::order(Some("decta-demo"), "EUR", 1999).to_string();
+    let headers = format!("{KEY}{JSON}traceparent: {PLACE}\r\n");
+    let heard = exchange(&demo.shop.url, &post("/v1/checkouts", &headers, body.as_bytes())).await;
+    assert_eq!(heard.status(), 201);
+    let calls = demo.shop.calls("decta").await;
+    assert!(calls.iter().any(|call| call["headers"]["traceparent"] == PLACE), "{calls:#?}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(crate) struct House {
     running: Mutex<Option<Running>>,
     /// How many awaits are left until the next crash; none is planned below zero.
     countdown: AtomicI64,
+    /// No crash is planned any more.
+    calm: AtomicBool,
     struck: Notify,
     /// Tells the agenda's loops that something was written.
     written: watch::Sender<()>,
@@ -89,6 +91,7 @@ impl House {
             folder: folder.expect("a folder for the database"),
             running: Mutex::default(),
             countdown: AtomicI64::new(-1),
+            calm: AtomicBool::new(false),
             struck: Notify::new(),
             written: watch::Sender::new(()),
             habits,
@@ -204,6 +207,9 @@ impl World {
 
     /// Plans a crash at the gateway's await number `after` from now, and lives through it.
     pub(crate) async fn crash_after(self: &Arc<Self>, after: i64) {
+        if self.house.calm.load(Ordering::Relaxed) {
+            return;
+        }
         self.house.countdown.store(after, Ordering::Relaxed);
         self.house.struck.notified().await;
         self.stop_gateway().await;
@@ -213,6 +219,7 @@ impl World {
 
     /// No more crashes.
     pub(crate) fn no_more_crashes(&self) {
+        self.house.calm.store(true, Ordering::Relaxed);
         self.house.countdown.store(-1, Ordering::Relaxed);
     }
 

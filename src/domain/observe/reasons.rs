@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use port::{AttentionId, CaptureMode, Money, PaymentId, PaymentStatus, Timestamp};
+use port::{AttemptId, AttentionId, CaptureMode, Money, PaymentId, PaymentStatus, Says, Timestamp};
 
 use super::View;
 use crate::domain::event::{Fact, Ids};
 use crate::domain::file::OrderFile;
 use crate::domain::payment::{Attention, AttentionCode, OperationKind};
+use crate::domain::resolve::not_given_back;
+use crate::domain::session::{AttemptRecord, AttemptState};
 use crate::domain::standing::{Heard, Standing, takes};
 
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -73,6 +75,27 @@ pub fn unsure(
     raise(file, AttentionCode::OutcomeUnknown, Some(payment), detail, None, now, ids)
 }
 
+/// Tells a person about a start that stays unsure for longer than `limit`.
+pub fn unsure_start(
+    file: &OrderFile,
+    attempt: AttemptId,
+    limit: Duration,
+    now: Timestamp,
+    ids: &mut Ids<'_>,
+) -> Vec<Fact> {
+    let started = |record: &&AttemptRecord| record.state == AttemptState::Started;
+    let Some(record) = file.attempt(attempt).filter(started) else { return Vec::new() };
+    let told = |told: &Attention| {
+        let of_it = told.payment == Some(record.payment) && told.raised_at >= record.started_at;
+        told.code == AttentionCode::OutcomeUnknown && of_it
+    };
+    if now.since(record.started_at) < limit || file.attention.iter().any(told) {
+        return Vec::new();
+    }
+    let detail = "whether the start took effect is not known".to_owned();
+    raise(file, AttentionCode::OutcomeUnknown, Some(record.payment), detail, None, now, ids)
+}
+
 /// Tells a person that a provider asks for another amount, so that the start there was given up.
 pub fn misquoted(
     file: &OrderFile,
@@ -118,7 +141,17 @@ impl View<'_, '_, '_> {
         for (code, detail) in reasons {
             facts.extend(raise(self.file, code, payment, detail, None, self.now, self.ids));
         }
+        facts.extend(self.taken_instead());
         facts
+    }
+
+    /// What was to be released was taken. If no order goes on with it, it still has to go back.
+    fn taken_instead(&mut self) -> Vec<Fact> {
+        let void = self.payment.operation.as_ref().filter(|operation| operation.kind == OperationKind::Void);
+        match void.is_some_and(|void| self.after.captured > void.before) {
+            true => not_given_back(self.file, self.payment.id, self.now, self.ids),
+            false => Vec::new(),
+        }
     }
 
     /// A word that the money refuses: FAILED on any, an end on what was taken, unless it ended the rest of a
@@ -132,8 +165,24 @@ impl View<'_, '_, '_> {
         };
         let detail = || format!("`{}` does not fit money that is held or taken", self.seen.word.word);
         let contradicts = refused && self.is_newest() && self.after.holds_money();
-        let less = || self.stated_less_back().map(|detail| (AttentionCode::Contradiction, detail));
+        let less = || {
+            let unclear = self.stated_less_back().or_else(|| self.left_out_how_much());
+            unclear.map(|detail| (AttentionCode::Contradiction, detail))
+        };
         if contradicts { Some((AttentionCode::Contradiction, detail())) } else { less() }
+    }
+
+    /// Money went back in the provider's portal, by a word without a figure.
+    fn left_out_how_much(&self) -> Option<String> {
+        let partly = match self.seen.says {
+            Says::Status(PaymentStatus::PartiallyRefunded) => true,
+            Says::FromAmounts => self.seen.detail.is_none(),
+            _ => false,
+        };
+        let unknown = partly && self.seen.refunded.is_none() && self.after.refunded() == 0;
+        let ours = self.payment.operation.is_some();
+        (unknown && self.is_newest() && !ours)
+            .then(|| format!("`{}` does not say how much was given back", self.seen.word.word))
     }
 
     /// A lagging read takes nothing back, but it may not have been one.

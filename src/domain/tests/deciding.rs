@@ -304,3 +304,37 @@ fn a_note_is_kept_beside_the_events() {
     let note = file.attention[0].resolution.as_ref().unwrap().note.as_ref().unwrap();
     assert_eq!(note.value().unwrap(), "Ann called");
 }
+
+#[test]
+fn a_hold_that_is_taken_while_it_is_to_be_released_for_an_ended_order_is_a_persons_task() {
+    let mut desk = Desk::cart(|order| order.requires_approval = true);
+    desk.checkout(CaptureMode::Manual, HOLDS);
+    desk.wait(10).see("AUTHORIZED");
+    let ended = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(ended);
+    assert_eq!((desk.state(), desk.operation()), ("CANCELLED", Some("VOID")));
+    desk.wait(10).see("PAID");
+    assert_eq!((desk.standing(), desk.operation()), ("PAID 100/100/0".to_owned(), None));
+    assert_eq!(desk.attention(), "REFUND_NEEDED");
+}
+
+#[test]
+fn money_that_is_on_its_way_back_pays_for_no_order() {
+    let unusable = Refusal::SessionUnusable("its money was given back, lost or is contested");
+    for (capture, words, gives_back) in
+        [(CaptureMode::Automatic, "PAID", "refund"), (CaptureMode::Manual, "AUTHORIZED", "void")]
+    {
+        let mut desk = Desk::cart(|order| order.requires_signing = Requirement::Required);
+        desk.checkout(capture, HOLDS);
+        desk.wait(10).see(words);
+        desk.step(gives_back);
+        let signed = cart::sign(&desk.file, signature()).unwrap();
+        desk.tell(signed);
+        assert_eq!(desk.state(), "PENDING_PAYMENT", "{words}");
+        let with = submit::Submission { session: Some(desk.the_session().id), ..Default::default() };
+        let (payment, now) = (PaymentId::from_uuid(desk.uuid()), desk.now);
+        let refused =
+            submit::submit(&desk.file, &with, payment, [0; 16], now, &mut ids(&mut desk.made)).err();
+        assert_eq!(refused, Some(unusable.clone()), "{words}");
+    }
+}

@@ -241,9 +241,58 @@ fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
 }
 
 #[test]
+fn a_policy_about_unsubmitted_money_leaves_an_order_alone_that_was_submitted_before_its_turn() {
+    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.see("PAID");
+    desk.wait(86_400).act("expire");
+    assert_eq!(
+        (due(&desk).as_str(), is_decidable(&desk.file, &desk.file.attention[0])),
+        ("remedy 86400", true)
+    );
+    let session = Some(desk.the_session().id);
+    desk.submit(&super::submit::Submission { session, ..Default::default() });
+    assert_eq!((due(&desk).as_str(), is_decidable(&desk.file, &desk.file.attention[0])), ("", false));
+    assert_eq!(desk.attention(), "PAID_NOT_SUBMITTED", "a person may still look");
+}
+
+#[test]
 fn every_kind_of_due_has_a_word_of_its_own() {
     for kind in DueKind::ALL {
         assert_eq!(DueKind::from_word(kind.as_str()), Some(kind));
     }
     assert_eq!(DueKind::from_word("nothing"), None);
+}
+
+#[test]
+fn a_person_is_told_once_of_a_start_that_stays_unsure() {
+    const LIMIT: Duration = Duration::from_secs(900);
+    let mut desk = Desk::cart(|_| ());
+    desk.start_checkout(CaptureMode::Automatic, HOLDS, &[]);
+    let tell = |desk: &mut Desk| {
+        let (attempt, made) = (desk.file.attempts[0].id, &mut desk.made);
+        let facts = observe::unsure_start(&desk.file, attempt, LIMIT, desk.now, &mut ids(made));
+        desk.tell(facts)
+    };
+    assert_eq!(tell(desk.wait(899)), 0);
+    assert_eq!((tell(desk.wait(1)), desk.attention().as_str()), (1, "OUTCOME_UNKNOWN"));
+    assert_eq!(tell(desk.wait(900)), 0);
+    desk.resolve_all();
+    assert_eq!(tell(desk.wait(900)), 0);
+    let mut known = Desk::session(CaptureMode::Automatic, HOLDS);
+    assert_eq!(tell(known.wait(900)), 0);
+}
+
+#[test]
+fn a_person_is_told_of_an_operation_that_stays_unsure() {
+    let limit = Duration::from_secs(900);
+    let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
+    let payment = desk.payment().id;
+    desk.refund(Some(40)).unwrap();
+    for (seconds, told) in [(899, 0), (1, 1), (60, 0)] {
+        desk.wait(seconds);
+        let facts = observe::unsure(&desk.file, payment, limit, desk.now, &mut ids(&mut desk.made));
+        assert_eq!(desk.tell(facts), told);
+    }
+    assert_eq!(desk.attention(), "OUTCOME_UNKNOWN");
 }

@@ -5,7 +5,7 @@ use super::*;
 
 impl Desk {
     /// A payment that has taken or held money, by `words`.
-    fn paid(capture: CaptureMode, powers: Powers, words: &str) -> Self {
+    pub(super) fn paid(capture: CaptureMode, powers: Powers, words: &str) -> Self {
         let mut desk = Self::session(capture, powers);
         for word in words.split(';') {
             desk.wait(10).see(word);
@@ -343,20 +343,6 @@ fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
     assert_eq!((desk.under_way().as_str(), desk.attention().as_str()), ("REFUND 10", "REFUND_NEEDED"));
 }
 
-#[test]
-fn a_person_is_told_of_an_operation_that_stays_unsure() {
-    let limit = Duration::from_secs(900);
-    let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
-    let payment = desk.payment().id;
-    desk.refund(Some(40)).unwrap();
-    for (seconds, told) in [(899, 0), (1, 1), (60, 0)] {
-        desk.wait(seconds);
-        let facts = observe::unsure(&desk.file, payment, limit, desk.now, &mut ids(&mut desk.made));
-        assert_eq!(desk.tell(facts), told);
-    }
-    assert_eq!(desk.attention(), "OUTCOME_UNKNOWN");
-}
-
 /// What cancelling or rejecting an order gives back at once.
 #[test]
 fn an_order_that_ends_gives_back_what_it_holds_or_tells_a_person() {
@@ -476,4 +462,23 @@ fn an_order_that_was_submitted_stays_where_it_is_whatever_happens_to_its_money()
         desk.wait(10).see(word);
         assert_eq!((desk.state(), desk.session_word().as_str()), ("PROCESSING", "COMPLETED"), "{word}");
     }
+}
+
+#[test]
+fn money_that_went_back_by_a_word_without_a_figure_is_a_persons_task_and_asked_about() {
+    for word in ["PARTIALLY_REFUNDED", "FROM_AMOUNTS"] {
+        let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
+        desk.wait(10).see(word);
+        assert_eq!(
+            (desk.standing(), desk.attention()),
+            ("PAID 100/100/0".to_owned(), "CONTRADICTION".to_owned())
+        );
+        assert!(next_read(&desk.file, desk.payment(), desk.now, 0).is_some(), "{word}");
+        desk.wait(10).see("PARTIALLY_REFUNDED refunded=40");
+        assert_eq!(desk.refunds(), "40 SUCCEEDED PROVIDER");
+    }
+    let mut ours = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
+    ours.refund(Some(40)).unwrap();
+    ours.wait(10).see("FROM_AMOUNTS");
+    assert_eq!(ours.attention(), "none", "it is asked about until it is seen");
 }

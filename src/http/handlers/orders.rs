@@ -49,6 +49,7 @@ pub(in crate::http) async fn create(call: &Call) -> Result<Done, Problem> {
 }
 
 pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
+    Query::none(call.incoming.request.query_string())?;
     let file = call.shown(call.order_id()?).await?;
     Ok(Answer::ok(&view::order(&file))?.version(file.sequence))
 }

@@ -30,6 +30,7 @@ pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
 }
 
 pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
+    Query::none(call.incoming.request.query_string())?;
     let id: PaymentId = call.id("payment")?;
     let file = call.file_of(Handle::Payment(id)).await?;
     let payment = file.payment(id).ok_or_else(Problem::not_found)?;
@@ -51,6 +52,7 @@ pub(in crate::http) async fn refunds(call: Call) -> Result<Answer, Problem> {
 }
 
 pub(in crate::http) async fn refund(call: Call) -> Result<Answer, Problem> {
+    Query::none(call.incoming.request.query_string())?;
     let id: RefundId = call.id("refund")?;
     let file = call.file_of(Handle::Refund(id)).await?;
     let refund = file.refund(id).ok_or_else(Problem::not_found)?;

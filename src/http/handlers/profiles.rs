@@ -112,7 +112,8 @@ fn cancelled(session: &ProfileSession) -> Result<Answer, Problem> {
 
 pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
     let query = Query::of(call.incoming.request.query_string());
-    let customer_id = query.text("customerId").filter(|id| (1..=LONGEST_CUSTOMER).contains(&id.len()));
+    let customer_id =
+        query.text("customerId").filter(|id| (1..=LONGEST_CUSTOMER).contains(&id.chars().count()));
     let customer_id = customer_id.map(ToOwned::to_owned);
     let Page { before, limit } = query.page();
     query.finish(())?;
@@ -128,6 +129,7 @@ pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
 }
 
 pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
+    Query::none(call.incoming.request.query_string())?;
     let found = call.state().payments().profile(&call.merchant, call.id("profile")?).await?;
     let profile = found.ok_or_else(Problem::not_found)?;
     Ok(Answer::ok(&view::profile(&profile))?.version(profile.version))

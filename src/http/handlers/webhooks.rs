@@ -159,6 +159,7 @@ pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
 }
 
 pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
+    Query::none(call.incoming.request.query_string())?;
     shown(&call.endpoints().get(&call.merchant, call.endpoint_id()?).await?)
 }
 

@@ -18,10 +18,11 @@ pub(super) use checkout::{Lifetimes, checkout, quick};
 pub(super) use item::item;
 pub(super) use money::{part, refund};
 pub(super) use order::{Defaults, changes, draft};
-pub(super) use profiles::{LONGEST_CUSTOMER, profile_session};
+pub(super) use profiles::profile_session;
 pub(super) use query::{Query, cursor};
 use reader::Value;
 pub(super) use submit::{Outcome, outcome, signature, submission};
+pub(super) use values::LONGEST_CUSTOMER;
 pub(super) use webhooks::{endpoint, endpoint_changes, range, redelivery};
 
 use super::call::Call;

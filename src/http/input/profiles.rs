@@ -4,13 +4,10 @@ use port::Approach;
 
 use super::checkout::{LONGEST_ACCOUNT, Lifetimes, lifetime, return_urls};
 use super::reader::Value;
-use super::values::{language, metadata};
+use super::values::{LONGEST_CUSTOMER, language, metadata};
 use crate::domain::ProfileAsk;
 use crate::http::problem::Code;
 use crate::payments::ProfileSessionAsk;
-
-/// Longest id of a customer.
-pub(in crate::http) const LONGEST_CUSTOMER: usize = 100;
 
 /// A session that stores a method of a customer's.
 pub(in crate::http) fn profile_session(value: Value<'_>, lifetimes: Lifetimes) -> Option<ProfileSessionAsk> {

@@ -34,6 +34,14 @@ impl<'q> Query<'q> {
         Self { pairs, asked: RefCell::default(), faults: Faults::default() }
     }
 
+    /// Refuses every parameter, where there is none to ask for.
+    ///
+    /// # Errors
+    /// `unknown_field`.
+    pub(in crate::http) fn none(text: &'q str) -> Result<(), Problem> {
+        Self::of(text).finish(())
+    }
+
     /// A parameter as text.
     pub(in crate::http) fn text(&self, name: &'static str) -> Option<&str> {
         self.asked.borrow_mut().push(name);

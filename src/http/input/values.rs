@@ -16,6 +16,9 @@ const LONGEST_EMAIL: usize = 254;
 /// Longest name of a person, street or town.
 const LONGEST_LINE: usize = 200;
 
+/// Longest id of a customer, in characters.
+pub(in crate::http) const LONGEST_CUSTOMER: usize = 200;
+
 /// Notes of the merchant's own: how many, and how long names and values are.
 const MOST_NOTES: usize = 50;
 const LONGEST_NOTE_NAME: usize = 40;
@@ -104,7 +107,7 @@ pub(super) fn metadata(value: Value<'_>) -> Option<Metadata> {
 pub(super) fn customer(value: Value<'_>) -> Option<Customer> {
     value.object(|fields| {
         Some(Customer {
-            id: fields.optional("id", |value| value.text(LONGEST_LINE)),
+            id: fields.optional("id", |value| value.text(LONGEST_CUSTOMER)),
             email: fields.optional("email", email),
             phone: fields.optional("phone", phone),
             first_name: fields.optional("firstName", |value| value.text(LONGEST_LINE)),

@@ -24,7 +24,8 @@ impl Payments {
     /// # Errors
     /// [`PaymentError`]; what is due next is written all the same.
     pub async fn follow_profile_session(&self, id: ProfileSessionId) -> Result<(), PaymentError> {
-        let mut session = self.shared.profile_session(id).await?;
+        // One that was erased is over.
+        let Some(mut session) = self.shared.store.profile_session(id).await? else { return Ok(()) };
         let version = session.version;
         let outcome = self.go_on(&mut session).await;
         if session.version == version {

@@ -33,11 +33,13 @@ pub(super) fn erase(
     Ok(gone)
 }
 
-/// Erases a customer's stored methods, and the sessions that stored them.
+/// Erases a customer's stored methods, and the sessions that stored them. A deleted method that its provider still has
+/// stays until it was forgotten there, which takes the provider's id of it.
 pub(super) fn erase_customer(db: &Connection, merchant: &str, customer: &str) -> Result<usize, StoreError> {
     let sessions = "DELETE FROM profile_sessions
          WHERE json_extract(body, '$.merchant') = ?1 AND json_extract(body, '$.customer_id') = ?2";
-    let methods = "DELETE FROM profiles WHERE merchant = ?1 AND customer = ?2";
+    let methods = "DELETE FROM profiles WHERE merchant = ?1 AND customer = ?2
+         AND id NOT IN (SELECT subject FROM agenda WHERE kind = 'forget')";
     Ok(run(db, sessions, (merchant, customer))? + run(db, methods, (merchant, customer))?)
 }
 

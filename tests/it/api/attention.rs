@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::AttentionCode;
+use paymux::domain::{Actor, AttentionCode, Cause, Decision};
+use paymux::orders::Asked;
 use paymux::payments::Remedies;
-use port::ProviderError;
+use port::{OrderId, ProviderError};
 use serde_json::{Value, json};
 
 use super::gateway::{FINANCE_KEY, OTHER_KEY};
-use super::{Gateway, Start, hosted, id};
+use super::{Gateway, Start, hosted, id, small_order};
 
 impl Gateway {
     /// A session that was cancelled and paid all the same.
@@ -131,6 +132,54 @@ async fn the_merchants_policy_gives_late_money_back_even_if_the_gateway_stopped_
     let all = gateway.get("/v1/attention?open=false").await.expect(200);
     assert_eq!(all["data"][0]["decision"], "REFUND");
     assert_eq!(gateway.the_order(&session).await["state"], "PENDING");
+}
+
+#[tokio::test]
+async fn the_merchants_policy_gives_no_money_back_that_an_order_was_submitted_with_before_its_turn() {
+    let gateway = Gateway::start().await;
+    let common = BTreeSet::from([AttentionCode::PaidNotSubmitted]);
+    let remedies = Remedies { common, own: BTreeMap::new() };
+    gateway.orders.payments.shared.remedies.store(Arc::new(remedies));
+    let mut order = small_order();
+    order["autoSubmit"] = false.into();
+    let asked = json!({"order": order, "checkout": hosted()});
+    let session = gateway.post("/v1/checkouts").json(&asked).await.expect(201)["session"].clone();
+    gateway.teller.say(session["providerReference"].as_str().unwrap(), "paid");
+    let path = format!("/v1/payment-sessions/{}?refresh=true", id(&session));
+    gateway.get(&path).await.expect(200);
+    gateway.clock.pass(Duration::from_secs(24 * 3_600));
+    let order: OrderId = session["orderId"].as_str().unwrap().parse().unwrap();
+    let cause = Cause { actor: Actor::Agenda, request: None };
+    let file = gateway.orders.expire(order, &cause).await.unwrap();
+    let proof = json!({"paymentSessionId": id(&session)});
+    gateway.post(&format!("/v1/orders/{order}/submit")).json(&proof).await.expect(200);
+    gateway.orders.apply_policy(order, file.attention[0].id, &cause).await.unwrap();
+    gateway.agenda().await;
+    assert_eq!(gateway.the_payment(&session).await["status"], "PAID");
+}
+
+#[tokio::test]
+async fn a_person_and_the_policy_who_decide_at_once_give_money_back_once() {
+    let gateway = Gateway::start().await;
+    gateway.gives_late_money_back();
+    let asked = Asked {
+        merchant: "shop".into(),
+        cause: Cause { actor: Actor::Operator, request: None },
+        key: None,
+        expects: None,
+    };
+    for _ in 0..20 {
+        let session = gateway.paid_late().await;
+        let order: OrderId = session["orderId"].as_str().unwrap().parse().unwrap();
+        let told = gateway.orders.file(&asked, order).await.unwrap().attention[0].id;
+        let person = gateway.orders.resolve(&asked, order, told, Decision::Refund, None);
+        let policy = gateway.orders.apply_policy(order, told, &asked.cause);
+        // Whoever is too slow is refused, or has nothing to do.
+        let (_, policy) = tokio::join!(person, policy);
+        assert!(!policy.unwrap());
+        let reference = session["providerReference"].as_str().unwrap();
+        assert_eq!(gateway.teller.given_back(reference), 1250);
+    }
 }
 
 #[tokio::test]

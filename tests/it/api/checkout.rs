@@ -108,10 +108,39 @@ async fn an_account_is_pinned_by_its_name() {
     let both = gateway.post("/v1/checkouts").json(&ask).await.expect(201);
     assert_eq!(both["session"]["account"], "two");
     ask["checkout"]["account"] = json!("three");
-    gateway.post("/v1/checkouts").json(&ask).await.problem(422, "account_unknown");
+    let problem = gateway.post("/v1/checkouts").json(&ask).await.problem(422, "account_unknown");
+    assert_eq!(problem.get("orderId"), None, "a fault in the request places nothing");
+    assert_eq!(gateway.get("/v1/orders").await.expect(200)["data"].as_array().unwrap().len(), 1);
     ask["checkout"]["account"] = Value::Null;
     ask["checkout"]["paymentProfileId"] = json!("pp_01h455vb4pex5vsknk084sn02q");
     gateway.post("/v1/checkouts").json(&ask).await.problem(412, "payment_profile_unusable");
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_store_a_method_takes_no_checkout_that_is_to_store_one() {
+    let gateway = Gateway::start().await;
+    let mut ask = quick();
+    ask["checkout"]["savePaymentProfile"] = json!(true);
+    let problem = gateway.post("/v1/checkouts").json(&ask).await.problem(422, "no_route");
+    assert_eq!(problem["routing"]["tried"][0]["outcome"], "cannot store a payment method");
+    let mut ask = quick();
+    ask["order"]["items"][0]["recurring"] = json!({"interval": "MONTH", "count": 1});
+    gateway.post("/v1/checkouts").json(&ask).await.problem(422, "no_route");
+    ask["checkout"]["savePaymentProfile"] = json!(false);
+    gateway.post("/v1/checkouts").json(&ask).await.expect(201);
+}
+
+#[tokio::test]
+async fn beside_an_open_session_no_proof_is_a_missing_one_and_another_is_refused() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let submit = format!("/v1/orders/{}/submit", session["orderId"].as_str().unwrap());
+    let missing = gateway.post(&submit).json(&json!({})).await.problem(412, "requirement_unmet");
+    assert_eq!(missing["unmet"], json!(["requiresPayment"]));
+    let other = json!({"externalPayment": {"reference": "till 7"}});
+    gateway.post(&submit).json(&other).await.problem(409, "payment_session_open");
+    let same = json!({"paymentSessionId": session["id"]});
+    gateway.post(&submit).json(&same).await.problem(412, "payment_session_unusable");
 }
 
 #[tokio::test]

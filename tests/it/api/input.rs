@@ -246,3 +246,27 @@ async fn an_action_that_takes_nothing_refuses_something() {
     let path = format!("/v1/orders/{}/price", id(&order));
     gateway.post(&path).json(&json!({})).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_parameter_that_an_address_does_not_take_is_told_and_nothing_is_done() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let field = |name: &str| session[name].as_str().unwrap().to_owned();
+    let order = format!("/v1/orders/{}", field("orderId"));
+    let events = format!("/v1/payment-sessions/{}/events", field("id"));
+    let payment = format!("/v1/payments/{}", field("paymentId"));
+    let cancel = format!("{order}/cancel");
+    for (method, path) in [
+        ("GET", order.as_str()),
+        ("GET", &payment),
+        ("GET", &events),
+        ("PATCH", &order),
+        ("POST", &cancel),
+        ("POST", "/v1/orders"),
+    ] {
+        let reply = gateway.ask(method, &format!("{path}?refesh=true")).await_it().await;
+        let problem = reply.problem(400, "unknown_field");
+        assert_eq!(faults(&problem), [at("?refesh", "unknown_field")], "{method} {path}");
+    }
+    assert_eq!(gateway.get(&order).await.expect(200)["state"], "PENDING_PAYMENT");
+}

@@ -91,3 +91,16 @@ async fn a_timeline_is_oldest_first_and_has_the_providers_own_words() {
     assert_eq!(second["data"][0]["sequence"], 4);
     gateway.get(&format!("{path}?cursor=b3JkXzE")).await.problem(400, "invalid_value");
 }
+
+#[tokio::test]
+async fn stored_methods_are_listed_for_every_customer_that_an_order_can_have() {
+    let gateway = Gateway::start().await;
+    let customer = "c".repeat(200);
+    let mut body = small_order();
+    body["customer"]["id"] = json!(customer);
+    gateway.post("/v1/orders").json(&body).await.expect(201);
+    let (known, _) = ids(&gateway, &format!("/v1/payment-profiles?customerId={customer}")).await;
+    assert_eq!(known, Vec::<String>::new());
+    let ask = json!({"customer": {"id": customer}, "approach": "EMBEDDED"});
+    gateway.post("/v1/payment-profiles/sessions").json(&ask).await.problem(422, "no_route");
+}

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::{Actor, Cause, Refusal};
+use paymux::domain::{Actor, Cause, DueKind, Metadata, Owner, Profile, Refusal};
 use paymux::metrics::Metrics;
 use paymux::orders::{Asked, MoneyAsk, OrderError, Orders};
 use paymux::payments::{Accounts, Payments, Returns, Shared};
 use paymux::reconcile::erase::erase;
 use paymux::routing::Rules;
-use port::ProviderError;
+use paymux::store::{Change, Saving, Write};
+use port::{ProfileId, ProfileSessionId, ProviderError, Source as _, StatusWord, StoredProfile};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -222,4 +223,77 @@ async fn nothing_is_promised_for_money_at_an_account_that_is_not_configured_any_
     assert!(matches!(outcome, Err(OrderError::Refused(Refusal::Unsupported(_)))), "{outcome:?}");
     let payment = gateway.get(&format!("/v1/payments/{payment}")).await.expect(200);
     assert_eq!((&payment["pendingOperation"], &payment["refundable"]), (&Value::Null, &json!(1250)));
+}
+
+#[tokio::test]
+async fn a_capture_that_is_refused_since_an_earlier_send_of_it_has_worked_is_not_reported_as_failed() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_session("MANUAL").await;
+    let path = format!("/v1/payments/{}", id_at(&session, "paymentId"));
+    gateway.teller.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
+    gateway.post(&format!("{path}/capture")).key("c").json(&json!({})).await.expect(202);
+    let (permits, asked) = (Arc::new(Semaphore::new(0)), gateway.teller.asked());
+    gateway.teller.answers_with(permits.clone());
+    let payments = gateway.orders.payments.clone();
+    let order = id_at(&session, "orderId").parse().unwrap();
+    let payment = id_at(&session, "paymentId").parse().unwrap();
+    let taken_up = tokio::spawn(async move {
+        let mut file = payments.shared.file(order).await.unwrap();
+        let cause = Cause { actor: Actor::Agenda, request: None };
+        payments.resume(&mut file, payment, &cause).await.unwrap();
+    });
+    while gateway.teller.asked() == asked {
+        tokio::task::yield_now().await;
+    }
+    // It is still held when it is asked about, and taken when it is sent again.
+    gateway.teller.say(id_at(&session, "providerReference"), "paid");
+    gateway.teller.fails_once(ProviderError::rejected(None, Some("it was taken already")));
+    permits.add_permits(2);
+    taken_up.await.unwrap();
+    let shown = gateway.get(&path).await.expect(200);
+    assert_eq!((&shown["status"], &shown["pendingOperation"]), (&json!("PAID"), &Value::Null));
+    let again = gateway.post(&format!("{path}/capture")).key("c").json(&json!({})).await;
+    assert_eq!(again.expect(200)["status"], "PAID");
+}
+
+#[tokio::test]
+async fn an_erased_profile_session_is_over_and_a_deleted_method_is_forgotten_by_its_provider_first() {
+    let gateway = Gateway::start().await;
+    let metadata = Metadata::new();
+    let owner = Owner {
+        merchant: "shop",
+        customer_id: "c-1",
+        account: "one",
+        provider: "teller",
+        metadata: &metadata,
+    };
+    let word = StatusWord::new("profile", "ACTIVE");
+    let stored = StoredProfile {
+        reference: "card-1".to_owned(),
+        word,
+        kind: "CARD".to_owned(),
+        display_name: None,
+        expires_on: None,
+    };
+    let (now, method) = (gateway.clock.now(), ProfileId::from_uuid(gateway.clock.uuid()));
+    let deleted = Profile::new(method, &owner, stored, now);
+    let due = |kind, subject| Write::Due { kind, subject, order: None, at: Some(now) };
+    let session = ProfileSessionId::from_uuid(gateway.clock.uuid());
+    let writes = vec![
+        Write::Saving(Saving::Profile(Box::new(Profile { forgotten: true, ..deleted }))),
+        due(DueKind::Forget, method.to_string()),
+        due(DueKind::Save, session.to_string()),
+    ];
+    gateway.store.commit(Change::plain("delete", writes)).await.unwrap();
+    erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap();
+    assert!(gateway.store.profile(method).await.unwrap().is_some());
+    gateway.agenda().await;
+    let due = gateway.store.oldest_due().await.unwrap();
+    assert!(!due.iter().any(|(kind, _)| matches!(kind, DueKind::Save | DueKind::Forget)), "{due:?}");
+    erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap();
+    assert_eq!(gateway.store.profile(method).await, Ok(None));
+}
+
+fn id_at<'a>(shown: &'a Value, name: &str) -> &'a str {
+    shown[name].as_str().unwrap()
 }
