@@ -7,7 +7,7 @@ use port::{AttemptId, AttentionId, CaptureMode, Money, PaymentId, PaymentStatus,
 use super::View;
 use crate::domain::event::{Fact, Ids};
 use crate::domain::file::OrderFile;
-use crate::domain::payment::{Attention, AttentionCode, OperationKind};
+use crate::domain::payment::{Attention, AttentionCode, Operation, OperationKind};
 use crate::domain::resolve::not_given_back;
 use crate::domain::session::{AttemptRecord, AttemptState};
 use crate::domain::standing::{Heard, Standing, takes};
@@ -172,7 +172,7 @@ impl View<'_, '_, '_> {
         if contradicts { Some((AttentionCode::Contradiction, detail())) } else { less() }
     }
 
-    /// Money went back in the provider's portal, by a word without a figure.
+    /// Money went back in the provider's portal, by a word without a figure. A refund of ours is asked about anyway.
     fn left_out_how_much(&self) -> Option<String> {
         let partly = match self.seen.says {
             Says::Status(PaymentStatus::PartiallyRefunded) => true,
@@ -180,7 +180,8 @@ impl View<'_, '_, '_> {
             _ => false,
         };
         let unknown = partly && self.seen.refunded.is_none() && self.after.refunded() == 0;
-        let ours = self.payment.operation.is_some();
+        let refund = |operation: &Operation| operation.kind == OperationKind::Refund;
+        let ours = self.payment.operation.as_ref().is_some_and(refund);
         (unknown && self.is_newest() && !ours)
             .then(|| format!("`{}` does not say how much was given back", self.seen.word.word))
     }
