@@ -116,7 +116,7 @@ impl Payments {
         let saves = checkout.save_profile && checkout.profile.is_none();
         let objections = |account: &Account| {
             let mut against = account.about().can.objections(money, ask.approach, ask.capture, &checkout);
-            if saves && account.adapter.vault().is_none_or(|vault| vault.approaches().is_empty()) {
+            if saves && account.adapter.vault().is_none() {
                 against.push("cannot store a payment method".to_owned());
             }
             against
