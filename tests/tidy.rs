@@ -245,13 +245,18 @@ fn money_is_never_a_float() {
 
 #[test]
 fn nothing_names_the_machine_it_was_written_on() {
+    let home = option_env!("HOME").unwrap_or_default();
+    let machine =
+        [env!("CARGO_MANIFEST_DIR"), home].map(|folder| format!("{}/", folder.trim_end_matches('/')));
     let mut faults = Vec::new();
-    let this = file!();
     for source in
         sources(&["src", "crates", "providers", "tests", "benches", "docs", "config"], &["rs", "md", "toml"])
     {
-        for path in ["/work/", "/root/", "/home/", "../shared"] {
-            let found = source.text.match_indices(path).filter(|_| source.path != this);
+        for path in machine.iter().filter(|path| path.len() > 1) {
+            // A folder of ours may be called like the end of such a path, but has something before it.
+            let inside =
+                |at: usize| source.text[..at].ends_with(|c: char| c.is_alphanumeric() || "._-".contains(c));
+            let found = source.text.match_indices(path.as_str()).filter(|(at, _)| !inside(*at));
             faults.extend(found.map(|(at, _)| format!("{}: {path}", source.place(at))));
         }
     }

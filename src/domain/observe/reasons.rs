@@ -60,19 +60,8 @@ pub fn unsure(
     ids: &mut Ids<'_>,
 ) -> Vec<Fact> {
     let operation = file.payment(payment).and_then(|payment| payment.operation.as_ref());
-    let Some(operation) = operation.filter(|operation| now.since(operation.since) >= limit) else {
-        return Vec::new();
-    };
-    // Whoever has looked at this very operation is not asked again.
-    let told = |told: &Attention| {
-        let of_it = told.payment == Some(payment) && told.raised_at >= operation.since;
-        told.code == AttentionCode::OutcomeUnknown && of_it
-    };
-    if file.attention.iter().any(told) {
-        return Vec::new();
-    }
-    let detail = format!("whether {} took effect is not known", operation.kind.as_str());
-    raise(file, AttentionCode::OutcomeUnknown, Some(payment), detail, None, now, ids)
+    let asked = operation.filter(|operation| now.since(operation.since) >= limit);
+    asked.map(|asked| unknown(file, payment, asked.kind.as_str(), asked.since, now, ids)).unwrap_or_default()
 }
 
 /// Tells a person about a start that stays unsure for longer than `limit`.
@@ -83,17 +72,30 @@ pub fn unsure_start(
     now: Timestamp,
     ids: &mut Ids<'_>,
 ) -> Vec<Fact> {
-    let started = |record: &&AttemptRecord| record.state == AttemptState::Started;
-    let Some(record) = file.attempt(attempt).filter(started) else { return Vec::new() };
-    let told = |told: &Attention| {
-        let of_it = told.payment == Some(record.payment) && told.raised_at >= record.started_at;
-        told.code == AttentionCode::OutcomeUnknown && of_it
+    let started = |record: &&AttemptRecord| {
+        record.state == AttemptState::Started && now.since(record.started_at) >= limit
     };
-    if now.since(record.started_at) < limit || file.attention.iter().any(told) {
+    let record = file.attempt(attempt).filter(started);
+    record
+        .map(|record| unknown(file, record.payment, "the start", record.started_at, now, ids))
+        .unwrap_or_default()
+}
+
+/// The outcome of something that was sent is not known. Whoever has looked at it `since` then is not asked again.
+fn unknown(
+    file: &OrderFile,
+    payment: PaymentId,
+    what: &str,
+    since: Timestamp,
+    now: Timestamp,
+    ids: &mut Ids<'_>,
+) -> Vec<Fact> {
+    let code = AttentionCode::OutcomeUnknown;
+    let of_it = |told: &Attention| told.payment == Some(payment) && told.raised_at >= since;
+    if file.attention.iter().any(|told| told.code == code && of_it(told)) {
         return Vec::new();
     }
-    let detail = "whether the start took effect is not known".to_owned();
-    raise(file, AttentionCode::OutcomeUnknown, Some(record.payment), detail, None, now, ids)
+    raise(file, code, Some(payment), format!("whether {what} took effect is not known"), None, now, ids)
 }
 
 /// Tells a person that a provider asks for another amount, so that the start there was given up.
