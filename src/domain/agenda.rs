@@ -158,10 +158,13 @@ pub fn is_to_hand_over(file: &OrderFile, attempt: &AttemptRecord) -> bool {
     used && pays && attempt.hands_over && !attempt.handed_over
 }
 
-/// The payment that has held money of an order for longest.
-pub(super) fn oldest_money(file: &OrderFile) -> Option<&Payment> {
+/// Of the payments that hold money of an unsubmitted order, and that nobody was told of, the one that does so for
+/// longest.
+pub(super) fn untold_money(file: &OrderFile) -> Option<&Payment> {
+    let of = |told: &Attention| told.payment.filter(|_| told.code == AttentionCode::PaidNotSubmitted);
+    let untold = |payment: &&Payment| !file.attention.iter().any(|told| of(told) == Some(payment.id));
     let holding = file.payments.iter().filter(|payment| payment.standing.holds_money());
-    holding.min_by_key(|payment| payment.updated_at)
+    holding.filter(untold).min_by_key(|payment| payment.updated_at)
 }
 
 /// When an order that is not submitted wants to be looked at.
@@ -169,12 +172,8 @@ pub(super) fn idle(file: &OrderFile) -> Option<Timestamp> {
     if !file.order.state.is_unsubmitted() {
         return None;
     }
-    if let Some(payment) = oldest_money(file) {
-        let of_it = |told: &Attention| {
-            told.code == AttentionCode::PaidNotSubmitted && told.payment == Some(payment.id)
-        };
-        let told = file.attention.iter().any(of_it);
-        return (!told).then(|| payment.updated_at.plus(UNSUBMITTED_LIMIT));
+    if file.payments.iter().any(|payment| payment.standing.holds_money()) {
+        return untold_money(file).map(|payment| payment.updated_at.plus(UNSUBMITTED_LIMIT));
     }
     let session = file.open_session().map(|session| session.expires_at);
     Some(session.map_or(file.order.expires_at, |at| at.max(file.order.expires_at)))

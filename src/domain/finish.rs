@@ -2,7 +2,7 @@
 
 use port::Timestamp;
 
-use super::agenda::{idle, oldest_money};
+use super::agenda::{idle, untold_money};
 use super::cart::ensure;
 use super::event::{Fact, Ids};
 use super::file::OrderFile;
@@ -78,7 +78,7 @@ pub fn expire(file: &OrderFile, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Fact> 
     if idle(file).is_none_or(|at| now < at) {
         return Vec::new();
     }
-    if let Some(payment) = oldest_money(file) {
+    if let Some(payment) = untold_money(file) {
         let detail = "paid a day ago and not submitted".to_owned();
         return raise(file, AttentionCode::PaidNotSubmitted, Some(payment.id), detail, None, now, ids);
     }

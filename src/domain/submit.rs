@@ -71,8 +71,8 @@ pub fn submit(
     if requirements.requires_payment == Requirement::NotRequired && with.payment_proofs() > 0 {
         return Err(Refusal::ProofNotWanted);
     }
-    let another = |open: &Session| with.payment_proofs() > 0 && with.session != Some(open.id);
-    if file.open_session().is_some_and(another) {
+    let beside = file.open_session().is_some_and(|open| with.session != Some(open.id));
+    if beside && with.payment_proofs() > 0 {
         return Err(Refusal::SessionOpen);
     }
     let session = with.session.map(|id| usable(file, id)).transpose()?;
@@ -80,6 +80,10 @@ pub fn submit(
     let missing = unmet(order, session, with.profile_session.is_some(), pays);
     if !missing.is_empty() {
         return Err(Refusal::RequirementUnmet(missing));
+    }
+    // Nothing is missing, and yet its page could still be paid.
+    if beside {
+        return Err(Refusal::SessionOpen);
     }
     let mut facts = Vec::new();
     if let Some(external) = &with.external {

@@ -241,6 +241,21 @@ fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
 }
 
 #[test]
+fn of_two_payments_that_nobody_submits_a_person_is_told_of_each() {
+    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    let first = desk.the_session().attempt;
+    desk.wait(10).see("EXPIRED");
+    desk.checkout(CaptureMode::Automatic, HOLDS);
+    desk.wait(10).see("PAID");
+    desk.wait(86_400).act("expire");
+    desk.resolve_all();
+    desk.wait(10).see_of(first, "PAID");
+    desk.wait(86_400).act("expire");
+    assert_eq!(desk.attention(), "DUPLICATE_PAYMENT PAID_NOT_SUBMITTED");
+}
+
+#[test]
 fn a_policy_about_unsubmitted_money_leaves_an_order_alone_that_was_submitted_before_its_turn() {
     let mut desk = Desk::cart(|order| order.auto_submit = false);
     desk.checkout(CaptureMode::Automatic, HOLDS);
