@@ -7,18 +7,18 @@ use async_trait::async_trait;
 use criterion::{Criterion, criterion_group, criterion_main};
 use paymux_testkit::contract::Subject;
 use paymux_testkit::{ALL, Answer, FixedSource, Memory, Operation, Recording, World, at_once};
-use port::{About, Call, Ctx, Reply, Timestamp, Transport, TransportError};
+use port::{About, Ctx, HttpRequest, HttpResponse, Timestamp, Transport, TransportError};
 
 /// Gives the recorded answers in turn, for ever.
 struct Instant {
-    replies: Vec<Reply>,
+    replies: Vec<HttpResponse>,
     given: AtomicUsize,
 }
 
 impl Instant {
     fn of(recording: &Recording) -> Self {
         let replies = recording.steps.iter().filter_map(|step| match &step.answer {
-            Answer::Reply(reply) => Some(reply.clone()),
+            Answer::Reply(response) => Some(response.clone()),
             Answer::NotSent | Answer::Lost => None,
         });
         Self { replies: replies.collect(), given: AtomicUsize::new(0) }
@@ -27,8 +27,8 @@ impl Instant {
 
 #[async_trait]
 impl Transport for Instant {
-    async fn send(&self, _: &str, call: &Call) -> Result<Reply, TransportError> {
-        black_box(call);
+    async fn send(&self, _: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+        black_box(http_request);
         let number = self.given.fetch_add(1, Ordering::Relaxed) % self.replies.len();
         Ok(self.replies[number].clone())
     }
@@ -49,7 +49,7 @@ fn adapters(criterion: &mut Criterion) {
 
 fn measure(criterion: &mut Criterion, about: &'static About, recording: &Recording) {
     let world = World::of(&recording.asks);
-    let (attempt, ask, provider) = (&world.attempt, &world.ask, world.provider(about));
+    let (attempt, request, provider) = (&world.attempt, &world.request, world.provider(about));
     let (transport, keeper) = (Instant::of(recording), Memory::default());
     let source = FixedSource::new(Timestamp::default());
     let calls = recording.steps.len();
@@ -57,7 +57,9 @@ fn measure(criterion: &mut Criterion, about: &'static About, recording: &Recordi
         bench.iter(|| {
             let ctx = Ctx::new(about.base_url, &transport, &keeper, &source);
             match recording.operation {
-                Operation::Begin => at_once(provider.begin(&ctx, attempt, ask)).map(|begun| begun.snapshot),
+                Operation::Begin => {
+                    at_once(provider.create(&ctx, attempt, request)).map(|created| created.view)
+                }
                 _ => at_once(provider.fetch(&ctx, attempt)),
             }
             .expect("it works in the contract")

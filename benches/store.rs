@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use fixtures::{MERCHANT, Shop};
 use futures_util::future::join_all;
-use paymux::domain::OrderFile;
+use paymux::domain::OrderAggregate;
 use paymux::metrics::Metrics;
 use paymux::store::sqlite::{Options, Sqlite};
 use paymux::store::{Change, KeyRow, Reads, Store};
@@ -37,26 +37,26 @@ fn open(folder: &Path, batch_max: usize) -> Arc<Sqlite> {
 
 /// Places orders and makes the two changes of each one's checkout.
 async fn checkouts(store: &Sqlite, shop: &Shop, orders: usize) -> Vec<(OrderId, [Change; 2])> {
-    let (files, placed): (Vec<OrderFile>, Vec<Change>) =
+    let (files, placed): (Vec<OrderAggregate>, Vec<Change>) =
         (0..orders).map(|number| shop.place(Some(&format!("order {number}")))).unzip();
     for some in placed.chunks(COMMITTERS) {
         for outcome in join_all(some.iter().map(|change| store.commit(change.clone()))).await {
             outcome.unwrap();
         }
     }
-    let checkout = |mut file: OrderFile| {
+    let checkout = |mut order: OrderAggregate| {
         let key = KeyRow {
             merchant: MERCHANT.into(),
             key: format!("{}", shop.uuid()),
-            fingerprint: file.head.to_string(),
-            order: file.id(),
-            sequence: file.sequence + 1,
+            fingerprint: order.head.to_string(),
+            order: order.id(),
+            sequence: order.sequence + 1,
             at: shop.now(),
             replaces: None,
         };
-        let intent = shop.checkout(&mut file, "main").key(Some(key));
-        let reference = format!("R-{}", file.id());
-        (file.id(), [intent, shop.begun(&mut file, &reference)])
+        let intent = shop.checkout(&mut order, "main").key(Some(key));
+        let reference = format!("R-{}", order.id());
+        (order.id(), [intent, shop.begun(&mut order, &reference)])
     };
     files.into_iter().map(checkout).collect()
 }

@@ -8,10 +8,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use paymux::config::{Account, Environment, Providers, SANDBOX_ACCOUNTS};
+use paymux::config::{AccountConfig, Environment, Providers, SANDBOX_ACCOUNTS};
 use paymux_providers::ALL;
 use port::{
-    About, Approach, Cancel, Capture, Captures, Lookup, Notices, Proof, Refund, Row, Says, StatusTable,
+    About, Approach, CancelSupport, CaptureSupport, Captures, Evidence, Lookup, NotificationAuth,
+    RefundSupport, Row, StatusMapping, StatusTable,
 };
 
 /// Which room may import which others. `app` stands on top and may import all; `port` is for everyone.
@@ -275,7 +276,8 @@ fn the_shipped_accounts_are_in_order_once_their_variables_are_set() {
     for (file, text) in
         [("config/accounts.toml", accounts.as_str()), ("config/sandbox.toml", SANDBOX_ACCOUNTS)]
     {
-        let read = Account::parse(file, text, &providers).unwrap_or_else(|faults| panic!("\n{faults}\n"));
+        let read =
+            AccountConfig::parse(file, text, &providers).unwrap_or_else(|faults| panic!("\n{faults}\n"));
         let names: Vec<&str> = read.iter().map(|account| account.name.as_str()).collect();
         assert_eq!(names, ["decta-demo", "paymennt-demo", "telness-demo"], "{file}");
     }
@@ -294,40 +296,44 @@ fn the_provider_table_says_what_the_adapters_say() {
 }
 
 fn provider_row(about: &About) -> String {
-    let can = &about.can;
-    let approaches = can.approaches.iter().map(|approach| match approach {
+    let capabilities = &about.capabilities;
+    let approaches = capabilities.approaches.iter().map(|approach| match approach {
         Approach::Hosted => "hosted",
         Approach::Embedded => "embedded",
-        Approach::Link if can.delivers_links => "link (sent too)",
+        Approach::Link if capabilities.delivers_links => "link (sent too)",
         Approach::Link => "link",
     });
-    let capture = match can.capture {
-        Capture::Automatic => "–",
-        Capture::ManualToo(Captures::One) => "once",
-        Capture::ManualToo(Captures::Many) => "in parts",
+    let capture = match capabilities.capture {
+        CaptureSupport::Automatic => "–",
+        CaptureSupport::ManualToo(Captures::One) => "once",
+        CaptureSupport::ManualToo(Captures::Many) => "in parts",
     };
-    let cancel = match can.cancel {
-        Cancel::None => "–",
-        Cancel::Unpaid => "unpaid page",
-        Cancel::Hold => "hold",
-        Cancel::Both => "unpaid page, hold",
+    let cancel = match capabilities.cancel {
+        CancelSupport::None => "–",
+        CancelSupport::Unpaid => "unpaid page",
+        CancelSupport::Authorization => "hold",
+        CancelSupport::Both => "unpaid page, hold",
     };
-    let refund = match can.refund {
-        Refund::None => "–",
-        Refund::Full => "whole",
-        Refund::Partial => "in parts",
+    let refund = match capabilities.refund {
+        RefundSupport::None => "–",
+        RefundSupport::Full => "whole",
+        RefundSupport::Partial => "in parts",
     };
-    let only = if can.currencies.only.is_empty() { "any".to_owned() } else { can.currencies.only.join(", ") };
-    let notices = match can.notices {
-        Notices::Signed => "signed",
-        Notices::SharedKey => "shared key",
-        Notices::AddressKey => "key in the address",
-        Notices::None => "–",
+    let only = if capabilities.currencies.only.is_empty() {
+        "any".to_owned()
+    } else {
+        capabilities.currencies.only.join(", ")
     };
-    let lookup = match can.lookup {
+    let notices = match capabilities.notification_auth {
+        NotificationAuth::Signed => "signed",
+        NotificationAuth::SharedKey => "shared key",
+        NotificationAuth::AddressKey => "key in the address",
+        NotificationAuth::None => "–",
+    };
+    let lookup = match capabilities.lookup {
         Lookup::None => "–",
-        Lookup::ByTheirs => "found by their id",
-        Lookup::ByOurs => "found by our reference",
+        Lookup::ByProviderReference => "found by their id",
+        Lookup::ByMerchantReference => "found by our reference",
     };
     format!(
         "| [{}](providers/{}/README.md) | {} | {capture} | {cancel} | {refund} | {only}, {} decimals | {notices} | \
@@ -335,7 +341,7 @@ fn provider_row(about: &About) -> String {
         about.title,
         about.name,
         approaches.collect::<Vec<_>>().join(", "),
-        can.currencies.most_decimals,
+        capabilities.currencies.max_decimals,
         exchanges(about.name),
     )
 }
@@ -356,8 +362,8 @@ fn the_word_tables_say_what_the_adapters_say() {
         tables.push_str("| of | words | mean | known |\n|---|---|---|---|\n");
         let mut rows: BTreeMap<_, Vec<String>> = BTreeMap::new();
         for (of, word, row) in table.rows() {
-            let status = if let Says::Status(status) = row.says { Ok(status) } else { Err(()) };
-            rows.entry((of, status, meaning(word, row), proof(row.proof)))
+            let status = if let StatusMapping::Status(status) = row.says { Ok(status) } else { Err(()) };
+            rows.entry((of, status, meaning(word, row), proof(row.evidence)))
                 .or_default()
                 .push(format!("`{word}`"));
         }
@@ -372,11 +378,11 @@ fn the_word_tables_say_what_the_adapters_say() {
 fn meaning(word: &str, row: &Row) -> String {
     let spelt = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let mut meaning = match row.says {
-        Says::Status(status) => status.as_str().to_owned(),
-        Says::Unchanged => "no change".to_owned(),
-        Says::FromAmounts => "what the amounts say".to_owned(),
-        Says::Reversed => "REFUNDED if it was captured, else CANCELLED".to_owned(),
-        Says::Unmapped => unreachable!("no row says so"),
+        StatusMapping::Status(status) => status.as_str().to_owned(),
+        StatusMapping::Unchanged => "no change".to_owned(),
+        StatusMapping::FromAmounts => "what the amounts say".to_owned(),
+        StatusMapping::Reversed => "REFUNDED if it was captured, else CANCELLED".to_owned(),
+        StatusMapping::Unmapped => unreachable!("no row says so"),
     };
     if let Some(stage) = row.stage.map(|stage| spelt(serde_json::json!(stage))) {
         let same = stage.eq_ignore_ascii_case(word);
@@ -386,14 +392,14 @@ fn meaning(word: &str, row: &Row) -> String {
     if let Some(detail) = row.detail {
         let _ = write!(meaning, ", detail {}", spelt(serde_json::json!(detail)));
     }
-    if row.last { meaning + ", final" } else { meaning }
+    if row.terminal { meaning + ", final" } else { meaning }
 }
 
-fn proof(proof: Proof) -> &'static str {
+fn proof(proof: Evidence) -> &'static str {
     match proof {
-        Proof::Seen => "seen",
-        Proof::Documented => "documented",
-        Proof::Assumed => "assumed",
+        Evidence::Seen => "seen",
+        Evidence::Documented => "documented",
+        Evidence::Assumed => "assumed",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
-use paymux::config::{Account, Environment, Faults, Providers, Settings};
+use paymux::config::{AccountConfig, Environment, Faults, Providers, Settings};
 use paymux::routing::Rules;
 use paymux_testkit::ALL;
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ pub fn config(input: &[u8]) {
     let lines = text.lines().count() + 1;
     let environment = Environment::default().with("SECRET", "c2VjcmV0IG9mIGEgdGVzdA==");
     let providers = Providers { known: ALL, environment: &environment, allow_private_addresses: true };
-    match Account::parse("accounts.toml", text, &providers) {
+    match AccountConfig::parse("accounts.toml", text, &providers) {
         Err(faults) => told(&faults, lines),
         Ok(accounts) => {
             let mut names: Vec<_> = accounts.iter().map(|account| &account.name).collect();

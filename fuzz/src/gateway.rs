@@ -19,7 +19,7 @@ use paymux::store::sqlite::{Options, Sqlite};
 use paymux::store::{ApiKeyRow, Change, Store, Write};
 use paymux_sandbox::{Request, Sandbox};
 use paymux_testkit::{ALL, FixedSource};
-use port::{Call, Reply, Source, Timestamp, Transport, TransportError, sign};
+use port::{Env, HttpRequest, HttpResponse, Timestamp, Transport, TransportError, sign};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -53,20 +53,20 @@ pub(super) struct Gateway {
 struct Imitated(Mutex<Sandbox>);
 
 impl Imitated {
-    fn ask(&self, request: &Request) -> Option<Reply> {
+    fn ask(&self, request: &Request) -> Option<HttpResponse> {
         let mut sandbox = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let response = sandbox.answer(request, NOW_S * 1_000_000).response?;
-        Some(Reply { status: response.status, retry_after: None, body: response.body.into_bytes() })
+        Some(HttpResponse { status: response.status, retry_after: None, body: response.body.into_bytes() })
     }
 }
 
 #[async_trait]
 impl Transport for Imitated {
-    async fn send(&self, base_url: &str, call: &Call) -> Result<Reply, TransportError> {
+    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let base = base_url.strip_prefix(PROVIDERS_URL).unwrap_or_default();
-        let request =
-            Request::new(call.method.as_str(), &format!("{base}{}", call.path)).body(call.body.clone());
-        let headers = call.headers.iter();
+        let request = Request::new(http_request.method.as_str(), &format!("{base}{}", http_request.path))
+            .body(http_request.body.clone());
+        let headers = http_request.headers.iter();
         let request = headers.fold(request, |request, (name, value)| request.header(name, value.expose()));
         self.ask(&request).ok_or_else(|| TransportError::Lost("no answer".to_owned()))
     }
@@ -142,7 +142,7 @@ impl Gateway {
         let session = &self.ask("POST", "/v1/checkouts", &checkout(capture))["session"];
         let pays = json!({"provider": "decta", "id": session["providerReference"], "outcome": outcome});
         let done = self.providers.ask(&Request::new("POST", "/control/pay").body(pays.to_string()));
-        assert!(done.is_some_and(|reply| reply.ok()), "{outcome} at the provider");
+        assert!(done.is_some_and(|response| response.ok()), "{outcome} at the provider");
         let path = format!("/v1/payment-sessions/{}?refresh=true", text(&session["id"]));
         self.ask("GET", &path, &json!({}))
     }
@@ -216,8 +216,8 @@ fn settings() -> Settings {
 fn accounts() -> Accounts {
     let environment = Environment::default().with("PAYMUX_SANDBOX_URL", PROVIDERS_URL);
     let providers = Providers { known: ALL, environment: &environment, allow_private_addresses: true };
-    let read =
-        config::Account::parse("sandbox.toml", SANDBOX_ACCOUNTS, &providers).expect("the demo's accounts");
+    let read = config::AccountConfig::parse("sandbox.toml", SANDBOX_ACCOUNTS, &providers)
+        .expect("the demo's accounts");
     Accounts::new(read.into_iter().map(|account| {
         let adapter =
             (account.about.build)(&account.settings).expect("the demo's accounts have their settings");

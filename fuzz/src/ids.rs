@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use paymux::domain::Rate;
+use paymux::domain::TaxRate;
 use paymux::payments::read_token;
 use port::{
-    AttemptId, AttentionId, Currency, Decimal, EndpointId, EventId, ItemId, Money, NoteId, OrderId,
-    PaymentId, ProfileId, ProfileSessionId, RefundId, SessionId, StatusWord, Timestamp,
+    AttemptId, AttentionId, Currency, Decimal, EndpointId, EventId, ItemId, Money, NotificationId, OrderId,
+    PaymentId, ProfileId, ProfileSessionId, ProviderStatus, RefundId, SessionId, Timestamp,
 };
 
 use super::message::{TABLES, exact};
@@ -56,7 +56,7 @@ fn every_id(text: &str) {
     only(text.parse().ok().map(|id: EventId| id.to_string()));
     only(text.parse().ok().map(|id: EndpointId| id.to_string()));
     only(text.parse().ok().map(|id: AttentionId| id.to_string()));
-    only(text.parse().ok().map(|id: NoteId| id.to_string()));
+    only(text.parse().ok().map(|id: NotificationId| id.to_string()));
     assert!(readings <= 1, "`{text}` is an id of {readings} things");
 }
 
@@ -88,10 +88,10 @@ fn decimal(text: &str) {
 }
 
 fn rate(text: &str) {
-    let Ok(read) = text.parse::<Rate>() else { return };
+    let Ok(read) = text.parse::<TaxRate>() else { return };
     let kept = serde_json::to_string(&read).expect("a rate can be kept");
     assert_eq!(exact(kept.trim_matches('"')), exact(text), "`{text}` is kept as {kept}");
-    assert_eq!(serde_json::from_str::<Rate>(&kept).ok(), Some(read));
+    assert_eq!(serde_json::from_str::<TaxRate>(&kept).ok(), Some(read));
 }
 
 /// A word of a provider's means something only if its table has it, but for case, blanks and dashes.
@@ -100,7 +100,7 @@ fn words(text: &str) {
     for table in TABLES.iter() {
         let sections: BTreeSet<&str> = table.rows().map(|(of, _, _)| of).collect();
         for of in sections {
-            let means = table.row(&StatusWord::new(of, text)).is_some();
+            let means = table.row(&ProviderStatus::new(of, text)).is_some();
             let known = table.rows().any(|(section, word, _)| section == of && word == spelt);
             assert_eq!(means, known, "`{text}` of {of}");
         }

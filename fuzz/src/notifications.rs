@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use paymux_testkit::{ALL, Operation, World, setting_value};
-use port::{About, Hint, Notices, Notification, NotificationError, Provider, sign};
+use port::{About, Notification, NotificationAuth, NotificationError, NotificationTarget, Provider, sign};
 
 use super::message::{head_and_body, headers};
 
@@ -32,7 +32,7 @@ pub fn notifications(input: &[u8]) {
         let proven = with_proofs(&sent, world.now.seconds(), body);
         let taken = read(&proven, body, true);
         assert_ne!(taken, Err(NotificationError::Unverified), "{name} refuses a genuine one");
-        if about.can.notices == Notices::Signed {
+        if about.capabilities.notification_auth == NotificationAuth::Signed {
             let changed = [body, b" "].concat();
             assert_eq!(
                 read(&proven, &changed, true),
@@ -41,22 +41,29 @@ pub fn notifications(input: &[u8]) {
             );
         }
         let room = input.len() + proven.iter().map(|(_, value)| value.len()).sum::<usize>();
-        for hint in taken.into_iter().flatten() {
-            let texts = [&hint.reference, &hint.ours, &hint.event].into_iter().flatten();
+        for target in taken.into_iter().flatten() {
+            let texts = [&target.reference, &target.merchant_reference, &target.event].into_iter().flatten();
             assert!(texts.map(String::len).sum::<usize>() <= room, "{name} says more than it was told");
         }
     }
 }
 
-fn take(provider: &dyn Provider, note: &Notification<'_>) -> Result<Vec<Hint>, NotificationError> {
-    let hints = provider.read_notification(note);
-    assert_eq!(provider.read_notification(note), hints, "read twice");
-    if let Ok(hints) = &hints {
-        assert!(hints.len() <= note.body.len(), "more hints than bytes");
-        let kept = serde_json::to_string(hints).expect("hints can be kept");
-        assert_eq!(serde_json::from_str::<Vec<Hint>>(&kept).as_ref().ok(), Some(hints), "kept as {kept}");
+fn take(
+    provider: &dyn Provider,
+    note: &Notification<'_>,
+) -> Result<Vec<NotificationTarget>, NotificationError> {
+    let targets = provider.read_notification(note);
+    assert_eq!(provider.read_notification(note), targets, "read twice");
+    if let Ok(targets) = &targets {
+        assert!(targets.len() <= note.body.len(), "more hints than bytes");
+        let kept = serde_json::to_string(targets).expect("hints can be kept");
+        assert_eq!(
+            serde_json::from_str::<Vec<NotificationTarget>>(&kept).as_ref().ok(),
+            Some(targets),
+            "kept as {kept}"
+        );
     }
-    hints
+    targets
 }
 
 /// The headers that hold none of the account's secrets.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use paymux_testkit::{ALL, Answer, Operation, Played, Recording, World, settings};
-use port::{About, ProviderError, Reply};
+use port::{About, HttpResponse, ProviderError};
 
 use super::message::{TABLES, exact};
 
@@ -71,7 +71,7 @@ fn answer(section: &[u8]) -> Option<Answer> {
     let waits = line(rest).0.strip_prefix("Retry-After: ").map(str::parse);
     let body = if waits.is_some() { line(rest).1 } else { rest };
     let retry_after = waits.and_then(Result::ok).map(Duration::from_secs);
-    Some(Answer::Reply(Reply { status, retry_after, body: body.to_vec() }))
+    Some(Answer::Reply(HttpResponse { status, retry_after, body: body.to_vec() }))
 }
 
 /// The first line, empty if it is no text, and what follows.
@@ -94,9 +94,9 @@ fn amounts_are_told_exactly(facts: &[String], answers: &[Answer], world: &World)
     let mut numbers: BTreeSet<_> =
         asked.iter().filter_map(|money| exact(&money.to_major().to_string())).collect();
     for answer in answers {
-        let Answer::Reply(reply) = answer else { continue };
+        let Answer::Reply(response) = answer else { continue };
         let part = |byte: &u8| !byte.is_ascii_digit() && !b"+-.eE".contains(byte);
-        let texts = reply.body.split(part).filter_map(|digits| std::str::from_utf8(digits).ok());
+        let texts = response.body.split(part).filter_map(|digits| std::str::from_utf8(digits).ok());
         numbers.extend(texts.filter_map(exact));
     }
     for fact in facts {
@@ -111,7 +111,7 @@ fn amounts_are_told_exactly(facts: &[String], answers: &[Answer], world: &World)
 }
 
 fn only_success_says_anything(facts: &[String], answers: &[Answer]) {
-    let worked = answers.iter().any(|answer| matches!(answer, Answer::Reply(reply) if reply.ok()));
+    let worked = answers.iter().any(|answer| matches!(answer, Answer::Reply(response) if response.ok()));
     let says = ["reference ", "word ", "total ", "captured ", "refunded ", "profile "];
     let said = facts.iter().find(|fact| says.iter().any(|name| fact.starts_with(name)));
     assert!(worked || said.is_none(), "without a 2xx: {said:?}");
@@ -130,14 +130,14 @@ fn errors_are_short(played: &Played) {
 
 fn calls_stay_in_their_place(played: &Played, operation: Operation) {
     assert!(played.calls.len() <= MOST_CALLS, "{:?}", played.calls);
-    for call in &played.calls {
-        let path = call.path.split('?').next().unwrap_or_default();
-        let plain = call.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-        assert!(plain && call.path.matches('?').count() <= 1, "{:?}", call.path);
+    for http_request in &played.calls {
+        let path = http_request.path.split('?').next().unwrap_or_default();
+        let plain = http_request.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        assert!(plain && http_request.path.matches('?').count() <= 1, "{:?}", http_request.path);
         assert!(
             path.starts_with('/') && !path.split('/').any(|part| [".", ".."].contains(&part)),
             "{path:?}"
         );
-        assert!(call.reads_only || !operation.only_reads(), "a read that writes: {call:?}");
+        assert!(http_request.reads_only || !operation.only_reads(), "a read that writes: {http_request:?}");
     }
 }

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use paymux_port::{
-    About, Approach, Attempt, Begun, Call, Cancel, Capabilities, Capture, CaptureMode, Captures, Checkout,
-    Ctx, Currencies, Currency, Decimal, Field, Hint, Limits, Lookup, Money, Next, Notices, Notification,
-    NotificationError, Provider, ProviderError, Refund, RefundAsk, Repeat, Repeats, Reply, Result, Secret,
-    Setting, Snapshot, StatusWord, Theirs, Timestamp, Truth, encoded,
+    About, AdapterState, AmountLimits, Approach, Attempt, CancelSupport, Capabilities, CaptureMode,
+    CaptureSupport, Captures, CreatedPayment, Ctx, Currencies, Currency, Decimal, Field, HttpRequest,
+    HttpResponse, Lookup, Money, Next, Notification, NotificationAuth, NotificationError, NotificationTarget,
+    PaymentRequest, Provider, ProviderError, ProviderStatus, ProviderView, RefundRequest, RefundSupport,
+    Repeat, Repeats, Result, Secret, Setting, Timestamp, Truth, encoded,
 };
 
 use wire::{Client, NewOrder, Order, Page, Product, Row};
@@ -25,28 +26,28 @@ pub(crate) static ABOUT: About = About {
     name: "decta",
     title: "DECTA",
     base_url: "https://gate.decta.com/api/v0.6",
-    can: Capabilities {
+    capabilities: Capabilities {
         approaches: &[Approach::Hosted, Approach::Link],
-        capture: Capture::ManualToo(Captures::One),
-        cancel: Cancel::Both,
-        refund: Refund::Partial,
-        lookup: Lookup::ByOurs,
+        capture: CaptureSupport::ManualToo(Captures::One),
+        cancel: CancelSupport::Both,
+        refund: RefundSupport::Partial,
+        lookup: Lookup::ByMerchantReference,
         repeat: Repeats {
-            begin: Repeat::Unsafe,
+            create: Repeat::Unsafe,
             capture: Repeat::SelfLimiting,
             cancel: Repeat::SelfLimiting,
             refund: Repeat::Unsafe,
         },
-        notices: Notices::AddressKey,
+        notification_auth: NotificationAuth::AddressKey,
         truth: Truth::Fetch,
-        begin_moves_money: false,
+        create_moves_money: false,
         delivers_links: false,
-        currencies: Currencies { only: &[], most_decimals: MOST_DECIMALS },
-        limits: Limits {
-            smallest_minor: 1,
-            largest_minor: i64::MAX,
-            hold: Some(Duration::from_secs(28 * 24 * 3600)),
-            page: Some((Duration::from_secs(5 * 60), Duration::MAX)),
+        currencies: Currencies { only: &[], max_decimals: MOST_DECIMALS },
+        limits: AmountLimits {
+            min_minor: 1,
+            max_minor: i64::MAX,
+            authorization_lifetime: Some(Duration::from_secs(28 * 24 * 3600)),
+            page_lifetime: Some((Duration::from_secs(5 * 60), Duration::MAX)),
         },
         needs: &[(Approach::Hosted, &[Field::Email]), (Approach::Link, &[Field::Email])],
     },
@@ -79,14 +80,20 @@ impl Provider for Decta {
         &ABOUT
     }
 
-    async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun> {
-        let call = Call::post("/orders/?response_type=full").json(&new_order(attempt, ask)?)?;
-        let reply = self.send(ctx, call).await?;
-        reply.json().and_then(|order| begun(order, attempt)).map_err(ProviderError::OutcomeUnknown)
+    async fn create(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        request: &PaymentRequest,
+    ) -> Result<CreatedPayment> {
+        let http_request =
+            HttpRequest::post("/orders/?response_type=full").json(&new_order(attempt, request)?)?;
+        let response = self.send(ctx, http_request).await?;
+        response.json().and_then(|order| begun(order, attempt)).map_err(ProviderError::OutcomeUnknown)
     }
 
-    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
-        let order = self.order(ctx, attempt.their_id()?).await?;
+    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
+        let order = self.order(ctx, attempt.provider_reference()?).await?;
         snapshot(&order, attempt).map_err(ProviderError::Unavailable)
     }
 
@@ -94,21 +101,21 @@ impl Provider for Decta {
     fn read_notification(
         &self,
         note: &Notification<'_>,
-    ) -> std::result::Result<Vec<Hint>, NotificationError> {
+    ) -> std::result::Result<Vec<NotificationTarget>, NotificationError> {
         if !note.address_key {
             return Err(NotificationError::Unverified);
         }
         let row: Row = serde_json::from_slice(note.body).map_err(|_| NotificationError::Unreadable)?;
-        Ok(vec![Hint { reference: Some(row.id), ours: row.number, event: None }])
+        Ok(vec![NotificationTarget { reference: Some(row.id), merchant_reference: row.number, event: None }])
     }
 
     /// No filter by `number` is documented, so the newest orders are read until they are older than the attempt.
-    async fn find(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<Begun>> {
+    async fn find_by_reference(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<CreatedPayment>> {
         let ours = attempt.id.to_string();
         let mut query = "page_size=100".to_owned();
         for _ in 0..MOST_PAGES {
-            let reply = self.send(ctx, Call::get(format!("/orders/?{query}"))).await?;
-            let page: Page = reply.json().map_err(ProviderError::Unavailable)?;
+            let response = self.send(ctx, HttpRequest::get(format!("/orders/?{query}"))).await?;
+            let page: Page = response.json().map_err(ProviderError::Unavailable)?;
             if let Some(row) = page.results.iter().find(|row| row.number.as_deref() == Some(&ours)) {
                 let order = self.order(ctx, &row.id).await?;
                 return begun(order, attempt).map(Some).map_err(ProviderError::Unavailable);
@@ -121,81 +128,98 @@ impl Provider for Decta {
         Err(ProviderError::Unavailable("more orders than are looked through".to_owned()))
     }
 
-    async fn capture(&self, ctx: &Ctx<'_>, attempt: &Attempt, money: Money) -> Result<Snapshot> {
+    async fn capture(&self, ctx: &Ctx<'_>, attempt: &Attempt, money: Money) -> Result<ProviderView> {
         self.act(ctx, attempt, "capture", Some(money)).await
     }
 
-    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
+    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
         self.act(ctx, attempt, "cancel", None).await
     }
 
-    async fn refund(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &RefundAsk) -> Result<Snapshot> {
-        self.act(ctx, attempt, "refund", Some(ask.money)).await
+    async fn refund(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        request: &RefundRequest,
+    ) -> Result<ProviderView> {
+        self.act(ctx, attempt, "refund", Some(request.money)).await
     }
 }
 
 impl Decta {
     /// Sends a call. A 2xx that carries `errors` is a refusal: an older shape that every official plug-in checks.
-    async fn send(&self, ctx: &Ctx<'_>, call: Call) -> Result<Reply> {
-        let reads_only = call.reads_only;
-        let reply = ctx.send_raw(call.bearer(&self.key)).await?;
-        if !reply.ok() {
-            return Err(reply.refusal(reads_only, wire::complaint(&reply)));
+    async fn send(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<HttpResponse> {
+        let reads_only = http_request.reads_only;
+        let response = ctx.send_raw(http_request.bearer(&self.key)).await?;
+        if !response.ok() {
+            return Err(response.into_error(reads_only, wire::complaint(&response)));
         }
-        match wire::errors_in_success(&reply) {
+        match wire::errors_in_success(&response) {
             Some((code, text)) => Err(ProviderError::rejected(code.as_deref(), text.as_deref())),
-            None => Ok(reply),
+            None => Ok(response),
         }
     }
 
     /// Reads the order in full: only that has the history and the refunds.
     async fn order(&self, ctx: &Ctx<'_>, id: &str) -> Result<Order> {
-        let reply = self.send(ctx, Call::get(format!("/orders/{}/?response_type=full", encoded(id)))).await?;
-        reply.json().map_err(ProviderError::Unavailable)
+        let response =
+            self.send(ctx, HttpRequest::get(format!("/orders/{}/?response_type=full", encoded(id)))).await?;
+        response.json().map_err(ProviderError::Unavailable)
     }
 
     /// Does something to the order and reads it back; what the action itself answers is not documented.
-    async fn act(&self, ctx: &Ctx<'_>, of: &Attempt, verb: &str, money: Option<Money>) -> Result<Snapshot> {
-        let mut call = Call::post(format!("/orders/{}/{verb}/", encoded(of.their_id()?)));
+    async fn act(
+        &self,
+        ctx: &Ctx<'_>,
+        of: &Attempt,
+        verb: &str,
+        money: Option<Money>,
+    ) -> Result<ProviderView> {
+        let mut http_request =
+            HttpRequest::post(format!("/orders/{}/{verb}/", encoded(of.provider_reference()?)));
         if let Some(money) = money {
-            call = call.json(&BTreeMap::from([("amount", exact(money)?)]))?;
+            http_request = http_request.json(&BTreeMap::from([("amount", exact(money)?)]))?;
         }
-        self.send(ctx, call).await?;
+        self.send(ctx, http_request).await?;
         self.fetch(ctx, of).await
     }
 }
 
-fn new_order<'a>(attempt: &Attempt, ask: &'a Checkout) -> Result<NewOrder<'a>> {
-    let email = ask.customer.email.as_deref();
+fn new_order<'a>(attempt: &Attempt, request: &'a PaymentRequest) -> Result<NewOrder<'a>> {
+    let email = request.customer.email.as_deref();
     Ok(NewOrder {
         number: attempt.id.to_string(),
         currency: attempt.currency(),
-        language: ask.language.as_deref().and_then(|tag| tag.split('-').next()).filter(|tag| tag.len() == 2),
+        language: request
+            .language
+            .as_deref()
+            .and_then(|tag| tag.split('-').next())
+            .filter(|tag| tag.len() == 2),
         referrer: concat!("paymux ", env!("CARGO_PKG_VERSION")),
         client: Client {
             email: email.ok_or_else(|| ProviderError::NotSent("no customer.email".to_owned()))?,
-            phone: ask.customer.phone.as_deref(),
-            first_name: ask.customer.first_name.as_deref(),
-            last_name: ask.customer.last_name.as_deref(),
+            phone: request.customer.phone.as_deref(),
+            first_name: request.customer.first_name.as_deref(),
+            last_name: request.customer.last_name.as_deref(),
         },
-        products: match lines(attempt.money, ask) {
+        products: match lines(attempt.money, request) {
             Some(products) => products,
-            None => vec![Product { title: &ask.description, price: exact(attempt.money)?, quantity: 1 }],
+            None => vec![Product { title: &request.description, price: exact(attempt.money)?, quantity: 1 }],
         },
-        success_redirect: &ask.urls.success,
-        in_progress_redirect: &ask.urls.in_progress,
-        failure_redirect: &ask.urls.failure,
-        cancel_redirect: &ask.urls.cancel,
+        success_redirect: &request.urls.success,
+        in_progress_redirect: &request.urls.in_progress,
+        failure_redirect: &request.urls.failure,
+        cancel_redirect: &request.urls.cancel,
         skip_capture: attempt.capture == CaptureMode::Manual,
-        due: ask.expires_at.seconds(),
+        due: request.expires_at.seconds(),
         deny_overdue_payment: true,
     })
 }
 
 /// The order's own lines, if DECTA's sum of them is what is asked for; with a discount or a tax on top it is not.
-fn lines(money: Money, ask: &Checkout) -> Option<Vec<Product<'_>>> {
-    let shipping = (ask.shipping != 0).then_some(("Shipping", 1, ask.shipping));
-    let own = ask.lines.iter().map(|line| (line.title.as_str(), line.quantity, line.unit_price));
+fn lines(money: Money, request: &PaymentRequest) -> Option<Vec<Product<'_>>> {
+    let shipping = (request.shipping != 0).then_some(("Shipping", 1, request.shipping));
+    let own = request.items.iter().map(|line| (line.title.as_str(), line.quantity, line.unit_price));
     let parts: Vec<_> = own.chain(shipping).collect();
     let sum = parts.iter().try_fold(0i64, |sum, (_, quantity, price)| {
         quantity.checked_mul(*price).and_then(|line| sum.checked_add(line))
@@ -225,26 +249,31 @@ fn ends_before(page: &Page, started_at: Timestamp) -> bool {
     }
 }
 
-fn begun(order: Order, attempt: &Attempt) -> std::result::Result<Begun, String> {
-    let snapshot = snapshot(&order, attempt)?;
+fn begun(order: Order, attempt: &Attempt) -> std::result::Result<CreatedPayment, String> {
+    let view = snapshot(&order, attempt)?;
     let page = order.full_page_checkout.filter(|_| !order.id.is_empty()).ok_or("an order without page")?;
-    Ok(Begun { reference: order.id, next: Next::Page(page), snapshot, theirs: Theirs::new() })
+    Ok(CreatedPayment {
+        reference: order.id,
+        next: Next::Page(page),
+        view,
+        adapter_state: AdapterState::new(),
+    })
 }
 
 /// States no captured amount: at DECTA `captured` is a time. Amounts without a currency are in the one that was asked,
 /// so that they are compared all the same.
-fn snapshot(order: &Order, attempt: &Attempt) -> std::result::Result<Snapshot, String> {
+fn snapshot(order: &Order, attempt: &Attempt) -> std::result::Result<ProviderView, String> {
     let stated = order.currency.as_deref().map_or(Ok(attempt.currency()), str::parse::<Currency>);
     let currency = stated.map_err(|_| "an unknown currency")?;
     let money = |major: Option<Decimal>| major.map(|major| Money::from_major(major, currency)).transpose();
     let unreadable = |fault: paymux_port::MoneyError| format!("an amount of the order: {fault}");
-    Ok(Snapshot {
-        word: StatusWord::new("order", order.word()),
+    Ok(ProviderView {
+        provider_status: ProviderStatus::new("order", order.word()),
         total: money(order.total).map_err(unreadable)?,
         refunded: money(order.amount_refunded).map_err(unreadable)?,
-        ours: order.number.clone(),
+        merchant_reference: order.number.clone(),
         is_test: order.is_test,
         failure: order.last_decline(),
-        ..Snapshot::default()
+        ..ProviderView::default()
     })
 }

@@ -16,7 +16,7 @@ fn attempt() -> Attempt {
         capture: CaptureMode::Automatic,
         started_at: Timestamp::default(),
         reference: Some("d1".to_owned()),
-        theirs: Theirs::new(),
+        adapter_state: AdapterState::new(),
     }
 }
 
@@ -33,8 +33,8 @@ fn an_amount_counts_whether_or_not_its_currency_is_said() {
     for (amounts, expected) in table {
         let order: Order =
             serde_json::from_str(&format!(r#"{{"id":"d1","status":"paid",{amounts}}}"#)).unwrap();
-        let stated = snapshot(&order, &attempt()).map(|snapshot| {
-            (snapshot.total.map(|money| money.to_string()), snapshot.refunded.map(|money| money.to_string()))
+        let stated = snapshot(&order, &attempt()).map(|view| {
+            (view.total.map(|money| money.to_string()), view.refunded.map(|money| money.to_string()))
         });
         let expected =
             expected.map(|(total, refunded)| (total.map(str::to_owned), refunded.map(str::to_owned)));

@@ -1,6 +1,6 @@
 //! DECTA's JSON: only the fields that are used. Words for states stay text.
 
-use paymux_port::{Complaint, Currency, Decimal, Failure, Reply};
+use paymux_port::{Complaint, Currency, Decimal, Failure, HttpResponse};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
@@ -122,17 +122,17 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
 
 /// Code and text of the first complaint in a refusal: `{"__all__": [{"message": …, "code": …}]}`, or the same
 /// under the name of a field.
-pub(super) fn complaint(reply: &Reply) -> Option<Complaint> {
-    first_message(&reply.json().ok()?)
+pub(super) fn complaint(response: &HttpResponse) -> Option<Complaint> {
+    first_message(&response.json().ok()?)
 }
 
 /// What a 2xx complains about, if its `errors` are not empty.
-pub(super) fn errors_in_success(reply: &Reply) -> Option<Complaint> {
+pub(super) fn errors_in_success(response: &HttpResponse) -> Option<Complaint> {
     #[derive(Deserialize)]
     struct Refused {
         errors: Value,
     }
-    let errors = reply.json::<Refused>().ok()?.errors;
+    let errors = response.json::<Refused>().ok()?.errors;
     let nothing = ["null", "\"\"", "[]", "{}"].contains(&errors.to_string().as_str());
     (!nothing).then(|| first_message(&errors).unwrap_or_default())
 }

@@ -14,10 +14,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use paymux_port::sign::{self, SignatureError};
 use paymux_port::{
-    About, Approach, Attempt, Begun, Call, Cancel, Capabilities, Capture, Checkout, Ctx, Currencies, Field,
-    Hint, Limits, Lookup, Next, Notices, Notification, NotificationError, Provider, ProviderError, Refund,
-    RefundAsk, Repeat, Repeats, Reply, Result, Secret, Setting, Settings, SettingsError, Snapshot, Truth,
-    Vault, encoded,
+    About, AdapterSettings, AmountLimits, Approach, Attempt, CancelSupport, Capabilities, CaptureSupport,
+    CreatedPayment, Ctx, Currencies, Field, HttpRequest, HttpResponse, Lookup, Next, Notification,
+    NotificationAuth, NotificationError, NotificationTarget, PaymentRequest, Provider, ProviderError,
+    ProviderView, RefundRequest, RefundSupport, Repeat, Repeats, Result, Secret, Setting, SettingsError,
+    Truth, Vault, encoded,
 };
 use serde::de::DeserializeOwned;
 
@@ -29,31 +30,34 @@ pub(crate) static ABOUT: About = About {
     name: "paymennt",
     title: "paymennt",
     base_url: "https://api.paymennt.com/mer/v2.0",
-    can: Capabilities {
+    capabilities: Capabilities {
         approaches: &[Approach::Hosted, Approach::Link],
         // Capturing needs a payment's id, and neither a page nor a link ever tells one.
-        capture: Capture::Automatic,
-        cancel: Cancel::Unpaid,
-        refund: Refund::Partial,
-        lookup: Lookup::ByOurs,
+        capture: CaptureSupport::Automatic,
+        cancel: CancelSupport::Unpaid,
+        refund: RefundSupport::Partial,
+        lookup: Lookup::ByMerchantReference,
         repeat: Repeats {
             // A request id is used once. What a second one is answered while the first lives is not known, so
             // looking for the first one before is no mere courtesy.
-            begin: Repeat::SelfLimiting,
+            create: Repeat::SelfLimiting,
             capture: Repeat::Unsafe,
             cancel: Repeat::SelfLimiting,
             refund: Repeat::Unsafe,
         },
-        notices: Notices::Signed,
+        notification_auth: NotificationAuth::Signed,
         truth: Truth::Fetch,
-        begin_moves_money: false,
+        create_moves_money: false,
         delivers_links: true,
-        currencies: Currencies { only: &[], most_decimals: MOST_DECIMALS },
-        limits: Limits {
-            smallest_minor: 1,
-            largest_minor: i64::MAX,
-            hold: None,
-            page: Some((Duration::from_secs(LINK_MINUTES.0 * 60), Duration::from_secs(LINK_MINUTES.1 * 60))),
+        currencies: Currencies { only: &[], max_decimals: MOST_DECIMALS },
+        limits: AmountLimits {
+            min_minor: 1,
+            max_minor: i64::MAX,
+            authorization_lifetime: None,
+            page_lifetime: Some((
+                Duration::from_secs(LINK_MINUTES.0 * 60),
+                Duration::from_secs(LINK_MINUTES.1 * 60),
+            )),
         },
         needs: &[(
             Approach::Hosted,
@@ -103,7 +107,7 @@ struct Paymennt {
     webhook_secret: Option<Secret>,
 }
 
-fn build(settings: &Settings) -> std::result::Result<Box<dyn Provider>, SettingsError> {
+fn build(settings: &AdapterSettings) -> std::result::Result<Box<dyn Provider>, SettingsError> {
     let webhook_secret = settings.optional_secret("webhook_secret");
     let unusable =
         |secret| sign::check_webhook_signature(secret, b"", b"", b"", "") == Err(SignatureError::BadSecret);
@@ -120,34 +124,39 @@ impl Provider for Paymennt {
         &ABOUT
     }
 
-    async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun> {
-        let call = match attempt.approach {
-            Approach::Hosted => Call::post("/checkout/web").json(&order::web(attempt, ask)?)?,
-            Approach::Link => Call::post("/checkout/link").json(&order::link(attempt, ask)?)?,
+    async fn create(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        request: &PaymentRequest,
+    ) -> Result<CreatedPayment> {
+        let http_request = match attempt.approach {
+            Approach::Hosted => HttpRequest::post("/checkout/web").json(&order::web(attempt, request)?)?,
+            Approach::Link => HttpRequest::post("/checkout/link").json(&order::link(attempt, request)?)?,
             Approach::Embedded => return Err(ProviderError::Unsupported("show a widget")),
         };
-        let begun = begun(self.send(ctx, call).await?, false)?;
-        if begun.next == Next::Nothing {
+        let created = begun(self.send(ctx, http_request).await?, false)?;
+        if created.next == Next::Nothing {
             return Err(Ctx::unreadable(false, "a new checkout without its page".to_owned()));
         }
-        Ok(begun)
+        Ok(created)
     }
 
-    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
-        let path = format!("/checkout/{}", encoded(attempt.their_id()?));
-        let stands = snapshot(&self.send(ctx, Call::get(path)).await?, true)?;
-        match attempt.theirs.get(vault::PAYMENT) {
-            Some(payment) if stands.word.word.eq_ignore_ascii_case("PENDING") => {
+    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
+        let path = format!("/checkout/{}", encoded(attempt.provider_reference()?));
+        let stands = snapshot(&self.send(ctx, HttpRequest::get(path)).await?, true)?;
+        match attempt.adapter_state.get(vault::PAYMENT) {
+            Some(payment) if stands.provider_status.status.eq_ignore_ascii_case("PENDING") => {
                 self.fetch_charge(ctx, payment, stands).await
             }
             _ => Ok(stands),
         }
     }
 
-    async fn find(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<Begun>> {
+    async fn find_by_reference(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<CreatedPayment>> {
         let ours = attempt.id.to_string();
         let found: wire::Listed<wire::Checkout> =
-            self.send(ctx, Call::get(format!("/checkout?requestId={ours}"))).await?;
+            self.send(ctx, HttpRequest::get(format!("/checkout?requestId={ours}"))).await?;
         if found.content.is_empty() {
             return Ok(None);
         }
@@ -157,32 +166,41 @@ impl Provider for Paymennt {
         begun(checkout, true).map(Some)
     }
 
-    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
-        let path = format!("/checkout/{}/cancel", encoded(attempt.their_id()?));
-        snapshot(&self.send(ctx, Call::post(path)).await?, false)
+    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
+        let path = format!("/checkout/{}/cancel", encoded(attempt.provider_reference()?));
+        snapshot(&self.send(ctx, HttpRequest::post(path)).await?, false)
     }
 
-    async fn refund(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &RefundAsk) -> Result<Snapshot> {
-        let note = ask.reason.as_deref().filter(|reason| !reason.trim().is_empty()).unwrap_or("Refund");
+    async fn refund(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        request: &RefundRequest,
+    ) -> Result<ProviderView> {
+        let note = request.reason.as_deref().filter(|reason| !reason.trim().is_empty()).unwrap_or("Refund");
         let path = format!(
             "/checkout/{}/refund?amount={}&currency={}&note={}&referenceId={}",
-            encoded(attempt.their_id()?),
-            order::major(ask.money)?,
-            ask.money.currency,
+            encoded(attempt.provider_reference()?),
+            order::major(request.money)?,
+            request.money.currency,
             encoded(note),
-            ask.id,
+            request.id,
         );
-        snapshot(&self.send(ctx, Call::post(path)).await?, false)
+        snapshot(&self.send(ctx, HttpRequest::post(path)).await?, false)
     }
 
     fn read_notification(
         &self,
         note: &Notification<'_>,
-    ) -> std::result::Result<Vec<Hint>, NotificationError> {
+    ) -> std::result::Result<Vec<NotificationTarget>, NotificationError> {
         let event = self.verified(note).ok_or(NotificationError::Unverified)?;
         let notice: wire::Notice =
             serde_json::from_slice(note.body).map_err(|_| NotificationError::Unreadable)?;
-        Ok(vec![Hint { reference: notice.id, ours: notice.reference_id, event: Some(event.to_owned()) }])
+        Ok(vec![NotificationTarget {
+            reference: notice.id,
+            merchant_reference: notice.reference_id,
+            event: Some(event.to_owned()),
+        }])
     }
 
     fn vault(&self) -> Option<&dyn Vault> {
@@ -192,26 +210,26 @@ impl Provider for Paymennt {
 
 impl Paymennt {
     /// Sends a call with our keys and reads its result.
-    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, call: Call) -> Result<T> {
-        let reads_only = call.reads_only;
-        let reply = self.send_for_success(ctx, call).await?;
-        let answer: wire::Answer<T> = reply.json().map_err(|why| Ctx::unreadable(reads_only, why))?;
+    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<T> {
+        let reads_only = http_request.reads_only;
+        let response = self.send_for_success(ctx, http_request).await?;
+        let answer: wire::Answer<T> = response.json().map_err(|why| Ctx::unreadable(reads_only, why))?;
         Ok(answer.result)
     }
 
     /// Sends a call with our keys. Errors carry a text and no code, and "not found" is a 400 like any other:
     /// an error is a rejection and its text is never matched. A read that fails inside a 200 is not documented.
-    async fn send_for_success(&self, ctx: &Ctx<'_>, call: Call) -> Result<Reply> {
-        let reads_only = call.reads_only;
-        let call = call
+    async fn send_for_success(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<HttpResponse> {
+        let reads_only = http_request.reads_only;
+        let http_request = http_request
             .header_secret("X-Paymennt-Api-Key", &self.api_key)
             .header_secret("X-Paymennt-Api-Secret", &self.api_secret);
-        let reply = ctx.send_raw(call).await?;
-        match reply.json::<wire::Verdict>() {
-            verdict if !reply.ok() => {
-                Err(reply.refusal(reads_only, verdict.ok().map(|verdict| (None, verdict.error))))
+        let response = ctx.send_raw(http_request).await?;
+        match response.json::<wire::Verdict>() {
+            verdict if !response.ok() => {
+                Err(response.into_error(reads_only, verdict.ok().map(|verdict| (None, verdict.error))))
             }
-            Ok(wire::Verdict { success: true, .. }) => Ok(reply),
+            Ok(wire::Verdict { success: true, .. }) => Ok(response),
             Ok(_) if reads_only => Err(ProviderError::Unavailable("an error inside a 200".to_owned())),
             Ok(verdict) => Err(ProviderError::rejected(None, verdict.error.as_deref())),
             Err(why) => Err(Ctx::unreadable(reads_only, why)),

@@ -1,7 +1,7 @@
 //! What paymennt is sent. Nothing is rounded, and nothing personal is made up to fill a required field: what
 //! is incomplete is left out. The source is the vendor's OpenAPI file, version 2.0 of March 2026.
 
-use paymux_port::{self as port, Attempt, Checkout, Currency, Decimal, Money, ProviderError, Result};
+use paymux_port::{self as port, Attempt, Currency, Decimal, Money, PaymentRequest, ProviderError, Result};
 use serde::Serialize;
 
 /// The vendor's own client refuses a third decimal, and nothing says what its server does with one.
@@ -91,25 +91,25 @@ struct Address<'a> {
 
 /// A page to send the customer to. It brings all outcomes back to one address: that of the open outcome, the
 /// only one which claims nothing.
-pub(super) fn web<'a>(attempt: &Attempt, ask: &'a Checkout) -> Result<Order<'a>> {
-    order(attempt, ask, Page::Web { return_url: &ask.urls.in_progress })
+pub(super) fn web<'a>(attempt: &Attempt, request: &'a PaymentRequest) -> Result<Order<'a>> {
+    order(attempt, request, Page::Web { return_url: &request.urls.in_progress })
 }
 
 /// A link. Its life is counted from the attempt and not from now, so that a repeat asks for the same.
-pub(super) fn link<'a>(attempt: &Attempt, ask: &'a Checkout) -> Result<Order<'a>> {
+pub(super) fn link<'a>(attempt: &Attempt, request: &'a PaymentRequest) -> Result<Order<'a>> {
     let (shortest, longest) = LINK_MINUTES;
-    let minutes = ask.expires_at.since(attempt.started_at).as_secs().div_ceil(60);
+    let minutes = request.expires_at.since(attempt.started_at).as_secs().div_ceil(60);
     let link = order(
         attempt,
-        ask,
+        request,
         Page::Link {
-            description: &ask.description,
+            description: &request.description,
             expires_in: minutes.clamp(shortest, longest),
-            send_sms: ask.notify.sms,
-            send_email: ask.notify.email,
+            send_sms: request.link_delivery.sms,
+            send_email: request.link_delivery.email,
         },
     )?;
-    if ask.notify.any() && link.customer.is_none() {
+    if request.link_delivery.any() && link.customer.is_none() {
         return Err(ProviderError::NotSent(
             "a link is delivered only to a full name with an e-mail".to_owned(),
         ));
@@ -117,7 +117,7 @@ pub(super) fn link<'a>(attempt: &Attempt, ask: &'a Checkout) -> Result<Order<'a>
     Ok(link)
 }
 
-fn order<'a>(attempt: &Attempt, ask: &'a Checkout, page: Page<'a>) -> Result<Order<'a>> {
+fn order<'a>(attempt: &Attempt, request: &'a PaymentRequest, page: Page<'a>) -> Result<Order<'a>> {
     let amount = major(attempt.money)?;
     let currency = attempt.currency();
     Ok(Order {
@@ -125,12 +125,12 @@ fn order<'a>(attempt: &Attempt, ask: &'a Checkout, page: Page<'a>) -> Result<Ord
         order_id: attempt.order.to_string(),
         currency,
         amount,
-        totals: totals(ask, currency),
-        items: items(ask, currency, amount),
-        customer: customer(&ask.customer),
-        billing_address: ask.billing_address.as_ref().and_then(address),
-        delivery_address: ask.shipping_address.as_ref().and_then(address),
-        language: ask.language.as_deref().and_then(language),
+        totals: totals(request, currency),
+        items: items(request, currency, amount),
+        customer: customer(&request.customer),
+        billing_address: request.billing_address.as_ref().and_then(address),
+        delivery_address: request.shipping_address.as_ref().and_then(address),
+        language: request.language.as_deref().and_then(language),
         page,
     })
 }
@@ -145,22 +145,22 @@ pub(super) fn major(money: Money) -> Result<Decimal> {
 
 /// The sums, with a subtotal before tax so that they add up whether or not prices include theirs. Left out
 /// where one of them needs a third decimal.
-fn totals(ask: &Checkout, currency: Currency) -> Option<Totals> {
+fn totals(request: &PaymentRequest, currency: Currency) -> Option<Totals> {
     let part = |minor| major(Money::new(minor, currency)).ok();
-    let included = if ask.tax_included { ask.tax } else { 0 };
+    let included = if request.tax_included { request.tax } else { 0 };
     Some(Totals {
-        subtotal: part(ask.subtotal.checked_sub(included)?)?,
-        tax: part(ask.tax)?,
-        shipping: part(ask.shipping)?,
-        discount: part(ask.discount)?,
+        subtotal: part(request.subtotal.checked_sub(included)?)?,
+        tax: part(request.tax)?,
+        shipping: part(request.shipping)?,
+        discount: part(request.discount)?,
         skip_totals_validation: true,
     })
 }
 
 /// The lines before discount; one line for everything where one of them needs a third decimal.
-fn items<'a>(ask: &'a Checkout, currency: Currency, amount: Decimal) -> Vec<Item<'a>> {
+fn items<'a>(request: &'a PaymentRequest, currency: Currency, amount: Decimal) -> Vec<Item<'a>> {
     let part = |minor| major(Money::new(minor, currency)).ok();
-    let item = |line: &'a port::Line| {
+    let item = |line: &'a port::LineItem| {
         Some(Item {
             name: &line.title,
             sku: line.sku.as_deref(),
@@ -169,9 +169,15 @@ fn items<'a>(ask: &'a Checkout, currency: Currency, amount: Decimal) -> Vec<Item
             linetotal: part(line.unit_price.checked_mul(line.quantity)?)?,
         })
     };
-    let exact: Option<Vec<_>> = ask.lines.iter().map(item).collect();
+    let exact: Option<Vec<_>> = request.items.iter().map(item).collect();
     exact.unwrap_or_else(|| {
-        vec![Item { name: &ask.description, sku: None, quantity: 1, unitprice: amount, linetotal: amount }]
+        vec![Item {
+            name: &request.description,
+            sku: None,
+            quantity: 1,
+            unitprice: amount,
+            linetotal: amount,
+        }]
     })
 }
 

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use paymux_port::{
-    Address, Approach, Attempt, AttemptId, BackUrls, CaptureMode, Checkout, Customer, Decimal, Line, Money,
-    Notify, OrderId, ProviderError, Secret, Settings, SettingsError, Theirs, Timestamp, Uuid,
+    AdapterSettings, AdapterState, Address, Approach, Attempt, AttemptId, CaptureMode, Customer, Decimal,
+    LineItem, LinkDelivery, Money, OrderId, PaymentRequest, ProviderError, RedirectUrls, Secret,
+    SettingsError, Timestamp, Uuid,
 };
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ const STARTED_AT: i64 = 1_767_225_600;
 #[test]
 fn a_webhook_secret_that_can_never_verify_is_refused_at_the_start() {
     let values = [("api_key", "k"), ("api_secret", "s"), ("webhook_secret", "whsec_not base64")];
-    let settings = Settings::new(values.map(|(key, value)| (key.to_owned(), Secret::from(value))));
+    let settings = AdapterSettings::new(values.map(|(key, value)| (key.to_owned(), Secret::from(value))));
     let refused = (ABOUT.build)(&settings).err();
     assert!(matches!(refused, Some(SettingsError::Invalid("webhook_secret", _))), "{refused:?}");
 }
@@ -35,13 +36,13 @@ fn attempt(amount: Money) -> Attempt {
         capture: CaptureMode::Automatic,
         started_at: Timestamp::from_seconds(STARTED_AT),
         reference: None,
-        theirs: Theirs::new(),
+        adapter_state: AdapterState::new(),
     }
 }
 
 /// An order of two lines with tax in the prices, and nobody to sell it to.
-fn ask(unit_price: i64) -> Checkout {
-    let line = |title: &str, quantity| Line {
+fn ask(unit_price: i64) -> PaymentRequest {
+    let line = |title: &str, quantity| LineItem {
         sku: None,
         title: title.to_owned(),
         quantity,
@@ -50,9 +51,9 @@ fn ask(unit_price: i64) -> Checkout {
         tax: 50,
         tax_rate: Decimal::whole(5),
     };
-    Checkout {
+    PaymentRequest {
         description: "Museum tickets".to_owned(),
-        lines: vec![line("Day ticket", 2), line("Guide", 1)],
+        items: vec![line("Day ticket", 2), line("Guide", 1)],
         subtotal: 3 * unit_price,
         discount: 0,
         tax: 100,
@@ -61,8 +62,11 @@ fn ask(unit_price: i64) -> Checkout {
         customer: Customer::default(),
         billing_address: Some(Address { city: Some("Dubai".to_owned()), ..Address::default() }),
         shipping_address: None,
-        urls: BackUrls { in_progress: "https://pay.example.com/return/t".to_owned(), ..BackUrls::default() },
-        notify: Notify::default(),
+        urls: RedirectUrls {
+            in_progress: "https://pay.example.com/return/t".to_owned(),
+            ..RedirectUrls::default()
+        },
+        link_delivery: LinkDelivery::default(),
         language: Some("en-GB".to_owned()),
         expires_at: Timestamp::from_seconds(STARTED_AT + 3_601),
         save_profile: false,
@@ -70,8 +74,8 @@ fn ask(unit_price: i64) -> Checkout {
     }
 }
 
-fn link(amount: Money, ask: &Checkout) -> Value {
-    serde_json::to_value(order::link(&attempt(amount), ask).unwrap()).unwrap()
+fn link(amount: Money, request: &PaymentRequest) -> Value {
+    serde_json::to_value(order::link(&attempt(amount), request).unwrap()).unwrap()
 }
 
 #[test]
@@ -88,7 +92,8 @@ fn a_link_needs_nobody_and_leaves_out_what_is_incomplete() {
 #[test]
 fn the_life_of_a_link_stays_within_what_can_be_asked() {
     let of = |span| {
-        let asked = Checkout { expires_at: Timestamp::from_seconds(STARTED_AT).plus(span), ..ask(1_050) };
+        let asked =
+            PaymentRequest { expires_at: Timestamp::from_seconds(STARTED_AT).plus(span), ..ask(1_050) };
         link(money(3_150, "AED"), &asked)["expiresIn"].clone()
     };
     assert_eq!(of(Duration::ZERO), 15);
@@ -98,7 +103,7 @@ fn the_life_of_a_link_stays_within_what_can_be_asked() {
 
 #[test]
 fn a_link_is_not_sent_for_delivery_to_nobody() {
-    let delivered = Checkout { notify: Notify { email: true, sms: false }, ..ask(1_050) };
+    let delivered = PaymentRequest { link_delivery: LinkDelivery { email: true, sms: false }, ..ask(1_050) };
     let outcome = order::link(&attempt(money(3_150, "AED")), &delivered).err();
     assert!(matches!(outcome, Some(ProviderError::NotSent(_))), "{outcome:?}");
 }

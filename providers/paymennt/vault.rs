@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use paymux_port::{
-    Attempt, Begun, Call, Checkout, Ctx, Currency, Customer, Decimal, Next, ProviderError, Result,
-    SavedSnapshot, Snapshot, StatusWord, StoredProfile, Vault, encoded,
+    Attempt, CreatedPayment, Ctx, Currency, Customer, Decimal, HttpRequest, Next, PaymentRequest,
+    ProviderError, ProviderStatus, ProviderView, Result, StoredProfile, Vault, VaultView, encoded,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,15 +57,15 @@ struct Card {
 
 #[async_trait]
 impl Vault for Paymennt {
-    async fn begin(&self, _: &Ctx<'_>, _: &Attempt, _: &Checkout) -> Result<Begun> {
+    async fn create(&self, _: &Ctx<'_>, _: &Attempt, _: &PaymentRequest) -> Result<CreatedPayment> {
         Err(NO_SESSION)
     }
 
-    async fn fetch(&self, _: &Ctx<'_>, _: &Attempt) -> Result<SavedSnapshot> {
+    async fn fetch(&self, _: &Ctx<'_>, _: &Attempt) -> Result<VaultView> {
         Err(NO_SESSION)
     }
 
-    async fn cancel(&self, _: &Ctx<'_>, _: &Attempt) -> Result<SavedSnapshot> {
+    async fn cancel(&self, _: &Ctx<'_>, _: &Attempt) -> Result<VaultView> {
         Err(NO_SESSION)
     }
 
@@ -73,7 +73,7 @@ impl Vault for Paymennt {
         // They know a customer's cards only by the merchant's own id of the customer.
         let Some(id) = &customer.id else { return Ok(Vec::new()) };
         let path = format!("/card/list?customerReferenceId={}&size={MOST_CARDS}", encoded(id));
-        let listed: wire::Listed<Card> = self.send(ctx, Call::get(path)).await?;
+        let listed: wire::Listed<Card> = self.send(ctx, HttpRequest::get(path)).await?;
         Ok(listed.content.into_iter().map(profile).collect())
     }
 
@@ -81,28 +81,33 @@ impl Vault for Paymennt {
         true
     }
 
-    async fn charge(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun> {
-        let token = ask.profile.as_deref().ok_or(ProviderError::NotFound)?;
+    async fn charge(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        request: &PaymentRequest,
+    ) -> Result<CreatedPayment> {
+        let token = request.profile.as_deref().ok_or(ProviderError::NotFound)?;
         // The customer is away, and nothing says that there is a schedule.
         let source = Source { r#type: "STORED_CARD", token, shopper_interaction: "UNSCHEDULED" };
-        let debit = Debit { source, checkout_details: order::web(attempt, ask)? };
-        let mut payment: Payment = self.send(ctx, Call::post("/payment/debit").json(&debit)?).await?;
+        let debit = Debit { source, checkout_details: order::web(attempt, request)? };
+        let mut payment: Payment = self.send(ctx, HttpRequest::post("/payment/debit").json(&debit)?).await?;
         if payment.status.eq_ignore_ascii_case("AUTHORIZED") {
             self.capture_now(ctx, &mut payment).await;
         }
         let Some(checkout) = payment.checkout_details.take() else {
             return Err(Ctx::unreadable(false, "a payment without its checkout".to_owned()));
         };
-        let mut begun = begun(checkout, false)?;
-        begun.snapshot = stands(&payment, begun.snapshot, false)?;
-        begun.next = payment.redirect_url.map_or(Next::Nothing, Next::Page);
-        begun.theirs.insert(PAYMENT.to_owned(), payment.id);
-        Ok(begun)
+        let mut created = begun(checkout, false)?;
+        created.view = stands(&payment, created.view, false)?;
+        created.next = payment.redirect_url.map_or(Next::Nothing, Next::Page);
+        created.adapter_state.insert(PAYMENT.to_owned(), payment.id);
+        Ok(created)
     }
 
-    async fn forget(&self, ctx: &Ctx<'_>, profile: &str) -> Result<()> {
+    async fn detach(&self, ctx: &Ctx<'_>, profile: &str) -> Result<()> {
         let path = format!("/card/delete?cardToken={}", encoded(profile));
-        self.send_for_success(ctx, Call::post(path)).await.map(|_| ())
+        self.send_for_success(ctx, HttpRequest::post(path)).await.map(|_| ())
     }
 }
 
@@ -111,7 +116,7 @@ impl Paymennt {
     /// reported as held, which is the truth and raises attention.
     async fn capture_now(&self, ctx: &Ctx<'_>, payment: &mut Payment) {
         let path = format!("/payment/{}/capture", encoded(&payment.id));
-        if let Ok(captured) = self.send::<Payment>(ctx, Call::post(path)).await {
+        if let Ok(captured) = self.send::<Payment>(ctx, HttpRequest::post(path)).await {
             payment.status = captured.status;
         }
     }
@@ -121,17 +126,22 @@ impl Paymennt {
         &self,
         ctx: &Ctx<'_>,
         payment: &str,
-        checkout: Snapshot,
-    ) -> Result<Snapshot> {
-        let payment: Payment = self.send(ctx, Call::get(format!("/payment/{}", encoded(payment)))).await?;
+        checkout: ProviderView,
+    ) -> Result<ProviderView> {
+        let payment: Payment =
+            self.send(ctx, HttpRequest::get(format!("/payment/{}", encoded(payment)))).await?;
         stands(&payment, checkout, true)
     }
 }
 
 /// The payment's own word and amount; the rest is its checkout's.
-fn stands(payment: &Payment, checkout: Snapshot, reads_only: bool) -> Result<Snapshot> {
+fn stands(payment: &Payment, checkout: ProviderView, reads_only: bool) -> Result<ProviderView> {
     let total = money(payment.amount, payment.currency, reads_only)?;
-    Ok(Snapshot { word: StatusWord::new("payment", payment.status.as_str()), total: Some(total), ..checkout })
+    Ok(ProviderView {
+        provider_status: ProviderStatus::new("payment", payment.status.as_str()),
+        total: Some(total),
+        ..checkout
+    })
 }
 
 fn profile(card: Card) -> StoredProfile {
@@ -139,7 +149,7 @@ fn profile(card: Card) -> StoredProfile {
     StoredProfile {
         reference: card.token,
         // They state nothing: a card that is on the list can be charged.
-        word: StatusWord::new("profile", "ACTIVE"),
+        provider_status: ProviderStatus::new("profile", "ACTIVE"),
         kind: "CARD".to_owned(),
         display_name: Some(shown).filter(|shown| !shown.is_empty()),
         expires_on: card.expiry,

@@ -1,7 +1,9 @@
 //! What paymennt answers, and how it reads as the port's values. Only the fields we use; amounts are decimals
 //! in major units, states stay strings. The source is the vendor's OpenAPI file, version 2.0 of March 2026.
 
-use paymux_port::{Begun, Ctx, Currency, Decimal, Money, Next, Result, Snapshot, StatusWord};
+use paymux_port::{
+    CreatedPayment, Ctx, Currency, Decimal, Money, Next, ProviderStatus, ProviderView, Result,
+};
 use serde::Deserialize;
 
 /// Whether a call worked. This decides, and not the HTTP status alone.
@@ -49,29 +51,30 @@ pub(super) struct Notice {
 }
 
 /// A checkout that exists, with what we keep of it: the document that changes when it does.
-pub(super) fn begun(checkout: Checkout, reads_only: bool) -> Result<Begun> {
+pub(super) fn begun(checkout: Checkout, reads_only: bool) -> Result<CreatedPayment> {
     if checkout.id.is_empty() {
         return Err(Ctx::unreadable(reads_only, "a checkout without its id".to_owned()));
     }
-    let snapshot = snapshot(&checkout, reads_only)?;
+    let view = snapshot(&checkout, reads_only)?;
     let document = [
         ("firebaseDatabase", checkout.firebase_database),
         ("firebaseCollection", checkout.firebase_collection),
         ("firebaseDocument", checkout.firebase_document),
     ];
-    let theirs = document.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    let adapter_state =
+        document.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     let next = checkout.redirect_url.map_or(Next::Nothing, Next::Page);
-    Ok(Begun { reference: checkout.id, next, snapshot, theirs })
+    Ok(CreatedPayment { reference: checkout.id, next, view, adapter_state })
 }
 
-pub(super) fn snapshot(checkout: &Checkout, reads_only: bool) -> Result<Snapshot> {
+pub(super) fn snapshot(checkout: &Checkout, reads_only: bool) -> Result<ProviderView> {
     let money = |major| money(major, checkout.currency, reads_only);
-    Ok(Snapshot {
-        word: StatusWord::new("checkout", checkout.status.as_str()),
+    Ok(ProviderView {
+        provider_status: ProviderStatus::new("checkout", checkout.status.as_str()),
         total: Some(money(checkout.amount)?),
         refunded: checkout.total_refunded.map(money).transpose()?,
-        ours: checkout.request_id.clone(),
-        ..Snapshot::default()
+        merchant_reference: checkout.request_id.clone(),
+        ..ProviderView::default()
     })
 }
 

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use paymux_port::{Address, Approach, Attempt, Checkout, Customer, Decimal, Money, ProviderError, Result};
+use paymux_port::{
+    Address, Approach, Attempt, Customer, Decimal, Money, PaymentRequest, ProviderError, Result,
+};
 use serde::Serialize;
 
 use super::opened::Kind;
@@ -43,13 +45,16 @@ pub(super) struct OrderAsk<'a> {
 impl<'a> OrderAsk<'a> {
     /// The order that the attempt pays: its customer, its lines, and delivery as one more line. One that only
     /// carries the storing of a method has a line worth nothing, since an order without lines has no price.
-    pub(super) fn new(kind: Kind, attempt: &Attempt, ask: &'a Checkout) -> Self {
-        let (email, phone) = (ask.customer.email.as_deref(), ask.customer.phone.as_deref());
+    pub(super) fn new(kind: Kind, attempt: &Attempt, request: &'a PaymentRequest) -> Self {
+        let (email, phone) = (request.customer.email.as_deref(), request.customer.phone.as_deref());
         Self {
-            customer: (ask.customer != Customer::default()).then(|| CustomerAsk::new(&ask.customer)),
-            billing: ask.billing_address.as_ref().map(|address| PartyAsk::new(address, "email", email)),
-            shipping: ask.shipping_address.as_ref().map(|address| PartyAsk::new(address, "msisdn", phone)),
-            line_items: items(kind, attempt, ask),
+            customer: (request.customer != Customer::default()).then(|| CustomerAsk::new(&request.customer)),
+            billing: request.billing_address.as_ref().map(|address| PartyAsk::new(address, "email", email)),
+            shipping: request
+                .shipping_address
+                .as_ref()
+                .map(|address| PartyAsk::new(address, "msisdn", phone)),
+            line_items: items(kind, attempt, request),
             metadata: OursAsk::new(attempt),
         }
     }
@@ -130,7 +135,7 @@ struct ItemAsk<'a> {
     currency: &'static str,
 }
 
-fn items<'a>(kind: Kind, attempt: &Attempt, ask: &'a Checkout) -> Vec<ItemAsk<'a>> {
+fn items<'a>(kind: Kind, attempt: &Attempt, request: &'a PaymentRequest) -> Vec<ItemAsk<'a>> {
     let item = |name, quantity, unit_price, discount, tax_rate| ItemAsk {
         kind: "EXTERNAL_ITEM",
         name,
@@ -138,17 +143,17 @@ fn items<'a>(kind: Kind, attempt: &Attempt, ask: &'a Checkout) -> Vec<ItemAsk<'a
         unit_price: Money::new(unit_price, attempt.currency()).to_major(),
         discount: Money::new(discount, attempt.currency()).to_major(),
         tax_rate,
-        tax_included: ask.tax_included,
+        tax_included: request.tax_included,
         currency: attempt.currency().code(),
     };
     let untaxed = |name, price| item(name, 1, price, 0, Decimal::whole(0));
     if kind == Kind::ProfileSession {
         return vec![untaxed("Payment method", 0)];
     }
-    let goods = ask.lines.iter();
+    let goods = request.items.iter();
     let goods =
         goods.map(|line| item(&line.title, line.quantity, line.unit_price, line.discount, line.tax_rate));
-    goods.chain((ask.shipping > 0).then(|| untaxed("Shipping", ask.shipping))).collect()
+    goods.chain((request.shipping > 0).then(|| untaxed("Shipping", request.shipping))).collect()
 }
 
 /// `POST /payment-sessions`, `/payment-links`, `/payment-profiles/sessions`: each takes its own part of this.
@@ -173,9 +178,9 @@ impl<'a> OpenAsk<'a> {
         order: &'a str,
         payment_provider: &'a str,
         attempt: &Attempt,
-        ask: &'a Checkout,
+        request: &'a PaymentRequest,
     ) -> Self {
-        let (urls, profile) = (&ask.urls, ask.profile.as_deref());
+        let (urls, profile) = (&request.urls, request.profile.as_deref());
         let given = match kind {
             Kind::Session => given([
                 ("orderId", Some(order)),
@@ -186,7 +191,7 @@ impl<'a> OpenAsk<'a> {
             ]),
             Kind::Link => given([
                 ("orderId", Some(order)),
-                ("description", Some(&ask.description)),
+                ("description", Some(&request.description)),
                 ("successUrl", Some(&urls.success)),
                 ("cancelUrl", Some(&urls.cancel)),
                 ("paymentProfileId", profile),
@@ -198,7 +203,7 @@ impl<'a> OpenAsk<'a> {
         Self {
             given,
             hosted: (kind == Kind::Session).then_some(attempt.approach == Approach::Hosted),
-            save_payment_profile: (kind != Kind::ProfileSession).then_some(ask.save_profile),
+            save_payment_profile: (kind != Kind::ProfileSession).then_some(request.save_profile),
             metadata: OursAsk::new(attempt),
         }
     }

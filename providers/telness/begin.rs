@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use paymux_port::{Attempt, Begun, Checkout, Ctx, ProviderError, Result, Snapshot, Theirs, Timestamp};
+use paymux_port::{
+    AdapterState, Attempt, CreatedPayment, Ctx, PaymentRequest, ProviderError, ProviderView, Result,
+    Timestamp,
+};
 
 use super::ask::{self, OpenAsk, OrderAsk};
 use super::opened::{Kind, Opened};
@@ -28,15 +31,15 @@ impl Telness {
         &self,
         ctx: &Ctx<'_>,
         attempt: &Attempt,
-        ask: &Checkout,
+        request: &PaymentRequest,
         kind: Kind,
-    ) -> Result<Begun> {
+    ) -> Result<CreatedPayment> {
         if is_forgotten(attempt, ctx.now()) {
-            let order = attempt.theirs.get(ORDER_ID).map(String::as_str);
+            let order = attempt.adapter_state.get(ORDER_ID).map(String::as_str);
             let why = ProviderError::rejected(Some("start_too_old"), Some("too old to be repeated"));
             return self.give_up(ctx, attempt, order, why).await;
         }
-        let order = self.order(ctx, attempt, ask, kind).await?;
+        let order = self.order(ctx, attempt, request, kind).await?;
         if kind != Kind::ProfileSession {
             let priced = self.price(ctx, attempt, &order).await?;
             if priced.money() != Some(attempt.money) {
@@ -44,20 +47,26 @@ impl Telness {
                 return self.give_up(ctx, attempt, Some(&order), ProviderError::AmountDiffers(text)).await;
             }
         }
-        let opened = self.open(ctx, attempt, ask, kind, &order).await?;
+        let opened = self.open(ctx, attempt, request, kind, &order).await?;
         self.begun(attempt, kind, &opened)
     }
 
     /// The provider's id of the order, from an earlier try or made now.
-    async fn order(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout, kind: Kind) -> Result<String> {
-        if let Some(known) = attempt.theirs.get(ORDER_ID) {
+    async fn order(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        request: &PaymentRequest,
+        kind: Kind,
+    ) -> Result<String> {
+        if let Some(known) = attempt.adapter_state.get(ORDER_ID) {
             return Ok(known.clone());
         }
-        let body = match attempt.theirs.get(ORDER_BODY) {
+        let body = match attempt.adapter_state.get(ORDER_BODY) {
             Some(kept) => kept.clone(),
             None => {
-                let written = ask::written(&OrderAsk::new(kind, attempt, ask))?;
-                ctx.keep(&[(ORDER_BODY, &written)]).await?;
+                let written = ask::written(&OrderAsk::new(kind, attempt, request))?;
+                ctx.save_state(&[(ORDER_BODY, &written)]).await?;
                 written
             }
         };
@@ -75,15 +84,16 @@ impl Telness {
         &self,
         ctx: &Ctx<'_>,
         attempt: &Attempt,
-        ask: &Checkout,
+        request: &PaymentRequest,
         kind: Kind,
         order: &str,
     ) -> Result<Opened> {
-        let body = match attempt.theirs.get(OPEN_BODY) {
+        let body = match attempt.adapter_state.get(OPEN_BODY) {
             Some(kept) => kept.clone(),
             None => {
-                let written = ask::written(&OpenAsk::new(kind, order, &self.payment_provider, attempt, ask))?;
-                ctx.keep(&[(ORDER_ID, order), (OPEN_BODY, &written)]).await?;
+                let written =
+                    ask::written(&OpenAsk::new(kind, order, &self.payment_provider, attempt, request))?;
+                ctx.save_state(&[(ORDER_ID, order), (OPEN_BODY, &written)]).await?;
                 written
             }
         };
@@ -92,14 +102,14 @@ impl Telness {
 
     /// The answer in the port's words. The price was compared, so what was asked is what is to be paid; storing a
     /// method costs nothing.
-    fn begun(&self, attempt: &Attempt, kind: Kind, opened: &Opened) -> Result<Begun> {
+    fn begun(&self, attempt: &Attempt, kind: Kind, opened: &Opened) -> Result<CreatedPayment> {
         let next = opened.next(kind, attempt.approach, &self.payment_provider);
         let total = (kind != Kind::ProfileSession).then_some(attempt.money);
-        Ok(Begun {
+        Ok(CreatedPayment {
             reference: opened.id(kind).ok_or_else(|| incomplete("an id"))?.to_owned(),
             next: next.ok_or_else(|| incomplete("a way to pay"))?,
-            snapshot: Snapshot { total, ..snapshot(kind, opened) },
-            theirs: Theirs::new(),
+            view: ProviderView { total, ..snapshot(kind, opened) },
+            adapter_state: AdapterState::new(),
         })
     }
 
@@ -111,11 +121,11 @@ impl Telness {
         attempt: &Attempt,
         order: Option<&str>,
         why: ProviderError,
-    ) -> Result<Begun> {
+    ) -> Result<CreatedPayment> {
         if let Some(order) = order {
             let path = format!("/orders/{}/cancel", encoded(order));
-            let reply = self.answer(ctx, keyed(attempt, "cancel_order", &path, NOTHING_TO_SAY)).await?;
-            let refusal = (!reply.ok()).then(|| refusal(&reply, false));
+            let response = self.answer(ctx, keyed(attempt, "cancel_order", &path, NOTHING_TO_SAY)).await?;
+            let refusal = (!response.ok()).then(|| refusal(&response, false));
             if let Some(unsure @ (ProviderError::Busy { .. } | ProviderError::OutcomeUnknown(_))) = refusal {
                 return Err(unsure);
             }
@@ -131,5 +141,5 @@ fn incomplete(what: &str) -> ProviderError {
 
 /// Whether something was sent so long ago that its repeat could make a second one.
 fn is_forgotten(attempt: &Attempt, now: Timestamp) -> bool {
-    !attempt.theirs.is_empty() && now.since(attempt.started_at) > KEY_LIFE
+    !attempt.adapter_state.is_empty() && now.since(attempt.started_at) > KEY_LIFE
 }

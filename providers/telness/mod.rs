@@ -14,9 +14,10 @@ mod wire;
 
 use async_trait::async_trait;
 use paymux_port::{
-    About, Approach, Attempt, Begun, Call, Cancel, Capabilities, Capture, Checkout, Ctx, Currencies, Hint,
-    Limits, Lookup, Notices, Notification, NotificationError, Provider, ProviderError, Refund, Repeat,
-    Repeats, Reply, Result, Secret, Setting, Settings, SettingsError, Snapshot, StatusWord, Truth, Vault,
+    About, AdapterSettings, AmountLimits, Approach, Attempt, CancelSupport, Capabilities, CaptureSupport,
+    CreatedPayment, Ctx, Currencies, HttpRequest, HttpResponse, Lookup, Notification, NotificationAuth,
+    NotificationError, NotificationTarget, PaymentRequest, Provider, ProviderError, ProviderStatus,
+    ProviderView, RefundSupport, Repeat, Repeats, Result, Secret, Setting, SettingsError, Truth, Vault,
     encoded, sign,
 };
 use serde::de::DeserializeOwned;
@@ -29,24 +30,29 @@ pub(crate) static ABOUT: About = About {
     name: "telness",
     title: "Telness Connect",
     base_url: "https://connect.telnesstech.com/api/v2",
-    can: Capabilities {
+    capabilities: Capabilities {
         approaches: &[Approach::Hosted, Approach::Embedded, Approach::Link],
-        capture: Capture::Automatic,
-        cancel: Cancel::Unpaid,
-        refund: Refund::None,
-        lookup: Lookup::ByTheirs,
+        capture: CaptureSupport::Automatic,
+        cancel: CancelSupport::Unpaid,
+        refund: RefundSupport::None,
+        lookup: Lookup::ByProviderReference,
         repeat: Repeats {
-            begin: Repeat::Deduplicated,
+            create: Repeat::Deduplicated,
             capture: Repeat::Unsafe,
             cancel: Repeat::Deduplicated,
             refund: Repeat::Unsafe,
         },
-        notices: Notices::SharedKey,
+        notification_auth: NotificationAuth::SharedKey,
         truth: Truth::Fetch,
-        begin_moves_money: false,
+        create_moves_money: false,
         delivers_links: false,
-        currencies: Currencies { only: &[], most_decimals: 4 },
-        limits: Limits { smallest_minor: 1, largest_minor: i64::MAX, hold: None, page: None },
+        currencies: Currencies { only: &[], max_decimals: 4 },
+        limits: AmountLimits {
+            min_minor: 1,
+            max_minor: i64::MAX,
+            authorization_lifetime: None,
+            page_lifetime: None,
+        },
         needs: &[],
     },
     settings: &[
@@ -73,7 +79,7 @@ pub(crate) static ABOUT: About = About {
     build,
 };
 
-fn build(settings: &Settings) -> std::result::Result<Box<dyn Provider>, SettingsError> {
+fn build(settings: &AdapterSettings) -> std::result::Result<Box<dyn Provider>, SettingsError> {
     let payment_provider = settings.text("payment_provider").filter(|name| !name.is_empty());
     Ok(Box::new(Telness {
         api_key: settings.secret("api_key")?,
@@ -98,40 +104,45 @@ impl Provider for Telness {
         &ABOUT
     }
 
-    async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun> {
-        self.start(ctx, attempt, ask, Kind::of(attempt.approach)).await
+    async fn create(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        request: &PaymentRequest,
+    ) -> Result<CreatedPayment> {
+        self.start(ctx, attempt, request, Kind::of(attempt.approach)).await
     }
 
-    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
+    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
         let kind = Kind::of(attempt.approach);
         Ok(snapshot(kind, &self.read(ctx, attempt, kind).await?))
     }
 
     /// Closes the session or the link. The provider's order is left to expire by itself: nothing on it can be
     /// paid any more, and a second write would only make a certain answer uncertain.
-    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot> {
+    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
         let kind = Kind::of(attempt.approach);
         Ok(snapshot(kind, &self.close(ctx, attempt, kind).await?))
     }
 
-    fn hands_over(&self) -> bool {
+    fn submits_order(&self) -> bool {
         true
     }
 
     /// Submits the provider's order. It may already have done so by itself ("submitted automatically once every
     /// requirement is met", submit-order page), so a refusal is checked against the order. A link has no field
     /// in the submit body: its order needs no further proof.
-    async fn hand_over(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<()> {
-        let order = attempt.theirs.get(begin::ORDER_ID).ok_or(ProviderError::NotFound)?;
+    async fn submit_provider_order(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<()> {
+        let order = attempt.adapter_state.get(begin::ORDER_ID).ok_or(ProviderError::NotFound)?;
         let order = format!("/orders/{}", encoded(order));
         let proof = match Kind::of(attempt.approach) {
-            Kind::Session => ask::submit(Some(attempt.their_id()?))?,
+            Kind::Session => ask::submit(Some(attempt.provider_reference()?))?,
             Kind::Link | Kind::ProfileSession => ask::submit(None)?,
         };
-        let reply = self.answer(ctx, keyed(attempt, "submit", &format!("{order}/submit"), &proof)).await?;
-        match understood::<Order>(&reply, false) {
-            Err(refusal @ ProviderError::Rejected { .. }) if matches!(reply.status, 409 | 412) => {
-                let order: Order = self.send(ctx, Call::get(order)).await?;
+        let response = self.answer(ctx, keyed(attempt, "submit", &format!("{order}/submit"), &proof)).await?;
+        match understood::<Order>(&response, false) {
+            Err(refusal @ ProviderError::Rejected { .. }) if matches!(response.status, 409 | 412) => {
+                let order: Order = self.send(ctx, HttpRequest::get(order)).await?;
                 if order.was_submitted() { Ok(()) } else { Err(refusal) }
             }
             done => done.map(|_| ()),
@@ -141,7 +152,7 @@ impl Provider for Telness {
     fn read_notification(
         &self,
         note: &Notification<'_>,
-    ) -> std::result::Result<Vec<Hint>, NotificationError> {
+    ) -> std::result::Result<Vec<NotificationTarget>, NotificationError> {
         let proven = match &self.webhook_key {
             Some(key) => note.header("x-api-key").is_some_and(|sent| sign::same_secret(key, sent.as_bytes())),
             None => note.address_key,
@@ -162,16 +173,16 @@ impl Provider for Telness {
 impl Telness {
     /// Reads the attempt's session, link or profile session.
     async fn read(&self, ctx: &Ctx<'_>, attempt: &Attempt, kind: Kind) -> Result<Opened> {
-        let path = format!("{}/{}", kind.path(), encoded(attempt.their_id()?));
-        self.send(ctx, Call::get(path)).await
+        let path = format!("{}/{}", kind.path(), encoded(attempt.provider_reference()?));
+        self.send(ctx, HttpRequest::get(path)).await
     }
 
     /// Cancels it. An answer that shows the object is believed; one that does not is followed by a read.
     async fn close(&self, ctx: &Ctx<'_>, attempt: &Attempt, kind: Kind) -> Result<Opened> {
-        let path = format!("{}/{}/cancel", kind.path(), encoded(attempt.their_id()?));
-        let reply = self.answer(ctx, keyed(attempt, "cancel", &path, NOTHING_TO_SAY)).await?;
-        match understood(&reply, false) {
-            Err(_) if reply.ok() => self.read(ctx, attempt, kind).await,
+        let path = format!("{}/{}/cancel", kind.path(), encoded(attempt.provider_reference()?));
+        let response = self.answer(ctx, keyed(attempt, "cancel", &path, NOTHING_TO_SAY)).await?;
+        match understood(&response, false) {
+            Err(_) if response.ok() => self.read(ctx, attempt, kind).await,
             done => done,
         }
     }
@@ -188,39 +199,39 @@ impl Telness {
         self.send(ctx, keyed(attempt, step, path, body)).await
     }
 
-    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, call: Call) -> Result<T> {
-        let reads_only = call.reads_only;
-        understood(&self.answer(ctx, call).await?, reads_only)
+    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<T> {
+        let reads_only = http_request.reads_only;
+        understood(&self.answer(ctx, http_request).await?, reads_only)
     }
 
     /// Whatever answer comes.
-    async fn answer(&self, ctx: &Ctx<'_>, call: Call) -> Result<Reply> {
-        ctx.send_raw(call.header_secret("X-Api-Key", &self.api_key)).await
+    async fn answer(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<HttpResponse> {
+        ctx.send_raw(http_request.header_secret("X-Api-Key", &self.api_key)).await
     }
 }
 
 /// An answer's content, or what its refusal proves.
-fn understood<T: DeserializeOwned>(reply: &Reply, reads_only: bool) -> Result<T> {
-    if !reply.ok() {
-        return Err(wire::refusal(reply, reads_only));
+fn understood<T: DeserializeOwned>(response: &HttpResponse, reads_only: bool) -> Result<T> {
+    if !response.ok() {
+        return Err(wire::refusal(response, reads_only));
     }
-    reply.json().map_err(|why| Ctx::unreadable(reads_only, why))
+    response.json().map_err(|why| Ctx::unreadable(reads_only, why))
 }
 
 /// The same attempt, step and body make the same bytes, which is what Connect compares for 24 hours
 /// (idempotency page).
-fn keyed(attempt: &Attempt, step: &str, path: &str, body: &str) -> Call {
-    Call::post(path)
+fn keyed(attempt: &Attempt, step: &str, path: &str, body: &str) -> HttpRequest {
+    HttpRequest::post(path)
         .header("X-Idempotency-Key", format!("{}.{step}", attempt.id))
         .json_bytes(body.as_bytes().to_vec())
 }
 
 /// Sessions and links state no amounts and no reasons. Their `updatedAt` is not taken as the time of the state:
 /// nobody says that every change of the state moves it.
-fn snapshot(kind: Kind, shown: &Opened) -> Snapshot {
-    Snapshot {
-        word: StatusWord::new(kind.section(), &shown.status),
-        ours: shown.ours(),
-        ..Snapshot::default()
+fn snapshot(kind: Kind, shown: &Opened) -> ProviderView {
+    ProviderView {
+        provider_status: ProviderStatus::new(kind.section(), &shown.status),
+        merchant_reference: shown.ours(),
+        ..ProviderView::default()
     }
 }

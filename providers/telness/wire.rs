@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use paymux_port::{Decimal, Hint, Money, ProviderError, Reply, StatusWord, StoredProfile, Timestamp};
+use paymux_port::{
+    Decimal, HttpResponse, Money, NotificationTarget, ProviderError, ProviderStatus, StoredProfile, Timestamp,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -95,7 +97,7 @@ impl From<Profile> for StoredProfile {
     fn from(profile: Profile) -> Self {
         Self {
             reference: profile.payment_profile_id,
-            word: StatusWord::new("profile", profile.status),
+            provider_status: ProviderStatus::new("profile", profile.status),
             kind: profile.kind,
             display_name: profile.display_name,
             expires_on: profile.expires_at,
@@ -114,12 +116,16 @@ pub(super) struct Envelope {
 impl Envelope {
     /// What it points at: a session or link by its id, an order or payment by our reference in its metadata;
     /// else nothing of ours. A line item's event holds the order one level down.
-    pub(super) fn hint(self) -> Option<Hint> {
+    pub(super) fn hint(self) -> Option<NotificationTarget> {
         let about = self.data.get("order").unwrap_or(&self.data);
         let ids = ["paymentSessionId", "paymentLinkId", "paymentProfileSessionId"];
         let reference = ids.iter().find_map(|name| about.get(name)?.as_str()).map(str::to_owned);
         let ours = ours(about.get("metadata").unwrap_or(&Value::Null));
-        (reference.is_some() || ours.is_some()).then_some(Hint { reference, ours, event: self.event_id })
+        (reference.is_some() || ours.is_some()).then_some(NotificationTarget {
+            reference,
+            merchant_reference: ours,
+            event: self.event_id,
+        })
     }
 }
 
@@ -129,15 +135,15 @@ pub(super) fn ours(metadata: &Value) -> Option<String> {
 }
 
 /// Sorts a refusal. Codes come in both cases and are compared without it (errors page).
-pub(super) fn refusal(reply: &Reply, reads_only: bool) -> ProviderError {
-    let body: Value = reply.json().unwrap_or_default();
+pub(super) fn refusal(response: &HttpResponse, reads_only: bool) -> ProviderError {
+    let body: Value = response.json().unwrap_or_default();
     let text = |name| body.get(name).and_then(Value::as_str);
     let is_locked = text("code").is_some_and(|code| code.eq_ignore_ascii_case("idempotency_key_locked"));
-    if reply.status == 409 && is_locked {
-        return ProviderError::Busy { retry_after: reply.retry_after };
+    if response.status == 409 && is_locked {
+        return ProviderError::Busy { retry_after: response.retry_after };
     }
     let said = (text("code").map(str::to_owned), complaint(text("message"), body.get("details")));
-    reply.refusal(reads_only, Some(said))
+    response.into_error(reads_only, Some(said))
 }
 
 /// The message and the names of the fields it is about, such as "Validation failed (returnUrl)". The details' own

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use port::Source as _;
+use port::Env as _;
 
 use super::build::BuildError;
 use super::machine::Machine;

@@ -24,7 +24,7 @@ pub(super) struct Plan {
     /// The gateway's own settings.
     pub(super) settings: Settings,
     /// The provider accounts.
-    pub(super) accounts: Vec<config::Account>,
+    pub(super) accounts: Vec<config::AccountConfig>,
     /// The routing.
     pub(super) rules: Rules,
 }
@@ -89,10 +89,10 @@ impl Plan {
             allow_private_addresses: settings.outbound.allow_private_addresses,
         };
         let file = folder.join(&settings.files.accounts);
-        let accounts = faults.gather(config::Account::load(&file, &providers));
+        let accounts = faults.gather(config::AccountConfig::load(&file, &providers));
         let routing = folder.join(&settings.files.routing);
         // A rule may name an account that has faults; if no account can be told, every rule would seem wrong.
-        let rules = config::Account::names(&file).and_then(|names| {
+        let rules = config::AccountConfig::names(&file).and_then(|names| {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             faults.gather(Rules::load(&routing, &names))
         });
@@ -104,7 +104,7 @@ impl Plan {
 }
 
 /// The names of the accounts, for the routing to choose from.
-pub(super) fn names(accounts: &[config::Account]) -> Vec<&str> {
+pub(super) fn names(accounts: &[config::AccountConfig]) -> Vec<&str> {
     accounts.iter().map(|account| account.name.as_str()).collect()
 }
 
@@ -148,12 +148,12 @@ pub(super) async fn share(
     Ok(Arc::new(shared))
 }
 
-fn adapter(account: &config::Account) -> Result<Account, BuildError> {
+fn adapter(account: &config::AccountConfig) -> Result<Account, BuildError> {
     let built = (account.about.build)(&account.settings);
     let adapter = built.map_err(|fault| BuildError::Account(account.name.clone(), fault))?;
     let (name, base_url) = (account.name.clone(), account.base_url.clone());
     let made = Account::new(name, adapter, base_url, account.test, account.notify_key.clone())?;
-    Ok(made.reads_per_second(account.reads_per_second).watches(account.watch_days))
+    Ok(made.reads_per_second(account.reads_per_second).poll_after_capture(account.poll_after_capture_days))
 }
 
 /// For which reasons money goes back at once, merchant by merchant.
@@ -176,7 +176,7 @@ fn reasons(policy: &Policy) -> BTreeSet<AttentionCode> {
 
 /// The secret that return addresses are derived from: made once, kept in the database.
 async fn installation_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
-    use port::Source as _;
+    use port::Env as _;
     const NAME: &str = "installation_key";
     if store.setting(NAME).await?.is_none() {
         let value = sign::hex(&[Machine.nonce(), Machine.nonce()].concat());

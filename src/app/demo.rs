@@ -4,13 +4,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use port::{Approach, Call, CaptureMode, ExposeSecret as _, Method, Notify};
+use port::{Approach, CaptureMode, ExposeSecret as _, HttpRequest, LinkDelivery, Method};
 
 use super::build::{BuildError, Plan, names, orders};
 use super::cli::DemoArgs;
 use super::{keys, serve};
-use crate::config::{Account, DEMO_ROUTING, Environment, Faults, Providers, SANDBOX_ACCOUNTS, Settings};
-use crate::domain::{Actor, Cause, Item, Metadata, Personal, Rate, Requirement, ReturnUrls};
+use crate::config::{
+    AccountConfig, DEMO_ROUTING, Environment, Faults, Providers, SANDBOX_ACCOUNTS, Settings,
+};
+use crate::domain::{Actor, Cause, LineItem, Metadata, PersonalData, Requirement, ReturnUrls, TaxRate};
 use crate::orders::{Asked, Checked, Draft, Orders};
 use crate::payments::CheckoutAsk;
 use crate::routing::Rules;
@@ -72,7 +74,7 @@ fn plan(args: &DemoArgs, sandbox_url: &str) -> Result<Plan, Faults> {
     let environment = Environment::default().with("PAYMUX_SANDBOX_URL", sandbox_url);
     let providers =
         Providers { known: paymux_providers::ALL, environment: &environment, allow_private_addresses: true };
-    let accounts = Account::parse("config/sandbox.toml", SANDBOX_ACCOUNTS, &providers)?;
+    let accounts = AccountConfig::parse("config/sandbox.toml", SANDBOX_ACCOUNTS, &providers)?;
     let rules = rules(&args.routing, &names(&accounts))?;
     Ok(Plan { settings, accounts, rules })
 }
@@ -88,7 +90,7 @@ fn rules(file: &Path, accounts: &[&str]) -> Result<Rules, Faults> {
 /// Tells the sandbox where each provider's notifications go, as one would in a provider's portal.
 async fn subscribe(
     orders: &Orders,
-    accounts: &[Account],
+    accounts: &[AccountConfig],
     sandbox_url: &str,
     url: &str,
 ) -> Result<(), BuildError> {
@@ -103,10 +105,10 @@ async fn subscribe(
             "url": format!("{url}/webhooks/{}{key}", account.name),
             "secret": secret.unwrap_or_default(),
         });
-        let call = Call::new(Method::Put, "/control/subscriptions".to_owned())
+        let call = HttpRequest::new(Method::Put, "/control/subscriptions".to_owned())
             .json_bytes(body.to_string().into_bytes());
         let answer = orders.payments.transport.send(sandbox_url, &call).await;
-        if !answer.is_ok_and(|reply| reply.ok()) {
+        if !answer.is_ok_and(|response| response.ok()) {
             return Err(BuildError::NoSandbox(sandbox_url.to_owned()));
         }
     }
@@ -122,8 +124,8 @@ async fn ready_link(orders: &Orders) -> Option<String> {
             return None;
         }
     };
-    let session = checked.file.session(checked.session)?;
-    match checked.file.attempt(session.attempt)?.next.as_ref()?.value()? {
+    let session = checked.order.session(checked.session)?;
+    match checked.order.attempt(session.attempt)?.next.as_ref()?.value()? {
         port::Next::Page(url) => Some(url.clone()),
         port::Next::Widget(_) | port::Next::Nothing => None,
     }
@@ -137,17 +139,17 @@ async fn quick(orders: &Orders) -> Result<Checked, crate::orders::OrderError> {
         expects: None,
     };
     let source = &orders.payments.shared.source;
-    let item = Item {
+    let item = LineItem {
         id: port::ItemId::from_uuid(source.uuid()),
         sku: None,
         title: "A paymux mug".to_owned(),
         quantity: 1,
         unit_price: 1_999,
-        tax_rate: Rate::zero(),
+        tax_rate: TaxRate::zero(),
         discount: 0,
         recurring: None,
     };
-    let mut personal = Personal::default();
+    let mut personal = PersonalData::default();
     personal.customer.email = Some("ann@example.test".to_owned());
     let draft = Draft {
         reference: None,
@@ -165,7 +167,7 @@ async fn quick(orders: &Orders) -> Result<Checked, crate::orders::OrderError> {
         approach: Approach::Link,
         capture: CaptureMode::Automatic,
         return_urls: ReturnUrls::default(),
-        notify: Notify::default(),
+        notify: LinkDelivery::default(),
         expires_in: Duration::from_secs(7 * 24 * 3_600),
         language: None,
         save_payment_profile: None,

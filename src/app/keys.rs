@@ -1,6 +1,6 @@
 //! API keys: made, listed, withdrawn. Only their hashes are kept.
 
-use port::{Source as _, sign};
+use port::{Env as _, sign};
 
 use super::build::BuildError;
 use super::machine::Machine;

@@ -2,13 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use port::{Source, Timestamp, Uuid};
+use port::{Env, Timestamp, Uuid};
 
 /// The machine's own clock and random source.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Machine;
 
-impl Source for Machine {
+impl Env for Machine {
     #[expect(clippy::disallowed_methods, reason = "this is where the time comes from")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -10,7 +10,7 @@ use actix_web::dev::ServerHandle;
 use tokio::task::JoinHandle;
 
 use super::build::{BuildError, Plan, courier, open_store, orders, share};
-use crate::domain::DueKind;
+use crate::domain::JobKind;
 use crate::http::{self, ops};
 use crate::metrics::Metrics;
 use crate::payments::Shared;
@@ -79,7 +79,7 @@ pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
 
 /// The first checkpoint of this run is due at once, and so is a look for old notifications; each makes the next.
 async fn plan_chores(shared: &Shared) -> Result<(), StoreError> {
-    let chores = [(DueKind::Checkpoint, "events"), (DueKind::Clear, "inbox")];
+    let chores = [(JobKind::Checkpoint, "events"), (JobKind::PruneInbox, "inbox")];
     let due = chores.map(|(kind, subject)| Write::Due {
         kind,
         subject: subject.to_owned(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use port::{About, Secret, Settings as AdapterSettings, SettingsError};
+use port::{About, AdapterSettings, Secret, SettingsError};
 use url::{Host, Url};
 
 use super::document::{Document, Section};
@@ -13,7 +13,7 @@ use super::load::is_name;
 
 /// One account at one provider.
 #[derive(Clone)]
-pub struct Account {
+pub struct AccountConfig {
     /// Its name: in routing, in the API, in metrics, in the address of its notifications.
     pub name: String,
     /// The adapter that speaks for it.
@@ -27,12 +27,12 @@ pub struct Account {
     /// How many reads a second the provider is asked for, on average.
     pub reads_per_second: u32,
     /// For how many days a paid payment is asked about daily, where the provider tells of no refunds and disputes.
-    pub watch_days: u32,
+    pub poll_after_capture_days: u32,
     /// What its adapter is built from.
     pub settings: AdapterSettings,
 }
 
-impl fmt::Debug for Account {
+impl fmt::Debug for AccountConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {}", self.name, self.about.name)
     }
@@ -43,7 +43,7 @@ const MOST_ACCOUNTS: usize = 64;
 
 /// What an account has besides its adapter's own settings.
 const COMMON_KEYS: [&str; 7] =
-    ["provider", "base_url", "test", "sandbox", "notify_key", "reads_per_second", "watch_days"];
+    ["provider", "base_url", "test", "sandbox", "notify_key", "reads_per_second", "poll_after_capture_days"];
 
 /// The key in an address is all that an unsigned notification proves; a shorter one could be guessed.
 const SHORTEST_NOTIFY_KEY: usize = 16;
@@ -58,7 +58,7 @@ pub struct Providers<'a> {
     pub allow_private_addresses: bool,
 }
 
-impl Account {
+impl AccountConfig {
     /// Reads every account of a file.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Account {
         Some(accounts.sections().into_iter().map(|(name, _)| name.to_owned()).collect())
     }
 
-    /// As [`Account::load`], with the text of the file.
+    /// As [`AccountConfig::load`], with the text of the file.
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -119,21 +119,21 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn account(&self, name: &str) -> Option<Account> {
+    fn account(&self, name: &str) -> Option<AccountConfig> {
         if !is_name(name) {
             self.section.fault("must be named with small letters, digits, `-` and `_`, 40 at most");
         }
         let about = self.provider()?;
         let own = about.settings.iter().map(|setting| setting.key);
         self.section.only(&COMMON_KEYS.into_iter().chain(own).collect::<Vec<_>>());
-        Some(Account {
+        Some(AccountConfig {
             name: name.to_owned(),
             about,
             base_url: self.base_url(about.base_url),
             test: self.section.flag("test").unwrap_or(false),
             notify_key: self.notify_key(),
             reads_per_second: self.section.whole("reads_per_second", 1..=1_000).unwrap_or(5),
-            watch_days: self.section.whole("watch_days", 0..=540).unwrap_or(0),
+            poll_after_capture_days: self.section.whole("poll_after_capture_days", 0..=540).unwrap_or(0),
             settings: self.settings(about),
         })
     }
@@ -209,7 +209,7 @@ impl Reader<'_> {
     }
 
     /// Lets the adapter look at its settings; what it makes of them is thrown away.
-    fn try_to_build(&self, account: &Account) {
+    fn try_to_build(&self, account: &AccountConfig) {
         match (account.about.build)(&account.settings) {
             Ok(_) => {}
             Err(SettingsError::Missing(key)) => self.section.fault(&format!("`{key}` is missing")),

@@ -54,7 +54,7 @@ impl Settings {
         Self::read(&name, &text, environment, flags)
     }
 
-    /// As [`Settings::load`], with the text of the file.
+    /// As [`AdapterSettings::load`], with the text of the file.
     ///
     /// # Errors
     /// Everything that is wrong with them.

@@ -1,6 +1,6 @@
 use port::{
-    About, Approach, Cancel, Capabilities, Capture, Currencies, Limits, Lookup, Notices, Refund, Repeat,
-    Repeats, Setting, SettingsError, Truth,
+    About, AmountLimits, Approach, CancelSupport, Capabilities, CaptureSupport, Currencies, Lookup,
+    NotificationAuth, RefundSupport, Repeat, Repeats, Setting, SettingsError, Truth,
 };
 
 use super::*;
@@ -159,24 +159,29 @@ static ACME: About = About {
     name: "acme",
     title: "Acme",
     base_url: "https://api.acme.example/v1",
-    can: Capabilities {
+    capabilities: Capabilities {
         approaches: &[Approach::Hosted],
-        capture: Capture::Automatic,
-        cancel: Cancel::None,
-        refund: Refund::None,
+        capture: CaptureSupport::Automatic,
+        cancel: CancelSupport::None,
+        refund: RefundSupport::None,
         lookup: Lookup::None,
         repeat: Repeats {
-            begin: Repeat::Unsafe,
+            create: Repeat::Unsafe,
             capture: Repeat::Unsafe,
             cancel: Repeat::Unsafe,
             refund: Repeat::Unsafe,
         },
-        notices: Notices::None,
+        notification_auth: NotificationAuth::None,
         truth: Truth::Fetch,
-        begin_moves_money: false,
+        create_moves_money: false,
         delivers_links: false,
-        currencies: Currencies { only: &[], most_decimals: 2 },
-        limits: Limits { smallest_minor: 1, largest_minor: i64::MAX, hold: None, page: None },
+        currencies: Currencies { only: &[], max_decimals: 2 },
+        limits: AmountLimits {
+            min_minor: 1,
+            max_minor: i64::MAX,
+            authorization_lifetime: None,
+            page_lifetime: None,
+        },
         needs: &[],
     },
     settings: &[
@@ -187,10 +192,10 @@ static ACME: About = About {
     build: |_| Err(SettingsError::Invalid("branch", "is not a branch")),
 };
 
-fn accounts(text: &str, allow_private_addresses: bool) -> Result<Vec<Account>, Faults> {
+fn accounts(text: &str, allow_private_addresses: bool) -> Result<Vec<AccountConfig>, Faults> {
     let environment = Environment::default().with("ACME_KEY", "k-1").with("NOTIFY", "0123456789abcdef");
     let known: &[&'static About] = &[&ACME];
-    Account::parse(
+    AccountConfig::parse(
         "accounts.toml",
         text,
         &Providers { known, environment: &environment, allow_private_addresses },

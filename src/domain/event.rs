@@ -5,24 +5,25 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use port::{
-    AttemptId, AttentionId, Detail, DisputeStage, EventId, Failure, Next, OrderId, PaymentId, PaymentStatus,
-    RefundId, SessionId, StatusWord, Theirs, Timestamp, Uuid, sign,
+    AdapterState, AttemptId, AttentionId, Detail, DisputeStage, EventId, Failure, Next, OrderId, PaymentId,
+    PaymentStatus, ProviderStatus, RefundId, SessionId, Timestamp, Uuid, sign,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::order::{
-    ExternalPayment, Item, Order, OrderState, Personal, Price, Proof, Requirement, Requirements,
+    ExternalPayment, LineItem, OrderHeader, OrderState, PaymentSource, PersonalData, Price, Requirement,
+    Requirements,
 };
-use super::payment::{Attention, Decision, Operation, Payment, Refund, RefundStatus};
-use super::session::{AttemptRecord, Session, SessionFailure, SessionStatus};
-use super::standing::Standing;
-use super::{Sealed, Signature};
+use super::payment::{Attention, AttentionDecision, Operation, Payment, Refund, RefundStatus};
+use super::payment_state::PaymentState;
+use super::session::{Attempt, Session, SessionFailure, SessionStatus};
+use super::{Erasable, Signature};
 
 /// What happened. Complete in itself: applied to the file as it was, it gives the file as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Fact {
+pub enum Event {
     /// The order was made.
-    OrderPlaced(Box<Order>),
+    OrderCreated(Box<OrderHeader>),
     /// Something of its content changed; the price and the signature fall, unless only notes did.
     OrderEdited(Box<Content>),
     /// It was priced.
@@ -33,16 +34,16 @@ pub enum Fact {
         requirements: Requirements,
     },
     /// A signature was recorded.
-    OrderSigned(Sealed<Signature>),
+    OrderSigned(Erasable<Signature>),
     /// The merchant collected the money itself.
-    PaidExternally {
+    ExternalPaymentRecorded {
         /// What it told us.
-        external: Sealed<ExternalPayment>,
+        external: Erasable<ExternalPayment>,
         /// The payment that stands for it.
         payment: Box<Payment>,
     },
     /// The order's state changed.
-    OrderMoved {
+    OrderStateChanged {
         /// Where it was.
         from: OrderState,
         /// Where it is.
@@ -51,38 +52,38 @@ pub enum Fact {
         why: Option<String>,
     },
     /// The merchant's words for how fulfilment went.
-    FulfilmentTold(Sealed<String>),
+    FulfilmentReported(Erasable<String>),
     /// What the order was submitted with.
-    ProofUsed(Proof),
+    PaymentSourceUsed(PaymentSource),
     /// A session was opened, with its payment and its first attempt: the intent.
-    SessionOpened {
+    SessionCreated {
         /// The session.
         session: Box<Session>,
         /// Its payment.
         payment: Box<Payment>,
     },
     /// A start is about to be made at an account: the intent.
-    AttemptStarted(Box<AttemptRecord>),
+    AttemptStarted(Box<Attempt>),
     /// The adapter wants to find this again.
-    AttemptKept {
+    AdapterStateSaved {
         /// Of which attempt.
         attempt: AttemptId,
         /// Everything it keeps now.
-        theirs: Sealed<Theirs>,
+        adapter_state: Erasable<AdapterState>,
     },
     /// The provider has the object.
-    AttemptBegun {
+    AttemptCreated {
         /// Of which attempt.
         attempt: AttemptId,
         /// The provider's id.
         reference: String,
         /// What the customer needs.
-        next: Sealed<Next>,
+        next: Erasable<Next>,
         /// What the adapter keeps now.
-        theirs: Option<Sealed<Theirs>>,
+        adapter_state: Option<Erasable<AdapterState>>,
     },
     /// The start is given up: nothing is there, or it is looked for later.
-    AttemptLeft {
+    AttemptAbandoned {
         /// Of which attempt.
         attempt: AttemptId,
         /// Whether it may exist all the same.
@@ -91,7 +92,7 @@ pub enum Fact {
         why: String,
     },
     /// The session's status or failure changed.
-    SessionMoved {
+    SessionStatusChanged {
         /// Which.
         session: SessionId,
         /// Where it was.
@@ -102,7 +103,7 @@ pub enum Fact {
         failure: Option<SessionFailure>,
     },
     /// The payment's facts changed.
-    PaymentObserved {
+    PaymentUpdated {
         /// Which.
         payment: PaymentId,
         /// The attempt that it now stands on.
@@ -112,15 +113,15 @@ pub enum Fact {
         /// Its status now.
         to: PaymentStatus,
         /// How it stands now.
-        standing: Standing,
+        state: PaymentState,
         /// The provider's own word, verbatim.
-        word: StatusWord,
+        provider_status: ProviderStatus,
         /// The shade of it.
         detail: Option<Detail>,
         /// The last decline.
         failure: Option<Failure>,
         /// The moment that the word speaks of.
-        seen_at: Timestamp,
+        reported_at: Timestamp,
     },
     /// No start of it came to anything: it has failed without ever being at a provider.
     PaymentNotStarted {
@@ -128,9 +129,9 @@ pub enum Fact {
         payment: PaymentId,
     },
     /// A payment nobody waited for: an attempt that was given up was paid.
-    PaymentFound(Box<Payment>),
+    LatePaymentFound(Box<Payment>),
     /// An operation is about to be sent: the intent, its amount reserved.
-    OperationAsked {
+    OperationRequested {
         /// On which payment.
         payment: PaymentId,
         /// What.
@@ -139,7 +140,7 @@ pub enum Fact {
         closing: Option<super::FailureCode>,
     },
     /// The operation's outcome is known.
-    OperationEnded {
+    OperationFinished {
         /// On which payment.
         payment: PaymentId,
         /// What it was.
@@ -148,9 +149,9 @@ pub enum Fact {
         refused: Option<Failure>,
     },
     /// A refund was asked for, its amount reserved; or one was found at the provider.
-    RefundMade(Box<Refund>),
+    RefundCreated(Box<Refund>),
     /// A refund's status changed.
-    RefundMoved {
+    RefundStatusChanged {
         /// Which.
         refund: RefundId,
         /// Where it is.
@@ -159,7 +160,7 @@ pub enum Fact {
         failure: Option<Failure>,
     },
     /// A dispute was opened, moved or ended.
-    DisputeMoved {
+    DisputeUpdated {
         /// Of which payment.
         payment: PaymentId,
         /// Where it stands, or stood.
@@ -168,12 +169,12 @@ pub enum Fact {
         lost: Option<bool>,
     },
     /// The provider's own order was handed over.
-    HandedOver {
+    ProviderOrderSubmitted {
         /// Of which attempt.
         attempt: AttemptId,
     },
     /// The personal data was erased; everything else stays.
-    Erased,
+    PersonalDataErased,
     /// A person should look.
     AttentionRaised(Attention),
     /// A person has looked.
@@ -181,9 +182,9 @@ pub enum Fact {
         /// At what.
         attention: AttentionId,
         /// What was decided.
-        decision: Decision,
+        decision: AttentionDecision,
         /// What the person wrote.
-        note: Option<Sealed<String>>,
+        note: Option<Erasable<String>>,
     },
 }
 
@@ -191,7 +192,7 @@ pub enum Fact {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Content {
     /// The lines.
-    pub items: Vec<Item>,
+    pub items: Vec<LineItem>,
     /// Delivery, minor units.
     pub shipping: i64,
     /// Whether prices include their tax.
@@ -203,104 +204,104 @@ pub struct Content {
     /// Whether a completed payment submits it.
     pub auto_submit: bool,
     /// Customer, addresses, notes.
-    pub personal: Sealed<Personal>,
+    pub personal: Erasable<PersonalData>,
     /// Whether only the notes changed, so that price and signature stand.
     pub only_metadata: bool,
 }
 
 /// What a merchant is told of: the public name of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub struct PublicEvent {
     /// `order`, `paymentSession`, `payment`, `refund`, `dispute` or `attention`.
     pub noun: &'static str,
     /// The state in upper case, as the API writes it.
-    pub word: &'static str,
+    pub change: &'static str,
 }
 
-impl Fact {
+impl Event {
     /// The public event this is, if it is one.
-    pub fn notice(&self) -> Option<Notice> {
+    pub fn public_event(&self) -> Option<PublicEvent> {
         let (noun, word) = match self {
-            Self::OrderPlaced(order) => ("order", order.state.as_str()),
-            Self::OrderMoved { to, .. } => ("order", to.as_str()),
-            Self::SessionOpened { session, .. } => ("paymentSession", session.status.as_str()),
-            Self::SessionMoved { from, to, .. } if from != to => ("paymentSession", to.as_str()),
-            Self::PaymentObserved { from, to, .. } if from != to => ("payment", to.as_str()),
-            Self::PaidExternally { payment, .. } | Self::PaymentFound(payment) => {
+            Self::OrderCreated(header) => ("order", header.state.as_str()),
+            Self::OrderStateChanged { to, .. } => ("order", to.as_str()),
+            Self::SessionCreated { session, .. } => ("paymentSession", session.status.as_str()),
+            Self::SessionStatusChanged { from, to, .. } if from != to => ("paymentSession", to.as_str()),
+            Self::PaymentUpdated { from, to, .. } if from != to => ("payment", to.as_str()),
+            Self::ExternalPaymentRecorded { payment, .. } | Self::LatePaymentFound(payment) => {
                 ("payment", payment.status().as_str())
             }
             Self::PaymentNotStarted { .. } => ("payment", PaymentStatus::Failed.as_str()),
-            Self::RefundMade(refund) => ("refund", refund.status.as_str()),
-            Self::RefundMoved { to, .. } => ("refund", to.as_str()),
-            Self::DisputeMoved { stage, lost, .. } => ("dispute", lost.map_or(stage.as_str(), outcome)),
+            Self::RefundCreated(refund) => ("refund", refund.status.as_str()),
+            Self::RefundStatusChanged { to, .. } => ("refund", to.as_str()),
+            Self::DisputeUpdated { stage, lost, .. } => ("dispute", lost.map_or(stage.as_str(), outcome)),
             Self::AttentionRaised(_) => ("attention", "RAISED"),
             Self::OrderEdited(_)
             | Self::OrderPriced { .. }
             | Self::OrderSigned(_)
-            | Self::FulfilmentTold(_)
-            | Self::ProofUsed(_)
+            | Self::FulfilmentReported(_)
+            | Self::PaymentSourceUsed(_)
             | Self::AttemptStarted(_)
-            | Self::AttemptKept { .. }
-            | Self::AttemptBegun { .. }
-            | Self::AttemptLeft { .. }
-            | Self::SessionMoved { .. }
-            | Self::PaymentObserved { .. }
-            | Self::OperationAsked { .. }
-            | Self::OperationEnded { .. }
-            | Self::HandedOver { .. }
-            | Self::Erased
+            | Self::AdapterStateSaved { .. }
+            | Self::AttemptCreated { .. }
+            | Self::AttemptAbandoned { .. }
+            | Self::SessionStatusChanged { .. }
+            | Self::PaymentUpdated { .. }
+            | Self::OperationRequested { .. }
+            | Self::OperationFinished { .. }
+            | Self::ProviderOrderSubmitted { .. }
+            | Self::PersonalDataErased
             | Self::AttentionResolved { .. } => return None,
         };
-        Some(Notice { noun, word })
+        Some(PublicEvent { noun, change: word })
     }
 
     /// Its name in the timeline.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::OrderPlaced(_) => "order.placed",
+            Self::OrderCreated(_) => "order.placed",
             Self::OrderEdited(_) => "order.edited",
             Self::OrderPriced { .. } => "order.priced",
             Self::OrderSigned(_) => "order.signed",
-            Self::PaidExternally { .. } => "payment.external",
-            Self::OrderMoved { .. } => "order.moved",
-            Self::FulfilmentTold(_) => "order.fulfilment",
-            Self::ProofUsed(_) => "order.proof",
-            Self::SessionOpened { .. } => "session.opened",
+            Self::ExternalPaymentRecorded { .. } => "payment.external",
+            Self::OrderStateChanged { .. } => "order.moved",
+            Self::FulfilmentReported(_) => "order.fulfilment",
+            Self::PaymentSourceUsed(_) => "order.proof",
+            Self::SessionCreated { .. } => "session.opened",
             Self::AttemptStarted(_) => "attempt.started",
-            Self::AttemptKept { .. } => "attempt.kept",
-            Self::AttemptBegun { .. } => "attempt.begun",
-            Self::AttemptLeft { .. } => "attempt.left",
-            Self::SessionMoved { .. } => "session.moved",
-            Self::PaymentObserved { .. } => "payment.observed",
+            Self::AdapterStateSaved { .. } => "attempt.kept",
+            Self::AttemptCreated { .. } => "attempt.begun",
+            Self::AttemptAbandoned { .. } => "attempt.left",
+            Self::SessionStatusChanged { .. } => "session.moved",
+            Self::PaymentUpdated { .. } => "payment.observed",
             Self::PaymentNotStarted { .. } => "payment.not_started",
-            Self::PaymentFound(_) => "payment.found",
-            Self::OperationAsked { .. } => "operation.asked",
-            Self::OperationEnded { .. } => "operation.ended",
-            Self::RefundMade(_) => "refund.made",
-            Self::RefundMoved { .. } => "refund.moved",
-            Self::DisputeMoved { .. } => "dispute.moved",
-            Self::HandedOver { .. } => "attempt.handed_over",
-            Self::Erased => "order.erased",
+            Self::LatePaymentFound(_) => "payment.found",
+            Self::OperationRequested { .. } => "operation.asked",
+            Self::OperationFinished { .. } => "operation.ended",
+            Self::RefundCreated(_) => "refund.made",
+            Self::RefundStatusChanged { .. } => "refund.moved",
+            Self::DisputeUpdated { .. } => "dispute.moved",
+            Self::ProviderOrderSubmitted { .. } => "attempt.handed_over",
+            Self::PersonalDataErased => "order.erased",
             Self::AttentionRaised(_) => "attention.raised",
             Self::AttentionResolved { .. } => "attention.resolved",
         }
     }
 
     /// The bodies that have to be stored beside it.
-    pub fn sealed(&self) -> Vec<(Arc<str>, Arc<str>)> {
+    pub fn erasable(&self) -> Vec<(Arc<str>, Arc<str>)> {
         let rows = match self {
-            Self::OrderPlaced(order) => vec![order.personal.row()],
+            Self::OrderCreated(header) => vec![header.personal.row()],
             Self::OrderEdited(content) => vec![content.personal.row()],
             Self::OrderSigned(signature) => vec![signature.row()],
-            Self::PaidExternally { external, .. } => vec![external.row()],
-            Self::FulfilmentTold(detail) => vec![detail.row()],
-            Self::RefundMade(refund) => vec![refund.reason.as_ref().and_then(Sealed::row)],
-            Self::SessionOpened { session, .. } => vec![session.ask.row()],
-            Self::AttemptKept { theirs, .. } => vec![theirs.row()],
-            Self::AttemptBegun { next, theirs, .. } => {
-                vec![next.row(), theirs.as_ref().and_then(Sealed::row)]
+            Self::ExternalPaymentRecorded { external, .. } => vec![external.row()],
+            Self::FulfilmentReported(detail) => vec![detail.row()],
+            Self::RefundCreated(refund) => vec![refund.reason.as_ref().and_then(Erasable::row)],
+            Self::SessionCreated { session, .. } => vec![session.request.row()],
+            Self::AdapterStateSaved { adapter_state, .. } => vec![adapter_state.row()],
+            Self::AttemptCreated { next, adapter_state, .. } => {
+                vec![next.row(), adapter_state.as_ref().and_then(Erasable::row)]
             }
-            Self::AttentionResolved { note, .. } => vec![note.as_ref().and_then(Sealed::row)],
+            Self::AttentionResolved { note, .. } => vec![note.as_ref().and_then(Erasable::row)],
             _ => Vec::new(),
         };
         rows.into_iter().flatten().collect()
@@ -333,7 +334,8 @@ pub enum Actor {
     /// A notification of the provider's, which made us ask.
     Provider,
     /// The gateway, when something was due.
-    Agenda,
+    #[serde(rename = "AGENDA")]
+    Scheduler,
     /// A person at the gateway.
     Operator,
 }
@@ -392,14 +394,14 @@ pub struct Record {
     /// By whom.
     pub cause: Cause,
     /// Whether more events of the same change follow.
-    pub more: bool,
+    pub continues: bool,
     /// What.
-    pub fact: Fact,
+    pub event: Event,
 }
 
 /// One change of one order, in its place. Times in the text are kept to the millisecond.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
+pub struct RecordedEvent {
     /// Its id.
     pub id: EventId,
     /// Of which order.
@@ -407,7 +409,7 @@ pub struct Event {
     /// Its place, from 1 without gaps.
     pub sequence: u64,
     /// Its place among the events that merchants are told of, from 1 without gaps.
-    pub notice: Option<u64>,
+    pub public_sequence: Option<u64>,
     /// What happened.
     pub record: Record,
     /// The record as it is stored and hashed.
@@ -418,7 +420,7 @@ pub struct Event {
 
 /// What every event of one change shares.
 #[derive(Clone, Debug)]
-pub struct Stamp<'a> {
+pub struct EventMeta<'a> {
     /// When.
     pub at: Timestamp,
     /// By whom.

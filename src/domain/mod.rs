@@ -1,10 +1,10 @@
 //! The rules: what an order, its sessions and its payments are, and how they move.
 //!
 //! Pure: no I/O, no clock, no chance; the moment and new ids are arguments. A decision looks at an
-//! [`OrderFile`] and returns [`Fact`]s or a [`Refusal`]; [`OrderFile::record`] turns facts into events and
+//! [`OrderAggregate`] and returns [`Event`]s or a [`DomainError`]; [`OrderAggregate::record`] turns facts into events and
 //! applies them, and nothing else changes a file.
 //!
-//! Start at [`OrderFile`], then [`observe`](observe::observe): where every word of a provider ends up.
+//! Start at [`OrderAggregate`], then [`observe`](observe::observe): where every word of a provider ends up.
 #![warn(
     clippy::float_arithmetic,
     clippy::unwrap_used,
@@ -14,49 +14,52 @@
     clippy::cast_sign_loss
 )]
 
-mod agenda;
+mod aggregate;
 pub mod cart;
+mod erasable;
+mod error;
 mod event;
-mod file;
 pub mod finish;
+mod jobs;
 pub mod observe;
 pub mod open;
 pub mod operate;
 mod order;
 mod payment;
+mod payment_state;
 mod price;
 mod profile;
-mod refusal;
 pub mod resolve;
 mod schedule;
-mod sealed;
 mod session;
-mod standing;
 pub mod submit;
 #[cfg(test)]
 mod tests;
 pub mod view;
 
-pub use agenda::{CALL_DEADLINE, DueKind, UNSUBMITTED_LIMIT, agenda, is_decidable, is_to_hand_over};
-pub use event::{Actor, Cause, Content, Event, Fact, Hash, Ids, Notice, Record, Stamp};
-pub use file::{Misfit, OrderFile};
+pub use aggregate::{OrderAggregate, ReplayError};
+pub use erasable::{Erasable, ErasableSlot};
+pub use error::DomainError;
+pub use event::{Actor, Cause, Content, Event, EventMeta, Hash, Ids, PublicEvent, Record, RecordedEvent};
+pub use jobs::{CALL_DEADLINE, JobKind, UNSUBMITTED_LIMIT, is_decidable, jobs, needs_provider_order};
 pub use order::{
-    ExternalPayment, Interval, Item, Metadata, Order, OrderState, Personal, Price, Proof, Rate, Recurring,
-    Requirement, Requirements, Signature, UnknownWord,
+    ExternalPayment, Interval, LineItem, Metadata, OrderHeader, OrderState, PaymentSource, PersonalData,
+    Price, Recurring, Requirement, Requirements, Signature, TaxRate, UnknownWord,
 };
 pub use payment::{
-    Attention, AttentionCode, Decision, Operation, OperationKind, Payment, Powers, Refund, RefundOrigin,
-    RefundStatus, Resolution,
+    Attention, AttentionCode, AttentionDecision, Operation, OperationKind, Payment, PaymentCapabilities,
+    Refund, RefundOrigin, RefundStatus, Resolution,
 };
+pub use payment_state::{
+    Authorization, DisputeClosed, DisputeReport, FoldTerms, OutOfBounds, PaymentState, Refunded,
+    ReportedStatus,
+};
+pub(crate) use payment_state::{leaves_open, takes_nothing};
 pub(crate) use port::{Approach, AttemptId};
 pub use price::{AmountTooLarge, LinePrice, price, price_line, requirements};
-pub use profile::{Owner, Profile, ProfileAsk, ProfileSession, ProfileStart, ProfileStatus};
-pub use refusal::Refusal;
-pub use schedule::{is_unsettled, next_read};
-pub use sealed::{Sealed, Slot};
+pub use profile::{Owner, Profile, ProfileRequest, ProfileSession, ProfileStart, ProfileStatus};
+pub use schedule::{is_open, next_read};
 pub use session::{
-    AttemptRecord, AttemptState, FailureCode, ReturnUrls, Routing, Session, SessionAsk, SessionFailure,
-    SessionStatus, Tried,
+    Attempt, AttemptState, FailureCode, ReturnUrls, RouteAttempt, Routing, Session, SessionFailure,
+    SessionRequest, SessionStatus,
 };
-pub use standing::{Calm, DisputeWord, Heard, Hold, OutOfBounds, Refunded, Standing, Terms};
-pub(crate) use standing::{leaves_open, takes_nothing};

@@ -10,7 +10,7 @@ use port::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::Sealed;
+use super::Erasable;
 
 /// The nine states of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ impl OrderState {
     }
 
     /// Whether the order has ended in a way that leaves it no money.
-    pub(super) fn gives_back(self) -> bool {
+    pub(super) fn refunds_payments(self) -> bool {
         matches!(self, Self::Cancelled | Self::Expired)
     }
 }
@@ -128,12 +128,12 @@ pub struct Price {
 
 /// A tax rate in percent, exact: `"8.25"`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Rate(Decimal);
+pub struct TaxRate(Decimal);
 
 /// More decimals than any tax rate has.
 const MOST_RATE_DECIMALS: u32 = 6;
 
-impl Rate {
+impl TaxRate {
     /// No tax.
     pub fn zero() -> Self {
         Self(Decimal::whole(0))
@@ -145,7 +145,7 @@ impl Rate {
     }
 }
 
-impl FromStr for Rate {
+impl FromStr for TaxRate {
     type Err = UnknownWord;
 
     /// 0 to 1000 percent, at most six decimals.
@@ -162,19 +162,19 @@ impl FromStr for Rate {
     }
 }
 
-impl fmt::Debug for Rate {
+impl fmt::Debug for TaxRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} %", self.0)
     }
 }
 
-impl Serialize for Rate {
+impl Serialize for TaxRate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Rate {
+impl<'de> Deserialize<'de> for TaxRate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(|_| de::Error::custom("not a tax rate in percent, such as \"8.25\""))
@@ -208,7 +208,7 @@ pub enum Interval {
 /// A line of an order. Amounts in minor units of the order's currency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Item {
+pub struct LineItem {
     /// Its id.
     pub id: ItemId,
     /// The merchant's stock number.
@@ -220,7 +220,7 @@ pub struct Item {
     /// Price of one, at least 0.
     pub unit_price: i64,
     /// Percent.
-    pub tax_rate: Rate,
+    pub tax_rate: TaxRate,
     /// Off the whole line, at most its price.
     pub discount: i64,
     /// Whether it is billed again.
@@ -229,7 +229,7 @@ pub struct Item {
 
 /// The order's personal data and free texts: in rows alone, so that they can be erased.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Personal {
+pub struct PersonalData {
     /// Who pays.
     pub customer: Customer,
     /// Address of the bill.
@@ -273,7 +273,7 @@ pub struct ExternalPayment {
 
 /// What an order was submitted with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Proof {
+pub enum PaymentSource {
     /// Nothing was required.
     Nothing,
     /// The merchant's own collection, by its reference.
@@ -286,9 +286,9 @@ pub enum Proof {
     ProfileSession(ProfileSessionId),
 }
 
-/// The order itself. Everything that hangs on it stands beside it in the [`OrderFile`](super::OrderFile).
+/// The order itself. Everything that hangs on it stands beside it in the [`OrderAggregate`](super::OrderFile).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Order {
+pub struct OrderHeader {
     /// Its id.
     pub id: OrderId,
     /// Whose it is.
@@ -300,7 +300,7 @@ pub struct Order {
     /// Where it stands.
     pub state: OrderState,
     /// Its lines, at most 200.
-    pub items: Vec<Item>,
+    pub items: Vec<LineItem>,
     /// Delivery, untaxed, minor units.
     pub shipping: i64,
     /// Whether prices include their tax.
@@ -312,19 +312,19 @@ pub struct Order {
     /// Whether a completed payment submits it.
     pub auto_submit: bool,
     /// Customer, addresses, notes.
-    pub personal: Sealed<Personal>,
+    pub personal: Erasable<PersonalData>,
     /// Totals, until something changes.
     pub price: Option<Price>,
     /// What it needs, with the price.
     pub requirements: Option<Requirements>,
     /// The signature, until something changes.
-    pub signature: Option<Sealed<Signature>>,
+    pub signature: Option<Erasable<Signature>>,
     /// The merchant's own collection.
-    pub external_payment: Option<Sealed<ExternalPayment>>,
+    pub external_payment: Option<Erasable<ExternalPayment>>,
     /// The payment of that collection.
     pub external_payment_id: Option<PaymentId>,
     /// What it was submitted with.
-    pub proof: Option<Proof>,
+    pub payment_source: Option<PaymentSource>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -339,5 +339,5 @@ pub struct Order {
     pub completed_at: Option<Timestamp>,
     /// How that went, in the merchant's words.
     #[serde(default)]
-    pub fulfilment: Option<Sealed<String>>,
+    pub fulfilment: Option<Erasable<String>>,
 }

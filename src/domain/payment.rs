@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use port::{
-    AttemptId, AttentionId, CaptureMode, Detail, Failure, Money, PaymentId, PaymentStatus, RefundId,
-    SessionId, StatusWord, Timestamp,
+    AttemptId, AttentionId, CaptureMode, Detail, Failure, Money, PaymentId, PaymentStatus, ProviderStatus,
+    RefundId, SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use super::sealed::Sealed;
-use super::standing::{Standing, Terms};
+use super::erasable::Erasable;
+use super::payment_state::{FoldTerms, PaymentState};
 
 /// One collection of money for one order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,21 +25,21 @@ pub struct Payment {
     /// When it is taken.
     pub capture: CaptureMode,
     /// What can be done with it at its provider.
-    pub powers: Powers,
+    pub capabilities: PaymentCapabilities,
     /// When a hold ends by itself.
     pub authorization_expires_at: Option<Timestamp>,
     /// How it stands.
-    pub standing: Standing,
+    pub state: PaymentState,
     /// The provider's own word, verbatim.
-    pub word: Option<StatusWord>,
+    pub provider_status: Option<ProviderStatus>,
     /// The shade of it.
     pub detail: Option<Detail>,
     /// The last decline.
     pub failure: Option<Failure>,
     /// The moment that the word speaks of.
-    pub seen_at: Timestamp,
+    pub reported_at: Timestamp,
     /// What our captures asked for.
-    pub capture_asked: Option<i64>,
+    pub capture_requested: Option<i64>,
     /// The operation under way.
     pub operation: Option<Operation>,
     /// Collected by the merchant without any provider of ours.
@@ -55,9 +55,9 @@ pub struct Payment {
 /// What a payment's provider can do with it, kept with the payment, so that it does not change with the
 /// adapter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Powers {
+pub struct PaymentCapabilities {
     /// Holds funds before it takes them.
-    pub authorises: bool,
+    pub authorizes: bool,
     /// The first capture releases what it leaves.
     pub one_capture: bool,
     /// An unpaid page can be closed.
@@ -69,39 +69,39 @@ pub struct Powers {
     /// Any part of it.
     pub partial_refunds: bool,
     /// How long a hold lives, if it ends by itself.
-    pub hold_seconds: Option<u64>,
+    pub authorization_seconds: Option<u64>,
     /// For how many days it is asked about daily once it is paid, since nobody tells of refunds and disputes.
     #[serde(default)]
-    pub watch_days: u32,
+    pub poll_after_capture_days: u32,
 }
 
-impl Powers {
+impl PaymentCapabilities {
     /// When the hold of a standing ends by itself, counted from the moment that was seen.
-    pub(super) fn hold_ends(self, standing: &Standing) -> Option<Timestamp> {
-        let hold = standing.hold.filter(|_| standing.is_held())?;
-        Some(hold.place.plus(Duration::from_secs(self.hold_seconds?)))
+    pub(super) fn authorization_expires_at(self, state: &PaymentState) -> Option<Timestamp> {
+        let hold = state.authorization.filter(|_| state.is_held())?;
+        Some(hold.as_of.plus(Duration::from_secs(self.authorization_seconds?)))
     }
 }
 
 impl Payment {
     /// Its status.
     pub fn status(&self) -> PaymentStatus {
-        self.standing.status()
+        self.state.status()
     }
 
     /// What the fold needs to know of it.
-    pub fn terms(&self) -> Terms {
-        Terms {
+    pub fn terms(&self) -> FoldTerms {
+        FoldTerms {
             amount: self.money.minor,
-            authorises: self.powers.authorises,
-            one_capture: self.powers.one_capture,
-            capture_asked: self.capture_asked,
+            authorizes: self.capabilities.authorizes,
+            one_capture: self.capabilities.one_capture,
+            capture_requested: self.capture_requested,
         }
     }
 
     /// Whether the money never was at a provider of ours, so that nothing can be done with it here.
-    pub fn is_outside(&self) -> bool {
-        self.external || self.detail == Some(Detail::PaidOutside)
+    pub fn is_external(&self) -> bool {
+        self.external || self.detail == Some(Detail::PaidExternally)
     }
 }
 
@@ -212,7 +212,7 @@ pub struct Refund {
     /// Where it stands.
     pub status: RefundStatus,
     /// Why, in the merchant's words; they may name people.
-    pub reason: Option<Sealed<String>>,
+    pub reason: Option<Erasable<String>>,
     /// The merchant's reference.
     pub reference: Option<String>,
     /// Who wanted it.
@@ -287,7 +287,7 @@ impl AttentionCode {
     ];
 
     /// Whether it is about a statement that was not believed, so that another may follow.
-    pub(super) fn is_doubt(self) -> bool {
+    pub(super) fn is_mistrust(self) -> bool {
         matches!(
             self,
             Self::AmountMismatch | Self::TestModeMismatch | Self::UnknownWord | Self::Contradiction
@@ -295,7 +295,7 @@ impl AttentionCode {
     }
 
     /// Whether every read says it again, so that it is not news once it was told.
-    pub(super) fn lasts(self) -> bool {
+    pub(super) fn is_sticky(self) -> bool {
         matches!(
             self,
             Self::AmountMismatch
@@ -374,7 +374,7 @@ impl Attention {
 /// What can be decided about money that needs a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Decision {
+pub enum AttentionDecision {
     /// It counts.
     Keep,
     /// It goes back, or its hold is released.
@@ -383,7 +383,7 @@ pub enum Decision {
     Dismiss,
 }
 
-impl Decision {
+impl AttentionDecision {
     /// As the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -398,7 +398,7 @@ impl Decision {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
     /// What was decided.
-    pub decision: Decision,
+    pub decision: AttentionDecision,
     /// What the person wrote; it may name people.
-    pub note: Option<Sealed<String>>,
+    pub note: Option<Erasable<String>>,
 }

@@ -2,7 +2,7 @@
 
 use port::Timestamp;
 
-use super::order::{Item, Order, Price, Requirement, Requirements};
+use super::order::{LineItem, OrderHeader, Price, Requirement, Requirements};
 
 /// A total does not fit 63 bits of minor units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +24,7 @@ pub struct LinePrice {
 ///
 /// # Errors
 /// [`AmountTooLarge`].
-pub fn price_line(item: &Item, tax_included: bool) -> Result<LinePrice, AmountTooLarge> {
+pub fn price_line(item: &LineItem, tax_included: bool) -> Result<LinePrice, AmountTooLarge> {
     let gross = item.quantity.checked_mul(item.unit_price).ok_or(AmountTooLarge)?;
     let base = gross.checked_sub(item.discount).ok_or(AmountTooLarge)?;
     let (rate, scale) = item.tax_rate.percent().parts();
@@ -39,26 +39,26 @@ pub fn price_line(item: &Item, tax_included: bool) -> Result<LinePrice, AmountTo
 ///
 /// # Errors
 /// [`AmountTooLarge`].
-pub fn price(order: &Order, now: Timestamp) -> Result<Price, AmountTooLarge> {
+pub fn price(header: &OrderHeader, now: Timestamp) -> Result<Price, AmountTooLarge> {
     let add = |sum: i64, part: i64| sum.checked_add(part).ok_or(AmountTooLarge);
     let (mut subtotal, mut discount, mut base, mut tax) = (0, 0, 0, 0);
-    for item in &order.items {
-        let line = price_line(item, order.tax_included)?;
+    for item in &header.items {
+        let line = price_line(item, header.tax_included)?;
         subtotal = add(subtotal, line.gross)?;
         discount = add(discount, item.discount)?;
         base = add(base, line.base)?;
         tax = add(tax, line.tax)?;
     }
-    let untaxed = add(base, order.shipping)?;
-    let total = if order.tax_included { untaxed } else { add(untaxed, tax)? };
-    let (shipping, currency) = (order.shipping, order.currency);
+    let untaxed = add(base, header.shipping)?;
+    let total = if header.tax_included { untaxed } else { add(untaxed, tax)? };
+    let (shipping, currency) = (header.shipping, header.currency);
     Ok(Price { subtotal, discount, tax, shipping, total, currency, calculated_at: now })
 }
 
 /// What the priced order needs.
-pub fn requirements(order: &Order, total: i64) -> Requirements {
-    let recurring = order.items.iter().any(|item| item.recurring.is_some());
-    let known = order.personal.value().is_some_and(|personal| personal.customer.id.is_some());
+pub fn requirements(header: &OrderHeader, total: i64) -> Requirements {
+    let recurring = header.items.iter().any(|item| item.recurring.is_some());
+    let known = header.personal.value().is_some_and(|personal| personal.customer.id.is_some());
     Requirements {
         requires_payment: if total > 0 { Requirement::Required } else { Requirement::NotRequired },
         requires_payment_profile: match (recurring, known) {
@@ -66,7 +66,7 @@ pub fn requirements(order: &Order, total: i64) -> Requirements {
             (false, true) => Requirement::Optional,
             (false, false) => Requirement::NotRequired,
         },
-        requires_signing: order.requires_signing,
+        requires_signing: header.requires_signing,
     }
 }
 

@@ -7,16 +7,18 @@
 use std::fmt;
 
 use port::{
-    Approach, Attempt, AttemptId, CaptureMode, Currency, Money, Next, Observation, OrderId, PaymentStatus,
-    ProfileId, ProfileSessionId, Says, StoredProfile, Theirs, Timestamp,
+    AdapterState, Approach, Attempt, AttemptId, CaptureMode, Currency, Money, Next, Observation, OrderId,
+    PaymentStatus, ProfileId, ProfileSessionId, StatusMapping, StoredProfile, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use super::agenda::CALL_DEADLINE;
-use super::order::Order;
-use super::refusal::Refusal;
+use super::error::DomainError;
+use super::jobs::CALL_DEADLINE;
+use super::order::OrderHeader;
 use super::schedule::{HOUR, SHORTEST, by_age, jittered};
-use super::{AttemptState, FailureCode, Metadata, ReturnUrls, Routing, SessionFailure, SessionStatus, Tried};
+use super::{
+    AttemptState, FailureCode, Metadata, ReturnUrls, RouteAttempt, Routing, SessionFailure, SessionStatus,
+};
 
 /// One opening of a page or widget in which a customer stores a method.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -34,13 +36,13 @@ pub struct ProfileSession {
     /// How it ended without a stored method.
     pub failure: Option<SessionFailure>,
     /// What made its last start fail, as a word.
-    pub ended_by: Option<String>,
+    pub start_failure: Option<String>,
     /// Who decided the account, and why.
     pub routing: Routing,
     /// Whom to ask next if this account cannot start it, in order.
     pub fallback: Vec<String>,
     /// What the merchant asked for.
-    pub ask: ProfileAsk,
+    pub request: ProfileRequest,
     /// The start that stands for it.
     pub start: ProfileStart,
     /// Set once it is being closed: how it shall end.
@@ -59,7 +61,7 @@ pub struct ProfileSession {
 
 /// What the merchant asked for.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProfileAsk {
+pub struct ProfileRequest {
     /// Where the customer returns to at the merchant.
     pub return_urls: ReturnUrls,
     /// BCP 47 tag.
@@ -82,7 +84,7 @@ pub struct ProfileStart {
     /// The provider's id of the object.
     pub reference: Option<String>,
     /// What the adapter remembers.
-    pub theirs: Theirs,
+    pub adapter_state: AdapterState,
     /// What the customer needs.
     pub next: Option<Next>,
     /// The hash of the secret in its return addresses, hexadecimal.
@@ -167,7 +169,7 @@ impl Profile {
             reference: stored.reference,
             kind: stored.kind,
             display_name: stored.display_name,
-            status: ProfileStatus::of(&stored.word.word),
+            status: ProfileStatus::of(&stored.provider_status.status),
             expires_at: stored.expires_on,
             metadata: owner.metadata.clone(),
             forgotten: false,
@@ -193,13 +195,13 @@ impl Profile {
     /// Whether an order can be paid with it: its own customer's, while it can be used.
     ///
     /// # Errors
-    /// [`Refusal::ProfileUnusable`].
-    pub fn ensure_pays(&self, order: &Order) -> Result<(), Refusal> {
+    /// [`DomainError::ProfileUnusable`].
+    pub fn ensure_pays(&self, header: &OrderHeader) -> Result<(), DomainError> {
         if self.status != ProfileStatus::Active {
-            return Err(Refusal::ProfileUnusable("it is not ACTIVE"));
+            return Err(DomainError::ProfileUnusable("it is not ACTIVE"));
         }
-        if !is_customer_of(order, &self.customer_id) {
-            return Err(Refusal::ProfileUnusable("it belongs to another customer than the order"));
+        if !is_customer_of(header, &self.customer_id) {
+            return Err(DomainError::ProfileUnusable("it belongs to another customer than the order"));
         }
         Ok(())
     }
@@ -220,8 +222,8 @@ pub struct Owner<'a> {
     pub metadata: &'a Metadata,
 }
 
-fn is_customer_of(order: &Order, customer_id: &str) -> bool {
-    let personal = order.personal.value();
+fn is_customer_of(header: &OrderHeader, customer_id: &str) -> bool {
+    let personal = header.personal.value();
     personal.and_then(|personal| personal.customer.id.as_deref()) == Some(customer_id)
 }
 
@@ -233,7 +235,7 @@ impl ProfileSession {
             customer_id: &self.customer_id,
             account: &self.start.account,
             provider: &self.start.provider,
-            metadata: &self.ask.metadata,
+            metadata: &self.request.metadata,
         }
     }
 
@@ -248,7 +250,7 @@ impl ProfileSession {
             capture: CaptureMode::Automatic,
             started_at: self.start.started_at,
             reference: self.start.reference.clone(),
-            theirs: self.start.theirs.clone(),
+            adapter_state: self.start.adapter_state.clone(),
         }
     }
 
@@ -260,24 +262,28 @@ impl ProfileSession {
     #[must_use]
     pub fn kept(&self, pairs: &[(&str, &str)], now: Timestamp) -> Self {
         let mut next = self.changed(now);
-        next.start.theirs.extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        next.start
+            .adapter_state
+            .extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         next
     }
 
     /// The provider has it. `None` unless it was being started.
-    pub fn begun(&self, begun: port::Begun, now: Timestamp) -> Option<Self> {
+    pub fn begun(&self, created: port::CreatedPayment, now: Timestamp) -> Option<Self> {
         let mut next = self.starting(now)?;
-        next.start.state = AttemptState::Begun;
-        next.start.reference = Some(begun.reference);
-        next.start.theirs.extend(begun.theirs);
-        next.start.next = Some(begun.next);
+        next.start.state = AttemptState::Created;
+        next.start.reference = Some(created.reference);
+        next.start.adapter_state.extend(created.adapter_state);
+        next.start.next = Some(created.next);
         Some(next)
     }
 
     /// The account could not start it, the next one is to. `None` unless it was being started.
     pub fn moved_on(&self, why: &str, start: ProfileStart, now: Timestamp) -> Option<Self> {
         let mut next = self.starting(now)?;
-        next.routing.tried.push(Tried { account: self.start.account.clone(), outcome: why.to_owned() });
+        next.routing
+            .tried
+            .push(RouteAttempt { account: self.start.account.clone(), outcome: why.to_owned() });
         next.fallback.retain(|account| *account != start.account);
         next.start = start;
         Some(next)
@@ -289,9 +295,9 @@ impl ProfileSession {
     }
 
     /// It could not be started anywhere. `None` unless it was being started.
-    pub fn never_begun(&self, why: &str, failure: SessionFailure, now: Timestamp) -> Option<Self> {
+    pub fn never_created(&self, why: &str, failure: SessionFailure, now: Timestamp) -> Option<Self> {
         self.starting(now)?;
-        self.ended(failure, now).map(|next| Self { ended_by: Some(why.to_owned()), ..next })
+        self.ended(failure, now).map(|next| Self { start_failure: Some(why.to_owned()), ..next })
     }
 
     /// It ends without a stored method. `None` if it has ended already.
@@ -308,10 +314,10 @@ impl ProfileSession {
     /// It is to be closed, and how it shall end. `None` if that is under way or it has ended already.
     ///
     /// # Errors
-    /// [`Refusal::TooLate`] once a method is stored.
-    pub fn closed(&self, code: FailureCode, now: Timestamp) -> Result<Option<Self>, Refusal> {
+    /// [`DomainError::TooLate`] once a method is stored.
+    pub fn closed(&self, code: FailureCode, now: Timestamp) -> Result<Option<Self>, DomainError> {
         if self.status == SessionStatus::Completed {
-            return Err(Refusal::TooLate("the session is COMPLETED; the method is stored"));
+            return Err(DomainError::TooLate("the session is COMPLETED; the method is stored"));
         }
         let news = self.status.is_open() && self.closing.is_none();
         Ok(news.then(|| Self { closing: Some(code), ..self.changed(now) }))
@@ -325,15 +331,17 @@ impl ProfileSession {
         }
         let moved = |status| (status != self.status).then(|| Self { status, ..self.changed(now) });
         match (seen.says, stored) {
-            (Says::Status(PaymentStatus::Paid), Some(_)) => {
+            (StatusMapping::Status(PaymentStatus::Paid), Some(_)) => {
                 moved(SessionStatus::Completed).map(|next| Self { profile: stored, failure: None, ..next })
             }
-            (Says::Status(PaymentStatus::RequiresAction), _) => moved(SessionStatus::RequiresAction),
-            (Says::Status(PaymentStatus::Pending | PaymentStatus::Processing), _) => {
+            (StatusMapping::Status(PaymentStatus::RequiresAction), _) => moved(SessionStatus::RequiresAction),
+            (StatusMapping::Status(PaymentStatus::Pending | PaymentStatus::Processing), _) => {
                 moved(SessionStatus::Pending)
             }
-            (Says::Status(PaymentStatus::Failed), _) if seen.last => self.ended(self.failure(seen), now),
-            (Says::Status(PaymentStatus::Cancelled | PaymentStatus::Expired), _) => {
+            (StatusMapping::Status(PaymentStatus::Failed), _) if seen.terminal => {
+                self.ended(self.failure(seen), now)
+            }
+            (StatusMapping::Status(PaymentStatus::Cancelled | PaymentStatus::Expired), _) => {
                 self.ended(self.failure(seen), now)
             }
             _ => None,
@@ -342,8 +350,8 @@ impl ProfileSession {
 
     fn failure(&self, seen: &Observation) -> SessionFailure {
         let code = self.closing.unwrap_or(match seen.says {
-            Says::Status(PaymentStatus::Cancelled) => FailureCode::CancelledByCustomer,
-            Says::Status(PaymentStatus::Expired) => FailureCode::Expired,
+            StatusMapping::Status(PaymentStatus::Cancelled) => FailureCode::CancelledByCustomer,
+            StatusMapping::Status(PaymentStatus::Expired) => FailureCode::Expired,
             _ => FailureCode::Declined,
         });
         let said = seen.failure.clone().unwrap_or_default();
@@ -368,13 +376,13 @@ impl ProfileSession {
     /// Whether it proves that an order's customer has stored a method.
     ///
     /// # Errors
-    /// [`Refusal::SessionUnusable`].
-    pub fn ensure_proves(&self, order: &Order) -> Result<(), Refusal> {
+    /// [`DomainError::SessionUnusable`].
+    pub fn ensure_proves(&self, header: &OrderHeader) -> Result<(), DomainError> {
         if self.status != SessionStatus::Completed {
-            return Err(Refusal::SessionUnusable("it is not COMPLETED"));
+            return Err(DomainError::SessionUnusable("it is not COMPLETED"));
         }
-        if !is_customer_of(order, &self.customer_id) {
-            return Err(Refusal::SessionUnusable("it belongs to another customer than the order"));
+        if !is_customer_of(header, &self.customer_id) {
+            return Err(DomainError::SessionUnusable("it belongs to another customer than the order"));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use port::{PaymentStatus, Timestamp};
 
-use super::file::OrderFile;
+use super::aggregate::OrderAggregate;
 use super::payment::Payment;
 
 const FIRST: Duration = Duration::from_secs(7);
@@ -20,11 +20,11 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// that is not known the same way, at most 6 h apart, for ever; a hold every 6 h and an hour before it ends;
 /// a dispute daily, and for a while what was paid, where the account says so. Where the last thing said cannot be
 /// believed, in time it may be: ever more rarely, and daily at the end, until a person has looked.
-pub fn next_read(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
+pub fn next_read(order: &OrderAggregate, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
     if payment.external || payment.attempt.is_none() {
         return None;
     }
-    let pending_refund = file.reserved(payment.id) > 0;
+    let pending_refund = order.reserved(payment.id) > 0;
     if payment.operation.is_some() || pending_refund {
         let since = payment.operation.as_ref().map_or(payment.updated_at, |operation| operation.since);
         return Some(jittered(now, by_age(now.since(since), SIX_HOURS), draw));
@@ -33,9 +33,9 @@ pub fn next_read(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64)
         PaymentStatus::Processing => {
             Some(jittered(now, by_age(now.since(payment.updated_at), SIX_HOURS), draw))
         }
-        PaymentStatus::Pending | PaymentStatus::RequiresAction => waiting(file, payment, now, draw),
-        PaymentStatus::Failed if !payment.standing.is_final() => waiting(file, payment, now, draw),
-        PaymentStatus::Authorized => Some(hold(payment, now, draw)),
+        PaymentStatus::Pending | PaymentStatus::RequiresAction => waiting(order, payment, now, draw),
+        PaymentStatus::Failed if !payment.state.is_final() => waiting(order, payment, now, draw),
+        PaymentStatus::Authorized => Some(authorized(payment, now, draw)),
         PaymentStatus::Disputed => Some(jittered(now, DAY, draw)),
         PaymentStatus::Paid
         | PaymentStatus::PartiallyRefunded
@@ -43,32 +43,35 @@ pub fn next_read(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64)
         | PaymentStatus::Failed
         | PaymentStatus::Cancelled
         | PaymentStatus::Expired => {
-            let doubt = doubted_since(file, payment).map(|since| by_age(now.since(since), DAY));
-            let wait = doubt.or(is_watched(payment, now).then_some(DAY))?;
+            let doubt = mistrusted_since(order, payment).map(|since| by_age(now.since(since), DAY));
+            let wait = doubt.or(polls_after_capture(payment, now).then_some(DAY))?;
             Some(jittered(now, wait, draw))
         }
     }
 }
 
 /// Whether money that was taken is still looked after daily, where the provider tells of nothing.
-fn is_watched(payment: &Payment, now: Timestamp) -> bool {
-    let watched = DAY * payment.powers.watch_days;
-    payment.standing.captured > 0 && now < payment.created_at.plus(watched)
+fn polls_after_capture(payment: &Payment, now: Timestamp) -> bool {
+    let watched = DAY * payment.capabilities.poll_after_capture_days;
+    payment.state.captured > 0 && now < payment.created_at.plus(watched)
 }
 
 /// Since when a person has been asked to look at something that the provider says.
-fn doubted_since(file: &OrderFile, payment: &Payment) -> Option<Timestamp> {
-    let open = file.attention.iter().filter(|told| told.resolved_at.is_none() && told.code.is_doubt());
-    open.filter(|told| told.payment == Some(payment.id)).map(|told| told.raised_at).max()
+fn mistrusted_since(order: &OrderAggregate, payment: &Payment) -> Option<Timestamp> {
+    let open = order
+        .attention
+        .iter()
+        .filter(|attention| attention.resolved_at.is_none() && attention.code.is_mistrust());
+    open.filter(|attention| attention.payment == Some(payment.id)).map(|attention| attention.raised_at).max()
 }
 
 /// Whether what becomes of a payment is not known, and somebody still waits for it.
-pub fn is_unsettled(file: &OrderFile, payment: &Payment) -> bool {
-    let session = payment.session.and_then(|id| file.session(id));
+pub fn is_open(order: &OrderAggregate, payment: &Payment) -> bool {
+    let session = payment.session.and_then(|id| order.session(id));
     match payment.status() {
         PaymentStatus::Processing => true,
         PaymentStatus::Pending | PaymentStatus::RequiresAction | PaymentStatus::Failed => {
-            !payment.standing.is_final() && session.is_some_and(|session| session.status.is_open())
+            !payment.state.is_final() && session.is_some_and(|session| session.status.is_open())
         }
         PaymentStatus::Authorized
         | PaymentStatus::Paid
@@ -81,8 +84,8 @@ pub fn is_unsettled(file: &OrderFile, payment: &Payment) -> bool {
 }
 
 /// While the customer may still pay; once its session is over only notices tell.
-fn waiting(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
-    let session = payment.session.and_then(|id| file.session(id))?;
+fn waiting(order: &OrderAggregate, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
+    let session = payment.session.and_then(|id| order.session(id))?;
     if !session.status.is_open() {
         return None;
     }
@@ -91,7 +94,7 @@ fn waiting(file: &OrderFile, payment: &Payment, now: Timestamp, draw: u64) -> Op
     Some(end.map_or(next, |end| end.min(next)))
 }
 
-fn hold(payment: &Payment, now: Timestamp, draw: u64) -> Timestamp {
+fn authorized(payment: &Payment, now: Timestamp, draw: u64) -> Timestamp {
     let next = jittered(now, SIX_HOURS, draw);
     let warning = payment.authorization_expires_at.map(|end| end.minus(HOUR)).filter(|at| *at > now);
     warning.map_or(next, |at| at.min(next))

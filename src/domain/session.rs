@@ -1,11 +1,12 @@
 //! Payment sessions and the attempts behind them.
 
 use port::{
-    Approach, AttemptId, CaptureMode, Money, Next, Notify, PaymentId, ProfileId, SessionId, Theirs, Timestamp,
+    AdapterState, Approach, AttemptId, CaptureMode, LinkDelivery, Money, Next, PaymentId, ProfileId,
+    SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, Powers, Sealed};
+use super::{Erasable, Metadata, PaymentCapabilities};
 
 /// The four published words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,11 +73,11 @@ pub struct SessionFailure {
 
 /// What the merchant asked for when opening a session: row-only, since addresses may carry anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionAsk {
+pub struct SessionRequest {
     /// Where the customer returns to at the merchant.
     pub return_urls: ReturnUrls,
     /// Whom the provider sends the link to.
-    pub notify: Notify,
+    pub link_delivery: LinkDelivery,
     /// BCP 47 tag.
     pub language: Option<String>,
     /// Whether the method is stored.
@@ -112,12 +113,12 @@ pub struct Routing {
     /// In words.
     pub reason: String,
     /// Every account that was looked at, with what became of it.
-    pub tried: Vec<Tried>,
+    pub tried: Vec<RouteAttempt>,
 }
 
 /// An account that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
+pub struct RouteAttempt {
     /// The account.
     pub account: String,
     /// What became of it, in words.
@@ -148,7 +149,7 @@ pub struct Session {
     /// Whom to ask next if this account cannot start it, in order.
     pub fallback: Vec<String>,
     /// What the merchant asked for.
-    pub ask: Sealed<SessionAsk>,
+    pub request: Erasable<SessionRequest>,
     /// The stored method that is charged without the customer; none where the customer pays.
     pub charge: Option<ProfileId>,
     /// Set once it is being closed: how it shall end.
@@ -172,7 +173,7 @@ pub enum AttemptState {
     /// The intent is on disk; whether the provider has it is not known yet.
     Started,
     /// The provider has it.
-    Begun,
+    Created,
     /// Its start has an unknown outcome and the customer was sent elsewhere: to be found and cancelled.
     Orphaned,
     /// The provider does not have it, or it is closed there.
@@ -181,7 +182,7 @@ pub enum AttemptState {
 
 /// One start at one account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AttemptRecord {
+pub struct Attempt {
     /// Our reference at the provider.
     pub id: AttemptId,
     /// The session it is made for.
@@ -203,24 +204,24 @@ pub struct AttemptRecord {
     /// The provider's id of the object.
     pub reference: Option<String>,
     /// What the adapter remembers.
-    pub theirs: Option<Sealed<Theirs>>,
+    pub adapter_state: Option<Erasable<AdapterState>>,
     /// What the customer needs to pay.
-    pub next: Option<Sealed<Next>>,
+    pub next: Option<Erasable<Next>>,
     /// Why it ended or was given up, as a word.
-    pub ended_by: Option<String>,
+    pub start_failure: Option<String>,
     /// Whether the provider's own order was handed over after ours was submitted.
-    pub handed_over: bool,
+    pub provider_order_submitted: bool,
     /// What the account's provider can do with a payment.
-    pub powers: Powers,
+    pub capabilities: PaymentCapabilities,
     /// Whether the provider has an order of its own that wants to be handed over.
-    pub hands_over: bool,
+    pub submits_order: bool,
     /// The hash of the secret in its return addresses, hexadecimal.
     pub return_hash: Option<String>,
     /// When the intent was written.
     pub started_at: Timestamp,
 }
 
-impl AttemptRecord {
+impl Attempt {
     /// What the adapter sees of it.
     pub fn for_adapter(&self, order: port::OrderId) -> port::Attempt {
         port::Attempt {
@@ -231,7 +232,7 @@ impl AttemptRecord {
             capture: self.capture,
             started_at: self.started_at,
             reference: self.reference.clone(),
-            theirs: self.theirs.as_ref().and_then(Sealed::value).cloned().unwrap_or_default(),
+            adapter_state: self.adapter_state.as_ref().and_then(Erasable::value).cloned().unwrap_or_default(),
         }
     }
 }

@@ -14,15 +14,15 @@ use serde::Serialize;
 use super::event::outcome;
 use super::operate::{capturable, refundable};
 use super::{
-    AttemptRecord, AttemptState, AttentionCode, Decision, ExternalPayment, FailureCode, Item, Metadata,
-    OrderFile, OrderState, Payment, Price, Refund, RefundOrigin, RefundStatus, Requirement, Requirements,
-    Sealed, Session, SessionFailure, SessionStatus, Signature, Tried,
+    Attempt, AttemptState, AttentionCode, AttentionDecision, Erasable, ExternalPayment, FailureCode,
+    LineItem, Metadata, OrderAggregate, OrderState, Payment, Price, Refund, RefundOrigin, RefundStatus,
+    Requirement, Requirements, RouteAttempt, Session, SessionFailure, SessionStatus, Signature,
 };
 
 mod history;
 mod profile;
 
-pub use history::{EventView, Snapshot, TimelineEntry, event, event_type, timeline_entry};
+pub use history::{EventData, EventView, TimelineEntry, event, event_type, timeline_entry};
 pub use profile::{ProfileSessionView, ProfileView, profile, profile_session};
 
 /// Where the gateway shows the link of an attempt as a picture.
@@ -39,7 +39,7 @@ pub struct OrderView<'a> {
     customer: Customer,
     billing_address: Option<&'a Address>,
     shipping_address: Option<&'a Address>,
-    items: &'a [Item],
+    items: &'a [LineItem],
     shipping: i64,
     tax_included: bool,
     price: Option<Price>,
@@ -84,43 +84,43 @@ struct AttentionLine<'a> {
 }
 
 /// The order of a file.
-pub fn order(file: &OrderFile) -> OrderView<'_> {
-    let order = &file.order;
-    let personal = order.personal.value();
-    let completed = || file.sessions.iter().rev().find(|session| session.status == SessionStatus::Completed);
+pub fn order(order: &OrderAggregate) -> OrderView<'_> {
+    let header = &order.header;
+    let personal = header.personal.value();
+    let completed = || order.sessions.iter().rev().find(|session| session.status == SessionStatus::Completed);
     OrderView {
-        id: order.id,
-        state: order.state,
-        reference: order.reference.as_deref(),
-        currency: order.currency,
+        id: header.id,
+        state: header.state,
+        reference: header.reference.as_deref(),
+        currency: header.currency,
         customer: personal.map(|personal| personal.customer.clone()).unwrap_or_default(),
         billing_address: personal.and_then(|personal| personal.billing_address.as_ref()),
         shipping_address: personal.and_then(|personal| personal.shipping_address.as_ref()),
-        items: &order.items,
-        shipping: order.shipping,
-        tax_included: order.tax_included,
-        price: order.price,
-        requirements: order.requirements,
-        requires_signing: order.requires_signing,
-        requires_approval: order.requires_approval,
-        auto_submit: order.auto_submit,
-        payment_session_id: file.open_session().or_else(completed).map(|session| session.id),
-        payments: file.payments.iter().map(payment_line).collect(),
-        external_payment: order.external_payment.as_ref().and_then(Sealed::value),
-        signature: order.signature.as_ref().and_then(Sealed::value),
-        attention: file.oldest_attention().map(|open| AttentionLine {
+        items: &header.items,
+        shipping: header.shipping,
+        tax_included: header.tax_included,
+        price: header.price,
+        requirements: header.requirements,
+        requires_signing: header.requires_signing,
+        requires_approval: header.requires_approval,
+        auto_submit: header.auto_submit,
+        payment_session_id: order.open_session().or_else(completed).map(|session| session.id),
+        payments: order.payments.iter().map(payment_line).collect(),
+        external_payment: header.external_payment.as_ref().and_then(Erasable::value),
+        signature: header.signature.as_ref().and_then(Erasable::value),
+        attention: order.oldest_attention().map(|open| AttentionLine {
             id: open.id,
             code: open.code,
             detail: &open.detail,
             raised_at: open.raised_at,
         }),
         metadata: personal.map(|personal| personal.metadata.clone()).unwrap_or_default(),
-        created_at: order.created_at,
-        updated_at: order.updated_at,
-        expires_at: order.state.is_unsubmitted().then_some(order.expires_at),
-        submitted_at: order.submitted_at,
-        completed_at: order.completed_at,
-        version: file.sequence,
+        created_at: header.created_at,
+        updated_at: header.updated_at,
+        expires_at: header.state.is_unsubmitted().then_some(header.expires_at),
+        submitted_at: header.submitted_at,
+        completed_at: header.completed_at,
+        version: order.sequence,
     }
 }
 
@@ -130,8 +130,8 @@ fn payment_line(payment: &Payment) -> PaymentLine {
         session_id: payment.session,
         status: payment.status(),
         amount: payment.money.minor,
-        captured: payment.standing.captured,
-        refunded: payment.standing.refunded(),
+        captured: payment.state.captured,
+        refunded: payment.state.refunded(),
     }
 }
 
@@ -188,9 +188,9 @@ struct PendingOperation {
 const START: &str = "START";
 
 /// A session of a file.
-pub fn session<'a>(file: &'a OrderFile, session: &'a Session, qr_url: QrUrl<'_>) -> SessionView<'a> {
-    let attempt = file.attempt(session.attempt);
-    let next = attempt.and_then(|attempt| attempt.next.as_ref()).and_then(Sealed::value);
+pub fn session<'a>(order: &'a OrderAggregate, session: &'a Session, qr_url: QrUrl<'_>) -> SessionView<'a> {
+    let attempt = order.attempt(session.attempt);
+    let next = attempt.and_then(|attempt| attempt.next.as_ref()).and_then(Erasable::value);
     let (page, widget) = match next {
         Some(Next::Page(url)) => (Some(url.as_str()), None),
         Some(Next::Widget(credentials)) => (None, Some(credentials)),
@@ -199,7 +199,7 @@ pub fn session<'a>(file: &'a OrderFile, session: &'a Session, qr_url: QrUrl<'_>)
     let is_link = session.approach == Approach::Link && page.is_some();
     SessionView {
         id: session.id,
-        order_id: file.id(),
+        order_id: order.id(),
         payment_id: session.payment,
         approach: session.approach,
         capture_mode: session.capture,
@@ -220,8 +220,8 @@ pub fn session<'a>(file: &'a OrderFile, session: &'a Session, qr_url: QrUrl<'_>)
         pending_operation: attempt
             .filter(|attempt| session.status.is_open() && attempt.state == AttemptState::Started)
             .map(starting)
-            .or_else(|| file.payment(session.payment).and_then(operating)),
-        metadata: session.ask.value().map(|ask| ask.metadata.clone()).unwrap_or_default(),
+            .or_else(|| order.payment(session.payment).and_then(operating)),
+        metadata: session.request.value().map(|request| request.metadata.clone()).unwrap_or_default(),
         expires_at: session.expires_at,
         created_at: session.created_at,
         updated_at: session.updated_at,
@@ -229,11 +229,11 @@ pub fn session<'a>(file: &'a OrderFile, session: &'a Session, qr_url: QrUrl<'_>)
     }
 }
 
-fn tried(tried: &Tried) -> TriedView<'_> {
+fn tried(tried: &RouteAttempt) -> TriedView<'_> {
     TriedView { account: &tried.account, outcome: &tried.outcome }
 }
 
-fn starting(attempt: &AttemptRecord) -> PendingOperation {
+fn starting(attempt: &Attempt) -> PendingOperation {
     PendingOperation { operation: START, amount: Some(attempt.money.minor), since: attempt.started_at }
 }
 
@@ -295,34 +295,34 @@ struct ProviderView<'a> {
 }
 
 /// A payment of a file.
-pub fn payment<'a>(file: &'a OrderFile, payment: &'a Payment) -> PaymentView<'a> {
-    let standing = &payment.standing;
-    let attempt = payment.attempt.and_then(|id| file.attempt(id));
+pub fn payment<'a>(order: &'a OrderAggregate, payment: &'a Payment) -> PaymentView<'a> {
+    let state = &payment.state;
+    let attempt = payment.attempt.and_then(|id| order.attempt(id));
     let open = |id: PaymentId| {
-        file.attention.iter().any(|open| open.resolved_at.is_none() && open.payment == Some(id))
+        order.attention.iter().any(|open| open.resolved_at.is_none() && open.payment == Some(id))
     };
     PaymentView {
         id: payment.id,
-        order_id: file.id(),
+        order_id: order.id(),
         session_id: payment.session,
         status: payment.status(),
-        is_final: standing.is_final(),
+        is_final: state.is_final(),
         currency: payment.money.currency,
         amount: payment.money.minor,
-        authorized: standing.authorized,
-        captured: standing.captured,
-        refunded: standing.refunded(),
-        disputed: standing.disputed(),
+        authorized: state.authorized,
+        captured: state.captured,
+        refunded: state.refunded(),
+        disputed: state.disputed(),
         capturable: capturable(payment),
-        refundable: refundable(file, payment),
-        dispute: dispute(file, payment),
+        refundable: refundable(order, payment),
+        dispute: dispute(order, payment),
         capture_mode: payment.capture,
         pending_operation: operating(payment),
         provider: attempt.map(|attempt| ProviderView {
             account: &attempt.account,
             name: &attempt.provider,
             reference: attempt.reference.as_deref(),
-            status: payment.word.as_ref().map(|word| word.word.as_str()),
+            status: payment.provider_status.as_ref().map(|provider_status| provider_status.status.as_str()),
         }),
         detail: payment.detail,
         authorization_expires_at: payment.authorization_expires_at,
@@ -334,10 +334,10 @@ pub fn payment<'a>(file: &'a OrderFile, payment: &'a Payment) -> PaymentView<'a>
 }
 
 /// The dispute that is open, or the last one that ended, with what it was about.
-fn dispute(file: &OrderFile, payment: &Payment) -> Option<DisputeView> {
-    let standing = &payment.standing;
-    if let Some(word) = standing.open_dispute() {
-        let (stage, amount) = (word.stage, standing.disputed());
+fn dispute(order: &OrderAggregate, payment: &Payment) -> Option<DisputeView> {
+    let state = &payment.state;
+    if let Some(word) = state.open_dispute() {
+        let (stage, amount) = (word.stage, state.disputed());
         return Some(DisputeView {
             stage,
             amount,
@@ -346,19 +346,19 @@ fn dispute(file: &OrderFile, payment: &Payment) -> Option<DisputeView> {
             closed_at: None,
         });
     }
-    let (word, calm) = standing.ended_dispute()?;
+    let (word, calm) = state.ended_dispute()?;
     // What a lost one took is among what was given back by now.
     let before = |refund: &&Refund| {
         let counts = refund.payment == payment.id && refund.status == RefundStatus::Succeeded;
-        counts && refund.created_at < calm.place
+        counts && refund.created_at < calm.as_of
     };
-    let given_back: i64 = file.refunds.iter().filter(before).map(|refund| refund.money.minor).sum();
+    let given_back: i64 = order.refunds.iter().filter(before).map(|refund| refund.money.minor).sum();
     Some(DisputeView {
         stage: word.stage,
-        amount: word.contests(standing.captured - given_back),
+        amount: word.contests(state.captured - given_back),
         opened_at: word.opened_at,
         outcome: Some(outcome(calm.lost)),
-        closed_at: Some(calm.place),
+        closed_at: Some(calm.as_of),
     })
 }
 
@@ -390,15 +390,15 @@ struct RefundFailure<'a> {
 }
 
 /// A refund of a file.
-pub fn refund<'a>(file: &'a OrderFile, refund: &'a Refund) -> RefundView<'a> {
+pub fn refund<'a>(order: &'a OrderAggregate, refund: &'a Refund) -> RefundView<'a> {
     RefundView {
         id: refund.id,
         payment_id: refund.payment,
-        order_id: file.id(),
+        order_id: order.id(),
         amount: refund.money.minor,
         currency: refund.money.currency,
         status: refund.status,
-        reason: refund.reason.as_ref().and_then(Sealed::value).map(String::as_str),
+        reason: refund.reason.as_ref().and_then(Erasable::value).map(String::as_str),
         reference: refund.reference.as_deref(),
         origin: refund.origin,
         failure: refund.failure.as_ref().map(|failure| RefundFailure {
@@ -425,23 +425,23 @@ pub struct AttentionView<'a> {
     account: Option<&'a str>,
     raised_at: Timestamp,
     resolved_at: Option<Timestamp>,
-    decision: Option<Decision>,
+    decision: Option<AttentionDecision>,
     note: Option<&'a str>,
     version: u64,
 }
 
 /// A reason of a file.
-pub fn attention<'a>(file: &'a OrderFile, attention: &'a super::Attention) -> AttentionView<'a> {
+pub fn attention<'a>(order: &'a OrderAggregate, attention: &'a super::Attention) -> AttentionView<'a> {
     let resolution = attention.resolution.as_ref();
     let note = resolution.and_then(|with| with.note.as_ref()?.value());
     AttentionView {
         id: attention.id,
-        order_id: file.id(),
+        order_id: order.id(),
         payment_id: attention.payment,
         code: attention.code,
         detail: &attention.detail,
         stated: attention.stated,
-        account: file.account_of(attention),
+        account: order.account_of(attention),
         raised_at: attention.raised_at,
         resolved_at: attention.resolved_at,
         decision: resolution.map(|with| with.decision),

@@ -10,7 +10,7 @@ use port::OrderId;
 use super::idempotency::Turn;
 use super::problem::{Code, Fault, Problem};
 use super::state::State;
-use crate::domain::{Actor, Cause, OrderFile};
+use crate::domain::{Actor, Cause, OrderAggregate};
 use crate::orders::Asked;
 use crate::store::Handle;
 
@@ -95,26 +95,26 @@ impl Call {
     ///
     /// # Errors
     /// `not_found`, also for another merchant's.
-    pub async fn file(&self, order: OrderId) -> Result<OrderFile, Problem> {
+    pub async fn file(&self, order: OrderId) -> Result<OrderAggregate, Problem> {
         let found = self.state().reads().order(order).await?;
-        found.filter(|file| *file.order.merchant == *self.merchant).ok_or_else(Problem::not_found)
+        found.filter(|order| *order.header.merchant == *self.merchant).ok_or_else(Problem::not_found)
     }
 
     /// The merchant's order, to be shown: one that has ended may be a little old.
     ///
     /// # Errors
     /// `not_found`, also for another merchant's.
-    pub async fn shown(&self, order: OrderId) -> Result<Arc<OrderFile>, Problem> {
+    pub async fn shown(&self, order: OrderId) -> Result<Arc<OrderAggregate>, Problem> {
         let state = self.state();
         let found = state.common().finished.order(state.reads(), order).await?;
-        found.filter(|file| *file.order.merchant == *self.merchant).ok_or_else(Problem::not_found)
+        found.filter(|order| *order.header.merchant == *self.merchant).ok_or_else(Problem::not_found)
     }
 
     /// The merchant's order that something belongs to.
     ///
     /// # Errors
     /// `not_found`, also for another merchant's.
-    pub async fn file_of(&self, handle: Handle) -> Result<OrderFile, Problem> {
+    pub async fn file_of(&self, handle: Handle) -> Result<OrderAggregate, Problem> {
         let order = self.state().reads().order_of(&handle).await?;
         self.file(order.ok_or_else(Problem::not_found)?).await
     }

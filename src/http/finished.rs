@@ -6,7 +6,7 @@ use std::time::Duration;
 use moka::future::Cache;
 use port::OrderId;
 
-use crate::domain::OrderFile;
+use crate::domain::OrderAggregate;
 use crate::metrics::CacheMetrics;
 use crate::store::{Reads, StoreError};
 
@@ -18,7 +18,7 @@ const MOST_ORDERS: u64 = 10_000;
 
 /// Ended orders, for reading alone: whoever decides something looks at the store.
 pub(super) struct Finished {
-    known: Cache<OrderId, Arc<OrderFile>>,
+    known: Cache<OrderId, Arc<OrderAggregate>>,
     metrics: CacheMetrics,
 }
 
@@ -36,16 +36,16 @@ impl Finished {
         &self,
         reads: &dyn Reads,
         id: OrderId,
-    ) -> Result<Option<Arc<OrderFile>>, StoreError> {
-        if let Some(file) = self.known.get(&id).await {
+    ) -> Result<Option<Arc<OrderAggregate>>, StoreError> {
+        if let Some(order) = self.known.get(&id).await {
             self.metrics.hit();
-            return Ok(Some(file));
+            return Ok(Some(order));
         }
         self.metrics.miss();
-        let Some(file) = reads.order(id).await?.map(Arc::new) else { return Ok(None) };
-        if file.order.state.is_final() {
-            self.known.insert(id, file.clone()).await;
+        let Some(order) = reads.order(id).await?.map(Arc::new) else { return Ok(None) };
+        if order.header.state.is_final() {
+            self.known.insert(id, order.clone()).await;
         }
-        Ok(Some(file))
+        Ok(Some(order))
     }
 }

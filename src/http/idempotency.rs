@@ -17,8 +17,8 @@ use super::routes::Act;
 use super::running::{PATIENCE, Seat};
 use super::state::State;
 use crate::domain::{
-    AttemptState, Attention, AttentionCode, Event, Fact, Misfit, Operation, OrderFile, ProfileSession,
-    Session, SessionStatus,
+    AttemptState, Attention, AttentionCode, Event, Operation, OrderAggregate, ProfileSession, RecordedEvent,
+    ReplayError, Session, SessionStatus,
 };
 use crate::orders::{Asked, Key};
 use crate::store::KeyRow;
@@ -35,7 +35,7 @@ const EVENTS_A_READ: u32 = 500;
 /// What a use case made, as its answer shows it.
 pub(super) struct Done {
     /// The order with everything that hangs on it.
-    pub(super) file: OrderFile,
+    pub(super) order: OrderAggregate,
     /// The session that was opened or closed.
     pub(super) session: Option<SessionId>,
     /// The payment that an operation was asked for.
@@ -52,9 +52,9 @@ pub(super) struct Done {
 
 impl Done {
     /// A change of an order that is done.
-    pub(super) fn order(file: OrderFile) -> Self {
+    pub(super) fn order(order: OrderAggregate) -> Self {
         Self {
-            file,
+            order,
             session: None,
             payment: None,
             refund: None,
@@ -65,8 +65,8 @@ impl Done {
     }
 
     /// A session that was opened or closed; `pending` if the provider has not answered.
-    pub(super) fn session(file: OrderFile, session: SessionId, pending: bool) -> Self {
-        Self { session: Some(session), pending, ..Self::order(file) }
+    pub(super) fn session(order: OrderAggregate, session: SessionId, pending: bool) -> Self {
+        Self { session: Some(session), pending, ..Self::order(order) }
     }
 }
 
@@ -177,7 +177,7 @@ async fn recorded(call: &Call, row: &KeyRow) -> Result<Story, Problem> {
 }
 
 async fn told(call: &Call, row: &KeyRow) -> Result<Story, Problem> {
-    let mut events: Vec<Event> = Vec::new();
+    let mut events: Vec<RecordedEvent> = Vec::new();
     loop {
         let after = events.last().map_or(0, |event| event.sequence);
         let more = call.state().reads().events(row.order, after, EVENTS_A_READ).await?;
@@ -207,40 +207,41 @@ struct Story {
 
 impl Story {
     /// Of the request whose change begins at `first`.
-    fn of(events: &[Event], first: u64) -> Result<Self, Misfit> {
-        let placed = events.first().ok_or(Misfit("there are none"))?;
-        let mut file = OrderFile::open(&placed.record.fact).ok_or(Misfit("the first is no new order"))?;
+    fn of(events: &[RecordedEvent], first: u64) -> Result<Self, ReplayError> {
+        let placed = events.first().ok_or(ReplayError("there are none"))?;
+        let mut order =
+            OrderAggregate::create(&placed.record.event).ok_or(ReplayError("the first is no new order"))?;
         let mut story = Self::default();
         let mut made = false;
         for event in events {
-            file.apply(event)?;
+            order.apply(event)?;
             if event.sequence < first {
                 continue;
             }
             if !made {
-                story.made(&event.record.fact, &file);
+                story.made(&event.record.event, &order);
             }
-            story.ended(&event.record.fact);
-            if event.record.more {
+            story.ended(&event.record.event);
+            if event.record.continues {
                 continue;
             }
             made = true;
-            if !story.is_open(&file) {
+            if !story.is_open(&order) {
                 return Ok(Self { closed_at: Some(event.sequence), ..story });
             }
         }
-        if made { Ok(story) } else { Err(Misfit("its change is not there")) }
+        if made { Ok(story) } else { Err(ReplayError("its change is not there")) }
     }
 
     /// Takes in what the change itself did.
-    fn made(&mut self, fact: &Fact, file: &OrderFile) {
-        match fact {
-            Fact::SessionOpened { session, .. } => self.opened = Some(session.id),
-            Fact::RefundMade(refund) => self.refund = Some(refund.id),
-            Fact::AttentionResolved { attention, .. } => self.attention = Some(*attention),
-            Fact::OperationAsked { payment, operation, closing } => {
+    fn made(&mut self, event: &Event, order: &OrderAggregate) {
+        match event {
+            Event::SessionCreated { session, .. } => self.opened = Some(session.id),
+            Event::RefundCreated(refund) => self.refund = Some(refund.id),
+            Event::AttentionResolved { attention, .. } => self.attention = Some(*attention),
+            Event::OperationRequested { payment, operation, closing } => {
                 self.operations.push((*payment, operation.clone()));
-                let session = file.payment(*payment).and_then(|payment| payment.session);
+                let session = order.payment(*payment).and_then(|payment| payment.session);
                 self.closing = self.closing.or(session.filter(|_| closing.is_some()));
             }
             _ => {}
@@ -248,32 +249,33 @@ impl Story {
     }
 
     /// Takes in how something that was asked for ended.
-    fn ended(&mut self, fact: &Fact) {
-        if let Fact::OperationEnded { payment, operation, refused: Some(failure) } = fact
+    fn ended(&mut self, event: &Event) {
+        if let Event::OperationFinished { payment, operation, refused: Some(failure) } = event
             && self.operations.iter().any(|(of, asked)| of == payment && asked.is_same(operation))
         {
             self.refused = Some(failure.clone());
         }
     }
 
-    fn is_open(&self, file: &OrderFile) -> bool {
-        let starting = self.opened.and_then(|id| file.session(id)).filter(|session| session.status.is_open());
+    fn is_open(&self, order: &OrderAggregate) -> bool {
+        let starting =
+            self.opened.and_then(|id| order.session(id)).filter(|session| session.status.is_open());
         let asked = |(payment, operation): &(PaymentId, Operation)| {
-            let now = file.payment(*payment).and_then(|payment| payment.operation.as_ref());
+            let now = order.payment(*payment).and_then(|payment| payment.operation.as_ref());
             now.is_some_and(|now| now.is_same(operation))
         };
-        let waits = |session: &Session| session.charge.is_some() || has_no_start(file, session);
+        let waits = |session: &Session| session.charge.is_some() || has_no_start(order, session);
         starting.is_some_and(waits) || self.operations.iter().any(asked)
     }
 
     /// What is shown of it: the order as it was when the request was closed, or as it is.
     async fn done(&self, call: &Call, order: OrderId) -> Result<Done, Problem> {
-        let file = match self.closed_at {
+        let order = match self.closed_at {
             Some(sequence) => call.state().reads().order_at(order, sequence).await?,
             None => call.state().reads().order(order).await?,
         };
         Ok(Done {
-            file: file.ok_or_else(|| Problem::internal("the order of an idempotency key is gone"))?,
+            order: order.ok_or_else(|| Problem::internal("the order of an idempotency key is gone"))?,
             session: self.opened.or(self.closing),
             payment: self.operations.first().map(|(payment, _)| *payment),
             refund: self.refund,
@@ -285,22 +287,23 @@ impl Story {
 }
 
 /// Whether the customer cannot pay yet: the start has no known outcome, or made something that must not be shown.
-fn has_no_start(file: &OrderFile, session: &Session) -> bool {
-    let started = file.attempt(session.attempt).is_some_and(|attempt| attempt.state != AttemptState::Started);
+fn has_no_start(order: &OrderAggregate, session: &Session) -> bool {
+    let started =
+        order.attempt(session.attempt).is_some_and(|attempt| attempt.state != AttemptState::Started);
     let wrong = |raised: &Attention| {
         let of_start = matches!(raised.code, AttentionCode::AmountMismatch | AttentionCode::Contradiction);
         of_start && raised.payment == Some(session.payment)
     };
-    !started || file.attention.iter().any(wrong)
+    !started || order.attention.iter().any(wrong)
 }
 
 /// Whether a request that was to open a session reached no provider: the same key tries again.
 fn had_no_effect(opens: bool, done: &Done) -> bool {
-    let Some(session) = done.session.and_then(|id| done.file.session(id)) else { return opens };
+    let Some(session) = done.session.and_then(|id| done.order.session(id)) else { return opens };
     if !opens && session.charge.is_none() {
         return false;
     }
-    let ended_by = done.file.attempt(session.attempt).and_then(|attempt| attempt.ended_by.as_deref());
+    let ended_by = done.order.attempt(session.attempt).and_then(|attempt| attempt.start_failure.as_deref());
     session.status == SessionStatus::Failed && ended_by.is_some_and(|label| NEVER_REACHED.contains(&label))
 }
 
@@ -308,7 +311,7 @@ fn had_no_effect(opens: bool, done: &Done) -> bool {
 pub(super) fn reached_nobody(session: &ProfileSession) -> bool {
     session.status == SessionStatus::Failed
         && session.start.reference.is_none()
-        && session.ended_by.as_deref().is_some_and(|label| NEVER_REACHED.contains(&label))
+        && session.start_failure.as_deref().is_some_and(|label| NEVER_REACHED.contains(&label))
 }
 
 /// The labels of failures after which a start may be made anew: nothing happened at the provider, or it says

@@ -15,7 +15,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 
-use crate::domain::DueKind;
+use crate::domain::JobKind;
 use crate::payments::Shared;
 use crate::store::StoreError;
 
@@ -68,7 +68,7 @@ async fn overdue(shared: &Shared) -> Result<Vec<(&'static str, Duration)>, Store
     let (oldest, now) = (readable(shared).await?, shared.now());
     let since =
         |kind| oldest.iter().find(|(of, _)| *of == kind).map_or(Duration::ZERO, |(_, at)| now.since(*at));
-    Ok(DueKind::ALL.into_iter().map(|kind| (kind.as_str(), since(kind))).collect())
+    Ok(JobKind::ALL.into_iter().map(|kind| (kind.as_str(), since(kind))).collect())
 }
 
 /// How old the oldest payment of an account is that somebody still waits for; zero if there is none.
@@ -77,7 +77,7 @@ async fn oldest_unsettled(shared: &Shared, account: &str) -> Result<Duration, St
     Ok(oldest.map_or(Duration::ZERO, |at| shared.now().since(at)))
 }
 
-async fn readable(shared: &Shared) -> Result<Vec<(DueKind, port::Timestamp)>, StoreError> {
+async fn readable(shared: &Shared) -> Result<Vec<(JobKind, port::Timestamp)>, StoreError> {
     in_time(shared.store.oldest_due()).await
 }
 

@@ -9,7 +9,7 @@ use qrcode::{Color, QrCode};
 use super::call::Incoming;
 use super::pages::{self, quiet};
 use super::problem::Problem;
-use crate::domain::{AttemptRecord, OrderFile, Sealed};
+use crate::domain::{Attempt, Erasable, OrderAggregate};
 use crate::payments::{attempt_of, read_token};
 
 /// Longer links make pictures too fine for a phone's camera. Those of the providers have some hundred characters.
@@ -28,16 +28,16 @@ pub(super) async fn picture(incoming: Incoming) -> Result<HttpResponse, Problem>
         Ok(found) => found,
         Err(fault) => return Ok(pages::unavailable(&fault)),
     };
-    let png = found.and_then(|(file, attempt)| png_of(link(&file, &attempt)?));
+    let png = found.and_then(|(order, attempt)| png_of(link(&order, &attempt)?));
     let shown = |png| quiet(StatusCode::OK).insert_header((CONTENT_TYPE, "image/png")).body(png);
     Ok(png.map_or_else(pages::not_found, shown))
 }
 
 /// The link of the attempt's session as it stands now: another attempt may have taken its place. None once the
 /// session is over.
-fn link<'f>(file: &'f OrderFile, attempt: &AttemptRecord) -> Option<&'f str> {
-    let session = file.session(attempt.session?).filter(|session| session.status.is_open())?;
-    match file.attempt(session.attempt)?.next.as_ref().and_then(Sealed::value)? {
+fn link<'f>(order: &'f OrderAggregate, attempt: &Attempt) -> Option<&'f str> {
+    let session = order.session(attempt.session?).filter(|session| session.status.is_open())?;
+    match order.attempt(session.attempt)?.next.as_ref().and_then(Erasable::value)? {
         Next::Page(url) => Some(url.as_str()),
         Next::Widget(_) | Next::Nothing => None,
     }

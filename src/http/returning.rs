@@ -15,7 +15,7 @@ use super::call::Incoming;
 use super::pages::{self, quiet};
 use super::problem::Problem;
 use super::serve::to_the_end;
-use crate::domain::{Actor, FailureCode, OrderFile, ReturnUrls, Session, SessionFailure, SessionStatus};
+use crate::domain::{Actor, FailureCode, OrderAggregate, ReturnUrls, Session, SessionFailure, SessionStatus};
 use crate::payments::{Redirect, attempt_of, read_token};
 use crate::store::{Reads, StoreError};
 
@@ -24,16 +24,16 @@ const WAIT: Duration = Duration::from_secs(3);
 
 /// `GET` and `POST /return/{token}`
 pub(super) async fn come_back(incoming: Incoming) -> Result<HttpResponse, Problem> {
-    let (file, returned) = match find(incoming.state.reads(), incoming.segment("token")).await {
+    let (order, returned) = match find(incoming.state.reads(), incoming.segment("token")).await {
         Ok(Some(found)) => found,
         Ok(None) => {
             return Ok(come_back_saved(&incoming).await.unwrap_or_else(|fault| pages::unavailable(&fault)));
         }
         Err(fault) => return Ok(pages::unavailable(&fault)),
     };
-    let file = asked(&incoming, file, returned.session).await;
-    let session = file.session(returned.session);
-    Ok(session.map_or_else(pages::not_found, |session| onward(file.id(), session, returned.redirect)))
+    let order = asked(&incoming, order, returned.session).await;
+    let session = order.session(returned.session);
+    Ok(session.map_or_else(pages::not_found, |session| onward(order.id(), session, returned.redirect)))
 }
 
 /// The customer comes back from storing a method, if the token was made for that.
@@ -53,7 +53,7 @@ async fn come_back_saved(incoming: &Incoming) -> Result<HttpResponse, StoreError
     let target = target(session.status, session.failure.as_ref(), redirect);
     let outcome =
         [("paymentProfileSessionId", session.id.to_string()), ("status", session.status.as_str().to_owned())];
-    let url = address(&session.ask.return_urls, target).and_then(|url| with_outcome(url, &outcome));
+    let url = address(&session.request.return_urls, target).and_then(|url| with_outcome(url, &outcome));
     Ok(url.map_or_else(|| own_page(target), |url| see_other(&url)))
 }
 
@@ -64,31 +64,31 @@ struct Returned {
     redirect: Redirect,
 }
 
-async fn find(reads: &dyn Reads, token: &str) -> Result<Option<(OrderFile, Returned)>, StoreError> {
+async fn find(reads: &dyn Reads, token: &str) -> Result<Option<(OrderAggregate, Returned)>, StoreError> {
     let Some((hash, redirect)) = read_token(token) else { return Ok(None) };
-    let Some((file, attempt)) = attempt_of(reads, hash).await? else { return Ok(None) };
-    Ok(attempt.session.map(|session| (file, Returned { session, redirect })))
+    let Some((order, attempt)) = attempt_of(reads, hash).await? else { return Ok(None) };
+    Ok(attempt.session.map(|session| (order, Returned { session, redirect })))
 }
 
 /// The file after asking the provider, or as it is known if that is of no use, takes too long or fails. What is
 /// asked is worked in even when nobody waits for it any more.
-async fn asked(incoming: &Incoming, file: OrderFile, session: SessionId) -> OrderFile {
-    let open = file.session(session).filter(|session| session.status.is_open());
-    let Some(payment) = open.map(|session| session.payment) else { return file };
-    let (payments, known) = (incoming.state.payments().clone(), file.clone());
+async fn asked(incoming: &Incoming, order: OrderAggregate, session: SessionId) -> OrderAggregate {
+    let open = order.session(session).filter(|session| session.status.is_open());
+    let Some(payment) = open.map(|session| session.payment) else { return order };
+    let (payments, known) = (incoming.state.payments().clone(), order.clone());
     let cause = incoming.cause(Actor::Customer);
     let asking = to_the_end(async move { Ok(payments.ask_for_customer(known, payment, &cause).await?) });
     // A provider that does not answer was written down where it was called.
     match tokio::time::timeout(WAIT, asking).await {
         Ok(Ok(newer)) => newer,
-        Ok(Err(_)) | Err(_) => file,
+        Ok(Err(_)) | Err(_) => order,
     }
 }
 
 /// On to the merchant, or to a page of our own where the merchant named none.
 fn onward(order: OrderId, session: &Session, redirect: Redirect) -> HttpResponse {
     let target = target(session.status, session.failure.as_ref(), redirect);
-    let urls = session.ask.value().map(|ask| &ask.return_urls);
+    let urls = session.request.value().map(|request| &request.return_urls);
     let url = urls.and_then(|urls| address(urls, target));
     match url.and_then(|url| with_outcome(url, &outcome(order, session))) {
         Some(url) => see_other(&url),
@@ -163,8 +163,8 @@ fn own_page(target: Redirect) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{FailureCode, Metadata, Routing, Sealed, SessionAsk};
-    use port::{Approach, AttemptId, CaptureMode, Currency, Money, Notify, PaymentId, Timestamp, Uuid};
+    use crate::domain::{Erasable, FailureCode, Metadata, Routing, SessionRequest};
+    use port::{Approach, AttemptId, CaptureMode, Currency, LinkDelivery, Money, PaymentId, Timestamp, Uuid};
 
     fn session(
         status: SessionStatus,
@@ -177,9 +177,9 @@ mod tests {
             provider_code: None,
             retryable,
         });
-        let ask = SessionAsk {
+        let request = SessionRequest {
             return_urls,
-            notify: Notify::default(),
+            link_delivery: LinkDelivery::default(),
             language: None,
             save_payment_profile: false,
             payment_profile_id: None,
@@ -198,7 +198,7 @@ mod tests {
             routing: Routing::default(),
             fallback: Vec::new(),
             charge: None,
-            ask: Sealed::new(ask, [0; 16]),
+            request: Erasable::new(request, [0; 16]),
             closing: None,
             used: false,
             created_at: Timestamp::default(),

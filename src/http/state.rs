@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use port::{AttemptId, OrderId, Source, Timestamp};
+use port::{AttemptId, Env, OrderId, Timestamp};
 use tokio::sync::{Notify, broadcast};
 
 use super::auth::Keys;
@@ -105,7 +105,7 @@ impl State {
     }
 
     /// Time, ids and chance.
-    pub fn source(&self) -> &dyn Source {
+    pub fn source(&self) -> &dyn Env {
         &*self.payments().shared.source
     }
 

@@ -23,7 +23,7 @@ use super::call::Call;
 use super::input::Query;
 use super::problem::{Code, Fault, Problem};
 use super::state::State;
-use crate::domain::{Event, Fact, OrderState, view};
+use crate::domain::{Event, OrderState, RecordedEvent, view};
 use crate::store::{Handle, StoreError};
 
 /// A comment is sent this often, so that nobody on the way takes the silence for an end.
@@ -42,16 +42,16 @@ pub(super) async fn watch(call: Call) -> Result<HttpResponse, Problem> {
     let last_seen = last_seen(&call)?;
     // Listening begins before reading, so that no change falls between the two.
     let changes = call.state().changes();
-    let file = call.file_of(Handle::Session(session)).await?;
+    let order = call.file_of(Handle::Session(session)).await?;
     let place = call.state().streams().enter(&call.merchant).ok_or_else(full)?;
     let now = Instant::now();
     let mut watch = Watch {
         state: call.state().clone(),
-        order: file.id(),
+        order: order.id(),
         session,
         read: 0,
         course: Course::default(),
-        last_seen: last_seen.min(file.notices),
+        last_seen: last_seen.min(order.public_sequence),
         waiting: VecDeque::new(),
         over: false,
         changes,
@@ -162,11 +162,11 @@ impl Watch {
             let events = self.state.reads().events(self.order, self.read, PAGE).await?;
             for event in &events {
                 self.read = event.sequence;
-                let news = event.notice.is_some_and(|sequence| sequence > self.last_seen);
-                if self.course.take(&event.record.fact, self.session) && news {
+                let news = event.public_sequence.is_some_and(|sequence| sequence > self.last_seen);
+                if self.course.take(&event.record.event, self.session) && news {
                     self.tell(event).await?;
                 }
-                if self.course.is_over() && !event.record.more {
+                if self.course.is_over() && !event.record.continues {
                     self.over = true;
                     break;
                 }
@@ -179,11 +179,11 @@ impl Watch {
     }
 
     /// Lines up an event, with what it concerns as it was then.
-    async fn tell(&mut self, event: &Event) -> Result<(), StoreError> {
-        let Some(file) = self.state.reads().order_at(self.order, event.sequence).await? else {
+    async fn tell(&mut self, event: &RecordedEvent) -> Result<(), StoreError> {
+        let Some(order) = self.state.reads().order_at(self.order, event.sequence).await? else {
             return Ok(());
         };
-        if let Some(told) = view::event(&file, event, &|attempt| self.state.qr_url(attempt)) {
+        if let Some(told) = view::event(&order, event, &|attempt| self.state.qr_url(attempt)) {
             self.last_seen = told.sequence();
             self.waiting.push_back(piece(&told)?);
         }
@@ -203,23 +203,23 @@ struct Course {
 
 impl Course {
     /// Takes the next event in. True if it is the session's own, its payment's, or a move of its order.
-    fn take(&mut self, fact: &Fact, session: SessionId) -> bool {
-        match fact {
-            Fact::SessionOpened { session: opened, payment } if opened.id == session => {
+    fn take(&mut self, event: &Event, session: SessionId) -> bool {
+        match event {
+            Event::SessionCreated { session: opened, payment } if opened.id == session => {
                 self.begun = true;
                 self.payments.push(payment.id);
                 true
             }
-            Fact::SessionMoved { session: moved, to, .. } if *moved == session => {
+            Event::SessionStatusChanged { session: moved, to, .. } if *moved == session => {
                 self.ended = !to.is_open();
                 true
             }
-            Fact::PaymentFound(payment) if payment.session == Some(session) => {
+            Event::LatePaymentFound(payment) if payment.session == Some(session) => {
                 self.payments.push(payment.id);
                 true
             }
-            Fact::PaymentObserved { payment, .. } => self.payments.contains(payment),
-            Fact::OrderMoved { to, .. } => {
+            Event::PaymentUpdated { payment, .. } => self.payments.contains(payment),
+            Event::OrderStateChanged { to, .. } => {
                 self.order_waits = *to == OrderState::PendingPayment;
                 self.begun
             }

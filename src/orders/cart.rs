@@ -5,8 +5,8 @@ use port::{Currency, ItemId, OrderId, Timestamp};
 use super::{Asked, OrderError, Orders};
 use crate::domain::cart::{content, edit, price_order, sign};
 use crate::domain::{
-    Content, Fact, Item, Order, OrderFile, OrderState, Personal, Requirement, Sealed, Signature, price,
-    requirements,
+    Content, Erasable, Event, LineItem, OrderAggregate, OrderHeader, OrderState, PersonalData, Requirement,
+    Signature, price, requirements,
 };
 use crate::store::Change;
 
@@ -18,7 +18,7 @@ pub struct Draft {
     /// Of every amount.
     pub currency: Currency,
     /// The lines; their ids are made here.
-    pub items: Vec<Item>,
+    pub items: Vec<LineItem>,
     /// Delivery, minor units.
     pub shipping: i64,
     /// Whether prices include their tax.
@@ -30,7 +30,7 @@ pub struct Draft {
     /// Whether a completed payment submits it.
     pub auto_submit: bool,
     /// Customer, addresses, notes.
-    pub personal: Personal,
+    pub personal: PersonalData,
     /// After how long without a request it expires, seconds.
     pub idle_seconds: u64,
 }
@@ -41,9 +41,9 @@ pub enum Edit {
     /// Anything but the lines. What is absent stays.
     Fields(Box<Fields>),
     /// One more line.
-    AddItem(Item),
+    AddItem(LineItem),
     /// A line as it shall be; its id says which.
-    ChangeItem(Item),
+    ChangeItem(LineItem),
     /// A line less.
     RemoveItem(ItemId),
 }
@@ -62,7 +62,7 @@ pub struct Fields {
     /// Whether a completed payment submits it.
     pub auto_submit: Option<bool>,
     /// Customer, addresses, notes as they shall be.
-    pub personal: Option<Personal>,
+    pub personal: Option<PersonalData>,
 }
 
 impl Orders {
@@ -70,16 +70,16 @@ impl Orders {
     ///
     /// # Errors
     /// [`OrderError::ReferenceTaken`], [`OrderError::KeyTaken`], [`OrderError::Store`].
-    pub async fn place(&self, asked: &Asked, draft: Draft) -> Result<OrderFile, OrderError> {
+    pub async fn place(&self, asked: &Asked, draft: Draft) -> Result<OrderAggregate, OrderError> {
         let now = self.payments.shared.now();
-        let order = self.order_of(asked, draft, now);
-        self.commit_new(asked, order, Vec::new(), now, "place").await
+        let header = self.order_of(asked, draft, now);
+        self.commit_new(asked, header, Vec::new(), now, "place").await
     }
 
     /// The order of a draft, not priced.
-    pub(super) fn order_of(&self, asked: &Asked, draft: Draft, now: Timestamp) -> Order {
+    pub(super) fn order_of(&self, asked: &Asked, draft: Draft, now: Timestamp) -> OrderHeader {
         let source = &self.payments.shared.source;
-        Order {
+        OrderHeader {
             id: OrderId::from_uuid(source.uuid()),
             merchant: asked.merchant.to_string(),
             reference: draft.reference,
@@ -91,14 +91,14 @@ impl Orders {
             requires_signing: draft.requires_signing,
             requires_approval: draft.requires_approval,
             auto_submit: draft.auto_submit,
-            personal: Sealed::new(draft.personal, source.nonce()),
+            personal: Erasable::new(draft.personal, source.nonce()),
             price: None,
             requirements: None,
             signature: None,
             external_payment: None,
             fulfilment: None,
             external_payment_id: None,
-            proof: None,
+            payment_source: None,
             created_at: now,
             updated_at: now,
             idle_seconds: draft.idle_seconds,
@@ -109,51 +109,56 @@ impl Orders {
     }
 
     /// The order, priced as it is placed.
-    pub(super) fn priced(mut order: Order, now: Timestamp) -> Result<Order, OrderError> {
-        let price = price(&order, now).map_err(crate::domain::Refusal::from)?;
-        order.price = Some(price);
-        order.requirements = Some(requirements(&order, price.total));
-        Ok(order)
+    pub(super) fn priced(mut header: OrderHeader, now: Timestamp) -> Result<OrderHeader, OrderError> {
+        let price = price(&header, now).map_err(crate::domain::DomainError::from)?;
+        header.price = Some(price);
+        header.requirements = Some(requirements(&header, price.total));
+        Ok(header)
     }
 
     /// Commits a new order together with what follows at once.
     pub(super) async fn commit_new(
         &self,
         asked: &Asked,
-        order: Order,
-        more: Vec<Fact>,
+        header: OrderHeader,
+        more: Vec<Event>,
         now: Timestamp,
         name: &'static str,
-    ) -> Result<OrderFile, OrderError> {
+    ) -> Result<OrderAggregate, OrderError> {
         let shared = &self.payments.shared;
-        let placed = Fact::OrderPlaced(Box::new(order));
-        let Some(mut file) = OrderFile::open(&placed) else { return Err(OrderError::NotFound) };
-        let facts = std::iter::once(placed).chain(more).collect();
-        let stamp = crate::domain::Stamp { at: now, cause: &asked.cause };
-        let mut change = Change::of(name, &mut file, facts, &stamp, &mut shared.ids())?;
-        change.writes.splice(0..0, asked.key_row(file.id(), 1, now));
-        shared.commit(&file.order.merchant, change).await?;
-        Ok(file)
+        let placed = Event::OrderCreated(Box::new(header));
+        let Some(mut order) = OrderAggregate::create(&placed) else { return Err(OrderError::NotFound) };
+        let events = std::iter::once(placed).chain(more).collect();
+        let meta = crate::domain::EventMeta { at: now, cause: &asked.cause };
+        let mut change = Change::of(name, &mut order, events, &meta, &mut shared.ids())?;
+        change.writes.splice(0..0, asked.key_row(order.id(), 1, now));
+        shared.commit(&order.header.merchant, change).await?;
+        Ok(order)
     }
 
     /// Changes the content of a cart.
     ///
     /// # Errors
     /// [`OrderError::Refused`] for an order that is none any more, or has no such line.
-    pub async fn edit(&self, asked: &Asked, order: OrderId, change: Edit) -> Result<OrderFile, OrderError> {
-        let mut file = self.file(asked, order).await?;
-        self.change("edit", asked, &mut file, |file, _| {
-            let content = self.edited(file, change.clone())?;
-            Ok(edit(file, content)?)
+    pub async fn edit(
+        &self,
+        asked: &Asked,
+        order: OrderId,
+        change: Edit,
+    ) -> Result<OrderAggregate, OrderError> {
+        let mut order = self.file(asked, order).await?;
+        self.change("edit", asked, &mut order, |order, _| {
+            let content = self.edited(order, change.clone())?;
+            Ok(edit(order, content)?)
         })
         .await?;
-        Ok(file)
+        Ok(order)
     }
 
-    fn edited(&self, file: &OrderFile, change: Edit) -> Result<Content, OrderError> {
-        let mut content = content(&file.order);
-        let position = |items: &[Item], id: ItemId| {
-            items.iter().position(|item| item.id == id).ok_or(crate::domain::Refusal::NoSuchItem)
+    fn edited(&self, order: &OrderAggregate, change: Edit) -> Result<Content, OrderError> {
+        let mut content = content(&order.header);
+        let position = |items: &[LineItem], id: ItemId| {
+            items.iter().position(|item| item.id == id).ok_or(crate::domain::DomainError::NoSuchItem)
         };
         match change {
             Edit::AddItem(item) => content.items.push(item),
@@ -164,37 +169,38 @@ impl Orders {
             Edit::RemoveItem(id) => {
                 content.items.remove(position(&content.items, id)?);
             }
-            Edit::Fields(fields) => self.set_fields(file, &mut content, *fields),
+            Edit::Fields(fields) => self.set_fields(order, &mut content, *fields),
         }
         Ok(content)
     }
 
-    fn set_fields(&self, file: &OrderFile, content: &mut Content, fields: Fields) {
-        let old = file.order.personal.value().cloned().unwrap_or_default();
+    fn set_fields(&self, order: &OrderAggregate, content: &mut Content, fields: Fields) {
+        let old = order.header.personal.value().cloned().unwrap_or_default();
         content.shipping = fields.shipping.unwrap_or(content.shipping);
         content.tax_included = fields.tax_included.unwrap_or(content.tax_included);
         content.requires_signing = fields.requires_signing.unwrap_or(content.requires_signing);
         content.requires_approval = fields.requires_approval.unwrap_or(content.requires_approval);
         content.auto_submit = fields.auto_submit.unwrap_or(content.auto_submit);
         let Some(personal) = fields.personal else { return };
-        let same_people = Personal { metadata: old.metadata.clone(), ..personal.clone() } == old;
-        let same_rest = content.shipping == file.order.shipping
-            && content.tax_included == file.order.tax_included
-            && content.requires_signing == file.order.requires_signing
-            && content.requires_approval == file.order.requires_approval
-            && content.auto_submit == file.order.auto_submit;
+        let same_people = PersonalData { metadata: old.metadata.clone(), ..personal.clone() } == old;
+        let same_rest = content.shipping == order.header.shipping
+            && content.tax_included == order.header.tax_included
+            && content.requires_signing == order.header.requires_signing
+            && content.requires_approval == order.header.requires_approval
+            && content.auto_submit == order.header.auto_submit;
         content.only_metadata = same_people && same_rest;
-        content.personal = Sealed::new(personal, self.payments.shared.source.nonce());
+        content.personal = Erasable::new(personal, self.payments.shared.source.nonce());
     }
 
     /// Computes totals and requirements.
     ///
     /// # Errors
     /// [`OrderError::Refused`].
-    pub async fn price(&self, asked: &Asked, order: OrderId) -> Result<OrderFile, OrderError> {
-        let mut file = self.file(asked, order).await?;
-        self.change("price", asked, &mut file, |file, now| Ok(vec![price_order(&file.order, now)?])).await?;
-        Ok(file)
+    pub async fn price(&self, asked: &Asked, order: OrderId) -> Result<OrderAggregate, OrderError> {
+        let mut order = self.file(asked, order).await?;
+        self.change("price", asked, &mut order, |order, now| Ok(vec![price_order(&order.header, now)?]))
+            .await?;
+        Ok(order)
     }
 
     /// Records a signature.
@@ -206,10 +212,10 @@ impl Orders {
         asked: &Asked,
         order: OrderId,
         signature: Signature,
-    ) -> Result<OrderFile, OrderError> {
-        let mut file = self.file(asked, order).await?;
-        let sealed = Sealed::new(signature, self.payments.shared.source.nonce());
-        self.change("sign", asked, &mut file, |file, _| Ok(sign(file, sealed.clone())?)).await?;
-        Ok(file)
+    ) -> Result<OrderAggregate, OrderError> {
+        let mut order = self.file(asked, order).await?;
+        let sealed = Erasable::new(signature, self.payments.shared.source.nonce());
+        self.change("sign", asked, &mut order, |order, _| Ok(sign(order, sealed.clone())?)).await?;
+        Ok(order)
     }
 }

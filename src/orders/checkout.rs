@@ -4,7 +4,7 @@ use port::{OrderId, SessionId};
 
 use super::money::operations;
 use super::{Asked, Draft, OrderError, Orders};
-use crate::domain::{Fact, FailureCode, OrderFile, Profile, Refusal, SessionStatus, operate};
+use crate::domain::{DomainError, Event, FailureCode, OrderAggregate, Profile, SessionStatus, operate};
 use crate::payments::{Begun, CheckoutAsk, PaymentError};
 use crate::routing::RouteError;
 
@@ -12,7 +12,7 @@ use crate::routing::RouteError;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
     /// The order with its session.
-    pub file: OrderFile,
+    pub order: OrderAggregate,
     /// The session.
     pub session: SessionId,
     /// Whether the start has an unknown outcome, so that there is nothing to show the customer yet.
@@ -23,7 +23,7 @@ pub struct Checked {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Closed {
     /// The order with its session.
-    pub file: OrderFile,
+    pub order: OrderAggregate,
     /// Whether the provider has not answered yet.
     pub pending: bool,
 }
@@ -39,17 +39,17 @@ impl Orders {
         order: OrderId,
         ask: &CheckoutAsk,
     ) -> Result<Checked, OrderError> {
-        let mut file = self.file(asked, order).await?;
+        let mut order = self.file(asked, order).await?;
         let (mut session, stored) = (None, self.stored(asked, ask).await?);
-        self.change("checkout", asked, &mut file, |file, now| {
-            let opening = self.payments.opening(file, ask, stored.as_ref(), now);
-            let (id, facts) = opening.map_err(|fault| routed(fault, file.id()))?;
+        self.change("checkout", asked, &mut order, |order, now| {
+            let opening = self.payments.opening(order, ask, stored.as_ref(), now);
+            let (id, events) = opening.map_err(|fault| routed(fault, order.id()))?;
             session = Some(id);
-            Ok(facts)
+            Ok(events)
         })
         .await?;
         let session = session.ok_or(OrderError::NotFound)?;
-        self.begin(asked, file, session).await
+        self.begin(asked, order, session).await
     }
 
     /// Places, prices and checks out in one go: one change before the provider is called. When only the
@@ -59,19 +59,19 @@ impl Orders {
     /// As [`Orders::place`] and [`Orders::checkout`].
     pub async fn quick(&self, asked: &Asked, draft: Draft, ask: &CheckoutAsk) -> Result<Checked, OrderError> {
         let now = self.payments.shared.now();
-        let order = Self::priced(self.order_of(asked, draft, now), now)?;
-        let placed = Fact::OrderPlaced(Box::new(order.clone()));
-        let Some(preview) = OrderFile::open(&placed) else { return Err(OrderError::NotFound) };
+        let header = Self::priced(self.order_of(asked, draft, now), now)?;
+        let placed = Event::OrderCreated(Box::new(header.clone()));
+        let Some(preview) = OrderAggregate::create(&placed) else { return Err(OrderError::NotFound) };
         let stored = self.stored(asked, ask).await?;
         match self.payments.opening(&preview, ask, stored.as_ref(), now) {
-            Ok((session, facts)) => {
-                let file = self.commit_new(asked, order, facts, now, "quick checkout").await?;
-                self.begin(asked, file, session).await
+            Ok((session, events)) => {
+                let order = self.commit_new(asked, header, events, now, "quick checkout").await?;
+                self.begin(asked, order, session).await
             }
             // The request is sound, so its order waits; one that names a wrong account places nothing.
             Err(fault @ PaymentError::Route(RouteError::NoRoute { .. } | RouteError::AllDown { .. })) => {
-                let file = self.commit_new(asked, order, Vec::new(), now, "place").await?;
-                Err(routed(fault, file.id()))
+                let order = self.commit_new(asked, header, Vec::new(), now, "place").await?;
+                Err(routed(fault, order.id()))
             }
             Err(fault) => Err(fault.into()),
         }
@@ -85,21 +85,21 @@ impl Orders {
     ) -> Result<Option<Profile>, OrderError> {
         let Some(id) = ask.payment_profile_id else { return Ok(None) };
         let found = self.payments.profile(&asked.merchant, id).await?;
-        Ok(Some(found.ok_or(Refusal::ProfileUnusable("there is none with this id"))?))
+        Ok(Some(found.ok_or(DomainError::ProfileUnusable("there is none with this id"))?))
     }
 
     pub(super) async fn begin(
         &self,
         asked: &Asked,
-        mut file: OrderFile,
+        mut order: OrderAggregate,
         session: SessionId,
     ) -> Result<Checked, OrderError> {
-        let begun = self.payments.begin(&mut file, session, &asked.cause).await?;
+        let begun = self.payments.begin(&mut order, session, &asked.cause).await?;
         match begun {
-            Begun::Ready | Begun::Ended => Ok(Checked { file, session, pending: false }),
-            Begun::Unknown => Ok(Checked { file, session, pending: true }),
+            Begun::Ready | Begun::Ended => Ok(Checked { order, session, pending: false }),
+            Begun::Unknown => Ok(Checked { order, session, pending: true }),
             Begun::Down { retry_after } => {
-                Err(OrderError::ProvidersUnavailable { order: file.id(), retry_after })
+                Err(OrderError::ProvidersUnavailable { order: order.id(), retry_after })
             }
         }
     }
@@ -112,18 +112,18 @@ impl Orders {
     pub async fn resume(
         &self,
         asked: &Asked,
-        order: OrderId,
+        id: OrderId,
         session: SessionId,
     ) -> Result<Checked, OrderError> {
-        let mut file = self.file(asked, order).await?;
-        if let Some(attempt) = file.session(session).map(|session| session.attempt) {
-            match self.payments.settle_begin(order, attempt, &asked.cause).await {
-                Ok(settled) => file = settled,
-                Err(PaymentError::Provider(_)) => return Ok(Checked { file, session, pending: true }),
+        let mut order = self.file(asked, id).await?;
+        if let Some(attempt) = order.session(session).map(|session| session.attempt) {
+            match self.payments.settle_begin(id, attempt, &asked.cause).await {
+                Ok(settled) => order = settled,
+                Err(PaymentError::Provider(_)) => return Ok(Checked { order, session, pending: true }),
                 Err(fault) => return Err(fault.into()),
             }
         }
-        Ok(Checked { file, session, pending: false })
+        Ok(Checked { order, session, pending: false })
     }
 
     /// Cancels an open session: its object is closed at the provider, and the provider's answer ends it.
@@ -136,27 +136,27 @@ impl Orders {
         order: OrderId,
         session: SessionId,
     ) -> Result<Closed, OrderError> {
-        let mut file = self.file(asked, order).await?;
+        let mut order = self.file(asked, order).await?;
         let asked_for_order = Asked { expects: None, ..asked.clone() };
-        if let (Some(expected), Some(found)) = (asked.expects, file.session(session))
+        if let (Some(expected), Some(found)) = (asked.expects, order.session(session))
             && expected != found.version
         {
             return Err(OrderError::VersionMismatch { actual: found.version });
         }
         let mut sends = Vec::new();
-        self.change("cancel session", &asked_for_order, &mut file, |file, now| {
-            let facts = operate::close(file, session, FailureCode::Cancelled, now)?;
-            sends = operations(&facts);
-            Ok(facts)
+        self.change("cancel session", &asked_for_order, &mut order, |order, now| {
+            let events = operate::close(order, session, FailureCode::Cancelled, now)?;
+            sends = operations(&events);
+            Ok(events)
         })
         .await?;
-        self.send(&mut file, &sends, &asked.cause).await?;
-        match file.session(session).map(|session| session.status) {
+        self.send(&mut order, &sends, &asked.cause).await?;
+        match order.session(session).map(|session| session.status) {
             Some(SessionStatus::Completed) => {
-                Err(Refusal::TooLate("the session is COMPLETED; it was paid").into())
+                Err(DomainError::TooLate("the session is COMPLETED; it was paid").into())
             }
-            Some(SessionStatus::Failed) => Ok(Closed { file, pending: false }),
-            _ => Ok(Closed { file, pending: true }),
+            Some(SessionStatus::Failed) => Ok(Closed { order, pending: false }),
+            _ => Ok(Closed { order, pending: true }),
         }
     }
 }

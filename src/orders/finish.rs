@@ -4,7 +4,7 @@ use port::OrderId;
 
 use super::money::operations;
 use super::{Asked, OrderError, Orders};
-use crate::domain::{Cause, OrderFile, Sealed, finish};
+use crate::domain::{Cause, Erasable, OrderAggregate, finish};
 use crate::payments::PaymentError;
 
 /// What a merchant can do to an order that is past the cart.
@@ -31,50 +31,55 @@ impl Orders {
     ///
     /// # Errors
     /// [`OrderError::Refused`].
-    pub async fn finish(&self, asked: &Asked, order: OrderId, how: &Finish) -> Result<OrderFile, OrderError> {
-        let mut file = self.file(asked, order).await?;
+    pub async fn finish(
+        &self,
+        asked: &Asked,
+        order: OrderId,
+        how: &Finish,
+    ) -> Result<OrderAggregate, OrderError> {
+        let mut order = self.file(asked, order).await?;
         let shared = &self.payments.shared;
         let detail = match how {
             Finish::Fulfil { detail: Some(detail), .. } => {
-                Some(Sealed::new(detail.clone(), shared.source.nonce()))
+                Some(Erasable::new(detail.clone(), shared.source.nonce()))
             }
             _ => None,
         };
         let mut sends = Vec::new();
-        self.change("finish", asked, &mut file, |file, now| {
+        self.change("finish", asked, &mut order, |order, now| {
             let mut ids = shared.ids();
-            let facts = match how {
-                Finish::Approve => finish::approve(file)?,
-                Finish::Reject => finish::reject(file, now, &mut ids)?,
-                Finish::Cancel => finish::cancel(file, now, &mut ids)?,
+            let events = match how {
+                Finish::Approve => finish::approve(order)?,
+                Finish::Reject => finish::reject(order, now, &mut ids)?,
+                Finish::Cancel => finish::cancel(order, now, &mut ids)?,
                 Finish::Fulfil { completed, .. } => {
-                    finish::fulfil(file, *completed, detail.clone(), now, &mut ids)?
+                    finish::fulfil(order, *completed, detail.clone(), now, &mut ids)?
                 }
             };
-            sends = operations(&facts);
-            Ok(facts)
+            sends = operations(&events);
+            Ok(events)
         })
         .await?;
-        self.send(&mut file, &sends, &asked.cause).await?;
-        Ok(file)
+        self.send(&mut order, &sends, &asked.cause).await?;
+        Ok(order)
     }
 
     /// What is due for an order that nobody touches.
     ///
     /// # Errors
     /// [`PaymentError`].
-    pub async fn expire(&self, order: OrderId, cause: &Cause) -> Result<OrderFile, PaymentError> {
+    pub async fn expire(&self, order: OrderId, cause: &Cause) -> Result<OrderAggregate, PaymentError> {
         let shared = &self.payments.shared;
-        let mut file = shared.file(order).await?;
+        let mut order = shared.file(order).await?;
         let mut sends = Vec::new();
-        let decide = |file: &OrderFile, now| {
-            let facts = finish::expire(file, now, &mut shared.ids());
-            sends = operations(&facts);
-            Ok::<_, PaymentError>(facts.into())
+        let decide = |order: &OrderAggregate, now| {
+            let events = finish::expire(order, now, &mut shared.ids());
+            sends = operations(&events);
+            Ok::<_, PaymentError>(events.into())
         };
-        shared.change("expire", &mut file, cause, decide).await?;
-        self.send(&mut file, &sends, cause).await?;
-        Ok(file)
+        shared.change("expire", &mut order, cause, decide).await?;
+        self.send(&mut order, &sends, cause).await?;
+        Ok(order)
     }
 
     /// What is due for a session past its time.
@@ -86,21 +91,21 @@ impl Orders {
         order: OrderId,
         session: port::SessionId,
         cause: &Cause,
-    ) -> Result<OrderFile, PaymentError> {
+    ) -> Result<OrderAggregate, PaymentError> {
         use crate::domain::{FailureCode, operate::close};
         let shared = &self.payments.shared;
-        let mut file = shared.file(order).await?;
+        let mut order = shared.file(order).await?;
         let mut sends = Vec::new();
-        let decide = |file: &OrderFile, now| {
-            let over = file
+        let decide = |order: &OrderAggregate, now| {
+            let over = order
                 .session(session)
                 .is_some_and(|session| session.status.is_open() && session.expires_at <= now);
-            let facts = if over { close(file, session, FailureCode::Expired, now)? } else { Vec::new() };
-            sends = operations(&facts);
-            Ok::<_, PaymentError>(facts.into())
+            let events = if over { close(order, session, FailureCode::Expired, now)? } else { Vec::new() };
+            sends = operations(&events);
+            Ok::<_, PaymentError>(events.into())
         };
-        shared.change("expire session", &mut file, cause, decide).await?;
-        self.send(&mut file, &sends, cause).await?;
-        Ok(file)
+        shared.change("expire session", &mut order, cause, decide).await?;
+        self.send(&mut order, &sends, cause).await?;
+        Ok(order)
     }
 }

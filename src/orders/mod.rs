@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use port::OrderId;
 
-use crate::domain::{Cause, OrderFile, Refusal};
+use crate::domain::{Cause, DomainError, OrderAggregate};
 use crate::payments::{Decided, PaymentError, Payments};
 use crate::routing::RouteError;
 use crate::store::{KeyRow, StoreError, Unique, Write};
@@ -91,7 +91,7 @@ pub enum OrderError {
     KeyTaken,
     /// The state forbids it.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] DomainError),
     /// There is nowhere to go; the order stays as it was, or was placed.
     #[error("{error}")]
     Route {
@@ -129,7 +129,7 @@ impl From<StoreError> for OrderError {
 impl From<PaymentError> for OrderError {
     fn from(fault: PaymentError) -> Self {
         match fault {
-            PaymentError::Refused(refusal) => Self::Refused(refusal),
+            PaymentError::Refused(error) => Self::Refused(error),
             PaymentError::Store(fault) => fault.into(),
             other => Self::Payment(other),
         }
@@ -141,9 +141,9 @@ impl Orders {
     ///
     /// # Errors
     /// [`OrderError::NotFound`], also for another merchant's.
-    pub async fn file(&self, asked: &Asked, order: OrderId) -> Result<OrderFile, OrderError> {
+    pub async fn file(&self, asked: &Asked, order: OrderId) -> Result<OrderAggregate, OrderError> {
         let found = self.payments.shared.store.order(order).await?;
-        found.filter(|file| *file.order.merchant == *asked.merchant).ok_or(OrderError::NotFound)
+        found.filter(|order| *order.header.merchant == *asked.merchant).ok_or(OrderError::NotFound)
     }
 
     /// Decides on the merchant's order and commits, with its idempotency key. Answers the place of the change's
@@ -152,26 +152,26 @@ impl Orders {
         &self,
         name: &'static str,
         asked: &Asked,
-        file: &mut OrderFile,
-        mut decide: impl FnMut(&OrderFile, port::Timestamp) -> Result<D, OrderError>,
+        order: &mut OrderAggregate,
+        mut decide: impl FnMut(&OrderAggregate, port::Timestamp) -> Result<D, OrderError>,
     ) -> Result<Option<u64>, OrderError> {
         let mut first = None;
-        let decided = |file: &OrderFile, now| {
-            check_version(asked, file)?;
-            let mut decided: Decided = decide(file, now)?.into();
-            first = (!decided.facts.is_empty()).then_some(file.sequence + 1);
-            decided.with.extend(first.map(|first| asked.key_row(file.id(), first, now)).unwrap_or_default());
+        let decided = |order: &OrderAggregate, now| {
+            check_version(asked, order)?;
+            let mut decided: Decided = decide(order, now)?.into();
+            first = (!decided.events.is_empty()).then_some(order.sequence + 1);
+            decided.with.extend(first.map(|first| asked.key_row(order.id(), first, now)).unwrap_or_default());
             Ok::<_, OrderError>(decided)
         };
-        self.payments.shared.change(name, file, &asked.cause, decided).await?;
+        self.payments.shared.change(name, order, &asked.cause, decided).await?;
         Ok(first)
     }
 }
 
-fn check_version(asked: &Asked, file: &OrderFile) -> Result<(), OrderError> {
+fn check_version(asked: &Asked, order: &OrderAggregate) -> Result<(), OrderError> {
     match asked.expects {
-        Some(version) if version != file.sequence => {
-            Err(OrderError::VersionMismatch { actual: file.sequence })
+        Some(version) if version != order.sequence => {
+            Err(OrderError::VersionMismatch { actual: order.sequence })
         }
         _ => Ok(()),
     }

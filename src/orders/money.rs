@@ -3,8 +3,10 @@
 use port::{Failure, OrderId, PaymentId, RefundId};
 
 use super::{Asked, OrderError, Orders};
-use crate::domain::operate::{Refunding, capture, refund, void};
-use crate::domain::{Cause, Fact, OrderFile, Payment, RefundOrigin, RefundStatus, Refusal, Sealed};
+use crate::domain::operate::{NewRefund, capture, refund, void};
+use crate::domain::{
+    Cause, DomainError, Erasable, Event, OrderAggregate, Payment, RefundOrigin, RefundStatus,
+};
 use crate::payments::PaymentError;
 
 /// What is asked. Amounts in minor units; absent means all that is left.
@@ -32,7 +34,7 @@ pub enum MoneyAsk {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operated {
     /// The order with its payment.
-    pub file: OrderFile,
+    pub order: OrderAggregate,
     /// The payment.
     pub payment: PaymentId,
     /// The refund, if one was asked for.
@@ -64,46 +66,46 @@ impl Orders {
         payment: PaymentId,
         ask: &MoneyAsk,
     ) -> Result<Operated, OrderError> {
-        let mut file = self.file(asked, order).await?;
+        let mut order = self.file(asked, order).await?;
         let source = &self.payments.shared.source;
         let id = RefundId::from_uuid(source.uuid());
         let sealed = match ask {
             MoneyAsk::Refund { reason: Some(reason), .. } => {
-                Some(Sealed::new(reason.clone(), source.nonce()))
+                Some(Erasable::new(reason.clone(), source.nonce()))
             }
             _ => None,
         };
         let asked_for_order = Asked { expects: None, ..asked.clone() };
         let mut sends = Vec::new();
-        self.change("operate", &asked_for_order, &mut file, |file, now| {
-            check_payment_version(asked, file, payment)?;
-            self.check_account(file, payment)?;
-            let facts = match ask {
-                MoneyAsk::Capture { amount } => capture(file, payment, *amount, now)?,
-                MoneyAsk::Void => void(file, payment, now)?,
+        self.change("operate", &asked_for_order, &mut order, |order, now| {
+            check_payment_version(asked, order, payment)?;
+            self.check_account(order, payment)?;
+            let events = match ask {
+                MoneyAsk::Capture { amount } => capture(order, payment, *amount, now)?,
+                MoneyAsk::Void => void(order, payment, now)?,
                 MoneyAsk::Refund { amount, reference, .. } => {
                     let (reason, reference) = (sealed.clone(), reference.clone());
                     let origin = RefundOrigin::Api;
-                    refund(file, payment, Refunding { id, amount: *amount, reason, reference, origin }, now)?
+                    refund(order, payment, NewRefund { id, amount: *amount, reason, reference, origin }, now)?
                 }
             };
-            sends = operations(&facts);
-            Ok(facts)
+            sends = operations(&events);
+            Ok(events)
         })
         .await?;
-        let before = file.sequence;
-        self.send(&mut file, &sends, &asked.cause).await?;
+        let before = order.sequence;
+        self.send(&mut order, &sends, &asked.cause).await?;
         let refund = matches!(ask, MoneyAsk::Refund { .. }).then_some(id);
-        let outcome = self.outcome(&file, payment, refund, before).await?;
-        Ok(Operated { file, payment, refund, outcome })
+        let outcome = self.outcome(&order, payment, refund, before).await?;
+        Ok(Operated { order, payment, refund, outcome })
     }
 
     /// Refuses money at an account that is not configured any more: it can be shown, and nobody can be asked to move it.
-    fn check_account(&self, file: &OrderFile, payment: PaymentId) -> Result<(), Refusal> {
-        let attempt = file.payment(payment).and_then(|payment| file.attempt(payment.attempt?));
+    fn check_account(&self, order: &OrderAggregate, payment: PaymentId) -> Result<(), DomainError> {
+        let attempt = order.payment(payment).and_then(|payment| order.attempt(payment.attempt?));
         match attempt.map(|attempt| self.payments.shared.accounts.get(&attempt.account)) {
             Some(None) => {
-                Err(Refusal::Unsupported("be reached, since its account is not configured any more"))
+                Err(DomainError::Unsupported("be reached, since its account is not configured any more"))
             }
             Some(Some(_)) | None => Ok(()),
         }
@@ -113,12 +115,12 @@ impl Orders {
     /// effect already.
     pub(super) async fn send(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         sends: &[PaymentId],
         cause: &Cause,
     ) -> Result<(), PaymentError> {
         for payment in sends {
-            self.payments.operate(file, *payment, cause).await?;
+            self.payments.operate(order, *payment, cause).await?;
         }
         Ok(())
     }
@@ -126,25 +128,25 @@ impl Orders {
     /// How an operation ended, by the events since it was recorded.
     async fn outcome(
         &self,
-        file: &OrderFile,
+        order: &OrderAggregate,
         payment: PaymentId,
         refund: Option<RefundId>,
         after: u64,
     ) -> Result<Outcome, OrderError> {
-        if let Some(refund) = refund.and_then(|id| file.refund(id)) {
+        if let Some(refund) = refund.and_then(|id| order.refund(id)) {
             return Ok(match refund.status {
                 RefundStatus::Pending => Outcome::Pending,
                 RefundStatus::Succeeded | RefundStatus::Reversed => Outcome::Done,
                 RefundStatus::Failed => Outcome::Refused(refund.failure.clone().unwrap_or_default()),
             });
         }
-        if file.payment(payment).is_some_and(|payment: &Payment| payment.operation.is_some()) {
+        if order.payment(payment).is_some_and(|payment: &Payment| payment.operation.is_some()) {
             return Ok(Outcome::Pending);
         }
         const ENOUGH: u32 = 200;
-        let events = self.payments.shared.store.events(file.id(), after, ENOUGH).await?;
-        let ended = events.into_iter().find_map(|event| match event.record.fact {
-            Fact::OperationEnded { payment: of, refused, .. } if of == payment => Some(refused),
+        let events = self.payments.shared.store.events(order.id(), after, ENOUGH).await?;
+        let ended = events.into_iter().find_map(|event| match event.record.event {
+            Event::OperationFinished { payment: of, refused, .. } if of == payment => Some(refused),
             _ => None,
         });
         Ok(ended.flatten().map_or(Outcome::Done, Outcome::Refused))
@@ -152,16 +154,20 @@ impl Orders {
 }
 
 /// The payments that a change asks an operation for.
-pub(super) fn operations(facts: &[Fact]) -> Vec<PaymentId> {
-    let asked = |fact: &Fact| match fact {
-        Fact::OperationAsked { payment, .. } => Some(*payment),
+pub(super) fn operations(events: &[Event]) -> Vec<PaymentId> {
+    let asked = |event: &Event| match event {
+        Event::OperationRequested { payment, .. } => Some(*payment),
         _ => None,
     };
-    facts.iter().filter_map(asked).collect()
+    events.iter().filter_map(asked).collect()
 }
 
-fn check_payment_version(asked: &Asked, file: &OrderFile, payment: PaymentId) -> Result<(), OrderError> {
-    match (asked.expects, file.payment(payment)) {
+fn check_payment_version(
+    asked: &Asked,
+    order: &OrderAggregate,
+    payment: PaymentId,
+) -> Result<(), OrderError> {
+    match (asked.expects, order.payment(payment)) {
         (Some(version), Some(payment)) if payment.version != version => {
             Err(OrderError::VersionMismatch { actual: payment.version })
         }

@@ -5,7 +5,9 @@ use port::{AttentionId, OrderId, PaymentId};
 use super::money::operations;
 use super::{Asked, OrderError, Orders};
 use crate::domain::resolve::resolve;
-use crate::domain::{Cause, Decision, Fact, OrderFile, Refusal, Resolution, Sealed, is_decidable};
+use crate::domain::{
+    AttentionDecision, Cause, DomainError, Erasable, Event, OrderAggregate, Resolution, is_decidable,
+};
 use crate::payments::{Decided, PaymentError};
 
 impl Orders {
@@ -17,26 +19,26 @@ impl Orders {
     pub async fn resolve(
         &self,
         asked: &Asked,
-        order: OrderId,
+        id: OrderId,
         attention: AttentionId,
-        decision: Decision,
+        decision: AttentionDecision,
         note: Option<String>,
-    ) -> Result<OrderFile, OrderError> {
-        let mut file = self.file(asked, order).await?;
+    ) -> Result<OrderAggregate, OrderError> {
+        let mut order = self.file(asked, id).await?;
         let shared = &self.payments.shared;
-        let note = note.map(|note| Sealed::new(note, shared.source.nonce()));
+        let note = note.map(|note| Erasable::new(note, shared.source.nonce()));
         let with = Resolution { decision, note };
         let mut sends = Vec::new();
-        let decide = |file: &OrderFile, now| {
-            check_version(asked, file, attention)?;
+        let decide = |order: &OrderAggregate, now| {
+            check_version(asked, order, attention)?;
             let mut decided =
-                decided(file, resolve(file, attention, &with, now, &mut shared.ids())?, &mut sends);
-            decided.with = asked.key_row(order, file.sequence + 1, now);
+                decided(order, resolve(order, attention, &with, now, &mut shared.ids())?, &mut sends);
+            decided.with = asked.key_row(id, order.sequence + 1, now);
             Ok::<_, OrderError>(decided)
         };
-        shared.change("resolve", &mut file, &asked.cause, decide).await?;
-        self.send(&mut file, &sends, &asked.cause).await?;
-        Ok(file)
+        shared.change("resolve", &mut order, &asked.cause, decide).await?;
+        self.send(&mut order, &sends, &asked.cause).await?;
+        Ok(order)
     }
 
     /// Gives the money of an attention back if that is its merchant's policy. Where it cannot be done the
@@ -46,35 +48,35 @@ impl Orders {
     /// [`PaymentError`].
     pub async fn apply_policy(
         &self,
-        order: OrderId,
+        id: OrderId,
         attention: AttentionId,
         cause: &Cause,
     ) -> Result<bool, PaymentError> {
         let shared = &self.payments.shared;
-        let mut file = shared.file(order).await?;
+        let mut order = shared.file(id).await?;
         let remedies = shared.remedies.load();
-        let with = Resolution { decision: Decision::Refund, note: None };
+        let with = Resolution { decision: AttentionDecision::Refund, note: None };
         let mut sends = Vec::new();
-        let decide = |file: &OrderFile, now| {
-            let told = file.attention(attention).filter(|told| is_decidable(file, told));
-            let wanted = told.is_some_and(|told| remedies.gives_back(&file.order.merchant, told.code));
+        let decide = |order: &OrderAggregate, now| {
+            let found = order.attention(attention).filter(|found| is_decidable(order, found));
+            let wanted = found.is_some_and(|found| remedies.gives_back(&order.header.merchant, found.code));
             if !wanted {
                 // Somebody was faster, and sends what that made.
                 sends.clear();
                 return Ok(Decided::default());
             }
             Ok::<_, PaymentError>(decided(
-                file,
-                resolve(file, attention, &with, now, &mut shared.ids())?,
+                order,
+                resolve(order, attention, &with, now, &mut shared.ids())?,
                 &mut sends,
             ))
         };
-        match shared.change("policy", &mut file, cause, decide).await {
-            Ok(_) => self.send(&mut file, &sends, cause).await.map(|()| false),
-            Err(PaymentError::Refused(Refusal::OperationPending)) => Ok(true),
-            Err(PaymentError::Refused(refusal)) => {
-                tracing::warn!(order.id = %order, attention.id = %attention,
-                    "the merchant's policy cannot be followed: {refusal}");
+        match shared.change("policy", &mut order, cause, decide).await {
+            Ok(_) => self.send(&mut order, &sends, cause).await.map(|()| false),
+            Err(PaymentError::Refused(DomainError::OperationPending)) => Ok(true),
+            Err(PaymentError::Refused(error)) => {
+                tracing::warn!(order.id = %id, attention.id = %attention,
+                    "the merchant's policy cannot be followed: {error}");
                 Ok(false)
             }
             Err(fault) => Err(fault),
@@ -84,19 +86,19 @@ impl Orders {
 
 /// The facts of a decision, with what has to be sent for them. An operation that was given up is no reason any
 /// more to ask its provider, so the moment to ask is written anew.
-fn decided(file: &OrderFile, facts: Vec<Fact>, sends: &mut Vec<PaymentId>) -> Decided {
-    let given_up = facts.iter().find_map(|fact| match fact {
-        Fact::OperationEnded { payment, .. } => file.payment(*payment)?.attempt,
+fn decided(order: &OrderAggregate, events: Vec<Event>, sends: &mut Vec<PaymentId>) -> Decided {
+    let given_up = events.iter().find_map(|event| match event {
+        Event::OperationFinished { payment, .. } => order.payment(*payment)?.attempt,
         _ => None,
     });
-    *sends = operations(&facts);
-    Decided { facts, with: Vec::new(), asked: given_up }
+    *sends = operations(&events);
+    Decided { events, with: Vec::new(), asked: given_up }
 }
 
-fn check_version(asked: &Asked, file: &OrderFile, attention: AttentionId) -> Result<(), OrderError> {
-    match (asked.expects, file.attention(attention)) {
-        (Some(version), Some(told)) if told.version() != version => {
-            Err(OrderError::VersionMismatch { actual: told.version() })
+fn check_version(asked: &Asked, order: &OrderAggregate, attention: AttentionId) -> Result<(), OrderError> {
+    match (asked.expects, order.attention(attention)) {
+        (Some(version), Some(attention)) if attention.version() != version => {
+            Err(OrderError::VersionMismatch { actual: attention.version() })
         }
         _ => Ok(()),
     }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use port::{Approach, CaptureMode, Notify, OrderId, PaymentId, ProfileId, SessionId, Vault};
+use port::{Approach, CaptureMode, LinkDelivery, OrderId, PaymentId, ProfileId, SessionId, Vault};
 
 use super::checkout::routed;
 use super::{Asked, OrderError, Orders};
 use crate::domain::submit::{Submission, chargeable, submit};
-use crate::domain::{Metadata, OrderFile, Profile, ProfileSession, Refusal, ReturnUrls, SessionStatus};
+use crate::domain::{
+    DomainError, Metadata, OrderAggregate, Profile, ProfileSession, ReturnUrls, SessionStatus,
+};
 use crate::payments::{CheckoutAsk, Decided};
 use crate::store::{Saving, Write};
 
@@ -21,8 +23,8 @@ impl Orders {
         asked: &Asked,
         order: OrderId,
         with: &Submission,
-    ) -> Result<OrderFile, OrderError> {
-        let mut file = self.file(asked, order).await?;
+    ) -> Result<OrderAggregate, OrderError> {
+        let mut order = self.file(asked, order).await?;
         let shared = &self.payments.shared;
         let source = &shared.source;
         let (payment, salt) = (PaymentId::from_uuid(source.uuid()), source.nonce());
@@ -30,14 +32,14 @@ impl Orders {
             Some(id) => Some(self.payments.profile_session(&asked.merchant, id).await?),
             None => None,
         };
-        self.change("submit", asked, &mut file, |file, now| {
-            let facts = submit(file, with, payment, salt, now, &mut shared.ids())?;
-            let used = stored.as_ref().filter(|_| !facts.is_empty());
-            let used = used.map(|session| proof(file, session.as_ref())).transpose()?;
-            Ok(Decided { facts, with: used.into_iter().collect(), asked: None })
+        self.change("submit", asked, &mut order, |order, now| {
+            let events = submit(order, with, payment, salt, now, &mut shared.ids())?;
+            let used = stored.as_ref().filter(|_| !events.is_empty());
+            let used = used.map(|session| proof(order, session.as_ref())).transpose()?;
+            Ok(Decided { events, with: used.into_iter().collect(), asked: None })
         })
         .await?;
-        Ok(file)
+        Ok(order)
     }
 }
 
@@ -50,36 +52,36 @@ impl Orders {
     pub async fn charge(
         &self,
         asked: &Asked,
-        order: OrderId,
+        id: OrderId,
         profile: ProfileId,
     ) -> Result<Charged, OrderError> {
-        let mut file = self.file(asked, order).await?;
+        let mut order = self.file(asked, id).await?;
         let ask = without_the_customer(profile);
         let stored = self.stored(asked, &ask).await?;
         self.ensure_charges(stored.as_ref())?;
         let mut session = None;
-        self.change("charge", asked, &mut file, |file, now| {
+        self.change("charge", asked, &mut order, |order, now| {
             session = None;
-            if !chargeable(file, profile)? {
+            if !chargeable(order, profile)? {
                 return Ok(Vec::new());
             }
-            let opening = self.payments.opening(file, &ask, stored.as_ref(), now);
-            let (id, facts) = opening.map_err(|fault| routed(fault, file.id()))?;
-            session = Some(id);
-            Ok(facts)
+            let opening = self.payments.opening(order, &ask, stored.as_ref(), now);
+            let (opened, events) = opening.map_err(|fault| routed(fault, order.id()))?;
+            session = Some(opened);
+            Ok(events)
         })
         .await?;
         let Some(session) = session else {
-            let session = file.charge_of(profile).map(|session| session.id);
-            return Ok(Charged { file, session });
+            let session = order.charge_of(profile).map(|session| session.id);
+            return Ok(Charged { order, session });
         };
-        let mut checked = self.begin(asked, file, session).await?;
-        let wants_customer = checked.file.session(session).map(|session| session.status);
+        let mut checked = self.begin(asked, order, session).await?;
+        let wants_customer = checked.order.session(session).map(|session| session.status);
         if wants_customer == Some(SessionStatus::RequiresAction) {
             let closed = Asked { key: None, expects: None, ..asked.clone() };
-            checked.file = self.cancel_session(&closed, order, session).await?.file;
+            checked.order = self.cancel_session(&closed, id, session).await?.order;
         }
-        Ok(Charged { file: checked.file, session: Some(session) })
+        Ok(Charged { order: checked.order, session: Some(session) })
     }
 
     /// Refuses a method whose provider charges nothing without the customer.
@@ -89,7 +91,7 @@ impl Orders {
         if charges {
             return Ok(());
         }
-        Err(Refusal::Unsupported("charge a stored method without the customer").into())
+        Err(DomainError::Unsupported("charge a stored method without the customer").into())
     }
 }
 
@@ -97,7 +99,7 @@ impl Orders {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Charged {
     /// The order.
-    pub file: OrderFile,
+    pub order: OrderAggregate,
     /// The session that stands for the charge.
     pub session: Option<SessionId>,
 }
@@ -111,7 +113,7 @@ fn without_the_customer(profile: ProfileId) -> CheckoutAsk {
         approach: Approach::Hosted,
         capture: CaptureMode::Automatic,
         return_urls: ReturnUrls::default(),
-        notify: Notify::default(),
+        notify: LinkDelivery::default(),
         expires_in: CHARGE_LIVES,
         language: None,
         save_payment_profile: Some(false),
@@ -123,8 +125,8 @@ fn without_the_customer(profile: ProfileId) -> CheckoutAsk {
 }
 
 /// Uses a profile session up as the proof of an order, if it is one.
-fn proof(file: &OrderFile, session: Option<&ProfileSession>) -> Result<Write, Refusal> {
-    let session = session.ok_or(Refusal::SessionUnusable("there is no such payment profile session"))?;
-    session.ensure_proves(&file.order)?;
-    Ok(Write::Saving(Saving::Used { session: session.id, order: file.id() }))
+fn proof(order: &OrderAggregate, session: Option<&ProfileSession>) -> Result<Write, DomainError> {
+    let session = session.ok_or(DomainError::SessionUnusable("there is no such payment profile session"))?;
+    session.ensure_proves(&order.header)?;
+    Ok(Write::Saving(Saving::Used { session: session.id, order: order.id() }))
 }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use port::{Call, Method, Reply, Secret, Transport, TransportError};
+use port::{HttpRequest, HttpResponse, Method, Secret, Transport, TransportError};
 
 use super::*;
 
@@ -63,11 +63,14 @@ fn answer(stream: &mut TcpStream, text: &str) {
 const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
 /// Sends a write to a server that does as `behaviour` says.
-async fn write_to(behaviour: impl FnOnce(TcpListener) + Send + 'static) -> Result<Reply, TransportError> {
+async fn write_to(
+    behaviour: impl FnOnce(TcpListener) + Send + 'static,
+) -> Result<HttpResponse, TransportError> {
     let (address, server) = server(behaviour);
-    let reply = outbound(&PATIENT).send(&address, &Call::post("/pay").json_bytes(b"{}".to_vec())).await;
+    let response =
+        outbound(&PATIENT).send(&address, &HttpRequest::post("/pay").json_bytes(b"{}".to_vec())).await;
     finished(server).await;
-    reply
+    response
 }
 
 fn is_lost<T: std::fmt::Debug>(reply: &Result<T, TransportError>) -> bool {
@@ -86,14 +89,14 @@ async fn a_call_arrives_as_it_was_written_and_its_answer_as_it_was_given() {
         answer(&mut stream, "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nwait");
         request
     });
-    let call = Call::new(Method::Patch, "/orders/1?full=yes".to_owned())
+    let http_request = HttpRequest::new(Method::Patch, "/orders/1?full=yes".to_owned())
         .json_bytes(b"{\"a\": 1.10}".to_vec())
         .bearer(&Secret::from("s3cret"));
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
     let (sender, base_url) = (outbound(&PATIENT), format!("{address}/api"));
-    let reply = trace::within(Some(parent), sender.send(&base_url, &call)).await.unwrap();
-    assert_eq!((reply.status, reply.body.as_slice()), (429, b"wait".as_slice()));
-    assert_eq!(reply.retry_after, Some(Duration::from_secs(7)));
+    let response = trace::within(Some(parent), sender.send(&base_url, &http_request)).await.unwrap();
+    assert_eq!((response.status, response.body.as_slice()), (429, b"wait".as_slice()));
+    assert_eq!(response.retry_after, Some(Duration::from_secs(7)));
     let request = finished(server).await;
     assert!(request.starts_with("PATCH /api/orders/1?full=yes HTTP/1.1\r\n"), "{request}");
     assert!(request.ends_with("\r\n\r\n{\"a\": 1.10}"), "{request}");
@@ -115,8 +118,9 @@ async fn an_address_may_be_whole_with_an_empty_path() {
         answer(&mut stream, FINE);
         request
     });
-    let reply = outbound(&PATIENT).send(&format!("{address}/hook?shop=1"), &Call::post("")).await.unwrap();
-    assert!(reply.ok());
+    let response =
+        outbound(&PATIENT).send(&format!("{address}/hook?shop=1"), &HttpRequest::post("")).await.unwrap();
+    assert!(response.ok());
     assert!(finished(server).await.starts_with("POST /hook?shop=1 HTTP/1.1\r\n"));
 }
 
@@ -124,8 +128,8 @@ async fn an_address_may_be_whole_with_an_empty_path() {
 async fn a_refused_connection_and_an_unknown_name_are_not_sent() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [format!("http://{closed}"), "http://nowhere.invalid".to_owned()] {
-        let reply = outbound(&PATIENT).send(&address, &Call::post("/pay/k3y")).await;
-        assert!(is_not_sent(&reply), "{address}: {reply:?}");
+        let response = outbound(&PATIENT).send(&address, &HttpRequest::post("/pay/k3y")).await;
+        assert!(is_not_sent(&response), "{address}: {response:?}");
     }
 }
 
@@ -133,11 +137,11 @@ async fn a_refused_connection_and_an_unknown_name_are_not_sent() {
 async fn what_cannot_be_a_request_is_not_sent() {
     let client = outbound(&PATIENT);
     for address in ["", "nonsense", "ftp://127.0.0.1", "file:///etc/passwd", "http://"] {
-        assert!(is_not_sent(&client.send(address, &Call::get("/x")).await), "{address}");
+        assert!(is_not_sent(&client.send(address, &HttpRequest::get("/x")).await), "{address}");
     }
-    let call = Call::get("/x").header_secret("X-Key", &Secret::from("s3cret\r\nX-More: 1"));
-    let reply = client.send("http://127.0.0.1:1", &call).await;
-    assert_eq!(reply.unwrap_err(), TransportError::NotSent("a header's value is not allowed".to_owned()));
+    let http_request = HttpRequest::get("/x").header_secret("X-Key", &Secret::from("s3cret\r\nX-More: 1"));
+    let response = client.send("http://127.0.0.1:1", &http_request).await;
+    assert_eq!(response.unwrap_err(), TransportError::NotSent("a header's value is not allowed".to_owned()));
 }
 
 #[tokio::test]
@@ -159,8 +163,8 @@ async fn a_reset_is_lost_wherever_it_comes() {
         read_request(&mut stream).unwrap();
         answer(&mut stream, "this is not HTTP at all\r\n\r\n");
     });
-    for reply in [before.await, after.await, within.await, garbled.await] {
-        assert!(is_lost(&reply), "{reply:?}");
+    for response in [before.await, after.await, within.await, garbled.await] {
+        assert!(is_lost(&response), "{response:?}");
     }
 }
 
@@ -172,8 +176,8 @@ async fn silence_is_lost_once_it_takes_too_long() {
             let mut stream = accept(&listener);
             while read_request(&mut stream).is_some() {}
         });
-        let reply = outbound(&options).send(&address, &Call::post("/pay")).await;
-        assert_eq!(reply.unwrap_err(), TransportError::Lost("it took too long".to_owned()));
+        let response = outbound(&options).send(&address, &HttpRequest::post("/pay")).await;
+        assert_eq!(response.unwrap_err(), TransportError::Lost("it took too long".to_owned()));
         finished(server).await;
     }
 }
@@ -208,13 +212,13 @@ async fn an_answer_that_is_too_large_is_lost() {
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = elsewhere.local_addr().unwrap();
-    let reply = write_to(move |listener| {
+    let response = write_to(move |listener| {
         let mut stream = accept(&listener);
         read_request(&mut stream).unwrap();
         let head = format!("HTTP/1.1 307 Moved\r\nLocation: http://{target}/\r\nContent-Length: 0\r\n\r\n");
         answer(&mut stream, &head);
     });
-    assert_eq!(reply.await.unwrap().status, 307);
+    assert_eq!(response.await.unwrap().status, 307);
     elsewhere.set_nonblocking(true).unwrap();
     assert!(elsewhere.accept().is_err(), "nobody went there");
 }
@@ -230,7 +234,7 @@ async fn a_connection_is_used_again() {
     });
     let client = outbound(&PATIENT);
     for _ in 0..3 {
-        assert!(client.send(&address, &Call::get("/x")).await.unwrap().ok());
+        assert!(client.send(&address, &HttpRequest::get("/x")).await.unwrap().ok());
     }
     finished(server).await;
 }
@@ -248,7 +252,7 @@ async fn a_write_that_was_taken_on_a_kept_connection_is_lost_and_never_sent_agai
         listener
     });
     let client = outbound(&PATIENT);
-    let write = Call::post("/pay").json_bytes(b"{}".to_vec());
+    let write = HttpRequest::post("/pay").json_bytes(b"{}".to_vec());
     assert!(client.send(&address, &write).await.unwrap().ok());
     assert!(is_lost(&client.send(&address, &write).await));
     let listener = finished(server).await;
@@ -275,12 +279,13 @@ async fn a_write_after_a_closed_connection_arrives_at_most_once() {
     let mut answered = Vec::new();
     for number in 0..50 {
         let body = format!("{number:03}");
-        let reply = client.send(&address, &Call::post("/pay").json_bytes(body.clone().into_bytes())).await;
-        if reply.is_ok() {
+        let response =
+            client.send(&address, &HttpRequest::post("/pay").json_bytes(body.clone().into_bytes())).await;
+        if response.is_ok() {
             answered.push(body);
         }
     }
-    let end = outbound(&PATIENT).send(&address, &Call::post("/pay").json_bytes(b"end".to_vec())).await;
+    let end = outbound(&PATIENT).send(&address, &HttpRequest::post("/pay").json_bytes(b"end".to_vec())).await;
     assert!(end.unwrap().ok());
     let mut seen = finished(server).await;
     seen.retain(|body| body != "end");
@@ -296,9 +301,9 @@ async fn a_guarded_client_connects_to_no_private_address() {
     let port = listener.local_addr().unwrap().port();
     let guarded = outbound(&Options { allow_private_addresses: false, ..PATIENT });
     for host in ["127.0.0.1", "127.1", "2130706433", "0177.0.0.1", "[::ffff:127.0.0.1]", "localhost"] {
-        let reply = guarded.send(&format!("http://{host}:{port}"), &Call::post("/hook")).await;
+        let response = guarded.send(&format!("http://{host}:{port}"), &HttpRequest::post("/hook")).await;
         assert_eq!(
-            reply.unwrap_err(),
+            response.unwrap_err(),
             TransportError::NotSent("the address is private".to_owned()),
             "{host}"
         );
@@ -310,16 +315,16 @@ async fn a_guarded_client_connects_to_no_private_address() {
 #[tokio::test]
 async fn errors_repeat_neither_address_nor_header_nor_body() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let call = Call::post("/hook/k3y-of-the-path?token=k3y")
+    let http_request = HttpRequest::post("/hook/k3y-of-the-path?token=k3y")
         .json_bytes(b"k3y".to_vec())
         .header_secret("X-Key", &Secret::from("k3y"));
-    let refused = outbound(&PATIENT).send(&format!("http://{closed}"), &call).await;
+    let refused = outbound(&PATIENT).send(&format!("http://{closed}"), &http_request).await;
     let (address, server) = server(|listener| {
         let mut stream = accept(&listener);
         read_request(&mut stream).unwrap();
         answer(&mut stream, "HTTP/9.9 k3y\r\n\r\n");
     });
-    let garbled = outbound(&PATIENT).send(&address, &call).await;
+    let garbled = outbound(&PATIENT).send(&address, &http_request).await;
     finished(server).await;
     for error in [refused.unwrap_err(), garbled.unwrap_err()] {
         let told = format!("{error} {error:?}");

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use port::{About, Capture, Captures, Provider, Refund, Secret, StatusTable, TableError};
+use port::{About, CaptureSupport, Captures, Provider, RefundSupport, Secret, StatusTable, TableError};
 
 use super::Budget;
-use crate::domain::Powers;
+use crate::domain::PaymentCapabilities;
 
 /// One configured account of one provider.
 pub struct Account {
@@ -26,7 +26,7 @@ pub struct Account {
     /// How often its provider may be asked.
     pub reads: Budget,
     /// For how many days a paid payment is asked about daily.
-    pub watch_days: u32,
+    pub poll_after_capture_days: u32,
 }
 
 /// Reads a second where nobody has said how many: as many as can be configured.
@@ -46,7 +46,7 @@ impl Account {
     ) -> Result<Self, TableError> {
         let words = StatusTable::parse(adapter.about().statuses)?;
         let reads = Budget::new(MOST_READS);
-        Ok(Self { name, adapter, words, base_url, is_test, notify_key, reads, watch_days: 0 })
+        Ok(Self { name, adapter, words, base_url, is_test, notify_key, reads, poll_after_capture_days: 0 })
     }
 
     /// With so many reads a second on average.
@@ -57,8 +57,8 @@ impl Account {
 
     /// Asking about a paid payment daily, for so many days.
     #[must_use]
-    pub fn watches(self, watch_days: u32) -> Self {
-        Self { watch_days, ..self }
+    pub fn poll_after_capture(self, poll_after_capture_days: u32) -> Self {
+        Self { poll_after_capture_days, ..self }
     }
 
     /// The face of its adapter.
@@ -67,17 +67,17 @@ impl Account {
     }
 
     /// What it can do with a payment.
-    pub fn powers(&self) -> Powers {
-        let can = &self.about().can;
-        Powers {
-            authorises: matches!(can.capture, Capture::ManualToo(_)),
-            one_capture: can.capture == Capture::ManualToo(Captures::One),
-            closes: can.cancel.closes_unpaid(),
-            voids: can.cancel.releases_hold(),
-            refunds: can.refund != Refund::None,
-            partial_refunds: can.refund == Refund::Partial,
-            hold_seconds: can.limits.hold.map(|hold| hold.as_secs()),
-            watch_days: self.watch_days,
+    pub fn capabilities(&self) -> PaymentCapabilities {
+        let capabilities = &self.about().capabilities;
+        PaymentCapabilities {
+            authorizes: matches!(capabilities.capture, CaptureSupport::ManualToo(_)),
+            one_capture: capabilities.capture == CaptureSupport::ManualToo(Captures::One),
+            closes: capabilities.cancel.cancels_checkout(),
+            voids: capabilities.cancel.voids_authorization(),
+            refunds: capabilities.refund != RefundSupport::None,
+            partial_refunds: capabilities.refund == RefundSupport::Partial,
+            authorization_seconds: capabilities.limits.authorization_lifetime.map(|hold| hold.as_secs()),
+            poll_after_capture_days: self.poll_after_capture_days,
         }
     }
 }

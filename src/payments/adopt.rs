@@ -5,8 +5,8 @@ use port::{AttemptId, Next, Timestamp};
 
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::no_web_page;
-use crate::domain::open::answered;
-use crate::domain::{Cause, Fact, FailureCode, OrderFile, Sealed, Session, operate};
+use crate::domain::open::accept_start;
+use crate::domain::{Cause, Erasable, Event, FailureCode, OrderAggregate, Session, operate};
 
 impl Payments {
     /// Takes an object as the attempt's own. One that states another amount, or whose page is no web page, is never
@@ -14,60 +14,61 @@ impl Payments {
     /// left to be closed as an orphan.
     pub(super) async fn adopt(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         account: &Account,
         attempt: AttemptId,
-        begun: port::Begun,
-        place: Timestamp,
+        created: port::CreatedPayment,
+        as_of: Timestamp,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
-        let Some(record) = file.attempt(attempt) else { return Ok(()) };
-        let differs = begun.snapshot.total.is_some_and(|total| total != record.money);
-        let unsafe_page = !can_be_opened(&begun.next);
+        let Some(record) = order.attempt(attempt) else { return Ok(()) };
+        let differs = created.view.total.is_some_and(|total| total != record.money);
+        let unsafe_page = !can_be_opened(&created.next);
         let wrong = differs || unsafe_page;
         let nonce = || self.shared.source.nonce();
-        let mut theirs = record.theirs.as_ref().and_then(Sealed::value).cloned().unwrap_or_default();
-        let keeps = !begun.theirs.is_empty();
-        theirs.extend(begun.theirs);
-        let fact = Fact::AttemptBegun {
+        let mut adapter_state =
+            record.adapter_state.as_ref().and_then(Erasable::value).cloned().unwrap_or_default();
+        let keeps = !created.adapter_state.is_empty();
+        adapter_state.extend(created.adapter_state);
+        let event = Event::AttemptCreated {
             attempt,
-            reference: begun.reference,
-            next: Sealed::new(if wrong { Next::Nothing } else { begun.next }, nonce()),
-            theirs: keeps.then(|| Sealed::new(theirs, nonce())),
+            reference: created.reference,
+            next: Erasable::new(if wrong { Next::Nothing } else { created.next }, nonce()),
+            adapter_state: keeps.then(|| Erasable::new(adapter_state, nonce())),
         };
-        let mut first = vec![fact];
+        let mut first = vec![event];
         if unsafe_page {
-            first.extend(no_web_page(file, record.payment, self.shared.now(), &mut self.shared.ids()));
+            first.extend(no_web_page(order, record.payment, self.shared.now(), &mut self.shared.ids()));
         }
-        let seen = self.understand(account, begun.snapshot, place);
-        let taken = |file: &OrderFile| answered(file, attempt, &first);
-        self.observe_answer(file, account, attempt, &seen, taken, cause).await?;
+        let seen = self.understand(account, created.view, as_of);
+        let taken = |order: &OrderAggregate| accept_start(order, attempt, &first);
+        self.observe_answer(order, account, attempt, &seen, taken, cause).await?;
         self.shared.metrics.attempt_begun(&account.name);
-        self.close_begun(file, attempt, wrong, cause).await
+        self.close_begun(order, attempt, wrong, cause).await
     }
 
     /// Closes what was just begun, if it must not be shown, or if somebody wanted it closed meanwhile: that found
     /// nothing to close yet.
     async fn close_begun(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         attempt: AttemptId,
         wrong: bool,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
-        let open = |file: &OrderFile| {
+        let open = |order: &OrderAggregate| {
             let own = |session: &&Session| session.attempt == attempt;
-            file.open_session().filter(own).cloned()
+            order.open_session().filter(own).cloned()
         };
-        if let Some(session) = open(file).filter(|_| wrong) {
-            let decide = |file: &OrderFile, now| {
-                let close = operate::close(file, session.id, FailureCode::ProviderError, now)?;
+        if let Some(session) = open(order).filter(|_| wrong) {
+            let decide = |order: &OrderAggregate, now| {
+                let close = operate::close(order, session.id, FailureCode::ProviderError, now)?;
                 Ok::<_, PaymentError>(close.into())
             };
-            self.shared.change("close", file, cause, decide).await?;
+            self.shared.change("close", order, cause, decide).await?;
         }
-        match open(file).filter(|session| session.closing.is_some()) {
-            Some(session) => Box::pin(self.operate(file, session.payment, cause)).await,
+        match open(order).filter(|session| session.closing.is_some()) {
+            Some(session) => Box::pin(self.operate(order, session.payment, cause)).await,
             None => Ok(()),
         }
     }

@@ -8,7 +8,7 @@ use port::{Advice, OrderId, PaymentId, ProviderError, Timestamp};
 use super::budget::Wish;
 use super::call::NothingToKeep;
 use super::{PaymentError, Payments};
-use crate::domain::{Cause, DueKind, OrderFile, next_read};
+use crate::domain::{Cause, JobKind, OrderAggregate, next_read};
 use crate::store::{Change, Handle, Write};
 
 /// Two reads for the same payment are at least this far apart, whoever asks.
@@ -28,7 +28,7 @@ impl Payments {
         order: OrderId,
         payment: PaymentId,
         cause: &Cause,
-    ) -> Result<OrderFile, PaymentError> {
+    ) -> Result<OrderAggregate, PaymentError> {
         let reading = &self.shared.reading;
         let (this, cause) = (self.clone(), cause.clone());
         let read = async move { Arc::new(this.ask_alone(order, payment, &cause).await) };
@@ -43,16 +43,16 @@ impl Payments {
     /// As [`Payments::ask`].
     pub async fn ask_for_customer(
         &self,
-        file: OrderFile,
+        order: OrderAggregate,
         payment: PaymentId,
         cause: &Cause,
-    ) -> Result<OrderFile, PaymentError> {
+    ) -> Result<OrderAggregate, PaymentError> {
         let now = self.shared.now();
         if self.shared.returned.get(&payment).is_some_and(|last| now < last.plus(APART)) {
-            return Ok(file);
+            return Ok(order);
         }
         self.shared.returned.insert(payment, now);
-        self.ask(file.id(), payment, cause).await
+        self.ask(order.id(), payment, cause).await
     }
 
     /// Asks because the merchant wants to know, at most as often as the polling schedule would.
@@ -61,21 +61,21 @@ impl Payments {
     /// As [`Payments::ask`].
     pub async fn ask_for_merchant(
         &self,
-        file: OrderFile,
+        order: OrderAggregate,
         payment: PaymentId,
         cause: &Cause,
-    ) -> Result<OrderFile, PaymentError> {
+    ) -> Result<OrderAggregate, PaymentError> {
         const NO_JITTER: u64 = 100;
         let last = self.shared.asked.get(&payment);
         let allowed = |last: Timestamp| {
-            let found = file.payment(payment);
-            let next = found.and_then(|payment| next_read(&file, payment, last, NO_JITTER));
+            let found = order.payment(payment);
+            let next = found.and_then(|payment| next_read(&order, payment, last, NO_JITTER));
             next.unwrap_or(last.plus(2 * APART)) <= self.shared.now()
         };
         if last.is_some_and(|last| !allowed(last)) {
-            return Ok(file);
+            return Ok(order);
         }
-        self.ask(file.id(), payment, cause).await
+        self.ask(order.id(), payment, cause).await
     }
 
     /// Takes a hint that a payment has changed: the agenda asks soon, once for any number of hints. Answers which,
@@ -91,18 +91,18 @@ impl Payments {
     ) -> Result<Option<(PaymentId, Timestamp)>, PaymentError> {
         let shared = &self.shared;
         let handle = Handle::Reference { account: account.to_owned(), reference: reference.to_owned() };
-        let Some(order) = shared.store.order_of(&handle).await? else { return Ok(None) };
-        let Some(file) = shared.store.order(order).await? else { return Ok(None) };
-        let attempt = file.attempts.iter().find(|attempt| attempt.reference.as_deref() == Some(reference));
-        let Some(payment) = attempt.and_then(|attempt| file.payment_of(attempt)) else { return Ok(None) };
+        let Some(id) = shared.store.order_of(&handle).await? else { return Ok(None) };
+        let Some(order) = shared.store.order(id).await? else { return Ok(None) };
+        let attempt = order.attempts.iter().find(|attempt| attempt.reference.as_deref() == Some(reference));
+        let Some(payment) = attempt.and_then(|attempt| order.payment_of(attempt)) else { return Ok(None) };
         let now = shared.now();
         let last = shared.asked.get(&payment.id);
         let at = last.map_or(now, |last| last.plus(APART)).max(now);
         shared.hinted.insert(payment.id, at);
         let due = Write::Due {
-            kind: DueKind::Ask,
+            kind: JobKind::FetchStatus,
             subject: payment.id.to_string(),
-            order: Some(order),
+            order: Some(id),
             at: Some(at),
         };
         shared.store.commit(Change::plain("hint", vec![due])).await?;
@@ -129,20 +129,22 @@ impl Payments {
 
     async fn ask_alone(
         &self,
-        order: OrderId,
+        id: OrderId,
         payment: PaymentId,
         cause: &Cause,
-    ) -> Result<OrderFile, PaymentError> {
+    ) -> Result<OrderAggregate, PaymentError> {
         let shared = &self.shared;
-        let mut file = shared.file(order).await?;
-        let Some(found) = file.payment(payment).filter(|payment| !payment.external) else { return Ok(file) };
-        let Some(record) = found.attempt.and_then(|id| file.attempt(id)) else { return Ok(file) };
+        let mut order = shared.file(id).await?;
+        let Some(found) = order.payment(payment).filter(|payment| !payment.external) else {
+            return Ok(order);
+        };
+        let Some(record) = found.attempt.and_then(|attempt| order.attempt(attempt)) else { return Ok(order) };
         let account = self.account(&record.account)?;
-        let attempt = record.for_adapter(order);
+        let attempt = record.for_adapter(id);
         let wish = Wish::of(cause);
         if let Err(used_up) = self.may_read(&account, wish) {
             if wish == Wish::Patient {
-                self.ask_in_turn(order, payment, &used_up).await?;
+                self.ask_in_turn(id, payment, &used_up).await?;
             }
             return Err(used_up.into());
         }
@@ -150,13 +152,13 @@ impl Payments {
         shared.hinted.remove(&payment);
         let ctx = self.ctx(&account, &NothingToKeep);
         match self.call(&account, "fetch", &ctx, account.adapter.fetch(&ctx, &attempt)).await {
-            Ok((snapshot, place)) => {
-                let seen = self.understand(&account, snapshot, place);
-                self.observe(&mut file, &account, attempt.id, &seen, &[], cause).await?;
-                Ok(file)
+            Ok((view, as_of)) => {
+                let seen = self.understand(&account, view, as_of);
+                self.observe(&mut order, &account, attempt.id, &seen, &[], cause).await?;
+                Ok(order)
             }
             Err(error) => {
-                self.ask_later(&file, payment, &error).await?;
+                self.ask_later(&order, payment, &error).await?;
                 Err(error.into())
             }
         }
@@ -176,28 +178,37 @@ impl Payments {
         };
         let shared = &self.shared;
         let at = shared.now().plus(wait).plus(Duration::from_millis(shared.draw() % SPREAD_MS));
-        let due =
-            Write::Due { kind: DueKind::Ask, subject: payment.to_string(), order: Some(order), at: Some(at) };
+        let due = Write::Due {
+            kind: JobKind::FetchStatus,
+            subject: payment.to_string(),
+            order: Some(order),
+            at: Some(at),
+        };
         Ok(shared.store.commit(Change::plain("ask in turn", vec![due])).await?)
     }
 
     /// A failed read is repeated at its time, and not before the provider wants it.
     async fn ask_later(
         &self,
-        file: &OrderFile,
+        order: &OrderAggregate,
         payment: PaymentId,
         error: &ProviderError,
     ) -> Result<(), PaymentError> {
         let now = self.shared.now();
         let next =
-            file.payment(payment).and_then(|payment| next_read(file, payment, now, self.shared.draw()));
+            order.payment(payment).and_then(|payment| next_read(order, payment, now, self.shared.draw()));
         // Whoever wanted to know still does, even where no schedule asks; but a plain no would only come again.
         let at = match error {
             ProviderError::Busy { retry_after: Some(wait) } => Some(next.unwrap_or(now).max(now.plus(*wait))),
             _ if error.advice() == Advice::Stop => next,
             _ => Some(next.unwrap_or(now.plus(FAILED_PAUSE))),
         };
-        let due = Write::Due { kind: DueKind::Ask, subject: payment.to_string(), order: Some(file.id()), at };
+        let due = Write::Due {
+            kind: JobKind::FetchStatus,
+            subject: payment.to_string(),
+            order: Some(order.id()),
+            at,
+        };
         Ok(self.shared.store.commit(Change::plain("ask later", vec![due])).await?)
     }
 }

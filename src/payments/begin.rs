@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use port::{
-    Advice, Approach, AttemptId, CaptureMode, Checkout, Line, Lookup, Money, Notify, PaymentId, ProfileId,
-    ProviderError, Repeat, SessionId, Timestamp,
+    Advice, Approach, AttemptId, CaptureMode, LineItem, LinkDelivery, Lookup, Money, PaymentId,
+    PaymentRequest, ProfileId, ProviderError, Repeat, SessionId, Timestamp,
 };
 
 use super::budget::Wish;
 use super::call::FileKeeper;
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::misquoted;
-use crate::domain::open::{Opening, Start, give_up, move_on, open, payable};
+use crate::domain::open::{NewAttempt, NewSession, abandon, fail_over, open, payable};
 use crate::domain::{
-    AttemptRecord, AttemptState, Cause, Fact, FailureCode, Metadata, OrderFile, Personal, Price, Profile,
-    Requirement, ReturnUrls, Routing, Sealed, SessionAsk, SessionFailure, SessionStatus, Tried, price_line,
+    Attempt, AttemptState, Cause, Erasable, Event, FailureCode, Metadata, OrderAggregate, PersonalData,
+    Price, Profile, Requirement, ReturnUrls, RouteAttempt, Routing, SessionFailure, SessionRequest,
+    SessionStatus, price_line,
 };
 use crate::routing::{AccountFacts, Decision, Request, RouteError, decide};
 
@@ -28,7 +29,7 @@ pub struct CheckoutAsk {
     /// Where the customer returns to.
     pub return_urls: ReturnUrls,
     /// Whom the provider sends the link to.
-    pub notify: Notify,
+    pub notify: LinkDelivery,
     /// How long the session lives.
     pub expires_in: Duration,
     /// BCP 47 tag.
@@ -68,54 +69,55 @@ impl Payments {
     /// [`PaymentError::Refused`] and [`PaymentError::Route`].
     pub fn opening(
         &self,
-        file: &OrderFile,
+        order: &OrderAggregate,
         ask: &CheckoutAsk,
         stored: Option<&Profile>,
         now: Timestamp,
-    ) -> Result<(SessionId, Vec<Fact>), PaymentError> {
+    ) -> Result<(SessionId, Vec<Event>), PaymentError> {
         let shared = &self.shared;
-        let money = payable(file)?;
-        stored.map(|profile| profile.ensure_pays(&file.order)).transpose()?;
-        let decision = self.route(file, ask, stored, money, now)?;
+        let money = payable(order)?;
+        stored.map(|profile| profile.ensure_pays(&order.header)).transpose()?;
+        let decision = self.route(order, ask, stored, money, now)?;
         let [first, fallback @ ..] = decision.candidates.as_slice() else {
             return Err(RouteError::NoRoute { ruled_out: decision.ruled_out }.into());
         };
         let account = self.account(first)?;
-        let page = account.about().can.limits.page;
+        let page = account.about().capabilities.limits.page_lifetime;
         let lives = page.map_or(ask.expires_in, |(shortest, _)| ask.expires_in.max(shortest));
         let session = SessionId::from_uuid(shared.source.uuid());
-        let opening = Opening {
+        let new_session = NewSession {
             session,
             payment: PaymentId::from_uuid(shared.source.uuid()),
             approach: ask.approach,
             capture: ask.capture,
             charge: ask.charge.then(|| stored.map(|profile| profile.id)).flatten(),
-            ask: Sealed::new(session_ask(file, ask, stored), shared.source.nonce()),
+            request: Erasable::new(session_ask(order, ask, stored), shared.source.nonce()),
             expires_at: now.plus(lives),
         };
         let ruled_out = decision.ruled_out.into_iter();
         let tried =
-            ruled_out.map(|out| Tried { account: out.account, outcome: out.why.join("; ") }).collect();
+            ruled_out.map(|out| RouteAttempt { account: out.account, outcome: out.why.join("; ") }).collect();
         let routing = Routing { rule: decision.rule, reason: decision.reason, tried };
-        let facts = open(opening, self.start(&account), money, routing, fallback.to_vec(), now);
-        Ok((session, facts))
+        let events = open(new_session, self.start(&account), money, routing, fallback.to_vec(), now);
+        Ok((session, events))
     }
 
     /// Where a checkout would go.
     fn route(
         &self,
-        file: &OrderFile,
+        order: &OrderAggregate,
         ask: &CheckoutAsk,
         stored: Option<&Profile>,
         money: Money,
         now: Timestamp,
     ) -> Result<Decision, PaymentError> {
-        let personal = file.order.personal.value().cloned().unwrap_or_default();
-        let session_ask = session_ask(file, ask, stored);
-        let checkout = checkout_of(file, &personal, &session_ask, now.plus(ask.expires_in));
+        let personal = order.header.personal.value().cloned().unwrap_or_default();
+        let session_ask = session_ask(order, ask, stored);
+        let checkout = checkout_of(order, &personal, &session_ask, now.plus(ask.expires_in));
         let saves = checkout.save_profile && checkout.profile.is_none();
         let objections = |account: &Account| {
-            let mut against = account.about().can.objections(money, ask.approach, ask.capture, &checkout);
+            let mut against =
+                account.about().capabilities.ineligible_because(money, ask.approach, ask.capture, &checkout);
             if saves && account.adapter.vault().is_none() {
                 against.push("cannot store a payment method".to_owned());
             }
@@ -134,7 +136,7 @@ impl Payments {
         let mut metadata = personal.metadata.clone();
         metadata.extend(ask.metadata.clone());
         let request = Request {
-            merchant: &file.order.merchant,
+            merchant: &order.header.merchant,
             money,
             country: Request::country_of(&checkout),
             approach: ask.approach,
@@ -150,14 +152,14 @@ impl Payments {
         Ok(decision)
     }
 
-    fn start(&self, account: &Account) -> Start {
+    fn start(&self, account: &Account) -> NewAttempt {
         let attempt = AttemptId::from_uuid(self.shared.source.uuid());
-        Start {
+        NewAttempt {
             attempt,
             account: account.name.clone(),
             provider: account.about().name.to_owned(),
-            powers: account.powers(),
-            hands_over: account.adapter.hands_over(),
+            capabilities: account.capabilities(),
+            submits_order: account.adapter.submits_order(),
             return_hash: self.shared.returns.hash(attempt),
         }
     }
@@ -169,34 +171,34 @@ impl Payments {
     /// [`PaymentError::Store`]; what was sent is then settled by the agenda.
     pub async fn begin(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         session: SessionId,
         cause: &Cause,
     ) -> Result<Begun, PaymentError> {
         let mut repeated = None;
         loop {
-            let Some(record) = current(file, session) else { return Ok(Begun::Ended) };
+            let Some(record) = current(order, session) else { return Ok(Begun::Ended) };
             let account = self.account(&record.account)?;
-            let outcome = self.send_begin(file, &account, &record, cause).await?;
+            let outcome = self.send_begin(order, &account, &record, cause).await?;
             let error = match outcome {
-                Ok(()) => return Ok(self.standing(file, session)),
+                Ok(()) => return Ok(self.standing(order, session)),
                 // The first send is unsure for ever, whatever a second one says short of a plain no.
                 Err(error) if repeated == Some(record.id) && error.advice() != Advice::Stop => {
                     ProviderError::OutcomeUnknown(error.to_string())
                 }
                 Err(error) => error,
             };
-            if error.advice() == Advice::Reconcile {
-                if self.find(file, &account, &record, cause).await? {
-                    return Ok(self.standing(file, session));
+            if error.advice() == Advice::ResolveUnknown {
+                if self.find(order, &account, &record, cause).await? {
+                    return Ok(self.standing(order, session));
                 }
-                let charge = file.session(session).is_some_and(|session| session.charge.is_some());
+                let charge = order.session(session).is_some_and(|session| session.charge.is_some());
                 if !charge && may_repeat(&account) && repeated.replace(record.id) != Some(record.id) {
                     continue;
                 }
             }
             if let Some(done) =
-                self.after_failed_start(file, session, &record, &account, &error, cause).await?
+                self.after_failed_start(order, session, &record, &account, &error, cause).await?
             {
                 return Ok(done);
             }
@@ -206,51 +208,54 @@ impl Payments {
     /// Sends a start and adopts what it made.
     pub(super) async fn send_begin(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         account: &Account,
-        record: &AttemptRecord,
+        record: &Attempt,
         cause: &Cause,
     ) -> Result<Result<(), ProviderError>, PaymentError> {
-        let ask = self.ask_of(file, record);
-        let attempt = record.for_adapter(file.id());
-        let keeper = FileKeeper::new(&self.shared, file.clone(), record.id, cause);
+        let request = self.ask_of(order, record);
+        let attempt = record.for_adapter(order.id());
+        let keeper = FileKeeper::new(&self.shared, order.clone(), record.id, cause);
         let ctx = self.ctx(account, &keeper);
         let charge =
-            record.session.and_then(|id| file.session(id)).is_some_and(|session| session.charge.is_some());
+            record.session.and_then(|id| order.session(id)).is_some_and(|session| session.charge.is_some());
         let outcome = match account.adapter.vault().filter(|_| charge) {
-            Some(vault) => self.call(account, "charge", &ctx, vault.charge(&ctx, &attempt, &ask)).await,
-            None => self.call(account, "begin", &ctx, account.adapter.begin(&ctx, &attempt, &ask)).await,
+            Some(vault) => self.call(account, "charge", &ctx, vault.charge(&ctx, &attempt, &request)).await,
+            None => self.call(account, "begin", &ctx, account.adapter.create(&ctx, &attempt, &request)).await,
         };
-        *file = keeper.into_file();
+        *order = keeper.into_file();
         match outcome {
-            Ok((begun, place)) => self.adopt(file, account, record.id, begun, place, cause).await.map(Ok),
+            Ok((created, as_of)) => {
+                self.adopt(order, account, record.id, created, as_of, cause).await.map(Ok)
+            }
             Err(error) => Ok(Err(error)),
         }
     }
 
     /// What an attempt asks of its provider: the same whenever it is asked.
-    pub(super) fn ask_of(&self, file: &OrderFile, record: &AttemptRecord) -> Checkout {
-        let session = record.session.and_then(|id| file.session(id));
-        let personal = file.order.personal.value().cloned().unwrap_or_default();
-        let asked = session.and_then(|session| session.ask.value()).cloned().unwrap_or_else(nothing_asked);
+    pub(super) fn ask_of(&self, order: &OrderAggregate, record: &Attempt) -> PaymentRequest {
+        let session = record.session.and_then(|id| order.session(id));
+        let personal = order.header.personal.value().cloned().unwrap_or_default();
+        let asked =
+            session.and_then(|session| session.request.value()).cloned().unwrap_or_else(nothing_asked);
         let expires_at = session.map_or(record.started_at, |session| session.expires_at);
-        Checkout {
+        PaymentRequest {
             urls: self.shared.returns.urls(record.id),
-            ..checkout_of(file, &personal, &asked, expires_at)
+            ..checkout_of(order, &personal, &asked, expires_at)
         }
     }
 
     /// Looks for an object whose answer was lost and adopts it. False if it is not to be found.
     pub(super) async fn find(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         account: &Account,
-        record: &AttemptRecord,
+        record: &Attempt,
         cause: &Cause,
     ) -> Result<bool, PaymentError> {
-        match self.look_up(file, account, record, Wish::Urgent).await {
-            Ok(Some((begun, place))) => {
-                self.adopt(file, account, record.id, begun, place, cause).await?;
+        match self.look_up(order, account, record, Wish::Urgent).await {
+            Ok(Some((created, as_of))) => {
+                self.adopt(order, account, record.id, created, as_of, cause).await?;
                 Ok(true)
             }
             Ok(None) | Err(_) => Ok(false),
@@ -260,57 +265,58 @@ impl Payments {
     /// Asks the provider for an object by our reference.
     pub(super) async fn look_up(
         &self,
-        file: &OrderFile,
+        order: &OrderAggregate,
         account: &Account,
-        record: &AttemptRecord,
+        record: &Attempt,
         wish: Wish,
-    ) -> Result<Option<(port::Begun, Timestamp)>, ProviderError> {
-        if account.about().can.lookup != Lookup::ByOurs {
+    ) -> Result<Option<(port::CreatedPayment, Timestamp)>, ProviderError> {
+        if account.about().capabilities.lookup != Lookup::ByMerchantReference {
             return Err(ProviderError::Unsupported("look an object up by our reference"));
         }
         self.may_read(account, wish)?;
-        let attempt = record.for_adapter(file.id());
+        let attempt = record.for_adapter(order.id());
         let ctx = self.ctx(account, &super::call::NothingToKeep);
-        let (found, place) = self.call(account, "find", &ctx, account.adapter.find(&ctx, &attempt)).await?;
-        Ok(found.map(|begun| (begun, place)))
+        let (found, as_of) =
+            self.call(account, "find", &ctx, account.adapter.find_by_reference(&ctx, &attempt)).await?;
+        Ok(found.map(|created| (created, as_of)))
     }
 
     /// A start that did not work: the next account, or the end. `None` to go on with the next.
     async fn after_failed_start(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         session: SessionId,
-        record: &AttemptRecord,
+        record: &Attempt,
         account: &Account,
         error: &ProviderError,
         cause: &Cause,
     ) -> Result<Option<Begun>, PaymentError> {
-        let can = &account.about().can;
-        let charge = file.session(session).is_some_and(|session| session.charge.is_some());
-        let harmless = !charge && !can.begin_moves_money && record.approach != Approach::Link;
+        let capabilities = &account.about().capabilities;
+        let charge = order.session(session).is_some_and(|session| session.charge.is_some());
+        let harmless = !charge && !capabilities.create_moves_money && record.approach != Approach::Link;
         let (elsewhere, orphaned) = match error.advice() {
             Advice::TryElsewhere | Advice::RetryLater => (true, false),
-            Advice::Reconcile => (harmless && self.shared.failover_after_unknown, true),
+            Advice::ResolveUnknown => (harmless && self.shared.failover_after_unknown, true),
             Advice::Stop => (false, false),
         };
-        let next = file.session(session).and_then(|session| session.fallback.first().cloned());
+        let next = order.session(session).and_then(|session| session.fallback.first().cloned());
         if let Some(name) = next.filter(|_| elsewhere) {
-            let start = self.start(&*self.account(&name)?);
-            let change = self.shared.change("failover", file, cause, |file, now| {
+            let new_attempt = self.start(&*self.account(&name)?);
+            let change = self.shared.change("failover", order, cause, |order, now| {
                 let facts =
-                    file.session(session).filter(|open| open.status.is_open() && open.attempt == record.id);
-                let facts =
-                    facts.map(|open| move_on(record, orphaned, error.label(), open, start.clone(), now));
-                Ok::<_, PaymentError>(facts.unwrap_or_default().into())
+                    order.session(session).filter(|open| open.status.is_open() && open.attempt == record.id);
+                let events = facts
+                    .map(|open| fail_over(record, orphaned, error.label(), open, new_attempt.clone(), now));
+                Ok::<_, PaymentError>(events.unwrap_or_default().into())
             });
             change.await?;
             self.shared.metrics.attempt_failed_over(&account.name);
             return Ok(None);
         }
-        if error.advice() == Advice::Reconcile {
+        if error.advice() == Advice::ResolveUnknown {
             return Ok(Some(Begun::Unknown));
         }
-        self.leave(file, record, error, cause).await?;
+        self.leave(order, record, error, cause).await?;
         Ok(Some(match error {
             ProviderError::Busy { retry_after } => Begun::Down { retry_after: *retry_after },
             _ if error.advice() == Advice::Stop => Begun::Ended,
@@ -322,29 +328,29 @@ impl Payments {
     /// asks for another amount.
     pub(super) async fn leave(
         &self,
-        file: &mut OrderFile,
-        record: &AttemptRecord,
+        order: &mut OrderAggregate,
+        record: &Attempt,
         error: &ProviderError,
         cause: &Cause,
     ) -> Result<bool, PaymentError> {
         let failure = start_failure(error);
-        let decide = |file: &OrderFile, now| {
-            let still = file.attempt(record.id).filter(|record| record.state == AttemptState::Started);
-            let facts = still.map(|record| {
-                let mut facts = give_up(file, record, error.label(), failure.clone());
+        let decide = |order: &OrderAggregate, now| {
+            let still = order.attempt(record.id).filter(|record| record.state == AttemptState::Started);
+            let events = still.map(|record| {
+                let mut events = abandon(order, record, error.label(), failure.clone());
                 if let ProviderError::AmountDiffers(_) = error {
                     let (detail, mut ids) = (error.to_string(), self.shared.ids());
-                    facts.extend(misquoted(file, record.payment, detail, now, &mut ids));
+                    events.extend(misquoted(order, record.payment, detail, now, &mut ids));
                 }
-                facts
+                events
             });
-            Ok::<_, PaymentError>(facts.unwrap_or_default().into())
+            Ok::<_, PaymentError>(events.unwrap_or_default().into())
         };
-        self.shared.change("leave", file, cause, decide).await
+        self.shared.change("leave", order, cause, decide).await
     }
 
-    fn standing(&self, file: &OrderFile, session: SessionId) -> Begun {
-        match file.session(session).map(|session| session.status) {
+    fn standing(&self, order: &OrderAggregate, session: SessionId) -> Begun {
+        match order.session(session).map(|session| session.status) {
             Some(SessionStatus::Failed) => Begun::Ended,
             _ => Begun::Ready,
         }
@@ -353,13 +359,13 @@ impl Payments {
 
 /// Whether a start whose outcome is unknown may simply be sent again: the provider knows our key.
 pub(super) fn may_repeat(account: &Account) -> bool {
-    account.about().can.repeat.begin == Repeat::Deduplicated
+    account.about().capabilities.repeat.create == Repeat::Deduplicated
 }
 
 /// The attempt of a session that is to be started now.
-fn current(file: &OrderFile, session: SessionId) -> Option<AttemptRecord> {
-    let session = file.session(session).filter(|session| session.status.is_open())?;
-    file.attempt(session.attempt).filter(|record| record.state == AttemptState::Started).cloned()
+fn current(order: &OrderAggregate, session: SessionId) -> Option<Attempt> {
+    let session = order.session(session).filter(|session| session.status.is_open())?;
+    order.attempt(session.attempt).filter(|record| record.state == AttemptState::Started).cloned()
 }
 
 /// How a session ends that could not be started.
@@ -373,11 +379,11 @@ pub(super) fn start_failure(error: &ProviderError) -> SessionFailure {
     SessionFailure { code, message, provider_code, retryable: false }
 }
 
-fn session_ask(file: &OrderFile, ask: &CheckoutAsk, stored: Option<&Profile>) -> SessionAsk {
-    let needs = file.order.requirements.map(|needs| needs.requires_payment_profile);
-    SessionAsk {
+fn session_ask(order: &OrderAggregate, ask: &CheckoutAsk, stored: Option<&Profile>) -> SessionRequest {
+    let needs = order.header.requirements.map(|needs| needs.requires_payment_profile);
+    SessionRequest {
         return_urls: ask.return_urls.clone(),
-        notify: ask.notify,
+        link_delivery: ask.notify,
         language: ask.language.clone(),
         save_payment_profile: ask.save_payment_profile.unwrap_or(needs == Some(Requirement::Required)),
         payment_profile_id: ask.payment_profile_id,
@@ -387,10 +393,10 @@ fn session_ask(file: &OrderFile, ask: &CheckoutAsk, stored: Option<&Profile>) ->
 }
 
 /// What stands in for what a merchant asked once that was erased.
-fn nothing_asked() -> SessionAsk {
-    SessionAsk {
+fn nothing_asked() -> SessionRequest {
+    SessionRequest {
         return_urls: ReturnUrls::default(),
-        notify: Notify::default(),
+        link_delivery: LinkDelivery::default(),
         language: None,
         save_payment_profile: false,
         payment_profile_id: None,
@@ -400,34 +406,39 @@ fn nothing_asked() -> SessionAsk {
 }
 
 /// The order in the words that every adapter understands.
-fn checkout_of(file: &OrderFile, personal: &Personal, ask: &SessionAsk, expires_at: Timestamp) -> Checkout {
-    let order = &file.order;
-    let line = |item: &crate::domain::Item| Line {
+fn checkout_of(
+    order: &OrderAggregate,
+    personal: &PersonalData,
+    request: &SessionRequest,
+    expires_at: Timestamp,
+) -> PaymentRequest {
+    let header = &order.header;
+    let line = |item: &crate::domain::LineItem| LineItem {
         sku: item.sku.clone(),
         title: item.title.clone(),
         quantity: item.quantity,
         unit_price: item.unit_price,
         discount: item.discount,
-        tax: price_line(item, order.tax_included).map(|line| line.tax).unwrap_or_default(),
+        tax: price_line(item, header.tax_included).map(|line| line.tax).unwrap_or_default(),
         tax_rate: item.tax_rate.percent(),
     };
-    let total = |part: fn(&Price) -> i64| order.price.as_ref().map(part).unwrap_or_default();
-    Checkout {
-        description: format!("Order {}", order.reference.clone().unwrap_or_else(|| order.id.to_string())),
-        lines: order.items.iter().map(line).collect(),
+    let total = |part: fn(&Price) -> i64| header.price.as_ref().map(part).unwrap_or_default();
+    PaymentRequest {
+        description: format!("Order {}", header.reference.clone().unwrap_or_else(|| header.id.to_string())),
+        items: header.items.iter().map(line).collect(),
         subtotal: total(|price| price.subtotal),
         discount: total(|price| price.discount),
         tax: total(|price| price.tax),
         shipping: total(|price| price.shipping),
-        tax_included: order.tax_included,
+        tax_included: header.tax_included,
         customer: personal.customer.clone(),
         billing_address: personal.billing_address.clone(),
         shipping_address: personal.shipping_address.clone(),
-        urls: port::BackUrls::default(),
-        notify: ask.notify,
-        language: ask.language.clone(),
+        urls: port::RedirectUrls::default(),
+        link_delivery: request.link_delivery,
+        language: request.language.clone(),
         expires_at,
-        save_profile: ask.save_payment_profile,
-        profile: ask.profile_reference.clone(),
+        save_profile: request.save_payment_profile,
+        profile: request.profile_reference.clone(),
     }
 }

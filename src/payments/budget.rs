@@ -44,7 +44,7 @@ impl Wish {
         match cause.actor {
             Actor::Customer => Self::Urgent,
             Actor::Merchant | Actor::Operator | Actor::Provider => Self::Usual,
-            Actor::Agenda => Self::Patient,
+            Actor::Scheduler => Self::Patient,
         }
     }
 }

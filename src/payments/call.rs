@@ -4,21 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use port::{AttemptId, Ctx, KeepError, Keeper, Observation, ProviderError, Snapshot, Theirs, translate};
+use port::{
+    AdapterState, AttemptId, Ctx, Observation, ProviderError, ProviderView, StateStore, StateStoreError,
+    translate,
+};
 use tokio::sync::Mutex;
 
 use super::budget::Wish;
 use super::{Account, PaymentError, Payments, Shared};
 use crate::crash;
-use crate::domain::{Cause, Fact, OrderFile, Sealed};
+use crate::domain::{Cause, Erasable, Event, OrderAggregate};
 
 /// How long one operation at a provider may take, with all its calls: shorter than the agenda waits.
 const LIMIT: Duration = Duration::from_secs(40);
 
 impl Payments {
     /// Everything that one operation at an account may touch.
-    pub(super) fn ctx<'a>(&'a self, account: &'a Account, keeper: &'a dyn Keeper) -> Ctx<'a> {
-        Ctx::new(&account.base_url, &*self.transport, keeper, &*self.shared.source)
+    pub(super) fn ctx<'a>(&'a self, account: &'a Account, state_store: &'a dyn StateStore) -> Ctx<'a> {
+        Ctx::new(&account.base_url, &*self.transport, state_store, &*self.shared.source)
     }
 
     /// Lets an adapter's operation run: sets the limit, settles what came, counts. Also answers the moment that
@@ -40,7 +43,7 @@ impl Payments {
         crash::point("after send", operation);
         let outcome =
             answered.unwrap_or_else(|_| Err(ProviderError::OutcomeUnknown("it took too long".to_owned())));
-        let outcome = ctx.settle(outcome);
+        let outcome = ctx.classify(outcome);
         let label = outcome.as_ref().map_or_else(ProviderError::label, |_| "ok");
         let provider = account.about().name;
         shared.metrics.provider_call(provider, operation, label, shared.now().since(started_at));
@@ -51,7 +54,7 @@ impl Payments {
             tracing::warn!(account.name = %account.name, provider.name = provider, operation,
                 "provider call failed: {error}");
         }
-        outcome.map(|value| (value, ctx.place()))
+        outcome.map(|value| (value, ctx.as_of()))
     }
 
     /// Takes a read out of an account's budget.
@@ -67,11 +70,11 @@ impl Payments {
     pub(super) fn understand(
         &self,
         account: &Account,
-        snapshot: Snapshot,
-        place: port::Timestamp,
+        view: ProviderView,
+        as_of: port::Timestamp,
     ) -> Observation {
-        let seen = translate(&account.words, snapshot, place);
-        if seen.says == port::Says::Unmapped {
+        let seen = translate(&account.words, view, as_of);
+        if seen.says == port::StatusMapping::Unmapped {
             self.shared.metrics.unknown_status(account.about().name);
         }
         seen
@@ -88,36 +91,41 @@ pub(super) struct FileKeeper<'a> {
     shared: &'a Shared,
     attempt: AttemptId,
     cause: &'a Cause,
-    file: Mutex<OrderFile>,
+    order: Mutex<OrderAggregate>,
 }
 
 impl<'a> FileKeeper<'a> {
-    pub(super) fn new(shared: &'a Shared, file: OrderFile, attempt: AttemptId, cause: &'a Cause) -> Self {
-        Self { shared, attempt, cause, file: Mutex::new(file) }
+    pub(super) fn new(
+        shared: &'a Shared,
+        order: OrderAggregate,
+        attempt: AttemptId,
+        cause: &'a Cause,
+    ) -> Self {
+        Self { shared, attempt, cause, order: Mutex::new(order) }
     }
 
     /// The file with everything that was kept.
-    pub(super) fn into_file(self) -> OrderFile {
-        self.file.into_inner()
+    pub(super) fn into_file(self) -> OrderAggregate {
+        self.order.into_inner()
     }
 }
 
 #[async_trait]
-impl Keeper for FileKeeper<'_> {
-    async fn keep(&self, pairs: &[(&str, &str)]) -> Result<(), KeepError> {
-        let mut file = self.file.lock().await;
+impl StateStore for FileKeeper<'_> {
+    async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), StateStoreError> {
+        let mut order = self.order.lock().await;
         let attempt = self.attempt;
-        let kept = self.shared.change("keep", &mut file, self.cause, |file, _| {
-            let record = file.attempt(attempt);
-            let mut theirs: Theirs =
-                record.and_then(|record| record.theirs.as_ref()?.value().cloned()).unwrap_or_default();
-            theirs.extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-            let theirs = Sealed::new(theirs, self.shared.source.nonce());
-            Ok::<_, PaymentError>(vec![Fact::AttemptKept { attempt, theirs }].into())
+        let kept = self.shared.change("keep", &mut order, self.cause, |order, _| {
+            let record = order.attempt(attempt);
+            let mut adapter_state: AdapterState =
+                record.and_then(|record| record.adapter_state.as_ref()?.value().cloned()).unwrap_or_default();
+            adapter_state.extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            let adapter_state = Erasable::new(adapter_state, self.shared.source.nonce());
+            Ok::<_, PaymentError>(vec![Event::AdapterStateSaved { attempt, adapter_state }].into())
         });
         kept.await.map(|_| ()).map_err(|fault| {
             tracing::error!(attempt.id = %attempt, "what the adapter keeps could not be stored: {fault}");
-            KeepError
+            StateStoreError
         })
     }
 }
@@ -126,8 +134,8 @@ impl Keeper for FileKeeper<'_> {
 pub(super) struct NothingToKeep;
 
 #[async_trait]
-impl Keeper for NothingToKeep {
-    async fn keep(&self, _: &[(&str, &str)]) -> Result<(), KeepError> {
-        Err(KeepError)
+impl StateStore for NothingToKeep {
+    async fn save_state(&self, _: &[(&str, &str)]) -> Result<(), StateStoreError> {
+        Err(StateStoreError)
     }
 }

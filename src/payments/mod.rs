@@ -29,12 +29,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use moka::future::Cache;
-use port::{
-    AttemptId, OrderId, PaymentId, ProfileSessionId, ProviderError, Source, Timestamp, Transport, Uuid,
-};
+use port::{AttemptId, Env, OrderId, PaymentId, ProfileSessionId, ProviderError, Timestamp, Transport, Uuid};
 use tokio::sync::Notify;
 
-use crate::domain::{Cause, DueKind, Fact, OrderFile, Payment, Refusal, Stamp, next_read};
+use crate::domain::{Cause, DomainError, Event, EventMeta, JobKind, OrderAggregate, Payment, next_read};
 use crate::metrics::Metrics;
 use crate::routing::{RouteError, Rules};
 use crate::store::{Change, Outbox, Store, StoreError, Write};
@@ -60,7 +58,7 @@ pub struct Shared {
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
     /// Time, ids, chance.
-    pub source: Arc<dyn Source>,
+    pub source: Arc<dyn Env>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Return addresses.
@@ -76,7 +74,7 @@ pub struct Shared {
     /// Who is to be told of what happens to orders.
     pub outbox: Arc<Outbox>,
     /// One read of a payment at a time answers all who wait for it.
-    reading: Cache<PaymentId, Arc<Result<OrderFile, PaymentError>>>,
+    reading: Cache<PaymentId, Arc<Result<OrderAggregate, PaymentError>>>,
     /// When a payment was last asked about; only spares reads, nothing relies on it.
     asked: moka::sync::Cache<PaymentId, Timestamp>,
     /// When a hint wants a payment to be asked about; a read that is under way does not answer it.
@@ -99,7 +97,7 @@ impl Shared {
         accounts: Accounts,
         rules: Arc<Rules>,
         store: Arc<dyn Store>,
-        source: Arc<dyn Source>,
+        source: Arc<dyn Env>,
         metrics: Arc<Metrics>,
         returns: Returns,
         failover_after_unknown: bool,
@@ -148,25 +146,25 @@ impl Shared {
     pub async fn change<E: From<StoreError>>(
         &self,
         name: &'static str,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         cause: &Cause,
-        mut decide: impl FnMut(&OrderFile, Timestamp) -> Result<Decided, E>,
+        mut decide: impl FnMut(&OrderAggregate, Timestamp) -> Result<Decided, E>,
     ) -> Result<bool, E> {
         for _ in 0..MOST_CONFLICTS {
             let now = self.now();
-            let decided = decide(file, now)?;
+            let decided = decide(order, now)?;
             if decided.is_nothing() {
                 return Ok(false);
             }
-            let mut next = file.clone();
+            let mut next = order.clone();
             let change = decided.into_change(name, &mut next, self, cause, now)?;
-            match self.commit(&next.order.merchant, change).await {
+            match self.commit(&next.header.merchant, change).await {
                 Ok(()) => {
-                    self.tell_of(file, &next);
-                    *file = next;
+                    self.tell_of(order, &next);
+                    *order = next;
                     return Ok(true);
                 }
-                Err(StoreError::Conflict) => *file = self.file(file.id()).await?,
+                Err(StoreError::Conflict) => *order = self.file(order.id()).await?,
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -193,13 +191,13 @@ impl Shared {
     ///
     /// # Errors
     /// [`StoreError`]; `Corrupt` if it is gone.
-    pub async fn file(&self, order: OrderId) -> Result<OrderFile, StoreError> {
+    pub async fn file(&self, order: OrderId) -> Result<OrderAggregate, StoreError> {
         let found = self.store.order(order).await?;
         found.ok_or_else(|| StoreError::Corrupt(format!("order {order} is gone")))
     }
 
     /// Counts and logs what a committed change did to payments and attention.
-    fn tell_of(&self, before: &OrderFile, after: &OrderFile) {
+    fn tell_of(&self, before: &OrderAggregate, after: &OrderAggregate) {
         for payment in &after.payments {
             let was = before.payment(payment.id).map(Payment::status);
             let account = payment.attempt.and_then(|id| self.accounts.get(&after.attempt(id)?.account));
@@ -211,7 +209,7 @@ impl Shared {
                     "payment {} is {status}", payment.id);
             }
         }
-        for attention in after.attention.iter().filter(|told| before.attention(told.id).is_none()) {
+        for attention in after.attention.iter().filter(|attention| before.attention(attention.id).is_none()) {
             let code = attention.code.as_str();
             self.metrics.attention_raised(code);
             tracing::warn!(order.id = %after.id(), attention.code = code, "order {} needs a look: {code}", after.id());
@@ -225,7 +223,7 @@ impl Shared {
 #[derive(Debug, Default)]
 pub struct Decided {
     /// What happened.
-    pub facts: Vec<Fact>,
+    pub events: Vec<Event>,
     /// Rows beside it: a key, something due.
     pub with: Vec<Write>,
     /// The attempt whose provider was asked, so that the moment to ask again is written.
@@ -234,39 +232,44 @@ pub struct Decided {
 
 impl Decided {
     fn is_nothing(&self) -> bool {
-        self.facts.is_empty() && self.with.is_empty() && self.asked.is_none()
+        self.events.is_empty() && self.with.is_empty() && self.asked.is_none()
     }
 
     fn into_change(
         self,
         name: &'static str,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         shared: &Shared,
         cause: &Cause,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
-        let stamp = Stamp { at: now, cause };
-        let mut change = Change::of(name, file, self.facts, &stamp, &mut shared.ids())?;
+        let meta = EventMeta { at: now, cause };
+        let mut change = Change::of(name, order, self.events, &meta, &mut shared.ids())?;
         // A key goes first, so that a repeat is known for one before anything else is in its way.
         change.writes.splice(0..0, self.with);
-        change.writes.extend(self.asked.and_then(|attempt| shared.ask_again(file, attempt, now)));
+        change.writes.extend(self.asked.and_then(|attempt| shared.ask_again(order, attempt, now)));
         Ok(change)
     }
 }
 
-impl From<Vec<Fact>> for Decided {
-    fn from(facts: Vec<Fact>) -> Self {
-        Self { facts, ..Self::default() }
+impl From<Vec<Event>> for Decided {
+    fn from(events: Vec<Event>) -> Self {
+        Self { events, ..Self::default() }
     }
 }
 
 impl Shared {
     /// When the provider is to be asked about an attempt again, as the file is now.
-    fn ask_again(&self, file: &OrderFile, attempt: AttemptId, now: Timestamp) -> Option<Write> {
-        let payment = file.attempt(attempt).and_then(|record| file.payment_of(record))?;
-        let next = next_read(file, payment, now, self.draw());
+    fn ask_again(&self, order: &OrderAggregate, attempt: AttemptId, now: Timestamp) -> Option<Write> {
+        let payment = order.attempt(attempt).and_then(|record| order.payment_of(record))?;
+        let next = next_read(order, payment, now, self.draw());
         let at = [next, self.hinted.get(&payment.id)].into_iter().flatten().min();
-        Some(Write::Due { kind: DueKind::Ask, subject: payment.id.to_string(), order: Some(file.id()), at })
+        Some(Write::Due {
+            kind: JobKind::FetchStatus,
+            subject: payment.id.to_string(),
+            order: Some(order.id()),
+            at,
+        })
     }
 }
 
@@ -275,7 +278,7 @@ impl Shared {
 pub enum PaymentError {
     /// The state forbids it.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] DomainError),
     /// There is nowhere to go.
     #[error(transparent)]
     Route(#[from] RouteError),

@@ -6,15 +6,15 @@
 
 use std::time::Duration;
 
-use port::{Advice, Failure, Money, PaymentId, ProviderError, RefundAsk, RefundId, Repeat, Snapshot};
+use port::{Advice, Failure, Money, PaymentId, ProviderError, ProviderView, RefundId, RefundRequest, Repeat};
 
 use super::budget::Wish;
 use super::call::NothingToKeep;
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::{not_taken, unsure};
-use crate::domain::resolve::not_given_back;
+use crate::domain::resolve::not_refunded;
 use crate::domain::{
-    AttemptRecord, AttemptState, Cause, Operation, OperationKind, OrderFile, operate, takes_nothing,
+    Attempt, AttemptState, Cause, Operation, OperationKind, OrderAggregate, operate, takes_nothing,
 };
 
 /// After how long what stays unsure is shown to a person.
@@ -30,26 +30,26 @@ impl Payments {
     /// [`PaymentError::Store`]; what was sent is then settled by the agenda.
     pub async fn operate(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         payment: PaymentId,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
-        self.send_all(file, payment, false, cause).await
+        self.send_all(order, payment, false, cause).await
     }
 
     /// The same for an operation that may have been sent `before`.
     async fn send_all(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         payment: PaymentId,
         mut before: bool,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
         for _ in 0..MOST_IN_A_ROW {
-            let Some(pending) = Pending::of(file, payment) else { return Ok(()) };
-            self.send(file, &Pending { before, ..pending }, cause).await?;
+            let Some(pending) = Pending::of(order, payment) else { return Ok(()) };
+            self.send(order, &Pending { before, ..pending }, cause).await?;
             before = false;
-            if Pending::of(file, payment).is_some() || !self.next_in_queue(file, payment, cause).await? {
+            if Pending::of(order, payment).is_some() || !self.next_in_queue(order, payment, cause).await? {
                 return Ok(());
             }
         }
@@ -63,44 +63,44 @@ impl Payments {
     /// [`PaymentError`].
     pub async fn resume(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         payment: PaymentId,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
-        let Some(pending) = Pending::of(file, payment) else {
-            if self.next_in_queue(file, payment, cause).await? {
-                self.operate(file, payment, cause).await?;
+        let Some(pending) = Pending::of(order, payment) else {
+            if self.next_in_queue(order, payment, cause).await? {
+                self.operate(order, payment, cause).await?;
             }
             return Ok(());
         };
-        let taken_up = self.take_up(file, &pending, cause).await;
+        let taken_up = self.take_up(order, &pending, cause).await;
         // Whatever came of it: what stays unsure for too long is shown to a person, most of all while the provider
         // cannot even be asked.
-        self.tell_if_unsure(file, payment, cause).await?;
+        self.tell_if_unsure(order, payment, cause).await?;
         taken_up
     }
 
     async fn take_up(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         pending: &Pending,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
         if pending.record.state == AttemptState::Started {
             return Ok(());
         }
-        *file = self.ask(file.id(), pending.payment, cause).await?;
-        let still = Pending::of(file, pending.payment).filter(|still| still.operation == pending.operation);
+        *order = self.ask(order.id(), pending.payment, cause).await?;
+        let still = Pending::of(order, pending.payment).filter(|still| still.operation == pending.operation);
         let Some(still) = still else { return Ok(()) };
         let refund = still.operation.kind == OperationKind::Refund;
-        if refund && file.payment(pending.payment).is_some_and(operate::is_contested) {
+        if refund && order.payment(pending.payment).is_some_and(operate::is_contested) {
             return Ok(());
         }
         let account = self.account(&still.record.account)?;
         // Of several who find it unsent, the one who writes down that it is tried again sends it.
-        let unsent = still.operation.unsent && self.mark(file, &still, false, cause).await?;
+        let unsent = still.operation.unsent && self.mark(order, &still, false, cause).await?;
         if unsent || repeatable(&account, &still) {
-            self.send_all(file, pending.payment, !unsent, cause).await?;
+            self.send_all(order, pending.payment, !unsent, cause).await?;
         }
         Ok(())
     }
@@ -108,75 +108,80 @@ impl Payments {
     /// Writes down whether the last try of an operation provably reached nobody. False if that is no news.
     async fn mark(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         pending: &Pending,
         unsent: bool,
         cause: &Cause,
     ) -> Result<bool, PaymentError> {
-        let mark = |file: &OrderFile, _| {
-            let fact = operate::mark_unsent(file, pending.payment, &pending.operation, unsent);
-            Ok::<_, PaymentError>(fact.into_iter().collect::<Vec<_>>().into())
+        let mark = |order: &OrderAggregate, _| {
+            let event = operate::set_unsent(order, pending.payment, &pending.operation, unsent);
+            Ok::<_, PaymentError>(event.into_iter().collect::<Vec<_>>().into())
         };
-        self.shared.change("mark", file, cause, mark).await
+        self.shared.change("mark", order, cause, mark).await
     }
 
     async fn next_in_queue(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         payment: PaymentId,
         cause: &Cause,
     ) -> Result<bool, PaymentError> {
-        let next = |file: &OrderFile, now| {
-            Ok::<_, PaymentError>(operate::next_refund(file, payment, now, &mut self.shared.ids()).into())
+        let next = |order: &OrderAggregate, now| {
+            Ok::<_, PaymentError>(operate::next_refund(order, payment, now, &mut self.shared.ids()).into())
         };
-        self.shared.change("next refund", file, cause, next).await
+        self.shared.change("next refund", order, cause, next).await
     }
 
     async fn tell_if_unsure(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         payment: PaymentId,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
-        let tell = |file: &OrderFile, now| {
-            Ok::<_, PaymentError>(unsure(file, payment, UNSURE_LIMIT, now, &mut self.shared.ids()).into())
+        let tell = |order: &OrderAggregate, now| {
+            Ok::<_, PaymentError>(unsure(order, payment, UNSURE_LIMIT, now, &mut self.shared.ids()).into())
         };
-        self.shared.change("unsure", file, cause, tell).await.map(|_| ())
+        self.shared.change("unsure", order, cause, tell).await.map(|_| ())
     }
 
-    async fn send(&self, file: &mut OrderFile, pending: &Pending, cause: &Cause) -> Result<(), PaymentError> {
+    async fn send(
+        &self,
+        order: &mut OrderAggregate,
+        pending: &Pending,
+        cause: &Cause,
+    ) -> Result<(), PaymentError> {
         if pending.record.state == AttemptState::Started {
             return Ok(());
         }
         let account = self.account(&pending.record.account)?;
-        match self.send_to(&account, file, pending).await {
-            Ok((snapshot, place)) => {
-                let seen = self.understand(&account, snapshot, place);
-                self.observe(file, &account, pending.record.id, &seen, &[], cause).await?;
+        match self.send_to(&account, order, pending).await {
+            Ok((view, as_of)) => {
+                let seen = self.understand(&account, view, as_of);
+                self.observe(order, &account, pending.record.id, &seen, &[], cause).await?;
                 match takes_nothing(&seen) {
-                    true => self.close_by_us(file, &account, pending, cause).await,
+                    true => self.close_by_us(order, &account, pending, cause).await,
                     false => Ok(()),
                 }
             }
-            Err(error) if error.advice() == Advice::Stop => self.take_no(file, pending, error, cause).await,
+            Err(error) if error.advice() == Advice::Stop => self.take_no(order, pending, error, cause).await,
             // Not sent, or not known: it stays recorded, and the agenda takes it up.
-            Err(error) if error.advice() == Advice::Reconcile || repeatable(&account, pending) => Ok(()),
-            Err(_) => self.mark(file, pending, true, cause).await.map(|_| ()),
+            Err(error) if error.advice() == Advice::ResolveUnknown || repeatable(&account, pending) => Ok(()),
+            Err(_) => self.mark(order, pending, true, cause).await.map(|_| ()),
         }
     }
 
     async fn send_to(
         &self,
         account: &Account,
-        file: &OrderFile,
+        order: &OrderAggregate,
         pending: &Pending,
-    ) -> Result<(Snapshot, port::Timestamp), ProviderError> {
-        let attempt = pending.record.for_adapter(file.id());
+    ) -> Result<(ProviderView, port::Timestamp), ProviderError> {
+        let attempt = pending.record.for_adapter(order.id());
         let adapter = &account.adapter;
         let ctx = self.ctx(account, &NothingToKeep);
         let money = Money::new(pending.operation.amount.unwrap_or(0), attempt.money.currency);
         match pending.operation.kind {
-            OperationKind::Close if !account.about().can.cancel.closes_unpaid() => {
+            OperationKind::Close if !account.about().capabilities.cancel.cancels_checkout() => {
                 self.may_read(account, Wish::Usual)?;
                 self.call(account, "fetch", &ctx, adapter.fetch(&ctx, &attempt)).await
             }
@@ -187,15 +192,15 @@ impl Payments {
                 self.call(account, "capture", &ctx, adapter.capture(&ctx, &attempt, money)).await
             }
             OperationKind::Refund => {
-                let refund = pending.operation.refund.and_then(|id| file.refund(id));
+                let refund = pending.operation.refund.and_then(|id| order.refund(id));
                 if refund.is_none() && pending.operation.refund.is_some() {
                     return Err(ProviderError::Unsupported("refund nothing"));
                 }
                 // What is not as it was asked goes back without a refund of ours, once for an attempt.
                 let id = refund.map_or(RefundId::from_uuid(attempt.id.uuid()), |refund| refund.id);
                 let reason = refund.and_then(|refund| refund.reason.as_ref()?.value().cloned());
-                let ask = RefundAsk { id, money, reason };
-                self.call(account, "refund", &ctx, adapter.refund(&ctx, &attempt, &ask)).await
+                let request = RefundRequest { id, money, reason };
+                self.call(account, "refund", &ctx, adapter.refund(&ctx, &attempt, &request)).await
             }
         }
     }
@@ -204,33 +209,34 @@ impl Payments {
     /// taken: the session ends on our own word.
     async fn close_by_us(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         account: &Account,
         pending: &Pending,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
-        let only_read = !account.about().can.cancel.closes_unpaid();
+        let only_read = !account.about().capabilities.cancel.cancels_checkout();
         if !only_read || pending.operation.kind != OperationKind::Close {
             return Ok(());
         }
-        let end =
-            |file: &OrderFile, _| Ok::<_, PaymentError>(operate::closed_by_us(file, pending.payment).into());
-        self.shared.change("close", file, cause, end).await.map(|_| ())
+        let end = |order: &OrderAggregate, _| {
+            Ok::<_, PaymentError>(operate::closed_by_gateway(order, pending.payment).into())
+        };
+        self.shared.change("close", order, cause, end).await.map(|_| ())
     }
 
     /// The provider said no. A page that does not close is asked about: it may have been paid meanwhile. So is what was
     /// sent before: that may be why a second is refused.
     async fn take_no(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         pending: &Pending,
         error: ProviderError,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
         let closes = pending.operation.kind == OperationKind::Close;
         if closes || pending.before {
-            let asked = self.ask(file.id(), pending.payment, cause).await;
-            *file = match asked {
+            let asked = self.ask(order.id(), pending.payment, cause).await;
+            *order = match asked {
                 Ok(fresh) => fresh,
                 Err(PaymentError::Provider(_)) => return Ok(()),
                 Err(fault) => return Err(fault),
@@ -245,18 +251,19 @@ impl Payments {
             }
             other => Failure { code: None, text: Some(other.to_string()) },
         };
-        let end = |file: &OrderFile, now| {
+        let end = |order: &OrderAggregate, now| {
             // Another that has taken its place meanwhile was not refused.
-            if Pending::of(file, pending.payment).is_none_or(|now| !now.operation.is_same(&pending.operation))
+            if Pending::of(order, pending.payment)
+                .is_none_or(|now| !now.operation.is_same(&pending.operation))
             {
                 return Ok(Vec::new().into());
             }
-            let mut facts = operate::refused(file, pending.payment, failure.clone());
-            facts.extend(not_given_back(file, pending.payment, now, &mut self.shared.ids()));
-            facts.extend(not_taken(file, pending.payment, now, &mut self.shared.ids()));
-            Ok::<_, PaymentError>(facts.into())
+            let mut events = operate::refused(order, pending.payment, failure.clone());
+            events.extend(not_refunded(order, pending.payment, now, &mut self.shared.ids()));
+            events.extend(not_taken(order, pending.payment, now, &mut self.shared.ids()));
+            Ok::<_, PaymentError>(events.into())
         };
-        self.shared.change("refused", file, cause, end).await.map(|_| ())
+        self.shared.change("refused", order, cause, end).await.map(|_| ())
     }
 }
 
@@ -264,23 +271,23 @@ impl Payments {
 struct Pending {
     payment: PaymentId,
     operation: Operation,
-    record: AttemptRecord,
+    record: Attempt,
     /// Whether it may have been sent before.
     before: bool,
 }
 
 impl Pending {
-    fn of(file: &OrderFile, payment: PaymentId) -> Option<Self> {
-        let found = file.payment(payment)?;
+    fn of(order: &OrderAggregate, payment: PaymentId) -> Option<Self> {
+        let found = order.payment(payment)?;
         let operation = found.operation.clone()?;
-        let record = file.attempt(found.attempt?)?.clone();
+        let record = order.attempt(found.attempt?)?.clone();
         Some(Self { payment, operation, record, before: false })
     }
 }
 
 /// Whether a second send of this operation cannot have a second effect.
 fn repeatable(account: &Account, pending: &Pending) -> bool {
-    let repeat = account.about().can.repeat;
+    let repeat = account.about().capabilities.repeat;
     let how = match pending.operation.kind {
         OperationKind::Close | OperationKind::Void => repeat.cancel,
         OperationKind::Capture => repeat.capture,

@@ -4,9 +4,9 @@
 //! from a key of the installation, so that a start that is resumed after a crash sends the same addresses;
 //! only its hash is stored with the attempt, to find it again.
 
-use port::{AttemptId, BackUrls, sign};
+use port::{AttemptId, RedirectUrls, sign};
 
-use crate::domain::{AttemptRecord, OrderFile};
+use crate::domain::{Attempt, OrderAggregate};
 use crate::store::{Handle, Reads, StoreError};
 
 /// Which of a provider's redirects brought the customer.
@@ -68,9 +68,9 @@ impl Returns {
     }
 
     /// The addresses for a provider.
-    pub fn urls(&self, attempt: AttemptId) -> BackUrls {
+    pub fn urls(&self, attempt: AttemptId) -> RedirectUrls {
         let url = |redirect| format!("{}/return/{}", self.public_url, self.token(attempt, redirect));
-        BackUrls {
+        RedirectUrls {
             success: url(Redirect::Success),
             in_progress: url(Redirect::InProgress),
             failure: url(Redirect::Failure),
@@ -101,11 +101,11 @@ pub fn read_token(token: &str) -> Option<(String, Redirect)> {
 pub async fn attempt_of(
     reads: &dyn Reads,
     hash: String,
-) -> Result<Option<(OrderFile, AttemptRecord)>, StoreError> {
+) -> Result<Option<(OrderAggregate, Attempt)>, StoreError> {
     let Some(order) = reads.order_of(&Handle::Return(hash.clone())).await? else { return Ok(None) };
-    let Some(file) = reads.order(order).await? else { return Ok(None) };
-    let attempt = file.attempts.iter().find(|attempt| attempt.return_hash.as_ref() == Some(&hash)).cloned();
-    Ok(attempt.map(|attempt| (file, attempt)))
+    let Some(order) = reads.order(order).await? else { return Ok(None) };
+    let attempt = order.attempts.iter().find(|attempt| attempt.return_hash.as_ref() == Some(&hash)).cloned();
+    Ok(attempt.map(|attempt| (order, attempt)))
 }
 
 fn hash(secret: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use port::{Advice, AttemptId, Begun, Next, OrderId, ProviderError, Timestamp};
+use port::{Advice, AttemptId, CreatedPayment, Next, OrderId, ProviderError, Timestamp};
 
 use super::begin::may_repeat;
 use super::budget::Wish;
@@ -11,7 +11,8 @@ use super::operate::UNSURE_LIMIT;
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::unsure_start;
 use crate::domain::{
-    AttemptRecord, AttemptState, CALL_DEADLINE, Cause, Fact, OrderFile, Sealed, is_to_hand_over, leaves_open,
+    Attempt, AttemptState, CALL_DEADLINE, Cause, Erasable, Event, OrderAggregate, leaves_open,
+    needs_provider_order,
 };
 
 /// For how long a charge that its provider does not list may still show up there.
@@ -29,54 +30,54 @@ impl Payments {
         order: OrderId,
         attempt: AttemptId,
         cause: &Cause,
-    ) -> Result<OrderFile, PaymentError> {
-        let mut file = self.shared.file(order).await?;
-        let settled = self.find_out(&mut file, attempt, cause).await;
-        let tell = |file: &OrderFile, now| {
-            let facts = unsure_start(file, attempt, UNSURE_LIMIT, now, &mut self.shared.ids());
-            Ok::<_, PaymentError>(facts.into())
+    ) -> Result<OrderAggregate, PaymentError> {
+        let mut order = self.shared.file(order).await?;
+        let settled = self.find_out(&mut order, attempt, cause).await;
+        let tell = |order: &OrderAggregate, now| {
+            let events = unsure_start(order, attempt, UNSURE_LIMIT, now, &mut self.shared.ids());
+            Ok::<_, PaymentError>(events.into())
         };
-        self.shared.change("unsure", &mut file, cause, tell).await?;
-        settled.map(|()| file)
+        self.shared.change("unsure", &mut order, cause, tell).await?;
+        settled.map(|()| order)
     }
 
     async fn find_out(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         attempt: AttemptId,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
-        let Some(record) = in_state(file, attempt, AttemptState::Started) else { return Ok(()) };
+        let Some(record) = in_state(order, attempt, AttemptState::Started) else { return Ok(()) };
         let account = self.account(&record.account)?;
         let charge =
-            record.session.and_then(|id| file.session(id)).is_some_and(|session| session.charge.is_some());
+            record.session.and_then(|id| order.session(id)).is_some_and(|session| session.charge.is_some());
         if may_repeat(&account) && !charge {
-            if let Err(error) = self.send_begin(file, &account, &record, cause).await? {
-                self.give_up_if_no(file, &record, error, cause).await?;
+            if let Err(error) = self.send_begin(order, &account, &record, cause).await? {
+                self.give_up_if_no(order, &record, error, cause).await?;
             }
             return Ok(());
         }
-        let found = self.look_up(file, &account, &record, Wish::of(cause)).await?;
+        let found = self.look_up(order, &account, &record, Wish::of(cause)).await?;
         // "There is none" is certain only once nothing that was sent can still arrive, and where money has moved if it
         // did, once its list has had time to follow.
         let patience = if charge { CHARGE_PATIENCE } else { CALL_DEADLINE };
         let certain = self.shared.now() >= record.started_at.plus(patience);
         match found {
-            Some((begun, place)) => self.adopt(file, &account, attempt, begun, place, cause).await,
-            None if certain => self.leave(file, &record, &ProviderError::NotFound, cause).await.map(drop),
+            Some((created, as_of)) => self.adopt(order, &account, attempt, created, as_of, cause).await,
+            None if certain => self.leave(order, &record, &ProviderError::NotFound, cause).await.map(drop),
             None => Ok(()),
         }
     }
 
     async fn give_up_if_no(
         &self,
-        file: &mut OrderFile,
-        record: &AttemptRecord,
+        order: &mut OrderAggregate,
+        record: &Attempt,
         error: ProviderError,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
         if error.advice() == Advice::Stop {
-            return self.leave(file, record, &error, cause).await.map(|_| ());
+            return self.leave(order, record, &error, cause).await.map(|_| ());
         }
         Err(error.into())
     }
@@ -88,29 +89,29 @@ impl Payments {
     /// [`PaymentError::Provider`] while it cannot be found out.
     pub async fn close_orphan(
         &self,
-        order: OrderId,
+        id: OrderId,
         attempt: AttemptId,
         cause: &Cause,
-    ) -> Result<OrderFile, PaymentError> {
-        let mut file = self.shared.file(order).await?;
-        let Some(mut record) = file.attempt(attempt).filter(|record| may_exist(record)).cloned() else {
-            return Ok(file);
+    ) -> Result<OrderAggregate, PaymentError> {
+        let mut order = self.shared.file(id).await?;
+        let Some(mut record) = order.attempt(attempt).filter(|record| may_exist(record)).cloned() else {
+            return Ok(order);
         };
         let account = self.account(&record.account)?;
-        let Some((begun, _)) = self.orphan_object(&mut file, &account, &record, cause).await? else {
-            let gone = |file: &OrderFile, _| {
-                let left = Fact::AttemptLeft { attempt, orphaned: false, why: "not_found".to_owned() };
-                let still = in_state(file, attempt, AttemptState::Orphaned).map(|_| left);
+        let Some((created, _)) = self.orphan_object(&mut order, &account, &record, cause).await? else {
+            let gone = |order: &OrderAggregate, _| {
+                let left = Event::AttemptAbandoned { attempt, orphaned: false, why: "not_found".to_owned() };
+                let still = in_state(order, attempt, AttemptState::Orphaned).map(|_| left);
                 Ok::<_, PaymentError>(still.into_iter().collect::<Vec<_>>().into())
             };
-            self.shared.change("orphan", &mut file, cause, gone).await?;
-            return Ok(file);
+            self.shared.change("orphan", &mut order, cause, gone).await?;
+            return Ok(order);
         };
-        record.reference = Some(begun.reference.clone());
-        let adapter_view = record.for_adapter(order);
+        record.reference = Some(created.reference.clone());
+        let adapter_view = record.for_adapter(id);
         let ctx = self.ctx(&account, &NothingToKeep);
         let closed = self.call(&account, "cancel", &ctx, account.adapter.cancel(&ctx, &adapter_view)).await;
-        let (snapshot, place) = match closed {
+        let (view, as_of) = match closed {
             Ok(answer) => answer,
             Err(error) if error.advice() == Advice::Stop => {
                 self.may_read(&account, Wish::of(cause))?;
@@ -119,33 +120,34 @@ impl Payments {
             }
             Err(error) => return Err(error.into()),
         };
-        let seen = self.understand(&account, snapshot, place);
-        let next = Sealed::new(Next::Nothing, self.shared.source.nonce());
-        let known = Fact::AttemptBegun { attempt, reference: begun.reference, next, theirs: None };
-        let left = Fact::AttemptLeft { attempt, orphaned: false, why: "closed".to_owned() };
+        let seen = self.understand(&account, view, as_of);
+        let next = Erasable::new(Next::Nothing, self.shared.source.nonce());
+        let known =
+            Event::AttemptCreated { attempt, reference: created.reference, next, adapter_state: None };
+        let left = Event::AttemptAbandoned { attempt, orphaned: false, why: "closed".to_owned() };
         let first = if leaves_open(&seen) { Vec::new() } else { vec![known, left] };
-        self.observe(&mut file, &account, attempt, &seen, &first, cause).await?;
-        Ok(file)
+        self.observe(&mut order, &account, attempt, &seen, &first, cause).await?;
+        Ok(order)
     }
 
     async fn orphan_object(
         &self,
-        file: &mut OrderFile,
+        order: &mut OrderAggregate,
         account: &Account,
-        record: &AttemptRecord,
+        record: &Attempt,
         cause: &Cause,
-    ) -> Result<Option<(Begun, Timestamp)>, PaymentError> {
+    ) -> Result<Option<(CreatedPayment, Timestamp)>, PaymentError> {
         if !may_repeat(account) || record.state == AttemptState::Ended {
-            return Ok(self.look_up(file, account, record, Wish::of(cause)).await?);
+            return Ok(self.look_up(order, account, record, Wish::of(cause)).await?);
         }
-        let attempt = record.for_adapter(file.id());
-        let ask = self.ask_of(file, record);
-        let keeper = FileKeeper::new(&self.shared, file.clone(), record.id, cause);
+        let attempt = record.for_adapter(order.id());
+        let request = self.ask_of(order, record);
+        let keeper = FileKeeper::new(&self.shared, order.clone(), record.id, cause);
         let ctx = self.ctx(account, &keeper);
-        let again = self.call(account, "begin", &ctx, account.adapter.begin(&ctx, &attempt, &ask)).await;
-        *file = keeper.into_file();
+        let again = self.call(account, "begin", &ctx, account.adapter.create(&ctx, &attempt, &request)).await;
+        *order = keeper.into_file();
         match again {
-            Ok(begun) => Ok(Some(begun)),
+            Ok(created) => Ok(Some(created)),
             Err(error) if error.advice() == Advice::Stop => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -157,38 +159,42 @@ impl Payments {
     /// [`PaymentError::Provider`] while it did not work; it is repeated until its outcome is known.
     pub async fn hand_over(
         &self,
-        order: OrderId,
+        id: OrderId,
         attempt: AttemptId,
         cause: &Cause,
-    ) -> Result<OrderFile, PaymentError> {
-        let file = self.shared.file(order).await?;
-        let waits =
-            |file: &OrderFile| file.attempt(attempt).is_some_and(|record| is_to_hand_over(file, record));
-        let Some(record) = file.attempt(attempt).filter(|_| waits(&file)).cloned() else { return Ok(file) };
-        let account = self.account(&record.account)?;
-        let adapter_view = record.for_adapter(order);
-        let keeper = FileKeeper::new(&self.shared, file, attempt, cause);
-        let ctx = self.ctx(&account, &keeper);
-        self.call(&account, "hand_over", &ctx, account.adapter.hand_over(&ctx, &adapter_view)).await?;
-        let mut file = keeper.into_file();
-        let done = |file: &OrderFile, _| {
-            let fact = waits(file).then_some(Fact::HandedOver { attempt });
-            Ok::<_, PaymentError>(fact.into_iter().collect::<Vec<_>>().into())
+    ) -> Result<OrderAggregate, PaymentError> {
+        let order = self.shared.file(id).await?;
+        let waits = |order: &OrderAggregate| {
+            order.attempt(attempt).is_some_and(|record| needs_provider_order(order, record))
         };
-        self.shared.change("hand over", &mut file, cause, done).await?;
-        Ok(file)
+        let Some(record) = order.attempt(attempt).filter(|_| waits(&order)).cloned() else {
+            return Ok(order);
+        };
+        let account = self.account(&record.account)?;
+        let adapter_view = record.for_adapter(id);
+        let keeper = FileKeeper::new(&self.shared, order, attempt, cause);
+        let ctx = self.ctx(&account, &keeper);
+        self.call(&account, "hand_over", &ctx, account.adapter.submit_provider_order(&ctx, &adapter_view))
+            .await?;
+        let mut order = keeper.into_file();
+        let done = |order: &OrderAggregate, _| {
+            let event = waits(order).then_some(Event::ProviderOrderSubmitted { attempt });
+            Ok::<_, PaymentError>(event.into_iter().collect::<Vec<_>>().into())
+        };
+        self.shared.change("hand over", &mut order, cause, done).await?;
+        Ok(order)
     }
 }
 
 /// Whether it was given up and nobody has seen yet what became of it at its provider.
-fn may_exist(record: &AttemptRecord) -> bool {
+fn may_exist(record: &Attempt) -> bool {
     match record.state {
         AttemptState::Orphaned => true,
         AttemptState::Ended => record.reference.is_none(),
-        AttemptState::Started | AttemptState::Begun => false,
+        AttemptState::Started | AttemptState::Created => false,
     }
 }
 
-fn in_state(file: &OrderFile, attempt: AttemptId, state: AttemptState) -> Option<AttemptRecord> {
-    file.attempt(attempt).filter(|record| record.state == state).cloned()
+fn in_state(order: &OrderAggregate, attempt: AttemptId, state: AttemptState) -> Option<Attempt> {
+    order.attempt(attempt).filter(|record| record.state == state).cloned()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use port::Timestamp;
 
-use crate::domain::{Hash, OrderFile};
+use crate::domain::{Hash, OrderAggregate};
 use crate::store::{Change, CheckpointRow, Store, StoreError, Write};
 
 /// How far apart checkpoints are.
@@ -113,7 +113,7 @@ async fn verify_order(
 ) -> Result<(), StoreError> {
     let mut events = Vec::new();
     let read = loop {
-        let after = events.last().map_or(0, |event: &crate::domain::Event| event.sequence);
+        let after = events.last().map_or(0, |event: &crate::domain::RecordedEvent| event.sequence);
         match store.events(order, after, PAGE).await {
             Ok(page) => {
                 let all = page.len() < PAGE as usize;
@@ -139,9 +139,9 @@ async fn verify_order(
             return Ok(());
         }
     }
-    let made = OrderFile::replay(&events);
+    let made = OrderAggregate::replay(&events);
     match (made, store.order(order).await?) {
-        (Err(misfit), _) => verdict.fault(format!("{order}: {misfit}")),
+        (Err(error), _) => verdict.fault(format!("{order}: {error}")),
         (Ok(_), None) => verdict.fault(format!("{order}: it has events and no rows")),
         (Ok(made), Some(stored)) if made != stored => {
             verdict.fault(format!("{order}: its rows are not what its {} events make", events.len()));

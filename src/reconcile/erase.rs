@@ -1,8 +1,8 @@
 //! Erasing a customer: the personal data of every order that has ended goes, the events and their chains stay.
 
-use port::Source;
+use port::Env;
 
-use crate::domain::{Actor, Cause, DueKind, Fact, OrderFile, Payment, Stamp, agenda};
+use crate::domain::{Actor, Cause, Event, EventMeta, JobKind, OrderAggregate, Payment, jobs};
 use crate::store::{Change, OrderFilter, Page, Store, StoreError, Write};
 
 /// Orders read at a time.
@@ -23,7 +23,7 @@ pub struct Erased {
 /// [`StoreError`]; what was erased before stays erased, and a second run goes on.
 pub async fn erase(
     store: &dyn Store,
-    source: &dyn Source,
+    source: &dyn Env,
     merchant: &str,
     customer: &str,
 ) -> Result<Erased, StoreError> {
@@ -39,13 +39,13 @@ pub async fn erase(
             page: Page { before, limit: PAGE },
         };
         let page = store.orders(&filter).await?;
-        before = page.last().map(|file| file.id().to_string());
-        for file in page.iter().filter(|file| is_of(file, customer)) {
-            if has_ended(file) {
-                erase_order(store, source, file.clone()).await?;
+        before = page.last().map(|order| order.id().to_string());
+        for order in page.iter().filter(|order| is_of(order, customer)) {
+            if has_ended(order) {
+                erase_order(store, source, order.clone()).await?;
                 erased.orders += 1;
             } else {
-                erased.still_open.push(file.id());
+                erased.still_open.push(order.id());
             }
         }
         if page.len() < PAGE as usize {
@@ -61,28 +61,33 @@ pub async fn erase(
 }
 
 /// Whether nothing more can happen that would need the data, such as closing a start that was given up.
-fn has_ended(file: &OrderFile) -> bool {
+fn has_ended(order: &OrderAggregate) -> bool {
     let moving = |payment: &Payment| {
-        payment.operation.is_some() || payment.standing.is_held() || file.reserved(payment.id) > 0
+        payment.operation.is_some() || payment.state.is_held() || order.reserved(payment.id) > 0
     };
-    let waits = agenda(file).iter().any(|(kind, ..)| *kind != DueKind::Remedy);
-    file.order.state.is_final() && !waits && !file.payments.iter().any(moving)
+    let waits = jobs(order).iter().any(|(kind, ..)| *kind != JobKind::ApplyRefundPolicy);
+    order.header.state.is_final() && !waits && !order.payments.iter().any(moving)
 }
 
-fn is_of(file: &OrderFile, customer: &str) -> bool {
-    let personal = file.order.personal.value();
+fn is_of(order: &OrderAggregate, customer: &str) -> bool {
+    let personal = order.header.personal.value();
     personal.is_some_and(|personal| personal.customer.id.as_deref() == Some(customer))
 }
 
-async fn erase_order(store: &dyn Store, source: &dyn Source, mut file: OrderFile) -> Result<(), StoreError> {
-    let order = file.id();
-    let objects = file
+async fn erase_order(
+    store: &dyn Store,
+    source: &dyn Env,
+    mut order: OrderAggregate,
+) -> Result<(), StoreError> {
+    let id = order.id();
+    let objects = order
         .attempts
         .iter()
         .filter_map(|attempt| Some((attempt.account.clone(), attempt.reference.clone()?)));
     let objects = objects.collect();
     let cause = Cause { actor: Actor::Operator, request: None };
-    let stamp = Stamp { at: source.now(), cause: &cause };
-    let change = Change::of("erase", &mut file, vec![Fact::Erased], &stamp, &mut || source.uuid())?;
-    store.commit(change.with(Write::Erase { order, objects })).await
+    let meta = EventMeta { at: source.now(), cause: &cause };
+    let change =
+        Change::of("erase", &mut order, vec![Event::PersonalDataErased], &meta, &mut || source.uuid())?;
+    store.commit(change.with(Write::Erase { order: id, objects })).await
 }

@@ -2,9 +2,9 @@
 //! while. Each leads to a question to the provider, as it did when it came, and never to more. And forgetting them
 //! in time: everything that they led to stands in the events.
 
-use port::{NoteId, Timestamp};
+use port::{NotificationId, Timestamp};
 
-use crate::domain::DueKind;
+use crate::domain::JobKind;
 use crate::store::{Change, NoteFilter, Store, StoreError, Write};
 
 /// Notifications in one commit.
@@ -22,14 +22,14 @@ pub async fn replay(
     mut told: impl FnMut(u64),
 ) -> Result<u64, StoreError> {
     let mut count = 0;
-    let mut after: Option<(Timestamp, NoteId)> = None;
+    let mut after: Option<(Timestamp, NotificationId)> = None;
     loop {
         let page = store.notes(filter, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(count) };
         after = Some(*last);
         count += u64::try_from(page.len()).unwrap_or(u64::MAX);
-        let due = |(_, id): &(Timestamp, NoteId)| Write::Due {
-            kind: DueKind::Note,
+        let due = |(_, id): &(Timestamp, NotificationId)| Write::Due {
+            kind: JobKind::ProcessNotification,
             subject: id.to_string(),
             order: None,
             at: Some(now),

@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use port::{Hint, NoteId, Notification, NotificationError, PaymentId, Timestamp, sign};
+use port::{Notification, NotificationError, NotificationId, NotificationTarget, PaymentId, Timestamp, sign};
 
 use super::notes::MOST_HINTS;
-use crate::domain::DueKind;
+use crate::domain::JobKind;
 use crate::metrics::NotificationOutcome;
 use crate::payments::{Account, PaymentError, Payments};
 use crate::store::{Change, NoteRow, StoreError, Unique, Write};
@@ -59,13 +59,15 @@ impl Intake {
         note: &Notification<'_>,
         key: &str,
     ) -> Result<NotificationOutcome, PaymentError> {
-        let Some((proof, hints)) = read(account, note, key) else {
+        let Some((proof, targets)) = read(account, note, key) else {
             return Ok(NotificationOutcome::Unverified);
         };
-        match (proof, hints) {
-            (Proof::Own, hints) => keep(payments, account, note, hints).await,
+        match (proof, targets) {
+            (Proof::Own, targets) => keep(payments, account, note, targets).await,
             (Proof::Address, None) => Ok(NotificationOutcome::Unreadable),
-            (Proof::Address, Some(hints)) => self.follow(payments, account, hints, note.received_at).await,
+            (Proof::Address, Some(targets)) => {
+                self.follow(payments, account, targets, note.received_at).await
+            }
         }
     }
 
@@ -74,11 +76,11 @@ impl Intake {
         &self,
         payments: &Payments,
         account: &Account,
-        hints: Vec<Hint>,
+        targets: Vec<NotificationTarget>,
         now: Timestamp,
     ) -> Result<NotificationOutcome, PaymentError> {
         let mut outcome = NotificationOutcome::Unmatched;
-        for reference in hints.into_iter().filter_map(|hint| hint.reference).take(MOST_HINTS) {
+        for reference in targets.into_iter().filter_map(|target| target.reference).take(MOST_HINTS) {
             let name = (account.name.clone(), reference);
             if !self.adds_nothing(payments, &name, now) {
                 let Some((payment, at)) = payments.hint(&name.0, &name.1).await? else { continue };
@@ -98,12 +100,16 @@ impl Intake {
 
 /// What a notification points at, `None` where it is not understood, and how it proved itself, if it did. Whether a
 /// proof of its own is needed, and there, only the adapter knows, so it is asked without the address first.
-fn read(account: &Account, note: &Notification<'_>, key: &str) -> Option<(Proof, Option<Vec<Hint>>)> {
+fn read(
+    account: &Account,
+    note: &Notification<'_>,
+    key: &str,
+) -> Option<(Proof, Option<Vec<NotificationTarget>>)> {
     let address_key = account.notify_key.as_ref().is_some_and(|held| sign::same_secret(held, key.as_bytes()));
     let proofs = [(Proof::Own, false), (Proof::Address, true)];
     for (proof, address_key) in proofs.into_iter().filter(|(_, needs_key)| !needs_key || address_key) {
         match account.adapter.read_notification(&Notification { address_key, ..*note }) {
-            Ok(hints) => return Some((proof, Some(hints))),
+            Ok(targets) => return Some((proof, Some(targets))),
             Err(NotificationError::Unreadable) => return Some((proof, None)),
             Err(NotificationError::Unverified) => {}
         }
@@ -116,26 +122,26 @@ async fn keep(
     payments: &Payments,
     account: &Account,
     note: &Notification<'_>,
-    hints: Option<Vec<Hint>>,
+    targets: Option<Vec<NotificationTarget>>,
 ) -> Result<NotificationOutcome, PaymentError> {
     let shared = &payments.shared;
-    let outcome = match hints {
+    let outcome = match targets {
         Some(_) => NotificationOutcome::Accepted,
         None => NotificationOutcome::Unreadable,
     };
-    let hints = hints.unwrap_or_default();
+    let targets = targets.unwrap_or_default();
     let row = NoteRow {
-        id: NoteId::from_uuid(shared.source.uuid()),
+        id: NotificationId::from_uuid(shared.source.uuid()),
         account: account.name.clone(),
-        identity: identity(note, &hints),
+        identity: identity(note, &targets),
         headers: kept_headers(note.headers),
         body: note.body.to_vec(),
-        hints: serde_json::to_string(&hints).expect("plain data is always JSON"),
+        hints: serde_json::to_string(&targets).expect("plain data is always JSON"),
         received_at: note.received_at,
     };
     let (subject, at) = (row.id.to_string(), Some(note.received_at));
-    let due = Write::Due { kind: DueKind::Note, subject, order: None, at };
-    let due = Some(due).filter(|_| !hints.is_empty());
+    let due = Write::Due { kind: JobKind::ProcessNotification, subject, order: None, at };
+    let due = Some(due).filter(|_| !targets.is_empty());
     match shared
         .store
         .commit(Change::plain("note", [Write::Note(row)].into_iter().chain(due).collect()))
@@ -149,8 +155,8 @@ async fn keep(
 }
 
 /// What makes a notification the same as another one.
-fn identity(note: &Notification<'_>, hints: &[Hint]) -> String {
-    let event = hints.iter().find_map(|hint| hint.event.as_ref());
+fn identity(note: &Notification<'_>, targets: &[NotificationTarget]) -> String {
+    let event = targets.iter().find_map(|target| target.event.as_ref());
     event.map_or_else(|| sign::hex(&sign::sha256(&[note.body])), |event| format!("event {event}"))
 }
 

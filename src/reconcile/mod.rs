@@ -19,10 +19,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use port::OrderId;
 
-use crate::domain::{Actor, Cause, OrderFile, agenda};
+use crate::domain::{Actor, Cause, OrderAggregate, jobs};
 use crate::orders::Orders;
 use crate::payments::PaymentError;
-use crate::store::{Change, Due, DueKind, StoreError, Write};
+use crate::store::{Change, Due, JobKind, StoreError, Write};
 
 /// How long a claimed row is nobody else's: longer than the longest operation at a provider.
 const LEASE: Duration = Duration::from_secs(90);
@@ -81,7 +81,7 @@ impl Reconcile {
 
     async fn run(&self, due: Due) {
         let shared = &self.orders.payments.shared;
-        let cause = Cause { actor: Actor::Agenda, request: None };
+        let cause = Cause { actor: Actor::Scheduler, request: None };
         let (step, label) = match self.act(&due, &cause).await {
             Ok(step) => (step, "done"),
             Err(PaymentError::Provider(_)) => (Step::Again, "provider"),
@@ -105,41 +105,41 @@ impl Reconcile {
 
     async fn act(&self, due: &Due, cause: &Cause) -> Result<Step, PaymentError> {
         let payments = &self.orders.payments;
-        if due.kind == DueKind::Checkpoint {
+        if due.kind == JobKind::Checkpoint {
             audit::checkpoint(&*payments.shared.store, payments.shared.now()).await?;
             return Ok(Step::After(audit::APART));
         }
-        if due.kind == DueKind::Clear {
+        if due.kind == JobKind::PruneInbox {
             let before = payments.shared.now().minus(payments.shared.keep_notes);
             let more = inbox::clear(&*payments.shared.store, before).await?;
             return Ok(Step::After(if more { CLEAR_ON } else { CLEAR_AGAIN }));
         }
-        if matches!(due.kind, DueKind::Save | DueKind::List | DueKind::Forget) {
+        if matches!(due.kind, JobKind::PollProfileSession | JobKind::SyncMethods | JobKind::DetachMethod) {
             return self.act_on_profiles(due).await;
         }
         let Some(order) = due.order else { return self.act_on_note(due).await };
-        let file = match due.kind {
-            DueKind::Begin => payments.settle_begin(order, id(&due.subject)?, cause).await?,
-            DueKind::Orphan => payments.close_orphan(order, id(&due.subject)?, cause).await?,
-            DueKind::HandOver => payments.hand_over(order, id(&due.subject)?, cause).await?,
-            DueKind::Close => self.orders.expire_session(order, id(&due.subject)?, cause).await?,
-            DueKind::Expire => self.orders.expire(order, cause).await?,
-            DueKind::Remedy => {
+        let order = match due.kind {
+            JobKind::ResolveStart => payments.settle_begin(order, id(&due.subject)?, cause).await?,
+            JobKind::CloseOrphan => payments.close_orphan(order, id(&due.subject)?, cause).await?,
+            JobKind::SubmitProviderOrder => payments.hand_over(order, id(&due.subject)?, cause).await?,
+            JobKind::CloseSession => self.orders.expire_session(order, id(&due.subject)?, cause).await?,
+            JobKind::ExpireOrder => self.orders.expire(order, cause).await?,
+            JobKind::ApplyRefundPolicy => {
                 let waits = self.orders.apply_policy(order, id(&due.subject)?, cause).await?;
                 return Ok(if waits { Step::Again } else { Step::Done });
             }
-            DueKind::Operate => self.resume(order, due, cause).await?,
-            DueKind::Ask => return self.ask(order, due, cause).await,
+            JobKind::ResumeOperation => self.resume(order, due, cause).await?,
+            JobKind::FetchStatus => return self.ask(order, due, cause).await,
             // `webhooks` claims deliveries itself, endpoint by endpoint.
-            DueKind::Checkpoint
-            | DueKind::Clear
-            | DueKind::Note
-            | DueKind::Deliver
-            | DueKind::Save
-            | DueKind::List
-            | DueKind::Forget => return Ok(Step::Done),
+            JobKind::Checkpoint
+            | JobKind::PruneInbox
+            | JobKind::ProcessNotification
+            | JobKind::Deliver
+            | JobKind::PollProfileSession
+            | JobKind::SyncMethods
+            | JobKind::DetachMethod => return Ok(Step::Done),
         };
-        Ok(still_due(&file, due))
+        Ok(still_due(&order, due))
     }
 
     /// Goes on with what is due about stored payment methods.
@@ -147,11 +147,13 @@ impl Reconcile {
         let payments = &self.orders.payments;
         match (due.kind, due.order) {
             // What to look at next, and when, is written by the following itself, whether it worked or not.
-            (DueKind::Save, _) => match payments.follow_profile_session(id(&due.subject)?).await {
-                Ok(()) | Err(PaymentError::Provider(_)) => {}
-                Err(fault) => return Err(fault),
-            },
-            (DueKind::List, Some(order)) => payments.list_saved(order, id(&due.subject)?).await?,
+            (JobKind::PollProfileSession, _) => {
+                match payments.follow_profile_session(id(&due.subject)?).await {
+                    Ok(()) | Err(PaymentError::Provider(_)) => {}
+                    Err(fault) => return Err(fault),
+                }
+            }
+            (JobKind::SyncMethods, Some(order)) => payments.list_saved(order, id(&due.subject)?).await?,
             _ => payments.forget_at_provider(id(&due.subject)?).await?,
         }
         Ok(Step::Done)
@@ -165,10 +167,10 @@ impl Reconcile {
         }
     }
 
-    async fn resume(&self, order: OrderId, due: &Due, cause: &Cause) -> Result<OrderFile, PaymentError> {
-        let mut file = self.orders.payments.shared.file(order).await?;
-        self.orders.payments.resume(&mut file, id(&due.subject)?, cause).await?;
-        Ok(file)
+    async fn resume(&self, order: OrderId, due: &Due, cause: &Cause) -> Result<OrderAggregate, PaymentError> {
+        let mut order = self.orders.payments.shared.file(order).await?;
+        self.orders.payments.resume(&mut order, id(&due.subject)?, cause).await?;
+        Ok(order)
     }
 
     async fn act_on_note(&self, due: &Due) -> Result<Step, PaymentError> {
@@ -180,8 +182,8 @@ impl Reconcile {
 }
 
 /// Whether the file still makes this due after all.
-fn still_due(file: &OrderFile, due: &Due) -> Step {
-    let still = agenda(file).iter().any(|(kind, subject, _)| *kind == due.kind && *subject == due.subject);
+fn still_due(order: &OrderAggregate, due: &Due) -> Step {
+    let still = jobs(order).iter().any(|(kind, subject, _)| *kind == due.kind && *subject == due.subject);
     if still { Step::Again } else { Step::Done }
 }
 

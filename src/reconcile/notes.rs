@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use port::{AttemptId, Hint, PaymentId};
+use port::{AttemptId, NotificationTarget, PaymentId};
 
-use crate::domain::{AttemptRecord, AttemptState, Cause, OrderFile};
+use crate::domain::{Attempt, AttemptState, Cause, OrderAggregate};
 use crate::metrics::NotificationOutcome;
 use crate::payments::{PaymentError, Payments};
 use crate::store::{Due, Handle, NoteRow, StoreError};
@@ -28,11 +28,11 @@ pub(super) const MOST_HINTS: usize = 20;
 pub(super) async fn act_on_note(payments: &Payments, due: &Due, cause: &Cause) -> Result<bool, PaymentError> {
     let (shared, note) = (&payments.shared, &due.subject);
     let Some(row) = shared.store.note(note).await? else { return Ok(false) };
-    let hints: Vec<Hint> = serde_json::from_str(&row.hints)
+    let targets: Vec<NotificationTarget> = serde_json::from_str(&row.hints)
         .map_err(|fault| StoreError::Corrupt(format!("the hints of {note}: {fault}")))?;
     let mut waits = false;
-    for hint in hints.iter().take(MOST_HINTS) {
-        waits |= follow(payments, &row, hint, cause).await?;
+    for target in targets.iter().take(MOST_HINTS) {
+        waits |= follow(payments, &row, target, cause).await?;
     }
     // One that is acted on again is old, and has its tries before it all the same.
     if waits && due.tries >= FEWEST_TRIES && shared.now().since(row.received_at) > LONGEST_WAIT {
@@ -47,26 +47,26 @@ pub(super) async fn act_on_note(payments: &Payments, due: &Due, cause: &Cause) -
 async fn follow(
     payments: &Payments,
     row: &NoteRow,
-    hint: &Hint,
+    target: &NotificationTarget,
     cause: &Cause,
 ) -> Result<bool, PaymentError> {
-    let Some((file, attempt)) = find(payments, &row.account, hint).await? else { return Ok(true) };
-    let order = file.id();
-    let asked = match step(&file, &attempt) {
+    let Some((order, attempt)) = find(payments, &row.account, target).await? else { return Ok(true) };
+    let id = order.id();
+    let asked = match step(&order, &attempt) {
         Step::Wait => return Ok(true),
         Step::Nothing => return Ok(false),
         // A read that has begun may have been answered before what the notification tells of.
         Step::Ask(payment) if payments.asked_lately(payment) => return Ok(true),
         Step::Ask(payment) => {
-            let asked = payments.ask(order, payment, cause).await;
+            let asked = payments.ask(id, payment, cause).await;
             // One that was under way and answered us too may be such a read.
             asked.map(|_| payments.asked_before(payment, row.received_at))
         }
         // One that its provider does not know yet may be on its way.
         Step::Close => payments
-            .close_orphan(order, attempt.id, cause)
+            .close_orphan(id, attempt.id, cause)
             .await
-            .map(|file| file.attempt(attempt.id).is_some_and(|attempt| attempt.reference.is_none())),
+            .map(|order| order.attempt(attempt.id).is_some_and(|attempt| attempt.reference.is_none())),
     };
     match asked {
         Ok(waits) => Ok(waits),
@@ -91,13 +91,13 @@ enum Step {
     Close,
 }
 
-fn step(file: &OrderFile, attempt: &AttemptRecord) -> Step {
+fn step(order: &OrderAggregate, attempt: &Attempt) -> Step {
     match attempt.state {
         AttemptState::Started => Step::Wait,
         AttemptState::Orphaned => Step::Close,
         AttemptState::Ended if attempt.reference.is_none() => Step::Close,
-        AttemptState::Begun | AttemptState::Ended => {
-            file.payment_of(attempt).map_or(Step::Nothing, |payment| Step::Ask(payment.id))
+        AttemptState::Created | AttemptState::Ended => {
+            order.payment_of(attempt).map_or(Step::Nothing, |payment| Step::Ask(payment.id))
         }
     }
 }
@@ -106,23 +106,23 @@ fn step(file: &OrderFile, attempt: &AttemptRecord) -> Step {
 async fn find(
     payments: &Payments,
     account: &str,
-    hint: &Hint,
-) -> Result<Option<(OrderFile, AttemptRecord)>, StoreError> {
-    let theirs = hint
+    target: &NotificationTarget,
+) -> Result<Option<(OrderAggregate, Attempt)>, StoreError> {
+    let theirs = target
         .reference
         .as_ref()
         .map(|reference| Handle::Reference { account: account.to_owned(), reference: reference.clone() });
-    let ours = hint.ours.as_deref().and_then(|text| text.parse::<AttemptId>().ok());
+    let ours = target.merchant_reference.as_deref().and_then(|text| text.parse::<AttemptId>().ok());
     for handle in theirs.into_iter().chain(ours.map(Handle::Attempt)) {
         let Some(order) = payments.shared.store.order_of(&handle).await? else { continue };
-        let Some(file) = payments.shared.store.order(order).await? else { continue };
-        let named = |attempt: &&AttemptRecord| {
+        let Some(order) = payments.shared.store.order(order).await? else { continue };
+        let named = |attempt: &&Attempt| {
             attempt.account == account
                 && (Some(attempt.id) == ours
-                    || attempt.reference.is_some() && attempt.reference == hint.reference)
+                    || attempt.reference.is_some() && attempt.reference == target.reference)
         };
-        if let Some(attempt) = file.attempts.iter().rev().find(named).cloned() {
-            return Ok(Some((file, attempt)));
+        if let Some(attempt) = order.attempts.iter().rev().find(named).cloned() {
+            return Ok(Some((order, attempt)));
         }
     }
     Ok(None)

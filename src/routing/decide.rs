@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use port::{Approach, CaptureMode, Checkout, Money};
+use port::{Approach, CaptureMode, Money, PaymentRequest};
 use serde::Serialize;
 
 use super::rules::{Rule, Rules, Share};
@@ -30,8 +30,8 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     /// The country that rules look at: that of the billing address, else that of the shipping address.
-    pub fn country_of(ask: &Checkout) -> Option<&str> {
-        [&ask.billing_address, &ask.shipping_address]
+    pub fn country_of(request: &PaymentRequest) -> Option<&str> {
+        [&request.billing_address, &request.shipping_address]
             .into_iter()
             .flatten()
             .find_map(|address| address.country.as_deref())

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use port::{Address, Approach, BackUrls, CaptureMode, Checkout, Customer, Money, Notify, Timestamp};
+use port::{
+    Address, Approach, CaptureMode, Customer, LinkDelivery, Money, PaymentRequest, RedirectUrls, Timestamp,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -103,9 +105,9 @@ fn an_unknown_country_fits_no_rule_that_asks_for_one() {
 fn the_country_is_that_of_the_bill_else_of_the_delivery() {
     let address =
         |code: Option<&str>| Some(Address { country: code.map(str::to_owned), ..Address::default() });
-    let ask = |billing_address, shipping_address| Checkout {
+    let request = |billing_address, shipping_address| PaymentRequest {
         description: String::new(),
-        lines: Vec::new(),
+        items: Vec::new(),
         subtotal: 0,
         discount: 0,
         tax: 0,
@@ -114,8 +116,8 @@ fn the_country_is_that_of_the_bill_else_of_the_delivery() {
         customer: Customer::default(),
         billing_address,
         shipping_address,
-        urls: BackUrls::default(),
-        notify: Notify::default(),
+        urls: RedirectUrls::default(),
+        link_delivery: LinkDelivery::default(),
         language: None,
         expires_at: Timestamp::default(),
         save_profile: false,
@@ -128,7 +130,7 @@ fn the_country_is_that_of_the_bill_else_of_the_delivery() {
         (address(None), None, None),
     ];
     for (billing, shipping, expected) in table {
-        assert_eq!(Request::country_of(&ask(billing, shipping)), expected);
+        assert_eq!(Request::country_of(&request(billing, shipping)), expected);
     }
 }
 

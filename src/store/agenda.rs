@@ -2,13 +2,13 @@
 
 use port::{OrderId, Timestamp};
 
-pub use crate::domain::DueKind;
+pub use crate::domain::JobKind;
 
 /// Something that is due, leased to whoever claimed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
     /// What.
-    pub kind: DueKind,
+    pub kind: JobKind,
     /// Of which object: an id as text.
     pub subject: String,
     /// In which order; none for a notification.

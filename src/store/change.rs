@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use port::{AttemptId, AttentionId, NoteId, OrderId, PaymentId, RefundId, SessionId, Timestamp};
+use port::{AttemptId, AttentionId, NotificationId, OrderId, PaymentId, RefundId, SessionId, Timestamp};
 use serde::Serialize;
 
-use super::{CheckpointRow, Due, DueKind, NoticeRow, Saving, StoreError, Telling};
-use crate::domain::{Event, Fact, Ids, OrderFile, Stamp, agenda, is_unsettled};
+use super::{CheckpointRow, Due, JobKind, NoticeRow, Saving, StoreError, Telling};
+use crate::domain::{Event, EventMeta, Ids, OrderAggregate, RecordedEvent, is_open, jobs};
 
 /// Everything that one commit writes.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub enum Write {
     /// Appends an event. Its place being taken is a conflict.
-    Event(Box<Event>),
+    Event(Box<RecordedEvent>),
     /// Stores personal data that events mention by digest; the same digest again is nothing new.
     Sealed {
         /// Whose.
@@ -108,7 +108,7 @@ pub enum Write {
     /// A row of the agenda: when, or not any more. Ends any lease on it.
     Due {
         /// What.
-        kind: DueKind,
+        kind: JobKind,
         /// Of which object.
         subject: String,
         /// In which order.
@@ -126,7 +126,7 @@ pub enum Write {
     /// A verified notification, raw.
     Note(NoteRow),
     /// Deletes a stored notification.
-    Forget(NoteId),
+    Forget(NotificationId),
     /// A checkpoint over all events.
     Checkpoint(CheckpointRow),
     /// Erases the personal data of an order, and the stored notices that name its objects.
@@ -213,7 +213,7 @@ pub struct KeyRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoteRow {
     /// Its id.
-    pub id: NoteId,
+    pub id: NotificationId,
     /// To which account.
     pub account: String,
     /// What makes it the same as another: the provider's event id, or a hash of its bytes.
@@ -258,18 +258,18 @@ impl Change {
     /// [`StoreError::Corrupt`] if the facts do not fit the file: a defect.
     pub fn of(
         name: &'static str,
-        file: &mut OrderFile,
-        facts: Vec<Fact>,
-        stamp: &Stamp<'_>,
+        order: &mut OrderAggregate,
+        events: Vec<Event>,
+        meta: &EventMeta<'_>,
         ids: &mut Ids<'_>,
     ) -> Result<Self, StoreError> {
-        let before = if file.sequence == 0 { Vec::new() } else { agenda(file) };
+        let before = if order.sequence == 0 { Vec::new() } else { jobs(order) };
         let events =
-            file.record(facts, stamp, ids).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
+            order.record(events, meta, ids).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let mut change = Self { name, writes: Vec::with_capacity(events.len() * 2 + 4) };
-        change.append(file, &events)?;
-        let after = agenda(file);
-        let order = Some(file.id());
+        change.append(order, &events)?;
+        let after = jobs(order);
+        let order = Some(order.id());
         for (kind, subject, _) in before.iter().filter(|(kind, subject, _)| !holds(&after, *kind, subject)) {
             change.writes.push(Write::Due { kind: *kind, subject: subject.clone(), order, at: None });
         }
@@ -288,7 +288,7 @@ impl Change {
 
     /// With something due, or not due any more.
     #[must_use]
-    pub fn due(mut self, kind: DueKind, subject: String, order: OrderId, at: Option<Timestamp>) -> Self {
+    pub fn due(mut self, kind: JobKind, subject: String, order: OrderId, at: Option<Timestamp>) -> Self {
         self.writes.push(Write::Due { kind, subject, order: Some(order), at });
         self
     }
@@ -306,33 +306,33 @@ impl Change {
     }
 
     /// The events it appends.
-    pub fn events(&self) -> impl Iterator<Item = &Event> {
+    pub fn events(&self) -> impl Iterator<Item = &RecordedEvent> {
         self.writes.iter().filter_map(|write| match write {
             Write::Event(event) => Some(&**event),
             _ => None,
         })
     }
 
-    fn append(&mut self, file: &OrderFile, events: &[Event]) -> Result<(), StoreError> {
-        let order = file.id();
+    fn append(&mut self, order: &OrderAggregate, events: &[RecordedEvent]) -> Result<(), StoreError> {
+        let id = order.id();
         let mut touched = BTreeSet::new();
         for event in events {
-            touched.extend(touches(file, &event.record.fact));
+            touched.extend(touches(order, &event.record.event));
             self.writes.push(Write::Event(Box::new(event.clone())));
-            let sealed = event.record.fact.sealed();
+            let sealed = event.record.event.erasable();
             self.writes.extend(sealed.into_iter().map(|(digest, body)| Write::Sealed {
-                order,
+                order: id,
                 digest,
                 body,
             }));
-            self.writes.extend(notice(file, event));
+            self.writes.extend(notice(order, event));
         }
         if !events.is_empty() {
-            self.writes.push(Write::Order(Box::new(OrderRow::of(file)?)));
+            self.writes.push(Write::Order(Box::new(OrderRow::of(order)?)));
         }
         let mut rows = Vec::with_capacity(touched.len());
         for row in touched {
-            rows.extend(row.write(file)?);
+            rows.extend(row.write(order)?);
         }
         // An order has one open attempt: the one before is closed first, whatever their ids say.
         rows.sort_by_key(|row| matches!(row, Write::Attempt { open: true, .. }));
@@ -342,14 +342,14 @@ impl Change {
 }
 
 /// What lets merchants find an event that they are told of.
-fn notice(file: &OrderFile, event: &Event) -> Option<Write> {
-    let (merchant, order) = (file.order.merchant.clone(), event.order);
+fn notice(order: &OrderAggregate, event: &RecordedEvent) -> Option<Write> {
+    let (merchant, order) = (order.header.merchant.clone(), event.order);
     let row =
         || NoticeRow { merchant, event: event.id, order, sequence: event.sequence, at: event.record.at };
-    event.notice.map(|_| Write::Telling(Telling::Notice(row())))
+    event.public_sequence.map(|_| Write::Telling(Telling::Notice(row())))
 }
 
-fn holds(dues: &[(DueKind, String, Timestamp)], kind: DueKind, subject: &str) -> bool {
+fn holds(dues: &[(JobKind, String, Timestamp)], kind: JobKind, subject: &str) -> bool {
     dues.iter().any(|(other, of, _)| *other == kind && of == subject)
 }
 
@@ -364,60 +364,64 @@ enum Touched {
 }
 
 /// The rows that a fact touches beside the order's own.
-fn touches(file: &OrderFile, fact: &Fact) -> Vec<Touched> {
+fn touches(order: &OrderAggregate, event: &Event) -> Vec<Touched> {
     let of_attempt = |id: &AttemptId| {
-        let attempt = file.attempt(*id);
+        let attempt = order.attempt(*id);
         let session = attempt.and_then(|attempt| attempt.session).map(Touched::Session);
         let payment = attempt.map(|attempt| Touched::Payment(attempt.payment));
         std::iter::once(Touched::Attempt(*id)).chain(session).chain(payment).collect::<Vec<_>>()
     };
     let of_payment = |id: &PaymentId| {
-        let session = file.payment(*id).and_then(|payment| payment.session);
+        let session = order.payment(*id).and_then(|payment| payment.session);
         std::iter::once(Touched::Payment(*id)).chain(session.map(Touched::Session)).collect::<Vec<_>>()
     };
     let of_attention = |id: &AttentionId| {
-        let payment = file.attention(*id).and_then(|told| told.payment).map(Touched::Payment);
+        let payment = order.attention(*id).and_then(|attention| attention.payment).map(Touched::Payment);
         std::iter::once(Touched::Attention(*id)).chain(payment).collect()
     };
-    match fact {
-        Fact::PaidExternally { payment, .. } | Fact::PaymentFound(payment) => {
+    match event {
+        Event::ExternalPaymentRecorded { payment, .. } | Event::LatePaymentFound(payment) => {
             vec![Touched::Payment(payment.id)]
         }
-        Fact::ProofUsed(crate::domain::Proof::Session(id)) => vec![Touched::Session(*id)],
-        Fact::SessionOpened { session, payment } => {
+        Event::PaymentSourceUsed(crate::domain::PaymentSource::Session(id)) => vec![Touched::Session(*id)],
+        Event::SessionCreated { session, payment } => {
             vec![Touched::Session(session.id), Touched::Payment(payment.id)]
         }
-        Fact::AttemptKept { attempt, .. } => vec![Touched::Attempt(*attempt)],
-        Fact::AttemptStarted(attempt) => of_attempt(&attempt.id),
-        Fact::AttemptBegun { attempt, .. } | Fact::AttemptLeft { attempt, .. } => of_attempt(attempt),
-        Fact::HandedOver { attempt } => vec![Touched::Attempt(*attempt)],
-        Fact::SessionMoved { session, .. } => {
-            let of = file.session(*session).into_iter();
+        Event::AdapterStateSaved { attempt, .. } => vec![Touched::Attempt(*attempt)],
+        Event::AttemptStarted(attempt) => of_attempt(&attempt.id),
+        Event::AttemptCreated { attempt, .. } | Event::AttemptAbandoned { attempt, .. } => {
+            of_attempt(attempt)
+        }
+        Event::ProviderOrderSubmitted { attempt } => vec![Touched::Attempt(*attempt)],
+        Event::SessionStatusChanged { session, .. } => {
+            let of = order.session(*session).into_iter();
             let beside = of.flat_map(|of| [Touched::Attempt(of.attempt), Touched::Payment(of.payment)]);
             std::iter::once(Touched::Session(*session)).chain(beside).collect()
         }
-        Fact::PaymentObserved { payment, .. }
-        | Fact::PaymentNotStarted { payment }
-        | Fact::DisputeMoved { payment, .. } => {
+        Event::PaymentUpdated { payment, .. }
+        | Event::PaymentNotStarted { payment }
+        | Event::DisputeUpdated { payment, .. } => {
             vec![Touched::Payment(*payment)]
         }
-        Fact::OperationAsked { payment, .. } | Fact::OperationEnded { payment, .. } => of_payment(payment),
-        Fact::RefundMade(refund) => vec![Touched::Refund(refund.id), Touched::Payment(refund.payment)],
-        Fact::RefundMoved { refund, .. } => {
-            let of = file.refunds.iter().find(|known| known.id == *refund);
+        Event::OperationRequested { payment, .. } | Event::OperationFinished { payment, .. } => {
+            of_payment(payment)
+        }
+        Event::RefundCreated(refund) => vec![Touched::Refund(refund.id), Touched::Payment(refund.payment)],
+        Event::RefundStatusChanged { refund, .. } => {
+            let of = order.refunds.iter().find(|known| known.id == *refund);
             let payment = of.map(|refund| Touched::Payment(refund.payment));
             std::iter::once(Touched::Refund(*refund)).chain(payment).collect()
         }
-        Fact::AttentionRaised(attention) => of_attention(&attention.id),
-        Fact::AttentionResolved { attention, .. } => of_attention(attention),
-        Fact::Erased
-        | Fact::OrderPlaced(_)
-        | Fact::OrderEdited(_)
-        | Fact::OrderPriced { .. }
-        | Fact::OrderSigned(_)
-        | Fact::OrderMoved { .. }
-        | Fact::FulfilmentTold(_)
-        | Fact::ProofUsed(_) => Vec::new(),
+        Event::AttentionRaised(attention) => of_attention(&attention.id),
+        Event::AttentionResolved { attention, .. } => of_attention(attention),
+        Event::PersonalDataErased
+        | Event::OrderCreated(_)
+        | Event::OrderEdited(_)
+        | Event::OrderPriced { .. }
+        | Event::OrderSigned(_)
+        | Event::OrderStateChanged { .. }
+        | Event::FulfilmentReported(_)
+        | Event::PaymentSourceUsed(_) => Vec::new(),
     }
 }
 
@@ -426,65 +430,65 @@ fn body<T: Serialize>(value: &T) -> Result<String, StoreError> {
 }
 
 impl OrderRow {
-    fn of(file: &OrderFile) -> Result<Self, StoreError> {
+    fn of(order: &OrderAggregate) -> Result<Self, StoreError> {
         Ok(Self {
-            id: file.order.id,
-            merchant: file.order.merchant.clone(),
-            reference: file.order.reference.clone(),
-            state: file.order.state.as_str(),
-            created_at: file.order.created_at,
-            sequence: file.sequence,
-            notices: file.notices,
-            head: file.head.to_string(),
-            body: body(&file.order)?,
+            id: order.header.id,
+            merchant: order.header.merchant.clone(),
+            reference: order.header.reference.clone(),
+            state: order.header.state.as_str(),
+            created_at: order.header.created_at,
+            sequence: order.sequence,
+            notices: order.public_sequence,
+            head: order.head.to_string(),
+            body: body(&order.header)?,
         })
     }
 }
 
 impl Touched {
-    fn write(self, file: &OrderFile) -> Result<Option<Write>, StoreError> {
-        let order = file.id();
+    fn write(self, order: &OrderAggregate) -> Result<Option<Write>, StoreError> {
+        let order_id = order.id();
         Ok(match self {
             Self::Session(id) => {
-                let row = file.session(id).map(body).transpose()?;
-                row.map(|body| Write::Session { id, order, body })
+                let row = order.session(id).map(body).transpose()?;
+                row.map(|body| Write::Session { id, order: order_id, body })
             }
             Self::Attempt(id) => {
-                let Some(attempt) = file.attempt(id) else { return Ok(None) };
+                let Some(attempt) = order.attempt(id) else { return Ok(None) };
                 Some(Write::Attempt {
                     id,
-                    order,
+                    order: order_id,
                     account: attempt.account.clone(),
                     reference: attempt.reference.clone(),
-                    open: file.open_attempt().is_some_and(|attempt| attempt.id == id),
+                    open: order.open_attempt().is_some_and(|attempt| attempt.id == id),
                     return_hash: attempt.return_hash.clone(),
                     body: body(attempt)?,
                 })
             }
             Self::Payment(id) => {
-                let Some(payment) = file.payment(id) else { return Ok(None) };
-                let attempt = payment.attempt.and_then(|attempt| file.attempt(attempt));
+                let Some(payment) = order.payment(id) else { return Ok(None) };
+                let attempt = payment.attempt.and_then(|attempt| order.attempt(attempt));
                 Some(Write::Payment {
                     id,
-                    order,
-                    merchant: file.order.merchant.clone(),
+                    order: order_id,
+                    merchant: order.header.merchant.clone(),
                     account: attempt.map(|attempt| attempt.account.clone()).unwrap_or_default(),
                     status: payment.status().as_str(),
-                    unsettled: is_unsettled(file, payment),
+                    unsettled: is_open(order, payment),
                     body: body(payment)?,
                 })
             }
             Self::Refund(id) => {
-                let row = file.refund(id).map(body).transpose()?;
-                row.map(|body| Write::Refund { id, order, body })
+                let row = order.refund(id).map(body).transpose()?;
+                row.map(|body| Write::Refund { id, order: order_id, body })
             }
             Self::Attention(id) => {
-                let Some(attention) = file.attention(id) else { return Ok(None) };
+                let Some(attention) = order.attention(id) else { return Ok(None) };
                 Some(Write::Attention {
                     id: id.to_string(),
-                    order,
-                    merchant: file.order.merchant.clone(),
-                    account: file.account_of(attention).unwrap_or_default().to_owned(),
+                    order: order_id,
+                    merchant: order.header.merchant.clone(),
+                    account: order.account_of(attention).unwrap_or_default().to_owned(),
                     code: attention.code.as_str(),
                     open: attention.resolved_at.is_none(),
                     body: body(attention)?,

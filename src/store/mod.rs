@@ -13,7 +13,7 @@ mod saving;
 pub mod sqlite;
 mod telling;
 
-pub use agenda::{Due, DueKind, Lease};
+pub use agenda::{Due, JobKind, Lease};
 pub use audit::{Audited, CheckpointRow};
 pub use change::{ApiKeyRow, Change, KeyRow, KeyUse, NoteRow, OrderRow, Write};
 pub use outbox::Outbox;

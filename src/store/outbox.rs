@@ -78,7 +78,7 @@ impl Outbox {
         let Some(endpoints) = known.by_merchant.get(merchant) else { return Vec::new() };
         let told: Vec<_> = change
             .events()
-            .filter_map(|event| Some((event, event_type(event.record.fact.notice()?))))
+            .filter_map(|event| Some((event, event_type(event.record.event.public_event()?))))
             .collect();
         let owed = endpoints.iter().filter_map(|endpoint| {
             let (first, _) = told.iter().find(|(_, kind)| endpoint.takes(kind))?;

@@ -2,32 +2,35 @@
 
 use async_trait::async_trait;
 use port::{
-    AttemptId, AttentionId, NoteId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp,
+    AttemptId, AttentionId, NotificationId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp,
 };
 
-use super::{ApiKeyRow, Audited, DueKind, KeyUse, NoteRow, Saved, StoreError, Told};
-use crate::domain::{AttentionCode, Event, OrderFile, OrderState};
+use super::{ApiKeyRow, Audited, JobKind, KeyUse, NoteRow, Saved, StoreError, Told};
+use crate::domain::{AttentionCode, OrderAggregate, OrderState, RecordedEvent};
 
 /// Reads of committed state. All that `http` gets to see of the store.
 #[async_trait]
 pub trait Reads: Told + Saved + Audited {
     /// An order and everything that hangs on it, in one snapshot.
-    async fn order(&self, id: OrderId) -> Result<Option<OrderFile>, StoreError>;
+    async fn order(&self, id: OrderId) -> Result<Option<OrderAggregate>, StoreError>;
 
     /// An order as it was after the event in a place, with what still exists of its personal data.
-    async fn order_at(&self, id: OrderId, sequence: u64) -> Result<Option<OrderFile>, StoreError>;
+    async fn order_at(&self, id: OrderId, sequence: u64) -> Result<Option<OrderAggregate>, StoreError>;
 
     /// The order that something belongs to.
     async fn order_of(&self, handle: &Handle) -> Result<Option<OrderId>, StoreError>;
 
     /// A merchant's orders, newest first.
-    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderFile>, StoreError>;
+    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderAggregate>, StoreError>;
 
     /// A merchant's payments, newest first, each with its order.
-    async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<(PaymentId, OrderFile)>, StoreError>;
+    async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<(PaymentId, OrderAggregate)>, StoreError>;
 
     /// Why people should look at a merchant's money, newest first, each with its order.
-    async fn attention(&self, filter: &AttentionFilter) -> Result<Vec<(AttentionId, OrderFile)>, StoreError>;
+    async fn attention(
+        &self,
+        filter: &AttentionFilter,
+    ) -> Result<Vec<(AttentionId, OrderAggregate)>, StoreError>;
 
     /// The events of an order after a place, oldest first, at most `limit`, as they were stored.
     async fn events(&self, order: OrderId, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
@@ -48,9 +51,9 @@ pub trait Reads: Told + Saved + Audited {
     async fn notes(
         &self,
         filter: &NoteFilter,
-        after: Option<(Timestamp, NoteId)>,
+        after: Option<(Timestamp, NotificationId)>,
         limit: u32,
-    ) -> Result<Vec<(Timestamp, NoteId)>, StoreError>;
+    ) -> Result<Vec<(Timestamp, NotificationId)>, StoreError>;
 
     /// A stored notification.
     async fn note(&self, id: &str) -> Result<Option<NoteRow>, StoreError>;
@@ -59,7 +62,7 @@ pub trait Reads: Told + Saved + Audited {
     async fn oldest_unsettled(&self, account: &str) -> Result<Option<Timestamp>, StoreError>;
 
     /// The oldest due moment of each kind that has any.
-    async fn oldest_due(&self) -> Result<Vec<(DueKind, Timestamp)>, StoreError>;
+    async fn oldest_due(&self) -> Result<Vec<(JobKind, Timestamp)>, StoreError>;
 }
 
 /// Something that leads to an order.
@@ -154,4 +157,4 @@ pub struct NoteFilter {
 }
 
 /// An event with the personal data that still exists for it filled in nowhere: its text is what was hashed.
-pub type StoredEvent = Event;
+pub type StoredEvent = RecordedEvent;

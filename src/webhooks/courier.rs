@@ -60,7 +60,7 @@ impl Courier {
             return Ok(Turn::Idle);
         }
         tokio::select! {
-            // In this order, and not by a chance that `Source` does not give.
+            // In this order, and not by a chance that `Env` does not give.
             biased;
             Some(ended) = self.under_way.next() => self.ended(ended),
             () = self.means.outbox.woken() => {}

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use port::{AttemptId, Call, Source, Timestamp, Transport};
+use port::{AttemptId, Env, HttpRequest, Timestamp, Transport};
 
 use super::decide::{Answered, Verdict, verdict};
 use super::{message, secret};
-use crate::domain::Event;
+use crate::domain::RecordedEvent;
 use crate::domain::view::{self, event_type};
 use crate::metrics::{DeliveryOutcome, Metrics};
 use crate::store::{
@@ -34,7 +34,7 @@ pub struct Means {
     /// The endpoints that are on.
     pub outbox: Arc<Outbox>,
     /// Time and chance.
-    pub source: Arc<dyn Source>,
+    pub source: Arc<dyn Env>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// The way out: one that follows no redirect, reaches only where merchants may listen, and has limits.
@@ -45,7 +45,7 @@ pub struct Means {
 
 /// What an endpoint is told next.
 struct Next {
-    event: Event,
+    event: RecordedEvent,
     kind: String,
     /// Whether more is known to follow.
     more: bool,
@@ -93,7 +93,7 @@ impl Means {
             let full = events.len() == EVENTS_AT_ONCE as usize;
             let last = events.last().map_or(seen, |event| event.sequence);
             let mut taken = events.into_iter().filter_map(|event| {
-                let kind = event_type(event.record.fact.notice()?);
+                let kind = event_type(event.record.event.public_event()?);
                 let within = cursor.last.is_none_or(|last| event.sequence <= last);
                 (within && endpoint.takes(&kind)).then_some((event, kind))
             });
@@ -108,27 +108,27 @@ impl Means {
         }
     }
 
-    async fn body(&self, event: &Event) -> Result<Vec<u8>, StoreError> {
+    async fn body(&self, event: &RecordedEvent) -> Result<Vec<u8>, StoreError> {
         let corrupt = |what: String| StoreError::Corrupt(format!("event {}: {what}", event.id));
-        let file = self.store.order_at(event.order, event.sequence).await?;
-        let file = file.ok_or_else(|| corrupt("its order is gone".to_owned()))?;
-        let view = view::event(&file, event, &*self.qr_url)
+        let order = self.store.order_at(event.order, event.sequence).await?;
+        let order = order.ok_or_else(|| corrupt("its order is gone".to_owned()))?;
+        let view = view::event(&order, event, &*self.qr_url)
             .ok_or_else(|| corrupt("it is none to tell".to_owned()))?;
         message::body(&view).map_err(|fault| corrupt(fault.to_string()))
     }
 
-    async fn send(&self, endpoint: &EndpointRow, event: &Event, body: Vec<u8>) -> Tried {
+    async fn send(&self, endpoint: &EndpointRow, event: &RecordedEvent, body: Vec<u8>) -> Tried {
         let begun = self.source.now();
         let signatures = secret::signatures(endpoint, event.id, begun, &body);
-        let call = Call::post("")
+        let http_request = HttpRequest::post("")
             .json_bytes(body)
             .header("webhook-id", event.id.to_string())
             .header("webhook-timestamp", begun.seconds().to_string())
             .header("webhook-signature", signatures);
-        let (answered, error) = match self.transport.send(&endpoint.url, &call).await {
-            Ok(reply) => {
-                let error = (!reply.ok()).then(|| format!("it answered {}", reply.status));
-                (Answered::Status(reply.status, reply.retry_after), error)
+        let (answered, error) = match self.transport.send(&endpoint.url, &http_request).await {
+            Ok(response) => {
+                let error = (!response.ok()).then(|| format!("it answered {}", response.status));
+                (Answered::Status(response.status, response.retry_after), error)
             }
             Err(fault) => (Answered::Nothing, Some(fault.to_string().chars().take(LONGEST_ERROR).collect())),
         };
@@ -233,7 +233,7 @@ fn row(lane: Lane, cursor: Cursor, next: &Next, tried: Tried, delivered: bool) -
         order: lane.order,
         event: next.event.id,
         event_type: next.kind.clone(),
-        notice: next.event.notice.unwrap_or_default(),
+        notice: next.event.public_sequence.unwrap_or_default(),
         attempt: cursor.failures + 1,
         delivered,
         response_code: match tried.answered {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use port::{EndpointId, EventId, OrderId, Source, Timestamp};
+use port::{EndpointId, Env, EventId, OrderId, Timestamp};
 
 use super::secret;
 use crate::domain::view::event_type;
@@ -37,7 +37,7 @@ pub struct Endpoints {
     /// Where they stand in memory.
     pub outbox: Arc<Outbox>,
     /// Time, ids, chance.
-    pub source: Arc<dyn Source>,
+    pub source: Arc<dyn Env>,
 }
 
 /// A new endpoint, checked for its shape.
@@ -253,7 +253,7 @@ impl Endpoints {
     ) -> Result<u64, EndpointError> {
         let notice = self.store.notice(merchant, event).await?.ok_or(EndpointError::NotFound)?;
         let found = self.store.events(notice.order, notice.sequence - 1, 1).await?;
-        let notice_of = found.first().and_then(|event| event.record.fact.notice());
+        let notice_of = found.first().and_then(|event| event.record.event.public_event());
         let kind = event_type(notice_of.ok_or(EndpointError::NotFound)?);
         let mut endpoints = match to {
             Some(id) => vec![self.get(merchant, id).await?],

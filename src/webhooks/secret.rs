@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use port::{EventId, ExposeSecret as _, Secret, Source, Timestamp, sign};
+use port::{Env, EventId, ExposeSecret as _, Secret, Timestamp, sign};
 
 use crate::store::EndpointRow;
 
@@ -10,7 +10,7 @@ use crate::store::EndpointRow;
 const PREFIX: &str = "whsec_";
 
 /// A new secret of 32 random bytes.
-pub(super) fn make(source: &dyn Source) -> Secret {
+pub(super) fn make(source: &dyn Env) -> Secret {
     // A nonce has a few fixed bits, so three are mixed down to 32 bytes.
     let nonces = [source.nonce(), source.nonce(), source.nonce()].concat();
     Secret::from(format!("{PREFIX}{}", STANDARD.encode(sign::sha256(&[&nonces]))))
@@ -43,7 +43,7 @@ mod tests {
 
     struct Counting(AtomicU8);
 
-    impl Source for Counting {
+    impl Env for Counting {
         fn now(&self) -> Timestamp {
             Timestamp::from_seconds(0)
         }

@@ -56,7 +56,7 @@ pub fn is_type(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::domain::view::event_type;
-    use crate::domain::{Notice, OrderState, RefundStatus, SessionStatus};
+    use crate::domain::{OrderState, PublicEvent, RefundStatus, SessionStatus};
     use port::{DisputeStage, PaymentStatus};
     use serde::Deserialize as _;
     use serde::de::value::{Error, StrDeserializer};
@@ -102,7 +102,10 @@ mod tests {
                 _ => Ok("RAISED"),
             };
             assert_eq!(known.as_deref(), Ok(&*word), "{kind}");
-            assert_eq!(event_type(Notice { noun: noun.to_owned().leak(), word: known.unwrap() }), *kind);
+            assert_eq!(
+                event_type(PublicEvent { noun: noun.to_owned().leak(), change: known.unwrap() }),
+                *kind
+            );
         }
         assert_eq!(ALL_TYPES.len(), 9 + 4 + 11 + 4 + 11 + 1);
     }

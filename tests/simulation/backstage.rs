@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::{Actor, Cause, Decision};
+use paymux::domain::{Actor, AttentionDecision, Cause};
 use paymux::orders::Asked;
 use paymux::store::{OrderFilter, Page};
 use paymux_sandbox::Request;
@@ -118,15 +118,16 @@ pub(crate) async fn operator(world: Arc<World>) {
 async fn decide(world: &World) {
     let orders = all_orders(world).await.unwrap_or_default();
     let mut open = Vec::new();
-    for order in orders {
-        let file = read(world, |store| async move { store.order(order).await }).await.ok().flatten();
-        open.extend(file.and_then(|file| Some((order, file.oldest_attention()?.id))));
+    for id in orders {
+        let order = read(world, |store| async move { store.order(id).await }).await.ok().flatten();
+        open.extend(order.and_then(|order| Some((id, order.oldest_attention()?.id))));
     }
     if open.is_empty() {
         return;
     }
     let (order, attention) = world.dice.pick(&open);
-    let decision = world.dice.pick(&[Decision::Keep, Decision::Refund, Decision::Dismiss]);
+    let decision =
+        world.dice.pick(&[AttentionDecision::Keep, AttentionDecision::Refund, AttentionDecision::Dismiss]);
     let cause = Cause { actor: Actor::Operator, request: None };
     let asked = Asked { merchant: MERCHANT.into(), cause, key: None, expects: None };
     let done = world.gateway(|orders| async move {
@@ -162,7 +163,7 @@ pub(crate) async fn all_orders(world: &World) -> Result<Vec<OrderId>, Down> {
             page,
         };
         let found = read(world, |store| async move { store.orders(&filter).await }).await?;
-        all.extend(found.iter().map(|file| file.id()));
+        all.extend(found.iter().map(|order| order.id()));
         if found.len() < AT_ONCE {
             return Ok(all);
         }
@@ -173,10 +174,10 @@ pub(crate) async fn all_orders(world: &World) -> Result<Vec<OrderId>, Down> {
 /// Every payment there is.
 pub(crate) async fn all_payments(world: &World) -> Result<Vec<(OrderId, PaymentId)>, Down> {
     let mut all = Vec::new();
-    for order in all_orders(world).await? {
-        let file = read(world, |store| async move { store.order(order).await }).await?;
-        all.extend(file.into_iter().flat_map(|file| {
-            file.payments.into_iter().map(|payment| (order, payment.id)).collect::<Vec<_>>()
+    for id in all_orders(world).await? {
+        let order = read(world, |store| async move { store.order(id).await }).await?;
+        all.extend(order.into_iter().flat_map(|order| {
+            order.payments.into_iter().map(|payment| (id, payment.id)).collect::<Vec<_>>()
         }));
     }
     Ok(all)

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use paymux::domain::{Item, Metadata, Personal, Rate, Requirement, ReturnUrls};
+use paymux::domain::{LineItem, Metadata, PersonalData, Requirement, ReturnUrls, TaxRate};
 use paymux::orders::Draft;
 use paymux::payments::CheckoutAsk;
-use port::{Address, Approach, CaptureMode, Customer, ItemId, Notify, Source as _};
+use port::{Address, Approach, CaptureMode, Customer, Env as _, ItemId, LinkDelivery};
 
 use crate::world::World;
 
 /// An order that is wanted. The first line's title is `mark`, so that nothing can be made twice unseen.
 pub(crate) fn draft(world: &World, mark: &str) -> Draft {
     let dice = &world.dice;
-    let mut items: Vec<Item> = (0..dice.between(1, 3)).map(|_| item(world)).collect();
+    let mut items: Vec<LineItem> = (0..dice.between(1, 3)).map(|_| item(world)).collect();
     items[0].title = mark.to_owned();
     let signing =
         [Requirement::NotRequired, Requirement::NotRequired, Requirement::Optional, Requirement::Required];
@@ -31,22 +31,22 @@ pub(crate) fn draft(world: &World, mark: &str) -> Draft {
 }
 
 /// A line. Amounts end in a zero, so that most fit two decimals of a currency with three.
-pub(crate) fn item(world: &World) -> Item {
+pub(crate) fn item(world: &World) -> LineItem {
     let dice = &world.dice;
     let unit_price = dice.minor(10, 2_000) * 10;
-    Item {
+    LineItem {
         id: ItemId::from_uuid(world.clock.uuid()),
         sku: None,
         title: "Mug".to_owned(),
         quantity: dice.minor(1, 3),
         unit_price,
-        tax_rate: dice.pick(&["0", "0", "25", "8.25"]).parse::<Rate>().expect("a tax rate"),
+        tax_rate: dice.pick(&["0", "0", "25", "8.25"]).parse::<TaxRate>().expect("a tax rate"),
         discount: if dice.percent(15) { 50 } else { 0 },
         recurring: None,
     }
 }
 
-fn personal() -> Personal {
+fn personal() -> PersonalData {
     let text = |text: &str| Some(text.to_owned());
     let customer = Customer {
         email: text("ann@example.test"),
@@ -61,7 +61,7 @@ fn personal() -> Personal {
         country: text("LV"),
         ..Address::default()
     };
-    Personal { customer, billing_address: Some(address), ..Personal::default() }
+    PersonalData { customer, billing_address: Some(address), ..PersonalData::default() }
 }
 
 /// A checkout that is wanted.
@@ -86,7 +86,7 @@ pub(crate) fn checkout(world: &World) -> CheckoutAsk {
             failure: url("sorry"),
             cancel: None,
         },
-        notify: Notify { email: approach == Approach::Link && dice.percent(30), sms: false },
+        notify: LinkDelivery { email: approach == Approach::Link && dice.percent(30), sms: false },
         expires_in: Duration::from_secs(lives),
         language: None,
         save_payment_profile: None,
@@ -104,7 +104,7 @@ pub(crate) fn checkout_at(world: &World, account: &str, capture: CaptureMode) ->
     CheckoutAsk {
         approach: Approach::Hosted,
         capture,
-        notify: Notify::default(),
+        notify: LinkDelivery::default(),
         account: Some(account.to_owned()),
         ..checkout(world)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use port::{Source, Timestamp, Uuid};
+use port::{Env, Timestamp, Uuid};
 use tokio::time::Instant;
 
 use crate::dice::Dice;
@@ -36,7 +36,7 @@ impl Clock {
     }
 }
 
-impl Source for Clock {
+impl Env for Clock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.micros())
     }

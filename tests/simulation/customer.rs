@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::{Actor, AttemptRecord, Cause};
+use paymux::domain::{Actor, Attempt, Cause};
 use paymux::orders::Orders;
 use paymux::payments::{attempt_of, read_token};
 use paymux_sandbox::Request;
@@ -25,7 +25,7 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// What an attempt gives the customer, once it does.
-    pub(crate) fn of(attempt: &AttemptRecord) -> Option<Self> {
+    pub(crate) fn of(attempt: &Attempt) -> Option<Self> {
         let (provider, object) = (attempt.provider.clone(), attempt.reference.clone()?);
         let page = match attempt.next.as_ref()?.value()? {
             Next::Page(url) => Some(url.strip_prefix(SANDBOX_URL)?.to_owned()),
@@ -115,13 +115,13 @@ async fn come_back(world: &Arc<World>, url: &str) {
 async fn returned(orders: &Orders, token: &str) -> Option<&'static str> {
     let payments = &orders.payments;
     let (hash, _) = read_token(token)?;
-    let (file, attempt) = attempt_of(&*payments.shared.store, hash).await.ok()??;
-    let session = file.session(attempt.session?)?;
+    let (order, attempt) = attempt_of(&*payments.shared.store, hash).await.ok()??;
+    let session = order.session(attempt.session?)?;
     let (id, payment) = (session.id, session.payment);
     if !session.status.is_open() {
         return Some(session.status.as_str());
     }
     let cause = Cause { actor: Actor::Customer, request: None };
-    let asked = payments.ask_for_customer(file.clone(), payment, &cause).await;
-    asked.unwrap_or(file).session(id).map(|session| session.status.as_str())
+    let asked = payments.ask_for_customer(order.clone(), payment, &cause).await;
+    asked.unwrap_or(order).session(id).map(|session| session.status.as_str())
 }

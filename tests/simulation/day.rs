@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use port::{Source as _, Timestamp};
+use port::{Env as _, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

@@ -13,10 +13,10 @@ use paymux::payments::{Account, Accounts, Payments, Remedies, Returns, Shared};
 use paymux::reconcile::{Intake, Reconcile, Turn};
 use paymux::routing::Rules;
 use paymux::store::sqlite;
-use paymux::store::{DueKind, Outbox};
+use paymux::store::{JobKind, Outbox};
 use paymux::webhooks::{self, Courier, Means};
 use paymux::{config, store};
-use port::{Source as _, Timestamp};
+use port::{Env as _, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
@@ -98,7 +98,7 @@ impl House {
         }
     }
 
-    fn account(&self, configured: &config::Account) -> Account {
+    fn account(&self, configured: &config::AccountConfig) -> Account {
         let adapter = (configured.about.build)(&configured.settings).expect("the settings are complete");
         let (name, base, test) = (configured.name.clone(), configured.base_url.clone(), configured.test);
         let made = Account::new(name, adapter, base, test, configured.notify_key.clone());
@@ -243,7 +243,7 @@ async fn work_off(reconcile: Reconcile, mut written: watch::Receiver<()>) {
     loop {
         written.mark_unchanged();
         if !matches!(reconcile.run_once().await, Ok(Turn::Did(_))) {
-            rest(&*shared.store, shared.now(), &mut written, |kind| kind != DueKind::Deliver).await;
+            rest(&*shared.store, shared.now(), &mut written, |kind| kind != JobKind::Deliver).await;
         }
     }
 }
@@ -253,7 +253,7 @@ async fn tell(mut courier: Courier, store: Arc<Shelf>, clock: Arc<Clock>, mut wr
     loop {
         written.mark_unchanged();
         if !matches!(courier.run_once().await, Ok(webhooks::Turn::Did)) {
-            rest(&*store, clock.now(), &mut written, |kind| kind == DueKind::Deliver).await;
+            rest(&*store, clock.now(), &mut written, |kind| kind == JobKind::Deliver).await;
         }
     }
 }
@@ -263,7 +263,7 @@ async fn rest(
     store: &dyn store::Store,
     now: Timestamp,
     written: &mut watch::Receiver<()>,
-    of: impl Fn(DueKind) -> bool,
+    of: impl Fn(JobKind) -> bool,
 ) {
     const LONGEST: Duration = Duration::from_secs(6 * 3_600);
     const REST: Duration = Duration::from_millis(250);
@@ -280,7 +280,7 @@ async fn rest(
 
 /// What is the same for every gateway of every run.
 struct Equipment {
-    accounts: Vec<config::Account>,
+    accounts: Vec<config::AccountConfig>,
     rules: Arc<Rules>,
     metrics: Arc<Metrics>,
 }
@@ -291,7 +291,7 @@ fn equipment() -> &'static Equipment {
         let environment = config::Environment::default().with("PAYMUX_SANDBOX_URL", SANDBOX_URL);
         let known = paymux_providers::ALL;
         let providers = config::Providers { known, environment: &environment, allow_private_addresses: true };
-        let parsed = config::Account::parse("sandbox.toml", config::SANDBOX_ACCOUNTS, &providers);
+        let parsed = config::AccountConfig::parse("sandbox.toml", config::SANDBOX_ACCOUNTS, &providers);
         let accounts = parsed.map_err(|faults| faults.to_string()).expect("the demo accounts are right");
         let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
         let rules = Rules::parse("routing.toml", config::DEMO_ROUTING, &names);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use paymux::webhooks::{Draft, Endpoints};
-use port::{Call, ExposeSecret as _, Reply, Transport, TransportError};
+use port::{ExposeSecret as _, HttpRequest, HttpResponse, Transport, TransportError};
 use serde_json::Value;
 use standardwebhooks::Webhook;
 use tokio::time::sleep;
@@ -52,7 +52,7 @@ impl Listener {
 }
 
 /// Whether the merchant would believe that this comes from the gateway.
-fn is_signed(world: &World, call: &Call) -> bool {
+fn is_signed(world: &World, call: &HttpRequest) -> bool {
     let header = |name: &str| {
         let found = call.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.expose()).unwrap_or_default()
@@ -65,7 +65,7 @@ fn is_signed(world: &World, call: &Call) -> bool {
 
 #[async_trait]
 impl Transport for Listener {
-    async fn send(&self, _: &str, call: &Call) -> Result<Reply, TransportError> {
+    async fn send(&self, _: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let world = &self.world;
         let fate = held(&world.weather).at_the_listener(&self.dice, world.now());
         sleep(fate.there).await;
@@ -86,6 +86,6 @@ impl Transport for Listener {
             return Err(TransportError::Lost("the connection was closed".to_owned()));
         }
         let status = if fate.stumbles { 503 } else { 204 };
-        Ok(Reply { status, retry_after: None, body: Vec::new() })
+        Ok(HttpResponse { status, retry_after: None, body: Vec::new() })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use paymux::domain::submit::Submission;
-use paymux::domain::{Actor, Cause, ExternalPayment, OrderFile, OrderState, Payment, Signature};
+use paymux::domain::{Actor, Cause, ExternalPayment, OrderAggregate, OrderState, Payment, Signature};
 use paymux::orders::{Edit, Finish, MoneyAsk};
 use port::{OrderId, SessionId};
 use tokio::time::sleep;
@@ -17,22 +17,22 @@ use crate::world::World;
 /// One order's life.
 pub(crate) async fn live(world: Arc<World>) {
     let mut shop = Shop::new(world.clone());
-    let Some(order) = shop.begin().await else { return };
+    let Some(id) = shop.begin().await else { return };
     for _ in 0..world.dice.between(2, 8) {
-        let file = shop.file(order).await;
-        shop.serve(&file);
+        let order = shop.file(id).await;
+        shop.serve(&order);
         let longest = if world.dice.percent(70) { 40 * 60 } else { 9 * 3_600 };
         sleep(world.dice.span(Duration::from_secs(longest))).await;
-        let file = shop.file(order).await;
-        shop.serve(&file);
+        let order = shop.file(id).await;
+        shop.serve(&order);
         if world.dice.percent(15) {
-            join(shop.act(&file), shop.act(&file)).await;
+            join(shop.act(&order), shop.act(&order)).await;
         } else {
-            shop.act(&file).await;
+            shop.act(&order).await;
         }
     }
-    let file = shop.file(order).await;
-    shop.serve(&file);
+    let order = shop.file(id).await;
+    shop.serve(&order);
     shop.close().await;
 }
 
@@ -45,7 +45,7 @@ impl Shop {
         if world.dice.percent(60) {
             let quick = self.ask("quick", |orders, asked| {
                 let (draft, ask) = (draft.clone(), ask.clone());
-                async move { orders.quick(&asked, draft, &ask).await.map(|checked| checked.file.id()) }
+                async move { orders.quick(&asked, draft, &ask).await.map(|checked| checked.order.id()) }
             });
             return match quick.await {
                 Answer::Done(order) | Answer::Before(order) => Some(order),
@@ -54,7 +54,7 @@ impl Shop {
         }
         let placed = self.ask("place", |orders, asked| {
             let draft = draft.clone();
-            async move { orders.place(&asked, draft).await.map(|file| file.id()) }
+            async move { orders.place(&asked, draft).await.map(|order| order.id()) }
         });
         let order = match placed.await {
             Answer::Done(order) | Answer::Before(order) => order,
@@ -76,27 +76,27 @@ impl Shop {
     }
 
     /// Does one thing that a merchant may do to an order in this state, or may not.
-    async fn act(&self, file: &OrderFile) {
-        let (order, dice) = (file.id(), &self.world.dice);
+    async fn act(&self, order: &OrderAggregate) {
+        let (id, dice) = (order.id(), &self.world.dice);
         let chance = dice.between(0, 99);
-        match (file.order.state, chance) {
-            (OrderState::Pending, 0..=54) => self.check_out(order).await,
-            (OrderState::Pending, 55..=64) => self.edit(order).await,
-            (OrderState::PendingPayment, 0..=19) => self.refresh(file).await,
-            (OrderState::PendingPayment, 20..=34) => self.cancel_session(file).await,
-            (OrderState::PendingPayment, 35..=39) => self.check_out(order).await,
-            (OrderState::Pending | OrderState::PendingPayment, 65..=69) => self.submit_external(order).await,
-            (OrderState::Pending | OrderState::PendingPayment, 70..=81) => self.submit_session(file).await,
-            (OrderState::Pending | OrderState::PendingPayment, 82..=89) => self.sign(order).await,
-            (OrderState::PendingApproval, 0..=59) => self.finish(order, Finish::Approve).await,
-            (OrderState::PendingApproval, 60..=79) => self.finish(order, Finish::Reject).await,
+        match (order.header.state, chance) {
+            (OrderState::Pending, 0..=54) => self.check_out(id).await,
+            (OrderState::Pending, 55..=64) => self.edit(id).await,
+            (OrderState::PendingPayment, 0..=19) => self.refresh(order).await,
+            (OrderState::PendingPayment, 20..=34) => self.cancel_session(order).await,
+            (OrderState::PendingPayment, 35..=39) => self.check_out(id).await,
+            (OrderState::Pending | OrderState::PendingPayment, 65..=69) => self.submit_external(id).await,
+            (OrderState::Pending | OrderState::PendingPayment, 70..=81) => self.submit_session(order).await,
+            (OrderState::Pending | OrderState::PendingPayment, 82..=89) => self.sign(id).await,
+            (OrderState::PendingApproval, 0..=59) => self.finish(id, Finish::Approve).await,
+            (OrderState::PendingApproval, 60..=79) => self.finish(id, Finish::Reject).await,
             (OrderState::Processing, 0..=29) => {
                 let completed = dice.percent(80);
-                self.finish(order, Finish::Fulfil { completed, detail: None }).await;
+                self.finish(id, Finish::Fulfil { completed, detail: None }).await;
             }
-            (_, 90..=97) => self.finish(order, Finish::Cancel).await,
-            (_, 98..=99) => self.refresh(file).await,
-            _ => self.move_money(file).await,
+            (_, 90..=97) => self.finish(id, Finish::Cancel).await,
+            (_, 98..=99) => self.refresh(order).await,
+            _ => self.move_money(order).await,
         }
     }
 
@@ -109,9 +109,9 @@ impl Shop {
         .await;
     }
 
-    async fn cancel_session(&self, file: &OrderFile) {
-        let Some(session) = file.sessions.last().map(|session| session.id) else { return };
-        self.close_session(file.id(), session).await;
+    async fn cancel_session(&self, order: &OrderAggregate) {
+        let Some(session) = order.sessions.last().map(|session| session.id) else { return };
+        self.close_session(order.id(), session).await;
     }
 
     pub(crate) async fn close_session(&self, order: OrderId, session: SessionId) {
@@ -121,9 +121,9 @@ impl Shop {
         .await;
     }
 
-    pub(crate) async fn submit_session(&self, file: &OrderFile) {
-        let Some(session) = file.sessions.last().map(|session| session.id) else { return };
-        self.submit(file.id(), Submission { session: Some(session), ..Submission::default() }).await;
+    pub(crate) async fn submit_session(&self, order: &OrderAggregate) {
+        let Some(session) = order.sessions.last().map(|session| session.id) else { return };
+        self.submit(order.id(), Submission { session: Some(session), ..Submission::default() }).await;
     }
 
     async fn submit_external(&self, order: OrderId) {
@@ -167,9 +167,9 @@ impl Shop {
     }
 
     /// Looks how the last payment stands.
-    pub(crate) async fn refresh(&self, file: &OrderFile) {
-        let Some(payment) = file.payments.last().map(|payment| payment.id) else { return };
-        let known = file.clone();
+    pub(crate) async fn refresh(&self, order: &OrderAggregate) {
+        let Some(payment) = order.payments.last().map(|payment| payment.id) else { return };
+        let known = order.clone();
         let cause = Cause { actor: Actor::Merchant, request: None };
         let asked = self.world.gateway(|orders| async move {
             orders.payments.ask_for_merchant(known, payment, &cause).await.map(drop)
@@ -179,12 +179,12 @@ impl Shop {
     }
 
     /// Captures, voids or refunds, all or a part, or asks for what cannot be.
-    async fn move_money(&self, file: &OrderFile) {
+    async fn move_money(&self, order: &OrderAggregate) {
         let dice = &self.world.dice;
-        let Some(payment) = file.payments.last() else { return };
+        let Some(payment) = order.payments.last() else { return };
         let part = |most: i64| (most > 1 && dice.percent(60)).then(|| dice.minor(1, most));
-        let held = payment.standing.capturable();
-        let taken = payment.standing.captured - payment.standing.refunded();
+        let held = payment.state.capturable();
+        let taken = payment.state.captured - payment.state.refunded();
         let ask = match dice.between(0, 99) {
             0..=9 => MoneyAsk::Void,
             10..=14 => MoneyAsk::Capture { amount: None },
@@ -194,7 +194,7 @@ impl Shop {
             _ if taken > 0 => refund(part(taken)),
             _ => return,
         };
-        self.operate(file.id(), payment, ask).await;
+        self.operate(order.id(), payment, ask).await;
     }
 
     pub(crate) async fn operate(&self, order: OrderId, payment: &Payment, ask: MoneyAsk) {

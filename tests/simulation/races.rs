@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use paymux::domain::{OrderFile, OrderState, Payment};
+use paymux::domain::{OrderAggregate, OrderState, Payment};
 use paymux::orders::{Finish, MoneyAsk};
 use port::CaptureMode;
 use tokio::time::sleep;
@@ -53,7 +53,7 @@ async fn opened(
     account: &str,
     capture: CaptureMode,
     idle_seconds: Option<u64>,
-) -> Option<OrderFile> {
+) -> Option<OrderAggregate> {
     let world = shop.world.clone();
     let mut draft = basket::draft(&world, &format!("{:016x}", world.dice.roll()));
     draft.currency = "EUR".parse().expect("a currency");
@@ -61,7 +61,7 @@ async fn opened(
     let ask = basket::checkout_at(&world, account, capture);
     let quick = shop.ask("quick", |orders, asked| {
         let (draft, ask) = (draft.clone(), ask.clone());
-        async move { orders.quick(&asked, draft, &ask).await.map(|checked| checked.file.id()) }
+        async move { orders.quick(&asked, draft, &ask).await.map(|checked| checked.order.id()) }
     });
     match quick.await {
         Answer::Done(order) | Answer::Before(order) => Some(shop.file(order).await),
@@ -70,18 +70,18 @@ async fn opened(
 }
 
 /// The same, paid or held, as far as the weather allows.
-async fn paid(shop: &mut Shop, account: &str, capture: CaptureMode) -> Option<(OrderFile, Payment)> {
+async fn paid(shop: &mut Shop, account: &str, capture: CaptureMode) -> Option<(OrderAggregate, Payment)> {
     let world = shop.world.clone();
-    let file = opened(shop, account, capture, None).await?;
-    let ticket = shop.new_tickets(&file).pop()?;
+    let order = opened(shop, account, capture, None).await?;
+    let ticket = shop.new_tickets(&order).pop()?;
     ticket.play(&world, "paid").await;
-    let payment = file.payments.last()?.id;
+    let payment = order.payments.last()?.id;
     for _ in 0..3 {
-        look(&world, file.id(), payment).await;
-        let file = shop.file(file.id()).await;
-        let payment = file.payment(payment)?.clone();
-        if payment.standing.holds_money() {
-            return Some((file, payment));
+        look(&world, order.id(), payment).await;
+        let order = shop.file(order.id()).await;
+        let payment = order.payment(payment)?.clone();
+        if payment.state.holds_money() {
+            return Some((order, payment));
         }
         sleep(Duration::from_secs(10)).await;
     }
@@ -92,23 +92,23 @@ async fn paid(shop: &mut Shop, account: &str, capture: CaptureMode) -> Option<(O
 async fn refunds(shop: &mut Shop) {
     let world = shop.world.clone();
     let account = world.dice.pick(&["decta-demo", "paymennt-demo"]);
-    let Some((file, payment)) = paid(shop, account, CaptureMode::Automatic).await else { return };
-    let taken = payment.standing.captured;
+    let Some((order, payment)) = paid(shop, account, CaptureMode::Automatic).await else { return };
+    let taken = payment.state.captured;
     let shop = &*shop;
     let mut racers: Vec<Racer<'_>> = Vec::new();
     for _ in 0..world.dice.between(2, 4) {
         let amount = world.dice.pick(&[None, Some(taken * 3 / 5), Some(taken / 3), Some(1)]);
-        racers.push(Box::pin(shop.operate(file.id(), &payment, refund(amount))));
+        racers.push(Box::pin(shop.operate(order.id(), &payment, refund(amount))));
     }
     if world.dice.percent(40) {
-        let (world, reference) = (world.clone(), file.attempts.last().map(|attempt| attempt.id.to_string()));
+        let (world, reference) = (world.clone(), order.attempts.last().map(|attempt| attempt.id.to_string()));
         racers.push(Box::pin(async move {
             let entry = world.ledger().into_iter().find(|entry| Some(&entry.reference) == reference.as_ref());
             entry.iter().for_each(|entry| refund_in_portal(&world, entry));
         }));
     }
     if world.dice.percent(30) {
-        racers.push(Box::pin(shop.finish(file.id(), Finish::Cancel)));
+        racers.push(Box::pin(shop.finish(order.id(), Finish::Cancel)));
     }
     start(&world, racers).await;
 }
@@ -116,37 +116,37 @@ async fn refunds(shop: &mut Shop) {
 /// A hold that is to be taken and released.
 async fn capture_or_void(shop: &mut Shop) {
     let world = shop.world.clone();
-    let Some((file, payment)) = paid(shop, "decta-demo", CaptureMode::Manual).await else { return };
+    let Some((order, payment)) = paid(shop, "decta-demo", CaptureMode::Manual).await else { return };
     let half = Some(payment.money.minor / 2).filter(|half| *half > 0);
     let shop = &*shop;
     let mut racers: Vec<Racer<'_>> = vec![
-        Box::pin(shop.operate(file.id(), &payment, MoneyAsk::Capture { amount: None })),
-        Box::pin(shop.operate(file.id(), &payment, MoneyAsk::Void)),
+        Box::pin(shop.operate(order.id(), &payment, MoneyAsk::Capture { amount: None })),
+        Box::pin(shop.operate(order.id(), &payment, MoneyAsk::Void)),
     ];
     if world.dice.percent(50) {
-        racers.push(Box::pin(shop.operate(file.id(), &payment, MoneyAsk::Capture { amount: half })));
+        racers.push(Box::pin(shop.operate(order.id(), &payment, MoneyAsk::Capture { amount: half })));
     }
     if world.dice.percent(30) {
-        racers.push(Box::pin(shop.finish(file.id(), Finish::Cancel)));
+        racers.push(Box::pin(shop.finish(order.id(), Finish::Cancel)));
     }
     if world.dice.percent(30) {
-        racers.push(Box::pin(shop.operate(file.id(), &payment, refund(None))));
+        racers.push(Box::pin(shop.operate(order.id(), &payment, refund(None))));
     }
     start(&world, racers).await;
     // What was captured may be wanted back at once.
-    shop.operate(file.id(), &payment, refund(half)).await;
+    shop.operate(order.id(), &payment, refund(half)).await;
 }
 
 /// The customer pays, and everybody hears of it at once: notice, return, poll, operator, merchant.
 async fn learn(shop: &mut Shop) {
     let world = shop.world.clone();
     let account = world.dice.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
-    let Some(file) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
-    let Some(ticket) = shop.new_tickets(&file).pop() else { return };
-    let Some(payment) = file.payments.last().map(|payment| payment.id) else { return };
+    let Some(order) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
+    let Some(ticket) = shop.new_tickets(&order).pop() else { return };
+    let Some(payment) = order.payments.last().map(|payment| payment.id) else { return };
     // About when the agenda asks too.
     sleep(world.dice.millis(5_000, 8_000)).await;
-    let (shop, reference) = (&*shop, file.attempts.last().map(|attempt| attempt.id.to_string()));
+    let (shop, reference) = (&*shop, order.attempts.last().map(|attempt| attempt.id.to_string()));
     let again = {
         let world = world.clone();
         async move {
@@ -155,23 +155,23 @@ async fn learn(shop: &mut Shop) {
         }
     };
     let look = async {
-        look(&world, file.id(), payment).await;
+        look(&world, order.id(), payment).await;
     };
     let racers: Vec<Racer<'_>> = vec![
         Box::pin(ticket.play(&world, "paid")),
         Box::pin(again),
         Box::pin(look),
-        Box::pin(shop.refresh(&file)),
-        Box::pin(shop.submit_session(&file)),
+        Box::pin(shop.refresh(&order)),
+        Box::pin(shop.submit_session(&order)),
     ];
     start(&world, racers).await;
-    let file = shop.file(file.id()).await;
+    let order = shop.file(order.id()).await;
     let refunded = async {
-        if let Some(payment) = file.payments.last() {
-            shop.operate(file.id(), payment, refund(None)).await;
+        if let Some(payment) = order.payments.last() {
+            shop.operate(order.id(), payment, refund(None)).await;
         }
     };
-    let racers: Vec<Racer<'_>> = vec![Box::pin(refunded), Box::pin(shop.finish(file.id(), Finish::Cancel))];
+    let racers: Vec<Racer<'_>> = vec![Box::pin(refunded), Box::pin(shop.finish(order.id(), Finish::Cancel))];
     start(&world, racers).await;
 }
 
@@ -179,11 +179,11 @@ async fn learn(shop: &mut Shop) {
 async fn checkout_or_cancel(shop: &mut Shop) {
     let world = shop.world.clone();
     let account = world.dice.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
-    let Some(file) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
-    let tickets = shop.new_tickets(&file);
-    let Some(session) = file.sessions.last().map(|session| session.id) else { return };
+    let Some(order) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
+    let tickets = shop.new_tickets(&order);
+    let Some(session) = order.sessions.last().map(|session| session.id) else { return };
     let ask = basket::checkout(&world);
-    let (shop, order) = (&*shop, file.id());
+    let (shop, order) = (&*shop, order.id());
     let checkout = || async {
         shop.ask("checkout", |orders, asked| {
             let ask = ask.clone();
@@ -206,22 +206,22 @@ async fn checkout_or_cancel(shop: &mut Shop) {
 async fn submit_or_expire(shop: &mut Shop) {
     let world = shop.world.clone();
     let account = world.dice.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
-    let Some(file) = opened(shop, account, CaptureMode::Automatic, Some(600)).await else { return };
-    let tickets = shop.new_tickets(&file);
+    let Some(order) = opened(shop, account, CaptureMode::Automatic, Some(600)).await else { return };
+    let tickets = shop.new_tickets(&order);
     if world.dice.percent(50) {
         for ticket in &tickets {
             ticket.play(&world, "paid").await;
         }
     }
-    let session = file.sessions.last().map_or(file.order.expires_at, |session| session.expires_at);
-    let ends = world.dice.pick(&[session, session.max(file.order.expires_at)]);
+    let session = order.sessions.last().map_or(order.header.expires_at, |session| session.expires_at);
+    let ends = world.dice.pick(&[session, session.max(order.header.expires_at)]);
     let early = world.dice.millis(0, 3_000);
     sleep(ends.minus(early).since(world.now())).await;
     let shop = &*shop;
-    let mut racers: Vec<Racer<'_>> = vec![Box::pin(shop.submit_session(&file))];
+    let mut racers: Vec<Racer<'_>> = vec![Box::pin(shop.submit_session(&order))];
     racers.extend(tickets.iter().map(|ticket| Box::pin(ticket.play(&world, "paid")) as Racer<'_>));
-    if file.order.state != OrderState::Pending {
-        racers.push(Box::pin(shop.refresh(&file)));
+    if order.header.state != OrderState::Pending {
+        racers.push(Box::pin(shop.refresh(&order)));
     }
     start(&world, racers).await;
 }

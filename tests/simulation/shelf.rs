@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use paymux::domain::{Hash, OrderFile, Profile, ProfileSession};
+use paymux::domain::{Hash, OrderAggregate, Profile, ProfileSession};
 use paymux::store::sqlite::Sqlite;
 use paymux::store::{
-    ApiKeyRow, AttentionFilter, Audited, Change, CheckpointRow, Cursor, DeliveryRow, Due, DueKind,
-    EndpointKeyRow, EndpointRow, Handle, KeyUse, Lane, NoteFilter, NoteRow, NoticeFilter, NoticeRow,
-    OrderFilter, Page, PaymentFilter, ProfileFilter, ProfileKeyRow, Reads, Saved, Store, StoreError,
-    StoredEvent, Told,
+    ApiKeyRow, AttentionFilter, Audited, Change, CheckpointRow, Cursor, DeliveryRow, Due, EndpointKeyRow,
+    EndpointRow, Handle, JobKind, KeyUse, Lane, NoteFilter, NoteRow, NoticeFilter, NoticeRow, OrderFilter,
+    Page, PaymentFilter, ProfileFilter, ProfileKeyRow, Reads, Saved, Store, StoreError, StoredEvent, Told,
 };
 use port::{
-    AttentionId, EndpointId, EventId, NoteId, OrderId, PaymentId, ProfileId, ProfileSessionId, Timestamp,
+    AttentionId, EndpointId, EventId, NotificationId, OrderId, PaymentId, ProfileId, ProfileSessionId,
+    Timestamp,
 };
 use tokio::sync::broadcast;
 use tokio::time::sleep;
@@ -122,21 +122,21 @@ macro_rules! reads {
 
 reads! {
     Reads {
-        order(id: OrderId) -> Option<OrderFile>;
-        order_at(id: OrderId, sequence: u64) -> Option<OrderFile>;
+        order(id: OrderId) -> Option<OrderAggregate>;
+        order_at(id: OrderId, sequence: u64) -> Option<OrderAggregate>;
         order_of(handle: &Handle) -> Option<OrderId>;
-        orders(filter: &OrderFilter) -> Vec<OrderFile>;
-        payments(filter: &PaymentFilter) -> Vec<(PaymentId, OrderFile)>;
-        attention(filter: &AttentionFilter) -> Vec<(AttentionId, OrderFile)>;
+        orders(filter: &OrderFilter) -> Vec<OrderAggregate>;
+        payments(filter: &PaymentFilter) -> Vec<(PaymentId, OrderAggregate)>;
+        attention(filter: &AttentionFilter) -> Vec<(AttentionId, OrderAggregate)>;
         events(order: OrderId, after: u64, limit: u32) -> Vec<StoredEvent>;
         key(merchant: &str, key: &str) -> Option<KeyUse>;
         api_key(hash: &str) -> Option<ApiKeyRow>;
         api_keys() -> Vec<ApiKeyRow>;
         setting(name: &str) -> Option<String>;
         note(id: &str) -> Option<NoteRow>;
-        notes(filter: &NoteFilter, after: Option<(Timestamp, NoteId)>, limit: u32) -> Vec<(Timestamp, NoteId)>;
+        notes(filter: &NoteFilter, after: Option<(Timestamp, NotificationId)>, limit: u32) -> Vec<(Timestamp, NotificationId)>;
         oldest_unsettled(account: &str) -> Option<Timestamp>;
-        oldest_due() -> Vec<(DueKind, Timestamp)>;
+        oldest_due() -> Vec<(JobKind, Timestamp)>;
     }
     Told {
         endpoints() -> Vec<EndpointRow>;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::join;
-use paymux::domain::{Actor, AttemptState, Cause, OrderFile};
+use paymux::domain::{Actor, AttemptState, Cause, OrderAggregate};
 use paymux::orders::{Asked, Key, OrderError, Orders};
 use port::{AttemptId, OrderId};
 use tokio::task::JoinSet;
@@ -111,11 +111,11 @@ impl Shop {
     }
 
     /// The order as it is now; a merchant waits for a gateway that is down.
-    pub(crate) async fn file(&self, order: OrderId) -> OrderFile {
+    pub(crate) async fn file(&self, order: OrderId) -> OrderAggregate {
         loop {
             let found = read(&self.world, |store| async move { store.order(order).await }).await;
             match found {
-                Ok(Some(file)) => return file,
+                Ok(Some(order)) => return order,
                 Ok(None) => panic!("order {order} is gone"),
                 Err(Down) => sleep(self.world.dice.millis(500, 5_000)).await,
             }
@@ -123,21 +123,21 @@ impl Shop {
     }
 
     /// Gives every page that is new to a customer.
-    pub(crate) fn serve(&mut self, file: &OrderFile) {
-        for ticket in self.new_tickets(file) {
+    pub(crate) fn serve(&mut self, order: &OrderAggregate) {
+        for ticket in self.new_tickets(order) {
             self.customers.spawn(visit(self.world.clone(), ticket));
         }
     }
 
     /// What customers could have in hand and have not yet.
-    pub(crate) fn new_tickets(&mut self, file: &OrderFile) -> Vec<Ticket> {
+    pub(crate) fn new_tickets(&mut self, order: &OrderAggregate) -> Vec<Ticket> {
         let begun = |attempt: &AttemptId| {
-            file.attempt(*attempt).is_some_and(|found| found.state == AttemptState::Begun)
+            order.attempt(*attempt).is_some_and(|found| found.state == AttemptState::Created)
         };
-        let current = file.sessions.iter().map(|session| session.attempt).filter(begun);
+        let current = order.sessions.iter().map(|session| session.attempt).filter(begun);
         let new: Vec<AttemptId> = current.filter(|attempt| !self.served.contains(attempt)).collect();
         self.served.extend(&new);
-        new.into_iter().filter_map(|attempt| Ticket::of(file.attempt(attempt)?)).collect()
+        new.into_iter().filter_map(|attempt| Ticket::of(order.attempt(attempt)?)).collect()
     }
 
     /// Until every customer has gone.

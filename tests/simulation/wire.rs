@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use paymux_sandbox::{Request, Response};
-use port::{Call, Reply, Transport, TransportError};
+use port::{HttpRequest, HttpResponse, Transport, TransportError};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -26,7 +26,7 @@ impl Wire {
 
 #[async_trait]
 impl Transport for Wire {
-    async fn send(&self, base_url: &str, call: &Call) -> Result<Reply, TransportError> {
+    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let world = &self.0;
         world.moment().await;
         let base = base_url.strip_prefix(SANDBOX_URL).expect("accounts point at the sandbox");
@@ -35,11 +35,11 @@ impl Transport for Wire {
         let fate = held(&world.weather).fate(&world.dice, provider, world.now());
         if fate.refused {
             sleep(Duration::from_millis(3)).await;
-            world.note(&format!("refused {} {base}{}", call.method.as_str(), call.path));
+            world.note(&format!("refused {} {base}{}", http_request.method.as_str(), http_request.path));
             return Err(TransportError::NotSent("connection refused".to_owned()));
         }
         let (answer, answered) = oneshot::channel();
-        world.network(travel(world.clone(), request_of(base, call), fate, answer));
+        world.network(travel(world.clone(), request_of(base, http_request), fate, answer));
         let outcome = timeout(TIMEOUT, answered).await;
         world.moment().await;
         match outcome {
@@ -62,15 +62,16 @@ async fn travel(world: Arc<World>, request: Request, fate: Fate, answer: oneshot
     let _ = answer.send(answered.response);
 }
 
-fn request_of(base: &str, call: &Call) -> Request {
-    let request = Request::new(call.method.as_str(), &format!("{base}{}", call.path)).body(call.body.clone());
-    call.headers.iter().fold(request, |request, (name, value)| request.header(name, value.expose()))
+fn request_of(base: &str, http_request: &HttpRequest) -> Request {
+    let request = Request::new(http_request.method.as_str(), &format!("{base}{}", http_request.path))
+        .body(http_request.body.clone());
+    http_request.headers.iter().fold(request, |request, (name, value)| request.header(name, value.expose()))
 }
 
-fn reply_of(response: Response) -> Reply {
+fn reply_of(response: Response) -> HttpResponse {
     let named = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("retry-after");
     let retry_after = response.headers.iter().find(named).and_then(|(_, seconds)| seconds.parse().ok());
-    Reply {
+    HttpResponse {
         status: response.status,
         retry_after: retry_after.map(Duration::from_secs),
         body: response.body.into_bytes(),

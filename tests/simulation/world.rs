@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use paymux_sandbox::{Answer, Request, Sandbox};
-use port::{Source as _, Timestamp};
+use port::{Env as _, Timestamp};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use crate::{Address, Approach, CaptureMode, Checkout, Currency, Money, Provider, Secret};
+use crate::{Address, Approach, CaptureMode, Currency, Money, PaymentRequest, Provider, Secret};
 
 /// Everything there is to know about an adapter before it is configured.
 pub struct About {
@@ -16,13 +16,13 @@ pub struct About {
     /// The provider's production address.
     pub base_url: &'static str,
     /// What it can do.
-    pub can: Capabilities,
+    pub capabilities: Capabilities,
     /// What an account must or may configure.
     pub settings: &'static [Setting],
     /// The text of `statuses.toml`.
     pub statuses: &'static str,
     /// Makes an adapter for one account.
-    pub build: fn(&Settings) -> Result<Box<dyn Provider>, SettingsError>,
+    pub build: fn(&AdapterSettings) -> Result<Box<dyn Provider>, SettingsError>,
 }
 
 /// What a provider can do. Enums, so that no two fields can disagree.
@@ -30,56 +30,57 @@ pub struct Capabilities {
     /// Ways to reach the customer.
     pub approaches: &'static [Approach],
     /// Whether money can be held first.
-    pub capture: Capture,
+    pub capture: CaptureSupport,
     /// What can be closed.
-    pub cancel: Cancel,
+    pub cancel: CancelSupport,
     /// What can be given back.
-    pub refund: Refund,
+    pub refund: RefundSupport,
     /// How an object is found whose answer was lost.
     pub lookup: Lookup,
     /// What a repeated write does.
     pub repeat: Repeats,
     /// How a notification proves itself.
-    pub notices: Notices,
+    pub notification_auth: NotificationAuth,
     /// Who is believed about the state.
     pub truth: Truth,
     /// Whether a start can take money before the customer does anything.
-    pub begin_moves_money: bool,
+    pub create_moves_money: bool,
     /// Whether the provider sends links by itself.
     pub delivers_links: bool,
     /// Which currencies, and how exactly they are written.
     pub currencies: Currencies,
     /// Bounds of amounts and times.
-    pub limits: Limits,
+    pub limits: AmountLimits,
     /// What an order must carry for an approach.
     pub needs: &'static [(Approach, &'static [Field])],
 }
 
 impl Capabilities {
     /// What rules this payment out, in words that a merchant understands; empty if nothing does.
-    pub fn objections(
+    pub fn ineligible_because(
         &self,
         money: Money,
         approach: Approach,
         capture: CaptureMode,
-        ask: &Checkout,
+        request: &PaymentRequest,
     ) -> Vec<String> {
         let mut against = Vec::new();
         if !self.approaches.contains(&approach) {
             against.push(format!("no {} checkout", approach_word(approach)));
         }
-        if capture == CaptureMode::Manual && self.capture == Capture::Automatic {
+        if capture == CaptureMode::Manual && self.capture == CaptureSupport::Automatic {
             against.push("no capture by hand".to_owned());
         }
-        if ask.notify.any() && !self.delivers_links {
+        if request.link_delivery.any() && !self.delivers_links {
             against.push("does not deliver links".to_owned());
         }
-        against.extend(self.currencies.objection(money));
-        against.extend(self.limits.objection(money));
+        against.extend(self.currencies.ineligible_because(money));
+        against.extend(self.limits.ineligible_because(money));
         let needed =
             self.needs.iter().filter(|(of, _)| *of == approach).flat_map(|(_, fields)| fields.iter());
-        against
-            .extend(needed.filter(|field| !field.given(ask)).map(|field| format!("needs {}", field.name())));
+        against.extend(
+            needed.filter(|field| !field.given(request)).map(|field| format!("needs {}", field.name())),
+        );
         against
     }
 }
@@ -94,7 +95,7 @@ fn approach_word(approach: Approach) -> &'static str {
 
 /// Whether and how money can be held before it is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capture {
+pub enum CaptureSupport {
     /// Taken at once, always.
     Automatic,
     /// Can be held; taken in this many parts.
@@ -112,32 +113,32 @@ pub enum Captures {
 
 /// What a cancel can close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cancel {
+pub enum CancelSupport {
     /// Nothing.
     None,
     /// A page that is not paid.
     Unpaid,
     /// A hold.
-    Hold,
+    Authorization,
     /// Either.
     Both,
 }
 
-impl Cancel {
+impl CancelSupport {
     /// Whether an unpaid page can be closed.
-    pub fn closes_unpaid(self) -> bool {
+    pub fn cancels_checkout(self) -> bool {
         matches!(self, Self::Unpaid | Self::Both)
     }
 
     /// Whether a hold can be released.
-    pub fn releases_hold(self) -> bool {
-        matches!(self, Self::Hold | Self::Both)
+    pub fn voids_authorization(self) -> bool {
+        matches!(self, Self::Authorization | Self::Both)
     }
 }
 
 /// What can be given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refund {
+pub enum RefundSupport {
     /// Nothing through the API.
     None,
     /// All or nothing.
@@ -152,9 +153,9 @@ pub enum Lookup {
     /// Not at all.
     None,
     /// Only by the provider's own id.
-    ByTheirs,
+    ByProviderReference,
     /// By our reference, with [`Provider::find`].
-    ByOurs,
+    ByMerchantReference,
 }
 
 /// What a second identical write does.
@@ -172,7 +173,7 @@ pub enum Repeat {
 #[derive(Clone, Copy, Debug)]
 pub struct Repeats {
     /// Starting.
-    pub begin: Repeat,
+    pub create: Repeat,
     /// Capturing.
     pub capture: Repeat,
     /// Cancelling or voiding.
@@ -183,7 +184,7 @@ pub struct Repeats {
 
 /// How a notification proves where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notices {
+pub enum NotificationAuth {
     /// A signature over its bytes.
     Signed,
     /// A shared key in a header, if one is configured; else as `AddressKey`.
@@ -209,18 +210,18 @@ pub struct Currencies {
     /// ISO 4217 codes; empty for any.
     pub only: &'static [&'static str],
     /// The most decimals an amount may have on the wire. A currency with more goes out only where they are zero.
-    pub most_decimals: u8,
+    pub max_decimals: u8,
 }
 
 impl Currencies {
     /// Why this amount cannot go out, if it cannot.
-    pub fn objection(&self, money: Money) -> Option<String> {
+    pub fn ineligible_because(&self, money: Money) -> Option<String> {
         let code = money.currency.code();
         if !self.only.is_empty() && !self.only.contains(&code) {
             return Some(format!("does not take {code}"));
         }
-        if money.to_major_within(self.most_decimals).is_none() {
-            let most = self.most_decimals;
+        if money.to_major_within(self.max_decimals).is_none() {
+            let most = self.max_decimals;
             return Some(format!(
                 "{} needs more than the {most} decimals this account takes",
                 self.shown(money.currency)
@@ -236,24 +237,24 @@ impl Currencies {
 
 /// Bounds of amounts and times.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct AmountLimits {
     /// Smallest amount, minor units.
-    pub smallest_minor: i64,
+    pub min_minor: i64,
     /// Largest amount, minor units; `i64::MAX` for none known.
-    pub largest_minor: i64,
+    pub max_minor: i64,
     /// How long a hold lives, if it ends by itself.
-    pub hold: Option<Duration>,
+    pub authorization_lifetime: Option<Duration>,
     /// The shortest and longest life of a page that can be asked for, where the provider closes it by itself.
-    pub page: Option<(Duration, Duration)>,
+    pub page_lifetime: Option<(Duration, Duration)>,
 }
 
-impl Limits {
-    fn objection(&self, money: Money) -> Option<String> {
-        if money.minor < self.smallest_minor {
-            return Some(format!("takes no less than {}", Money::new(self.smallest_minor, money.currency)));
+impl AmountLimits {
+    fn ineligible_because(&self, money: Money) -> Option<String> {
+        if money.minor < self.min_minor {
+            return Some(format!("takes no less than {}", Money::new(self.min_minor, money.currency)));
         }
-        if money.minor > self.largest_minor {
-            return Some(format!("takes no more than {}", Money::new(self.largest_minor, money.currency)));
+        if money.minor > self.max_minor {
+            return Some(format!("takes no more than {}", Money::new(self.max_minor, money.currency)));
         }
         None
     }
@@ -295,19 +296,19 @@ impl Field {
         }
     }
 
-    fn given(self, ask: &Checkout) -> bool {
+    fn given(self, request: &PaymentRequest) -> bool {
         let billing = |part: fn(&Address) -> &Option<String>| {
-            ask.billing_address.as_ref().is_some_and(|address| part(address).is_some())
+            request.billing_address.as_ref().is_some_and(|address| part(address).is_some())
         };
         match self {
-            Self::Email => ask.customer.email.is_some(),
-            Self::FirstName => ask.customer.first_name.is_some(),
-            Self::LastName => ask.customer.last_name.is_some(),
+            Self::Email => request.customer.email.is_some(),
+            Self::FirstName => request.customer.first_name.is_some(),
+            Self::LastName => request.customer.last_name.is_some(),
             Self::BillingName => billing(|address| &address.name),
             Self::BillingLine1 => billing(|address| &address.line1),
             Self::BillingCity => billing(|address| &address.city),
             Self::BillingCountry => billing(|address| &address.country),
-            Self::Items => !ask.lines.is_empty(),
+            Self::Items => !request.items.is_empty(),
         }
     }
 }
@@ -327,9 +328,9 @@ pub struct Setting {
 
 /// The values of an account's settings.
 #[derive(Clone, Default)]
-pub struct Settings(BTreeMap<String, Secret>);
+pub struct AdapterSettings(BTreeMap<String, Secret>);
 
-impl Settings {
+impl AdapterSettings {
     /// From pairs of key and value.
     pub fn new(values: impl IntoIterator<Item = (String, Secret)>) -> Self {
         Self(values.into_iter().collect())

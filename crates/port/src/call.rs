@@ -16,7 +16,7 @@ use crate::{ProviderError, Secret};
 pub enum Method {
     /// A read.
     Get,
-    /// A write, unless declared [`Call::read_only`].
+    /// A write, unless declared [`HttpRequest::read_only`].
     Post,
     /// A write.
     Put,
@@ -60,7 +60,7 @@ impl HeaderValue {
 
 /// A request to a provider, relative to the account's base URL.
 #[derive(Clone)]
-pub struct Call {
+pub struct HttpRequest {
     /// The method.
     pub method: Method,
     /// Path below the base URL, starting with `/`, with its query if any.
@@ -73,7 +73,7 @@ pub struct Call {
     pub reads_only: bool,
 }
 
-impl Call {
+impl HttpRequest {
     /// A read of `path`.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::Get, path.into())
@@ -157,7 +157,7 @@ pub fn encoded(text: &str) -> String {
     })
 }
 
-impl fmt::Debug for Call {
+impl fmt::Debug for HttpRequest {
     /// Method and path without its query: bodies and headers may hold secrets and personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.split('?').next().unwrap_or_default();
@@ -167,7 +167,7 @@ impl fmt::Debug for Call {
 
 /// What came back.
 #[derive(Clone)]
-pub struct Reply {
+pub struct HttpResponse {
     /// The HTTP status.
     pub status: u16,
     /// `Retry-After` in seconds, where it was given so.
@@ -176,13 +176,13 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-impl fmt::Debug for Reply {
+impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} bytes)", self.status, self.body.len())
     }
 }
 
-impl Reply {
+impl HttpResponse {
     /// Whether the status is 2xx.
     pub fn ok(&self) -> bool {
         (200..300).contains(&self.status)
@@ -211,7 +211,11 @@ impl Reply {
     /// Sorts a status that is not 2xx into an error, by HTTP's usual meaning. `said` finds the provider's own
     /// code and text in the body. For a 5xx nothing is known yet: the caller of the port sorts it by whether
     /// the call could have changed anything.
-    pub fn refusal(&self, reads_only: bool, said: Option<(Option<String>, Option<String>)>) -> ProviderError {
+    pub fn into_error(
+        &self,
+        reads_only: bool,
+        said: Option<(Option<String>, Option<String>)>,
+    ) -> ProviderError {
         let (code, text) = said.unwrap_or_default();
         match self.status {
             401 | 403 => ProviderError::Misconfigured,
@@ -255,7 +259,7 @@ pub trait Transport: Send + Sync {
     ///
     /// # Errors
     /// [`TransportError`], which says whether anything can have arrived.
-    async fn send(&self, base_url: &str, call: &Call) -> Result<Reply, TransportError>;
+    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError>;
 }
 
 #[cfg(test)]
@@ -271,12 +275,12 @@ mod tests {
     #[test]
     fn a_call_that_would_leave_its_place_is_known() {
         for path in ["/orders/1", "/orders/?next=../..&a=%2e", "/a.b/..c/...", "/orders//"] {
-            assert!(Call::get(path).is_in_its_place(), "{path}");
+            assert!(HttpRequest::get(path).is_in_its_place(), "{path}");
         }
         for path in
             ["", "orders", "/orders/..", "/./a", "/a/%2E./b", "/a\\..", "/a b", "/a\r\nX: y", "/é", "/a#b"]
         {
-            assert!(!Call::get(path).is_in_its_place(), "{path}");
+            assert!(!HttpRequest::get(path).is_in_its_place(), "{path}");
         }
     }
 }

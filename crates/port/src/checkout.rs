@@ -79,7 +79,7 @@ impl std::fmt::Debug for Address {
 
 /// One line of what is paid for. Amounts in minor units of the order's currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct LineItem {
     /// The merchant's stock number.
     pub sku: Option<String>,
     /// What it is.
@@ -98,7 +98,7 @@ pub struct Line {
 
 /// Where a provider sends the customer back: addresses of the gateway itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BackUrls {
+pub struct RedirectUrls {
     /// After paying.
     pub success: String,
     /// While the outcome is not decided.
@@ -112,14 +112,14 @@ pub struct BackUrls {
 /// Whom the provider shall send a link to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Notify {
+pub struct LinkDelivery {
     /// To the customer's e-mail address.
     pub email: bool,
     /// To the customer's telephone.
     pub sms: bool,
 }
 
-impl Notify {
+impl LinkDelivery {
     /// Whether anything is to be sent.
     pub fn any(self) -> bool {
         self.email || self.sms
@@ -128,11 +128,11 @@ impl Notify {
 
 /// Everything about a payment that a provider may want to know. The amount itself is the attempt's.
 #[derive(Clone, Debug)]
-pub struct Checkout {
+pub struct PaymentRequest {
     /// A short text for pages and statements.
     pub description: String,
     /// The lines of the order.
-    pub lines: Vec<Line>,
+    pub items: Vec<LineItem>,
     /// Sum of the lines before discount, tax and shipping.
     pub subtotal: i64,
     /// Sum of the discounts.
@@ -150,9 +150,9 @@ pub struct Checkout {
     /// Address of the delivery.
     pub shipping_address: Option<Address>,
     /// Where the customer returns to.
-    pub urls: BackUrls,
+    pub urls: RedirectUrls,
     /// Whom to send a link to.
-    pub notify: Notify,
+    pub link_delivery: LinkDelivery,
     /// BCP 47 tag.
     pub language: Option<String>,
     /// When the page shall close.
@@ -165,7 +165,7 @@ pub struct Checkout {
 
 /// What an adapter has asked to remember of an attempt: ids, or the exact bytes of a request that may have to
 /// be repeated. The gateway keeps it and never looks inside.
-pub type Theirs = BTreeMap<String, String>;
+pub type AdapterState = BTreeMap<String, String>;
 
 /// One start of a payment at one account, as stored before anything is sent.
 #[derive(Clone, Debug)]
@@ -185,7 +185,7 @@ pub struct Attempt {
     /// The provider's id of the object, once known; shown as `providerReference`.
     pub reference: Option<String>,
     /// What the adapter has kept.
-    pub theirs: Theirs,
+    pub adapter_state: AdapterState,
 }
 
 impl Attempt {
@@ -193,7 +193,7 @@ impl Attempt {
     ///
     /// # Errors
     /// [`ProviderError::NotFound`](crate::ProviderError::NotFound) while it is not known.
-    pub fn their_id(&self) -> Result<&str, crate::ProviderError> {
+    pub fn provider_reference(&self) -> Result<&str, crate::ProviderError> {
         self.reference.as_deref().ok_or(crate::ProviderError::NotFound)
     }
 
@@ -205,7 +205,7 @@ impl Attempt {
 
 /// A refund to make.
 #[derive(Clone, Debug)]
-pub struct RefundAsk {
+pub struct RefundRequest {
     /// Our id of it.
     pub id: RefundId,
     /// How much to give back.

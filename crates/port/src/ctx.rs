@@ -5,22 +5,22 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
-use crate::{Call, ProviderError, Reply, Source, Timestamp, Transport};
+use crate::{Env, HttpRequest, HttpResponse, ProviderError, Timestamp, Transport};
 
 /// Remembers what an adapter wants to find again after a crash. Durable when it returns.
 #[async_trait]
-pub trait Keeper: Send + Sync {
+pub trait StateStore: Send + Sync {
     /// Stores the pairs with the attempt, all or none.
     ///
     /// # Errors
-    /// [`KeepError`]; then nothing may be sent that relies on them.
-    async fn keep(&self, pairs: &[(&str, &str)]) -> Result<(), KeepError>;
+    /// [`StateStoreError`]; then nothing may be sent that relies on them.
+    async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), StateStoreError>;
 }
 
 /// What was to be remembered is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("what was to be remembered could not be stored")]
-pub struct KeepError;
+pub struct StateStoreError;
 
 /// The provider's own code and text in a refusal.
 pub type Complaint = (Option<String>, Option<String>);
@@ -30,11 +30,11 @@ pub type Complaint = (Option<String>, Option<String>);
 pub struct Ctx<'a> {
     base_url: &'a str,
     transport: &'a dyn Transport,
-    keeper: &'a dyn Keeper,
-    source: &'a dyn Source,
+    state_store: &'a dyn StateStore,
+    env: &'a dyn Env,
     write_left: AtomicBool,
     last_was_read: AtomicBool,
-    place_micros: AtomicI64,
+    as_of_micros: AtomicI64,
 }
 
 impl<'a> Ctx<'a> {
@@ -42,47 +42,48 @@ impl<'a> Ctx<'a> {
     pub fn new(
         base_url: &'a str,
         transport: &'a dyn Transport,
-        keeper: &'a dyn Keeper,
-        source: &'a dyn Source,
+        state_store: &'a dyn StateStore,
+        env: &'a dyn Env,
     ) -> Self {
         Self {
             base_url,
             transport,
-            keeper,
-            source,
+            state_store,
+            env,
             write_left: AtomicBool::new(false),
             last_was_read: AtomicBool::new(true),
-            place_micros: AtomicI64::new(source.now().micros()),
+            as_of_micros: AtomicI64::new(env.now().micros()),
         }
     }
 
     /// The present moment.
     pub fn now(&self) -> Timestamp {
-        self.source.now()
+        self.env.now()
     }
 
     /// Stores pairs with the attempt; durable when it returns.
     ///
     /// # Errors
     /// [`ProviderError::NotSent`]: whatever was to follow has not been sent.
-    pub async fn keep(&self, pairs: &[(&str, &str)]) -> Result<(), ProviderError> {
-        self.keeper.keep(pairs).await.map_err(|fault| ProviderError::NotSent(fault.to_string()))
+    pub async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), ProviderError> {
+        self.state_store.save_state(pairs).await.map_err(|fault| ProviderError::NotSent(fault.to_string()))
     }
 
     /// Sends a call and returns whatever answer came, for providers with their own dialect of failure.
     ///
     /// # Errors
     /// No answer: [`ProviderError::NotSent`], `Unavailable` after a read, `OutcomeUnknown` after a write.
-    pub async fn send_raw(&self, call: Call) -> Result<Reply, ProviderError> {
-        if !call.is_in_its_place() {
+    pub async fn send_raw(&self, http_request: HttpRequest) -> Result<HttpResponse, ProviderError> {
+        if !http_request.is_in_its_place() {
             return Err(ProviderError::NotSent("the address would leave its place".to_owned()));
         }
-        let reads_only = call.reads_only;
+        let reads_only = http_request.reads_only;
         self.last_was_read.store(reads_only, Ordering::Relaxed);
         let sent_at = self.now();
-        let outcome = self.transport.send(self.base_url, &call).await.map_err(|lost| lost.sorted(reads_only));
-        let place = if reads_only { sent_at } else { self.now() };
-        self.place_micros.store(place.micros(), Ordering::Relaxed);
+        let outcome =
+            self.transport.send(self.base_url, &http_request).await.map_err(|lost| lost.sorted(reads_only));
+        let as_of = if reads_only { sent_at } else { self.now() };
+        self.as_of_micros.store(as_of.micros(), Ordering::Relaxed);
         if !reads_only && may_have_worked(&outcome) {
             self.write_left.store(true, Ordering::Relaxed);
         }
@@ -95,15 +96,15 @@ impl<'a> Ctx<'a> {
     /// By certainty. An unreadable or 5xx answer is `OutcomeUnknown` to a write and `Unavailable` to a read.
     pub async fn send<T: DeserializeOwned>(
         &self,
-        call: Call,
-        complaint: impl FnOnce(&Reply) -> Option<Complaint> + Send,
+        http_request: HttpRequest,
+        complaint: impl FnOnce(&HttpResponse) -> Option<Complaint> + Send,
     ) -> Result<T, ProviderError> {
-        let reads_only = call.reads_only;
-        let reply = self.send_raw(call).await?;
-        if !reply.ok() {
-            return Err(reply.refusal(reads_only, complaint(&reply)));
+        let reads_only = http_request.reads_only;
+        let response = self.send_raw(http_request).await?;
+        if !response.ok() {
+            return Err(response.into_error(reads_only, complaint(&response)));
         }
-        reply.json().map_err(|why| Self::unreadable(reads_only, why))
+        response.json().map_err(|why| Self::unreadable(reads_only, why))
     }
 
     /// The error for an answer that says nothing certain.
@@ -113,8 +114,8 @@ impl<'a> Ctx<'a> {
 
     /// The moment that the operation's last answer speaks of: when a read was sent, when a write was answered.
     /// A read sent earlier and answered later is older.
-    pub fn place(&self) -> Timestamp {
-        Timestamp::from_micros(self.place_micros.load(Ordering::Relaxed))
+    pub fn as_of(&self) -> Timestamp {
+        Timestamp::from_micros(self.as_of_micros.load(Ordering::Relaxed))
     }
 
     /// Makes a result honest about everything the operation has sent: once a write may have worked, no later
@@ -122,7 +123,7 @@ impl<'a> Ctx<'a> {
     ///
     /// # Errors
     /// The same error, or [`ProviderError::OutcomeUnknown`].
-    pub fn settle<T>(&self, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
+    pub fn classify<T>(&self, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
         if !self.write_left.load(Ordering::Relaxed) {
             return result;
         }
@@ -142,9 +143,9 @@ impl<'a> Ctx<'a> {
 }
 
 /// Whether a write with this outcome can have had an effect.
-fn may_have_worked(outcome: &Result<Reply, ProviderError>) -> bool {
+fn may_have_worked(outcome: &Result<HttpResponse, ProviderError>) -> bool {
     match outcome {
-        Ok(reply) => !(400..500).contains(&reply.status),
+        Ok(response) => !(400..500).contains(&response.status),
         Err(error) => !matches!(error, ProviderError::NotSent(_)),
     }
 }

@@ -60,7 +60,7 @@ pub enum Advice {
     /// The answer is no.
     Stop,
     /// Ask until it is known; never send again blindly, never elsewhere while money could have moved.
-    Reconcile,
+    ResolveUnknown,
 }
 
 impl ProviderError {
@@ -74,7 +74,7 @@ impl ProviderError {
             | Self::AmountDiffers(_)
             | Self::NotFound
             | Self::Unsupported(_) => Advice::Stop,
-            Self::OutcomeUnknown(_) => Advice::Reconcile,
+            Self::OutcomeUnknown(_) => Advice::ResolveUnknown,
         }
     }
 

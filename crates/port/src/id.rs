@@ -1,7 +1,7 @@
 //! Identifiers: [TypeID](https://github.com/jetify-com/typeid)s, a prefix and a UUIDv7 in Crockford base32.
 //!
 //! They sort by the time they were made and say what they name. None is ever made here: ids come from a
-//! [`Source`](crate::Source), so that a run can be repeated from a seed.
+//! [`Env`](crate::Source), so that a run can be repeated from a seed.
 
 use type_safe_id::{StaticType, TypeSafeId};
 
@@ -44,5 +44,5 @@ ids! {
     /// A reason why a person should look.
     AttentionId(AttentionKind) = "atn";
     /// A stored notification of a provider.
-    NoteId(NoteKind) = "note";
+    NotificationId(NotificationKind) = "note";
 }

@@ -30,28 +30,29 @@ mod time;
 mod words;
 
 pub use about::{
-    About, Cancel, Capabilities, Capture, Captures, Currencies, Field, Limits, Lookup, Notices, Refund,
-    Repeat, Repeats, Setting, Settings, SettingsError, Truth,
+    About, AdapterSettings, AmountLimits, CancelSupport, Capabilities, CaptureSupport, Captures, Currencies,
+    Field, Lookup, NotificationAuth, RefundSupport, Repeat, Repeats, Setting, SettingsError, Truth,
 };
-pub use call::{Call, HeaderValue, Method, Reply, Transport, TransportError, encoded};
+pub use call::{HeaderValue, HttpRequest, HttpResponse, Method, Transport, TransportError, encoded};
 pub use checkout::{
-    Address, Approach, Attempt, BackUrls, CaptureMode, Checkout, Customer, Line, Notify, RefundAsk, Theirs,
+    AdapterState, Address, Approach, Attempt, CaptureMode, Customer, LineItem, LinkDelivery, PaymentRequest,
+    RedirectUrls, RefundRequest,
 };
-pub use ctx::{Complaint, Ctx, KeepError, Keeper};
+pub use ctx::{Complaint, Ctx, StateStore, StateStoreError};
 pub use error::{Advice, ProviderError};
 pub use id::{
-    AttemptId, AttentionId, EndpointId, EventId, ItemId, NoteId, OrderId, PaymentId, ProfileId,
+    AttemptId, AttentionId, EndpointId, EventId, ItemId, NotificationId, OrderId, PaymentId, ProfileId,
     ProfileSessionId, RefundId, SessionId,
 };
 pub use money::{Currency, Decimal, Money, MoneyError};
 pub use provider::{
-    Begun, Failure, Hint, Next, Notification, NotificationError, Provider, Result, SavedSnapshot, Snapshot,
-    StoredProfile, Vault,
+    CreatedPayment, Failure, Next, Notification, NotificationError, NotificationTarget, Provider,
+    ProviderView, Result, StoredProfile, Vault, VaultView,
 };
 pub use secrecy::{ExposeSecret, SecretString as Secret};
-pub use time::{BadTimestamp, Source, Timestamp};
+pub use time::{BadTimestamp, Env, Timestamp};
 pub use uuid::Uuid;
 pub use words::{
-    Detail, DisputeStage, Observation, PaymentStatus, Proof, Row, Says, StatusTable, StatusWord, TableError,
-    translate,
+    Detail, DisputeStage, Evidence, Observation, PaymentStatus, ProviderStatus, Row, StatusMapping,
+    StatusTable, TableError, translate,
 };

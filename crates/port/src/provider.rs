@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    About, Approach, Attempt, Checkout, Ctx, Customer, Money, ProviderError, RefundAsk, StatusWord, Timestamp,
+    About, Approach, Attempt, Ctx, Customer, Money, PaymentRequest, ProviderError, ProviderStatus,
+    RefundRequest, Timestamp,
 };
 
 /// The result of an operation at a provider.
@@ -26,26 +27,33 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// By certainty, see [`ProviderError`].
-    async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun>;
+    async fn create(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        request: &PaymentRequest,
+    ) -> Result<CreatedPayment>;
 
     /// Says how things stand. Never changes anything.
     ///
     /// # Errors
     /// By certainty; a failing read is never worse than `Unavailable`.
-    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot>;
+    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView>;
 
     /// Verifies and reads a notification. Pure: same note, same answer.
     ///
     /// # Errors
     /// [`NotificationError`].
-    fn read_notification(&self, note: &Notification<'_>)
-    -> std::result::Result<Vec<Hint>, NotificationError>;
+    fn read_notification(
+        &self,
+        note: &Notification<'_>,
+    ) -> std::result::Result<Vec<NotificationTarget>, NotificationError>;
 
     /// Looks for the object of an attempt whose answer was lost, by our reference. `None`: there is none.
     ///
     /// # Errors
     /// By certainty.
-    async fn find(&self, _: &Ctx<'_>, _: &Attempt) -> Result<Option<Begun>> {
+    async fn find_by_reference(&self, _: &Ctx<'_>, _: &Attempt) -> Result<Option<CreatedPayment>> {
         Err(ProviderError::Unsupported("look an object up by our reference"))
     }
 
@@ -53,7 +61,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// By certainty.
-    async fn capture(&self, _: &Ctx<'_>, _: &Attempt, _: Money) -> Result<Snapshot> {
+    async fn capture(&self, _: &Ctx<'_>, _: &Attempt, _: Money) -> Result<ProviderView> {
         Err(ProviderError::Unsupported("capture"))
     }
 
@@ -61,7 +69,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// By certainty.
-    async fn cancel(&self, _: &Ctx<'_>, _: &Attempt) -> Result<Snapshot> {
+    async fn cancel(&self, _: &Ctx<'_>, _: &Attempt) -> Result<ProviderView> {
         Err(ProviderError::Unsupported("cancel"))
     }
 
@@ -69,12 +77,12 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// By certainty.
-    async fn refund(&self, _: &Ctx<'_>, _: &Attempt, _: &RefundAsk) -> Result<Snapshot> {
+    async fn refund(&self, _: &Ctx<'_>, _: &Attempt, _: &RefundRequest) -> Result<ProviderView> {
         Err(ProviderError::Unsupported("refund"))
     }
 
     /// Whether the provider has an order of its own that wants handing over once ours is submitted.
-    fn hands_over(&self) -> bool {
+    fn submits_order(&self) -> bool {
         false
     }
 
@@ -83,7 +91,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// By certainty.
-    async fn hand_over(&self, _: &Ctx<'_>, _: &Attempt) -> Result<()> {
+    async fn submit_provider_order(&self, _: &Ctx<'_>, _: &Attempt) -> Result<()> {
         Ok(())
     }
 
@@ -105,19 +113,24 @@ pub trait Vault: Send + Sync {
     ///
     /// # Errors
     /// By certainty, see [`ProviderError`].
-    async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, ask: &Checkout) -> Result<Begun>;
+    async fn create(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        request: &PaymentRequest,
+    ) -> Result<CreatedPayment>;
 
     /// Says how the session stands, and which method it stored.
     ///
     /// # Errors
     /// By certainty.
-    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<SavedSnapshot>;
+    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<VaultView>;
 
     /// Closes a session that has stored nothing.
     ///
     /// # Errors
     /// By certainty.
-    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<SavedSnapshot>;
+    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<VaultView>;
 
     /// The methods stored for a customer.
     ///
@@ -134,7 +147,7 @@ pub trait Vault: Send + Sync {
     ///
     /// # Errors
     /// By certainty.
-    async fn charge(&self, _: &Ctx<'_>, _: &Attempt, _: &Checkout) -> Result<Begun> {
+    async fn charge(&self, _: &Ctx<'_>, _: &Attempt, _: &PaymentRequest) -> Result<CreatedPayment> {
         Err(ProviderError::Unsupported("charge a stored method"))
     }
 
@@ -142,22 +155,22 @@ pub trait Vault: Send + Sync {
     ///
     /// # Errors
     /// By certainty.
-    async fn forget(&self, _: &Ctx<'_>, _profile: &str) -> Result<()> {
+    async fn detach(&self, _: &Ctx<'_>, _profile: &str) -> Result<()> {
         Err(ProviderError::Unsupported("forget a stored method"))
     }
 }
 
 /// An object that now exists at the provider.
 #[derive(Clone, Debug)]
-pub struct Begun {
+pub struct CreatedPayment {
     /// Its id there.
     pub reference: String,
     /// What the customer needs next.
     pub next: Next,
     /// How it stands.
-    pub snapshot: Snapshot,
+    pub view: ProviderView,
     /// More to remember with the attempt, stored together with the reference.
-    pub theirs: crate::Theirs,
+    pub adapter_state: crate::AdapterState,
 }
 
 /// What the customer needs to pay.
@@ -184,9 +197,9 @@ impl std::fmt::Debug for Next {
 
 /// The provider's view, without judgement.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
+pub struct ProviderView {
     /// Its word for the state, verbatim.
-    pub word: StatusWord,
+    pub provider_status: ProviderStatus,
     /// What is to be paid in all.
     pub total: Option<Money>,
     /// What is or was held.
@@ -198,7 +211,7 @@ pub struct Snapshot {
     /// What is in dispute.
     pub disputed: Option<Money>,
     /// Our reference as it is echoed; another one is somebody else's payment.
-    pub ours: Option<String>,
+    pub merchant_reference: Option<String>,
     /// Whether the provider calls it a test.
     pub is_test: Option<bool>,
     /// The last decline, if one is told.
@@ -218,9 +231,9 @@ pub struct Failure {
 
 /// How a session that stores a method stands.
 #[derive(Clone, Debug)]
-pub struct SavedSnapshot {
+pub struct VaultView {
     /// Its word for the state, verbatim; `of` is `profile_session`.
-    pub word: StatusWord,
+    pub provider_status: ProviderStatus,
     /// The stored method, once there is one.
     pub profile: Option<StoredProfile>,
 }
@@ -231,7 +244,7 @@ pub struct StoredProfile {
     /// Its id there.
     pub reference: String,
     /// Its word for the state, verbatim; `of` is `profile`.
-    pub word: StatusWord,
+    pub provider_status: ProviderStatus,
     /// The kind, such as `CARD`.
     pub kind: String,
     /// What to show of it, such as `Visa 4242`.
@@ -262,11 +275,11 @@ impl Notification<'_> {
 
 /// What a verified notification points at. It proves nothing about the state: the provider is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hint {
+pub struct NotificationTarget {
     /// The provider's id of the object.
     pub reference: Option<String>,
     /// Our reference, where it is echoed.
-    pub ours: Option<String>,
+    pub merchant_reference: Option<String>,
     /// The provider's id of the event, the same on every repeat.
     pub event: Option<String>,
 }

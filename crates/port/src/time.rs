@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 /// Where time, ids and chance come from: the machine, or a seed in a simulation. Made once, handed down.
-pub trait Source: Send + Sync {
+pub trait Env: Send + Sync {
     /// The present moment.
     fn now(&self) -> Timestamp;
 

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Money, Snapshot};
+use crate::{Failure, Money, ProviderView};
 
 /// A provider's word for a state, verbatim, and the kind of object it is said of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusWord {
+pub struct ProviderStatus {
     /// The section of the table, such as `order`.
-    pub of: String,
+    pub object: String,
     /// The word, as it came.
-    pub word: String,
+    pub status: String,
 }
 
-impl StatusWord {
+impl ProviderStatus {
     /// The `word` of an `of`.
     pub fn new(of: &str, word: impl Into<String>) -> Self {
-        Self { of: of.to_owned(), word: word.into() }
+        Self { object: of.to_owned(), status: word.into() }
     }
 }
 
@@ -80,7 +80,8 @@ pub enum Detail {
     /// The customer refused on the page.
     CustomerRejected,
     /// Collected outside the provider.
-    PaidOutside,
+    #[serde(rename = "PAID_OUTSIDE")]
+    PaidExternally,
     /// A refund is under way.
     RefundPending,
     /// A refund did not go through.
@@ -149,7 +150,7 @@ impl DisputeStage {
 
 /// What a row of a table says about the payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Says {
+pub enum StatusMapping {
     /// This status.
     Status(PaymentStatus),
     /// The status stays as it is.
@@ -162,7 +163,7 @@ pub enum Says {
     Unmapped,
 }
 
-impl<'de> Deserialize<'de> for Says {
+impl<'de> Deserialize<'de> for StatusMapping {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;
         match word.as_str() {
@@ -180,7 +181,7 @@ impl<'de> Deserialize<'de> for Says {
 /// How sure we are of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Proof {
+pub enum Evidence {
     /// In running code or a real answer.
     Seen,
     /// In the provider's documents.
@@ -194,12 +195,12 @@ pub enum Proof {
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// The status it implies.
-    pub says: Says,
+    pub says: StatusMapping,
     /// How we know.
-    pub proof: Proof,
+    pub evidence: Evidence,
     /// Whether the provider will not change its mind.
     #[serde(default)]
-    pub last: bool,
+    pub terminal: bool,
     /// The shade to keep.
     #[serde(default)]
     pub detail: Option<Detail>,
@@ -239,7 +240,7 @@ impl StatusTable {
             if normal(word) != word {
                 return Err(TableError(format!("[{of}] `{word}` is not in lower case with underscores")));
             }
-            if (row.says == Says::Status(PaymentStatus::Disputed)) != row.stage.is_some() {
+            if (row.says == StatusMapping::Status(PaymentStatus::Disputed)) != row.stage.is_some() {
                 return Err(TableError(format!(
                     "[{of}] `{word}`: a stage goes with DISPUTED and with nothing else"
                 )));
@@ -254,8 +255,8 @@ impl StatusTable {
     }
 
     /// What a word means; `None` if nobody has said.
-    pub fn row(&self, word: &StatusWord) -> Option<&Row> {
-        self.sections.get(&word.of)?.get(&normal(&word.word))
+    pub fn row(&self, provider_status: &ProviderStatus) -> Option<&Row> {
+        self.sections.get(&provider_status.object)?.get(&normal(&provider_status.status))
     }
 
     /// Every row as `(section, word, row)`.
@@ -280,15 +281,15 @@ fn normal(word: &str) -> String {
 #[derive(Clone, Debug)]
 pub struct Observation {
     /// The status it implies, if any.
-    pub says: Says,
+    pub says: StatusMapping,
     /// Whether the provider will not change its mind.
-    pub last: bool,
+    pub terminal: bool,
     /// The shade.
     pub detail: Option<Detail>,
     /// The stage of a dispute.
     pub stage: Option<DisputeStage>,
     /// The word itself.
-    pub word: StatusWord,
+    pub provider_status: ProviderStatus,
     /// What is to be paid in all.
     pub total: Option<Money>,
     /// What is or was held.
@@ -300,33 +301,33 @@ pub struct Observation {
     /// What is in dispute.
     pub disputed: Option<Money>,
     /// Our reference as echoed.
-    pub ours: Option<String>,
+    pub merchant_reference: Option<String>,
     /// Whether it is a test.
     pub is_test: Option<bool>,
     /// The last decline.
     pub failure: Option<Failure>,
     /// The moment it speaks of: the provider's own, else the given place of the read.
-    pub place: crate::Timestamp,
+    pub as_of: crate::Timestamp,
 }
 
 /// Joins a snapshot with the table's row for its word. There is no default row: a word that nobody has
-/// described is [`Says::Unmapped`]. `place` is used where the provider states no time of its own.
-pub fn translate(table: &StatusTable, snapshot: Snapshot, place: crate::Timestamp) -> Observation {
-    let row = table.row(&snapshot.word);
+/// described is [`StatusMapping::Unmapped`]. `place` is used where the provider states no time of its own.
+pub fn translate(table: &StatusTable, view: ProviderView, as_of: crate::Timestamp) -> Observation {
+    let row = table.row(&view.provider_status);
     Observation {
-        says: row.map_or(Says::Unmapped, |row| row.says),
-        last: row.is_some_and(|row| row.last),
+        says: row.map_or(StatusMapping::Unmapped, |row| row.says),
+        terminal: row.is_some_and(|row| row.terminal),
         detail: row.and_then(|row| row.detail),
         stage: row.and_then(|row| row.stage),
-        word: snapshot.word,
-        total: snapshot.total,
-        authorized: snapshot.authorized,
-        captured: snapshot.captured,
-        refunded: snapshot.refunded,
-        disputed: snapshot.disputed,
-        ours: snapshot.ours,
-        is_test: snapshot.is_test,
-        failure: snapshot.failure,
-        place: snapshot.at.unwrap_or(place),
+        provider_status: view.provider_status,
+        total: view.total,
+        authorized: view.authorized,
+        captured: view.captured,
+        refunded: view.refunded,
+        disputed: view.disputed,
+        merchant_reference: view.merchant_reference,
+        is_test: view.is_test,
+        failure: view.failure,
+        as_of: view.at.unwrap_or(as_of),
     }
 }

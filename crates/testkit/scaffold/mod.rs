@@ -4,9 +4,10 @@ mod wire;
 
 use async_trait::async_trait;
 use paymux_port::{
-    About, Approach, Attempt, Begun, Call, Cancel, Capabilities, Capture, Checkout, Ctx, Currencies, Hint,
-    Limits, Lookup, Next, Notices, Notification, NotificationError, Provider, ProviderError, Refund, Repeat,
-    Repeats, Result, Secret, Setting, Snapshot, StatusWord, Theirs, Truth,
+    About, AdapterState, AmountLimits, Approach, Attempt, CancelSupport, Capabilities, CaptureSupport,
+    CreatedPayment, Ctx, Currencies, HttpRequest, Lookup, Next, Notification, NotificationAuth,
+    NotificationError, NotificationTarget, PaymentRequest, Provider, ProviderError, ProviderStatus,
+    ProviderView, RefundSupport, Repeat, Repeats, Result, Secret, Setting, Truth,
 };
 
 /// Acme, as routing and the contract see it. What is not said to be possible is never asked for.
@@ -14,24 +15,29 @@ pub(crate) static ABOUT: About = About {
     name: "acme",
     title: "Acme",
     base_url: "https://api.acme.example",
-    can: Capabilities {
+    capabilities: Capabilities {
         approaches: &[Approach::Hosted],
-        capture: Capture::Automatic,
-        cancel: Cancel::None,
-        refund: Refund::None,
-        lookup: Lookup::ByTheirs,
+        capture: CaptureSupport::Automatic,
+        cancel: CancelSupport::None,
+        refund: RefundSupport::None,
+        lookup: Lookup::ByProviderReference,
         repeat: Repeats {
-            begin: Repeat::Unsafe,
+            create: Repeat::Unsafe,
             capture: Repeat::Unsafe,
             cancel: Repeat::Unsafe,
             refund: Repeat::Unsafe,
         },
-        notices: Notices::None,
+        notification_auth: NotificationAuth::None,
         truth: Truth::Fetch,
-        begin_moves_money: false,
+        create_moves_money: false,
         delivers_links: false,
-        currencies: Currencies { only: &[], most_decimals: 2 },
-        limits: Limits { smallest_minor: 1, largest_minor: i64::MAX, hold: None, page: None },
+        currencies: Currencies { only: &[], max_decimals: 2 },
+        limits: AmountLimits {
+            min_minor: 1,
+            max_minor: i64::MAX,
+            authorization_lifetime: None,
+            page_lifetime: None,
+        },
         needs: &[],
     },
     settings: &[Setting {
@@ -54,23 +60,34 @@ impl Provider for Acme {
         &ABOUT
     }
 
-    async fn begin(&self, ctx: &Ctx<'_>, attempt: &Attempt, _: &Checkout) -> Result<Begun> {
-        let exact = attempt.money.to_major_within(ABOUT.can.currencies.most_decimals);
+    async fn create(&self, ctx: &Ctx<'_>, attempt: &Attempt, _: &PaymentRequest) -> Result<CreatedPayment> {
+        let exact = attempt.money.to_major_within(ABOUT.capabilities.currencies.max_decimals);
         let amount = exact.ok_or_else(|| ProviderError::NotSent("too many decimals".to_owned()))?;
         let reference = attempt.id.to_string();
         let payment = wire::NewPayment { amount, currency: attempt.currency(), reference };
-        let call = Call::post("/which/path/starts/a/payment").bearer(&self.key).json(&payment)?;
+        let call = HttpRequest::post("/which/path/starts/a/payment").bearer(&self.key).json(&payment)?;
         let started: wire::Payment = ctx.send(call, |_| None).await?;
         let page = started.page.ok_or_else(|| ProviderError::OutcomeUnknown("no page".to_owned()))?;
-        let snapshot = Snapshot { word: StatusWord::new("payment", started.status), ..Snapshot::default() };
-        Ok(Begun { reference: started.id, next: Next::Page(page), snapshot, theirs: Theirs::new() })
+        let view = ProviderView {
+            provider_status: ProviderStatus::new("payment", started.status),
+            ..ProviderView::default()
+        };
+        Ok(CreatedPayment {
+            reference: started.id,
+            next: Next::Page(page),
+            view,
+            adapter_state: AdapterState::new(),
+        })
     }
 
-    async fn fetch(&self, _: &Ctx<'_>, _: &Attempt) -> Result<Snapshot> {
+    async fn fetch(&self, _: &Ctx<'_>, _: &Attempt) -> Result<ProviderView> {
         Err(ProviderError::Unsupported("be read: which path reads a payment?"))
     }
 
-    fn read_notification(&self, _: &Notification<'_>) -> std::result::Result<Vec<Hint>, NotificationError> {
+    fn read_notification(
+        &self,
+        _: &Notification<'_>,
+    ) -> std::result::Result<Vec<NotificationTarget>, NotificationError> {
         Err(NotificationError::Unverified)
     }
 }

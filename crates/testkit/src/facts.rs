@@ -1,57 +1,57 @@
 //! What came of an operation, as lines that a person can read and a recording can hold.
 
 use paymux_port::{
-    Begun, Hint, Money, Next, NotificationError, ProviderError, SavedSnapshot, Says, Snapshot, StatusTable,
-    StatusWord, StoredProfile, Theirs,
+    AdapterState, CreatedPayment, Money, Next, NotificationError, NotificationTarget, ProviderError,
+    ProviderStatus, ProviderView, StatusMapping, StatusTable, StoredProfile, VaultView,
 };
 use serde::Serialize;
 
 /// Everything that an operation can end in.
 #[derive(Debug)]
 pub(crate) enum End {
-    Begun(Box<Begun>),
+    Begun(Box<CreatedPayment>),
     Nothing,
-    Stands(Box<Snapshot>),
-    Saved(SavedSnapshot),
+    Stands(Box<ProviderView>),
+    Saved(VaultView),
     Profiles(Vec<StoredProfile>),
-    Hints(Vec<Hint>),
+    Hints(Vec<NotificationTarget>),
     Done,
     Failed(ProviderError),
     Refused(NotificationError),
 }
 
 /// The facts of a snapshot, one a line.
-pub fn facts(table: &StatusTable, snapshot: &Snapshot) -> Vec<String> {
-    let mut lines = word_lines(table, &snapshot.word);
+pub fn facts(table: &StatusTable, view: &ProviderView) -> Vec<String> {
+    let mut lines = word_lines(table, &view.provider_status);
     let mut amount =
         |name: &str, money: Option<Money>| lines.extend(money.map(|money| format!("{name} {money}")));
-    amount("total", snapshot.total);
-    amount("authorized", snapshot.authorized);
-    amount("captured", snapshot.captured);
-    amount("refunded", snapshot.refunded);
-    amount("disputed", snapshot.disputed);
-    lines.extend(snapshot.ours.as_ref().map(|ours| format!("ours {ours}")));
-    lines.extend(snapshot.is_test.map(|is_test| format!("test {}", if is_test { "yes" } else { "no" })));
-    lines.extend(snapshot.failure.as_ref().map(|it| format!("failure {}", told(&it.code, &it.text))));
-    lines.extend(snapshot.at.map(|at| format!("at {at}")));
+    amount("total", view.total);
+    amount("authorized", view.authorized);
+    amount("captured", view.captured);
+    amount("refunded", view.refunded);
+    amount("disputed", view.disputed);
+    lines.extend(view.merchant_reference.as_ref().map(|ours| format!("ours {ours}")));
+    lines.extend(view.is_test.map(|is_test| format!("test {}", if is_test { "yes" } else { "no" })));
+    lines.extend(view.failure.as_ref().map(|it| format!("failure {}", told(&it.code, &it.text))));
+    lines.extend(view.at.map(|at| format!("at {at}")));
     lines
 }
 
 impl End {
     pub(crate) fn facts(&self, table: &StatusTable) -> Vec<String> {
         match self {
-            Self::Begun(begun) => begun_lines(table, begun),
+            Self::Begun(created) => begun_lines(table, created),
             Self::Nothing => vec!["nothing".to_owned()],
-            Self::Stands(snapshot) => facts(table, snapshot),
+            Self::Stands(view) => facts(table, view),
             Self::Saved(saved) => {
-                let mut lines = word_lines(table, &saved.word);
+                let mut lines = word_lines(table, &saved.provider_status);
                 lines.extend(saved.profile.iter().map(profile_line));
                 lines
             }
             Self::Profiles(profiles) if profiles.is_empty() => vec!["nothing".to_owned()],
             Self::Profiles(profiles) => profiles.iter().map(profile_line).collect(),
-            Self::Hints(hints) if hints.is_empty() => vec!["nothing".to_owned()],
-            Self::Hints(hints) => hints.iter().map(hint_line).collect(),
+            Self::Hints(targets) if targets.is_empty() => vec!["nothing".to_owned()],
+            Self::Hints(targets) => targets.iter().map(hint_line).collect(),
             Self::Done => vec!["done".to_owned()],
             Self::Failed(error) => vec![format!("error {}", error_words(error))],
             Self::Refused(NotificationError::Unverified) => vec!["error unverified".to_owned()],
@@ -59,57 +59,57 @@ impl End {
         }
     }
 
-    pub(crate) fn words(&self) -> Vec<&StatusWord> {
+    pub(crate) fn words(&self) -> Vec<&ProviderStatus> {
         match self {
-            Self::Begun(begun) => vec![&begun.snapshot.word],
-            Self::Stands(snapshot) => vec![&snapshot.word],
-            Self::Saved(saved) => std::iter::once(&saved.word)
-                .chain(saved.profile.iter().map(|profile| &profile.word))
+            Self::Begun(created) => vec![&created.view.provider_status],
+            Self::Stands(view) => vec![&view.provider_status],
+            Self::Saved(saved) => std::iter::once(&saved.provider_status)
+                .chain(saved.profile.iter().map(|profile| &profile.provider_status))
                 .collect(),
-            Self::Profiles(profiles) => profiles.iter().map(|profile| &profile.word).collect(),
+            Self::Profiles(profiles) => profiles.iter().map(|profile| &profile.provider_status).collect(),
             Self::Nothing | Self::Hints(_) | Self::Done | Self::Failed(_) | Self::Refused(_) => Vec::new(),
         }
     }
 }
 
 /// What was kept while the operation ran.
-pub(crate) fn kept_lines(kept: &Theirs) -> impl Iterator<Item = String> + '_ {
+pub(crate) fn kept_lines(kept: &AdapterState) -> impl Iterator<Item = String> + '_ {
     kept.iter().map(|(name, value)| format!("keeps {name} = {value}"))
 }
 
-fn begun_lines(table: &StatusTable, begun: &Begun) -> Vec<String> {
-    let mut lines = vec![format!("reference {}", begun.reference)];
-    match &begun.next {
+fn begun_lines(table: &StatusTable, created: &CreatedPayment) -> Vec<String> {
+    let mut lines = vec![format!("reference {}", created.reference)];
+    match &created.next {
         Next::Page(address) => lines.push(format!("page {address}")),
         Next::Widget(parts) => {
             lines.extend(parts.iter().map(|(name, value)| format!("widget {name} = {value}")));
         }
         Next::Nothing => lines.push("no page".to_owned()),
     }
-    lines.extend(facts(table, &begun.snapshot));
-    lines.extend(begun.theirs.iter().map(|(name, value)| format!("theirs {name} = {value}")));
+    lines.extend(facts(table, &created.view));
+    lines.extend(created.adapter_state.iter().map(|(name, value)| format!("theirs {name} = {value}")));
     lines
 }
 
 /// The word and what the table makes of it.
-fn word_lines(table: &StatusTable, word: &StatusWord) -> Vec<String> {
-    let means = match table.row(word) {
+fn word_lines(table: &StatusTable, provider_status: &ProviderStatus) -> Vec<String> {
+    let means = match table.row(provider_status) {
         None => "UNMAPPED".to_owned(),
         Some(row) => {
             let says = match row.says {
-                Says::Status(status) => status.as_str(),
-                Says::Unchanged => "UNCHANGED",
-                Says::FromAmounts => "FROM_AMOUNTS",
-                Says::Reversed => "REVERSED",
-                Says::Unmapped => "UNMAPPED",
+                StatusMapping::Status(status) => status.as_str(),
+                StatusMapping::Unchanged => "UNCHANGED",
+                StatusMapping::FromAmounts => "FROM_AMOUNTS",
+                StatusMapping::Reversed => "REVERSED",
+                StatusMapping::Unmapped => "UNMAPPED",
             };
             let detail = row.detail.map(|detail| format!(", {}", screaming(detail)));
             let stage = row.stage.map(|stage| format!(", {}", screaming(stage)));
-            let last = if row.last { ", last" } else { "" };
+            let last = if row.terminal { ", last" } else { "" };
             format!("{says}{}{}{last}", detail.unwrap_or_default(), stage.unwrap_or_default())
         }
     };
-    vec![format!("word {}/{}", word.of, word.word), format!("means {means}")]
+    vec![format!("word {}/{}", provider_status.object, provider_status.status), format!("means {means}")]
 }
 
 /// A shade as the API writes it.
@@ -118,7 +118,7 @@ fn screaming(shade: impl Serialize) -> String {
 }
 
 fn profile_line(profile: &StoredProfile) -> String {
-    let word = format!("{}/{}", profile.word.of, profile.word.word);
+    let word = format!("{}/{}", profile.provider_status.object, profile.provider_status.status);
     let mut line = format!("profile {} {} {word}", profile.reference, profile.kind);
     for told in [&profile.display_name, &profile.expires_on].into_iter().flatten() {
         line.push_str(", ");
@@ -127,9 +127,11 @@ fn profile_line(profile: &StoredProfile) -> String {
     line
 }
 
-fn hint_line(hint: &Hint) -> String {
+fn hint_line(target: &NotificationTarget) -> String {
     let mut line = "hint".to_owned();
-    for (name, value) in [("reference", &hint.reference), ("ours", &hint.ours), ("event", &hint.event)] {
+    for (name, value) in
+        [("reference", &target.reference), ("ours", &target.merchant_reference), ("event", &target.event)]
+    {
         if let Some(value) = value {
             line.push_str(&format!(" {name} {value}"));
         }

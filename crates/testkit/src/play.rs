@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use paymux_port::{
-    About, Attempt, Call, Checkout, Ctx, Money, Notification, Provider, ProviderError, RefundAsk,
-    StatusTable, Theirs, Timestamp, Transport, Vault,
+    About, AdapterState, Attempt, Ctx, HttpRequest, Money, Notification, PaymentRequest, Provider,
+    ProviderError, RefundRequest, StatusTable, Timestamp, Transport, Vault,
 };
 
 use crate::facts::{End, kept_lines};
@@ -18,9 +18,9 @@ pub struct World {
     /// The attempt.
     pub attempt: Attempt,
     /// The order.
-    pub ask: Checkout,
+    pub request: PaymentRequest,
     /// The refund.
-    pub refund: RefundAsk,
+    pub refund: RefundRequest,
     /// What is captured.
     pub captured: Money,
     /// The clock.
@@ -34,9 +34,9 @@ pub struct World {
 /// What came of an operation.
 pub struct Played {
     /// What was sent.
-    pub calls: Vec<Call>,
+    pub calls: Vec<HttpRequest>,
     /// What was kept.
-    pub kept: Theirs,
+    pub kept: AdapterState,
     pub(crate) end: End,
 }
 
@@ -74,18 +74,18 @@ impl World {
         attempt.approach = asks.approach;
         attempt.capture = asks.capture;
         attempt.reference.clone_from(&asks.reference);
-        attempt.theirs.clone_from(&asks.theirs);
-        let mut ask = world::checkout(asks.money);
-        ask.notify = asks.notify;
-        ask.save_profile = asks.save;
-        ask.profile.clone_from(&asks.profile);
+        attempt.adapter_state.clone_from(&asks.theirs);
+        let mut request = world::checkout(asks.money);
+        request.link_delivery = asks.notify;
+        request.save_profile = asks.save;
+        request.profile.clone_from(&asks.profile);
         let amount = asks.amount.and_then(|major| Money::from_major(major, asks.money.currency).ok());
         let part = Money::new(500, asks.money.currency);
         let id = world::REFUND.parse().expect("a TypeID");
         Self {
             attempt,
-            ask,
-            refund: RefundAsk { id, money: amount.unwrap_or(part), reason: Some("Damaged".to_owned()) },
+            request,
+            refund: RefundRequest { id, money: amount.unwrap_or(part), reason: Some("Damaged".to_owned()) },
             captured: amount.unwrap_or(asks.money),
             now: asks.at,
             settings: asks.settings.clone(),
@@ -121,7 +121,7 @@ impl World {
         let source = FixedSource::new(self.now);
         let ctx = Ctx::new(about.base_url, transport, &keeper, &source);
         let end = at_once(self.run(provider.as_ref(), &ctx, operation));
-        let end = ctx.settle(end).unwrap_or_else(End::Failed);
+        let end = ctx.classify(end).unwrap_or_else(End::Failed);
         Played { calls: Vec::new(), kept: keeper.kept(), end }
     }
 
@@ -129,7 +129,7 @@ impl World {
     pub fn replay(&self, about: &About, recording: &Recording, answers: Vec<Answer>) -> Played {
         if recording.operation == Operation::Note {
             let end = self.note(about, &Note::of(recording));
-            return Played { calls: Vec::new(), kept: Theirs::new(), end };
+            return Played { calls: Vec::new(), kept: AdapterState::new(), end };
         }
         self.play(about, recording.operation, answers)
     }
@@ -142,7 +142,7 @@ impl World {
             address_key: note.address_key,
         };
         match self.provider(about).read_notification(&notification) {
-            Ok(hints) => End::Hints(hints),
+            Ok(targets) => End::Hints(targets),
             Err(why) => End::Refused(why),
         }
     }
@@ -153,19 +153,19 @@ impl World {
         ctx: &Ctx<'_>,
         operation: Operation,
     ) -> paymux_port::Result<End> {
-        let (attempt, ask) = (&self.attempt, &self.ask);
-        let stands = |snapshot| End::Stands(Box::new(snapshot));
+        let (attempt, request) = (&self.attempt, &self.request);
+        let stands = |view| End::Stands(Box::new(view));
         match operation {
-            Operation::Begin => Ok(End::Begun(Box::new(provider.begin(ctx, attempt, ask).await?))),
+            Operation::Begin => Ok(End::Begun(Box::new(provider.create(ctx, attempt, request).await?))),
             Operation::Fetch => provider.fetch(ctx, attempt).await.map(stands),
             Operation::Find => {
-                let found = provider.find(ctx, attempt).await?;
-                Ok(found.map_or(End::Nothing, |begun| End::Begun(Box::new(begun))))
+                let found = provider.find_by_reference(ctx, attempt).await?;
+                Ok(found.map_or(End::Nothing, |created| End::Begun(Box::new(created))))
             }
             Operation::Capture => provider.capture(ctx, attempt, self.captured).await.map(stands),
             Operation::Cancel => provider.cancel(ctx, attempt).await.map(stands),
             Operation::Refund => provider.refund(ctx, attempt, &self.refund).await.map(stands),
-            Operation::HandOver => provider.hand_over(ctx, attempt).await.map(|()| End::Done),
+            Operation::HandOver => provider.submit_provider_order(ctx, attempt).await.map(|()| End::Done),
             Operation::Note => Err(ProviderError::Unsupported("call for a notification")),
             profile => match provider.vault() {
                 Some(vault) => self.run_vault(vault, ctx, profile).await,
@@ -180,16 +180,16 @@ impl World {
         ctx: &Ctx<'_>,
         operation: Operation,
     ) -> paymux_port::Result<End> {
-        let (attempt, ask) = (&self.attempt, &self.ask);
+        let (attempt, request) = (&self.attempt, &self.request);
         match operation {
-            Operation::ProfileBegin => Ok(End::Begun(Box::new(vault.begin(ctx, attempt, ask).await?))),
-            Operation::ProfileCharge => Ok(End::Begun(Box::new(vault.charge(ctx, attempt, ask).await?))),
+            Operation::ProfileBegin => Ok(End::Begun(Box::new(vault.create(ctx, attempt, request).await?))),
+            Operation::ProfileCharge => Ok(End::Begun(Box::new(vault.charge(ctx, attempt, request).await?))),
             Operation::ProfileFetch => vault.fetch(ctx, attempt).await.map(End::Saved),
             Operation::ProfileCancel => vault.cancel(ctx, attempt).await.map(End::Saved),
-            Operation::ProfileList => vault.list(ctx, &ask.customer).await.map(End::Profiles),
+            Operation::ProfileList => vault.list(ctx, &request.customer).await.map(End::Profiles),
             _ => {
-                let profile = ask.profile.as_deref().unwrap_or_default();
-                vault.forget(ctx, profile).await.map(|()| End::Done)
+                let profile = request.profile.as_deref().unwrap_or_default();
+                vault.detach(ctx, profile).await.map(|()| End::Done)
             }
         }
     }

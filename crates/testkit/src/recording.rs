@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use paymux_port::{About, Approach, CaptureMode, Decimal, Money, Notify, Reply, Timestamp};
+use paymux_port::{About, Approach, CaptureMode, Decimal, HttpResponse, LinkDelivery, Money, Timestamp};
 
 use crate::world::{self, Answer};
 
@@ -75,11 +75,11 @@ pub struct Asks {
     /// The provider's id, once there is one.
     pub reference: Option<String>,
     /// What the adapter had kept.
-    pub theirs: paymux_port::Theirs,
+    pub theirs: paymux_port::AdapterState,
     /// Changes to the usual settings.
     pub settings: Vec<(String, Option<String>)>,
     /// Whom the provider tells.
-    pub notify: Notify,
+    pub notify: LinkDelivery,
     /// The stored method.
     pub profile: Option<String>,
     /// Whether to store the method.
@@ -99,9 +99,9 @@ impl Asks {
             capture: CaptureMode::Automatic,
             amount: None,
             reference: exists.then(|| world::REFERENCE.to_owned()),
-            theirs: paymux_port::Theirs::new(),
+            theirs: paymux_port::AdapterState::new(),
             settings: Vec::new(),
-            notify: Notify::default(),
+            notify: LinkDelivery::default(),
             profile: None,
             save: false,
             at: Timestamp::from_seconds(world::NOW),
@@ -278,7 +278,7 @@ fn read_key(asks: &mut Asks, line: &str) -> Result<(), String> {
             asks.settings.push((name, Some(value)));
         }
         "settings" => asks.settings.push((value.to_owned(), None)),
-        "notify" => asks.notify = Notify { email: value.contains("email"), sms: value.contains("sms") },
+        "notify" => asks.notify = LinkDelivery { email: value.contains("email"), sms: value.contains("sms") },
         "profile" => asks.profile = Some(value.to_owned()),
         "save" => asks.save = value == "yes",
         "at" => asks.at = value.parse().map_err(|fault| format!("{fault}"))?,
@@ -338,19 +338,21 @@ impl Body {
             return Ok(());
         }
         match &mut step.answer {
-            Answer::Reply(reply) if reply.status == 0 => match header(line) {
+            Answer::Reply(response) if response.status == 0 => match header(line) {
                 Some(header) if step.body.is_empty() => step.headers.push(header),
                 _ => append(&mut step.body, line),
             },
-            Answer::Reply(reply) => match header(line) {
-                Some((name, value)) if reply.body.is_empty() && name.eq_ignore_ascii_case("retry-after") => {
+            Answer::Reply(response) => match header(line) {
+                Some((name, value))
+                    if response.body.is_empty() && name.eq_ignore_ascii_case("retry-after") =>
+                {
                     let seconds = value.parse().map_err(|_| "Retry-After is not a number of seconds")?;
-                    reply.retry_after = Some(Duration::from_secs(seconds));
+                    response.retry_after = Some(Duration::from_secs(seconds));
                 }
                 _ => {
-                    let mut body = String::from_utf8_lossy(&reply.body).into_owned();
+                    let mut body = String::from_utf8_lossy(&response.body).into_owned();
                     append(&mut body, line);
-                    reply.body = body.into_bytes();
+                    response.body = body.into_bytes();
                 }
             },
             Answer::NotSent | Answer::Lost => return Err("there is no body where nothing came".to_owned()),
@@ -379,7 +381,7 @@ fn step(request: &str) -> Result<Step, String> {
         headers: Vec::new(),
         body: String::new(),
         reads_only: marked || method == "GET",
-        answer: Answer::Reply(Reply { status: 0, retry_after: None, body: Vec::new() }),
+        answer: Answer::Reply(HttpResponse { status: 0, retry_after: None, body: Vec::new() }),
     })
 }
 
@@ -424,9 +426,9 @@ mod tests {
         assert_eq!(step.headers, [("X-Key".to_owned(), world::ATTEMPT.to_owned())]);
         assert_eq!(step.body, "{\"a\":\n 1}");
         assert!(step.reads_only);
-        let Answer::Reply(reply) = &step.answer else { panic!("a reply") };
-        assert_eq!((reply.status, reply.retry_after), (429, Some(Duration::from_secs(7))));
-        assert_eq!(reply.body, b"<html>");
+        let Answer::Reply(response) = &step.answer else { panic!("a reply") };
+        assert_eq!((response.status, response.retry_after), (429, Some(Duration::from_secs(7))));
+        assert_eq!(response.body, b"<html>");
         assert_eq!(recording.expected, ["error busy 7 s"]);
         assert!(!recording.succeeds());
     }

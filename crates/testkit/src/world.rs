@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use paymux_port::{
-    About, Address, Approach, Attempt, BackUrls, Call, CaptureMode, Checkout, Currency, Customer, Decimal,
-    KeepError, Keeper, Line, Money, Notify, Reply, Secret, Settings, Source, Theirs, Timestamp, Transport,
-    TransportError, Uuid,
+    About, AdapterSettings, AdapterState, Address, Approach, Attempt, CaptureMode, Currency, Customer,
+    Decimal, Env, HttpRequest, HttpResponse, LineItem, LinkDelivery, Money, PaymentRequest, RedirectUrls,
+    Secret, StateStore, StateStoreError, Timestamp, Transport, TransportError, Uuid,
 };
 
 /// Seconds since 1970 at which every recording plays: 2026-01-01T00:00:00Z.
@@ -41,14 +41,14 @@ pub fn attempt() -> Attempt {
         capture: CaptureMode::Automatic,
         started_at: Timestamp::from_seconds(NOW),
         reference: None,
-        theirs: Theirs::new(),
+        adapter_state: AdapterState::new(),
     }
 }
 
 /// What is paid for: two lines and shipping, EUR 12.50 in all, prices including 25 % tax. Another amount has one
 /// line of that price.
-pub fn checkout(money: Money) -> Checkout {
-    let line = |sku: &str, title: &str, quantity, unit_price, tax| Line {
+pub fn checkout(money: Money) -> PaymentRequest {
+    let line = |sku: &str, title: &str, quantity, unit_price, tax| LineItem {
         sku: Some(sku.to_owned()),
         title: title.to_owned(),
         quantity,
@@ -61,11 +61,11 @@ pub fn checkout(money: Money) -> Checkout {
     let lines = if usual {
         vec![line("BEANS-250", "Coffee beans", 2, 400, 160), line("PAPER-2", "Filter papers", 1, 300, 60)]
     } else {
-        vec![Line { tax_rate: Decimal::whole(0), ..line("BEANS-250", "Coffee beans", 1, money.minor, 0) }]
+        vec![LineItem { tax_rate: Decimal::whole(0), ..line("BEANS-250", "Coffee beans", 1, money.minor, 0) }]
     };
-    Checkout {
+    PaymentRequest {
         description: "Order 1001".to_owned(),
-        lines,
+        items: lines,
         subtotal: if usual { 1100 } else { money.minor },
         discount: 0,
         tax: if usual { 220 } else { 0 },
@@ -81,7 +81,7 @@ pub fn checkout(money: Money) -> Checkout {
         billing_address: Some(address()),
         shipping_address: Some(address()),
         urls: back_urls(),
-        notify: Notify::default(),
+        link_delivery: LinkDelivery::default(),
         language: Some("en-GB".to_owned()),
         expires_at: Timestamp::from_seconds(NOW).plus(Duration::from_secs(3600)),
         save_profile: false,
@@ -101,9 +101,9 @@ fn address() -> Address {
     }
 }
 
-fn back_urls() -> BackUrls {
+fn back_urls() -> RedirectUrls {
     let back = |end: &str| format!("https://pay.shop.test/return/{end}");
-    BackUrls {
+    RedirectUrls {
         success: back("success"),
         in_progress: back("in-progress"),
         failure: back("failure"),
@@ -113,7 +113,7 @@ fn back_urls() -> BackUrls {
 
 /// An order drawn from a seed whose sums are those that the gateway makes: lines, discounts, taxes and shipping
 /// add up to the amount.
-pub fn generated_order(seed: u64, currency: Currency) -> (Money, Checkout) {
+pub fn generated_order(seed: u64, currency: Currency) -> (Money, PaymentRequest) {
     let mut state = seed;
     let mut below = |bound: i64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -122,10 +122,10 @@ pub fn generated_order(seed: u64, currency: Currency) -> (Money, Checkout) {
     let tax_included = below(2) == 0;
     let discounted = below(3) == 0;
     let count = 1 + below(4) + if below(8) == 0 { 60 } else { 0 };
-    let lines: Vec<Line> = (0..count)
+    let lines: Vec<LineItem> = (0..count)
         .map(|number| {
             let (quantity, unit_price) = (1 + below(3), 1 + below(100_000));
-            Line {
+            LineItem {
                 sku: Some(format!("SKU-{number}")),
                 title: format!("Item {number}"),
                 quantity,
@@ -136,13 +136,16 @@ pub fn generated_order(seed: u64, currency: Currency) -> (Money, Checkout) {
             }
         })
         .collect();
-    let sum = |part: fn(&Line) -> i64| lines.iter().map(part).sum::<i64>();
+    let sum = |part: fn(&LineItem) -> i64| lines.iter().map(part).sum::<i64>();
     let (subtotal, discount, tax) =
         (sum(|line| line.quantity * line.unit_price), sum(|line| line.discount), sum(|line| line.tax));
     let shipping = below(2) * below(2_000);
     let total = subtotal - discount + shipping + if tax_included { 0 } else { tax };
     let money = Money::new(total, currency);
-    (money, Checkout { lines, subtotal, discount, tax, shipping, tax_included, ..checkout(money) })
+    (
+        money,
+        PaymentRequest { items: lines, subtotal, discount, tax, shipping, tax_included, ..checkout(money) },
+    )
 }
 
 /// The value that a setting has in every recording: base64, so that it is also a key where one must be.
@@ -151,16 +154,17 @@ pub fn setting_value(key: &str) -> String {
 }
 
 /// The settings of every recording: what is required, what is secret, and `changes` to them.
-pub fn settings(about: &About, changes: &[(String, Option<String>)]) -> Settings {
+pub fn settings(about: &About, changes: &[(String, Option<String>)]) -> AdapterSettings {
     let usual = about.settings.iter().filter(|setting| setting.required || setting.secret);
-    let mut values: Theirs = usual.map(|usual| (usual.key.to_owned(), setting_value(usual.key))).collect();
+    let mut values: AdapterState =
+        usual.map(|usual| (usual.key.to_owned(), setting_value(usual.key))).collect();
     for (key, value) in changes {
         match value {
             Some(value) => values.insert(key.clone(), value.clone()),
             None => values.remove(key),
         };
     }
-    Settings::new(values.into_iter().map(|(key, value)| (key, Secret::from(value))))
+    AdapterSettings::new(values.into_iter().map(|(key, value)| (key, Secret::from(value))))
 }
 
 /// A source whose clock stands still and whose ids count.
@@ -176,7 +180,7 @@ impl FixedSource {
     }
 }
 
-impl Source for FixedSource {
+impl Env for FixedSource {
     fn now(&self) -> Timestamp {
         self.now
     }
@@ -193,7 +197,7 @@ impl Source for FixedSource {
 /// A keeper in memory: what it was given last, or a refusal of everything.
 #[derive(Default)]
 pub struct Memory {
-    kept: Mutex<Theirs>,
+    kept: Mutex<AdapterState>,
     broken: bool,
 }
 
@@ -204,16 +208,16 @@ impl Memory {
     }
 
     /// What has been kept.
-    pub fn kept(&self) -> Theirs {
+    pub fn kept(&self) -> AdapterState {
         self.kept.lock().expect("no holder panics").clone()
     }
 }
 
 #[async_trait]
-impl Keeper for Memory {
-    async fn keep(&self, pairs: &[(&str, &str)]) -> Result<(), KeepError> {
+impl StateStore for Memory {
+    async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), StateStoreError> {
         if self.broken {
-            return Err(KeepError);
+            return Err(StateStoreError);
         }
         let owned = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.kept.lock().expect("no holder panics").extend(owned);
@@ -225,7 +229,7 @@ impl Keeper for Memory {
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// A reply.
-    Reply(Reply),
+    Reply(HttpResponse),
     /// The call never left.
     NotSent,
     /// The call left, and nothing came.
@@ -235,14 +239,14 @@ pub enum Answer {
 impl Answer {
     /// A reply without `Retry-After`.
     pub fn reply(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self::Reply(Reply { status, retry_after: None, body: body.into() })
+        Self::Reply(HttpResponse { status, retry_after: None, body: body.into() })
     }
 }
 
 /// A transport that gives its answers one after the other, whatever is asked, and remembers what was.
 pub struct Script {
     answers: Vec<Answer>,
-    calls: Mutex<Vec<Call>>,
+    calls: Mutex<Vec<HttpRequest>>,
 }
 
 impl Script {
@@ -252,19 +256,19 @@ impl Script {
     }
 
     /// What was asked.
-    pub fn calls(&self) -> Vec<Call> {
+    pub fn calls(&self) -> Vec<HttpRequest> {
         self.calls.lock().expect("no holder panics").clone()
     }
 }
 
 #[async_trait]
 impl Transport for Script {
-    async fn send(&self, _: &str, call: &Call) -> Result<Reply, TransportError> {
+    async fn send(&self, _: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let mut calls = self.calls.lock().expect("no holder panics");
         let answer = self.answers.get(calls.len());
-        calls.push(call.clone());
+        calls.push(http_request.clone());
         match answer {
-            Some(Answer::Reply(reply)) => Ok(reply.clone()),
+            Some(Answer::Reply(response)) => Ok(response.clone()),
             Some(Answer::Lost) => Err(TransportError::Lost("no answer came".to_owned())),
             Some(Answer::NotSent) => Err(TransportError::NotSent("no connection".to_owned())),
             None => Err(TransportError::NotSent("the recording has no answer left".to_owned())),

@@ -23,7 +23,7 @@ const ASKING: usize = 3;
 
 impl Desk {
     fn shown_payment(&self) -> Value {
-        serde_json::to_value(view::payment(&self.file, self.payment())).unwrap()
+        serde_json::to_value(view::payment(&self.order, self.payment())).unwrap()
     }
 }
 
@@ -127,7 +127,7 @@ proptest! {
         let mut desk = after("PAID");
         let (mut stage, mut about, mut told) = (None, 0, Vec::new());
         for step in steps {
-            let back = desk.payment().standing.refunded();
+            let back = desk.payment().state.refunded();
             let moves = desk.events.len();
             desk.wait(10);
             match step {
@@ -138,7 +138,7 @@ proptest! {
                     }
                     stage = Some(next);
                     about = if next < ASKING { 0 } else { 100 - back };
-                    prop_assert_eq!(desk.payment().standing.disputed(), about);
+                    prop_assert_eq!(desk.payment().state.disputed(), about);
                 }
                 Step::Won | Step::Lost => {
                     let lost = matches!(step, Step::Lost) || back == 100;
@@ -154,8 +154,8 @@ proptest! {
                 Step::Refund(amount) => {
                     let contested = stage.is_some_and(|stage| stage >= ASKING);
                     match desk.refund(Some(amount)) {
-                        Err(Refusal::Disputed) => prop_assert!(contested),
-                        Err(Refusal::ExceedsCaptured { remaining }) => {
+                        Err(DomainError::Disputed) => prop_assert!(contested),
+                        Err(DomainError::ExceedsCaptured { remaining }) => {
                             prop_assert!(!contested && remaining == 100 - back && amount > remaining);
                         }
                         Err(other) => return Err(TestCaseError::fail(other.to_string())),
@@ -171,8 +171,8 @@ proptest! {
             prop_assert_eq!(desk.payment().status() == PaymentStatus::Disputed, stage.is_some(), "{:?}", step);
             prop_assert!(desk.events.len() >= moves && desk.state() == "PROCESSING");
         }
-        let moved = desk.events.iter().filter_map(|event| match event.record.fact {
-            Fact::DisputeMoved { stage, lost, .. } => {
+        let moved = desk.events.iter().filter_map(|event| match event.record.event {
+            Event::DisputeUpdated { stage, lost, .. } => {
                 Some(lost.map_or(stage.as_str(), |lost| if lost { "LOST" } else { "WON" }).to_owned())
             }
             _ => None,

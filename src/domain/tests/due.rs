@@ -1,6 +1,6 @@
 //! When a provider is asked again, and what a file makes due.
 
-use super::open::move_on;
+use super::open::fail_over;
 use super::*;
 
 /// In the middle of the jitter.
@@ -8,7 +8,7 @@ const MIDDLE: u64 = 100;
 
 /// Seconds until the next read of the newest payment; `-` if there is none.
 fn wait_of(desk: &Desk) -> String {
-    let next = next_read(&desk.file, desk.payment(), desk.now, MIDDLE);
+    let next = next_read(&desk.order, desk.payment(), desk.now, MIDDLE);
     next.map_or("-".to_owned(), |at| at.since(desk.now).as_secs().to_string())
 }
 
@@ -80,7 +80,7 @@ fn an_operation_of_unknown_outcome_is_asked_about_by_its_own_age_for_ever() {
 #[test]
 fn where_nobody_tells_of_refunds_and_disputes_what_was_paid_is_asked_about_daily_for_a_while() {
     const DAY: u64 = 24 * 3_600;
-    let watches = Powers { watch_days: 180, ..HOLDS };
+    let watches = PaymentCapabilities { poll_after_capture_days: 180, ..HOLDS };
     for word in ["PAID", "FROM_AMOUNTS refunded=40", "REFUNDED"] {
         let mut desk = Desk::session(CaptureMode::Automatic, watches);
         desk.wait(10).see(word);
@@ -98,8 +98,8 @@ fn after_its_session_nobody_waits_for_the_customer_and_outside_money_is_never_as
     let mut desk = Desk::session(CaptureMode::Automatic, TAKES);
     desk.see("PENDING");
     desk.close(FailureCode::Expired).unwrap();
-    let facts = operate::closed_by_us(&desk.file, desk.payment().id);
-    desk.tell(facts);
+    let events = operate::closed_by_gateway(&desk.order, desk.payment().id);
+    desk.tell(events);
     assert_eq!((desk.standing().as_str(), wait_of(&desk).as_str()), ("PENDING 0/0/0", "-"));
     desk.submit(&orders::external("r1"));
     assert_eq!(wait_of(&desk), "-");
@@ -120,14 +120,14 @@ fn reads_spread_by_a_tenth_either_way() {
     let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
     desk.see("PENDING");
     desk.wait(1_000);
-    let waits = (0..1_000).map(|draw| next_read(&desk.file, desk.payment(), desk.now, draw).unwrap());
+    let waits = (0..1_000).map(|draw| next_read(&desk.order, desk.payment(), desk.now, draw).unwrap());
     let waits: Vec<u128> = waits.map(|at| at.since(desk.now).as_millis()).collect();
     assert_eq!((waits.iter().min(), waits.iter().max()), (Some(&180_000), Some(&220_000)));
 }
 
 /// Every kind that is due, with the seconds after the tests began: `close 3600, expire 604800`.
 fn due(desk: &Desk) -> String {
-    let mut due: Vec<String> = agenda(&desk.file)
+    let mut due: Vec<String> = jobs(&desk.order)
         .into_iter()
         .map(|(kind, _, moment)| format!("{} {}", kind.as_str(), moment.since(at(0)).as_secs()))
         .collect();
@@ -155,7 +155,7 @@ fn a_file_makes_due_what_is_open_in_it() {
         cancel                      |
     ";
     for row in rows(table) {
-        let mut desk = Desk::cart(|order| order.auto_submit = false);
+        let mut desk = Desk::cart(|header| header.auto_submit = false);
         for step in row[0].split(';').filter(|step| !step.is_empty()) {
             step_of(&mut desk, step.trim());
         }
@@ -167,7 +167,7 @@ fn step_of(desk: &mut Desk, step: &str) {
     match step {
         "start" => drop(desk.start_checkout(CaptureMode::Manual, HOLDS, &["second"])),
         "begun" => {
-            let newest = desk.file.attempts.last().unwrap().id;
+            let newest = desk.order.attempts.last().unwrap().id;
             desk.wait(10).begun(newest);
         }
         "over" => drop(desk.wait(10).fail_over(true, HOLDS)),
@@ -185,15 +185,15 @@ fn step_of(desk: &mut Desk, step: &str) {
 fn a_providers_own_order_is_handed_over_once_ours_was_submitted() {
     let mut desk = Desk::cart(|_| ());
     desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
-    let (session, left) = (desk.the_session().clone(), desk.file.attempts[0].clone());
-    let start = Start { hands_over: true, ..desk.start("second", HOLDS) };
-    let attempt = start.attempt;
-    desk.tell(move_on(&left, false, "unavailable", &session, start, desk.now));
+    let (session, left) = (desk.the_session().clone(), desk.order.attempts[0].clone());
+    let new_attempt = NewAttempt { submits_order: true, ..desk.start("second", HOLDS) };
+    let attempt = new_attempt.attempt;
+    desk.tell(fail_over(&left, false, "unavailable", &session, new_attempt, desk.now));
     desk.begun(attempt);
     assert!(!due(&desk).contains("hand_over"));
     desk.wait(10).see("PAID");
     assert_eq!(due(&desk), "hand_over 10");
-    desk.tell(vec![Fact::HandedOver { attempt }]);
+    desk.tell(vec![Event::ProviderOrderSubmitted { attempt }]);
     assert_eq!(due(&desk), "");
 }
 
@@ -201,31 +201,31 @@ fn a_providers_own_order_is_handed_over_once_ours_was_submitted() {
 fn of_late_money_that_is_kept_the_order_behind_the_paid_attempt_is_handed_over_and_no_other() {
     let mut desk = Desk::cart(|_| ());
     desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
-    let (session, left) = (desk.the_session().clone(), desk.file.attempts[0].clone());
-    let start = |desk: &mut Desk| Start { hands_over: true, ..desk.start("second", HOLDS) };
-    let (second, third) = (start(&mut desk), start(&mut desk));
+    let (session, left) = (desk.the_session().clone(), desk.order.attempts[0].clone());
+    let new_attempt = |desk: &mut Desk| NewAttempt { submits_order: true, ..desk.start("second", HOLDS) };
+    let (second, third) = (new_attempt(&mut desk), new_attempt(&mut desk));
     let (orphan, attempt) = (second.attempt, third.attempt);
-    desk.tell(move_on(&left, false, "unavailable", &session, second, desk.now));
-    let left = desk.file.attempt(orphan).unwrap().clone();
-    desk.tell(move_on(&left, true, "unknown", &session, third, desk.now));
+    desk.tell(fail_over(&left, false, "unavailable", &session, second, desk.now));
+    let left = desk.order.attempt(orphan).unwrap().clone();
+    desk.tell(fail_over(&left, true, "unknown", &session, third, desk.now));
     desk.begun(attempt);
     // The one before it is found and closed, with an order of its own behind it.
     desk.begun(orphan);
-    desk.tell(vec![Fact::AttemptLeft { attempt: orphan, orphaned: false, why: "closed".to_owned() }]);
+    desk.tell(vec![Event::AttemptAbandoned { attempt: orphan, orphaned: false, why: "closed".to_owned() }]);
     desk.wait(10).see_of(attempt, "FAILED last");
     desk.wait(10).see_of(attempt, "PAID");
     assert_eq!((desk.state(), desk.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
     assert!(!due(&desk).contains("hand_over"));
-    desk.decide(Decision::Keep).unwrap();
-    let due: Vec<_> = agenda(&desk.file).into_iter().map(|(kind, subject, _)| (kind, subject)).collect();
-    assert_eq!(due, [(DueKind::HandOver, attempt.to_string())]);
-    desk.tell(vec![Fact::HandedOver { attempt }]);
-    assert_eq!(agenda(&desk.file), []);
+    desk.decide(AttentionDecision::Keep).unwrap();
+    let due: Vec<_> = jobs(&desk.order).into_iter().map(|(kind, subject, _)| (kind, subject)).collect();
+    assert_eq!(due, [(JobKind::SubmitProviderOrder, attempt.to_string())]);
+    desk.tell(vec![Event::ProviderOrderSubmitted { attempt }]);
+    assert_eq!(jobs(&desk.order), []);
 }
 
 #[test]
 fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
-    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    let mut desk = Desk::cart(|header| header.auto_submit = false);
     desk.checkout(CaptureMode::Manual, HOLDS);
     desk.see("PAID");
     assert_eq!(due(&desk), "expire 86400");
@@ -242,7 +242,7 @@ fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
 
 #[test]
 fn of_two_payments_that_nobody_submits_a_person_is_told_of_each() {
-    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    let mut desk = Desk::cart(|header| header.auto_submit = false);
     desk.checkout(CaptureMode::Automatic, HOLDS);
     let first = desk.the_session().attempt;
     desk.wait(10).see("EXPIRED");
@@ -257,26 +257,26 @@ fn of_two_payments_that_nobody_submits_a_person_is_told_of_each() {
 
 #[test]
 fn a_policy_about_unsubmitted_money_leaves_an_order_alone_that_was_submitted_before_its_turn() {
-    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    let mut desk = Desk::cart(|header| header.auto_submit = false);
     desk.checkout(CaptureMode::Automatic, HOLDS);
     desk.see("PAID");
     desk.wait(86_400).act("expire");
     assert_eq!(
-        (due(&desk).as_str(), is_decidable(&desk.file, &desk.file.attention[0])),
+        (due(&desk).as_str(), is_decidable(&desk.order, &desk.order.attention[0])),
         ("remedy 86400", true)
     );
     let session = Some(desk.the_session().id);
     desk.submit(&super::submit::Submission { session, ..Default::default() });
-    assert_eq!((due(&desk).as_str(), is_decidable(&desk.file, &desk.file.attention[0])), ("", false));
+    assert_eq!((due(&desk).as_str(), is_decidable(&desk.order, &desk.order.attention[0])), ("", false));
     assert_eq!(desk.attention(), "PAID_NOT_SUBMITTED", "a person may still look");
 }
 
 #[test]
 fn every_kind_of_due_has_a_word_of_its_own() {
-    for kind in DueKind::ALL {
-        assert_eq!(DueKind::from_word(kind.as_str()), Some(kind));
+    for kind in JobKind::ALL {
+        assert_eq!(JobKind::from_word(kind.as_str()), Some(kind));
     }
-    assert_eq!(DueKind::from_word("nothing"), None);
+    assert_eq!(JobKind::from_word("nothing"), None);
 }
 
 #[test]
@@ -285,9 +285,9 @@ fn a_person_is_told_once_of_a_start_that_stays_unsure() {
     let mut desk = Desk::cart(|_| ());
     desk.start_checkout(CaptureMode::Automatic, HOLDS, &[]);
     let tell = |desk: &mut Desk| {
-        let (attempt, made) = (desk.file.attempts[0].id, &mut desk.made);
-        let facts = observe::unsure_start(&desk.file, attempt, LIMIT, desk.now, &mut ids(made));
-        desk.tell(facts)
+        let (attempt, made) = (desk.order.attempts[0].id, &mut desk.made);
+        let events = observe::unsure_start(&desk.order, attempt, LIMIT, desk.now, &mut ids(made));
+        desk.tell(events)
     };
     assert_eq!(tell(desk.wait(899)), 0);
     assert_eq!((tell(desk.wait(1)), desk.attention().as_str()), (1, "OUTCOME_UNKNOWN"));
@@ -306,8 +306,8 @@ fn a_person_is_told_of_an_operation_that_stays_unsure() {
     desk.refund(Some(40)).unwrap();
     for (seconds, told) in [(899, 0), (1, 1), (60, 0)] {
         desk.wait(seconds);
-        let facts = observe::unsure(&desk.file, payment, limit, desk.now, &mut ids(&mut desk.made));
-        assert_eq!(desk.tell(facts), told);
+        let events = observe::unsure(&desk.order, payment, limit, desk.now, &mut ids(&mut desk.made));
+        assert_eq!(desk.tell(events), told);
     }
     assert_eq!(desk.attention(), "OUTCOME_UNKNOWN");
 }

@@ -25,7 +25,7 @@ const STAGES: [DisputeStage; 4] =
 fn a_word() -> impl Strategy<Value = Observation> {
     let status = (0..STATUSES.len(), 0..STAGES.len()).prop_map(|(status, stage)| {
         let disputed = STATUSES[status] == PaymentStatus::Disputed;
-        let says = Says::Status(STATUSES[status]);
+        let says = StatusMapping::Status(STATUSES[status]);
         Observation { says, stage: disputed.then_some(STAGES[stage]), ..seen("PENDING", at(0)) }
     });
     let shaded = prop_oneof![
@@ -54,32 +54,32 @@ fn an_observation() -> impl Strategy<Value = Observation> {
         let (authorized, captured, refunded, disputed) = amounts;
         let verbatim = format!("{:?} {:?} {last}", word.says, word.detail);
         Observation {
-            last,
+            terminal: last,
             authorized,
             captured,
             refunded,
             disputed,
-            word: StatusWord::new("order", verbatim),
-            place: at(place),
+            provider_status: ProviderStatus::new("order", verbatim),
+            as_of: at(place),
             ..word
         }
     })
 }
 
-fn some_terms() -> impl Strategy<Value = Terms> {
+fn some_terms() -> impl Strategy<Value = FoldTerms> {
     let asked = prop_oneof![2 => Just(None), 1 => (1i64..=100).prop_map(Some)];
-    (any::<bool>(), any::<bool>(), asked).prop_map(|(authorises, one_capture, capture_asked)| Terms {
+    (any::<bool>(), any::<bool>(), asked).prop_map(|(authorises, one_capture, capture_asked)| FoldTerms {
         amount: 100,
-        authorises,
+        authorizes: authorises,
         one_capture,
-        capture_asked,
+        capture_requested: capture_asked,
     })
 }
 
 /// What a set of observations says together, folded from the left.
-fn folded<'a>(set: impl IntoIterator<Item = &'a Observation>, terms: Terms) -> Standing {
-    let stated = set.into_iter().filter_map(|seen| Standing::of(seen, terms).ok());
-    stated.fold(Standing::default(), |all, one| all.join(&one))
+fn folded<'a>(set: impl IntoIterator<Item = &'a Observation>, terms: FoldTerms) -> PaymentState {
+    let stated = set.into_iter().filter_map(|seen| PaymentState::of(seen, terms).ok());
+    stated.fold(PaymentState::default(), |all, one| all.join(&one))
 }
 
 /// The same observations twice, shuffled.
@@ -95,9 +95,9 @@ fn is_money(status: PaymentStatus) -> bool {
     matches!(status, Authorized | Paid | PartiallyRefunded | Refunded | Disputed)
 }
 
-fn within(standing: &Standing, terms: Terms) -> bool {
-    let (held, taken, back) = (standing.authorized, standing.captured, standing.refunded());
-    0 <= back && back <= taken && taken <= 100 && held <= 100 && (!terms.authorises || taken <= held)
+fn within(state: &PaymentState, terms: FoldTerms) -> bool {
+    let (held, taken, back) = (state.authorized, state.captured, state.refunded());
+    0 <= back && back <= taken && taken <= 100 && held <= 100 && (!terms.authorizes || taken <= held)
 }
 
 proptest! {
@@ -124,10 +124,10 @@ proptest! {
     #[test]
     fn amounts_stay_within_bounds(set in prop::collection::vec(an_observation(), 0..9), terms in some_terms()) {
         for end in 0..=set.len() {
-            let standing = folded(&set[..end], terms);
-            prop_assert!(within(&standing, terms), "{standing:?}");
-            prop_assert!((0..=100).contains(&standing.disputed()));
-            prop_assert!((0..=100).contains(&standing.capturable()));
+            let state = folded(&set[..end], terms);
+            prop_assert!(within(&state, terms), "{state:?}");
+            prop_assert!((0..=100).contains(&state.disputed()));
+            prop_assert!((0..=100).contains(&state.capturable()));
         }
     }
 
@@ -155,7 +155,7 @@ proptest! {
         let says = [Pending, RequiresAction, Processing, Failed, Cancelled, Expired];
         for status in says {
             let ends_hold = matches!(status, Cancelled | Expired);
-            let weak = Observation { says: Says::Status(status), detail: None, stage: None, ..weak.clone() };
+            let weak = Observation { says: StatusMapping::Status(status), detail: None, stage: None, ..weak.clone() };
             let refunded = None;
             let after = before.join(&folded([&Observation { refunded, ..weak }], terms));
             if is_money(before.status()) && (!ends_hold || before.captured > 0) {
@@ -167,12 +167,12 @@ proptest! {
     #[test]
     fn a_word_that_says_nothing_of_money_sets_no_fact(place in 0i64..12, terms in some_terms()) {
         for says in ["UNMAPPED", "UNCHANGED", "UNCHANGED REVERSAL_PENDING", "UNCHANGED REVERSAL_FAILED", "UNCHANGED TEST"] {
-            prop_assert_eq!(Standing::of(&seen(says, at(place)), terms), Ok(Standing::default()));
+            prop_assert_eq!(PaymentState::of(&seen(says, at(place)), terms), Ok(PaymentState::default()));
         }
     }
 }
 
-fn a_checkout() -> impl Strategy<Value = (CaptureMode, Powers)> {
+fn a_checkout() -> impl Strategy<Value = (CaptureMode, PaymentCapabilities)> {
     let capture = prop_oneof![Just(CaptureMode::Automatic), Just(CaptureMode::Manual)];
     (capture, prop_oneof![Just(HOLDS), Just(HOLDS_FOR_MANY), Just(TAKES)])
 }
@@ -183,32 +183,32 @@ proptest! {
     /// `Desk::tell` checks bounds, sequences, the replay and the sums of refunds after every step.
     #[test]
     fn whatever_is_seen_the_file_keeps_its_laws_and_a_repeat_changes_nothing(
-        (capture, powers) in a_checkout(),
+        (capture, capabilities) in a_checkout(),
         set in prop::collection::vec(an_observation(), 0..9),
     ) {
-        let mut desk = Desk::session(capture, powers);
-        let attempt = desk.file.attempts[0].id;
+        let mut desk = Desk::session(capture, capabilities);
+        let attempt = desk.order.attempts[0].id;
         for seen in &set {
             desk.wait(60).observe(attempt, seen);
-            let once = desk.file.clone();
+            let once = desk.order.clone();
             prop_assert_eq!(desk.wait(60).observe(attempt, seen), 0);
-            prop_assert_eq!(&once, &desk.file);
+            prop_assert_eq!(&once, &desk.order);
         }
     }
 
     /// What makes no event has changed nothing but moments: not the status, no amount, no dispute.
     #[test]
     fn the_file_keeps_the_join_of_what_was_told_and_the_rest_was_no_news(
-        (capture, powers) in a_checkout(),
+        (capture, capabilities) in a_checkout(),
         set in prop::collection::vec(an_observation(), 0..9),
     ) {
-        let mut desk = Desk::session(capture, powers);
-        let attempt = desk.file.attempts[0].id;
+        let mut desk = Desk::session(capture, capabilities);
+        let attempt = desk.order.attempts[0].id;
         for seen in &set {
-            let before = desk.payment().standing.clone();
+            let before = desk.payment().state.clone();
             let joined = before.join(&folded([seen], desk.payment().terms()));
             desk.observe(attempt, seen);
-            let after = &desk.payment().standing;
+            let after = &desk.payment().state;
             if *after != joined {
                 prop_assert_eq!(after, &before);
                 prop_assert_eq!(shown(&joined), shown(&before));
@@ -220,39 +220,39 @@ proptest! {
     /// Reads of a payment go out one after the other. A repeat of an old one changes nothing, at any time.
     #[test]
     fn observations_in_the_order_of_their_moments_end_as_the_laws_say_whatever_repeats_come_between(
-        (capture, powers) in a_checkout(),
+        (capture, capabilities) in a_checkout(),
         set in prop::collection::vec(an_observation(), 1..9),
         repeats in prop::collection::vec(any::<prop::sample::Index>(), 9),
     ) {
-        let mut desk = Desk::session(capture, powers);
-        let attempt = desk.file.attempts[0].id;
+        let mut desk = Desk::session(capture, capabilities);
+        let attempt = desk.order.attempts[0].id;
         let terms = desk.payment().terms();
         let places = (0..).map(|step| at(step * 10));
-        let set: Vec<_> = set.into_iter().zip(places).map(|(seen, place)| Observation { place, ..seen }).collect();
+        let set: Vec<_> = set.into_iter().zip(places).map(|(seen, as_of)| Observation { as_of, ..seen }).collect();
         for (end, repeat) in (1..=set.len()).zip(&repeats) {
             desk.observe(attempt, &set[end - 1]);
-            let told = desk.file.clone();
+            let told = desk.order.clone();
             desk.observe(attempt, repeat.get(&set[..end]));
-            prop_assert_eq!(&told, &desk.file);
+            prop_assert_eq!(&told, &desk.order);
             prop_assert_eq!(desk.standing(), shown(&folded(&set[..end], terms)));
         }
     }
 
     #[test]
     fn late_money_is_kept_and_flagged(
-        (capture, powers) in a_checkout(),
+        (capture, capabilities) in a_checkout(),
         end in prop_oneof![Just("FAILED last"), Just("CANCELLED"), Just("EXPIRED")],
         money in prop_oneof![Just("PAID"), Just("PARTIALLY_REFUNDED refunded=40"), Just("DISPUTED CHARGEBACK")],
         earlier in any::<bool>(),
     ) {
-        let mut desk = Desk::session(capture, powers);
-        let attempt = desk.file.attempts[0].id;
+        let mut desk = Desk::session(capture, capabilities);
+        let attempt = desk.order.attempts[0].id;
         desk.wait(100).see(end);
         let session = desk.session_word();
         prop_assert!(session.starts_with("FAILED"));
-        let place = if earlier { at(50) } else { at(150) };
-        desk.wait(100).observe(attempt, &seen(money, place));
-        prop_assert!(desk.payment().standing.holds_money());
+        let as_of = if earlier { at(50) } else { at(150) };
+        desk.wait(100).observe(attempt, &seen(money, as_of));
+        prop_assert!(desk.payment().state.holds_money());
         prop_assert!(desk.attention().contains("LATE_PAYMENT"), "{}", desk.attention());
         prop_assert_eq!((desk.session_word(), desk.state()), (session, "PENDING"));
     }

@@ -5,10 +5,10 @@
 use super::*;
 
 /// Plays the first column and compares the rest.
-fn check(capture: CaptureMode, powers: Powers, table: &str) {
+fn check(capture: CaptureMode, capabilities: PaymentCapabilities, table: &str) {
     for row in rows(table) {
         let [words, standing, session, order, attention] = row[..] else { panic!("{row:?}") };
-        let mut desk = Desk::session(capture, powers);
+        let mut desk = Desk::session(capture, capabilities);
         for word in words.split(';') {
             desk.wait(10).see(word);
         }
@@ -221,12 +221,12 @@ fn an_ended_dispute_says_who_won_and_what_was_contested() {
         for word in row[0].split(';') {
             desk.wait(10).see(word);
         }
-        let standing = &desk.payment().standing;
-        let ended = standing.ended_dispute().map(|(_, calm)| if calm.lost { "lost" } else { "won" });
-        assert_eq!(standing.disputed().to_string(), row[1], "{}", row[0]);
+        let state = &desk.payment().state;
+        let ended = state.ended_dispute().map(|(_, calm)| if calm.lost { "lost" } else { "won" });
+        assert_eq!(state.disputed().to_string(), row[1], "{}", row[0]);
         assert_eq!(ended.unwrap_or("open"), row[2], "{}", row[0]);
-        let mut moves = desk.events.iter().filter_map(|event| match event.record.fact {
-            Fact::DisputeMoved { lost, .. } => Some(lost),
+        let mut moves = desk.events.iter().filter_map(|event| match event.record.event {
+            Event::DisputeUpdated { lost, .. } => Some(lost),
             _ => None,
         });
         let last =
@@ -276,18 +276,19 @@ fn a_test_account_takes_tests_and_nothing_else() {
     ";
     for row in rows(table) {
         let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-        let (attempt, now) = (desk.file.attempts[0].id, desk.now);
+        let (attempt, now) = (desk.order.attempts[0].id, desk.now);
         let expected = Expected { is_test: row[0] == "true" };
-        let facts = observe(&desk.file, attempt, &seen(row[1], now), expected, now, &mut ids(&mut desk.made));
-        desk.tell(facts);
+        let events =
+            observe(&desk.order, attempt, &seen(row[1], now), expected, now, &mut ids(&mut desk.made));
+        desk.tell(events);
         assert_eq!(desk.standing(), row[2], "{row:?}");
     }
     let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    let (attempt, now) = (desk.file.attempts[0].id, desk.now);
+    let (attempt, now) = (desk.order.attempts[0].id, desk.now);
     let live = Observation { is_test: Some(false), ..seen("PAID", now) };
-    let facts =
-        observe(&desk.file, attempt, &live, Expected { is_test: true }, now, &mut ids(&mut desk.made));
-    desk.tell(facts);
+    let events =
+        observe(&desk.order, attempt, &live, Expected { is_test: true }, now, &mut ids(&mut desk.made));
+    desk.tell(events);
     assert_eq!(
         (desk.standing().as_str(), desk.attention().as_str()),
         ("PENDING 0/0/0", "TEST_MODE_MISMATCH")
@@ -298,9 +299,9 @@ fn a_test_account_takes_tests_and_nothing_else() {
 fn what_is_stated_instead_of_what_was_asked_is_kept_for_the_person() {
     let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
     desk.wait(10).see("PAID total=90");
-    let told = desk.file.oldest_attention().unwrap();
-    assert_eq!(told.stated, Some(eur(90)));
-    assert_eq!(told.detail, "asked for 1.00 EUR, the provider states 0.90 EUR");
+    let attention = desk.order.oldest_attention().unwrap();
+    assert_eq!(attention.stated, Some(eur(90)));
+    assert_eq!(attention.detail, "asked for 1.00 EUR, the provider states 0.90 EUR");
 }
 
 #[test]

@@ -18,14 +18,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use port::{
-    AttemptId, CaptureMode, Currency, Customer, Detail, DisputeStage, Failure, ItemId, Money, Next, Notify,
-    Observation, OrderId, PaymentId, PaymentStatus, Says, SessionId, StatusWord, Timestamp, Uuid,
+    AttemptId, CaptureMode, Currency, Customer, Detail, DisputeStage, Failure, ItemId, LinkDelivery, Money,
+    Next, Observation, OrderId, PaymentId, PaymentStatus, ProviderStatus, SessionId, StatusMapping,
+    Timestamp, Uuid,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::observe::{Expected, observe};
-use super::open::{Opening, Start, open, payable};
+use super::open::{NewAttempt, NewSession, open, payable};
 use super::*;
 
 /// A moment, `seconds` after the tests begin.
@@ -50,35 +51,35 @@ fn ids(made: &mut u128) -> impl FnMut() -> Uuid + '_ {
 }
 
 /// Holds first, captures once; can do all the rest.
-const HOLDS: Powers = Powers {
-    authorises: true,
+const HOLDS: PaymentCapabilities = PaymentCapabilities {
+    authorizes: true,
     one_capture: true,
     closes: true,
     voids: true,
     refunds: true,
     partial_refunds: true,
-    hold_seconds: Some(28 * 24 * 3_600),
-    watch_days: 0,
+    authorization_seconds: Some(28 * 24 * 3_600),
+    poll_after_capture_days: 0,
 };
 
 /// Holds first, and captures until nothing is left.
-const HOLDS_FOR_MANY: Powers = Powers { one_capture: false, ..HOLDS };
+const HOLDS_FOR_MANY: PaymentCapabilities = PaymentCapabilities { one_capture: false, ..HOLDS };
 
 /// Takes at once, and can only be asked.
-const TAKES: Powers = Powers {
-    authorises: false,
+const TAKES: PaymentCapabilities = PaymentCapabilities {
+    authorizes: false,
     one_capture: false,
     closes: false,
     voids: false,
     refunds: false,
     partial_refunds: false,
-    hold_seconds: None,
-    watch_days: 0,
+    authorization_seconds: None,
+    poll_after_capture_days: 0,
 };
 
 /// One line: `1 × 100`, untaxed.
-fn item(quantity: i64, unit_price: i64, rate: &str, discount: i64) -> Item {
-    Item {
+fn item(quantity: i64, unit_price: i64, rate: &str, discount: i64) -> LineItem {
+    LineItem {
         id: ItemId::from_uuid(Uuid::from_u128(7)),
         sku: None,
         title: "Thing".to_owned(),
@@ -91,8 +92,8 @@ fn item(quantity: i64, unit_price: i64, rate: &str, discount: i64) -> Item {
 }
 
 /// An order that nobody has priced.
-fn order(items: Vec<Item>) -> Order {
-    Order {
+fn order(items: Vec<LineItem>) -> OrderHeader {
+    OrderHeader {
         id: OrderId::from_uuid(Uuid::from_u128(1)),
         merchant: "shop".to_owned(),
         reference: None,
@@ -104,14 +105,14 @@ fn order(items: Vec<Item>) -> Order {
         requires_signing: Requirement::NotRequired,
         requires_approval: false,
         auto_submit: true,
-        personal: Sealed::new(Personal::default(), [1; 16]),
+        personal: Erasable::new(PersonalData::default(), [1; 16]),
         price: None,
         requirements: None,
         signature: None,
         external_payment: None,
         fulfilment: None,
         external_payment_id: None,
-        proof: None,
+        payment_source: None,
         created_at: at(0),
         updated_at: at(0),
         idle_seconds: 7 * 24 * 3_600,
@@ -121,98 +122,108 @@ fn order(items: Vec<Item>) -> Order {
     }
 }
 
-fn signature() -> Sealed<Signature> {
+fn signature() -> Erasable<Signature> {
     let text = || "x".to_owned();
-    Sealed::new(Signature { signer: text(), method: text(), reference: text(), signed_at: at(0) }, [2; 16])
+    Erasable::new(Signature { signer: text(), method: text(), reference: text(), signed_at: at(0) }, [2; 16])
 }
 
 /// An order file, every event that made it, and the hands that change it.
 #[derive(Clone)]
 struct Desk {
-    file: OrderFile,
-    events: Vec<Event>,
+    order: OrderAggregate,
+    events: Vec<RecordedEvent>,
     now: Timestamp,
     actor: Actor,
     made: u128,
 }
 
 impl Desk {
-    fn place(order: Order) -> Self {
-        let placed = Fact::OrderPlaced(Box::new(order));
-        let file = OrderFile::open(&placed).unwrap();
-        let mut desk = Self { file, events: Vec::new(), now: at(0), actor: Actor::Merchant, made: 1_000 };
+    fn place(header: OrderHeader) -> Self {
+        let placed = Event::OrderCreated(Box::new(header));
+        let order = OrderAggregate::create(&placed).unwrap();
+        let mut desk = Self { order, events: Vec::new(), now: at(0), actor: Actor::Merchant, made: 1_000 };
         desk.tell(vec![placed]);
         desk
     }
 
     /// A priced order over 1.00 EUR, after `with`.
-    fn cart(with: impl FnOnce(&mut Order)) -> Self {
-        let mut order = order(vec![item(1, 100, "0", 0)]);
-        with(&mut order);
-        let mut desk = Self::place(order);
+    fn cart(with: impl FnOnce(&mut OrderHeader)) -> Self {
+        let mut header = order(vec![item(1, 100, "0", 0)]);
+        with(&mut header);
+        let mut desk = Self::place(header);
         desk.price();
         desk
     }
 
     /// A session over 1.00 EUR that the customer may pay.
-    fn session(capture: CaptureMode, powers: Powers) -> Self {
+    fn session(capture: CaptureMode, capabilities: PaymentCapabilities) -> Self {
         let mut desk = Self::cart(|_| ());
-        desk.checkout(capture, powers);
+        desk.checkout(capture, capabilities);
         desk
     }
 
     fn price(&mut self) {
-        let priced = cart::price_order(&self.file.order, self.now).unwrap();
+        let priced = cart::price_order(&self.order.header, self.now).unwrap();
         self.tell(vec![priced]);
     }
 
-    fn checkout(&mut self, capture: CaptureMode, powers: Powers) {
-        let attempt = self.start_checkout(capture, powers, &[]);
+    fn checkout(&mut self, capture: CaptureMode, capabilities: PaymentCapabilities) {
+        let attempt = self.start_checkout(capture, capabilities, &[]);
         self.begun(attempt);
     }
 
     /// Opens a session and leaves its start without an answer.
-    fn start_checkout(&mut self, capture: CaptureMode, powers: Powers, fallback: &[&str]) -> AttemptId {
-        let money = payable(&self.file).unwrap();
-        let ask = SessionAsk {
+    fn start_checkout(
+        &mut self,
+        capture: CaptureMode,
+        capabilities: PaymentCapabilities,
+        fallback: &[&str],
+    ) -> AttemptId {
+        let money = payable(&self.order).unwrap();
+        let request = SessionRequest {
             return_urls: ReturnUrls::default(),
-            notify: Notify::default(),
+            link_delivery: LinkDelivery::default(),
             language: None,
             save_payment_profile: false,
             payment_profile_id: None,
             profile_reference: None,
             metadata: Metadata::new(),
         };
-        let opening = Opening {
+        let new_session = NewSession {
             session: SessionId::from_uuid(self.uuid()),
             payment: PaymentId::from_uuid(self.uuid()),
             approach: Approach::Hosted,
             capture,
             charge: None,
-            ask: Sealed::new(ask, [3; 16]),
+            request: Erasable::new(request, [3; 16]),
             expires_at: self.now.plus(Duration::from_secs(3_600)),
         };
-        let start = self.start("first", powers);
-        let attempt = start.attempt;
+        let new_attempt = self.start("first", capabilities);
+        let attempt = new_attempt.attempt;
         let fallback = fallback.iter().map(|&name| name.to_owned()).collect();
-        self.tell(open(opening, start, money, Routing::default(), fallback, self.now));
+        self.tell(open(new_session, new_attempt, money, Routing::default(), fallback, self.now));
         attempt
     }
 
-    fn start(&mut self, account: &str, powers: Powers) -> Start {
-        Start {
+    fn start(&mut self, account: &str, capabilities: PaymentCapabilities) -> NewAttempt {
+        NewAttempt {
             attempt: AttemptId::from_uuid(self.uuid()),
             account: account.to_owned(),
             provider: "tester".to_owned(),
-            powers,
-            hands_over: false,
+            capabilities,
+            submits_order: false,
             return_hash: "00".to_owned(),
         }
     }
 
     fn begun(&mut self, attempt: AttemptId) {
-        let next = Sealed::new(Next::Page("https://pay.example/1".to_owned()), [4; 16]);
-        self.tell(vec![Fact::AttemptBegun { attempt, reference: "theirs".to_owned(), next, theirs: None }]);
+        let next = Erasable::new(Next::Page("https://pay.example/1".to_owned()), [4; 16]);
+        self.tell(vec![Event::AttemptCreated {
+            attempt,
+            reference: "theirs".to_owned(),
+            next,
+            adapter_state: None,
+        }]);
     }
 
     fn uuid(&mut self) -> Uuid {
@@ -220,11 +231,11 @@ impl Desk {
     }
 
     /// Writes the facts down, and answers how many there were.
-    fn tell(&mut self, facts: Vec<Fact>) -> usize {
+    fn tell(&mut self, events: Vec<Event>) -> usize {
         let cause = Cause { actor: self.actor, request: None };
-        let stamp = Stamp { at: self.now, cause: &cause };
+        let meta = EventMeta { at: self.now, cause: &cause };
         let before = self.shown();
-        let events = self.file.record(facts, &stamp, &mut ids(&mut self.made)).unwrap();
+        let events = self.order.record(events, &meta, &mut ids(&mut self.made)).unwrap();
         let told = events.len();
         self.events.extend(events);
         self.check();
@@ -241,40 +252,40 @@ impl Desk {
 
     /// Everything that has a version, as it is shown, by its id.
     fn shown(&self) -> BTreeMap<String, Value> {
-        let (file, qr_url) = (&self.file, |_| String::new());
-        let sessions = file.sessions.iter().map(|session| json!(view::session(file, session, &qr_url)));
-        let payments = file.payments.iter().map(|payment| json!(view::payment(file, payment)));
-        let refunds = file.refunds.iter().map(|refund| json!(view::refund(file, refund)));
-        let parts = sessions.chain(payments).chain(refunds).chain([json!(view::order(file))]);
+        let (order, qr_url) = (&self.order, |_| String::new());
+        let sessions = order.sessions.iter().map(|session| json!(view::session(order, session, &qr_url)));
+        let payments = order.payments.iter().map(|payment| json!(view::payment(order, payment)));
+        let refunds = order.refunds.iter().map(|refund| json!(view::refund(order, refund)));
+        let parts = sessions.chain(payments).chain(refunds).chain([json!(view::order(order))]);
         parts.map(|shown| (shown["id"].to_string(), shown)).collect()
     }
 
     /// What must always hold.
     fn check(&self) {
         let places: Vec<u64> = self.events.iter().map(|event| event.sequence).collect();
-        assert_eq!(places, (1..=self.file.sequence).collect::<Vec<_>>());
-        let notices: Vec<u64> = self.events.iter().filter_map(|event| event.notice).collect();
-        assert_eq!(notices, (1..=self.file.notices).collect::<Vec<_>>());
-        assert_eq!(OrderFile::replay(&self.events).unwrap(), self.file);
-        for payment in &self.file.payments {
-            let standing = &payment.standing;
-            let (taken, back) = (standing.captured, standing.refunded());
-            assert!(0 <= back && back <= taken && taken <= payment.money.minor, "{standing:?}");
-            assert!(standing.authorized <= payment.money.minor, "{standing:?}");
-            assert!(!payment.powers.authorises || taken <= standing.authorized, "{standing:?}");
-            let of_payment = self.file.refunds.iter().filter(|refund| refund.payment == payment.id);
+        assert_eq!(places, (1..=self.order.sequence).collect::<Vec<_>>());
+        let notices: Vec<u64> = self.events.iter().filter_map(|event| event.public_sequence).collect();
+        assert_eq!(notices, (1..=self.order.public_sequence).collect::<Vec<_>>());
+        assert_eq!(OrderAggregate::replay(&self.events).unwrap(), self.order);
+        for payment in &self.order.payments {
+            let state = &payment.state;
+            let (taken, back) = (state.captured, state.refunded());
+            assert!(0 <= back && back <= taken && taken <= payment.money.minor, "{state:?}");
+            assert!(state.authorized <= payment.money.minor, "{state:?}");
+            assert!(!payment.capabilities.authorizes || taken <= state.authorized, "{state:?}");
+            let of_payment = self.order.refunds.iter().filter(|refund| refund.payment == payment.id);
             let succeeded = of_payment.filter(|refund| refund.status == RefundStatus::Succeeded);
             assert_eq!(succeeded.map(|refund| refund.money.minor).sum::<i64>(), back);
         }
-        let open: Vec<_> = self.file.sessions.iter().filter(|session| session.status.is_open()).collect();
+        let open: Vec<_> = self.order.sessions.iter().filter(|session| session.status.is_open()).collect();
         assert!(open.len() <= 1);
-        let state = self.file.order.state;
+        let state = self.order.header.state;
         assert!(open.is_empty() || state == OrderState::PendingPayment || state.is_final());
     }
 
     /// Lets the provider of the newest attempt say something now, and answers how many facts followed.
     fn see(&mut self, says: &str) -> usize {
-        let attempt = self.file.attempts.last().unwrap().id;
+        let attempt = self.order.attempts.last().unwrap().id;
         self.see_of(attempt, says)
     }
 
@@ -285,8 +296,8 @@ impl Desk {
 
     fn observe(&mut self, attempt: AttemptId, seen: &Observation) -> usize {
         let expected = Expected { is_test: false };
-        let facts = observe(&self.file, attempt, seen, expected, self.now, &mut ids(&mut self.made));
-        self.tell(facts)
+        let events = observe(&self.order, attempt, seen, expected, self.now, &mut ids(&mut self.made));
+        self.tell(events)
     }
 
     /// Lets time pass.
@@ -296,35 +307,35 @@ impl Desk {
     }
 
     fn payment(&self) -> &Payment {
-        self.file.payments.last().unwrap()
+        self.order.payments.last().unwrap()
     }
 
     fn the_session(&self) -> &Session {
-        self.file.sessions.last().unwrap()
+        self.order.sessions.last().unwrap()
     }
 
     /// The codes of the attention that nobody has looked at, or `none`.
     fn attention(&self) -> String {
-        let open = self.file.attention.iter().filter(|told| told.resolved_at.is_none());
-        let codes: Vec<&str> = open.map(|told| told.code.as_str()).collect();
+        let open = self.order.attention.iter().filter(|attention| attention.resolved_at.is_none());
+        let codes: Vec<&str> = open.map(|attention| attention.code.as_str()).collect();
         if codes.is_empty() { "none".to_owned() } else { codes.join(" ") }
     }
 
     /// A person has looked at everything.
     fn resolve_all(&mut self) {
-        let open = self.file.attention.iter().filter(|told| told.resolved_at.is_none());
-        let resolved = open.map(|told| Fact::AttentionResolved {
-            attention: told.id,
-            decision: Decision::Keep,
+        let open = self.order.attention.iter().filter(|attention| attention.resolved_at.is_none());
+        let resolved = open.map(|attention| Event::AttentionResolved {
+            attention: attention.id,
+            decision: AttentionDecision::Keep,
             note: None,
         });
-        let facts = resolved.collect();
-        self.tell(facts);
+        let events = resolved.collect();
+        self.tell(events);
     }
 
     /// `AUTHORIZED 100/0/0`: the payment's status, with what was held, taken and given back.
     fn standing(&self) -> String {
-        shown(&self.payment().standing)
+        shown(&self.payment().state)
     }
 
     /// `FAILED DECLINED`: the session's word, and its failure; `again` where the customer may try again.
@@ -339,13 +350,13 @@ impl Desk {
     }
 
     fn state(&self) -> &'static str {
-        self.file.order.state.as_str()
+        self.order.header.state.as_str()
     }
 }
 
-fn shown(standing: &Standing) -> String {
-    let status = standing.status().as_str();
-    format!("{status} {}/{}/{}", standing.authorized, standing.captured, standing.refunded())
+fn shown(state: &PaymentState) -> String {
+    let status = state.status().as_str();
+    format!("{status} {}/{}/{}", state.authorized, state.captured, state.refunded())
 }
 
 /// A word of the API's as the type that it names.
@@ -355,34 +366,34 @@ fn named<T: DeserializeOwned>(word: &str) -> T {
 
 /// An observation in words: `PAID captured=60`, `FAILED last why=51`, `FROM_AMOUNTS REFUND_FAILED refunded=0`,
 /// `DISPUTED CHARGEBACK`, `UNMAPPED`; `place=` says when in seconds after the tests begin, else it is `place`.
-fn seen(says: &str, place: Timestamp) -> Observation {
+fn seen(says: &str, as_of: Timestamp) -> Observation {
     let mut words = says.split_whitespace();
     let first = words.next().unwrap();
     let mut seen = Observation {
-        says: if first == "UNMAPPED" { Says::Unmapped } else { named(first) },
-        last: false,
+        says: if first == "UNMAPPED" { StatusMapping::Unmapped } else { named(first) },
+        terminal: false,
         detail: None,
         stage: None,
-        word: StatusWord::new("order", first.to_lowercase()),
+        provider_status: ProviderStatus::new("order", first.to_lowercase()),
         total: None,
         authorized: None,
         captured: None,
         refunded: None,
         disputed: None,
-        ours: None,
+        merchant_reference: None,
         is_test: None,
         failure: None,
-        place,
+        as_of,
     };
     for word in words {
         match word.split_once('=') {
-            None if word == "last" => seen.last = true,
+            None if word == "last" => seen.terminal = true,
             None if word == "test" => seen.is_test = Some(true),
             None => match serde_json::from_str::<DisputeStage>(&format!("\"{word}\"")) {
                 Ok(stage) => seen.stage = Some(stage),
                 Err(_) => seen.detail = Some(named::<Detail>(word)),
             },
-            Some(("ours", other)) => seen.ours = Some(other.to_owned()),
+            Some(("ours", other)) => seen.merchant_reference = Some(other.to_owned()),
             Some(("why", code)) => {
                 seen.failure =
                     Some(Failure { code: Some(code.to_owned()), text: Some(format!("text {code}")) });
@@ -392,14 +403,14 @@ fn seen(says: &str, place: Timestamp) -> Observation {
         }
     }
     // Two shades of one status are two words of the provider's.
-    seen.word.word = says.split(" place=").next().unwrap().to_lowercase();
+    seen.provider_status.status = says.split(" place=").next().unwrap().to_lowercase();
     seen
 }
 
 fn set_number(seen: &mut Observation, name: &str, number: i64) {
     let field = match name {
         "place" => {
-            seen.place = at(number);
+            seen.as_of = at(number);
             return;
         }
         "total" => &mut seen.total,

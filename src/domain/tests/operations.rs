@@ -1,58 +1,58 @@
 //! Operations on money: one at a time, every amount reserved, and refunds that add up to what the provider says.
 
-use super::operate::{Refunding, capturable, next_refund, refund, refundable, refused};
+use super::operate::{NewRefund, capturable, next_refund, refund, refundable, refused};
 use super::*;
 
 impl Desk {
     /// A payment that has taken or held money, by `words`.
-    pub(super) fn paid(capture: CaptureMode, powers: Powers, words: &str) -> Self {
-        let mut desk = Self::session(capture, powers);
+    pub(super) fn paid(capture: CaptureMode, capabilities: PaymentCapabilities, words: &str) -> Self {
+        let mut desk = Self::session(capture, capabilities);
         for word in words.split(';') {
             desk.wait(10).see(word);
         }
         desk
     }
 
-    pub(super) fn refund(&mut self, amount: Option<i64>) -> Result<(), Refusal> {
+    pub(super) fn refund(&mut self, amount: Option<i64>) -> Result<(), DomainError> {
         let id = port::RefundId::from_uuid(self.uuid());
-        let ask = Refunding { id, amount, reason: None, reference: None, origin: RefundOrigin::Api };
-        let facts = refund(&self.file, self.payment().id, ask, self.now)?;
-        self.tell(facts);
+        let new_refund = NewRefund { id, amount, reason: None, reference: None, origin: RefundOrigin::Api };
+        let events = refund(&self.order, self.payment().id, new_refund, self.now)?;
+        self.tell(events);
         Ok(())
     }
 
-    pub(super) fn capture(&mut self, amount: Option<i64>) -> Result<(), Refusal> {
-        let facts = operate::capture(&self.file, self.payment().id, amount, self.now)?;
-        self.tell(facts);
+    pub(super) fn capture(&mut self, amount: Option<i64>) -> Result<(), DomainError> {
+        let events = operate::capture(&self.order, self.payment().id, amount, self.now)?;
+        self.tell(events);
         Ok(())
     }
 
-    pub(super) fn void(&mut self) -> Result<(), Refusal> {
-        let facts = operate::void(&self.file, self.payment().id, self.now)?;
-        self.tell(facts);
+    pub(super) fn void(&mut self) -> Result<(), DomainError> {
+        let events = operate::void(&self.order, self.payment().id, self.now)?;
+        self.tell(events);
         Ok(())
     }
 
     pub(super) fn send_next(&mut self) -> bool {
-        let next = next_refund(&self.file, self.payment().id, self.now, &mut ids(&mut self.made));
+        let next = next_refund(&self.order, self.payment().id, self.now, &mut ids(&mut self.made));
         self.tell(next) > 0
     }
 
     fn left(&self) -> (i64, i64) {
-        (capturable(self.payment()), refundable(&self.file, self.payment()))
+        (capturable(self.payment()), refundable(&self.order, self.payment()))
     }
 
     /// The provider refuses the capture under way.
     fn capture_is_refused(&mut self) {
         let payment = self.payment().id;
-        let mut facts = operate::refused(&self.file, payment, Failure::default());
-        facts.extend(observe::not_taken(&self.file, payment, self.now, &mut ids(&mut self.made)));
-        self.tell(facts);
+        let mut events = operate::refused(&self.order, payment, Failure::default());
+        events.extend(observe::not_taken(&self.order, payment, self.now, &mut ids(&mut self.made)));
+        self.tell(events);
     }
 
     /// `40 SUCCEEDED API, 60 PENDING API`.
     fn refunds(&self) -> String {
-        let shown = self.file.refunds.iter().map(|refund| {
+        let shown = self.order.refunds.iter().map(|refund| {
             let origin = serde_json::to_string(&refund.origin).unwrap().replace('"', "");
             format!("{} {} {origin}", refund.money.minor, refund.status.as_str())
         });
@@ -81,7 +81,7 @@ impl Desk {
             "next" => assert!(self.send_next()),
             "refused" => {
                 let why = Failure { code: Some("05".to_owned()), text: None };
-                self.tell(refused(&self.file, self.payment().id, why));
+                self.tell(refused(&self.order, self.payment().id, why));
             }
             _ => {
                 self.see(step);
@@ -92,18 +92,18 @@ impl Desk {
 
 #[test]
 fn an_operation_is_refused_where_the_state_the_amount_or_the_provider_forbids_it() {
-    let many = Powers { partial_refunds: false, ..HOLDS_FOR_MANY };
-    let table: [(&str, &str, Result<(), Refusal>, Powers); 29] = [
+    let many = PaymentCapabilities { partial_refunds: false, ..HOLDS_FOR_MANY };
+    let table: [(&str, &str, Result<(), DomainError>, PaymentCapabilities); 29] = [
         ("AUTHORIZED", "capture", Ok(()), HOLDS),
         ("AUTHORIZED", "capture 60", Ok(()), HOLDS),
-        ("AUTHORIZED", "capture 101", Err(Refusal::ExceedsAuthorized { remaining: 100 }), HOLDS),
-        ("AUTHORIZED", "capture 0", Err(Refusal::NotPositive), HOLDS),
-        ("AUTHORIZED", "capture -5", Err(Refusal::NotPositive), HOLDS),
+        ("AUTHORIZED", "capture 101", Err(DomainError::ExceedsAuthorized { remaining: 100 }), HOLDS),
+        ("AUTHORIZED", "capture 0", Err(DomainError::NotPositive), HOLDS),
+        ("AUTHORIZED", "capture -5", Err(DomainError::NotPositive), HOLDS),
         ("AUTHORIZED; PAID captured=60", "capture 1", too_late("the payment has nothing to capture"), HOLDS),
         (
             "AUTHORIZED; PAID captured=60",
             "capture 41",
-            Err(Refusal::ExceedsAuthorized { remaining: 40 }),
+            Err(DomainError::ExceedsAuthorized { remaining: 40 }),
             many,
         ),
         ("AUTHORIZED; PAID captured=60", "capture 40", Ok(()), many),
@@ -112,25 +112,30 @@ fn an_operation_is_refused_where_the_state_the_amount_or_the_provider_forbids_it
         ("AUTHORIZED", "void", Ok(()), HOLDS),
         ("AUTHORIZED captured=60", "capture 1", too_late("the payment has nothing to capture"), HOLDS),
         ("AUTHORIZED; PAID captured=60", "void", Ok(()), many),
-        ("AUTHORIZED", "void", Err(Refusal::Unsupported("void")), Powers { voids: false, ..HOLDS }),
+        (
+            "AUTHORIZED",
+            "void",
+            Err(DomainError::Unsupported("void")),
+            PaymentCapabilities { voids: false, ..HOLDS },
+        ),
         ("PAID", "void", too_late("the payment holds nothing that could be released"), HOLDS),
         ("PAID", "refund", Ok(()), HOLDS),
         ("PAID", "refund 100", Ok(()), many),
-        ("PAID", "refund 60", Err(Refusal::Unsupported("refund a part")), many),
-        ("PAID", "refund", Err(Refusal::Unsupported("refund")), TAKES),
-        ("PAID", "refund 0", Err(Refusal::NotPositive), HOLDS),
-        ("PAID", "refund -5", Err(Refusal::NotPositive), HOLDS),
-        ("PAID", "refund 101", Err(Refusal::ExceedsCaptured { remaining: 100 }), HOLDS),
-        ("PAID; REFUNDED", "refund", Err(Refusal::ExceedsCaptured { remaining: 0 }), HOLDS),
+        ("PAID", "refund 60", Err(DomainError::Unsupported("refund a part")), many),
+        ("PAID", "refund", Err(DomainError::Unsupported("refund")), TAKES),
+        ("PAID", "refund 0", Err(DomainError::NotPositive), HOLDS),
+        ("PAID", "refund -5", Err(DomainError::NotPositive), HOLDS),
+        ("PAID", "refund 101", Err(DomainError::ExceedsCaptured { remaining: 100 }), HOLDS),
+        ("PAID; REFUNDED", "refund", Err(DomainError::ExceedsCaptured { remaining: 0 }), HOLDS),
         ("AUTHORIZED", "refund", too_late("the payment has taken no money that could be refunded"), HOLDS),
-        ("PAID; DISPUTED CHARGEBACK", "refund", Err(Refusal::Disputed), HOLDS),
-        ("PAID; DISPUTED REPRESENTATION", "refund 10", Err(Refusal::Disputed), HOLDS),
+        ("PAID; DISPUTED CHARGEBACK", "refund", Err(DomainError::Disputed), HOLDS),
+        ("PAID; DISPUTED REPRESENTATION", "refund 10", Err(DomainError::Disputed), HOLDS),
         ("PAID; DISPUTED RETRIEVAL", "refund 10", Ok(()), HOLDS),
-        ("PAID PAID_OUTSIDE", "refund", Err(Refusal::ExternalPayment), HOLDS),
-        ("PAID PAID_OUTSIDE", "capture", Err(Refusal::ExternalPayment), HOLDS),
+        ("PAID PAID_OUTSIDE", "refund", Err(DomainError::ExternalPayment), HOLDS),
+        ("PAID PAID_OUTSIDE", "capture", Err(DomainError::ExternalPayment), HOLDS),
     ];
-    for (words, asked, outcome, powers) in table {
-        let mut desk = Desk::paid(CaptureMode::Manual, powers, words);
+    for (words, asked, outcome, capabilities) in table {
+        let mut desk = Desk::paid(CaptureMode::Manual, capabilities, words);
         let (action, amount) = asked.split_once(' ').unwrap_or((asked, ""));
         let amount = amount.parse().ok();
         let came = match action {
@@ -142,8 +147,8 @@ fn an_operation_is_refused_where_the_state_the_amount_or_the_provider_forbids_it
     }
 }
 
-fn too_late(why: &'static str) -> Result<(), Refusal> {
-    Err(Refusal::TooLate(why))
+fn too_late(why: &'static str) -> Result<(), DomainError> {
+    Err(DomainError::TooLate(why))
 }
 
 #[test]
@@ -152,15 +157,15 @@ fn beside_an_operation_under_way_a_capture_or_void_waits_for_the_merchant_and_a_
     desk.capture(Some(60)).unwrap();
     assert_eq!(
         (desk.capture(None), desk.void()),
-        (Err(Refusal::OperationPending), Err(Refusal::OperationPending))
+        (Err(DomainError::OperationPending), Err(DomainError::OperationPending))
     );
     assert_eq!(desk.left(), (0, 0));
 
     let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
     desk.refund(Some(60)).unwrap();
-    assert_eq!(desk.refund(Some(60)), Err(Refusal::ExceedsCaptured { remaining: 40 }));
+    assert_eq!(desk.refund(Some(60)), Err(DomainError::ExceedsCaptured { remaining: 40 }));
     desk.refund(Some(30)).unwrap();
-    assert_eq!(desk.refund(Some(20)), Err(Refusal::ExceedsCaptured { remaining: 10 }));
+    assert_eq!(desk.refund(Some(20)), Err(DomainError::ExceedsCaptured { remaining: 10 }));
     assert_eq!((desk.under_way().as_str(), desk.left()), ("REFUND 60", (0, 10)));
     assert!(!desk.send_next(), "one is under way");
     desk.wait(10).see("FROM_AMOUNTS refunded=60");
@@ -204,8 +209,8 @@ fn an_operation_ends_when_its_effect_is_seen_or_cannot_come_any_more() {
         once | PAID; refund 40; UNMAPPED                         | PAID 100/100/0       | REFUND 40
     ";
     for row in rows(table) {
-        let powers = if row[0] == "once" { HOLDS } else { HOLDS_FOR_MANY };
-        let mut desk = Desk::session(CaptureMode::Manual, powers);
+        let capabilities = if row[0] == "once" { HOLDS } else { HOLDS_FOR_MANY };
+        let mut desk = Desk::session(CaptureMode::Manual, capabilities);
         row[1].split(';').for_each(|step| desk.step(step));
         assert_eq!((desk.standing().as_str(), desk.under_way().as_str()), (row[2], row[3]), "{row:?}");
     }
@@ -233,8 +238,8 @@ fn how_an_operation_ended_is_told_with_the_refusal_if_it_was_refused() {
     for row in rows(table) {
         let mut desk = Desk::session(CaptureMode::Manual, HOLDS);
         row[0].split(';').for_each(|step| desk.step(step));
-        let ended = desk.events.iter().find_map(|event| match &event.record.fact {
-            Fact::OperationEnded { refused, .. } => Some(refused.is_some()),
+        let ended = desk.events.iter().find_map(|event| match &event.record.event {
+            Event::OperationFinished { refused, .. } => Some(refused.is_some()),
             _ => None,
         });
         assert_eq!(ended, Some(row[1] == "refused"), "{row:?}");
@@ -294,9 +299,9 @@ fn a_refund_that_waits_is_not_sent_while_the_bank_contests_the_money() {
         desk.step(step);
     }
     assert!(!desk.send_next());
-    assert!(!agenda(&desk.file).iter().any(|(kind, _, _)| *kind == DueKind::Operate));
+    assert!(!jobs(&desk.order).iter().any(|(kind, _, _)| *kind == JobKind::ResumeOperation));
     desk.step("PAID");
-    assert!(agenda(&desk.file).iter().any(|(kind, _, _)| *kind == DueKind::Operate));
+    assert!(jobs(&desk.order).iter().any(|(kind, _, _)| *kind == JobKind::ResumeOperation));
     assert!(desk.send_next());
 }
 
@@ -320,24 +325,24 @@ fn a_refund_that_no_longer_fits_is_never_sent() {
 
 #[test]
 fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
-    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    let mut desk = Desk::cart(|header| header.auto_submit = false);
     desk.checkout(CaptureMode::Automatic, HOLDS);
     for step in ["PAID", "refund 10", "refund 90"] {
         desk.step(step);
     }
-    let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
-    desk.tell(facts);
+    let events = finish::cancel(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(events);
     desk.step("FROM_AMOUNTS refunded=30");
     desk.send_next();
     assert_eq!((desk.left(), desk.attention().as_str()), ((0, 70), "REFUND_NEEDED"));
 
-    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    let mut desk = Desk::cart(|header| header.auto_submit = false);
     desk.checkout(CaptureMode::Automatic, HOLDS);
     for step in ["PAID", "refund 10", "refund 80"] {
         desk.step(step);
     }
-    let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
-    desk.tell(facts);
+    let events = finish::cancel(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(events);
     desk.step("FROM_AMOUNTS refunded=30");
     desk.send_next();
     assert_eq!((desk.under_way().as_str(), desk.attention().as_str()), ("REFUND 10", "REFUND_NEEDED"));
@@ -346,8 +351,8 @@ fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
 /// What cancelling or rejecting an order gives back at once.
 #[test]
 fn an_order_that_ends_gives_back_what_it_holds_or_tells_a_person() {
-    let outside = Powers { refunds: false, voids: false, ..HOLDS };
-    let table: [(&str, Powers, &str, &str, &str); 13] = [
+    let outside = PaymentCapabilities { refunds: false, voids: false, ..HOLDS };
+    let table: [(&str, PaymentCapabilities, &str, &str, &str); 13] = [
         ("PENDING", HOLDS, "CLOSE", "", "none"),
         ("FAILED last", HOLDS, "none", "", "none"),
         ("AUTHORIZED", HOLDS, "VOID", "", "none"),
@@ -368,12 +373,12 @@ fn an_order_that_ends_gives_back_what_it_holds_or_tells_a_person() {
         ("PAID; REFUNDED", HOLDS, "none", "100 SUCCEEDED PROVIDER", "none"),
         ("PAID; DISPUTED CHARGEBACK", HOLDS, "none", "", "DISPUTE REFUND_NEEDED"),
     ];
-    for (steps, powers, under_way, refunds, attention) in table {
-        let mut desk = Desk::cart(|order| order.requires_approval = true);
-        desk.checkout(CaptureMode::Manual, powers);
+    for (steps, capabilities, under_way, refunds, attention) in table {
+        let mut desk = Desk::cart(|header| header.requires_approval = true);
+        desk.checkout(CaptureMode::Manual, capabilities);
         steps.split(';').for_each(|step| desk.step(step));
-        let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
-        desk.tell(facts);
+        let events = finish::cancel(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
+        desk.tell(events);
         assert_eq!(desk.state(), "CANCELLED");
         let came = [desk.under_way(), desk.refunds(), desk.attention()];
         assert_eq!(came, [under_way, refunds, attention], "{steps}");
@@ -400,8 +405,8 @@ fn a_hold_that_nobody_asked_for_is_taken_once_and_is_a_persons_task_if_the_provi
 
 #[test]
 fn a_hold_that_nobody_waits_for_or_that_cannot_be_taken_is_left_to_a_person() {
-    let hold = |powers, before: &dyn Fn(&mut Desk)| {
-        let mut desk = Desk::session(CaptureMode::Automatic, powers);
+    let hold = |capabilities, before: &dyn Fn(&mut Desk)| {
+        let mut desk = Desk::session(CaptureMode::Automatic, capabilities);
         before(&mut desk);
         desk.wait(10).see("AUTHORIZED");
         desk.wait(10).see("AUTHORIZED");
@@ -421,10 +426,10 @@ fn a_hold_that_nobody_waits_for_or_that_cannot_be_taken_is_left_to_a_person() {
 fn a_hold_that_nobody_asked_for_is_voided_with_its_order_and_its_session_ends_cancelled() {
     let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
     desk.capture_is_refused();
-    let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
-    let asked = facts.iter().filter(|fact| matches!(fact, Fact::OperationAsked { .. }));
+    let events = finish::cancel(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
+    let asked = events.iter().filter(|event| matches!(event, Event::OperationRequested { .. }));
     assert_eq!(asked.count(), 1, "one operation at a time");
-    desk.tell(facts);
+    desk.tell(events);
     assert_eq!(desk.under_way(), "VOID");
     desk.wait(10).see("CANCELLED");
     assert_eq!((desk.session_word().as_str(), desk.under_way().as_str()), ("FAILED CANCELLED", "none"));
@@ -432,10 +437,10 @@ fn a_hold_that_nobody_asked_for_is_voided_with_its_order_and_its_session_ends_ca
 
 #[test]
 fn the_merchants_own_collection_is_for_a_person_to_give_back() {
-    let mut desk = Desk::cart(|order| order.requires_approval = true);
+    let mut desk = Desk::cart(|header| header.requires_approval = true);
     desk.submit(&orders::external("r1"));
-    let facts = finish::reject(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
-    desk.tell(facts);
+    let events = finish::reject(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(events);
     assert_eq!((desk.state(), desk.attention().as_str()), ("CANCELLED", "REFUND_NEEDED"));
 }
 
@@ -445,8 +450,8 @@ fn fulfilment_that_fails_moves_no_money_and_tells_a_person_if_there_is_any() {
         [("PAID", "PAID_NOT_FULFILLED"), ("AUTHORIZED", "PAID_NOT_FULFILLED"), ("PAID; REFUNDED", "none")]
     {
         let mut desk = Desk::paid(CaptureMode::Manual, HOLDS, steps);
-        let facts = finish::fulfil(&desk.file, false, None, desk.now, &mut ids(&mut desk.made)).unwrap();
-        desk.tell(facts);
+        let events = finish::fulfil(&desk.order, false, None, desk.now, &mut ids(&mut desk.made)).unwrap();
+        desk.tell(events);
         assert_eq!(
             (desk.state(), desk.attention().as_str(), desk.under_way().as_str()),
             ("FAILED", attention, "none")
@@ -473,7 +478,7 @@ fn money_that_went_back_by_a_word_without_a_figure_is_a_persons_task_and_asked_a
             (desk.standing(), desk.attention()),
             ("PAID 100/100/0".to_owned(), "CONTRADICTION".to_owned())
         );
-        assert!(next_read(&desk.file, desk.payment(), desk.now, 0).is_some(), "{word}");
+        assert!(next_read(&desk.order, desk.payment(), desk.now, 0).is_some(), "{word}");
         desk.wait(10).see("PARTIALLY_REFUNDED refunded=40");
         assert_eq!(desk.refunds(), "40 SUCCEEDED PROVIDER");
     }

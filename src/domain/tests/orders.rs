@@ -6,23 +6,23 @@ use super::*;
 impl Desk {
     /// Does what an action's name says, and answers where the order then is, or why it is refused.
     pub(super) fn act(&mut self, action: &str) -> String {
-        let (file, now) = (&self.file, self.now);
+        let (order, now) = (&self.order, self.now);
         let mut ids = ids(&mut self.made);
         let outcome = match action {
-            "edit" => cart::edit(file, cart::content(&file.order)),
-            "price" => cart::price_order(&file.order, now).map(|fact| vec![fact]),
-            "sign" => cart::sign(file, signature()),
-            "checkout" => payable(file).map(|_| Vec::new()),
+            "edit" => cart::edit(order, cart::content(&order.header)),
+            "price" => cart::price_order(&order.header, now).map(|event| vec![event]),
+            "sign" => cart::sign(order, signature()),
+            "checkout" => payable(order).map(|_| Vec::new()),
             "submit" => {
                 let payment = PaymentId::from_uuid(ids());
-                submit(file, &external("r1"), payment, [5; 16], now, &mut ids)
+                submit(order, &external("r1"), payment, [5; 16], now, &mut ids)
             }
-            "approve" => finish::approve(file),
-            "reject" => finish::reject(file, now, &mut ids),
-            "fulfil" => finish::fulfil(file, true, None, now, &mut ids),
-            "fail" => finish::fulfil(file, false, None, now, &mut ids),
-            "cancel" => finish::cancel(file, now, &mut ids),
-            "expire" => Ok(finish::expire(file, now, &mut ids)),
+            "approve" => finish::approve(order),
+            "reject" => finish::reject(order, now, &mut ids),
+            "fulfil" => finish::fulfil(order, true, None, now, &mut ids),
+            "fail" => finish::fulfil(order, false, None, now, &mut ids),
+            "cancel" => finish::cancel(order, now, &mut ids),
+            "expire" => Ok(finish::expire(order, now, &mut ids)),
             other => panic!("`{other}` is no action"),
         };
         drop(ids);
@@ -31,21 +31,21 @@ impl Desk {
 
     pub(super) fn submit(&mut self, with: &Submission) -> String {
         let payment = PaymentId::from_uuid(self.uuid());
-        let outcome = submit(&self.file, with, payment, [5; 16], self.now, &mut ids(&mut self.made));
+        let outcome = submit(&self.order, with, payment, [5; 16], self.now, &mut ids(&mut self.made));
         self.done(outcome)
     }
 
-    fn done(&mut self, outcome: Result<Vec<Fact>, Refusal>) -> String {
+    fn done(&mut self, outcome: Result<Vec<Event>, DomainError>) -> String {
         match outcome {
-            Ok(facts) => {
-                self.tell(facts);
+            Ok(events) => {
+                self.tell(events);
                 self.state().to_owned()
             }
-            Err(Refusal::InvalidState { allowed, .. }) => {
+            Err(DomainError::InvalidState { allowed, .. }) => {
                 let names: Vec<&str> = allowed.iter().map(|state| state.as_str()).collect();
                 format!("only {}", names.join(" "))
             }
-            Err(refusal) => format!("{refusal:?}"),
+            Err(error) => format!("{error:?}"),
         }
     }
 }
@@ -66,13 +66,13 @@ fn with_session(id: SessionId) -> Submission {
 
 /// A desk whose order has come to a state.
 fn in_state(state: &str) -> Desk {
-    let mut desk = Desk::cart(|order| order.requires_approval = state == "PENDING_APPROVAL");
+    let mut desk = Desk::cart(|header| header.requires_approval = state == "PENDING_APPROVAL");
     let steps = match state {
         "PENDING" => "",
         "PENDING_PAYMENT" => "checkout",
         "SUBMITTED" => {
             let (from, to) = (OrderState::Pending, OrderState::Submitted);
-            desk.tell(vec![Fact::OrderMoved { from, to, why: None }]);
+            desk.tell(vec![Event::OrderStateChanged { from, to, why: None }]);
             ""
         }
         "PENDING_APPROVAL" | "PROCESSING" => "checkout PAID",
@@ -86,7 +86,7 @@ fn in_state(state: &str) -> Desk {
         match step {
             "checkout" => desk.checkout(CaptureMode::Automatic, HOLDS),
             "PAID" => assert!(desk.see("PAID") > 0),
-            "late" => desk.now = desk.file.order.expires_at,
+            "late" => desk.now = desk.order.header.expires_at,
             action => assert!(!desk.act(action).starts_with("only")),
         }
     }
@@ -134,29 +134,30 @@ fn an_order_is_checked_out_once_it_is_priced_and_there_is_something_to_pay() {
     let mut bare = Desk::place(order(vec![item(1, 100, "0", 0)]));
     assert_eq!(bare.act("checkout"), "NotPriced");
     assert_eq!(bare.act("submit"), "NotPriced");
-    let mut free = Desk::cart(|order| order.items[0].unit_price = 0);
+    let mut free = Desk::cart(|header| header.items[0].unit_price = 0);
     assert_eq!(free.act("checkout"), "PaymentNotRequired");
-    assert_eq!(payable(&Desk::cart(|_| ()).file), Ok(eur(100)));
+    assert_eq!(payable(&Desk::cart(|_| ()).order), Ok(eur(100)));
 }
 
 #[test]
 fn any_change_but_of_notes_drops_the_price_and_the_signature() {
     let mut desk = Desk::cart(|_| ());
     desk.act("sign");
-    let notes = Content { only_metadata: true, ..cart::content(&desk.file.order) };
-    desk.tell(cart::edit(&desk.file, notes).unwrap());
-    assert!(desk.file.order.price.is_some() && desk.file.order.signature.is_some());
+    let notes = Content { only_metadata: true, ..cart::content(&desk.order.header) };
+    desk.tell(cart::edit(&desk.order, notes).unwrap());
+    assert!(desk.order.header.price.is_some() && desk.order.header.signature.is_some());
     desk.act("edit");
-    let order = &desk.file.order;
-    assert!(order.price.is_none() && order.requirements.is_none() && order.signature.is_none());
+    let header = &desk.order.header;
+    assert!(header.price.is_none() && header.requirements.is_none() && header.signature.is_none());
 }
 
 #[test]
 fn an_order_has_at_most_two_hundred_lines() {
     let desk = Desk::cart(|_| ());
-    let lines = |count| Content { items: vec![item(1, 1, "0", 0); count], ..cart::content(&desk.file.order) };
-    assert!(cart::edit(&desk.file, lines(200)).is_ok());
-    assert_eq!(cart::edit(&desk.file, lines(201)), Err(Refusal::TooManyItems));
+    let lines =
+        |count| Content { items: vec![item(1, 1, "0", 0); count], ..cart::content(&desk.order.header) };
+    assert!(cart::edit(&desk.order, lines(200)).is_ok());
+    assert_eq!(cart::edit(&desk.order, lines(201)), Err(DomainError::TooManyItems));
 }
 
 #[test]
@@ -180,11 +181,11 @@ fn an_order_is_submitted_with_the_proofs_that_it_needs_and_no_others() {
     ";
     for row in rows(table) {
         let asked: Vec<&str> = row[0].split_whitespace().collect();
-        let mut desk = Desk::cart(|order| {
-            order.items[0].unit_price = asked[0].parse().unwrap();
-            order.items[0].recurring =
+        let mut desk = Desk::cart(|header| {
+            header.items[0].unit_price = asked[0].parse().unwrap();
+            header.items[0].recurring =
                 (asked[1] == "again").then_some(Recurring { interval: Interval::Month, count: 1 });
-            order.requires_signing = named(asked[2]);
+            header.requires_signing = named(asked[2]);
         });
         if asked[3] == "signed" {
             desk.act("sign");
@@ -198,15 +199,15 @@ fn an_order_is_submitted_with_the_proofs_that_it_needs_and_no_others() {
 
 #[test]
 fn submitting_again_with_the_same_proof_changes_nothing_and_with_another_is_refused() {
-    let mut desk = Desk::cart(|order| order.requires_approval = true);
+    let mut desk = Desk::cart(|header| header.requires_approval = true);
     assert_eq!(desk.submit(&external("r1")), "PENDING_APPROVAL");
-    assert_eq!(desk.file.order.submitted_at, Some(desk.now));
-    let told = desk.file.clone();
+    assert_eq!(desk.order.header.submitted_at, Some(desk.now));
+    let told = desk.order.clone();
     assert_eq!(desk.wait(5).submit(&external("r1")), "PENDING_APPROVAL");
-    assert_eq!(desk.file, told);
+    assert_eq!(desk.order, told);
     assert_eq!(desk.submit(&external("r2")), "only PENDING PENDING_PAYMENT");
     assert_eq!(desk.submit(&Submission::default()), "only PENDING PENDING_PAYMENT");
-    let mut free = Desk::cart(|order| order.items[0].unit_price = 0);
+    let mut free = Desk::cart(|header| header.items[0].unit_price = 0);
     assert_eq!(free.submit(&Submission::default()), "PROCESSING");
     assert_eq!(free.submit(&Submission::default()), "PROCESSING");
 }
@@ -217,11 +218,11 @@ fn the_merchants_own_collection_is_a_payment_that_nothing_can_be_done_with() {
     desk.submit(&external("r1"));
     let payment = desk.payment();
     assert_eq!((desk.standing().as_str(), payment.external), ("PAID 0/100/0", true));
-    assert_eq!(desk.file.order.external_payment_id, Some(payment.id));
-    assert_eq!(operate::capture(&desk.file, payment.id, None, desk.now), Err(Refusal::ExternalPayment));
-    assert_eq!(operate::void(&desk.file, payment.id, desk.now), Err(Refusal::ExternalPayment));
-    assert_eq!(operate::refundable(&desk.file, payment), 0);
-    assert_eq!(next_read(&desk.file, payment, desk.now, 0), None);
+    assert_eq!(desk.order.header.external_payment_id, Some(payment.id));
+    assert_eq!(operate::capture(&desk.order, payment.id, None, desk.now), Err(DomainError::ExternalPayment));
+    assert_eq!(operate::void(&desk.order, payment.id, desk.now), Err(DomainError::ExternalPayment));
+    assert_eq!(operate::refundable(&desk.order, payment), 0);
+    assert_eq!(next_read(&desk.order, payment, desk.now, 0), None);
 }
 
 #[test]
@@ -240,7 +241,7 @@ fn a_session_proves_a_payment_while_it_is_this_orders_completed_unused_and_its_m
         ("AUTHORIZED; CANCELLED", &gone),
     ];
     for (words, outcome) in table {
-        let mut desk = Desk::cart(|order| order.auto_submit = false);
+        let mut desk = Desk::cart(|header| header.auto_submit = false);
         desk.checkout(CaptureMode::Manual, HOLDS);
         for word in words.split(';') {
             desk.wait(10).see(word);
@@ -255,14 +256,14 @@ fn a_session_proves_a_payment_while_it_is_this_orders_completed_unused_and_its_m
 
 #[test]
 fn a_session_of_another_amount_proves_nothing_for_the_cart_that_was_changed_after_it() {
-    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    let mut desk = Desk::cart(|header| header.auto_submit = false);
     desk.checkout(CaptureMode::Automatic, HOLDS);
     desk.wait(10).see("PAID");
     desk.wait(10).see("FROM_AMOUNTS refunded=100");
     assert_eq!(desk.state(), "PENDING");
-    let mut dearer = cart::content(&desk.file.order);
+    let mut dearer = cart::content(&desk.order.header);
     dearer.items[0].quantity = 5;
-    desk.tell(cart::edit(&desk.file, dearer).unwrap());
+    desk.tell(cart::edit(&desk.order, dearer).unwrap());
     desk.price();
     desk.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
     assert_eq!(desk.standing(), "PAID 100/100/0");
@@ -272,23 +273,23 @@ fn a_session_of_another_amount_proves_nothing_for_the_cart_that_was_changed_afte
 
 #[test]
 fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
-    let mut desk = Desk::cart(|order| order.requires_signing = Requirement::Required);
+    let mut desk = Desk::cart(|header| header.requires_signing = Requirement::Required);
     desk.checkout(CaptureMode::Automatic, HOLDS);
     desk.wait(10).see("PAID");
     assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", "PENDING_PAYMENT"));
     assert_eq!(desk.act("sign"), "PROCESSING");
-    assert_eq!(desk.file.order.proof, Some(Proof::Session(desk.the_session().id)));
+    assert_eq!(desk.order.header.payment_source, Some(PaymentSource::Session(desk.the_session().id)));
     assert!(desk.the_session().used);
 
     // Signed first, paid later.
-    let mut desk = Desk::cart(|order| order.requires_signing = Requirement::Required);
+    let mut desk = Desk::cart(|header| header.requires_signing = Requirement::Required);
     desk.checkout(CaptureMode::Automatic, HOLDS);
     assert_eq!(desk.act("sign"), "PENDING_PAYMENT");
     desk.wait(10).see("PAID");
     assert_eq!(desk.state(), "PROCESSING");
 
     // Signed when the money was gone again.
-    let mut desk = Desk::cart(|order| order.requires_signing = Requirement::Required);
+    let mut desk = Desk::cart(|header| header.requires_signing = Requirement::Required);
     desk.checkout(CaptureMode::Automatic, HOLDS);
     desk.wait(10).see("PAID");
     desk.wait(10).see("DISPUTED CHARGEBACK");
@@ -298,7 +299,7 @@ fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
     assert_eq!(desk.state(), "PROCESSING");
 
     // Only asked for by hand.
-    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    let mut desk = Desk::cart(|header| header.auto_submit = false);
     desk.checkout(CaptureMode::Automatic, HOLDS);
     desk.wait(10).see("PAID");
     assert_eq!((desk.act("sign").as_str(), desk.state()), ("PENDING_PAYMENT", "PENDING_PAYMENT"));
@@ -306,7 +307,7 @@ fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
 
 #[test]
 fn a_signature_submits_no_cart_even_if_late_money_lies_on_it() {
-    let mut desk = Desk::cart(|order| order.requires_signing = Requirement::Required);
+    let mut desk = Desk::cart(|header| header.requires_signing = Requirement::Required);
     desk.checkout(CaptureMode::Manual, HOLDS);
     for word in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
         desk.wait(10).see(word);
@@ -318,17 +319,18 @@ fn a_signature_submits_no_cart_even_if_late_money_lies_on_it() {
 #[test]
 fn a_session_that_saves_the_method_is_the_profile_that_a_subscription_needs() {
     for saves in [false, true] {
-        let mut desk = Desk::cart(|order| {
-            order.items[0].recurring = Some(Recurring { interval: Interval::Month, count: 1 });
+        let mut desk = Desk::cart(|header| {
+            header.items[0].recurring = Some(Recurring { interval: Interval::Month, count: 1 });
         });
         desk.checkout(CaptureMode::Automatic, HOLDS);
-        let ask = desk.the_session().ask.value().unwrap().clone();
-        desk.file.sessions[0].ask = Sealed::new(SessionAsk { save_payment_profile: saves, ..ask }, [3; 16]);
+        let request = desk.the_session().request.value().unwrap().clone();
+        desk.order.sessions[0].request =
+            Erasable::new(SessionRequest { save_payment_profile: saves, ..request }, [3; 16]);
         let seen = seen("PAID", at(10));
-        let attempt = desk.file.attempts[0].id;
+        let attempt = desk.order.attempts[0].id;
         let expected = Expected { is_test: false };
-        let facts = observe(&desk.file, attempt, &seen, expected, desk.now, &mut ids(&mut desk.made));
-        let submits = facts.iter().any(|fact| matches!(fact, Fact::ProofUsed(_)));
+        let events = observe(&desk.order, attempt, &seen, expected, desk.now, &mut ids(&mut desk.made));
+        let submits = events.iter().any(|event| matches!(event, Event::PaymentSourceUsed(_)));
         assert_eq!(submits, saves);
     }
 }
@@ -344,7 +346,7 @@ fn before_it_is_submitted_an_order_whose_money_is_gone_is_a_cart_again() {
         PAID; DISPUTED CHARGEBACK      | PENDING_PAYMENT
     ";
     for row in rows(table) {
-        let mut desk = Desk::cart(|order| order.auto_submit = false);
+        let mut desk = Desk::cart(|header| header.auto_submit = false);
         desk.checkout(CaptureMode::Manual, HOLDS);
         for word in row[0].split(';') {
             desk.wait(10).see(word);
@@ -355,9 +357,9 @@ fn before_it_is_submitted_an_order_whose_money_is_gone_is_a_cart_again() {
 
 #[test]
 fn an_earlier_session_whose_money_went_back_does_not_unlock_the_order_from_a_newer_one() {
-    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    let mut desk = Desk::cart(|header| header.auto_submit = false);
     desk.checkout(CaptureMode::Automatic, HOLDS);
-    let first = desk.file.attempts[0].id;
+    let first = desk.order.attempts[0].id;
     desk.wait(10).see("PAID");
     desk.wait(10).see("REFUNDED");
     desk.wait(10).checkout(CaptureMode::Automatic, HOLDS);
@@ -381,7 +383,7 @@ fn an_order_that_nobody_touches_expires_unless_money_is_held_collected_or_uncert
         FAILED last; PAID  | PENDING LATE_PAYMENT PAID_NOT_SUBMITTED | PENDING LATE_PAYMENT PAID_NOT_SUBMITTED
     ";
     for row in rows(table) {
-        let mut desk = Desk::cart(|order| order.auto_submit = false);
+        let mut desk = Desk::cart(|header| header.auto_submit = false);
         if !row[0].is_empty() {
             desk.checkout(CaptureMode::Manual, HOLDS);
         }
@@ -390,8 +392,8 @@ fn an_order_that_nobody_touches_expires_unless_money_is_held_collected_or_uncert
             desk.wait(10).see(word);
         }
         assert_eq!(desk.act("expire"), desk.state(), "nothing is due yet");
-        assert!(!desk.file.order.state.is_final());
-        desk.now = desk.file.order.expires_at;
+        assert!(!desk.order.header.state.is_final());
+        desk.now = desk.order.header.expires_at;
         for column in [1, 2] {
             desk.act("expire");
             assert_eq!(format!("{} {}", desk.state(), desk.attention()), row[column], "{row:?}");
@@ -402,9 +404,9 @@ fn an_order_that_nobody_touches_expires_unless_money_is_held_collected_or_uncert
 
 #[test]
 fn an_order_with_an_open_session_expires_after_it_and_by_the_providers_word() {
-    let mut desk = Desk::cart(|order| order.idle_seconds = 60);
+    let mut desk = Desk::cart(|header| header.idle_seconds = 60);
     desk.checkout(CaptureMode::Automatic, HOLDS);
-    desk.actor = Actor::Agenda;
+    desk.actor = Actor::Scheduler;
     desk.now = at(3_599);
     assert_eq!(desk.act("expire"), "PENDING_PAYMENT");
     assert!(desk.payment().operation.is_none(), "never before the session's own time");
@@ -421,11 +423,11 @@ fn only_the_merchant_keeps_an_order_from_expiring() {
     let mut desk = Desk::cart(|_| ());
     let week = Duration::from_secs(7 * 24 * 3_600);
     desk.wait(100).act("sign");
-    assert_eq!(desk.file.order.expires_at, at(100).plus(week));
+    assert_eq!(desk.order.header.expires_at, at(100).plus(week));
     desk.checkout(CaptureMode::Automatic, HOLDS);
     desk.actor = Actor::Provider;
     desk.wait(100).see("FAILED last");
-    assert_eq!(desk.file.order.expires_at, at(100).plus(week));
+    assert_eq!(desk.order.header.expires_at, at(100).plus(week));
 }
 
 #[test]
@@ -439,7 +441,7 @@ fn money_beside_the_proof_that_an_order_is_submitted_with_is_told() {
         AUTHORIZED; CANCELLED          | none
     ";
     for row in rows(table) {
-        let mut desk = Desk::cart(|order| order.auto_submit = false);
+        let mut desk = Desk::cart(|header| header.auto_submit = false);
         desk.checkout(CaptureMode::Manual, HOLDS);
         for word in row[0].split(';') {
             desk.wait(10).see(word);

@@ -61,14 +61,14 @@ fn an_order_comes_to_the_sum_of_its_lines_and_its_shipping() {
     ";
     for row in rows(table) {
         let asked: Vec<&str> = row[0].split_whitespace().collect();
-        let mut order = order(lines());
-        order.currency = currency(asked[0]);
-        order.tax_included = asked[1] == "yes";
-        order.shipping = asked[2].parse().unwrap();
-        let price = price(&order, at(9)).unwrap();
+        let mut header = order(lines());
+        header.currency = currency(asked[0]);
+        header.tax_included = asked[1] == "yes";
+        header.shipping = asked[2].parse().unwrap();
+        let price = price(&header, at(9)).unwrap();
         let came = vec![price.subtotal, price.discount, price.tax, price.shipping, price.total];
         assert_eq!(came, numbers(row[1]), "{row:?}");
-        assert_eq!((price.currency, price.calculated_at), (order.currency, at(9)));
+        assert_eq!((price.currency, price.calculated_at), (header.currency, at(9)));
     }
 }
 
@@ -79,18 +79,18 @@ fn minor_units_mean_what_the_currency_says() {
                  KWD | 1.999 KWD
                  CLF | 0.1999 CLF";
     for row in rows(table) {
-        let mut order = order(vec![item(1, 1_999, "0", 0)]);
-        order.currency = currency(row[0]);
-        let total = price(&order, at(0)).unwrap().total;
-        assert_eq!(Money::new(total, order.currency).to_string(), row[1]);
+        let mut header = order(vec![item(1, 1_999, "0", 0)]);
+        header.currency = currency(row[0]);
+        let total = price(&header, at(0)).unwrap().total;
+        assert_eq!(Money::new(total, header.currency).to_string(), row[1]);
     }
 }
 
 #[test]
 fn a_total_past_63_bits_is_refused_wherever_it_arises() {
     let most = i64::MAX;
-    let priced = |items: Vec<Item>, shipping: i64, tax_included: bool| {
-        price(&Order { shipping, tax_included, ..order(items) }, at(0)).map(|price| price.total)
+    let priced = |items: Vec<LineItem>, shipping: i64, tax_included: bool| {
+        price(&OrderHeader { shipping, tax_included, ..order(items) }, at(0)).map(|price| price.total)
     };
     assert_eq!(priced(vec![item(2, most, "0", 0)], 0, false), Err(AmountTooLarge));
     assert_eq!(priced(vec![item(1, most, "0", 0), item(1, 1, "0", 0)], 0, false), Err(AmountTooLarge));
@@ -100,16 +100,16 @@ fn a_total_past_63_bits_is_refused_wherever_it_arises() {
     assert_eq!(priced(vec![item(1, most, "1000", 0)], 0, true), Ok(most));
     assert_eq!(priced(vec![item(1, most, "0", most)], most, false), Ok(most));
     let large = Desk::place(order(vec![item(2, most, "0", 0)]));
-    assert_eq!(cart::price_order(&large.file.order, at(0)), Err(Refusal::AmountTooLarge));
+    assert_eq!(cart::price_order(&large.order.header, at(0)), Err(DomainError::AmountTooLarge));
 }
 
 #[test]
 fn a_rate_is_a_plain_decimal_up_to_a_thousand_percent() {
     for good in ["0", "25", "8.25", "0.000001", "1000", "1000.000000"] {
-        assert!(good.parse::<Rate>().is_ok(), "{good}");
+        assert!(good.parse::<TaxRate>().is_ok(), "{good}");
     }
     for bad in ["", "-1", "1001", "1000.000001", "1e2", "+5", "8,25", "0.0000001", "1/3", " 5", "NaN"] {
-        assert!(bad.parse::<Rate>().is_err(), "{bad}");
+        assert!(bad.parse::<TaxRate>().is_err(), "{bad}");
     }
 }
 
@@ -128,23 +128,23 @@ fn what_an_order_needs_follows_from_its_total_its_lines_and_its_customer() {
         let asked: Vec<&str> = row[0].split_whitespace().collect();
         let monthly = Recurring { interval: Interval::Month, count: 1 };
         let line = item(1, asked[0].parse().unwrap(), "0", 0);
-        let mut order = order(vec![Item { recurring: (asked[1] == "yes").then_some(monthly), ..line }]);
+        let mut header = order(vec![LineItem { recurring: (asked[1] == "yes").then_some(monthly), ..line }]);
         let id = (asked[2] == "yes").then(|| "c1".to_owned());
         let customer = Customer { id, ..Customer::default() };
-        order.personal = Sealed::new(Personal { customer, ..Personal::default() }, [0; 16]);
-        order.requires_signing = named(asked[3]);
-        let total = price(&order, at(0)).unwrap().total;
-        let needs = requirements(&order, total);
+        header.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [0; 16]);
+        header.requires_signing = named(asked[3]);
+        let total = price(&header, at(0)).unwrap().total;
+        let needs = requirements(&header, total);
         let came = [needs.requires_payment, needs.requires_payment_profile, needs.requires_signing];
         let expected: Vec<Requirement> = row[1].split_whitespace().map(named).collect();
         assert_eq!(came.to_vec(), expected, "{row:?}");
     }
 }
 
-fn a_line() -> impl Strategy<Value = Item> {
+fn a_line() -> impl Strategy<Value = LineItem> {
     let rate = (0i64..=1_000_000, 0u8..=4).prop_map(|(digits, scale)| {
         let rate = port::Decimal::new(digits, scale).to_string();
-        if rate.parse::<Rate>().is_ok() { rate } else { "25".to_owned() }
+        if rate.parse::<TaxRate>().is_ok() { rate } else { "25".to_owned() }
     });
     (1i64..=1_000, 0i64..=1_000_000_000, rate, 0u64..=100).prop_map(|(quantity, unit, rate, percent)| {
         let gross = quantity * unit;
@@ -159,9 +159,9 @@ proptest! {
         shipping in 0i64..1_000_000,
         tax_included in any::<bool>(),
     ) {
-        let order = Order { shipping, tax_included, ..order(items) };
-        let price = price(&order, at(0)).unwrap();
-        let lines: Vec<_> = order.items.iter().map(|item| price_line(item, tax_included).unwrap()).collect();
+        let header = OrderHeader { shipping, tax_included, ..order(items) };
+        let price = price(&header, at(0)).unwrap();
+        let lines: Vec<_> = header.items.iter().map(|item| price_line(item, tax_included).unwrap()).collect();
         let sum = |part: fn(&LinePrice) -> i64| lines.iter().map(part).sum::<i64>();
         prop_assert_eq!(price.subtotal - price.discount, sum(|line| line.base));
         prop_assert_eq!(price.tax, sum(|line| line.tax));
@@ -188,7 +188,7 @@ proptest! {
     #[test]
     fn no_amounts_make_pricing_panic(quantity in any::<i64>(), unit in any::<i64>(), discount in any::<i64>(),
         shipping in any::<i64>(), tax_included in any::<bool>()) {
-        let order = Order { shipping, tax_included, ..order(vec![item(quantity, unit, "25", discount); 2]) };
-        let _ = price(&order, at(0));
+        let header = OrderHeader { shipping, tax_included, ..order(vec![item(quantity, unit, "25", discount); 2]) };
+        let _ = price(&header, at(0));
     }
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use port::{
-    Approach, AttemptId, Begun, Next, Observation, PaymentStatus, ProfileId, ProfileSessionId, Says,
-    Snapshot, StatusWord, StoredProfile, Theirs, Timestamp, Uuid,
+    AdapterState, Approach, AttemptId, CreatedPayment, Next, Observation, PaymentStatus, ProfileId,
+    ProfileSessionId, ProviderStatus, ProviderView, StatusMapping, StoredProfile, Timestamp, Uuid,
 };
 
 use crate::domain::{
-    AttemptState, CALL_DEADLINE, FailureCode, Metadata, Owner, Profile, ProfileAsk, ProfileSession,
-    ProfileStart, ProfileStatus, Refusal, ReturnUrls, Routing, SessionFailure, SessionStatus,
+    AttemptState, CALL_DEADLINE, DomainError, FailureCode, Metadata, Owner, Profile, ProfileRequest,
+    ProfileSession, ProfileStart, ProfileStatus, ReturnUrls, Routing, SessionFailure, SessionStatus,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -26,10 +26,14 @@ fn started() -> ProfileSession {
         approach: Approach::Hosted,
         status: SessionStatus::Pending,
         failure: None,
-        ended_by: None,
+        start_failure: None,
         routing: Routing::default(),
         fallback: vec!["two".to_owned()],
-        ask: ProfileAsk { return_urls: ReturnUrls::default(), language: None, metadata: Metadata::new() },
+        request: ProfileRequest {
+            return_urls: ReturnUrls::default(),
+            language: None,
+            metadata: Metadata::new(),
+        },
         start: start("one"),
         closing: None,
         profile: None,
@@ -47,7 +51,7 @@ fn start(account: &str) -> ProfileStart {
         provider: "acme".to_owned(),
         state: AttemptState::Started,
         reference: None,
-        theirs: Theirs::new(),
+        adapter_state: AdapterState::new(),
         next: None,
         return_hash: String::new(),
         started_at: at(0),
@@ -55,31 +59,31 @@ fn start(account: &str) -> ProfileStart {
 }
 
 fn begun() -> ProfileSession {
-    let begun = Begun {
+    let created = CreatedPayment {
         reference: "theirs".to_owned(),
         next: Next::Page("https://page.test".to_owned()),
-        snapshot: Snapshot::default(),
-        theirs: Theirs::new(),
+        view: ProviderView::default(),
+        adapter_state: AdapterState::new(),
     };
-    started().begun(begun, at(1)).unwrap()
+    started().begun(created, at(1)).unwrap()
 }
 
 fn says(status: PaymentStatus) -> Observation {
     Observation {
-        says: Says::Status(status),
-        last: status == PaymentStatus::Failed,
+        says: StatusMapping::Status(status),
+        terminal: status == PaymentStatus::Failed,
         detail: None,
         stage: None,
-        word: StatusWord::default(),
+        provider_status: ProviderStatus::default(),
         total: None,
         authorized: None,
         captured: None,
         refunded: None,
         disputed: None,
-        ours: None,
+        merchant_reference: None,
         is_test: None,
         failure: None,
-        place: at(2),
+        as_of: at(2),
     }
 }
 
@@ -95,7 +99,7 @@ fn failed(code: FailureCode) -> SessionFailure {
 fn a_session_is_completed_by_a_method_that_is_shown_and_by_nothing_less() {
     let session = begun();
     assert_eq!(session.observed(&says(PaymentStatus::Paid), None, at(2)), None);
-    let unknown = Observation { says: Says::Unmapped, ..says(PaymentStatus::Paid) };
+    let unknown = Observation { says: StatusMapping::Unmapped, ..says(PaymentStatus::Paid) };
     assert_eq!(session.observed(&unknown, stored(), at(2)), None);
     let done = session.observed(&says(PaymentStatus::Paid), stored(), at(2)).unwrap();
     assert_eq!((done.status, done.profile, done.version), (SessionStatus::Completed, stored(), 3));
@@ -103,7 +107,7 @@ fn a_session_is_completed_by_a_method_that_is_shown_and_by_nothing_less() {
         assert_eq!(done.observed(&says(later), stored(), at(3)), None, "what is COMPLETED stays");
     }
     assert_eq!(done.ended(failed(FailureCode::Expired), at(3)), None);
-    assert!(matches!(done.closed(FailureCode::Cancelled, at(3)), Err(Refusal::TooLate(_))));
+    assert!(matches!(done.closed(FailureCode::Cancelled, at(3)), Err(DomainError::TooLate(_))));
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn a_start_moves_on_only_while_nobody_has_it() {
     assert_eq!((moved.start.account.as_str(), moved.fallback.len()), ("two", 0));
     assert_eq!(moved.routing.tried[0].outcome, "not_sent");
     assert_eq!(begun().moved_on("not_sent", start("two"), at(2)), None);
-    assert_eq!(begun().never_begun("busy", failed(FailureCode::ProviderError), at(2)), None);
+    assert_eq!(begun().never_created("busy", failed(FailureCode::ProviderError), at(2)), None);
 }
 
 #[test]
@@ -154,7 +158,7 @@ fn a_method_with_a_word_that_nobody_knows_cannot_be_used() {
     for (word, status) in words {
         let stored = StoredProfile {
             reference: "theirs".to_owned(),
-            word: StatusWord::new("profile", word),
+            provider_status: ProviderStatus::new("profile", word),
             kind: "CARD".to_owned(),
             display_name: Some("Visa 4242".to_owned()),
             expires_on: None,

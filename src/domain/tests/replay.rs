@@ -6,10 +6,10 @@ use super::*;
 
 /// Paid, partly refunded and fulfilled, after a decline.
 fn a_story() -> Desk {
-    let mut desk = Desk::cart(|order| {
+    let mut desk = Desk::cart(|header| {
         let customer = Customer { email: Some("a@b.example".to_owned()), ..Customer::default() };
-        order.personal = Sealed::new(Personal { customer, ..Personal::default() }, [9; 16]);
-        order.requires_signing = Requirement::Required;
+        header.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [9; 16]);
+        header.requires_signing = Requirement::Required;
     });
     desk.act("sign");
     desk.checkout(CaptureMode::Automatic, HOLDS);
@@ -21,43 +21,45 @@ fn a_story() -> Desk {
 }
 
 /// The events as they are stored: their text, and the columns beside it.
-fn stored(events: &[Event]) -> Vec<Event> {
-    let reread =
-        |event: &Event| Event { record: serde_json::from_str(&event.text).unwrap(), ..event.clone() };
+fn stored(events: &[RecordedEvent]) -> Vec<RecordedEvent> {
+    let reread = |event: &RecordedEvent| RecordedEvent {
+        record: serde_json::from_str(&event.text).unwrap(),
+        ..event.clone()
+    };
     events.iter().map(reread).collect()
 }
 
 #[test]
 fn a_file_is_made_again_from_the_text_of_its_events_and_the_bodies_beside_them() {
     let desk = a_story();
-    let mut file = OrderFile::replay(&stored(&desk.events)).unwrap();
-    assert_eq!(file, desk.file);
-    assert!(file.slots().len() == 4, "customer, signature, what was asked, what the customer needs");
-    assert!(file.order.personal.value().is_none() && file.sessions[0].ask.value().is_none());
+    let mut order = OrderAggregate::replay(&stored(&desk.events)).unwrap();
+    assert_eq!(order, desk.order);
+    assert!(order.slots().len() == 4, "customer, signature, what was asked, what the customer needs");
+    assert!(order.header.personal.value().is_none() && order.sessions[0].request.value().is_none());
 
-    let bodies: Vec<_> = desk.events.iter().flat_map(|event| event.record.fact.sealed()).collect();
-    for slot in file.slots() {
+    let bodies: Vec<_> = desk.events.iter().flat_map(|event| event.record.event.erasable()).collect();
+    for slot in order.slots() {
         let (_, body) = bodies.iter().find(|(digest, _)| **digest == *slot.digest()).unwrap();
         slot.fill(body.clone());
     }
-    assert_eq!(file.order.personal.value(), desk.file.order.personal.value());
-    assert_eq!(file.order.personal.row(), desk.file.order.personal.row());
-    assert_eq!(file.sessions[0].ask.value(), desk.file.sessions[0].ask.value());
+    assert_eq!(order.header.personal.value(), desk.order.header.personal.value());
+    assert_eq!(order.header.personal.row(), desk.order.header.personal.row());
+    assert_eq!(order.sessions[0].request.value(), desk.order.sessions[0].request.value());
     assert_eq!(
-        file.attempts[0].next.as_ref().unwrap().value(),
-        desk.file.attempts[0].next.as_ref().unwrap().value()
+        order.attempts[0].next.as_ref().unwrap().value(),
+        desk.order.attempts[0].next.as_ref().unwrap().value()
     );
 }
 
 #[test]
 fn what_was_erased_stays_erased_and_a_body_that_is_not_the_right_one_is_not_taken() {
     let desk = a_story();
-    let mut file = OrderFile::replay(&stored(&desk.events)).unwrap();
-    for slot in file.slots() {
+    let mut order = OrderAggregate::replay(&stored(&desk.events)).unwrap();
+    for slot in order.slots() {
         slot.fill("{\"salt\":\"00\",\"value\":{}}".into());
     }
-    assert!(file.order.personal.value().is_none());
-    assert_eq!(file, desk.file, "only the digest is part of the order");
+    assert!(order.header.personal.value().is_none());
+    assert_eq!(order, desk.order, "only the digest is part of the order");
 }
 
 #[test]
@@ -71,44 +73,44 @@ fn no_event_holds_a_name_an_address_or_what_the_customer_pays_with() {
 
 #[test]
 fn what_a_merchant_writes_stands_beside_the_events_and_is_shown_until_it_is_erased() {
-    let words = |text: &str| Some(Sealed::new(text.to_owned(), [8; 16]));
+    let words = |text: &str| Some(Erasable::new(text.to_owned(), [8; 16]));
     let mut refunded = Desk::session(CaptureMode::Automatic, HOLDS);
     refunded.wait(10).see("PAID");
     let id = port::RefundId::from_uuid(refunded.uuid());
     let (reason, origin) = (words("Ann broke it"), RefundOrigin::Api);
-    let asking = operate::Refunding { id, amount: Some(40), reason, reference: None, origin };
-    let facts = operate::refund(&refunded.file, refunded.payment().id, asking, refunded.now).unwrap();
-    refunded.tell(facts);
+    let new_refund = operate::NewRefund { id, amount: Some(40), reason, reference: None, origin };
+    let events = operate::refund(&refunded.order, refunded.payment().id, new_refund, refunded.now).unwrap();
+    refunded.tell(events);
     let detail = words("Ann took it with her");
-    let facts = finish::fulfil(&refunded.file, true, detail, refunded.now, &mut ids(&mut refunded.made));
-    refunded.tell(facts.unwrap());
+    let events = finish::fulfil(&refunded.order, true, detail, refunded.now, &mut ids(&mut refunded.made));
+    refunded.tell(events.unwrap());
     let mut external = Desk::cart(|_| ());
     let mut with = super::orders::external("r-1");
     with.external.as_mut().unwrap().receipt_description = Some("Ann paid in cash".to_owned());
     let payment = PaymentId::from_uuid(external.uuid());
     let mut made = 7_000;
     let mut ids = ids(&mut made);
-    let facts = submit::submit(&external.file, &with, payment, [8; 16], external.now, &mut ids);
-    external.tell(facts.unwrap());
+    let events = submit::submit(&external.order, &with, payment, [8; 16], external.now, &mut ids);
+    external.tell(events.unwrap());
     for (desk, shown) in
         [(refunded, ["Ann broke it", "Ann took it with her"].as_slice()), (external, &["r-1"])]
     {
         assert!(desk.events.iter().all(|event| !event.text.contains("Ann")));
-        let told = |file: &OrderFile| {
-            let details = desk.events.iter().map(|event| view::timeline_entry(file, event));
+        let told = |order: &OrderAggregate| {
+            let details = desk.events.iter().map(|event| view::timeline_entry(order, event));
             let details = details.map(|entry| serde_json::to_value(entry).unwrap()["detail"].take());
             let all: Vec<_> = details.filter_map(|detail| Some(detail.as_str()?.to_owned())).collect();
             shown.iter().all(|words| all.iter().any(|detail| detail == words))
         };
-        assert!(told(&desk.file));
-        let mut file = OrderFile::replay(&stored(&desk.events)).unwrap();
-        assert!(!told(&file), "erased");
-        let bodies: Vec<_> = desk.events.iter().flat_map(|event| event.record.fact.sealed()).collect();
-        for slot in file.slots() {
+        assert!(told(&desk.order));
+        let mut order = OrderAggregate::replay(&stored(&desk.events)).unwrap();
+        assert!(!told(&order), "erased");
+        let bodies: Vec<_> = desk.events.iter().flat_map(|event| event.record.event.erasable()).collect();
+        for slot in order.slots() {
             let (_, body) = bodies.iter().find(|(digest, _)| **digest == *slot.digest()).unwrap();
             slot.fill(body.clone());
         }
-        assert!(told(&file) && file == desk.file);
+        assert!(told(&order) && order == desk.order);
     }
 }
 
@@ -119,7 +121,7 @@ fn every_event_is_chained_to_the_one_before() {
         assert_eq!(event.hash, head.chain(&event.text));
         event.hash
     });
-    assert_eq!(chained, desk.file.head);
+    assert_eq!(chained, desk.order.head);
     assert_ne!(Hash::default().chain("a"), Hash::default().chain("b"));
     assert_eq!(chained.to_string().parse::<Hash>(), Ok(chained));
 }
@@ -127,13 +129,13 @@ fn every_event_is_chained_to_the_one_before() {
 #[test]
 fn events_that_do_not_follow_each_other_make_no_file() {
     let events = a_story().events;
-    let misfit = |events: &[Event]| OrderFile::replay(events).unwrap_err();
-    assert_eq!(misfit(&[]), Misfit("there are none"));
-    assert_eq!(misfit(&events[1..]), Misfit("the first is no new order"));
+    let error = |events: &[RecordedEvent]| OrderAggregate::replay(events).unwrap_err();
+    assert_eq!(error(&[]), ReplayError("there are none"));
+    assert_eq!(error(&events[1..]), ReplayError("the first is no new order"));
     let gap: Vec<_> = events.iter().filter(|event| event.sequence != 3).cloned().collect();
-    assert_eq!(misfit(&gap), Misfit("it is not the next one"));
+    assert_eq!(error(&gap), ReplayError("it is not the next one"));
     let twice: Vec<_> = events[..1].iter().chain(&events[..1]).cloned().collect();
-    assert_eq!(misfit(&twice), Misfit("it is not the next one"));
+    assert_eq!(error(&twice), ReplayError("it is not the next one"));
 }
 
 #[test]
@@ -141,46 +143,50 @@ fn parts_stand_in_the_order_of_their_ids_whichever_was_written_first() {
     let mut desk = Desk::cart(|_| {});
     desk.checkout(CaptureMode::Automatic, HOLDS);
     desk.see("PAID");
-    let payment = desk.file.payments[0].id;
+    let payment = desk.order.payments[0].id;
     let [earlier, later] = [1 << 100, 2 << 100].map(|id| port::RefundId::from_uuid(Uuid::from_u128(id)));
     for id in [later, earlier] {
         let origin = RefundOrigin::Api;
-        let asking = operate::Refunding { id, amount: Some(1), reason: None, reference: None, origin };
-        let facts = operate::refund(&desk.file, payment, asking, desk.now).unwrap();
-        desk.tell(facts);
+        let new_refund = operate::NewRefund { id, amount: Some(1), reason: None, reference: None, origin };
+        let events = operate::refund(&desk.order, payment, new_refund, desk.now).unwrap();
+        desk.tell(events);
     }
-    let stand: Vec<_> = desk.file.refunds.iter().map(|refund| refund.id).collect();
+    let stand: Vec<_> = desk.order.refunds.iter().map(|refund| refund.id).collect();
     assert_eq!(stand, [earlier, later]);
-    assert_eq!(OrderFile::replay(&desk.events).unwrap(), desk.file);
+    assert_eq!(OrderAggregate::replay(&desk.events).unwrap(), desk.order);
 }
 
 #[test]
 fn a_fact_about_something_unknown_is_a_defect_and_is_told_as_one() {
     let unknown = Uuid::from_u128(99);
-    let facts = [
-        Fact::AttemptLeft { attempt: AttemptId::from_uuid(unknown), orphaned: false, why: String::new() },
-        Fact::ProofUsed(Proof::Session(SessionId::from_uuid(unknown))),
-        Fact::DisputeMoved {
+    let events = [
+        Event::AttemptAbandoned {
+            attempt: AttemptId::from_uuid(unknown),
+            orphaned: false,
+            why: String::new(),
+        },
+        Event::PaymentSourceUsed(PaymentSource::Session(SessionId::from_uuid(unknown))),
+        Event::DisputeUpdated {
             payment: PaymentId::from_uuid(unknown),
             stage: DisputeStage::Chargeback,
             lost: None,
         },
-        Fact::RefundMoved {
+        Event::RefundStatusChanged {
             refund: port::RefundId::from_uuid(unknown),
             to: RefundStatus::Failed,
             failure: None,
         },
-        Fact::AttentionResolved {
+        Event::AttentionResolved {
             attention: port::AttentionId::from_uuid(unknown),
-            decision: Decision::Keep,
+            decision: AttentionDecision::Keep,
             note: None,
         },
     ];
     let desk = a_story();
     let cause = Cause { actor: Actor::Merchant, request: None };
-    for fact in facts {
-        let stamp = Stamp { at: desk.now, cause: &cause };
-        let told = desk.file.clone().record(vec![fact], &stamp, &mut || Uuid::from_u128(1));
+    for event in events {
+        let meta = EventMeta { at: desk.now, cause: &cause };
+        let told = desk.order.clone().record(vec![event], &meta, &mut || Uuid::from_u128(1));
         assert!(told.is_err());
     }
 }
@@ -191,15 +197,15 @@ fn the_events_that_merchants_are_told_of_are_numbered_for_themselves() {
     let told: Vec<String> = desk
         .events
         .iter()
-        .filter_map(|event| event.record.fact.notice())
-        .map(|notice| format!("{} {}", notice.noun, notice.word))
+        .filter_map(|event| event.record.event.public_event())
+        .map(|public_event| format!("{} {}", public_event.noun, public_event.change))
         .collect();
     let expected = "order PENDING, paymentSession PENDING, order PENDING_PAYMENT, payment FAILED, payment PAID, \
                     paymentSession COMPLETED, order SUBMITTED, order PROCESSING, payment PARTIALLY_REFUNDED, \
                     refund SUCCEEDED, payment DISPUTED, dispute RETRIEVAL, attention RAISED, \
                     payment PARTIALLY_REFUNDED, dispute WON, order COMPLETED";
     assert_eq!(told.join(", "), expected);
-    let names: Vec<_> = desk.events.iter().map(|event| event.record.fact.name()).take(3).collect();
+    let names: Vec<_> = desk.events.iter().map(|event| event.record.event.name()).take(3).collect();
     assert_eq!(names, ["order.placed", "order.priced", "order.signed"]);
 }
 
@@ -208,7 +214,7 @@ fn the_events_of_one_change_say_that_more_follows_but_the_last() {
     let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
     let before = desk.events.len();
     desk.see("PAID");
-    let more: Vec<bool> = desk.events[before..].iter().map(|event| event.record.more).collect();
+    let more: Vec<bool> = desk.events[before..].iter().map(|event| event.record.continues).collect();
     let (last, rest) = more.split_last().unwrap();
     assert!(!last && rest.iter().all(|more| *more) && !rest.is_empty());
 }
@@ -262,22 +268,22 @@ fn walk(desk: &mut Desk, step: &str, amount: i64, orphan: bool) {
     desk.wait(3_600);
     let some = Some(amount).filter(|amount| *amount < 90);
     match step {
-        "open" if payable(&desk.file).is_ok() => desk.checkout(CaptureMode::Manual, HOLDS_FOR_MANY),
+        "open" if payable(&desk.order).is_ok() => desk.checkout(CaptureMode::Manual, HOLDS_FOR_MANY),
         "open" => {}
-        "close" | "capture" | "void" | "refund" | "next" | "refused" if desk.file.sessions.is_empty() => {}
+        "close" | "capture" | "void" | "refund" | "next" | "refused" if desk.order.sessions.is_empty() => {}
         "close" => drop(desk.close(FailureCode::Cancelled)),
         "capture" => drop(desk.capture(some)),
         "void" => drop(desk.void()),
         "refund" => drop(desk.refund(some)),
         "next" => drop(desk.send_next()),
         "refused" => {
-            let facts = operate::refused(&desk.file, desk.payment().id, Failure::default());
-            desk.tell(facts);
+            let events = operate::refused(&desk.order, desk.payment().id, Failure::default());
+            desk.tell(events);
         }
         "KEEP" | "REFUND" | "DISMISS" => drop(desk.decide(named(step))),
         action if action.chars().all(char::is_lowercase) => drop(desk.act(action)),
         word => {
-            let attempts = &desk.file.attempts;
+            let attempts = &desk.order.attempts;
             let attempt = if orphan { attempts.first() } else { attempts.last() };
             let Some(attempt) = attempt.map(|attempt| attempt.id) else { return };
             desk.see_of(attempt, word);
@@ -302,24 +308,26 @@ fn is_a_transition(from: OrderState, to: OrderState) -> bool {
 }
 
 /// What the events of a file may say one after the other.
-fn check_history(events: &[Event]) -> Result<(), TestCaseError> {
+fn check_history(events: &[RecordedEvent]) -> Result<(), TestCaseError> {
     let mut state = OrderState::Pending;
     let mut under_way = std::collections::BTreeSet::new();
     let mut ended = std::collections::BTreeSet::new();
     for event in events {
-        match &event.record.fact {
-            Fact::OrderMoved { from, to, .. } => {
+        match &event.record.event {
+            Event::OrderStateChanged { from, to, .. } => {
                 prop_assert!(*from == state && is_a_transition(*from, *to), "{from:?} {to:?}");
                 state = *to;
             }
-            Fact::SessionMoved { session, to, .. } => {
+            Event::SessionStatusChanged { session, to, .. } => {
                 prop_assert!(!ended.contains(session), "a session that ended moved");
                 if !to.is_open() {
                     ended.insert(*session);
                 }
             }
-            Fact::OperationAsked { payment, .. } => prop_assert!(under_way.insert(*payment), "two at a time"),
-            Fact::OperationEnded { payment, .. } => prop_assert!(under_way.remove(payment)),
+            Event::OperationRequested { payment, .. } => {
+                prop_assert!(under_way.insert(*payment), "two at a time")
+            }
+            Event::OperationFinished { payment, .. } => prop_assert!(under_way.remove(payment)),
             _ => {}
         }
     }
@@ -333,22 +341,22 @@ proptest! {
     #[test]
     fn whatever_is_done_in_whatever_order_the_file_keeps_its_laws(
         capture in prop_oneof![Just(CaptureMode::Automatic), Just(CaptureMode::Manual)],
-        powers in prop_oneof![Just(HOLDS), Just(HOLDS_FOR_MANY), Just(TAKES)],
+        capabilities in prop_oneof![Just(HOLDS), Just(HOLDS_FOR_MANY), Just(TAKES)],
         settings in any::<[bool; 3]>(),
         steps in prop::collection::vec((0..STEPS.len(), 1i64..120, prop::bool::weighted(0.2)), 1..25),
     ) {
-        let mut desk = Desk::cart(|order| {
-            order.auto_submit = settings[0];
-            order.requires_approval = settings[1];
-            order.requires_signing = if settings[2] { Requirement::Required } else { Requirement::NotRequired };
+        let mut desk = Desk::cart(|header| {
+            header.auto_submit = settings[0];
+            header.requires_approval = settings[1];
+            header.requires_signing = if settings[2] { Requirement::Required } else { Requirement::NotRequired };
         });
-        desk.start_checkout(capture, powers, &["second"]);
-        let newest = desk.file.attempts[0].id;
+        desk.start_checkout(capture, capabilities, &["second"]);
+        let newest = desk.order.attempts[0].id;
         desk.begun(newest);
         for (step, amount, orphan) in steps {
             walk(&mut desk, STEPS[step], amount, orphan);
         }
         check_history(&desk.events)?;
-        prop_assert_eq!(OrderFile::replay(&stored(&desk.events)).unwrap(), desk.file);
+        prop_assert_eq!(OrderAggregate::replay(&stored(&desk.events)).unwrap(), desk.order);
     }
 }

@@ -1,20 +1,20 @@
 //! How a session is started, declined, closed and ended, and what becomes of money that comes after it.
 
-use super::open::{Answered, answered, give_up, move_on};
-use super::operate::{close, closed_by_us};
+use super::open::{StartResult, abandon, accept_start, fail_over};
+use super::operate::{close, closed_by_gateway};
 use super::*;
 
 impl Desk {
-    pub(super) fn close(&mut self, code: FailureCode) -> Result<usize, Refusal> {
-        let facts = close(&self.file, self.the_session().id, code, self.now)?;
-        Ok(self.tell(facts))
+    pub(super) fn close(&mut self, code: FailureCode) -> Result<usize, DomainError> {
+        let events = close(&self.order, self.the_session().id, code, self.now)?;
+        Ok(self.tell(events))
     }
 
     /// Leaves the newest attempt for an account called `second`, and answers the attempt that was left.
-    pub(super) fn fail_over(&mut self, orphaned: bool, powers: Powers) -> AttemptId {
-        let start = self.start("second", powers);
-        let (session, left) = (self.the_session().clone(), self.file.attempts.last().unwrap().clone());
-        self.tell(move_on(&left, orphaned, "outcome_unknown", &session, start, self.now));
+    pub(super) fn fail_over(&mut self, orphaned: bool, capabilities: PaymentCapabilities) -> AttemptId {
+        let new_attempt = self.start("second", capabilities);
+        let (session, left) = (self.the_session().clone(), self.order.attempts.last().unwrap().clone());
+        self.tell(fail_over(&left, orphaned, "outcome_unknown", &session, new_attempt, self.now));
         left.id
     }
 
@@ -110,7 +110,7 @@ fn closing_is_asked_once_and_an_ended_session_is_not_closed() {
     assert_eq!(desk.close(FailureCode::Cancelled), Ok(0));
     let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
     desk.see("PAID");
-    assert!(matches!(desk.close(FailureCode::Cancelled), Err(Refusal::TooLate(_))));
+    assert!(matches!(desk.close(FailureCode::Cancelled), Err(DomainError::TooLate(_))));
 }
 
 #[test]
@@ -118,10 +118,10 @@ fn where_nothing_can_be_closed_the_session_ends_on_our_word_once_a_read_shows_no
     let mut desk = Desk::session(CaptureMode::Automatic, TAKES);
     desk.see("FAILED why=51");
     let payment = desk.payment().id;
-    assert_eq!(closed_by_us(&desk.file, payment), vec![], "nobody has asked for it");
+    assert_eq!(closed_by_gateway(&desk.order, payment), vec![], "nobody has asked for it");
     desk.close(FailureCode::Expired).unwrap();
-    let facts = closed_by_us(&desk.file, payment);
-    desk.tell(facts);
+    let events = closed_by_gateway(&desk.order, payment);
+    desk.tell(events);
     assert_eq!((desk.failure().as_str(), desk.state()), ("EXPIRED 51 text 51", "PENDING"));
     assert!(desk.payment().operation.is_none());
     // Paid on the page that nobody could close.
@@ -138,8 +138,8 @@ fn a_start_that_fails_moves_on_to_the_next_account_or_ends_the_session() {
     let session = desk.the_session();
     assert_eq!(session.fallback, ["third"]);
     assert_eq!(session.routing.tried[0].account, "first");
-    assert_eq!(desk.file.attempt(first).unwrap().state, AttemptState::Ended);
-    assert_eq!((desk.payment().powers, desk.payment().attempt), (TAKES, Some(session.attempt)));
+    assert_eq!(desk.order.attempt(first).unwrap().state, AttemptState::Ended);
+    assert_eq!((desk.payment().capabilities, desk.payment().attempt), (TAKES, Some(session.attempt)));
 
     let failure = SessionFailure {
         code: FailureCode::ProviderError,
@@ -147,36 +147,38 @@ fn a_start_that_fails_moves_on_to_the_next_account_or_ends_the_session() {
         provider_code: None,
         retryable: false,
     };
-    let left = desk.file.attempts.last().unwrap().clone();
-    desk.tell(give_up(&desk.file, &left, "unavailable", failure));
-    assert_eq!((desk.payment().status(), desk.payment().standing.is_final()), (PaymentStatus::Failed, true));
+    let left = desk.order.attempts.last().unwrap().clone();
+    desk.tell(abandon(&desk.order, &left, "unavailable", failure));
+    assert_eq!((desk.payment().status(), desk.payment().state.is_final()), (PaymentStatus::Failed, true));
     assert_eq!((desk.session_word().as_str(), desk.state()), ("FAILED PROVIDER_ERROR", "PENDING"));
-    assert!(desk.file.attempts.iter().all(|attempt| attempt.state == AttemptState::Ended));
+    assert!(desk.order.attempts.iter().all(|attempt| attempt.state == AttemptState::Ended));
 }
 
 #[test]
 fn a_start_that_is_answered_after_it_was_given_up_is_left_to_be_closed() {
     let begun = |attempt| {
-        let next = Sealed::new(Next::Nothing, [4; 16]);
-        [Fact::AttemptBegun { attempt, reference: "theirs".to_owned(), next, theirs: None }]
+        let next = Erasable::new(Next::Nothing, [4; 16]);
+        [Event::AttemptCreated { attempt, reference: "theirs".to_owned(), next, adapter_state: None }]
     };
     for orphaned in [true, false] {
         let mut desk = Desk::cart(|_| ());
         let first = desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
-        let adopted = Answered::Adopted(begun(first).into());
-        assert_eq!(answered(&desk.file, first, &begun(first)), adopted);
+        let adopted = StartResult::Accepted(begun(first).into());
+        assert_eq!(accept_start(&desk.order, first, &begun(first)), adopted);
         desk.fail_over(orphaned, HOLDS);
-        let Answered::GivenUp(facts) = answered(&desk.file, first, &begun(first)) else { panic!("adopted") };
-        desk.tell(facts);
-        assert_eq!(desk.file.attempt(first).unwrap().state, AttemptState::Orphaned);
-        assert_eq!(answered(&desk.file, first, &begun(first)), Answered::GivenUp(Vec::new()));
+        let StartResult::Abandoned(events) = accept_start(&desk.order, first, &begun(first)) else {
+            panic!("adopted")
+        };
+        desk.tell(events);
+        assert_eq!(desk.order.attempt(first).unwrap().state, AttemptState::Orphaned);
+        assert_eq!(accept_start(&desk.order, first, &begun(first)), StartResult::Abandoned(Vec::new()));
 
         // The same answer twice, and once more after the page was closed.
         let second = desk.the_session().attempt;
         desk.begun(second);
-        assert_eq!(answered(&desk.file, second, &begun(second)), Answered::Adopted(Vec::new()));
+        assert_eq!(accept_start(&desk.order, second, &begun(second)), StartResult::Accepted(Vec::new()));
         desk.wait(10).see("EXPIRED");
-        assert_eq!(answered(&desk.file, second, &begun(second)), Answered::GivenUp(Vec::new()));
+        assert_eq!(accept_start(&desk.order, second, &begun(second)), StartResult::Abandoned(Vec::new()));
     }
 }
 
@@ -205,9 +207,9 @@ fn an_attempt_that_was_given_up_and_paid_all_the_same_gets_a_payment_of_its_own(
         desk.wait(10).see_of(orphan, row[0]);
         assert_eq!((desk.standing(), desk.attention()), (row[2].to_owned(), row[3].to_owned()), "{row:?}");
         assert_eq!(desk.session_word(), session, "the session goes on as it was");
-        let told = desk.file.clone();
+        let told = desk.order.clone();
         desk.see_of(orphan, row[0]);
-        assert_eq!(desk.file, told, "{row:?}");
+        assert_eq!(desk.order, told, "{row:?}");
     }
 }
 
@@ -221,12 +223,12 @@ fn a_found_payment_lives_on_like_any_other() {
     desk.wait(10).see_of(orphan, "AUTHORIZED");
     let found = desk.payment().clone();
     assert_eq!(
-        (found.attempt, found.powers, found.session),
+        (found.attempt, found.capabilities, found.session),
         (Some(orphan), HOLDS, Some(desk.the_session().id))
     );
     let month = 28 * 24 * 3_600;
     assert_eq!(found.authorization_expires_at, Some(at(10 + month)));
-    desk.tell(operate::void(&desk.file, found.id, desk.now).unwrap());
+    desk.tell(operate::void(&desk.order, found.id, desk.now).unwrap());
     assert_eq!(desk.the_session().closing, None, "the session stands on another attempt");
     desk.wait(10).see_of(orphan, "CANCELLED");
     assert_eq!(desk.standing(), "CANCELLED 100/0/0");
@@ -236,7 +238,7 @@ fn a_found_payment_lives_on_like_any_other() {
 #[test]
 fn money_where_no_open_session_waits_is_late_or_a_duplicate() {
     let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    let first = desk.file.attempts[0].id;
+    let first = desk.order.attempts[0].id;
     desk.wait(10).see("EXPIRED");
     desk.wait(10).checkout(CaptureMode::Automatic, HOLDS);
 
@@ -249,7 +251,7 @@ fn money_where_no_open_session_waits_is_late_or_a_duplicate() {
     desk.wait(10).see("PAID");
     desk.wait(10).see_of(first, "PAID");
     assert_eq!((desk.attention().as_str(), desk.state()), ("DUPLICATE_PAYMENT", "PROCESSING"));
-    assert_eq!(desk.file.sessions[0].status, SessionStatus::Failed);
+    assert_eq!(desk.order.sessions[0].status, SessionStatus::Failed);
 
     // The merchant has collected it.
     let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
@@ -262,8 +264,8 @@ fn money_where_no_open_session_waits_is_late_or_a_duplicate() {
 #[test]
 fn money_after_the_order_was_cancelled_is_late_even_on_a_session_that_was_still_open() {
     let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    let facts = finish::cancel(&desk.file, desk.now, &mut ids(&mut desk.made)).unwrap();
-    desk.tell(facts);
+    let events = finish::cancel(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(events);
     desk.wait(10).see("PAID");
     assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", "CANCELLED"));
     assert_eq!(desk.attention(), "LATE_PAYMENT");
@@ -271,7 +273,7 @@ fn money_after_the_order_was_cancelled_is_late_even_on_a_session_that_was_still_
 
 #[test]
 fn a_hold_that_comes_back_after_the_order_was_a_cart_again_is_late() {
-    let mut desk = Desk::cart(|order| order.auto_submit = false);
+    let mut desk = Desk::cart(|header| header.auto_submit = false);
     desk.checkout(CaptureMode::Manual, HOLDS);
     for word in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
         desk.wait(10).see(word);
@@ -285,8 +287,8 @@ fn a_refund_that_comes_back_is_no_late_payment() {
     let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
     desk.wait(10).see("PAID");
     desk.wait(10).see("FROM_AMOUNTS refunded=100");
-    let facts = finish::fulfil(&desk.file, true, None, desk.now, &mut ids(&mut desk.made)).unwrap();
-    desk.tell(facts);
+    let events = finish::fulfil(&desk.order, true, None, desk.now, &mut ids(&mut desk.made)).unwrap();
+    desk.tell(events);
     desk.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
     assert_eq!((desk.attention().as_str(), desk.state()), ("REFUND_FAILED", "COMPLETED"));
 }

@@ -1,17 +1,17 @@
 //! What happened to an order, as its timeline and its events show it.
 
 use port::{
-    AttemptId, EventId, Failure, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, StatusWord,
+    AttemptId, EventId, Failure, OrderId, PaymentId, PaymentStatus, ProviderStatus, RefundId, SessionId,
     Timestamp,
 };
 use serde::Serialize;
 
 use super::{
-    AttentionView, OrderView, PaymentView, QrUrl, RefundView, SessionView, attention, order, payment, refund,
+    AttentionView, OrderView, PaymentView, QrUrl, RefundView, SessionView, attention, payment, refund,
     session,
 };
 use crate::domain::event::outcome;
-use crate::domain::{Actor, Event, Fact, Notice, Operation, OrderFile, SessionFailure};
+use crate::domain::{Actor, Event, Operation, OrderAggregate, PublicEvent, RecordedEvent, SessionFailure};
 
 /// One entry of a timeline: what happened, to what, and in whose words. What an entry has no value for is null.
 #[derive(Debug, Serialize)]
@@ -39,14 +39,14 @@ pub struct TimelineEntry<'a> {
 }
 
 /// The entry of an event of a file.
-pub fn timeline_entry<'a>(file: &'a OrderFile, event: &'a Event) -> TimelineEntry<'a> {
+pub fn timeline_entry<'a>(order: &'a OrderAggregate, recorded: &'a RecordedEvent) -> TimelineEntry<'a> {
     let blank = TimelineEntry {
-        id: event.id,
-        sequence: event.sequence,
-        kind: event.record.fact.name(),
-        occurred_at: event.record.at,
-        actor: event.record.cause.actor,
-        request_id: event.record.cause.request.as_deref(),
+        id: recorded.id,
+        sequence: recorded.sequence,
+        kind: recorded.record.event.name(),
+        occurred_at: recorded.record.at,
+        actor: recorded.record.cause.actor,
+        request_id: recorded.record.cause.request.as_deref(),
         session_id: None,
         payment_id: None,
         attempt_id: None,
@@ -60,27 +60,27 @@ pub fn timeline_entry<'a>(file: &'a OrderFile, event: &'a Event) -> TimelineEntr
         provider_message: None,
         detail: None,
     };
-    let fact = &event.record.fact;
-    let entry = match fact {
-        Fact::AttentionResolved { attention, decision, .. } => {
-            let payment_id = file.attention(*attention).and_then(|told| told.payment);
+    let event = &recorded.record.event;
+    let entry = match event {
+        Event::AttentionResolved { attention, decision, .. } => {
+            let payment_id = order.attention(*attention).and_then(|attention| attention.payment);
             TimelineEntry { payment_id, to: Some(decision.as_str()), ..blank }
         }
-        fact => of_order(blank, fact),
+        event => of_order(blank, event),
     };
-    TimelineEntry { detail: entry.detail.or_else(|| told(file, fact)), ..entry }
+    TimelineEntry { detail: entry.detail.or_else(|| merchant_text(order, event)), ..entry }
 }
 
 /// The merchant's words beside a fact, unless they were erased: the event has only their digest.
-fn told<'a>(file: &'a OrderFile, fact: &Fact) -> Option<&'a str> {
-    let words = match fact {
-        Fact::PaidExternally { .. } => {
-            return Some(&file.order.external_payment.as_ref()?.value()?.reference);
+fn merchant_text<'a>(order: &'a OrderAggregate, event: &Event) -> Option<&'a str> {
+    let words = match event {
+        Event::ExternalPaymentRecorded { .. } => {
+            return Some(&order.header.external_payment.as_ref()?.value()?.reference);
         }
-        Fact::FulfilmentTold(_) => file.order.fulfilment.as_ref(),
-        Fact::RefundMade(refund) => file.refund(refund.id)?.reason.as_ref(),
-        Fact::AttentionResolved { attention, .. } => {
-            file.attention(*attention)?.resolution.as_ref()?.note.as_ref()
+        Event::FulfilmentReported(_) => order.header.fulfilment.as_ref(),
+        Event::RefundCreated(refund) => order.refund(refund.id)?.reason.as_ref(),
+        Event::AttentionResolved { attention, .. } => {
+            order.attention(*attention)?.resolution.as_ref()?.note.as_ref()
         }
         _ => None,
     };
@@ -104,8 +104,8 @@ impl<'a> TimelineEntry<'a> {
         }
     }
 
-    fn word(self, word: &'a StatusWord) -> Self {
-        Self { provider_status: Some(&word.word), ..self }
+    fn provider_status(self, provider_status: &'a ProviderStatus) -> Self {
+        Self { provider_status: Some(&provider_status.status), ..self }
     }
 
     fn operation(self, payment: PaymentId, operation: &Operation) -> Self {
@@ -119,20 +119,20 @@ impl<'a> TimelineEntry<'a> {
     }
 }
 
-fn of_order<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a> {
-    match fact {
-        Fact::OrderPlaced(order) => TimelineEntry { to: Some(order.state.as_str()), ..entry },
-        Fact::OrderMoved { from, to, why } => TimelineEntry {
+fn of_order<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'a> {
+    match event {
+        Event::OrderCreated(header) => TimelineEntry { to: Some(header.state.as_str()), ..entry },
+        Event::OrderStateChanged { from, to, why } => TimelineEntry {
             from: Some(from.as_str()),
             to: Some(to.as_str()),
             detail: why.as_deref(),
             ..entry
         },
-        Fact::OrderPriced { price, .. } => TimelineEntry { amount: Some(price.total), ..entry },
-        Fact::PaidExternally { payment, .. } => {
+        Event::OrderPriced { price, .. } => TimelineEntry { amount: Some(price.total), ..entry },
+        Event::ExternalPaymentRecorded { payment, .. } => {
             TimelineEntry { payment_id: Some(payment.id), amount: Some(payment.money.minor), ..entry }
         }
-        Fact::AttentionRaised(raised) => TimelineEntry {
+        Event::AttentionRaised(raised) => TimelineEntry {
             payment_id: raised.payment,
             to: Some(raised.code.as_str()),
             detail: Some(&raised.detail),
@@ -142,9 +142,9 @@ fn of_order<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a> {
     }
 }
 
-fn of_session<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a> {
-    match fact {
-        Fact::SessionOpened { session, payment } => TimelineEntry {
+fn of_session<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'a> {
+    match event {
+        Event::SessionCreated { session, payment } => TimelineEntry {
             session_id: Some(session.id),
             payment_id: Some(payment.id),
             to: Some(session.status.as_str()),
@@ -152,7 +152,7 @@ fn of_session<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a>
             detail: Some(&session.routing.reason),
             ..entry
         },
-        Fact::AttemptStarted(attempt) => TimelineEntry {
+        Event::AttemptStarted(attempt) => TimelineEntry {
             attempt_id: Some(attempt.id),
             session_id: attempt.session,
             payment_id: Some(attempt.payment),
@@ -160,16 +160,16 @@ fn of_session<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a>
             amount: Some(attempt.money.minor),
             ..entry
         },
-        Fact::AttemptKept { attempt, .. } | Fact::HandedOver { attempt } => {
+        Event::AdapterStateSaved { attempt, .. } | Event::ProviderOrderSubmitted { attempt } => {
             TimelineEntry { attempt_id: Some(*attempt), ..entry }
         }
-        Fact::AttemptBegun { attempt, reference, .. } => {
+        Event::AttemptCreated { attempt, reference, .. } => {
             TimelineEntry { attempt_id: Some(*attempt), detail: Some(reference), ..entry }
         }
-        Fact::AttemptLeft { attempt, why, .. } => {
+        Event::AttemptAbandoned { attempt, why, .. } => {
             TimelineEntry { attempt_id: Some(*attempt), detail: Some(why), ..entry }
         }
-        Fact::SessionMoved { session, from, to, failure } => TimelineEntry {
+        Event::SessionStatusChanged { session, from, to, failure } => TimelineEntry {
             session_id: Some(*session),
             from: Some(from.as_str()),
             to: Some(to.as_str()),
@@ -180,42 +180,42 @@ fn of_session<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a>
     }
 }
 
-fn of_payment<'a>(entry: TimelineEntry<'a>, fact: &'a Fact) -> TimelineEntry<'a> {
-    match fact {
-        Fact::PaymentObserved { payment, attempt, from, to, word, failure, .. } => TimelineEntry {
+fn of_payment<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'a> {
+    match event {
+        Event::PaymentUpdated { payment, attempt, from, to, provider_status, failure, .. } => TimelineEntry {
             payment_id: Some(*payment),
             attempt_id: Some(*attempt),
             from: Some(from.as_str()),
             to: Some(to.as_str()),
             ..entry
         }
-        .word(word)
+        .provider_status(provider_status)
         .said(failure.as_ref()),
-        Fact::PaymentNotStarted { payment } => {
+        Event::PaymentNotStarted { payment } => {
             TimelineEntry { payment_id: Some(*payment), to: Some(PaymentStatus::Failed.as_str()), ..entry }
         }
-        Fact::PaymentFound(payment) => TimelineEntry {
+        Event::LatePaymentFound(payment) => TimelineEntry {
             payment_id: Some(payment.id),
             attempt_id: payment.attempt,
             to: Some(payment.status().as_str()),
             amount: Some(payment.money.minor),
             ..entry
         },
-        Fact::OperationAsked { payment, operation, .. } => entry.operation(*payment, operation),
-        Fact::OperationEnded { payment, operation, refused } => {
+        Event::OperationRequested { payment, operation, .. } => entry.operation(*payment, operation),
+        Event::OperationFinished { payment, operation, refused } => {
             entry.operation(*payment, operation).said(refused.as_ref())
         }
-        Fact::RefundMade(refund) => TimelineEntry {
+        Event::RefundCreated(refund) => TimelineEntry {
             refund_id: Some(refund.id),
             payment_id: Some(refund.payment),
             amount: Some(refund.money.minor),
             to: Some(refund.status.as_str()),
             ..entry
         },
-        Fact::RefundMoved { refund, to, failure } => {
+        Event::RefundStatusChanged { refund, to, failure } => {
             TimelineEntry { refund_id: Some(*refund), to: Some(to.as_str()), ..entry }.said(failure.as_ref())
         }
-        Fact::DisputeMoved { payment, stage, lost } => TimelineEntry {
+        Event::DisputeUpdated { payment, stage, lost } => TimelineEntry {
             payment_id: Some(*payment),
             from: lost.map(|_| stage.as_str()),
             to: Some(lost.map_or(stage.as_str(), outcome)),
@@ -235,7 +235,7 @@ pub struct EventView<'a> {
     occurred_at: Timestamp,
     order_id: OrderId,
     sequence: u64,
-    data: Snapshot<'a>,
+    data: EventData<'a>,
 }
 
 impl EventView<'_> {
@@ -253,7 +253,7 @@ impl EventView<'_> {
 /// What an event concerns.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Snapshot<'a> {
+pub enum EventData<'a> {
     /// The order.
     Order(Box<OrderView<'a>>),
     /// A session.
@@ -267,52 +267,58 @@ pub enum Snapshot<'a> {
 }
 
 /// The event, if merchants are told of it. `file` is as of that event.
-pub fn event<'a>(file: &'a OrderFile, event: &Event, qr_url: QrUrl<'_>) -> Option<EventView<'a>> {
-    let fact = &event.record.fact;
-    let (notice, sequence) = (fact.notice()?, event.notice?);
+pub fn event<'a>(
+    order: &'a OrderAggregate,
+    recorded: &RecordedEvent,
+    qr_url: QrUrl<'_>,
+) -> Option<EventView<'a>> {
+    let event = &recorded.record.event;
+    let (public_event, sequence) = (event.public_event()?, recorded.public_sequence?);
     Some(EventView {
-        id: event.id,
-        kind: event_type(notice),
-        occurred_at: event.record.at,
-        order_id: event.order,
+        id: recorded.id,
+        kind: event_type(public_event),
+        occurred_at: recorded.record.at,
+        order_id: recorded.order,
         sequence,
-        data: concerns(file, fact, qr_url)?,
+        data: concerns(order, event, qr_url)?,
     })
 }
 
 /// The type of an event, as merchants are told of it.
-pub fn event_type(notice: Notice) -> String {
-    format!("{}.{}", notice.noun, camel(notice.word))
+pub fn event_type(public_event: PublicEvent) -> String {
+    format!("{}.{}", public_event.noun, camel(public_event.change))
 }
 
 /// What a fact concerns, as the file has it.
-fn concerns<'a>(file: &'a OrderFile, fact: &Fact, qr_url: QrUrl<'_>) -> Option<Snapshot<'a>> {
+fn concerns<'a>(order: &'a OrderAggregate, event: &Event, qr_url: QrUrl<'_>) -> Option<EventData<'a>> {
     let of_session = |id: SessionId| {
-        let found = file.session(id)?;
-        Some(Snapshot::Session(Box::new(session(file, found, qr_url))))
+        let found = order.session(id)?;
+        Some(EventData::Session(Box::new(session(order, found, qr_url))))
     };
     let of_payment = |id: PaymentId| {
-        let found = file.payment(id)?;
-        Some(Snapshot::Payment(Box::new(payment(file, found))))
+        let found = order.payment(id)?;
+        Some(EventData::Payment(Box::new(payment(order, found))))
     };
     let of_refund = |id: RefundId| {
-        let found = file.refund(id)?;
-        Some(Snapshot::Refund(Box::new(refund(file, found))))
+        let found = order.refund(id)?;
+        Some(EventData::Refund(Box::new(refund(order, found))))
     };
-    match fact {
-        Fact::SessionOpened { session, .. } => of_session(session.id),
-        Fact::SessionMoved { session, .. } => of_session(*session),
-        Fact::PaidExternally { payment, .. } | Fact::PaymentFound(payment) => of_payment(payment.id),
-        Fact::PaymentObserved { payment, .. }
-        | Fact::PaymentNotStarted { payment }
-        | Fact::DisputeMoved { payment, .. } => of_payment(*payment),
-        Fact::RefundMade(refund) => of_refund(refund.id),
-        Fact::RefundMoved { refund, .. } => of_refund(*refund),
-        Fact::AttentionRaised(raised) => {
-            let found = file.attention(raised.id)?;
-            Some(Snapshot::Attention(attention(file, found)))
+    match event {
+        Event::SessionCreated { session, .. } => of_session(session.id),
+        Event::SessionStatusChanged { session, .. } => of_session(*session),
+        Event::ExternalPaymentRecorded { payment, .. } | Event::LatePaymentFound(payment) => {
+            of_payment(payment.id)
         }
-        _ => Some(Snapshot::Order(Box::new(order(file)))),
+        Event::PaymentUpdated { payment, .. }
+        | Event::PaymentNotStarted { payment }
+        | Event::DisputeUpdated { payment, .. } => of_payment(*payment),
+        Event::RefundCreated(refund) => of_refund(refund.id),
+        Event::RefundStatusChanged { refund, .. } => of_refund(*refund),
+        Event::AttentionRaised(raised) => {
+            let found = order.attention(raised.id)?;
+            Some(EventData::Attention(attention(order, found)))
+        }
+        _ => Some(EventData::Order(Box::new(super::order(order)))),
     }
 }
 

@@ -61,7 +61,7 @@ pub fn profile_session(session: &ProfileSession) -> ProfileSessionView<'_> {
             tried: session.routing.tried.iter().map(tried).collect(),
         },
         pending_operation: pending(session),
-        metadata: &session.ask.metadata,
+        metadata: &session.request.metadata,
         expires_at: session.expires_at,
         created_at: session.created_at,
         updated_at: session.updated_at,

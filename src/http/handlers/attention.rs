@@ -25,8 +25,13 @@ pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
     let limit = filter.page.limit;
     let page = Page { limit: limit + 1, ..filter.page };
     let rows = call.state().reads().attention(&AttentionFilter { page, ..filter }).await?;
-    let shown: Vec<_> = rows.iter().filter_map(|(id, file)| Some((file, file.attention(*id)?))).collect();
-    list(&shown, limit, |(_, told)| told.id.to_string(), |(file, told)| view::attention(file, told))
+    let shown: Vec<_> = rows.iter().filter_map(|(id, order)| Some((order, order.attention(*id)?))).collect();
+    list(
+        &shown,
+        limit,
+        |(_, attention)| attention.id.to_string(),
+        |(order, attention)| view::attention(order, attention),
+    )
 }
 
 pub(in crate::http) async fn resolve(call: &Call) -> Result<Done, Problem> {
@@ -34,6 +39,6 @@ pub(in crate::http) async fn resolve(call: &Call) -> Result<Done, Problem> {
     let id: AttentionId = call.id("attention")?;
     let order = call.file_of(Handle::Attention(id)).await?.id();
     let asked = Asked { cause: call.incoming.cause(Actor::Operator), ..call.asked() };
-    let file = call.state().orders().resolve(&asked, order, id, decision, note).await?;
-    Ok(Done { attention: Some(id), ..Done::order(file) })
+    let order = call.state().orders().resolve(&asked, order, id, decision, note).await?;
+    Ok(Done { attention: Some(id), ..Done::order(order) })
 }

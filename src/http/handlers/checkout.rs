@@ -31,8 +31,8 @@ pub(in crate::http) async fn quick(call: &Call) -> Result<Done, Problem> {
 /// Checks an order out; `at` is where the request has what it asks.
 async fn checkout(call: &Call, order: OrderId, ask: &CheckoutAsk, at: &str) -> Result<Done, Problem> {
     if ask.approach == Approach::Link && ask.notify.any() {
-        let file = call.file(order).await?;
-        let customer = file.order.personal.value().map(|personal| &personal.customer);
+        let order = call.file(order).await?;
+        let customer = order.header.personal.value().map(|personal| &personal.customer);
         reachable(customer, ask, at)?;
     }
     Ok(done(call.state().orders().checkout(&call.asked(), order, ask).await?))
@@ -60,5 +60,5 @@ fn reachable(customer: Option<&Customer>, ask: &CheckoutAsk, at: &str) -> Result
 }
 
 fn done(checked: Checked) -> Done {
-    Done::session(checked.file, checked.session, checked.pending)
+    Done::session(checked.order, checked.session, checked.pending)
 }

@@ -4,7 +4,7 @@ use port::{ItemId, OrderId};
 
 use super::list;
 use crate::domain::view;
-use crate::domain::{Item, OrderFile};
+use crate::domain::{LineItem, OrderAggregate};
 use crate::http::answer::Answer;
 use crate::http::call::Call;
 use crate::http::idempotency::Done;
@@ -50,8 +50,8 @@ pub(in crate::http) async fn create(call: &Call) -> Result<Done, Problem> {
 
 pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
     Query::none(call.incoming.request.query_string())?;
-    let file = call.shown(call.order_id()?).await?;
-    Ok(Answer::ok(&view::order(&file))?.version(file.sequence))
+    let order = call.shown(call.order_id()?).await?;
+    Ok(Answer::ok(&view::order(&order))?.version(order.sequence))
 }
 
 pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
@@ -68,27 +68,27 @@ pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
     let limit = filter.page.limit;
     let page = Page { limit: limit + 1, ..filter.page };
     let files = call.state().reads().orders(&OrderFilter { page, ..filter }).await?;
-    list(&files, limit, |file| file.id().to_string(), view::order)
+    list(&files, limit, |order| order.id().to_string(), view::order)
 }
 
 /// Changes an order by what the request says, merged with what is there. A change that came between is merged
 /// with too, unless the request expects a version.
 async fn merge(
     call: &Call,
-    edit: impl Fn(&OrderFile) -> Result<Option<Edit>, Problem>,
+    edit: impl Fn(&OrderAggregate) -> Result<Option<Edit>, Problem>,
 ) -> Result<Done, Problem> {
-    let order = call.order_id()?;
+    let id = call.order_id()?;
     let mut asked = call.asked();
     for _ in 0..MOST_MERGES {
-        let file = call.file(order).await?;
-        let change = edit(&file)?;
-        let version = asked.expects.filter(|version| *version != file.sequence);
+        let order = call.file(id).await?;
+        let change = edit(&order)?;
+        let version = asked.expects.filter(|version| *version != order.sequence);
         if version.is_some() && call.expects.is_some() {
-            return Err(OrderError::VersionMismatch { actual: file.sequence }.into());
+            return Err(OrderError::VersionMismatch { actual: order.sequence }.into());
         }
-        let Some(change) = change else { return Ok(Done::order(file)) };
-        asked.expects = Some(file.sequence);
-        match call.state().orders().edit(&asked, order, change).await {
+        let Some(change) = change else { return Ok(Done::order(order)) };
+        asked.expects = Some(order.sequence);
+        match call.state().orders().edit(&asked, id, change).await {
             Err(OrderError::VersionMismatch { .. }) if call.expects.is_none() => {}
             other => return Ok(Done::order(other?)),
         }
@@ -97,9 +97,9 @@ async fn merge(
 }
 
 pub(in crate::http) async fn change(call: &Call) -> Result<Done, Problem> {
-    merge(call, |file| {
-        let changes = call.read(|body| input::changes(body, file.order.currency))?;
-        let fields = changes.onto(file.order.personal.value());
+    merge(call, |order| {
+        let changes = call.read(|body| input::changes(body, order.header.currency))?;
+        let fields = changes.onto(order.header.personal.value());
         Ok(fields.map(|fields| Edit::Fields(Box::new(fields))))
     })
     .await
@@ -107,7 +107,7 @@ pub(in crate::http) async fn change(call: &Call) -> Result<Done, Problem> {
 
 pub(in crate::http) async fn add_item(call: &Call) -> Result<Done, Problem> {
     let order = call.order_id()?;
-    let currency = call.file(order).await?.order.currency;
+    let currency = call.file(order).await?.header.currency;
     let id = call.new_item_id();
     let item = call.read(|body| input::item(body, id, None, Some(currency)))?;
     Ok(Done::order(call.state().orders().edit(&call.asked(), order, Edit::AddItem(item)).await?))
@@ -115,10 +115,10 @@ pub(in crate::http) async fn add_item(call: &Call) -> Result<Done, Problem> {
 
 pub(in crate::http) async fn change_item(call: &Call) -> Result<Done, Problem> {
     let id = call.id::<ItemId>("item")?;
-    merge(call, |file| {
-        let known = |item: &&Item| item.id == id;
-        let before = file.order.items.iter().find(known).ok_or_else(Problem::not_found)?;
-        let item = call.read(|body| input::item(body, id, Some(before), Some(file.order.currency)))?;
+    merge(call, |order| {
+        let known = |item: &&LineItem| item.id == id;
+        let before = order.header.items.iter().find(known).ok_or_else(Problem::not_found)?;
+        let item = call.read(|body| input::item(body, id, Some(before), Some(order.header.currency)))?;
         Ok((item != *before).then_some(Edit::ChangeItem(item)))
     })
     .await
@@ -150,7 +150,7 @@ pub(in crate::http) async fn submit(call: &Call) -> Result<Done, Problem> {
     let order = call.order_id()?;
     if let Some(profile) = submission.profile {
         let charged = call.state().orders().charge(&call.asked(), order, profile).await?;
-        return Ok(Done { session: charged.session, ..Done::order(charged.file) });
+        return Ok(Done { session: charged.session, ..Done::order(charged.order) });
     }
     Ok(Done::order(call.state().orders().submit(&call.asked(), order, &submission).await?))
 }
@@ -187,8 +187,8 @@ pub(in crate::http) async fn timeline(call: Call) -> Result<Answer, Problem> {
         query.bad_cursor();
     }
     let page = query.finish(page)?;
-    let file = call.file(call.order_id()?).await?;
+    let order = call.file(call.order_id()?).await?;
     let after = after.ok().flatten().unwrap_or(0);
-    let events = call.state().reads().events(file.id(), after, page.limit + 1).await?;
-    list(&events, page.limit, |event| event.sequence.to_string(), |event| view::timeline_entry(&file, event))
+    let events = call.state().reads().events(order.id(), after, page.limit + 1).await?;
+    list(&events, page.limit, |event| event.sequence.to_string(), |event| view::timeline_entry(&order, event))
 }

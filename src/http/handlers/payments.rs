@@ -25,16 +25,21 @@ pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
     let limit = filter.page.limit;
     let page = Page { limit: limit + 1, ..filter.page };
     let rows = call.state().reads().payments(&PaymentFilter { page, ..filter }).await?;
-    let shown: Vec<_> = rows.iter().filter_map(|(id, file)| Some((file, file.payment(*id)?))).collect();
-    list(&shown, limit, |(_, payment)| payment.id.to_string(), |(file, payment)| view::payment(file, payment))
+    let shown: Vec<_> = rows.iter().filter_map(|(id, order)| Some((order, order.payment(*id)?))).collect();
+    list(
+        &shown,
+        limit,
+        |(_, payment)| payment.id.to_string(),
+        |(order, payment)| view::payment(order, payment),
+    )
 }
 
 pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
     Query::none(call.incoming.request.query_string())?;
     let id: PaymentId = call.id("payment")?;
-    let file = call.file_of(Handle::Payment(id)).await?;
-    let payment = file.payment(id).ok_or_else(Problem::not_found)?;
-    Ok(Answer::ok(&view::payment(&file, payment))?.version(payment.version))
+    let order = call.file_of(Handle::Payment(id)).await?;
+    let payment = order.payment(id).ok_or_else(Problem::not_found)?;
+    Ok(Answer::ok(&view::payment(&order, payment))?.version(payment.version))
 }
 
 pub(in crate::http) async fn refunds(call: Call) -> Result<Answer, Problem> {
@@ -42,21 +47,21 @@ pub(in crate::http) async fn refunds(call: Call) -> Result<Answer, Problem> {
     let page = query.page();
     let page = query.finish(page)?;
     let id: PaymentId = call.id("payment")?;
-    let file = call.file_of(Handle::Payment(id)).await?;
-    let mut refunds: Vec<_> = file.refunds.iter().filter(|refund| refund.payment == id).collect();
+    let order = call.file_of(Handle::Payment(id)).await?;
+    let mut refunds: Vec<_> = order.refunds.iter().filter(|refund| refund.payment == id).collect();
     refunds.sort_by_key(|refund| std::cmp::Reverse(refund.id.to_string()));
     if let Some(before) = page.before {
         refunds.retain(|refund| refund.id.to_string() < before);
     }
-    list(&refunds, page.limit, |refund| refund.id.to_string(), |refund| view::refund(&file, refund))
+    list(&refunds, page.limit, |refund| refund.id.to_string(), |refund| view::refund(&order, refund))
 }
 
 pub(in crate::http) async fn refund(call: Call) -> Result<Answer, Problem> {
     Query::none(call.incoming.request.query_string())?;
     let id: RefundId = call.id("refund")?;
-    let file = call.file_of(Handle::Refund(id)).await?;
-    let refund = file.refund(id).ok_or_else(Problem::not_found)?;
-    Ok(Answer::ok(&view::refund(&file, refund))?.version(refund.version))
+    let order = call.file_of(Handle::Refund(id)).await?;
+    let refund = order.refund(id).ok_or_else(Problem::not_found)?;
+    Ok(Answer::ok(&view::refund(&order, refund))?.version(refund.version))
 }
 
 pub(in crate::http) async fn capture(call: &Call) -> Result<Done, Problem> {
@@ -86,7 +91,7 @@ async fn operate(call: &Call, ask: &MoneyAsk) -> Result<Done, Problem> {
         Outcome::Refused(failure) => (Some(failure), false),
     };
     let (payment, refund) = (Some(operated.payment), operated.refund);
-    Ok(Done { payment, refund, refused, pending, ..Done::order(operated.file) })
+    Ok(Done { payment, refund, refused, pending, ..Done::order(operated.order) })
 }
 
 /// What moves money has to be told apart from a repeat of it.

@@ -16,18 +16,18 @@ pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
     let refresh = query.parsed("refresh", "true or false").unwrap_or(false);
     query.finish(())?;
     let id: SessionId = call.id("session")?;
-    let mut file = call.file_of(Handle::Session(id)).await?;
-    let payment = file.session(id).map(|session| session.payment);
+    let mut order = call.file_of(Handle::Session(id)).await?;
+    let payment = order.session(id).map(|session| session.payment);
     if let Some(payment) = payment.filter(|_| refresh) {
-        let stored = file.clone();
-        file = match call.state().payments().ask_for_merchant(file, payment, &call.cause()).await {
+        let stored = order.clone();
+        order = match call.state().payments().ask_for_merchant(order, payment, &call.cause()).await {
             // A provider that cannot be asked is no reason to hide what is known.
             Err(PaymentError::Provider(_)) => stored,
             other => other?,
         };
     }
-    let session = file.session(id).ok_or_else(Problem::not_found)?;
-    show::session_answer(call.state(), &file, session)
+    let session = order.session(id).ok_or_else(Problem::not_found)?;
+    show::session_answer(call.state(), &order, session)
 }
 
 pub(in crate::http) async fn cancel(call: &Call) -> Result<Done, Problem> {
@@ -35,5 +35,5 @@ pub(in crate::http) async fn cancel(call: &Call) -> Result<Done, Problem> {
     let id: SessionId = call.id("session")?;
     let order = call.file_of(Handle::Session(id)).await?.id();
     let closed = call.state().orders().cancel_session(&call.asked(), order, id).await?;
-    Ok(Done::session(closed.file, id, closed.pending))
+    Ok(Done::session(closed.order, id, closed.pending))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::list;
-use crate::domain::{Event, OrderFile, view};
+use crate::domain::{OrderAggregate, RecordedEvent, view};
 use crate::http::answer::Answer;
 use crate::http::call::Call;
 use crate::http::input::{self, Query};
@@ -203,14 +203,17 @@ pub(in crate::http) async fn events(call: Call) -> Result<Answer, Problem> {
         told.push(as_it_was(reads, &notice).await?);
     }
     let qr_url = |attempt| call.state().qr_url(attempt);
-    list(&told, limit, |(_, event)| event.id.to_string(), |(file, event)| view::event(file, event, &qr_url))
+    list(&told, limit, |(_, event)| event.id.to_string(), |(order, event)| view::event(order, event, &qr_url))
 }
 
 /// An event, with its order as it was then.
-async fn as_it_was(reads: &dyn Reads, notice: &NoticeRow) -> Result<(OrderFile, Event), StoreError> {
-    let file = reads.order_at(notice.order, notice.sequence).await?;
+async fn as_it_was(
+    reads: &dyn Reads,
+    notice: &NoticeRow,
+) -> Result<(OrderAggregate, RecordedEvent), StoreError> {
+    let order = reads.order_at(notice.order, notice.sequence).await?;
     let event = reads.events(notice.order, notice.sequence - 1, 1).await?.pop();
-    file.zip(event).ok_or_else(|| StoreError::Corrupt(format!("event {} is gone", notice.event)))
+    order.zip(event).ok_or_else(|| StoreError::Corrupt(format!("event {} is gone", notice.event)))
 }
 
 pub(in crate::http) async fn redeliver(call: Call) -> Result<Answer, Problem> {

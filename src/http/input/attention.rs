@@ -1,13 +1,13 @@
 //! What a person decides.
 
 use super::reader::Value;
-use crate::domain::Decision;
+use crate::domain::AttentionDecision;
 
 /// Longest note beside a decision.
 const LONGEST_NOTE: usize = 2_000;
 
 /// A decision about money that needs a look, and a note.
-pub(in crate::http) fn decision(value: Value<'_>) -> Option<(Decision, Option<String>)> {
+pub(in crate::http) fn decision(value: Value<'_>) -> Option<(AttentionDecision, Option<String>)> {
     value.object(|fields| {
         let decision = fields.required("decision", |value| value.word("KEEP, REFUND and DISMISS"));
         let note = fields.optional("note", |value| value.lines(LONGEST_NOTE));

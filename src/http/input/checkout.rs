@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use port::{Approach, CaptureMode, Notify};
+use port::{Approach, CaptureMode, LinkDelivery};
 
 use super::order::{Defaults, draft};
 use super::reader::{Fields, Value};
@@ -97,12 +97,12 @@ pub(super) fn return_urls(value: Value<'_>, approach: Option<Approach>) -> Optio
     })
 }
 
-fn notify(fields: &Fields<'_>, approach: Option<Approach>) -> Notify {
+fn notify(fields: &Fields<'_>, approach: Option<Approach>) -> LinkDelivery {
     let read = fields.optional("notify", |value| {
         value.object(|fields| {
             let email = fields.optional("email", |value| value.flag()).unwrap_or(false);
             let sms = fields.optional("sms", |value| value.flag()).unwrap_or(false);
-            Some(Notify { email, sms })
+            Some(LinkDelivery { email, sms })
         })
     });
     let notify = read.unwrap_or_default();

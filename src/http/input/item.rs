@@ -4,7 +4,7 @@ use port::{Currency, ItemId};
 
 use super::reader::{Fields, Value};
 use super::values::{amount, rate};
-use crate::domain::{Interval, Item, Rate, Recurring};
+use crate::domain::{Interval, LineItem, Recurring, TaxRate};
 use crate::http::problem::Code;
 
 /// Longest title of a line.
@@ -20,9 +20,9 @@ const LONGEST_INTERVAL: i64 = 1_000;
 pub(in crate::http) fn item(
     value: Value<'_>,
     id: ItemId,
-    before: Option<&Item>,
+    before: Option<&LineItem>,
     currency: Option<Currency>,
-) -> Option<Item> {
+) -> Option<LineItem> {
     value.object(|fields| {
         let title = given_or(fields, "title", before.map(|item| item.title.clone()), |value| {
             value.text(LONGEST_TITLE)
@@ -34,10 +34,10 @@ pub(in crate::http) fn item(
         let unit_price = given_or(fields, "unitPrice", before.map(|item| item.unit_price), money);
         let discount = given_or(fields, "discount", Some(before.map_or(0, |item| item.discount)), money);
         let tax_rate =
-            given_or(fields, "taxRate", Some(before.map_or_else(Rate::zero, |item| item.tax_rate)), rate);
+            given_or(fields, "taxRate", Some(before.map_or_else(TaxRate::zero, |item| item.tax_rate)), rate);
         let sku = fields.clearable("sku", |value| value.text(LONGEST_SKU));
         let recurring = fields.clearable("recurring", recurring);
-        let item = Item {
+        let item = LineItem {
             id,
             sku: sku.unwrap_or_else(|| before.and_then(|item| item.sku.clone())),
             title: title?,
@@ -68,7 +68,7 @@ fn given_or<T>(
 }
 
 /// Whether the line's price fits 63 bits and its discount is not larger than that.
-fn fits(fields: &Fields<'_>, item: &Item) -> bool {
+fn fits(fields: &Fields<'_>, item: &LineItem) -> bool {
     let price = item.quantity.checked_mul(item.unit_price);
     match price {
         None => {

@@ -42,7 +42,7 @@ impl Call {
     /// Reads a body that says nothing.
     ///
     /// # Errors
-    /// As [`Call::read`].
+    /// As [`HttpRequest::read`].
     pub(super) fn read_nothing(&self) -> Result<(), Problem> {
         self.read(|body| body.object(|_| Some(())))
     }

@@ -7,7 +7,7 @@ use super::reader::{Fields, Value};
 use super::values::{address, amount, currency, customer, metadata};
 use crate::config::{Merchant, Need};
 use crate::domain::cart::MOST_ITEMS;
-use crate::domain::{Item, Metadata, Personal, Requirement};
+use crate::domain::{LineItem, Metadata, PersonalData, Requirement};
 use crate::http::problem::Code;
 use crate::orders;
 
@@ -33,7 +33,7 @@ pub(in crate::http) fn draft(value: Value<'_>, defaults: &Defaults<'_>) -> Optio
         let items = fields.optional("items", |value| items(value, code, defaults));
         let more = More::of(fields, code);
         let reference = fields.optional("reference", |value| value.text(LONGEST_REFERENCE));
-        let personal = Personal {
+        let personal = PersonalData {
             customer: fields.optional("customer", customer).unwrap_or_default(),
             billing_address: fields.optional("billingAddress", address),
             shipping_address: fields.optional("shippingAddress", address),
@@ -56,7 +56,7 @@ pub(in crate::http) fn draft(value: Value<'_>, defaults: &Defaults<'_>) -> Optio
     })
 }
 
-fn items(value: Value<'_>, currency: Option<Currency>, defaults: &Defaults<'_>) -> Option<Vec<Item>> {
+fn items(value: Value<'_>, currency: Option<Currency>, defaults: &Defaults<'_>) -> Option<Vec<LineItem>> {
     value.list(MOST_ITEMS, Code::TooManyItems, |value| item(value, (defaults.item_id)(), None, currency))
 }
 
@@ -121,7 +121,7 @@ pub(in crate::http) fn changes(value: Value<'_>, currency: Currency) -> Option<C
 
 impl Changes {
     /// As the use case takes them; `None` if nothing is to change.
-    pub(in crate::http) fn onto(self, before: Option<&Personal>) -> Option<orders::Fields> {
+    pub(in crate::http) fn onto(self, before: Option<&PersonalData>) -> Option<orders::Fields> {
         let people = self.customer.is_some()
             || self.billing_address.is_some()
             || self.shipping_address.is_some()

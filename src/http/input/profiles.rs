@@ -5,7 +5,7 @@ use port::Approach;
 use super::checkout::{LONGEST_ACCOUNT, Lifetimes, lifetime, return_urls};
 use super::reader::Value;
 use super::values::{LONGEST_CUSTOMER, language, metadata};
-use crate::domain::ProfileAsk;
+use crate::domain::ProfileRequest;
 use crate::http::problem::Code;
 use crate::payments::ProfileSessionAsk;
 
@@ -33,7 +33,7 @@ pub(in crate::http) fn profile_session(value: Value<'_>, lifetimes: Lifetimes) -
             approach,
             expires_in: expires_in.unwrap_or(lifetimes.usual(approach)),
             account,
-            ask: ProfileAsk { return_urls: urls.unwrap_or_default(), language, metadata },
+            request: ProfileRequest { return_urls: urls.unwrap_or_default(), language, metadata },
         })
     })
 }

@@ -4,7 +4,7 @@ use port::{Address, Currency, Customer};
 use url::Url;
 
 use super::reader::Value;
-use crate::domain::{Metadata, Rate};
+use crate::domain::{Metadata, TaxRate};
 use crate::http::problem::Code;
 
 /// Longest address of the web that is taken.
@@ -66,7 +66,7 @@ pub(super) fn currency(value: Value<'_>) -> Option<Currency> {
 }
 
 /// Percent.
-pub(super) fn rate(value: Value<'_>) -> Option<Rate> {
+pub(super) fn rate(value: Value<'_>) -> Option<TaxRate> {
     value.parsed("a tax rate in percent as a decimal text, such as \"25\" or \"8.25\"")
 }
 

@@ -6,7 +6,7 @@ use port::{Failure, ProviderError};
 use serde_json::{Value, json};
 
 use super::{Code, Problem};
-use crate::domain::Refusal;
+use crate::domain::DomainError;
 use crate::orders::OrderError;
 use crate::payments::PaymentError;
 use crate::routing::{RouteError, RuledOut};
@@ -30,7 +30,7 @@ impl From<OrderError> for Problem {
                 Self::new(Code::ReferenceTaken, "Another of your orders has this reference.")
             }
             OrderError::KeyTaken => Self::key_in_use(),
-            OrderError::Refused(refusal) => refusal.into(),
+            OrderError::Refused(error) => error.into(),
             OrderError::Route { error, order } => Self::from(error).with("orderId", order.to_string()),
             OrderError::ProvidersUnavailable { order, retry_after } => {
                 down(retry_after).with("orderId", order.to_string())
@@ -59,46 +59,48 @@ fn down(retry_after: Option<Duration>) -> Problem {
     Problem::new(Code::ProvidersUnavailable, detail).retry_after(retry_after.unwrap_or(PROVIDER_BACK))
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let says = sentence(&refusal.to_string());
-        match refusal {
-            Refusal::InvalidState { state, allowed, .. } => {
+impl From<DomainError> for Problem {
+    fn from(error: DomainError) -> Self {
+        let says = sentence(&error.to_string());
+        match error {
+            DomainError::InvalidState { state, allowed, .. } => {
                 let words: Vec<_> = allowed.iter().map(|state| state.as_str()).collect();
                 let detail = format!("{says} That is possible in {}.", words.join(", "));
                 Self::new(Code::InvalidState, detail)
                     .with("state", state.as_str())
                     .with("allowedStates", words)
             }
-            Refusal::TooLate(_) => Self::new(Code::InvalidState, says),
-            Refusal::OrderLocked => Self::new(Code::OrderLocked, says),
-            Refusal::NotPriced => Self::new(Code::OrderNotPriced, says),
-            Refusal::PaymentNotRequired | Refusal::ProofNotWanted => {
+            DomainError::TooLate(_) => Self::new(Code::InvalidState, says),
+            DomainError::OrderLocked => Self::new(Code::OrderLocked, says),
+            DomainError::NotPriced => Self::new(Code::OrderNotPriced, says),
+            DomainError::PaymentNotRequired | DomainError::PaymentSourceNotWanted => {
                 Self::new(Code::PaymentNotRequired, says)
             }
-            Refusal::RequirementUnmet(names) => Self::new(Code::RequirementUnmet, says).with("unmet", names),
-            Refusal::SessionUnusable(_) => Self::new(Code::PaymentSessionUnusable, says),
-            Refusal::ProfileUnusable(_) => Self::new(Code::PaymentProfileUnusable, says),
-            Refusal::AuthenticationRequired => Self::new(Code::AuthenticationRequired, says),
-            Refusal::SessionOpen => Self::new(Code::PaymentSessionOpen, says),
-            Refusal::AmountTooLarge => Self::new(Code::AmountTooLarge, says),
-            Refusal::NoSuchItem => Self::not_found(),
-            Refusal::TooManyItems => Self::new(Code::TooManyItems, says),
-            Refusal::ExternalPayment => Self::new(Code::ExternalPayment, says),
-            Refusal::OperationPending => Self::new(Code::OperationPending, says).retry_after(SOON),
-            Refusal::ExceedsAuthorized { remaining } => {
+            DomainError::RequirementUnmet(names) => {
+                Self::new(Code::RequirementUnmet, says).with("unmet", names)
+            }
+            DomainError::SessionUnusable(_) => Self::new(Code::PaymentSessionUnusable, says),
+            DomainError::ProfileUnusable(_) => Self::new(Code::PaymentProfileUnusable, says),
+            DomainError::AuthenticationRequired => Self::new(Code::AuthenticationRequired, says),
+            DomainError::SessionOpen => Self::new(Code::PaymentSessionOpen, says),
+            DomainError::AmountTooLarge => Self::new(Code::AmountTooLarge, says),
+            DomainError::NoSuchItem => Self::not_found(),
+            DomainError::TooManyItems => Self::new(Code::TooManyItems, says),
+            DomainError::ExternalPayment => Self::new(Code::ExternalPayment, says),
+            DomainError::OperationPending => Self::new(Code::OperationPending, says).retry_after(SOON),
+            DomainError::ExceedsAuthorized { remaining } => {
                 Self::new(Code::AmountExceedsAuthorized, says).with("remaining", remaining)
             }
-            Refusal::ExceedsCaptured { remaining } => {
+            DomainError::ExceedsCaptured { remaining } => {
                 Self::new(Code::AmountExceedsCaptured, says).with("remaining", remaining)
             }
-            Refusal::NotPositive => Self::new(Code::AmountNotPositive, says),
-            Refusal::Unsupported(what) => {
+            DomainError::NotPositive => Self::new(Code::AmountNotPositive, says),
+            DomainError::Unsupported(what) => {
                 Self::new(Code::UnsupportedByProvider, says).with("capability", what)
             }
-            Refusal::Disputed => Self::new(Code::PaymentDisputed, says),
-            Refusal::Declined(failure) => declined(failure),
-            Refusal::Damaged(order) => Self::internal(format!("the file of order {order} is damaged")),
+            DomainError::Disputed => Self::new(Code::PaymentDisputed, says),
+            DomainError::Declined(failure) => declined(failure),
+            DomainError::Damaged(order) => Self::internal(format!("the file of order {order} is damaged")),
         }
     }
 }
@@ -112,7 +114,7 @@ fn declined(failure: Failure) -> Problem {
 impl From<PaymentError> for Problem {
     fn from(fault: PaymentError) -> Self {
         match fault {
-            PaymentError::Refused(refusal) => refusal.into(),
+            PaymentError::Refused(error) => error.into(),
             PaymentError::Route(fault) => fault.into(),
             PaymentError::Store(fault) => fault.into(),
             PaymentError::Provider(fault) => fault.into(),
@@ -173,9 +175,9 @@ impl From<StoreError> for Problem {
             }
             StoreError::Taken(Unique::Key) => Self::key_in_use(),
             StoreError::Taken(Unique::Reference) => OrderError::ReferenceTaken.into(),
-            StoreError::Taken(Unique::OpenAttempt) => Refusal::SessionOpen.into(),
+            StoreError::Taken(Unique::OpenAttempt) => DomainError::SessionOpen.into(),
             StoreError::Taken(Unique::ProfileSession) => {
-                Refusal::SessionUnusable("it was used already").into()
+                DomainError::SessionUnusable("it was used already").into()
             }
             StoreError::Taken(Unique::Note) | StoreError::Failed(_) | StoreError::Corrupt(_) => {
                 Self::internal(fault)

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use port::{
-    Advice, Approach, AttemptId, Checkout, Customer, Notify, ProfileSessionId, ProviderError, Timestamp,
-    Vault,
+    Advice, Approach, AttemptId, Customer, LinkDelivery, PaymentRequest, ProfileSessionId, ProviderError,
+    Timestamp, Vault,
 };
 use tokio::sync::Mutex;
 
 use super::{ProfileKey, SessionKeeper};
-use crate::domain::{AttemptState, ProfileAsk, ProfileSession, ProfileStart, Routing, SessionStatus, Tried};
+use crate::domain::{
+    AttemptState, ProfileRequest, ProfileSession, ProfileStart, RouteAttempt, Routing, SessionStatus,
+};
 use crate::payments::begin::{Begun, may_repeat, start_failure};
 use crate::payments::{Account, PaymentError, Payments};
 use crate::routing::{RouteError, RuledOut};
@@ -27,7 +29,7 @@ pub struct ProfileSessionAsk {
     /// The account to pin.
     pub account: Option<String>,
     /// What is kept of it.
-    pub ask: ProfileAsk,
+    pub request: ProfileRequest,
 }
 
 /// The word that stands for a rule where the first account that can do it takes a session.
@@ -62,10 +64,10 @@ impl Payments {
             approach: ask.approach,
             status: SessionStatus::Pending,
             failure: None,
-            ended_by: None,
+            start_failure: None,
             routing,
             fallback: fallback.to_vec(),
-            ask: ask.ask.clone(),
+            request: ask.request.clone(),
             start: self.save_start(&*self.account(first)?, now),
             closing: None,
             profile: None,
@@ -101,7 +103,7 @@ impl Payments {
                 candidates.push(name.to_owned());
             } else {
                 let outcome = "cannot store a payment method this way".to_owned();
-                tried.push(Tried { account: name.to_owned(), outcome });
+                tried.push(RouteAttempt { account: name.to_owned(), outcome });
             }
         }
         let first = candidates.first().map_or("nobody", String::as_str);
@@ -122,7 +124,7 @@ impl Payments {
             provider: account.about().name.to_owned(),
             state: AttemptState::Started,
             reference: None,
-            theirs: port::Theirs::new(),
+            adapter_state: port::AdapterState::new(),
             next: None,
             return_hash: self.shared.returns.hash(id),
             started_at: now,
@@ -142,7 +144,7 @@ impl Payments {
             let account = self.account(&session.start.account)?;
             let start = session.start.id;
             let Err(error) = self.send_saving(session, &account).await? else { return Ok(Begun::Ready) };
-            let unsure = error.advice() == Advice::Reconcile
+            let unsure = error.advice() == Advice::ResolveUnknown
                 || repeated == Some(start) && error.advice() != Advice::Stop;
             if unsure {
                 if may_repeat(&account) && repeated.replace(start) != Some(start) {
@@ -156,7 +158,7 @@ impl Payments {
             let failure = start_failure(&error);
             self.shared
                 .change_session("end profile session", session, |session, now| {
-                    Ok(session.never_begun(error.label(), failure.clone(), now))
+                    Ok(session.never_created(error.label(), failure.clone(), now))
                 })
                 .await?;
             return Ok(match error {
@@ -188,14 +190,14 @@ impl Payments {
         account: &Account,
     ) -> Result<Result<(), ProviderError>, PaymentError> {
         let vault = vault_of(account)?;
-        let (attempt, ask) = (session.for_adapter(), self.saving_ask(session));
+        let (attempt, request) = (session.for_adapter(), self.saving_ask(session));
         let keeper = SessionKeeper { shared: &self.shared, session: Mutex::new(session.clone()) };
         let ctx = self.ctx(account, &keeper);
-        let outcome = self.call(account, "save_begin", &ctx, vault.begin(&ctx, &attempt, &ask)).await;
+        let outcome = self.call(account, "save_begin", &ctx, vault.create(&ctx, &attempt, &request)).await;
         *session = keeper.session.into_inner();
         match outcome {
-            Ok((begun, _)) => {
-                let adopt = |session: &ProfileSession, now| Ok(session.begun(begun.clone(), now));
+            Ok((created, _)) => {
+                let adopt = |session: &ProfileSession, now| Ok(session.begun(created.clone(), now));
                 self.shared.change_session("profile begun", session, adopt).await?;
                 Ok(Ok(()))
             }
@@ -204,10 +206,10 @@ impl Payments {
     }
 
     /// What a session asks of its provider: the same whenever it is asked. Nothing is bought.
-    fn saving_ask(&self, session: &ProfileSession) -> Checkout {
-        Checkout {
+    fn saving_ask(&self, session: &ProfileSession) -> PaymentRequest {
+        PaymentRequest {
             description: "Payment method".to_owned(),
-            lines: Vec::new(),
+            items: Vec::new(),
             subtotal: 0,
             discount: 0,
             tax: 0,
@@ -217,8 +219,8 @@ impl Payments {
             billing_address: None,
             shipping_address: None,
             urls: self.shared.returns.urls(session.start.id),
-            notify: Notify::default(),
-            language: session.ask.language.clone(),
+            link_delivery: LinkDelivery::default(),
+            language: session.request.language.clone(),
             expires_at: session.expires_at,
             save_profile: true,
             profile: None,

@@ -1,7 +1,7 @@
 //! Following a session that stores a method: asking how it stands, closing it, writing down what it stored.
 
 use port::{
-    Advice, ProfileId, ProfileSessionId, ProviderError, SavedSnapshot, Snapshot, StoredProfile, Timestamp,
+    Advice, ProfileId, ProfileSessionId, ProviderError, ProviderView, StoredProfile, Timestamp, VaultView,
 };
 
 use super::begin::vault_of;
@@ -87,7 +87,7 @@ impl Payments {
         session: &mut ProfileSession,
         freely: bool,
     ) -> Result<(), PaymentError> {
-        let begun = session.start.state == AttemptState::Begun && session.status.is_open();
+        let begun = session.start.state == AttemptState::Created && session.status.is_open();
         let next = |last: Timestamp| match freely {
             true => Some(last.plus(APART)),
             false => session.next_look(last, NO_JITTER),
@@ -116,7 +116,7 @@ impl Payments {
                 Ok(session.closed(FailureCode::Cancelled, now)?)
             })
             .await?;
-        if session.start.state != AttemptState::Begun || !session.status.is_open() {
+        if session.start.state != AttemptState::Created || !session.status.is_open() {
             return Ok(());
         }
         match self.close_now(session, FailureCode::Cancelled).await {
@@ -133,7 +133,7 @@ impl Payments {
         let (vault, attempt) = (vault_of(&account)?, session.for_adapter());
         let ctx = self.ctx(&account, &NothingToKeep);
         match self.call(&account, "save_cancel", &ctx, vault.cancel(&ctx, &attempt)).await {
-            Ok((shown, place)) => self.observe_saved(session, &account, shown, place).await?,
+            Ok((shown, as_of)) => self.observe_saved(session, &account, shown, as_of).await?,
             // It cannot be closed, perhaps because it has ended: a look tells.
             Err(error) if error.advice() == Advice::Stop => self.ask_about(session).await?,
             Err(error) => return Err(error.into()),
@@ -149,8 +149,8 @@ impl Payments {
         let (vault, attempt) = (vault_of(&account)?, session.for_adapter());
         self.shared.saving_asked.insert(session.id, self.shared.now());
         let ctx = self.ctx(&account, &NothingToKeep);
-        let (shown, place) = self.call(&account, "save_fetch", &ctx, vault.fetch(&ctx, &attempt)).await?;
-        self.observe_saved(session, &account, shown, place).await
+        let (shown, as_of) = self.call(&account, "save_fetch", &ctx, vault.fetch(&ctx, &attempt)).await?;
+        self.observe_saved(session, &account, shown, as_of).await
     }
 
     /// Works what the provider said into the session; a method that it stored becomes a profile in the same commit.
@@ -158,12 +158,12 @@ impl Payments {
         &self,
         session: &mut ProfileSession,
         account: &Account,
-        shown: SavedSnapshot,
-        place: Timestamp,
+        shown: VaultView,
+        as_of: Timestamp,
     ) -> Result<(), PaymentError> {
         let shared = &self.shared;
-        let said = Snapshot { word: shown.word, ..Snapshot::default() };
-        let seen = self.understand(account, said, place);
+        let said = ProviderView { provider_status: shown.provider_status, ..ProviderView::default() };
+        let seen = self.understand(account, said, as_of);
         for _ in 0..MOST_CONFLICTS {
             let (stored, with) = match &shown.profile {
                 Some(profile) => self.recorded(&session.owner(), profile).await?,

@@ -4,7 +4,7 @@ use port::{Advice, Customer, OrderId, ProfileId, SessionId, Timestamp};
 
 use super::begin::vault_of;
 use super::follow::ensure_version;
-use crate::domain::{CALL_DEADLINE, DueKind, Metadata, OrderFile, Owner, Profile, SessionStatus};
+use crate::domain::{CALL_DEADLINE, JobKind, Metadata, OrderAggregate, Owner, Profile, SessionStatus};
 use crate::payments::call::NothingToKeep;
 use crate::payments::{PaymentError, Payments};
 use crate::store::{Change, Saving, StoreError, Write};
@@ -15,14 +15,14 @@ impl Payments {
     /// # Errors
     /// [`PaymentError::Provider`] while the provider cannot be asked.
     pub async fn list_saved(&self, order: OrderId, session: SessionId) -> Result<(), PaymentError> {
-        let file = self.shared.file(order).await?;
-        let Some((customer, account)) = saver(&file, session) else { return Ok(()) };
+        let order = self.shared.file(order).await?;
+        let Some((customer, account)) = saver(&order, session) else { return Ok(()) };
         let account = self.account(account)?;
         let Ok(vault) = vault_of(&account) else { return Ok(()) };
         let ctx = self.ctx(&account, &NothingToKeep);
         let (stored, _) = self.call(&account, "save_list", &ctx, vault.list(&ctx, customer)).await?;
         let owner = Owner {
-            merchant: &file.order.merchant,
+            merchant: &order.header.merchant,
             customer_id: customer.id.as_deref().unwrap_or_default(),
             account: &account.name,
             provider: account.about().name,
@@ -73,7 +73,7 @@ impl Payments {
         let account = self.account(&profile.account)?;
         if let Ok(vault) = vault_of(&account) {
             let ctx = self.ctx(&account, &NothingToKeep);
-            match self.call(&account, "forget", &ctx, vault.forget(&ctx, &profile.reference)).await {
+            match self.call(&account, "forget", &ctx, vault.detach(&ctx, &profile.reference)).await {
                 Err(error) if error.advice() != Advice::Stop => return Err(error.into()),
                 // A plain no: it has no such call, or no such method.
                 Ok(_) | Err(_) => {}
@@ -85,22 +85,26 @@ impl Payments {
 }
 
 fn forgetting(profile: ProfileId, at: Option<Timestamp>) -> Write {
-    Write::Due { kind: DueKind::Forget, subject: profile.to_string(), order: None, at }
+    Write::Due { kind: JobKind::DetachMethod, subject: profile.to_string(), order: None, at }
 }
 
 /// The customer and the account of a completed session that was to store the method.
-fn saver(file: &OrderFile, session: SessionId) -> Option<(&Customer, &str)> {
-    let session = file.session(session).filter(|session| session.status == SessionStatus::Completed)?;
-    session.ask.value().filter(|ask| ask.save_payment_profile)?;
-    let customer = file.order.personal.value().map(|personal| &personal.customer)?;
+fn saver(order: &OrderAggregate, session: SessionId) -> Option<(&Customer, &str)> {
+    let session = order.session(session).filter(|session| session.status == SessionStatus::Completed)?;
+    session.request.value().filter(|request| request.save_payment_profile)?;
+    let customer = order.header.personal.value().map(|personal| &personal.customer)?;
     customer.id.as_ref()?;
-    Some((customer, file.attempt(session.attempt)?.account.as_str()))
+    Some((customer, order.attempt(session.attempt)?.account.as_str()))
 }
 
 /// The listing that a payment makes due by its completion, if its session was to store the method.
-pub(in crate::payments) fn listing(file: &OrderFile, session: SessionId, now: Timestamp) -> Option<Write> {
-    let asked = file.session(session)?.ask.value().is_some_and(|ask| ask.save_payment_profile);
-    let known = file.order.personal.value().is_some_and(|personal| personal.customer.id.is_some());
-    let (subject, order) = (session.to_string(), Some(file.id()));
-    (asked && known).then(|| Write::Due { kind: DueKind::List, subject, order, at: Some(now) })
+pub(in crate::payments) fn listing(
+    order: &OrderAggregate,
+    session: SessionId,
+    now: Timestamp,
+) -> Option<Write> {
+    let asked = order.session(session)?.request.value().is_some_and(|request| request.save_payment_profile);
+    let known = order.header.personal.value().is_some_and(|personal| personal.customer.id.is_some());
+    let (subject, order) = (session.to_string(), Some(order.id()));
+    (asked && known).then(|| Write::Due { kind: JobKind::SyncMethods, subject, order, at: Some(now) })
 }

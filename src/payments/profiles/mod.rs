@@ -13,11 +13,11 @@ pub(super) use forget::listing;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use port::{KeepError, Keeper, ProfileId, ProfileSessionId, Timestamp};
+use port::{ProfileId, ProfileSessionId, StateStore, StateStoreError, Timestamp};
 use tokio::sync::Mutex;
 
 use super::{MOST_CONFLICTS, PaymentError, Payments, Shared};
-use crate::domain::{DueKind, Profile, ProfileSession};
+use crate::domain::{JobKind, Profile, ProfileSession};
 use crate::store::{Change, ProfileKeyRow, Saving, StoreError, Write};
 
 /// The idempotency key of a request for a session, with a hash of what it was sent with.
@@ -102,7 +102,7 @@ impl Shared {
 
 /// When a session is gone on with.
 fn look(session: ProfileSessionId, at: Option<Timestamp>) -> Write {
-    Write::Due { kind: DueKind::Save, subject: session.to_string(), order: None, at }
+    Write::Due { kind: JobKind::PollProfileSession, subject: session.to_string(), order: None, at }
 }
 
 /// Keeps what an adapter wants to find again, with the session.
@@ -112,15 +112,15 @@ struct SessionKeeper<'a> {
 }
 
 #[async_trait]
-impl Keeper for SessionKeeper<'_> {
-    async fn keep(&self, pairs: &[(&str, &str)]) -> Result<(), KeepError> {
+impl StateStore for SessionKeeper<'_> {
+    async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), StateStoreError> {
         let mut session = self.session.lock().await;
         let kept = self
             .shared
             .change_session("keep profile", &mut session, |session, now| Ok(Some(session.kept(pairs, now))));
         kept.await.map(|_| ()).map_err(|fault| {
             tracing::error!(profile_session.id = %session.id, "what the adapter keeps could not be stored: {fault}");
-            KeepError
+            StateStoreError
         })
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 
 use super::reads::{all, moment, one, word};
 use super::rows::run;
-use crate::store::{Due, DueKind, Lease, StoreError};
+use crate::store::{Due, JobKind, Lease, StoreError};
 
 /// What is due and nobody's, oldest first, as it will be leased. Kind by kind, so that each look is a short walk
 /// along the index, however much is due. Deliveries are claimed in a way of their own.
@@ -16,7 +16,7 @@ pub(super) fn waiting(
     limit: u16,
 ) -> Result<Vec<Due>, StoreError> {
     let mut waiting = Vec::new();
-    for kind in DueKind::ALL.into_iter().filter(|kind| *kind != DueKind::Deliver) {
+    for kind in JobKind::ALL.into_iter().filter(|kind| *kind != JobKind::Deliver) {
         waiting.extend(all(
             db,
             "SELECT subject, order_id, due_at, tries FROM agenda
@@ -48,7 +48,7 @@ pub(super) fn deliveries_waiting(
                  AND (lease IS NULL OR lease <= ?2)
              ORDER BY due_at LIMIT ?3",
             (endpoint.to_string(), now.micros(), most),
-            |row| due(row, DueKind::Deliver, until),
+            |row| due(row, JobKind::Deliver, until),
         )?);
     }
     waiting.sort_by_key(|due| due.at);
@@ -56,7 +56,7 @@ pub(super) fn deliveries_waiting(
     Ok(waiting)
 }
 
-fn due(row: &Row<'_>, kind: DueKind, until: Lease) -> Result<Due, StoreError> {
+fn due(row: &Row<'_>, kind: JobKind, until: Lease) -> Result<Due, StoreError> {
     let order = row.get::<_, Option<String>>(1)?.map(|_| word(row, 1)).transpose()?;
     let (subject, at, tries) = (row.get(0)?, moment(row, 2)?, row.get(3)?);
     Ok(Due { kind, subject, order, at, tries, lease: until })
@@ -95,9 +95,9 @@ fn lease(db: &Connection, waiting: Vec<Due>) -> Result<Vec<Due>, StoreError> {
 }
 
 /// The oldest moment of each kind.
-pub(super) fn oldest(db: &Connection) -> Result<Vec<(DueKind, Timestamp)>, StoreError> {
+pub(super) fn oldest(db: &Connection) -> Result<Vec<(JobKind, Timestamp)>, StoreError> {
     let mut oldest = Vec::new();
-    for kind in DueKind::ALL {
+    for kind in JobKind::ALL {
         let sql = "SELECT due_at FROM agenda WHERE kind = ?1 ORDER BY due_at LIMIT 1";
         let at = one(db, sql, [kind.as_str()], |row| moment(row, 0))?;
         oldest.extend(at.map(|at| (kind, at)));

@@ -1,11 +1,11 @@
 //! Lists: by keyset, newest first, so that rows added meanwhile move no page.
 
-use port::{AttentionId, NoteId, OrderId, PaymentId, Timestamp};
+use port::{AttentionId, NotificationId, OrderId, PaymentId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::reads::{all, moment, one, order, word};
-use crate::domain::OrderFile;
+use crate::domain::OrderAggregate;
 use crate::store::{AttentionFilter, NoteFilter, OrderFilter, Page, PaymentFilter, StoreError};
 
 /// A query that is narrowed step by step.
@@ -75,7 +75,7 @@ fn list_of_attention(filter: AttentionFilter) -> List {
 }
 
 /// A merchant's orders.
-pub(super) fn orders(db: &Connection, filter: OrderFilter) -> Result<Vec<OrderFile>, StoreError> {
+pub(super) fn orders(db: &Connection, filter: OrderFilter) -> Result<Vec<OrderAggregate>, StoreError> {
     let ids: Vec<OrderId> = list_of_orders(filter).read(db, |row| word(row, 0))?;
     ids.into_iter().filter_map(|id| order(db, id).transpose()).collect()
 }
@@ -84,10 +84,10 @@ pub(super) fn orders(db: &Connection, filter: OrderFilter) -> Result<Vec<OrderFi
 pub(super) fn payments(
     db: &Connection,
     filter: PaymentFilter,
-) -> Result<Vec<(PaymentId, OrderFile)>, StoreError> {
+) -> Result<Vec<(PaymentId, OrderAggregate)>, StoreError> {
     let ids: Vec<(PaymentId, OrderId)> =
         list_of_payments(filter).read(db, |row| Ok((word(row, 0)?, word(row, 1)?)))?;
-    let files = ids.into_iter().map(|(id, of)| Ok(order(db, of)?.map(|file| (id, file))));
+    let files = ids.into_iter().map(|(id, of)| Ok(order(db, of)?.map(|order| (id, order))));
     files.filter_map(Result::transpose).collect()
 }
 
@@ -95,10 +95,10 @@ pub(super) fn payments(
 pub(super) fn attention(
     db: &Connection,
     filter: AttentionFilter,
-) -> Result<Vec<(AttentionId, OrderFile)>, StoreError> {
+) -> Result<Vec<(AttentionId, OrderAggregate)>, StoreError> {
     let ids: Vec<(AttentionId, OrderId)> =
         list_of_attention(filter).read(db, |row| Ok((word(row, 0)?, word(row, 1)?)))?;
-    let files = ids.into_iter().map(|(id, of)| Ok(order(db, of)?.map(|file| (id, file))));
+    let files = ids.into_iter().map(|(id, of)| Ok(order(db, of)?.map(|order| (id, order))));
     files.filter_map(Result::transpose).collect()
 }
 
@@ -110,9 +110,9 @@ const NOTES: &str = "SELECT received_at, id FROM inbox
 pub(super) fn notes(
     db: &Connection,
     filter: NoteFilter,
-    after: Option<(Timestamp, NoteId)>,
+    after: Option<(Timestamp, NotificationId)>,
     limit: u32,
-) -> Result<Vec<(Timestamp, NoteId)>, StoreError> {
+) -> Result<Vec<(Timestamp, NotificationId)>, StoreError> {
     // No id comes before the empty text, so the first page begins with all of its first moment.
     let (at, id) = after.map_or((filter.from, String::new()), |(at, id)| (at, id.to_string()));
     let values = (at.micros(), id, filter.to.micros(), filter.account, limit);

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use port::{AttentionId, EndpointId, NoteId, OrderId, PaymentId, Timestamp};
+use port::{AttentionId, EndpointId, NotificationId, OrderId, PaymentId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
@@ -30,11 +30,11 @@ pub use self::connection::OpenError;
 use self::desk::Desk;
 use self::writer::{Job, Task, Writer};
 use super::{
-    ApiKeyRow, AttentionFilter, Change, Due, DueKind, Handle, KeyUse, Lease, NoteFilter, NoteRow,
+    ApiKeyRow, AttentionFilter, Change, Due, Handle, JobKind, KeyUse, Lease, NoteFilter, NoteRow,
     OrderFilter, PaymentFilter, Reads, Store, StoreError, StoredEvent,
 };
 use crate::crash;
-use crate::domain::OrderFile;
+use crate::domain::OrderAggregate;
 use crate::metrics::Metrics;
 
 /// How the store is opened.
@@ -164,11 +164,11 @@ impl Store for Sqlite {
 
 #[async_trait]
 impl Reads for Sqlite {
-    async fn order(&self, id: OrderId) -> Result<Option<OrderFile>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<OrderAggregate>, StoreError> {
         self.read(move |db| reads::order(db, id)).await
     }
 
-    async fn order_at(&self, id: OrderId, sequence: u64) -> Result<Option<OrderFile>, StoreError> {
+    async fn order_at(&self, id: OrderId, sequence: u64) -> Result<Option<OrderAggregate>, StoreError> {
         self.read(move |db| reads::order_at(db, id, sequence)).await
     }
 
@@ -177,17 +177,20 @@ impl Reads for Sqlite {
         self.read(move |db| reads::order_of(db, &handle)).await
     }
 
-    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderFile>, StoreError> {
+    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderAggregate>, StoreError> {
         let filter = filter.clone();
         self.read(move |db| lists::orders(db, filter)).await
     }
 
-    async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<(PaymentId, OrderFile)>, StoreError> {
+    async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<(PaymentId, OrderAggregate)>, StoreError> {
         let filter = filter.clone();
         self.read(move |db| lists::payments(db, filter)).await
     }
 
-    async fn attention(&self, filter: &AttentionFilter) -> Result<Vec<(AttentionId, OrderFile)>, StoreError> {
+    async fn attention(
+        &self,
+        filter: &AttentionFilter,
+    ) -> Result<Vec<(AttentionId, OrderAggregate)>, StoreError> {
         let filter = filter.clone();
         self.read(move |db| lists::attention(db, filter)).await
     }
@@ -218,9 +221,9 @@ impl Reads for Sqlite {
     async fn notes(
         &self,
         filter: &NoteFilter,
-        after: Option<(Timestamp, NoteId)>,
+        after: Option<(Timestamp, NotificationId)>,
         limit: u32,
-    ) -> Result<Vec<(Timestamp, NoteId)>, StoreError> {
+    ) -> Result<Vec<(Timestamp, NotificationId)>, StoreError> {
         let filter = filter.clone();
         self.read(move |db| lists::notes(db, filter, after, limit)).await
     }
@@ -235,7 +238,7 @@ impl Reads for Sqlite {
         self.read(move |db| lists::oldest_unsettled(db, &account)).await
     }
 
-    async fn oldest_due(&self) -> Result<Vec<(DueKind, Timestamp)>, StoreError> {
+    async fn oldest_due(&self) -> Result<Vec<(JobKind, Timestamp)>, StoreError> {
         self.read(due::oldest).await
     }
 }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::desk::Desk;
 use super::rows::integer;
 use super::{OpenError, Query};
-use crate::domain::{Event, OrderFile, Record};
+use crate::domain::{OrderAggregate, Record, RecordedEvent};
 use crate::store::{ApiKeyRow, Handle, KeyRow, KeyUse, NoteRow, StoreError};
 
 /// Puts a thread behind each connection; they share one queue.
@@ -100,44 +100,48 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
 }
 
 /// An order's file.
-pub(super) fn order(db: &Connection, id: OrderId) -> Result<Option<OrderFile>, StoreError> {
+pub(super) fn order(db: &Connection, id: OrderId) -> Result<Option<OrderAggregate>, StoreError> {
     let id = id.to_string();
     let sql = "SELECT sequence, notices, head, body FROM orders WHERE id = ?1";
-    let file = one(db, sql, [&id], |row| {
-        Ok(OrderFile {
-            order: json(row, 3)?,
+    let order = one(db, sql, [&id], |row| {
+        Ok(OrderAggregate {
+            header: json(row, 3)?,
             sessions: parts(db, "SELECT body FROM sessions WHERE order_id = ?1 ORDER BY id", &id)?,
             attempts: parts(db, "SELECT body FROM attempts WHERE order_id = ?1 ORDER BY id", &id)?,
             payments: parts(db, "SELECT body FROM payments WHERE order_id = ?1 ORDER BY id", &id)?,
             refunds: parts(db, "SELECT body FROM refunds WHERE order_id = ?1 ORDER BY id", &id)?,
             attention: parts(db, "SELECT body FROM attention WHERE order_id = ?1 ORDER BY id", &id)?,
             sequence: count(row, 0)?,
-            notices: count(row, 1)?,
+            public_sequence: count(row, 1)?,
             head: word(row, 2)?,
         })
     })?;
-    file.map(|file| unsealed(db, file)).transpose()
+    order.map(|order| unsealed(db, order)).transpose()
 }
 
 /// An order's file as it was after an event.
-pub(super) fn order_at(db: &Connection, id: OrderId, sequence: u64) -> Result<Option<OrderFile>, StoreError> {
+pub(super) fn order_at(
+    db: &Connection,
+    id: OrderId,
+    sequence: u64,
+) -> Result<Option<OrderAggregate>, StoreError> {
     let events = events(db, id, 0, u32::try_from(sequence).unwrap_or(u32::MAX))?;
     if events.is_empty() {
         return Ok(None);
     }
-    let file = OrderFile::replay(&events).map_err(|misfit| StoreError::Corrupt(misfit.to_string()))?;
-    Ok(Some(unsealed(db, file)?))
+    let order = OrderAggregate::replay(&events).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(Some(unsealed(db, order)?))
 }
 
 /// A file with what still exists of its personal data.
-fn unsealed(db: &Connection, mut file: OrderFile) -> Result<OrderFile, StoreError> {
-    let id = file.id().to_string();
-    for slot in file.slots() {
+fn unsealed(db: &Connection, mut order: OrderAggregate) -> Result<OrderAggregate, StoreError> {
+    let id = order.id().to_string();
+    for slot in order.slots() {
         let sql = "SELECT body FROM sealed WHERE order_id = ?1 AND digest = ?2";
         let body = one(db, sql, [id.as_str(), slot.digest()], |row| Ok(text(row, 0)?.into()))?;
         body.into_iter().for_each(|body| slot.fill(body));
     }
-    Ok(file)
+    Ok(order)
 }
 
 fn parts<T: DeserializeOwned>(db: &Connection, sql: &str, order: &str) -> Result<Vec<T>, StoreError> {
@@ -168,16 +172,16 @@ pub(super) fn events(
     order: OrderId,
     after: u64,
     limit: u32,
-) -> Result<Vec<Event>, StoreError> {
+) -> Result<Vec<RecordedEvent>, StoreError> {
     let sql = "SELECT id, sequence, notice, text, hash FROM events
                WHERE order_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
     all(db, sql, (order.to_string(), integer(after), limit), |row| {
         let notice = row.get::<_, Option<i64>>(2)?.map(|_| count(row, 2)).transpose()?;
-        Ok(Event {
+        Ok(RecordedEvent {
             id: word(row, 0)?,
             order,
             sequence: count(row, 1)?,
-            notice,
+            public_sequence: notice,
             record: json::<Record>(row, 3)?,
             text: text(row, 3)?.into(),
             hash: word(row, 4)?,

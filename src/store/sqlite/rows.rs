@@ -4,7 +4,7 @@ use port::Timestamp;
 use rusqlite::{Connection, ErrorCode, Params, params};
 
 use super::{audit, saving, telling};
-use crate::domain::Event;
+use crate::domain::RecordedEvent;
 use crate::store::{ApiKeyRow, Due, KeyRow, NoteRow, OrderRow, StoreError, Unique, Write};
 
 const EVENT: &str = "INSERT INTO events (order_id, sequence, id, notice, at, text, hash)
@@ -127,12 +127,12 @@ pub(super) fn release(db: &Connection, due: &Due, at: Option<Timestamp>) -> Resu
     Ok(())
 }
 
-fn append(db: &Connection, event: &Event) -> Result<usize, StoreError> {
+fn append(db: &Connection, event: &RecordedEvent) -> Result<usize, StoreError> {
     let values = params![
         event.order.to_string(),
         integer(event.sequence),
         event.id.to_string(),
-        event.notice.map(integer),
+        event.public_sequence.map(integer),
         event.record.at.micros(),
         &*event.text,
         event.hash.to_string(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::{Actor, AttentionCode, Cause, Decision};
+use paymux::domain::{Actor, AttentionCode, AttentionDecision, Cause};
 use paymux::orders::Asked;
 use paymux::payments::Remedies;
 use port::{OrderId, ProviderError};
@@ -148,12 +148,12 @@ async fn the_merchants_policy_gives_no_money_back_that_an_order_was_submitted_wi
     let path = format!("/v1/payment-sessions/{}?refresh=true", id(&session));
     gateway.get(&path).await.expect(200);
     gateway.clock.pass(Duration::from_secs(24 * 3_600));
-    let order: OrderId = session["orderId"].as_str().unwrap().parse().unwrap();
-    let cause = Cause { actor: Actor::Agenda, request: None };
-    let file = gateway.orders.expire(order, &cause).await.unwrap();
+    let order_id: OrderId = session["orderId"].as_str().unwrap().parse().unwrap();
+    let cause = Cause { actor: Actor::Scheduler, request: None };
+    let order = gateway.orders.expire(order_id, &cause).await.unwrap();
     let proof = json!({"paymentSessionId": id(&session)});
-    gateway.post(&format!("/v1/orders/{order}/submit")).json(&proof).await.expect(200);
-    gateway.orders.apply_policy(order, file.attention[0].id, &cause).await.unwrap();
+    gateway.post(&format!("/v1/orders/{order_id}/submit")).json(&proof).await.expect(200);
+    gateway.orders.apply_policy(order_id, order.attention[0].id, &cause).await.unwrap();
     gateway.agenda().await;
     assert_eq!(gateway.the_payment(&session).await["status"], "PAID");
 }
@@ -172,7 +172,7 @@ async fn a_person_and_the_policy_who_decide_at_once_give_money_back_once() {
         let session = gateway.paid_late().await;
         let order: OrderId = session["orderId"].as_str().unwrap().parse().unwrap();
         let told = gateway.orders.file(&asked, order).await.unwrap().attention[0].id;
-        let person = gateway.orders.resolve(&asked, order, told, Decision::Refund, None);
+        let person = gateway.orders.resolve(&asked, order, told, AttentionDecision::Refund, None);
         let policy = gateway.orders.apply_policy(order, told, &asked.cause);
         // Whoever is too slow is refused, or has nothing to do.
         let (_, policy) = tokio::join!(person, policy);

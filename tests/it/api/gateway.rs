@@ -14,7 +14,7 @@ use paymux::routing::Rules;
 use paymux::store::sqlite::{Options, Sqlite};
 use paymux::store::{ApiKeyRow, Change, Store, Write};
 use paymux_testkit::Script;
-use port::{Secret, Source, Timestamp, Uuid, sign};
+use port::{Env, Secret, Timestamp, Uuid, sign};
 use tempfile::TempDir;
 
 use super::teller::{self, Teller};
@@ -66,7 +66,7 @@ impl Gateway {
         Self::of(change, 0).await
     }
 
-    async fn of(change: impl FnOnce(&mut Settings), watch_days: u32) -> Self {
+    async fn of(change: impl FnOnce(&mut Settings), poll_after_capture_days: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new());
         let options = Options::at(folder.path().join("paymux.db"));
@@ -83,7 +83,7 @@ impl Gateway {
             let notify_key = notify_key.map(Secret::from);
             let adapter = teller::adapter(&teller);
             let made = Account::new(name.to_owned(), adapter, String::new(), false, notify_key);
-            made.unwrap().watches(watch_days)
+            made.unwrap().poll_after_capture(poll_after_capture_days)
         };
         let accounts = Accounts::new([account("one", None), account("two", Some(NOTIFY_KEY))]);
         let rules = Arc::new(Rules::parse("routing.toml", ROUTING, &["one", "two"]).unwrap());
@@ -152,7 +152,7 @@ impl Clock {
     }
 }
 
-impl Source for Clock {
+impl Env for Clock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.micros.load(Ordering::SeqCst))
     }

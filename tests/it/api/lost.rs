@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::{Actor, Cause, DueKind, Metadata, Owner, Profile, Refusal};
+use paymux::domain::{Actor, Cause, DomainError, JobKind, Metadata, Owner, Profile};
 use paymux::metrics::Metrics;
 use paymux::orders::{Asked, MoneyAsk, OrderError, Orders};
 use paymux::payments::{Accounts, Payments, Returns, Shared};
 use paymux::reconcile::erase::erase;
 use paymux::routing::Rules;
 use paymux::store::{Change, Saving, Write};
-use port::{ProfileId, ProfileSessionId, ProviderError, Source as _, StatusWord, StoredProfile};
+use port::{Env as _, ProfileId, ProfileSessionId, ProviderError, ProviderStatus, StoredProfile};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -220,7 +220,7 @@ async fn nothing_is_promised_for_money_at_an_account_that_is_not_configured_any_
     let [order, payment] = ["orderId", "paymentId"].map(|name| session[name].as_str().unwrap());
     let ask = MoneyAsk::Refund { amount: None, reason: None, reference: None };
     let outcome = orders.operate(&asked, order.parse().unwrap(), payment.parse().unwrap(), &ask).await;
-    assert!(matches!(outcome, Err(OrderError::Refused(Refusal::Unsupported(_)))), "{outcome:?}");
+    assert!(matches!(outcome, Err(OrderError::Refused(DomainError::Unsupported(_)))), "{outcome:?}");
     let payment = gateway.get(&format!("/v1/payments/{payment}")).await.expect(200);
     assert_eq!((&payment["pendingOperation"], &payment["refundable"]), (&Value::Null, &json!(1250)));
 }
@@ -238,9 +238,9 @@ async fn a_capture_that_is_refused_since_an_earlier_send_of_it_has_worked_is_not
     let order = id_at(&session, "orderId").parse().unwrap();
     let payment = id_at(&session, "paymentId").parse().unwrap();
     let taken_up = tokio::spawn(async move {
-        let mut file = payments.shared.file(order).await.unwrap();
-        let cause = Cause { actor: Actor::Agenda, request: None };
-        payments.resume(&mut file, payment, &cause).await.unwrap();
+        let mut order = payments.shared.file(order).await.unwrap();
+        let cause = Cause { actor: Actor::Scheduler, request: None };
+        payments.resume(&mut order, payment, &cause).await.unwrap();
     });
     while gateway.teller.asked() == asked {
         tokio::task::yield_now().await;
@@ -267,10 +267,10 @@ async fn an_erased_profile_session_is_over_and_a_deleted_method_is_forgotten_by_
         provider: "teller",
         metadata: &metadata,
     };
-    let word = StatusWord::new("profile", "ACTIVE");
+    let provider_status = ProviderStatus::new("profile", "ACTIVE");
     let stored = StoredProfile {
         reference: "card-1".to_owned(),
-        word,
+        provider_status,
         kind: "CARD".to_owned(),
         display_name: None,
         expires_on: None,
@@ -281,15 +281,18 @@ async fn an_erased_profile_session_is_over_and_a_deleted_method_is_forgotten_by_
     let session = ProfileSessionId::from_uuid(gateway.clock.uuid());
     let writes = vec![
         Write::Saving(Saving::Profile(Box::new(Profile { forgotten: true, ..deleted }))),
-        due(DueKind::Forget, method.to_string()),
-        due(DueKind::Save, session.to_string()),
+        due(JobKind::DetachMethod, method.to_string()),
+        due(JobKind::PollProfileSession, session.to_string()),
     ];
     gateway.store.commit(Change::plain("delete", writes)).await.unwrap();
     erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap();
     assert!(gateway.store.profile(method).await.unwrap().is_some());
     gateway.agenda().await;
     let due = gateway.store.oldest_due().await.unwrap();
-    assert!(!due.iter().any(|(kind, _)| matches!(kind, DueKind::Save | DueKind::Forget)), "{due:?}");
+    assert!(
+        !due.iter().any(|(kind, _)| matches!(kind, JobKind::PollProfileSession | JobKind::DetachMethod)),
+        "{due:?}"
+    );
     erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap();
     assert_eq!(gateway.store.profile(method).await, Ok(None));
 }

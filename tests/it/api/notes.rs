@@ -6,8 +6,8 @@ use std::time::Duration;
 use paymux::domain::{Actor, Cause};
 use paymux::reconcile::inbox::replay;
 use paymux::reconcile::{Reconcile, Turn};
-use paymux::store::{Change, DueKind, NoteFilter, NoteRow, Write};
-use port::{NoteId, ProviderError, Timestamp};
+use paymux::store::{Change, JobKind, NoteFilter, NoteRow, Write};
+use port::{NotificationId, ProviderError, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -45,7 +45,7 @@ impl Gateway {
     }
 
     async fn notes_due(&self) -> bool {
-        self.store.oldest_due().await.unwrap().iter().any(|(kind, _)| *kind == DueKind::Note)
+        self.store.oldest_due().await.unwrap().iter().any(|(kind, _)| *kind == JobKind::ProcessNotification)
     }
 
     fn counted(&self, account: &str, outcome: &str) -> usize {
@@ -409,7 +409,7 @@ async fn old_notifications_are_forgotten_page_by_page_and_young_ones_are_kept() 
     let shared = &gateway.orders.payments.shared;
     let old = (0..MANY).map(|number| {
         Write::Note(NoteRow {
-            id: NoteId::from_uuid(shared.source.uuid()),
+            id: NotificationId::from_uuid(shared.source.uuid()),
             account: "one".to_owned(),
             identity: number.to_string(),
             headers: "{}".to_owned(),
@@ -419,7 +419,7 @@ async fn old_notifications_are_forgotten_page_by_page_and_young_ones_are_kept() 
         })
     });
     gateway.store.commit(Change::plain("old", old.collect())).await.unwrap();
-    let (kind, subject) = (DueKind::Clear, "inbox".to_owned());
+    let (kind, subject) = (JobKind::PruneInbox, "inbox".to_owned());
     let due = Write::Due { kind, subject, order: None, at: Some(shared.now()) };
     gateway.store.commit(Change::plain("plan", vec![due])).await.unwrap();
     let kept = async || {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use port::{
-    About, Approach, Attempt, Begun, Cancel, Capabilities, Capture, Captures, Checkout, Ctx, Currencies,
-    Field, Hint, Limits, Lookup, Money, Next, Notices, Notification, NotificationError, Provider,
-    ProviderError, Refund, RefundAsk, Repeat, Repeats, Snapshot, StatusWord, Theirs, Truth,
+    About, AdapterState, AmountLimits, Approach, Attempt, CancelSupport, Capabilities, CaptureSupport,
+    Captures, CreatedPayment, Ctx, Currencies, Field, Lookup, Money, Next, Notification, NotificationAuth,
+    NotificationError, NotificationTarget, PaymentRequest, Provider, ProviderError, ProviderStatus,
+    ProviderView, RefundRequest, RefundSupport, Repeat, Repeats, Truth,
 };
 use tokio::sync::Semaphore;
 
@@ -16,35 +17,40 @@ static ABOUT: About = About {
     name: "teller",
     title: "The teller",
     base_url: "https://teller.test",
-    can: Capabilities {
+    capabilities: Capabilities {
         approaches: &[Approach::Hosted, Approach::Embedded, Approach::Link],
-        capture: Capture::ManualToo(Captures::One),
-        cancel: Cancel::Both,
-        refund: Refund::Partial,
-        lookup: Lookup::ByOurs,
+        capture: CaptureSupport::ManualToo(Captures::One),
+        cancel: CancelSupport::Both,
+        refund: RefundSupport::Partial,
+        lookup: Lookup::ByMerchantReference,
         repeat: Repeats {
-            begin: Repeat::Unsafe,
+            create: Repeat::Unsafe,
             capture: Repeat::SelfLimiting,
             cancel: Repeat::SelfLimiting,
             refund: Repeat::Unsafe,
         },
-        notices: Notices::SharedKey,
+        notification_auth: NotificationAuth::SharedKey,
         truth: Truth::Fetch,
-        begin_moves_money: false,
+        create_moves_money: false,
         delivers_links: true,
-        currencies: Currencies { only: &["EUR", "JPY"], most_decimals: 2 },
-        limits: Limits { smallest_minor: 1, largest_minor: i64::MAX, hold: None, page: None },
+        currencies: Currencies { only: &["EUR", "JPY"], max_decimals: 2 },
+        limits: AmountLimits {
+            min_minor: 1,
+            max_minor: i64::MAX,
+            authorization_lifetime: None,
+            page_lifetime: None,
+        },
         needs: &[(Approach::Embedded, &[Field::BillingCity])],
     },
     settings: &[],
     statuses: "source = \"the test\"\n[payment]\n\
-               waiting = { says = \"PENDING\", proof = \"seen\" }\n\
-               held = { says = \"AUTHORIZED\", proof = \"seen\" }\n\
-               paid = { says = \"PAID\", proof = \"seen\" }\n\
-               charged_back = { says = \"DISPUTED\", proof = \"seen\", stage = \"CHARGEBACK\" }\n\
-               given_back = { says = \"FROM_AMOUNTS\", proof = \"seen\" }\n\
-               declined = { says = \"FAILED\", proof = \"seen\" }\n\
-               closed = { says = \"CANCELLED\", proof = \"seen\", last = true }\n",
+               waiting = { says = \"PENDING\", evidence = \"seen\" }\n\
+               held = { says = \"AUTHORIZED\", evidence = \"seen\" }\n\
+               paid = { says = \"PAID\", evidence = \"seen\" }\n\
+               charged_back = { says = \"DISPUTED\", evidence = \"seen\", stage = \"CHARGEBACK\" }\n\
+               given_back = { says = \"FROM_AMOUNTS\", evidence = \"seen\" }\n\
+               declined = { says = \"FAILED\", evidence = \"seen\" }\n\
+               closed = { says = \"CANCELLED\", evidence = \"seen\", terminal = true }\n",
     build: |_| unreachable!("the test makes its adapters itself"),
 };
 
@@ -170,35 +176,44 @@ pub fn adapter(teller: &Arc<Teller>) -> Box<dyn Provider> {
 struct Adapter(Arc<Teller>);
 
 impl Object {
-    fn snapshot(&self) -> Snapshot {
+    fn snapshot(&self) -> ProviderView {
         let money = |minor| Some(Money::new(minor, self.total.currency));
         let taken = self.captured > 0;
-        Snapshot {
-            word: StatusWord::new("payment", self.word),
+        ProviderView {
+            provider_status: ProviderStatus::new("payment", self.word),
             total: Some(self.total),
             captured: money(self.captured).filter(|_| taken),
             refunded: money(self.refunded).filter(|_| taken),
-            ..Snapshot::default()
+            ..ProviderView::default()
         }
     }
 }
 
-fn begun(reference: &str, object: &Object, approach: Approach) -> Begun {
+fn begun(reference: &str, object: &Object, approach: Approach) -> CreatedPayment {
     let next = match approach {
         Approach::Embedded => Next::Widget(BTreeMap::from([("clientSecret".to_owned(), "cs-1".to_owned())])),
         Approach::Hosted | Approach::Link => Next::Page(format!("https://teller.test/pay/{reference}")),
     };
-    Begun { reference: reference.to_owned(), next, snapshot: object.snapshot(), theirs: Theirs::new() }
+    CreatedPayment {
+        reference: reference.to_owned(),
+        next,
+        view: object.snapshot(),
+        adapter_state: AdapterState::new(),
+    }
 }
 
 impl Adapter {
-    fn change(&self, attempt: &Attempt, act: impl FnOnce(&mut Object)) -> Result<Snapshot, ProviderError> {
+    fn change(
+        &self,
+        attempt: &Attempt,
+        act: impl FnOnce(&mut Object),
+    ) -> Result<ProviderView, ProviderError> {
         let mut desk = self.0.desk();
         match desk.fault.take() {
             Some((0, fault)) => return Err(fault),
             waits => desk.fault = waits.map(|(passes, fault)| (passes - 1, fault)),
         }
-        let object = desk.objects.get_mut(attempt.their_id()?).ok_or(ProviderError::NotFound)?;
+        let object = desk.objects.get_mut(attempt.provider_reference()?).ok_or(ProviderError::NotFound)?;
         act(object);
         Ok(object.snapshot())
     }
@@ -210,7 +225,12 @@ impl Provider for Adapter {
         &ABOUT
     }
 
-    async fn begin(&self, _: &Ctx<'_>, attempt: &Attempt, _: &Checkout) -> Result<Begun, ProviderError> {
+    async fn create(
+        &self,
+        _: &Ctx<'_>,
+        attempt: &Attempt,
+        _: &PaymentRequest,
+    ) -> Result<CreatedPayment, ProviderError> {
         let start = self.0.desk().start.clone();
         if let Start::Waits(permits) = &start {
             permits.acquire().await.unwrap().forget();
@@ -236,7 +256,11 @@ impl Provider for Adapter {
         }
     }
 
-    async fn find(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<Option<Begun>, ProviderError> {
+    async fn find_by_reference(
+        &self,
+        _: &Ctx<'_>,
+        attempt: &Attempt,
+    ) -> Result<Option<CreatedPayment>, ProviderError> {
         let desk = self.0.desk();
         match desk.start {
             Start::Silent => return Err(ProviderError::Unavailable("silence".to_owned())),
@@ -247,7 +271,7 @@ impl Provider for Adapter {
         Ok(desk.objects.get(&reference).map(|object| begun(&reference, object, attempt.approach)))
     }
 
-    async fn fetch(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot, ProviderError> {
+    async fn fetch(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView, ProviderError> {
         let permits = {
             let mut desk = self.0.desk();
             desk.asked += 1;
@@ -261,18 +285,26 @@ impl Provider for Adapter {
     }
 
     /// A list of hints, with a shared key or to the account's own address.
-    fn read_notification(&self, note: &Notification<'_>) -> Result<Vec<Hint>, NotificationError> {
+    fn read_notification(
+        &self,
+        note: &Notification<'_>,
+    ) -> Result<Vec<NotificationTarget>, NotificationError> {
         if note.header("x-teller-key") != Some("genuine") && !note.address_key {
             return Err(NotificationError::Unverified);
         }
         serde_json::from_slice(note.body).map_err(|_| NotificationError::Unreadable)
     }
 
-    async fn capture(&self, _: &Ctx<'_>, attempt: &Attempt, money: Money) -> Result<Snapshot, ProviderError> {
+    async fn capture(
+        &self,
+        _: &Ctx<'_>,
+        attempt: &Attempt,
+        money: Money,
+    ) -> Result<ProviderView, ProviderError> {
         self.change(attempt, |object| (object.word, object.captured) = ("paid", money.minor))
     }
 
-    async fn cancel(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<Snapshot, ProviderError> {
+    async fn cancel(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView, ProviderError> {
         self.change(attempt, |object| {
             if !matches!(object.word, "paid" | "given_back") {
                 object.word = "closed";
@@ -284,10 +316,10 @@ impl Provider for Adapter {
         &self,
         _: &Ctx<'_>,
         attempt: &Attempt,
-        ask: &RefundAsk,
-    ) -> Result<Snapshot, ProviderError> {
+        request: &RefundRequest,
+    ) -> Result<ProviderView, ProviderError> {
         self.change(attempt, |object| {
-            object.refunded += ask.money.minor;
+            object.refunded += request.money.minor;
             object.word = "given_back";
         })
     }

@@ -1,46 +1,49 @@
 //! Order files: written by changes, read back whole.
 
 use futures_util::future::join_all;
-use paymux::domain::{Event, OrderFile, Sealed};
-use paymux::store::{Change, DueKind, Handle, StoreError, Unique, Write};
+use paymux::domain::{Erasable, OrderAggregate, RecordedEvent};
+use paymux::store::{Change, Handle, JobKind, StoreError, Unique, Write};
 use port::{OrderId, PaymentId};
 
 use super::fixtures::Shop;
 use super::{Shelf, commit};
 
 /// Equal, and with all personal data: sealed values are equal by digest alone.
-async fn assert_reads_back(store: &Shelf, file: &OrderFile) {
-    let read = store.order(file.id()).await.unwrap().unwrap();
-    assert_eq!(&read, file);
-    assert_eq!(read.order.personal.row(), file.order.personal.row());
-    for (read, made) in read.sessions.iter().zip(&file.sessions) {
-        assert_eq!(read.ask.row(), made.ask.row());
+async fn assert_reads_back(store: &Shelf, order: &OrderAggregate) {
+    let read = store.order(order.id()).await.unwrap().unwrap();
+    assert_eq!(&read, order);
+    assert_eq!(read.header.personal.row(), order.header.personal.row());
+    for (read, made) in read.sessions.iter().zip(&order.sessions) {
+        assert_eq!(read.request.row(), made.request.row());
     }
-    for (read, made) in read.attempts.iter().zip(&file.attempts) {
-        assert_eq!(read.next.as_ref().map(Sealed::row), made.next.as_ref().map(Sealed::row));
-        assert_eq!(read.theirs.as_ref().map(Sealed::row), made.theirs.as_ref().map(Sealed::row));
-        assert_eq!(read.for_adapter(file.id()).theirs, made.for_adapter(file.id()).theirs);
+    for (read, made) in read.attempts.iter().zip(&order.attempts) {
+        assert_eq!(read.next.as_ref().map(Erasable::row), made.next.as_ref().map(Erasable::row));
+        assert_eq!(
+            read.adapter_state.as_ref().map(Erasable::row),
+            made.adapter_state.as_ref().map(Erasable::row)
+        );
+        assert_eq!(read.for_adapter(order.id()).adapter_state, made.for_adapter(order.id()).adapter_state);
     }
 }
 
 /// An order from its cart to a refund, with a fail-over on the way: the file after each change.
-pub async fn whole_life(store: &Shelf, shop: &Shop, reference: Option<&str>) -> Vec<OrderFile> {
-    let (mut file, placed) = shop.place(reference);
+pub async fn whole_life(store: &Shelf, shop: &Shop, reference: Option<&str>) -> Vec<OrderAggregate> {
+    let (mut order, placed) = shop.place(reference);
     commit(store, placed).await;
-    let mut lives = vec![file.clone()];
-    type Step = fn(&Shop, &mut OrderFile) -> Change;
+    let mut lives = vec![order.clone()];
+    type Step = fn(&Shop, &mut OrderAggregate) -> Change;
     let steps: [Step; 6] = [
-        |shop, file| shop.checkout(file, "main"),
-        |shop, file| shop.fail_over(file, "reserve"),
-        |shop, file| shop.begun(file, &format!("R-{}", file.id())),
+        |shop, order| shop.checkout(order, "main"),
+        |shop, order| shop.fail_over(order, "reserve"),
+        |shop, order| shop.begun(order, &format!("R-{}", order.id())),
         Shop::paid,
         Shop::refund,
         Shop::refunded,
     ];
     for step in steps {
-        commit(store, step(shop, &mut file)).await;
-        assert_reads_back(store, &file).await;
-        lives.push(file.clone());
+        commit(store, step(shop, &mut order)).await;
+        assert_reads_back(store, &order).await;
+        lives.push(order.clone());
     }
     lives
 }
@@ -55,9 +58,9 @@ pub async fn a_file_reads_back_as_every_change_made_it(store: Shelf) {
 
 pub async fn its_events_read_back_as_they_were_hashed(store: Shelf) {
     let shop = Shop::new();
-    let (mut file, placed) = shop.place(None);
-    let checkout = shop.checkout(&mut file, "main");
-    let appended = |change: &Change| -> Vec<Event> {
+    let (mut order, placed) = shop.place(None);
+    let checkout = shop.checkout(&mut order, "main");
+    let appended = |change: &Change| -> Vec<RecordedEvent> {
         let events = change.writes.iter().filter_map(|write| match write {
             Write::Event(event) => Some((**event).clone()),
             _ => None,
@@ -67,39 +70,39 @@ pub async fn its_events_read_back_as_they_were_hashed(store: Shelf) {
     let made = [appended(&placed), appended(&checkout)].concat();
     commit(&store, placed).await;
     commit(&store, checkout).await;
-    let read = store.events(file.id(), 0, 100).await.unwrap();
+    let read = store.events(order.id(), 0, 100).await.unwrap();
     assert_eq!(read, made);
-    assert_eq!(OrderFile::replay(&read), Ok(file.clone()));
-    let some = store.events(file.id(), 1, 2).await.unwrap();
+    assert_eq!(OrderAggregate::replay(&read), Ok(order.clone()));
+    let some = store.events(order.id(), 1, 2).await.unwrap();
     assert_eq!(some, made[1..3]);
-    assert_eq!(store.events(file.id(), u64::MAX, 100).await, Ok(Vec::new()));
+    assert_eq!(store.events(order.id(), u64::MAX, 100).await, Ok(Vec::new()));
 }
 
 pub async fn of_two_changes_of_one_file_the_second_leaves_no_trace(store: Shelf) {
     let shop = Shop::new();
-    let (mut file, placed) = shop.place(None);
+    let (mut order, placed) = shop.place(None);
     commit(&store, placed).await;
-    let mut slower = file.clone();
-    commit(&store, shop.checkout(&mut file, "main")).await;
+    let mut slower = order.clone();
+    commit(&store, shop.checkout(&mut order, "main")).await;
     let late = shop.checkout(&mut slower, "reserve");
     let late = late.key(Some(super::keys::key("late", &slower)));
-    let late = late.due(DueKind::Ask, "late".into(), file.id(), Some(shop.now()));
+    let late = late.due(JobKind::FetchStatus, "late".into(), order.id(), Some(shop.now()));
     assert_eq!(store.commit(late).await, Err(StoreError::Conflict));
-    assert_reads_back(&store, &file).await;
+    assert_reads_back(&store, &order).await;
     assert_eq!(store.key(super::fixtures::MERCHANT, "late").await, Ok(None));
     let kinds = store.oldest_due().await.unwrap();
-    assert!(kinds.iter().all(|(kind, _)| *kind != DueKind::Ask));
+    assert!(kinds.iter().all(|(kind, _)| *kind != JobKind::FetchStatus));
     let lost = Handle::Payment(slower.payments[0].id);
     assert_eq!(store.order_of(&lost).await, Ok(None));
 }
 
 pub async fn of_many_changes_of_one_file_at_once_exactly_one_wins(store: Shelf) {
     let shop = Shop::new();
-    let (mut file, placed) = shop.place(None);
+    let (mut order, placed) = shop.place(None);
     commit(&store, placed).await;
-    commit(&store, shop.checkout(&mut file, "main")).await;
+    commit(&store, shop.checkout(&mut order, "main")).await;
     for _ in 0..20 {
-        let mut rivals = vec![file.clone(); 8];
+        let mut rivals = vec![order.clone(); 8];
         let commits = rivals.iter_mut().map(|rival| {
             let (store, change) = (store.clone(), shop.fail_over(rival, "main"));
             tokio::spawn(async move { store.commit(change).await })
@@ -108,8 +111,8 @@ pub async fn of_many_changes_of_one_file_at_once_exactly_one_wins(store: Shelf) 
         let winner = outcomes.iter().position(Result::is_ok).unwrap();
         let lost = outcomes.iter().filter(|outcome| **outcome == Err(StoreError::Conflict)).count();
         assert_eq!(lost, rivals.len() - 1);
-        file = rivals.swap_remove(winner);
-        assert_reads_back(&store, &file).await;
+        order = rivals.swap_remove(winner);
+        assert_reads_back(&store, &order).await;
     }
 }
 
@@ -123,25 +126,25 @@ pub async fn changes_that_fail_do_not_sink_their_neighbours(store: Shelf) {
         })
         .collect();
     let outcomes = join_all(placed.iter().map(|(_, change)| store.commit(change.clone()))).await;
-    for (place, (outcome, (file, _))) in outcomes.into_iter().zip(&placed).enumerate() {
+    for (place, (outcome, (order, _))) in outcomes.into_iter().zip(&placed).enumerate() {
         if place % 3 == 0 {
             assert_eq!(outcome, Err(StoreError::Taken(Unique::Reference)));
-            assert_eq!(store.order(file.id()).await, Ok(None));
-            assert_eq!(store.events(file.id(), 0, 9).await, Ok(Vec::new()));
+            assert_eq!(store.order(order.id()).await, Ok(None));
+            assert_eq!(store.events(order.id(), 0, 9).await, Ok(Vec::new()));
         } else {
             assert_eq!(outcome, Ok(()));
-            assert_reads_back(&store, file).await;
+            assert_reads_back(&store, order).await;
         }
     }
 }
 
 pub async fn an_order_has_one_open_attempt(store: Shelf) {
     let shop = Shop::new();
-    let (mut file, placed) = shop.place(None);
+    let (mut order, placed) = shop.place(None);
     commit(&store, placed).await;
-    commit(&store, shop.checkout(&mut file, "main")).await;
-    let before = file.clone();
-    let second = shop.checkout(&mut file, "main");
+    commit(&store, shop.checkout(&mut order, "main")).await;
+    let before = order.clone();
+    let second = shop.checkout(&mut order, "main");
     // Decisions never ask for this; the file calls the first session the open one, so the row is made to.
     let writes = second.writes.into_iter().map(|write| match write {
         Write::Attempt { id, order, account, reference, return_hash, body, .. } => {
@@ -156,15 +159,15 @@ pub async fn an_order_has_one_open_attempt(store: Shelf) {
 
 pub async fn everything_that_belongs_to_an_order_leads_to_it(store: Shelf) {
     let shop = Shop::new();
-    let file = whole_life(&store, &shop, None).await.pop().unwrap();
+    let order = whole_life(&store, &shop, None).await.pop().unwrap();
     let another = whole_life(&store, &shop, None).await.pop().unwrap();
-    for file in [file, another] {
-        let attempt = file.attempts.last().unwrap();
+    for order in [order, another] {
+        let attempt = order.attempts.last().unwrap();
         let handles = [
-            Handle::Session(file.sessions[0].id),
-            Handle::Payment(file.payments[0].id),
-            Handle::Refund(file.refunds[0].id),
-            Handle::Attempt(file.attempts[0].id),
+            Handle::Session(order.sessions[0].id),
+            Handle::Payment(order.payments[0].id),
+            Handle::Refund(order.refunds[0].id),
+            Handle::Attempt(order.attempts[0].id),
             Handle::Return(attempt.return_hash.clone().unwrap()),
             Handle::Reference {
                 account: attempt.account.clone(),
@@ -172,7 +175,7 @@ pub async fn everything_that_belongs_to_an_order_leads_to_it(store: Shelf) {
             },
         ];
         for handle in handles {
-            assert_eq!(store.order_of(&handle).await, Ok(Some(file.id())), "{handle:?}");
+            assert_eq!(store.order_of(&handle).await, Ok(Some(order.id())), "{handle:?}");
         }
     }
     let elsewhere = Handle::Reference { account: "other".into(), reference: "R-1".into() };
@@ -186,13 +189,13 @@ pub async fn everything_that_belongs_to_an_order_leads_to_it(store: Shelf) {
 pub async fn those_who_listen_hear_of_changed_orders_and_of_nothing_else(store: Shelf) {
     let shop = Shop::new();
     let mut changes = store.changes();
-    let (mut file, placed) = shop.place(None);
-    let mut slower = file.clone();
+    let (mut order, placed) = shop.place(None);
+    let mut slower = order.clone();
     commit(&store, placed).await;
-    commit(&store, shop.checkout(&mut file, "main")).await;
+    commit(&store, shop.checkout(&mut order, "main")).await;
     assert!(store.commit(shop.checkout(&mut slower, "main")).await.is_err());
     super::write(&store, Write::Setting { name: "a", value: "b".into() }).await.unwrap();
-    assert_eq!(changes.try_recv(), Ok(file.id()));
-    assert_eq!(changes.try_recv(), Ok(file.id()));
+    assert_eq!(changes.try_recv(), Ok(order.id()));
+    assert_eq!(changes.try_recv(), Ok(order.id()));
     assert!(changes.try_recv().is_err());
 }

@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use paymux::domain::{
-    Actor, AttemptRecord, AttemptState, Attention, AttentionCode, Cause, Decision, Fact, Item, Metadata,
-    Order, OrderFile, OrderState, Payment, Personal, Powers, Proof, Rate, Recurring, Refund, RefundOrigin,
-    RefundStatus, Refunded, Requirement, ReturnUrls, Routing, Sealed, Session, SessionAsk, SessionStatus,
-    Stamp, Standing, Tried,
+    Actor, Attempt, AttemptState, Attention, AttentionCode, AttentionDecision, Cause, Erasable, Event,
+    EventMeta, LineItem, Metadata, OrderAggregate, OrderHeader, OrderState, Payment, PaymentCapabilities,
+    PaymentSource, PaymentState, PersonalData, Recurring, Refund, RefundOrigin, RefundStatus, Refunded,
+    Requirement, ReturnUrls, RouteAttempt, Routing, Session, SessionRequest, SessionStatus, TaxRate,
 };
 use paymux::store::Change;
 use port::{
-    Approach, AttemptId, AttentionId, CaptureMode, Currency, Customer, ItemId, Money, Next, Notify, OrderId,
-    PaymentId, PaymentStatus, RefundId, SessionId, StatusWord, Timestamp, Uuid,
+    Approach, AttemptId, AttentionId, CaptureMode, Currency, Customer, ItemId, LinkDelivery, Money, Next,
+    OrderId, PaymentId, PaymentStatus, ProviderStatus, RefundId, SessionId, Timestamp, Uuid,
 };
 
 /// Where time and ids come from: each look at the clock is a second later than the one before.
@@ -42,28 +42,28 @@ impl Shop {
         Uuid::from_u128((1_767_225_600_000 + tick) << 80 | 0x7 << 76 | 0b10 << 62 | tick)
     }
 
-    fn seal<T: serde::Serialize>(&self, value: T) -> Sealed<T> {
-        Sealed::new(value, self.uuid().into_bytes())
+    fn seal<T: serde::Serialize>(&self, value: T) -> Erasable<T> {
+        Erasable::new(value, self.uuid().into_bytes())
     }
 
     /// A change of a file, which is then as it will be.
-    pub fn change(&self, name: &'static str, file: &mut OrderFile, facts: Vec<Fact>) -> Change {
+    pub fn change(&self, name: &'static str, order: &mut OrderAggregate, events: Vec<Event>) -> Change {
         let cause = Cause { actor: Actor::Merchant, request: Some("req_1".into()) };
-        let stamp = Stamp { at: self.now(), cause: &cause };
-        Change::of(name, file, facts, &stamp, &mut || self.uuid()).unwrap()
+        let meta = EventMeta { at: self.now(), cause: &cause };
+        Change::of(name, order, events, &meta, &mut || self.uuid()).unwrap()
     }
 
     /// A new order of two lines.
-    pub fn place(&self, reference: Option<&str>) -> (OrderFile, Change) {
-        let placed = Fact::OrderPlaced(Box::new(self.order(reference)));
-        let mut file = OrderFile::open(&placed).unwrap();
-        let change = self.change("place", &mut file, vec![placed]);
-        (file, change)
+    pub fn place(&self, reference: Option<&str>) -> (OrderAggregate, Change) {
+        let placed = Event::OrderCreated(Box::new(self.order(reference)));
+        let mut order = OrderAggregate::create(&placed).unwrap();
+        let change = self.change("place", &mut order, vec![placed]);
+        (order, change)
     }
 
-    fn order(&self, reference: Option<&str>) -> Order {
+    fn order(&self, reference: Option<&str>) -> OrderHeader {
         let now = self.now();
-        Order {
+        OrderHeader {
             id: OrderId::from_uuid(self.uuid()),
             merchant: MERCHANT.into(),
             reference: reference.map(str::to_owned),
@@ -78,7 +78,7 @@ impl Shop {
             requires_signing: Requirement::NotRequired,
             requires_approval: false,
             auto_submit: true,
-            personal: self.seal(Personal {
+            personal: self.seal(PersonalData {
                 customer: Customer {
                     email: Some("ada@example.com".into()),
                     first_name: Some("Ada".into()),
@@ -94,7 +94,7 @@ impl Shop {
             external_payment: None,
             external_payment_id: None,
             fulfilment: None,
-            proof: None,
+            payment_source: None,
             created_at: now,
             updated_at: now,
             idle_seconds: 3_600,
@@ -104,33 +104,33 @@ impl Shop {
         }
     }
 
-    fn item(&self, title: &str, recurring: Option<Recurring>) -> Item {
-        Item {
+    fn item(&self, title: &str, recurring: Option<Recurring>) -> LineItem {
+        LineItem {
             id: ItemId::from_uuid(self.uuid()),
             sku: Some(format!("sku-{title}")),
             title: title.into(),
             quantity: 2,
             unit_price: 1_250,
-            tax_rate: "8.25".parse::<Rate>().unwrap(),
+            tax_rate: "8.25".parse::<TaxRate>().unwrap(),
             discount: 0,
             recurring,
         }
     }
 
     /// A session of an order, with its payment and its first attempt.
-    pub fn checkout(&self, file: &mut OrderFile, account: &str) -> Change {
+    pub fn checkout(&self, order: &mut OrderAggregate, account: &str) -> Change {
         let (session, payment) = (SessionId::from_uuid(self.uuid()), PaymentId::from_uuid(self.uuid()));
         let attempt = self.attempt(session, payment, account);
-        let opened = Fact::SessionOpened {
+        let opened = Event::SessionCreated {
             session: Box::new(self.session(session, &attempt)),
             payment: Box::new(self.payment(payment, Some(session))),
         };
-        let from = file.order.state;
-        let moved = Fact::OrderMoved { from, to: OrderState::PendingPayment, why: None };
-        self.change("checkout", file, vec![opened, Fact::AttemptStarted(Box::new(attempt)), moved])
+        let from = order.header.state;
+        let moved = Event::OrderStateChanged { from, to: OrderState::PendingPayment, why: None };
+        self.change("checkout", order, vec![opened, Event::AttemptStarted(Box::new(attempt)), moved])
     }
 
-    fn session(&self, id: SessionId, attempt: &AttemptRecord) -> Session {
+    fn session(&self, id: SessionId, attempt: &Attempt) -> Session {
         let now = self.now();
         Session {
             id,
@@ -144,15 +144,15 @@ impl Shop {
             routing: Routing {
                 rule: "cards".into(),
                 reason: "euro cards".into(),
-                tried: vec![Tried { account: "other".into(), outcome: "too small".into() }],
+                tried: vec![RouteAttempt { account: "other".into(), outcome: "too small".into() }],
             },
             fallback: vec!["reserve".into()],
-            ask: self.seal(SessionAsk {
+            request: self.seal(SessionRequest {
                 return_urls: ReturnUrls {
                     success: Some("https://shop.example/paid".into()),
                     ..ReturnUrls::default()
                 },
-                notify: Notify::default(),
+                link_delivery: LinkDelivery::default(),
                 language: Some("en".into()),
                 save_payment_profile: false,
                 payment_profile_id: None,
@@ -178,14 +178,14 @@ impl Shop {
             attempt: None,
             money: total(),
             capture: CaptureMode::Automatic,
-            powers: powers(),
+            capabilities: powers(),
             authorization_expires_at: None,
-            standing: Standing::default(),
-            word: None,
+            state: PaymentState::default(),
+            provider_status: None,
             detail: None,
             failure: None,
-            seen_at: now,
-            capture_asked: None,
+            reported_at: now,
+            capture_requested: None,
             operation: None,
             external: false,
             created_at: now,
@@ -194,88 +194,88 @@ impl Shop {
         }
     }
 
-    fn attempt(&self, session: SessionId, payment: PaymentId, account: &str) -> AttemptRecord {
+    fn attempt(&self, session: SessionId, payment: PaymentId, account: &str) -> Attempt {
         let id = AttemptId::from_uuid(self.uuid());
-        AttemptRecord {
+        Attempt {
             id,
             session: Some(session),
             payment,
             account: account.into(),
             provider: "decta".into(),
-            powers: powers(),
+            capabilities: powers(),
             money: total(),
             approach: Approach::Hosted,
             capture: CaptureMode::Automatic,
             state: AttemptState::Started,
             reference: None,
-            theirs: None,
+            adapter_state: None,
             next: None,
-            ended_by: None,
-            handed_over: false,
-            hands_over: false,
+            start_failure: None,
+            provider_order_submitted: false,
+            submits_order: false,
             return_hash: Some(format!("hash of {id}")),
             started_at: self.now(),
         }
     }
 
     /// The customer is sent elsewhere: the open attempt is left, another one starts.
-    pub fn fail_over(&self, file: &mut OrderFile, account: &str) -> Change {
-        let left = file.open_attempt().unwrap().clone();
+    pub fn fail_over(&self, order: &mut OrderAggregate, account: &str) -> Change {
+        let left = order.open_attempt().unwrap().clone();
         let next = self.attempt(left.session.unwrap(), left.payment, account);
-        let left = Fact::AttemptLeft { attempt: left.id, orphaned: true, why: "timeout".into() };
-        self.change("fail over", file, vec![left, Fact::AttemptStarted(Box::new(next))])
+        let left = Event::AttemptAbandoned { attempt: left.id, orphaned: true, why: "timeout".into() };
+        self.change("fail over", order, vec![left, Event::AttemptStarted(Box::new(next))])
     }
 
     /// The provider has the object; its id there is `reference`.
-    pub fn begun(&self, file: &mut OrderFile, reference: &str) -> Change {
-        let attempt = file.open_attempt().unwrap().id;
-        let begun = Fact::AttemptBegun {
+    pub fn begun(&self, order: &mut OrderAggregate, reference: &str) -> Change {
+        let attempt = order.open_attempt().unwrap().id;
+        let begun = Event::AttemptCreated {
             attempt,
             reference: reference.into(),
             next: self.seal(Next::Page(format!("https://pay.example/{reference}"))),
-            theirs: Some(self.seal([("basket".to_owned(), reference.to_owned())].into())),
+            adapter_state: Some(self.seal([("basket".to_owned(), reference.to_owned())].into())),
         };
-        self.change("begun", file, vec![begun])
+        self.change("begun", order, vec![begun])
     }
 
     /// The provider says that it is paid, and the order is submitted with it.
-    pub fn paid(&self, file: &mut OrderFile) -> Change {
-        let attempt = file.open_attempt().unwrap().clone();
+    pub fn paid(&self, order: &mut OrderAggregate) -> Change {
+        let attempt = order.open_attempt().unwrap().clone();
         let session = attempt.session.unwrap();
-        let standing = Standing {
+        let state = PaymentState {
             authorized: total().minor,
             captured: total().minor,
             refunded: Refunded::default(),
-            ..Standing::default()
+            ..PaymentState::default()
         };
-        let from = file.order.state;
-        let facts = vec![
-            Fact::PaymentObserved {
+        let from = order.header.state;
+        let events = vec![
+            Event::PaymentUpdated {
                 payment: attempt.payment,
                 attempt: attempt.id,
                 from: PaymentStatus::Pending,
-                to: standing.status(),
-                standing,
-                word: StatusWord { of: "order".into(), word: "paid".into() },
+                to: state.status(),
+                state,
+                provider_status: ProviderStatus { object: "order".into(), status: "paid".into() },
                 detail: None,
                 failure: None,
-                seen_at: self.now(),
+                reported_at: self.now(),
             },
-            Fact::SessionMoved {
+            Event::SessionStatusChanged {
                 session,
                 from: SessionStatus::Pending,
                 to: SessionStatus::Completed,
                 failure: None,
             },
-            Fact::ProofUsed(Proof::Session(session)),
-            Fact::OrderMoved { from, to: OrderState::Submitted, why: None },
+            Event::PaymentSourceUsed(PaymentSource::Session(session)),
+            Event::OrderStateChanged { from, to: OrderState::Submitted, why: None },
         ];
-        self.change("paid", file, facts)
+        self.change("paid", order, events)
     }
 
     /// A part goes back, and a person should look.
-    pub fn refund(&self, file: &mut OrderFile) -> Change {
-        let (now, payment) = (self.now(), file.payments.first().unwrap().id);
+    pub fn refund(&self, order: &mut OrderAggregate) -> Change {
+        let (now, payment) = (self.now(), order.payments.first().unwrap().id);
         let refund = Refund {
             id: RefundId::from_uuid(self.uuid()),
             payment,
@@ -299,18 +299,18 @@ impl Shop {
             resolved_at: None,
             resolution: None,
         };
-        let facts = vec![Fact::RefundMade(Box::new(refund)), Fact::AttentionRaised(attention)];
-        self.change("refund", file, facts)
+        let events = vec![Event::RefundCreated(Box::new(refund)), Event::AttentionRaised(attention)];
+        self.change("refund", order, events)
     }
 
     /// The refund went through and the person has looked.
-    pub fn refunded(&self, file: &mut OrderFile) -> Change {
-        let (refund, attention) = (file.refunds.first().unwrap().id, file.attention.first().unwrap().id);
-        let facts = vec![
-            Fact::RefundMoved { refund, to: RefundStatus::Succeeded, failure: None },
-            Fact::AttentionResolved { attention, decision: Decision::Dismiss, note: None },
+    pub fn refunded(&self, order: &mut OrderAggregate) -> Change {
+        let (refund, attention) = (order.refunds.first().unwrap().id, order.attention.first().unwrap().id);
+        let events = vec![
+            Event::RefundStatusChanged { refund, to: RefundStatus::Succeeded, failure: None },
+            Event::AttentionResolved { attention, decision: AttentionDecision::Dismiss, note: None },
         ];
-        self.change("refunded", file, facts)
+        self.change("refunded", order, events)
     }
 }
 
@@ -319,8 +319,8 @@ pub fn eur() -> Currency {
     "EUR".parse().unwrap()
 }
 
-fn powers() -> Powers {
-    Powers { refunds: true, partial_refunds: true, ..Powers::default() }
+fn powers() -> PaymentCapabilities {
+    PaymentCapabilities { refunds: true, partial_refunds: true, ..PaymentCapabilities::default() }
 }
 
 fn total() -> Money {

@@ -1,24 +1,24 @@
 //! What must be unique, and small things kept by a name.
 
-use paymux::domain::OrderFile;
+use paymux::domain::OrderAggregate;
 use paymux::store::{
     ApiKeyRow, Change, EndpointKeyRow, KeyRow, KeyUse, Made, NoteRow, ProfileKeyRow, Saving, StoreError,
     Telling, Unique, Write,
 };
-use port::{EndpointId, NoteId, ProfileSessionId, Timestamp, Uuid};
+use port::{EndpointId, NotificationId, ProfileSessionId, Timestamp, Uuid};
 
 use super::fixtures::{MERCHANT, Shop};
 use super::{Shelf, commit, write};
 
 /// A key that stands for the last change of a file.
-pub fn key(text: &str, file: &OrderFile) -> KeyRow {
+pub fn key(text: &str, order: &OrderAggregate) -> KeyRow {
     KeyRow {
         merchant: MERCHANT.into(),
         key: text.into(),
         fingerprint: "f00".into(),
-        order: file.id(),
-        sequence: file.sequence,
-        at: file.order.updated_at,
+        order: order.id(),
+        sequence: order.sequence,
+        at: order.header.updated_at,
         replaces: None,
     }
 }
@@ -64,8 +64,8 @@ pub async fn an_idempotency_key_is_given_once(store: Shelf) {
 
 pub async fn an_idempotency_key_is_one_name_whatever_its_request_makes(store: Shelf) {
     let (shop, at) = (Shop::new(), Timestamp::default());
-    let (file, placed) = shop.place(None);
-    let of_order = |text: &str| Write::Key(key(text, &file));
+    let (order, placed) = shop.place(None);
+    let of_order = |text: &str| Write::Key(key(text, &order));
     let of_endpoint = |text: &str| {
         Write::Telling(Telling::EndpointKey(EndpointKeyRow {
             merchant: MERCHANT.into(),
@@ -105,11 +105,11 @@ pub async fn an_idempotency_key_is_one_name_whatever_its_request_makes(store: Sh
 
 pub async fn a_key_whose_effect_failed_is_given_again_to_the_first_who_asks(store: Shelf) {
     let shop = Shop::new();
-    let (mut file, placed) = shop.place(None);
-    commit(&store, placed.key(Some(key("k", &file)))).await;
-    let stood = file.sequence;
-    let change = shop.checkout(&mut file, "main");
-    let row = KeyRow { replaces: Some(stood), ..key("k", &file) };
+    let (mut order, placed) = shop.place(None);
+    commit(&store, placed.key(Some(key("k", &order)))).await;
+    let stood = order.sequence;
+    let change = shop.checkout(&mut order, "main");
+    let row = KeyRow { replaces: Some(stood), ..key("k", &order) };
     commit(&store, change.key(Some(row.clone()))).await;
     assert_eq!(store.key(MERCHANT, "k").await, Ok(Some(of_order(KeyRow { replaces: None, ..row.clone() }))));
     // It stands elsewhere now, so who still means the old place comes too late.
@@ -124,7 +124,7 @@ pub async fn a_key_whose_effect_failed_is_given_again_to_the_first_who_asks(stor
 pub async fn a_notification_is_stored_once(store: Shelf) {
     let shop = Shop::new();
     let note = NoteRow {
-        id: NoteId::from_uuid(shop.uuid()),
+        id: NotificationId::from_uuid(shop.uuid()),
         account: "main".into(),
         identity: "evt-1".into(),
         headers: "{}".into(),
@@ -133,7 +133,7 @@ pub async fn a_notification_is_stored_once(store: Shelf) {
         received_at: shop.now(),
     };
     assert_eq!(write(&store, Write::Note(note.clone())).await, Ok(()));
-    let again = NoteRow { id: NoteId::from_uuid(shop.uuid()), ..note.clone() };
+    let again = NoteRow { id: NotificationId::from_uuid(shop.uuid()), ..note.clone() };
     assert_eq!(write(&store, Write::Note(again.clone())).await, Err(StoreError::Taken(Unique::Note)));
     assert_eq!(store.note(&again.id.to_string()).await, Ok(None));
     let elsewhere = NoteRow { account: "reserve".into(), ..again };

@@ -1,6 +1,6 @@
 //! Lists and their pages.
 
-use paymux::domain::{OrderFile, OrderState};
+use paymux::domain::{OrderAggregate, OrderState};
 use paymux::store::{OrderFilter, Page, PaymentFilter};
 use port::{OrderId, PaymentId, PaymentStatus};
 
@@ -30,7 +30,7 @@ fn payments() -> PaymentFilter {
 }
 
 async fn listed(store: &Shelf, filter: OrderFilter) -> Vec<OrderId> {
-    store.orders(&filter).await.unwrap().iter().map(OrderFile::id).collect()
+    store.orders(&filter).await.unwrap().iter().map(OrderAggregate::id).collect()
 }
 
 pub async fn orders_are_listed_newest_first_as_the_filter_says(store: Shelf) {
@@ -38,9 +38,9 @@ pub async fn orders_are_listed_newest_first_as_the_filter_says(store: Shelf) {
     let done = whole_life(&store, &shop, Some("done")).await.pop().unwrap();
     let mut cart = Vec::new();
     for reference in [Some("cart"), None] {
-        let (file, change) = shop.place(reference);
+        let (order, change) = shop.place(reference);
         commit(&store, change).await;
-        cart.push(file);
+        cart.push(order);
     }
     let [named, plain] = [&cart[0], &cart[1]];
     assert_eq!(store.orders(&orders()).await, Ok(vec![plain.clone(), named.clone(), done.clone()]));
@@ -51,8 +51,8 @@ pub async fn orders_are_listed_newest_first_as_the_filter_says(store: Shelf) {
     let by_name = OrderFilter { reference: Some("cart".into()), ..orders() };
     assert_eq!(listed(&store, by_name).await, [named.id()]);
     let between = OrderFilter {
-        created_after: Some(named.order.created_at),
-        created_before: Some(plain.order.created_at),
+        created_after: Some(named.header.created_at),
+        created_before: Some(plain.header.created_at),
         ..orders()
     };
     assert_eq!(listed(&store, between).await, [named.id()]);
@@ -65,7 +65,7 @@ pub async fn payments_are_listed_with_their_orders(store: Shelf) {
     let (mut open, placed) = shop.place(None);
     commit(&store, placed).await;
     commit(&store, shop.checkout(&mut open, "main")).await;
-    let pair = |file: &OrderFile| (file.payments[0].id, file.clone());
+    let pair = |order: &OrderAggregate| (order.payments[0].id, order.clone());
     assert_eq!(store.payments(&payments()).await, Ok(vec![pair(&open), pair(&paid)]));
     let only = [
         (PaymentFilter { status: Some(PaymentStatus::Paid), ..payments() }, vec![pair(&paid)]),
@@ -84,10 +84,10 @@ pub async fn pages_do_not_move_while_orders_are_added(store: Shelf) {
     let shop = Shop::new();
     let mut made: Vec<(OrderId, PaymentId)> = Vec::new();
     for _ in 0..7 {
-        let (mut file, placed) = shop.place(None);
+        let (mut order, placed) = shop.place(None);
         commit(&store, placed).await;
-        commit(&store, shop.checkout(&mut file, "main")).await;
-        made.insert(0, (file.id(), file.payments[0].id));
+        commit(&store, shop.checkout(&mut order, "main")).await;
+        made.insert(0, (order.id(), order.payments[0].id));
     }
     let (mut by_order, mut by_payment) = (Vec::new(), Vec::new());
     let page = |before: Option<String>| Page { before, limit: 3 };
@@ -96,7 +96,7 @@ pub async fn pages_do_not_move_while_orders_are_added(store: Shelf) {
         by_order.extend(listed(&store, OrderFilter { page: page(before), ..orders() }).await);
         let before = by_payment.last().map(|(_, id): &(_, PaymentId)| id.to_string());
         let found = store.payments(&PaymentFilter { page: page(before), ..payments() }).await.unwrap();
-        by_payment.extend(found.into_iter().map(|(id, file)| (file.id(), id)));
+        by_payment.extend(found.into_iter().map(|(id, order)| (order.id(), id)));
         commit(&store, shop.place(None).1).await;
     }
     assert_eq!(by_payment, made);

@@ -34,13 +34,13 @@ pub fn fresh(threads: bool) -> (Shelf, TempDir) {
 async fn everything_is_there_again_after_reopening() {
     let (store, folder) = fresh(true);
     let shop = Shop::new();
-    let file = whole_life(&store, &shop, Some("A-1")).await.pop().unwrap();
-    let (events, due) = (store.events(file.id(), 0, 100).await, store.oldest_due().await);
+    let order = whole_life(&store, &shop, Some("A-1")).await.pop().unwrap();
+    let (events, due) = (store.events(order.id(), 0, 100).await, store.oldest_due().await);
     drop(store);
     for threads in [false, true] {
         let store = open(folder.path(), threads).unwrap();
-        assert_eq!(store.order(file.id()).await, Ok(Some(file.clone())));
-        assert_eq!(store.events(file.id(), 0, 100).await, events);
+        assert_eq!(store.order(order.id()).await, Ok(Some(order.clone())));
+        assert_eq!(store.events(order.id(), 0, 100).await, events);
         assert_eq!(store.oldest_due().await, due);
     }
 }
@@ -48,13 +48,13 @@ async fn everything_is_there_again_after_reopening() {
 #[tokio::test]
 async fn a_change_whose_caller_went_away_is_written_all_the_same() {
     let (store, folder) = fresh(true);
-    let (file, placed) = Shop::new().place(None);
+    let (order, placed) = Shop::new().place(None);
     let mut commit = Box::pin(store.commit(placed));
     let _ = futures_util::poll!(&mut commit);
     drop(commit);
     drop(store);
     let store = open(folder.path(), true).unwrap();
-    assert_eq!(store.order(file.id()).await, Ok(Some(file)));
+    assert_eq!(store.order(order.id()).await, Ok(Some(order)));
 }
 
 #[tokio::test]
@@ -87,38 +87,38 @@ async fn migrations_run_once_and_a_newer_database_is_refused() {
 async fn a_file_without_its_personal_data_can_be_read_and_changed() {
     let (store, folder) = fresh(true);
     let shop = Shop::new();
-    let (mut file, placed) = shop.place(None);
+    let (mut order, placed) = shop.place(None);
     commit(&store, placed).await;
-    commit(&store, shop.checkout(&mut file, "main")).await;
+    commit(&store, shop.checkout(&mut order, "main")).await;
     behind(folder.path()).execute("DELETE FROM sealed", []).unwrap();
-    let mut erased = store.order(file.id()).await.unwrap().unwrap();
-    assert_eq!(erased, file);
-    assert!(erased.order.personal.value().is_none());
-    assert!(erased.sessions[0].ask.value().is_none());
+    let mut erased = store.order(order.id()).await.unwrap().unwrap();
+    assert_eq!(erased, order);
+    assert!(erased.header.personal.value().is_none());
+    assert!(erased.sessions[0].request.value().is_none());
     commit(&store, shop.begun(&mut erased, "R-1")).await;
-    assert_eq!(store.order(file.id()).await, Ok(Some(erased)));
+    assert_eq!(store.order(order.id()).await, Ok(Some(erased)));
 }
 
 #[tokio::test]
 async fn a_body_that_was_changed_is_no_personal_data() {
     let (store, folder) = fresh(true);
-    let (file, placed) = Shop::new().place(None);
+    let (order, placed) = Shop::new().place(None);
     commit(&store, placed).await;
     behind(folder.path()).execute("UPDATE sealed SET body = replace(body, 'Ada', 'Eve')", []).unwrap();
-    let read = store.order(file.id()).await.unwrap().unwrap();
-    assert!(read.order.personal.value().is_none());
+    let read = store.order(order.id()).await.unwrap().unwrap();
+    assert!(read.header.personal.value().is_none());
 }
 
 #[tokio::test]
 async fn what_makes_no_sense_is_called_corrupt() {
     let (store, folder) = fresh(true);
     let shop = Shop::new();
-    let file = whole_life(&store, &shop, None).await.pop().unwrap();
+    let order = whole_life(&store, &shop, None).await.pop().unwrap();
     behind(folder.path())
         .execute_batch("UPDATE refunds SET body = '{'; UPDATE events SET text = '[]'")
         .unwrap();
-    assert!(matches!(store.order(file.id()).await, Err(StoreError::Corrupt(_))));
-    assert!(matches!(store.events(file.id(), 0, 1).await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(store.order(order.id()).await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(store.events(order.id(), 0, 1).await, Err(StoreError::Corrupt(_))));
 }
 
 #[tokio::test]

@@ -27,13 +27,13 @@ async fn a_merchant_hears_of_everything_once_in_order_and_signed() {
     let house = House::new();
     let receiver = Receiver::taking();
     let endpoint = house.endpoint(&format!("{}?shop=1", receiver.url)).await;
-    let mut file = house.place().await;
-    house.pay(&mut file).await;
+    let mut order = house.place().await;
+    house.pay(&mut order).await;
     until_idle(&mut house.courier()).await;
     assert_eq!(receiver.types(), PAID);
     assert_eq!(receiver.places(), [1, 2, 3, 4, 5, 6]);
-    let events = house.store.events(file.id(), 0, 100).await.unwrap();
-    let told: Vec<_> = events.iter().filter(|event| event.notice.is_some()).collect();
+    let events = house.store.events(order.id(), 0, 100).await.unwrap();
+    let told: Vec<_> = events.iter().filter(|event| event.public_sequence.is_some()).collect();
     for (received, event) in receiver.seen().iter().zip(told) {
         received.verify(&endpoint);
         assert_eq!(received.path, "/hook?shop=1");
@@ -42,7 +42,7 @@ async fn a_merchant_hears_of_everything_once_in_order_and_signed() {
         let body = received.json();
         assert_eq!(body["id"], json!(event.id));
         assert_eq!(body["occurredAt"], json!(event.record.at));
-        assert_eq!(body["orderId"], json!(file.id()));
+        assert_eq!(body["orderId"], json!(order.id()));
         assert!(received.body.len() < 20_000);
     }
     let tries = house.tries(endpoint.id).await;
@@ -59,8 +59,8 @@ async fn each_event_shows_its_object_as_it_was_then() {
     let house = House::new();
     let receiver = Receiver::taking();
     house.endpoint(&receiver.url).await;
-    let mut file = house.place().await;
-    house.pay(&mut file).await;
+    let mut order = house.place().await;
+    house.pay(&mut order).await;
     until_idle(&mut house.courier()).await;
     let bodies: BTreeMap<_, _> =
         receiver.seen().iter().map(|got| (got.event().0, got.json()["data"].clone())).collect();
@@ -108,12 +108,12 @@ async fn what_is_taken_at_last_is_followed_by_all_that_waited() {
     let house = House::new();
     let receiver = Receiver::start(|_, before| (if before < 3 { 500 } else { 204 }, String::new()));
     let endpoint = house.endpoint(&receiver.url).await;
-    let mut file = house.place().await;
+    let mut order = house.place().await;
     let mut courier = house.courier();
     until_idle(&mut courier).await;
     assert!(house.known(endpoint.id).await.failing_since.is_some());
     // What happens meanwhile brings no retry forward.
-    house.pay(&mut file).await;
+    house.pay(&mut order).await;
     until_idle(&mut courier).await;
     assert_eq!(receiver.count(), 1);
     for wait in [6 * SECOND, 6 * MINUTE, 34 * MINUTE] {
@@ -157,10 +157,10 @@ async fn what_happens_while_a_delivery_is_under_way_follows_it() {
         (200, String::new())
     });
     house.endpoint(&receiver.url).await;
-    let mut file = house.place().await;
+    let mut order = house.place().await;
     let mut courier = house.courier();
     until(&mut courier, || receiver.count() == 1).await;
-    house.pay(&mut file).await;
+    house.pay(&mut order).await;
     courier.run_once().await.unwrap();
     assert_eq!(receiver.count(), 1, "an order has one delivery under way");
     gate.open();
@@ -183,8 +183,8 @@ async fn a_courier_that_dies_leaves_nothing_undelivered() {
         (200, String::new())
     });
     let endpoint = house.endpoint(&receiver.url).await;
-    let mut file = house.place().await;
-    house.pay(&mut file).await;
+    let mut order = house.place().await;
+    house.pay(&mut order).await;
     let mut dies = house.courier();
     until(&mut dies, || receiver.count() == 1).await;
     drop(dies);
@@ -297,9 +297,9 @@ async fn an_endpoint_gets_the_types_it_asked_for() {
     let (payments, one) = (Receiver::taking(), Receiver::taking());
     house.endpoint_for(&payments.url, &["payment.*", "order.submitted"]).await;
     house.endpoint_for(&one.url, &["refund.pending"]).await;
-    let mut file = house.place().await;
-    house.pay(&mut file).await;
-    let refund = house.shop().refund(&mut file);
+    let mut order = house.place().await;
+    house.pay(&mut order).await;
+    let refund = house.shop().refund(&mut order);
     house.commit(refund).await;
     until_idle(&mut house.courier()).await;
     assert_eq!(payments.types(), ["payment.paid", "order.submitted"]);
@@ -310,12 +310,12 @@ async fn an_endpoint_gets_the_types_it_asked_for() {
 async fn a_merchant_without_an_endpoint_costs_nothing() {
     let house = House::new();
     let (_, change) = house.shop().place(None);
-    assert!(house.outbox.owed(MERCHANT, &change, port::Source::now(&*house.clock)).is_empty());
+    assert!(house.outbox.owed(MERCHANT, &change, port::Env::now(&*house.clock)).is_empty());
     let receiver = Receiver::taking();
     house.endpoint_for(&receiver.url, &["payment.paid"]).await;
-    assert!(house.outbox.owed(MERCHANT, &change, port::Source::now(&*house.clock)).is_empty());
-    assert!(house.outbox.owed("another", &change, port::Source::now(&*house.clock)).is_empty());
+    assert!(house.outbox.owed(MERCHANT, &change, port::Env::now(&*house.clock)).is_empty());
+    assert!(house.outbox.owed("another", &change, port::Env::now(&*house.clock)).is_empty());
     house.endpoint_for(&receiver.url, &["order.*"]).await;
-    let owed = house.outbox.owed(MERCHANT, &change, port::Source::now(&*house.clock));
+    let owed = house.outbox.owed(MERCHANT, &change, port::Env::now(&*house.clock));
     assert!(matches!(owed.as_slice(), [Write::Telling(_)]));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use paymux::store::{Change, Made, NoticeFilter, OffBecause, Outbox, Page, StoreError, Telling, Write};
 use paymux::webhooks::{Draft, Edit, EndpointError, Endpoints, Key, MOST_ENDPOINTS};
-use port::{EndpointId, EventId, ExposeSecret as _, Source as _};
+use port::{EndpointId, Env as _, EventId, ExposeSecret as _};
 
 use super::fixtures::MERCHANT;
 use super::receiver::Receiver;
@@ -56,9 +56,9 @@ async fn sent_again_an_event_is_the_same_to_the_byte() {
     let receiver = Receiver::taking();
     let endpoint = house.endpoint(&receiver.url).await;
     let mut courier = house.courier();
-    let mut file = house.place().await;
+    let mut order = house.place().await;
     until_idle(&mut courier).await;
-    house.pay(&mut file).await;
+    house.pay(&mut order).await;
     until_idle(&mut courier).await;
     let before = receiver.seen();
     for received in &before {
@@ -104,8 +104,8 @@ async fn asking_for_an_event_again_also_hastens_what_waits() {
     let house = House::new();
     let receiver = Receiver::start(|_, before| (if before == 0 { 500 } else { 200 }, String::new()));
     house.endpoint(&receiver.url).await;
-    let mut file = house.place().await;
-    house.pay(&mut file).await;
+    let mut order = house.place().await;
+    house.pay(&mut order).await;
     let mut courier = house.courier();
     until_idle(&mut courier).await;
     let event: EventId = receiver.seen()[0].header("webhook-id").parse().unwrap();
@@ -122,11 +122,11 @@ async fn a_range_of_time_is_sent_again_in_order() {
     let receiver = Receiver::taking();
     let endpoint = house.endpoint(&receiver.url).await.id;
     let mut courier = house.courier();
-    let mut file = house.place().await;
+    let mut order = house.place().await;
     let from = house.shop().now();
-    house.pay(&mut file).await;
+    house.pay(&mut order).await;
     let to = house.shop().now();
-    let refund = house.shop().refund(&mut file);
+    let refund = house.shop().refund(&mut order);
     house.commit(refund).await;
     until_idle(&mut courier).await;
     let before = receiver.count();
@@ -148,7 +148,7 @@ async fn switched_off_it_misses_what_happens_and_can_be_told_later() {
     let off = house.endpoints.edit(MERCHANT, endpoint, None, &enabled(false)).await.unwrap();
     assert_eq!(off.off.map(|off| off.because), Some(OffBecause::Merchant));
     let from = house.shop().now();
-    let mut file = house.place().await;
+    let mut order = house.place().await;
     let to = house.shop().now();
     until_idle(&mut courier).await;
     assert_eq!(
@@ -157,7 +157,7 @@ async fn switched_off_it_misses_what_happens_and_can_be_told_later() {
     );
     let on = house.endpoints.edit(MERCHANT, endpoint, Some(off.version), &enabled(true)).await.unwrap();
     assert!(on.off.is_none());
-    house.pay(&mut file).await;
+    house.pay(&mut order).await;
     until_idle(&mut courier).await;
     assert_eq!(receiver.places(), [2, 3, 4, 5, 6]);
     assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to, None).await, Ok(1));
@@ -258,8 +258,8 @@ async fn events_and_tries_are_listed_newest_first() {
     let house = House::new();
     let receiver = Receiver::taking();
     let endpoint = house.endpoint(&receiver.url).await.id;
-    let mut file = house.place().await;
-    house.pay(&mut file).await;
+    let mut order = house.place().await;
+    house.pay(&mut order).await;
     until_idle(&mut house.courier()).await;
     let ids = receiver.seen().iter().rev().map(|got| got.header("webhook-id").to_owned()).collect::<Vec<_>>();
     let (mut before, mut listed) = (None, Vec::new());

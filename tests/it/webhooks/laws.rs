@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use paymux::domain::OrderFile;
+use paymux::domain::OrderAggregate;
 use paymux::store::Change;
-use port::{Call, Reply, Transport, TransportError};
+use port::{HttpRequest, HttpResponse, Transport, TransportError};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -37,18 +37,18 @@ struct Receivers {
 
 #[async_trait]
 impl Transport for Receivers {
-    async fn send(&self, base_url: &str, call: &Call) -> Result<Reply, TransportError> {
+    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let does = self.script.lock().unwrap().pop().unwrap_or(Does::Takes);
-        let reply = |status| Reply { status, retry_after: None, body: Vec::new() };
+        let response = |status| HttpResponse { status, retry_after: None, body: Vec::new() };
         if let Does::Takes | Does::FallsSilent = does {
-            let body: Value = serde_json::from_slice(&call.body).unwrap();
+            let body: Value = serde_json::from_slice(&http_request.body).unwrap();
             let order = body["orderId"].as_str().unwrap().to_owned();
             let place = body["sequence"].as_u64().unwrap();
             self.received.lock().unwrap().push((base_url.to_owned(), order, place));
         }
         match does {
-            Does::Takes => Ok(reply(200)),
-            Does::Refuses => Ok(reply(500)),
+            Does::Takes => Ok(response(200)),
+            Does::Refuses => Ok(response(500)),
             Does::IsAway => Err(TransportError::NotSent("refused".to_owned())),
             Does::FallsSilent => Err(TransportError::Lost("silence".to_owned())),
         }
@@ -78,11 +78,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn next_change(shop: &Shop, file: &mut OrderFile) -> Option<Change> {
-    Some(match file.sequence {
-        1 => shop.checkout(file, "main"),
-        2..=4 => shop.paid(file),
-        5..=8 => shop.refund(file),
+fn next_change(shop: &Shop, order: &mut OrderAggregate) -> Option<Change> {
+    Some(match order.sequence {
+        1 => shop.checkout(order, "main"),
+        2..=4 => shop.paid(order),
+        5..=8 => shop.refund(order),
         _ => return None,
     })
 }
@@ -99,8 +99,8 @@ async fn play(script: Vec<Does>, steps: Vec<Step>) -> (Received, BTreeMap<String
         match step {
             Step::Place => files.push(house.place().await),
             Step::GoOn(place) => {
-                if let Some(file) = files.get_mut(place)
-                    && let Some(change) = next_change(house.shop(), file)
+                if let Some(order) = files.get_mut(place)
+                    && let Some(change) = next_change(house.shop(), order)
                 {
                     house.commit(change).await;
                 }
@@ -114,7 +114,7 @@ async fn play(script: Vec<Does>, steps: Vec<Step>) -> (Received, BTreeMap<String
         until_idle(&mut courier).await;
         house.clock.pass(Duration::from_secs(6 * 3_600));
     }
-    let told = files.iter().map(|file| (file.id().to_string(), file.notices)).collect();
+    let told = files.iter().map(|order| (order.id().to_string(), order.public_sequence)).collect();
     let received = receivers.received.lock().unwrap().clone();
     (received, told)
 }
@@ -153,10 +153,10 @@ struct Breaks {
 
 #[async_trait]
 impl Transport for Breaks {
-    async fn send(&self, base_url: &str, _: &Call) -> Result<Reply, TransportError> {
+    async fn send(&self, base_url: &str, _: &HttpRequest) -> Result<HttpResponse, TransportError> {
         assert_ne!(base_url, self.at, "the defect");
         self.sent.lock().unwrap().push(base_url.to_owned());
-        Ok(Reply { status: 200, retry_after: None, body: Vec::new() })
+        Ok(HttpResponse { status: 200, retry_after: None, body: Vec::new() })
     }
 }
 

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use paymux::domain::OrderFile;
+use paymux::domain::OrderAggregate;
 use paymux::metrics::Metrics;
 use paymux::outbound::{Options, Outbound};
 use paymux::store::sqlite::{self, Sqlite};
 use paymux::store::{Change, DeliveryRow, EndpointRow, Outbox, Page, Store};
 use paymux::webhooks::{Courier, Draft, Endpoints, Means, Turn};
-use port::{EndpointId, Source, Timestamp, Transport, Uuid};
+use port::{EndpointId, Env, Timestamp, Transport, Uuid};
 use tempfile::TempDir;
 
 use crate::store::fixtures::{self, MERCHANT, Shop};
@@ -40,7 +40,7 @@ impl Clock {
     }
 }
 
-impl Source for Clock {
+impl Env for Clock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.micros.load(Ordering::SeqCst))
     }
@@ -119,16 +119,16 @@ impl House {
         self.outbox.wake();
     }
 
-    async fn place(&self) -> OrderFile {
-        let (file, placed) = self.shop().place(None);
+    async fn place(&self) -> OrderAggregate {
+        let (order, placed) = self.shop().place(None);
         self.commit(placed).await;
-        file
+        order
     }
 
     /// Three changes more, with five events that merchants are told of.
-    async fn pay(&self, file: &mut OrderFile) {
-        for step in [|shop: &Shop, file: &mut OrderFile| shop.checkout(file, "main"), Shop::paid] {
-            let change = step(self.shop(), file);
+    async fn pay(&self, order: &mut OrderAggregate) {
+        for step in [|shop: &Shop, order: &mut OrderAggregate| shop.checkout(order, "main"), Shop::paid] {
+            let change = step(self.shop(), order);
             self.commit(change).await;
         }
     }

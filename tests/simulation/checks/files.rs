@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use paymux::domain::{
-    AttemptRecord, AttemptState, AttentionCode, Event, Fact, Hash, OperationKind, OrderFile, Payment,
+    Attempt, AttemptState, AttentionCode, Event, Hash, OperationKind, OrderAggregate, Payment, RecordedEvent,
     RefundOrigin, RefundStatus,
 };
 use port::{PaymentId, Timestamp};
@@ -22,18 +22,18 @@ pub(super) fn check(kept: &Kept) -> Vec<String> {
     faults.extend(rows(kept));
     faults.extend(words(&kept.events));
     faults.extend(unsure(kept));
-    faults.extend(made_twice(&kept.file));
-    faults.into_iter().map(|fault| format!("{}: {fault}", kept.file.id())).collect()
+    faults.extend(made_twice(&kept.order));
+    faults.into_iter().map(|fault| format!("{}: {fault}", kept.order.id())).collect()
 }
 
 /// Places without gaps, each hash chained to the one before it.
-fn chain(events: &[Event]) -> Vec<String> {
+fn chain(events: &[RecordedEvent]) -> Vec<String> {
     let (mut faults, mut head, mut notices) = (Vec::new(), Hash::default(), 0);
     for (event, place) in events.iter().zip(1..) {
         head = head.chain(&event.text);
-        notices += u64::from(event.record.fact.notice().is_some());
-        let notice = event.record.fact.notice().map(|_| notices);
-        if event.sequence != place || event.notice != notice || event.hash != head {
+        notices += u64::from(event.record.event.public_event().is_some());
+        let notice = event.record.event.public_event().map(|_| notices);
+        if event.sequence != place || event.public_sequence != notice || event.hash != head {
             faults.push(format!("event {place} is out of place or its hash is wrong"));
         }
     }
@@ -42,46 +42,50 @@ fn chain(events: &[Event]) -> Vec<String> {
 
 /// The events make the rows, and every change on the way kept the money within its bounds.
 fn rows(kept: &Kept) -> Vec<String> {
-    let Some(mut file) = kept.events.first().and_then(|first| OrderFile::open(&first.record.fact)) else {
+    let Some(mut order) = kept.events.first().and_then(|first| OrderAggregate::create(&first.record.event))
+    else {
         return vec!["it has no first event".to_owned()];
     };
     let mut faults = Vec::new();
     for event in &kept.events {
-        if let Err(misfit) = file.apply(event) {
-            faults.push(format!("event {}: {misfit}", event.sequence));
+        if let Err(error) = order.apply(event) {
+            faults.push(format!("event {}: {error}", event.sequence));
             return faults;
         }
-        if !event.record.more {
+        if !event.record.continues {
             faults.extend(
-                bounds(&file).into_iter().map(|fault| format!("after event {}: {fault}", event.sequence)),
+                bounds(&order).into_iter().map(|fault| format!("after event {}: {fault}", event.sequence)),
             );
         }
     }
-    if file != kept.file {
+    if order != kept.order {
         faults.push("its events do not make its rows".to_owned());
     }
     faults
 }
 
-fn bounds(file: &OrderFile) -> Vec<String> {
+fn bounds(order: &OrderAggregate) -> Vec<String> {
     let mut faults: Vec<String> =
-        file.payments.iter().filter_map(|payment| out_of_bounds(file, payment)).collect();
-    if file.sessions.iter().filter(|session| session.status.is_open()).count() > 1 {
+        order.payments.iter().filter_map(|payment| out_of_bounds(order, payment)).collect();
+    if order.sessions.iter().filter(|session| session.status.is_open()).count() > 1 {
         faults.push("two sessions are open".to_owned());
     }
     faults
 }
 
-fn out_of_bounds(file: &OrderFile, payment: &Payment) -> Option<String> {
-    let stands = &payment.standing;
+fn out_of_bounds(order: &OrderAggregate, payment: &Payment) -> Option<String> {
+    let stands = &payment.state;
     let (refunded, captured) = (stands.refunded(), stands.captured);
-    let most =
-        if payment.powers.authorises && !payment.external { stands.authorized } else { payment.money.minor };
+    let most = if payment.capabilities.authorizes && !payment.external {
+        stands.authorized
+    } else {
+        payment.money.minor
+    };
     let succeeded = |refund: &&paymux::domain::Refund| {
         refund.payment == payment.id && refund.status == RefundStatus::Succeeded
     };
-    let stated: i64 = file.refunds.iter().filter(succeeded).map(|refund| refund.money.minor).sum();
-    let reserved = file.reserved(payment.id);
+    let stated: i64 = order.refunds.iter().filter(succeeded).map(|refund| refund.money.minor).sum();
+    let reserved = order.reserved(payment.id);
     let id = payment.id;
     if refunded < 0 || refunded > captured || captured > most || most > payment.money.minor {
         return Some(format!(
@@ -94,7 +98,7 @@ fn out_of_bounds(file: &OrderFile, payment: &Payment) -> Option<String> {
     }
     // What somebody gives back in the portal may have been reserved for ours.
     let portal =
-        file.refunds.iter().any(|refund| refund.payment == id && refund.origin == RefundOrigin::Provider);
+        order.refunds.iter().any(|refund| refund.payment == id && refund.origin == RefundOrigin::Provider);
     if refunded + reserved > captured && !portal {
         return Some(format!("{id}: {refunded} refunded and {reserved} reserved of {captured}"));
     }
@@ -102,9 +106,9 @@ fn out_of_bounds(file: &OrderFile, payment: &Payment) -> Option<String> {
 }
 
 /// A word that nobody knows leads to nothing.
-fn words(events: &[Event]) -> Vec<String> {
-    let unknown = events.iter().filter_map(|event| match &event.record.fact {
-        Fact::PaymentObserved { word, .. } => Some((event.sequence, &word.word)),
+fn words(events: &[RecordedEvent]) -> Vec<String> {
+    let unknown = events.iter().filter_map(|event| match &event.record.event {
+        Event::PaymentUpdated { provider_status, .. } => Some((event.sequence, &provider_status.status)),
         _ => None,
     });
     let believed = unknown.filter(|(_, word)| UNMAPPED.contains(&word.as_str()));
@@ -116,11 +120,11 @@ fn unsure(kept: &Kept) -> Vec<String> {
     let mut faults = Vec::new();
     let mut open: BTreeMap<PaymentId, (OperationKind, Timestamp)> = BTreeMap::new();
     let told = |payment: PaymentId, since: Timestamp| {
-        kept.file.attention.iter().any(|told| {
-            told.code == AttentionCode::OutcomeUnknown
-                && told.payment == Some(payment)
-                && told.resolved_at.is_none_or(|at| at >= since)
-                && told.raised_at <= since.plus(UNSURE_LIMIT)
+        kept.order.attention.iter().any(|attention| {
+            attention.code == AttentionCode::OutcomeUnknown
+                && attention.payment == Some(payment)
+                && attention.resolved_at.is_none_or(|at| at >= since)
+                && attention.raised_at <= since.plus(UNSURE_LIMIT)
         })
     };
     let mut judge = |payment: PaymentId, kind: OperationKind, since: Timestamp, until: Timestamp| {
@@ -133,11 +137,11 @@ fn unsure(kept: &Kept) -> Vec<String> {
         }
     };
     for event in &kept.events {
-        match &event.record.fact {
-            Fact::OperationAsked { payment, operation, .. } => {
+        match &event.record.event {
+            Event::OperationRequested { payment, operation, .. } => {
                 open.insert(*payment, (operation.kind, operation.since));
             }
-            Fact::OperationEnded { payment, .. } => {
+            Event::OperationFinished { payment, .. } => {
                 if let Some((kind, since)) = open.remove(payment) {
                     judge(*payment, kind, since, event.record.at);
                 }
@@ -154,20 +158,21 @@ fn unsure(kept: &Kept) -> Vec<String> {
 
 /// A start may be unsure as long as its session lives; then somebody is told.
 fn starts(kept: &Kept) -> Vec<String> {
-    let ended = |attempt: &AttemptRecord| {
-        kept.events.iter().find(|event| match &event.record.fact {
-            Fact::AttemptBegun { attempt: id, .. } | Fact::AttemptLeft { attempt: id, .. } => {
+    let ended = |attempt: &Attempt| {
+        kept.events.iter().find(|event| match &event.record.event {
+            Event::AttemptCreated { attempt: id, .. } | Event::AttemptAbandoned { attempt: id, .. } => {
                 *id == attempt.id
             }
             _ => false,
         })
     };
     let mut faults = Vec::new();
-    for attempt in &kept.file.attempts {
+    for attempt in &kept.order.attempts {
         let until = ended(attempt).map_or(Timestamp::from_micros(i64::MAX), |event| event.record.at);
-        let session = attempt.session.and_then(|id| kept.file.session(id));
+        let session = attempt.session.and_then(|id| kept.order.session(id));
         let lives_until = session.map_or(attempt.started_at, |session| session.expires_at);
-        let told = kept.file.attention.iter().any(|told| told.code == AttentionCode::OutcomeUnknown);
+        let told =
+            kept.order.attention.iter().any(|attention| attention.code == AttentionCode::OutcomeUnknown);
         if until.since(lives_until) > UNSURE_LIMIT && !told {
             faults.push(format!("{}: its start is unsure until {until} and nobody is told", attempt.id));
         }
@@ -179,9 +184,9 @@ fn starts(kept: &Kept) -> Vec<String> {
 }
 
 /// Every refund that is asked for has a reference of its own.
-fn made_twice(file: &OrderFile) -> Vec<String> {
+fn made_twice(order: &OrderAggregate) -> Vec<String> {
     let mut seen = BTreeMap::new();
-    for reference in file.refunds.iter().filter_map(|refund| refund.reference.as_ref()) {
+    for reference in order.refunds.iter().filter_map(|refund| refund.reference.as_ref()) {
         *seen.entry(reference).or_insert(0) += 1;
     }
     let twice = seen.into_iter().filter(|(_, times)| *times > 1);

@@ -7,7 +7,7 @@ mod told;
 
 use std::time::Duration;
 
-use paymux::domain::{AttemptRecord, AttentionCode, Event, OrderFile};
+use paymux::domain::{Attempt, AttentionCode, OrderAggregate, RecordedEvent};
 use paymux::store::Due;
 use port::{OrderId, PaymentId, PaymentStatus, Timestamp};
 
@@ -28,29 +28,32 @@ pub(crate) struct Scene {
 
 /// An order as the gateway keeps it.
 pub(crate) struct Kept {
-    file: OrderFile,
-    events: Vec<Event>,
+    order: OrderAggregate,
+    events: Vec<RecordedEvent>,
 }
 
 impl Kept {
     /// Whether a payment stands so.
     fn has(&self, status: PaymentStatus) -> bool {
-        self.file.payments.iter().any(|payment| payment.status() == status)
+        self.order.payments.iter().any(|payment| payment.status() == status)
     }
 
     /// Whether a person is told this of a payment, or was.
     fn is_told(&self, payment: PaymentId, code: AttentionCode) -> bool {
-        self.file.attention.iter().any(|told| told.code == code && told.payment == Some(payment))
+        self.order
+            .attention
+            .iter()
+            .any(|attention| attention.code == code && attention.payment == Some(payment))
     }
 
     /// Whether an operation on its money has no known outcome.
     fn is_unsure(&self) -> bool {
-        self.file.payments.iter().any(|payment| payment.operation.is_some())
+        self.order.payments.iter().any(|payment| payment.operation.is_some())
     }
 
     /// Whether a person is told to look at it, or was and has decided.
     fn is_flagged(&self) -> bool {
-        !self.file.attention.is_empty()
+        !self.order.attention.is_empty()
     }
 }
 
@@ -58,9 +61,9 @@ impl Scene {
     async fn look(world: &World) -> Result<Self, Down> {
         let mut orders = Vec::new();
         for id in all_orders(world).await? {
-            let file = read(world, |store| async move { store.order(id).await }).await?;
+            let order = read(world, |store| async move { store.order(id).await }).await?;
             let events = events(world, id).await?;
-            orders.extend(file.map(|file| Kept { file, events }));
+            orders.extend(order.map(|order| Kept { order, events }));
         }
         let facts = world.facts().clone();
         Ok(Self { orders, ledger: world.ledger(), facts })
@@ -68,19 +71,21 @@ impl Scene {
 
     /// Adds the events of every order with a fault to the trace.
     fn show(&self, world: &World, faults: &[String]) {
-        let has_fault = |kept: &&Kept| faults.iter().any(|fault| fault.contains(&kept.file.id().to_string()));
+        let has_fault =
+            |kept: &&Kept| faults.iter().any(|fault| fault.contains(&kept.order.id().to_string()));
         for kept in self.orders.iter().filter(has_fault) {
             for event in &kept.events {
                 let text: String = event.text.chars().take(LONGEST_SHOWN).collect();
-                world.note(&format!("{} event {} {text}", kept.file.id(), event.sequence));
+                world.note(&format!("{} event {} {text}", kept.order.id(), event.sequence));
             }
         }
     }
 
     /// The attempt that an object at a provider was made for, and its order.
-    fn attempt_of(&self, entry: &Entry) -> Option<(&Kept, &AttemptRecord)> {
+    fn attempt_of(&self, entry: &Entry) -> Option<(&Kept, &Attempt)> {
         self.orders.iter().find_map(|kept| {
-            let attempt = kept.file.attempts.iter().find(|attempt| attempt.id.to_string() == entry.reference);
+            let attempt =
+                kept.order.attempts.iter().find(|attempt| attempt.id.to_string() == entry.reference);
             attempt.map(|attempt| (kept, attempt))
         })
     }
@@ -92,9 +97,9 @@ async fn agenda(world: &World) -> Result<Vec<Due>, Down> {
     read(world, |store| async move { store.claim(ever, lease, u16::MAX).await }).await
 }
 
-async fn events(world: &World, order: OrderId) -> Result<Vec<Event>, Down> {
+async fn events(world: &World, order: OrderId) -> Result<Vec<RecordedEvent>, Down> {
     const AT_ONCE: u32 = 500;
-    let mut all: Vec<Event> = Vec::new();
+    let mut all: Vec<RecordedEvent> = Vec::new();
     loop {
         let after = all.last().map_or(0, |event| event.sequence);
         let more = read(world, |store| async move { store.events(order, after, AT_ONCE).await }).await?;
@@ -131,12 +136,12 @@ pub(crate) async fn after_looking(world: &World) -> Vec<String> {
     }
     scene.show(world, &faults);
     for kept in &scene.orders {
-        let head = kept.file.head;
+        let head = kept.order.head;
         world.note(&format!(
             "{} {} {} {head}",
-            kept.file.id(),
-            kept.file.order.state.as_str(),
-            kept.file.sequence
+            kept.order.id(),
+            kept.order.header.state.as_str(),
+            kept.order.sequence
         ));
     }
     faults

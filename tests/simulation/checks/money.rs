@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use paymux::domain::{AttemptRecord, AttentionCode, Payment, RefundOrigin, RefundStatus};
+use paymux::domain::{Attempt, AttentionCode, Payment, RefundOrigin, RefundStatus};
 use port::{PaymentStatus, Timestamp};
 
 use super::{Kept, Scene};
@@ -39,7 +39,7 @@ fn once(scene: &Scene) -> Vec<String> {
         *objects.entry(&entry.reference).or_default() += 1;
     }
     for kept in &scene.orders {
-        *objects.entry(&kept.file.order.items[0].title).or_default() += 1;
+        *objects.entry(&kept.order.header.items[0].title).or_default() += 1;
     }
     let twice = objects.into_iter().filter(|(_, times)| *times > 1);
     twice.map(|(what, times)| format!("{what} was made {times} times")).collect()
@@ -49,7 +49,7 @@ fn once(scene: &Scene) -> Vec<String> {
 fn paid_twice(scene: &Scene, kept: &Kept) -> Option<String> {
     use AttentionCode::{DuplicatePayment, LatePayment, RefundFailed};
     let of_order =
-        |entry: &&Entry| kept.file.attempts.iter().any(|attempt| attempt.id.to_string() == entry.reference);
+        |entry: &&Entry| kept.order.attempts.iter().any(|attempt| attempt.id.to_string() == entry.reference);
     let entries: Vec<&Entry> = scene.ledger.iter().filter(of_order).collect();
     let mut moments: Vec<Timestamp> =
         entries.iter().flat_map(|entry| entry.history.iter().map(|step| step.at)).collect();
@@ -57,8 +57,8 @@ fn paid_twice(scene: &Scene, kept: &Kept) -> Option<String> {
     let holding = |at: Timestamp| entries.iter().filter(|entry| held_at(entry, at)).count();
     let overlap = moments.into_iter().find(|at| holding(*at) > 1)?;
     let told = |code| matches!(code, DuplicatePayment | LatePayment | RefundFailed);
-    let is_told = kept.file.attention.iter().any(|attention| told(attention.code));
-    (!is_told).then(|| format!("{}: paid twice at {overlap} and nobody is told", kept.file.id()))
+    let is_told = kept.order.attention.iter().any(|attention| told(attention.code));
+    (!is_told).then(|| format!("{}: paid twice at {overlap} and nobody is told", kept.order.id()))
 }
 
 fn held_at(entry: &Entry, at: Timestamp) -> bool {
@@ -69,14 +69,14 @@ fn held_at(entry: &Entry, at: Timestamp) -> bool {
 /// No refund of ours reached the provider twice, and no more than was asked for left it.
 fn given_back_once(scene: &Scene, entry: &Entry) -> Vec<String> {
     let Some((kept, attempt)) = scene.attempt_of(entry) else { return Vec::new() };
-    let Some(payment) = kept.file.payment_of(attempt) else { return Vec::new() };
+    let Some(payment) = kept.order.payment_of(attempt) else { return Vec::new() };
     let effects = || scene.facts.effects.iter().filter(|effect| effect.object == entry.id);
     let ours: Vec<i64> = effects()
         .filter(|effect| effect.by_gateway && effect.verb == "refund")
         .map(|effect| effect.minor)
         .collect();
     let in_portal: i64 = effects().filter(|effect| !effect.by_gateway).map(|effect| effect.minor).sum();
-    let rows = kept.file.refunds.iter();
+    let rows = kept.order.refunds.iter();
     let rows = rows.filter(|refund| refund.payment == payment.id && refund.origin != RefundOrigin::Provider);
     let mut asked: Vec<i64> = rows.clone().map(|refund| refund.money.minor).collect();
     let mut faults = Vec::new();
@@ -100,7 +100,7 @@ fn given_back_once(scene: &Scene, entry: &Entry) -> Vec<String> {
 }
 
 /// The two agree on what is held, taken and given back, wherever the gateway `could` know.
-pub(super) fn agree(scene: &Scene, could: impl Fn(&Kept, &AttemptRecord, &Entry) -> bool) -> Vec<String> {
+pub(super) fn agree(scene: &Scene, could: impl Fn(&Kept, &Attempt, &Entry) -> bool) -> Vec<String> {
     let mut faults = Vec::new();
     for entry in &scene.ledger {
         let Some((kept, attempt)) = scene.attempt_of(entry) else { continue };
@@ -111,18 +111,18 @@ pub(super) fn agree(scene: &Scene, could: impl Fn(&Kept, &AttemptRecord, &Entry)
     faults
 }
 
-fn differ(kept: &Kept, attempt: &AttemptRecord, entry: &Entry) -> Option<String> {
-    let what = format!("{} {} ({})", kept.file.id(), attempt.id, attempt.account);
+fn differ(kept: &Kept, attempt: &Attempt, entry: &Entry) -> Option<String> {
+    let what = format!("{} {} ({})", kept.order.id(), attempt.id, attempt.account);
     let theirs = format!(
         "{}: held {}, captured {}, refunded {}",
         entry.word, entry.held, entry.captured, entry.refunded
     );
-    let Some(payment) = kept.file.payment_of(attempt) else {
+    let Some(payment) = kept.order.payment_of(attempt) else {
         return entry
             .holds_money()
             .then(|| format!("{what}: the provider says {theirs}; there is no payment"));
     };
-    let stands = &payment.standing;
+    let stands = &payment.state;
     let same = stands.captured == entry.captured
         && stands.refunded() == entry.refunded
         && stands.is_held() == (entry.held > 0);
@@ -139,21 +139,21 @@ fn differ(kept: &Kept, attempt: &AttemptRecord, entry: &Entry) -> Option<String>
 }
 
 /// Whether the gateway had a chance to know of an object's last change: it was told of it, or it had to ask.
-pub(super) fn could_know(scene: &Scene, kept: &Kept, attempt: &AttemptRecord, entry: &Entry) -> bool {
+pub(super) fn could_know(scene: &Scene, kept: &Kept, attempt: &Attempt, entry: &Entry) -> bool {
     let told = scene.facts.told.get(&entry.id).is_some_and(|at| *at >= entry.changed_at());
-    told || kept.file.payment_of(attempt).is_none_or(|payment| is_polled(kept, payment))
+    told || kept.order.payment_of(attempt).is_none_or(|payment| is_polled(kept, payment))
 }
 
 /// Whether the provider is asked by itself as long as nothing changes.
 fn is_polled(kept: &Kept, payment: &Payment) -> bool {
     use PaymentStatus::{Authorized, Disputed, Failed, Pending, Processing, RequiresAction};
-    let unsure = payment.operation.is_some() || kept.file.reserved(payment.id) > 0;
+    let unsure = payment.operation.is_some() || kept.order.reserved(payment.id) > 0;
     let open =
-        payment.session.and_then(|id| kept.file.session(id)).is_some_and(|session| session.status.is_open());
+        payment.session.and_then(|id| kept.order.session(id)).is_some_and(|session| session.status.is_open());
     match payment.status() {
         Authorized | Disputed | Processing => true,
         Pending | RequiresAction => open || unsure,
-        Failed => (open && !payment.standing.is_final()) || unsure,
+        Failed => (open && !payment.state.is_final()) || unsure,
         _ => unsure,
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn in_order(scene: &Scene) -> Vec<String> {
         .orders
         .iter()
         .filter_map(|kept| {
-            let order = kept.file.id().to_string();
+            let order = kept.order.id().to_string();
             let mut last = 0;
             let jump = heard_of(scene, &order).find(|heard| {
                 let fits = heard.sequence <= last + 1;
@@ -25,14 +25,14 @@ pub(super) fn in_order(scene: &Scene) -> Vec<String> {
 pub(super) fn complete(scene: &Scene) -> Vec<String> {
     let mut faults = Vec::new();
     for kept in &scene.orders {
-        let order = kept.file.id().to_string();
+        let order = kept.order.id().to_string();
         let known = |heard: &Heard| {
-            kept.events
-                .iter()
-                .any(|event| event.id.to_string() == heard.event && event.notice == Some(heard.sequence))
+            kept.events.iter().any(|event| {
+                event.id.to_string() == heard.event && event.public_sequence == Some(heard.sequence)
+            })
         };
         let last = heard_of(scene, &order).map(|heard| heard.sequence).max();
-        let owed = kept.events.iter().filter_map(|event| event.notice).max();
+        let owed = kept.events.iter().filter_map(|event| event.public_sequence).max();
         if last != owed {
             faults.push(format!("{order}: the merchant heard up to {last:?}, and there is {owed:?}"));
         }

@@ -1,6 +1,8 @@
 //! What an adapter says it can, it can; what it says it cannot, it cannot.
 
-use paymux_port::{Approach, Cancel, Capture, CaptureMode, Lookup, Money, ProviderError, Refund};
+use paymux_port::{
+    Approach, CancelSupport, CaptureMode, CaptureSupport, Lookup, Money, ProviderError, RefundSupport,
+};
 
 use super::{Rule, Subject, Verdict, every, must, some};
 use crate::world::{checkout, currency};
@@ -14,20 +16,20 @@ pub(super) const RULES: &[Rule] = &[
     every("what only reads sends nothing but reads", reads_only_read),
     some(
         "an amount that its wire cannot carry never leaves",
-        |subject| subject.about.can.currencies.most_decimals < 4,
+        |subject| subject.about.capabilities.currencies.max_decimals < 4,
         inexact_amounts_stay,
     ),
 ];
 
 /// Whether an adapter offers an operation; for stored methods, what is not recorded may also be unsupported.
 fn offers(subject: &Subject, operation: Operation) -> bool {
-    let can = &subject.about.can;
+    let capabilities = &subject.about.capabilities;
     match operation {
-        Operation::Find => can.lookup == Lookup::ByOurs,
-        Operation::Capture => can.capture != Capture::Automatic,
-        Operation::Cancel => can.cancel != Cancel::None,
-        Operation::Refund => can.refund != Refund::None,
-        Operation::HandOver => subject.provider().hands_over(),
+        Operation::Find => capabilities.lookup == Lookup::ByMerchantReference,
+        Operation::Capture => capabilities.capture != CaptureSupport::Automatic,
+        Operation::Cancel => capabilities.cancel != CancelSupport::None,
+        Operation::Refund => capabilities.refund != RefundSupport::None,
+        Operation::HandOver => subject.provider().submits_order(),
         Operation::Begin | Operation::Fetch | Operation::Note => true,
         _ => subject.provider().vault().is_some() && subject.working(operation).next().is_some(),
     }
@@ -61,20 +63,20 @@ fn keeps_its_word(subject: &Subject) -> Verdict {
 }
 
 fn starts_are_recorded(subject: &Subject) -> Verdict {
-    let can = &subject.about.can;
-    for approach in can.approaches {
+    let capabilities = &subject.about.capabilities;
+    for approach in capabilities.approaches {
         let recorded =
             subject.working(Operation::Begin).any(|recording| recording.asks.approach == *approach);
         must(recorded, || format!("no start is recorded for {approach:?}"))?;
     }
     let told = subject.working(Operation::Begin).any(|recording| recording.asks.notify.any());
-    must(told == can.delivers_links, || {
-        format!("a link that the provider sends is recorded: {told}; it says {}", can.delivers_links)
+    must(told == capabilities.delivers_links, || {
+        format!("a link that the provider sends is recorded: {told}; it says {}", capabilities.delivers_links)
     })?;
     let by_hand =
         subject.working(Operation::Begin).any(|recording| recording.asks.capture == CaptureMode::Manual);
-    must(by_hand == (can.capture != Capture::Automatic), || {
-        format!("capture by hand is recorded: {by_hand}; it says {:?}", can.capture)
+    must(by_hand == (capabilities.capture != CaptureSupport::Automatic), || {
+        format!("capture by hand is recorded: {by_hand}; it says {:?}", capabilities.capture)
     })
 }
 
@@ -88,38 +90,41 @@ fn starts_lead_somewhere(subject: &Subject) -> Verdict {
 }
 
 fn ends_are_recorded(subject: &Subject) -> Verdict {
-    let can = &subject.about.can;
+    let capabilities = &subject.about.capabilities;
     let closes = |mode| subject.working(Operation::Cancel).any(|recording| recording.asks.capture == mode);
     let (unpaid, hold) = (closes(CaptureMode::Automatic), closes(CaptureMode::Manual));
-    must((unpaid, hold) == (can.cancel.closes_unpaid(), can.cancel.releases_hold()), || {
-        format!(
-            "recorded are cancels of an unpaid page: {unpaid}, of a hold (MANUAL): {hold}; it says {:?}",
-            can.cancel
-        )
-    })?;
+    must(
+        (unpaid, hold) == (capabilities.cancel.cancels_checkout(), capabilities.cancel.voids_authorization()),
+        || {
+            format!(
+                "recorded are cancels of an unpaid page: {unpaid}, of a hold (MANUAL): {hold}; it says {:?}",
+                capabilities.cancel
+            )
+        },
+    )?;
     let part = subject.working(Operation::Refund).any(|recording| {
         let world = World::of(&recording.asks);
         world.refund.money.minor < world.attempt.money.minor
     });
-    must(part == (can.refund == Refund::Partial), || {
-        format!("a partial refund is recorded: {part}; it says {:?}", can.refund)
+    must(part == (capabilities.refund == RefundSupport::Partial), || {
+        format!("a partial refund is recorded: {part}; it says {:?}", capabilities.refund)
     })
 }
 
 fn reads_only_read(subject: &Subject) -> Verdict {
     for recording in subject.recordings.iter().filter(|recording| recording.operation.only_reads()) {
         let played = World::of(&recording.asks).play(subject.about, recording.operation, recording.answers());
-        let wrote = played.calls.iter().find(|call| !call.reads_only);
+        let wrote = played.calls.iter().find(|http_request| !http_request.reads_only);
         must(wrote.is_none(), || format!("{} writes: {wrote:?}", recording.file))?;
     }
     Ok(())
 }
 
 fn inexact_amounts_stay(subject: &Subject) -> Verdict {
-    let can = &subject.about.can;
+    let capabilities = &subject.about.capabilities;
     for (code, minor) in [("KWD", 1234), ("BHD", 1001), ("CLF", 12345)] {
         let money = Money::new(minor, currency(code));
-        if can.currencies.only.contains(&code) || can.currencies.only.is_empty() {
+        if capabilities.currencies.only.contains(&code) || capabilities.currencies.only.is_empty() {
             inexact_amount_stays(subject, money)?;
         }
     }
@@ -127,13 +132,13 @@ fn inexact_amounts_stay(subject: &Subject) -> Verdict {
 }
 
 fn inexact_amount_stays(subject: &Subject, money: Money) -> Verdict {
-    must(subject.about.can.currencies.objection(money).is_some(), || {
+    must(subject.about.capabilities.currencies.ineligible_because(money).is_some(), || {
         format!("it does not object to {money}")
     })?;
     for operation in [Operation::Begin, Operation::Capture, Operation::Refund] {
         let mut world = World::usual(operation);
         world.attempt.money = money;
-        world.ask = checkout(money);
+        world.request = checkout(money);
         (world.captured, world.refund.money) = (money, money);
         let played = world.play(subject.about, operation, Vec::new());
         must(played.failed() && played.calls.is_empty(), || {

@@ -1,6 +1,6 @@
 //! Failures at every call of every recording: what an adapter says of them is never more certain than it is.
 
-use paymux_port::{Advice, Call};
+use paymux_port::{Advice, HttpRequest};
 
 use super::{Rule, Subject, Verdict, every, must};
 use crate::{Answer, Operation, Recording, World};
@@ -66,7 +66,8 @@ impl Place {
     /// The place of a recording's call by its number.
     pub(super) fn of(recording: &Recording, number: usize) -> Self {
         let written = recording.steps[..number].iter().any(|step| {
-            let refused = matches!(&step.answer, Answer::Reply(reply) if (400..500).contains(&reply.status));
+            let refused =
+                matches!(&step.answer, Answer::Reply(response) if (400..500).contains(&response.status));
             !step.reads_only && !refused
         });
         Self { reads_only: recording.steps[number].reads_only, written }
@@ -74,14 +75,14 @@ impl Place {
 
     /// What may be done after an answer that says nothing certain.
     pub(super) fn unclear(&self) -> Advice {
-        if self.reads_only && !self.written { Advice::RetryLater } else { Advice::Reconcile }
+        if self.reads_only && !self.written { Advice::RetryLater } else { Advice::ResolveUnknown }
     }
 
     /// What a failure here proves.
     fn proven(&self, fault: Fault) -> Advice {
         match fault {
             Fault::Status(400 | 422) if !self.reads_only => Advice::Stop,
-            _ if self.written => Advice::Reconcile,
+            _ if self.written => Advice::ResolveUnknown,
             Fault::NotSent | Fault::Status(401 | 403 | 429) => Advice::TryElsewhere,
             Fault::Status(400 | 404 | 422) => Advice::Stop,
             Fault::Lost | Fault::Status(_) => self.unclear(),
@@ -90,10 +91,11 @@ impl Place {
 }
 
 /// Whether some recording shows the adapter getting over a failure of this call.
-pub(super) fn survivable(subject: &Subject, call: &Call) -> bool {
+pub(super) fn survivable(subject: &Subject, http_request: &HttpRequest) -> bool {
     let steps = subject.working_calls().flat_map(|recording| &recording.steps);
-    let alike = steps.filter(|step| step.method == call.method.as_str() && step.path == call.path);
-    alike.into_iter().any(|step| !matches!(&step.answer, Answer::Reply(reply) if reply.ok()))
+    let alike =
+        steps.filter(|step| step.method == http_request.method.as_str() && step.path == http_request.path);
+    alike.into_iter().any(|step| !matches!(&step.answer, Answer::Reply(response) if response.ok()))
 }
 
 fn at_each_call(subject: &Subject, faults: &[Fault], concerns: fn(&Place) -> bool) -> Verdict {
@@ -113,7 +115,8 @@ fn fail_at(subject: &Subject, recording: &Recording, number: usize, place: &Plac
     answers[number] = fault.answer();
     let played = World::of(&recording.asks).play(subject.about, recording.operation, answers);
     let advice = played.error().map(paymux_port::ProviderError::advice);
-    let survived = advice.is_none() && played.calls.get(number).is_some_and(|call| survivable(subject, call));
+    let survived = advice.is_none()
+        && played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
     let proven = place.proven(fault);
     must(survived || advice == Some(proven), || {
         let (file, call) = (&recording.file, number + 1);

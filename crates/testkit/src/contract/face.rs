@@ -41,22 +41,23 @@ fn belongs_together(subject: &Subject) -> Verdict {
 }
 
 fn fits_together(subject: &Subject) -> Verdict {
-    let (about, can) = (subject.about, &subject.about.can);
+    let (about, capabilities) = (subject.about, &subject.about.capabilities);
     let at_https = about.base_url.starts_with("https://") && !about.base_url.ends_with('/');
     must(at_https, || format!("`{}` is not an https address without a slash at its end", about.base_url))?;
-    must(!about.title.is_empty() && !can.approaches.is_empty(), || {
+    must(!about.title.is_empty() && !capabilities.approaches.is_empty(), || {
         "it has no title or no approach".to_owned()
     })?;
-    let limits = can.limits;
-    let amounts = 0 < limits.smallest_minor && limits.smallest_minor <= limits.largest_minor;
-    let page = limits.page.is_none_or(|(shortest, longest)| shortest <= longest);
+    let limits = capabilities.limits;
+    let amounts = 0 < limits.min_minor && limits.min_minor <= limits.max_minor;
+    let page = limits.page_lifetime.is_none_or(|(shortest, longest)| shortest <= longest);
     must(amounts && page, || format!("its limits are no ranges: {limits:?}"))?;
-    for (approach, fields) in can.needs {
-        must(can.approaches.contains(approach) && !fields.is_empty(), || {
+    for (approach, fields) in capabilities.needs {
+        must(capabilities.approaches.contains(approach) && !fields.is_empty(), || {
             format!("it needs {fields:?} for {approach:?}, which it does not offer, or nothing")
         })?;
     }
-    let codes = can.currencies.only.iter().filter(|code| code.parse::<paymux_port::Currency>().is_err());
+    let codes =
+        capabilities.currencies.only.iter().filter(|code| code.parse::<paymux_port::Currency>().is_err());
     must(codes.count() == 0, || "one of its currencies is none".to_owned())
 }
 

@@ -72,7 +72,8 @@ fn break_at(subject: &Subject, recording: &Recording, number: usize, body: Vec<u
     let unread = played.facts(&subject.table) == recording.expected;
     let unclear = Place::of(recording, number).unclear();
     let advice = played.error().map(paymux_port::ProviderError::advice);
-    let survived = advice.is_none() && played.calls.get(number).is_some_and(|call| survivable(subject, call));
+    let survived = advice.is_none()
+        && played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
     must(unread || survived || advice == Some(unclear), || {
         let (file, call) = (&recording.file, number + 1);
         format!(
@@ -131,7 +132,7 @@ fn break_field(
     if let Some(error) = played.error() {
         let harmless = matches!(error.advice(), Advice::TryElsewhere | Advice::RetryLater);
         let place = Place::of(recording, number);
-        let fine = if place.unclear() == Advice::Reconcile {
+        let fine = if place.unclear() == Advice::ResolveUnknown {
             !harmless
         } else {
             error.advice() != Advice::TryElsewhere
@@ -141,7 +142,7 @@ fn break_field(
     let facts = played.facts(&subject.table);
     let known = |fact: &String| recording.expected.iter().any(|whole| says_no_more(fact, whole));
     let invented = facts.iter().find(|fact| !known(fact) && !stands_in(fact, &answer));
-    let survived = played.calls.get(number).is_some_and(|call| survivable(subject, call));
+    let survived = played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
     must(survived || invented.is_none(), || {
         format!("{at}: it makes up `{}`", invented.cloned().unwrap_or_default())
     })
@@ -183,11 +184,11 @@ fn point(value: &Value, here: String, pointers: &mut Vec<String>) {
 fn each_answer(subject: &Subject, test: impl Fn(&Recording, usize, &[u8]) -> Verdict) -> Verdict {
     for recording in subject.working_calls() {
         for (number, step) in recording.steps.iter().enumerate() {
-            if let Answer::Reply(reply) = &step.answer
-                && reply.ok()
-                && !reply.body.is_empty()
+            if let Answer::Reply(response) = &step.answer
+                && response.ok()
+                && !response.body.is_empty()
             {
-                test(recording, number, &reply.body)?;
+                test(recording, number, &response.body)?;
             }
         }
     }
@@ -196,8 +197,8 @@ fn each_answer(subject: &Subject, test: impl Fn(&Recording, usize, &[u8]) -> Ver
 
 fn play_with(subject: &Subject, recording: &Recording, number: usize, body: Vec<u8>) -> Played {
     let mut answers = recording.answers();
-    if let Answer::Reply(reply) = &mut answers[number] {
-        reply.body = body;
+    if let Answer::Reply(response) = &mut answers[number] {
+        response.body = body;
     }
     World::of(&recording.asks).play(subject.about, recording.operation, answers)
 }

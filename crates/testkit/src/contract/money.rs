@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use libtest_mimic::Failed;
-use paymux_port::{Call, Currency, Decimal, Money};
+use paymux_port::{Currency, Decimal, HttpRequest, Money};
 use serde_json::Value;
 
 use super::{Rule, Subject, Verdict, every, must, some};
@@ -35,19 +35,20 @@ impl Units {
 }
 
 fn amounts_leave_exactly(subject: &Subject) -> Verdict {
-    let can = &subject.about.can;
+    let capabilities = &subject.about.capabilities;
     for recording in usual_starts(subject) {
         let units = units(recording)?;
         for (code, minor) in
             [("JPY", 1250), ("JPY", 7), ("EUR", 30), ("EUR", 1999), ("KWD", 1230), ("KWD", 1234)]
         {
             let money = Money::new(minor, currency(code));
-            if can.currencies.objection(money).is_some() {
+            if capabilities.currencies.ineligible_because(money).is_some() {
                 continue;
             }
             let sent = begin(subject, recording, money)?.calls;
-            let written =
-                sent.iter().any(|call| numbers_of(call).any(|number| same(number, units.of(money))));
+            let written = sent
+                .iter()
+                .any(|http_request| numbers_of(http_request).any(|number| same(number, units.of(money))));
             must(written, || format!("{}: {money} is nowhere in what leaves", recording.file))?;
         }
     }
@@ -58,17 +59,17 @@ fn orders_add_up(subject: &Subject) -> Verdict {
     for recording in usual_starts(subject) {
         let units = units(recording)?;
         for seed in 0..60 {
-            let (money, ask) = generated_order(seed, currency(if seed % 3 == 0 { "JPY" } else { "EUR" }));
+            let (money, request) = generated_order(seed, currency(if seed % 3 == 0 { "JPY" } else { "EUR" }));
             let mut world = World::of(&recording.asks);
             world.attempt.money = money;
-            world.ask.clone_from(&ask);
+            world.request.clone_from(&request);
             let play = |told: Money| {
                 let answers =
                     recording.steps.iter().map(|step| restated(&step.answer, euros(1250), told, units));
                 world.play(subject.about, Operation::Begin, answers.collect())
             };
             // Discounts and taxes may be the provider's to work out, if its price is compared with what is asked.
-            let plain = ask.discount == 0 && (ask.tax_included || ask.tax == 0);
+            let plain = request.discount == 0 && (request.tax_included || request.tax == 0);
             let compared = || play(Money::new(money.minor + 1, money.currency)).failed();
             must(adds_up(&play(money).calls, units.of(money)) || (!plain && compared()), || {
                 format!("{}: order {seed} of {money} leaves as other amounts", recording.file)
@@ -147,7 +148,7 @@ fn begin(subject: &Subject, recording: &Recording, money: Money) -> Result<Playe
     let units = units(recording)?;
     let mut world = World::of(&recording.asks);
     world.attempt.money = money;
-    world.ask = checkout(money);
+    world.request = checkout(money);
     let answers = recording.steps.iter().map(|step| restated(&step.answer, euros(1250), money, units));
     Ok(world.play(subject.about, Operation::Begin, answers.collect()))
 }
@@ -155,7 +156,7 @@ fn begin(subject: &Subject, recording: &Recording, money: Money) -> Result<Playe
 fn fetch(subject: &Subject, recording: &Recording, money: Money, told: Decimal, units: Units) -> Played {
     let mut world = World::of(&recording.asks);
     world.attempt.money = money;
-    world.ask = checkout(money);
+    world.request = checkout(money);
     let from = units.of(euros(1250));
     let answers = recording.steps.iter().map(|step| replaced(&step.answer, from, told, money.currency));
     world.play(subject.about, Operation::Fetch, answers.collect())
@@ -165,7 +166,7 @@ fn fetch(subject: &Subject, recording: &Recording, money: Money, told: Decimal, 
 fn telling_reads(subject: &Subject) -> impl Iterator<Item = (&Recording, Units)> {
     subject.working(Operation::Fetch).filter(|recording| !told(recording).is_empty()).map(|recording| {
         let bodies = recording.steps.iter().filter_map(|step| match &step.answer {
-            Answer::Reply(reply) => Some(String::from_utf8_lossy(&reply.body).into_owned()),
+            Answer::Reply(response) => Some(String::from_utf8_lossy(&response.body).into_owned()),
             Answer::NotSent | Answer::Lost => None,
         });
         let major = Units::Major.of(euros(1250));
@@ -198,23 +199,23 @@ fn restated(answer: &Answer, from: Money, to: Money, units: Units) -> Answer {
 }
 
 fn replaced(answer: &Answer, from: Decimal, to: Decimal, currency: Currency) -> Answer {
-    let Answer::Reply(reply) = answer else { return answer.clone() };
-    let body = String::from_utf8_lossy(&reply.body).replace("\"EUR\"", &format!("\"{currency}\""));
+    let Answer::Reply(response) = answer else { return answer.clone() };
+    let body = String::from_utf8_lossy(&response.body).replace("\"EUR\"", &format!("\"{currency}\""));
     let number = |run: &str| match run.parse() {
         Ok(number) if same(number, from) => to.to_string(),
         _ => run.to_owned(),
     };
-    let mut reply = reply.clone();
-    reply.body = runs(&body).into_iter().map(number).collect::<String>().into_bytes();
-    Answer::Reply(reply)
+    let mut response = response.clone();
+    response.body = runs(&body).into_iter().map(number).collect::<String>().into_bytes();
+    Answer::Reply(response)
 }
 
 /// Whether the total stands in what was sent, or some part of its lines, or product of two parts, sums up to it.
-fn adds_up(sent: &[Call], total: Decimal) -> bool {
-    if sent.iter().any(|call| numbers_of(call).any(|number| same(number, total))) {
+fn adds_up(sent: &[HttpRequest], total: Decimal) -> bool {
+    if sent.iter().any(|http_request| numbers_of(http_request).any(|number| same(number, total))) {
         return true;
     }
-    let bodies = sent.iter().filter_map(|call| serde_json::from_slice(&call.body).ok());
+    let bodies = sent.iter().filter_map(|http_request| serde_json::from_slice(&http_request.body).ok());
     let mut objects: BTreeMap<Vec<String>, Vec<Value>> = BTreeMap::new();
     bodies.for_each(|body: Value| gather(body, &mut objects));
     let Some(total) = scaled(total).and_then(|total| total.checked_mul(scaled(Decimal::whole(1))?)) else {
@@ -244,8 +245,8 @@ fn gather(value: Value, objects: &mut BTreeMap<Vec<String>, Vec<Value>>) {
     }
 }
 
-fn numbers_of(call: &Call) -> impl Iterator<Item = Decimal> {
-    let text = format!("{} {}", call.path, String::from_utf8_lossy(&call.body));
+fn numbers_of(http_request: &HttpRequest) -> impl Iterator<Item = Decimal> {
+    let text = format!("{} {}", http_request.path, String::from_utf8_lossy(&http_request.body));
     numbers(&text).collect::<Vec<_>>().into_iter()
 }
 

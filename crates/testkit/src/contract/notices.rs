@@ -1,6 +1,6 @@
 //! Notifications: the recorded ones are taken, anything without their proof is not.
 
-use paymux_port::Notices;
+use paymux_port::NotificationAuth;
 
 use super::{Rule, Subject, Verdict, every, must, some};
 use crate::facts::End;
@@ -11,7 +11,7 @@ pub(super) const RULES: &[Rule] = &[
     every("it has recorded notifications, if it says it has any", notices_are_recorded),
     some(
         "a notification changed by one byte is refused",
-        |subject| notices(subject) == Notices::Signed,
+        |subject| notices(subject) == NotificationAuth::Signed,
         changed_ones,
     ),
     some("a notification without a header of its proof is refused", proves_by_header, bare_ones),
@@ -21,16 +21,16 @@ pub(super) const RULES: &[Rule] = &[
     every("a broken notification is never a panic and points at nothing", broken_ones),
 ];
 
-fn notices(subject: &Subject) -> Notices {
-    subject.about.can.notices
+fn notices(subject: &Subject) -> NotificationAuth {
+    subject.about.capabilities.notification_auth
 }
 
 fn proves_by_header(subject: &Subject) -> bool {
-    matches!(notices(subject), Notices::Signed | Notices::SharedKey)
+    matches!(notices(subject), NotificationAuth::Signed | NotificationAuth::SharedKey)
 }
 
 fn by_address(subject: &Subject) -> bool {
-    matches!(notices(subject), Notices::AddressKey | Notices::SharedKey)
+    matches!(notices(subject), NotificationAuth::AddressKey | NotificationAuth::SharedKey)
 }
 
 /// The recorded notifications that are taken and point at something.
@@ -58,7 +58,7 @@ fn refused(subject: &Subject, world: &World, note: &Note, why: impl FnOnce() -> 
 }
 
 fn notices_are_recorded(subject: &Subject) -> Verdict {
-    if notices(subject) == Notices::None {
+    if notices(subject) == NotificationAuth::None {
         return must(taken(subject).next().is_none(), || {
             "it says it has none, but one is recorded".to_owned()
         });
@@ -121,7 +121,7 @@ fn foreign_ones(subject: &Subject) -> Verdict {
 }
 
 fn ones_from_elsewhere(subject: &Subject) -> Verdict {
-    let shared = notices(subject) == Notices::SharedKey;
+    let shared = notices(subject) == NotificationAuth::SharedKey;
     for (recording, world, note) in taken(subject) {
         let configured = recording.asks.settings.iter().all(|(_, value)| value.is_some());
         if shared && configured {
@@ -150,7 +150,7 @@ fn broken_ones(subject: &Subject) -> Verdict {
         for body in bodies {
             let broken = Note { body: body.as_bytes().to_vec(), ..note.clone() };
             let end = world.note(subject.about, &broken);
-            let points = matches!(&end, End::Hints(hints) if !hints.is_empty());
+            let points = matches!(&end, End::Hints(targets) if !targets.is_empty());
             must(!points, || format!("{} with the body `{body}` gives {end:?}", recording.file))?;
         }
         for place in 0..note.body.len() {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use paymux_port::{Call, Repeat, Reply, Transport, TransportError};
+use paymux_port::{HttpRequest, HttpResponse, Repeat, Transport, TransportError};
 
 use super::{Rule, Subject, Verdict, every, must, some};
 use crate::{Answer, Operation, Recording, Step, World};
@@ -17,12 +17,12 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// A call as it goes over the wire, secrets included.
-fn wire(call: &Call) -> (String, Vec<(&str, &str)>, &[u8]) {
-    let headers = call.headers.iter().map(|(name, value)| (*name, value.expose()));
-    (format!("{} {}", call.method.as_str(), call.path), headers.collect(), &call.body)
+fn wire(http_request: &HttpRequest) -> (String, Vec<(&str, &str)>, &[u8]) {
+    let headers = http_request.headers.iter().map(|(name, value)| (*name, value.expose()));
+    (format!("{} {}", http_request.method.as_str(), http_request.path), headers.collect(), &http_request.body)
 }
 
-fn same(one: &[Call], other: &[Call]) -> bool {
+fn same(one: &[HttpRequest], other: &[HttpRequest]) -> bool {
     one.iter().map(wire).eq(other.iter().map(wire))
 }
 
@@ -45,10 +45,10 @@ fn attempts_are_told_apart(subject: &Subject) -> Verdict {
         world.attempt.id = other.parse().expect("a TypeID");
         let sent = world.play(subject.about, Operation::Begin, recording.answers()).calls;
         let carries = |id: &str| {
-            sent.iter().any(|call| {
-                let body = String::from_utf8_lossy(&call.body);
-                let headers = call.headers.iter().any(|(_, value)| value.expose().contains(id));
-                call.path.contains(id) || body.contains(id) || headers
+            sent.iter().any(|http_request| {
+                let body = String::from_utf8_lossy(&http_request.body);
+                let headers = http_request.headers.iter().any(|(_, value)| value.expose().contains(id));
+                http_request.path.contains(id) || body.contains(id) || headers
             })
         };
         must(carries(other) && !carries(&ours), || format!("{} sends the wrong reference", recording.file))?;
@@ -57,7 +57,7 @@ fn attempts_are_told_apart(subject: &Subject) -> Verdict {
 }
 
 fn deduplicates_refunds(subject: &Subject) -> bool {
-    subject.about.can.repeat.refund == Repeat::Deduplicated
+    subject.about.capabilities.repeat.refund == Repeat::Deduplicated
 }
 
 fn refunds_are_told_apart(subject: &Subject) -> Verdict {
@@ -73,7 +73,8 @@ fn refunds_are_told_apart(subject: &Subject) -> Verdict {
 
 fn resumes(subject: &Subject) -> bool {
     let several = |recording: &Recording| recording.steps.iter().filter(|step| !step.reads_only).count() > 1;
-    subject.about.can.repeat.begin == Repeat::Deduplicated && subject.working(Operation::Begin).any(several)
+    subject.about.capabilities.repeat.create == Repeat::Deduplicated
+        && subject.working(Operation::Begin).any(several)
 }
 
 /// Loses the answer of each call in turn, and begins again with what had been kept by then.
@@ -84,7 +85,7 @@ fn starts_are_taken_up(subject: &Subject) -> Verdict {
             answers[number] = Answer::Lost;
             let mut world = World::of(&recording.asks);
             let cut_off = world.play(subject.about, Operation::Begin, answers);
-            world.attempt.theirs.extend(cut_off.kept);
+            world.attempt.adapter_state.extend(cut_off.kept);
             let provider = ByAddress { steps: recording.steps.clone(), calls: Mutex::default() };
             let again = world.play_over(subject.about, Operation::Begin, &provider);
             let calls = provider.calls.into_inner().expect("no holder panics");
@@ -107,17 +108,18 @@ fn starts_are_taken_up(subject: &Subject) -> Verdict {
 /// Answers by method and path, as a provider that is asked again does.
 struct ByAddress {
     steps: Vec<Step>,
-    calls: Mutex<Vec<Call>>,
+    calls: Mutex<Vec<HttpRequest>>,
 }
 
 #[async_trait]
 impl Transport for ByAddress {
-    async fn send(&self, _: &str, call: &Call) -> Result<Reply, TransportError> {
-        self.calls.lock().expect("no holder panics").push(call.clone());
-        let asked = |step: &&Step| step.method == call.method.as_str() && step.path == call.path;
+    async fn send(&self, _: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+        self.calls.lock().expect("no holder panics").push(http_request.clone());
+        let asked =
+            |step: &&Step| step.method == http_request.method.as_str() && step.path == http_request.path;
         match self.steps.iter().find(asked).map(|step| &step.answer) {
-            Some(Answer::Reply(reply)) => Ok(reply.clone()),
-            _ => Err(TransportError::NotSent(format!("nothing is recorded for {call:?}"))),
+            Some(Answer::Reply(response)) => Ok(response.clone()),
+            _ => Err(TransportError::NotSent(format!("nothing is recorded for {http_request:?}"))),
         }
     }
 }

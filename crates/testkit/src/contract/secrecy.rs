@@ -36,7 +36,7 @@ fn nothing_leaks(subject: &Subject) -> Verdict {
         silent(recording.answers())?;
         for (number, step) in recording.steps.iter().enumerate() {
             let damaged = match &step.answer {
-                Answer::Reply(reply) if reply.ok() => damaged(&reply.body),
+                Answer::Reply(response) if response.ok() => damaged(&response.body),
                 _ => Vec::new(),
             };
             let damaged = damaged.into_iter().map(|(_, body)| Answer::reply(200, body));

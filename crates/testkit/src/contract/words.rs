@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use paymux_port::Proof;
+use paymux_port::Evidence;
 use serde_json::Value;
 
 use super::{Rule, Subject, Verdict, every, must};
@@ -17,7 +17,12 @@ pub(super) const RULES: &[Rule] = &[
 fn reported_words_are_mapped(subject: &Subject) -> Verdict {
     for recording in &subject.recordings {
         let played = World::of(&recording.asks).replay(subject.about, recording, recording.answers());
-        let unmapped = played.end.words().into_iter().find(|word| subject.table.row(word).is_none()).cloned();
+        let unmapped = played
+            .end
+            .words()
+            .into_iter()
+            .find(|provider_status| subject.table.row(provider_status).is_none())
+            .cloned();
         must(unmapped.is_none(), || format!("{} reports {unmapped:?}", recording.file))?;
     }
     Ok(())
@@ -27,10 +32,10 @@ fn seen_rows_are_recorded(subject: &Subject) -> Verdict {
     let mut seen = BTreeSet::new();
     for recording in &subject.recordings {
         let played = World::of(&recording.asks).replay(subject.about, recording, recording.answers());
-        seen.extend(played.end.words().into_iter().map(|word| normal(&word.word)));
+        seen.extend(played.end.words().into_iter().map(|provider_status| normal(&provider_status.status)));
         seen.extend(texts(&recording.text).map(normal));
     }
-    let rows = subject.table.rows().filter(|(_, _, row)| row.proof == Proof::Seen);
+    let rows = subject.table.rows().filter(|(_, _, row)| row.evidence == Evidence::Seen);
     let unseen: Vec<&str> = rows.map(|(_, word, _)| word).filter(|word| !seen.contains(*word)).collect();
     must(unseen.is_empty(), || format!("in no recording: {unseen:?}"))
 }
@@ -38,10 +43,20 @@ fn seen_rows_are_recorded(subject: &Subject) -> Verdict {
 fn unknown_words_are_unmapped(subject: &Subject) -> Verdict {
     for recording in subject.working(Operation::Fetch) {
         let played = World::of(&recording.asks).play(subject.about, Operation::Fetch, recording.answers());
-        let word = played.end.words().first().map(|word| normal(&word.word)).unwrap_or_default();
+        let word = played
+            .end
+            .words()
+            .first()
+            .map(|provider_status| normal(&provider_status.status))
+            .unwrap_or_default();
         let renamed = recording.steps.iter().map(|step| renamed(&step.answer, &word)).collect();
         let played = World::of(&recording.asks).play(subject.about, Operation::Fetch, renamed);
-        let mapped = played.end.words().into_iter().find(|word| subject.table.row(word).is_some()).cloned();
+        let mapped = played
+            .end
+            .words()
+            .into_iter()
+            .find(|provider_status| subject.table.row(provider_status).is_some())
+            .cloned();
         must(mapped.is_none(), || {
             format!("{}: with `{word}` replaced by a new word it still reports {mapped:?}", recording.file)
         })?;
@@ -51,13 +66,13 @@ fn unknown_words_are_unmapped(subject: &Subject) -> Verdict {
 
 /// An answer in which a word is replaced by one that nobody knows.
 fn renamed(answer: &Answer, word: &str) -> Answer {
-    let Answer::Reply(reply) = answer else { return answer.clone() };
-    let mut reply = reply.clone();
-    if let Ok(mut body) = serde_json::from_slice(&reply.body) {
+    let Answer::Reply(response) = answer else { return answer.clone() };
+    let mut response = response.clone();
+    if let Ok(mut body) = serde_json::from_slice(&response.body) {
         rename(&mut body, word);
-        reply.body = body.to_string().into_bytes();
+        response.body = body.to_string().into_bytes();
     }
-    Answer::Reply(reply)
+    Answer::Reply(response)
 }
 
 fn rename(value: &mut Value, word: &str) {

@@ -1,59 +1,59 @@
 //! How a payment stands: six facts, each a join, so that repeats and disorder cannot matter.
 //!
-//! An observation becomes a [`Standing`] of its own, and standings are joined. A join is commutative,
+//! An observation becomes a [`PaymentState`] of its own, and standings are joined. A join is commutative,
 //! associative and idempotent, which is what makes the order of arrival irrelevant.
 
-use port::{Detail, DisputeStage, Observation, PaymentStatus, Says, Timestamp};
+use port::{Detail, DisputeStage, Observation, PaymentStatus, StatusMapping, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What a payment's account and merchant agreed on; never changes with an observation. Minor units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct FoldTerms {
     /// What was asked.
     pub amount: i64,
     /// Whether the provider holds funds before it takes them.
-    pub authorises: bool,
+    pub authorizes: bool,
     /// Whether the first capture releases what it leaves.
     pub one_capture: bool,
     /// What our capture asked for, once there is one.
-    pub capture_asked: Option<i64>,
+    pub capture_requested: Option<i64>,
 }
 
 /// The six facts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct PaymentState {
     /// The last word without money: an ended one beats an open one, then the newest.
-    pub word: Option<Heard>,
+    pub reported_status: Option<ReportedStatus>,
     /// The most that was ever held.
     pub authorized: i64,
     /// The most that was ever taken.
     pub captured: i64,
     /// Whether the hold still stands, by the newest to say so.
-    pub hold: Option<Hold>,
+    pub authorization: Option<Authorization>,
     /// What was given back.
     pub refunded: Refunded,
     /// The newest word of a dispute.
-    pub dispute: Option<DisputeWord>,
+    pub dispute: Option<DisputeReport>,
     /// The newest word that ends a dispute.
-    pub calm: Option<Calm>,
+    pub dispute_closed: Option<DisputeClosed>,
 }
 
 /// A word without money, and when it was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Heard {
+pub struct ReportedStatus {
     /// Whether nothing follows it.
-    pub ended: bool,
+    pub terminal: bool,
     /// When.
-    pub place: Timestamp,
+    pub as_of: Timestamp,
     /// The word.
     pub status: PaymentStatus,
 }
 
 /// Whether a hold stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Hold {
+pub struct Authorization {
     /// When it was said.
-    pub place: Timestamp,
+    pub as_of: Timestamp,
     /// Released, lapsed, or used up by the one capture there is.
     pub gone: bool,
 }
@@ -69,9 +69,9 @@ pub struct Refunded {
 
 /// A dispute's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct DisputeWord {
+pub struct DisputeReport {
     /// When it was said.
-    pub place: Timestamp,
+    pub as_of: Timestamp,
     /// Where the dispute stands.
     pub stage: DisputeStage,
     /// How much, if stated.
@@ -82,9 +82,9 @@ pub struct DisputeWord {
 
 /// A word that ends a dispute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Calm {
+pub struct DisputeClosed {
     /// When it was said.
-    pub place: Timestamp,
+    pub as_of: Timestamp,
     /// Whether the money is gone.
     pub lost: bool,
 }
@@ -97,75 +97,83 @@ const ALL: i64 = i64::MAX;
 #[error("the provider states amounts that cannot be")]
 pub struct OutOfBounds;
 
-impl Standing {
+impl PaymentState {
     /// What one observation says by itself.
     ///
     /// # Errors
     /// [`OutOfBounds`] unless 0 ≤ refunded ≤ captured ≤ authorized ≤ amount.
-    pub fn of(seen: &Observation, terms: Terms) -> Result<Self, OutOfBounds> {
-        let stated = Stated::of(seen, terms)?;
-        let place = seen.place;
-        let heard = |status, ended| Some(Heard { ended, place, status });
-        let mut facts = Self::default();
+    pub fn of(seen: &Observation, terms: FoldTerms) -> Result<Self, OutOfBounds> {
+        let stated = StatedAmounts::of(seen, terms)?;
+        let as_of = seen.as_of;
+        let reported = |status, ended| Some(ReportedStatus { terminal: ended, as_of, status });
+        let mut state = Self::default();
         // Beside a word that takes nothing a figure means nothing.
-        facts.refunded.stated.extend(stated.refunded.filter(|_| takes(seen)).map(|figure| (place, figure)));
+        state
+            .refunded
+            .stated
+            .extend(stated.refunded.filter(|_| implies_capture(seen)).map(|figure| (as_of, figure)));
         match seen.says {
-            Says::Status(PaymentStatus::Authorized) => {
-                facts.authorized = stated.authorized.unwrap_or(terms.amount);
-                facts.captured = stated.captured.unwrap_or(0);
-                facts.hold = Some(Hold { place, gone: terms.one_capture && facts.captured > 0 });
+            StatusMapping::Status(PaymentStatus::Authorized) => {
+                state.authorized = stated.authorized.unwrap_or(terms.amount);
+                state.captured = stated.captured.unwrap_or(0);
+                state.authorization =
+                    Some(Authorization { as_of, gone: terms.one_capture && state.captured > 0 });
             }
-            Says::Status(PaymentStatus::Paid) => {
-                facts.take(stated, terms, place);
-                facts.calm = Some(Calm { place, lost: false });
+            StatusMapping::Status(PaymentStatus::Paid) => {
+                state.take(stated, terms, as_of);
+                state.dispute_closed = Some(DisputeClosed { as_of, lost: false });
             }
-            Says::Status(PaymentStatus::PartiallyRefunded) | Says::FromAmounts => {
-                facts.take(stated, terms, place);
-                let lost = facts.is_all_refunded();
-                facts.calm = Some(Calm { place, lost });
+            StatusMapping::Status(PaymentStatus::PartiallyRefunded) | StatusMapping::FromAmounts => {
+                state.take(stated, terms, as_of);
+                let lost = state.is_all_refunded();
+                state.dispute_closed = Some(DisputeClosed { as_of, lost });
             }
-            Says::Status(PaymentStatus::Refunded) => {
-                facts.take(stated, terms, place);
-                facts.refunded.stated = vec![(place, stated.refunded.unwrap_or(ALL))];
-                facts.calm = Some(Calm { place, lost: true });
+            StatusMapping::Status(PaymentStatus::Refunded) => {
+                state.take(stated, terms, as_of);
+                state.refunded.stated = vec![(as_of, stated.refunded.unwrap_or(ALL))];
+                state.dispute_closed = Some(DisputeClosed { as_of, lost: true });
             }
-            Says::Status(PaymentStatus::Disputed) => {
-                facts.take(stated, terms, place);
+            StatusMapping::Status(PaymentStatus::Disputed) => {
+                state.take(stated, terms, as_of);
                 let stage = seen.stage.unwrap_or(DisputeStage::Chargeback);
                 let amount = seen.disputed.map(|money| money.minor);
-                facts.dispute = Some(DisputeWord { place, stage, amount, opened_at: place });
+                state.dispute = Some(DisputeReport { as_of, stage, amount, opened_at: as_of });
             }
-            Says::Status(status @ (PaymentStatus::Cancelled | PaymentStatus::Expired)) => {
-                facts.word = heard(status, true);
-                facts.hold = Some(Hold { place, gone: true });
+            StatusMapping::Status(status @ (PaymentStatus::Cancelled | PaymentStatus::Expired)) => {
+                state.reported_status = reported(status, true);
+                state.authorization = Some(Authorization { as_of, gone: true });
             }
-            Says::Status(PaymentStatus::Failed) => facts.word = heard(PaymentStatus::Failed, seen.last),
-            Says::Status(
+            StatusMapping::Status(PaymentStatus::Failed) => {
+                state.reported_status = reported(PaymentStatus::Failed, seen.terminal)
+            }
+            StatusMapping::Status(
                 status @ (PaymentStatus::Pending | PaymentStatus::RequiresAction | PaymentStatus::Processing),
-            ) => facts.word = heard(status, false),
-            Says::Reversed => {
-                facts.word = heard(PaymentStatus::Cancelled, true);
-                facts.hold = Some(Hold { place, gone: true });
-                facts.refunded.stated = vec![(place, ALL)];
-                facts.calm = Some(Calm { place, lost: true });
+            ) => state.reported_status = reported(status, false),
+            StatusMapping::Reversed => {
+                state.reported_status = reported(PaymentStatus::Cancelled, true);
+                state.authorization = Some(Authorization { as_of, gone: true });
+                state.refunded.stated = vec![(as_of, ALL)];
+                state.dispute_closed = Some(DisputeClosed { as_of, lost: true });
             }
-            Says::Unchanged if seen.detail == Some(Detail::RefundPending) => facts.take(stated, terms, place),
-            Says::Unchanged | Says::Unmapped => {}
+            StatusMapping::Unchanged if seen.detail == Some(Detail::RefundPending) => {
+                state.take(stated, terms, as_of)
+            }
+            StatusMapping::Unchanged | StatusMapping::Unmapped => {}
         }
         // Without a figure nobody knows what is left: what was given back before then still counts.
-        if lowers(seen) && seen.refunded.is_some() {
-            facts.refunded.lowered_at = Some(place);
+        if reverses_refund(seen) && seen.refunded.is_some() {
+            state.refunded.lowered_at = Some(as_of);
         }
-        Ok(facts)
+        Ok(state)
     }
 
     /// Money was taken: as stated, else what our capture asked for, else everything.
-    fn take(&mut self, stated: Stated, terms: Terms, place: Timestamp) {
+    fn take(&mut self, stated: StatedAmounts, terms: FoldTerms, as_of: Timestamp) {
         self.captured = stated.taken(terms);
-        if terms.authorises {
+        if terms.authorizes {
             self.authorized = stated.authorized.unwrap_or(terms.amount).max(self.captured);
             if terms.one_capture {
-                self.hold = Some(Hold { place, gone: true });
+                self.authorization = Some(Authorization { as_of, gone: true });
             }
         }
     }
@@ -174,13 +182,13 @@ impl Standing {
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         Self {
-            word: self.word.max(other.word),
+            reported_status: self.reported_status.max(other.reported_status),
             authorized: self.authorized.max(other.authorized),
             captured: self.captured.max(other.captured),
-            hold: self.hold.max(other.hold),
+            authorization: self.authorization.max(other.authorization),
             refunded: self.refunded.join(&other.refunded),
             dispute: join_dispute(self.dispute, other.dispute),
-            calm: self.calm.max(other.calm),
+            dispute_closed: self.dispute_closed.max(other.dispute_closed),
         }
     }
 
@@ -197,7 +205,7 @@ impl Standing {
         } else if self.is_held() {
             PaymentStatus::Authorized
         } else {
-            self.word.map_or(PaymentStatus::Pending, |heard| heard.status)
+            self.reported_status.map_or(PaymentStatus::Pending, |reported| reported.status)
         }
     }
 
@@ -205,7 +213,7 @@ impl Standing {
     pub fn is_final(&self) -> bool {
         match self.status() {
             PaymentStatus::Failed | PaymentStatus::Cancelled | PaymentStatus::Expired => {
-                self.word.is_some_and(|heard| heard.ended)
+                self.reported_status.is_some_and(|reported| reported.terminal)
             }
             PaymentStatus::Refunded => true,
             PaymentStatus::Pending
@@ -220,12 +228,12 @@ impl Standing {
 
     /// Whether funds are held and not taken.
     pub fn is_held(&self) -> bool {
-        self.authorized > 0 && self.captured == 0 && self.hold.is_some_and(|hold| !hold.gone)
+        self.authorized > 0 && self.captured == 0 && self.authorization.is_some_and(|hold| !hold.gone)
     }
 
     /// What can still be captured, before reserves.
     pub fn capturable(&self) -> i64 {
-        let stands = self.hold.is_some_and(|hold| !hold.gone);
+        let stands = self.authorization.is_some_and(|hold| !hold.gone);
         if stands { (self.authorized - self.captured).max(0) } else { 0 }
     }
 
@@ -235,14 +243,14 @@ impl Standing {
     }
 
     /// The dispute, unless something newer ended it.
-    pub fn open_dispute(&self) -> Option<DisputeWord> {
-        self.dispute.filter(|word| self.calm.is_none_or(|calm| calm.place <= word.place))
+    pub fn open_dispute(&self) -> Option<DisputeReport> {
+        self.dispute.filter(|word| self.dispute_closed.is_none_or(|calm| calm.as_of <= word.as_of))
     }
 
     /// How the dispute ended, if there was one and it did.
-    pub fn ended_dispute(&self) -> Option<(DisputeWord, Calm)> {
+    pub fn ended_dispute(&self) -> Option<(DisputeReport, DisputeClosed)> {
         let word = self.dispute?;
-        let calm = self.calm.filter(|calm| calm.place > word.place)?;
+        let calm = self.dispute_closed.filter(|calm| calm.as_of > word.as_of)?;
         Some((word, calm))
     }
 
@@ -269,7 +277,7 @@ impl Standing {
     }
 }
 
-impl DisputeWord {
+impl DisputeReport {
     /// What it contests, minor units, of the `rest` that is not given back: all of it, if nothing is stated.
     pub(super) fn contests(self, rest: i64) -> i64 {
         if self.stage.only_asks() { 0 } else { self.amount.unwrap_or(rest) }
@@ -280,13 +288,13 @@ impl Refunded {
     fn join(&self, other: &Self) -> Self {
         let lowered_at = self.lowered_at.max(other.lowered_at);
         let mut all: Vec<_> = self.stated.iter().chain(&other.stated).copied().collect();
-        all.retain(|(place, _)| lowered_at.is_none_or(|floor| *place >= floor));
+        all.retain(|(as_of, _)| lowered_at.is_none_or(|floor| *as_of >= floor));
         all.sort_unstable_by(|a, b| b.cmp(a));
         // Newest first, an older figure can only ever count if it is larger.
         let mut stated: Vec<(Timestamp, i64)> = Vec::new();
-        for (place, figure) in all {
+        for (as_of, figure) in all {
             if stated.last().is_none_or(|(_, newer)| figure > *newer) {
-                stated.push((place, figure));
+                stated.push((as_of, figure));
             }
         }
         Self { stated, lowered_at }
@@ -297,58 +305,62 @@ impl Refunded {
     }
 }
 
-fn join_dispute(a: Option<DisputeWord>, b: Option<DisputeWord>) -> Option<DisputeWord> {
+fn join_dispute(a: Option<DisputeReport>, b: Option<DisputeReport>) -> Option<DisputeReport> {
     let (Some(first), Some(second)) = (a, b) else { return a.or(b) };
     let opened_at = first.opened_at.min(second.opened_at);
-    let bare = |word: DisputeWord| DisputeWord { opened_at: Timestamp::default(), ..word };
+    let bare = |word: DisputeReport| DisputeReport { opened_at: Timestamp::default(), ..word };
     let newest = if bare(first) >= bare(second) { first } else { second };
-    Some(DisputeWord { opened_at, ..newest })
+    Some(DisputeReport { opened_at, ..newest })
 }
 
 /// Whether it says that money was taken, however much of it went back.
-pub(super) fn takes(seen: &Observation) -> bool {
+pub(super) fn implies_capture(seen: &Observation) -> bool {
     use PaymentStatus::{Disputed, Paid, PartiallyRefunded, Refunded};
     match seen.says {
-        Says::Status(PaymentStatus::Authorized) => seen.captured.is_some_and(|captured| captured.minor > 0),
-        Says::Status(status) => matches!(status, Paid | PartiallyRefunded | Refunded | Disputed),
-        Says::FromAmounts => true,
-        Says::Unchanged => seen.detail == Some(Detail::RefundPending),
-        Says::Reversed | Says::Unmapped => false,
+        StatusMapping::Status(PaymentStatus::Authorized) => {
+            seen.captured.is_some_and(|captured| captured.minor > 0)
+        }
+        StatusMapping::Status(status) => matches!(status, Paid | PartiallyRefunded | Refunded | Disputed),
+        StatusMapping::FromAmounts => true,
+        StatusMapping::Unchanged => seen.detail == Some(Detail::RefundPending),
+        StatusMapping::Reversed | StatusMapping::Unmapped => false,
     }
 }
 
 /// Whether it says that nothing was taken, and nothing is on its way.
 pub(crate) fn takes_nothing(seen: &Observation) -> bool {
     use PaymentStatus::{Cancelled, Expired, Failed, Pending, RequiresAction};
-    matches!(seen.says, Says::Status(Pending | RequiresAction | Failed | Cancelled | Expired))
+    matches!(seen.says, StatusMapping::Status(Pending | RequiresAction | Failed | Cancelled | Expired))
 }
 
 /// Whether it leaves open what becomes of the payment.
 pub(crate) fn leaves_open(seen: &Observation) -> bool {
     match seen.says {
-        Says::Status(PaymentStatus::Failed) => !seen.last,
-        Says::Status(PaymentStatus::Pending | PaymentStatus::RequiresAction | PaymentStatus::Processing)
-        | Says::Unchanged
-        | Says::Unmapped => true,
-        Says::Status(_) | Says::FromAmounts | Says::Reversed => false,
+        StatusMapping::Status(PaymentStatus::Failed) => !seen.terminal,
+        StatusMapping::Status(
+            PaymentStatus::Pending | PaymentStatus::RequiresAction | PaymentStatus::Processing,
+        )
+        | StatusMapping::Unchanged
+        | StatusMapping::Unmapped => true,
+        StatusMapping::Status(_) | StatusMapping::FromAmounts | StatusMapping::Reversed => false,
     }
 }
 
 /// Whether it says that money which was given back did not stay there.
-pub(super) fn lowers(seen: &Observation) -> bool {
+pub(super) fn reverses_refund(seen: &Observation) -> bool {
     matches!(seen.detail, Some(Detail::RefundFailed | Detail::RefundReversed))
 }
 
 /// The amounts of one observation, checked.
 #[derive(Clone, Copy)]
-struct Stated {
+struct StatedAmounts {
     authorized: Option<i64>,
     captured: Option<i64>,
     refunded: Option<i64>,
 }
 
-impl Stated {
-    fn of(seen: &Observation, terms: Terms) -> Result<Self, OutOfBounds> {
+impl StatedAmounts {
+    fn of(seen: &Observation, terms: FoldTerms) -> Result<Self, OutOfBounds> {
         let minor = |money: Option<port::Money>| money.map(|money| money.minor);
         let stated = Self {
             authorized: minor(seen.authorized),
@@ -357,14 +369,14 @@ impl Stated {
         };
         let held = stated.authorized.unwrap_or(terms.amount);
         let most = stated.taken(terms);
-        let taken = if takes(seen) { most } else { stated.captured.unwrap_or(0) };
+        let taken = if implies_capture(seen) { most } else { stated.captured.unwrap_or(0) };
         let back = stated.refunded.unwrap_or(0);
         let bounded = 0 <= back && back <= most && 0 <= taken && taken <= held && held <= terms.amount;
         let disputed = minor(seen.disputed).is_none_or(|figure| (0..=terms.amount).contains(&figure));
         if bounded && disputed { Ok(stated) } else { Err(OutOfBounds) }
     }
 
-    fn taken(self, terms: Terms) -> i64 {
-        self.captured.or(terms.capture_asked).unwrap_or(terms.amount)
+    fn taken(self, terms: FoldTerms) -> i64 {
+        self.captured.or(terms.capture_requested).unwrap_or(terms.amount)
     }
 }

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A value that events mention only by its digest. Serialised as the digest; the value is filled in from its
-/// row with [`Slot::fill`] and is absent once erased.
-pub struct Sealed<T> {
+/// row with [`ErasableSlot::fill`] and is absent once erased.
+pub struct Erasable<T> {
     digest: Arc<str>,
     body: Option<Arc<str>>,
     value: Option<Arc<T>>,
@@ -24,7 +24,7 @@ struct Envelope<T> {
     value: T,
 }
 
-impl<T: Serialize> Sealed<T> {
+impl<T: Serialize> Erasable<T> {
     /// Seals a value; the salt keeps its digest from being guessed.
     pub fn new(value: T, salt: [u8; 16]) -> Self {
         let envelope = Envelope { salt: sign::hex(&salt), value };
@@ -34,7 +34,7 @@ impl<T: Serialize> Sealed<T> {
     }
 }
 
-impl<T> Sealed<T> {
+impl<T> Erasable<T> {
     /// The value, unless it was erased or not yet filled in.
     pub fn value(&self) -> Option<&T> {
         self.value.as_deref()
@@ -47,7 +47,7 @@ impl<T> Sealed<T> {
 }
 
 /// A place in an order file that a stored body belongs into.
-pub trait Slot {
+pub trait ErasableSlot {
     /// Which body it waits for.
     fn digest(&self) -> &str;
 
@@ -55,7 +55,7 @@ pub trait Slot {
     fn fill(&mut self, body: Arc<str>);
 }
 
-impl<T: DeserializeOwned> Slot for Sealed<T> {
+impl<T: DeserializeOwned> ErasableSlot for Erasable<T> {
     fn digest(&self) -> &str {
         &self.digest
     }
@@ -71,33 +71,33 @@ impl<T: DeserializeOwned> Slot for Sealed<T> {
     }
 }
 
-impl<T> Clone for Sealed<T> {
+impl<T> Clone for Erasable<T> {
     fn clone(&self) -> Self {
         Self { digest: self.digest.clone(), body: self.body.clone(), value: self.value.clone() }
     }
 }
 
-impl<T> PartialEq for Sealed<T> {
+impl<T> PartialEq for Erasable<T> {
     fn eq(&self, other: &Self) -> bool {
         self.digest == other.digest
     }
 }
 
-impl<T> Eq for Sealed<T> {}
+impl<T> Eq for Erasable<T> {}
 
-impl<T> fmt::Debug for Sealed<T> {
+impl<T> fmt::Debug for Erasable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sealed")
     }
 }
 
-impl<T> Serialize for Sealed<T> {
+impl<T> Serialize for Erasable<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.digest)
     }
 }
 
-impl<'de, T> Deserialize<'de> for Sealed<T> {
+impl<'de, T> Deserialize<'de> for Erasable<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let digest = String::deserialize(deserializer)?;
         Ok(Self { digest: digest.into(), body: None, value: None })

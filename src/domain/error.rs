@@ -7,7 +7,7 @@ use super::price::AmountTooLarge;
 
 /// A request that the stored state forbids. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum DomainError {
     /// The order is in a state that does not allow it.
     #[error("an order in {} cannot be {action}", state.as_str())]
     InvalidState {
@@ -35,7 +35,7 @@ pub enum Refusal {
     RequirementUnmet(Vec<&'static str>),
     /// A proof is given that nothing asks for.
     #[error("the order needs no payment, so it takes no proof of one")]
-    ProofNotWanted,
+    PaymentSourceNotWanted,
     /// The session does not prove what it should.
     #[error("the session cannot be used: {0}")]
     SessionUnusable(&'static str),
@@ -92,7 +92,7 @@ pub enum Refusal {
     Damaged(OrderId),
 }
 
-impl From<AmountTooLarge> for Refusal {
+impl From<AmountTooLarge> for DomainError {
     fn from(_: AmountTooLarge) -> Self {
         Self::AmountTooLarge
     }
