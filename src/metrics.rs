@@ -78,7 +78,7 @@ catalogue! {
         "Changes refused because too many were waiting.";
     agenda_oldest_due: GaugeVec = gauges("paymux_agenda_oldest_due_seconds", &["kind"]),
         "For how long the longest overdue entry of the agenda has been due.";
-    oldest_unsettled_payment: GaugeVec = gauges("paymux_oldest_unsettled_payment_seconds", &["account"]),
+    oldest_unsettled_payment: GaugeVec = gauges("paymux_oldest_open_payment_seconds", &["account"]),
         "How old the oldest payment of an account is that somebody still waits for.";
     agenda_runs: IntCounterVec = counters("paymux_agenda_runs_total", &["kind", "outcome"]),
         "Entries of the agenda that were worked on.";
@@ -245,7 +245,7 @@ impl Metrics {
     }
 
     /// A start at an account was made.
-    pub fn attempt_begun(&self, account: &str) {
+    pub fn attempt_created(&self, account: &str) {
         self.attempts_begun.with_label_values(&[account]).inc();
     }
 
@@ -282,17 +282,17 @@ impl Metrics {
     }
 
     /// How long the longest overdue entry of a kind has been due; zero if none is.
-    pub fn agenda_oldest_due(&self, kind: &'static str, overdue: Duration) {
+    pub fn job_oldest_due(&self, kind: &'static str, overdue: Duration) {
         self.agenda_oldest_due.with_label_values(&[kind]).set(overdue.as_secs_f64());
     }
 
     /// How old the oldest payment of an account is that somebody still waits for; zero if there is none.
-    pub fn oldest_unsettled_payment(&self, account: &str, age: Duration) {
+    pub fn oldest_open_payment(&self, account: &str, age: Duration) {
         self.oldest_unsettled_payment.with_label_values(&[account]).set(age.as_secs_f64());
     }
 
     /// An entry of the agenda was worked on.
-    pub fn agenda_run(&self, kind: &'static str, outcome: &'static str) {
+    pub fn job_run(&self, kind: &'static str, outcome: &'static str) {
         self.agenda_runs.with_label_values(&[kind, outcome]).inc();
     }
 

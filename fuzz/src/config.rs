@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
-use paymux::config::{AccountConfig, Environment, Faults, Providers, Settings};
+use paymux::config::{AccountConfig, ConfigErrors, Environment, Providers, Settings};
 use paymux::routing::Rules;
 use paymux_testkit::ALL;
 use tempfile::TempDir;
@@ -38,7 +38,7 @@ pub fn config(input: &[u8]) {
     }
 }
 
-fn told(faults: &Faults, lines: usize) {
+fn told(faults: &ConfigErrors, lines: usize) {
     assert!(!faults.0.is_empty(), "refused for nothing");
     for fault in &faults.0 {
         let within = fault.line.is_none_or(|line| (1..=lines).contains(&(line as usize)));
@@ -59,7 +59,7 @@ fn settings(input: &[u8]) {
 }
 
 /// Settings are read from a file, so there is one.
-fn load(text: &[u8]) -> Result<Settings, Faults> {
+fn load(text: &[u8]) -> Result<Settings, ConfigErrors> {
     thread_local! {
         static FOLDER: OnceCell<TempDir> = const { OnceCell::new() };
     }

@@ -14,15 +14,15 @@ use port::{
 use super::message::{TABLES, exact};
 
 /// Longer decimals are refused, bytes; with its exponent written out, one can take a little more.
-const LONGEST_TAKEN: usize = 36;
-const LONGEST_PRINTED: usize = 80;
+const MAX_TAKEN: usize = 36;
+const MAX_PRINTED: usize = 80;
 
 /// More lines than this are not read: a long input would only be slow.
-const MOST_LINES: usize = 50;
+const MAX_LINES: usize = 50;
 
 /// Each line is refused, or read as exactly what it says, and printed as it was read.
 pub fn ids(input: &[u8]) {
-    for text in String::from_utf8_lossy(input).split('\n').take(MOST_LINES) {
+    for text in String::from_utf8_lossy(input).split('\n').take(MAX_LINES) {
         every_id(text);
         decimal(text);
         if let Ok(currency) = text.parse::<Currency>() {
@@ -75,10 +75,10 @@ fn decimal(text: &str) {
     }
     let Ok(read) = text.parse::<Decimal>() else { return };
     let printed = read.to_string();
-    assert!(printed.len() <= LONGEST_PRINTED, "`{text}` is printed with {} bytes", printed.len());
+    assert!(printed.len() <= MAX_PRINTED, "`{text}` is printed with {} bytes", printed.len());
     assert_eq!(exact(&printed), exact(text), "`{text}` is printed as `{printed}`");
     let again = serde_json::from_str::<Decimal>(&printed);
-    assert!(printed.len() > LONGEST_TAKEN || again.is_ok_and(|again| again == read), "`{printed}`");
+    assert!(printed.len() > MAX_TAKEN || again.is_ok_and(|again| again == read), "`{printed}`");
     for code in ["JPY", "EUR", "KWD", "CLF"] {
         let currency: Currency = code.parse().expect("a code of ISO 4217");
         let Ok(money) = Money::from_major(read, currency) else { continue };

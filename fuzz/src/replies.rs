@@ -13,10 +13,10 @@ use port::{About, HttpResponse, ProviderError};
 use super::message::{TABLES, exact};
 
 /// The longest text of an error, bytes: 300 characters of a provider's, and our own words.
-const LONGEST_ERROR: usize = 2_000;
+const MAX_ERROR: usize = 2_000;
 
 /// No operation calls more often than this.
-const MOST_CALLS: usize = 10;
+const MAX_CALLS: usize = 10;
 
 /// How much longer than the input the facts may be: what is kept of the order itself, and the order's ids.
 const OUR_OWN_WORDS: usize = 16_384;
@@ -125,11 +125,11 @@ fn errors_are_short(played: &Played) {
         _ => [&None, &None],
     };
     let longest = said.into_iter().flatten().map(String::len).max().unwrap_or_default();
-    assert!(longest.max(error.to_string().len()) <= LONGEST_ERROR, "{error:?}");
+    assert!(longest.max(error.to_string().len()) <= MAX_ERROR, "{error:?}");
 }
 
 fn calls_stay_in_their_place(played: &Played, operation: Operation) {
-    assert!(played.calls.len() <= MOST_CALLS, "{:?}", played.calls);
+    assert!(played.calls.len() <= MAX_CALLS, "{:?}", played.calls);
     for http_request in &played.calls {
         let path = http_request.path.split('?').next().unwrap_or_default();
         let plain = http_request.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');

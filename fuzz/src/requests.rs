@@ -20,7 +20,7 @@ use super::message::{head_and_body, headers};
 const LIFE: usize = 2_000;
 
 /// What an answer may have beside what was sent: the fullest order, or 200 faults with pointers of 300 characters.
-const LONGEST_ANSWER: usize = 1 << 20;
+const MAX_ANSWER: usize = 1 << 20;
 
 /// The gateway never panics or fails; it refuses with a problem that says why, or does what the request says.
 pub fn requests(input: &[u8]) {
@@ -82,7 +82,7 @@ fn check(answered: &Answered, sent: usize) {
     assert!(!request_id.is_empty(), "{shown}");
     // A list may be long, since many things were made before.
     let is_list = *status < 300 && body.starts_with(b"{\"data\":");
-    assert!(is_list || body.len() <= LONGEST_ANSWER + 6 * sent, "{} bytes of answer", body.len());
+    assert!(is_list || body.len() <= MAX_ANSWER + 6 * sent, "{} bytes of answer", body.len());
     if kind.starts_with("application/json") {
         assert!(serde_json::from_slice::<Value>(body).is_ok(), "{shown}");
     }

@@ -42,7 +42,7 @@ pub(crate) static ABOUT: About = About {
         truth: Truth::Fetch,
         create_moves_money: false,
         delivers_links: false,
-        currencies: Currencies { only: &[], max_decimals: MOST_DECIMALS },
+        currencies: Currencies { only: &[], max_decimals: MAX_DECIMALS },
         limits: AmountLimits {
             min_minor: 1,
             max_minor: i64::MAX,
@@ -62,13 +62,13 @@ pub(crate) static ABOUT: About = About {
 };
 
 /// Amounts are rounded to this many by DECTA, so no more are ever sent.
-const MOST_DECIMALS: u8 = 2;
+const MAX_DECIMALS: u8 = 2;
 
 /// More product lines than this are refused by the white-label SDK.
-const MOST_PRODUCTS: usize = 50;
+const MAX_PRODUCTS: usize = 50;
 
 /// How far the list of orders is read for one whose answer was lost.
-const MOST_PAGES: usize = 5;
+const MAX_PAGES: usize = 5;
 
 struct Decta {
     key: Secret,
@@ -113,7 +113,7 @@ impl Provider for Decta {
     async fn find_by_reference(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<CreatedPayment>> {
         let ours = attempt.id.to_string();
         let mut query = "page_size=100".to_owned();
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let response = self.send(ctx, HttpRequest::get(format!("/orders/?{query}"))).await?;
             let page: Page = response.json().map_err(ProviderError::Unavailable)?;
             if let Some(row) = page.results.iter().find(|row| row.number.as_deref() == Some(&ours)) {
@@ -224,7 +224,7 @@ fn lines(money: Money, request: &PaymentRequest) -> Option<Vec<Product<'_>>> {
     let sum = parts.iter().try_fold(0i64, |sum, (_, quantity, price)| {
         quantity.checked_mul(*price).and_then(|line| sum.checked_add(line))
     });
-    if sum != Some(money.minor) || parts.len() > MOST_PRODUCTS {
+    if sum != Some(money.minor) || parts.len() > MAX_PRODUCTS {
         return None;
     }
     let product = |(title, quantity, minor)| {
@@ -236,7 +236,7 @@ fn lines(money: Money, request: &PaymentRequest) -> Option<Vec<Product<'_>>> {
 
 fn exact(money: Money) -> Result<Decimal> {
     let inexact = || ProviderError::NotSent("the amount has more decimals than DECTA takes".to_owned());
-    money.to_major_within(MOST_DECIMALS).ok_or_else(inexact)
+    money.to_major_within(MAX_DECIMALS).ok_or_else(inexact)
 }
 
 /// Whether the list runs from new to old and has come to orders from well before the attempt.

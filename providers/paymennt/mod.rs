@@ -22,7 +22,7 @@ use paymux_port::{
 };
 use serde::de::DeserializeOwned;
 
-use order::{LINK_MINUTES, MOST_DECIMALS};
+use order::{LINK_MINUTES, MAX_DECIMALS};
 use wire::{begun, snapshot};
 
 /// The face of the adapter.
@@ -49,7 +49,7 @@ pub(crate) static ABOUT: About = About {
         truth: Truth::Fetch,
         create_moves_money: false,
         delivers_links: true,
-        currencies: Currencies { only: &[], max_decimals: MOST_DECIMALS },
+        currencies: Currencies { only: &[], max_decimals: MAX_DECIMALS },
         limits: AmountLimits {
             min_minor: 1,
             max_minor: i64::MAX,

@@ -5,7 +5,7 @@ use paymux_port::{self as port, Attempt, Currency, Decimal, Money, PaymentReques
 use serde::Serialize;
 
 /// The vendor's own client refuses a third decimal, and nothing says what its server does with one.
-pub(super) const MOST_DECIMALS: u8 = 2;
+pub(super) const MAX_DECIMALS: u8 = 2;
 
 /// The shortest and longest life of a link, minutes.
 pub(super) const LINK_MINUTES: (u64, u64) = (15, 10_080);
@@ -140,7 +140,7 @@ fn order<'a>(attempt: &Attempt, request: &'a PaymentRequest, page: Page<'a>) -> 
 /// # Errors
 /// [`ProviderError::Unsupported`] where a third decimal would be lost. Nothing was sent.
 pub(super) fn major(money: Money) -> Result<Decimal> {
-    money.to_major_within(MOST_DECIMALS).ok_or(ProviderError::Unsupported("carry a third decimal"))
+    money.to_major_within(MAX_DECIMALS).ok_or(ProviderError::Unsupported("carry a third decimal"))
 }
 
 /// The sums, with a subtotal before tax so that they add up whether or not prices include theirs. Left out

@@ -16,7 +16,7 @@ use super::wire::{self, begun, money};
 pub(super) const PAYMENT: &str = "payment";
 
 /// More cards than anybody stores with one merchant; asked for as a single page.
-const MOST_CARDS: u8 = 100;
+const MAX_CARDS: u8 = 100;
 
 const NO_SESSION: ProviderError = ProviderError::Unsupported("store a card without the merchant's own page");
 
@@ -72,7 +72,7 @@ impl Vault for Paymennt {
     async fn list(&self, ctx: &Ctx<'_>, customer: &Customer) -> Result<Vec<StoredProfile>> {
         // They know a customer's cards only by the merchant's own id of the customer.
         let Some(id) = &customer.id else { return Ok(Vec::new()) };
-        let path = format!("/card/list?customerReferenceId={}&size={MOST_CARDS}", encoded(id));
+        let path = format!("/card/list?customerReferenceId={}&size={MAX_CARDS}", encoded(id));
         let listed: wire::Listed<Card> = self.send(ctx, HttpRequest::get(path)).await?;
         Ok(listed.content.into_iter().map(profile).collect())
     }

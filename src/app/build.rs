@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use port::sign;
 
-use super::machine::Machine;
-use crate::config::{self, Environment, Faults, Policy, Providers, Remedy, Settings};
+use super::system_env::SystemEnv;
+use crate::config::{self, ConfigErrors, Environment, PolicyAction, Providers, RefundPolicy, Settings};
 use crate::domain::AttentionCode;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
 use crate::outbound::{self, Outbound};
-use crate::payments::{Account, Accounts, Payments, Remedies, Returns, Shared};
+use crate::payments::{Account, Accounts, Payments, RefundPolicies, Returns, Shared};
 use crate::routing::Rules;
 use crate::store::{Change, Store, StoreError, Write, sqlite};
-use crate::webhooks::{Courier, Means};
+use crate::webhooks::{DeliveryContext, WebhookDispatcher};
 
 /// Everything that the files say, checked.
 pub(super) struct Plan {
@@ -34,7 +34,7 @@ pub(super) struct Plan {
 pub(super) enum BuildError {
     /// The files are wrong.
     #[error("{0}")]
-    Config(#[from] Faults),
+    Config(#[from] ConfigErrors),
     /// The database could not be opened.
     #[error(transparent)]
     Open(#[from] sqlite::OpenError),
@@ -78,8 +78,8 @@ impl Plan {
         file: &Path,
         environment: &Environment,
         flags: &[(&str, String)],
-    ) -> Result<Self, Faults> {
-        let mut faults = Faults::default();
+    ) -> Result<Self, ConfigErrors> {
+        let mut faults = ConfigErrors::default();
         let read = faults.gather(Settings::load(Some(file), environment, flags));
         let settings = read.clone().unwrap_or_default();
         let folder = file.parent().unwrap_or(Path::new("."));
@@ -140,11 +140,11 @@ pub(super) async fn share(
     let failover = plan.settings.checkout.failover_after_unknown;
     let rules = Arc::new(plan.rules.clone());
     let mut shared =
-        Shared::new(Accounts::new(accounts), rules, store, Arc::new(Machine), metrics, returns, failover);
+        Shared::new(Accounts::new(accounts), rules, store, Arc::new(SystemEnv), metrics, returns, failover);
     let days = u64::from(plan.settings.store.keep_notifications_days);
-    shared.keep_notes = Duration::from_secs(days * 24 * 3_600);
-    shared.remedies.store(Arc::new(remedies(&plan.settings)));
-    shared.outbox.refresh(&*shared.store).await?;
+    shared.keep_notifications = Duration::from_secs(days * 24 * 3_600);
+    shared.refund_policies.store(Arc::new(refund_policies(&plan.settings)));
+    shared.endpoint_registry.refresh(&*shared.store).await?;
     Ok(Arc::new(shared))
 }
 
@@ -157,12 +157,12 @@ fn adapter(account: &config::AccountConfig) -> Result<Account, BuildError> {
 }
 
 /// For which reasons money goes back at once, merchant by merchant.
-fn remedies(settings: &Settings) -> Remedies {
+fn refund_policies(settings: &Settings) -> RefundPolicies {
     let own = settings.merchants.iter().map(|(name, merchant)| (name.clone(), reasons(&merchant.policy)));
-    Remedies { common: reasons(&settings.policy), own: own.collect() }
+    RefundPolicies { common: reasons(&settings.policy), own: own.collect() }
 }
 
-fn reasons(policy: &Policy) -> BTreeSet<AttentionCode> {
+fn reasons(policy: &RefundPolicy) -> BTreeSet<AttentionCode> {
     let remedies = [
         (AttentionCode::LatePayment, policy.late_payment),
         (AttentionCode::DuplicatePayment, policy.duplicate_payment),
@@ -170,7 +170,7 @@ fn reasons(policy: &Policy) -> BTreeSet<AttentionCode> {
         (AttentionCode::PaidNotSubmitted, policy.paid_not_submitted),
         (AttentionCode::PaidNotFulfilled, policy.paid_not_fulfilled),
     ];
-    let back = remedies.into_iter().filter(|(_, remedy)| *remedy == Remedy::Refund);
+    let back = remedies.into_iter().filter(|(_, remedy)| *remedy == PolicyAction::Refund);
     back.map(|(code, _)| code).collect()
 }
 
@@ -179,7 +179,7 @@ async fn installation_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
     use port::Env as _;
     const NAME: &str = "installation_key";
     if store.setting(NAME).await?.is_none() {
-        let value = sign::hex(&[Machine.nonce(), Machine.nonce()].concat());
+        let value = sign::hex(&[SystemEnv.nonce(), SystemEnv.nonce()].concat());
         store.commit(Change::plain("installation key", vec![Write::Setting { name: NAME, value }])).await?;
     }
     let kept = store.setting(NAME).await?.unwrap_or_default();
@@ -205,7 +205,10 @@ pub(super) fn orders(shared: &Arc<Shared>, settings: &config::Outbound) -> Resul
 ///
 /// # Errors
 /// [`BuildError::Outbound`].
-pub(super) fn courier(shared: &Arc<Shared>, settings: &config::Webhooks) -> Result<Courier, BuildError> {
+pub(super) fn dispatcher(
+    shared: &Arc<Shared>,
+    settings: &config::Webhooks,
+) -> Result<WebhookDispatcher, BuildError> {
     let timeout = Duration::from_millis(settings.timeout_ms);
     let options = outbound::Options {
         connect_timeout: timeout,
@@ -214,10 +217,10 @@ pub(super) fn courier(shared: &Arc<Shared>, settings: &config::Webhooks) -> Resu
         allow_private_addresses: settings.allow_private_addresses,
     };
     let links = shared.clone();
-    Ok(Courier::new(Means {
+    Ok(WebhookDispatcher::new(DeliveryContext {
         store: shared.store.clone(),
-        outbox: shared.outbox.clone(),
-        source: shared.source.clone(),
+        endpoint_registry: shared.endpoint_registry.clone(),
+        env: shared.env.clone(),
         metrics: shared.metrics.clone(),
         transport: Arc::new(Outbound::new(&options)?.status_only()),
         qr_url: Arc::new(move |attempt| links.returns.qr_url(attempt)),

@@ -11,10 +11,10 @@ use port::Timestamp;
 
 use super::build::{BuildError, Plan, open_store};
 use super::keys::{self, Scope};
-use super::{books, demo, logs, serve};
+use super::{demo, logs, maintenance, serve};
 use crate::config::{Environment, LogFormat, Logs, Settings};
 use crate::metrics::Metrics;
-use crate::store::NoteFilter;
+use crate::store::InboxFilter;
 use crate::store::sqlite::Sqlite;
 
 /// A payment gateway: one order-and-checkout API, many providers.
@@ -198,12 +198,12 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
         }
         Command::Sandbox(args) => sandbox(args).await,
         Command::Check(args) => Ok(check(&args)),
-        Command::Verify(args) => books::verify(&*open(&args)?).await,
+        Command::Verify(args) => maintenance::verify(&*open(&args)?).await,
         Command::Erase { config, merchant, customer } => {
-            books::erase(&*open(&config)?, &merchant, &customer).await
+            maintenance::erase(&*open(&config)?, &merchant, &customer).await
         }
         Command::Inbox { config, action: InboxAction::Replay { from, to, account } } => {
-            books::replay_inbox(&*open(&config)?, &NoteFilter { from, to, account }).await
+            maintenance::replay_inbox(&*open(&config)?, &InboxFilter { from, to, account }).await
         }
         Command::Keys { config, action } => manage_keys(&config, action).await,
     }

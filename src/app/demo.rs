@@ -10,11 +10,11 @@ use super::build::{BuildError, Plan, names, orders};
 use super::cli::DemoArgs;
 use super::{keys, serve};
 use crate::config::{
-    AccountConfig, DEMO_ROUTING, Environment, Faults, Providers, SANDBOX_ACCOUNTS, Settings,
+    AccountConfig, ConfigErrors, DEMO_ROUTING, Environment, Providers, SANDBOX_ACCOUNTS, Settings,
 };
 use crate::domain::{Actor, Cause, LineItem, Metadata, PersonalData, Requirement, ReturnUrls, TaxRate};
-use crate::orders::{Asked, Checked, Draft, Orders};
-use crate::payments::CheckoutAsk;
+use crate::orders::{CheckoutOutcome, CommandContext, Draft, Orders};
+use crate::payments::CheckoutRequest;
 use crate::routing::Rules;
 
 /// The one API key of the demo. It is no secret, which is why the demo listens on loopback only.
@@ -55,7 +55,7 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
     let orders = orders(&shared, &outbound)?;
     subscribe(&orders, &accounts, &sandbox_url, &url).await?;
     let link = ready_link(&orders).await;
-    tell(&gateway, &sandbox_url, link.as_deref());
+    print_banner(&gateway, &sandbox_url, link.as_deref());
     gateway.until_stopped().await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
@@ -63,7 +63,7 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn plan(args: &DemoArgs, sandbox_url: &str) -> Result<Plan, Faults> {
+fn plan(args: &DemoArgs, sandbox_url: &str) -> Result<Plan, ConfigErrors> {
     let mut settings = Settings::default();
     settings.server.listen = args.listen;
     settings.server.ops_listen = args.ops_listen;
@@ -79,7 +79,7 @@ fn plan(args: &DemoArgs, sandbox_url: &str) -> Result<Plan, Faults> {
     Ok(Plan { settings, accounts, rules })
 }
 
-fn rules(file: &Path, accounts: &[&str]) -> Result<Rules, Faults> {
+fn rules(file: &Path, accounts: &[&str]) -> Result<Rules, ConfigErrors> {
     if file.exists() {
         Rules::load(file, accounts)
     } else {
@@ -117,7 +117,7 @@ async fn subscribe(
 
 /// A payment link to click. The demo runs without one if it cannot be made.
 async fn ready_link(orders: &Orders) -> Option<String> {
-    let checked = match quick(orders).await {
+    let checked = match create_and_checkout(orders).await {
         Ok(checked) => checked,
         Err(fault) => {
             tracing::warn!("the ready payment link could not be made: {fault}");
@@ -131,16 +131,16 @@ async fn ready_link(orders: &Orders) -> Option<String> {
     }
 }
 
-async fn quick(orders: &Orders) -> Result<Checked, crate::orders::OrderError> {
-    let asked = Asked {
+async fn create_and_checkout(orders: &Orders) -> Result<CheckoutOutcome, crate::orders::OrderError> {
+    let context = CommandContext {
         merchant: MERCHANT.into(),
         cause: Cause { actor: Actor::Merchant, request: None },
         key: None,
         expects: None,
     };
-    let source = &orders.payments.shared.source;
+    let env = &orders.payments.shared.env;
     let item = LineItem {
-        id: port::ItemId::from_uuid(source.uuid()),
+        id: port::ItemId::from_uuid(env.uuid()),
         sku: None,
         title: "A paymux mug".to_owned(),
         quantity: 1,
@@ -163,11 +163,11 @@ async fn quick(orders: &Orders) -> Result<Checked, crate::orders::OrderError> {
         personal,
         idle_seconds: 7 * 24 * 3_600,
     };
-    let ask = CheckoutAsk {
+    let request = CheckoutRequest {
         approach: Approach::Link,
         capture: CaptureMode::Automatic,
         return_urls: ReturnUrls::default(),
-        notify: LinkDelivery::default(),
+        link_delivery: LinkDelivery::default(),
         expires_in: Duration::from_secs(7 * 24 * 3_600),
         language: None,
         save_payment_profile: None,
@@ -176,10 +176,10 @@ async fn quick(orders: &Orders) -> Result<Checked, crate::orders::OrderError> {
         account: None,
         metadata: Metadata::new(),
     };
-    orders.quick(&asked, draft, &ask).await
+    orders.create_and_checkout(&context, draft, &request).await
 }
 
-fn tell(gateway: &serve::Gateway, sandbox_url: &str, link: Option<&str>) {
+fn print_banner(gateway: &serve::Gateway, sandbox_url: &str, link: Option<&str>) {
     let (url, ops) = (gateway.url(), gateway.ops_url());
     println!(
         "\npaymux demo\n\n  API       {url}   (key {KEY})\n  metrics   {ops}/metrics\n  sandbox   {sandbox_url}\n\n\

@@ -3,7 +3,7 @@
 use port::{Env as _, sign};
 
 use super::build::BuildError;
-use super::machine::Machine;
+use super::system_env::SystemEnv;
 use crate::store::{ApiKeyRow, Change, Store, StoreError, Write};
 
 /// What a key may do.
@@ -41,7 +41,7 @@ pub(super) async fn make(
     test: bool,
 ) -> Result<String, StoreError> {
     let kind = if test { "test" } else { "live" };
-    let text = format!("pmx_{kind}_{}", sign::hex(&[Machine.nonce(), Machine.nonce()].concat()));
+    let text = format!("pmx_{kind}_{}", sign::hex(&[SystemEnv.nonce(), SystemEnv.nonce()].concat()));
     let words = scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>();
     put(store, &text, merchant, &words).await?;
     Ok(text)
@@ -62,7 +62,7 @@ pub(super) async fn put(
         hint: text.chars().take(HINT_LETTERS.min(text.len() / 2)).collect(),
         merchant: merchant.to_owned(),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-        created_at: Machine.now(),
+        created_at: SystemEnv.now(),
         revoked_at: None,
     };
     store.commit(Change::plain("api key", vec![Write::ApiKey(row)])).await
@@ -82,7 +82,7 @@ pub(super) async fn revoke(store: &dyn Store, key: &str) -> Result<bool, StoreEr
     let hint = key.trim_end_matches('…');
     let mut named = known.into_iter().filter(|row| row.hash == hash(key) || row.hint == hint);
     let (Some(row), None) = (named.next(), named.next()) else { return Ok(false) };
-    let revoked = ApiKeyRow { revoked_at: Some(Machine.now()), ..row };
+    let revoked = ApiKeyRow { revoked_at: Some(SystemEnv.now()), ..row };
     store.commit(Change::plain("api key", vec![Write::ApiKey(revoked)])).await?;
     Ok(true)
 }

@@ -1,12 +1,12 @@
 //! Wiring, clock, signals and the command line. No rules live here.
 
-mod books;
 mod build;
 mod cli;
 mod demo;
 mod keys;
 mod logs;
-mod machine;
+mod maintenance;
 mod serve;
+mod system_env;
 
 pub use cli::main;

@@ -9,17 +9,17 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use tokio::task::JoinHandle;
 
-use super::build::{BuildError, Plan, courier, open_store, orders, share};
+use super::build::{BuildError, Plan, dispatcher, open_store, orders, share};
 use crate::domain::JobKind;
 use crate::http::{self, ops};
 use crate::metrics::Metrics;
 use crate::payments::Shared;
-use crate::reconcile::{Reconcile, Turn};
+use crate::reconcile::{JobRunner, Tick};
 use crate::store::{Change, StoreError, Write};
-use crate::webhooks::{self, Courier};
+use crate::webhooks::{self, WebhookDispatcher};
 
 /// How long the agenda rests when nothing was due and nobody wakes it.
-const REST: Duration = Duration::from_millis(250);
+const IDLE_SLEEP: Duration = Duration::from_millis(250);
 
 /// A gateway that serves.
 pub(super) struct Gateway {
@@ -56,7 +56,7 @@ pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
     let metrics = Arc::new(Metrics::new());
     let store = open_store(&plan.settings.store, &metrics)?;
     let shared = share(&plan, store, metrics).await?;
-    plan_chores(&shared).await?;
+    schedule_recurring_jobs(&shared).await?;
     let settings = Arc::new(plan.settings);
     let common = Arc::new(http::Common::new(settings.clone(), &shared));
     let draining = Arc::new(AtomicBool::new(false));
@@ -72,15 +72,15 @@ pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
     let operators = ops::serve(operators, ops_listener)?;
     let handles = vec![public.handle(), operators.handle()];
     let servers = [public, operators].map(tokio::spawn).into();
-    let agenda = tokio::spawn(keep_agenda(Reconcile { orders: own }, shared.clone()));
-    let courier = tokio::spawn(keep_telling(courier(&shared, &settings.webhooks)?));
+    let agenda = tokio::spawn(run_jobs(JobRunner { orders: own }, shared.clone()));
+    let courier = tokio::spawn(dispatch_webhooks(dispatcher(&shared, &settings.webhooks)?));
     Ok(Gateway { listen, ops_listen, shared, common, draining, handles, servers, agenda, courier })
 }
 
 /// The first checkpoint of this run is due at once, and so is a look for old notifications; each makes the next.
-async fn plan_chores(shared: &Shared) -> Result<(), StoreError> {
+async fn schedule_recurring_jobs(shared: &Shared) -> Result<(), StoreError> {
     let chores = [(JobKind::Checkpoint, "events"), (JobKind::PruneInbox, "inbox")];
-    let due = chores.map(|(kind, subject)| Write::Due {
+    let due = chores.map(|(kind, subject)| Write::Job {
         kind,
         subject: subject.to_owned(),
         order: None,
@@ -96,29 +96,29 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
 }
 
 /// Does what is due, for ever.
-async fn keep_agenda(reconcile: Reconcile, shared: Arc<Shared>) {
+async fn run_jobs(reconcile: JobRunner, shared: Arc<Shared>) {
     loop {
         match reconcile.run_once().await {
-            Ok(Turn::Did(_)) => continue,
-            Ok(Turn::Idle) => {}
+            Ok(Tick::Did(_)) => continue,
+            Ok(Tick::Idle) => {}
             Err(fault) => tracing::error!("the agenda could not be read: {fault}"),
         }
         tokio::select! {
             () = shared.wake.notified() => {}
-            () = tokio::time::sleep(REST) => {}
+            () = tokio::time::sleep(IDLE_SLEEP) => {}
         }
     }
 }
 
 /// Tells merchants what is owed to them, for ever.
-async fn keep_telling(mut courier: Courier) {
+async fn dispatch_webhooks(mut dispatcher: WebhookDispatcher) {
     loop {
-        match courier.run_once().await {
-            Ok(webhooks::Turn::Did) => continue,
-            Ok(webhooks::Turn::Idle) => {}
+        match dispatcher.run_once().await {
+            Ok(webhooks::Tick::Did) => continue,
+            Ok(webhooks::Tick::Idle) => {}
             Err(fault) => tracing::error!("deliveries could not be claimed: {fault}"),
         }
-        courier.rest().await;
+        dispatcher.wait().await;
     }
 }
 

@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use super::document::{Document, Section};
 use super::environment::{Environment, is_reference};
-use super::fault::{Faults, did_you_mean};
+use super::fault::{ConfigErrors, did_you_mean};
 use super::load::is_name;
 
 /// One account at one provider.
@@ -39,14 +39,14 @@ impl fmt::Debug for AccountConfig {
 }
 
 /// More accounts than this would make the series of the metrics too many.
-const MOST_ACCOUNTS: usize = 64;
+const MAX_ACCOUNTS: usize = 64;
 
 /// What an account has besides its adapter's own settings.
 const COMMON_KEYS: [&str; 7] =
     ["provider", "base_url", "test", "sandbox", "notify_key", "reads_per_second", "poll_after_capture_days"];
 
 /// The key in an address is all that an unsigned notification proves; a shorter one could be guessed.
-const SHORTEST_NOTIFY_KEY: usize = 16;
+const MIN_NOTIFY_KEY: usize = 16;
 
 /// What the accounts of a file are read against.
 pub struct Providers<'a> {
@@ -63,9 +63,9 @@ impl AccountConfig {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(path: &Path, providers: &Providers<'_>) -> Result<Vec<Self>, Faults> {
+    pub fn load(path: &Path, providers: &Providers<'_>) -> Result<Vec<Self>, ConfigErrors> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|why| Faults::unreadable(&file, &why))?;
+        let text = std::fs::read_to_string(path).map_err(|why| ConfigErrors::unreadable(&file, &why))?;
         Self::parse(&file, &text, providers)
     }
 
@@ -81,14 +81,14 @@ impl AccountConfig {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn parse(file: &str, text: &str, providers: &Providers<'_>) -> Result<Vec<Self>, Faults> {
+    pub fn parse(file: &str, text: &str, providers: &Providers<'_>) -> Result<Vec<Self>, ConfigErrors> {
         let document = Document::parse(file, text)?;
         let root = document.root();
         root.only(&["accounts"]);
         let sections = root.section("accounts").map(|accounts| accounts.sections()).unwrap_or_default();
         match sections.len() {
             0 => root.fault("names no account"),
-            many if many > MOST_ACCOUNTS => root.fault(&format!("names more than {MOST_ACCOUNTS} accounts")),
+            many if many > MAX_ACCOUNTS => root.fault(&format!("names more than {MAX_ACCOUNTS} accounts")),
             _ => {}
         }
         let folder = Path::new(file).parent().unwrap_or(Path::new(""));
@@ -179,9 +179,9 @@ impl Reader<'_> {
     fn notify_key(&self) -> Option<Secret> {
         let key = self.value("notify_key", true)?;
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-        if key.len() < SHORTEST_NOTIFY_KEY || !key.bytes().all(fits) {
+        if key.len() < MIN_NOTIFY_KEY || !key.bytes().all(fits) {
             let message = format!(
-                "stands in an address: {SHORTEST_NOTIFY_KEY} characters at least, letters, digits and `-_.~` only"
+                "stands in an address: {MIN_NOTIFY_KEY} characters at least, letters, digits and `-_.~` only"
             );
             self.section.fault_at("notify_key", &message);
         }

@@ -11,16 +11,16 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as WordError, StrDeserializer};
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Faults, did_you_mean};
+use super::fault::{ConfigError, ConfigErrors, did_you_mean};
 
 /// Settings are written by people: a longer file is a mistake.
-const LONGEST_FILE: usize = 1 << 20;
+const MAX_FILE: usize = 1 << 20;
 
 /// A parsed file and what was found wrong with it so far.
 pub(crate) struct Document {
     file: String,
     root: Node,
-    faults: RefCell<Vec<Fault>>,
+    faults: RefCell<Vec<ConfigError>>,
 }
 
 /// A value and the line of its key.
@@ -51,19 +51,19 @@ impl Document {
     ///
     /// # Errors
     /// Each place where it is not TOML.
-    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Faults> {
+    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, ConfigErrors> {
         let lines = Lines::of(text);
         let fault =
-            |line, message: String| Fault { file: file.to_owned(), line, key: String::new(), message };
-        if text.len() > LONGEST_FILE {
-            return Err(Faults(vec![fault(None, format!("is longer than {LONGEST_FILE} bytes"))]));
+            |line, message: String| ConfigError { file: file.to_owned(), line, key: String::new(), message };
+        if text.len() > MAX_FILE {
+            return Err(ConfigErrors(vec![fault(None, format!("is longer than {MAX_FILE} bytes"))]));
         }
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             let told = errors.iter().map(|error| {
                 fault(error.span().map(|span| lines.at(span.start)), error.message().to_owned())
             });
-            return Err(Faults(told.collect()));
+            return Err(ConfigErrors(told.collect()));
         }
         let value = lines.table(table.into_inner());
         Ok(Self { file: file.to_owned(), root: Node { line: 1, value }, faults: RefCell::default() })
@@ -83,10 +83,10 @@ impl Document {
     ///
     /// # Errors
     /// Everything found wrong with it, in the order of the lines.
-    pub(crate) fn finish<T>(self, value: T) -> Result<T, Faults> {
+    pub(crate) fn finish<T>(self, value: T) -> Result<T, ConfigErrors> {
         let mut faults = self.faults.into_inner();
         faults.sort_by_key(|fault| fault.line);
-        Faults(faults).or(value)
+        ConfigErrors(faults).or(value)
     }
 
     fn section<'a>(&'a self, key: String, node: &'a Node) -> Option<Section<'a>> {
@@ -100,7 +100,7 @@ impl Document {
     }
 
     fn fault(&self, line: u32, key: String, message: String) {
-        let fault = Fault { file: self.file.clone(), line: Some(line), key, message };
+        let fault = ConfigError { file: self.file.clone(), line: Some(line), key, message };
         self.faults.borrow_mut().push(fault);
     }
 }

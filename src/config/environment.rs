@@ -8,7 +8,7 @@ use std::path::Path;
 pub struct Environment(BTreeMap<String, String>);
 
 /// A secret is a key or a password; a longer file is a mistake.
-const LONGEST_SECRET: u64 = 64 * 1024;
+const MAX_SECRET: u64 = 64 * 1024;
 
 impl Environment {
     /// The environment that the program was started in; variables that are not UTF-8 are left out.
@@ -66,7 +66,7 @@ pub(crate) fn is_reference(text: &str) -> bool {
 }
 
 fn read_secret(path: &Path) -> Result<String, std::io::Error> {
-    if std::fs::metadata(path)?.len() > LONGEST_SECRET {
+    if std::fs::metadata(path)?.len() > MAX_SECRET {
         return Err(std::io::Error::other("too long for a secret"));
     }
     let text = std::fs::read_to_string(path)?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigError {
     /// The file, or `environment` or `command line`.
     pub file: String,
     /// Its line, counted from 1, where it has lines.
@@ -15,7 +15,7 @@ pub struct Fault {
     pub message: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if let Some(line) = self.line {
@@ -30,13 +30,13 @@ impl fmt::Display for Fault {
 
 /// Everything that is wrong, one fault a line. Never empty when it is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults(pub Vec<Fault>);
+pub struct ConfigErrors(pub Vec<ConfigError>);
 
-impl Faults {
+impl ConfigErrors {
     /// The one fault of a file that cannot be read at all.
     pub(crate) fn unreadable(file: &str, why: &std::io::Error) -> Self {
         let message = format!("cannot be read: {why}");
-        Self(vec![Fault { file: file.to_owned(), line: None, key: String::new(), message }])
+        Self(vec![ConfigError { file: file.to_owned(), line: None, key: String::new(), message }])
     }
 
     /// Adds the faults of another file, if it has any, and hands on its value otherwise.
@@ -53,7 +53,7 @@ impl Faults {
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, fault) in self.0.iter().enumerate() {
             let end = if index == 0 { "" } else { "\n" };
@@ -63,7 +63,7 @@ impl fmt::Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for ConfigErrors {}
 
 /// `; did you mean …?` if one of the known words is close to `word`, else nothing.
 pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
@@ -96,13 +96,13 @@ mod tests {
 
     #[test]
     fn a_fault_says_file_line_key_and_what() {
-        let fault = |line, key: &str| Fault {
+        let fault = |line, key: &str| ConfigError {
             file: "accounts.toml".to_owned(),
             line,
             key: key.to_owned(),
             message: "`secret_key` is missing".to_owned(),
         };
-        let faults = Faults(vec![fault(Some(12), "accounts.decta"), fault(None, "")]);
+        let faults = ConfigErrors(vec![fault(Some(12), "accounts.decta"), fault(None, "")]);
         assert_eq!(
             faults.to_string(),
             "accounts.toml:12: accounts.decta: `secret_key` is missing\naccounts.toml: `secret_key` is missing"

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use ::config::{Config, ConfigError, File, FileFormat};
+use ::config::{Config, File, FileFormat};
 use serde::Deserialize;
 use toml::Table;
 
 use super::document::{Document, Node, Value};
 use super::environment::Environment;
-use super::fault::{Fault, Faults, did_you_mean};
+use super::fault::{ConfigError, ConfigErrors, did_you_mean};
 use super::settings::{Merchant, Settings};
 
 /// What the names of settings start with in the environment; `__` also stands between their parts.
@@ -30,8 +30,8 @@ struct Given {
 }
 
 impl Given {
-    fn fault(&self, message: String) -> Fault {
-        Fault { file: self.file.clone(), line: self.line, key: self.name.clone(), message }
+    fn fault(&self, message: String) -> ConfigError {
+        ConfigError { file: self.file.clone(), line: self.line, key: self.name.clone(), message }
     }
 }
 
@@ -45,10 +45,12 @@ impl Settings {
         file: Option<&Path>,
         environment: &Environment,
         flags: &[(&str, String)],
-    ) -> Result<Self, Faults> {
+    ) -> Result<Self, ConfigErrors> {
         let name = file.map(|path| path.display().to_string()).unwrap_or_default();
         let text = match file {
-            Some(path) => std::fs::read_to_string(path).map_err(|why| Faults::unreadable(&name, &why))?,
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|why| ConfigErrors::unreadable(&name, &why))?
+            }
             None => String::new(),
         };
         Self::read(&name, &text, environment, flags)
@@ -63,7 +65,7 @@ impl Settings {
         text: &str,
         environment: &Environment,
         flags: &[(&str, String)],
-    ) -> Result<Self, Faults> {
+    ) -> Result<Self, ConfigErrors> {
         let mut given = in_file(file, text)?;
         given.extend(in_environment(environment));
         given.extend(flags.iter().map(|(key, value)| Given {
@@ -74,21 +76,21 @@ impl Settings {
             name: (*key).to_owned(),
         }));
         let faults = given.iter().filter_map(|one| Some(one.fault(complaint(one)?)));
-        Faults(faults.collect()).or(())?;
-        let disagreed = |fault: ConfigError| {
+        ConfigErrors(faults.collect()).or(())?;
+        let disagreed = |fault: ::config::ConfigError| {
             let (file, message) = (file.to_owned(), fault.to_string());
-            Faults(vec![Fault { file, line: None, key: String::new(), message }])
+            ConfigErrors(vec![ConfigError { file, line: None, key: String::new(), message }])
         };
         let settings = layered(text, &given).map_err(disagreed)?;
         let faults = settings.contradictions().into_iter().filter_map(|(keys, message)| {
             let place = given.iter().rfind(|one| keys.contains(&one.key.as_str()))?;
             Some(place.fault(message))
         });
-        Faults(faults.collect()).or(settings)
+        ConfigErrors(faults.collect()).or(settings)
     }
 }
 
-fn in_file(file: &str, text: &str) -> Result<Vec<Given>, Faults> {
+fn in_file(file: &str, text: &str) -> Result<Vec<Given>, ConfigErrors> {
     let document = Document::parse(file, text)?;
     let leaves = document.root().leaves().into_iter();
     let told = leaves.filter(|(key, node)| !(matches!(node.value, Value::Table(_)) && is_section(key)));
@@ -238,7 +240,7 @@ fn put(table: &mut Table, path: &str, value: toml::Value) {
 }
 
 /// Puts the layers over each other. A merchant's policy starts from the common one.
-fn layered(text: &str, given: &[Given]) -> Result<Settings, ConfigError> {
+fn layered(text: &str, given: &[Given]) -> Result<Settings, ::config::ConfigError> {
     let mut builder = Config::builder().add_source(File::from_str(text, FileFormat::Toml));
     for outside in given.iter().filter(|one| one.line.is_none()) {
         builder = builder.set_override(&outside.key, from_toml(&outside.value))?;

@@ -17,11 +17,11 @@ mod tests;
 pub use accounts::{AccountConfig, Providers};
 pub use environment::Environment;
 pub(crate) use fault::did_you_mean;
-pub use fault::{Fault, Faults};
+pub use fault::{ConfigError, ConfigErrors};
 pub(crate) use load::is_name;
 pub use settings::{
-    Checkout, Files, Limits, LogFormat, LogLevel, Logs, Merchant, Need, Orders, Outbound, Policy, Remedy,
-    Server, Settings, Store, Webhooks,
+    Checkout, Files, Limits, LogFormat, LogLevel, Logs, Merchant, Need, Orders, Outbound, PolicyAction,
+    RefundPolicy, Server, Settings, Store, Webhooks,
 };
 
 /// The accounts of the sandbox: `config/sandbox.toml`, whose `${PAYMUX_SANDBOX_URL}` is where it listens.

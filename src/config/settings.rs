@@ -21,7 +21,7 @@ pub struct Settings {
     /// How long orders live.
     pub orders: Orders,
     /// What happens with money that nobody waits for.
-    pub policy: Policy,
+    pub policy: RefundPolicy,
     /// What it writes about itself.
     pub logs: Logs,
     /// How providers are called.
@@ -157,7 +157,7 @@ impl Default for Orders {
 /// What to do with money that no order goes on with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Remedy {
+pub enum PolicyAction {
     /// Keep it until a person decides.
     #[default]
     Hold,
@@ -168,17 +168,17 @@ pub enum Remedy {
 /// A remedy for each reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Policy {
+pub struct RefundPolicy {
     /// LATE_PAYMENT.
-    pub late_payment: Remedy,
+    pub late_payment: PolicyAction,
     /// DUPLICATE_PAYMENT.
-    pub duplicate_payment: Remedy,
+    pub duplicate_payment: PolicyAction,
     /// AMOUNT_MISMATCH.
-    pub amount_mismatch: Remedy,
+    pub amount_mismatch: PolicyAction,
     /// PAID_NOT_SUBMITTED.
-    pub paid_not_submitted: Remedy,
+    pub paid_not_submitted: PolicyAction,
     /// PAID_NOT_FULFILLED.
-    pub paid_not_fulfilled: Remedy,
+    pub paid_not_fulfilled: PolicyAction,
 }
 
 /// The shape of log lines.
@@ -313,7 +313,7 @@ pub struct Merchant {
     /// Whether a completed payment submits its order.
     pub auto_submit: bool,
     /// Remedies; what is not set here is as in the common policy.
-    pub policy: Policy,
+    pub policy: RefundPolicy,
 }
 
 impl Default for Merchant {
@@ -322,7 +322,7 @@ impl Default for Merchant {
             requires_approval: false,
             requires_signing: Need::NotRequired,
             auto_submit: true,
-            policy: Policy::default(),
+            policy: RefundPolicy::default(),
         }
     }
 }

@@ -7,13 +7,13 @@ use super::*;
 
 const PAYMUX_TOML: &str = include_str!("../../config/paymux.toml");
 
-fn read(text: &str, environment: &Environment, flags: &[(&str, String)]) -> Result<Settings, Faults> {
+fn read(text: &str, environment: &Environment, flags: &[(&str, String)]) -> Result<Settings, ConfigErrors> {
     Settings::read("paymux.toml", text, environment, flags)
 }
 
 fn faults_of(text: &str) -> Vec<String> {
     let faults = read(text, &Environment::default(), &[]).unwrap_err();
-    faults.0.iter().map(Fault::to_string).collect()
+    faults.0.iter().map(ConfigError::to_string).collect()
 }
 
 /// The file with its commented-out settings switched on: those that follow their `#` without a blank.
@@ -47,7 +47,7 @@ fn the_annotated_file_names_every_setting_with_its_default() {
 fn the_commented_merchant_in_the_annotated_file_names_every_setting_of_a_merchant() {
     let text = uncommented(PAYMUX_TOML);
     let merchant = read(&text, &Environment::default(), &[]).unwrap().merchant("shop");
-    assert_eq!(merchant.policy.late_payment, Remedy::Refund);
+    assert_eq!(merchant.policy.late_payment, PolicyAction::Refund);
     let in_file: toml::Value = toml::from_str(&text).unwrap();
     let in_code = toml::Value::try_from(merchant).unwrap();
     assert_eq!(keys("", &in_file["merchants"]["shop"]), keys("", &in_code));
@@ -79,8 +79,8 @@ fn a_merchant_starts_from_the_common_policy() {
         (settings.merchant("shop"), settings.merchant("kiosk"), settings.merchant("other"));
     assert_eq!((shop.auto_submit, shop.requires_signing), (false, Need::Required));
     assert_eq!(shop.policy, settings.policy);
-    assert_eq!((kiosk.auto_submit, kiosk.policy.late_payment), (true, Remedy::Hold));
-    assert_eq!(kiosk.policy.duplicate_payment, Remedy::Refund);
+    assert_eq!((kiosk.auto_submit, kiosk.policy.late_payment), (true, PolicyAction::Hold));
+    assert_eq!(kiosk.policy.duplicate_payment, PolicyAction::Refund);
     assert_eq!(other, Merchant { policy: settings.policy, ..Merchant::default() });
 }
 
@@ -116,7 +116,7 @@ fn faults_outside_the_file_are_told_by_their_own_name() {
         .with("PAYMUX__SERVER__LISTN", "127.0.0.1:1")
         .with("PAYMUX__SERVER__WORKERS", "two");
     let faults = read("", &environment, &[("store", "x".to_owned())]).unwrap_err();
-    let told: Vec<_> = faults.0.iter().map(Fault::to_string).collect();
+    let told: Vec<_> = faults.0.iter().map(ConfigError::to_string).collect();
     assert_eq!(
         told[0],
         "environment: PAYMUX__SERVER__LISTN: is not a known key; did you mean `server.listen`?"
@@ -192,7 +192,7 @@ static ACME: About = About {
     build: |_| Err(SettingsError::Invalid("branch", "is not a branch")),
 };
 
-fn accounts(text: &str, allow_private_addresses: bool) -> Result<Vec<AccountConfig>, Faults> {
+fn accounts(text: &str, allow_private_addresses: bool) -> Result<Vec<AccountConfig>, ConfigErrors> {
     let environment = Environment::default().with("ACME_KEY", "k-1").with("NOTIFY", "0123456789abcdef");
     let known: &[&'static About] = &[&ACME];
     AccountConfig::parse(
@@ -203,7 +203,7 @@ fn accounts(text: &str, allow_private_addresses: bool) -> Result<Vec<AccountConf
 }
 
 fn account_faults(text: &str) -> Vec<String> {
-    accounts(text, false).unwrap_err().0.iter().map(Fault::to_string).collect()
+    accounts(text, false).unwrap_err().0.iter().map(ConfigError::to_string).collect()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::submit::{submission, unmet, usable};
 use super::{Erasable, Signature, price, requirements};
 
 /// The most lines an order has.
-pub const MOST_ITEMS: usize = 200;
+pub const MAX_ITEMS: usize = 200;
 
 /// Refuses unless the order is in one of the states.
 pub(super) fn ensure(
@@ -38,7 +38,7 @@ fn ensure_cart(header: &OrderHeader, action: &'static str) -> Result<(), DomainE
 /// [`DomainError::OrderLocked`], [`DomainError::InvalidState`], [`DomainError::TooManyItems`].
 pub fn edit(order: &OrderAggregate, content: Content) -> Result<Vec<Event>, DomainError> {
     ensure_cart(&order.header, "changed")?;
-    if content.items.len() > MOST_ITEMS {
+    if content.items.len() > MAX_ITEMS {
         return Err(DomainError::TooManyItems);
     }
     Ok(vec![Event::OrderEdited(Box::new(content))])

@@ -131,7 +131,7 @@ pub struct Price {
 pub struct TaxRate(Decimal);
 
 /// More decimals than any tax rate has.
-const MOST_RATE_DECIMALS: u32 = 6;
+const MAX_RATE_DECIMALS: u32 = 6;
 
 impl TaxRate {
     /// No tax.
@@ -152,9 +152,9 @@ impl FromStr for TaxRate {
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
         let percent: Decimal = text.parse().map_err(|_| UnknownWord)?;
         let (digits, scale) = percent.parts();
-        let most = 1_000 * 10i128.pow(scale.min(MOST_RATE_DECIMALS));
+        let most = 1_000 * 10i128.pow(scale.min(MAX_RATE_DECIMALS));
         let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if plain && scale <= MOST_RATE_DECIMALS && digits <= most {
+        if plain && scale <= MAX_RATE_DECIMALS && digits <= most {
             Ok(Self(percent))
         } else {
             Err(UnknownWord)

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::error::DomainError;
 use super::jobs::CALL_DEADLINE;
 use super::order::OrderHeader;
-use super::schedule::{HOUR, SHORTEST, by_age, jittered};
+use super::schedule::{HOUR, MIN, by_age, jittered};
 use super::{
     AttemptState, FailureCode, Metadata, ReturnUrls, RouteAttempt, Routing, SessionFailure, SessionStatus,
 };
@@ -370,7 +370,7 @@ impl ProfileSession {
         }
         let since = if self.closing.is_some() { self.updated_at } else { self.created_at };
         let next = jittered(now, by_age(now.since(since), HOUR), draw);
-        Some(next.min(self.expires_at.max(now.plus(SHORTEST))))
+        Some(next.min(self.expires_at.max(now.plus(MIN))))
     }
 
     /// Whether it proves that an order's customer has stored a method.

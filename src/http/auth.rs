@@ -13,13 +13,13 @@ use crate::metrics::CacheMetrics;
 use crate::store::{ApiKeyRow, Reads, StoreError};
 
 /// How long a key that was looked up is believed: so long may a withdrawn one still work.
-const BELIEVED: Duration = Duration::from_secs(5);
+const CACHE_TTL: Duration = Duration::from_secs(5);
 
 /// Keys that are remembered, known ones and others.
-const MOST_KEYS: u64 = 10_000;
+const MAX_KEYS: u64 = 10_000;
 
 /// Longest text that can be a key.
-const LONGEST_KEY: usize = 200;
+const MAX_KEY: usize = 200;
 
 /// What a key may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn new(reads: Arc<dyn Reads>, metrics: CacheMetrics) -> Self {
-        let known = Cache::builder().max_capacity(MOST_KEYS).time_to_live(BELIEVED).build();
+        let known = Cache::builder().max_capacity(MAX_KEYS).time_to_live(CACHE_TTL).build();
         Self { reads, known, metrics }
     }
 
@@ -81,11 +81,11 @@ impl Keys {
     /// # Errors
     /// `unauthenticated`, with the same text whatever is wrong with the key.
     pub(super) async fn caller(&self, request: &HttpRequest, now: Timestamp) -> Result<Caller, Problem> {
-        let text = bearer(request).ok_or_else(stranger)?;
+        let text = bearer(request).ok_or_else(unauthenticated)?;
         let hash: Arc<str> = sign::hex(&sign::sha256(&[text.as_bytes()])).into();
-        let row = self.row(&hash).await?.ok_or_else(stranger)?;
+        let row = self.row(&hash).await?.ok_or_else(unauthenticated)?;
         if row.revoked_at.is_some_and(|at| at <= now) {
-            return Err(stranger());
+            return Err(unauthenticated());
         }
         Ok(Caller { key: hash, merchant: row.merchant.as_str().into(), scopes: row.scopes.clone() })
     }
@@ -108,10 +108,9 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
     let (scheme, text) = value.split_once(' ')?;
     let text = text.trim();
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-    (scheme.eq_ignore_ascii_case("bearer") && plain && (1..=LONGEST_KEY).contains(&text.len()))
-        .then_some(text)
+    (scheme.eq_ignore_ascii_case("bearer") && plain && (1..=MAX_KEY).contains(&text.len())).then_some(text)
 }
 
-fn stranger() -> Problem {
+fn unauthenticated() -> Problem {
     Problem::new(Code::Unauthenticated, "Send a valid API key as `Authorization: Bearer <api key>`.")
 }

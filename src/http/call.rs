@@ -7,15 +7,15 @@ use actix_web::HttpRequest;
 use actix_web::web::Bytes;
 use port::OrderId;
 
-use super::idempotency::Turn;
-use super::problem::{Code, Fault, Problem};
+use super::idempotency::InFlightKey;
+use super::problem::{Code, FieldError, Problem};
 use super::state::State;
 use crate::domain::{Actor, Cause, OrderAggregate};
-use crate::orders::Asked;
-use crate::store::Handle;
+use crate::orders::CommandContext;
+use crate::store::OrderLocator;
 
 /// A request that arrived whole. Nobody knows whose it is.
-pub struct Incoming {
+pub struct RawRequest {
     /// What handlers share.
     pub state: State,
     /// Method, address and headers.
@@ -26,7 +26,7 @@ pub struct Incoming {
     pub body: Bytes,
 }
 
-impl Incoming {
+impl RawRequest {
     /// A part of the path by its name in the table of routes, decoded; empty if the table has no such name.
     pub fn segment(&self, name: &str) -> &str {
         self.request.match_info().get(name).unwrap_or_default()
@@ -51,26 +51,26 @@ pub(super) fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str
 }
 
 /// A merchant's request.
-pub struct Call {
+pub struct ApiRequest {
     /// The request itself.
-    pub incoming: Incoming,
+    pub raw: RawRequest,
     /// Whose it is.
     pub merchant: Arc<str>,
     /// The version that the resource must still have.
     pub(super) expects: Option<u64>,
     /// Its idempotency key, if it has one.
-    pub(super) turn: Option<Turn>,
+    pub(super) in_flight: Option<InFlightKey>,
 }
 
-impl Call {
+impl ApiRequest {
     /// What handlers share.
     pub fn state(&self) -> &State {
-        &self.incoming.state
+        &self.raw.state
     }
 
     /// Who makes something happen with this request.
     pub fn cause(&self) -> Cause {
-        self.incoming.cause(Actor::Merchant)
+        self.raw.cause(Actor::Merchant)
     }
 
     /// The id in the path.
@@ -78,15 +78,15 @@ impl Call {
     /// # Errors
     /// `not_found` if it is none: no such thing can exist.
     pub fn id<T: FromStr>(&self, name: &str) -> Result<T, Problem> {
-        self.incoming.segment(name).parse().map_err(|_| Problem::not_found())
+        self.raw.segment(name).parse().map_err(|_| Problem::not_found())
     }
 
     /// What a use case has to know of the request.
-    pub fn asked(&self) -> Asked {
-        Asked {
+    pub fn command_context(&self) -> CommandContext {
+        CommandContext {
             merchant: self.merchant.clone(),
             cause: self.cause(),
-            key: self.turn.as_ref().map(|turn| turn.key.clone()),
+            key: self.in_flight.as_ref().map(|in_flight| in_flight.key.clone()),
             expects: self.expects,
         }
     }
@@ -95,7 +95,7 @@ impl Call {
     ///
     /// # Errors
     /// `not_found`, also for another merchant's.
-    pub async fn file(&self, order: OrderId) -> Result<OrderAggregate, Problem> {
+    pub async fn order(&self, order: OrderId) -> Result<OrderAggregate, Problem> {
         let found = self.state().reads().order(order).await?;
         found.filter(|order| *order.header.merchant == *self.merchant).ok_or_else(Problem::not_found)
     }
@@ -114,9 +114,9 @@ impl Call {
     ///
     /// # Errors
     /// `not_found`, also for another merchant's.
-    pub async fn file_of(&self, handle: Handle) -> Result<OrderAggregate, Problem> {
-        let order = self.state().reads().order_of(&handle).await?;
-        self.file(order.ok_or_else(Problem::not_found)?).await
+    pub async fn order_of(&self, locator: OrderLocator) -> Result<OrderAggregate, Problem> {
+        let order = self.state().reads().order_of(&locator).await?;
+        self.order(order.ok_or_else(Problem::not_found)?).await
     }
 }
 
@@ -133,7 +133,7 @@ pub(super) fn expected_version(request: &HttpRequest) -> Result<Option<u64>, Pro
     if given.is_empty() || text.contains(',') {
         let detail = "If-Match takes one entity tag, as the ETag header gave it.".to_owned();
         let pointer = "header:If-Match".to_owned();
-        return Err(Problem::faulty(vec![Fault { pointer, code: Code::InvalidValue, detail }]));
+        return Err(Problem::faulty(vec![FieldError { pointer, code: Code::InvalidValue, detail }]));
     }
     let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let version = bare.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));

@@ -4,16 +4,16 @@
 //! gateway's own ids, and telephone numbers that begin with `+`.
 
 /// The fewest and the most digits of a card number.
-const FEWEST: usize = 13;
-const MOST: usize = 19;
+const MIN: usize = 13;
+const MAX: usize = 19;
 
 /// The longest telephone number there is, in digits (E.164).
-const LONGEST_PHONE: usize = 15;
+const MAX_PHONE: usize = 15;
 
 /// Whether a card number stands anywhere in the text.
-pub(super) fn is_in(text: &str) -> bool {
+pub(super) fn contains_pan(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    digits >= FEWEST && text.split(|c: char| !belongs(c)).any(|part| !is_own_id(part) && in_part(part))
+    digits >= MIN && text.split(|c: char| !belongs(c)).any(|part| !is_own_id(part) && in_part(part))
 }
 
 /// Whether a character can stand in one written number or id.
@@ -58,13 +58,13 @@ fn in_part(part: &str) -> bool {
 /// Whether some groups in a row are a card number.
 fn in_run(run: &[&[u8]], phone: bool) -> bool {
     let total: usize = run.iter().map(|group| group.len()).sum();
-    if phone && total <= LONGEST_PHONE {
+    if phone && total <= MAX_PHONE {
         return false;
     }
     (0..run.len()).any(|first| {
-        let mut digits: Vec<u8> = Vec::with_capacity(MOST);
+        let mut digits: Vec<u8> = Vec::with_capacity(MAX);
         for group in run.iter().skip(first) {
-            if digits.len() + group.len() > MOST {
+            if digits.len() + group.len() > MAX {
                 return false;
             }
             digits.extend(group.iter().map(|byte| byte - b'0'));
@@ -77,7 +77,7 @@ fn in_run(run: &[&[u8]], phone: bool) -> bool {
 }
 
 fn is_card(digits: &[u8]) -> bool {
-    (FEWEST..=MOST).contains(&digits.len()) && has_brand(digits) && passes_luhn(digits)
+    (MIN..=MAX).contains(&digits.len()) && has_brand(digits) && passes_luhn(digits)
 }
 
 /// Whether a brand issues numbers that begin like this and are this long.
@@ -97,7 +97,7 @@ fn has_brand(digits: &[u8]) -> bool {
         (_, _, _, 9792) | (_, 81 | 82, ..) => length == 16,
         // Discover, UnionPay, Maestro.
         (_, 62 | 64 | 65, ..) | (_, _, _, 6011) => (16..=19).contains(&length),
-        (_, 50 | 56..=61 | 63 | 66..=69, ..) => (FEWEST..=MOST).contains(&length),
+        (_, 50 | 56..=61 | 63 | 66..=69, ..) => (MIN..=MAX).contains(&length),
         _ => false,
     }
 }
@@ -139,7 +139,7 @@ mod tests {
             "2026-11 4242424242424242",
         ];
         for text in numbers {
-            assert!(is_in(text), "{text}");
+            assert!(contains_pan(text), "{text}");
         }
     }
 
@@ -159,13 +159,13 @@ mod tests {
             "att_01h45504242424242424242424",
         ];
         for text in harmless {
-            assert!(!is_in(text), "{text}");
+            assert!(!contains_pan(text), "{text}");
         }
     }
 
     #[test]
     fn no_text_is_slow_or_breaks_it() {
-        assert!(!is_in(&"1 ".repeat(100_000)));
-        assert!(!is_in(&"4".repeat(100_000)));
+        assert!(!contains_pan(&"1 ".repeat(100_000)));
+        assert!(!contains_pan(&"4".repeat(100_000)));
     }
 }

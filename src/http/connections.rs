@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Connections of one worker at a time; beyond it they wait in the backlog.
-const MOST_OF_WORKER: usize = 10_000;
+const MAX_OF_WORKER: usize = 10_000;
 
 /// All connections of a listener.
 pub(super) struct Connections {
@@ -50,7 +50,7 @@ impl Drop for Connection {
 pub(super) fn most_of_each(workers: usize) -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let of_clients = open_files(&limits).map_or(usize::MAX, |files| files / 4 * 3);
-    (of_clients / workers).clamp(1, MOST_OF_WORKER)
+    (of_clients / workers).clamp(1, MAX_OF_WORKER)
 }
 
 /// The limit that holds for open files, in the kernel's table of a process; `None` if there is no limit or no table.
@@ -82,6 +82,6 @@ mod tests {
         assert_eq!(open_files(table), Some(1024));
         assert_eq!(open_files(&table.replace("1024  ", "unlimited")), None);
         assert_eq!(open_files(""), None);
-        assert!((1..=MOST_OF_WORKER).contains(&most_of_each(2)));
+        assert!((1..=MAX_OF_WORKER).contains(&most_of_each(2)));
     }
 }

@@ -11,29 +11,29 @@ use actix_web::{HttpRequest, HttpResponse};
 use port::{AttentionId, Failure, OrderId, PaymentId, RefundId, SessionId, sign};
 
 use super::auth::Caller;
-use super::call::{Call, header};
+use super::call::{ApiRequest, header};
+use super::in_flight::{Permit, QUEUE_TIMEOUT};
 use super::problem::{Code, Problem};
 use super::routes::Act;
-use super::running::{PATIENCE, Seat};
 use super::state::State;
 use crate::domain::{
     AttemptState, Attention, AttentionCode, Event, Operation, OrderAggregate, ProfileSession, RecordedEvent,
     ReplayError, Session, SessionStatus,
 };
-use crate::orders::{Asked, Key};
+use crate::orders::{CommandContext, Key};
 use crate::store::KeyRow;
 
 /// Longest key.
-const LONGEST_KEY: usize = 255;
+const MAX_KEY: usize = 255;
 
 /// How often a key is looked up again after another request took it meanwhile.
-const MOST_LOOKS: u32 = 3;
+const MAX_LOOKS: u32 = 3;
 
 /// How many events are read at a time.
 const EVENTS_A_READ: u32 = 500;
 
 /// What a use case made, as its answer shows it.
-pub(super) struct Done {
+pub(super) struct CommandOutcome {
     /// The order with everything that hangs on it.
     pub(super) order: OrderAggregate,
     /// The session that was opened or closed.
@@ -50,7 +50,7 @@ pub(super) struct Done {
     pub(super) pending: bool,
 }
 
-impl Done {
+impl CommandOutcome {
     /// A change of an order that is done.
     pub(super) fn order(order: OrderAggregate) -> Self {
         Self {
@@ -71,16 +71,16 @@ impl Done {
 }
 
 /// An idempotency key while its request runs.
-pub(super) struct Turn {
+pub(super) struct InFlightKey {
     /// As the use cases take it.
     pub(super) key: Key,
     /// Where it stands in the store already.
     row: Option<KeyRow>,
     /// Its place among those with the same key.
-    pub(super) seat: Arc<Seat>,
+    pub(super) permit: Arc<Permit>,
 }
 
-impl Turn {
+impl InFlightKey {
     /// The order that an earlier try left, for a request that is tried again.
     pub(super) fn goes_on_with(&self) -> Option<OrderId> {
         self.row.as_ref().filter(|_| self.key.replaces.is_some()).map(|row| row.order)
@@ -99,21 +99,21 @@ impl Turn {
 /// Takes a request's turn, if it has a key: behind those that are the same.
 ///
 /// # Errors
-/// `idempotency_key_invalid`; as [`Running::seat`](super::running::Running::seat); `idempotency_key_reused`.
-pub(super) async fn turn(
+/// `idempotency_key_invalid`; as [`InFlightRequests::seat`](super::in_flight::Running::seat); `idempotency_key_reused`.
+pub(super) async fn in_flight_key(
     state: &State,
     caller: &Caller,
     request: &HttpRequest,
     body: &Bytes,
-) -> Result<Option<Turn>, Problem> {
+) -> Result<Option<InFlightKey>, Problem> {
     let Some(text) = key(request)? else { return Ok(None) };
     let parts = [request.method().as_str().as_bytes(), b" ", request.path().as_bytes(), b"\n", body];
     let fingerprint = sign::hex(&sign::sha256(&parts));
     let place = (caller.merchant.clone(), text.clone(), fingerprint.clone());
-    let seat = Arc::new(state.common().running.seat(place, PATIENCE).await?);
-    let mut turn = Turn { key: Key { text, fingerprint, replaces: None }, row: None, seat };
-    turn.look(state, &caller.merchant).await?;
-    Ok(Some(turn))
+    let permit = Arc::new(state.common().running.permit(place, QUEUE_TIMEOUT).await?);
+    let mut in_flight = InFlightKey { key: Key { text, fingerprint, replaces: None }, row: None, permit };
+    in_flight.look(state, &caller.merchant).await?;
+    Ok(Some(in_flight))
 }
 
 fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {
@@ -123,7 +123,7 @@ fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {
     let text = header(request, "Idempotency-Key").unwrap_or_default().trim();
     let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     let visible = bare.bytes().all(|byte| byte.is_ascii_graphic());
-    if visible && (1..=LONGEST_KEY).contains(&bare.len()) {
+    if visible && (1..=MAX_KEY).contains(&bare.len()) {
         return Ok(Some(bare.to_owned()));
     }
     let detail = "An idempotency key has 1 to 255 visible ASCII characters and is sent once.";
@@ -139,26 +139,26 @@ fn reused() -> Problem {
 ///
 /// # Errors
 /// What the use case refuses, and what the answer to a repeat was.
-pub(super) async fn act(mut call: Call, act: &'static Act) -> Result<HttpResponse, Problem> {
-    for _ in 0..MOST_LOOKS {
-        if let Some(row) = call.turn.as_ref().and_then(|turn| turn.row.clone()) {
-            let story = recorded(&call, &row).await?;
-            let done = story.done(&call, row.order).await?;
-            if !had_no_effect(act.opens, &done) {
-                let told = (act.show)(call.state(), &done);
+pub(super) async fn act(mut request: ApiRequest, act: &'static Act) -> Result<HttpResponse, Problem> {
+    for _ in 0..MAX_LOOKS {
+        if let Some(row) = request.in_flight.as_ref().and_then(|in_flight| in_flight.row.clone()) {
+            let outcome = load_outcome(&request, &row).await?;
+            let outcome = outcome.done(&request, row.order).await?;
+            if !had_no_effect(act.opens, &outcome) {
+                let told = (act.show)(request.state(), &outcome);
                 return told.map(|answer| answer.replayed().into()).map_err(Problem::replayed);
             }
-            if let Some(turn) = &mut call.turn {
-                turn.key.replaces = Some(row.sequence);
+            if let Some(in_flight) = &mut request.in_flight {
+                in_flight.key.replaces = Some(row.sequence);
             }
         }
-        match (act.run)(&call).await {
-            Ok(done) => return (act.show)(call.state(), &done).map(Into::into),
+        match (act.run)(&request).await {
+            Ok(outcome) => return (act.show)(request.state(), &outcome).map(Into::into),
             Err(problem) if problem.code() == Code::IdempotencyKeyInUse => {
-                let (state, merchant) = (call.state().clone(), call.merchant.clone());
-                if let Some(turn) = &mut call.turn {
-                    turn.key.replaces = None;
-                    turn.look(&state, &merchant).await?;
+                let (state, merchant) = (request.state().clone(), request.merchant.clone());
+                if let Some(in_flight) = &mut request.in_flight {
+                    in_flight.key.replaces = None;
+                    in_flight.look(&state, &merchant).await?;
                 }
             }
             Err(problem) => return Err(problem),
@@ -168,31 +168,31 @@ pub(super) async fn act(mut call: Call, act: &'static Act) -> Result<HttpRespons
 }
 
 /// What became of the request behind a key. A start that nobody is making any more is settled first.
-async fn recorded(call: &Call, row: &KeyRow) -> Result<Story, Problem> {
-    let story = told(call, row).await?;
-    let Some(session) = story.opened.filter(|_| story.closed_at.is_none()) else { return Ok(story) };
-    let asked = Asked { key: None, expects: None, ..call.asked() };
-    call.state().orders().resume(&asked, row.order, session).await?;
-    told(call, row).await
+async fn load_outcome(request: &ApiRequest, row: &KeyRow) -> Result<RecordedOutcome, Problem> {
+    let outcome = read_outcome(request, row).await?;
+    let Some(session) = outcome.opened.filter(|_| outcome.closed_at.is_none()) else { return Ok(outcome) };
+    let context = CommandContext { key: None, expects: None, ..request.command_context() };
+    request.state().orders().resume(&context, row.order, session).await?;
+    read_outcome(request, row).await
 }
 
-async fn told(call: &Call, row: &KeyRow) -> Result<Story, Problem> {
+async fn read_outcome(request: &ApiRequest, row: &KeyRow) -> Result<RecordedOutcome, Problem> {
     let mut events: Vec<RecordedEvent> = Vec::new();
     loop {
         let after = events.last().map_or(0, |event| event.sequence);
-        let more = call.state().reads().events(row.order, after, EVENTS_A_READ).await?;
+        let more = request.state().reads().events(row.order, after, EVENTS_A_READ).await?;
         let all = more.len() < EVENTS_A_READ as usize;
         events.extend(more);
         if all {
             break;
         }
     }
-    Story::of(&events, row.sequence).map_err(Problem::internal)
+    RecordedOutcome::of(&events, row.sequence).map_err(Problem::internal)
 }
 
 /// A request as the events tell it.
 #[derive(Default)]
-struct Story {
+struct RecordedOutcome {
     /// What its change opened, closed, asked for and made.
     opened: Option<SessionId>,
     closing: Option<SessionId>,
@@ -205,13 +205,13 @@ struct Story {
     closed_at: Option<u64>,
 }
 
-impl Story {
+impl RecordedOutcome {
     /// Of the request whose change begins at `first`.
     fn of(events: &[RecordedEvent], first: u64) -> Result<Self, ReplayError> {
         let placed = events.first().ok_or(ReplayError("there are none"))?;
         let mut order =
             OrderAggregate::create(&placed.record.event).ok_or(ReplayError("the first is no new order"))?;
-        let mut story = Self::default();
+        let mut outcome = Self::default();
         let mut made = false;
         for event in events {
             order.apply(event)?;
@@ -219,18 +219,18 @@ impl Story {
                 continue;
             }
             if !made {
-                story.made(&event.record.event, &order);
+                outcome.made(&event.record.event, &order);
             }
-            story.ended(&event.record.event);
+            outcome.ended(&event.record.event);
             if event.record.continues {
                 continue;
             }
             made = true;
-            if !story.is_open(&order) {
-                return Ok(Self { closed_at: Some(event.sequence), ..story });
+            if !outcome.is_open(&order) {
+                return Ok(Self { closed_at: Some(event.sequence), ..outcome });
             }
         }
-        if made { Ok(story) } else { Err(ReplayError("its change is not there")) }
+        if made { Ok(outcome) } else { Err(ReplayError("its change is not there")) }
     }
 
     /// Takes in what the change itself did.
@@ -269,12 +269,12 @@ impl Story {
     }
 
     /// What is shown of it: the order as it was when the request was closed, or as it is.
-    async fn done(&self, call: &Call, order: OrderId) -> Result<Done, Problem> {
+    async fn done(&self, request: &ApiRequest, order: OrderId) -> Result<CommandOutcome, Problem> {
         let order = match self.closed_at {
-            Some(sequence) => call.state().reads().order_at(order, sequence).await?,
-            None => call.state().reads().order(order).await?,
+            Some(sequence) => request.state().reads().order_at(order, sequence).await?,
+            None => request.state().reads().order(order).await?,
         };
-        Ok(Done {
+        Ok(CommandOutcome {
             order: order.ok_or_else(|| Problem::internal("the order of an idempotency key is gone"))?,
             session: self.opened.or(self.closing),
             payment: self.operations.first().map(|(payment, _)| *payment),
@@ -298,12 +298,13 @@ fn has_no_start(order: &OrderAggregate, session: &Session) -> bool {
 }
 
 /// Whether a request that was to open a session reached no provider: the same key tries again.
-fn had_no_effect(opens: bool, done: &Done) -> bool {
-    let Some(session) = done.session.and_then(|id| done.order.session(id)) else { return opens };
+fn had_no_effect(opens: bool, outcome: &CommandOutcome) -> bool {
+    let Some(session) = outcome.session.and_then(|id| outcome.order.session(id)) else { return opens };
     if !opens && session.charge.is_none() {
         return false;
     }
-    let ended_by = done.order.attempt(session.attempt).and_then(|attempt| attempt.start_failure.as_deref());
+    let ended_by =
+        outcome.order.attempt(session.attempt).and_then(|attempt| attempt.start_failure.as_deref());
     session.status == SessionStatus::Failed && ended_by.is_some_and(|label| NEVER_REACHED.contains(&label))
 }
 

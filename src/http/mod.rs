@@ -3,7 +3,7 @@
 //!
 //! Start at `routes`: the whole surface as one table. Every request goes through `serve`, which gives it an id
 //! and a span, knows its caller, reads its body, and answers every fault as a [`problem::Problem`]. A handler of
-//! the API gets a [`HttpRequest`] and answers an `Answer`; a page without an API key gets an [`Incoming`] and answers a
+//! the API gets a [`HttpRequest`] and answers an `Answer`; a page without an API key gets an [`RawRequest`] and answers a
 //! response of its own.
 
 mod answer;
@@ -11,12 +11,13 @@ mod auth;
 mod body;
 mod call;
 mod card;
+mod closed_order_cache;
 mod connections;
-mod finished;
 mod handlers;
 mod idempotency;
+mod in_flight;
 mod input;
-mod notes;
+mod notifications;
 pub mod ops;
 mod pages;
 pub mod problem;
@@ -24,13 +25,12 @@ mod qr;
 mod rate;
 mod returning;
 mod routes;
-mod running;
 mod serve;
 mod server;
 mod state;
 mod stream;
 
-pub use call::{Call, Incoming};
+pub use call::{ApiRequest, RawRequest};
 pub use routes::configure;
 pub use server::{Server, listen, serve};
 pub use state::{Common, State};

@@ -20,7 +20,7 @@ use crate::payments::Shared;
 use crate::store::StoreError;
 
 /// How long a look at the database may take before it counts as not readable.
-const PATIENCE: Duration = Duration::from_secs(2);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the listener for operators looks at.
 #[derive(Clone)]
@@ -51,12 +51,12 @@ pub fn serve(ops: Ops, listener: TcpListener) -> io::Result<Server> {
 async fn metrics(ops: Data<Ops>) -> HttpResponse {
     let metrics = &ops.shared.metrics;
     match overdue(&ops.shared).await {
-        Ok(overdue) => overdue.into_iter().for_each(|(kind, since)| metrics.agenda_oldest_due(kind, since)),
+        Ok(overdue) => overdue.into_iter().for_each(|(kind, since)| metrics.job_oldest_due(kind, since)),
         Err(fault) => tracing::warn!("the agenda could not be looked at for the metrics: {fault}"),
     }
     for account in ops.shared.accounts.iter() {
-        match oldest_unsettled(&ops.shared, &account.name).await {
-            Ok(age) => metrics.oldest_unsettled_payment(&account.name, age),
+        match oldest_open_payment(&ops.shared, &account.name).await {
+            Ok(age) => metrics.oldest_open_payment(&account.name, age),
             Err(fault) => tracing::warn!("payments could not be looked at for the metrics: {fault}"),
         }
     }
@@ -72,18 +72,18 @@ async fn overdue(shared: &Shared) -> Result<Vec<(&'static str, Duration)>, Store
 }
 
 /// How old the oldest payment of an account is that somebody still waits for; zero if there is none.
-async fn oldest_unsettled(shared: &Shared, account: &str) -> Result<Duration, StoreError> {
-    let oldest = in_time(shared.store.oldest_unsettled(account)).await?;
+async fn oldest_open_payment(shared: &Shared, account: &str) -> Result<Duration, StoreError> {
+    let oldest = in_time(shared.store.oldest_open_payment(account)).await?;
     Ok(oldest.map_or(Duration::ZERO, |at| shared.now().since(at)))
 }
 
 async fn readable(shared: &Shared) -> Result<Vec<(JobKind, port::Timestamp)>, StoreError> {
-    in_time(shared.store.oldest_due()).await
+    in_time(shared.store.oldest_jobs()).await
 }
 
 async fn in_time<T>(look: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = || StoreError::Failed(format!("no answer within {} s", PATIENCE.as_secs()));
-    tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| Err(late()))
+    let late = || StoreError::Failed(format!("no answer within {} s", READ_TIMEOUT.as_secs()));
+    tokio::time::timeout(READ_TIMEOUT, look).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// The program runs and answers: there is nothing to look at.

@@ -17,7 +17,7 @@ pub(super) fn page(status: StatusCode, title: &'static str, text: &'static str) 
          content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style>\
          <main><h1>{title}</h1><p>{text}</p></main></html>\n"
     );
-    quiet(status)
+    private_page(status)
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
         .body(body)
@@ -36,7 +36,7 @@ pub(super) fn unavailable(fault: &StoreError) -> HttpResponse {
 }
 
 /// The start of an answer that nobody keeps and that tells nobody where the customer was: the address is a secret.
-pub(super) fn quiet(status: StatusCode) -> HttpResponseBuilder {
+pub(super) fn private_page(status: StatusCode) -> HttpResponseBuilder {
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CACHE_CONTROL, "no-store")).insert_header((REFERRER_POLICY, "no-referrer"));
     answer

@@ -23,7 +23,7 @@ pub(super) const REPLAYED: (&str, &str) = ("Idempotent-Replayed", "true");
 
 /// One thing that is wrong in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct FieldError {
     /// Where: a JSON pointer into the body, `?name` for a query parameter, `header:Name` for a header.
     pub pointer: String,
     /// What.
@@ -40,7 +40,7 @@ pub struct Problem(Box<Parts>);
 struct Parts {
     code: Code,
     detail: String,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
     more: Map<String, Value>,
     retry_after: Option<Duration>,
     allow: Option<String>,
@@ -82,7 +82,7 @@ impl Problem {
     }
 
     /// A request with faults, all of them; the only one gives its code.
-    pub fn faulty(faults: Vec<Fault>) -> Self {
+    pub fn faulty(faults: Vec<FieldError>) -> Self {
         match faults.as_slice() {
             [only] => Self::new(only.code, only.detail.clone()),
             many if many.iter().all(|fault| fault.code == Code::CardDataRefused) => {
@@ -95,7 +95,7 @@ impl Problem {
 
     /// With the places that are at fault.
     #[must_use]
-    pub fn with_faults(mut self, faults: Vec<Fault>) -> Self {
+    pub fn with_faults(mut self, faults: Vec<FieldError>) -> Self {
         self.0.faults = faults;
         self
     }
@@ -210,7 +210,7 @@ struct FaultBody<'a> {
 }
 
 impl<'a> FaultBody<'a> {
-    fn of(fault: &'a Fault) -> Self {
+    fn of(fault: &'a FieldError) -> Self {
         Self { pointer: &fault.pointer, code: fault.code.as_str(), detail: &fault.detail }
     }
 }
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn one_fault_gives_its_code_and_several_give_validation_failed() {
-        let fault = |code| Fault { pointer: "/a".to_owned(), code, detail: "no".to_owned() };
+        let fault = |code| FieldError { pointer: "/a".to_owned(), code, detail: "no".to_owned() };
         assert_eq!(body(Problem::faulty(vec![fault(Code::TooLong)]))["code"], "too_long");
         let two = body(Problem::faulty(vec![fault(Code::TooLong), fault(Code::WrongType)]));
         assert_eq!(two["code"], "validation_failed");

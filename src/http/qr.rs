@@ -6,14 +6,14 @@ use actix_web::http::header::CONTENT_TYPE;
 use port::Next;
 use qrcode::{Color, QrCode};
 
-use super::call::Incoming;
-use super::pages::{self, quiet};
+use super::call::RawRequest;
+use super::pages::{self, private_page};
 use super::problem::Problem;
 use crate::domain::{Attempt, Erasable, OrderAggregate};
 use crate::payments::{attempt_of, read_token};
 
 /// Longer links make pictures too fine for a phone's camera. Those of the providers have some hundred characters.
-const LONGEST_LINK: usize = 1_200;
+const MAX_LINK: usize = 1_200;
 
 /// Width of one square of the code, pixels: a byte of a row.
 const SQUARE: usize = 8;
@@ -22,14 +22,14 @@ const SQUARE: usize = 8;
 const FRAME: usize = 4;
 
 /// `GET /qr/{token}`
-pub(super) async fn picture(incoming: Incoming) -> Result<HttpResponse, Problem> {
-    let Some((hash, _)) = read_token(incoming.segment("token")) else { return Ok(pages::not_found()) };
-    let found = match attempt_of(incoming.state.reads(), hash).await {
+pub(super) async fn picture(raw: RawRequest) -> Result<HttpResponse, Problem> {
+    let Some((hash, _)) = read_token(raw.segment("token")) else { return Ok(pages::not_found()) };
+    let found = match attempt_of(raw.state.reads(), hash).await {
         Ok(found) => found,
         Err(fault) => return Ok(pages::unavailable(&fault)),
     };
     let png = found.and_then(|(order, attempt)| png_of(link(&order, &attempt)?));
-    let shown = |png| quiet(StatusCode::OK).insert_header((CONTENT_TYPE, "image/png")).body(png);
+    let shown = |png| private_page(StatusCode::OK).insert_header((CONTENT_TYPE, "image/png")).body(png);
     Ok(png.map_or_else(pages::not_found, shown))
 }
 
@@ -45,7 +45,7 @@ fn link<'f>(order: &'f OrderAggregate, attempt: &Attempt) -> Option<&'f str> {
 
 /// Black and white, one bit a pixel: at most some kilobytes.
 fn png_of(link: &str) -> Option<Vec<u8>> {
-    let code = QrCode::new(Some(link).filter(|link| link.len() <= LONGEST_LINK)?).ok()?;
+    let code = QrCode::new(Some(link).filter(|link| link.len() <= MAX_LINK)?).ok()?;
     let squares = code.width() + 2 * FRAME;
     let width = u32::try_from(squares * SQUARE).ok()?;
     let mut png = Vec::new();

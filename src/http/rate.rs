@@ -10,7 +10,7 @@ use port::Timestamp;
 use super::problem::{Code, Problem, seconds_up};
 
 /// The keys that are remembered; one that was forgotten starts with a full bucket.
-const MOST_KEYS: u64 = 10_000;
+const MAX_KEYS: u64 = 10_000;
 
 /// A token in the unit that is counted.
 const TOKEN: u64 = 1_000_000;
@@ -47,7 +47,7 @@ impl Buckets {
     /// So many a second on average and so many at once; zero counts as one.
     pub(super) fn new(per_second: u32, burst: u32) -> Self {
         let (per_second, burst) = (per_second.max(1).into(), burst.max(1).into());
-        Self { per_second, burst, buckets: Cache::new(MOST_KEYS) }
+        Self { per_second, burst, buckets: Cache::new(MAX_KEYS) }
     }
 
     /// Takes a token for a request of a key.

@@ -11,42 +11,42 @@ use actix_web::http::header::LOCATION;
 use port::{OrderId, SessionId};
 use url::Url;
 
-use super::call::Incoming;
-use super::pages::{self, quiet};
+use super::call::RawRequest;
+use super::pages::{self, private_page};
 use super::problem::Problem;
-use super::serve::to_the_end;
+use super::serve::run_detached;
 use crate::domain::{Actor, FailureCode, OrderAggregate, ReturnUrls, Session, SessionFailure, SessionStatus};
 use crate::payments::{Redirect, attempt_of, read_token};
 use crate::store::{Reads, StoreError};
 
 /// How long the customer waits for the provider's answer.
-const WAIT: Duration = Duration::from_secs(3);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// `GET` and `POST /return/{token}`
-pub(super) async fn come_back(incoming: Incoming) -> Result<HttpResponse, Problem> {
-    let (order, returned) = match find(incoming.state.reads(), incoming.segment("token")).await {
+pub(super) async fn handle_return(raw: RawRequest) -> Result<HttpResponse, Problem> {
+    let (order, returned) = match find(raw.state.reads(), raw.segment("token")).await {
         Ok(Some(found)) => found,
         Ok(None) => {
-            return Ok(come_back_saved(&incoming).await.unwrap_or_else(|fault| pages::unavailable(&fault)));
+            return Ok(handle_profile_return(&raw).await.unwrap_or_else(|fault| pages::unavailable(&fault)));
         }
         Err(fault) => return Ok(pages::unavailable(&fault)),
     };
-    let order = asked(&incoming, order, returned.session).await;
+    let order = fetch_status(&raw, order, returned.session).await;
     let session = order.session(returned.session);
     Ok(session.map_or_else(pages::not_found, |session| onward(order.id(), session, returned.redirect)))
 }
 
 /// The customer comes back from storing a method, if the token was made for that.
-async fn come_back_saved(incoming: &Incoming) -> Result<HttpResponse, StoreError> {
-    let Some((hash, redirect)) = read_token(incoming.segment("token")) else { return Ok(pages::not_found()) };
-    let found = incoming.state.reads().profile_session_of(&hash).await?;
+async fn handle_profile_return(raw: &RawRequest) -> Result<HttpResponse, StoreError> {
+    let Some((hash, redirect)) = read_token(raw.segment("token")) else { return Ok(pages::not_found()) };
+    let found = raw.state.reads().profile_session_of(&hash).await?;
     let Some(known) = found else { return Ok(pages::not_found()) };
-    let (payments, mut session) = (incoming.state.payments().clone(), known.clone());
-    let asking = to_the_end(async move {
+    let (payments, mut session) = (raw.state.payments().clone(), known.clone());
+    let asking = run_detached(async move {
         payments.refresh_profile_session(&mut session, true).await?;
         Ok(session)
     });
-    let session = match tokio::time::timeout(WAIT, asking).await {
+    let session = match tokio::time::timeout(FETCH_TIMEOUT, asking).await {
         Ok(Ok(newer)) => newer,
         Ok(Err(_)) | Err(_) => known,
     };
@@ -72,14 +72,15 @@ async fn find(reads: &dyn Reads, token: &str) -> Result<Option<(OrderAggregate, 
 
 /// The file after asking the provider, or as it is known if that is of no use, takes too long or fails. What is
 /// asked is worked in even when nobody waits for it any more.
-async fn asked(incoming: &Incoming, order: OrderAggregate, session: SessionId) -> OrderAggregate {
+async fn fetch_status(raw: &RawRequest, order: OrderAggregate, session: SessionId) -> OrderAggregate {
     let open = order.session(session).filter(|session| session.status.is_open());
     let Some(payment) = open.map(|session| session.payment) else { return order };
-    let (payments, known) = (incoming.state.payments().clone(), order.clone());
-    let cause = incoming.cause(Actor::Customer);
-    let asking = to_the_end(async move { Ok(payments.ask_for_customer(known, payment, &cause).await?) });
+    let (payments, known) = (raw.state.payments().clone(), order.clone());
+    let cause = raw.cause(Actor::Customer);
+    let asking =
+        run_detached(async move { Ok(payments.fetch_status_for_customer(known, payment, &cause).await?) });
     // A provider that does not answer was written down where it was called.
-    match tokio::time::timeout(WAIT, asking).await {
+    match tokio::time::timeout(FETCH_TIMEOUT, asking).await {
         Ok(Ok(newer)) => newer,
         Ok(Err(_)) | Err(_) => order,
     }
@@ -97,7 +98,7 @@ fn onward(order: OrderId, session: &Session, redirect: Redirect) -> HttpResponse
 }
 
 fn see_other(url: &Url) -> HttpResponse {
-    quiet(StatusCode::SEE_OTHER).insert_header((LOCATION, url.as_str())).finish()
+    private_page(StatusCode::SEE_OTHER).insert_header((LOCATION, url.as_str())).finish()
 }
 
 /// Which of the merchant's pages the customer is sent to.

@@ -11,13 +11,13 @@ use futures_util::future::{FutureExt as _, LocalBoxFuture};
 
 use super::answer::Answer;
 use super::auth::Scope;
-use super::call::{Call, Incoming};
+use super::call::{ApiRequest, RawRequest};
 use super::handlers::{attention, checkout, orders, payments, problems, profiles, sessions, show, webhooks};
-use super::idempotency::{self, Done};
+use super::idempotency::{self, CommandOutcome};
 use super::problem::Problem;
-use super::serve::{serve, stray, to_the_end};
+use super::serve::{fallback, run_detached, serve};
 use super::state::State;
-use super::{notes, qr, returning, stream};
+use super::{notifications, qr, returning, stream};
 
 /// A line of the table.
 pub(super) struct Route {
@@ -32,7 +32,7 @@ pub(super) struct Route {
 /// What serves a route.
 pub(super) enum Handler {
     /// Anybody's.
-    Page(fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
+    Page(fn(RawRequest) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
     /// A merchant's, whose key has the scope.
     Api(Scope, Api),
 }
@@ -40,17 +40,17 @@ pub(super) enum Handler {
 /// What serves a merchant.
 pub(super) enum Api {
     /// Looks.
-    Reads(fn(Call) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
+    Reads(fn(ApiRequest) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
     /// Changes an order.
     Acts(Act),
     /// Changes something that has no events.
-    Does(fn(Call) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
+    Does(fn(ApiRequest) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
 }
 
 /// A change: what it does, and how what came of it is shown, also to a repeat.
 pub(super) struct Act {
-    pub(super) run: for<'c> fn(&'c Call) -> LocalBoxFuture<'c, Result<Done, Problem>>,
-    pub(super) show: fn(&State, &Done) -> Result<Answer, Problem>,
+    pub(super) run: for<'c> fn(&'c ApiRequest) -> LocalBoxFuture<'c, Result<CommandOutcome, Problem>>,
+    pub(super) show: fn(&State, &CommandOutcome) -> Result<Answer, Problem>,
     /// Whether it opens a session, so that one that reached no provider is tried again.
     pub(super) opens: bool,
 }
@@ -113,7 +113,7 @@ routes! {
     POST   "/v1/orders/{order}/fulfil"               Payments acts  orders::fulfil      => show::order;
     POST   "/v1/orders/{order}/cancel"               Payments acts  orders::cancel      => show::order;
     GET    "/v1/orders/{order}/timeline"             Payments reads orders::timeline;
-    POST   "/v1/checkouts"                           Payments opens checkout::quick     => show::quick;
+    POST   "/v1/checkouts"                           Payments opens checkout::create_and_checkout     => show::create_and_checkout;
     GET    "/v1/payment-sessions/{session}"          Payments reads sessions::read;
     POST   "/v1/payment-sessions/{session}/cancel"   Payments acts  sessions::cancel    => show::closed;
     GET    "/v1/payment-sessions/{session}/events"   Payments reads stream::watch;
@@ -121,9 +121,9 @@ routes! {
     GET    "/v1/payments/{payment}"                  Payments reads payments::read;
     POST   "/v1/payments/{payment}/capture"          Payments acts  payments::capture   => show::operated;
     POST   "/v1/payments/{payment}/void"             Payments acts  payments::void      => show::operated;
-    POST   "/v1/payments/{payment}/refunds"          Payments acts  payments::give_back => show::refunded;
-    GET    "/v1/payments/{payment}/refunds"          Payments reads payments::refunds;
-    GET    "/v1/refunds/{refund}"                    Payments reads payments::refund;
+    POST   "/v1/payments/{payment}/refunds"          Payments acts  payments::create_refund => show::refunded;
+    GET    "/v1/payments/{payment}/refunds"          Payments reads payments::list_refunds;
+    GET    "/v1/refunds/{refund}"                    Payments reads payments::get_refund;
     POST   "/v1/payment-profiles/sessions"           Payments does  profiles::open;
     GET    "/v1/payment-profiles/sessions/{session}" Payments reads profiles::read_session;
     POST   "/v1/payment-profiles/sessions/{session}/cancel" Payments does profiles::cancel;
@@ -142,27 +142,27 @@ routes! {
     POST   "/v1/events/{event}/redeliver"            Payments does  webhooks::redeliver;
     GET    "/v1/attention"                           Ops      reads attention::list_all;
     POST   "/v1/attention/{attention}/resolve"       Ops      acts  attention::resolve => show::resolved;
-    GET    "/return/{token}"                         anybody  page  returning::come_back;
-    POST   "/return/{token}"                         anybody  page  returning::come_back;
+    GET    "/return/{token}"                         anybody  page  returning::handle_return;
+    POST   "/return/{token}"                         anybody  page  returning::handle_return;
     GET    "/qr/{token}"                             anybody  page  qr::picture;
-    POST   "/webhooks/{account}"                     anybody  page  notes::take;
-    POST   "/webhooks/{account}/{key}"               anybody  page  notes::take;
+    POST   "/webhooks/{account}"                     anybody  page  notifications::receive;
+    POST   "/webhooks/{account}/{key}"               anybody  page  notifications::receive;
     GET    "/problems/{code}"                        anybody  page  problems::page;
 }
 
 impl Api {
     /// Serves a merchant's request; a change runs to its end whatever becomes of the client.
-    pub(super) async fn handle(&'static self, call: Call) -> Result<HttpResponse, Problem> {
-        let seat = call.turn.as_ref().map(|turn| turn.seat.clone());
+    pub(super) async fn handle(&'static self, request: ApiRequest) -> Result<HttpResponse, Problem> {
+        let permit = request.in_flight.as_ref().map(|in_flight| in_flight.permit.clone());
         let work = match self {
-            Self::Reads(read) => return read(call).await,
-            Self::Acts(act) => idempotency::act(call, act).boxed_local(),
-            Self::Does(does) => does(call),
+            Self::Reads(read) => return read(request).await,
+            Self::Acts(act) => idempotency::act(request, act).boxed_local(),
+            Self::Does(does) => does(request),
         };
-        to_the_end(async move {
+        run_detached(async move {
             let outcome = work.await;
-            if let (Err(problem), Some(seat)) = (&outcome, &seat) {
-                seat.refused(problem);
+            if let (Err(problem), Some(permit)) = (&outcome, &permit) {
+                permit.refused(problem);
             }
             outcome
         })
@@ -184,7 +184,7 @@ pub fn configure(cfg: &mut ServiceConfig, state: &State) {
     }
     let (state, metrics) = (state.clone(), state.metrics().route("any", "unmatched"));
     cfg.default_service(web::to(move |request: HttpRequest, payload: Payload| {
-        stray(Problem::not_found(), metrics.clone(), state.clone(), request, payload)
+        fallback(Problem::not_found(), metrics.clone(), state.clone(), request, payload)
     }));
 }
 
@@ -202,6 +202,6 @@ fn resource(path: &'static str, state: &State) -> actix_web::Resource {
     let allow = routes().map(|route| route.method).collect::<Vec<_>>().join(", ");
     let (state, metrics) = (state.clone(), state.metrics().route("any", path));
     resource.default_service(web::to(move |request: HttpRequest, payload: Payload| {
-        stray(Problem::method_not_allowed(allow.clone()), metrics.clone(), state.clone(), request, payload)
+        fallback(Problem::method_not_allowed(allow.clone()), metrics.clone(), state.clone(), request, payload)
     }))
 }

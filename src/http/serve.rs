@@ -10,10 +10,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use tracing::Instrument as _;
 
 use super::auth::{Caller, Scope};
-use super::call::{Call, Incoming, expected_version, header};
+use super::call::{ApiRequest, RawRequest, expected_version, header};
 use super::connections::Connection;
 use super::input::Query;
-use super::problem::{Code, Fault, Problem};
+use super::problem::{Code, FieldError, Problem};
 use super::routes::{Handler, Route};
 use super::state::State;
 use super::{body, card, idempotency};
@@ -21,7 +21,7 @@ use crate::metrics::RouteMetrics;
 use crate::outbound::trace;
 
 /// Longest id of a request that is taken from its sender.
-const LONGEST_ID: usize = 128;
+const MAX_ID: usize = 128;
 
 /// What is told beside the answer itself.
 type Headers = Vec<(HeaderName, HeaderValue)>;
@@ -61,7 +61,7 @@ pub(super) async fn serve(
 }
 
 /// Answers a request that no route takes.
-pub(super) async fn stray(
+pub(super) async fn fallback(
     problem: Problem,
     metrics: RouteMetrics,
     state: State,
@@ -84,11 +84,11 @@ async fn answer(
 ) -> Result<HttpResponse, Problem> {
     let settings = state.settings();
     let patience = Duration::from_secs(settings.server.request_timeout_s);
-    let incoming = |body| Incoming { state: state.clone(), request: request.clone(), id: id.clone(), body };
+    let raw = |body| RawRequest { state: state.clone(), request: request.clone(), id: id.clone(), body };
     let (scope, handler) = match &route.handler {
         Handler::Page(handler) => {
             let body = body::take(payload, settings.limits.notification_bytes, patience).await?;
-            return handler(incoming(body)).await;
+            return handler(raw(body)).await;
         }
         Handler::Api(scope, handler) => (*scope, handler),
     };
@@ -99,17 +99,20 @@ async fn answer(
     if route.method != "GET" {
         Query::none(request.query_string())?;
     }
-    let turn =
-        if route.method == "POST" { idempotency::turn(state, &caller, &request, &body).await? } else { None };
+    let in_flight = if route.method == "POST" {
+        idempotency::in_flight_key(state, &caller, &request, &body).await?
+    } else {
+        None
+    };
     let expects = if route.method == "GET" { None } else { expected_version(&request)? };
-    handler.handle(Call { incoming: incoming(body), merchant: caller.merchant, expects, turn }).await
+    handler.handle(ApiRequest { raw: raw(body), merchant: caller.merchant, expects, in_flight }).await
 }
 
 /// Carries a use case to its end in a task of its own: a client that hangs up drops the handler, not the money.
 ///
 /// # Errors
 /// The use case's own; `internal` if it panicked.
-pub(super) async fn to_the_end<T: 'static>(
+pub(super) async fn run_detached<T: 'static>(
     work: impl Future<Output = Result<T, Problem>> + 'static,
 ) -> Result<T, Problem> {
     let task = actix_web::rt::spawn(trace::within(trace::current(), work.in_current_span()));
@@ -139,7 +142,7 @@ fn no_card_outside_the_body(request: &HttpRequest) -> Result<(), Problem> {
     let mut faults = Vec::new();
     let mut note = |pointer: &str| {
         let detail = "This holds a card number.".to_owned();
-        faults.push(Fault { pointer: pointer.to_owned(), code: Code::CardDataRefused, detail });
+        faults.push(FieldError { pointer: pointer.to_owned(), code: Code::CardDataRefused, detail });
     };
     if holds_card(request.path()) {
         note("path");
@@ -148,7 +151,7 @@ fn no_card_outside_the_body(request: &HttpRequest) -> Result<(), Problem> {
         note("?");
     }
     for name in ["Idempotency-Key", "X-Request-Id"] {
-        if header(request, name).is_some_and(card::is_in) {
+        if header(request, name).is_some_and(card::contains_pan) {
             note(&format!("header:{name}"));
         }
     }
@@ -157,17 +160,17 @@ fn no_card_outside_the_body(request: &HttpRequest) -> Result<(), Problem> {
 
 /// Whether a card number stands in a part of an address, as it is or encoded.
 fn holds_card(part: &str) -> bool {
-    card::is_in(part)
+    card::contains_pan(part)
         || url::form_urlencoded::parse(part.as_bytes())
-            .any(|(name, value)| card::is_in(&name) || card::is_in(&value))
+            .any(|(name, value)| card::contains_pan(&name) || card::contains_pan(&value))
 }
 
 /// The id that the client gave, if it can be kept; else a new one.
 fn request_id(request: &HttpRequest, state: &State) -> Arc<str> {
     let visible =
-        |id: &&str| (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    let given = header(request, "X-Request-Id").filter(visible).filter(|id| !card::is_in(id));
-    given.map_or_else(|| state.source().uuid().to_string().into(), Into::into)
+        |id: &&str| (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let given = header(request, "X-Request-Id").filter(visible).filter(|id| !card::contains_pan(id));
+    given.map_or_else(|| state.env().uuid().to_string().into(), Into::into)
 }
 
 /// The sender's place in a trace (W3C Trace Context), if it is written as one.

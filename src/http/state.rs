@@ -6,10 +6,10 @@ use port::{AttemptId, Env, OrderId, Timestamp};
 use tokio::sync::{Notify, broadcast};
 
 use super::auth::Keys;
-use super::finished::Finished;
-use super::notes::Inbox;
+use super::closed_order_cache::ClosedOrderCache;
+use super::in_flight::InFlightRequests;
+use super::notifications::Inbox;
 use super::rate::Buckets;
-use super::running::Running;
 use super::stream::Streams;
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -26,11 +26,11 @@ pub struct Common {
     /// API keys seen lately.
     pub(super) keys: Keys,
     /// Orders that have ended, seen lately.
-    pub(super) finished: Finished,
+    pub(super) finished: ClosedOrderCache,
     /// How much each API key has left.
     pub(super) buckets: Buckets,
     /// Requests with an idempotency key that are running.
-    pub(super) running: Running,
+    pub(super) running: InFlightRequests,
     /// What is known of notifications that came lately.
     pub(super) inbox: Inbox,
     /// Streams that are open.
@@ -42,11 +42,11 @@ impl Common {
     pub fn new(settings: Arc<Settings>, shared: &payments::Shared) -> Self {
         let reads: Arc<dyn Reads> = shared.store.clone();
         let keys = Keys::new(reads.clone(), shared.metrics.cache("api_keys"));
-        let finished = Finished::new(shared.metrics.cache("finished_orders"));
+        let finished = ClosedOrderCache::new(shared.metrics.cache("finished_orders"));
         let limits = &settings.limits;
         let buckets = Buckets::new(limits.requests_per_second, limits.requests_burst);
         let inbox = Inbox::new(limits);
-        let (running, streams) = (Running::default(), Streams::default());
+        let (running, streams) = (InFlightRequests::default(), Streams::default());
         Self { settings, reads, keys, finished, buckets, running, inbox, streams }
     }
 
@@ -105,8 +105,8 @@ impl State {
     }
 
     /// Time, ids and chance.
-    pub fn source(&self) -> &dyn Env {
-        &*self.payments().shared.source
+    pub fn env(&self) -> &dyn Env {
+        &*self.payments().shared.env
     }
 
     /// The present moment.

@@ -19,12 +19,12 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::call::Call;
+use super::call::ApiRequest;
 use super::input::Query;
-use super::problem::{Code, Fault, Problem};
+use super::problem::{Code, FieldError, Problem};
 use super::state::State;
 use crate::domain::{Event, OrderState, RecordedEvent, view};
-use crate::store::{Handle, StoreError};
+use crate::store::{OrderLocator, StoreError};
 
 /// A comment is sent this often, so that nobody on the way takes the silence for an end.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -36,21 +36,21 @@ const LIFETIME: Duration = Duration::from_secs(15 * 60);
 const PAGE: u32 = 100;
 
 /// `GET /v1/payment-sessions/{id}/events`
-pub(super) async fn watch(call: Call) -> Result<HttpResponse, Problem> {
-    Query::none(call.incoming.request.query_string())?;
-    let session: SessionId = call.id("session")?;
-    let last_seen = last_seen(&call)?;
+pub(super) async fn watch(request: ApiRequest) -> Result<HttpResponse, Problem> {
+    Query::none(request.raw.request.query_string())?;
+    let session: SessionId = request.id("session")?;
+    let last_seen = last_seen(&request)?;
     // Listening begins before reading, so that no change falls between the two.
-    let changes = call.state().changes();
-    let order = call.file_of(Handle::Session(session)).await?;
-    let place = call.state().streams().enter(&call.merchant).ok_or_else(full)?;
+    let changes = request.state().changes();
+    let order = request.order_of(OrderLocator::Session(session)).await?;
+    let place = request.state().streams().enter(&request.merchant).ok_or_else(full)?;
     let now = Instant::now();
     let mut watch = Watch {
-        state: call.state().clone(),
+        state: request.state().clone(),
         order: order.id(),
         session,
         read: 0,
-        course: Course::default(),
+        course: SessionProgress::default(),
         last_seen: last_seen.min(order.public_sequence),
         waiting: VecDeque::new(),
         over: false,
@@ -70,14 +70,14 @@ pub(super) async fn watch(call: Call) -> Result<HttpResponse, Problem> {
 }
 
 /// The last sequence that the client has seen; 0 for none.
-fn last_seen(call: &Call) -> Result<u64, Problem> {
-    if !call.incoming.request.headers().contains_key("Last-Event-ID") {
+fn last_seen(request: &ApiRequest) -> Result<u64, Problem> {
+    if !request.raw.request.headers().contains_key("Last-Event-ID") {
         return Ok(0);
     }
-    let given = call.incoming.header("Last-Event-ID").and_then(|text| text.parse().ok());
+    let given = request.raw.header("Last-Event-ID").and_then(|text| text.parse().ok());
     given.ok_or_else(|| {
         let detail = "Last-Event-ID takes the id of an event of this stream.".to_owned();
-        Problem::faulty(vec![Fault {
+        Problem::faulty(vec![FieldError {
             pointer: "header:Last-Event-ID".to_owned(),
             code: Code::InvalidValue,
             detail,
@@ -98,7 +98,7 @@ struct Watch {
     session: SessionId,
     /// The place of the last event of the order that was looked at.
     read: u64,
-    course: Course,
+    course: SessionProgress,
     /// The sequence of the last event that the client has, or was sent.
     last_seen: u64,
     waiting: VecDeque<Bytes>,
@@ -106,7 +106,7 @@ struct Watch {
     over: bool,
     changes: Receiver<OrderId>,
     ends_at: Instant,
-    place: Place,
+    place: StreamSlot,
 }
 
 /// Why a stream that had nothing to send goes on.
@@ -185,7 +185,7 @@ impl Watch {
         };
         if let Some(told) = view::event(&order, event, &|attempt| self.state.qr_url(attempt)) {
             self.last_seen = told.sequence();
-            self.waiting.push_back(piece(&told)?);
+            self.waiting.push_back(sse_frame(&told)?);
         }
         Ok(())
     }
@@ -193,7 +193,7 @@ impl Watch {
 
 /// How far a session has come, by the events of its order from the first on.
 #[derive(Default)]
-struct Course {
+struct SessionProgress {
     begun: bool,
     ended: bool,
     /// Whether the order waits for a payment.
@@ -201,7 +201,7 @@ struct Course {
     payments: Vec<PaymentId>,
 }
 
-impl Course {
+impl SessionProgress {
     /// Takes the next event in. True if it is the session's own, its payment's, or a move of its order.
     fn take(&mut self, event: &Event, session: SessionId) -> bool {
         match event {
@@ -234,17 +234,17 @@ impl Course {
 }
 
 /// An event as it is sent. JSON has no line breaks of its own, so it is one line of data.
-fn piece(told: &view::EventView<'_>) -> Result<Bytes, StoreError> {
+fn sse_frame(told: &view::EventView<'_>) -> Result<Bytes, StoreError> {
     let data = serde_json::to_string(told).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;
     Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", told.sequence(), told.kind()).into())
 }
 
 /// The streams that are open.
 #[derive(Clone, Default)]
-pub(super) struct Streams(Arc<Hall>);
+pub(super) struct Streams(Arc<OpenStreams>);
 
 #[derive(Default)]
-struct Hall {
+struct OpenStreams {
     open: Mutex<Open>,
     /// Turns true when the gateway stops.
     ending: watch::Sender<bool>,
@@ -257,20 +257,24 @@ struct Open {
 }
 
 /// Streams at the same time, of all merchants and of one.
-const MOST: usize = 2_000;
-const MOST_OF_MERCHANT: usize = 200;
+const MAX: usize = 2_000;
+const MAX_OF_MERCHANT: usize = 200;
 
 impl Streams {
     /// A place for one more stream of a merchant, as long as it lives; none if there are too many.
-    fn enter(&self, merchant: &Arc<str>) -> Option<Place> {
+    fn enter(&self, merchant: &Arc<str>) -> Option<StreamSlot> {
         let mut open = self.open();
         let own = open.by_merchant.get(merchant).copied().unwrap_or_default();
-        if open.all >= MOST || own >= MOST_OF_MERCHANT {
+        if open.all >= MAX || own >= MAX_OF_MERCHANT {
             return None;
         }
         open.all += 1;
         open.by_merchant.insert(merchant.clone(), own + 1);
-        Some(Place { streams: self.clone(), ending: self.0.ending.subscribe(), merchant: merchant.clone() })
+        Some(StreamSlot {
+            streams: self.clone(),
+            ending: self.0.ending.subscribe(),
+            merchant: merchant.clone(),
+        })
     }
 
     /// Ends them all, so that nobody waits for them.
@@ -284,13 +288,13 @@ impl Streams {
 }
 
 /// A stream's place among those that are open; dropped, it is free again.
-struct Place {
+struct StreamSlot {
     streams: Streams,
     ending: watch::Receiver<bool>,
     merchant: Arc<str>,
 }
 
-impl Drop for Place {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut open = self.streams.open();
         open.all -= 1;
@@ -309,7 +313,7 @@ mod tests {
     fn a_merchant_has_so_many_streams_and_an_ended_one_makes_room() {
         let (streams, merchant, other) = (Streams::default(), Arc::from("shop"), Arc::from("other"));
         let mut places: Vec<_> = std::iter::from_fn(|| streams.enter(&merchant)).collect();
-        assert_eq!(places.len(), MOST_OF_MERCHANT);
+        assert_eq!(places.len(), MAX_OF_MERCHANT);
         assert!(streams.enter(&other).is_some(), "one merchant's streams are not another's");
         places.pop();
         assert!(streams.enter(&merchant).is_some());
@@ -323,6 +327,6 @@ mod tests {
         let streams = Streams::default();
         let merchants = (0..).map(|number| Arc::from(format!("shop {number}")));
         let places: Vec<_> = merchants.map_while(|merchant| streams.enter(&merchant)).collect();
-        assert_eq!(places.len(), MOST);
+        assert_eq!(places.len(), MAX);
     }
 }

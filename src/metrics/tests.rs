@@ -13,7 +13,7 @@ fn touched() -> Metrics {
     metrics.provider_call("decta", "fetch", "unavailable", EACH);
     metrics.routed("the-rest", "decta-demo");
     metrics.payment_changed("decta", "PAID");
-    metrics.attempt_begun("decta-demo");
+    metrics.attempt_created("decta-demo");
     metrics.attempt_failed_over("decta-demo");
     metrics.cache("api_keys").hit();
     metrics.cache("api_keys").miss();
@@ -22,9 +22,9 @@ fn touched() -> Metrics {
     metrics.store_committed(3, EACH);
     metrics.store_conflict();
     metrics.store_queue_full();
-    metrics.agenda_oldest_due("poll", EACH);
-    metrics.oldest_unsettled_payment("decta-demo", EACH);
-    metrics.agenda_run("poll", "done");
+    metrics.job_oldest_due("poll", EACH);
+    metrics.oldest_open_payment("decta-demo", EACH);
+    metrics.job_run("poll", "done");
     metrics.attention_raised("LATE_PAYMENT");
     metrics.webhook_delivery(DeliveryOutcome::Failed);
     metrics.config_reloaded(true);
@@ -113,7 +113,7 @@ fn the_series_of_a_large_installation_stay_within_bounds() {
     for account in 0..10 {
         let account = format!("account-{account}");
         (0..20).for_each(|rule| metrics.routed(&format!("rule-{rule}"), &account));
-        metrics.attempt_begun(&account);
+        metrics.attempt_created(&account);
         metrics.notification(&account, NotificationOutcome::Limited);
     }
     (0..60).for_each(|route| metrics.route("GET", &format!("/v1/{route}")).answered(200, EACH));

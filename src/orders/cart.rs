@@ -2,7 +2,7 @@
 
 use port::{Currency, ItemId, OrderId, Timestamp};
 
-use super::{Asked, OrderError, Orders};
+use super::{CommandContext, OrderError, Orders};
 use crate::domain::cart::{content, edit, price_order, sign};
 use crate::domain::{
     Content, Erasable, Event, LineItem, OrderAggregate, OrderHeader, OrderState, PersonalData, Requirement,
@@ -70,18 +70,18 @@ impl Orders {
     ///
     /// # Errors
     /// [`OrderError::ReferenceTaken`], [`OrderError::KeyTaken`], [`OrderError::Store`].
-    pub async fn place(&self, asked: &Asked, draft: Draft) -> Result<OrderAggregate, OrderError> {
+    pub async fn create(&self, context: &CommandContext, draft: Draft) -> Result<OrderAggregate, OrderError> {
         let now = self.payments.shared.now();
-        let header = self.order_of(asked, draft, now);
-        self.commit_new(asked, header, Vec::new(), now, "place").await
+        let header = self.header_of(context, draft, now);
+        self.commit_new(context, header, Vec::new(), now, "place").await
     }
 
     /// The order of a draft, not priced.
-    pub(super) fn order_of(&self, asked: &Asked, draft: Draft, now: Timestamp) -> OrderHeader {
-        let source = &self.payments.shared.source;
+    pub(super) fn header_of(&self, context: &CommandContext, draft: Draft, now: Timestamp) -> OrderHeader {
+        let env = &self.payments.shared.env;
         OrderHeader {
-            id: OrderId::from_uuid(source.uuid()),
-            merchant: asked.merchant.to_string(),
+            id: OrderId::from_uuid(env.uuid()),
+            merchant: context.merchant.to_string(),
             reference: draft.reference,
             currency: draft.currency,
             state: OrderState::Pending,
@@ -91,7 +91,7 @@ impl Orders {
             requires_signing: draft.requires_signing,
             requires_approval: draft.requires_approval,
             auto_submit: draft.auto_submit,
-            personal: Erasable::new(draft.personal, source.nonce()),
+            personal: Erasable::new(draft.personal, env.nonce()),
             price: None,
             requirements: None,
             signature: None,
@@ -119,7 +119,7 @@ impl Orders {
     /// Commits a new order together with what follows at once.
     pub(super) async fn commit_new(
         &self,
-        asked: &Asked,
+        context: &CommandContext,
         header: OrderHeader,
         more: Vec<Event>,
         now: Timestamp,
@@ -129,9 +129,9 @@ impl Orders {
         let placed = Event::OrderCreated(Box::new(header));
         let Some(mut order) = OrderAggregate::create(&placed) else { return Err(OrderError::NotFound) };
         let events = std::iter::once(placed).chain(more).collect();
-        let meta = crate::domain::EventMeta { at: now, cause: &asked.cause };
+        let meta = crate::domain::EventMeta { at: now, cause: &context.cause };
         let mut change = Change::of(name, &mut order, events, &meta, &mut shared.ids())?;
-        change.writes.splice(0..0, asked.key_row(order.id(), 1, now));
+        change.writes.splice(0..0, context.key_row(order.id(), 1, now));
         shared.commit(&order.header.merchant, change).await?;
         Ok(order)
     }
@@ -142,12 +142,12 @@ impl Orders {
     /// [`OrderError::Refused`] for an order that is none any more, or has no such line.
     pub async fn edit(
         &self,
-        asked: &Asked,
+        context: &CommandContext,
         order: OrderId,
         change: Edit,
     ) -> Result<OrderAggregate, OrderError> {
-        let mut order = self.file(asked, order).await?;
-        self.change("edit", asked, &mut order, |order, _| {
+        let mut order = self.order(context, order).await?;
+        self.change("edit", context, &mut order, |order, _| {
             let content = self.edited(order, change.clone())?;
             Ok(edit(order, content)?)
         })
@@ -189,16 +189,20 @@ impl Orders {
             && content.requires_approval == order.header.requires_approval
             && content.auto_submit == order.header.auto_submit;
         content.only_metadata = same_people && same_rest;
-        content.personal = Erasable::new(personal, self.payments.shared.source.nonce());
+        content.personal = Erasable::new(personal, self.payments.shared.env.nonce());
     }
 
     /// Computes totals and requirements.
     ///
     /// # Errors
     /// [`OrderError::Refused`].
-    pub async fn price(&self, asked: &Asked, order: OrderId) -> Result<OrderAggregate, OrderError> {
-        let mut order = self.file(asked, order).await?;
-        self.change("price", asked, &mut order, |order, now| Ok(vec![price_order(&order.header, now)?]))
+    pub async fn price(
+        &self,
+        context: &CommandContext,
+        order: OrderId,
+    ) -> Result<OrderAggregate, OrderError> {
+        let mut order = self.order(context, order).await?;
+        self.change("price", context, &mut order, |order, now| Ok(vec![price_order(&order.header, now)?]))
             .await?;
         Ok(order)
     }
@@ -209,13 +213,13 @@ impl Orders {
     /// [`OrderError::Refused`].
     pub async fn sign(
         &self,
-        asked: &Asked,
+        context: &CommandContext,
         order: OrderId,
         signature: Signature,
     ) -> Result<OrderAggregate, OrderError> {
-        let mut order = self.file(asked, order).await?;
-        let sealed = Erasable::new(signature, self.payments.shared.source.nonce());
-        self.change("sign", asked, &mut order, |order, _| Ok(sign(order, sealed.clone())?)).await?;
+        let mut order = self.order(context, order).await?;
+        let sealed = Erasable::new(signature, self.payments.shared.env.nonce());
+        self.change("sign", context, &mut order, |order, _| Ok(sign(order, sealed.clone())?)).await?;
         Ok(order)
     }
 }

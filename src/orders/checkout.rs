@@ -3,14 +3,14 @@
 use port::{OrderId, SessionId};
 
 use super::money::operations;
-use super::{Asked, Draft, OrderError, Orders};
+use super::{CommandContext, Draft, OrderError, Orders};
 use crate::domain::{DomainError, Event, FailureCode, OrderAggregate, Profile, SessionStatus, operate};
-use crate::payments::{Begun, CheckoutAsk, PaymentError};
+use crate::payments::{CheckoutRequest, PaymentError, StartOutcome};
 use crate::routing::RouteError;
 
 /// An order that was checked out.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Checked {
+pub struct CheckoutOutcome {
     /// The order with its session.
     pub order: OrderAggregate,
     /// The session.
@@ -21,7 +21,7 @@ pub struct Checked {
 
 /// A session that was to be closed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Closed {
+pub struct CloseOutcome {
     /// The order with its session.
     pub order: OrderAggregate,
     /// Whether the provider has not answered yet.
@@ -35,21 +35,21 @@ impl Orders {
     /// [`OrderError::Refused`], [`OrderError::Route`], [`OrderError::ProvidersUnavailable`].
     pub async fn checkout(
         &self,
-        asked: &Asked,
+        context: &CommandContext,
         order: OrderId,
-        ask: &CheckoutAsk,
-    ) -> Result<Checked, OrderError> {
-        let mut order = self.file(asked, order).await?;
-        let (mut session, stored) = (None, self.stored(asked, ask).await?);
-        self.change("checkout", asked, &mut order, |order, now| {
-            let opening = self.payments.opening(order, ask, stored.as_ref(), now);
+        request: &CheckoutRequest,
+    ) -> Result<CheckoutOutcome, OrderError> {
+        let mut order = self.order(context, order).await?;
+        let (mut session, stored) = (None, self.stored(context, request).await?);
+        self.change("checkout", context, &mut order, |order, now| {
+            let opening = self.payments.new_session(order, request, stored.as_ref(), now);
             let (id, events) = opening.map_err(|fault| routed(fault, order.id()))?;
             session = Some(id);
             Ok(events)
         })
         .await?;
         let session = session.ok_or(OrderError::NotFound)?;
-        self.begin(asked, order, session).await
+        self.start(context, order, session).await
     }
 
     /// Places, prices and checks out in one go: one change before the provider is called. When only the
@@ -57,20 +57,25 @@ impl Orders {
     ///
     /// # Errors
     /// As [`Orders::place`] and [`Orders::checkout`].
-    pub async fn quick(&self, asked: &Asked, draft: Draft, ask: &CheckoutAsk) -> Result<Checked, OrderError> {
+    pub async fn create_and_checkout(
+        &self,
+        context: &CommandContext,
+        draft: Draft,
+        request: &CheckoutRequest,
+    ) -> Result<CheckoutOutcome, OrderError> {
         let now = self.payments.shared.now();
-        let header = Self::priced(self.order_of(asked, draft, now), now)?;
+        let header = Self::priced(self.header_of(context, draft, now), now)?;
         let placed = Event::OrderCreated(Box::new(header.clone()));
         let Some(preview) = OrderAggregate::create(&placed) else { return Err(OrderError::NotFound) };
-        let stored = self.stored(asked, ask).await?;
-        match self.payments.opening(&preview, ask, stored.as_ref(), now) {
+        let stored = self.stored(context, request).await?;
+        match self.payments.new_session(&preview, request, stored.as_ref(), now) {
             Ok((session, events)) => {
-                let order = self.commit_new(asked, header, events, now, "quick checkout").await?;
-                self.begin(asked, order, session).await
+                let order = self.commit_new(context, header, events, now, "quick checkout").await?;
+                self.start(context, order, session).await
             }
             // The request is sound, so its order waits; one that names a wrong account places nothing.
             Err(fault @ PaymentError::Route(RouteError::NoRoute { .. } | RouteError::AllDown { .. })) => {
-                let order = self.commit_new(asked, header, Vec::new(), now, "place").await?;
+                let order = self.commit_new(context, header, Vec::new(), now, "place").await?;
                 Err(routed(fault, order.id()))
             }
             Err(fault) => Err(fault.into()),
@@ -80,25 +85,27 @@ impl Orders {
     /// The merchant's stored method that a checkout names.
     pub(super) async fn stored(
         &self,
-        asked: &Asked,
-        ask: &CheckoutAsk,
+        context: &CommandContext,
+        request: &CheckoutRequest,
     ) -> Result<Option<Profile>, OrderError> {
-        let Some(id) = ask.payment_profile_id else { return Ok(None) };
-        let found = self.payments.profile(&asked.merchant, id).await?;
+        let Some(id) = request.payment_profile_id else { return Ok(None) };
+        let found = self.payments.profile(&context.merchant, id).await?;
         Ok(Some(found.ok_or(DomainError::ProfileUnusable("there is none with this id"))?))
     }
 
-    pub(super) async fn begin(
+    pub(super) async fn start(
         &self,
-        asked: &Asked,
+        context: &CommandContext,
         mut order: OrderAggregate,
         session: SessionId,
-    ) -> Result<Checked, OrderError> {
-        let begun = self.payments.begin(&mut order, session, &asked.cause).await?;
+    ) -> Result<CheckoutOutcome, OrderError> {
+        let begun = self.payments.start(&mut order, session, &context.cause).await?;
         match begun {
-            Begun::Ready | Begun::Ended => Ok(Checked { order, session, pending: false }),
-            Begun::Unknown => Ok(Checked { order, session, pending: true }),
-            Begun::Down { retry_after } => {
+            StartOutcome::Ready | StartOutcome::Ended => {
+                Ok(CheckoutOutcome { order, session, pending: false })
+            }
+            StartOutcome::Unknown => Ok(CheckoutOutcome { order, session, pending: true }),
+            StartOutcome::Down { retry_after } => {
                 Err(OrderError::ProvidersUnavailable { order: order.id(), retry_after })
             }
         }
@@ -111,19 +118,21 @@ impl Orders {
     /// As [`Orders::checkout`].
     pub async fn resume(
         &self,
-        asked: &Asked,
+        context: &CommandContext,
         id: OrderId,
         session: SessionId,
-    ) -> Result<Checked, OrderError> {
-        let mut order = self.file(asked, id).await?;
+    ) -> Result<CheckoutOutcome, OrderError> {
+        let mut order = self.order(context, id).await?;
         if let Some(attempt) = order.session(session).map(|session| session.attempt) {
-            match self.payments.settle_begin(id, attempt, &asked.cause).await {
+            match self.payments.resolve_start(id, attempt, &context.cause).await {
                 Ok(settled) => order = settled,
-                Err(PaymentError::Provider(_)) => return Ok(Checked { order, session, pending: true }),
+                Err(PaymentError::Provider(_)) => {
+                    return Ok(CheckoutOutcome { order, session, pending: true });
+                }
                 Err(fault) => return Err(fault.into()),
             }
         }
-        Ok(Checked { order, session, pending: false })
+        Ok(CheckoutOutcome { order, session, pending: false })
     }
 
     /// Cancels an open session: its object is closed at the provider, and the provider's answer ends it.
@@ -132,13 +141,13 @@ impl Orders {
     /// [`OrderError::Refused`] for one that was paid.
     pub async fn cancel_session(
         &self,
-        asked: &Asked,
+        context: &CommandContext,
         order: OrderId,
         session: SessionId,
-    ) -> Result<Closed, OrderError> {
-        let mut order = self.file(asked, order).await?;
-        let asked_for_order = Asked { expects: None, ..asked.clone() };
-        if let (Some(expected), Some(found)) = (asked.expects, order.session(session))
+    ) -> Result<CloseOutcome, OrderError> {
+        let mut order = self.order(context, order).await?;
+        let asked_for_order = CommandContext { expects: None, ..context.clone() };
+        if let (Some(expected), Some(found)) = (context.expects, order.session(session))
             && expected != found.version
         {
             return Err(OrderError::VersionMismatch { actual: found.version });
@@ -150,13 +159,13 @@ impl Orders {
             Ok(events)
         })
         .await?;
-        self.send(&mut order, &sends, &asked.cause).await?;
+        self.send(&mut order, &sends, &context.cause).await?;
         match order.session(session).map(|session| session.status) {
             Some(SessionStatus::Completed) => {
                 Err(DomainError::TooLate("the session is COMPLETED; it was paid").into())
             }
-            Some(SessionStatus::Failed) => Ok(Closed { order, pending: false }),
-            _ => Ok(Closed { order, pending: true }),
+            Some(SessionStatus::Failed) => Ok(CloseOutcome { order, pending: false }),
+            _ => Ok(CloseOutcome { order, pending: true }),
         }
     }
 }

@@ -3,7 +3,7 @@
 use port::OrderId;
 
 use super::money::operations;
-use super::{Asked, OrderError, Orders};
+use super::{CommandContext, OrderError, Orders};
 use crate::domain::{Cause, Erasable, OrderAggregate, finish};
 use crate::payments::PaymentError;
 
@@ -33,20 +33,20 @@ impl Orders {
     /// [`OrderError::Refused`].
     pub async fn finish(
         &self,
-        asked: &Asked,
+        context: &CommandContext,
         order: OrderId,
         how: &Finish,
     ) -> Result<OrderAggregate, OrderError> {
-        let mut order = self.file(asked, order).await?;
+        let mut order = self.order(context, order).await?;
         let shared = &self.payments.shared;
         let detail = match how {
             Finish::Fulfil { detail: Some(detail), .. } => {
-                Some(Erasable::new(detail.clone(), shared.source.nonce()))
+                Some(Erasable::new(detail.clone(), shared.env.nonce()))
             }
             _ => None,
         };
         let mut sends = Vec::new();
-        self.change("finish", asked, &mut order, |order, now| {
+        self.change("finish", context, &mut order, |order, now| {
             let mut ids = shared.ids();
             let events = match how {
                 Finish::Approve => finish::approve(order)?,
@@ -60,7 +60,7 @@ impl Orders {
             Ok(events)
         })
         .await?;
-        self.send(&mut order, &sends, &asked.cause).await?;
+        self.send(&mut order, &sends, &context.cause).await?;
         Ok(order)
     }
 
@@ -70,7 +70,7 @@ impl Orders {
     /// [`PaymentError`].
     pub async fn expire(&self, order: OrderId, cause: &Cause) -> Result<OrderAggregate, PaymentError> {
         let shared = &self.payments.shared;
-        let mut order = shared.file(order).await?;
+        let mut order = shared.order(order).await?;
         let mut sends = Vec::new();
         let decide = |order: &OrderAggregate, now| {
             let events = finish::expire(order, now, &mut shared.ids());
@@ -94,7 +94,7 @@ impl Orders {
     ) -> Result<OrderAggregate, PaymentError> {
         use crate::domain::{FailureCode, operate::close};
         let shared = &self.payments.shared;
-        let mut order = shared.file(order).await?;
+        let mut order = shared.order(order).await?;
         let mut sends = Vec::new();
         let decide = |order: &OrderAggregate, now| {
             let over = order

@@ -11,16 +11,16 @@ mod resolve;
 mod submit;
 
 pub use cart::{Draft, Edit, Fields};
-pub use checkout::{Checked, Closed};
+pub use checkout::{CheckoutOutcome, CloseOutcome};
 pub use finish::Finish;
-pub use money::{MoneyAsk, Operated, Outcome};
+pub use money::{MoneyRequest, OperationResult, Outcome};
 
 use std::sync::Arc;
 
 use port::OrderId;
 
 use crate::domain::{Cause, DomainError, OrderAggregate};
-use crate::payments::{Decided, PaymentError, Payments};
+use crate::payments::{Effects, PaymentError, Payments};
 use crate::routing::RouteError;
 use crate::store::{KeyRow, StoreError, Unique, Write};
 
@@ -33,7 +33,7 @@ pub struct Orders {
 
 /// Who asks for something, and under which conditions.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct CommandContext {
     /// The merchant; only its own orders exist for it.
     pub merchant: Arc<str>,
     /// Who and which request, for the events.
@@ -55,7 +55,7 @@ pub struct Key {
     pub replaces: Option<u64>,
 }
 
-impl Asked {
+impl CommandContext {
     /// The row that makes a change idempotent. `first` is the place of the change's first event.
     fn key_row(&self, order: OrderId, first: u64, now: port::Timestamp) -> Vec<Write> {
         let row = self.key.as_ref().map(|key| KeyRow {
@@ -141,35 +141,41 @@ impl Orders {
     ///
     /// # Errors
     /// [`OrderError::NotFound`], also for another merchant's.
-    pub async fn file(&self, asked: &Asked, order: OrderId) -> Result<OrderAggregate, OrderError> {
+    pub async fn order(
+        &self,
+        context: &CommandContext,
+        order: OrderId,
+    ) -> Result<OrderAggregate, OrderError> {
         let found = self.payments.shared.store.order(order).await?;
-        found.filter(|order| *order.header.merchant == *asked.merchant).ok_or(OrderError::NotFound)
+        found.filter(|order| *order.header.merchant == *context.merchant).ok_or(OrderError::NotFound)
     }
 
     /// Decides on the merchant's order and commits, with its idempotency key. Answers the place of the change's
     /// first event; `None` if there was nothing to change.
-    async fn change<D: Into<Decided>>(
+    async fn change<D: Into<Effects>>(
         &self,
         name: &'static str,
-        asked: &Asked,
+        context: &CommandContext,
         order: &mut OrderAggregate,
         mut decide: impl FnMut(&OrderAggregate, port::Timestamp) -> Result<D, OrderError>,
     ) -> Result<Option<u64>, OrderError> {
         let mut first = None;
-        let decided = |order: &OrderAggregate, now| {
-            check_version(asked, order)?;
-            let mut decided: Decided = decide(order, now)?.into();
-            first = (!decided.events.is_empty()).then_some(order.sequence + 1);
-            decided.with.extend(first.map(|first| asked.key_row(order.id(), first, now)).unwrap_or_default());
-            Ok::<_, OrderError>(decided)
+        let effects = |order: &OrderAggregate, now| {
+            check_version(context, order)?;
+            let mut effects: Effects = decide(order, now)?.into();
+            first = (!effects.events.is_empty()).then_some(order.sequence + 1);
+            effects
+                .writes
+                .extend(first.map(|first| context.key_row(order.id(), first, now)).unwrap_or_default());
+            Ok::<_, OrderError>(effects)
         };
-        self.payments.shared.change(name, order, &asked.cause, decided).await?;
+        self.payments.shared.change(name, order, &context.cause, effects).await?;
         Ok(first)
     }
 }
 
-fn check_version(asked: &Asked, order: &OrderAggregate) -> Result<(), OrderError> {
-    match asked.expects {
+fn check_version(context: &CommandContext, order: &OrderAggregate) -> Result<(), OrderError> {
+    match context.expects {
         Some(version) if version != order.sequence => {
             Err(OrderError::VersionMismatch { actual: order.sequence })
         }

@@ -2,7 +2,7 @@
 
 use port::{Failure, OrderId, PaymentId, RefundId};
 
-use super::{Asked, OrderError, Orders};
+use super::{CommandContext, OrderError, Orders};
 use crate::domain::operate::{NewRefund, capture, refund, void};
 use crate::domain::{
     Cause, DomainError, Erasable, Event, OrderAggregate, Payment, RefundOrigin, RefundStatus,
@@ -11,7 +11,7 @@ use crate::payments::PaymentError;
 
 /// What is asked. Amounts in minor units; absent means all that is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MoneyAsk {
+pub enum MoneyRequest {
     /// Take what is held.
     Capture {
         /// How much.
@@ -32,7 +32,7 @@ pub enum MoneyAsk {
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Operated {
+pub struct OperationResult {
     /// The order with its payment.
     pub order: OrderAggregate,
     /// The payment.
@@ -61,29 +61,29 @@ impl Orders {
     /// [`OrderError::Refused`] for what the state, the amount or the provider rules out before anything is sent.
     pub async fn operate(
         &self,
-        asked: &Asked,
+        context: &CommandContext,
         order: OrderId,
         payment: PaymentId,
-        ask: &MoneyAsk,
-    ) -> Result<Operated, OrderError> {
-        let mut order = self.file(asked, order).await?;
-        let source = &self.payments.shared.source;
-        let id = RefundId::from_uuid(source.uuid());
-        let sealed = match ask {
-            MoneyAsk::Refund { reason: Some(reason), .. } => {
-                Some(Erasable::new(reason.clone(), source.nonce()))
+        request: &MoneyRequest,
+    ) -> Result<OperationResult, OrderError> {
+        let mut order = self.order(context, order).await?;
+        let env = &self.payments.shared.env;
+        let id = RefundId::from_uuid(env.uuid());
+        let sealed = match request {
+            MoneyRequest::Refund { reason: Some(reason), .. } => {
+                Some(Erasable::new(reason.clone(), env.nonce()))
             }
             _ => None,
         };
-        let asked_for_order = Asked { expects: None, ..asked.clone() };
+        let asked_for_order = CommandContext { expects: None, ..context.clone() };
         let mut sends = Vec::new();
         self.change("operate", &asked_for_order, &mut order, |order, now| {
-            check_payment_version(asked, order, payment)?;
+            check_payment_version(context, order, payment)?;
             self.check_account(order, payment)?;
-            let events = match ask {
-                MoneyAsk::Capture { amount } => capture(order, payment, *amount, now)?,
-                MoneyAsk::Void => void(order, payment, now)?,
-                MoneyAsk::Refund { amount, reference, .. } => {
+            let events = match request {
+                MoneyRequest::Capture { amount } => capture(order, payment, *amount, now)?,
+                MoneyRequest::Void => void(order, payment, now)?,
+                MoneyRequest::Refund { amount, reference, .. } => {
                     let (reason, reference) = (sealed.clone(), reference.clone());
                     let origin = RefundOrigin::Api;
                     refund(order, payment, NewRefund { id, amount: *amount, reason, reference, origin }, now)?
@@ -94,10 +94,10 @@ impl Orders {
         })
         .await?;
         let before = order.sequence;
-        self.send(&mut order, &sends, &asked.cause).await?;
-        let refund = matches!(ask, MoneyAsk::Refund { .. }).then_some(id);
+        self.send(&mut order, &sends, &context.cause).await?;
+        let refund = matches!(request, MoneyRequest::Refund { .. }).then_some(id);
         let outcome = self.outcome(&order, payment, refund, before).await?;
-        Ok(Operated { order, payment, refund, outcome })
+        Ok(OperationResult { order, payment, refund, outcome })
     }
 
     /// Refuses money at an account that is not configured any more: it can be shown, and nobody can be asked to move it.
@@ -143,8 +143,8 @@ impl Orders {
         if order.payment(payment).is_some_and(|payment: &Payment| payment.operation.is_some()) {
             return Ok(Outcome::Pending);
         }
-        const ENOUGH: u32 = 200;
-        let events = self.payments.shared.store.events(order.id(), after, ENOUGH).await?;
+        const MAX_EVENTS: u32 = 200;
+        let events = self.payments.shared.store.events(order.id(), after, MAX_EVENTS).await?;
         let ended = events.into_iter().find_map(|event| match event.record.event {
             Event::OperationFinished { payment: of, refused, .. } if of == payment => Some(refused),
             _ => None,
@@ -163,11 +163,11 @@ pub(super) fn operations(events: &[Event]) -> Vec<PaymentId> {
 }
 
 fn check_payment_version(
-    asked: &Asked,
+    context: &CommandContext,
     order: &OrderAggregate,
     payment: PaymentId,
 ) -> Result<(), OrderError> {
-    match (asked.expects, order.payment(payment)) {
+    match (context.expects, order.payment(payment)) {
         (Some(version), Some(payment)) if payment.version != version => {
             Err(OrderError::VersionMismatch { actual: payment.version })
         }

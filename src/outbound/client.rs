@@ -43,17 +43,17 @@ pub struct Outbound {
 }
 
 /// The largest answer that is read, bytes.
-const LARGEST_ANSWER: usize = 1024 * 1024;
+const MAX_ANSWER: usize = 1024 * 1024;
 
 /// What is read of an answer that nobody wants to see, bytes.
-const LARGEST_REMNANT: usize = 16 * 1024;
+const MAX_REMNANT: usize = 16 * 1024;
 
 /// How long an unused connection is kept. Node's servers close theirs after 5 s, others later: whoever closes second
 /// may have just sent a request into it.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 /// Unused connections kept for one host.
-const MOST_IDLE: usize = 256;
+const MAX_IDLE: usize = 256;
 
 impl Outbound {
     /// A client of its own connections.
@@ -74,7 +74,7 @@ impl Outbound {
             .read_timeout(options.read_timeout)
             .timeout(options.timeout)
             .pool_idle_timeout(IDLE_CONNECTION)
-            .pool_max_idle_per_host(MOST_IDLE);
+            .pool_max_idle_per_host(MAX_IDLE);
         if !options.allow_private_addresses {
             builder = builder.dns_resolver(Arc::new(PublicOnly));
         }
@@ -149,7 +149,7 @@ async fn drained(response: &mut Response) -> Vec<u8> {
     let mut seen = 0;
     while let Ok(Some(chunk)) = response.chunk().await {
         seen += chunk.len();
-        if seen > LARGEST_REMNANT {
+        if seen > MAX_REMNANT {
             break;
         }
     }
@@ -157,14 +157,14 @@ async fn drained(response: &mut Response) -> Vec<u8> {
 }
 
 async fn body(response: &mut Response) -> Result<Vec<u8>, TransportError> {
-    let too_large = || TransportError::Lost(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
+    let too_large = || TransportError::Lost(format!("the answer is larger than {MAX_ANSWER} bytes"));
     let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
-    if announced > LARGEST_ANSWER {
+    if announced > MAX_ANSWER {
         return Err(too_large());
     }
     let mut body = Vec::with_capacity(announced);
     while let Some(chunk) = response.chunk().await.map_err(sorted)? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
+        if body.len() + chunk.len() > MAX_ANSWER {
             return Err(too_large());
         }
         body.extend_from_slice(&chunk);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use port::{About, CaptureSupport, Captures, Provider, RefundSupport, Secret, StatusTable, TableError};
 
-use super::Budget;
+use super::ReadLimiter;
 use crate::domain::PaymentCapabilities;
 
 /// One configured account of one provider.
@@ -24,13 +24,13 @@ pub struct Account {
     /// The secret part of the address that the provider notifies.
     pub notify_key: Option<Secret>,
     /// How often its provider may be asked.
-    pub reads: Budget,
+    pub reads: ReadLimiter,
     /// For how many days a paid payment is asked about daily.
     pub poll_after_capture_days: u32,
 }
 
 /// Reads a second where nobody has said how many: as many as can be configured.
-const MOST_READS: u32 = 1_000;
+const MAX_READS: u32 = 1_000;
 
 impl Account {
     /// An account for an adapter.
@@ -45,14 +45,14 @@ impl Account {
         notify_key: Option<Secret>,
     ) -> Result<Self, TableError> {
         let words = StatusTable::parse(adapter.about().statuses)?;
-        let reads = Budget::new(MOST_READS);
+        let reads = ReadLimiter::new(MAX_READS);
         Ok(Self { name, adapter, words, base_url, is_test, notify_key, reads, poll_after_capture_days: 0 })
     }
 
     /// With so many reads a second on average.
     #[must_use]
     pub fn reads_per_second(self, reads: u32) -> Self {
-        Self { reads: Budget::new(reads), ..self }
+        Self { reads: ReadLimiter::new(reads), ..self }
     }
 
     /// Asking about a paid payment daily, for so many days.

@@ -10,7 +10,7 @@ use port::{
 };
 use tokio::sync::Mutex;
 
-use super::budget::Wish;
+use super::read_limiter::Priority;
 use super::{Account, PaymentError, Payments, Shared};
 use crate::crash;
 use crate::domain::{Cause, Erasable, Event, OrderAggregate};
@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(40);
 impl Payments {
     /// Everything that one operation at an account may touch.
     pub(super) fn ctx<'a>(&'a self, account: &'a Account, state_store: &'a dyn StateStore) -> Ctx<'a> {
-        Ctx::new(&account.base_url, &*self.transport, state_store, &*self.shared.source)
+        Ctx::new(&account.base_url, &*self.transport, state_store, &*self.shared.env)
     }
 
     /// Lets an adapter's operation run: sets the limit, settles what came, counts. Also answers the moment that
@@ -49,7 +49,7 @@ impl Payments {
         shared.metrics.provider_call(provider, operation, label, shared.now().since(started_at));
         if let Err(error) = &outcome {
             if let ProviderError::Busy { retry_after } = error {
-                account.reads.complained(*retry_after, shared.now());
+                account.reads.throttled(*retry_after, shared.now());
             }
             tracing::warn!(account.name = %account.name, provider.name = provider, operation,
                 "provider call failed: {error}");
@@ -61,13 +61,13 @@ impl Payments {
     ///
     /// # Errors
     /// [`ProviderError::Busy`] if it is used up: then nobody was called.
-    pub(super) fn may_read(&self, account: &Account, wish: Wish) -> Result<(), ProviderError> {
-        let taken = account.reads.take(wish, self.shared.now());
+    pub(super) fn may_read(&self, account: &Account, priority: Priority) -> Result<(), ProviderError> {
+        let taken = account.reads.take(priority, self.shared.now());
         taken.map_err(|wait| ProviderError::Busy { retry_after: Some(wait) })
     }
 
     /// What a snapshot means.
-    pub(super) fn understand(
+    pub(super) fn translate(
         &self,
         account: &Account,
         view: ProviderView,
@@ -87,14 +87,14 @@ impl Payments {
 }
 
 /// Keeps what an adapter wants to find again, in the order's file.
-pub(super) struct FileKeeper<'a> {
+pub(super) struct AttemptStateStore<'a> {
     shared: &'a Shared,
     attempt: AttemptId,
     cause: &'a Cause,
     order: Mutex<OrderAggregate>,
 }
 
-impl<'a> FileKeeper<'a> {
+impl<'a> AttemptStateStore<'a> {
     pub(super) fn new(
         shared: &'a Shared,
         order: OrderAggregate,
@@ -105,13 +105,13 @@ impl<'a> FileKeeper<'a> {
     }
 
     /// The file with everything that was kept.
-    pub(super) fn into_file(self) -> OrderAggregate {
+    pub(super) fn into_order(self) -> OrderAggregate {
         self.order.into_inner()
     }
 }
 
 #[async_trait]
-impl StateStore for FileKeeper<'_> {
+impl StateStore for AttemptStateStore<'_> {
     async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), StateStoreError> {
         let mut order = self.order.lock().await;
         let attempt = self.attempt;
@@ -120,7 +120,7 @@ impl StateStore for FileKeeper<'_> {
             let mut adapter_state: AdapterState =
                 record.and_then(|record| record.adapter_state.as_ref()?.value().cloned()).unwrap_or_default();
             adapter_state.extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-            let adapter_state = Erasable::new(adapter_state, self.shared.source.nonce());
+            let adapter_state = Erasable::new(adapter_state, self.shared.env.nonce());
             Ok::<_, PaymentError>(vec![Event::AdapterStateSaved { attempt, adapter_state }].into())
         });
         kept.await.map(|_| ()).map_err(|fault| {
@@ -131,10 +131,10 @@ impl StateStore for FileKeeper<'_> {
 }
 
 /// For operations that keep nothing.
-pub(super) struct NothingToKeep;
+pub(super) struct NoState;
 
 #[async_trait]
-impl StateStore for NothingToKeep {
+impl StateStore for NoState {
     async fn save_state(&self, _: &[(&str, &str)]) -> Result<(), StateStoreError> {
         Err(StateStoreError)
     }

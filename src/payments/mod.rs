@@ -4,25 +4,25 @@
 //! provider said reaches an order. Nothing is sent before the intent is committed; nothing that may have
 //! worked is sent again before the provider was asked.
 
+mod accept_start;
 mod accounts;
-mod adopt;
-mod ask;
-mod begin;
-mod budget;
 mod call;
+mod fetch_status;
 mod observe;
 mod operate;
 mod profiles;
-mod remedies;
+mod read_limiter;
+mod refund_policies;
+mod resolve_unknown;
 mod returns;
-mod settle;
+mod start;
 
 pub use accounts::{Account, Accounts};
-pub use begin::{Begun, CheckoutAsk};
-pub use budget::{Budget, Wish};
-pub use profiles::{ProfileKey, ProfileSessionAsk};
-pub use remedies::Remedies;
+pub use profiles::{ProfileKey, ProfileSessionRequest};
+pub use read_limiter::{Priority, ReadLimiter};
+pub use refund_policies::RefundPolicies;
 pub use returns::{Redirect, Returns, attempt_of, read_token};
+pub use start::{CheckoutRequest, StartOutcome};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +35,10 @@ use tokio::sync::Notify;
 use crate::domain::{Cause, DomainError, Event, EventMeta, JobKind, OrderAggregate, Payment, next_read};
 use crate::metrics::Metrics;
 use crate::routing::{RouteError, Rules};
-use crate::store::{Change, Outbox, Store, StoreError, Write};
+use crate::store::{Change, EndpointRegistry, Store, StoreError, Write};
 
 /// How often a change is decided anew after somebody was faster.
-const MOST_CONFLICTS: u32 = 16;
+const MAX_CONFLICTS: u32 = 16;
 
 /// The money use cases. One for each worker: its own way out, everything else shared.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ pub struct Shared {
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
     /// Time, ids, chance.
-    pub source: Arc<dyn Env>,
+    pub env: Arc<dyn Env>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Return addresses.
@@ -66,30 +66,30 @@ pub struct Shared {
     /// Whether a hosted page whose start was never answered may be opened at another account.
     pub failover_after_unknown: bool,
     /// What merchants want done with money that nobody waits for.
-    pub remedies: ArcSwap<Remedies>,
+    pub refund_policies: ArcSwap<RefundPolicies>,
     /// For how long notifications are kept, to act on them again.
-    pub keep_notes: Duration,
+    pub keep_notifications: Duration,
     /// Wakes the agenda when something is due at once.
     pub wake: Notify,
     /// Who is to be told of what happens to orders.
-    pub outbox: Arc<Outbox>,
+    pub endpoint_registry: Arc<EndpointRegistry>,
     /// One read of a payment at a time answers all who wait for it.
     reading: Cache<PaymentId, Arc<Result<OrderAggregate, PaymentError>>>,
     /// When a payment was last asked about; only spares reads, nothing relies on it.
-    asked: moka::sync::Cache<PaymentId, Timestamp>,
+    fetched: moka::sync::Cache<PaymentId, Timestamp>,
     /// When a hint wants a payment to be asked about; a read that is under way does not answer it.
     hinted: moka::sync::Cache<PaymentId, Timestamp>,
     /// When a session that stores a method was last asked about, likewise.
-    saving_asked: moka::sync::Cache<ProfileSessionId, Timestamp>,
+    profile_fetched: moka::sync::Cache<ProfileSessionId, Timestamp>,
     /// When the customer of a payment last came back, likewise.
     returned: moka::sync::Cache<PaymentId, Timestamp>,
 }
 
 /// For how long notifications are kept where nobody says otherwise.
-const KEEP_NOTES: Duration = Duration::from_secs(90 * 24 * 3_600);
+const KEEP_NOTIFICATIONS: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 /// What is kept of payments that were asked about lately.
-const MOST_REMEMBERED: u64 = 100_000;
+const MAX_REMEMBERED: u64 = 100_000;
 
 impl Shared {
     /// Everything that workers share.
@@ -97,7 +97,7 @@ impl Shared {
         accounts: Accounts,
         rules: Arc<Rules>,
         store: Arc<dyn Store>,
-        source: Arc<dyn Env>,
+        env: Arc<dyn Env>,
         metrics: Arc<Metrics>,
         returns: Returns,
         failover_after_unknown: bool,
@@ -106,35 +106,35 @@ impl Shared {
             accounts,
             rules: ArcSwap::new(rules),
             store,
-            source,
+            env,
             metrics,
             returns,
             failover_after_unknown,
-            remedies: ArcSwap::default(),
-            keep_notes: KEEP_NOTES,
+            refund_policies: ArcSwap::default(),
+            keep_notifications: KEEP_NOTIFICATIONS,
             wake: Notify::new(),
-            outbox: Arc::default(),
-            reading: Cache::new(MOST_REMEMBERED),
-            asked: moka::sync::Cache::new(MOST_REMEMBERED),
-            hinted: moka::sync::Cache::new(MOST_REMEMBERED),
-            saving_asked: moka::sync::Cache::new(MOST_REMEMBERED),
-            returned: moka::sync::Cache::new(MOST_REMEMBERED),
+            endpoint_registry: Arc::default(),
+            reading: Cache::new(MAX_REMEMBERED),
+            fetched: moka::sync::Cache::new(MAX_REMEMBERED),
+            hinted: moka::sync::Cache::new(MAX_REMEMBERED),
+            profile_fetched: moka::sync::Cache::new(MAX_REMEMBERED),
+            returned: moka::sync::Cache::new(MAX_REMEMBERED),
         }
     }
 
     /// The present moment.
     pub fn now(&self) -> Timestamp {
-        self.source.now()
+        self.env.now()
     }
 
     /// A source of new ids for one decision.
     pub fn ids(&self) -> impl FnMut() -> Uuid + '_ {
-        || self.source.uuid()
+        || self.env.uuid()
     }
 
     /// A number that nobody can foresee.
     pub fn draw(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.source.nonce();
+        let [a, b, c, d, e, f, g, h, ..] = self.env.nonce();
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
@@ -148,23 +148,23 @@ impl Shared {
         name: &'static str,
         order: &mut OrderAggregate,
         cause: &Cause,
-        mut decide: impl FnMut(&OrderAggregate, Timestamp) -> Result<Decided, E>,
+        mut decide: impl FnMut(&OrderAggregate, Timestamp) -> Result<Effects, E>,
     ) -> Result<bool, E> {
-        for _ in 0..MOST_CONFLICTS {
+        for _ in 0..MAX_CONFLICTS {
             let now = self.now();
-            let decided = decide(order, now)?;
-            if decided.is_nothing() {
+            let effects = decide(order, now)?;
+            if effects.is_nothing() {
                 return Ok(false);
             }
             let mut next = order.clone();
-            let change = decided.into_change(name, &mut next, self, cause, now)?;
+            let change = effects.into_change(name, &mut next, self, cause, now)?;
             match self.commit(&next.header.merchant, change).await {
                 Ok(()) => {
-                    self.tell_of(order, &next);
+                    self.record_metrics(order, &next);
                     *order = next;
                     return Ok(true);
                 }
-                Err(StoreError::Conflict) => *order = self.file(order.id()).await?,
+                Err(StoreError::Conflict) => *order = self.order(order.id()).await?,
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -176,13 +176,13 @@ impl Shared {
     /// # Errors
     /// [`StoreError`]; then nothing is written.
     pub async fn commit(&self, merchant: &str, mut change: Change) -> Result<(), StoreError> {
-        self.outbox.make_sure(&*self.store).await?;
-        let owed = self.outbox.owed(merchant, &change, self.now());
+        self.endpoint_registry.ensure_fresh(&*self.store).await?;
+        let owed = self.endpoint_registry.enqueue(merchant, &change, self.now());
         let tells = !owed.is_empty();
         change.writes.extend(owed);
         self.store.commit(change).await?;
         if tells {
-            self.outbox.wake();
+            self.endpoint_registry.wake();
         }
         Ok(())
     }
@@ -191,13 +191,13 @@ impl Shared {
     ///
     /// # Errors
     /// [`StoreError`]; `Corrupt` if it is gone.
-    pub async fn file(&self, order: OrderId) -> Result<OrderAggregate, StoreError> {
+    pub async fn order(&self, order: OrderId) -> Result<OrderAggregate, StoreError> {
         let found = self.store.order(order).await?;
         found.ok_or_else(|| StoreError::Corrupt(format!("order {order} is gone")))
     }
 
     /// Counts and logs what a committed change did to payments and attention.
-    fn tell_of(&self, before: &OrderAggregate, after: &OrderAggregate) {
+    fn record_metrics(&self, before: &OrderAggregate, after: &OrderAggregate) {
         for payment in &after.payments {
             let was = before.payment(payment.id).map(Payment::status);
             let account = payment.attempt.and_then(|id| self.accounts.get(&after.attempt(id)?.account));
@@ -221,18 +221,18 @@ impl Shared {
 
 /// What a decision wants written.
 #[derive(Debug, Default)]
-pub struct Decided {
+pub struct Effects {
     /// What happened.
     pub events: Vec<Event>,
     /// Rows beside it: a key, something due.
-    pub with: Vec<Write>,
+    pub writes: Vec<Write>,
     /// The attempt whose provider was asked, so that the moment to ask again is written.
-    pub asked: Option<AttemptId>,
+    pub fetched: Option<AttemptId>,
 }
 
-impl Decided {
+impl Effects {
     fn is_nothing(&self) -> bool {
-        self.events.is_empty() && self.with.is_empty() && self.asked.is_none()
+        self.events.is_empty() && self.writes.is_empty() && self.fetched.is_none()
     }
 
     fn into_change(
@@ -246,13 +246,13 @@ impl Decided {
         let meta = EventMeta { at: now, cause };
         let mut change = Change::of(name, order, self.events, &meta, &mut shared.ids())?;
         // A key goes first, so that a repeat is known for one before anything else is in its way.
-        change.writes.splice(0..0, self.with);
-        change.writes.extend(self.asked.and_then(|attempt| shared.ask_again(order, attempt, now)));
+        change.writes.splice(0..0, self.writes);
+        change.writes.extend(self.fetched.and_then(|attempt| shared.schedule_fetch(order, attempt, now)));
         Ok(change)
     }
 }
 
-impl From<Vec<Event>> for Decided {
+impl From<Vec<Event>> for Effects {
     fn from(events: Vec<Event>) -> Self {
         Self { events, ..Self::default() }
     }
@@ -260,11 +260,11 @@ impl From<Vec<Event>> for Decided {
 
 impl Shared {
     /// When the provider is to be asked about an attempt again, as the file is now.
-    fn ask_again(&self, order: &OrderAggregate, attempt: AttemptId, now: Timestamp) -> Option<Write> {
+    fn schedule_fetch(&self, order: &OrderAggregate, attempt: AttemptId, now: Timestamp) -> Option<Write> {
         let payment = order.attempt(attempt).and_then(|record| order.payment_of(record))?;
         let next = next_read(order, payment, now, self.draw());
         let at = [next, self.hinted.get(&payment.id)].into_iter().flatten().min();
-        Some(Write::Due {
+        Some(Write::Job {
             kind: JobKind::FetchStatus,
             subject: payment.id.to_string(),
             order: Some(order.id()),

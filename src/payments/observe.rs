@@ -2,8 +2,8 @@
 
 use port::{AttemptId, Observation};
 
-use super::profiles::listing;
-use super::{Account, Decided, PaymentError, Payments};
+use super::profiles::sync_job;
+use super::{Account, Effects, PaymentError, Payments};
 use crate::domain::observe::{Expected, observe};
 use crate::domain::open::StartResult;
 use crate::domain::{Cause, Event, OrderAggregate, SessionStatus};
@@ -59,8 +59,8 @@ impl Payments {
                 Event::SessionStatusChanged { session, to: SessionStatus::Completed, .. } => Some(*session),
                 _ => None,
             });
-            let with = completed.filter_map(|session| listing(order, session, now)).collect();
-            Ok::<_, PaymentError>(Decided { events, with, asked: Some(attempt) })
+            let with = completed.filter_map(|session| sync_job(order, session, now)).collect();
+            Ok::<_, PaymentError>(Effects { events, writes: with, fetched: Some(attempt) })
         };
         let changed = shared.change("observe", order, cause, decide).await?;
         if let Some(payment) = follows {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use port::{Advice, Failure, Money, PaymentId, ProviderError, ProviderView, RefundId, RefundRequest, Repeat};
 
-use super::budget::Wish;
-use super::call::NothingToKeep;
+use super::call::NoState;
+use super::read_limiter::Priority;
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::{not_taken, unsure};
 use crate::domain::resolve::not_refunded;
@@ -21,7 +21,7 @@ use crate::domain::{
 pub(super) const UNSURE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// A bound on refunds sent in one go; the agenda goes on with the rest.
-const MOST_IN_A_ROW: usize = 20;
+const MAX_IN_A_ROW: usize = 20;
 
 impl Payments {
     /// Sends the operation that was just recorded, and the refunds that wait behind it.
@@ -45,7 +45,7 @@ impl Payments {
         mut before: bool,
         cause: &Cause,
     ) -> Result<(), PaymentError> {
-        for _ in 0..MOST_IN_A_ROW {
+        for _ in 0..MAX_IN_A_ROW {
             let Some(pending) = Pending::of(order, payment) else { return Ok(()) };
             self.send(order, &Pending { before, ..pending }, cause).await?;
             before = false;
@@ -73,14 +73,14 @@ impl Payments {
             }
             return Ok(());
         };
-        let taken_up = self.take_up(order, &pending, cause).await;
+        let taken_up = self.resume_operation(order, &pending, cause).await;
         // Whatever came of it: what stays unsure for too long is shown to a person, most of all while the provider
         // cannot even be asked.
-        self.tell_if_unsure(order, payment, cause).await?;
+        self.report_if_unsure(order, payment, cause).await?;
         taken_up
     }
 
-    async fn take_up(
+    async fn resume_operation(
         &self,
         order: &mut OrderAggregate,
         pending: &Pending,
@@ -89,7 +89,7 @@ impl Payments {
         if pending.record.state == AttemptState::Started {
             return Ok(());
         }
-        *order = self.ask(order.id(), pending.payment, cause).await?;
+        *order = self.fetch_status(order.id(), pending.payment, cause).await?;
         let still = Pending::of(order, pending.payment).filter(|still| still.operation == pending.operation);
         let Some(still) = still else { return Ok(()) };
         let refund = still.operation.kind == OperationKind::Refund;
@@ -98,7 +98,7 @@ impl Payments {
         }
         let account = self.account(&still.record.account)?;
         // Of several who find it unsent, the one who writes down that it is tried again sends it.
-        let unsent = still.operation.unsent && self.mark(order, &still, false, cause).await?;
+        let unsent = still.operation.unsent && self.set_unsent(order, &still, false, cause).await?;
         if unsent || repeatable(&account, &still) {
             self.send_all(order, pending.payment, !unsent, cause).await?;
         }
@@ -106,7 +106,7 @@ impl Payments {
     }
 
     /// Writes down whether the last try of an operation provably reached nobody. False if that is no news.
-    async fn mark(
+    async fn set_unsent(
         &self,
         order: &mut OrderAggregate,
         pending: &Pending,
@@ -132,7 +132,7 @@ impl Payments {
         self.shared.change("next refund", order, cause, next).await
     }
 
-    async fn tell_if_unsure(
+    async fn report_if_unsure(
         &self,
         order: &mut OrderAggregate,
         payment: PaymentId,
@@ -156,17 +156,19 @@ impl Payments {
         let account = self.account(&pending.record.account)?;
         match self.send_to(&account, order, pending).await {
             Ok((view, as_of)) => {
-                let seen = self.understand(&account, view, as_of);
+                let seen = self.translate(&account, view, as_of);
                 self.observe(order, &account, pending.record.id, &seen, &[], cause).await?;
                 match takes_nothing(&seen) {
-                    true => self.close_by_us(order, &account, pending, cause).await,
+                    true => self.close_by_gateway(order, &account, pending, cause).await,
                     false => Ok(()),
                 }
             }
-            Err(error) if error.advice() == Advice::Stop => self.take_no(order, pending, error, cause).await,
+            Err(error) if error.advice() == Advice::Stop => {
+                self.handle_decline(order, pending, error, cause).await
+            }
             // Not sent, or not known: it stays recorded, and the agenda takes it up.
             Err(error) if error.advice() == Advice::ResolveUnknown || repeatable(&account, pending) => Ok(()),
-            Err(_) => self.mark(order, pending, true, cause).await.map(|_| ()),
+            Err(_) => self.set_unsent(order, pending, true, cause).await.map(|_| ()),
         }
     }
 
@@ -178,11 +180,11 @@ impl Payments {
     ) -> Result<(ProviderView, port::Timestamp), ProviderError> {
         let attempt = pending.record.for_adapter(order.id());
         let adapter = &account.adapter;
-        let ctx = self.ctx(account, &NothingToKeep);
+        let ctx = self.ctx(account, &NoState);
         let money = Money::new(pending.operation.amount.unwrap_or(0), attempt.money.currency);
         match pending.operation.kind {
             OperationKind::Close if !account.about().capabilities.cancel.cancels_checkout() => {
-                self.may_read(account, Wish::Usual)?;
+                self.may_read(account, Priority::Usual)?;
                 self.call(account, "fetch", &ctx, adapter.fetch(&ctx, &attempt)).await
             }
             OperationKind::Close | OperationKind::Void => {
@@ -207,7 +209,7 @@ impl Payments {
 
     /// A provider that cannot close, or has no such call for this state, was asked and says that nothing was
     /// taken: the session ends on our own word.
-    async fn close_by_us(
+    async fn close_by_gateway(
         &self,
         order: &mut OrderAggregate,
         account: &Account,
@@ -226,7 +228,7 @@ impl Payments {
 
     /// The provider said no. A page that does not close is asked about: it may have been paid meanwhile. So is what was
     /// sent before: that may be why a second is refused.
-    async fn take_no(
+    async fn handle_decline(
         &self,
         order: &mut OrderAggregate,
         pending: &Pending,
@@ -235,7 +237,7 @@ impl Payments {
     ) -> Result<(), PaymentError> {
         let closes = pending.operation.kind == OperationKind::Close;
         if closes || pending.before {
-            let asked = self.ask(order.id(), pending.payment, cause).await;
+            let asked = self.fetch_status(order.id(), pending.payment, cause).await;
             *order = match asked {
                 Ok(fresh) => fresh,
                 Err(PaymentError::Provider(_)) => return Ok(()),

@@ -7,7 +7,7 @@
 use port::{AttemptId, RedirectUrls, sign};
 
 use crate::domain::{Attempt, OrderAggregate};
-use crate::store::{Handle, Reads, StoreError};
+use crate::store::{OrderLocator, Reads, StoreError};
 
 /// Which of a provider's redirects brought the customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub async fn attempt_of(
     reads: &dyn Reads,
     hash: String,
 ) -> Result<Option<(OrderAggregate, Attempt)>, StoreError> {
-    let Some(order) = reads.order_of(&Handle::Return(hash.clone())).await? else { return Ok(None) };
+    let Some(order) = reads.order_of(&OrderLocator::Return(hash.clone())).await? else { return Ok(None) };
     let Some(order) = reads.order(order).await? else { return Ok(None) };
     let attempt = order.attempts.iter().find(|attempt| attempt.return_hash.as_ref() == Some(&hash)).cloned();
     Ok(attempt.map(|attempt| (order, attempt)))

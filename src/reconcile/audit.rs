@@ -9,13 +9,13 @@ use crate::domain::{Hash, OrderAggregate};
 use crate::store::{Change, CheckpointRow, Store, StoreError, Write};
 
 /// How far apart checkpoints are.
-pub(super) const APART: Duration = Duration::from_secs(3_600);
+pub(super) const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// Events or orders read at a time.
 const PAGE: u32 = 1_000;
 
 /// Faults that are told one by one; more are counted.
-const MOST_TOLD: usize = 100;
+const MAX_TOLD: usize = 100;
 
 /// Chains every event since the last checkpoint into a new one. Nothing if there are none.
 ///
@@ -54,7 +54,7 @@ fn chained(so_far: CheckpointRow, position: u64, hash: Hash) -> CheckpointRow {
 
 /// What a check of the books came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct AuditReport {
     /// Orders that were checked.
     pub orders: u64,
     /// Events that were checked.
@@ -67,14 +67,14 @@ pub struct Verdict {
     pub more_faults: u64,
 }
 
-impl Verdict {
+impl AuditReport {
     /// Whether everything fits.
     pub fn is_fine(&self) -> bool {
         self.faults.is_empty()
     }
 
     fn fault(&mut self, what: String) {
-        if self.faults.len() < MOST_TOLD {
+        if self.faults.len() < MAX_TOLD {
             self.faults.push(what);
         } else {
             self.more_faults += 1;
@@ -87,29 +87,29 @@ impl Verdict {
 ///
 /// # Errors
 /// [`StoreError`] if something cannot be read at all; what is read and wrong is in the verdict.
-pub async fn verify(store: &dyn Store, mut progress: impl FnMut(u64)) -> Result<Verdict, StoreError> {
-    let mut verdict = Verdict::default();
+pub async fn verify(store: &dyn Store, mut progress: impl FnMut(u64)) -> Result<AuditReport, StoreError> {
+    let mut report = AuditReport::default();
     let mut last = None;
     loop {
         let page = store.order_ids(last, PAGE).await?;
         for order in &page {
-            verify_order(store, *order, &mut verdict).await?;
-            verdict.orders += 1;
-            progress(verdict.orders);
+            verify_order(store, *order, &mut report).await?;
+            report.orders += 1;
+            progress(report.orders);
         }
         last = page.last().copied();
         if page.len() < PAGE as usize {
             break;
         }
     }
-    verify_checkpoints(store, &mut verdict).await?;
-    Ok(verdict)
+    verify_checkpoints(store, &mut report).await?;
+    Ok(report)
 }
 
 async fn verify_order(
     store: &dyn Store,
     order: port::OrderId,
-    verdict: &mut Verdict,
+    report: &mut AuditReport,
 ) -> Result<(), StoreError> {
     let mut events = Vec::new();
     let read = loop {
@@ -126,37 +126,37 @@ async fn verify_order(
         }
     };
     if let Err(StoreError::Corrupt(why)) = &read {
-        verdict.fault(format!("{order}: an event cannot be read: {why}"));
+        report.fault(format!("{order}: an event cannot be read: {why}"));
         return Ok(());
     }
     read?;
-    verdict.events += events.len() as u64;
+    report.events += events.len() as u64;
     let mut head = Hash::default();
     for event in &events {
         head = head.chain(&event.text);
         if head != event.hash {
-            verdict.fault(format!("{order}: the chain breaks at event {}", event.sequence));
+            report.fault(format!("{order}: the chain breaks at event {}", event.sequence));
             return Ok(());
         }
     }
     let made = OrderAggregate::replay(&events);
     match (made, store.order(order).await?) {
-        (Err(error), _) => verdict.fault(format!("{order}: {error}")),
-        (Ok(_), None) => verdict.fault(format!("{order}: it has events and no rows")),
+        (Err(error), _) => report.fault(format!("{order}: {error}")),
+        (Ok(_), None) => report.fault(format!("{order}: it has events and no rows")),
         (Ok(made), Some(stored)) if made != stored => {
-            verdict.fault(format!("{order}: its rows are not what its {} events make", events.len()));
+            report.fault(format!("{order}: its rows are not what its {} events make", events.len()));
         }
         (Ok(_), Some(_)) => {}
     }
     Ok(())
 }
 
-async fn verify_checkpoints(store: &dyn Store, verdict: &mut Verdict) -> Result<(), StoreError> {
+async fn verify_checkpoints(store: &dyn Store, report: &mut AuditReport) -> Result<(), StoreError> {
     let mut made = before_the_first();
     let mut hashes = Vec::new().into_iter();
     loop {
         let Some(stored) = store.checkpoints(made.number, 1).await?.into_iter().next() else { return Ok(()) };
-        verdict.checkpoints += 1;
+        report.checkpoints += 1;
         while made.position < stored.position {
             let next = match hashes.next() {
                 Some(next) => next,
@@ -172,7 +172,7 @@ async fn verify_checkpoints(store: &dyn Store, verdict: &mut Verdict) -> Result<
         let fits = made.hash == stored.hash && made.number == stored.number && made.events == stored.events;
         if !fits {
             let number = stored.number;
-            verdict.fault(format!("checkpoint {number}: events before it are missing or were changed"));
+            report.fault(format!("checkpoint {number}: events before it are missing or were changed"));
             return Ok(());
         }
     }

@@ -23,7 +23,7 @@ pub struct Erased {
 /// [`StoreError`]; what was erased before stays erased, and a second run goes on.
 pub async fn erase(
     store: &dyn Store,
-    source: &dyn Env,
+    env: &dyn Env,
     merchant: &str,
     customer: &str,
 ) -> Result<Erased, StoreError> {
@@ -42,7 +42,7 @@ pub async fn erase(
         before = page.last().map(|order| order.id().to_string());
         for order in page.iter().filter(|order| is_of(order, customer)) {
             if has_ended(order) {
-                erase_order(store, source, order.clone()).await?;
+                erase_order(store, env, order.clone()).await?;
                 erased.orders += 1;
             } else {
                 erased.still_open.push(order.id());
@@ -74,11 +74,7 @@ fn is_of(order: &OrderAggregate, customer: &str) -> bool {
     personal.is_some_and(|personal| personal.customer.id.as_deref() == Some(customer))
 }
 
-async fn erase_order(
-    store: &dyn Store,
-    source: &dyn Env,
-    mut order: OrderAggregate,
-) -> Result<(), StoreError> {
+async fn erase_order(store: &dyn Store, env: &dyn Env, mut order: OrderAggregate) -> Result<(), StoreError> {
     let id = order.id();
     let objects = order
         .attempts
@@ -86,8 +82,7 @@ async fn erase_order(
         .filter_map(|attempt| Some((attempt.account.clone(), attempt.reference.clone()?)));
     let objects = objects.collect();
     let cause = Cause { actor: Actor::Operator, request: None };
-    let meta = EventMeta { at: source.now(), cause: &cause };
-    let change =
-        Change::of("erase", &mut order, vec![Event::PersonalDataErased], &meta, &mut || source.uuid())?;
+    let meta = EventMeta { at: env.now(), cause: &cause };
+    let change = Change::of("erase", &mut order, vec![Event::PersonalDataErased], &meta, &mut || env.uuid())?;
     store.commit(change.with(Write::Erase { order: id, objects })).await
 }

@@ -5,7 +5,7 @@
 use port::{NotificationId, Timestamp};
 
 use crate::domain::JobKind;
-use crate::store::{Change, NoteFilter, Store, StoreError, Write};
+use crate::store::{Change, InboxFilter, Store, StoreError, Write};
 
 /// Notifications in one commit.
 const PAGE: u32 = 200;
@@ -17,18 +17,18 @@ const PAGE: u32 = 200;
 /// [`StoreError`]; those that were told of stay due.
 pub async fn replay(
     store: &dyn Store,
-    filter: &NoteFilter,
+    filter: &InboxFilter,
     now: Timestamp,
     mut told: impl FnMut(u64),
 ) -> Result<u64, StoreError> {
     let mut count = 0;
     let mut after: Option<(Timestamp, NotificationId)> = None;
     loop {
-        let page = store.notes(filter, after, PAGE).await?;
+        let page = store.notifications(filter, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(count) };
         after = Some(*last);
         count += u64::try_from(page.len()).unwrap_or(u64::MAX);
-        let due = |(_, id): &(Timestamp, NotificationId)| Write::Due {
+        let due = |(_, id): &(Timestamp, NotificationId)| Write::Job {
             kind: JobKind::ProcessNotification,
             subject: id.to_string(),
             order: None,
@@ -43,13 +43,13 @@ pub async fn replay(
 ///
 /// # Errors
 /// [`StoreError`]; then none of them is deleted.
-pub(super) async fn clear(store: &dyn Store, before: Timestamp) -> Result<bool, StoreError> {
-    let all = NoteFilter { from: Timestamp::default(), to: before, account: None };
-    let page = store.notes(&all, None, PAGE).await?;
+pub(super) async fn prune(store: &dyn Store, before: Timestamp) -> Result<bool, StoreError> {
+    let all = InboxFilter { from: Timestamp::default(), to: before, account: None };
+    let page = store.notifications(&all, None, PAGE).await?;
     if page.is_empty() {
         return Ok(false);
     }
-    let forget = page.iter().map(|(_, id)| Write::Forget(*id)).collect();
+    let forget = page.iter().map(|(_, id)| Write::PruneNotification(*id)).collect();
     store.commit(Change::plain("clear", forget)).await?;
     Ok(page.len() == PAGE as usize)
 }

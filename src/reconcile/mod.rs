@@ -1,16 +1,16 @@
 //! Doing what the agenda says is due: finding out about lost answers, asking about open payments, closing what
 //! is over, acting on notifications.
 //!
-//! One step at a time: [`Reconcile::run_once`] claims what is due and does it; the loop that repeats it lives
+//! One step at a time: [`JobRunner::run_once`] claims what is due and does it; the loop that repeats it lives
 //! in `app`, and a test can call it until nothing is left. There is no other background work.
 
 pub mod audit;
 pub mod erase;
 pub mod inbox;
-mod intake;
-mod notes;
+mod notifications;
+mod receiver;
 
-pub use intake::Intake;
+pub use receiver::NotificationReceiver;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,34 +22,34 @@ use port::OrderId;
 use crate::domain::{Actor, Cause, OrderAggregate, jobs};
 use crate::orders::Orders;
 use crate::payments::PaymentError;
-use crate::store::{Change, Due, JobKind, StoreError, Write};
+use crate::store::{Change, Job, JobKind, StoreError, Write};
 
 /// How long a claimed row is nobody else's: longer than the longest operation at a provider.
 const LEASE: Duration = Duration::from_secs(90);
 
 /// What is claimed at once.
-const MOST_AT_ONCE: u16 = 64;
+const MAX_AT_ONCE: u16 = 64;
 
 /// What is done side by side.
-const SIDE_BY_SIDE: usize = 16;
+const CONCURRENCY: usize = 16;
 
 const FIRST_WAIT: Duration = Duration::from_secs(5);
-const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3_600);
+const MAX_WAIT: Duration = Duration::from_secs(6 * 3_600);
 
 /// Old notifications are deleted a page at a time, so that nobody waits long for the writer.
-const CLEAR_ON: Duration = Duration::from_secs(1);
-const CLEAR_AGAIN: Duration = Duration::from_secs(3_600);
+const PRUNE_NEXT: Duration = Duration::from_secs(1);
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// The agenda's hand.
 #[derive(Clone)]
-pub struct Reconcile {
+pub struct JobRunner {
     /// What it can do.
     pub orders: Orders,
 }
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Tick {
     /// Nothing was due.
     Idle,
     /// So many things were done, or tried.
@@ -66,70 +66,72 @@ enum Step {
     After(Duration),
 }
 
-impl Reconcile {
+impl JobRunner {
     /// Does what is due now.
     ///
     /// # Errors
     /// [`StoreError`] if nothing could be claimed.
-    pub async fn run_once(&self) -> Result<Turn, StoreError> {
+    pub async fn run_once(&self) -> Result<Tick, StoreError> {
         let shared = &self.orders.payments.shared;
-        let due = shared.store.claim(shared.now(), LEASE, MOST_AT_ONCE).await?;
-        let count = due.len();
-        stream::iter(due).for_each_concurrent(SIDE_BY_SIDE, |due| self.run(due)).await;
-        Ok(if count == 0 { Turn::Idle } else { Turn::Did(count) })
+        let job = shared.store.claim(shared.now(), LEASE, MAX_AT_ONCE).await?;
+        let count = job.len();
+        stream::iter(job).for_each_concurrent(CONCURRENCY, |job| self.run(job)).await;
+        Ok(if count == 0 { Tick::Idle } else { Tick::Did(count) })
     }
 
-    async fn run(&self, due: Due) {
+    async fn run(&self, job: Job) {
         let shared = &self.orders.payments.shared;
         let cause = Cause { actor: Actor::Scheduler, request: None };
-        let (step, label) = match self.act(&due, &cause).await {
+        let (step, label) = match self.act(&job, &cause).await {
             Ok(step) => (step, "done"),
             Err(PaymentError::Provider(_)) => (Step::Again, "provider"),
             Err(fault) => {
-                tracing::error!(agenda.kind = due.kind.as_str(), agenda.subject = %due.subject, "{fault}");
+                tracing::error!(agenda.kind = job.kind.as_str(), agenda.subject = %job.subject, "{fault}");
                 (Step::Again, "failed")
             }
         };
-        shared.metrics.agenda_run(due.kind.as_str(), label);
+        shared.metrics.job_run(job.kind.as_str(), label);
         let at = match step {
             Step::Done => None,
-            Step::Again => Some(shared.now().plus(wait(due.tries))),
+            Step::Again => Some(shared.now().plus(wait(job.tries))),
             Step::After(pause) => Some(shared.now().plus(pause)),
         };
-        let release = Change::plain("release", vec![Write::Release { due, at }]);
+        let release = Change::plain("release", vec![Write::Release { job, at }]);
         if let Err(fault) = shared.store.commit(release).await {
             // The lease runs out by itself.
             tracing::warn!("a lease could not be given back: {fault}");
         }
     }
 
-    async fn act(&self, due: &Due, cause: &Cause) -> Result<Step, PaymentError> {
+    async fn act(&self, job: &Job, cause: &Cause) -> Result<Step, PaymentError> {
         let payments = &self.orders.payments;
-        if due.kind == JobKind::Checkpoint {
+        if job.kind == JobKind::Checkpoint {
             audit::checkpoint(&*payments.shared.store, payments.shared.now()).await?;
-            return Ok(Step::After(audit::APART));
+            return Ok(Step::After(audit::CHECKPOINT_INTERVAL));
         }
-        if due.kind == JobKind::PruneInbox {
-            let before = payments.shared.now().minus(payments.shared.keep_notes);
-            let more = inbox::clear(&*payments.shared.store, before).await?;
-            return Ok(Step::After(if more { CLEAR_ON } else { CLEAR_AGAIN }));
+        if job.kind == JobKind::PruneInbox {
+            let before = payments.shared.now().minus(payments.shared.keep_notifications);
+            let more = inbox::prune(&*payments.shared.store, before).await?;
+            return Ok(Step::After(if more { PRUNE_NEXT } else { PRUNE_INTERVAL }));
         }
-        if matches!(due.kind, JobKind::PollProfileSession | JobKind::SyncMethods | JobKind::DetachMethod) {
-            return self.act_on_profiles(due).await;
+        if matches!(job.kind, JobKind::PollProfileSession | JobKind::SyncMethods | JobKind::DetachMethod) {
+            return self.act_on_profiles(job).await;
         }
-        let Some(order) = due.order else { return self.act_on_note(due).await };
-        let order = match due.kind {
-            JobKind::ResolveStart => payments.settle_begin(order, id(&due.subject)?, cause).await?,
-            JobKind::CloseOrphan => payments.close_orphan(order, id(&due.subject)?, cause).await?,
-            JobKind::SubmitProviderOrder => payments.hand_over(order, id(&due.subject)?, cause).await?,
-            JobKind::CloseSession => self.orders.expire_session(order, id(&due.subject)?, cause).await?,
+        let Some(order) = job.order else { return self.process_notification(job).await };
+        let order = match job.kind {
+            JobKind::ResolveStart => payments.resolve_start(order, id(&job.subject)?, cause).await?,
+            JobKind::CloseOrphan => payments.close_orphan(order, id(&job.subject)?, cause).await?,
+            JobKind::SubmitProviderOrder => {
+                payments.submit_provider_order(order, id(&job.subject)?, cause).await?
+            }
+            JobKind::CloseSession => self.orders.expire_session(order, id(&job.subject)?, cause).await?,
             JobKind::ExpireOrder => self.orders.expire(order, cause).await?,
             JobKind::ApplyRefundPolicy => {
-                let waits = self.orders.apply_policy(order, id(&due.subject)?, cause).await?;
+                let waits = self.orders.apply_policy(order, id(&job.subject)?, cause).await?;
                 return Ok(if waits { Step::Again } else { Step::Done });
             }
-            JobKind::ResumeOperation => self.resume(order, due, cause).await?,
-            JobKind::FetchStatus => return self.ask(order, due, cause).await,
+            JobKind::ResumeOperation => self.resume(order, job, cause).await?,
+            JobKind::FetchStatus => return self.fetch_status(order, job, cause).await,
             // `webhooks` claims deliveries itself, endpoint by endpoint.
             JobKind::Checkpoint
             | JobKind::PruneInbox
@@ -139,51 +141,51 @@ impl Reconcile {
             | JobKind::SyncMethods
             | JobKind::DetachMethod => return Ok(Step::Done),
         };
-        Ok(still_due(&order, due))
+        Ok(still_due(&order, job))
     }
 
     /// Goes on with what is due about stored payment methods.
-    async fn act_on_profiles(&self, due: &Due) -> Result<Step, PaymentError> {
+    async fn act_on_profiles(&self, job: &Job) -> Result<Step, PaymentError> {
         let payments = &self.orders.payments;
-        match (due.kind, due.order) {
+        match (job.kind, job.order) {
             // What to look at next, and when, is written by the following itself, whether it worked or not.
             (JobKind::PollProfileSession, _) => {
-                match payments.follow_profile_session(id(&due.subject)?).await {
+                match payments.follow_profile_session(id(&job.subject)?).await {
                     Ok(()) | Err(PaymentError::Provider(_)) => {}
                     Err(fault) => return Err(fault),
                 }
             }
-            (JobKind::SyncMethods, Some(order)) => payments.list_saved(order, id(&due.subject)?).await?,
-            _ => payments.forget_at_provider(id(&due.subject)?).await?,
+            (JobKind::SyncMethods, Some(order)) => payments.sync_methods(order, id(&job.subject)?).await?,
+            _ => payments.detach_method(id(&job.subject)?).await?,
         }
         Ok(Step::Done)
     }
 
     /// What to ask next, and when, is written by the asking itself, whether it worked or not.
-    async fn ask(&self, order: OrderId, due: &Due, cause: &Cause) -> Result<Step, PaymentError> {
-        match self.orders.payments.ask(order, id(&due.subject)?, cause).await {
+    async fn fetch_status(&self, order: OrderId, job: &Job, cause: &Cause) -> Result<Step, PaymentError> {
+        match self.orders.payments.fetch_status(order, id(&job.subject)?, cause).await {
             Ok(_) | Err(PaymentError::Provider(_)) => Ok(Step::Done),
             Err(fault) => Err(fault),
         }
     }
 
-    async fn resume(&self, order: OrderId, due: &Due, cause: &Cause) -> Result<OrderAggregate, PaymentError> {
-        let mut order = self.orders.payments.shared.file(order).await?;
-        self.orders.payments.resume(&mut order, id(&due.subject)?, cause).await?;
+    async fn resume(&self, order: OrderId, job: &Job, cause: &Cause) -> Result<OrderAggregate, PaymentError> {
+        let mut order = self.orders.payments.shared.order(order).await?;
+        self.orders.payments.resume(&mut order, id(&job.subject)?, cause).await?;
         Ok(order)
     }
 
-    async fn act_on_note(&self, due: &Due) -> Result<Step, PaymentError> {
+    async fn process_notification(&self, job: &Job) -> Result<Step, PaymentError> {
         let payments = &self.orders.payments;
         let cause = Cause { actor: Actor::Provider, request: None };
-        let waits = notes::act_on_note(payments, due, &cause).await?;
+        let waits = notifications::process_notification(payments, job, &cause).await?;
         Ok(if waits { Step::Again } else { Step::Done })
     }
 }
 
 /// Whether the file still makes this due after all.
-fn still_due(order: &OrderAggregate, due: &Due) -> Step {
-    let still = jobs(order).iter().any(|(kind, subject, _)| *kind == due.kind && *subject == due.subject);
+fn still_due(order: &OrderAggregate, job: &Job) -> Step {
+    let still = jobs(order).iter().any(|(kind, subject, _)| *kind == job.kind && *subject == job.subject);
     if still { Step::Again } else { Step::Done }
 }
 
@@ -193,5 +195,5 @@ fn id<T: FromStr>(subject: &str) -> Result<T, PaymentError> {
 
 /// 5 s, then twice as long each time, at most 6 h.
 fn wait(tries: u32) -> Duration {
-    FIRST_WAIT.saturating_mul(1u32.checked_shl(tries.min(16)).unwrap_or(u32::MAX)).min(LONGEST_WAIT)
+    FIRST_WAIT.saturating_mul(1u32.checked_shl(tries.min(16)).unwrap_or(u32::MAX)).min(MAX_WAIT)
 }

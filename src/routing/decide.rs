@@ -44,7 +44,7 @@ pub struct AccountFacts<'a> {
     /// Its name.
     pub account: &'a str,
     /// Why it cannot take this checkout, from [`Capabilities::objections`](port::Capabilities::objections).
-    pub objections: Vec<String>,
+    pub ineligible_because: Vec<String>,
     /// Whether it may be called at present.
     pub available: bool,
 }
@@ -52,7 +52,7 @@ pub struct AccountFacts<'a> {
 /// Where the checkout goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Decision {
+pub struct RouteDecision {
     /// The rule that fitted; [`PINNED`] or [`STORED`] where no rule was asked.
     pub rule: String,
     /// Why the first candidate is the first, in words.
@@ -115,7 +115,7 @@ pub fn decide(
     rules: &Rules,
     facts: &[AccountFacts<'_>],
     draw: u64,
-) -> Result<Decision, RouteError> {
+) -> Result<RouteDecision, RouteError> {
     if request.pin.is_some() && !rules.pins {
         return Err(RouteError::PinsNotAllowed);
     }
@@ -124,14 +124,14 @@ pub fn decide(
     }
     let choice = match (request.stored_at, request.pin) {
         (Some(account), pin) if pin.is_none_or(|pin| pin == account) => Choice::only(STORED, account),
-        (Some(account), _) => Choice::nobody(format!("the stored payment method belongs to {account}")),
+        (Some(account), _) => Choice::no_route(format!("the stored payment method belongs to {account}")),
         (None, Some(account)) => Choice::only(PINNED, account),
-        (None, None) => match rules.first_fit(request) {
+        (None, None) => match rules.first_match(request) {
             Some(rule) => Choice::by(rule, facts, draw),
-            None => Choice::nobody("no rule fits this checkout".to_owned()),
+            None => Choice::no_route("no rule fits this checkout".to_owned()),
         },
     };
-    choice.sorted_out(facts)
+    choice.rank(facts)
 }
 
 /// The accounts that are meant, in order, before anything is held against them.
@@ -153,7 +153,7 @@ impl<'a> Choice<'a> {
         Self { rule, order: vec![account], shares: &[], against_others }
     }
 
-    fn nobody(why: String) -> Self {
+    fn no_route(why: String) -> Self {
         Self { rule: "", order: Vec::new(), shares: &[], against_others: why }
     }
 
@@ -173,7 +173,7 @@ impl<'a> Choice<'a> {
     }
 
     /// Leaves out whom something is held against.
-    fn sorted_out(self, facts: &[AccountFacts<'_>]) -> Result<Decision, RouteError> {
+    fn rank(self, facts: &[AccountFacts<'_>]) -> Result<RouteDecision, RouteError> {
         let known = |account: &&str| facts.iter().find(|facts| facts.account == *account);
         let meant: Vec<_> = self.order.iter().filter_map(known).collect();
         let candidates: Vec<_> =
@@ -182,18 +182,18 @@ impl<'a> Choice<'a> {
         let ruled_out = others
             .map(|facts| {
                 let named = self.order.contains(&facts.account);
-                let why = if named { facts.against() } else { vec![self.against_others.clone()] };
+                let why = if named { facts.ineligible_because() } else { vec![self.against_others.clone()] };
                 RuledOut { account: facts.account.to_owned(), why }
             })
             .collect();
         let Some(first) = candidates.first() else {
-            let only_down = meant.iter().any(|facts| facts.objections.is_empty());
+            let only_down = meant.iter().any(|facts| facts.ineligible_because.is_empty());
             return Err(match only_down {
                 true => RouteError::AllDown { ruled_out },
                 false => RouteError::NoRoute { ruled_out },
             });
         };
-        Ok(Decision { rule: self.rule.to_owned(), reason: self.reason(first), candidates, ruled_out })
+        Ok(RouteDecision { rule: self.rule.to_owned(), reason: self.reason(first), candidates, ruled_out })
     }
 
     fn reason(&self, first: &str) -> String {
@@ -216,11 +216,15 @@ impl<'a> Choice<'a> {
 
 impl AccountFacts<'_> {
     fn eligible(&self) -> bool {
-        self.available && self.objections.is_empty()
+        self.available && self.ineligible_because.is_empty()
     }
 
-    fn against(&self) -> Vec<String> {
-        if self.objections.is_empty() { vec!["is down".to_owned()] } else { self.objections.clone() }
+    fn ineligible_because(&self) -> Vec<String> {
+        if self.ineligible_because.is_empty() {
+            vec!["is down".to_owned()]
+        } else {
+            self.ineligible_because.clone()
+        }
     }
 }
 

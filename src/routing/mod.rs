@@ -20,5 +20,5 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{AccountFacts, Decision, Request, RouteError, RuledOut, decide};
+pub use decide::{AccountFacts, Request, RouteDecision, RouteError, RuledOut, decide};
 pub use rules::{Conditions, Rule, Rules, Share};

@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use super::decide::{PINNED, STORED};
 use super::rules::{Conditions, Rule, Rules, Share};
 use crate::config::document::{Document, Section};
-use crate::config::{Faults, did_you_mean, is_name};
+use crate::config::{ConfigErrors, did_you_mean, is_name};
 
 /// Rules are tried one after the other, and each is a metric label.
-const MOST_RULES: usize = 200;
+const MAX_RULES: usize = 200;
 
 /// What a rule may ask; one that asks nothing fits everything.
 const CONDITION_KEYS: [&str; 8] =
@@ -23,9 +23,9 @@ impl Rules {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(path: &Path, accounts: &[&str]) -> Result<Self, Faults> {
+    pub fn load(path: &Path, accounts: &[&str]) -> Result<Self, ConfigErrors> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|why| Faults::unreadable(&file, &why))?;
+        let text = std::fs::read_to_string(path).map_err(|why| ConfigErrors::unreadable(&file, &why))?;
         Self::parse(&file, &text, accounts)
     }
 
@@ -33,7 +33,7 @@ impl Rules {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn parse(file: &str, text: &str, accounts: &[&str]) -> Result<Self, Faults> {
+    pub fn parse(file: &str, text: &str, accounts: &[&str]) -> Result<Self, ConfigErrors> {
         let document = Document::parse(file, text)?;
         let root = document.root();
         root.only(&["pins", "rules"]);
@@ -41,7 +41,7 @@ impl Rules {
         let sections = root.list("rules");
         match sections.len() {
             0 => root.fault("has no rule"),
-            many if many > MOST_RULES => root.fault(&format!("has more than {MOST_RULES} rules")),
+            many if many > MAX_RULES => root.fault(&format!("has more than {MAX_RULES} rules")),
             _ => {}
         }
         let mut rules: Vec<Rule> = Vec::new();

@@ -21,8 +21,8 @@ pub struct Rules {
 
 impl Rules {
     /// The first rule that fits the request.
-    pub fn first_fit(&self, request: &Request<'_>) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.when.misfit(request).is_none())
+    pub fn first_match(&self, request: &Request<'_>) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.when.unmet_condition(request).is_none())
     }
 
     /// Every account that a rule of the merchant's names, once each, in the order of the rules: for what has no
@@ -101,7 +101,7 @@ pub struct Conditions {
 
 impl Conditions {
     /// The name of the first condition that the request does not meet; `None` if the rule fits.
-    pub fn misfit(&self, request: &Request<'_>) -> Option<&'static str> {
+    pub fn unmet_condition(&self, request: &Request<'_>) -> Option<&'static str> {
         let money = request.money;
         let country_fits = |country: &String| request.country == Some(country.as_str());
         let enough = |least: Money| least.currency == money.currency && money.minor >= least.minor;

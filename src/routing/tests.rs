@@ -40,7 +40,7 @@ fn request(metadata: &BTreeMap<String, String>) -> Request<'_> {
 fn facts<'a>(objected: &[&str], down: &[&str]) -> Vec<AccountFacts<'a>> {
     let one = |account: &'static str| AccountFacts {
         account,
-        objections: objected
+        ineligible_because: objected
             .iter()
             .filter(|name| **name == account)
             .map(|_| "no LINK checkout".to_owned())
@@ -89,7 +89,7 @@ fn a_rule_fits_only_if_everything_it_names_fits() {
     let metadata = BTreeMap::from([("channel".to_owned(), "web".to_owned())]);
     for (conditions, misfit) in table {
         let rules = parse(&format!("[[rules]]\nname = \"one\"\naccounts = \"decta\"\n{conditions}"));
-        assert_eq!(rules.rules[0].when.misfit(&request(&metadata)), misfit, "{conditions}");
+        assert_eq!(rules.rules[0].when.unmet_condition(&request(&metadata)), misfit, "{conditions}");
     }
 }
 
@@ -98,7 +98,7 @@ fn an_unknown_country_fits_no_rule_that_asks_for_one() {
     let rules = parse("[[rules]]\nname = \"one\"\naccounts = \"decta\"\ncountry = \"SE\"");
     let metadata = BTreeMap::new();
     let nowhere = Request { country: None, ..request(&metadata) };
-    assert_eq!(rules.rules[0].when.misfit(&nowhere), Some("country"));
+    assert_eq!(rules.rules[0].when.unmet_condition(&nowhere), Some("country"));
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_rule_behind_one_that_fits_everything_is_a_fault() {
 #[test]
 fn the_demo_sends_dirhams_to_one_account_and_shares_the_rest_out() {
     let names = ["decta-demo", "paymennt-demo", "telness-demo"];
-    let fact = |account| AccountFacts { account, objections: Vec::new(), available: true };
+    let fact = |account| AccountFacts { account, ineligible_because: Vec::new(), available: true };
     let facts = names.map(fact);
     let metadata = BTreeMap::new();
     let first = |text: &str, code: &str, draw: u64| {

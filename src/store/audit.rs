@@ -23,7 +23,7 @@ pub struct CheckpointRow {
 
 /// Reads across all merchants, for checks.
 #[async_trait]
-pub trait Audited: Send + Sync {
+pub trait AuditReads: Send + Sync {
     /// The orders after one, by id, at most `limit`.
     async fn order_ids(&self, after: Option<OrderId>, limit: u32) -> Result<Vec<OrderId>, StoreError>;
 

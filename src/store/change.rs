@@ -6,7 +6,7 @@ use std::sync::Arc;
 use port::{AttemptId, AttentionId, NotificationId, OrderId, PaymentId, RefundId, SessionId, Timestamp};
 use serde::Serialize;
 
-use super::{CheckpointRow, Due, JobKind, NoticeRow, Saving, StoreError, Telling};
+use super::{CheckpointRow, Job, JobKind, OutboundEventRow, StoreError, VaultWrite, WebhookWrite};
 use crate::domain::{Event, EventMeta, Ids, OrderAggregate, RecordedEvent, is_open, jobs};
 
 /// Everything that one commit writes.
@@ -24,7 +24,7 @@ pub enum Write {
     /// Appends an event. Its place being taken is a conflict.
     Event(Box<RecordedEvent>),
     /// Stores personal data that events mention by digest; the same digest again is nothing new.
-    Sealed {
+    Erasable {
         /// Whose.
         order: OrderId,
         /// Of the body.
@@ -73,7 +73,7 @@ pub enum Write {
         /// Its status, as the API writes it.
         status: &'static str,
         /// Whether somebody waits for what becomes of it.
-        unsettled: bool,
+        open: bool,
         /// The payment.
         body: String,
     },
@@ -106,7 +106,7 @@ pub enum Write {
     /// A merchant's idempotency key. In use already is `Taken`, unless it stands on the row named in `replaces`.
     Key(KeyRow),
     /// A row of the agenda: when, or not any more. Ends any lease on it.
-    Due {
+    Job {
         /// What.
         kind: JobKind,
         /// Of which object.
@@ -119,14 +119,14 @@ pub enum Write {
     /// Ends a lease that still stands: due again, or done. Nothing if the row was written meanwhile.
     Release {
         /// What was claimed.
-        due: Due,
+        job: Job,
         /// When again; `None` takes it off.
         at: Option<Timestamp>,
     },
     /// A verified notification, raw.
-    Note(NoteRow),
+    Notification(InboxRow),
     /// Deletes a stored notification.
-    Forget(NotificationId),
+    PruneNotification(NotificationId),
     /// A checkpoint over all events.
     Checkpoint(CheckpointRow),
     /// Erases the personal data of an order, and the stored notices that name its objects.
@@ -153,9 +153,9 @@ pub enum Write {
         value: String,
     },
     /// A row about telling merchants.
-    Telling(Telling),
+    Webhook(WebhookWrite),
     /// A row about stored payment methods.
-    Saving(Saving),
+    Vault(VaultWrite),
 }
 
 /// The order's row.
@@ -174,7 +174,7 @@ pub struct OrderRow {
     /// How many events made the file.
     pub sequence: u64,
     /// How many of them merchants are told of.
-    pub notices: u64,
+    pub public_sequence: u64,
     /// The hash of the last one, hexadecimal.
     pub head: String,
     /// The order.
@@ -211,7 +211,7 @@ pub struct KeyRow {
 
 /// A verified notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoteRow {
+pub struct InboxRow {
     /// Its id.
     pub id: NotificationId,
     /// To which account.
@@ -223,7 +223,7 @@ pub struct NoteRow {
     /// Its exact bytes.
     pub body: Vec<u8>,
     /// What it points at, as JSON.
-    pub hints: String,
+    pub targets: String,
     /// When it came.
     pub received_at: Timestamp,
 }
@@ -271,10 +271,10 @@ impl Change {
         let after = jobs(order);
         let order = Some(order.id());
         for (kind, subject, _) in before.iter().filter(|(kind, subject, _)| !holds(&after, *kind, subject)) {
-            change.writes.push(Write::Due { kind: *kind, subject: subject.clone(), order, at: None });
+            change.writes.push(Write::Job { kind: *kind, subject: subject.clone(), order, at: None });
         }
         for (kind, subject, at) in after.into_iter().filter(|due| !before.contains(due)) {
-            change.writes.push(Write::Due { kind, subject, order, at: Some(at) });
+            change.writes.push(Write::Job { kind, subject, order, at: Some(at) });
         }
         Ok(change)
     }
@@ -288,8 +288,8 @@ impl Change {
 
     /// With something due, or not due any more.
     #[must_use]
-    pub fn due(mut self, kind: JobKind, subject: String, order: OrderId, at: Option<Timestamp>) -> Self {
-        self.writes.push(Write::Due { kind, subject, order: Some(order), at });
+    pub fn job(mut self, kind: JobKind, subject: String, order: OrderId, at: Option<Timestamp>) -> Self {
+        self.writes.push(Write::Job { kind, subject, order: Some(order), at });
         self
     }
 
@@ -315,23 +315,23 @@ impl Change {
 
     fn append(&mut self, order: &OrderAggregate, events: &[RecordedEvent]) -> Result<(), StoreError> {
         let id = order.id();
-        let mut touched = BTreeSet::new();
+        let mut dirty = BTreeSet::new();
         for event in events {
-            touched.extend(touches(order, &event.record.event));
+            dirty.extend(dirty_parts(order, &event.record.event));
             self.writes.push(Write::Event(Box::new(event.clone())));
             let sealed = event.record.event.erasable();
-            self.writes.extend(sealed.into_iter().map(|(digest, body)| Write::Sealed {
+            self.writes.extend(sealed.into_iter().map(|(digest, body)| Write::Erasable {
                 order: id,
                 digest,
                 body,
             }));
-            self.writes.extend(notice(order, event));
+            self.writes.extend(outbound_event(order, event));
         }
         if !events.is_empty() {
             self.writes.push(Write::Order(Box::new(OrderRow::of(order)?)));
         }
-        let mut rows = Vec::with_capacity(touched.len());
-        for row in touched {
+        let mut rows = Vec::with_capacity(dirty.len());
+        for row in dirty {
             rows.extend(row.write(order)?);
         }
         // An order has one open attempt: the one before is closed first, whatever their ids say.
@@ -342,20 +342,25 @@ impl Change {
 }
 
 /// What lets merchants find an event that they are told of.
-fn notice(order: &OrderAggregate, event: &RecordedEvent) -> Option<Write> {
+fn outbound_event(order: &OrderAggregate, event: &RecordedEvent) -> Option<Write> {
     let (merchant, order) = (order.header.merchant.clone(), event.order);
-    let row =
-        || NoticeRow { merchant, event: event.id, order, sequence: event.sequence, at: event.record.at };
-    event.public_sequence.map(|_| Write::Telling(Telling::Notice(row())))
+    let row = || OutboundEventRow {
+        merchant,
+        event: event.id,
+        order,
+        sequence: event.sequence,
+        at: event.record.at,
+    };
+    event.public_sequence.map(|_| Write::Webhook(WebhookWrite::OutboundEvent(row())))
 }
 
-fn holds(dues: &[(JobKind, String, Timestamp)], kind: JobKind, subject: &str) -> bool {
-    dues.iter().any(|(other, of, _)| *other == kind && of == subject)
+fn holds(jobs: &[(JobKind, String, Timestamp)], kind: JobKind, subject: &str) -> bool {
+    jobs.iter().any(|(other, of, _)| *other == kind && of == subject)
 }
 
 /// A row that an event touches.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Touched {
+enum DirtyPart {
     Session(SessionId),
     Attempt(AttemptId),
     Payment(PaymentId),
@@ -364,53 +369,55 @@ enum Touched {
 }
 
 /// The rows that a fact touches beside the order's own.
-fn touches(order: &OrderAggregate, event: &Event) -> Vec<Touched> {
+fn dirty_parts(order: &OrderAggregate, event: &Event) -> Vec<DirtyPart> {
     let of_attempt = |id: &AttemptId| {
         let attempt = order.attempt(*id);
-        let session = attempt.and_then(|attempt| attempt.session).map(Touched::Session);
-        let payment = attempt.map(|attempt| Touched::Payment(attempt.payment));
-        std::iter::once(Touched::Attempt(*id)).chain(session).chain(payment).collect::<Vec<_>>()
+        let session = attempt.and_then(|attempt| attempt.session).map(DirtyPart::Session);
+        let payment = attempt.map(|attempt| DirtyPart::Payment(attempt.payment));
+        std::iter::once(DirtyPart::Attempt(*id)).chain(session).chain(payment).collect::<Vec<_>>()
     };
     let of_payment = |id: &PaymentId| {
         let session = order.payment(*id).and_then(|payment| payment.session);
-        std::iter::once(Touched::Payment(*id)).chain(session.map(Touched::Session)).collect::<Vec<_>>()
+        std::iter::once(DirtyPart::Payment(*id)).chain(session.map(DirtyPart::Session)).collect::<Vec<_>>()
     };
     let of_attention = |id: &AttentionId| {
-        let payment = order.attention(*id).and_then(|attention| attention.payment).map(Touched::Payment);
-        std::iter::once(Touched::Attention(*id)).chain(payment).collect()
+        let payment = order.attention(*id).and_then(|attention| attention.payment).map(DirtyPart::Payment);
+        std::iter::once(DirtyPart::Attention(*id)).chain(payment).collect()
     };
     match event {
         Event::ExternalPaymentRecorded { payment, .. } | Event::LatePaymentFound(payment) => {
-            vec![Touched::Payment(payment.id)]
+            vec![DirtyPart::Payment(payment.id)]
         }
-        Event::PaymentSourceUsed(crate::domain::PaymentSource::Session(id)) => vec![Touched::Session(*id)],
+        Event::PaymentSourceUsed(crate::domain::PaymentSource::Session(id)) => vec![DirtyPart::Session(*id)],
         Event::SessionCreated { session, payment } => {
-            vec![Touched::Session(session.id), Touched::Payment(payment.id)]
+            vec![DirtyPart::Session(session.id), DirtyPart::Payment(payment.id)]
         }
-        Event::AdapterStateSaved { attempt, .. } => vec![Touched::Attempt(*attempt)],
+        Event::AdapterStateSaved { attempt, .. } => vec![DirtyPart::Attempt(*attempt)],
         Event::AttemptStarted(attempt) => of_attempt(&attempt.id),
         Event::AttemptCreated { attempt, .. } | Event::AttemptAbandoned { attempt, .. } => {
             of_attempt(attempt)
         }
-        Event::ProviderOrderSubmitted { attempt } => vec![Touched::Attempt(*attempt)],
+        Event::ProviderOrderSubmitted { attempt } => vec![DirtyPart::Attempt(*attempt)],
         Event::SessionStatusChanged { session, .. } => {
             let of = order.session(*session).into_iter();
-            let beside = of.flat_map(|of| [Touched::Attempt(of.attempt), Touched::Payment(of.payment)]);
-            std::iter::once(Touched::Session(*session)).chain(beside).collect()
+            let beside = of.flat_map(|of| [DirtyPart::Attempt(of.attempt), DirtyPart::Payment(of.payment)]);
+            std::iter::once(DirtyPart::Session(*session)).chain(beside).collect()
         }
         Event::PaymentUpdated { payment, .. }
         | Event::PaymentNotStarted { payment }
         | Event::DisputeUpdated { payment, .. } => {
-            vec![Touched::Payment(*payment)]
+            vec![DirtyPart::Payment(*payment)]
         }
         Event::OperationRequested { payment, .. } | Event::OperationFinished { payment, .. } => {
             of_payment(payment)
         }
-        Event::RefundCreated(refund) => vec![Touched::Refund(refund.id), Touched::Payment(refund.payment)],
+        Event::RefundCreated(refund) => {
+            vec![DirtyPart::Refund(refund.id), DirtyPart::Payment(refund.payment)]
+        }
         Event::RefundStatusChanged { refund, .. } => {
             let of = order.refunds.iter().find(|known| known.id == *refund);
-            let payment = of.map(|refund| Touched::Payment(refund.payment));
-            std::iter::once(Touched::Refund(*refund)).chain(payment).collect()
+            let payment = of.map(|refund| DirtyPart::Payment(refund.payment));
+            std::iter::once(DirtyPart::Refund(*refund)).chain(payment).collect()
         }
         Event::AttentionRaised(attention) => of_attention(&attention.id),
         Event::AttentionResolved { attention, .. } => of_attention(attention),
@@ -438,14 +445,14 @@ impl OrderRow {
             state: order.header.state.as_str(),
             created_at: order.header.created_at,
             sequence: order.sequence,
-            notices: order.public_sequence,
+            public_sequence: order.public_sequence,
             head: order.head.to_string(),
             body: body(&order.header)?,
         })
     }
 }
 
-impl Touched {
+impl DirtyPart {
     fn write(self, order: &OrderAggregate) -> Result<Option<Write>, StoreError> {
         let order_id = order.id();
         Ok(match self {
@@ -474,7 +481,7 @@ impl Touched {
                     merchant: order.header.merchant.clone(),
                     account: attempt.map(|attempt| attempt.account.clone()).unwrap_or_default(),
                     status: payment.status().as_str(),
-                    unsettled: is_open(order, payment),
+                    open: is_open(order, payment),
                     body: body(payment)?,
                 })
             }

@@ -4,24 +4,26 @@
 //! it, and committed whole or not at all. The event's place in its order is the lock: of two changes made from
 //! the same file, the second fails on its first statement. This room knows rows and nothing of payments.
 
-mod agenda;
 mod audit;
 mod change;
-mod outbox;
+mod endpoint_registry;
+mod jobs;
 mod reads;
-mod saving;
 pub mod sqlite;
-mod telling;
+mod vault;
+mod webhooks;
 
-pub use agenda::{Due, JobKind, Lease};
-pub use audit::{Audited, CheckpointRow};
-pub use change::{ApiKeyRow, Change, KeyRow, KeyUse, NoteRow, OrderRow, Write};
-pub use outbox::Outbox;
-pub use reads::{AttentionFilter, Handle, NoteFilter, OrderFilter, Page, PaymentFilter, Reads, StoredEvent};
-pub use saving::{ProfileFilter, ProfileKeyRow, Saved, Saving};
-pub use telling::{
-    Cursor, DeliveryRow, EndpointKeyRow, EndpointRow, Lane, Made, NoticeFilter, NoticeRow, Off, OffBecause,
-    OldSecret, Telling, Told,
+pub use audit::{AuditReads, CheckpointRow};
+pub use change::{ApiKeyRow, Change, InboxRow, KeyRow, KeyUse, OrderRow, Write};
+pub use endpoint_registry::EndpointRegistry;
+pub use jobs::{Job, JobKind, Lease};
+pub use reads::{
+    AttentionFilter, InboxFilter, OrderFilter, OrderLocator, Page, PaymentFilter, Reads, StoredEvent,
+};
+pub use vault::{ProfileFilter, ProfileKeyRow, VaultReads, VaultWrite};
+pub use webhooks::{
+    CommandResult, Cursor, DeliveryRow, DeliveryStream, Disabled, DisabledReason, EndpointKeyRow,
+    EndpointRow, OldSecret, OutboundEventFilter, OutboundEventRow, WebhookReads, WebhookWrite,
 };
 
 use std::time::Duration;
@@ -44,7 +46,7 @@ pub trait Store: Reads {
     ///
     /// # Errors
     /// [`StoreError::Busy`] or [`StoreError::Failed`]; then nothing is leased.
-    async fn claim(&self, now: Timestamp, lease: Duration, limit: u16) -> Result<Vec<Due>, StoreError>;
+    async fn claim(&self, now: Timestamp, lease: Duration, limit: u16) -> Result<Vec<Job>, StoreError>;
 
     /// Leases deliveries that are due, oldest first: of each endpoint at most so many, `limit` in all, each for
     /// `lease`.
@@ -57,7 +59,7 @@ pub trait Store: Reads {
         lease: Duration,
         limit: u16,
         wanted: Vec<(EndpointId, u16)>,
-    ) -> Result<Vec<Due>, StoreError>;
+    ) -> Result<Vec<Job>, StoreError>;
 
     /// Tells of every order that a commit has changed. It carries nothing else: who wants to know reads.
     fn changes(&self) -> broadcast::Receiver<OrderId>;

@@ -5,12 +5,12 @@ use port::{
     AttemptId, AttentionId, NotificationId, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp,
 };
 
-use super::{ApiKeyRow, Audited, JobKind, KeyUse, NoteRow, Saved, StoreError, Told};
+use super::{ApiKeyRow, AuditReads, InboxRow, JobKind, KeyUse, StoreError, VaultReads, WebhookReads};
 use crate::domain::{AttentionCode, OrderAggregate, OrderState, RecordedEvent};
 
 /// Reads of committed state. All that `http` gets to see of the store.
 #[async_trait]
-pub trait Reads: Told + Saved + Audited {
+pub trait Reads: WebhookReads + VaultReads + AuditReads {
     /// An order and everything that hangs on it, in one snapshot.
     async fn order(&self, id: OrderId) -> Result<Option<OrderAggregate>, StoreError>;
 
@@ -18,7 +18,7 @@ pub trait Reads: Told + Saved + Audited {
     async fn order_at(&self, id: OrderId, sequence: u64) -> Result<Option<OrderAggregate>, StoreError>;
 
     /// The order that something belongs to.
-    async fn order_of(&self, handle: &Handle) -> Result<Option<OrderId>, StoreError>;
+    async fn order_of(&self, locator: &OrderLocator) -> Result<Option<OrderId>, StoreError>;
 
     /// A merchant's orders, newest first.
     async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderAggregate>, StoreError>;
@@ -48,26 +48,26 @@ pub trait Reads: Told + Saved + Audited {
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
 
     /// The notifications of a range of time after a place, oldest first, at most `limit`.
-    async fn notes(
+    async fn notifications(
         &self,
-        filter: &NoteFilter,
+        filter: &InboxFilter,
         after: Option<(Timestamp, NotificationId)>,
         limit: u32,
     ) -> Result<Vec<(Timestamp, NotificationId)>, StoreError>;
 
     /// A stored notification.
-    async fn note(&self, id: &str) -> Result<Option<NoteRow>, StoreError>;
+    async fn notification(&self, id: &str) -> Result<Option<InboxRow>, StoreError>;
 
     /// When the oldest payment of an account was made that somebody still waits for.
-    async fn oldest_unsettled(&self, account: &str) -> Result<Option<Timestamp>, StoreError>;
+    async fn oldest_open_payment(&self, account: &str) -> Result<Option<Timestamp>, StoreError>;
 
     /// The oldest due moment of each kind that has any.
-    async fn oldest_due(&self) -> Result<Vec<(JobKind, Timestamp)>, StoreError>;
+    async fn oldest_jobs(&self) -> Result<Vec<(JobKind, Timestamp)>, StoreError>;
 }
 
 /// Something that leads to an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Handle {
+pub enum OrderLocator {
     /// A session.
     Session(SessionId),
     /// A payment.
@@ -147,7 +147,7 @@ pub struct AttentionFilter {
 
 /// Which notifications.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoteFilter {
+pub struct InboxFilter {
     /// That came at or after.
     pub from: Timestamp,
     /// That came before.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::OffBecause;
+use crate::store::DisabledReason;
 
 /// How long after each failure the next try is made. After the last try the endpoint is switched off.
 const DELAYS: [Duration; 9] = [
@@ -18,7 +18,7 @@ const DELAYS: [Duration; 9] = [
 ];
 
 /// How long an endpoint may fail without one delivery that works: as long as all the delays together.
-const LONGEST_FAILING: Duration = {
+const MAX_FAILING: Duration = {
     let (mut sum, mut index) = (0, 0);
     while index < DELAYS.len() {
         sum += DELAYS[index].as_secs();
@@ -28,7 +28,7 @@ const LONGEST_FAILING: Duration = {
 };
 
 /// No endpoint makes us wait longer.
-const LONGEST_RETRY_AFTER: Duration = hours(24);
+const MAX_RETRY_AFTER: Duration = hours(24);
 
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
@@ -40,7 +40,7 @@ const fn hours(hours: u64) -> Duration {
 
 /// What an endpoint answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answered {
+pub(super) enum DeliveryResponse {
     /// With a status, and perhaps when to come back.
     Status(u16, Option<Duration>),
     /// Not at all.
@@ -49,32 +49,37 @@ pub(super) enum Answered {
 
 /// What follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum DeliveryDecision {
     /// It was taken.
     Taken,
     /// Try again after this long.
     Again(Duration),
     /// Switch the endpoint off.
-    Off(OffBecause),
+    Off(DisabledReason),
 }
 
 /// Decides on an answer. `failures` counts those of the same event before; `failing` is for how long the endpoint has
 /// taken nothing at all; `draw` is a random number.
-pub(super) fn verdict(answered: Answered, failures: u32, failing: Duration, draw: u64) -> Verdict {
+pub(super) fn decide(
+    answered: DeliveryResponse,
+    failures: u32,
+    failing: Duration,
+    draw: u64,
+) -> DeliveryDecision {
     match answered {
-        Answered::Status(200..=299, _) => return Verdict::Taken,
-        Answered::Status(410, _) => return Verdict::Off(OffBecause::Gone),
+        DeliveryResponse::Status(200..=299, _) => return DeliveryDecision::Taken,
+        DeliveryResponse::Status(410, _) => return DeliveryDecision::Off(DisabledReason::Gone),
         _ => {}
     }
     let planned = usize::try_from(failures).ok().and_then(|failures| DELAYS.get(failures));
-    let Some(planned) = planned.filter(|_| failing <= LONGEST_FAILING) else {
-        return Verdict::Off(OffBecause::Failing);
+    let Some(planned) = planned.filter(|_| failing <= MAX_FAILING) else {
+        return DeliveryDecision::Off(DisabledReason::Failing);
     };
     let asked = match answered {
-        Answered::Status(429 | 503, Some(wait)) => wait.min(LONGEST_RETRY_AFTER),
+        DeliveryResponse::Status(429 | 503, Some(wait)) => wait.min(MAX_RETRY_AFTER),
         _ => Duration::ZERO,
     };
-    Verdict::Again(jittered(*planned, draw).max(asked))
+    DeliveryDecision::Again(jittered(*planned, draw).max(asked))
 }
 
 /// Up to a tenth longer, so that what failed together does not come back together.
@@ -91,56 +96,56 @@ mod tests {
 
     const NONE: Duration = Duration::ZERO;
 
-    fn again(seconds: u64) -> Verdict {
-        Verdict::Again(Duration::from_secs(seconds))
+    fn again(seconds: u64) -> DeliveryDecision {
+        DeliveryDecision::Again(Duration::from_secs(seconds))
     }
 
     #[test]
     fn what_follows_from_an_answer() {
         let wait = |seconds| Some(Duration::from_secs(seconds));
-        let status = Answered::Status;
+        let status = DeliveryResponse::Status;
         let table = [
             // answered, failures before, failing for, verdict
-            (status(200, None), 0, NONE, Verdict::Taken),
-            (status(204, None), 9, hours(90), Verdict::Taken),
-            (status(299, wait(9)), 0, NONE, Verdict::Taken),
-            (status(410, None), 0, NONE, Verdict::Off(OffBecause::Gone)),
-            (status(410, wait(9)), 9, NONE, Verdict::Off(OffBecause::Gone)),
+            (status(200, None), 0, NONE, DeliveryDecision::Taken),
+            (status(204, None), 9, hours(90), DeliveryDecision::Taken),
+            (status(299, wait(9)), 0, NONE, DeliveryDecision::Taken),
+            (status(410, None), 0, NONE, DeliveryDecision::Off(DisabledReason::Gone)),
+            (status(410, wait(9)), 9, NONE, DeliveryDecision::Off(DisabledReason::Gone)),
             (status(301, None), 0, NONE, again(5)),
             (status(308, wait(900)), 0, NONE, again(5)),
             (status(400, None), 0, NONE, again(5)),
             (status(500, wait(900)), 0, NONE, again(5)),
             (status(100, None), 0, NONE, again(5)),
-            (Answered::Nothing, 0, NONE, again(5)),
-            (Answered::Nothing, 1, minutes(1), again(300)),
+            (DeliveryResponse::Nothing, 0, NONE, again(5)),
+            (DeliveryResponse::Nothing, 1, minutes(1), again(300)),
             (status(429, wait(2)), 0, NONE, again(5)),
             (status(429, wait(900)), 0, NONE, again(900)),
             (status(503, wait(900)), 1, NONE, again(900)),
             (status(503, wait(900)), 2, NONE, again(1_800)),
             (status(503, wait(9_999_999)), 0, NONE, again(86_400)),
-            (status(429, wait(9)), 9, NONE, Verdict::Off(OffBecause::Failing)),
+            (status(429, wait(9)), 9, NONE, DeliveryDecision::Off(DisabledReason::Failing)),
             (status(500, None), 8, NONE, again(86_400)),
-            (status(500, None), 9, NONE, Verdict::Off(OffBecause::Failing)),
-            (status(500, None), 2, LONGEST_FAILING, again(1_800)),
-            (status(500, None), 2, LONGEST_FAILING + minutes(1), Verdict::Off(OffBecause::Failing)),
+            (status(500, None), 9, NONE, DeliveryDecision::Off(DisabledReason::Failing)),
+            (status(500, None), 2, MAX_FAILING, again(1_800)),
+            (status(500, None), 2, MAX_FAILING + minutes(1), DeliveryDecision::Off(DisabledReason::Failing)),
         ];
         for (answered, failures, failing, expected) in table {
-            let got = verdict(answered, failures, failing, 0);
+            let got = decide(answered, failures, failing, 0);
             assert_eq!(got, expected, "{answered:?} after {failures} failures, failing {failing:?}");
         }
     }
 
     #[test]
     fn the_tries_span_about_three_days() {
-        let waits = (0..).map_while(|failures| match verdict(Answered::Nothing, failures, NONE, 0) {
-            Verdict::Again(wait) => Some(wait),
+        let waits = (0..).map_while(|failures| match decide(DeliveryResponse::Nothing, failures, NONE, 0) {
+            DeliveryDecision::Again(wait) => Some(wait),
             _ => None,
         });
         let waits: Vec<_> = waits.collect();
         assert_eq!(waits, DELAYS);
         let days = waits.iter().sum::<Duration>().as_secs() / 86_400;
         assert_eq!(days, 3);
-        assert_eq!(waits.iter().sum::<Duration>(), LONGEST_FAILING);
+        assert_eq!(waits.iter().sum::<Duration>(), MAX_FAILING);
     }
 
     proptest! {
@@ -152,18 +157,18 @@ mod tests {
             failing in 0u64..1_000_000,
             draw: u64,
         ) {
-            let answered = Answered::Status(status, retry_after.map(Duration::from_secs));
-            match verdict(answered, failures, Duration::from_secs(failing), draw) {
-                Verdict::Taken => prop_assert!((200..300).contains(&status)),
-                Verdict::Off(OffBecause::Gone) => prop_assert_eq!(status, 410),
-                Verdict::Off(OffBecause::Failing) => {
-                    prop_assert!(failures >= 9 || failing > LONGEST_FAILING.as_secs());
+            let answered = DeliveryResponse::Status(status, retry_after.map(Duration::from_secs));
+            match decide(answered, failures, Duration::from_secs(failing), draw) {
+                DeliveryDecision::Taken => prop_assert!((200..300).contains(&status)),
+                DeliveryDecision::Off(DisabledReason::Gone) => prop_assert_eq!(status, 410),
+                DeliveryDecision::Off(DisabledReason::Failing) => {
+                    prop_assert!(failures >= 9 || failing > MAX_FAILING.as_secs());
                 }
-                Verdict::Off(OffBecause::Merchant) => prop_assert!(false, "only the merchant says so"),
-                Verdict::Again(wait) => {
+                DeliveryDecision::Off(DisabledReason::Merchant) => prop_assert!(false, "only the merchant says so"),
+                DeliveryDecision::Again(wait) => {
                     let planned = DELAYS[failures as usize];
                     prop_assert!(wait >= planned);
-                    prop_assert!(wait <= LONGEST_RETRY_AFTER.max(planned + planned / 10));
+                    prop_assert!(wait <= MAX_RETRY_AFTER.max(planned + planned / 10));
                     if !matches!(status, 429 | 503) {
                         prop_assert!(wait <= planned + planned / 10);
                     }

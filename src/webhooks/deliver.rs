@@ -5,36 +5,36 @@ use std::time::Duration;
 
 use port::{AttemptId, Env, HttpRequest, Timestamp, Transport};
 
-use super::decide::{Answered, Verdict, verdict};
+use super::decide::{DeliveryDecision, DeliveryResponse, decide};
 use super::{message, secret};
 use crate::domain::RecordedEvent;
 use crate::domain::view::{self, event_type};
 use crate::metrics::{DeliveryOutcome, Metrics};
 use crate::store::{
-    Change, Cursor, DeliveryRow, Due, EndpointRow, Lane, Off, OffBecause, Outbox, Store, StoreError, Telling,
-    Write,
+    Change, Cursor, DeliveryRow, DeliveryStream, Disabled, DisabledReason, EndpointRegistry, EndpointRow,
+    Job, Store, StoreError, WebhookWrite, Write,
 };
 
 /// How many events are looked at for the next that an endpoint takes.
 const EVENTS_AT_ONCE: u32 = 100;
 
 /// How often switching an endpoint off is tried anew after somebody else changed it.
-const MOST_CONFLICTS: u32 = 16;
+const MAX_CONFLICTS: u32 = 16;
 
 /// Longest reason that is kept, characters.
-const LONGEST_ERROR: usize = 200;
+const MAX_ERROR: usize = 200;
 
 /// Where the gateway shows the link of an attempt as a picture.
 pub type QrUrl = Arc<dyn Fn(AttemptId) -> String + Send + Sync>;
 
 /// What deliveries are made with.
-pub struct Means {
+pub struct DeliveryContext {
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
     /// The endpoints that are on.
-    pub outbox: Arc<Outbox>,
+    pub endpoint_registry: Arc<EndpointRegistry>,
     /// Time and chance.
-    pub source: Arc<dyn Env>,
+    pub env: Arc<dyn Env>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// The way out: one that follows no redirect, reaches only where merchants may listen, and has limits.
@@ -52,44 +52,44 @@ struct Next {
 }
 
 /// A try and what it came to.
-struct Tried {
+struct DeliveryAttempt {
     begun: Timestamp,
     ended: Timestamp,
-    answered: Answered,
+    answered: DeliveryResponse,
     error: Option<String>,
 }
 
-impl Means {
+impl DeliveryContext {
     /// Makes the next delivery of a lane that was claimed, and writes down what became of it.
     ///
     /// # Errors
     /// [`StoreError`]; the lease then runs out by itself.
-    pub(super) async fn deliver(&self, lane: Lane, due: Due) -> Result<(), StoreError> {
+    pub(super) async fn deliver(&self, stream: DeliveryStream, job: Job) -> Result<(), StoreError> {
         // One that was switched off meanwhile is owed nothing, and its rows are gone.
-        let Some(endpoint) = self.outbox.endpoint(lane.endpoint) else { return Ok(()) };
-        let Some(cursor) = self.store.cursor(lane).await? else {
-            return self.commit(vec![Write::Release { due, at: None }]).await;
+        let Some(endpoint) = self.endpoint_registry.endpoint(stream.endpoint) else { return Ok(()) };
+        let Some(cursor) = self.store.cursor(stream).await? else {
+            return self.commit(vec![Write::Release { job, at: None }]).await;
         };
-        let (next, seen) = self.next(&endpoint, lane, cursor).await?;
+        let (next, seen) = self.next(&endpoint, stream, cursor).await?;
         let Some(next) = next else {
             let is = Cursor { next: seen + 1, failures: 0, ..cursor };
-            return self.commit(vec![settled(due, lane, cursor, is, None)]).await;
+            return self.commit(vec![advanced(job, stream, cursor, is, None)]).await;
         };
         let body = self.body(&next.event).await?;
         let tried = self.send(&endpoint, &next.event, body).await;
-        self.follow(&endpoint, due, lane, cursor, &next, tried).await
+        self.follow(&endpoint, job, stream, cursor, &next, tried).await
     }
 
     /// The next event that the endpoint takes, and the place up to which none is left before it.
     async fn next(
         &self,
         endpoint: &EndpointRow,
-        lane: Lane,
+        stream: DeliveryStream,
         cursor: Cursor,
     ) -> Result<(Option<Next>, u64), StoreError> {
         let mut seen = cursor.next.saturating_sub(1);
         loop {
-            let events = self.store.events(lane.order, seen, EVENTS_AT_ONCE).await?;
+            let events = self.store.events(stream.order, seen, EVENTS_AT_ONCE).await?;
             let full = events.len() == EVENTS_AT_ONCE as usize;
             let last = events.last().map_or(seen, |event| event.sequence);
             let mut taken = events.into_iter().filter_map(|event| {
@@ -117,8 +117,8 @@ impl Means {
         message::body(&view).map_err(|fault| corrupt(fault.to_string()))
     }
 
-    async fn send(&self, endpoint: &EndpointRow, event: &RecordedEvent, body: Vec<u8>) -> Tried {
-        let begun = self.source.now();
+    async fn send(&self, endpoint: &EndpointRow, event: &RecordedEvent, body: Vec<u8>) -> DeliveryAttempt {
+        let begun = self.env.now();
         let signatures = secret::signatures(endpoint, event.id, begun, &body);
         let http_request = HttpRequest::post("")
             .json_bytes(body)
@@ -128,48 +128,50 @@ impl Means {
         let (answered, error) = match self.transport.send(&endpoint.url, &http_request).await {
             Ok(response) => {
                 let error = (!response.ok()).then(|| format!("it answered {}", response.status));
-                (Answered::Status(response.status, response.retry_after), error)
+                (DeliveryResponse::Status(response.status, response.retry_after), error)
             }
-            Err(fault) => (Answered::Nothing, Some(fault.to_string().chars().take(LONGEST_ERROR).collect())),
+            Err(fault) => {
+                (DeliveryResponse::Nothing, Some(fault.to_string().chars().take(MAX_ERROR).collect()))
+            }
         };
-        Tried { begun, ended: self.source.now(), answered, error }
+        DeliveryAttempt { begun, ended: self.env.now(), answered, error }
     }
 
     /// Writes down what became of a try, and what follows.
     async fn follow(
         &self,
         endpoint: &EndpointRow,
-        due: Due,
-        lane: Lane,
+        job: Job,
+        stream: DeliveryStream,
         cursor: Cursor,
         next: &Next,
-        tried: Tried,
+        tried: DeliveryAttempt,
     ) -> Result<(), StoreError> {
         let now = tried.ended;
         let failing = endpoint.failing_since.map_or(Duration::ZERO, |since| now.since(since));
-        let verdict = verdict(tried.answered, cursor.failures, failing, self.draw());
-        self.metrics.webhook_delivery(match verdict {
-            Verdict::Taken => DeliveryOutcome::Delivered,
-            Verdict::Again(_) => DeliveryOutcome::Failed,
-            Verdict::Off(_) => DeliveryOutcome::GivenUp,
+        let decision = decide(tried.answered, cursor.failures, failing, self.draw());
+        self.metrics.webhook_delivery(match decision {
+            DeliveryDecision::Taken => DeliveryOutcome::Delivered,
+            DeliveryDecision::Again(_) => DeliveryOutcome::Failed,
+            DeliveryDecision::Off(_) => DeliveryOutcome::GivenUp,
         });
-        let row = row(lane, cursor, next, tried, verdict == Verdict::Taken);
-        let tried = Write::Telling(Telling::Tried(row));
-        let (is, at) = match verdict {
-            Verdict::Taken => {
+        let row = row(stream, cursor, next, tried, decision == DeliveryDecision::Taken);
+        let tried = Write::Webhook(WebhookWrite::Attempted(row));
+        let (is, at) = match decision {
+            DeliveryDecision::Taken => {
                 let passed = Cursor { next: next.event.sequence + 1, failures: 0, ..cursor };
                 (passed, next.more.then_some(now))
             }
-            Verdict::Again(wait) => {
+            DeliveryDecision::Again(wait) => {
                 (Cursor { failures: cursor.failures + 1, ..cursor }, Some(now.plus(wait)))
             }
-            Verdict::Off(because) => return self.switch_off(endpoint, because, now, tried).await,
+            DeliveryDecision::Off(because) => return self.switch_off(endpoint, because, now, tried).await,
         };
-        let since = (verdict != Verdict::Taken).then_some(now);
-        let mut writes = vec![tried, settled(due, lane, cursor, is, at)];
+        let since = (decision != DeliveryDecision::Taken).then_some(now);
+        let mut writes = vec![tried, advanced(job, stream, cursor, is, at)];
         let turned = since.is_some() != endpoint.failing_since.is_some();
         if turned {
-            writes.push(Write::Telling(Telling::Failing { endpoint: endpoint.id, since }));
+            writes.push(Write::Webhook(WebhookWrite::Failing { endpoint: endpoint.id, since }));
         }
         if turned { self.turn(writes).await } else { self.commit(writes).await }
     }
@@ -177,20 +179,20 @@ impl Means {
     async fn switch_off(
         &self,
         endpoint: &EndpointRow,
-        because: OffBecause,
+        because: DisabledReason,
         now: Timestamp,
         tried: Write,
     ) -> Result<(), StoreError> {
-        for _ in 0..MOST_CONFLICTS {
+        for _ in 0..MAX_CONFLICTS {
             let mut writes = vec![tried.clone()];
-            let known = self.store.endpoint(endpoint.id).await?.filter(|row| row.off.is_none());
+            let known = self.store.endpoint(endpoint.id).await?.filter(|row| row.disabled.is_none());
             let off = known.map(|row| EndpointRow {
-                off: Some(Off { since: now, because }),
+                disabled: Some(Disabled { at: now, reason: because }),
                 updated_at: now,
                 version: row.version + 1,
                 ..row
             });
-            writes.extend(off.map(|row| Write::Telling(Telling::Endpoint(Box::new(row)))));
+            writes.extend(off.map(|row| Write::Webhook(WebhookWrite::Endpoint(Box::new(row)))));
             match self.turn(writes).await {
                 Err(StoreError::Conflict) => {}
                 Err(fault) => return Err(fault),
@@ -214,31 +216,37 @@ impl Means {
 
     /// Commits what changes the endpoint too.
     async fn turn(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        self.outbox.change(&*self.store, Change::plain("delivery", writes)).await
+        self.endpoint_registry.change(&*self.store, Change::plain("delivery", writes)).await
     }
 
     fn draw(&self) -> u64 {
-        self.source.nonce().into_iter().take(8).fold(0, |drawn, byte| drawn << 8 | u64::from(byte))
+        self.env.nonce().into_iter().take(8).fold(0, |drawn, byte| drawn << 8 | u64::from(byte))
     }
 }
 
-fn settled(due: Due, lane: Lane, was: Cursor, is: Cursor, at: Option<Timestamp>) -> Write {
-    Write::Telling(Telling::Settled { due, lane, was, is, at })
+fn advanced(job: Job, stream: DeliveryStream, was: Cursor, is: Cursor, at: Option<Timestamp>) -> Write {
+    Write::Webhook(WebhookWrite::Advanced { job, stream, was, is, at })
 }
 
-fn row(lane: Lane, cursor: Cursor, next: &Next, tried: Tried, delivered: bool) -> DeliveryRow {
+fn row(
+    stream: DeliveryStream,
+    cursor: Cursor,
+    next: &Next,
+    tried: DeliveryAttempt,
+    delivered: bool,
+) -> DeliveryRow {
     DeliveryRow {
         position: 0,
-        endpoint: lane.endpoint,
-        order: lane.order,
+        endpoint: stream.endpoint,
+        order: stream.order,
         event: next.event.id,
         event_type: next.kind.clone(),
-        notice: next.event.public_sequence.unwrap_or_default(),
+        public_sequence: next.event.public_sequence.unwrap_or_default(),
         attempt: cursor.failures + 1,
         delivered,
         response_code: match tried.answered {
-            Answered::Status(status, _) => Some(status),
-            Answered::Nothing => None,
+            DeliveryResponse::Status(status, _) => Some(status),
+            DeliveryResponse::Nothing => None,
         },
         error: tried.error,
         duration_ms: u64::try_from(tried.ended.since(tried.begun).as_millis()).unwrap_or(u64::MAX),

@@ -9,15 +9,15 @@ use port::{EndpointId, Env, EventId, OrderId, Timestamp};
 use super::secret;
 use crate::domain::view::event_type;
 use crate::store::{
-    Change, EndpointKeyRow, EndpointRow, Lane, Made, NoticeFilter, Off, OffBecause, OldSecret, Outbox, Page,
-    Store, StoreError, Telling, Unique, Write,
+    Change, CommandResult, DeliveryStream, Disabled, DisabledReason, EndpointKeyRow, EndpointRegistry,
+    EndpointRow, OldSecret, OutboundEventFilter, Page, Store, StoreError, Unique, WebhookWrite, Write,
 };
 
 /// Endpoints of one merchant.
-pub const MOST_ENDPOINTS: usize = 20;
+pub const MAX_ENDPOINTS: usize = 20;
 
 /// Events that are sent again at one request.
-pub const MOST_REPLAYED: usize = 10_000;
+pub const MAX_REPLAYED: usize = 10_000;
 
 /// How long a secret that was replaced signs beside the new one.
 const ROTATION: Duration = Duration::from_secs(24 * 3_600);
@@ -27,7 +27,7 @@ const EVENTS_AT_ONCE: u32 = 1_000;
 const ROWS_AT_ONCE: usize = 200;
 
 /// How often a change is made anew after somebody else was faster.
-const MOST_CONFLICTS: u32 = 16;
+const MAX_CONFLICTS: u32 = 16;
 
 /// The use cases of endpoints.
 #[derive(Clone)]
@@ -35,9 +35,9 @@ pub struct Endpoints {
     /// Where they are kept.
     pub store: Arc<dyn Store>,
     /// Where they stand in memory.
-    pub outbox: Arc<Outbox>,
+    pub registry: Arc<EndpointRegistry>,
     /// Time, ids, chance.
-    pub source: Arc<dyn Env>,
+    pub env: Arc<dyn Env>,
 }
 
 /// A new endpoint, checked for its shape.
@@ -74,12 +74,12 @@ pub struct Key {
 }
 
 impl Key {
-    fn row(&self, merchant: &str, made: Made, at: Timestamp) -> Write {
-        Write::Telling(Telling::EndpointKey(EndpointKeyRow {
+    fn row(&self, merchant: &str, result: CommandResult, at: Timestamp) -> Write {
+        Write::Webhook(WebhookWrite::EndpointKey(EndpointKeyRow {
             merchant: merchant.to_owned(),
             key: self.text.clone(),
             fingerprint: self.fingerprint.clone(),
-            made,
+            result,
             at,
         }))
     }
@@ -98,13 +98,13 @@ pub enum EndpointError {
         actual: u64,
     },
     /// The merchant has as many as it may.
-    #[error("there are {MOST_ENDPOINTS} endpoints already")]
+    #[error("there are {MAX_ENDPOINTS} endpoints already")]
     TooMany,
     /// The endpoint is off, or does not take events of this type.
     #[error("the endpoint does not get this event: it is off, or does not take events of this type")]
     NotTaken,
     /// More events than are sent again at once.
-    #[error("the range has more than {MOST_REPLAYED} events")]
+    #[error("the range has more than {MAX_REPLAYED} events")]
     TooLarge,
     /// The idempotency key was used meanwhile.
     #[error("the idempotency key is in use")]
@@ -137,21 +137,21 @@ impl Endpoints {
         draft: Draft,
         key: Option<&Key>,
     ) -> Result<EndpointRow, EndpointError> {
-        if self.list(merchant).await?.len() >= MOST_ENDPOINTS {
+        if self.list(merchant).await?.len() >= MAX_ENDPOINTS {
             return Err(EndpointError::TooMany);
         }
-        let now = self.source.now();
+        let now = self.env.now();
         let row = EndpointRow {
-            id: EndpointId::from_uuid(self.source.uuid()),
+            id: EndpointId::from_uuid(self.env.uuid()),
             merchant: merchant.to_owned(),
             url: draft.url,
             types: draft.types,
             description: draft.description,
-            secret: secret::make(&*self.source),
+            secret: secret::make(&*self.env),
             old_secret: None,
             created_at: now,
             updated_at: now,
-            off: None,
+            disabled: None,
             failing_since: None,
             version: 1,
         };
@@ -214,7 +214,7 @@ impl Endpoints {
         expects: Option<u64>,
         key: Option<&Key>,
     ) -> Result<EndpointRow, EndpointError> {
-        let secret = secret::make(&*self.source);
+        let secret = secret::make(&*self.env);
         self.change(merchant, id, expects, key, |row, now| {
             let old = row.old_secret.filter(|old| now < old.until);
             let old = old.unwrap_or_else(|| OldSecret { text: row.secret, until: now.plus(ROTATION) });
@@ -235,8 +235,8 @@ impl Endpoints {
     ) -> Result<(), EndpointError> {
         let row = self.get(merchant, id).await?;
         check_version(&row, expects)?;
-        let gone = Change::plain("endpoint", vec![Write::Telling(Telling::Gone(id))]);
-        Ok(self.outbox.change(&*self.store, gone).await?)
+        let gone = Change::plain("endpoint", vec![Write::Webhook(WebhookWrite::Gone(id))]);
+        Ok(self.registry.change(&*self.store, gone).await?)
     }
 
     /// Sends an event again, to one endpoint or to all that take it. Answers to how many.
@@ -251,7 +251,7 @@ impl Endpoints {
         to: Option<EndpointId>,
         key: Option<&Key>,
     ) -> Result<u64, EndpointError> {
-        let notice = self.store.notice(merchant, event).await?.ok_or(EndpointError::NotFound)?;
+        let notice = self.store.outbound_event(merchant, event).await?.ok_or(EndpointError::NotFound)?;
         let found = self.store.events(notice.order, notice.sequence - 1, 1).await?;
         let notice_of = found.first().and_then(|event| event.record.event.public_event());
         let kind = event_type(notice_of.ok_or(EndpointError::NotFound)?);
@@ -259,13 +259,13 @@ impl Endpoints {
             Some(id) => vec![self.get(merchant, id).await?],
             None => self.list(merchant).await?,
         };
-        endpoints.retain(|row| row.off.is_none() && row.takes(&kind));
+        endpoints.retain(|row| row.disabled.is_none() && row.takes(&kind));
         if to.is_some() && endpoints.is_empty() {
             return Err(EndpointError::NotTaken);
         }
         let span = (notice.sequence, notice.sequence);
         let owed = endpoints.iter().map(|row| (row.id, notice.order, span)).collect::<Vec<_>>();
-        self.owe(merchant, &owed, key).await
+        self.enqueue(merchant, &owed, key).await
     }
 
     /// Sends an endpoint again all that happened from one moment to before another. Answers of how many orders.
@@ -281,12 +281,12 @@ impl Endpoints {
         to: Timestamp,
         key: Option<&Key>,
     ) -> Result<u64, EndpointError> {
-        if self.get(merchant, id).await?.off.is_some() {
+        if self.get(merchant, id).await?.disabled.is_some() {
             return Err(EndpointError::NotTaken);
         }
         let spans = self.spans(merchant, from, to).await?;
         let owed: Vec<_> = spans.into_iter().map(|(order, span)| (id, order, span)).collect();
-        self.owe(merchant, &owed, key).await
+        self.enqueue(merchant, &owed, key).await
     }
 
     /// What happened to each order of a merchant in a range of time.
@@ -298,15 +298,15 @@ impl Endpoints {
     ) -> Result<BTreeMap<OrderId, Span>, EndpointError> {
         let (mut spans, mut before, mut count) = (BTreeMap::new(), None, 0);
         loop {
-            let filter = NoticeFilter {
+            let filter = OutboundEventFilter {
                 merchant: merchant.to_owned(),
                 from: Some(from),
                 to: Some(to),
                 page: Page { before, limit: EVENTS_AT_ONCE },
             };
-            let rows = self.store.notices(&filter).await?;
+            let rows = self.store.outbound_events(&filter).await?;
             count += rows.len();
-            if count > MOST_REPLAYED {
+            if count > MAX_REPLAYED {
                 return Err(EndpointError::TooLarge);
             }
             for row in &rows {
@@ -322,24 +322,24 @@ impl Endpoints {
 
     /// Writes down what is to be sent again, and how much that is. A part of it may stand if the store fails; asked for
     /// again, it is merged. The key comes with the last of it.
-    async fn owe(
+    async fn enqueue(
         &self,
         merchant: &str,
         owed: &[(EndpointId, OrderId, Span)],
         key: Option<&Key>,
     ) -> Result<u64, EndpointError> {
-        let (at, count) = (self.source.now(), u64::try_from(owed.len()).unwrap_or(u64::MAX));
+        let (at, count) = (self.env.now(), u64::try_from(owed.len()).unwrap_or(u64::MAX));
         let mut rest = owed.chunks(ROWS_AT_ONCE).peekable();
         while let Some(some) = rest.next() {
             let rows = some.iter().map(|(endpoint, order, (first, last))| {
-                let lane = Lane { endpoint: *endpoint, order: *order, again: true };
-                Write::Telling(Telling::Owed { lane, first: *first, last: Some(*last), at })
+                let stream = DeliveryStream { endpoint: *endpoint, order: *order, replay: true };
+                Write::Webhook(WebhookWrite::Enqueue { stream, first: *first, last: Some(*last), at })
             });
             let key = key.filter(|_| rest.peek().is_none());
-            let key = key.map(|key| key.row(merchant, Made::Told(count), at));
+            let key = key.map(|key| key.row(merchant, CommandResult::Queued(count), at));
             self.store.commit(Change::plain("redeliver", rows.chain(key).collect())).await?;
         }
-        self.outbox.wake();
+        self.registry.wake();
         Ok(count)
     }
 
@@ -351,10 +351,10 @@ impl Endpoints {
         key: Option<&Key>,
         change: impl Fn(EndpointRow, Timestamp) -> EndpointRow,
     ) -> Result<EndpointRow, EndpointError> {
-        for _ in 0..MOST_CONFLICTS {
+        for _ in 0..MAX_CONFLICTS {
             let row = self.get(merchant, id).await?;
             check_version(&row, expects)?;
-            let now = self.source.now();
+            let now = self.env.now();
             let next = EndpointRow { updated_at: now, version: row.version + 1, ..change(row, now) };
             match self.write(&next, key).await {
                 Err(EndpointError::Store(StoreError::Conflict)) => {}
@@ -366,9 +366,9 @@ impl Endpoints {
     }
 
     async fn write(&self, row: &EndpointRow, key: Option<&Key>) -> Result<(), EndpointError> {
-        let mut writes = vec![Write::Telling(Telling::Endpoint(Box::new(row.clone())))];
-        writes.extend(key.map(|key| key.row(&row.merchant, Made::Endpoint(row.id), row.updated_at)));
-        Ok(self.outbox.change(&*self.store, Change::plain("endpoint", writes)).await?)
+        let mut writes = vec![Write::Webhook(WebhookWrite::Endpoint(Box::new(row.clone())))];
+        writes.extend(key.map(|key| key.row(&row.merchant, CommandResult::Endpoint(row.id), row.updated_at)));
+        Ok(self.registry.change(&*self.store, Change::plain("endpoint", writes)).await?)
     }
 }
 
@@ -383,9 +383,9 @@ fn check_version(row: &EndpointRow, expects: Option<u64>) -> Result<(), Endpoint
 
 fn edited(row: EndpointRow, edit: &Edit, now: Timestamp) -> EndpointRow {
     let off = match edit.enabled {
-        None => row.off,
+        None => row.disabled,
         Some(true) => None,
-        Some(false) => row.off.or(Some(Off { since: now, because: OffBecause::Merchant })),
+        Some(false) => row.disabled.or(Some(Disabled { at: now, reason: DisabledReason::Merchant })),
     };
     // Another address, or another beginning, has not failed yet.
     let anew = edit.url.is_some() || edit.enabled == Some(true);
@@ -393,7 +393,7 @@ fn edited(row: EndpointRow, edit: &Edit, now: Timestamp) -> EndpointRow {
         url: edit.url.clone().unwrap_or(row.url),
         types: edit.types.clone().unwrap_or(row.types),
         description: edit.description.clone().unwrap_or(row.description),
-        off,
+        disabled: off,
         failing_since: row.failing_since.filter(|_| !anew),
         ..row
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::domain::view::EventView;
 
 /// The largest body, bytes.
-pub(super) const MOST_BYTES: usize = 20_000;
+pub(super) const MAX_BYTES: usize = 20_000;
 
 /// Parts of a snapshot that can be long, and are null in an event where they would make it too large: they can be
 /// read at the resource.
@@ -14,7 +14,7 @@ const LONG_PARTS: [&str; 2] = ["items", "metadata"];
 /// The event as it is sent. The same event is the same bytes, however often it is sent.
 pub(super) fn body(event: &EventView<'_>) -> serde_json::Result<Vec<u8>> {
     let whole = serde_json::to_vec(event)?;
-    if whole.len() <= MOST_BYTES {
+    if whole.len() <= MAX_BYTES {
         return Ok(whole);
     }
     let shorter = serde_json::to_value(event)?;
@@ -23,7 +23,7 @@ pub(super) fn body(event: &EventView<'_>) -> serde_json::Result<Vec<u8>> {
 
 fn shortened(mut event: Value) -> Value {
     for part in LONG_PARTS {
-        if event.to_string().len() <= MOST_BYTES {
+        if event.to_string().len() <= MAX_BYTES {
             break;
         }
         if let Some(part) = event.get_mut("data").and_then(|data| data.get_mut(part)) {

@@ -10,9 +10,9 @@ use crate::store::EndpointRow;
 const PREFIX: &str = "whsec_";
 
 /// A new secret of 32 random bytes.
-pub(super) fn make(source: &dyn Env) -> Secret {
+pub(super) fn make(env: &dyn Env) -> Secret {
     // A nonce has a few fixed bits, so three are mixed down to 32 bytes.
-    let nonces = [source.nonce(), source.nonce(), source.nonce()].concat();
+    let nonces = [env.nonce(), env.nonce(), env.nonce()].concat();
     Secret::from(format!("{PREFIX}{}", STANDARD.encode(sign::sha256(&[&nonces]))))
 }
 
@@ -68,7 +68,7 @@ mod tests {
             old_secret: old,
             created_at: Timestamp::from_seconds(0),
             updated_at: Timestamp::from_seconds(0),
-            off: None,
+            disabled: None,
             failing_since: None,
             version: 1,
         }

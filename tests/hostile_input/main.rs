@@ -22,11 +22,11 @@ type Target = fn(&[u8]);
 const MORE_CASES: u32 = 4;
 
 /// How long the smallest input that fails is looked for.
-const MOST_SHRINKS: u32 = 500;
+const MAX_SHRINKS: u32 = 500;
 
 /// What the whole corpus may have at most: people read it too.
-const MOST_FILES: usize = 300;
-const MOST_BYTES: usize = 400_000;
+const MAX_FILES: usize = 300;
+const MAX_BYTES: usize = 400_000;
 
 /// The inputs of a target with their names.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -55,7 +55,7 @@ fn mutate(name: &str, target: Target) {
     let drawn = RandomState::new().build_hasher().finish();
     let seed = if let RngSeed::Fixed(seed) = usual.rng_seed { seed } else { drawn };
     let cases = usual.cases.saturating_mul(MORE_CASES);
-    let (rng_seed, max_shrink_iters) = (RngSeed::Fixed(seed), MOST_SHRINKS);
+    let (rng_seed, max_shrink_iters) = (RngSeed::Fixed(seed), MAX_SHRINKS);
     let config = Config { cases, rng_seed, max_shrink_iters, failure_persistence: None, ..usual };
     let inputs: Vec<_> = corpus(name).into_iter().map(|(_, bytes)| bytes).collect();
     let outcome = TestRunner::new(config).run(&mutate::mutations(inputs), |input| {
@@ -103,5 +103,5 @@ doors! {
 fn the_corpus_stays_small_enough_to_read() {
     let files: Vec<_> = DOORS.iter().flat_map(|name| corpus(name)).collect();
     let bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
-    assert!(files.len() <= MOST_FILES && bytes <= MOST_BYTES, "{} files, {bytes} bytes", files.len());
+    assert!(files.len() <= MAX_FILES && bytes <= MAX_BYTES, "{} files, {bytes} bytes", files.len());
 }

@@ -7,11 +7,11 @@ use proptest::prelude::{Strategy, any};
 use proptest::sample::{Index, select};
 
 /// No input grows beyond this: as much as a notification may have.
-const LONGEST: usize = 65_536;
+const MAX: usize = 65_536;
 
 /// The most pieces and changes at a time, and the longest piece that is taken out or repeated.
-const MOST_EDITS: usize = 6;
-const LONGEST_PIECE: usize = 64;
+const MAX_EDITS: usize = 6;
+const MAX_PIECE: usize = 64;
 
 /// What readers trip over: ends, escapes, nesting, and what is no text at all.
 const WORDS: [&[u8]; 28] = [
@@ -97,7 +97,7 @@ enum Edit {
 
 /// Inputs made from these by a few changes.
 pub(crate) fn mutations(inputs: Vec<Vec<u8>>) -> impl Strategy<Value = Input> {
-    let edits = vec(edit(inputs.clone()), 1..=MOST_EDITS);
+    let edits = vec(edit(inputs.clone()), 1..=MAX_EDITS);
     (select(inputs), edits).prop_map(|(mut bytes, edits)| {
         edits.iter().for_each(|edit| edit.apply(&mut bytes));
         Input(bytes)
@@ -106,7 +106,7 @@ pub(crate) fn mutations(inputs: Vec<Vec<u8>>) -> impl Strategy<Value = Input> {
 
 fn edit(inputs: Vec<Vec<u8>>) -> impl Strategy<Value = Edit> {
     let at = any::<Index>;
-    let piece = 1..=LONGEST_PIECE;
+    let piece = 1..=MAX_PIECE;
     proptest::prop_oneof![
         (at(), 0u8..8).prop_map(|(at, bit)| Edit::Flip(at, 1 << bit)),
         at().prop_map(Edit::Cut),
@@ -154,7 +154,7 @@ impl Edit {
                 bytes.extend_from_slice(&other[place(from, other)..]);
             }
         }
-        bytes.truncate(LONGEST);
+        bytes.truncate(MAX);
     }
 }
 

@@ -22,7 +22,7 @@ use super::{agreement, books};
 const AT_ONCE: usize = 8;
 
 /// Fewer points would mean that the program lost some of its crash points.
-const FEWEST_POINTS: usize = 15;
+const MIN_POINTS: usize = 15;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_point_the_gateway_dies_at_the_money_agrees_afterwards() {
@@ -31,7 +31,7 @@ async fn whatever_point_the_gateway_dies_at_the_money_agrees_afterwards() {
     Day::start(folder.path().join("first"), &[("PAYMUX_CRASH_LIST", list.to_str().unwrap())]).live().await;
     let text = std::fs::read_to_string(&list).unwrap();
     let points = text.lines().map(str::to_owned).collect::<Vec<_>>();
-    assert!(points.len() >= FEWEST_POINTS, "{points:?}");
+    assert!(points.len() >= MIN_POINTS, "{points:?}");
     let lived = stream::iter(points).map(|point| {
         let folder = folder.path().join(point.replace(' ', "-"));
         async move {

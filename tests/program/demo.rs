@@ -9,7 +9,7 @@ use super::running::{Gateway, Sandbox};
 use super::shop::Shop;
 
 /// How much larger a gateway may be after an attack, bytes.
-pub const MOST_GROWTH: u64 = 64 * 1024 * 1024;
+pub const MAX_GROWTH: u64 = 64 * 1024 * 1024;
 
 /// All of the demo, in processes and a folder of its own.
 pub struct Demo {

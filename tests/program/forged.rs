@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::books;
-use super::demo::{Demo, MOST_GROWTH};
+use super::demo::{Demo, MAX_GROWTH};
 use super::running::Gateway;
 use super::sale::Sale;
 use super::shop::{PATIENCE, Shop, eventually};
@@ -207,6 +207,6 @@ async fn a_flood_of_forged_notices_costs_no_disk_no_memory_and_not_the_providers
         assert_eq!(shop.get(&format!("/v1/payments/{}", sale.payment)).await["status"], "PAID");
     }
     let grown = demo.gateway.memory();
-    assert!(grown < memory + MOST_GROWTH, "from {memory} to {grown} bytes");
+    assert!(grown < memory + MAX_GROWTH, "from {memory} to {grown} bytes");
     demo.ends();
 }

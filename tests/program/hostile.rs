@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::demo::{Demo, MOST_GROWTH};
+use super::demo::{Demo, MAX_GROWTH};
 use super::running::{Gateway, Sandbox};
 use super::sale::Sale;
 use super::shop::Shop;
@@ -130,7 +130,7 @@ async fn what_is_not_clearly_http_is_refused_hides_nothing_and_fills_no_log() {
     target.bears(attack).await;
     let said = std::fs::read_to_string(log.path()).unwrap();
     assert!(said.lines().count() < 10, "{said}");
-    target.stays_well(MOST_GROWTH).await;
+    target.stays_well(MAX_GROWTH).await;
 }
 
 /// Requests that are HTTP and make no sense, with what they are answered.
@@ -209,7 +209,7 @@ async fn what_is_http_and_makes_no_sense_is_answered_with_a_problem() {
         assert_eq!((heard.answers(), heard.status()), (2, 400), "{heard:?}");
     };
     target.bears(attack).await;
-    target.stays_well(MOST_GROWTH).await;
+    target.stays_well(MAX_GROWTH).await;
 }
 
 /// Bodies within the limit that cost a careless reader much.
@@ -252,7 +252,7 @@ async fn bodies_that_are_bombs_are_faults_like_any_other() {
         }
     };
     target.bears(attack).await;
-    target.stays_well(MOST_GROWTH).await;
+    target.stays_well(MAX_GROWTH).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -281,7 +281,7 @@ async fn who_dribbles_is_cut_off() {
         },
     ));
     target.bears(attack).await;
-    target.stays_well(MOST_GROWTH).await;
+    target.stays_well(MAX_GROWTH).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -307,7 +307,7 @@ async fn a_body_that_stays_away_changes_nothing() {
     assert_eq!(exchange(url, &whole).await.status(), 201);
     let after = target.demo.shop.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
     assert_eq!(after, before + 1, "the half ones made nothing, and did not take the key");
-    target.stays_well(MOST_GROWTH).await;
+    target.stays_well(MAX_GROWTH).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -336,7 +336,7 @@ async fn who_asks_and_asks_on_one_connection_is_answered_and_who_does_not_listen
     let deaf = deaf.collect::<Vec<_>>();
     target.bears(attack).await;
     deaf.iter().for_each(tokio::task::JoinHandle::abort);
-    target.stays_well(4 * MOST_GROWTH).await;
+    target.stays_well(4 * MAX_GROWTH).await;
 }
 
 /// The most connections that this process and a gateway of its own may have, ten thousand if possible. Raises this
@@ -368,7 +368,7 @@ async fn ten_thousand_idle_connections_keep_nobody_out() {
     let last = idle.last_mut().unwrap();
     assert_eq!(hear(last).await.status(), 408, "one that asks for nothing is not kept");
     drop(idle);
-    target.stays_well(MOST_GROWTH + count as u64 * COST).await;
+    target.stays_well(MAX_GROWTH + count as u64 * COST).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -389,5 +389,5 @@ async fn who_holds_connections_for_ever_leaves_room_for_others() {
     }
     target.serves("meanwhile").await;
     drop(held);
-    target.stays_well(MOST_GROWTH).await;
+    target.stays_well(MAX_GROWTH).await;
 }

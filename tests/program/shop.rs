@@ -232,8 +232,8 @@ impl Shop {
         let request =
             self.client.post(page).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         let mut answer = request.body(body.collect::<Vec<_>>().join("&")).send().await.unwrap();
-        const MOST_HOPS: usize = 4;
-        for _ in 0..MOST_HOPS {
+        const MAX_HOPS: usize = 4;
+        for _ in 0..MAX_HOPS {
             let next = location(&answer, page)?;
             if next.starts_with("http://localhost:3000/") {
                 return Some(next);

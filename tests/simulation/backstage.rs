@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paymux::domain::{Actor, AttentionDecision, Cause};
-use paymux::orders::Asked;
+use paymux::orders::CommandContext;
 use paymux::store::{OrderFilter, Page};
 use paymux_sandbox::Request;
 use port::{Money, OrderId, PaymentId};
@@ -129,9 +129,9 @@ async fn decide(world: &World) {
     let decision =
         world.dice.pick(&[AttentionDecision::Keep, AttentionDecision::Refund, AttentionDecision::Dismiss]);
     let cause = Cause { actor: Actor::Operator, request: None };
-    let asked = Asked { merchant: MERCHANT.into(), cause, key: None, expects: None };
+    let context = CommandContext { merchant: MERCHANT.into(), cause, key: None, expects: None };
     let done = world.gateway(|orders| async move {
-        orders.resolve(&asked, order, attention, decision, None).await.map(drop)
+        orders.resolve(&context, order, attention, decision, None).await.map(drop)
     });
     let done = done.await;
     world.note(&format!("operator decides {decision:?} about {attention}: {done:?}"));
@@ -140,8 +140,9 @@ async fn decide(world: &World) {
 /// An operator has the provider asked about a payment.
 pub(crate) async fn look(world: &World, order: OrderId, payment: PaymentId) -> bool {
     let cause = Cause { actor: Actor::Operator, request: None };
-    let asked =
-        world.gateway(|orders| async move { orders.payments.ask(order, payment, &cause).await.map(drop) });
+    let asked = world.gateway(|orders| async move {
+        orders.payments.fetch_status(order, payment, &cause).await.map(drop)
+    });
     let asked = asked.await;
     world.note(&format!("operator looks: {asked:?}"));
     asked.is_ok_and(|asked| asked.is_ok())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paymux::domain::{LineItem, Metadata, PersonalData, Requirement, ReturnUrls, TaxRate};
 use paymux::orders::Draft;
-use paymux::payments::CheckoutAsk;
+use paymux::payments::CheckoutRequest;
 use port::{Address, Approach, CaptureMode, Customer, Env as _, ItemId, LinkDelivery};
 
 use crate::world::World;
@@ -65,7 +65,7 @@ fn personal() -> PersonalData {
 }
 
 /// A checkout that is wanted.
-pub(crate) fn checkout(world: &World) -> CheckoutAsk {
+pub(crate) fn checkout(world: &World) -> CheckoutRequest {
     let dice = &world.dice;
     let approach = dice.pick(&[
         Approach::Hosted,
@@ -77,7 +77,7 @@ pub(crate) fn checkout(world: &World) -> CheckoutAsk {
     let manual = dice.percent(30);
     let url = |path: &str| Some(format!("http://shop.test/{path}"));
     let lives = if dice.percent(85) { dice.between(300, 7_200) } else { dice.between(7_200, 3 * 24 * 3_600) };
-    CheckoutAsk {
+    CheckoutRequest {
         approach,
         capture: if manual { CaptureMode::Manual } else { CaptureMode::Automatic },
         return_urls: ReturnUrls {
@@ -86,7 +86,7 @@ pub(crate) fn checkout(world: &World) -> CheckoutAsk {
             failure: url("sorry"),
             cancel: None,
         },
-        notify: LinkDelivery { email: approach == Approach::Link && dice.percent(30), sms: false },
+        link_delivery: LinkDelivery { email: approach == Approach::Link && dice.percent(30), sms: false },
         expires_in: Duration::from_secs(lives),
         language: None,
         save_payment_profile: None,
@@ -100,11 +100,11 @@ pub(crate) fn checkout(world: &World) -> CheckoutAsk {
 }
 
 /// A hosted checkout at an account.
-pub(crate) fn checkout_at(world: &World, account: &str, capture: CaptureMode) -> CheckoutAsk {
-    CheckoutAsk {
+pub(crate) fn checkout_at(world: &World, account: &str, capture: CaptureMode) -> CheckoutRequest {
+    CheckoutRequest {
         approach: Approach::Hosted,
         capture,
-        notify: LinkDelivery::default(),
+        link_delivery: LinkDelivery::default(),
         account: Some(account.to_owned()),
         ..checkout(world)
     }

@@ -122,6 +122,6 @@ async fn returned(orders: &Orders, token: &str) -> Option<&'static str> {
         return Some(session.status.as_str());
     }
     let cause = Cause { actor: Actor::Customer, request: None };
-    let asked = payments.ask_for_customer(order.clone(), payment, &cause).await;
+    let asked = payments.fetch_status_for_customer(order.clone(), payment, &cause).await;
     asked.unwrap_or(order).session(id).map(|session| session.status.as_str())
 }

@@ -9,12 +9,12 @@ use std::time::Duration;
 use paymux::domain::AttentionCode;
 use paymux::metrics::Metrics;
 use paymux::orders::Orders;
-use paymux::payments::{Account, Accounts, Payments, Remedies, Returns, Shared};
-use paymux::reconcile::{Intake, Reconcile, Turn};
+use paymux::payments::{Account, Accounts, Payments, RefundPolicies, Returns, Shared};
+use paymux::reconcile::{JobRunner, NotificationReceiver, Tick};
 use paymux::routing::Rules;
 use paymux::store::sqlite;
-use paymux::store::{JobKind, Outbox};
-use paymux::webhooks::{self, Courier, Means};
+use paymux::store::{EndpointRegistry, JobKind};
+use paymux::webhooks::{self, DeliveryContext, WebhookDispatcher};
 use paymux::{config, store};
 use port::{Env as _, Timestamp};
 use tempfile::TempDir;
@@ -74,7 +74,7 @@ impl Habits {
 /// A gateway that runs.
 struct Running {
     orders: Orders,
-    intake: Arc<Intake>,
+    intake: Arc<NotificationReceiver>,
     tasks: JoinSet<()>,
 }
 
@@ -120,36 +120,42 @@ impl World {
         let (rules, metrics) = (rules.clone(), metrics.clone());
         let shared = Shared::new(accounts, rules, store, self.clock.clone(), metrics, returns, true);
         let own = BTreeMap::new();
-        shared.remedies.store(Arc::new(Remedies { common: self.house.habits.gives_back.clone(), own }));
+        shared
+            .refund_policies
+            .store(Arc::new(RefundPolicies { common: self.house.habits.gives_back.clone(), own }));
         let transport = Arc::new(Wire::new(self.clone()));
         let shared = Arc::new(shared);
         // A gateway that stumbles here does not start, and is started again.
-        while shared.outbox.refresh(&*shared.store).await.is_err() {}
+        while shared.endpoint_registry.refresh(&*shared.store).await.is_err() {}
         let mut tasks = JoinSet::new();
-        tasks.spawn(self.telling(&shelf, shared.outbox.clone()));
+        tasks.spawn(self.telling(&shelf, shared.endpoint_registry.clone()));
         let orders = Orders { payments: Payments { shared, transport } };
         for _ in 0..self.house.habits.hands {
             let written = self.house.written.subscribe();
-            tasks.spawn(work_off(Reconcile { orders: orders.clone() }, written));
+            tasks.spawn(work_off(JobRunner { orders: orders.clone() }, written));
         }
         *held(&self.house.running) = Some(Running { orders, intake: Arc::default(), tasks });
         self.note("the gateway starts");
     }
 
     /// Tells the merchant. Who does so looks on, with chance of its own: the day is the same without it.
-    fn telling(self: &Arc<Self>, shelf: &Shelf, outbox: Arc<Outbox>) -> impl Future<Output = ()> + use<> {
+    fn telling(
+        self: &Arc<Self>,
+        shelf: &Shelf,
+        registry: Arc<EndpointRegistry>,
+    ) -> impl Future<Output = ()> + use<> {
         let seed = self.clock.micros().unsigned_abs();
         let dice = Arc::new(Dice::new(seed));
         let store = Arc::new(shelf.beside(dice.clone()));
-        let courier = Courier::new(Means {
+        let dispatcher = WebhookDispatcher::new(DeliveryContext {
             store: store.clone(),
-            outbox,
-            source: Arc::new(self.clock.beside(seed)),
+            endpoint_registry: registry,
+            env: Arc::new(self.clock.beside(seed)),
             metrics: equipment().metrics.clone(),
             transport: Arc::new(Listener::new(self.clone(), dice)),
             qr_url: Arc::new(|attempt| format!("http://gateway.test/qr/{attempt}")),
         });
-        tell(courier, store, self.clock.clone(), self.house.written.subscribe())
+        tell(dispatcher, store, self.clock.clone(), self.house.written.subscribe())
     }
 
     /// Has the gateway do something in a task of its own, which ends with the gateway and not with the caller.
@@ -175,7 +181,7 @@ impl World {
     }
 
     /// What takes the notifications.
-    pub(crate) fn intake(&self) -> Result<Arc<Intake>, Down> {
+    pub(crate) fn intake(&self) -> Result<Arc<NotificationReceiver>, Down> {
         held(&self.house.running).as_ref().map(|running| running.intake.clone()).ok_or(Down)
     }
 
@@ -238,21 +244,26 @@ impl World {
 
 /// The loop that `app` keeps: does what is due, and rests until it is woken. Where `app` looks again every quarter of
 /// a second, this looks when the earliest moment has come, or a quarter of a second after something was written.
-async fn work_off(reconcile: Reconcile, mut written: watch::Receiver<()>) {
+async fn work_off(reconcile: JobRunner, mut written: watch::Receiver<()>) {
     let shared = reconcile.orders.payments.shared.clone();
     loop {
         written.mark_unchanged();
-        if !matches!(reconcile.run_once().await, Ok(Turn::Did(_))) {
+        if !matches!(reconcile.run_once().await, Ok(Tick::Did(_))) {
             rest(&*shared.store, shared.now(), &mut written, |kind| kind != JobKind::Deliver).await;
         }
     }
 }
 
 /// Tells the merchant likewise.
-async fn tell(mut courier: Courier, store: Arc<Shelf>, clock: Arc<Clock>, mut written: watch::Receiver<()>) {
+async fn tell(
+    mut dispatcher: WebhookDispatcher,
+    store: Arc<Shelf>,
+    clock: Arc<Clock>,
+    mut written: watch::Receiver<()>,
+) {
     loop {
         written.mark_unchanged();
-        if !matches!(courier.run_once().await, Ok(webhooks::Turn::Did)) {
+        if !matches!(dispatcher.run_once().await, Ok(webhooks::Tick::Did)) {
             rest(&*store, clock.now(), &mut written, |kind| kind == JobKind::Deliver).await;
         }
     }
@@ -265,13 +276,13 @@ async fn rest(
     written: &mut watch::Receiver<()>,
     of: impl Fn(JobKind) -> bool,
 ) {
-    const LONGEST: Duration = Duration::from_secs(6 * 3_600);
+    const MAX: Duration = Duration::from_secs(6 * 3_600);
     const REST: Duration = Duration::from_millis(250);
     let next = store
-        .oldest_due()
+        .oldest_jobs()
         .await
         .map(|due| due.into_iter().filter(|(kind, _)| of(*kind)).map(|(_, at)| at).min());
-    let wait = next.map_or(REST, |next| next.map_or(LONGEST, |at| at.since(now)).clamp(REST, LONGEST));
+    let wait = next.map_or(REST, |next| next.map_or(MAX, |at| at.since(now)).clamp(REST, MAX));
     // Whatever ends the rest, the loop looks again.
     if timeout(wait, written.changed()).await.is_ok() {
         sleep(REST).await;

@@ -34,8 +34,8 @@ impl Listener {
             let shared = &orders.payments.shared;
             let endpoints = Endpoints {
                 store: shared.store.clone(),
-                outbox: shared.outbox.clone(),
-                source: shared.source.clone(),
+                registry: shared.endpoint_registry.clone(),
+                env: shared.env.clone(),
             };
             loop {
                 // The store may stumble after it has written.

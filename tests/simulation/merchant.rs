@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use paymux::domain::submit::Submission;
 use paymux::domain::{Actor, Cause, ExternalPayment, OrderAggregate, OrderState, Payment, Signature};
-use paymux::orders::{Edit, Finish, MoneyAsk};
+use paymux::orders::{Edit, Finish, MoneyRequest};
 use port::{OrderId, SessionId};
 use tokio::time::sleep;
 
@@ -41,20 +41,25 @@ impl Shop {
     async fn begin(&self) -> Option<OrderId> {
         let world = &self.world;
         let draft = basket::draft(world, &format!("{:016x}", world.dice.roll()));
-        let ask = basket::checkout(world);
+        let request = basket::checkout(world);
         if world.dice.percent(60) {
-            let quick = self.ask("quick", |orders, asked| {
-                let (draft, ask) = (draft.clone(), ask.clone());
-                async move { orders.quick(&asked, draft, &ask).await.map(|checked| checked.order.id()) }
+            let quick = self.ask("quick", |orders, context| {
+                let (draft, request) = (draft.clone(), request.clone());
+                async move {
+                    orders
+                        .create_and_checkout(&context, draft, &request)
+                        .await
+                        .map(|checked| checked.order.id())
+                }
             });
             return match quick.await {
                 Answer::Done(order) | Answer::Before(order) => Some(order),
                 Answer::No => None,
             };
         }
-        let placed = self.ask("place", |orders, asked| {
+        let placed = self.ask("place", |orders, context| {
             let draft = draft.clone();
-            async move { orders.place(&asked, draft).await.map(|order| order.id()) }
+            async move { orders.create(&context, draft).await.map(|order| order.id()) }
         });
         let order = match placed.await {
             Answer::Done(order) | Answer::Before(order) => order,
@@ -66,11 +71,12 @@ impl Shop {
 
     /// Prices the order and checks it out.
     async fn check_out(&self, order: OrderId) {
-        self.ask("price", |orders, asked| async move { orders.price(&asked, order).await.map(drop) }).await;
-        let ask = basket::checkout(&self.world);
-        self.ask("checkout", |orders, asked| {
-            let ask = ask.clone();
-            async move { orders.checkout(&asked, order, &ask).await.map(drop) }
+        self.ask("price", |orders, context| async move { orders.price(&context, order).await.map(drop) })
+            .await;
+        let request = basket::checkout(&self.world);
+        self.ask("checkout", |orders, context| {
+            let request = request.clone();
+            async move { orders.checkout(&context, order, &request).await.map(drop) }
         })
         .await;
     }
@@ -102,9 +108,9 @@ impl Shop {
 
     async fn edit(&self, order: OrderId) {
         let item = basket::item(&self.world);
-        self.ask("edit", |orders, asked| {
+        self.ask("edit", |orders, context| {
             let item = item.clone();
-            async move { orders.edit(&asked, order, Edit::AddItem(item)).await.map(drop) }
+            async move { orders.edit(&context, order, Edit::AddItem(item)).await.map(drop) }
         })
         .await;
     }
@@ -115,8 +121,8 @@ impl Shop {
     }
 
     pub(crate) async fn close_session(&self, order: OrderId, session: SessionId) {
-        self.ask("cancel session", |orders, asked| async move {
-            orders.cancel_session(&asked, order, session).await.map(drop)
+        self.ask("cancel session", |orders, context| async move {
+            orders.cancel_session(&context, order, session).await.map(drop)
         })
         .await;
     }
@@ -137,9 +143,9 @@ impl Shop {
     }
 
     async fn submit(&self, order: OrderId, with: Submission) {
-        self.ask("submit", |orders, asked| {
+        self.ask("submit", |orders, context| {
             let with = with.clone();
-            async move { orders.submit(&asked, order, &with).await.map(drop) }
+            async move { orders.submit(&context, order, &with).await.map(drop) }
         })
         .await;
     }
@@ -151,17 +157,17 @@ impl Shop {
             reference: "1".to_owned(),
             signed_at: self.world.now(),
         };
-        self.ask("sign", |orders, asked| {
+        self.ask("sign", |orders, context| {
             let signature = signature.clone();
-            async move { orders.sign(&asked, order, signature).await.map(drop) }
+            async move { orders.sign(&context, order, signature).await.map(drop) }
         })
         .await;
     }
 
     pub(crate) async fn finish(&self, order: OrderId, how: Finish) {
-        self.ask(&format!("{how:?}"), |orders, asked| {
+        self.ask(&format!("{how:?}"), |orders, context| {
             let how = how.clone();
-            async move { orders.finish(&asked, order, &how).await.map(drop) }
+            async move { orders.finish(&context, order, &how).await.map(drop) }
         })
         .await;
     }
@@ -172,7 +178,7 @@ impl Shop {
         let known = order.clone();
         let cause = Cause { actor: Actor::Merchant, request: None };
         let asked = self.world.gateway(|orders| async move {
-            orders.payments.ask_for_merchant(known, payment, &cause).await.map(drop)
+            orders.payments.fetch_status_for_merchant(known, payment, &cause).await.map(drop)
         });
         let asked = asked.await;
         self.world.note(&format!("merchant refresh: {asked:?}"));
@@ -185,37 +191,37 @@ impl Shop {
         let part = |most: i64| (most > 1 && dice.percent(60)).then(|| dice.minor(1, most));
         let held = payment.state.capturable();
         let taken = payment.state.captured - payment.state.refunded();
-        let ask = match dice.between(0, 99) {
-            0..=9 => MoneyAsk::Void,
-            10..=14 => MoneyAsk::Capture { amount: None },
+        let request = match dice.between(0, 99) {
+            0..=9 => MoneyRequest::Void,
+            10..=14 => MoneyRequest::Capture { amount: None },
             15..=19 => refund(Some(payment.money.minor)),
-            _ if held > 0 && dice.percent(70) => MoneyAsk::Capture { amount: part(held) },
-            _ if held > 0 => MoneyAsk::Void,
+            _ if held > 0 && dice.percent(70) => MoneyRequest::Capture { amount: part(held) },
+            _ if held > 0 => MoneyRequest::Void,
             _ if taken > 0 => refund(part(taken)),
             _ => return,
         };
-        self.operate(order.id(), payment, ask).await;
+        self.operate(order.id(), payment, request).await;
     }
 
-    pub(crate) async fn operate(&self, order: OrderId, payment: &Payment, ask: MoneyAsk) {
+    pub(crate) async fn operate(&self, order: OrderId, payment: &Payment, request: MoneyRequest) {
         let id = payment.id;
         // A refund's reference is its own, so that none can be made twice unseen.
-        let ask = match ask {
-            MoneyAsk::Refund { amount, .. } => {
+        let request = match request {
+            MoneyRequest::Refund { amount, .. } => {
                 let reference = Some(format!("{:016x}", self.world.dice.roll()));
-                MoneyAsk::Refund { amount, reason: None, reference }
+                MoneyRequest::Refund { amount, reason: None, reference }
             }
             other => other,
         };
-        self.ask(&format!("{ask:?}"), |orders, asked| {
-            let ask = ask.clone();
-            async move { orders.operate(&asked, order, id, &ask).await.map(drop) }
+        self.ask(&format!("{request:?}"), |orders, context| {
+            let request = request.clone();
+            async move { orders.operate(&context, order, id, &request).await.map(drop) }
         })
         .await;
     }
 }
 
 /// A refund of so much.
-pub(crate) fn refund(amount: Option<i64>) -> MoneyAsk {
-    MoneyAsk::Refund { amount, reason: None, reference: None }
+pub(crate) fn refund(amount: Option<i64>) -> MoneyRequest {
+    MoneyRequest::Refund { amount, reason: None, reference: None }
 }

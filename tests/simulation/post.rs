@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paymux::metrics::NotificationOutcome;
 use paymux::orders::Orders;
-use paymux::reconcile::Intake;
+use paymux::reconcile::NotificationReceiver;
 use paymux_sandbox::Outgoing;
 use port::{Notification, Timestamp};
 use serde_json::Value;
@@ -84,7 +84,7 @@ fn object_of(body: &str) -> Option<String> {
 /// Hands one to the gateway as its HTTP room does.
 async fn receive(
     orders: &Orders,
-    intake: &Intake,
+    intake: &NotificationReceiver,
     sent: &Outgoing,
     now: Timestamp,
 ) -> Option<NotificationOutcome> {
@@ -93,5 +93,5 @@ async fn receive(
     let account = orders.payments.shared.accounts.get(name).expect("the subscriptions name accounts");
     let body = sent.body.as_bytes();
     let note = Notification { headers: &sent.headers, body, received_at: now, address_key: false };
-    intake.take(&orders.payments, account, &note, key).await.ok()
+    intake.receive(&orders.payments, account, &note, key).await.ok()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use paymux::domain::{OrderAggregate, OrderState, Payment};
-use paymux::orders::{Finish, MoneyAsk};
+use paymux::orders::{Finish, MoneyRequest};
 use port::CaptureMode;
 use tokio::time::sleep;
 
@@ -58,10 +58,12 @@ async fn opened(
     let mut draft = basket::draft(&world, &format!("{:016x}", world.dice.roll()));
     draft.currency = "EUR".parse().expect("a currency");
     draft.idle_seconds = idle_seconds.unwrap_or(draft.idle_seconds);
-    let ask = basket::checkout_at(&world, account, capture);
-    let quick = shop.ask("quick", |orders, asked| {
-        let (draft, ask) = (draft.clone(), ask.clone());
-        async move { orders.quick(&asked, draft, &ask).await.map(|checked| checked.order.id()) }
+    let request = basket::checkout_at(&world, account, capture);
+    let quick = shop.ask("quick", |orders, context| {
+        let (draft, request) = (draft.clone(), request.clone());
+        async move {
+            orders.create_and_checkout(&context, draft, &request).await.map(|checked| checked.order.id())
+        }
     });
     match quick.await {
         Answer::Done(order) | Answer::Before(order) => Some(shop.file(order).await),
@@ -120,11 +122,11 @@ async fn capture_or_void(shop: &mut Shop) {
     let half = Some(payment.money.minor / 2).filter(|half| *half > 0);
     let shop = &*shop;
     let mut racers: Vec<Racer<'_>> = vec![
-        Box::pin(shop.operate(order.id(), &payment, MoneyAsk::Capture { amount: None })),
-        Box::pin(shop.operate(order.id(), &payment, MoneyAsk::Void)),
+        Box::pin(shop.operate(order.id(), &payment, MoneyRequest::Capture { amount: None })),
+        Box::pin(shop.operate(order.id(), &payment, MoneyRequest::Void)),
     ];
     if world.dice.percent(50) {
-        racers.push(Box::pin(shop.operate(order.id(), &payment, MoneyAsk::Capture { amount: half })));
+        racers.push(Box::pin(shop.operate(order.id(), &payment, MoneyRequest::Capture { amount: half })));
     }
     if world.dice.percent(30) {
         racers.push(Box::pin(shop.finish(order.id(), Finish::Cancel)));
@@ -182,12 +184,12 @@ async fn checkout_or_cancel(shop: &mut Shop) {
     let Some(order) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
     let tickets = shop.new_tickets(&order);
     let Some(session) = order.sessions.last().map(|session| session.id) else { return };
-    let ask = basket::checkout(&world);
+    let request = basket::checkout(&world);
     let (shop, order) = (&*shop, order.id());
     let checkout = || async {
-        shop.ask("checkout", |orders, asked| {
-            let ask = ask.clone();
-            async move { orders.checkout(&asked, order, &ask).await.map(drop) }
+        shop.ask("checkout", |orders, context| {
+            let request = request.clone();
+            async move { orders.checkout(&context, order, &request).await.map(drop) }
         })
         .await;
     };

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use paymux::domain::{Hash, OrderAggregate, Profile, ProfileSession};
 use paymux::store::sqlite::Sqlite;
 use paymux::store::{
-    ApiKeyRow, AttentionFilter, Audited, Change, CheckpointRow, Cursor, DeliveryRow, Due, EndpointKeyRow,
-    EndpointRow, Handle, JobKind, KeyUse, Lane, NoteFilter, NoteRow, NoticeFilter, NoticeRow, OrderFilter,
-    Page, PaymentFilter, ProfileFilter, ProfileKeyRow, Reads, Saved, Store, StoreError, StoredEvent, Told,
+    ApiKeyRow, AttentionFilter, AuditReads, Change, CheckpointRow, Cursor, DeliveryRow, DeliveryStream,
+    EndpointKeyRow, EndpointRow, InboxFilter, InboxRow, Job, JobKind, KeyUse, OrderFilter, OrderLocator,
+    OutboundEventFilter, OutboundEventRow, Page, PaymentFilter, ProfileFilter, ProfileKeyRow, Reads, Store,
+    StoreError, StoredEvent, VaultReads, WebhookReads,
 };
 use port::{
     AttentionId, EndpointId, EventId, NotificationId, OrderId, PaymentId, ProfileId, ProfileSessionId,
@@ -81,7 +82,7 @@ impl Store for Shelf {
         done
     }
 
-    async fn claim(&self, now: Timestamp, lease: Duration, limit: u16) -> Result<Vec<Due>, StoreError> {
+    async fn claim(&self, now: Timestamp, lease: Duration, limit: u16) -> Result<Vec<Job>, StoreError> {
         self.moment().await;
         self.sqlite.claim(now, lease, limit).await
     }
@@ -92,7 +93,7 @@ impl Store for Shelf {
         lease: Duration,
         limit: u16,
         slots: Vec<(EndpointId, u16)>,
-    ) -> Result<Vec<Due>, StoreError> {
+    ) -> Result<Vec<Job>, StoreError> {
         self.moment().await;
         self.sqlite.claim_deliveries(now, lease, limit, slots).await
     }
@@ -124,7 +125,7 @@ reads! {
     Reads {
         order(id: OrderId) -> Option<OrderAggregate>;
         order_at(id: OrderId, sequence: u64) -> Option<OrderAggregate>;
-        order_of(handle: &Handle) -> Option<OrderId>;
+        order_of(locator: &OrderLocator) -> Option<OrderId>;
         orders(filter: &OrderFilter) -> Vec<OrderAggregate>;
         payments(filter: &PaymentFilter) -> Vec<(PaymentId, OrderAggregate)>;
         attention(filter: &AttentionFilter) -> Vec<(AttentionId, OrderAggregate)>;
@@ -133,21 +134,21 @@ reads! {
         api_key(hash: &str) -> Option<ApiKeyRow>;
         api_keys() -> Vec<ApiKeyRow>;
         setting(name: &str) -> Option<String>;
-        note(id: &str) -> Option<NoteRow>;
-        notes(filter: &NoteFilter, after: Option<(Timestamp, NotificationId)>, limit: u32) -> Vec<(Timestamp, NotificationId)>;
-        oldest_unsettled(account: &str) -> Option<Timestamp>;
-        oldest_due() -> Vec<(JobKind, Timestamp)>;
+        notification(id: &str) -> Option<InboxRow>;
+        notifications(filter: &InboxFilter, after: Option<(Timestamp, NotificationId)>, limit: u32) -> Vec<(Timestamp, NotificationId)>;
+        oldest_open_payment(account: &str) -> Option<Timestamp>;
+        oldest_jobs() -> Vec<(JobKind, Timestamp)>;
     }
-    Told {
+    WebhookReads {
         endpoints() -> Vec<EndpointRow>;
         endpoint(id: EndpointId) -> Option<EndpointRow>;
         endpoint_key(merchant: &str, key: &str) -> Option<EndpointKeyRow>;
-        cursor(lane: Lane) -> Option<Cursor>;
+        cursor(stream: DeliveryStream) -> Option<Cursor>;
         deliveries(endpoint: EndpointId, page: &Page) -> Vec<DeliveryRow>;
-        notices(filter: &NoticeFilter) -> Vec<NoticeRow>;
-        notice(merchant: &str, event: EventId) -> Option<NoticeRow>;
+        outbound_events(filter: &OutboundEventFilter) -> Vec<OutboundEventRow>;
+        outbound_event(merchant: &str, event: EventId) -> Option<OutboundEventRow>;
     }
-    Saved {
+    VaultReads {
         profile_session(id: ProfileSessionId) -> Option<ProfileSession>;
         profile_session_of(return_hash: &str) -> Option<ProfileSession>;
         profile(id: ProfileId) -> Option<Profile>;
@@ -155,7 +156,7 @@ reads! {
         profiles(filter: &ProfileFilter) -> Vec<Profile>;
         profile_key(merchant: &str, key: &str) -> Option<ProfileKeyRow>;
     }
-    Audited {
+    AuditReads {
         order_ids(after: Option<OrderId>, limit: u32) -> Vec<OrderId>;
         order_count() -> u64;
         event_hashes(after: u64, limit: u32) -> Vec<(u64, Hash)>;

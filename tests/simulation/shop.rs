@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join;
 use paymux::domain::{Actor, AttemptState, Cause, OrderAggregate};
-use paymux::orders::{Asked, Key, OrderError, Orders};
+use paymux::orders::{CommandContext, Key, OrderError, Orders};
 use port::{AttemptId, OrderId};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -41,14 +41,14 @@ impl Shop {
     }
 
     /// Sends a request until it is answered, as a careful merchant does.
-    pub(crate) async fn ask<T, F>(&self, what: &str, act: impl Fn(Orders, Asked) -> F) -> Answer<T>
+    pub(crate) async fn ask<T, F>(&self, what: &str, act: impl Fn(Orders, CommandContext) -> F) -> Answer<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, OrderError>> + Send + 'static,
     {
         let dice = &self.world.dice;
         let key = dice.percent(70).then(|| format!("{:016x}", dice.roll()));
-        let asked = Asked {
+        let context = CommandContext {
             merchant: MERCHANT.into(),
             cause: Cause { actor: Actor::Merchant, request: None },
             key: key.clone().map(|text| Key { text, fingerprint: what.to_owned(), replaces: None }),
@@ -56,10 +56,10 @@ impl Shop {
         };
         for _ in 0..5 {
             let answer = if key.is_some() && dice.percent(5) {
-                let twice = join(self.once(what, &asked, &act), self.once(what, &asked, &act)).await;
+                let twice = join(self.once(what, &context, &act), self.once(what, &context, &act)).await;
                 if matches!(twice.0, Ok(Some(_))) { twice.0 } else { twice.1 }
             } else {
-                self.once(what, &asked, &act).await
+                self.once(what, &context, &act).await
             };
             match answer {
                 Ok(Some(done)) => return Answer::Done(done),
@@ -78,15 +78,15 @@ impl Shop {
     async fn once<T, F>(
         &self,
         what: &str,
-        asked: &Asked,
-        act: &impl Fn(Orders, Asked) -> F,
+        context: &CommandContext,
+        act: &impl Fn(Orders, CommandContext) -> F,
     ) -> Result<Option<T>, Unsure>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, OrderError>> + Send + 'static,
     {
-        let asked = asked.clone();
-        match self.world.gateway(|orders| act(orders, asked)).await {
+        let context = context.clone();
+        match self.world.gateway(|orders| act(orders, context)).await {
             Ok(Ok(done)) => {
                 self.world.note(&format!("merchant {what}: done"));
                 Ok(Some(done))

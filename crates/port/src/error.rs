@@ -107,6 +107,6 @@ impl ProviderError {
 
 /// As much of a provider's text as is worth keeping.
 pub(crate) fn brief(text: &str) -> String {
-    const LONGEST: usize = 300;
-    text.chars().take(LONGEST).collect()
+    const MAX: usize = 300;
+    text.chars().take(MAX).collect()
 }

@@ -146,10 +146,10 @@ pub struct Decimal {
 }
 
 /// Longer than any amount or rate a provider could mean.
-const LONGEST_DECIMAL: usize = 36;
+const MAX_DECIMAL: usize = 36;
 
 /// The most digits behind the point. A small exponent could ask for millions of zeros to be printed.
-const MOST_PLACES: u32 = 36;
+const MAX_PLACES: u32 = 36;
 
 impl Decimal {
     /// `digits × 10^-scale`, for example `(825, 2)` for 8.25.
@@ -187,7 +187,7 @@ impl FromStr for Decimal {
 
     /// Reads what JSON calls a number, at most 36 characters: sign, digits, fraction, exponent.
     fn from_str(text: &str) -> Result<Self, MoneyError> {
-        if text.len() > LONGEST_DECIMAL {
+        if text.len() > MAX_DECIMAL {
             return Err(MoneyError::TooLarge);
         }
         let (mantissa, power) = match text.split_once(['e', 'E']) {
@@ -222,7 +222,7 @@ impl Decimal {
             return Ok(Self { digits: 0, scale: 0 });
         }
         match u32::try_from(places) {
-            Ok(scale) if scale > MOST_PLACES => Err(MoneyError::TooPrecise),
+            Ok(scale) if scale > MAX_PLACES => Err(MoneyError::TooPrecise),
             Ok(scale) => Ok(Self { scale, ..self }),
             Err(_) => {
                 let factor = 10i128.checked_pow(places.unsigned_abs()).ok_or(MoneyError::TooLarge)?;

@@ -8,10 +8,10 @@ use crate::http::Request;
 use crate::object::Provider;
 
 /// Older calls are forgotten.
-const MOST_CALLS: usize = 10_000;
+const MAX_CALLS: usize = 10_000;
 
 /// Longer bodies are cut.
-const LONGEST_BODY: usize = 16 * 1024;
+const MAX_BODY: usize = 16 * 1024;
 
 struct NotedCall {
     provider: Provider,
@@ -28,7 +28,7 @@ pub(crate) struct Calls(VecDeque<NotedCall>);
 
 impl Calls {
     pub(crate) fn note(&mut self, provider: Provider, request: &Request, now: i64) {
-        if self.0.len() >= MOST_CALLS {
+        if self.0.len() >= MAX_CALLS {
             self.0.pop_front();
         }
         let mark = if request.query.is_empty() { "" } else { "?" };
@@ -36,7 +36,7 @@ impl Calls {
             let shown = if is_credential(name) { "[hidden]" } else { value.as_str() };
             (name.clone(), shown.to_owned())
         });
-        let body = request.body.get(..LONGEST_BODY).unwrap_or(&request.body);
+        let body = request.body.get(..MAX_BODY).unwrap_or(&request.body);
         self.0.push_back(NotedCall {
             provider,
             at: now,

@@ -68,8 +68,8 @@ fn one() -> usize {
 }
 
 /// More copies or a longer wait than these help no rehearsal.
-const MOST_COPIES: usize = 100;
-const LONGEST_DELAY_MS: u64 = 600_000;
+const MAX_COPIES: usize = 100;
+const MAX_DELAY_MS: u64 = 600_000;
 
 type Done = (Response, Vec<Outgoing>);
 
@@ -170,8 +170,8 @@ fn notify(sandbox: &mut Sandbox, again: &Again, now: i64) -> Result<Done, Respon
         Order::Reverse => (0..=newest).rev().collect(),
     };
     let manner = Manner {
-        copies: again.copies.min(MOST_COPIES),
-        delay_ms: again.delay_ms.min(LONGEST_DELAY_MS),
+        copies: again.copies.min(MAX_COPIES),
+        delay_ms: again.delay_ms.min(MAX_DELAY_MS),
         forged: again.forge,
     };
     let ((), sent) = sandbox.at_desk_in_manner(now, &manner, |desk| {

@@ -98,10 +98,10 @@ fn once() -> u32 {
 }
 
 /// Longer than any client waits.
-const LONGEST_DELAY_MS: u64 = 120_000;
+const MAX_DELAY_MS: u64 = 120_000;
 
 /// More faults than this at one time are a mistake.
-const MOST_PLANNED: usize = 1_000;
+const MAX_PLANNED: usize = 1_000;
 
 impl Planned {
     fn fits(&self, provider: Provider, operation: Operation) -> bool {
@@ -136,7 +136,7 @@ impl Switchboard {
         if planned.fault.is_of_notify() != (planned.operation == Operation::Notify) {
             return Err("this fault does not befall this operation");
         }
-        if planned.times == 0 || self.planned.len() >= MOST_PLANNED {
+        if planned.times == 0 || self.planned.len() >= MAX_PLANNED {
             return Err("times must be at least 1, and at most 1000 faults can wait");
         }
         self.planned.push(planned);
@@ -156,7 +156,7 @@ impl Switchboard {
         let index = self.planned.iter().position(|planned| planned.fits(provider, operation))?;
         let planned = self.planned.get_mut(index)?;
         planned.times -= 1;
-        let delay_ms = planned.delay_ms.unwrap_or(planned.fault.usual_delay_ms()).min(LONGEST_DELAY_MS);
+        let delay_ms = planned.delay_ms.unwrap_or(planned.fault.usual_delay_ms()).min(MAX_DELAY_MS);
         let struck = Struck { fault: planned.fault, delay_ms };
         if planned.times == 0 {
             self.planned.remove(index);

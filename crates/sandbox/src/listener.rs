@@ -57,7 +57,7 @@ pub enum ServeError {
     Client(#[from] reqwest::Error),
 }
 
-/// A sandbox that is being served. Dropping it leaves the server running; see [`Running::stop`].
+/// A sandbox that is being served. Dropping it leaves the server running; see [`InFlightRequests::stop`].
 pub struct Running {
     address: SocketAddr,
     sandbox: Arc<Mutex<Sandbox>>,
@@ -84,7 +84,7 @@ impl Running {
 }
 
 /// Larger request bodies are refused.
-const LARGEST_BODY: usize = 1024 * 1024;
+const MAX_BODY: usize = 1024 * 1024;
 
 /// How often a notification is tried.
 const TRIES: u32 = 5;
@@ -115,7 +115,7 @@ pub async fn serve(options: Options) -> Result<Running, ServeError> {
         .build()?;
     let desk = Data::new(Counter { sandbox: sandbox.clone(), client: client.clone() });
     let server = HttpServer::new(move || {
-        let body_limit = PayloadConfig::new(LARGEST_BODY);
+        let body_limit = PayloadConfig::new(MAX_BODY);
         App::new().app_data(desk.clone()).app_data(body_limit).default_service(web::to(take))
     })
     .workers(1)

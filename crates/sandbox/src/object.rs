@@ -139,7 +139,7 @@ pub(crate) struct Object {
 }
 
 /// The most changes an object keeps; a rehearsal that needs more is a loop.
-const MOST_CHANGES: usize = 500;
+const MAX_CHANGES: usize = 500;
 
 /// What the ledger will not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -254,7 +254,7 @@ impl Object {
 
     /// Writes a change down; `status` is what the object shows from now on.
     pub(crate) fn note(&mut self, word: &str, status: &str, at: i64) -> Result<(), Refusal> {
-        if self.history.len() >= MOST_CHANGES {
+        if self.history.len() >= MAX_CHANGES {
             return Err(Refusal::TooManyChanges);
         }
         self.word = status.into();

@@ -5,17 +5,17 @@ use port::AttentionId;
 use super::list;
 use crate::domain::{Actor, view};
 use crate::http::answer::Answer;
-use crate::http::call::Call;
-use crate::http::idempotency::Done;
+use crate::http::call::ApiRequest;
+use crate::http::idempotency::CommandOutcome;
 use crate::http::input::{self, Query};
 use crate::http::problem::Problem;
-use crate::orders::Asked;
-use crate::store::{AttentionFilter, Handle, Page};
+use crate::orders::CommandContext;
+use crate::store::{AttentionFilter, OrderLocator, Page};
 
-pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
-    let query = Query::of(call.incoming.request.query_string());
+pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
+    let query = Query::of(request.raw.request.query_string());
     let filter = AttentionFilter {
-        merchant: call.merchant.to_string(),
+        merchant: request.merchant.to_string(),
         open: query.parsed("open", "true or false"),
         code: query.word("code"),
         account: query.text("account").map(ToOwned::to_owned),
@@ -24,7 +24,7 @@ pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
     let filter = query.finish(filter)?;
     let limit = filter.page.limit;
     let page = Page { limit: limit + 1, ..filter.page };
-    let rows = call.state().reads().attention(&AttentionFilter { page, ..filter }).await?;
+    let rows = request.state().reads().attention(&AttentionFilter { page, ..filter }).await?;
     let shown: Vec<_> = rows.iter().filter_map(|(id, order)| Some((order, order.attention(*id)?))).collect();
     list(
         &shown,
@@ -34,11 +34,11 @@ pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
     )
 }
 
-pub(in crate::http) async fn resolve(call: &Call) -> Result<Done, Problem> {
-    let (decision, note) = call.read(input::decision)?;
-    let id: AttentionId = call.id("attention")?;
-    let order = call.file_of(Handle::Attention(id)).await?.id();
-    let asked = Asked { cause: call.incoming.cause(Actor::Operator), ..call.asked() };
-    let order = call.state().orders().resolve(&asked, order, id, decision, note).await?;
-    Ok(Done { attention: Some(id), ..Done::order(order) })
+pub(in crate::http) async fn resolve(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+    let (decision, note) = request.read(input::decision)?;
+    let id: AttentionId = request.id("attention")?;
+    let order = request.order_of(OrderLocator::Attention(id)).await?.id();
+    let context = CommandContext { cause: request.raw.cause(Actor::Operator), ..request.command_context() };
+    let order = request.state().orders().resolve(&context, order, id, decision, note).await?;
+    Ok(CommandOutcome { attention: Some(id), ..CommandOutcome::order(order) })
 }

@@ -2,51 +2,61 @@
 
 use port::{Approach, Customer, OrderId};
 
-use crate::http::call::Call;
-use crate::http::idempotency::{Done, Turn};
+use crate::http::call::ApiRequest;
+use crate::http::idempotency::{CommandOutcome, InFlightKey};
 use crate::http::input::{self, Lifetimes};
-use crate::http::problem::{Code, Fault, Problem};
-use crate::orders::Checked;
-use crate::payments::CheckoutAsk;
+use crate::http::problem::{Code, FieldError, Problem};
+use crate::orders::CheckoutOutcome;
+use crate::payments::CheckoutRequest;
 
-pub(super) fn lifetimes(call: &Call) -> Lifetimes {
-    Lifetimes::from(&call.state().settings().checkout)
+pub(super) fn lifetimes(request: &ApiRequest) -> Lifetimes {
+    Lifetimes::from(&request.state().settings().checkout)
 }
 
-pub(in crate::http) async fn open(call: &Call) -> Result<Done, Problem> {
-    let ask = call.read(|body| input::checkout(body, lifetimes(call)))?;
-    checkout(call, call.id("order")?, &ask, "").await
+pub(in crate::http) async fn open(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+    let checkout = request.read(|body| input::checkout(body, lifetimes(request)))?;
+    check_out(request, request.id("order")?, &checkout, "").await
 }
 
-pub(in crate::http) async fn quick(call: &Call) -> Result<Done, Problem> {
-    let (draft, ask) =
-        call.with_defaults(|defaults| call.read(|body| input::quick(body, defaults, lifetimes(call))))?;
+pub(in crate::http) async fn create_and_checkout(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+    let (draft, checkout) = request
+        .with_defaults(|defaults| request.read(|body| input::quick(body, defaults, lifetimes(request))))?;
     // An earlier try under the same key has placed the order: it goes on with that one.
-    if let Some(order) = call.turn.as_ref().and_then(Turn::goes_on_with) {
-        return checkout(call, order, &ask, "/checkout").await;
+    if let Some(order) = request.in_flight.as_ref().and_then(InFlightKey::goes_on_with) {
+        return check_out(request, order, &checkout, "/checkout").await;
     }
-    Ok(done(call.state().orders().quick(&call.asked(), draft, &ask).await?))
+    Ok(done(
+        request.state().orders().create_and_checkout(&request.command_context(), draft, &checkout).await?,
+    ))
 }
 
 /// Checks an order out; `at` is where the request has what it asks.
-async fn checkout(call: &Call, order: OrderId, ask: &CheckoutAsk, at: &str) -> Result<Done, Problem> {
-    if ask.approach == Approach::Link && ask.notify.any() {
-        let order = call.file(order).await?;
+async fn check_out(
+    request: &ApiRequest,
+    order: OrderId,
+    checkout: &CheckoutRequest,
+    at: &str,
+) -> Result<CommandOutcome, Problem> {
+    if checkout.approach == Approach::Link && checkout.link_delivery.any() {
+        let order = request.order(order).await?;
         let customer = order.header.personal.value().map(|personal| &personal.customer);
-        reachable(customer, ask, at)?;
+        reachable(customer, checkout, at)?;
     }
-    Ok(done(call.state().orders().checkout(&call.asked(), order, ask).await?))
+    Ok(done(request.state().orders().checkout(&request.command_context(), order, checkout).await?))
 }
 
 /// Whether the customer has the addresses that the link is to be sent to.
-fn reachable(customer: Option<&Customer>, ask: &CheckoutAsk, at: &str) -> Result<(), Problem> {
+fn reachable(customer: Option<&Customer>, checkout: &CheckoutRequest, at: &str) -> Result<(), Problem> {
     let email = customer.and_then(|customer| customer.email.as_ref());
     let phone = customer.and_then(|customer| customer.phone.as_ref());
-    let wanted = [("email", ask.notify.email && email.is_none()), ("sms", ask.notify.sms && phone.is_none())];
+    let wanted = [
+        ("email", checkout.link_delivery.email && email.is_none()),
+        ("sms", checkout.link_delivery.sms && phone.is_none()),
+    ];
     let faults: Vec<_> = wanted
         .into_iter()
         .filter(|(_, missing)| *missing)
-        .map(|(name, _)| Fault {
+        .map(|(name, _)| FieldError {
             pointer: format!("{at}/notify/{name}"),
             code: Code::NotifyAddressMissing,
             detail: "The order's customer has no such address.".to_owned(),
@@ -59,6 +69,6 @@ fn reachable(customer: Option<&Customer>, ask: &CheckoutAsk, at: &str) -> Result
     Err(Problem::new(Code::NotifyAddressMissing, detail).with_faults(faults))
 }
 
-fn done(checked: Checked) -> Done {
-    Done::session(checked.order, checked.session, checked.pending)
+fn done(checked: CheckoutOutcome) -> CommandOutcome {
+    CommandOutcome::session(checked.order, checked.session, checked.pending)
 }

@@ -4,36 +4,41 @@ use port::SessionId;
 
 use super::show;
 use crate::http::answer::Answer;
-use crate::http::call::Call;
-use crate::http::idempotency::Done;
+use crate::http::call::ApiRequest;
+use crate::http::idempotency::CommandOutcome;
 use crate::http::input::Query;
 use crate::http::problem::Problem;
 use crate::payments::PaymentError;
-use crate::store::Handle;
+use crate::store::OrderLocator;
 
-pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
-    let query = Query::of(call.incoming.request.query_string());
+pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
+    let query = Query::of(request.raw.request.query_string());
     let refresh = query.parsed("refresh", "true or false").unwrap_or(false);
     query.finish(())?;
-    let id: SessionId = call.id("session")?;
-    let mut order = call.file_of(Handle::Session(id)).await?;
+    let id: SessionId = request.id("session")?;
+    let mut order = request.order_of(OrderLocator::Session(id)).await?;
     let payment = order.session(id).map(|session| session.payment);
     if let Some(payment) = payment.filter(|_| refresh) {
         let stored = order.clone();
-        order = match call.state().payments().ask_for_merchant(order, payment, &call.cause()).await {
+        order = match request
+            .state()
+            .payments()
+            .fetch_status_for_merchant(order, payment, &request.cause())
+            .await
+        {
             // A provider that cannot be asked is no reason to hide what is known.
             Err(PaymentError::Provider(_)) => stored,
             other => other?,
         };
     }
     let session = order.session(id).ok_or_else(Problem::not_found)?;
-    show::session_answer(call.state(), &order, session)
+    show::session_answer(request.state(), &order, session)
 }
 
-pub(in crate::http) async fn cancel(call: &Call) -> Result<Done, Problem> {
-    call.read_nothing()?;
-    let id: SessionId = call.id("session")?;
-    let order = call.file_of(Handle::Session(id)).await?.id();
-    let closed = call.state().orders().cancel_session(&call.asked(), order, id).await?;
-    Ok(Done::session(closed.order, id, closed.pending))
+pub(in crate::http) async fn cancel(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+    request.read_nothing()?;
+    let id: SessionId = request.id("session")?;
+    let order = request.order_of(OrderLocator::Session(id)).await?.id();
+    let closed = request.state().orders().cancel_session(&request.command_context(), order, id).await?;
+    Ok(CommandOutcome::session(closed.order, id, closed.pending))
 }

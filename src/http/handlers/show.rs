@@ -5,25 +5,25 @@ use serde::Serialize;
 use crate::domain::view::{self, OrderView, SessionView};
 use crate::domain::{DomainError, FailureCode, OrderAggregate, Session, SessionStatus};
 use crate::http::answer::Answer;
-use crate::http::idempotency::Done;
+use crate::http::idempotency::CommandOutcome;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 
 /// An order as it is.
-pub(in crate::http) fn order(_: &State, done: &Done) -> Result<Answer, Problem> {
-    Ok(Answer::ok(&view::order(&done.order))?.version(done.order.sequence))
+pub(in crate::http) fn order(_: &State, outcome: &CommandOutcome) -> Result<Answer, Problem> {
+    Ok(Answer::ok(&view::order(&outcome.order))?.version(outcome.order.sequence))
 }
 
 /// An order that was made, or got a line more.
-pub(in crate::http) fn placed(state: &State, done: &Done) -> Result<Answer, Problem> {
-    Ok(order(state, done)?.created(order_address(&done.order)))
+pub(in crate::http) fn placed(state: &State, outcome: &CommandOutcome) -> Result<Answer, Problem> {
+    Ok(order(state, outcome)?.created(order_address(&outcome.order)))
 }
 
 /// An order that was submitted, or whose stored method was charged for it.
-pub(in crate::http) fn submitted(state: &State, done: &Done) -> Result<Answer, Problem> {
-    let answer = order(state, done)?;
+pub(in crate::http) fn submitted(state: &State, outcome: &CommandOutcome) -> Result<Answer, Problem> {
+    let answer = order(state, outcome)?;
     let charge =
-        done.session.and_then(|id| done.order.session(id)).filter(|session| session.charge.is_some());
+        outcome.session.and_then(|id| outcome.order.session(id)).filter(|session| session.charge.is_some());
     let Some(session) = charge else { return Ok(answer) };
     match (session.status, &session.failure) {
         (SessionStatus::Completed, _) => Ok(answer),
@@ -33,25 +33,25 @@ pub(in crate::http) fn submitted(state: &State, done: &Done) -> Result<Answer, P
         }
         (SessionStatus::Failed, _) => Err(DomainError::AuthenticationRequired.into()),
         (SessionStatus::Pending | SessionStatus::RequiresAction, _) => {
-            Ok(answer.accepted(order_address(&done.order)))
+            Ok(answer.accepted(order_address(&outcome.order)))
         }
     }
 }
 
 /// A session that was opened.
-pub(in crate::http) fn opened(state: &State, done: &Done) -> Result<Answer, Problem> {
-    let session = session_of(done)?;
-    Ok(begun(session_answer(state, &done.order, session)?, session, done.pending))
+pub(in crate::http) fn opened(state: &State, outcome: &CommandOutcome) -> Result<Answer, Problem> {
+    let session = session_of(outcome)?;
+    Ok(begun(session_answer(state, &outcome.order, session)?, session, outcome.pending))
 }
 
 /// A session that was closed, or is being closed.
-pub(in crate::http) fn closed(state: &State, done: &Done) -> Result<Answer, Problem> {
-    let session = session_of(done)?;
+pub(in crate::http) fn closed(state: &State, outcome: &CommandOutcome) -> Result<Answer, Problem> {
+    let session = session_of(outcome)?;
     if session.status == SessionStatus::Completed {
         return Err(DomainError::TooLate("the session is COMPLETED; it was paid").into());
     }
-    let answer = session_answer(state, &done.order, session)?;
-    Ok(if done.pending { answer.accepted(session_address(session)) } else { answer })
+    let answer = session_answer(state, &outcome.order, session)?;
+    Ok(if outcome.pending { answer.accepted(session_address(session)) } else { answer })
 }
 
 #[derive(Serialize)]
@@ -61,46 +61,49 @@ struct Both<'a> {
 }
 
 /// An order that was made and its session.
-pub(in crate::http) fn quick(state: &State, done: &Done) -> Result<Answer, Problem> {
-    let session = session_of(done)?;
+pub(in crate::http) fn create_and_checkout(
+    state: &State,
+    outcome: &CommandOutcome,
+) -> Result<Answer, Problem> {
+    let session = session_of(outcome)?;
     let qr_url = |attempt| state.qr_url(attempt);
     let both =
-        Both { order: view::order(&done.order), session: view::session(&done.order, session, &qr_url) };
-    Ok(begun(Answer::ok(&both)?, session, done.pending))
+        Both { order: view::order(&outcome.order), session: view::session(&outcome.order, session, &qr_url) };
+    Ok(begun(Answer::ok(&both)?, session, outcome.pending))
 }
 
 /// A payment that was captured or voided, or is to be.
-pub(in crate::http) fn operated(_: &State, done: &Done) -> Result<Answer, Problem> {
-    if let Some(failure) = &done.refused {
+pub(in crate::http) fn operated(_: &State, outcome: &CommandOutcome) -> Result<Answer, Problem> {
+    if let Some(failure) = &outcome.refused {
         return Err(DomainError::Declined(failure.clone()).into());
     }
-    let found = done.payment.and_then(|id| done.order.payment(id));
+    let found = outcome.payment.and_then(|id| outcome.order.payment(id));
     let payment = found.ok_or_else(|| Problem::internal("the payment of an operation is gone"))?;
-    let answer = Answer::ok(&view::payment(&done.order, payment))?.version(payment.version);
-    Ok(if done.pending { answer.accepted(format!("/v1/payments/{}", payment.id)) } else { answer })
+    let answer = Answer::ok(&view::payment(&outcome.order, payment))?.version(payment.version);
+    Ok(if outcome.pending { answer.accepted(format!("/v1/payments/{}", payment.id)) } else { answer })
 }
 
 /// A refund that was made: done, waiting for its turn, or sent without an answer.
-pub(in crate::http) fn refunded(_: &State, done: &Done) -> Result<Answer, Problem> {
-    let found = done.refund.and_then(|id| done.order.refund(id));
+pub(in crate::http) fn refunded(_: &State, outcome: &CommandOutcome) -> Result<Answer, Problem> {
+    let found = outcome.refund.and_then(|id| outcome.order.refund(id));
     let refund = found.ok_or_else(|| Problem::internal("the refund that was made is gone"))?;
-    if let Some(failure) = &done.refused {
+    if let Some(failure) = &outcome.refused {
         return Err(
             Problem::from(DomainError::Declined(failure.clone())).with("refundId", refund.id.to_string())
         );
     }
-    let answer = Answer::ok(&view::refund(&done.order, refund))?.version(refund.version);
+    let answer = Answer::ok(&view::refund(&outcome.order, refund))?.version(refund.version);
     let location = format!("/v1/refunds/{}", refund.id);
-    let payment = done.order.payment(refund.payment);
+    let payment = outcome.order.payment(refund.payment);
     let sent = payment.and_then(|payment| payment.operation.as_ref()?.refund) == Some(refund.id);
     Ok(if sent { answer.accepted(location) } else { answer.created(location) })
 }
 
 /// An attention that was decided.
-pub(in crate::http) fn resolved(_: &State, done: &Done) -> Result<Answer, Problem> {
-    let found = done.attention.and_then(|id| done.order.attention(id));
+pub(in crate::http) fn resolved(_: &State, outcome: &CommandOutcome) -> Result<Answer, Problem> {
+    let found = outcome.attention.and_then(|id| outcome.order.attention(id));
     let attention = found.ok_or_else(|| Problem::internal("the attention of a decision is gone"))?;
-    Ok(Answer::ok(&view::attention(&done.order, attention))?.version(attention.version()))
+    Ok(Answer::ok(&view::attention(&outcome.order, attention))?.version(attention.version()))
 }
 
 /// A session as it is.
@@ -118,8 +121,8 @@ fn begun(answer: Answer, session: &Session, pending: bool) -> Answer {
     if pending { answer.accepted(location) } else { answer.created(location) }
 }
 
-fn session_of(done: &Done) -> Result<&Session, Problem> {
-    let found = done.session.and_then(|id| done.order.session(id));
+fn session_of(outcome: &CommandOutcome) -> Result<&Session, Problem> {
+    let found = outcome.session.and_then(|id| outcome.order.session(id));
     found.ok_or_else(|| Problem::internal("the session of a checkout is gone"))
 }
 

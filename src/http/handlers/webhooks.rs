@@ -8,11 +8,12 @@ use serde_json::json;
 use super::list;
 use crate::domain::{OrderAggregate, RecordedEvent, view};
 use crate::http::answer::Answer;
-use crate::http::call::Call;
+use crate::http::call::ApiRequest;
 use crate::http::input::{self, Query};
 use crate::http::problem::Problem;
 use crate::store::{
-    DeliveryRow, EndpointRow, Made, NoticeFilter, NoticeRow, OffBecause, Page, Reads, StoreError,
+    CommandResult, DeliveryRow, DisabledReason, EndpointRow, OutboundEventFilter, OutboundEventRow, Page,
+    Reads, StoreError,
 };
 use crate::webhooks::{Endpoints, Key};
 
@@ -41,9 +42,9 @@ fn endpoint(row: &EndpointRow) -> EndpointView<'_> {
         url: &row.url,
         events: Some(&*row.types).filter(|types| !types.is_empty()),
         description: row.description.as_deref(),
-        enabled: row.off.is_none(),
-        disabled_at: row.off.map(|off| off.since),
-        disabled_reason: row.off.map(|off| OffBecause::as_str(off.because)),
+        enabled: row.disabled.is_none(),
+        disabled_at: row.disabled.map(|off| off.at),
+        disabled_reason: row.disabled.map(|off| DisabledReason::as_str(off.reason)),
         failing_since: row.failing_since,
         secret: None,
         previous_secret_expires_at: row.old_secret.as_ref().map(|old| old.until),
@@ -88,7 +89,7 @@ fn delivery(row: &DeliveryRow) -> DeliveryView<'_> {
         event_id: row.event,
         kind: &row.event_type,
         order_id: row.order,
-        sequence: row.notice,
+        sequence: row.public_sequence,
         attempt: row.attempt,
         status: if row.delivered { "SUCCEEDED" } else { "FAILED" },
         response_code: row.response_code,
@@ -98,13 +99,13 @@ fn delivery(row: &DeliveryRow) -> DeliveryView<'_> {
     }
 }
 
-impl Call {
+impl ApiRequest {
     fn endpoints(&self) -> Endpoints {
         let shared = &self.state().payments().shared;
         Endpoints {
             store: shared.store.clone(),
-            outbox: shared.outbox.clone(),
-            source: shared.source.clone(),
+            registry: shared.endpoint_registry.clone(),
+            env: shared.env.clone(),
         }
     }
 
@@ -113,132 +114,134 @@ impl Call {
     }
 
     fn endpoint_key(&self) -> Option<Key> {
-        let key = self.turn.as_ref().map(|turn| &turn.key)?;
+        let key = self.in_flight.as_ref().map(|in_flight| &in_flight.key)?;
         Some(Key { text: key.text.clone(), fingerprint: key.fingerprint.clone() })
     }
 
     /// What a request with the same key came to.
-    async fn made_before(&self) -> Result<Option<Made>, Problem> {
+    async fn made_before(&self) -> Result<Option<CommandResult>, Problem> {
         let Some(key) = self.endpoint_key() else { return Ok(None) };
-        Ok(self.endpoints().made_by(&self.merchant, &key.text).await?.map(|row| row.made))
+        Ok(self.endpoints().made_by(&self.merchant, &key.text).await?.map(|row| row.result))
     }
 
     /// What a request with the same key was answered: the endpoint, as it is now.
     async fn answered_before(&self) -> Result<Option<EndpointRow>, Problem> {
-        let Some(Made::Endpoint(id)) = self.made_before().await? else { return Ok(None) };
+        let Some(CommandResult::Endpoint(id)) = self.made_before().await? else { return Ok(None) };
         Ok(Some(self.endpoints().get(&self.merchant, id).await?))
     }
 
     /// What a request with the same key was answered: how many are told again.
     async fn told_before(&self) -> Result<Option<u64>, Problem> {
         Ok(match self.made_before().await? {
-            Some(Made::Told(count)) => Some(count),
-            Some(Made::Endpoint(_)) | None => None,
+            Some(CommandResult::Queued(count)) => Some(count),
+            Some(CommandResult::Endpoint(_)) | None => None,
         })
     }
 }
 
-pub(in crate::http) async fn create(call: Call) -> Result<Answer, Problem> {
-    if let Some(row) = call.answered_before().await? {
+pub(in crate::http) async fn create(request: ApiRequest) -> Result<Answer, Problem> {
+    if let Some(row) = request.answered_before().await? {
         return Ok(shown_with_secret(&row)?.created(address(row.id)).replayed());
     }
-    let draft = call.read(input::endpoint)?;
-    let row = call.endpoints().create(&call.merchant, draft, call.endpoint_key().as_ref()).await?;
+    let draft = request.read(input::endpoint)?;
+    let row = request.endpoints().create(&request.merchant, draft, request.endpoint_key().as_ref()).await?;
     Ok(shown_with_secret(&row)?.created(address(row.id)))
 }
 
-pub(in crate::http) async fn list_all(call: Call) -> Result<Answer, Problem> {
-    let query = Query::of(call.incoming.request.query_string());
+pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
+    let query = Query::of(request.raw.request.query_string());
     let page = query.page();
     let page = query.finish(page)?;
-    let mut rows = call.endpoints().list(&call.merchant).await?;
+    let mut rows = request.endpoints().list(&request.merchant).await?;
     if let Some(before) = page.before {
         rows.retain(|row| row.id.to_string() < before);
     }
     list(&rows, page.limit, |row| row.id.to_string(), endpoint)
 }
 
-pub(in crate::http) async fn read(call: Call) -> Result<Answer, Problem> {
-    Query::none(call.incoming.request.query_string())?;
-    shown(&call.endpoints().get(&call.merchant, call.endpoint_id()?).await?)
+pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
+    Query::none(request.raw.request.query_string())?;
+    shown(&request.endpoints().get(&request.merchant, request.endpoint_id()?).await?)
 }
 
-pub(in crate::http) async fn change(call: Call) -> Result<Answer, Problem> {
-    let edit = call.read(input::endpoint_changes)?;
-    shown(&call.endpoints().edit(&call.merchant, call.endpoint_id()?, call.expects, &edit).await?)
+pub(in crate::http) async fn change(request: ApiRequest) -> Result<Answer, Problem> {
+    let edit = request.read(input::endpoint_changes)?;
+    shown(&request.endpoints().edit(&request.merchant, request.endpoint_id()?, request.expects, &edit).await?)
 }
 
-pub(in crate::http) async fn remove(call: Call) -> Result<HttpResponse, Problem> {
-    call.endpoints().delete(&call.merchant, call.endpoint_id()?, call.expects).await?;
+pub(in crate::http) async fn remove(request: ApiRequest) -> Result<HttpResponse, Problem> {
+    request.endpoints().delete(&request.merchant, request.endpoint_id()?, request.expects).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub(in crate::http) async fn rotate(call: Call) -> Result<Answer, Problem> {
-    if let Some(row) = call.answered_before().await? {
+pub(in crate::http) async fn rotate(request: ApiRequest) -> Result<Answer, Problem> {
+    if let Some(row) = request.answered_before().await? {
         return Ok(shown_with_secret(&row)?.replayed());
     }
-    call.read_nothing()?;
-    let (id, key) = (call.endpoint_id()?, call.endpoint_key());
-    shown_with_secret(&call.endpoints().rotate(&call.merchant, id, call.expects, key.as_ref()).await?)
+    request.read_nothing()?;
+    let (id, key) = (request.endpoint_id()?, request.endpoint_key());
+    shown_with_secret(
+        &request.endpoints().rotate(&request.merchant, id, request.expects, key.as_ref()).await?,
+    )
 }
 
-pub(in crate::http) async fn deliveries(call: Call) -> Result<Answer, Problem> {
-    let query = Query::of(call.incoming.request.query_string());
+pub(in crate::http) async fn deliveries(request: ApiRequest) -> Result<Answer, Problem> {
+    let query = Query::of(request.raw.request.query_string());
     let page = query.page();
     let Page { before, limit } = query.finish(page)?;
-    let endpoint = call.endpoints().get(&call.merchant, call.endpoint_id()?).await?;
-    let rows = call.state().reads().deliveries(endpoint.id, &Page { before, limit: limit + 1 }).await?;
+    let endpoint = request.endpoints().get(&request.merchant, request.endpoint_id()?).await?;
+    let rows = request.state().reads().deliveries(endpoint.id, &Page { before, limit: limit + 1 }).await?;
     list(&rows, limit, |row| row.position.to_string(), delivery)
 }
 
-pub(in crate::http) async fn events(call: Call) -> Result<Answer, Problem> {
-    let query = Query::of(call.incoming.request.query_string());
+pub(in crate::http) async fn events(request: ApiRequest) -> Result<Answer, Problem> {
+    let query = Query::of(request.raw.request.query_string());
     let page = query.page();
     let Page { before, limit } = query.finish(page)?;
     let page = Page { before, limit: limit + 1 };
-    let filter = NoticeFilter { merchant: call.merchant.to_string(), from: None, to: None, page };
-    let reads = call.state().reads();
+    let filter = OutboundEventFilter { merchant: request.merchant.to_string(), from: None, to: None, page };
+    let reads = request.state().reads();
     let mut told = Vec::new();
-    for notice in reads.notices(&filter).await? {
+    for notice in reads.outbound_events(&filter).await? {
         told.push(as_it_was(reads, &notice).await?);
     }
-    let qr_url = |attempt| call.state().qr_url(attempt);
+    let qr_url = |attempt| request.state().qr_url(attempt);
     list(&told, limit, |(_, event)| event.id.to_string(), |(order, event)| view::event(order, event, &qr_url))
 }
 
 /// An event, with its order as it was then.
 async fn as_it_was(
     reads: &dyn Reads,
-    notice: &NoticeRow,
+    notice: &OutboundEventRow,
 ) -> Result<(OrderAggregate, RecordedEvent), StoreError> {
     let order = reads.order_at(notice.order, notice.sequence).await?;
     let event = reads.events(notice.order, notice.sequence - 1, 1).await?.pop();
     order.zip(event).ok_or_else(|| StoreError::Corrupt(format!("event {} is gone", notice.event)))
 }
 
-pub(in crate::http) async fn redeliver(call: Call) -> Result<Answer, Problem> {
-    let to = call.read(input::redelivery)?;
+pub(in crate::http) async fn redeliver(request: ApiRequest) -> Result<Answer, Problem> {
+    let to = request.read(input::redelivery)?;
     let told = |count: u64| -> Result<Answer, Problem> {
         let all = || "/v1/webhook-endpoints".to_owned();
         let location = to.map_or_else(all, |id| format!("{}/deliveries", address(id)));
         Ok(Answer::ok(&json!({"endpoints": count}))?.accepted(location))
     };
-    if let Some(count) = call.told_before().await? {
+    if let Some(count) = request.told_before().await? {
         return Ok(told(count)?.replayed());
     }
-    let (event, key) = (call.id("event")?, call.endpoint_key());
-    told(call.endpoints().redeliver(&call.merchant, event, to, key.as_ref()).await?)
+    let (event, key) = (request.id("event")?, request.endpoint_key());
+    told(request.endpoints().redeliver(&request.merchant, event, to, key.as_ref()).await?)
 }
 
-pub(in crate::http) async fn replay(call: Call) -> Result<Answer, Problem> {
-    let now = call.state().now();
-    let (from, to) = call.read(|body| input::range(body, now))?;
-    let (id, key) = (call.endpoint_id()?, call.endpoint_key());
+pub(in crate::http) async fn replay(request: ApiRequest) -> Result<Answer, Problem> {
+    let now = request.state().now();
+    let (from, to) = request.read(|body| input::range(body, now))?;
+    let (id, key) = (request.endpoint_id()?, request.endpoint_key());
     let told = |count: u64| -> Result<Answer, Problem> {
         Ok(Answer::ok(&json!({"orders": count}))?.accepted(format!("{}/deliveries", address(id))))
     };
-    if let Some(count) = call.told_before().await? {
+    if let Some(count) = request.told_before().await? {
         return Ok(told(count)?.replayed());
     }
-    told(call.endpoints().replay(&call.merchant, id, from, to, key.as_ref()).await?)
+    told(request.endpoints().replay(&request.merchant, id, from, to, key.as_ref()).await?)
 }

@@ -11,14 +11,14 @@ use crate::config;
 use crate::domain::ReturnUrls;
 use crate::http::problem::Code;
 use crate::orders::Draft;
-use crate::payments::CheckoutAsk;
+use crate::payments::CheckoutRequest;
 
 /// How long a session may live, seconds.
-const SHORTEST: i64 = 300;
-const LONGEST: i64 = 604_800;
+const MIN: i64 = 300;
+const MAX: i64 = 604_800;
 
 /// Longest name of an account.
-pub(super) const LONGEST_ACCOUNT: usize = 100;
+pub(super) const MAX_ACCOUNT: usize = 100;
 
 /// How long sessions live whose request does not say.
 #[derive(Clone, Copy)]
@@ -45,11 +45,11 @@ impl Lifetimes {
 
 /// How long a session is to live.
 pub(super) fn lifetime(value: Value<'_>) -> Option<Duration> {
-    value.integer(SHORTEST..=LONGEST).and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs)
+    value.integer(MIN..=MAX).and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs)
 }
 
 /// A checkout.
-pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Option<CheckoutAsk> {
+pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Option<CheckoutRequest> {
     value.object(|fields| {
         let approach = fields.required("approach", |value| value.word("HOSTED, EMBEDDED, LINK"));
         let capture = fields.optional("captureMode", |value| value.word::<CaptureMode>("AUTOMATIC, MANUAL"));
@@ -63,14 +63,14 @@ pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Optio
         let save_payment_profile = fields.optional("savePaymentProfile", |value| value.flag());
         let payment_profile_id =
             fields.optional("paymentProfileId", |value| value.parsed("the id of a payment profile"));
-        let account = fields.optional("account", |value| value.text(LONGEST_ACCOUNT));
+        let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
         let metadata = fields.optional("metadata", metadata).unwrap_or_default();
         let approach = approach?;
-        Some(CheckoutAsk {
+        Some(CheckoutRequest {
             approach,
             capture: capture.unwrap_or_default(),
             return_urls: return_urls.unwrap_or_default(),
-            notify,
+            link_delivery: notify,
             expires_in: expires_in.unwrap_or(lifetimes.usual(approach)),
             language,
             save_payment_profile,
@@ -117,15 +117,16 @@ pub(in crate::http) fn quick(
     value: Value<'_>,
     defaults: &Defaults<'_>,
     lifetimes: Lifetimes,
-) -> Option<(Draft, CheckoutAsk)> {
+) -> Option<(Draft, CheckoutRequest)> {
     value.object(|fields| {
         let draft = fields.required("order", |value| draft(value, defaults));
-        let ask = fields.required("checkout", |value| checkout(value, lifetimes));
-        let (draft, ask) = (draft?, ask?);
+        let checkout = fields.required("checkout", |value| checkout(value, lifetimes));
+        let (draft, checkout) = (draft?, checkout?);
         let customer = &draft.personal.customer;
-        for (asked, address, name) in
-            [(ask.notify.email, &customer.email, "email"), (ask.notify.sms, &customer.phone, "sms")]
-        {
+        for (asked, address, name) in [
+            (checkout.link_delivery.email, &customer.email, "email"),
+            (checkout.link_delivery.sms, &customer.phone, "sms"),
+        ] {
             if asked && address.is_none() {
                 let detail = "The order's customer has no such address.";
                 fields.fault::<()>(
@@ -135,6 +136,6 @@ pub(in crate::http) fn quick(
                 );
             }
         }
-        Some((draft, ask))
+        Some((draft, checkout))
     })
 }

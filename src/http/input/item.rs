@@ -8,13 +8,13 @@ use crate::domain::{Interval, LineItem, Recurring, TaxRate};
 use crate::http::problem::Code;
 
 /// Longest title of a line.
-const LONGEST_TITLE: usize = 300;
+const MAX_TITLE: usize = 300;
 
 /// Longest stock number.
-const LONGEST_SKU: usize = 100;
+const MAX_SKU: usize = 100;
 
 /// Largest count of intervals between two bills.
-const LONGEST_INTERVAL: i64 = 1_000;
+const MAX_INTERVAL: i64 = 1_000;
 
 /// A line with this id. A change brings the line as it is, and what is left out stays.
 pub(in crate::http) fn item(
@@ -24,9 +24,8 @@ pub(in crate::http) fn item(
     currency: Option<Currency>,
 ) -> Option<LineItem> {
     value.object(|fields| {
-        let title = given_or(fields, "title", before.map(|item| item.title.clone()), |value| {
-            value.text(LONGEST_TITLE)
-        });
+        let title =
+            given_or(fields, "title", before.map(|item| item.title.clone()), |value| value.text(MAX_TITLE));
         let quantity = given_or(fields, "quantity", before.map(|item| item.quantity), |value| {
             value.integer(1..=i64::MAX)
         });
@@ -35,7 +34,7 @@ pub(in crate::http) fn item(
         let discount = given_or(fields, "discount", Some(before.map_or(0, |item| item.discount)), money);
         let tax_rate =
             given_or(fields, "taxRate", Some(before.map_or_else(TaxRate::zero, |item| item.tax_rate)), rate);
-        let sku = fields.clearable("sku", |value| value.text(LONGEST_SKU));
+        let sku = fields.clearable("sku", |value| value.text(MAX_SKU));
         let recurring = fields.clearable("recurring", recurring);
         let item = LineItem {
             id,
@@ -93,7 +92,7 @@ fn fits(fields: &Fields<'_>, item: &LineItem) -> bool {
 fn recurring(value: Value<'_>) -> Option<Recurring> {
     value.object(|fields| {
         let interval = fields.required("interval", |value| value.word::<Interval>("DAY, WEEK, MONTH, YEAR"));
-        let count = fields.required("count", |value| value.integer(1..=LONGEST_INTERVAL));
+        let count = fields.required("count", |value| value.integer(1..=MAX_INTERVAL));
         Some(Recurring { interval: interval?, count: u32::try_from(count?).ok()? })
     })
 }

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The deepest nesting that is read; what the API takes is half as deep.
-const DEEPEST: usize = 12;
+const MAX_DEPTH: usize = 12;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub(crate) enum NotJson {
     #[error("The body is not JSON: it goes wrong at line {line}, column {column}.")]
     Syntax { line: usize, column: usize },
     /// Nested deeper than anything the API takes.
-    #[error("The body is nested more than {DEEPEST} levels deep.")]
+    #[error("The body is nested more than {MAX_DEPTH} levels deep.")]
     TooDeep,
 }
 
@@ -41,7 +41,7 @@ impl From<serde_json::Error> for NotJson {
 
 /// Reads a document.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Node<'_>, NotJson> {
-    node(serde_json::from_slice(bytes)?, DEEPEST)
+    node(serde_json::from_slice(bytes)?, MAX_DEPTH)
 }
 
 fn node(raw: &RawValue, levels: usize) -> Result<Node<'_>, NotJson> {
@@ -126,7 +126,7 @@ mod tests {
             );
         }
         assert!(parse(&b"[".repeat(200_000)).is_err());
-        let deep = ["[".repeat(DEEPEST + 1), "]".repeat(DEEPEST + 1)].concat();
+        let deep = ["[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1)].concat();
         assert_eq!(parse(deep.as_bytes()), Err(NotJson::TooDeep));
     }
 

@@ -22,19 +22,19 @@ pub(super) use profiles::profile_session;
 pub(super) use query::{Query, cursor};
 use reader::Value;
 pub(super) use submit::{Outcome, outcome, signature, submission};
-pub(super) use values::LONGEST_CUSTOMER;
+pub(super) use values::MAX_CUSTOMER;
 pub(super) use webhooks::{endpoint, endpoint_changes, range, redelivery};
 
-use super::call::Call;
+use super::call::ApiRequest;
 use super::problem::{Code, Problem};
 
-impl Call {
+impl ApiRequest {
     /// Reads the body.
     ///
     /// # Errors
     /// `malformed_json`, `card_data_refused`, or every fault that the reader found.
     pub(super) fn read<T>(&self, reader: impl FnOnce(Value<'_>) -> Option<T>) -> Result<T, Problem> {
-        let body: &[u8] = if self.incoming.body.is_empty() { b"{}" } else { &self.incoming.body };
+        let body: &[u8] = if self.raw.body.is_empty() { b"{}" } else { &self.raw.body };
         let root = json::parse(body).map_err(|fault| Problem::new(Code::MalformedJson, fault.to_string()))?;
         reader::read(&root, reader)
     }

@@ -4,10 +4,10 @@ use super::reader::{Fields, Value};
 use crate::http::problem::Code;
 
 /// Longest text for people.
-const LONGEST_REASON: usize = 500;
+const MAX_REASON: usize = 500;
 
 /// Longest reference of the merchant's.
-const LONGEST_REFERENCE: usize = 100;
+const MAX_REFERENCE: usize = 100;
 
 /// A part of an amount, minor units; none for all that is left.
 pub(in crate::http) fn part(value: Value<'_>) -> Option<Option<i64>> {
@@ -17,8 +17,8 @@ pub(in crate::http) fn part(value: Value<'_>) -> Option<Option<i64>> {
 /// A refund: how much, why, and the merchant's reference.
 pub(in crate::http) fn refund(value: Value<'_>) -> Option<(Option<i64>, Option<String>, Option<String>)> {
     value.object(|fields| {
-        let reason = fields.optional("reason", |value| value.lines(LONGEST_REASON));
-        let reference = fields.optional("reference", |value| value.text(LONGEST_REFERENCE));
+        let reason = fields.optional("reason", |value| value.lines(MAX_REASON));
+        let reference = fields.optional("reference", |value| value.text(MAX_REFERENCE));
         Some((amount(fields), reason, reference))
     })
 }

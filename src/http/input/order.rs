@@ -6,13 +6,13 @@ use super::item::item;
 use super::reader::{Fields, Value};
 use super::values::{address, amount, currency, customer, metadata};
 use crate::config::{Merchant, Need};
-use crate::domain::cart::MOST_ITEMS;
+use crate::domain::cart::MAX_ITEMS;
 use crate::domain::{LineItem, Metadata, PersonalData, Requirement};
 use crate::http::problem::Code;
 use crate::orders;
 
 /// Longest reference of the merchant's.
-const LONGEST_REFERENCE: usize = 100;
+const MAX_REFERENCE: usize = 100;
 
 const REQUIREMENTS: &str = "NOT_REQUIRED, OPTIONAL, REQUIRED";
 
@@ -32,7 +32,7 @@ pub(in crate::http) fn draft(value: Value<'_>, defaults: &Defaults<'_>) -> Optio
         let code = fields.required("currency", currency);
         let items = fields.optional("items", |value| items(value, code, defaults));
         let more = More::of(fields, code);
-        let reference = fields.optional("reference", |value| value.text(LONGEST_REFERENCE));
+        let reference = fields.optional("reference", |value| value.text(MAX_REFERENCE));
         let personal = PersonalData {
             customer: fields.optional("customer", customer).unwrap_or_default(),
             billing_address: fields.optional("billingAddress", address),
@@ -57,7 +57,7 @@ pub(in crate::http) fn draft(value: Value<'_>, defaults: &Defaults<'_>) -> Optio
 }
 
 fn items(value: Value<'_>, currency: Option<Currency>, defaults: &Defaults<'_>) -> Option<Vec<LineItem>> {
-    value.list(MOST_ITEMS, Code::TooManyItems, |value| item(value, (defaults.item_id)(), None, currency))
+    value.list(MAX_ITEMS, Code::TooManyItems, |value| item(value, (defaults.item_id)(), None, currency))
 }
 
 fn requirement(need: Need) -> Requirement {

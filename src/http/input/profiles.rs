@@ -2,18 +2,21 @@
 
 use port::Approach;
 
-use super::checkout::{LONGEST_ACCOUNT, Lifetimes, lifetime, return_urls};
+use super::checkout::{Lifetimes, MAX_ACCOUNT, lifetime, return_urls};
 use super::reader::Value;
-use super::values::{LONGEST_CUSTOMER, language, metadata};
+use super::values::{MAX_CUSTOMER, language, metadata};
 use crate::domain::ProfileRequest;
 use crate::http::problem::Code;
-use crate::payments::ProfileSessionAsk;
+use crate::payments::ProfileSessionRequest;
 
 /// A session that stores a method of a customer's.
-pub(in crate::http) fn profile_session(value: Value<'_>, lifetimes: Lifetimes) -> Option<ProfileSessionAsk> {
+pub(in crate::http) fn profile_session(
+    value: Value<'_>,
+    lifetimes: Lifetimes,
+) -> Option<ProfileSessionRequest> {
     value.object(|fields| {
         let customer_id = fields.required("customer", |value| {
-            value.object(|fields| fields.required("id", |value| value.text(LONGEST_CUSTOMER)))
+            value.object(|fields| fields.required("id", |value| value.text(MAX_CUSTOMER)))
         });
         let approach = fields.required("approach", |value| match value.word("HOSTED, EMBEDDED")? {
             Approach::Link => value.fault(Code::InvalidValue, "A method is not stored by a link."),
@@ -25,10 +28,10 @@ pub(in crate::http) fn profile_session(value: Value<'_>, lifetimes: Lifetimes) -
         }
         let expires_in = fields.optional("expiresIn", lifetime);
         let language = fields.optional("language", language);
-        let account = fields.optional("account", |value| value.text(LONGEST_ACCOUNT));
+        let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
         let metadata = fields.optional("metadata", metadata).unwrap_or_default();
         let approach = approach?;
-        Some(ProfileSessionAsk {
+        Some(ProfileSessionRequest {
             customer_id: customer_id?,
             approach,
             expires_in: expires_in.unwrap_or(lifetimes.usual(approach)),

@@ -9,29 +9,29 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::value::{Error as DeError, StrDeserializer};
 
-use super::reader::Faults;
+use super::reader::FieldErrors;
 use crate::http::problem::{Code, Problem};
 use crate::store::Page;
 
 /// Entries of a page: at most, and where nothing is said.
-const MOST: u32 = 200;
+const MAX: u32 = 200;
 const USUAL: u32 = 50;
 
 /// Longer parameters than any that the API has are cut where they are named.
-const LONGEST_NAME: usize = 100;
+const MAX_NAME: usize = 100;
 
 /// The parameters of an address.
 pub(in crate::http) struct Query<'q> {
     pairs: Vec<(Cow<'q, str>, Cow<'q, str>)>,
     asked: RefCell<Vec<&'static str>>,
-    faults: Faults,
+    faults: FieldErrors,
 }
 
 impl<'q> Query<'q> {
     /// Of the text behind the question mark.
     pub(in crate::http) fn of(text: &'q str) -> Self {
         let pairs = url::form_urlencoded::parse(text.as_bytes()).collect();
-        Self { pairs, asked: RefCell::default(), faults: Faults::default() }
+        Self { pairs, asked: RefCell::default(), faults: FieldErrors::default() }
     }
 
     /// Refuses every parameter, where there is none to ask for.
@@ -72,8 +72,8 @@ impl<'q> Query<'q> {
     /// Which page: `limit` and `cursor`.
     pub(in crate::http) fn page(&self) -> Page {
         let limit = self.parsed("limit", "a whole number from 1 to 200").unwrap_or(USUAL);
-        if !(1..=MOST).contains(&limit) {
-            self.fault::<()>("limit", Code::OutOfRange, format!("A page has 1 to {MOST} entries."));
+        if !(1..=MAX).contains(&limit) {
+            self.fault::<()>("limit", Code::OutOfRange, format!("A page has 1 to {MAX} entries."));
         }
         let before = self.text("cursor").and_then(|cursor| {
             let id = read_cursor(cursor);
@@ -101,7 +101,7 @@ impl<'q> Query<'q> {
     }
 
     fn fault<T>(&self, name: &str, code: Code, detail: impl Into<String>) -> Option<T> {
-        let name: String = name.chars().take(LONGEST_NAME).collect();
+        let name: String = name.chars().take(MAX_NAME).collect();
         self.faults.note(format!("?{name}"), code, detail)
     }
 }
@@ -112,8 +112,8 @@ pub(in crate::http) fn cursor(last: &str) -> String {
 }
 
 fn read_cursor(cursor: &str) -> Option<String> {
-    const LONGEST: usize = 100;
-    if cursor.len() > LONGEST {
+    const MAX: usize = 100;
+    if cursor.len() > MAX {
         return None;
     }
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;

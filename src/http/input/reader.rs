@@ -13,24 +13,24 @@ use serde::de::value::{Error as DeError, StrDeserializer};
 
 use super::json::Node;
 use crate::http::card;
-use crate::http::problem::{Code, Fault, Problem};
+use crate::http::problem::{Code, FieldError, Problem};
 
 /// More faults than anybody reads.
-const MOST_FAULTS: usize = 200;
+const MAX_FAULTS: usize = 200;
 
 /// Longer pointers than any that the API has are cut.
-const LONGEST_POINTER: usize = 300;
+const MAX_POINTER: usize = 300;
 
 /// The faults found so far.
 #[derive(Default)]
-pub(crate) struct Faults(RefCell<Vec<Fault>>);
+pub(crate) struct FieldErrors(RefCell<Vec<FieldError>>);
 
-impl Faults {
+impl FieldErrors {
     /// Notes one, and answers nothing, so that a reader can end with it.
     pub(crate) fn note<T>(&self, pointer: String, code: Code, detail: impl Into<String>) -> Option<T> {
         let mut faults = self.0.borrow_mut();
-        if faults.len() < MOST_FAULTS {
-            faults.push(Fault { pointer, code, detail: detail.into() });
+        if faults.len() < MAX_FAULTS {
+            faults.push(FieldError { pointer, code, detail: detail.into() });
         }
         None
     }
@@ -48,13 +48,13 @@ impl Faults {
 
 /// Where a value stands.
 #[derive(Clone, Copy)]
-enum Place<'p> {
+enum Pointer<'p> {
     Top,
-    Member(&'p Place<'p>, &'p str),
-    Part(&'p Place<'p>, usize),
+    Member(&'p Pointer<'p>, &'p str),
+    Part(&'p Pointer<'p>, usize),
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Pointer<'_> {
     /// A JSON pointer, RFC 6901.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -65,10 +65,10 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-impl Place<'_> {
+impl Pointer<'_> {
     fn pointer(&self) -> String {
         let whole = self.to_string();
-        whole.chars().take(LONGEST_POINTER).collect()
+        whole.chars().take(MAX_POINTER).collect()
     }
 }
 
@@ -76,41 +76,41 @@ impl Place<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Value<'r> {
     node: &'r Node<'r>,
-    place: &'r Place<'r>,
-    faults: &'r Faults,
+    place: &'r Pointer<'r>,
+    faults: &'r FieldErrors,
 }
 
 /// Reads a whole request. A card number anywhere in it refuses it, whatever else is wrong.
 pub(crate) fn read<T>(root: &Node<'_>, reader: impl FnOnce(Value<'_>) -> Option<T>) -> Result<T, Problem> {
-    let cards = Faults::default();
-    find_cards(root, &Place::Top, &cards);
+    let cards = FieldErrors::default();
+    find_cards(root, &Pointer::Top, &cards);
     cards.or(Some(()))?;
-    let faults = Faults::default();
-    let read = reader(Value { node: root, place: &Place::Top, faults: &faults });
+    let faults = FieldErrors::default();
+    let read = reader(Value { node: root, place: &Pointer::Top, faults: &faults });
     faults.or(read)
 }
 
 /// Notes every place of a card number. A name that holds one is told by the object that it stands in.
-fn find_cards(node: &Node<'_>, place: &Place<'_>, faults: &Faults) {
-    let note = |place: &Place<'_>| {
+fn find_cards(node: &Node<'_>, place: &Pointer<'_>, faults: &FieldErrors) {
+    let note = |place: &Pointer<'_>| {
         faults.note::<()>(place.pointer(), Code::CardDataRefused, "This holds a card number.");
     };
     match node {
         Node::Null | Node::Flag(_) => {}
-        Node::Number(digits) if card::is_in(digits) => note(place),
-        Node::Text(text) if card::is_in(text) => note(place),
+        Node::Number(digits) if card::contains_pan(digits) => note(place),
+        Node::Text(text) if card::contains_pan(text) => note(place),
         Node::Number(_) | Node::Text(_) => {}
         Node::List(parts) => {
             for (index, part) in parts.iter().enumerate() {
-                find_cards(part, &Place::Part(place, index), faults);
+                find_cards(part, &Pointer::Part(place, index), faults);
             }
         }
         Node::Object(members) => {
             for (name, value) in members {
-                if card::is_in(name) {
+                if card::contains_pan(name) {
                     note(place);
                 } else {
-                    find_cards(value, &Place::Member(place, name), faults);
+                    find_cards(value, &Pointer::Member(place, name), faults);
                 }
             }
         }
@@ -135,7 +135,7 @@ impl<'r> Value<'r> {
         };
         let fields = Fields { of: self, members, asked: RefCell::default() };
         let read = reader(&fields);
-        fields.note_strangers();
+        fields.reject_unknown_fields();
         read
     }
 
@@ -152,7 +152,7 @@ impl<'r> Value<'r> {
         }
         // Every entry is read before the first failure counts, so that all faults are found.
         let read = parts.iter().enumerate().map(|(index, node)| {
-            let place = Place::Part(self.place, index);
+            let place = Pointer::Part(self.place, index);
             reader(Value { node, place: &place, faults: self.faults })
         });
         read.collect::<Vec<_>>().into_iter().collect()
@@ -172,7 +172,7 @@ impl<'r> Value<'r> {
             return self.fault(Code::TooLong, format!("At most {most} names may be given."));
         }
         let read = members.iter().enumerate().map(|(index, (name, node))| {
-            let place = Place::Member(self.place, name);
+            let place = Pointer::Member(self.place, name);
             let value = Value { node, place: &place, faults: self.faults };
             if members.iter().take(index).any(|(before, _)| before == name) {
                 return value.fault(Code::DuplicateField, "This name is given twice.");
@@ -310,7 +310,7 @@ impl Fields<'_> {
         if *node == Node::Null {
             return Some(None);
         }
-        let place = Place::Member(self.of.place, name);
+        let place = Pointer::Member(self.of.place, name);
         Some(reader(Value { node, place: &place, faults: self.of.faults }))
     }
 
@@ -326,7 +326,7 @@ impl Fields<'_> {
 
     /// Notes a fault of a field.
     pub(crate) fn fault<T>(&self, name: &str, code: Code, detail: impl Into<String>) -> Option<T> {
-        let pointer = Place::Member(self.of.place, name).pointer();
+        let pointer = Pointer::Member(self.of.place, name).pointer();
         self.of.faults.note(pointer, code, detail)
     }
 
@@ -334,7 +334,7 @@ impl Fields<'_> {
         self.members.iter().find(|(given, _)| given == name).map(|(_, node)| node)
     }
 
-    fn note_strangers(&self) {
+    fn reject_unknown_fields(&self) {
         let asked = self.asked.borrow();
         for (index, (name, _)) in self.members.iter().enumerate() {
             if !asked.contains(&name.as_str()) {

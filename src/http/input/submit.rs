@@ -10,17 +10,17 @@ use crate::domain::{ExternalPayment, Signature};
 use crate::http::problem::Code;
 
 /// Longest reference, name or method that is recorded.
-const LONGEST: usize = 200;
+const MAX: usize = 200;
 
 /// Longest text for people.
-const LONGEST_NOTE: usize = 500;
+const MAX_NOTE: usize = 500;
 
 /// A digital signature.
 pub(in crate::http) fn signature(value: Value<'_>) -> Option<Signature> {
     value.object(|fields| {
-        let signer = fields.required("signer", |value| value.text(LONGEST));
-        let method = fields.required("method", |value| value.text(LONGEST));
-        let reference = fields.required("reference", |value| value.text(LONGEST));
+        let signer = fields.required("signer", |value| value.text(MAX));
+        let method = fields.required("method", |value| value.text(MAX));
+        let reference = fields.required("reference", |value| value.text(MAX));
         let signed_at = fields.required("signedAt", |value| value.parsed("an RFC 3339 time"));
         Some(Signature { signer: signer?, method: method?, reference: reference?, signed_at: signed_at? })
     })
@@ -53,8 +53,8 @@ fn one_proof(fields: &Fields<'_>) {
 
 fn external(value: Value<'_>, now: Timestamp) -> Option<ExternalPayment> {
     value.object(|fields| {
-        let reference = fields.required("reference", |value| value.text(LONGEST));
-        let receipt_description = fields.optional("receiptDescription", |value| value.lines(LONGEST_NOTE));
+        let reference = fields.required("reference", |value| value.text(MAX));
+        let receipt_description = fields.optional("receiptDescription", |value| value.lines(MAX_NOTE));
         let receipt_url = fields.optional("receiptUrl", web_address);
         Some(ExternalPayment { reference: reference?, receipt_description, receipt_url, received_at: now })
     })
@@ -74,7 +74,7 @@ pub(in crate::http) enum Outcome {
 pub(in crate::http) fn outcome(value: Value<'_>) -> Option<(Outcome, Option<String>)> {
     value.object(|fields| {
         let outcome = fields.required("outcome", |value| value.word("COMPLETED, FAILED"));
-        let detail = fields.optional("detail", |value| value.lines(LONGEST_NOTE));
+        let detail = fields.optional("detail", |value| value.lines(MAX_NOTE));
         Some((outcome?, detail))
     })
 }

@@ -8,21 +8,21 @@ use crate::domain::{Metadata, TaxRate};
 use crate::http::problem::Code;
 
 /// Longest address of the web that is taken.
-const LONGEST_URL: usize = 2_048;
+const MAX_URL: usize = 2_048;
 
 /// Longest e-mail address there is (RFC 5321).
-const LONGEST_EMAIL: usize = 254;
+const MAX_EMAIL: usize = 254;
 
 /// Longest name of a person, street or town.
-const LONGEST_LINE: usize = 200;
+const MAX_LINE: usize = 200;
 
 /// Longest id of a customer, in characters.
-pub(in crate::http) const LONGEST_CUSTOMER: usize = 200;
+pub(in crate::http) const MAX_CUSTOMER: usize = 200;
 
 /// Notes of the merchant's own: how many, and how long names and values are.
-const MOST_NOTES: usize = 50;
-const LONGEST_NOTE_NAME: usize = 40;
-const LONGEST_NOTE: usize = 500;
+const MAX_NOTES: usize = 50;
+const MAX_NOTE_NAME: usize = 40;
+const MAX_NOTE: usize = 500;
 
 /// Minor units, zero or more: digits alone, or an amount with its currency, which must be the order's.
 pub(super) fn amount(value: Value<'_>, currency: Option<Currency>) -> Option<i64> {
@@ -56,7 +56,7 @@ fn minor(value: Value<'_>) -> Option<i64> {
 
 /// An ISO 4217 code.
 pub(super) fn currency(value: Value<'_>) -> Option<Currency> {
-    let code = value.text(LONGEST_LINE)?;
+    let code = value.text(MAX_LINE)?;
     match code.parse() {
         Ok(currency) => Some(currency),
         Err(_) => {
@@ -72,7 +72,7 @@ pub(super) fn rate(value: Value<'_>) -> Option<TaxRate> {
 
 /// An absolute address of the web.
 pub(super) fn web_address(value: Value<'_>) -> Option<String> {
-    let text = value.text(LONGEST_URL)?;
+    let text = value.text(MAX_URL)?;
     let good = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if good {
         Some(text)
@@ -83,8 +83,8 @@ pub(super) fn web_address(value: Value<'_>) -> Option<String> {
 
 /// A BCP 47 tag.
 pub(super) fn language(value: Value<'_>) -> Option<String> {
-    const LONGEST: usize = 35;
-    let text = value.text(LONGEST)?;
+    const MAX: usize = 35;
+    let text = value.text(MAX)?;
     let part = |(index, part): (usize, &str)| {
         let letters = index > 0 || part.bytes().all(|byte| byte.is_ascii_alphabetic());
         let length = if index == 0 { 2..=8 } else { 1..=8 };
@@ -100,24 +100,24 @@ pub(super) fn language(value: Value<'_>) -> Option<String> {
 
 /// The merchant's own notes.
 pub(super) fn metadata(value: Value<'_>) -> Option<Metadata> {
-    Some(value.pairs(MOST_NOTES, LONGEST_NOTE_NAME, LONGEST_NOTE)?.into_iter().collect())
+    Some(value.pairs(MAX_NOTES, MAX_NOTE_NAME, MAX_NOTE)?.into_iter().collect())
 }
 
 /// Who pays.
 pub(super) fn customer(value: Value<'_>) -> Option<Customer> {
     value.object(|fields| {
         Some(Customer {
-            id: fields.optional("id", |value| value.text(LONGEST_CUSTOMER)),
+            id: fields.optional("id", |value| value.text(MAX_CUSTOMER)),
             email: fields.optional("email", email),
             phone: fields.optional("phone", phone),
-            first_name: fields.optional("firstName", |value| value.text(LONGEST_LINE)),
-            last_name: fields.optional("lastName", |value| value.text(LONGEST_LINE)),
+            first_name: fields.optional("firstName", |value| value.text(MAX_LINE)),
+            last_name: fields.optional("lastName", |value| value.text(MAX_LINE)),
         })
     })
 }
 
 fn email(value: Value<'_>) -> Option<String> {
-    let text = value.text(LONGEST_EMAIL)?;
+    let text = value.text(MAX_EMAIL)?;
     let parts = text.split_once('@').filter(|(local, domain)| {
         !local.is_empty()
             && !domain.is_empty()
@@ -133,8 +133,8 @@ fn email(value: Value<'_>) -> Option<String> {
 
 /// International digits, with or without `+`; blanks, dashes, dots and brackets may stand between.
 fn phone(value: Value<'_>) -> Option<String> {
-    const LONGEST: usize = 32;
-    let text = value.text(LONGEST)?;
+    const MAX: usize = 32;
+    let text = value.text(MAX)?;
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let rest = text.strip_prefix('+').unwrap_or(&text);
     let plain = rest.bytes().all(|byte| byte.is_ascii_digit() || b" -.()/".contains(&byte));
@@ -145,7 +145,7 @@ fn phone(value: Value<'_>) -> Option<String> {
 /// A postal address.
 pub(super) fn address(value: Value<'_>) -> Option<Address> {
     value.object(|fields| {
-        let line = |name| fields.optional(name, |value| value.text(LONGEST_LINE));
+        let line = |name| fields.optional(name, |value| value.text(MAX_LINE));
         Some(Address {
             name: line("name"),
             line1: line("line1"),
@@ -159,7 +159,7 @@ pub(super) fn address(value: Value<'_>) -> Option<Address> {
 }
 
 fn country(value: Value<'_>) -> Option<String> {
-    let text = value.text(LONGEST_LINE)?;
+    let text = value.text(MAX_LINE)?;
     let good = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
     if good {
         Some(text)

@@ -9,7 +9,7 @@ use crate::http::problem::Code;
 use crate::webhooks::{ALL_TYPES, Draft, Edit, is_type};
 
 /// Longest description.
-const LONGEST_DESCRIPTION: usize = 200;
+const MAX_DESCRIPTION: usize = 200;
 
 /// A new endpoint.
 pub(in crate::http) fn endpoint(value: Value<'_>) -> Option<Draft> {
@@ -74,7 +74,7 @@ fn address(value: Value<'_>) -> Option<String> {
 
 fn types(value: Value<'_>) -> Option<Vec<String>> {
     value.list(ALL_TYPES.len(), Code::TooLong, |value| {
-        let text = value.text(LONGEST_DESCRIPTION)?;
+        let text = value.text(MAX_DESCRIPTION)?;
         if is_type(&text) {
             return Some(text);
         }
@@ -86,5 +86,5 @@ fn types(value: Value<'_>) -> Option<Vec<String>> {
 }
 
 fn description(value: Value<'_>) -> Option<String> {
-    value.text(LONGEST_DESCRIPTION)
+    value.text(MAX_DESCRIPTION)
 }

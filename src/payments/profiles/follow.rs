@@ -4,16 +4,16 @@ use port::{
     Advice, ProfileId, ProfileSessionId, ProviderError, ProviderView, StoredProfile, Timestamp, VaultView,
 };
 
-use super::begin::vault_of;
-use super::{ProfileKey, look};
+use super::start::vault_of;
+use super::{ProfileKey, poll_job};
 use crate::domain::{
     AttemptState, FailureCode, Owner, Profile, ProfileSession, SessionFailure, SessionStatus,
 };
-use crate::payments::ask::APART;
-use crate::payments::begin::{Begun, may_repeat};
-use crate::payments::call::NothingToKeep;
-use crate::payments::{Account, MOST_CONFLICTS, PaymentError, Payments};
-use crate::store::{Change, Saving, StoreError, Write};
+use crate::payments::call::NoState;
+use crate::payments::fetch_status::MIN_FETCH_INTERVAL;
+use crate::payments::start::{StartOutcome, may_repeat};
+use crate::payments::{Account, MAX_CONFLICTS, PaymentError, Payments};
+use crate::store::{Change, StoreError, VaultWrite, Write};
 
 /// A moment in the middle of what jitter makes of one.
 const NO_JITTER: u64 = 100;
@@ -29,7 +29,7 @@ impl Payments {
         let version = session.version;
         let outcome = self.go_on(&mut session).await;
         if session.version == version {
-            self.look_later(&session, outcome.as_ref().err()).await?;
+            self.poll_later(&session, outcome.as_ref().err()).await?;
         }
         outcome
     }
@@ -39,22 +39,26 @@ impl Payments {
         if !session.status.is_open() {
             return Ok(());
         }
-        if session.start.state == AttemptState::Started && !self.settle_saving(session, over).await? {
+        if session.start.state == AttemptState::Started && !self.resolve_session_start(session, over).await? {
             return Ok(());
         }
         if over || session.closing.is_some() {
             self.close_now(session, FailureCode::Expired).await
         } else {
-            self.ask_about(session).await
+            self.fetch_profile_session(session).await
         }
     }
 
     /// Finds out about a start whose answer was lost, by making it again where the provider knows our key. Where it
     /// does not, nobody can say; the session then ends with its time. True if the provider has it.
-    async fn settle_saving(&self, session: &mut ProfileSession, over: bool) -> Result<bool, PaymentError> {
+    async fn resolve_session_start(
+        &self,
+        session: &mut ProfileSession,
+        over: bool,
+    ) -> Result<bool, PaymentError> {
         if may_repeat(&*self.account(&session.start.account)?) {
-            let begun = self.begin_saving(session, true).await?;
-            if begun == Begun::Ready {
+            let begun = self.start_session(session, true).await?;
+            if begun == StartOutcome::Ready {
                 return Ok(true);
             }
         }
@@ -70,9 +74,9 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Store`].
-    pub async fn settle_profile_session(&self, session: &mut ProfileSession) -> Result<(), PaymentError> {
+    pub async fn resolve_profile_session(&self, session: &mut ProfileSession) -> Result<(), PaymentError> {
         if session.status.is_open() && session.start.state == AttemptState::Started {
-            self.settle_saving(session, false).await?;
+            self.resolve_session_start(session, false).await?;
         }
         Ok(())
     }
@@ -89,15 +93,15 @@ impl Payments {
     ) -> Result<(), PaymentError> {
         let begun = session.start.state == AttemptState::Created && session.status.is_open();
         let next = |last: Timestamp| match freely {
-            true => Some(last.plus(APART)),
+            true => Some(last.plus(MIN_FETCH_INTERVAL)),
             false => session.next_look(last, NO_JITTER),
         };
-        let last = self.shared.saving_asked.get(&session.id);
+        let last = self.shared.profile_fetched.get(&session.id);
         let early = last.and_then(next).is_some_and(|next| self.shared.now() < next);
         if !begun || early {
             return Ok(());
         }
-        self.ask_about(session).await
+        self.fetch_profile_session(session).await
     }
 
     /// Cancels an open session. It ends when the provider's answer says that nothing is stored.
@@ -131,11 +135,11 @@ impl Payments {
             .await?;
         let account = self.account(&session.start.account)?;
         let (vault, attempt) = (vault_of(&account)?, session.for_adapter());
-        let ctx = self.ctx(&account, &NothingToKeep);
+        let ctx = self.ctx(&account, &NoState);
         match self.call(&account, "save_cancel", &ctx, vault.cancel(&ctx, &attempt)).await {
             Ok((shown, as_of)) => self.observe_saved(session, &account, shown, as_of).await?,
             // It cannot be closed, perhaps because it has ended: a look tells.
-            Err(error) if error.advice() == Advice::Stop => self.ask_about(session).await?,
+            Err(error) if error.advice() == Advice::Stop => self.fetch_profile_session(session).await?,
             Err(error) => return Err(error.into()),
         }
         // Nothing that is still open there can take money: for us it is over.
@@ -144,11 +148,11 @@ impl Payments {
         self.shared.change_session("end profile session", session, end).await.map(|_| ())
     }
 
-    async fn ask_about(&self, session: &mut ProfileSession) -> Result<(), PaymentError> {
+    async fn fetch_profile_session(&self, session: &mut ProfileSession) -> Result<(), PaymentError> {
         let account = self.account(&session.start.account)?;
         let (vault, attempt) = (vault_of(&account)?, session.for_adapter());
-        self.shared.saving_asked.insert(session.id, self.shared.now());
-        let ctx = self.ctx(&account, &NothingToKeep);
+        self.shared.profile_fetched.insert(session.id, self.shared.now());
+        let ctx = self.ctx(&account, &NoState);
         let (shown, as_of) = self.call(&account, "save_fetch", &ctx, vault.fetch(&ctx, &attempt)).await?;
         self.observe_saved(session, &account, shown, as_of).await
     }
@@ -163,10 +167,10 @@ impl Payments {
     ) -> Result<(), PaymentError> {
         let shared = &self.shared;
         let said = ProviderView { provider_status: shown.provider_status, ..ProviderView::default() };
-        let seen = self.understand(account, said, as_of);
-        for _ in 0..MOST_CONFLICTS {
+        let seen = self.translate(account, said, as_of);
+        for _ in 0..MAX_CONFLICTS {
             let (stored, with) = match &shown.profile {
-                Some(profile) => self.recorded(&session.owner(), profile).await?,
+                Some(profile) => self.upsert_method(&session.owner(), profile).await?,
                 None => (None, Vec::new()),
             };
             let Some(next) = session.observed(&seen, stored, shared.now()) else { return Ok(()) };
@@ -185,7 +189,7 @@ impl Payments {
 
     /// The profile of a method: the one that there is, else a new one to write. None if it is another merchant's or
     /// another customer's, or was deleted: then it is no news.
-    pub(super) async fn recorded(
+    pub(super) async fn upsert_method(
         &self,
         owner: &Owner<'_>,
         stored: &StoredProfile,
@@ -195,13 +199,13 @@ impl Payments {
             let same = known.merchant == owner.merchant && known.customer_id == owner.customer_id;
             return Ok(((same && !known.forgotten).then_some(known.id), Vec::new()));
         }
-        let id = ProfileId::from_uuid(shared.source.uuid());
+        let id = ProfileId::from_uuid(shared.env.uuid());
         let profile = Profile::new(id, owner, stored.clone(), shared.now());
-        Ok((Some(id), vec![Write::Saving(Saving::Profile(Box::new(profile)))]))
+        Ok((Some(id), vec![Write::Vault(VaultWrite::Profile(Box::new(profile)))]))
     }
 
     /// A look that changed nothing is repeated at its time, and not before the provider wants it.
-    async fn look_later(
+    async fn poll_later(
         &self,
         session: &ProfileSession,
         error: Option<&PaymentError>,
@@ -214,7 +218,7 @@ impl Payments {
             }
             _ => next,
         };
-        let later = Change::plain("profile later", vec![look(session.id, at)]);
+        let later = Change::plain("profile later", vec![poll_job(session.id, at)]);
         Ok(self.shared.store.commit(later).await?)
     }
 }

@@ -3,12 +3,12 @@
 //! As with payments the intent is committed before anything is sent, what may have worked is not sent elsewhere,
 //! and only the provider's answer says that a method is stored.
 
-mod begin;
 mod follow;
 mod forget;
+mod start;
 
-pub use begin::ProfileSessionAsk;
-pub(super) use forget::listing;
+pub(super) use forget::sync_job;
+pub use start::ProfileSessionRequest;
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use async_trait::async_trait;
 use port::{ProfileId, ProfileSessionId, StateStore, StateStoreError, Timestamp};
 use tokio::sync::Mutex;
 
-use super::{MOST_CONFLICTS, PaymentError, Payments, Shared};
+use super::{MAX_CONFLICTS, PaymentError, Payments, Shared};
 use crate::domain::{JobKind, Profile, ProfileSession};
-use crate::store::{Change, ProfileKeyRow, Saving, StoreError, Write};
+use crate::store::{Change, ProfileKeyRow, StoreError, VaultWrite, Write};
 
 /// The idempotency key of a request for a session, with a hash of what it was sent with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct ProfileKey {
 
 impl ProfileKey {
     fn row(&self, session: &ProfileSession, at: Timestamp) -> Write {
-        Write::Saving(Saving::Key(ProfileKeyRow {
+        Write::Vault(VaultWrite::Key(ProfileKeyRow {
             merchant: session.merchant.clone(),
             key: self.text.clone(),
             fingerprint: self.fingerprint.clone(),
@@ -53,9 +53,9 @@ impl Shared {
         with: Vec<Write>,
     ) -> Result<(), StoreError> {
         let at = session.next_look(self.now(), self.draw());
-        let mut writes = vec![Write::Saving(Saving::Session(Box::new(session.clone())))];
+        let mut writes = vec![Write::Vault(VaultWrite::Session(Box::new(session.clone())))];
         writes.extend(with);
-        writes.push(look(session.id, at));
+        writes.push(poll_job(session.id, at));
         self.store.commit(Change::plain(name, writes)).await
     }
 
@@ -78,7 +78,7 @@ impl Shared {
         key: Option<&ProfileKey>,
         mut decide: impl FnMut(&ProfileSession, Timestamp) -> Result<Option<ProfileSession>, PaymentError>,
     ) -> Result<bool, PaymentError> {
-        for _ in 0..MOST_CONFLICTS {
+        for _ in 0..MAX_CONFLICTS {
             let Some(next) = decide(session, self.now())? else { return Ok(false) };
             let key = key.map(|key| key.row(&next, next.updated_at));
             match self.write_session(name, &next, key.into_iter().collect()).await {
@@ -101,18 +101,18 @@ impl Shared {
 }
 
 /// When a session is gone on with.
-fn look(session: ProfileSessionId, at: Option<Timestamp>) -> Write {
-    Write::Due { kind: JobKind::PollProfileSession, subject: session.to_string(), order: None, at }
+fn poll_job(session: ProfileSessionId, at: Option<Timestamp>) -> Write {
+    Write::Job { kind: JobKind::PollProfileSession, subject: session.to_string(), order: None, at }
 }
 
 /// Keeps what an adapter wants to find again, with the session.
-struct SessionKeeper<'a> {
+struct ProfileSessionStateStore<'a> {
     shared: &'a Arc<Shared>,
     session: Mutex<ProfileSession>,
 }
 
 #[async_trait]
-impl StateStore for SessionKeeper<'_> {
+impl StateStore for ProfileSessionStateStore<'_> {
     async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), StateStoreError> {
         let mut session = self.session.lock().await;
         let kept = self

@@ -8,7 +8,7 @@ use super::Sqlite;
 use super::reads::{all, count, moment, one, word};
 use super::rows::{integer, run};
 use crate::domain::Hash;
-use crate::store::{Audited, CheckpointRow, StoreError};
+use crate::store::{AuditReads, CheckpointRow, StoreError};
 
 const CHECKPOINT: &str = "INSERT INTO checkpoints VALUES (?1, ?2, ?3, ?4, ?5)";
 
@@ -54,7 +54,7 @@ fn checkpoint_of(row: &Row<'_>) -> Result<CheckpointRow, StoreError> {
 }
 
 #[async_trait]
-impl Audited for Sqlite {
+impl AuditReads for Sqlite {
     async fn order_ids(&self, after: Option<OrderId>, limit: u32) -> Result<Vec<OrderId>, StoreError> {
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         self.read(move |db| {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::reads::{all, moment, one, order, word};
 use crate::domain::OrderAggregate;
-use crate::store::{AttentionFilter, NoteFilter, OrderFilter, Page, PaymentFilter, StoreError};
+use crate::store::{AttentionFilter, InboxFilter, OrderFilter, Page, PaymentFilter, StoreError};
 
 /// A query that is narrowed step by step.
 struct List {
@@ -109,7 +109,7 @@ const NOTES: &str = "SELECT received_at, id FROM inbox
 /// The notifications of a range of time after a place.
 pub(super) fn notes(
     db: &Connection,
-    filter: NoteFilter,
+    filter: InboxFilter,
     after: Option<(Timestamp, NotificationId)>,
     limit: u32,
 ) -> Result<Vec<(Timestamp, NotificationId)>, StoreError> {

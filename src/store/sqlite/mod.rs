@@ -6,14 +6,14 @@
 
 mod audit;
 mod connection;
-mod desk;
-mod due;
+mod executor;
+mod jobs;
 mod lists;
 mod migrations;
 mod reads;
 mod rows;
-mod saving;
-mod telling;
+mod vault;
+mod webhooks;
 mod writer;
 
 use std::fs::File;
@@ -27,11 +27,11 @@ use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
 pub use self::connection::OpenError;
-use self::desk::Desk;
-use self::writer::{Job, Task, Writer};
+use self::executor::Executor;
+use self::writer::{QueuedTask, Task, Writer};
 use super::{
-    ApiKeyRow, AttentionFilter, Change, Due, Handle, JobKind, KeyUse, Lease, NoteFilter, NoteRow,
-    OrderFilter, PaymentFilter, Reads, Store, StoreError, StoredEvent,
+    ApiKeyRow, AttentionFilter, Change, InboxFilter, InboxRow, Job, JobKind, KeyUse, Lease, OrderFilter,
+    OrderLocator, PaymentFilter, Reads, Store, StoreError, StoredEvent,
 };
 use crate::crash;
 use crate::domain::OrderAggregate;
@@ -65,8 +65,8 @@ const CHANGES_KEPT: usize = 4096;
 
 /// The store. Dropping it writes what waits, then gives the file free.
 pub struct Sqlite {
-    writer: Desk<Job>,
-    readers: Desk<Query>,
+    writer: Executor<QueuedTask>,
+    readers: Executor<Query>,
     changes: broadcast::Sender<OrderId>,
     metrics: Arc<Metrics>,
     /// The last to go: held until the threads have ended.
@@ -96,14 +96,14 @@ impl Sqlite {
         } else {
             let reader = connections.remove(0);
             let write = move |job| writer.write(&mut vec![job]);
-            (Desk::here(write), Desk::here(move |query: Query| query(&reader)))
+            (Executor::inline(write), Executor::inline(move |query: Query| query(&reader)))
         };
         Ok(Self { writer, readers, changes, metrics, _lock: lock })
     }
 
-    async fn write(&self, task: Task) -> Result<Vec<Due>, StoreError> {
+    async fn write(&self, task: Task) -> Result<Vec<Job>, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.writer.hand(Job { task, answer }).inspect_err(|fault| {
+        self.writer.submit(QueuedTask { task, answer }).inspect_err(|fault| {
             if *fault == StoreError::Busy {
                 self.metrics.store_queue_full();
             }
@@ -116,7 +116,7 @@ impl Sqlite {
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.readers.hand(Box::new(move |db: &Connection| {
+        self.readers.submit(Box::new(move |db: &Connection| {
             // Nobody waits any more if this fails.
             let _ = answer.send(reads::in_snapshot(db, query));
         }))?;
@@ -134,9 +134,9 @@ impl Store for Sqlite {
         Ok(())
     }
 
-    async fn claim(&self, now: Timestamp, lease: Duration, limit: u16) -> Result<Vec<Due>, StoreError> {
+    async fn claim(&self, now: Timestamp, lease: Duration, limit: u16) -> Result<Vec<Job>, StoreError> {
         let until = Lease(now.plus(lease));
-        if self.read(move |db| due::waiting(db, now, until, 1)).await?.is_empty() {
+        if self.read(move |db| jobs::waiting(db, now, until, 1)).await?.is_empty() {
             return Ok(Vec::new());
         }
         self.write(Task::Claim { now, until, limit }).await
@@ -148,10 +148,10 @@ impl Store for Sqlite {
         lease: Duration,
         limit: u16,
         wanted: Vec<(EndpointId, u16)>,
-    ) -> Result<Vec<Due>, StoreError> {
+    ) -> Result<Vec<Job>, StoreError> {
         let until = Lease(now.plus(lease));
         let look = wanted.clone();
-        if self.read(move |db| due::deliveries_waiting(db, now, until, 1, &look)).await?.is_empty() {
+        if self.read(move |db| jobs::deliveries_waiting(db, now, until, 1, &look)).await?.is_empty() {
             return Ok(Vec::new());
         }
         self.write(Task::ClaimDeliveries { now, until, limit, wanted }).await
@@ -172,9 +172,9 @@ impl Reads for Sqlite {
         self.read(move |db| reads::order_at(db, id, sequence)).await
     }
 
-    async fn order_of(&self, handle: &Handle) -> Result<Option<OrderId>, StoreError> {
-        let handle = handle.clone();
-        self.read(move |db| reads::order_of(db, &handle)).await
+    async fn order_of(&self, locator: &OrderLocator) -> Result<Option<OrderId>, StoreError> {
+        let locator = locator.clone();
+        self.read(move |db| reads::order_of(db, &locator)).await
     }
 
     async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderAggregate>, StoreError> {
@@ -218,9 +218,9 @@ impl Reads for Sqlite {
         self.read(move |db| reads::setting(db, &name)).await
     }
 
-    async fn notes(
+    async fn notifications(
         &self,
-        filter: &NoteFilter,
+        filter: &InboxFilter,
         after: Option<(Timestamp, NotificationId)>,
         limit: u32,
     ) -> Result<Vec<(Timestamp, NotificationId)>, StoreError> {
@@ -228,17 +228,17 @@ impl Reads for Sqlite {
         self.read(move |db| lists::notes(db, filter, after, limit)).await
     }
 
-    async fn note(&self, id: &str) -> Result<Option<NoteRow>, StoreError> {
+    async fn notification(&self, id: &str) -> Result<Option<InboxRow>, StoreError> {
         let id = id.to_owned();
         self.read(move |db| reads::note(db, &id)).await
     }
 
-    async fn oldest_unsettled(&self, account: &str) -> Result<Option<Timestamp>, StoreError> {
+    async fn oldest_open_payment(&self, account: &str) -> Result<Option<Timestamp>, StoreError> {
         let account = account.to_owned();
         self.read(move |db| lists::oldest_unsettled(db, &account)).await
     }
 
-    async fn oldest_due(&self) -> Result<Vec<(JobKind, Timestamp)>, StoreError> {
-        self.read(due::oldest).await
+    async fn oldest_jobs(&self) -> Result<Vec<(JobKind, Timestamp)>, StoreError> {
+        self.read(jobs::oldest).await
     }
 }

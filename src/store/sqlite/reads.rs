@@ -10,14 +10,14 @@ use port::{OrderId, Timestamp};
 use rusqlite::{Connection, Params, Row};
 use serde::de::DeserializeOwned;
 
-use super::desk::Desk;
+use super::executor::Executor;
 use super::rows::integer;
 use super::{OpenError, Query};
 use crate::domain::{OrderAggregate, Record, RecordedEvent};
-use crate::store::{ApiKeyRow, Handle, KeyRow, KeyUse, NoteRow, StoreError};
+use crate::store::{ApiKeyRow, InboxRow, KeyRow, KeyUse, OrderLocator, StoreError};
 
 /// Puts a thread behind each connection; they share one queue.
-pub(super) fn start(connections: Vec<Connection>, capacity: usize) -> Result<Desk<Query>, OpenError> {
+pub(super) fn start(connections: Vec<Connection>, capacity: usize) -> Result<Executor<Query>, OpenError> {
     let (queue, work) = sync_channel::<Query>(capacity);
     let work = Arc::new(Mutex::new(work));
     let mut threads = Vec::with_capacity(connections.len());
@@ -33,7 +33,7 @@ pub(super) fn start(connections: Vec<Connection>, capacity: usize) -> Result<Des
         let thread = thread::Builder::new().name("store-reader".to_owned()).spawn(serve);
         threads.push(thread.map_err(OpenError::Thread)?);
     }
-    Ok(Desk::queue(queue, threads))
+    Ok(Executor::threads(queue, threads))
 }
 
 /// Reads without seeing anything that is committed meanwhile.
@@ -149,15 +149,15 @@ fn parts<T: DeserializeOwned>(db: &Connection, sql: &str, order: &str) -> Result
 }
 
 /// The order that something belongs to.
-pub(super) fn order_of(db: &Connection, handle: &Handle) -> Result<Option<OrderId>, StoreError> {
-    let (sql, value) = match handle {
-        Handle::Session(id) => ("SELECT order_id FROM sessions WHERE id = ?1", id.to_string()),
-        Handle::Payment(id) => ("SELECT order_id FROM payments WHERE id = ?1", id.to_string()),
-        Handle::Refund(id) => ("SELECT order_id FROM refunds WHERE id = ?1", id.to_string()),
-        Handle::Attempt(id) => ("SELECT order_id FROM attempts WHERE id = ?1", id.to_string()),
-        Handle::Attention(id) => ("SELECT order_id FROM attention WHERE id = ?1", id.to_string()),
-        Handle::Return(hash) => ("SELECT order_id FROM attempts WHERE return_hash = ?1", hash.clone()),
-        Handle::Reference { account, reference } => {
+pub(super) fn order_of(db: &Connection, locator: &OrderLocator) -> Result<Option<OrderId>, StoreError> {
+    let (sql, value) = match locator {
+        OrderLocator::Session(id) => ("SELECT order_id FROM sessions WHERE id = ?1", id.to_string()),
+        OrderLocator::Payment(id) => ("SELECT order_id FROM payments WHERE id = ?1", id.to_string()),
+        OrderLocator::Refund(id) => ("SELECT order_id FROM refunds WHERE id = ?1", id.to_string()),
+        OrderLocator::Attempt(id) => ("SELECT order_id FROM attempts WHERE id = ?1", id.to_string()),
+        OrderLocator::Attention(id) => ("SELECT order_id FROM attention WHERE id = ?1", id.to_string()),
+        OrderLocator::Return(hash) => ("SELECT order_id FROM attempts WHERE return_hash = ?1", hash.clone()),
+        OrderLocator::Reference { account, reference } => {
             let sql = "SELECT order_id FROM attempts WHERE account = ?1 AND reference = ?2
                        ORDER BY id DESC LIMIT 1";
             return one(db, sql, [account, reference], |row| word(row, 0));
@@ -244,16 +244,16 @@ pub(super) fn setting(db: &Connection, name: &str) -> Result<Option<String>, Sto
 }
 
 /// A stored notification.
-pub(super) fn note(db: &Connection, id: &str) -> Result<Option<NoteRow>, StoreError> {
+pub(super) fn note(db: &Connection, id: &str) -> Result<Option<InboxRow>, StoreError> {
     let sql = "SELECT id, account, identity, headers, body, hints, received_at FROM inbox WHERE id = ?1";
     one(db, sql, [id], |row| {
-        Ok(NoteRow {
+        Ok(InboxRow {
             id: word(row, 0)?,
             account: row.get(1)?,
             identity: row.get(2)?,
             headers: row.get(3)?,
             body: row.get(4)?,
-            hints: row.get(5)?,
+            targets: row.get(5)?,
             received_at: moment(row, 6)?,
         })
     })

@@ -3,9 +3,9 @@
 use port::Timestamp;
 use rusqlite::{Connection, ErrorCode, Params, params};
 
-use super::{audit, saving, telling};
+use super::{audit, vault, webhooks};
 use crate::domain::RecordedEvent;
-use crate::store::{ApiKeyRow, Due, KeyRow, NoteRow, OrderRow, StoreError, Unique, Write};
+use crate::store::{ApiKeyRow, InboxRow, Job, KeyRow, OrderRow, StoreError, Unique, Write};
 
 const EVENT: &str = "INSERT INTO events (order_id, sequence, id, notice, at, text, hash)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -45,7 +45,7 @@ const API_KEY: &str = "INSERT INTO api_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 const SETTING: &str = "INSERT INTO settings VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
 /// What it means that a row is in the way, by the columns that must be unique.
-const IN_THE_WAY: [(&str, StoreError); 4] = [
+const UNIQUE_VIOLATIONS: [(&str, StoreError); 4] = [
     ("events.order_id, events.sequence", StoreError::Conflict),
     ("orders.merchant, orders.reference", StoreError::Taken(Unique::Reference)),
     ("attempts.order_id", StoreError::Taken(Unique::OpenAttempt)),
@@ -60,7 +60,7 @@ impl From<rusqlite::Error> for StoreError {
         }
         let text = error.to_string();
         let columns = text.strip_prefix("UNIQUE constraint failed: ");
-        let meaning = IN_THE_WAY.into_iter().find(|(unique, _)| columns == Some(unique));
+        let meaning = UNIQUE_VIOLATIONS.into_iter().find(|(unique, _)| columns == Some(unique));
         meaning.map_or(Self::Failed(text), |(_, meaning)| meaning)
     }
 }
@@ -74,14 +74,14 @@ pub(super) fn run(db: &Connection, sql: &str, values: impl Params) -> Result<usi
 pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
     let written = match row {
         Write::Event(event) => append(db, event),
-        Write::Sealed { order, digest, body } => run(db, SEALED, (order.to_string(), &**digest, &**body)),
+        Write::Erasable { order, digest, body } => run(db, SEALED, (order.to_string(), &**digest, &**body)),
         Write::Order(row) => order(db, row),
         Write::Session { id, order, body } => run(db, SESSION, (id.to_string(), order.to_string(), body)),
         Write::Attempt { id, order, account, reference, open, return_hash, body } => {
             let (id, order) = (id.to_string(), order.to_string());
             run(db, ATTEMPT, (id, order, account, reference, open, return_hash, body))
         }
-        Write::Payment { id, order, merchant, account, status, unsettled, body } => {
+        Write::Payment { id, order, merchant, account, status, open: unsettled, body } => {
             let (id, order) = (id.to_string(), order.to_string());
             run(db, PAYMENT, (id, order, merchant, account, status, body, unsettled))
         }
@@ -90,21 +90,21 @@ pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
             run(db, ATTENTION, (id, order.to_string(), merchant, code, open, body, account))
         }
         Write::Key(row) => return key(db, row),
-        Write::Due { kind, subject, order, at: Some(at) } => {
+        Write::Job { kind, subject, order, at: Some(at) } => {
             let order = order.map(|order| order.to_string());
             run(db, DUE, (kind.as_str(), subject, order, at.micros()))
         }
-        Write::Due { kind, subject, at: None, .. } => run(db, NOT_DUE, (kind.as_str(), subject)),
-        Write::Release { due, at } => return release(db, due, *at),
-        Write::Note(row) => note(db, row),
-        Write::Forget(note) => run(db, FORGET, [note.to_string()]),
+        Write::Job { kind, subject, at: None, .. } => run(db, NOT_DUE, (kind.as_str(), subject)),
+        Write::Release { job, at } => return release(db, job, *at),
+        Write::Notification(row) => note(db, row),
+        Write::PruneNotification(note) => run(db, FORGET, [note.to_string()]),
         Write::ApiKey(row) => api_key(db, row),
         Write::Checkpoint(row) => audit::checkpoint(db, row),
         Write::EraseCustomer { merchant, customer } => audit::erase_customer(db, merchant, customer),
         Write::Erase { order, objects } => audit::erase(db, *order, objects),
         Write::Setting { name, value } => run(db, SETTING, (name, value)),
-        Write::Telling(row) => return telling::write(db, row),
-        Write::Saving(row) => return saving::write(db, row),
+        Write::Webhook(row) => return webhooks::write(db, row),
+        Write::Vault(row) => return vault::write(db, row),
     };
     written.map(drop)
 }
@@ -115,11 +115,11 @@ pub(super) fn integer(count: u64) -> i64 {
 }
 
 /// Ends a lease that still stands. A row that was made due again meanwhile without ending the lease stays.
-pub(super) fn release(db: &Connection, due: &Due, at: Option<Timestamp>) -> Result<(), StoreError> {
-    let (kind, subject, lease) = (due.kind.as_str(), &due.subject, due.lease.0.micros());
+pub(super) fn release(db: &Connection, job: &Job, at: Option<Timestamp>) -> Result<(), StoreError> {
+    let (kind, subject, lease) = (job.kind.as_str(), &job.subject, job.lease.0.micros());
     match at {
         Some(at) => run(db, LATER, (kind, subject, lease, at.micros()))?,
-        None if run(db, DONE, (kind, subject, lease, due.at.micros()))? == 0 => {
+        None if run(db, DONE, (kind, subject, lease, job.at.micros()))? == 0 => {
             run(db, FREE, (kind, subject, lease))?
         }
         None => 0,
@@ -148,7 +148,7 @@ fn order(db: &Connection, row: &OrderRow) -> Result<usize, StoreError> {
         row.state,
         row.created_at.micros(),
         integer(row.sequence),
-        integer(row.notices),
+        integer(row.public_sequence),
         row.head,
         row.body,
     ];
@@ -171,14 +171,14 @@ fn key(db: &Connection, row: &KeyRow) -> Result<(), StoreError> {
     }
 }
 
-fn note(db: &Connection, row: &NoteRow) -> Result<usize, StoreError> {
+fn note(db: &Connection, row: &InboxRow) -> Result<usize, StoreError> {
     let values = params![
         row.id.to_string(),
         row.account,
         row.identity,
         row.headers,
         row.body,
-        row.hints,
+        row.targets,
         row.received_at.micros(),
     ];
     run(db, NOTE, values)

@@ -11,10 +11,10 @@ use port::{EndpointId, OrderId, Timestamp};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{broadcast, oneshot};
 
-use super::desk::Desk;
-use super::{OpenError, due, rows};
+use super::executor::Executor;
+use super::{OpenError, jobs, rows};
 use crate::metrics::Metrics;
-use crate::store::{Change, Due, Lease, StoreError};
+use crate::store::{Change, Job, Lease, StoreError};
 
 /// What the writer does.
 pub(super) enum Task {
@@ -43,12 +43,12 @@ pub(super) enum Task {
 }
 
 /// What became of a task. A change finds nothing due.
-type Outcome = Result<Vec<Due>, StoreError>;
+type WriteResult = Result<Vec<Job>, StoreError>;
 
 /// A task and whom to tell.
-pub(super) struct Job {
+pub(super) struct QueuedTask {
     pub(super) task: Task,
-    pub(super) answer: oneshot::Sender<Outcome>,
+    pub(super) answer: oneshot::Sender<WriteResult>,
 }
 
 /// The owner of the connection that writes.
@@ -65,7 +65,11 @@ impl Writer {
 
     /// Goes to work on a thread of its own. If that panics, nobody knows what is in memory, so the process ends:
     /// starting again is the tested path.
-    pub(super) fn start(mut self, capacity: usize, batch_max: usize) -> Result<Desk<Job>, OpenError> {
+    pub(super) fn start(
+        mut self,
+        capacity: usize,
+        batch_max: usize,
+    ) -> Result<Executor<QueuedTask>, OpenError> {
         let (queue, work) = sync_channel(capacity);
         let serve = move || {
             if catch_unwind(AssertUnwindSafe(|| self.serve(&work, batch_max))).is_err() {
@@ -74,10 +78,10 @@ impl Writer {
             }
         };
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(serve);
-        Ok(Desk::queue(queue, vec![thread.map_err(OpenError::Thread)?]))
+        Ok(Executor::threads(queue, vec![thread.map_err(OpenError::Thread)?]))
     }
 
-    fn serve(&mut self, work: &Receiver<Job>, batch_max: usize) {
+    fn serve(&mut self, work: &Receiver<QueuedTask>, batch_max: usize) {
         let mut batch = Vec::with_capacity(batch_max);
         while let Ok(first) = work.recv() {
             batch.push(first);
@@ -87,7 +91,7 @@ impl Writer {
     }
 
     /// Writes a batch and tells everyone what became of theirs.
-    pub(super) fn write(&mut self, batch: &mut Vec<Job>) {
+    pub(super) fn write(&mut self, batch: &mut Vec<QueuedTask>) {
         let outcomes = self.transact(batch).unwrap_or_else(|fault| vec![Err(fault); batch.len()]);
         for (job, outcome) in batch.drain(..).zip(outcomes) {
             match (&job.task, &outcome) {
@@ -107,10 +111,11 @@ impl Writer {
         clippy::disallowed_methods,
         reason = "how long a commit takes is measured; nothing is decided by it"
     )]
-    fn transact(&mut self, batch: &[Job]) -> Result<Vec<Outcome>, StoreError> {
+    fn transact(&mut self, batch: &[QueuedTask]) -> Result<Vec<WriteResult>, StoreError> {
         let begun = Instant::now();
         let whole = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let outcomes = batch.iter().map(|job| by_itself(&whole, &job.task)).collect::<Result<Vec<_>, _>>()?;
+        let outcomes =
+            batch.iter().map(|job| in_savepoint(&whole, &job.task)).collect::<Result<Vec<_>, _>>()?;
         whole.commit()?;
         let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         self.metrics.store_committed(u32::try_from(written).unwrap_or(u32::MAX), begun.elapsed());
@@ -120,15 +125,15 @@ impl Writer {
 
 /// Does a task in a savepoint. The outer error is that of the whole transaction, which a full disk, say, has
 /// ended: then there is no savepoint left to go back to.
-fn by_itself(db: &Connection, task: &Task) -> Result<Outcome, StoreError> {
+fn in_savepoint(db: &Connection, task: &Task) -> Result<WriteResult, StoreError> {
     rows::run(db, "SAVEPOINT task", [])?;
     let outcome = match task {
         Task::Commit(change) => {
             change.writes.iter().try_for_each(|write| rows::write(db, write)).map(|()| Vec::new())
         }
-        Task::Claim { now, until, limit } => due::claim(db, *now, *until, *limit),
+        Task::Claim { now, until, limit } => jobs::claim(db, *now, *until, *limit),
         Task::ClaimDeliveries { now, until, limit, wanted } => {
-            due::claim_deliveries(db, *now, *until, *limit, wanted)
+            jobs::claim_deliveries(db, *now, *until, *limit, wanted)
         }
     };
     if outcome.is_err() {
@@ -172,7 +177,7 @@ mod tests {
             .into_iter()
             .map(|writes| {
                 let (answer, answered) = oneshot::channel();
-                (Job { task: Task::Commit(Change::plain("test", writes)), answer }, answered)
+                (QueuedTask { task: Task::Commit(Change::plain("test", writes)), answer }, answered)
             })
             .unzip();
         writer.write(&mut batch);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paymux::domain::{Actor, AttentionCode, AttentionDecision, Cause};
-use paymux::orders::Asked;
-use paymux::payments::Remedies;
+use paymux::orders::CommandContext;
+use paymux::payments::RefundPolicies;
 use port::{OrderId, ProviderError};
 use serde_json::{Value, json};
 
@@ -40,8 +40,8 @@ impl Gateway {
     /// The merchant wants late money back at once.
     fn gives_late_money_back(&self) {
         let own = BTreeMap::from([("shop".to_owned(), BTreeSet::from([AttentionCode::LatePayment]))]);
-        let remedies = Remedies { common: BTreeSet::new(), own };
-        self.orders.payments.shared.remedies.store(Arc::new(remedies));
+        let policies = RefundPolicies { common: BTreeSet::new(), own };
+        self.orders.payments.shared.refund_policies.store(Arc::new(policies));
     }
 }
 
@@ -138,8 +138,8 @@ async fn the_merchants_policy_gives_late_money_back_even_if_the_gateway_stopped_
 async fn the_merchants_policy_gives_no_money_back_that_an_order_was_submitted_with_before_its_turn() {
     let gateway = Gateway::start().await;
     let common = BTreeSet::from([AttentionCode::PaidNotSubmitted]);
-    let remedies = Remedies { common, own: BTreeMap::new() };
-    gateway.orders.payments.shared.remedies.store(Arc::new(remedies));
+    let policies = RefundPolicies { common, own: BTreeMap::new() };
+    gateway.orders.payments.shared.refund_policies.store(Arc::new(policies));
     let mut order = small_order();
     order["autoSubmit"] = false.into();
     let asked = json!({"order": order, "checkout": hosted()});
@@ -162,7 +162,7 @@ async fn the_merchants_policy_gives_no_money_back_that_an_order_was_submitted_wi
 async fn a_person_and_the_policy_who_decide_at_once_give_money_back_once() {
     let gateway = Gateway::start().await;
     gateway.gives_late_money_back();
-    let asked = Asked {
+    let context = CommandContext {
         merchant: "shop".into(),
         cause: Cause { actor: Actor::Operator, request: None },
         key: None,
@@ -171,9 +171,9 @@ async fn a_person_and_the_policy_who_decide_at_once_give_money_back_once() {
     for _ in 0..20 {
         let session = gateway.paid_late().await;
         let order: OrderId = session["orderId"].as_str().unwrap().parse().unwrap();
-        let told = gateway.orders.file(&asked, order).await.unwrap().attention[0].id;
-        let person = gateway.orders.resolve(&asked, order, told, AttentionDecision::Refund, None);
-        let policy = gateway.orders.apply_policy(order, told, &asked.cause);
+        let told = gateway.orders.order(&context, order).await.unwrap().attention[0].id;
+        let person = gateway.orders.resolve(&context, order, told, AttentionDecision::Refund, None);
+        let policy = gateway.orders.apply_policy(order, told, &context.cause);
         // Whoever is too slow is refused, or has nothing to do.
         let (_, policy) = tokio::join!(person, policy);
         assert!(!policy.unwrap());
@@ -284,8 +284,8 @@ async fn money_over_another_amount_can_go_back_after_the_sessions_time_too_and_f
 async fn another_amount_that_nobody_has_paid_is_a_persons_task_and_not_a_refund() {
     let gateway = Gateway::start().await;
     let common = BTreeSet::from([AttentionCode::AmountMismatch]);
-    let remedies = Remedies { common, own: BTreeMap::new() };
-    gateway.orders.payments.shared.remedies.store(Arc::new(remedies));
+    let policies = RefundPolicies { common, own: BTreeMap::new() };
+    gateway.orders.payments.shared.refund_policies.store(Arc::new(policies));
     gateway.teller.starts(Start::Wrong);
     let order = gateway.priced_order().await;
     let session =

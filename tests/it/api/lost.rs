@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use paymux::domain::{Actor, Cause, DomainError, JobKind, Metadata, Owner, Profile};
 use paymux::metrics::Metrics;
-use paymux::orders::{Asked, MoneyAsk, OrderError, Orders};
+use paymux::orders::{CommandContext, MoneyRequest, OrderError, Orders};
 use paymux::payments::{Accounts, Payments, Returns, Shared};
 use paymux::reconcile::erase::erase;
 use paymux::routing::Rules;
-use paymux::store::{Change, Saving, Write};
+use paymux::store::{Change, VaultWrite, Write};
 use port::{Env as _, ProfileId, ProfileSessionId, ProviderError, ProviderStatus, StoredProfile};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -216,10 +216,10 @@ async fn nothing_is_promised_for_money_at_an_account_that_is_not_configured_any_
     let transport = gateway.orders.payments.transport.clone();
     let orders = Orders { payments: Payments { shared: Arc::new(without), transport } };
     let cause = Cause { actor: Actor::Merchant, request: None };
-    let asked = Asked { merchant: "shop".into(), cause, key: None, expects: None };
+    let context = CommandContext { merchant: "shop".into(), cause, key: None, expects: None };
     let [order, payment] = ["orderId", "paymentId"].map(|name| session[name].as_str().unwrap());
-    let ask = MoneyAsk::Refund { amount: None, reason: None, reference: None };
-    let outcome = orders.operate(&asked, order.parse().unwrap(), payment.parse().unwrap(), &ask).await;
+    let request = MoneyRequest::Refund { amount: None, reason: None, reference: None };
+    let outcome = orders.operate(&context, order.parse().unwrap(), payment.parse().unwrap(), &request).await;
     assert!(matches!(outcome, Err(OrderError::Refused(DomainError::Unsupported(_)))), "{outcome:?}");
     let payment = gateway.get(&format!("/v1/payments/{payment}")).await.expect(200);
     assert_eq!((&payment["pendingOperation"], &payment["refundable"]), (&Value::Null, &json!(1250)));
@@ -238,7 +238,7 @@ async fn a_capture_that_is_refused_since_an_earlier_send_of_it_has_worked_is_not
     let order = id_at(&session, "orderId").parse().unwrap();
     let payment = id_at(&session, "paymentId").parse().unwrap();
     let taken_up = tokio::spawn(async move {
-        let mut order = payments.shared.file(order).await.unwrap();
+        let mut order = payments.shared.order(order).await.unwrap();
         let cause = Cause { actor: Actor::Scheduler, request: None };
         payments.resume(&mut order, payment, &cause).await.unwrap();
     });
@@ -277,10 +277,10 @@ async fn an_erased_profile_session_is_over_and_a_deleted_method_is_forgotten_by_
     };
     let (now, method) = (gateway.clock.now(), ProfileId::from_uuid(gateway.clock.uuid()));
     let deleted = Profile::new(method, &owner, stored, now);
-    let due = |kind, subject| Write::Due { kind, subject, order: None, at: Some(now) };
+    let due = |kind, subject| Write::Job { kind, subject, order: None, at: Some(now) };
     let session = ProfileSessionId::from_uuid(gateway.clock.uuid());
     let writes = vec![
-        Write::Saving(Saving::Profile(Box::new(Profile { forgotten: true, ..deleted }))),
+        Write::Vault(VaultWrite::Profile(Box::new(Profile { forgotten: true, ..deleted }))),
         due(JobKind::DetachMethod, method.to_string()),
         due(JobKind::PollProfileSession, session.to_string()),
     ];
@@ -288,7 +288,7 @@ async fn an_erased_profile_session_is_over_and_a_deleted_method_is_forgotten_by_
     erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap();
     assert!(gateway.store.profile(method).await.unwrap().is_some());
     gateway.agenda().await;
-    let due = gateway.store.oldest_due().await.unwrap();
+    let due = gateway.store.oldest_jobs().await.unwrap();
     assert!(
         !due.iter().any(|(kind, _)| matches!(kind, JobKind::PollProfileSession | JobKind::DetachMethod)),
         "{due:?}"

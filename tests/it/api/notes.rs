@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use paymux::domain::{Actor, Cause};
 use paymux::reconcile::inbox::replay;
-use paymux::reconcile::{Reconcile, Turn};
-use paymux::store::{Change, JobKind, NoteFilter, NoteRow, Write};
+use paymux::reconcile::{JobRunner, Tick};
+use paymux::store::{Change, InboxFilter, InboxRow, JobKind, Write};
 use port::{NotificationId, ProviderError, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -34,10 +34,10 @@ impl Gateway {
 
     /// Does all that is due by now.
     pub async fn agenda(&self) {
-        let reconcile = Reconcile { orders: self.orders.clone() };
-        const MOST_TURNS: usize = 20;
-        for _ in 0..MOST_TURNS {
-            if reconcile.run_once().await.unwrap() == Turn::Idle {
+        let reconcile = JobRunner { orders: self.orders.clone() };
+        const MAX_TURNS: usize = 20;
+        for _ in 0..MAX_TURNS {
+            if reconcile.run_once().await.unwrap() == Tick::Idle {
                 return;
             }
         }
@@ -45,7 +45,7 @@ impl Gateway {
     }
 
     async fn notes_due(&self) -> bool {
-        self.store.oldest_due().await.unwrap().iter().any(|(kind, _)| *kind == JobKind::ProcessNotification)
+        self.store.oldest_jobs().await.unwrap().iter().any(|(kind, _)| *kind == JobKind::ProcessNotification)
     }
 
     fn counted(&self, account: &str, outcome: &str) -> usize {
@@ -287,7 +287,7 @@ async fn an_early_read_answers_the_notifications_before_it_and_not_those_after()
     gateway.teller.say(reference(&session), "paid");
     let cause = Cause { actor: Actor::Customer, request: None };
     let [order, payment] = ["orderId", "paymentId"].map(|name| session[name].as_str().unwrap());
-    payments.ask(order.parse().unwrap(), payment.parse().unwrap(), &cause).await.unwrap();
+    payments.fetch_status(order.parse().unwrap(), payment.parse().unwrap(), &cause).await.unwrap();
     assert_eq!((gateway.teller.asked(), gateway.status(&session).await), (2, json!("COMPLETED")));
     gateway.clock.pass(Duration::from_secs(2));
     gateway.knocked(NOTIFY_KEY, &hint(&session, "e-3")).await;
@@ -324,7 +324,7 @@ async fn a_read_that_was_under_way_for_long_does_not_answer_a_notification_that_
     let permits = Arc::new(Semaphore::new(0));
     gateway.teller.answers_with(permits.clone());
     gateway.told(&hint(&session, "e-1")).await;
-    let reconcile = Reconcile { orders: gateway.orders.clone() };
+    let reconcile = JobRunner { orders: gateway.orders.clone() };
     let slow = tokio::spawn(async move { reconcile.run_once().await.unwrap() });
     let is_asked = async {
         while gateway.teller.asked() == asked {
@@ -334,7 +334,7 @@ async fn a_read_that_was_under_way_for_long_does_not_answer_a_notification_that_
     timeout(PATIENCE, is_asked).await.expect("the first asks");
     gateway.clock.pass(Duration::from_secs(6));
     gateway.told(&hint(&session, "e-2")).await;
-    let reconcile = Reconcile { orders: gateway.orders.clone() };
+    let reconcile = JobRunner { orders: gateway.orders.clone() };
     let joins = tokio::spawn(async move { reconcile.run_once().await.unwrap() });
     // The second has come to where it waits for the first, after a few looks into the store like these.
     for _ in 0..100 {
@@ -382,7 +382,7 @@ async fn stored_notifications_of_a_range_are_acted_on_again() {
     let now = gateway.orders.payments.shared.now();
     let range = |account: &str, seconds| {
         let to = from.plus(Duration::from_secs(seconds));
-        NoteFilter { from, to, account: Some(account.to_owned()) }
+        InboxFilter { from, to, account: Some(account.to_owned()) }
     };
     for (filter, count) in
         [(range("two", 99), 0), (range("one", 0), 0), (range("one", 60), 1), (range("one", 61), 2)]
@@ -408,23 +408,23 @@ async fn old_notifications_are_forgotten_page_by_page_and_young_ones_are_kept() 
     let gateway = Gateway::start().await;
     let shared = &gateway.orders.payments.shared;
     let old = (0..MANY).map(|number| {
-        Write::Note(NoteRow {
-            id: NotificationId::from_uuid(shared.source.uuid()),
+        Write::Notification(InboxRow {
+            id: NotificationId::from_uuid(shared.env.uuid()),
             account: "one".to_owned(),
             identity: number.to_string(),
             headers: "{}".to_owned(),
             body: Vec::new(),
-            hints: "[]".to_owned(),
+            targets: "[]".to_owned(),
             received_at: shared.now(),
         })
     });
     gateway.store.commit(Change::plain("old", old.collect())).await.unwrap();
     let (kind, subject) = (JobKind::PruneInbox, "inbox".to_owned());
-    let due = Write::Due { kind, subject, order: None, at: Some(shared.now()) };
+    let due = Write::Job { kind, subject, order: None, at: Some(shared.now()) };
     gateway.store.commit(Change::plain("plan", vec![due])).await.unwrap();
     let kept = async || {
-        let all = NoteFilter { from: Timestamp::default(), to: shared.now(), account: None };
-        gateway.store.notes(&all, None, 1_000).await.unwrap().len()
+        let all = InboxFilter { from: Timestamp::default(), to: shared.now(), account: None };
+        gateway.store.notifications(&all, None, 1_000).await.unwrap().len()
     };
     gateway.clock.pass(89 * DAY);
     gateway.agenda().await;

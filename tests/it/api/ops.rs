@@ -92,7 +92,7 @@ async fn metrics_tell_how_old_the_oldest_payment_is_that_somebody_waits_for() {
     let desk = Desk::open().await;
     let age = async |account: &str| {
         let metrics = desk.get("/metrics").await;
-        let name = format!("paymux_oldest_unsettled_payment_seconds{{account=\"{account}\"}} ");
+        let name = format!("paymux_oldest_open_payment_seconds{{account=\"{account}\"}} ");
         let line = metrics.text().lines().find_map(|line| line.strip_prefix(&name));
         line.unwrap_or_else(|| panic!("{account}")).to_owned()
     };

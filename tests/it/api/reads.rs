@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use paymux::payments::{Redirect, Wish};
+use paymux::payments::{Priority, Redirect};
 use port::ProviderError;
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ impl Gateway {
     /// Somebody else uses up what may be asked now.
     fn use_up_reads(&self) {
         let account = self.orders.payments.shared.accounts.get("one").unwrap().clone();
-        while account.reads.take(Wish::Usual, self.orders.payments.shared.now()).is_ok() {}
+        while account.reads.take(Priority::Usual, self.orders.payments.shared.now()).is_ok() {}
     }
 
     async fn refresh(&self, session: &Value) {

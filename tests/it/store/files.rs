@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use paymux::domain::{Erasable, OrderAggregate, RecordedEvent};
-use paymux::store::{Change, Handle, JobKind, StoreError, Unique, Write};
+use paymux::store::{Change, JobKind, OrderLocator, StoreError, Unique, Write};
 use port::{OrderId, PaymentId};
 
 use super::fixtures::Shop;
@@ -86,13 +86,13 @@ pub async fn of_two_changes_of_one_file_the_second_leaves_no_trace(store: Shelf)
     commit(&store, shop.checkout(&mut order, "main")).await;
     let late = shop.checkout(&mut slower, "reserve");
     let late = late.key(Some(super::keys::key("late", &slower)));
-    let late = late.due(JobKind::FetchStatus, "late".into(), order.id(), Some(shop.now()));
+    let late = late.job(JobKind::FetchStatus, "late".into(), order.id(), Some(shop.now()));
     assert_eq!(store.commit(late).await, Err(StoreError::Conflict));
     assert_reads_back(&store, &order).await;
     assert_eq!(store.key(super::fixtures::MERCHANT, "late").await, Ok(None));
-    let kinds = store.oldest_due().await.unwrap();
+    let kinds = store.oldest_jobs().await.unwrap();
     assert!(kinds.iter().all(|(kind, _)| *kind != JobKind::FetchStatus));
-    let lost = Handle::Payment(slower.payments[0].id);
+    let lost = OrderLocator::Payment(slower.payments[0].id);
     assert_eq!(store.order_of(&lost).await, Ok(None));
 }
 
@@ -164,25 +164,27 @@ pub async fn everything_that_belongs_to_an_order_leads_to_it(store: Shelf) {
     for order in [order, another] {
         let attempt = order.attempts.last().unwrap();
         let handles = [
-            Handle::Session(order.sessions[0].id),
-            Handle::Payment(order.payments[0].id),
-            Handle::Refund(order.refunds[0].id),
-            Handle::Attempt(order.attempts[0].id),
-            Handle::Return(attempt.return_hash.clone().unwrap()),
-            Handle::Reference {
+            OrderLocator::Session(order.sessions[0].id),
+            OrderLocator::Payment(order.payments[0].id),
+            OrderLocator::Refund(order.refunds[0].id),
+            OrderLocator::Attempt(order.attempts[0].id),
+            OrderLocator::Return(attempt.return_hash.clone().unwrap()),
+            OrderLocator::Reference {
                 account: attempt.account.clone(),
                 reference: attempt.reference.clone().unwrap(),
             },
         ];
-        for handle in handles {
-            assert_eq!(store.order_of(&handle).await, Ok(Some(order.id())), "{handle:?}");
+        for locator in handles {
+            assert_eq!(store.order_of(&locator).await, Ok(Some(order.id())), "{locator:?}");
         }
     }
-    let elsewhere = Handle::Reference { account: "other".into(), reference: "R-1".into() };
-    for handle in
-        [elsewhere, Handle::Return(String::new()), Handle::Payment(PaymentId::from_uuid(shop.uuid()))]
-    {
-        assert_eq!(store.order_of(&handle).await, Ok(None));
+    let elsewhere = OrderLocator::Reference { account: "other".into(), reference: "R-1".into() };
+    for locator in [
+        elsewhere,
+        OrderLocator::Return(String::new()),
+        OrderLocator::Payment(PaymentId::from_uuid(shop.uuid())),
+    ] {
+        assert_eq!(store.order_of(&locator).await, Ok(None));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use paymux::domain::OrderAggregate;
 use paymux::store::{
-    ApiKeyRow, Change, EndpointKeyRow, KeyRow, KeyUse, Made, NoteRow, ProfileKeyRow, Saving, StoreError,
-    Telling, Unique, Write,
+    ApiKeyRow, Change, CommandResult, EndpointKeyRow, InboxRow, KeyRow, KeyUse, ProfileKeyRow, StoreError,
+    Unique, VaultWrite, WebhookWrite, Write,
 };
 use port::{EndpointId, NotificationId, ProfileSessionId, Timestamp, Uuid};
 
@@ -67,16 +67,16 @@ pub async fn an_idempotency_key_is_one_name_whatever_its_request_makes(store: Sh
     let (order, placed) = shop.place(None);
     let of_order = |text: &str| Write::Key(key(text, &order));
     let of_endpoint = |text: &str| {
-        Write::Telling(Telling::EndpointKey(EndpointKeyRow {
+        Write::Webhook(WebhookWrite::EndpointKey(EndpointKeyRow {
             merchant: MERCHANT.into(),
             key: text.into(),
             fingerprint: "e00".into(),
-            made: Made::Endpoint(EndpointId::from_uuid(Uuid::from_u128(1))),
+            result: CommandResult::Endpoint(EndpointId::from_uuid(Uuid::from_u128(1))),
             at,
         }))
     };
     let of_profile = |text: &str| {
-        Write::Saving(Saving::Key(ProfileKeyRow {
+        Write::Vault(VaultWrite::Key(ProfileKeyRow {
             merchant: MERCHANT.into(),
             key: text.into(),
             fingerprint: "p00".into(),
@@ -123,22 +123,22 @@ pub async fn a_key_whose_effect_failed_is_given_again_to_the_first_who_asks(stor
 
 pub async fn a_notification_is_stored_once(store: Shelf) {
     let shop = Shop::new();
-    let note = NoteRow {
+    let note = InboxRow {
         id: NotificationId::from_uuid(shop.uuid()),
         account: "main".into(),
         identity: "evt-1".into(),
         headers: "{}".into(),
         body: vec![0, 159, 146, 150],
-        hints: "[]".into(),
+        targets: "[]".into(),
         received_at: shop.now(),
     };
-    assert_eq!(write(&store, Write::Note(note.clone())).await, Ok(()));
-    let again = NoteRow { id: NotificationId::from_uuid(shop.uuid()), ..note.clone() };
-    assert_eq!(write(&store, Write::Note(again.clone())).await, Err(StoreError::Taken(Unique::Note)));
-    assert_eq!(store.note(&again.id.to_string()).await, Ok(None));
-    let elsewhere = NoteRow { account: "reserve".into(), ..again };
-    assert_eq!(write(&store, Write::Note(elsewhere)).await, Ok(()));
-    assert_eq!(store.note(&note.id.to_string()).await, Ok(Some(note)));
+    assert_eq!(write(&store, Write::Notification(note.clone())).await, Ok(()));
+    let again = InboxRow { id: NotificationId::from_uuid(shop.uuid()), ..note.clone() };
+    assert_eq!(write(&store, Write::Notification(again.clone())).await, Err(StoreError::Taken(Unique::Note)));
+    assert_eq!(store.notification(&again.id.to_string()).await, Ok(None));
+    let elsewhere = InboxRow { account: "reserve".into(), ..again };
+    assert_eq!(write(&store, Write::Notification(elsewhere)).await, Ok(()));
+    assert_eq!(store.notification(&note.id.to_string()).await, Ok(Some(note)));
 }
 
 pub async fn an_api_key_is_kept_by_its_hash_and_can_be_withdrawn(store: Shelf) {

@@ -35,13 +35,13 @@ async fn everything_is_there_again_after_reopening() {
     let (store, folder) = fresh(true);
     let shop = Shop::new();
     let order = whole_life(&store, &shop, Some("A-1")).await.pop().unwrap();
-    let (events, due) = (store.events(order.id(), 0, 100).await, store.oldest_due().await);
+    let (events, due) = (store.events(order.id(), 0, 100).await, store.oldest_jobs().await);
     drop(store);
     for threads in [false, true] {
         let store = open(folder.path(), threads).unwrap();
         assert_eq!(store.order(order.id()).await, Ok(Some(order.clone())));
         assert_eq!(store.events(order.id(), 0, 100).await, events);
-        assert_eq!(store.oldest_due().await, due);
+        assert_eq!(store.oldest_jobs().await, due);
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use paymux::store::{OffBecause, Write};
+use paymux::store::{DisabledReason, Write};
 use serde_json::json;
 
 use super::fixtures::MERCHANT;
@@ -51,7 +51,7 @@ async fn a_merchant_hears_of_everything_once_in_order_and_signed() {
     );
     assert_eq!(tries.iter().map(|tried| tried.event_type.as_str()).collect::<Vec<_>>(), PAID);
     assert!(house.metrics.render().contains("paymux_webhook_deliveries_total{outcome=\"delivered\"} 6"));
-    assert!(house.store.oldest_due().await.unwrap().iter().all(|(kind, _)| kind.as_str() != "deliver"));
+    assert!(house.store.oldest_jobs().await.unwrap().iter().all(|(kind, _)| kind.as_str() != "deliver"));
 }
 
 #[tokio::test]
@@ -87,15 +87,15 @@ async fn a_failure_holds_up_its_own_order_and_no_other() {
     house.pay(&mut poisoned).await;
     let mut fine = house.place().await;
     house.pay(&mut fine).await;
-    let mut courier = house.courier();
-    until_idle(&mut courier).await;
+    let mut dispatcher = house.courier();
+    until_idle(&mut dispatcher).await;
     let of = |order: String| {
         receiver.seen().into_iter().filter(move |got| got.order() == order).map(|got| got.event().1)
     };
     assert_eq!(of(fine.id().to_string()).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
     assert_eq!(of(poisoned.id().to_string()).collect::<Vec<_>>(), [1]);
     house.clock.pass(6 * SECOND);
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(of(poisoned.id().to_string()).collect::<Vec<_>>(), [1, 1]);
     let failed: Vec<_> =
         house.tries(endpoint.id).await.into_iter().filter(|tried| !tried.delivered).collect();
@@ -109,16 +109,16 @@ async fn what_is_taken_at_last_is_followed_by_all_that_waited() {
     let receiver = Receiver::start(|_, before| (if before < 3 { 500 } else { 204 }, String::new()));
     let endpoint = house.endpoint(&receiver.url).await;
     let mut order = house.place().await;
-    let mut courier = house.courier();
-    until_idle(&mut courier).await;
+    let mut dispatcher = house.courier();
+    until_idle(&mut dispatcher).await;
     assert!(house.known(endpoint.id).await.failing_since.is_some());
     // What happens meanwhile brings no retry forward.
     house.pay(&mut order).await;
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(receiver.count(), 1);
     for wait in [6 * SECOND, 6 * MINUTE, 34 * MINUTE] {
         house.clock.pass(wait);
-        until_idle(&mut courier).await;
+        until_idle(&mut dispatcher).await;
     }
     assert_eq!(receiver.places(), [1, 1, 1, 1, 2, 3, 4, 5, 6]);
     assert!(house.known(endpoint.id).await.failing_since.is_none());
@@ -136,14 +136,14 @@ async fn an_endpoint_that_hangs_holds_up_no_other() {
     let works = Receiver::taking();
     house.endpoint(&hangs.url).await;
     house.endpoint(&works.url).await;
-    let mut courier = house.courier();
+    let mut dispatcher = house.courier();
     for _ in 0..40 {
         house.place().await;
     }
-    until(&mut courier, || works.count() == 40).await;
+    until(&mut dispatcher, || works.count() == 40).await;
     assert!(hangs.count() <= 8, "one endpoint has its share and no more");
     gate.open();
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(hangs.count(), 40);
 }
 
@@ -158,16 +158,16 @@ async fn what_happens_while_a_delivery_is_under_way_follows_it() {
     });
     house.endpoint(&receiver.url).await;
     let mut order = house.place().await;
-    let mut courier = house.courier();
-    until(&mut courier, || receiver.count() == 1).await;
+    let mut dispatcher = house.courier();
+    until(&mut dispatcher, || receiver.count() == 1).await;
     house.pay(&mut order).await;
-    courier.run_once().await.unwrap();
+    dispatcher.run_once().await.unwrap();
     assert_eq!(receiver.count(), 1, "an order has one delivery under way");
     gate.open();
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     // The change came later than the claim, so its rows may be due a millisecond later.
     house.clock.pass(SECOND);
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(receiver.places(), [1, 2, 3, 4, 5, 6]);
 }
 
@@ -205,17 +205,24 @@ async fn an_endpoint_that_is_gone_is_switched_off_at_once() {
     let endpoint = house.endpoint(&receiver.url).await;
     house.place().await;
     house.place().await;
-    let mut courier = house.courier();
-    until_idle(&mut courier).await;
-    let off = house.known(endpoint.id).await.off.unwrap();
-    assert_eq!(off.because, OffBecause::Gone);
+    let mut dispatcher = house.courier();
+    until_idle(&mut dispatcher).await;
+    let off = house.known(endpoint.id).await.disabled.unwrap();
+    assert_eq!(off.reason, DisabledReason::Gone);
     let seen = receiver.count();
     house.place().await;
     house.clock.pass(DAY);
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(receiver.count(), seen, "nothing is sent any more");
     assert_eq!(
-        house.store.oldest_due().await.unwrap().iter().filter(|(kind, _)| kind.as_str() == "deliver").count(),
+        house
+            .store
+            .oldest_jobs()
+            .await
+            .unwrap()
+            .iter()
+            .filter(|(kind, _)| kind.as_str() == "deliver")
+            .count(),
         0
     );
     assert!(house.metrics.render().contains("outcome=\"given_up\"}"));
@@ -227,11 +234,11 @@ async fn tries_until_off(waits: impl Iterator<Item = Duration>) -> usize {
     let receiver = Receiver::answering(500);
     let endpoint = house.endpoint(&receiver.url).await;
     house.place().await;
-    let mut courier = house.courier();
+    let mut dispatcher = house.courier();
     for wait in waits {
-        until_idle(&mut courier).await;
-        if let Some(off) = house.known(endpoint.id).await.off {
-            assert_eq!(off.because, OffBecause::Failing);
+        until_idle(&mut dispatcher).await;
+        if let Some(off) = house.known(endpoint.id).await.disabled {
+            assert_eq!(off.reason, DisabledReason::Failing);
             return receiver.count();
         }
         house.clock.pass(wait);
@@ -256,13 +263,13 @@ async fn retry_after_is_honoured_by_the_statuses_that_ask_to_slow_down() {
         });
         house.endpoint(&receiver.url).await;
         house.place().await;
-        let mut courier = house.courier();
-        until_idle(&mut courier).await;
+        let mut dispatcher = house.courier();
+        until_idle(&mut dispatcher).await;
         house.clock.pass(6 * SECOND);
-        until_idle(&mut courier).await;
+        until_idle(&mut dispatcher).await;
         assert_eq!(receiver.count(), if waits { 1 } else { 2 }, "{status}");
         house.clock.pass(15 * MINUTE);
-        until_idle(&mut courier).await;
+        until_idle(&mut dispatcher).await;
         assert_eq!(receiver.count(), 2, "{status}");
     }
 }
@@ -310,12 +317,12 @@ async fn an_endpoint_gets_the_types_it_asked_for() {
 async fn a_merchant_without_an_endpoint_costs_nothing() {
     let house = House::new();
     let (_, change) = house.shop().place(None);
-    assert!(house.outbox.owed(MERCHANT, &change, port::Env::now(&*house.clock)).is_empty());
+    assert!(house.registry.enqueue(MERCHANT, &change, port::Env::now(&*house.clock)).is_empty());
     let receiver = Receiver::taking();
     house.endpoint_for(&receiver.url, &["payment.paid"]).await;
-    assert!(house.outbox.owed(MERCHANT, &change, port::Env::now(&*house.clock)).is_empty());
-    assert!(house.outbox.owed("another", &change, port::Env::now(&*house.clock)).is_empty());
+    assert!(house.registry.enqueue(MERCHANT, &change, port::Env::now(&*house.clock)).is_empty());
+    assert!(house.registry.enqueue("another", &change, port::Env::now(&*house.clock)).is_empty());
     house.endpoint_for(&receiver.url, &["order.*"]).await;
-    let owed = house.outbox.owed(MERCHANT, &change, port::Env::now(&*house.clock));
-    assert!(matches!(owed.as_slice(), [Write::Telling(_)]));
+    let owed = house.registry.enqueue(MERCHANT, &change, port::Env::now(&*house.clock));
+    assert!(matches!(owed.as_slice(), [Write::Webhook(_)]));
 }

@@ -33,8 +33,8 @@ async fn no_spelling_of_a_private_address_is_reached() {
         endpoints.push((host, house.endpoint(&format!("http://{host}:{port}/hook")).await.id));
     }
     house.place().await;
-    let mut courier = house.courier_over(outbound(false));
-    until_idle(&mut courier).await;
+    let mut dispatcher = house.courier_over(outbound(false));
+    until_idle(&mut dispatcher).await;
     for (host, endpoint) in endpoints {
         let tries = house.tries(endpoint).await;
         let said = tries.iter().map(|tried| (tried.delivered, tried.error.as_deref())).collect::<Vec<_>>();

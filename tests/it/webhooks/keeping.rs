@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use paymux::store::{Change, Made, NoticeFilter, OffBecause, Outbox, Page, StoreError, Telling, Write};
-use paymux::webhooks::{Draft, Edit, EndpointError, Endpoints, Key, MOST_ENDPOINTS};
+use paymux::store::{
+    Change, CommandResult, DisabledReason, EndpointRegistry, OutboundEventFilter, Page, StoreError,
+    WebhookWrite, Write,
+};
+use paymux::webhooks::{Draft, Edit, EndpointError, Endpoints, Key, MAX_ENDPOINTS};
 use port::{EndpointId, Env as _, EventId, ExposeSecret as _};
 
 use super::fixtures::MERCHANT;
@@ -22,12 +25,12 @@ async fn a_new_secret_signs_beside_the_old_one_for_a_day() {
     let second = house.endpoints.rotate(MERCHANT, first.id, None, None).await.unwrap();
     let (old, new) = (first.secret.expose_secret(), second.secret.expose_secret());
     assert_ne!(old, new);
-    let mut courier = house.courier();
+    let mut dispatcher = house.courier();
     house.place().await;
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     house.clock.pass(DAY);
     house.place().await;
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     let [during, after] = receiver.seen().try_into().unwrap();
     assert_eq!(during.header("webhook-signature").split(' ').count(), 2);
     during.verify(&first);
@@ -55,16 +58,16 @@ async fn sent_again_an_event_is_the_same_to_the_byte() {
     let house = House::new();
     let receiver = Receiver::taking();
     let endpoint = house.endpoint(&receiver.url).await;
-    let mut courier = house.courier();
+    let mut dispatcher = house.courier();
     let mut order = house.place().await;
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     house.pay(&mut order).await;
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     let before = receiver.seen();
     for received in &before {
         let event: EventId = received.header("webhook-id").parse().unwrap();
         assert_eq!(house.endpoints.redeliver(MERCHANT, event, None, None).await, Ok(1));
-        until_idle(&mut courier).await;
+        until_idle(&mut dispatcher).await;
         let again = receiver.seen().pop().unwrap();
         assert_eq!(
             (&again.body, again.header("webhook-id")),
@@ -82,14 +85,14 @@ async fn what_is_sent_again_goes_to_those_who_take_it() {
     let to_all = house.endpoint(&all.url).await.id;
     let to_payments = house.endpoint_for(&payments.url, &["payment.*"]).await.id;
     house.place().await;
-    let mut courier = house.courier();
-    until_idle(&mut courier).await;
+    let mut dispatcher = house.courier();
+    until_idle(&mut dispatcher).await;
     let event: EventId = all.seen()[0].header("webhook-id").parse().unwrap();
     assert_eq!(house.endpoints.redeliver(MERCHANT, event, None, None).await, Ok(1));
     assert_eq!(house.endpoints.redeliver(MERCHANT, event, Some(to_all), None).await, Ok(1));
     let refused = house.endpoints.redeliver(MERCHANT, event, Some(to_payments), None).await;
     assert_eq!(refused, Err(EndpointError::NotTaken));
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!((all.count(), payments.count()), (2, 0), "asked twice before it was sent, it is sent once");
     for (merchant, event) in [("another", event), (MERCHANT, EventId::from_uuid(house.clock.uuid()))] {
         assert_eq!(
@@ -106,11 +109,11 @@ async fn asking_for_an_event_again_also_hastens_what_waits() {
     house.endpoint(&receiver.url).await;
     let mut order = house.place().await;
     house.pay(&mut order).await;
-    let mut courier = house.courier();
-    until_idle(&mut courier).await;
+    let mut dispatcher = house.courier();
+    until_idle(&mut dispatcher).await;
     let event: EventId = receiver.seen()[0].header("webhook-id").parse().unwrap();
     house.endpoints.redeliver(MERCHANT, event, None, None).await.unwrap();
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     let mut places = receiver.places();
     places.sort_unstable();
     assert_eq!(places, [1, 1, 1, 2, 3, 4, 5, 6]);
@@ -121,17 +124,17 @@ async fn a_range_of_time_is_sent_again_in_order() {
     let house = House::new();
     let receiver = Receiver::taking();
     let endpoint = house.endpoint(&receiver.url).await.id;
-    let mut courier = house.courier();
+    let mut dispatcher = house.courier();
     let mut order = house.place().await;
     let from = house.shop().now();
     house.pay(&mut order).await;
     let to = house.shop().now();
     let refund = house.shop().refund(&mut order);
     house.commit(refund).await;
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     let before = receiver.count();
     assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to, None).await, Ok(1));
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(receiver.places()[before..], [2, 3, 4, 5, 6]);
     assert_eq!(house.endpoints.replay(MERCHANT, endpoint, to, to, None).await, Ok(0));
     let elsewhere = house.endpoints.replay("another", endpoint, from, to, None).await;
@@ -143,25 +146,25 @@ async fn switched_off_it_misses_what_happens_and_can_be_told_later() {
     let house = House::new();
     let receiver = Receiver::taking();
     let endpoint = house.endpoint(&receiver.url).await.id;
-    let mut courier = house.courier();
+    let mut dispatcher = house.courier();
     let enabled = |enabled| Edit { enabled: Some(enabled), ..Edit::default() };
     let off = house.endpoints.edit(MERCHANT, endpoint, None, &enabled(false)).await.unwrap();
-    assert_eq!(off.off.map(|off| off.because), Some(OffBecause::Merchant));
+    assert_eq!(off.disabled.map(|off| off.reason), Some(DisabledReason::Merchant));
     let from = house.shop().now();
     let mut order = house.place().await;
     let to = house.shop().now();
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(
         house.endpoints.replay(MERCHANT, endpoint, from, to, None).await,
         Err(EndpointError::NotTaken)
     );
     let on = house.endpoints.edit(MERCHANT, endpoint, Some(off.version), &enabled(true)).await.unwrap();
-    assert!(on.off.is_none());
+    assert!(on.disabled.is_none());
     house.pay(&mut order).await;
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(receiver.places(), [2, 3, 4, 5, 6]);
     assert_eq!(house.endpoints.replay(MERCHANT, endpoint, from, to, None).await, Ok(1));
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(receiver.places(), [2, 3, 4, 5, 6, 1]);
 }
 
@@ -180,7 +183,7 @@ async fn changes_keep_what_they_do_not_name_and_mind_the_version() {
     assert_eq!(stale, Err(EndpointError::VersionMismatch { actual: 2 }));
     let others = house.endpoints.edit("another", made.id, None, &edit).await.map(|row| row.version);
     assert_eq!(others, Err(EndpointError::NotFound));
-    let late = Change::plain("late", vec![Write::Telling(Telling::Endpoint(Box::new(changed.clone())))]);
+    let late = Change::plain("late", vec![Write::Webhook(WebhookWrite::Endpoint(Box::new(changed.clone())))]);
     assert_eq!(house.store.commit(late).await, Err(StoreError::Conflict));
     assert!(!format!("{changed:?}").contains(changed.secret.expose_secret()));
 }
@@ -189,17 +192,17 @@ async fn changes_keep_what_they_do_not_name_and_mind_the_version() {
 async fn endpoints_that_could_not_be_read_are_read_before_anybody_is_told() {
     let house = House::new();
     let behind = rusqlite::Connection::open(house.folder.path().join("paymux.db")).unwrap();
-    let another = Outbox::default();
-    let endpoints = Endpoints { outbox: Arc::new(another), ..house.endpoints.clone() };
+    let another = EndpointRegistry::default();
+    let endpoints = Endpoints { registry: Arc::new(another), ..house.endpoints.clone() };
     let known = endpoints.create(MERCHANT, draft("https://shop.example/"), None).await.unwrap();
-    assert!(house.outbox.endpoint(known.id).is_none());
+    assert!(house.registry.endpoint(known.id).is_none());
 
     behind.execute_batch("ALTER TABLE endpoints RENAME TO elsewhere").unwrap();
-    assert!(house.outbox.change(&*house.store, Change::plain("nothing", Vec::new())).await.is_err());
-    assert!(house.outbox.make_sure(&*house.store).await.is_err());
+    assert!(house.registry.change(&*house.store, Change::plain("nothing", Vec::new())).await.is_err());
+    assert!(house.registry.ensure_fresh(&*house.store).await.is_err());
     behind.execute_batch("ALTER TABLE elsewhere RENAME TO endpoints").unwrap();
-    house.outbox.make_sure(&*house.store).await.unwrap();
-    assert!(house.outbox.endpoint(known.id).is_some());
+    house.registry.ensure_fresh(&*house.store).await.unwrap();
+    assert!(house.registry.endpoint(known.id).is_some());
 }
 
 #[tokio::test]
@@ -208,22 +211,22 @@ async fn a_deleted_endpoint_leaves_nothing_to_do() {
     let receiver = Receiver::answering(500);
     let endpoint = house.endpoint(&receiver.url).await;
     house.place().await;
-    let mut courier = house.courier();
-    until_idle(&mut courier).await;
+    let mut dispatcher = house.courier();
+    until_idle(&mut dispatcher).await;
     house.endpoints.delete(MERCHANT, endpoint.id, Some(1)).await.unwrap();
     house.place().await;
     house.clock.pass(DAY);
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(receiver.count(), 1);
     let gone = house.endpoints.get(MERCHANT, endpoint.id).await.map(|row| row.version);
     assert_eq!(gone, Err(EndpointError::NotFound));
-    assert!(house.store.oldest_due().await.unwrap().iter().all(|(kind, _)| kind.as_str() != "deliver"));
+    assert!(house.store.oldest_jobs().await.unwrap().iter().all(|(kind, _)| kind.as_str() != "deliver"));
 }
 
 #[tokio::test]
 async fn a_merchant_has_its_own_endpoints_and_not_too_many() {
     let house = House::new();
-    for number in 0..MOST_ENDPOINTS {
+    for number in 0..MAX_ENDPOINTS {
         house
             .endpoints
             .create(MERCHANT, draft(&format!("https://shop.example/{number}")), None)
@@ -235,8 +238,8 @@ async fn a_merchant_has_its_own_endpoints_and_not_too_many() {
     assert_eq!(more, Err(EndpointError::TooMany));
     house.endpoints.create("another", draft("https://other.example/"), None).await.unwrap();
     let listed = house.endpoints.list(MERCHANT).await.unwrap();
-    assert_eq!(listed.len(), MOST_ENDPOINTS);
-    assert_eq!(listed[0].url, format!("https://shop.example/{}", MOST_ENDPOINTS - 1));
+    assert_eq!(listed.len(), MAX_ENDPOINTS);
+    assert_eq!(listed[0].url, format!("https://shop.example/{}", MAX_ENDPOINTS - 1));
 }
 
 #[tokio::test]
@@ -248,7 +251,7 @@ async fn a_key_makes_one_endpoint() {
     let again = house.endpoints.create(MERCHANT, draft(url), Some(&key)).await.map(|row| row.id);
     assert_eq!(again, Err(EndpointError::KeyTaken));
     let known = house.endpoints.made_by(MERCHANT, "k-1").await.unwrap().unwrap();
-    assert_eq!((known.made, known.fingerprint.as_str()), (Made::Endpoint(made), "f"));
+    assert_eq!((known.result, known.fingerprint.as_str()), (CommandResult::Endpoint(made), "f"));
     assert_eq!(house.endpoints.made_by("another", "k-1").await, Ok(None));
     assert_eq!(house.endpoints.list(MERCHANT).await.unwrap().len(), 1);
 }
@@ -265,8 +268,8 @@ async fn events_and_tries_are_listed_newest_first() {
     let (mut before, mut listed) = (None, Vec::new());
     loop {
         let page = Page { before: before.clone(), limit: 4 };
-        let filter = NoticeFilter { merchant: MERCHANT.to_owned(), from: None, to: None, page };
-        let rows = house.store.notices(&filter).await.unwrap();
+        let filter = OutboundEventFilter { merchant: MERCHANT.to_owned(), from: None, to: None, page };
+        let rows = house.store.outbound_events(&filter).await.unwrap();
         listed.extend(rows.iter().map(|row| row.event.to_string()));
         before = rows.last().map(|row| row.event.to_string());
         if rows.is_empty() {
@@ -279,7 +282,7 @@ async fn events_and_tries_are_listed_newest_first() {
     let rest = house.store.deliveries(endpoint, &page(Some(newest[3].position))).await.unwrap();
     let tried = newest.iter().chain(&rest).map(|row| row.event.to_string()).collect::<Vec<_>>();
     assert_eq!(tried, ids);
-    assert_eq!(house.store.notice("another", newest[0].event).await, Ok(None));
+    assert_eq!(house.store.outbound_event("another", newest[0].event).await, Ok(None));
     house.clock.pass(31 * DAY + SECOND);
     house.place().await;
     until_idle(&mut house.courier()).await;

@@ -90,7 +90,7 @@ fn next_change(shop: &Shop, order: &mut OrderAggregate) -> Option<Change> {
 async fn play(script: Vec<Does>, steps: Vec<Step>) -> (Received, BTreeMap<String, u64>) {
     let house = House::new();
     let receivers = Arc::new(Receivers { script: Mutex::new(script), received: Mutex::default() });
-    let mut courier = house.courier_over(receivers.clone());
+    let mut dispatcher = house.courier_over(receivers.clone());
     for url in ["https://a.example/", "https://b.example/"] {
         house.endpoint(url).await;
     }
@@ -105,13 +105,13 @@ async fn play(script: Vec<Does>, steps: Vec<Step>) -> (Received, BTreeMap<String
                     house.commit(change).await;
                 }
             }
-            Step::Deliver => drop(courier.run_once().await.unwrap()),
+            Step::Deliver => drop(dispatcher.run_once().await.unwrap()),
             Step::Wait(seconds) => house.clock.pass(Duration::from_secs(seconds)),
         }
     }
     // The script ends before anybody loses patience; a lease that a step left lying runs out.
     for _ in 0..12 {
-        until_idle(&mut courier).await;
+        until_idle(&mut dispatcher).await;
         house.clock.pass(Duration::from_secs(6 * 3_600));
     }
     let told = files.iter().map(|order| (order.id().to_string(), order.public_sequence)).collect();
@@ -165,13 +165,13 @@ async fn a_defect_in_one_delivery_stops_no_other() {
     let house = House::new();
     let (broken, fine) = ("https://a.example/", "https://b.example/");
     let transport = Arc::new(Breaks { at: broken, sent: Mutex::default() });
-    let mut courier = house.courier_over(transport.clone());
+    let mut dispatcher = house.courier_over(transport.clone());
     for url in [broken, fine] {
         house.endpoint(url).await;
     }
     for _ in 0..3 {
         house.place().await;
     }
-    until_idle(&mut courier).await;
+    until_idle(&mut dispatcher).await;
     assert_eq!(*transport.sent.lock().unwrap(), [fine; 3]);
 }

@@ -14,8 +14,8 @@ use paymux::domain::OrderAggregate;
 use paymux::metrics::Metrics;
 use paymux::outbound::{Options, Outbound};
 use paymux::store::sqlite::{self, Sqlite};
-use paymux::store::{Change, DeliveryRow, EndpointRow, Outbox, Page, Store};
-use paymux::webhooks::{Courier, Draft, Endpoints, Means, Turn};
+use paymux::store::{Change, DeliveryRow, EndpointRegistry, EndpointRow, Page, Store};
+use paymux::webhooks::{DeliveryContext, Draft, Endpoints, Tick, WebhookDispatcher};
 use port::{EndpointId, Env, Timestamp, Transport, Uuid};
 use tempfile::TempDir;
 
@@ -58,7 +58,7 @@ impl Env for Clock {
 struct House {
     clock: Arc<Clock>,
     store: Arc<dyn Store>,
-    outbox: Arc<Outbox>,
+    registry: Arc<EndpointRegistry>,
     endpoints: Endpoints,
     metrics: Arc<Metrics>,
     folder: TempDir,
@@ -73,9 +73,9 @@ impl House {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
         let real = time::OffsetDateTime::now_utc().unix_timestamp() * 1_000_000;
         let clock = Arc::new(Clock { micros: AtomicI64::new(real), shop: Shop::new() });
-        let outbox = Arc::new(Outbox::default());
-        let endpoints = Endpoints { store: store.clone(), outbox: outbox.clone(), source: clock.clone() };
-        Self { clock, store, outbox, endpoints, metrics, folder }
+        let registry = Arc::new(EndpointRegistry::default());
+        let endpoints = Endpoints { store: store.clone(), registry: registry.clone(), env: clock.clone() };
+        Self { clock, store, registry, endpoints, metrics, folder }
     }
 
     fn shop(&self) -> &Shop {
@@ -83,15 +83,15 @@ impl House {
     }
 
     /// One who delivers over HTTP, to this machine too.
-    fn courier(&self) -> Courier {
+    fn courier(&self) -> WebhookDispatcher {
         self.courier_over(outbound(true))
     }
 
-    fn courier_over(&self, transport: Arc<dyn Transport>) -> Courier {
-        Courier::new(Means {
+    fn courier_over(&self, transport: Arc<dyn Transport>) -> WebhookDispatcher {
+        WebhookDispatcher::new(DeliveryContext {
             store: self.store.clone(),
-            outbox: self.outbox.clone(),
-            source: self.clock.clone(),
+            endpoint_registry: self.registry.clone(),
+            env: self.clock.clone(),
             metrics: self.metrics.clone(),
             transport,
             qr_url: Arc::new(|attempt| format!("https://pay.example/qr/{attempt}")),
@@ -114,9 +114,9 @@ impl House {
 
     /// Commits as the use cases do: with what the change makes owed.
     async fn commit(&self, mut change: Change) {
-        change.writes.extend(self.outbox.owed(MERCHANT, &change, self.clock.now()));
+        change.writes.extend(self.registry.enqueue(MERCHANT, &change, self.clock.now()));
         self.store.commit(change).await.unwrap();
-        self.outbox.wake();
+        self.registry.wake();
     }
 
     async fn place(&self) -> OrderAggregate {
@@ -151,16 +151,16 @@ fn outbound(allow_private_addresses: bool) -> Arc<dyn Transport> {
 }
 
 /// Delivers until nothing is due and nothing under way.
-async fn until_idle(courier: &mut Courier) {
-    let work = async { while courier.run_once().await.unwrap() == Turn::Did {} };
+async fn until_idle(dispatcher: &mut WebhookDispatcher) {
+    let work = async { while dispatcher.run_once().await.unwrap() == Tick::Did {} };
     tokio::time::timeout(PATIENCE, work).await.expect("deliveries end");
 }
 
 /// Delivers until something is so.
-async fn until(courier: &mut Courier, done: impl Fn() -> bool) {
+async fn until(dispatcher: &mut WebhookDispatcher, done: impl Fn() -> bool) {
     let work = async {
         while !done() {
-            courier.run_once().await.unwrap();
+            dispatcher.run_once().await.unwrap();
         }
     };
     tokio::time::timeout(PATIENCE, work).await.expect("it comes to that");

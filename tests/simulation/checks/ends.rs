@@ -5,7 +5,7 @@ use std::time::Duration;
 use paymux::domain::{
     AttemptState, AttentionCode, OperationKind, OrderState, RefundStatus, Requirement, SessionStatus,
 };
-use paymux::store::{Due, JobKind};
+use paymux::store::{Job, JobKind};
 use port::{PaymentStatus, Timestamp};
 
 use super::Kept;
@@ -16,23 +16,23 @@ pub(super) fn check(kept: &Kept) -> Vec<String> {
 }
 
 /// Nothing is left on the agenda but what stays on it for a reason, and that is not overdue.
-pub(super) fn agenda(due: &[Due], orders: &[Kept], now: Timestamp) -> Vec<String> {
+pub(super) fn agenda(job: &[Job], orders: &[Kept], now: Timestamp) -> Vec<String> {
     const OVERDUE: Duration = Duration::from_secs(24 * 3_600);
-    let of = |due: &Due| orders.iter().find(|kept| Some(kept.order.id()) == due.order);
-    let stays = |due: &Due| match due.kind {
+    let of = |job: &Job| orders.iter().find(|kept| Some(kept.order.id()) == job.order);
+    let stays = |job: &Job| match job.kind {
         JobKind::FetchStatus | JobKind::ResumeOperation | JobKind::Checkpoint => true,
         // A dispute keeps an order from expiring for as long as it goes on; so does an operation that is unsure.
         JobKind::ExpireOrder => {
-            of(due).is_some_and(|kept| kept.has(PaymentStatus::Disputed) || kept.is_unsure())
+            of(job).is_some_and(|kept| kept.has(PaymentStatus::Disputed) || kept.is_unsure())
         }
         // What the policy cannot do waits for a person.
-        JobKind::ApplyRefundPolicy => of(due).is_some_and(Kept::is_flagged),
+        JobKind::ApplyRefundPolicy => of(job).is_some_and(Kept::is_flagged),
         _ => false,
     };
-    let left = due.iter().filter(|due| !stays(due) || due.at.plus(OVERDUE) < now);
-    left.map(|due| {
-        let order = due.order.map(|order| order.to_string()).unwrap_or_default();
-        format!("{order}: the agenda still has {} {} at {}", due.kind.as_str(), due.subject, due.at)
+    let left = job.iter().filter(|job| !stays(job) || job.at.plus(OVERDUE) < now);
+    left.map(|job| {
+        let order = job.order.map(|order| order.to_string()).unwrap_or_default();
+        format!("{order}: the agenda still has {} {} at {}", job.kind.as_str(), job.subject, job.at)
     })
     .collect()
 }

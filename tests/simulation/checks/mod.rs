@@ -8,7 +8,7 @@ mod told;
 use std::time::Duration;
 
 use paymux::domain::{Attempt, AttentionCode, OrderAggregate, RecordedEvent};
-use paymux::store::Due;
+use paymux::store::Job;
 use port::{OrderId, PaymentId, PaymentStatus, Timestamp};
 
 use crate::backstage::all_orders;
@@ -17,7 +17,7 @@ use crate::ledger::Entry;
 use crate::world::{Facts, World};
 
 /// As much of an event as a person wants to read.
-const LONGEST_SHOWN: usize = 700;
+const MAX_SHOWN: usize = 700;
 
 /// Everything that the checks look at.
 pub(crate) struct Scene {
@@ -75,7 +75,7 @@ impl Scene {
             |kept: &&Kept| faults.iter().any(|fault| fault.contains(&kept.order.id().to_string()));
         for kept in self.orders.iter().filter(has_fault) {
             for event in &kept.events {
-                let text: String = event.text.chars().take(LONGEST_SHOWN).collect();
+                let text: String = event.text.chars().take(MAX_SHOWN).collect();
                 world.note(&format!("{} event {} {text}", kept.order.id(), event.sequence));
             }
         }
@@ -92,7 +92,7 @@ impl Scene {
 }
 
 /// Everything on the agenda. It is leased by being read, so this is the last thing that a gateway does.
-async fn agenda(world: &World) -> Result<Vec<Due>, Down> {
+async fn agenda(world: &World) -> Result<Vec<Job>, Down> {
     let (ever, lease) = (Timestamp::from_micros(i64::MAX), Duration::ZERO);
     read(world, |store| async move { store.claim(ever, lease, u16::MAX).await }).await
 }
@@ -131,7 +131,7 @@ pub(crate) async fn after_looking(world: &World) -> Vec<String> {
     faults.extend(money::agree(&scene, |_, _, _| true));
     faults.extend(told::complete(&scene));
     match agenda(world).await {
-        Ok(due) => faults.extend(ends::agenda(&due, &scene.orders, world.now())),
+        Ok(job) => faults.extend(ends::agenda(&job, &scene.orders, world.now())),
         Err(Down) => faults.push("the agenda cannot be read".to_owned()),
     }
     scene.show(world, &faults);

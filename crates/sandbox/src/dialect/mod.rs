@@ -16,7 +16,7 @@ use crate::ledger::Subscription;
 use crate::object::{Effect, Object, Provider};
 
 /// No list goes further than this.
-pub(crate) const FURTHEST_ROW: usize = 1_000_000_000;
+pub(crate) const MAX_ROW: usize = 1_000_000_000;
 
 /// A request below a dialect's base path.
 pub(crate) struct Call<'a> {

@@ -23,7 +23,7 @@ const NOTE: &str = include_str!("note.html");
 const INDEX: &str = include_str!("index.html");
 
 /// The index lists no more than this.
-const MOST_ROWS: usize = 200;
+const MAX_ROWS: usize = 200;
 
 /// Answers a browser.
 pub(crate) fn handle(desk: &mut Desk<'_>, request: &Request, path: &[&str]) -> Response {
@@ -235,7 +235,7 @@ fn index(desk: &Desk<'_>) -> Response {
             escape(&dialect::of(object.provider).page(object)),
         )
     };
-    let rows: String = desk.ledger.objects().iter().rev().take(MOST_ROWS).map(row).collect();
+    let rows: String = desk.ledger.objects().iter().rev().take(MAX_ROWS).map(row).collect();
     frame(200, "paymux", "wide", "", &fill(INDEX, &[("rows", &rows)]))
 }
 

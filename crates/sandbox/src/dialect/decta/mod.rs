@@ -17,7 +17,7 @@ pub(crate) struct Decta;
 const US: Provider = Provider::Decta;
 
 /// The gateway cancels a hold after 28 days (status page); in microseconds.
-const LONGEST_HOLD_US: i64 = 28 * 24 * 3600 * 1_000_000;
+const MAX_HOLD_US: i64 = 28 * 24 * 3600 * 1_000_000;
 
 /// Words under which the customer can still pay.
 const OPEN: [&str; 5] = ["issued", "viewed", "in_progress", "failed", "overdue"];
@@ -104,7 +104,7 @@ impl Dialect for Decta {
 
     fn deadline(&self, object: &Object) -> Option<(i64, &'static str)> {
         if object.word == "hold" {
-            return Some((object.changed_at().saturating_add(LONGEST_HOLD_US), "cancelled"));
+            return Some((object.changed_at().saturating_add(MAX_HOLD_US), "cancelled"));
         }
         let due = object.terms.deadline.filter(|_| self.is_open(object))?;
         match object.terms.deny_late {

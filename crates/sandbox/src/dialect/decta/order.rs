@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Decta, OPEN, US, fault, refused};
 use crate::desk::Desk;
-use crate::dialect::{Call, Dialect, FURTHEST_ROW, is_web_address, two_decimals};
+use crate::dialect::{Call, Dialect, MAX_ROW, is_web_address, two_decimals};
 use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
 use crate::http::Response;
@@ -181,7 +181,7 @@ fn total(wanted: &Wanted, currency: Currency) -> Result<i64, Response> {
 /// Newest first, in pages whose cursor counts the orders already shown.
 pub(super) fn list(desk: &Desk<'_>, call: &Call<'_>) -> Response {
     let size = call.number("page_size", 20, 100).max(1);
-    let start = call.number("cursor", 0, FURTHEST_ROW);
+    let start = call.number("cursor", 0, MAX_ROW);
     let orders = desk.ledger.objects().iter().rev().filter(|object| object.provider == US);
     let rows: Vec<Doc> = orders
         .skip(start)

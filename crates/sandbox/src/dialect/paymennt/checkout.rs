@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{Done, OPEN, Paymennt, US, refused};
 use crate::desk::Desk;
-use crate::dialect::{Call, Dialect, FURTHEST_ROW, is_web_address, moment, two_decimals};
+use crate::dialect::{Call, Dialect, MAX_ROW, is_web_address, moment, two_decimals};
 use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
 use crate::object::{Effect, Kind, Object, Terms, WaysBack};
@@ -202,7 +202,7 @@ pub(super) fn search(desk: &Desk<'_>, call: &Call<'_>) -> Done {
     if call.request.parameter("size").is_some_and(|size| size.parse::<u32>().is_ok_and(|size| size == 0)) {
         return Err("Page size must be a positive integer".to_owned());
     }
-    let (page, size) = (call.number("page", 0, FURTHEST_ROW), call.number("size", 20, 100).max(1));
+    let (page, size) = (call.number("page", 0, MAX_ROW), call.number("size", 20, 100).max(1));
     let asked = |name: &str| call.request.parameter(name).filter(|value| !value.is_empty());
     let (request_id, order_id, status) = (asked("requestId"), asked("orderId"), asked("status"));
     let customer = asked("customer.reference");

@@ -24,7 +24,7 @@ const US: Provider = Provider::Telness;
 /// Idempotency keys are kept for 24 hours; in microseconds.
 const REMEMBERED_US: i64 = 24 * 3600 * 1_000_000;
 
-const LONGEST_KEY: usize = 256;
+const MAX_KEY: usize = 256;
 
 impl Dialect for Telness {
     fn base(&self) -> &'static [&'static str] {
@@ -182,7 +182,7 @@ fn route(desk: &mut Desk<'_>, call: &Call<'_>) -> Response {
 
 /// The first answer to a key is the only one, for the same method, URL, body and processing headers.
 fn once(desk: &mut Desk<'_>, call: &Call<'_>, key: &str) -> Response {
-    if key.chars().count() > LONGEST_KEY {
+    if key.chars().count() > MAX_KEY {
         return blame("X-Idempotency-Key", "INVALID_FORMAT", "The key has more than 256 characters");
     }
     let request = call.request;

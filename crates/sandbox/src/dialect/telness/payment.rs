@@ -3,7 +3,7 @@
 use super::order::customer_id_of;
 use super::{Telness, US, blame, missing};
 use crate::desk::Desk;
-use crate::dialect::{Call, Dialect, FURTHEST_ROW, rfc3339};
+use crate::dialect::{Call, Dialect, MAX_ROW, rfc3339};
 use crate::doc::{Doc, list as array};
 use crate::http::Response;
 use crate::ledger::Card;
@@ -19,7 +19,7 @@ pub(super) fn read(desk: &Desk<'_>, id: &str) -> Done {
 
 /// Newest first.
 pub(super) fn list(desk: &Desk<'_>, call: &Call<'_>) -> Response {
-    let (limit, start) = (call.number("limit", 100, 1000).max(1), call.number("cursor", 0, FURTHEST_ROW));
+    let (limit, start) = (call.number("limit", 100, 1000).max(1), call.number("cursor", 0, MAX_ROW));
     let (wanted, customer) = (call.request.parameter("status"), call.request.parameter("customerId"));
     let fits = |object: &&Object| {
         object.provider == US

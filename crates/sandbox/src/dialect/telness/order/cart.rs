@@ -10,7 +10,7 @@ use crate::doc::{Doc, Sent};
 use crate::http::Response;
 
 /// More line items than this are no cart.
-const MOST_ITEMS: usize = 500;
+const MAX_ITEMS: usize = 500;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -63,7 +63,7 @@ fn name_customer(desk: &mut Desk<'_>, order: &mut Order, customer: Option<Named>
 }
 
 fn push_item(desk: &mut Desk<'_>, order: &mut Order, sent: Sent) -> Result<(), Response> {
-    if order.items.len() >= MOST_ITEMS {
+    if order.items.len() >= MAX_ITEMS {
         return Err(blame("lineItems", "VALIDATION_ERROR", "Too many line items"));
     }
     order.items.push(Item { id: desk.mint.uuid(desk.now), sent });

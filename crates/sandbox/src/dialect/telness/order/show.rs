@@ -5,13 +5,13 @@ use paymux_port::Money;
 use super::{LIFE_US, Order};
 use crate::desk::Desk;
 use crate::dialect::telness::pricing;
-use crate::dialect::{Call, FURTHEST_ROW, rfc3339};
+use crate::dialect::{Call, MAX_ROW, rfc3339};
 use crate::doc::{Doc, Sent};
 use crate::http::Response;
 
 /// Summaries, newest first.
 pub(in crate::dialect::telness) fn list(desk: &Desk<'_>, call: &Call<'_>) -> Response {
-    let (limit, start) = (call.number("limit", 100, 1000).max(1), call.number("cursor", 0, FURTHEST_ROW));
+    let (limit, start) = (call.number("limit", 100, 1000).max(1), call.number("cursor", 0, MAX_ROW));
     let state = call.request.parameter("state");
     let fits = |order: &&Order| state.as_ref().is_none_or(|wanted| *wanted == order.state);
     let mut rows: Vec<&Order> = desk.ledger.orders().filter(fits).collect();

@@ -8,7 +8,7 @@ use crate::domain::{Profile, ProfileSession};
 
 /// One row to write. A version that is there already is a conflict.
 #[derive(Clone, Debug)]
-pub enum Saving {
+pub enum VaultWrite {
     /// A session: new at version 1, else the next version of one that is there.
     Session(Box<ProfileSession>),
     /// A method: likewise. One that stands under another id already is a conflict too.
@@ -54,7 +54,7 @@ pub struct ProfileFilter {
 
 /// Reads of stored payment methods.
 #[async_trait]
-pub trait Saved: Send + Sync {
+pub trait VaultReads: Send + Sync {
     /// A session that stores a method.
     async fn profile_session(&self, id: ProfileSessionId) -> Result<Option<ProfileSession>, StoreError>;
 

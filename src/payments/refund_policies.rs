@@ -6,16 +6,16 @@ use crate::domain::AttentionCode;
 
 /// The reasons for which money is given back without asking a person; for all others it waits for one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Remedies {
+pub struct RefundPolicies {
     /// Of merchants that have no say of their own.
     pub common: BTreeSet<AttentionCode>,
     /// Of those that have, by name.
     pub own: BTreeMap<String, BTreeSet<AttentionCode>>,
 }
 
-impl Remedies {
+impl RefundPolicies {
     /// Whether a merchant's money is given back for this reason.
-    pub fn gives_back(&self, merchant: &str, code: AttentionCode) -> bool {
+    pub fn refunds(&self, merchant: &str, code: AttentionCode) -> bool {
         self.own.get(merchant).unwrap_or(&self.common).contains(&code)
     }
 }

@@ -11,20 +11,20 @@ use crate::metrics::CacheMetrics;
 use crate::store::{Reads, StoreError};
 
 /// How long an ended order is shown as it was: a refund or a dispute shows this much later at most.
-const BELIEVED: Duration = Duration::from_secs(2);
+const CACHE_TTL: Duration = Duration::from_secs(2);
 
 /// Ended orders that are remembered.
-const MOST_ORDERS: u64 = 10_000;
+const MAX_ORDERS: u64 = 10_000;
 
 /// Ended orders, for reading alone: whoever decides something looks at the store.
-pub(super) struct Finished {
+pub(super) struct ClosedOrderCache {
     known: Cache<OrderId, Arc<OrderAggregate>>,
     metrics: CacheMetrics,
 }
 
-impl Finished {
+impl ClosedOrderCache {
     pub(super) fn new(metrics: CacheMetrics) -> Self {
-        let known = Cache::builder().max_capacity(MOST_ORDERS).time_to_live(BELIEVED).build();
+        let known = Cache::builder().max_capacity(MAX_ORDERS).time_to_live(CACHE_TTL).build();
         Self { known, metrics }
     }
 

@@ -7,8 +7,8 @@ use port::{
     PaymentRequest, ProfileId, ProviderError, Repeat, SessionId, Timestamp,
 };
 
-use super::budget::Wish;
-use super::call::FileKeeper;
+use super::call::AttemptStateStore;
+use super::read_limiter::Priority;
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::misquoted;
 use crate::domain::open::{NewAttempt, NewSession, abandon, fail_over, open, payable};
@@ -17,11 +17,11 @@ use crate::domain::{
     Price, Profile, Requirement, ReturnUrls, RouteAttempt, Routing, SessionFailure, SessionRequest,
     SessionStatus, price_line,
 };
-use crate::routing::{AccountFacts, Decision, Request, RouteError, decide};
+use crate::routing::{AccountFacts, Request, RouteDecision, RouteError, decide};
 
 /// What a merchant asks of a checkout, checked for its shape.
 #[derive(Clone, Debug)]
-pub struct CheckoutAsk {
+pub struct CheckoutRequest {
     /// How the customer pays.
     pub approach: Approach,
     /// When the money is taken.
@@ -29,7 +29,7 @@ pub struct CheckoutAsk {
     /// Where the customer returns to.
     pub return_urls: ReturnUrls,
     /// Whom the provider sends the link to.
-    pub notify: LinkDelivery,
+    pub link_delivery: LinkDelivery,
     /// How long the session lives.
     pub expires_in: Duration,
     /// BCP 47 tag.
@@ -48,7 +48,7 @@ pub struct CheckoutAsk {
 
 /// How a start went.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Begun {
+pub enum StartOutcome {
     /// The customer can pay.
     Ready,
     /// The outcome is not known yet; the agenda finds out.
@@ -67,38 +67,38 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Refused`] and [`PaymentError::Route`].
-    pub fn opening(
+    pub fn new_session(
         &self,
         order: &OrderAggregate,
-        ask: &CheckoutAsk,
+        request: &CheckoutRequest,
         stored: Option<&Profile>,
         now: Timestamp,
     ) -> Result<(SessionId, Vec<Event>), PaymentError> {
         let shared = &self.shared;
         let money = payable(order)?;
         stored.map(|profile| profile.ensure_pays(&order.header)).transpose()?;
-        let decision = self.route(order, ask, stored, money, now)?;
+        let decision = self.route(order, request, stored, money, now)?;
         let [first, fallback @ ..] = decision.candidates.as_slice() else {
             return Err(RouteError::NoRoute { ruled_out: decision.ruled_out }.into());
         };
         let account = self.account(first)?;
         let page = account.about().capabilities.limits.page_lifetime;
-        let lives = page.map_or(ask.expires_in, |(shortest, _)| ask.expires_in.max(shortest));
-        let session = SessionId::from_uuid(shared.source.uuid());
+        let lives = page.map_or(request.expires_in, |(shortest, _)| request.expires_in.max(shortest));
+        let session = SessionId::from_uuid(shared.env.uuid());
         let new_session = NewSession {
             session,
-            payment: PaymentId::from_uuid(shared.source.uuid()),
-            approach: ask.approach,
-            capture: ask.capture,
-            charge: ask.charge.then(|| stored.map(|profile| profile.id)).flatten(),
-            request: Erasable::new(session_ask(order, ask, stored), shared.source.nonce()),
+            payment: PaymentId::from_uuid(shared.env.uuid()),
+            approach: request.approach,
+            capture: request.capture,
+            charge: request.charge.then(|| stored.map(|profile| profile.id)).flatten(),
+            request: Erasable::new(session_request(order, request, stored), shared.env.nonce()),
             expires_at: now.plus(lives),
         };
         let ruled_out = decision.ruled_out.into_iter();
         let tried =
             ruled_out.map(|out| RouteAttempt { account: out.account, outcome: out.why.join("; ") }).collect();
         let routing = Routing { rule: decision.rule, reason: decision.reason, tried };
-        let events = open(new_session, self.start(&account), money, routing, fallback.to_vec(), now);
+        let events = open(new_session, self.new_attempt(&account), money, routing, fallback.to_vec(), now);
         Ok((session, events))
     }
 
@@ -106,18 +106,22 @@ impl Payments {
     fn route(
         &self,
         order: &OrderAggregate,
-        ask: &CheckoutAsk,
+        request: &CheckoutRequest,
         stored: Option<&Profile>,
         money: Money,
         now: Timestamp,
-    ) -> Result<Decision, PaymentError> {
+    ) -> Result<RouteDecision, PaymentError> {
         let personal = order.header.personal.value().cloned().unwrap_or_default();
-        let session_ask = session_ask(order, ask, stored);
-        let checkout = checkout_of(order, &personal, &session_ask, now.plus(ask.expires_in));
+        let session_ask = session_request(order, request, stored);
+        let checkout = payment_request(order, &personal, &session_ask, now.plus(request.expires_in));
         let saves = checkout.save_profile && checkout.profile.is_none();
         let objections = |account: &Account| {
-            let mut against =
-                account.about().capabilities.ineligible_because(money, ask.approach, ask.capture, &checkout);
+            let mut against = account.about().capabilities.ineligible_because(
+                money,
+                request.approach,
+                request.capture,
+                &checkout,
+            );
             if saves && account.adapter.vault().is_none() {
                 against.push("cannot store a payment method".to_owned());
             }
@@ -129,20 +133,20 @@ impl Payments {
             .iter()
             .map(|account| AccountFacts {
                 account: &account.name,
-                objections: objections(account),
+                ineligible_because: objections(account),
                 available: true,
             })
             .collect();
         let mut metadata = personal.metadata.clone();
-        metadata.extend(ask.metadata.clone());
+        metadata.extend(request.metadata.clone());
         let request = Request {
             merchant: &order.header.merchant,
             money,
             country: Request::country_of(&checkout),
-            approach: ask.approach,
-            capture: ask.capture,
+            approach: request.approach,
+            capture: request.capture,
             metadata: &metadata,
-            pin: ask.account.as_deref(),
+            pin: request.account.as_deref(),
             stored_at: stored.map(|profile| &*profile.account),
         };
         let decision = decide(&request, &self.shared.rules.load(), &facts, self.shared.draw())?;
@@ -152,8 +156,8 @@ impl Payments {
         Ok(decision)
     }
 
-    fn start(&self, account: &Account) -> NewAttempt {
-        let attempt = AttemptId::from_uuid(self.shared.source.uuid());
+    fn new_attempt(&self, account: &Account) -> NewAttempt {
+        let attempt = AttemptId::from_uuid(self.shared.env.uuid());
         NewAttempt {
             attempt,
             account: account.name.clone(),
@@ -169,19 +173,19 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Store`]; what was sent is then settled by the agenda.
-    pub async fn begin(
+    pub async fn start(
         &self,
         order: &mut OrderAggregate,
         session: SessionId,
         cause: &Cause,
-    ) -> Result<Begun, PaymentError> {
+    ) -> Result<StartOutcome, PaymentError> {
         let mut repeated = None;
         loop {
-            let Some(record) = current(order, session) else { return Ok(Begun::Ended) };
+            let Some(record) = current(order, session) else { return Ok(StartOutcome::Ended) };
             let account = self.account(&record.account)?;
-            let outcome = self.send_begin(order, &account, &record, cause).await?;
+            let outcome = self.send_create(order, &account, &record, cause).await?;
             let error = match outcome {
-                Ok(()) => return Ok(self.standing(order, session)),
+                Ok(()) => return Ok(self.start_outcome(order, session)),
                 // The first send is unsure for ever, whatever a second one says short of a plain no.
                 Err(error) if repeated == Some(record.id) && error.advice() != Advice::Stop => {
                     ProviderError::OutcomeUnknown(error.to_string())
@@ -189,8 +193,8 @@ impl Payments {
                 Err(error) => error,
             };
             if error.advice() == Advice::ResolveUnknown {
-                if self.find(order, &account, &record, cause).await? {
-                    return Ok(self.standing(order, session));
+                if self.accept_if_found(order, &account, &record, cause).await? {
+                    return Ok(self.start_outcome(order, session));
                 }
                 let charge = order.session(session).is_some_and(|session| session.charge.is_some());
                 if !charge && may_repeat(&account) && repeated.replace(record.id) != Some(record.id) {
@@ -206,16 +210,16 @@ impl Payments {
     }
 
     /// Sends a start and adopts what it made.
-    pub(super) async fn send_begin(
+    pub(super) async fn send_create(
         &self,
         order: &mut OrderAggregate,
         account: &Account,
         record: &Attempt,
         cause: &Cause,
     ) -> Result<Result<(), ProviderError>, PaymentError> {
-        let request = self.ask_of(order, record);
+        let request = self.request_of(order, record);
         let attempt = record.for_adapter(order.id());
-        let keeper = FileKeeper::new(&self.shared, order.clone(), record.id, cause);
+        let keeper = AttemptStateStore::new(&self.shared, order.clone(), record.id, cause);
         let ctx = self.ctx(account, &keeper);
         let charge =
             record.session.and_then(|id| order.session(id)).is_some_and(|session| session.charge.is_some());
@@ -223,39 +227,39 @@ impl Payments {
             Some(vault) => self.call(account, "charge", &ctx, vault.charge(&ctx, &attempt, &request)).await,
             None => self.call(account, "begin", &ctx, account.adapter.create(&ctx, &attempt, &request)).await,
         };
-        *order = keeper.into_file();
+        *order = keeper.into_order();
         match outcome {
             Ok((created, as_of)) => {
-                self.adopt(order, account, record.id, created, as_of, cause).await.map(Ok)
+                self.accept_start(order, account, record.id, created, as_of, cause).await.map(Ok)
             }
             Err(error) => Ok(Err(error)),
         }
     }
 
     /// What an attempt asks of its provider: the same whenever it is asked.
-    pub(super) fn ask_of(&self, order: &OrderAggregate, record: &Attempt) -> PaymentRequest {
+    pub(super) fn request_of(&self, order: &OrderAggregate, record: &Attempt) -> PaymentRequest {
         let session = record.session.and_then(|id| order.session(id));
         let personal = order.header.personal.value().cloned().unwrap_or_default();
         let asked =
-            session.and_then(|session| session.request.value()).cloned().unwrap_or_else(nothing_asked);
+            session.and_then(|session| session.request.value()).cloned().unwrap_or_else(empty_request);
         let expires_at = session.map_or(record.started_at, |session| session.expires_at);
         PaymentRequest {
             urls: self.shared.returns.urls(record.id),
-            ..checkout_of(order, &personal, &asked, expires_at)
+            ..payment_request(order, &personal, &asked, expires_at)
         }
     }
 
     /// Looks for an object whose answer was lost and adopts it. False if it is not to be found.
-    pub(super) async fn find(
+    pub(super) async fn accept_if_found(
         &self,
         order: &mut OrderAggregate,
         account: &Account,
         record: &Attempt,
         cause: &Cause,
     ) -> Result<bool, PaymentError> {
-        match self.look_up(order, account, record, Wish::Urgent).await {
+        match self.find_by_reference(order, account, record, Priority::Urgent).await {
             Ok(Some((created, as_of))) => {
-                self.adopt(order, account, record.id, created, as_of, cause).await?;
+                self.accept_start(order, account, record.id, created, as_of, cause).await?;
                 Ok(true)
             }
             Ok(None) | Err(_) => Ok(false),
@@ -263,19 +267,19 @@ impl Payments {
     }
 
     /// Asks the provider for an object by our reference.
-    pub(super) async fn look_up(
+    pub(super) async fn find_by_reference(
         &self,
         order: &OrderAggregate,
         account: &Account,
         record: &Attempt,
-        wish: Wish,
+        priority: Priority,
     ) -> Result<Option<(port::CreatedPayment, Timestamp)>, ProviderError> {
         if account.about().capabilities.lookup != Lookup::ByMerchantReference {
             return Err(ProviderError::Unsupported("look an object up by our reference"));
         }
-        self.may_read(account, wish)?;
+        self.may_read(account, priority)?;
         let attempt = record.for_adapter(order.id());
-        let ctx = self.ctx(account, &super::call::NothingToKeep);
+        let ctx = self.ctx(account, &super::call::NoState);
         let (found, as_of) =
             self.call(account, "find", &ctx, account.adapter.find_by_reference(&ctx, &attempt)).await?;
         Ok(found.map(|created| (created, as_of)))
@@ -290,7 +294,7 @@ impl Payments {
         account: &Account,
         error: &ProviderError,
         cause: &Cause,
-    ) -> Result<Option<Begun>, PaymentError> {
+    ) -> Result<Option<StartOutcome>, PaymentError> {
         let capabilities = &account.about().capabilities;
         let charge = order.session(session).is_some_and(|session| session.charge.is_some());
         let harmless = !charge && !capabilities.create_moves_money && record.approach != Approach::Link;
@@ -301,7 +305,7 @@ impl Payments {
         };
         let next = order.session(session).and_then(|session| session.fallback.first().cloned());
         if let Some(name) = next.filter(|_| elsewhere) {
-            let new_attempt = self.start(&*self.account(&name)?);
+            let new_attempt = self.new_attempt(&*self.account(&name)?);
             let change = self.shared.change("failover", order, cause, |order, now| {
                 let facts =
                     order.session(session).filter(|open| open.status.is_open() && open.attempt == record.id);
@@ -314,19 +318,19 @@ impl Payments {
             return Ok(None);
         }
         if error.advice() == Advice::ResolveUnknown {
-            return Ok(Some(Begun::Unknown));
+            return Ok(Some(StartOutcome::Unknown));
         }
-        self.leave(order, record, error, cause).await?;
+        self.abandon(order, record, error, cause).await?;
         Ok(Some(match error {
-            ProviderError::Busy { retry_after } => Begun::Down { retry_after: *retry_after },
-            _ if error.advice() == Advice::Stop => Begun::Ended,
-            _ => Begun::Down { retry_after: None },
+            ProviderError::Busy { retry_after } => StartOutcome::Down { retry_after: *retry_after },
+            _ if error.advice() == Advice::Stop => StartOutcome::Ended,
+            _ => StartOutcome::Down { retry_after: None },
         }))
     }
 
     /// Gives a start up for good: the session ends, the order is a cart again. A person is told of a provider that
     /// asks for another amount.
-    pub(super) async fn leave(
+    pub(super) async fn abandon(
         &self,
         order: &mut OrderAggregate,
         record: &Attempt,
@@ -349,10 +353,10 @@ impl Payments {
         self.shared.change("leave", order, cause, decide).await
     }
 
-    fn standing(&self, order: &OrderAggregate, session: SessionId) -> Begun {
+    fn start_outcome(&self, order: &OrderAggregate, session: SessionId) -> StartOutcome {
         match order.session(session).map(|session| session.status) {
-            Some(SessionStatus::Failed) => Begun::Ended,
-            _ => Begun::Ready,
+            Some(SessionStatus::Failed) => StartOutcome::Ended,
+            _ => StartOutcome::Ready,
         }
     }
 }
@@ -379,21 +383,25 @@ pub(super) fn start_failure(error: &ProviderError) -> SessionFailure {
     SessionFailure { code, message, provider_code, retryable: false }
 }
 
-fn session_ask(order: &OrderAggregate, ask: &CheckoutAsk, stored: Option<&Profile>) -> SessionRequest {
+fn session_request(
+    order: &OrderAggregate,
+    request: &CheckoutRequest,
+    stored: Option<&Profile>,
+) -> SessionRequest {
     let needs = order.header.requirements.map(|needs| needs.requires_payment_profile);
     SessionRequest {
-        return_urls: ask.return_urls.clone(),
-        link_delivery: ask.notify,
-        language: ask.language.clone(),
-        save_payment_profile: ask.save_payment_profile.unwrap_or(needs == Some(Requirement::Required)),
-        payment_profile_id: ask.payment_profile_id,
+        return_urls: request.return_urls.clone(),
+        link_delivery: request.link_delivery,
+        language: request.language.clone(),
+        save_payment_profile: request.save_payment_profile.unwrap_or(needs == Some(Requirement::Required)),
+        payment_profile_id: request.payment_profile_id,
         profile_reference: stored.map(|profile| profile.reference.clone()),
-        metadata: ask.metadata.clone(),
+        metadata: request.metadata.clone(),
     }
 }
 
 /// What stands in for what a merchant asked once that was erased.
-fn nothing_asked() -> SessionRequest {
+fn empty_request() -> SessionRequest {
     SessionRequest {
         return_urls: ReturnUrls::default(),
         link_delivery: LinkDelivery::default(),
@@ -406,7 +414,7 @@ fn nothing_asked() -> SessionRequest {
 }
 
 /// The order in the words that every adapter understands.
-fn checkout_of(
+fn payment_request(
     order: &OrderAggregate,
     personal: &PersonalData,
     request: &SessionRequest,

@@ -12,7 +12,7 @@ impl Payments {
     /// Takes an object as the attempt's own. One that states another amount, or whose page is no web page, is never
     /// shown to the customer: it is closed at the provider, and a person is told. One for which nobody waits any more is
     /// left to be closed as an orphan.
-    pub(super) async fn adopt(
+    pub(super) async fn accept_start(
         &self,
         order: &mut OrderAggregate,
         account: &Account,
@@ -25,7 +25,7 @@ impl Payments {
         let differs = created.view.total.is_some_and(|total| total != record.money);
         let unsafe_page = !can_be_opened(&created.next);
         let wrong = differs || unsafe_page;
-        let nonce = || self.shared.source.nonce();
+        let nonce = || self.shared.env.nonce();
         let mut adapter_state =
             record.adapter_state.as_ref().and_then(Erasable::value).cloned().unwrap_or_default();
         let keeps = !created.adapter_state.is_empty();
@@ -40,16 +40,16 @@ impl Payments {
         if unsafe_page {
             first.extend(no_web_page(order, record.payment, self.shared.now(), &mut self.shared.ids()));
         }
-        let seen = self.understand(account, created.view, as_of);
+        let seen = self.translate(account, created.view, as_of);
         let taken = |order: &OrderAggregate| accept_start(order, attempt, &first);
         self.observe_answer(order, account, attempt, &seen, taken, cause).await?;
-        self.shared.metrics.attempt_begun(&account.name);
-        self.close_begun(order, attempt, wrong, cause).await
+        self.shared.metrics.attempt_created(&account.name);
+        self.close_created(order, attempt, wrong, cause).await
     }
 
     /// Closes what was just begun, if it must not be shown, or if somebody wanted it closed meanwhile: that found
     /// nothing to close yet.
-    async fn close_begun(
+    async fn close_created(
         &self,
         order: &mut OrderAggregate,
         attempt: AttemptId,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 
 use super::reads::{all, moment, one, word};
 use super::rows::run;
-use crate::store::{Due, JobKind, Lease, StoreError};
+use crate::store::{Job, JobKind, Lease, StoreError};
 
 /// What is due and nobody's, oldest first, as it will be leased. Kind by kind, so that each look is a short walk
 /// along the index, however much is due. Deliveries are claimed in a way of their own.
@@ -14,7 +14,7 @@ pub(super) fn waiting(
     now: Timestamp,
     until: Lease,
     limit: u16,
-) -> Result<Vec<Due>, StoreError> {
+) -> Result<Vec<Job>, StoreError> {
     let mut waiting = Vec::new();
     for kind in JobKind::ALL.into_iter().filter(|kind| *kind != JobKind::Deliver) {
         waiting.extend(all(
@@ -26,7 +26,7 @@ pub(super) fn waiting(
             |row| due(row, kind, until),
         )?);
     }
-    waiting.sort_by_key(|due| due.at);
+    waiting.sort_by_key(|job| job.at);
     waiting.truncate(limit.into());
     Ok(waiting)
 }
@@ -38,7 +38,7 @@ pub(super) fn deliveries_waiting(
     until: Lease,
     limit: u16,
     wanted: &[(EndpointId, u16)],
-) -> Result<Vec<Due>, StoreError> {
+) -> Result<Vec<Job>, StoreError> {
     let mut waiting = Vec::new();
     for (endpoint, most) in wanted {
         waiting.extend(all(
@@ -51,15 +51,15 @@ pub(super) fn deliveries_waiting(
             |row| due(row, JobKind::Deliver, until),
         )?);
     }
-    waiting.sort_by_key(|due| due.at);
+    waiting.sort_by_key(|job| job.at);
     waiting.truncate(limit.into());
     Ok(waiting)
 }
 
-fn due(row: &Row<'_>, kind: JobKind, until: Lease) -> Result<Due, StoreError> {
+fn due(row: &Row<'_>, kind: JobKind, until: Lease) -> Result<Job, StoreError> {
     let order = row.get::<_, Option<String>>(1)?.map(|_| word(row, 1)).transpose()?;
     let (subject, at, tries) = (row.get(0)?, moment(row, 2)?, row.get(3)?);
-    Ok(Due { kind, subject, order, at, tries, lease: until })
+    Ok(Job { kind, subject, order, at, tries, lease: until })
 }
 
 /// Leases what is due and nobody's.
@@ -68,7 +68,7 @@ pub(super) fn claim(
     now: Timestamp,
     until: Lease,
     limit: u16,
-) -> Result<Vec<Due>, StoreError> {
+) -> Result<Vec<Job>, StoreError> {
     lease(db, waiting(db, now, until, limit)?)
 }
 
@@ -79,16 +79,16 @@ pub(super) fn claim_deliveries(
     until: Lease,
     limit: u16,
     wanted: &[(EndpointId, u16)],
-) -> Result<Vec<Due>, StoreError> {
+) -> Result<Vec<Job>, StoreError> {
     lease(db, deliveries_waiting(db, now, until, limit, wanted)?)
 }
 
-fn lease(db: &Connection, waiting: Vec<Due>) -> Result<Vec<Due>, StoreError> {
-    for due in &waiting {
+fn lease(db: &Connection, waiting: Vec<Job>) -> Result<Vec<Job>, StoreError> {
+    for job in &waiting {
         run(
             db,
             "UPDATE agenda SET lease = ?3, tries = tries + 1 WHERE kind = ?1 AND subject = ?2",
-            (due.kind.as_str(), &due.subject, due.lease.0.micros()),
+            (job.kind.as_str(), &job.subject, job.lease.0.micros()),
         )?;
     }
     Ok(waiting)

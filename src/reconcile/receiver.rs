@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 
 use port::{Notification, NotificationError, NotificationId, NotificationTarget, PaymentId, Timestamp, sign};
 
-use super::notes::MOST_HINTS;
+use super::notifications::MAX_HINTS;
 use crate::domain::JobKind;
 use crate::metrics::NotificationOutcome;
 use crate::payments::{Account, PaymentError, Payments};
-use crate::store::{Change, NoteRow, StoreError, Unique, Write};
+use crate::store::{Change, InboxRow, StoreError, Unique, Write};
 
 /// Takes notifications, and remembers which need not be looked up again.
-pub struct Intake {
+pub struct NotificationReceiver {
     planned: moka::sync::Cache<(String, String), Planned>,
 }
 
@@ -29,30 +29,30 @@ struct Planned {
 }
 
 /// References that are remembered.
-const MOST_PLANNED: u64 = 50_000;
+const MAX_PLANNED: u64 = 50_000;
 
-impl Default for Intake {
+impl Default for NotificationReceiver {
     fn default() -> Self {
-        Self { planned: moka::sync::Cache::new(MOST_PLANNED) }
+        Self { planned: moka::sync::Cache::new(MAX_PLANNED) }
     }
 }
 
 /// What shows that a notification comes from the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proof {
+enum Authenticity {
     /// Something in it: a signature, or a key that was agreed on.
     Own,
     /// Only the address that it came to.
     Address,
 }
 
-impl Intake {
+impl NotificationReceiver {
     /// Takes a notification that came to an account at an address with this secret part. `note` does not vouch for
     /// the address; the same notification again is nothing new.
     ///
     /// # Errors
     /// [`PaymentError`]; then the provider shall send it again.
-    pub async fn take(
+    pub async fn receive(
         &self,
         payments: &Payments,
         account: &Account,
@@ -63,9 +63,9 @@ impl Intake {
             return Ok(NotificationOutcome::Unverified);
         };
         match (proof, targets) {
-            (Proof::Own, targets) => keep(payments, account, note, targets).await,
-            (Proof::Address, None) => Ok(NotificationOutcome::Unreadable),
-            (Proof::Address, Some(targets)) => {
+            (Authenticity::Own, targets) => keep(payments, account, note, targets).await,
+            (Authenticity::Address, None) => Ok(NotificationOutcome::Unreadable),
+            (Authenticity::Address, Some(targets)) => {
                 self.follow(payments, account, targets, note.received_at).await
             }
         }
@@ -80,10 +80,12 @@ impl Intake {
         now: Timestamp,
     ) -> Result<NotificationOutcome, PaymentError> {
         let mut outcome = NotificationOutcome::Unmatched;
-        for reference in targets.into_iter().filter_map(|target| target.reference).take(MOST_HINTS) {
+        for reference in targets.into_iter().filter_map(|target| target.reference).take(MAX_HINTS) {
             let name = (account.name.clone(), reference);
             if !self.adds_nothing(payments, &name, now) {
-                let Some((payment, at)) = payments.hint(&name.0, &name.1).await? else { continue };
+                let Some((payment, at)) = payments.schedule_hinted_fetch(&name.0, &name.1).await? else {
+                    continue;
+                };
                 self.planned.insert(name, Planned { payment, at });
             }
             outcome = NotificationOutcome::Accepted;
@@ -104,9 +106,9 @@ fn read(
     account: &Account,
     note: &Notification<'_>,
     key: &str,
-) -> Option<(Proof, Option<Vec<NotificationTarget>>)> {
+) -> Option<(Authenticity, Option<Vec<NotificationTarget>>)> {
     let address_key = account.notify_key.as_ref().is_some_and(|held| sign::same_secret(held, key.as_bytes()));
-    let proofs = [(Proof::Own, false), (Proof::Address, true)];
+    let proofs = [(Authenticity::Own, false), (Authenticity::Address, true)];
     for (proof, address_key) in proofs.into_iter().filter(|(_, needs_key)| !needs_key || address_key) {
         match account.adapter.read_notification(&Notification { address_key, ..*note }) {
             Ok(targets) => return Some((proof, Some(targets))),
@@ -130,21 +132,21 @@ async fn keep(
         None => NotificationOutcome::Unreadable,
     };
     let targets = targets.unwrap_or_default();
-    let row = NoteRow {
-        id: NotificationId::from_uuid(shared.source.uuid()),
+    let row = InboxRow {
+        id: NotificationId::from_uuid(shared.env.uuid()),
         account: account.name.clone(),
         identity: identity(note, &targets),
         headers: kept_headers(note.headers),
         body: note.body.to_vec(),
-        hints: serde_json::to_string(&targets).expect("plain data is always JSON"),
+        targets: serde_json::to_string(&targets).expect("plain data is always JSON"),
         received_at: note.received_at,
     };
     let (subject, at) = (row.id.to_string(), Some(note.received_at));
-    let due = Write::Due { kind: JobKind::ProcessNotification, subject, order: None, at };
+    let due = Write::Job { kind: JobKind::ProcessNotification, subject, order: None, at };
     let due = Some(due).filter(|_| !targets.is_empty());
     match shared
         .store
-        .commit(Change::plain("note", [Write::Note(row)].into_iter().chain(due).collect()))
+        .commit(Change::plain("note", [Write::Notification(row)].into_iter().chain(due).collect()))
         .await
     {
         Ok(()) => shared.wake.notify_one(),

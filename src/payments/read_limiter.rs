@@ -18,18 +18,18 @@ const READ: i64 = 1_000_000;
 const KEPT_S: i64 = 2;
 
 /// The part of what is kept that the agenda leaves to others.
-const LEFT_BY_AGENDA: i64 = 4;
+const LEFT_BY_JOBS: i64 = 4;
 
 /// How much slower it fills after the provider has complained, and for how long at least.
 const SLOWED_BY: i64 = 4;
 const SLOWED_FOR: Duration = Duration::from_secs(60);
 
 /// A provider cannot keep us away for longer than this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+const MAX_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// Who wants to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Priority {
     /// A customer who waits for the next page, or a checkout whose start was not answered.
     Urgent,
     /// A merchant, an operator or a notification.
@@ -38,7 +38,7 @@ pub enum Wish {
     Patient,
 }
 
-impl Wish {
+impl Priority {
     /// Of whoever makes it happen.
     pub fn of(cause: &Cause) -> Self {
         match cause.actor {
@@ -51,14 +51,14 @@ impl Wish {
 
 /// The reads that an account has left.
 #[derive(Debug)]
-pub struct Budget {
+pub struct ReadLimiter {
     /// Reads a second.
     rate: i64,
-    pot: Mutex<Pot>,
+    bucket: Mutex<Bucket>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Pot {
+struct Bucket {
     /// Millionths of a read; below zero what was borrowed.
     left: i64,
     /// When it was last filled.
@@ -69,60 +69,61 @@ struct Pot {
     closed_until: Timestamp,
 }
 
-impl Budget {
+impl ReadLimiter {
     /// Of so many reads a second on average, full.
     pub fn new(reads_per_second: u32) -> Self {
         let rate = i64::from(reads_per_second.max(1));
         let never = Timestamp::default();
-        let pot =
-            Pot { left: rate * KEPT_S * READ, filled_at: never, slow_until: never, closed_until: never };
-        Self { rate, pot: Mutex::new(pot) }
+        let bucket =
+            Bucket { left: rate * KEPT_S * READ, filled_at: never, slow_until: never, closed_until: never };
+        Self { rate, bucket: Mutex::new(bucket) }
     }
 
     /// Takes one read out.
     ///
     /// # Errors
     /// How long to wait, if it is not there for this wish.
-    pub fn take(&self, wish: Wish, now: Timestamp) -> Result<(), Duration> {
-        let mut pot = self.pot.lock().unwrap_or_else(PoisonError::into_inner);
-        self.fill(&mut pot, now);
+    pub fn take(&self, priority: Priority, now: Timestamp) -> Result<(), Duration> {
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        self.fill(&mut bucket, now);
         let kept = self.rate * KEPT_S * READ;
-        let stays = match wish {
-            Wish::Urgent => -kept,
-            Wish::Usual => 0,
-            Wish::Patient => kept / LEFT_BY_AGENDA,
+        let stays = match priority {
+            Priority::Urgent => -kept,
+            Priority::Usual => 0,
+            Priority::Patient => kept / LEFT_BY_JOBS,
         };
-        let lacks = stays + READ - pot.left;
-        let pause = if wish == Wish::Urgent { Duration::ZERO } else { pot.closed_until.since(now) };
+        let lacks = stays + READ - bucket.left;
+        let pause =
+            if priority == Priority::Urgent { Duration::ZERO } else { bucket.closed_until.since(now) };
         if lacks <= 0 && pause.is_zero() {
-            pot.left -= READ;
+            bucket.left -= READ;
             return Ok(());
         }
-        let slowed_by = if pot.slow_until > now { SLOWED_BY } else { 1 };
+        let slowed_by = if bucket.slow_until > now { SLOWED_BY } else { 1 };
         // Rounded up: moments are kept to the millisecond.
         let millis = u64::try_from(lacks.max(1) * slowed_by / self.rate / 1_000).unwrap_or(0);
         Err(pause.max(Duration::from_millis(millis + 1)))
     }
 
     /// The provider says that it is asked too often, and perhaps for how long it wants to be left alone.
-    pub fn complained(&self, retry_after: Option<Duration>, now: Timestamp) {
-        let mut pot = self.pot.lock().unwrap_or_else(PoisonError::into_inner);
-        self.fill(&mut pot, now);
-        let pause = retry_after.unwrap_or_default().min(LONGEST_PAUSE);
-        pot.left = pot.left.min(0);
-        pot.closed_until = pot.closed_until.max(now.plus(pause));
-        pot.slow_until = pot.slow_until.max(now.plus(pause.max(SLOWED_FOR)));
+    pub fn throttled(&self, retry_after: Option<Duration>, now: Timestamp) {
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        self.fill(&mut bucket, now);
+        let pause = retry_after.unwrap_or_default().min(MAX_PAUSE);
+        bucket.left = bucket.left.min(0);
+        bucket.closed_until = bucket.closed_until.max(now.plus(pause));
+        bucket.slow_until = bucket.slow_until.max(now.plus(pause.max(SLOWED_FOR)));
     }
 
-    fn fill(&self, pot: &mut Pot, now: Timestamp) {
+    fn fill(&self, bucket: &mut Bucket, now: Timestamp) {
         // Longer than it takes to fill an empty one that was borrowed from, even slowly.
         let long = Duration::from_secs(60);
-        let passed = now.since(pot.filled_at).min(long);
-        let slow = pot.slow_until.since(now.minus(passed)).min(passed);
+        let passed = now.since(bucket.filled_at).min(long);
+        let slow = bucket.slow_until.since(now.minus(passed)).min(passed);
         let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
         let come = micros(passed - slow) * self.rate + micros(slow) * self.rate / SLOWED_BY;
-        pot.left = (pot.left + come).min(self.rate * KEPT_S * READ);
-        pot.filled_at = pot.filled_at.max(now);
+        bucket.left = (bucket.left + come).min(self.rate * KEPT_S * READ);
+        bucket.filled_at = bucket.filled_at.max(now);
     }
 }
 
@@ -137,51 +138,51 @@ mod tests {
     }
 
     /// How many reads of a kind there are at a moment.
-    fn drain(budget: &Budget, wish: Wish, now: Timestamp) -> usize {
-        (0..10_000).take_while(|_| budget.take(wish, now).is_ok()).count()
+    fn drain(budget: &ReadLimiter, priority: Priority, now: Timestamp) -> usize {
+        (0..10_000).take_while(|_| budget.take(priority, now).is_ok()).count()
     }
 
     #[test]
     fn the_agenda_leaves_a_rest_and_a_customer_may_borrow() {
-        let budget = Budget::new(10);
-        assert_eq!(drain(&budget, Wish::Patient, start()), 15);
-        assert_eq!(drain(&budget, Wish::Usual, start()), 5);
-        assert_eq!(drain(&budget, Wish::Patient, start()), 0);
-        assert_eq!(drain(&budget, Wish::Urgent, start()), 20);
+        let budget = ReadLimiter::new(10);
+        assert_eq!(drain(&budget, Priority::Patient, start()), 15);
+        assert_eq!(drain(&budget, Priority::Usual, start()), 5);
+        assert_eq!(drain(&budget, Priority::Patient, start()), 0);
+        assert_eq!(drain(&budget, Priority::Urgent, start()), 20);
         // What was borrowed is paid back before anybody else may ask.
-        assert_eq!(drain(&budget, Wish::Usual, start().plus(2 * SECOND)), 0);
-        assert_eq!(drain(&budget, Wish::Usual, start().plus(3 * SECOND)), 10);
+        assert_eq!(drain(&budget, Priority::Usual, start().plus(2 * SECOND)), 0);
+        assert_eq!(drain(&budget, Priority::Usual, start().plus(3 * SECOND)), 10);
     }
 
     #[test]
     fn who_is_sent_away_may_ask_once_the_time_it_was_told_has_passed() {
-        for wish in [Wish::Patient, Wish::Usual, Wish::Urgent] {
-            let budget = Budget::new(3);
-            drain(&budget, wish, start());
-            let wait = budget.take(wish, start()).unwrap_err();
+        for priority in [Priority::Patient, Priority::Usual, Priority::Urgent] {
+            let budget = ReadLimiter::new(3);
+            drain(&budget, priority, start());
+            let wait = budget.take(priority, start()).unwrap_err();
             assert!(wait <= SECOND, "{wait:?}");
-            assert_eq!(drain(&budget, wish, start().plus(wait)), 1, "{wish:?}");
+            assert_eq!(drain(&budget, priority, start().plus(wait)), 1, "{priority:?}");
         }
     }
 
     #[test]
     fn a_provider_that_complains_is_left_alone_and_then_asked_less_for_a_while() {
-        let budget = Budget::new(8);
-        budget.complained(Some(5 * SECOND), start());
-        assert_eq!(budget.take(Wish::Usual, start()), Err(5 * SECOND));
-        assert_eq!(budget.take(Wish::Urgent, start()), Ok(()));
+        let budget = ReadLimiter::new(8);
+        budget.throttled(Some(5 * SECOND), start());
+        assert_eq!(budget.take(Priority::Usual, start()), Err(5 * SECOND));
+        assert_eq!(budget.take(Priority::Urgent, start()), Ok(()));
         // A quarter of eight a second, less what the customer has borrowed.
-        assert_eq!(drain(&budget, Wish::Usual, start().plus(5 * SECOND)), 9);
-        assert_eq!(drain(&budget, Wish::Usual, start().plus(7 * SECOND)), 4);
-        drain(&budget, Wish::Usual, start().plus(60 * SECOND));
-        assert_eq!(drain(&budget, Wish::Usual, start().plus(61 * SECOND)), 8);
+        assert_eq!(drain(&budget, Priority::Usual, start().plus(5 * SECOND)), 9);
+        assert_eq!(drain(&budget, Priority::Usual, start().plus(7 * SECOND)), 4);
+        drain(&budget, Priority::Usual, start().plus(60 * SECOND));
+        assert_eq!(drain(&budget, Priority::Usual, start().plus(61 * SECOND)), 8);
     }
 
     #[test]
     fn a_clock_that_goes_back_gives_nothing_away() {
-        let budget = Budget::new(1);
-        drain(&budget, Wish::Usual, start());
-        assert_eq!(drain(&budget, Wish::Usual, start().minus(10 * SECOND)), 0);
-        assert_eq!(drain(&budget, Wish::Usual, start().plus(SECOND)), 1);
+        let budget = ReadLimiter::new(1);
+        drain(&budget, Priority::Usual, start());
+        assert_eq!(drain(&budget, Priority::Usual, start().minus(10 * SECOND)), 0);
+        assert_eq!(drain(&budget, Priority::Usual, start().plus(SECOND)), 1);
     }
 }

@@ -8,7 +8,7 @@ use super::Sqlite;
 use super::reads::{all, json, moment, one, word};
 use super::rows::{integer, run};
 use crate::domain::{Profile, ProfileSession};
-use crate::store::{ProfileFilter, ProfileKeyRow, Saved, Saving, StoreError, Unique};
+use crate::store::{ProfileFilter, ProfileKeyRow, StoreError, Unique, VaultReads, VaultWrite};
 
 const SESSION: &str = "INSERT INTO profile_sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL)
      ON CONFLICT (id) DO NOTHING";
@@ -24,12 +24,12 @@ const KEY: &str = "INSERT INTO profile_keys VALUES (?1, ?2, ?3, ?4, ?5)
      WHERE session_id = ?6";
 
 /// Writes one row.
-pub(super) fn write(db: &Connection, row: &Saving) -> Result<(), StoreError> {
+pub(super) fn write(db: &Connection, row: &VaultWrite) -> Result<(), StoreError> {
     let (written, otherwise) = match row {
-        Saving::Session(row) => (session(db, row)?, StoreError::Conflict),
-        Saving::Profile(row) => (profile(db, row)?, StoreError::Conflict),
-        Saving::Key(row) => (key(db, row)?, StoreError::Taken(Unique::Key)),
-        Saving::Used { session, order } => {
+        VaultWrite::Session(row) => (session(db, row)?, StoreError::Conflict),
+        VaultWrite::Profile(row) => (profile(db, row)?, StoreError::Conflict),
+        VaultWrite::Key(row) => (key(db, row)?, StoreError::Taken(Unique::Key)),
+        VaultWrite::Used { session, order } => {
             let used = run(db, USED, (session.to_string(), order.to_string()))?;
             (used, StoreError::Taken(Unique::ProfileSession))
         }
@@ -77,7 +77,7 @@ fn key(db: &Connection, row: &ProfileKeyRow) -> Result<usize, StoreError> {
 }
 
 #[async_trait]
-impl Saved for Sqlite {
+impl VaultReads for Sqlite {
     async fn profile_session(&self, id: ProfileSessionId) -> Result<Option<ProfileSession>, StoreError> {
         let sql = "SELECT body FROM profile_sessions WHERE id = ?1";
         self.read(move |db| one(db, sql, [id.to_string()], |row| json(row, 0))).await

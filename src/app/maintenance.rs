@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use port::Env as _;
 
 use super::build::BuildError;
-use super::machine::Machine;
+use super::system_env::SystemEnv;
 use crate::reconcile::{audit, erase as erasing, inbox};
-use crate::store::{NoteFilter, Store};
+use crate::store::{InboxFilter, Store};
 
 /// Cells of the progress bar.
 const BAR: u64 = 40;
@@ -19,16 +19,16 @@ const BAR: u64 = 40;
 /// [`BuildError::Store`] if something cannot be read at all.
 pub(super) async fn verify(store: &dyn Store) -> Result<ExitCode, BuildError> {
     let total = store.order_count().await?;
-    let verdict = audit::verify(store, |done| progress(done, total)).await?;
-    for fault in &verdict.faults {
+    let report = audit::verify(store, |done| progress(done, total)).await?;
+    for fault in &report.faults {
         eprintln!("{fault}");
     }
-    if verdict.more_faults > 0 {
-        eprintln!("and {} more", verdict.more_faults);
+    if report.more_faults > 0 {
+        eprintln!("and {} more", report.more_faults);
     }
-    let (orders, events, checkpoints) = (verdict.orders, verdict.events, verdict.checkpoints);
+    let (orders, events, checkpoints) = (report.orders, report.events, report.checkpoints);
     println!("{orders} orders, {events} events and {checkpoints} checkpoints were checked");
-    if verdict.is_fine() {
+    if report.is_fine() {
         println!("everything fits");
         return Ok(ExitCode::SUCCESS);
     }
@@ -53,7 +53,7 @@ fn progress(done: u64, total: u64) {
 /// # Errors
 /// [`BuildError::Store`]; what was erased stays erased.
 pub(super) async fn erase(store: &dyn Store, merchant: &str, customer: &str) -> Result<ExitCode, BuildError> {
-    let erased = erasing::erase(store, &Machine, merchant, customer).await?;
+    let erased = erasing::erase(store, &SystemEnv, merchant, customer).await?;
     println!("erased the personal data of {} orders", erased.orders);
     for order in &erased.still_open {
         println!("{order} has not ended and is left as it is; erase again when it has");
@@ -65,8 +65,8 @@ pub(super) async fn erase(store: &dyn Store, merchant: &str, customer: &str) -> 
 ///
 /// # Errors
 /// [`BuildError::Store`]; those that were told of stay due.
-pub(super) async fn replay_inbox(store: &dyn Store, filter: &NoteFilter) -> Result<ExitCode, BuildError> {
-    let count = inbox::replay(store, filter, Machine.now(), |count| eprintln!("{count} so far")).await?;
+pub(super) async fn replay_inbox(store: &dyn Store, filter: &InboxFilter) -> Result<ExitCode, BuildError> {
+    let count = inbox::replay(store, filter, SystemEnv.now(), |count| eprintln!("{count} so far")).await?;
     println!("{count} notifications are due again; the gateway acts on them when it runs");
     Ok(ExitCode::SUCCESS)
 }

@@ -11,8 +11,8 @@ use super::Sqlite;
 use super::reads::{all, count, json, moment, one, word};
 use super::rows::{integer, release, run};
 use crate::store::{
-    Cursor, DeliveryRow, Due, EndpointKeyRow, EndpointRow, Lane, NoticeFilter, NoticeRow, Off, OldSecret,
-    Page, StoreError, Telling, Told, Unique,
+    Cursor, DeliveryRow, DeliveryStream, Disabled, EndpointKeyRow, EndpointRow, Job, OldSecret,
+    OutboundEventFilter, OutboundEventRow, Page, StoreError, Unique, WebhookReads, WebhookWrite,
 };
 
 /// For how long tries are kept.
@@ -54,25 +54,25 @@ const OLD_TRIES: &str = "DELETE FROM deliveries
      WHERE position IN (SELECT position FROM deliveries ORDER BY position LIMIT 2) AND at < ?1";
 
 /// Writes one row.
-pub(super) fn write(db: &Connection, row: &Telling) -> Result<(), StoreError> {
+pub(super) fn write(db: &Connection, row: &WebhookWrite) -> Result<(), StoreError> {
     match row {
-        Telling::Notice(row) => notice(db, row),
-        Telling::Endpoint(row) => endpoint(db, row),
-        Telling::EndpointKey(row) => endpoint_key(db, row),
-        Telling::Gone(id) => {
+        WebhookWrite::OutboundEvent(row) => notice(db, row),
+        WebhookWrite::Endpoint(row) => endpoint(db, row),
+        WebhookWrite::EndpointKey(row) => endpoint_key(db, row),
+        WebhookWrite::Gone(id) => {
             run(db, ENDPOINT_GONE, [id.to_string()])?;
             owed_nothing(db, *id)
         }
-        Telling::Failing { endpoint, since } => {
+        WebhookWrite::Failing { endpoint, since } => {
             run(db, FAILING, (endpoint.to_string(), since.map(Timestamp::micros))).map(drop)
         }
-        Telling::Owed { lane, first, last, at } => owed(db, *lane, *first, *last, *at),
-        Telling::Tried(row) => tried(db, row),
-        Telling::Settled { due, lane, was, is, at } => settled(db, due, *lane, *was, *is, *at),
+        WebhookWrite::Enqueue { stream, first, last, at } => owed(db, *stream, *first, *last, *at),
+        WebhookWrite::Attempted(row) => tried(db, row),
+        WebhookWrite::Advanced { job, stream, was, is, at } => settled(db, job, *stream, *was, *is, *at),
     }
 }
 
-fn notice(db: &Connection, row: &NoticeRow) -> Result<(), StoreError> {
+fn notice(db: &Connection, row: &OutboundEventRow) -> Result<(), StoreError> {
     let (event, order) = (row.event.to_string(), row.order.to_string());
     run(db, NOTICE, (&row.merchant, event, order, integer(row.sequence), row.at.micros())).map(drop)
 }
@@ -91,8 +91,8 @@ fn endpoint(db: &Connection, row: &EndpointRow) -> Result<(), StoreError> {
         old.map(|old| old.until.micros()),
         row.created_at.micros(),
         row.updated_at.micros(),
-        row.off.map(|off| off.since.micros()),
-        row.off.map(|off| off.because.as_str()),
+        row.disabled.map(|off| off.at.micros()),
+        row.disabled.map(|off| off.reason.as_str()),
         row.failing_since.map(Timestamp::micros),
         integer(row.version),
     ];
@@ -100,11 +100,11 @@ fn endpoint(db: &Connection, row: &EndpointRow) -> Result<(), StoreError> {
     if written == 0 {
         return Err(StoreError::Conflict);
     }
-    if row.off.is_some() { owed_nothing(db, row.id) } else { Ok(()) }
+    if row.disabled.is_some() { owed_nothing(db, row.id) } else { Ok(()) }
 }
 
 fn endpoint_key(db: &Connection, row: &EndpointKeyRow) -> Result<(), StoreError> {
-    let values = (&row.merchant, &row.key, &row.fingerprint, row.made.to_string(), row.at.micros());
+    let values = (&row.merchant, &row.key, &row.fingerprint, row.result.to_string(), row.at.micros());
     match run(db, ENDPOINT_KEY, values)? {
         0 => Err(StoreError::Taken(Unique::Key)),
         _ => Ok(()),
@@ -116,41 +116,47 @@ fn owed_nothing(db: &Connection, endpoint: EndpointId) -> Result<(), StoreError>
     run(db, NO_CURSORS, [endpoint.to_string()]).map(drop)
 }
 
-fn owed(db: &Connection, lane: Lane, first: u64, last: Option<u64>, at: Timestamp) -> Result<(), StoreError> {
-    let (subject, order) = (lane.to_string(), lane.order.to_string());
+fn owed(
+    db: &Connection,
+    stream: DeliveryStream,
+    first: u64,
+    last: Option<u64>,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let (subject, order) = (stream.to_string(), stream.order.to_string());
     run(db, OWED, (&subject, &order, at.micros()))?;
-    if lane.again {
-        for subject in [subject, Lane { again: false, ..lane }.to_string()] {
+    if stream.replay {
+        for subject in [subject, DeliveryStream { replay: false, ..stream }.to_string()] {
             run(db, DUE_AT_ONCE, (subject, at.micros()))?;
         }
     }
-    let values = (lane.endpoint.to_string(), order, lane.again, integer(first), last.map(integer));
+    let values = (stream.endpoint.to_string(), order, stream.replay, integer(first), last.map(integer));
     run(db, CURSOR, values).map(drop)
 }
 
 fn settled(
     db: &Connection,
-    due: &Due,
-    lane: Lane,
+    job: &Job,
+    stream: DeliveryStream,
     was: Cursor,
     is: Cursor,
     at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    let (endpoint, order) = (lane.endpoint.to_string(), lane.order.to_string());
+    let (endpoint, order) = (stream.endpoint.to_string(), stream.order.to_string());
     let values = params![
         endpoint,
         order,
-        lane.again,
-        due.subject,
+        stream.replay,
+        job.subject,
         integer(was.next),
         integer(is.next),
         is.failures,
-        due.lease.0.micros(),
+        job.lease.0.micros(),
     ];
     run(db, SETTLED, values)?;
-    release(db, due, at)?;
+    release(db, job, at)?;
     if at.is_none() {
-        run(db, CURSOR_DONE, (endpoint, order, lane.again, &due.subject))?;
+        run(db, CURSOR_DONE, (endpoint, order, stream.replay, &job.subject))?;
     }
     Ok(())
 }
@@ -161,7 +167,7 @@ fn tried(db: &Connection, row: &DeliveryRow) -> Result<(), StoreError> {
         row.order.to_string(),
         row.event.to_string(),
         row.event_type,
-        integer(row.notice),
+        integer(row.public_sequence),
         row.attempt,
         row.delivered,
         row.response_code,
@@ -183,7 +189,7 @@ fn maybe_moment(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, Store
 
 fn endpoint_row(row: &Row<'_>) -> Result<EndpointRow, StoreError> {
     let old = row.get::<_, Option<String>>(6)?.map(Secret::from).zip(maybe_moment(row, 7)?);
-    let off = |since| Ok::<_, StoreError>(Off { since, because: word(row, 11)? });
+    let off = |since| Ok::<_, StoreError>(Disabled { at: since, reason: word(row, 11)? });
     Ok(EndpointRow {
         id: word(row, 0)?,
         merchant: row.get(1)?,
@@ -194,7 +200,7 @@ fn endpoint_row(row: &Row<'_>) -> Result<EndpointRow, StoreError> {
         old_secret: old.map(|(text, until)| OldSecret { text, until }),
         created_at: moment(row, 8)?,
         updated_at: moment(row, 9)?,
-        off: maybe_moment(row, 10)?.map(off).transpose()?,
+        disabled: maybe_moment(row, 10)?.map(off).transpose()?,
         failing_since: maybe_moment(row, 12)?,
         version: count(row, 13)?,
     })
@@ -207,7 +213,7 @@ fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow, StoreError> {
         order: word(row, 2)?,
         event: word(row, 3)?,
         event_type: row.get(4)?,
-        notice: count(row, 5)?,
+        public_sequence: count(row, 5)?,
         attempt: row.get(6)?,
         delivered: row.get(7)?,
         response_code: row.get(8)?,
@@ -217,8 +223,8 @@ fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow, StoreError> {
     })
 }
 
-fn notice_row(row: &Row<'_>) -> Result<NoticeRow, StoreError> {
-    Ok(NoticeRow {
+fn notice_row(row: &Row<'_>) -> Result<OutboundEventRow, StoreError> {
+    Ok(OutboundEventRow {
         merchant: row.get(0)?,
         event: word(row, 1)?,
         order: word(row, 2)?,
@@ -230,7 +236,7 @@ fn notice_row(row: &Row<'_>) -> Result<NoticeRow, StoreError> {
 const NOTICE_COLUMNS: &str =
     "SELECT merchant, event_id, order_id, sequence, at FROM notices WHERE merchant = ?1";
 
-fn notices(db: &Connection, filter: NoticeFilter) -> Result<Vec<NoticeRow>, StoreError> {
+fn notices(db: &Connection, filter: OutboundEventFilter) -> Result<Vec<OutboundEventRow>, StoreError> {
     let mut sql = NOTICE_COLUMNS.to_owned();
     let mut values: Vec<Value> = vec![filter.merchant.into()];
     let narrower = [
@@ -258,7 +264,7 @@ fn deliveries(db: &Connection, endpoint: EndpointId, page: &Page) -> Result<Vec<
 }
 
 #[async_trait]
-impl Told for Sqlite {
+impl WebhookReads for Sqlite {
     async fn endpoints(&self) -> Result<Vec<EndpointRow>, StoreError> {
         let sql = format!("{ENDPOINT_COLUMNS} ORDER BY id");
         self.read(move |db| all(db, &sql, [], endpoint_row)).await
@@ -279,7 +285,7 @@ impl Told for Sqlite {
                     merchant: row.get(0)?,
                     key: row.get(1)?,
                     fingerprint: row.get(2)?,
-                    made: word(row, 3)?,
+                    result: word(row, 3)?,
                     at: moment(row, 4)?,
                 })
             })
@@ -287,11 +293,11 @@ impl Told for Sqlite {
         .await
     }
 
-    async fn cursor(&self, lane: Lane) -> Result<Option<Cursor>, StoreError> {
+    async fn cursor(&self, stream: DeliveryStream) -> Result<Option<Cursor>, StoreError> {
         self.read(move |db| {
             let sql = "SELECT next, last, failures FROM cursors
                        WHERE endpoint_id = ?1 AND order_id = ?2 AND again = ?3";
-            one(db, sql, (lane.endpoint.to_string(), lane.order.to_string(), lane.again), |row| {
+            one(db, sql, (stream.endpoint.to_string(), stream.order.to_string(), stream.replay), |row| {
                 let last = row.get::<_, Option<i64>>(1)?.map(|_| count(row, 1)).transpose()?;
                 Ok(Cursor { next: count(row, 0)?, last, failures: row.get(2)? })
             })
@@ -304,12 +310,19 @@ impl Told for Sqlite {
         self.read(move |db| deliveries(db, endpoint, &page)).await
     }
 
-    async fn notices(&self, filter: &NoticeFilter) -> Result<Vec<NoticeRow>, StoreError> {
+    async fn outbound_events(
+        &self,
+        filter: &OutboundEventFilter,
+    ) -> Result<Vec<OutboundEventRow>, StoreError> {
         let filter = filter.clone();
         self.read(move |db| notices(db, filter)).await
     }
 
-    async fn notice(&self, merchant: &str, event: EventId) -> Result<Option<NoticeRow>, StoreError> {
+    async fn outbound_event(
+        &self,
+        merchant: &str,
+        event: EventId,
+    ) -> Result<Option<OutboundEventRow>, StoreError> {
         let merchant = merchant.to_owned();
         self.read(move |db| {
             let sql = format!("{NOTICE_COLUMNS} AND event_id = ?2");

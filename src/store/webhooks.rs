@@ -6,7 +6,7 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use port::{EndpointId, EventId, OrderId, Secret, Timestamp};
 
-use super::{Due, Page, StoreError};
+use super::{Job, Page, StoreError};
 
 /// A merchant's endpoint.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct EndpointRow {
     /// When the merchant last changed it, or it was switched off.
     pub updated_at: Timestamp,
     /// Since when and why it gets nothing.
-    pub off: Option<Off>,
+    pub disabled: Option<Disabled>,
     /// Since when no delivery has worked; none while they do.
     pub failing_since: Option<Timestamp>,
     /// Grows by one with every change but that of `failing_since`.
@@ -59,16 +59,16 @@ pub struct OldSecret {
 
 /// That an endpoint gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Off {
+pub struct Disabled {
     /// Since when.
-    pub since: Timestamp,
+    pub at: Timestamp,
     /// Why.
-    pub because: OffBecause,
+    pub reason: DisabledReason,
 }
 
 /// Why an endpoint gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OffBecause {
+pub enum DisabledReason {
     /// The merchant wanted so.
     Merchant,
     /// It answered that it is gone for good.
@@ -77,7 +77,7 @@ pub enum OffBecause {
     Failing,
 }
 
-impl OffBecause {
+impl DisabledReason {
     /// As the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -88,7 +88,7 @@ impl OffBecause {
     }
 }
 
-impl FromStr for OffBecause {
+impl FromStr for DisabledReason {
     type Err = crate::domain::UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
@@ -99,34 +99,34 @@ impl FromStr for OffBecause {
 
 /// The deliveries of one order to one endpoint, which follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Lane {
+pub struct DeliveryStream {
     /// To which endpoint.
     pub endpoint: EndpointId,
     /// Of which order.
     pub order: OrderId,
     /// Whether they were asked for once more, beside what happens now.
-    pub again: bool,
+    pub replay: bool,
 }
 
 /// How the subject of what was asked for once more ends.
-const AGAIN: &str = "/again";
+const REPLAY: &str = "/again";
 
-impl fmt::Display for Lane {
+impl fmt::Display for DeliveryStream {
     /// As the subject in the agenda.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}{}", self.endpoint, self.order, if self.again { AGAIN } else { "" })
+        write!(f, "{}/{}{}", self.endpoint, self.order, if self.replay { REPLAY } else { "" })
     }
 }
 
-impl FromStr for Lane {
+impl FromStr for DeliveryStream {
     type Err = crate::domain::UnknownWord;
 
     fn from_str(subject: &str) -> Result<Self, Self::Err> {
-        let rest = subject.strip_suffix(AGAIN);
+        let rest = subject.strip_suffix(REPLAY);
         let (endpoint, order) = rest.unwrap_or(subject).split_once('/').ok_or(crate::domain::UnknownWord)?;
         let unknown = |_| crate::domain::UnknownWord;
         let (endpoint, order) = (endpoint.parse().map_err(unknown)?, order.parse().map_err(unknown)?);
-        Ok(Self { endpoint, order, again: rest.is_some() })
+        Ok(Self { endpoint, order, replay: rest.is_some() })
     }
 }
 
@@ -143,9 +143,9 @@ pub struct Cursor {
 
 /// A row about telling merchants.
 #[derive(Clone, Debug)]
-pub enum Telling {
+pub enum WebhookWrite {
     /// An event that merchants are told of, to be found by its merchant.
-    Notice(NoticeRow),
+    OutboundEvent(OutboundEventRow),
     /// An endpoint as it is now, with its next version. `Conflict` if it moved on or is gone. One that is off is
     /// owed nothing any more.
     Endpoint(Box<EndpointRow>),
@@ -162,9 +162,9 @@ pub enum Telling {
     },
     /// Something to deliver, now. What is owed already and waits for a retry stays as it is, unless it is asked for
     /// once more: then all that waits for this order is due.
-    Owed {
+    Enqueue {
         /// To whom and of what.
-        lane: Lane,
+        stream: DeliveryStream,
         /// The place of the first event.
         first: u64,
         /// Of the last; none for all that follow.
@@ -173,13 +173,13 @@ pub enum Telling {
         at: Timestamp,
     },
     /// What became of a try.
-    Tried(DeliveryRow),
+    Attempted(DeliveryRow),
     /// Ends the lease on a lane, if it still stands: due again, or done unless more is owed meanwhile.
-    Settled {
+    Advanced {
         /// What was claimed.
-        due: Due,
+        job: Job,
         /// The lane it is.
-        lane: Lane,
+        stream: DeliveryStream,
         /// Where it stood when it was claimed.
         was: Cursor,
         /// Where it stands.
@@ -191,27 +191,27 @@ pub enum Telling {
 
 /// What a request about endpoints came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum CommandResult {
     /// It made or changed an endpoint.
     Endpoint(EndpointId),
     /// So many endpoints, or orders, are told again.
-    Told(u64),
+    Queued(u64),
 }
 
-impl fmt::Display for Made {
+impl fmt::Display for CommandResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Endpoint(id) => id.fmt(f),
-            Self::Told(count) => count.fmt(f),
+            Self::Queued(count) => count.fmt(f),
         }
     }
 }
 
-impl FromStr for Made {
+impl FromStr for CommandResult {
     type Err = <EndpointId as FromStr>::Err;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self::Told).or_else(|_| text.parse().map(Self::Endpoint))
+        text.parse().map(Self::Queued).or_else(|_| text.parse().map(Self::Endpoint))
     }
 }
 
@@ -225,14 +225,14 @@ pub struct EndpointKeyRow {
     /// A hash of method, path and body.
     pub fingerprint: String,
     /// What the request came to.
-    pub made: Made,
+    pub result: CommandResult,
     /// When.
     pub at: Timestamp,
 }
 
 /// An event that a merchant is told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoticeRow {
+pub struct OutboundEventRow {
     /// Whose.
     pub merchant: String,
     /// The event.
@@ -259,7 +259,7 @@ pub struct DeliveryRow {
     /// The event's type.
     pub event_type: String,
     /// The event's place among those that merchants are told of.
-    pub notice: u64,
+    pub public_sequence: u64,
     /// Which try it was, from 1.
     pub attempt: u32,
     /// Whether it was taken.
@@ -276,7 +276,7 @@ pub struct DeliveryRow {
 
 /// Which events of a merchant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoticeFilter {
+pub struct OutboundEventFilter {
     /// Whose.
     pub merchant: String,
     /// From this moment.
@@ -289,7 +289,7 @@ pub struct NoticeFilter {
 
 /// Reads about telling merchants.
 #[async_trait]
-pub trait Told: Send + Sync {
+pub trait WebhookReads: Send + Sync {
     /// Every endpoint, oldest first.
     async fn endpoints(&self) -> Result<Vec<EndpointRow>, StoreError>;
 
@@ -300,14 +300,21 @@ pub trait Told: Send + Sync {
     async fn endpoint_key(&self, merchant: &str, key: &str) -> Result<Option<EndpointKeyRow>, StoreError>;
 
     /// Where a lane stands, if anything is owed on it.
-    async fn cursor(&self, lane: Lane) -> Result<Option<Cursor>, StoreError>;
+    async fn cursor(&self, stream: DeliveryStream) -> Result<Option<Cursor>, StoreError>;
 
     /// The tries at an endpoint, newest first; a page by its last position.
     async fn deliveries(&self, endpoint: EndpointId, page: &Page) -> Result<Vec<DeliveryRow>, StoreError>;
 
     /// A merchant's events, newest first.
-    async fn notices(&self, filter: &NoticeFilter) -> Result<Vec<NoticeRow>, StoreError>;
+    async fn outbound_events(
+        &self,
+        filter: &OutboundEventFilter,
+    ) -> Result<Vec<OutboundEventRow>, StoreError>;
 
     /// One of a merchant's events.
-    async fn notice(&self, merchant: &str, event: EventId) -> Result<Option<NoticeRow>, StoreError>;
+    async fn outbound_event(
+        &self,
+        merchant: &str,
+        event: EventId,
+    ) -> Result<Option<OutboundEventRow>, StoreError>;
 }

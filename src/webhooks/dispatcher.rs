@@ -10,40 +10,40 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use port::EndpointId;
 
-use super::deliver::Means;
-use crate::store::{Due, Lane, StoreError};
+use super::deliver::DeliveryContext;
+use crate::store::{DeliveryStream, Job, StoreError};
 
 /// How long a claimed lane is nobody else's: longer than the longest time-out of a delivery.
 const LEASE: Duration = Duration::from_secs(60);
 
 /// Deliveries under way at a time: in all, to an endpoint that works, and to one whose last delivery failed.
-const MOST_UNDER_WAY: u16 = 256;
-const MOST_TO_ONE: u16 = 8;
-const MOST_TO_FAILING: u16 = 1;
+const MAX_UNDER_WAY: u16 = 256;
+const MAX_TO_ONE: u16 = 8;
+const MAX_TO_FAILING: u16 = 1;
 
 /// How long nothing is claimed at most: retries come due without anybody telling.
-const PATIENCE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Delivers events. One for the whole gateway, since it counts what each endpoint has under way.
-pub struct Courier {
-    means: Arc<Means>,
+pub struct WebhookDispatcher {
+    context: Arc<DeliveryContext>,
     under_way: FuturesUnordered<BoxFuture<'static, EndpointId>>,
     busy: HashMap<EndpointId, u16>,
 }
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Tick {
     /// Nothing is due, and nothing under way.
     Idle,
     /// Something was begun, is under way, or has ended.
     Did,
 }
 
-impl Courier {
+impl WebhookDispatcher {
     /// With these means.
-    pub fn new(means: Means) -> Self {
-        Self { means: Arc::new(means), under_way: FuturesUnordered::new(), busy: HashMap::new() }
+    pub fn new(context: DeliveryContext) -> Self {
+        Self { context: Arc::new(context), under_way: FuturesUnordered::new(), busy: HashMap::new() }
     }
 
     /// Begins what is due, as far as there is room, and waits until a delivery ends or there may be more to begin.
@@ -51,51 +51,51 @@ impl Courier {
     ///
     /// # Errors
     /// [`StoreError`] if nothing could be claimed; what is under way stays so.
-    pub async fn run_once(&mut self) -> Result<Turn, StoreError> {
-        for (lane, due) in self.claim().await? {
-            *self.busy.entry(lane.endpoint).or_default() += 1;
-            self.under_way.push(deliver(self.means.clone(), lane, due).boxed());
+    pub async fn run_once(&mut self) -> Result<Tick, StoreError> {
+        for (stream, job) in self.claim().await? {
+            *self.busy.entry(stream.endpoint).or_default() += 1;
+            self.under_way.push(deliver(self.context.clone(), stream, job).boxed());
         }
         if self.under_way.is_empty() {
-            return Ok(Turn::Idle);
+            return Ok(Tick::Idle);
         }
         tokio::select! {
             // In this order, and not by a chance that `Env` does not give.
             biased;
             Some(ended) = self.under_way.next() => self.ended(ended),
-            () = self.means.outbox.woken() => {}
-            () = tokio::time::sleep(PATIENCE) => {}
+            () = self.context.endpoint_registry.wait() => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
         while let Some(Some(ended)) = self.under_way.next().now_or_never() {
             self.ended(ended);
         }
-        Ok(Turn::Did)
+        Ok(Tick::Did)
     }
 
     /// Waits after [`Turn::Idle`] until there may be something to do.
-    pub async fn rest(&mut self) {
+    pub async fn wait(&mut self) {
         tokio::select! {
             biased;
-            () = self.means.outbox.woken() => {}
-            () = tokio::time::sleep(PATIENCE) => {}
+            () = self.context.endpoint_registry.wait() => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }
 
-    async fn claim(&mut self) -> Result<Vec<(Lane, Due)>, StoreError> {
-        let room = MOST_UNDER_WAY.saturating_sub(u16::try_from(self.under_way.len()).unwrap_or(u16::MAX));
-        self.means.outbox.make_sure(&*self.means.store).await?;
-        let endpoints = self.means.outbox.endpoints();
+    async fn claim(&mut self) -> Result<Vec<(DeliveryStream, Job)>, StoreError> {
+        let room = MAX_UNDER_WAY.saturating_sub(u16::try_from(self.under_way.len()).unwrap_or(u16::MAX));
+        self.context.endpoint_registry.ensure_fresh(&*self.context.store).await?;
+        let endpoints = self.context.endpoint_registry.endpoints();
         let wanted = endpoints.iter().map(|endpoint| {
-            let most = if endpoint.failing_since.is_some() { MOST_TO_FAILING } else { MOST_TO_ONE };
+            let most = if endpoint.failing_since.is_some() { MAX_TO_FAILING } else { MAX_TO_ONE };
             (endpoint.id, most.saturating_sub(self.busy.get(&endpoint.id).copied().unwrap_or(0)))
         });
         let wanted: Vec<_> = wanted.filter(|(_, free)| *free > 0).collect();
         if room == 0 || wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let now = self.means.source.now();
-        let claimed = self.means.store.claim_deliveries(now, LEASE, room, wanted).await?;
-        Ok(claimed.into_iter().filter_map(with_lane).collect())
+        let now = self.context.env.now();
+        let claimed = self.context.store.claim_deliveries(now, LEASE, room, wanted).await?;
+        Ok(claimed.into_iter().filter_map(with_stream).collect())
     }
 
     fn ended(&mut self, endpoint: EndpointId) {
@@ -109,21 +109,21 @@ impl Courier {
 }
 
 /// Nothing of one lane stops the others, not even a defect.
-async fn deliver(means: Arc<Means>, lane: Lane, due: Due) -> EndpointId {
-    let fault = match AssertUnwindSafe(means.deliver(lane, due)).catch_unwind().await {
-        Ok(Ok(())) => return lane.endpoint,
+async fn deliver(context: Arc<DeliveryContext>, stream: DeliveryStream, job: Job) -> EndpointId {
+    let fault = match AssertUnwindSafe(context.deliver(stream, job)).catch_unwind().await {
+        Ok(Ok(())) => return stream.endpoint,
         Ok(Err(fault)) => fault.to_string(),
         Err(_) => "the delivery has panicked".to_owned(),
     };
     // The lease runs out by itself; then it is tried again.
-    tracing::error!(agenda.kind = "deliver", agenda.subject = %lane, "{fault}");
-    lane.endpoint
+    tracing::error!(agenda.kind = "deliver", agenda.subject = %stream, "{fault}");
+    stream.endpoint
 }
 
-fn with_lane(due: Due) -> Option<(Lane, Due)> {
-    let lane = due.subject.parse();
-    if lane.is_err() {
-        tracing::error!(agenda.kind = "deliver", agenda.subject = %due.subject, "this is no lane");
+fn with_stream(job: Job) -> Option<(DeliveryStream, Job)> {
+    let stream = job.subject.parse();
+    if stream.is_err() {
+        tracing::error!(agenda.kind = "deliver", agenda.subject = %job.subject, "this is no lane");
     }
-    Some((lane.ok()?, due))
+    Some((stream.ok()?, job))
 }

@@ -8,18 +8,18 @@ use port::{
 };
 use tokio::sync::Mutex;
 
-use super::{ProfileKey, SessionKeeper};
+use super::{ProfileKey, ProfileSessionStateStore};
 use crate::domain::{
     AttemptState, ProfileRequest, ProfileSession, ProfileStart, RouteAttempt, Routing, SessionStatus,
 };
-use crate::payments::begin::{Begun, may_repeat, start_failure};
+use crate::payments::start::{StartOutcome, may_repeat, start_failure};
 use crate::payments::{Account, PaymentError, Payments};
 use crate::routing::{RouteError, RuledOut};
 use crate::store::Write;
 
 /// What a merchant asks for, checked for its shape.
 #[derive(Clone)]
-pub struct ProfileSessionAsk {
+pub struct ProfileSessionRequest {
     /// The merchant's own id of the customer.
     pub customer_id: String,
     /// How the customer does it.
@@ -46,11 +46,11 @@ impl Payments {
     pub async fn open_profile_session(
         &self,
         merchant: &str,
-        ask: &ProfileSessionAsk,
+        request: &ProfileSessionRequest,
         key: Option<&ProfileKey>,
-    ) -> Result<(ProfileSession, Begun), PaymentError> {
+    ) -> Result<(ProfileSession, StartOutcome), PaymentError> {
         let shared = &self.shared;
-        let (candidates, routing) = self.savers(merchant, ask)?;
+        let (candidates, routing) = self.capable_accounts(merchant, request)?;
         let [first, fallback @ ..] = candidates.as_slice() else {
             let ruled_out = routing.tried.into_iter();
             let ruled_out = ruled_out.map(|out| RuledOut { account: out.account, why: vec![out.outcome] });
@@ -58,35 +58,39 @@ impl Payments {
         };
         let now = shared.now();
         let mut session = ProfileSession {
-            id: ProfileSessionId::from_uuid(shared.source.uuid()),
+            id: ProfileSessionId::from_uuid(shared.env.uuid()),
             merchant: merchant.to_owned(),
-            customer_id: ask.customer_id.clone(),
-            approach: ask.approach,
+            customer_id: request.customer_id.clone(),
+            approach: request.approach,
             status: SessionStatus::Pending,
             failure: None,
             start_failure: None,
             routing,
             fallback: fallback.to_vec(),
-            request: ask.request.clone(),
-            start: self.save_start(&*self.account(first)?, now),
+            request: request.request.clone(),
+            start: self.new_start(&*self.account(first)?, now),
             closing: None,
             profile: None,
             created_at: now,
             updated_at: now,
-            expires_at: now.plus(ask.expires_in),
+            expires_at: now.plus(request.expires_in),
             version: 1,
         };
         let keys: Vec<Write> = key.map(|key| key.row(&session, now)).into_iter().collect();
         shared.write_session("open profile session", &session, keys).await?;
-        let begun = self.begin_saving(&mut session, false).await?;
+        let begun = self.start_session(&mut session, false).await?;
         Ok((session, begun))
     }
 
     /// The accounts that can store a method this way: the named one, else all of them in the order in which the
     /// rules name them. What a rule asks of an amount or a country says nothing here, since there is none.
-    fn savers(&self, merchant: &str, ask: &ProfileSessionAsk) -> Result<(Vec<String>, Routing), RouteError> {
+    fn capable_accounts(
+        &self,
+        merchant: &str,
+        request: &ProfileSessionRequest,
+    ) -> Result<(Vec<String>, Routing), RouteError> {
         let rules = self.shared.rules.load();
-        let (rule, named) = match ask.account.as_deref() {
+        let (rule, named) = match request.account.as_deref() {
             Some(_) if !rules.pins => return Err(RouteError::PinsNotAllowed),
             Some(name) if self.shared.accounts.get(name).is_none() => {
                 return Err(RouteError::UnknownAccount(name.to_owned()));
@@ -98,7 +102,7 @@ impl Payments {
         for name in named {
             let Some(account) = self.shared.accounts.get(name) else { continue };
             let able =
-                account.adapter.vault().is_some_and(|vault| vault.approaches().contains(&ask.approach));
+                account.adapter.vault().is_some_and(|vault| vault.approaches().contains(&request.approach));
             if able {
                 candidates.push(name.to_owned());
             } else {
@@ -116,8 +120,8 @@ impl Payments {
         Ok((candidates, Routing { rule: rule.to_owned(), reason, tried }))
     }
 
-    fn save_start(&self, account: &Account, now: Timestamp) -> ProfileStart {
-        let id = AttemptId::from_uuid(self.shared.source.uuid());
+    fn new_start(&self, account: &Account, now: Timestamp) -> ProfileStart {
+        let id = AttemptId::from_uuid(self.shared.env.uuid());
         ProfileStart {
             id,
             account: account.name.clone(),
@@ -134,25 +138,27 @@ impl Payments {
     /// Makes the start whose intent is written, at one account after the other where nothing can have happened at
     /// the one before. `again` if it may have been sent before, which stays unsure whatever a repeat says short of a
     /// plain no.
-    pub(super) async fn begin_saving(
+    pub(super) async fn start_session(
         &self,
         session: &mut ProfileSession,
         again: bool,
-    ) -> Result<Begun, PaymentError> {
+    ) -> Result<StartOutcome, PaymentError> {
         let mut repeated = again.then_some(session.start.id);
         loop {
             let account = self.account(&session.start.account)?;
             let start = session.start.id;
-            let Err(error) = self.send_saving(session, &account).await? else { return Ok(Begun::Ready) };
+            let Err(error) = self.send_session(session, &account).await? else {
+                return Ok(StartOutcome::Ready);
+            };
             let unsure = error.advice() == Advice::ResolveUnknown
                 || repeated == Some(start) && error.advice() != Advice::Stop;
             if unsure {
                 if may_repeat(&account) && repeated.replace(start) != Some(start) {
                     continue;
                 }
-                return Ok(Begun::Unknown);
+                return Ok(StartOutcome::Unknown);
             }
-            if error.advice() != Advice::Stop && self.save_elsewhere(session, &error).await? {
+            if error.advice() != Advice::Stop && self.fail_over_session(session, &error).await? {
                 continue;
             }
             let failure = start_failure(&error);
@@ -162,14 +168,14 @@ impl Payments {
                 })
                 .await?;
             return Ok(match error {
-                ProviderError::Busy { retry_after } => Begun::Down { retry_after },
-                _ if error.advice() == Advice::Stop => Begun::Ended,
-                _ => Begun::Down { retry_after: None },
+                ProviderError::Busy { retry_after } => StartOutcome::Down { retry_after },
+                _ if error.advice() == Advice::Stop => StartOutcome::Ended,
+                _ => StartOutcome::Down { retry_after: None },
             });
         }
     }
 
-    async fn save_elsewhere(
+    async fn fail_over_session(
         &self,
         session: &mut ProfileSession,
         error: &ProviderError,
@@ -178,20 +184,20 @@ impl Payments {
         let account = self.account(&name)?;
         self.shared
             .change_session("profile failover", session, |session, now| {
-                Ok(session.moved_on(error.label(), self.save_start(&account, now), now))
+                Ok(session.moved_on(error.label(), self.new_start(&account, now), now))
             })
             .await
     }
 
     /// Sends a start and adopts what it made.
-    async fn send_saving(
+    async fn send_session(
         &self,
         session: &mut ProfileSession,
         account: &Account,
     ) -> Result<Result<(), ProviderError>, PaymentError> {
         let vault = vault_of(account)?;
-        let (attempt, request) = (session.for_adapter(), self.saving_ask(session));
-        let keeper = SessionKeeper { shared: &self.shared, session: Mutex::new(session.clone()) };
+        let (attempt, request) = (session.for_adapter(), self.store_request(session));
+        let keeper = ProfileSessionStateStore { shared: &self.shared, session: Mutex::new(session.clone()) };
         let ctx = self.ctx(account, &keeper);
         let outcome = self.call(account, "save_begin", &ctx, vault.create(&ctx, &attempt, &request)).await;
         *session = keeper.session.into_inner();
@@ -206,7 +212,7 @@ impl Payments {
     }
 
     /// What a session asks of its provider: the same whenever it is asked. Nothing is bought.
-    fn saving_ask(&self, session: &ProfileSession) -> PaymentRequest {
+    fn store_request(&self, session: &ProfileSession) -> PaymentRequest {
         PaymentRequest {
             description: "Payment method".to_owned(),
             items: Vec::new(),

@@ -6,7 +6,7 @@ pub use crate::domain::JobKind;
 
 /// Something that is due, leased to whoever claimed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct Job {
     /// What.
     pub kind: JobKind,
     /// Of which object: an id as text.

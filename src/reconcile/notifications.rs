@@ -10,32 +10,36 @@ use port::{AttemptId, NotificationTarget, PaymentId};
 use crate::domain::{Attempt, AttemptState, Cause, OrderAggregate};
 use crate::metrics::NotificationOutcome;
 use crate::payments::{PaymentError, Payments};
-use crate::store::{Due, Handle, NoteRow, StoreError};
+use crate::store::{InboxRow, Job, OrderLocator, StoreError};
 
 /// How long a notification waits for an object of ours, or for its provider to answer.
-const LONGEST_WAIT: Duration = Duration::from_secs(3 * 24 * 3_600);
+const MAX_WAIT: Duration = Duration::from_secs(3 * 24 * 3_600);
 
 /// How often it is tried at least: about a quarter of a day.
-const FEWEST_TRIES: u32 = 12;
+const MIN_TRIES: u32 = 12;
 
 /// More objects than this are not looked at in one notification. The providers name one, or a few.
-pub(super) const MOST_HINTS: usize = 20;
+pub(super) const MAX_HINTS: usize = 20;
 
 /// Asks the provider about each payment that a stored notification points at. True if something of it has to wait.
 ///
 /// # Errors
 /// [`PaymentError::Store`]; whatever else goes wrong waits.
-pub(super) async fn act_on_note(payments: &Payments, due: &Due, cause: &Cause) -> Result<bool, PaymentError> {
-    let (shared, note) = (&payments.shared, &due.subject);
-    let Some(row) = shared.store.note(note).await? else { return Ok(false) };
-    let targets: Vec<NotificationTarget> = serde_json::from_str(&row.hints)
+pub(super) async fn process_notification(
+    payments: &Payments,
+    job: &Job,
+    cause: &Cause,
+) -> Result<bool, PaymentError> {
+    let (shared, note) = (&payments.shared, &job.subject);
+    let Some(row) = shared.store.notification(note).await? else { return Ok(false) };
+    let targets: Vec<NotificationTarget> = serde_json::from_str(&row.targets)
         .map_err(|fault| StoreError::Corrupt(format!("the hints of {note}: {fault}")))?;
     let mut waits = false;
-    for target in targets.iter().take(MOST_HINTS) {
+    for target in targets.iter().take(MAX_HINTS) {
         waits |= follow(payments, &row, target, cause).await?;
     }
     // One that is acted on again is old, and has its tries before it all the same.
-    if waits && due.tries >= FEWEST_TRIES && shared.now().since(row.received_at) > LONGEST_WAIT {
+    if waits && job.tries >= MIN_TRIES && shared.now().since(row.received_at) > MAX_WAIT {
         shared.metrics.notification(&row.account, NotificationOutcome::Unmatched);
         tracing::warn!(note.id = %row.id, account.name = %row.account, "a notification has waited in vain");
         return Ok(false);
@@ -46,7 +50,7 @@ pub(super) async fn act_on_note(payments: &Payments, due: &Due, cause: &Cause) -
 /// Asks about what one hint points at. True if it has to wait.
 async fn follow(
     payments: &Payments,
-    row: &NoteRow,
+    row: &InboxRow,
     target: &NotificationTarget,
     cause: &Cause,
 ) -> Result<bool, PaymentError> {
@@ -56,11 +60,11 @@ async fn follow(
         Step::Wait => return Ok(true),
         Step::Nothing => return Ok(false),
         // A read that has begun may have been answered before what the notification tells of.
-        Step::Ask(payment) if payments.asked_lately(payment) => return Ok(true),
-        Step::Ask(payment) => {
-            let asked = payments.ask(id, payment, cause).await;
+        Step::FetchStatus(payment) if payments.fetched_lately(payment) => return Ok(true),
+        Step::FetchStatus(payment) => {
+            let asked = payments.fetch_status(id, payment, cause).await;
             // One that was under way and answered us too may be such a read.
-            asked.map(|_| payments.asked_before(payment, row.received_at))
+            asked.map(|_| payments.fetched_before(payment, row.received_at))
         }
         // One that its provider does not know yet may be on its way.
         Step::Close => payments
@@ -86,7 +90,7 @@ enum Step {
     /// It was given up, and no payment stands on it.
     Nothing,
     /// A look at the provider.
-    Ask(PaymentId),
+    FetchStatus(PaymentId),
     /// It was given up and exists all the same.
     Close,
 }
@@ -97,7 +101,7 @@ fn step(order: &OrderAggregate, attempt: &Attempt) -> Step {
         AttemptState::Orphaned => Step::Close,
         AttemptState::Ended if attempt.reference.is_none() => Step::Close,
         AttemptState::Created | AttemptState::Ended => {
-            order.payment_of(attempt).map_or(Step::Nothing, |payment| Step::Ask(payment.id))
+            order.payment_of(attempt).map_or(Step::Nothing, |payment| Step::FetchStatus(payment.id))
         }
     }
 }
@@ -108,13 +112,13 @@ async fn find(
     account: &str,
     target: &NotificationTarget,
 ) -> Result<Option<(OrderAggregate, Attempt)>, StoreError> {
-    let theirs = target
-        .reference
-        .as_ref()
-        .map(|reference| Handle::Reference { account: account.to_owned(), reference: reference.clone() });
+    let theirs = target.reference.as_ref().map(|reference| OrderLocator::Reference {
+        account: account.to_owned(),
+        reference: reference.clone(),
+    });
     let ours = target.merchant_reference.as_deref().and_then(|text| text.parse::<AttemptId>().ok());
-    for handle in theirs.into_iter().chain(ours.map(Handle::Attempt)) {
-        let Some(order) = payments.shared.store.order_of(&handle).await? else { continue };
+    for locator in theirs.into_iter().chain(ours.map(OrderLocator::Attempt)) {
+        let Some(order) = payments.shared.store.order_of(&locator).await? else { continue };
         let Some(order) = payments.shared.store.order(order).await? else { continue };
         let named = |attempt: &&Attempt| {
             attempt.account == account

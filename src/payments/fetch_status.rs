@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use port::{Advice, OrderId, PaymentId, ProviderError, Timestamp};
 
-use super::budget::Wish;
-use super::call::NothingToKeep;
+use super::call::NoState;
+use super::read_limiter::Priority;
 use super::{PaymentError, Payments};
 use crate::domain::{Cause, JobKind, OrderAggregate, next_read};
-use crate::store::{Change, Handle, Write};
+use crate::store::{Change, OrderLocator, Write};
 
 /// Two reads for the same payment are at least this far apart, whoever asks.
-pub(super) const APART: Duration = Duration::from_secs(5);
+pub(super) const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// When a read that did not work is made again where no schedule says when.
 const FAILED_PAUSE: Duration = Duration::from_secs(5 * 60);
@@ -23,7 +23,7 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError`]; a failed read has changed nothing but the moment of the next.
-    pub async fn ask(
+    pub async fn fetch_status(
         &self,
         order: OrderId,
         payment: PaymentId,
@@ -31,7 +31,7 @@ impl Payments {
     ) -> Result<OrderAggregate, PaymentError> {
         let reading = &self.shared.reading;
         let (this, cause) = (self.clone(), cause.clone());
-        let read = async move { Arc::new(this.ask_alone(order, payment, &cause).await) };
+        let read = async move { Arc::new(this.fetch_status_alone(order, payment, &cause).await) };
         let answer = reading.get_with(payment, Box::pin(read)).await;
         reading.invalidate(&payment).await;
         (*answer).clone()
@@ -41,41 +41,41 @@ impl Payments {
     ///
     /// # Errors
     /// As [`Payments::ask`].
-    pub async fn ask_for_customer(
+    pub async fn fetch_status_for_customer(
         &self,
         order: OrderAggregate,
         payment: PaymentId,
         cause: &Cause,
     ) -> Result<OrderAggregate, PaymentError> {
         let now = self.shared.now();
-        if self.shared.returned.get(&payment).is_some_and(|last| now < last.plus(APART)) {
+        if self.shared.returned.get(&payment).is_some_and(|last| now < last.plus(MIN_FETCH_INTERVAL)) {
             return Ok(order);
         }
         self.shared.returned.insert(payment, now);
-        self.ask(order.id(), payment, cause).await
+        self.fetch_status(order.id(), payment, cause).await
     }
 
     /// Asks because the merchant wants to know, at most as often as the polling schedule would.
     ///
     /// # Errors
     /// As [`Payments::ask`].
-    pub async fn ask_for_merchant(
+    pub async fn fetch_status_for_merchant(
         &self,
         order: OrderAggregate,
         payment: PaymentId,
         cause: &Cause,
     ) -> Result<OrderAggregate, PaymentError> {
         const NO_JITTER: u64 = 100;
-        let last = self.shared.asked.get(&payment);
+        let last = self.shared.fetched.get(&payment);
         let allowed = |last: Timestamp| {
             let found = order.payment(payment);
             let next = found.and_then(|payment| next_read(&order, payment, last, NO_JITTER));
-            next.unwrap_or(last.plus(2 * APART)) <= self.shared.now()
+            next.unwrap_or(last.plus(2 * MIN_FETCH_INTERVAL)) <= self.shared.now()
         };
         if last.is_some_and(|last| !allowed(last)) {
             return Ok(order);
         }
-        self.ask(order.id(), payment, cause).await
+        self.fetch_status(order.id(), payment, cause).await
     }
 
     /// Takes a hint that a payment has changed: the agenda asks soon, once for any number of hints. Answers which,
@@ -84,22 +84,23 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Store`].
-    pub async fn hint(
+    pub async fn schedule_hinted_fetch(
         &self,
         account: &str,
         reference: &str,
     ) -> Result<Option<(PaymentId, Timestamp)>, PaymentError> {
         let shared = &self.shared;
-        let handle = Handle::Reference { account: account.to_owned(), reference: reference.to_owned() };
-        let Some(id) = shared.store.order_of(&handle).await? else { return Ok(None) };
+        let locator =
+            OrderLocator::Reference { account: account.to_owned(), reference: reference.to_owned() };
+        let Some(id) = shared.store.order_of(&locator).await? else { return Ok(None) };
         let Some(order) = shared.store.order(id).await? else { return Ok(None) };
         let attempt = order.attempts.iter().find(|attempt| attempt.reference.as_deref() == Some(reference));
         let Some(payment) = attempt.and_then(|attempt| order.payment_of(attempt)) else { return Ok(None) };
         let now = shared.now();
-        let last = shared.asked.get(&payment.id);
-        let at = last.map_or(now, |last| last.plus(APART)).max(now);
+        let last = shared.fetched.get(&payment.id);
+        let at = last.map_or(now, |last| last.plus(MIN_FETCH_INTERVAL)).max(now);
         shared.hinted.insert(payment.id, at);
-        let due = Write::Due {
+        let due = Write::Job {
             kind: JobKind::FetchStatus,
             subject: payment.id.to_string(),
             order: Some(id),
@@ -117,55 +118,55 @@ impl Payments {
     }
 
     /// Whether the provider was asked less than a moment ago: another read now is too early.
-    pub fn asked_lately(&self, payment: PaymentId) -> bool {
-        let last = self.shared.asked.get(&payment);
-        last.is_some_and(|last| self.shared.now() < last.plus(APART))
+    pub fn fetched_lately(&self, payment: PaymentId) -> bool {
+        let last = self.shared.fetched.get(&payment);
+        last.is_some_and(|last| self.shared.now() < last.plus(MIN_FETCH_INTERVAL))
     }
 
     /// Whether the last read of a payment began before this moment, so that it may not know what happened by then.
-    pub fn asked_before(&self, payment: PaymentId, moment: Timestamp) -> bool {
-        self.shared.asked.get(&payment).is_some_and(|last| last < moment)
+    pub fn fetched_before(&self, payment: PaymentId, moment: Timestamp) -> bool {
+        self.shared.fetched.get(&payment).is_some_and(|last| last < moment)
     }
 
-    async fn ask_alone(
+    async fn fetch_status_alone(
         &self,
         id: OrderId,
         payment: PaymentId,
         cause: &Cause,
     ) -> Result<OrderAggregate, PaymentError> {
         let shared = &self.shared;
-        let mut order = shared.file(id).await?;
+        let mut order = shared.order(id).await?;
         let Some(found) = order.payment(payment).filter(|payment| !payment.external) else {
             return Ok(order);
         };
         let Some(record) = found.attempt.and_then(|attempt| order.attempt(attempt)) else { return Ok(order) };
         let account = self.account(&record.account)?;
         let attempt = record.for_adapter(id);
-        let wish = Wish::of(cause);
-        if let Err(used_up) = self.may_read(&account, wish) {
-            if wish == Wish::Patient {
-                self.ask_in_turn(id, payment, &used_up).await?;
+        let priority = Priority::of(cause);
+        if let Err(used_up) = self.may_read(&account, priority) {
+            if priority == Priority::Patient {
+                self.fetch_status_in_turn(id, payment, &used_up).await?;
             }
             return Err(used_up.into());
         }
-        shared.asked.insert(payment, shared.now());
+        shared.fetched.insert(payment, shared.now());
         shared.hinted.remove(&payment);
-        let ctx = self.ctx(&account, &NothingToKeep);
+        let ctx = self.ctx(&account, &NoState);
         match self.call(&account, "fetch", &ctx, account.adapter.fetch(&ctx, &attempt)).await {
             Ok((view, as_of)) => {
-                let seen = self.understand(&account, view, as_of);
+                let seen = self.translate(&account, view, as_of);
                 self.observe(&mut order, &account, attempt.id, &seen, &[], cause).await?;
                 Ok(order)
             }
             Err(error) => {
-                self.ask_later(&order, payment, &error).await?;
+                self.fetch_status_later(&order, payment, &error).await?;
                 Err(error.into())
             }
         }
     }
 
     /// What the agenda may not ask now it asks when there is something to ask with, a little spread.
-    async fn ask_in_turn(
+    async fn fetch_status_in_turn(
         &self,
         order: OrderId,
         payment: PaymentId,
@@ -178,7 +179,7 @@ impl Payments {
         };
         let shared = &self.shared;
         let at = shared.now().plus(wait).plus(Duration::from_millis(shared.draw() % SPREAD_MS));
-        let due = Write::Due {
+        let due = Write::Job {
             kind: JobKind::FetchStatus,
             subject: payment.to_string(),
             order: Some(order),
@@ -188,7 +189,7 @@ impl Payments {
     }
 
     /// A failed read is repeated at its time, and not before the provider wants it.
-    async fn ask_later(
+    async fn fetch_status_later(
         &self,
         order: &OrderAggregate,
         payment: PaymentId,
@@ -203,7 +204,7 @@ impl Payments {
             _ if error.advice() == Advice::Stop => next,
             _ => Some(next.unwrap_or(now.plus(FAILED_PAUSE))),
         };
-        let due = Write::Due {
+        let due = Write::Job {
             kind: JobKind::FetchStatus,
             subject: payment.to_string(),
             order: Some(order.id()),

@@ -8,18 +8,18 @@ use arc_swap::ArcSwap;
 use port::{EndpointId, Timestamp};
 use tokio::sync::{Mutex, Notify};
 
-use super::{Change, EndpointRow, Lane, Store, StoreError, Telling, Told, Write};
+use super::{Change, DeliveryStream, EndpointRow, Store, StoreError, WebhookReads, WebhookWrite, Write};
 use crate::domain::view::event_type;
 
 /// The endpoints that are on, as they were last read.
 #[derive(Default)]
-pub struct Outbox {
+pub struct EndpointRegistry {
     known: ArcSwap<Known>,
     /// Held while they are read, so that an older look never replaces a newer one.
     reading: Mutex<()>,
     /// They may have changed since they were read.
-    doubted: AtomicBool,
-    owed: Notify,
+    stale: AtomicBool,
+    work: Notify,
 }
 
 #[derive(Default)]
@@ -28,23 +28,23 @@ struct Known {
     by_merchant: HashMap<String, Vec<Arc<EndpointRow>>>,
 }
 
-impl Outbox {
+impl EndpointRegistry {
     /// Reads the endpoints anew: at the start, and after every change of one.
     ///
     /// # Errors
     /// [`StoreError`]; then it stays as it was, and is read before it is used next.
-    pub async fn refresh(&self, store: &(impl Told + ?Sized)) -> Result<(), StoreError> {
+    pub async fn refresh(&self, store: &(impl WebhookReads + ?Sized)) -> Result<(), StoreError> {
         let _reading = self.reading.lock().await;
-        self.doubted.store(false, Ordering::SeqCst);
-        let rows = store.endpoints().await.inspect_err(|_| self.doubt())?;
+        self.stale.store(false, Ordering::SeqCst);
+        let rows = store.endpoints().await.inspect_err(|_| self.invalidate())?;
         let mut known = Known::default();
-        for row in rows.into_iter().filter(|row| row.off.is_none()) {
+        for row in rows.into_iter().filter(|row| row.disabled.is_none()) {
             let row = Arc::new(row);
             known.by_merchant.entry(row.merchant.clone()).or_default().push(row.clone());
             known.by_id.insert(row.id, row);
         }
         self.known.store(Arc::new(known));
-        self.owed.notify_one();
+        self.work.notify_one();
         Ok(())
     }
 
@@ -53,7 +53,7 @@ impl Outbox {
     /// # Errors
     /// That of the commit, else that of the read.
     pub async fn change(&self, store: &dyn Store, change: Change) -> Result<(), StoreError> {
-        self.doubt();
+        self.invalidate();
         let written = store.commit(change).await;
         let read = self.refresh(store).await;
         written.and(read)
@@ -63,17 +63,17 @@ impl Outbox {
     ///
     /// # Errors
     /// [`StoreError`]; then nobody knows who is to be told.
-    pub async fn make_sure(&self, store: &(impl Told + ?Sized)) -> Result<(), StoreError> {
-        if self.doubted.load(Ordering::SeqCst) { self.refresh(store).await } else { Ok(()) }
+    pub async fn ensure_fresh(&self, store: &(impl WebhookReads + ?Sized)) -> Result<(), StoreError> {
+        if self.stale.load(Ordering::SeqCst) { self.refresh(store).await } else { Ok(()) }
     }
 
-    fn doubt(&self) {
-        self.doubted.store(true, Ordering::SeqCst);
+    fn invalidate(&self) {
+        self.stale.store(true, Ordering::SeqCst);
     }
 
     /// What a change of a merchant's order makes owed: a row for each endpoint that takes one of its events. They
     /// belong into the same commit.
-    pub fn owed(&self, merchant: &str, change: &Change, now: Timestamp) -> Vec<Write> {
+    pub fn enqueue(&self, merchant: &str, change: &Change, now: Timestamp) -> Vec<Write> {
         let known = self.known.load();
         let Some(endpoints) = known.by_merchant.get(merchant) else { return Vec::new() };
         let told: Vec<_> = change
@@ -82,8 +82,8 @@ impl Outbox {
             .collect();
         let owed = endpoints.iter().filter_map(|endpoint| {
             let (first, _) = told.iter().find(|(_, kind)| endpoint.takes(kind))?;
-            let lane = Lane { endpoint: endpoint.id, order: first.order, again: false };
-            Some(Write::Telling(Telling::Owed { lane, first: first.sequence, last: None, at: now }))
+            let stream = DeliveryStream { endpoint: endpoint.id, order: first.order, replay: false };
+            Some(Write::Webhook(WebhookWrite::Enqueue { stream, first: first.sequence, last: None, at: now }))
         });
         owed.collect()
     }
@@ -100,11 +100,11 @@ impl Outbox {
 
     /// Says that something was committed that is owed.
     pub fn wake(&self) {
-        self.owed.notify_one();
+        self.work.notify_one();
     }
 
     /// Waits until something is owed, for one who waits.
-    pub async fn woken(&self) {
-        self.owed.notified().await;
+    pub async fn wait(&self) {
+        self.work.notified().await;
     }
 }

@@ -6,9 +6,9 @@ use port::{Env, Timestamp, Uuid};
 
 /// The machine's own clock and random source.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Machine;
+pub(super) struct SystemEnv;
 
-impl Env for Machine {
+impl Env for SystemEnv {
     #[expect(clippy::disallowed_methods, reason = "this is where the time comes from")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -4,19 +4,19 @@ use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse};
 use port::Notification;
 
-use super::call::Incoming;
+use super::call::RawRequest;
 use super::problem::{Code, Problem};
 use super::rate::Buckets;
 use crate::config::Limits;
 use crate::metrics::NotificationOutcome;
 use crate::payments::PaymentError;
-use crate::reconcile::Intake;
+use crate::reconcile::NotificationReceiver;
 
 /// `POST /webhooks/{account}` and `POST /webhooks/{account}/{key}`
-pub(super) async fn take(incoming: Incoming) -> Result<HttpResponse, Problem> {
-    let (payments, inbox) = (incoming.state.payments(), incoming.state.inbox());
+pub(super) async fn receive(raw: RawRequest) -> Result<HttpResponse, Problem> {
+    let (payments, inbox) = (raw.state.payments(), raw.state.inbox());
     let shared = &payments.shared;
-    let account = shared.accounts.get(incoming.segment("account")).ok_or_else(Problem::not_found)?;
+    let account = shared.accounts.get(raw.segment("account")).ok_or_else(Problem::not_found)?;
     let count = |outcome| shared.metrics.notification(&account.name, outcome);
     let now = shared.now();
     if let Some(wait) = inbox.buckets.take(&account.name.as_str().into(), now).wait {
@@ -24,9 +24,9 @@ pub(super) async fn take(incoming: Incoming) -> Result<HttpResponse, Problem> {
         let detail = "More notifications come to this account than are taken.";
         return Err(Problem::new(Code::RateLimited, detail).retry_after(wait));
     }
-    let headers = headers_of(&incoming.request);
-    let note = Notification { headers: &headers, body: &incoming.body, received_at: now, address_key: false };
-    let taken = inbox.intake.take(payments, account, &note, incoming.segment("key")).await;
+    let headers = headers_of(&raw.request);
+    let note = Notification { headers: &headers, body: &raw.body, received_at: now, address_key: false };
+    let taken = inbox.intake.receive(payments, account, &note, raw.segment("key")).await;
     let outcome = taken.map_err(not_taken)?;
     count(outcome);
     if outcome == NotificationOutcome::Unverified {
@@ -52,7 +52,7 @@ fn headers_of(request: &HttpRequest) -> Vec<(String, String)> {
 /// What all workers share about notifications: how many may come, and who takes them.
 pub(super) struct Inbox {
     buckets: Buckets,
-    intake: Intake,
+    intake: NotificationReceiver,
 }
 
 /// As many seconds' worth of notifications may come at once.
@@ -63,6 +63,6 @@ impl Inbox {
     pub(super) fn new(limits: &Limits) -> Self {
         let per_second = limits.notifications_per_second;
         let buckets = Buckets::new(per_second, per_second.saturating_mul(BURST_S));
-        Self { buckets, intake: Intake::default() }
+        Self { buckets, intake: NotificationReceiver::default() }
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use port::{Advice, AttemptId, CreatedPayment, Next, OrderId, ProviderError, Timestamp};
 
-use super::begin::may_repeat;
-use super::budget::Wish;
-use super::call::{FileKeeper, NothingToKeep};
+use super::call::{AttemptStateStore, NoState};
 use super::operate::UNSURE_LIMIT;
+use super::read_limiter::Priority;
+use super::start::may_repeat;
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::unsure_start;
 use crate::domain::{
@@ -16,7 +16,7 @@ use crate::domain::{
 };
 
 /// For how long a charge that its provider does not list may still show up there.
-const CHARGE_PATIENCE: Duration = UNSURE_LIMIT;
+const CHARGE_TIMEOUT: Duration = UNSURE_LIMIT;
 
 impl Payments {
     /// Finds out about a start whose answer was lost: repeats it where the provider knows our key, else looks
@@ -25,14 +25,14 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Provider`] while it cannot be found out.
-    pub async fn settle_begin(
+    pub async fn resolve_start(
         &self,
         order: OrderId,
         attempt: AttemptId,
         cause: &Cause,
     ) -> Result<OrderAggregate, PaymentError> {
-        let mut order = self.shared.file(order).await?;
-        let settled = self.find_out(&mut order, attempt, cause).await;
+        let mut order = self.shared.order(order).await?;
+        let settled = self.resolve_unknown(&mut order, attempt, cause).await;
         let tell = |order: &OrderAggregate, now| {
             let events = unsure_start(order, attempt, UNSURE_LIMIT, now, &mut self.shared.ids());
             Ok::<_, PaymentError>(events.into())
@@ -41,7 +41,7 @@ impl Payments {
         settled.map(|()| order)
     }
 
-    async fn find_out(
+    async fn resolve_unknown(
         &self,
         order: &mut OrderAggregate,
         attempt: AttemptId,
@@ -52,24 +52,26 @@ impl Payments {
         let charge =
             record.session.and_then(|id| order.session(id)).is_some_and(|session| session.charge.is_some());
         if may_repeat(&account) && !charge {
-            if let Err(error) = self.send_begin(order, &account, &record, cause).await? {
-                self.give_up_if_no(order, &record, error, cause).await?;
+            if let Err(error) = self.send_create(order, &account, &record, cause).await? {
+                self.abandon_if_declined(order, &record, error, cause).await?;
             }
             return Ok(());
         }
-        let found = self.look_up(order, &account, &record, Wish::of(cause)).await?;
+        let found = self.find_by_reference(order, &account, &record, Priority::of(cause)).await?;
         // "There is none" is certain only once nothing that was sent can still arrive, and where money has moved if it
         // did, once its list has had time to follow.
-        let patience = if charge { CHARGE_PATIENCE } else { CALL_DEADLINE };
+        let patience = if charge { CHARGE_TIMEOUT } else { CALL_DEADLINE };
         let certain = self.shared.now() >= record.started_at.plus(patience);
         match found {
-            Some((created, as_of)) => self.adopt(order, &account, attempt, created, as_of, cause).await,
-            None if certain => self.leave(order, &record, &ProviderError::NotFound, cause).await.map(drop),
+            Some((created, as_of)) => {
+                self.accept_start(order, &account, attempt, created, as_of, cause).await
+            }
+            None if certain => self.abandon(order, &record, &ProviderError::NotFound, cause).await.map(drop),
             None => Ok(()),
         }
     }
 
-    async fn give_up_if_no(
+    async fn abandon_if_declined(
         &self,
         order: &mut OrderAggregate,
         record: &Attempt,
@@ -77,7 +79,7 @@ impl Payments {
         cause: &Cause,
     ) -> Result<(), PaymentError> {
         if error.advice() == Advice::Stop {
-            return self.leave(order, record, &error, cause).await.map(|_| ());
+            return self.abandon(order, record, &error, cause).await.map(|_| ());
         }
         Err(error.into())
     }
@@ -93,7 +95,7 @@ impl Payments {
         attempt: AttemptId,
         cause: &Cause,
     ) -> Result<OrderAggregate, PaymentError> {
-        let mut order = self.shared.file(id).await?;
+        let mut order = self.shared.order(id).await?;
         let Some(mut record) = order.attempt(attempt).filter(|record| may_exist(record)).cloned() else {
             return Ok(order);
         };
@@ -109,19 +111,19 @@ impl Payments {
         };
         record.reference = Some(created.reference.clone());
         let adapter_view = record.for_adapter(id);
-        let ctx = self.ctx(&account, &NothingToKeep);
+        let ctx = self.ctx(&account, &NoState);
         let closed = self.call(&account, "cancel", &ctx, account.adapter.cancel(&ctx, &adapter_view)).await;
         let (view, as_of) = match closed {
             Ok(answer) => answer,
             Err(error) if error.advice() == Advice::Stop => {
-                self.may_read(&account, Wish::of(cause))?;
-                let ctx = self.ctx(&account, &NothingToKeep);
+                self.may_read(&account, Priority::of(cause))?;
+                let ctx = self.ctx(&account, &NoState);
                 self.call(&account, "fetch", &ctx, account.adapter.fetch(&ctx, &adapter_view)).await?
             }
             Err(error) => return Err(error.into()),
         };
-        let seen = self.understand(&account, view, as_of);
-        let next = Erasable::new(Next::Nothing, self.shared.source.nonce());
+        let seen = self.translate(&account, view, as_of);
+        let next = Erasable::new(Next::Nothing, self.shared.env.nonce());
         let known =
             Event::AttemptCreated { attempt, reference: created.reference, next, adapter_state: None };
         let left = Event::AttemptAbandoned { attempt, orphaned: false, why: "closed".to_owned() };
@@ -138,14 +140,14 @@ impl Payments {
         cause: &Cause,
     ) -> Result<Option<(CreatedPayment, Timestamp)>, PaymentError> {
         if !may_repeat(account) || record.state == AttemptState::Ended {
-            return Ok(self.look_up(order, account, record, Wish::of(cause)).await?);
+            return Ok(self.find_by_reference(order, account, record, Priority::of(cause)).await?);
         }
         let attempt = record.for_adapter(order.id());
-        let request = self.ask_of(order, record);
-        let keeper = FileKeeper::new(&self.shared, order.clone(), record.id, cause);
+        let request = self.request_of(order, record);
+        let keeper = AttemptStateStore::new(&self.shared, order.clone(), record.id, cause);
         let ctx = self.ctx(account, &keeper);
         let again = self.call(account, "begin", &ctx, account.adapter.create(&ctx, &attempt, &request)).await;
-        *order = keeper.into_file();
+        *order = keeper.into_order();
         match again {
             Ok(created) => Ok(Some(created)),
             Err(error) if error.advice() == Advice::Stop => Ok(None),
@@ -157,13 +159,13 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Provider`] while it did not work; it is repeated until its outcome is known.
-    pub async fn hand_over(
+    pub async fn submit_provider_order(
         &self,
         id: OrderId,
         attempt: AttemptId,
         cause: &Cause,
     ) -> Result<OrderAggregate, PaymentError> {
-        let order = self.shared.file(id).await?;
+        let order = self.shared.order(id).await?;
         let waits = |order: &OrderAggregate| {
             order.attempt(attempt).is_some_and(|record| needs_provider_order(order, record))
         };
@@ -172,11 +174,11 @@ impl Payments {
         };
         let account = self.account(&record.account)?;
         let adapter_view = record.for_adapter(id);
-        let keeper = FileKeeper::new(&self.shared, order, attempt, cause);
+        let keeper = AttemptStateStore::new(&self.shared, order, attempt, cause);
         let ctx = self.ctx(&account, &keeper);
         self.call(&account, "hand_over", &ctx, account.adapter.submit_provider_order(&ctx, &adapter_view))
             .await?;
-        let mut order = keeper.into_file();
+        let mut order = keeper.into_order();
         let done = |order: &OrderAggregate, _| {
             let event = waits(order).then_some(Event::ProviderOrderSubmitted { attempt });
             Ok::<_, PaymentError>(event.into_iter().collect::<Vec<_>>().into())
