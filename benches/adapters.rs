@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use criterion::{Criterion, criterion_group, criterion_main};
-use paymux_testkit::contract::Subject;
-use paymux_testkit::{ALL, Answer, FixedSource, Memory, Operation, Recording, World, at_once};
+use paymux_testkit::contract::AdapterUnderTest;
+use paymux_testkit::{ALL, Answer, FixedEnv, Memory, Operation, Recording, Setup, at_once};
 use port::{About, Ctx, HttpRequest, HttpResponse, Timestamp, Transport, TransportError};
 
 /// Gives the recorded answers in turn, for ever.
@@ -36,7 +36,7 @@ impl Transport for Instant {
 
 fn adapters(criterion: &mut Criterion) {
     for about in ALL {
-        let subject = Subject::load(about).expect("the contract says why not");
+        let subject = AdapterUnderTest::load(about).expect("the contract says why not");
         for (operation, file) in [(Operation::Begin, "begin_hosted.http"), (Operation::Fetch, "fetch_")] {
             let fits = |recording: &&Recording| {
                 recording.operation == operation && recording.file.starts_with(file) && recording.succeeds()
@@ -48,10 +48,10 @@ fn adapters(criterion: &mut Criterion) {
 }
 
 fn measure(criterion: &mut Criterion, about: &'static About, recording: &Recording) {
-    let world = World::of(&recording.asks);
-    let (attempt, request, provider) = (&world.attempt, &world.request, world.provider(about));
+    let setup = Setup::of(&recording.input);
+    let (attempt, request, provider) = (&setup.attempt, &setup.request, setup.provider(about));
     let (transport, keeper) = (Instant::of(recording), Memory::default());
-    let source = FixedSource::new(Timestamp::default());
+    let source = FixedEnv::new(Timestamp::default());
     let calls = recording.steps.len();
     criterion.bench_function(&format!("{}/{} ({calls} calls)", about.name, recording.file), |bench| {
         bench.iter(|| {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fixtures::{MERCHANT, Shop};
+use fixtures::{MERCHANT, OrderFactory};
 use futures_util::future::join_all;
 use paymux::domain::OrderAggregate;
 use paymux::metrics::Metrics;
@@ -36,9 +36,9 @@ fn open(folder: &Path, batch_max: usize) -> Arc<Sqlite> {
 }
 
 /// Places orders and makes the two changes of each one's checkout.
-async fn checkouts(store: &Sqlite, shop: &Shop, orders: usize) -> Vec<(OrderId, [Change; 2])> {
+async fn checkouts(store: &Sqlite, factory: &OrderFactory, orders: usize) -> Vec<(OrderId, [Change; 2])> {
     let (files, placed): (Vec<OrderAggregate>, Vec<Change>) =
-        (0..orders).map(|number| shop.place(Some(&format!("order {number}")))).unzip();
+        (0..orders).map(|number| factory.place(Some(&format!("order {number}")))).unzip();
     for some in placed.chunks(COMMITTERS) {
         for outcome in join_all(some.iter().map(|change| store.commit(change.clone()))).await {
             outcome.unwrap();
@@ -47,16 +47,16 @@ async fn checkouts(store: &Sqlite, shop: &Shop, orders: usize) -> Vec<(OrderId, 
     let checkout = |mut order: OrderAggregate| {
         let key = KeyRow {
             merchant: MERCHANT.into(),
-            key: format!("{}", shop.uuid()),
+            key: format!("{}", factory.uuid()),
             fingerprint: order.head.to_string(),
             order: order.id(),
             sequence: order.sequence + 1,
-            at: shop.now(),
+            at: factory.now(),
             replaces: None,
         };
-        let intent = shop.checkout(&mut order, "main").key(Some(key));
+        let intent = factory.checkout(&mut order, "main").key(Some(key));
         let reference = format!("R-{}", order.id());
-        (order.id(), [intent, shop.begun(&mut order, &reference)])
+        (order.id(), [intent, factory.begun(&mut order, &reference)])
     };
     files.into_iter().map(checkout).collect()
 }
@@ -84,7 +84,7 @@ async fn commit_all(store: &Arc<Sqlite>, orders: Vec<(OrderId, [Change; 2])>, co
 async fn commits_per_second(batch_max: usize, committers: usize, orders: usize) -> f64 {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let store = open(folder.path(), batch_max);
-    let orders = checkouts(&store, &Shop::new(), orders).await;
+    let orders = checkouts(&store, &OrderFactory::new(), orders).await;
     let commits = orders.len() as f64 * 2.0;
     commits / commit_all(&store, orders, committers).await.as_secs_f64()
 }
@@ -93,7 +93,7 @@ async fn commits_per_second(batch_max: usize, committers: usize, orders: usize) 
 async fn reads_per_second(readers: usize) -> f64 {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let store = open(folder.path(), 256);
-    let orders = checkouts(&store, &Shop::new(), ORDERS).await;
+    let orders = checkouts(&store, &OrderFactory::new(), ORDERS).await;
     let ids: Vec<OrderId> = orders.iter().map(|(id, _)| *id).collect();
     commit_all(&store, orders, COMMITTERS).await;
     let begun = Instant::now();

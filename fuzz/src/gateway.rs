@@ -18,7 +18,7 @@ use paymux::routing::Rules;
 use paymux::store::sqlite::{Options, Sqlite};
 use paymux::store::{ApiKeyRow, Change, Store, Write};
 use paymux_sandbox::{Request, Sandbox};
-use paymux_testkit::{ALL, FixedSource};
+use paymux_testkit::{ALL, FixedEnv};
 use port::{Env, HttpRequest, HttpResponse, Timestamp, Transport, TransportError, sign};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -171,7 +171,7 @@ async fn service(folder: &TempDir, providers: Arc<Imitated>) -> Service {
     let metrics = Arc::new(Metrics::new());
     let options = Options { threads: false, ..Options::at(folder.path().join("paymux.db")) };
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&options, metrics.clone()).expect("a fresh database"));
-    let source = Arc::new(FixedSource::new(Timestamp::from_seconds(NOW_S)));
+    let source = Arc::new(FixedEnv::new(Timestamp::from_seconds(NOW_S)));
     store
         .commit(Change::plain("keys", vec![Write::ApiKey(api_key(source.now()))]))
         .await

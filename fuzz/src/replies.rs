@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use paymux_testkit::{ALL, Answer, Operation, Played, Recording, World, settings};
+use paymux_testkit::{ALL, Answer, Operation, Recording, Run, Setup, settings};
 use port::{About, HttpResponse, ProviderError};
 
 use super::message::{TABLES, exact};
@@ -32,13 +32,13 @@ pub fn replies(input: &[u8]) {
     let about = ALL[adapter];
     let (operation, word) = Operation::ALL[choose(operation, Operation::ALL.iter().map(|(_, word)| *word))];
     let answers: Vec<Answer> = sections.filter_map(answer).collect();
-    let world = world(about, operation, word, asks);
-    let played = world.play(about, operation, answers.clone());
-    let facts = played.facts(&TABLES[adapter]);
-    amounts_are_told_exactly(&facts, &answers, &world);
+    let setup = world(about, operation, word, asks);
+    let run = setup.play(about, operation, answers.clone());
+    let facts = run.facts(&TABLES[adapter]);
+    amounts_are_told_exactly(&facts, &answers, &setup);
     only_success_says_anything(&facts, &answers);
-    errors_are_short(&played);
-    calls_stay_in_their_place(&played, operation);
+    errors_are_short(&run);
+    calls_stay_in_their_place(&run, operation);
     let told: usize = facts.iter().map(String::len).sum();
     assert!(told <= 4 * input.len() + OUR_OWN_WORDS, "{told} bytes of facts from {}", input.len());
 }
@@ -81,16 +81,16 @@ fn line(bytes: &[u8]) -> (&str, &[u8]) {
 }
 
 /// What the head asks for, if it can be read and an adapter can be built with its settings; else the usual.
-fn world(about: &'static About, operation: Operation, word: &str, head: &str) -> World {
+fn world(about: &'static About, operation: Operation, word: &str, head: &str) -> Setup {
     let file = format!("{word}_hostile.http");
     let read = Recording::parse(about, &file, &format!("# from documents\n{head}"));
-    let asks = read.ok().map(|recording| recording.asks);
+    let asks = read.ok().map(|recording| recording.input);
     let asks = asks.filter(|asks| (about.build)(&settings(about, &asks.settings)).is_ok());
-    asks.map_or_else(|| World::usual(operation), |asks| World::of(&asks))
+    asks.map_or_else(|| Setup::usual(operation), |asks| Setup::of(&asks))
 }
 
-fn amounts_are_told_exactly(facts: &[String], answers: &[Answer], world: &World) {
-    let asked = [world.attempt.money, world.captured, world.refund.money];
+fn amounts_are_told_exactly(facts: &[String], answers: &[Answer], setup: &Setup) {
+    let asked = [setup.attempt.money, setup.captured, setup.refund.money];
     let mut numbers: BTreeSet<_> =
         asked.iter().filter_map(|money| exact(&money.to_major().to_string())).collect();
     for answer in answers {
@@ -118,8 +118,8 @@ fn only_success_says_anything(facts: &[String], answers: &[Answer]) {
     assert!(!facts.iter().any(|fact| fact == "reference "), "an object without an id");
 }
 
-fn errors_are_short(played: &Played) {
-    let Some(error) = played.error() else { return };
+fn errors_are_short(run: &Run) {
+    let Some(error) = run.error() else { return };
     let said = match error {
         ProviderError::Declined { code, text } | ProviderError::Rejected { code, text } => [code, text],
         _ => [&None, &None],
@@ -128,9 +128,9 @@ fn errors_are_short(played: &Played) {
     assert!(longest.max(error.to_string().len()) <= MAX_ERROR, "{error:?}");
 }
 
-fn calls_stay_in_their_place(played: &Played, operation: Operation) {
-    assert!(played.calls.len() <= MAX_CALLS, "{:?}", played.calls);
-    for http_request in &played.calls {
+fn calls_stay_in_their_place(run: &Run, operation: Operation) {
+    assert!(run.calls.len() <= MAX_CALLS, "{:?}", run.calls);
+    for http_request in &run.calls {
         let path = http_request.path.split('?').next().unwrap_or_default();
         let plain = http_request.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         assert!(plain && http_request.path.matches('?').count() <= 1, "{:?}", http_request.path);

@@ -86,7 +86,7 @@ impl JobRunner {
             Ok(step) => (step, "done"),
             Err(PaymentError::Provider(_)) => (Step::Again, "provider"),
             Err(fault) => {
-                tracing::error!(agenda.kind = job.kind.as_str(), agenda.subject = %job.subject, "{fault}");
+                tracing::error!(job.kind = job.kind.as_str(), job.subject = %job.subject, "{fault}");
                 (Step::Again, "failed")
             }
         };

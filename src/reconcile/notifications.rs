@@ -41,7 +41,7 @@ pub(super) async fn process_notification(
     // One that is acted on again is old, and has its tries before it all the same.
     if waits && job.tries >= MIN_TRIES && shared.now().since(row.received_at) > MAX_WAIT {
         shared.metrics.notification(&row.account, NotificationOutcome::Unmatched);
-        tracing::warn!(note.id = %row.id, account.name = %row.account, "a notification has waited in vain");
+        tracing::warn!(notification.id = %row.id, account.name = %row.account, "a notification has waited in vain");
         return Ok(false);
     }
     Ok(waits)
@@ -76,7 +76,7 @@ async fn follow(
         Ok(waits) => Ok(waits),
         Err(PaymentError::Store(fault)) => Err(fault.into()),
         Err(fault) => {
-            tracing::info!(note.id = %row.id, account.name = %row.account,
+            tracing::info!(notification.id = %row.id, account.name = %row.account,
                 "a notification could not be followed up: {fault}");
             Ok(true)
         }

@@ -116,14 +116,14 @@ async fn deliver(context: Arc<DeliveryContext>, stream: DeliveryStream, job: Job
         Err(_) => "the delivery has panicked".to_owned(),
     };
     // The lease runs out by itself; then it is tried again.
-    tracing::error!(agenda.kind = "deliver", agenda.subject = %stream, "{fault}");
+    tracing::error!(job.kind = "deliver", job.subject = %stream, "{fault}");
     stream.endpoint
 }
 
 fn with_stream(job: Job) -> Option<(DeliveryStream, Job)> {
     let stream = job.subject.parse();
     if stream.is_err() {
-        tracing::error!(agenda.kind = "deliver", agenda.subject = %job.subject, "this is no lane");
+        tracing::error!(job.kind = "deliver", job.subject = %job.subject, "this is no lane");
     }
     Some((stream.ok()?, job))
 }

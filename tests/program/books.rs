@@ -8,8 +8,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::demo::Demo;
-use super::sale::Sale;
-use super::shop::{Shop, eventually};
+use super::fixture::Fixture;
+use super::shop::{TestMerchant, eventually};
 
 /// Runs a command of the program on a folder's database.
 pub fn run(folder: &Path, command: &[&str]) -> Output {
@@ -32,15 +32,16 @@ pub fn fit(folder: &Path) -> bool {
 /// Two paid orders of the customer `c-1`, the first fulfilled, in a folder whose gateway has stopped.
 async fn used() -> (TempDir, [String; 2]) {
     let demo = Demo::start();
-    let shop = &demo.shop;
-    let mut body = Shop::order(Some("decta-demo"), "EUR", 1999);
+    let merchant = &demo.merchant;
+    let mut body = TestMerchant::order(Some("decta-demo"), "EUR", 1999);
     body["order"]["customer"]["id"] = json!("c-1");
     body["order"]["customer"]["email"] = json!("planted@example.test");
-    let (first, second) = (Sale::paid(shop, "one", &body).await, Sale::paid(shop, "two", &body).await);
+    let (first, second) =
+        (Fixture::paid(merchant, "one", &body).await, Fixture::paid(merchant, "two", &body).await);
     let asked = json!({"amount": 500, "reason": "planted@example.test broke it"});
-    assert_eq!(first.operate(shop, "refunds", "back", asked).await.status, 201);
+    assert_eq!(first.operate(merchant, "refunds", "back", asked).await.status, 201);
     let told = json!({"outcome": "COMPLETED", "detail": "fetched by planted@example.test"});
-    assert_eq!(shop.post(&format!("/v1/orders/{}/fulfil", first.order), &told).await.0, 200);
+    assert_eq!(merchant.post(&format!("/v1/orders/{}/fulfil", first.order), &told).await.0, 200);
     // The next start makes a checkpoint over what is there.
     let demo = demo.restart();
     eventually(|| async {

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::demo::Demo;
-use super::sale::Sale;
-use super::shop::{Shop, eventually};
+use super::fixture::Fixture;
+use super::shop::{TestMerchant, eventually};
 use super::webhooks::receiver::Receiver;
 
 /// What was paid, minor units.
@@ -12,8 +12,8 @@ const PAID: i64 = 1999;
 
 /// A paid order, and who watches its payment.
 struct Case<'a> {
-    shop: &'a Shop,
-    sale: Sale,
+    merchant: &'a TestMerchant,
+    fixture: Fixture,
 }
 
 /// What a payment should come to: its status, the stage and outcome of its dispute, and what is contested now.
@@ -33,19 +33,20 @@ const fn ended(status: &'static str, stage: &'static str, outcome: &'static str)
 }
 
 impl<'a> Case<'a> {
-    async fn of(shop: &'a Shop, provider: &str, key: &str) -> Self {
+    async fn of(merchant: &'a TestMerchant, provider: &str, key: &str) -> Self {
         let account = format!("{provider}-demo");
-        let body = Shop::order(Some(&account), if provider == "paymennt" { "AED" } else { "EUR" }, PAID);
-        Self { shop, sale: Sale::paid(shop, key, &body).await }
+        let body =
+            TestMerchant::order(Some(&account), if provider == "paymennt" { "AED" } else { "EUR" }, PAID);
+        Self { merchant, fixture: Fixture::paid(merchant, key, &body).await }
     }
 
     async fn until(&self, done: impl Fn(&Value) -> bool) -> Value {
-        self.sale.until(self.shop, done).await
+        self.fixture.until(self.merchant, done).await
     }
 
     /// The provider says a word; its notice leads the gateway to ask.
     async fn comes_to(&self, word: &str, expected: &Expected) -> Value {
-        self.sale.says(self.shop, word).await;
+        self.fixture.says(self.merchant, word).await;
         let payment = self
             .until(|payment| {
                 let dispute = &payment["dispute"];
@@ -58,26 +59,28 @@ impl<'a> Case<'a> {
         assert_eq!(payment["dispute"]["closedAt"].is_string(), expected.outcome.is_some(), "{payment}");
         assert!(payment["dispute"]["openedAt"].is_string(), "{payment}");
         assert_eq!(payment["provider"]["status"], word);
-        let order = self.shop.get(&format!("/v1/orders/{}", self.sale.order)).await;
+        let order = self.merchant.get(&format!("/v1/orders/{}", self.fixture.order)).await;
         assert_eq!(order["state"], "PROCESSING", "after {word} the order stays where it is");
         payment
     }
 
     /// Wants the money refunded; answers the status and the problem's code, if it is one.
     async fn refund(&self, key: &str, amount: i64) -> (u16, String) {
-        let answer = self.sale.operate(self.shop, "refunds", key, json!({"amount": amount})).await;
+        let answer = self.fixture.operate(self.merchant, "refunds", key, json!({"amount": amount})).await;
         (answer.status, answer.code())
     }
 
     /// The codes of the order's open attention, oldest first.
     async fn attention(&self) -> Vec<Value> {
-        let all = self.shop.get("/v1/attention?open=true&limit=200").await;
+        let all = self.merchant.get("/v1/attention?open=true&limit=200").await;
         let own = all["data"].as_array().unwrap().iter().rev();
-        own.filter(|told| told["paymentId"] == self.sale.payment).map(|told| told["code"].clone()).collect()
+        own.filter(|told| told["paymentId"] == self.fixture.payment)
+            .map(|told| told["code"].clone())
+            .collect()
     }
 
     async fn timeline(&self, kind: &str) -> Vec<(Value, Value)> {
-        let all = self.shop.get(&format!("/v1/orders/{}/timeline?limit=200", self.sale.order)).await;
+        let all = self.merchant.get(&format!("/v1/orders/{}/timeline?limit=200", self.fixture.order)).await;
         let of_kind = all["data"].as_array().unwrap().iter().filter(|entry| entry["type"] == kind);
         of_kind.map(|entry| (entry["from"].clone(), entry["to"].clone())).collect()
     }
@@ -86,12 +89,12 @@ impl<'a> Case<'a> {
     async fn told(&self, receiver: &Receiver) -> Vec<(String, Value, Value)> {
         eventually(|| async {
             let seen = receiver.seen();
-            let own = seen.iter().filter(|received| received.order() == self.sale.order);
+            let own = seen.iter().filter(|received| received.order() == self.fixture.order);
             let disputes: Vec<_> = own
                 .filter(|received| received.event().0.starts_with("dispute."))
                 .map(|received| {
                     let payment = &received.json()["data"];
-                    assert_eq!(payment["id"], self.sale.payment);
+                    assert_eq!(payment["id"], self.fixture.payment);
                     (received.event().0, payment["status"].clone(), payment["dispute"]["outcome"].clone())
                 })
                 .collect();
@@ -108,13 +111,13 @@ impl<'a> Case<'a> {
 
 /// Three stages of a dispute and its end, at a provider that has all nine.
 async fn climbs(
-    shop: &Shop,
+    merchant: &TestMerchant,
     receiver: &Receiver,
     key: &str,
     stages: [(&str, Expected); 3],
     end: (&str, Expected),
 ) {
-    let case = Case::of(shop, "decta", key).await;
+    let case = Case::of(merchant, "decta", key).await;
     for (word, expected) in &stages {
         let payment = case.comes_to(word, expected).await;
         assert_eq!(payment["needsAttention"], true);
@@ -158,8 +161,8 @@ fn camel(stage: &str) -> String {
 }
 
 /// A chargeback at the provider that has no other stage, and how it ends.
-async fn charged_back(shop: &Shop, receiver: &Receiver, key: &str, end: (&str, Expected)) {
-    let case = Case::of(shop, "paymennt", key).await;
+async fn charged_back(merchant: &TestMerchant, receiver: &Receiver, key: &str, end: (&str, Expected)) {
+    let case = Case::of(merchant, "paymennt", key).await;
     case.comes_to("CHARGEBACK", &open("CHARGEBACK", PAID)).await;
     assert_eq!(case.refund("now", 500).await, (409, "payment_disputed".to_owned()));
     case.comes_to(end.0, &end.1).await;
@@ -169,8 +172,8 @@ async fn charged_back(shop: &Shop, receiver: &Receiver, key: &str, end: (&str, E
 }
 
 /// Some was refunded before: the rest is contested, and that is what is won back.
-async fn partly_refunded(shop: &Shop) {
-    let case = Case::of(shop, "decta", "partly").await;
+async fn partly_refunded(merchant: &TestMerchant) {
+    let case = Case::of(merchant, "decta", "partly").await;
     assert_eq!(case.refund("before", 500).await.0, 201);
     case.until(|payment| payment["refunded"] == 500).await;
     case.comes_to("chargeback", &open("CHARGEBACK", PAID - 500)).await;
@@ -180,8 +183,8 @@ async fn partly_refunded(shop: &Shop) {
 }
 
 /// All of it was refunded before: it may leave twice, and a person is told so.
-async fn wholly_refunded(shop: &Shop) {
-    let case = Case::of(shop, "decta", "wholly").await;
+async fn wholly_refunded(merchant: &TestMerchant) {
+    let case = Case::of(merchant, "decta", "wholly").await;
     assert_eq!(case.refund("before", PAID).await.0, 201);
     case.until(|payment| payment["status"] == "REFUNDED").await;
     case.comes_to("chargeback", &open("CHARGEBACK", 0)).await;
@@ -189,8 +192,8 @@ async fn wholly_refunded(shop: &Shop) {
 }
 
 /// The bank asks, the provider gives the money back, and the bank takes it all the same.
-async fn refunded_while_asked(shop: &Shop) {
-    let case = Case::of(shop, "decta", "asked").await;
+async fn refunded_while_asked(merchant: &TestMerchant) {
+    let case = Case::of(merchant, "decta", "asked").await;
     case.comes_to("retrieval", &open("RETRIEVAL", 0)).await;
     assert_eq!(case.attention().await, ["DISPUTE"]);
     case.comes_to("refunded", &ended("REFUNDED", "RETRIEVAL", "LOST")).await;
@@ -201,9 +204,9 @@ async fn refunded_while_asked(shop: &Shop) {
 #[tokio::test]
 async fn a_dispute_is_told_stage_by_stage_and_its_money_is_not_paid_out_twice() {
     let demo = Demo::start();
-    let shop = &demo.shop;
+    let merchant = &demo.merchant;
     let receiver = Receiver::taking();
-    let (status, made) = shop.post("/v1/webhook-endpoints", &json!({"url": receiver.url})).await;
+    let (status, made) = merchant.post("/v1/webhook-endpoints", &json!({"url": receiver.url})).await;
     assert_eq!(status, 201, "{made}");
     let first = [
         ("retrieval", open("RETRIEVAL", 0)),
@@ -221,14 +224,14 @@ async fn a_dispute_is_told_stage_by_stage_and_its_money_is_not_paid_out_twice() 
         ("good_faith", open("GOOD_FAITH", PAID)),
     ];
     tokio::join!(
-        climbs(shop, &receiver, "first", first, ("paid", ended("PAID", "REPRESENTATION", "WON"))),
-        climbs(shop, &receiver, "second", second, ("refunded", ended("REFUNDED", "ARBITRATION", "LOST"))),
-        climbs(shop, &receiver, "third", third, ("reversed", ended("REFUNDED", "GOOD_FAITH", "LOST"))),
-        charged_back(shop, &receiver, "won", ("PAID", ended("PAID", "CHARGEBACK", "WON"))),
-        charged_back(shop, &receiver, "lost", ("REFUNDED", ended("REFUNDED", "CHARGEBACK", "LOST"))),
-        partly_refunded(shop),
-        wholly_refunded(shop),
-        refunded_while_asked(shop),
+        climbs(merchant, &receiver, "first", first, ("paid", ended("PAID", "REPRESENTATION", "WON"))),
+        climbs(merchant, &receiver, "second", second, ("refunded", ended("REFUNDED", "ARBITRATION", "LOST"))),
+        climbs(merchant, &receiver, "third", third, ("reversed", ended("REFUNDED", "GOOD_FAITH", "LOST"))),
+        charged_back(merchant, &receiver, "won", ("PAID", ended("PAID", "CHARGEBACK", "WON"))),
+        charged_back(merchant, &receiver, "lost", ("REFUNDED", ended("REFUNDED", "CHARGEBACK", "LOST"))),
+        partly_refunded(merchant),
+        wholly_refunded(merchant),
+        refunded_while_asked(merchant),
     );
     let metrics = demo.metrics().await;
     for line in [

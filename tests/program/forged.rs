@@ -14,9 +14,9 @@ use tokio::time::{Instant, timeout};
 
 use super::books;
 use super::demo::{Demo, MAX_GROWTH};
+use super::fixture::Fixture;
 use super::running::Gateway;
-use super::sale::Sale;
-use super::shop::{PATIENCE, Shop, eventually};
+use super::shop::{PATIENCE, TestMerchant, eventually};
 use super::wire::connect;
 
 /// Notices of each of the two floods.
@@ -90,35 +90,35 @@ async fn answer(stream: &mut TcpStream, heard: &mut Vec<u8>) -> u16 {
 }
 
 /// Another merchant sells meanwhile, at other accounts.
-async fn sells_meanwhile(neighbour: &Shop, prefix: &str) {
+async fn sells_meanwhile(neighbour: &TestMerchant, prefix: &str) {
     for turn in 0..5 {
         for (account, currency) in [("telness-demo", "EUR"), ("paymennt-demo", "AED")] {
-            let body = Shop::order(Some(account), currency, 1999);
-            Sale::paid(neighbour, &format!("{prefix}-{account}-{turn}"), &body).await;
+            let body = TestMerchant::order(Some(account), currency, 1999);
+            Fixture::paid(neighbour, &format!("{prefix}-{account}-{turn}"), &body).await;
         }
     }
 }
 
 /// What the demo's merchant sold, with what is told of it on disk.
-struct Sold(Vec<Sale>);
+struct Sold(Vec<Fixture>);
 
 impl Sold {
-    async fn by(shop: &Shop) -> Self {
+    async fn by(merchant: &TestMerchant) -> Self {
         let mut sold = Vec::new();
         for number in 0..PAID {
-            let body = Shop::order(Some("decta-demo"), "EUR", 1999);
-            sold.push(Sale::paid(shop, &format!("sold-{number}"), &body).await);
+            let body = TestMerchant::order(Some("decta-demo"), "EUR", 1999);
+            sold.push(Fixture::paid(merchant, &format!("sold-{number}"), &body).await);
         }
         Self(sold)
     }
 
     /// How often the provider was asked about these.
-    async fn reads(&self, shop: &Shop) -> usize {
+    async fn reads(&self, merchant: &TestMerchant) -> usize {
         let ours = |call: &&Value| {
             let path = call["path"].as_str().unwrap();
-            call["method"] == "GET" && self.0.iter().any(|sale| path.contains(&sale.object))
+            call["method"] == "GET" && self.0.iter().any(|fixture| path.contains(&fixture.object))
         };
-        shop.calls("decta").await.iter().filter(ours).count()
+        merchant.calls("decta").await.iter().filter(ours).count()
     }
 
     /// Waits until nothing is planned about any of them any more.
@@ -137,7 +137,7 @@ impl Sold {
         let counts = self
             .0
             .iter()
-            .map(|sale| database.query_row(sql, [&sale.order], |row| row.get::<_, i64>(0)).unwrap());
+            .map(|fixture| database.query_row(sql, [&fixture.order], |row| row.get::<_, i64>(0)).unwrap());
         counts.sum()
     }
 
@@ -169,11 +169,11 @@ async fn a_flood_of_forged_notices_costs_no_disk_no_memory_and_not_the_providers
         key = made_key(folder);
         Gateway::start(folder, sandbox)
     });
-    let (shop, folder, url) = (&demo.shop, demo.folder.path(), &demo.gateway.url);
-    let neighbour = shop.of_another(key);
-    let sold = Sold::by(shop).await;
+    let (merchant, folder, url) = (&demo.merchant, demo.folder.path(), &demo.gateway.url);
+    let neighbour = merchant.of_another(key);
+    let sold = Sold::by(merchant).await;
     sold.settled(folder).await;
-    let (reads, events, memory) = (sold.reads(shop).await, sold.events(folder), demo.gateway.memory());
+    let (reads, events, memory) = (sold.reads(merchant).await, sold.events(folder), demo.gateway.memory());
 
     // About orders that nobody has heard of.
     let unknown: Vec<String> =
@@ -181,7 +181,7 @@ async fn a_flood_of_forged_notices_costs_no_disk_no_memory_and_not_the_providers
     let (answers, ()) = tokio::join!(flood(url, &unknown), sells_meanwhile(&neighbour, "unknown"));
     assert_eq!(answers.values().sum::<usize>(), NOTICES);
     assert!(answers.keys().all(|status| matches!(status, 200 | 429)), "{answers:?}");
-    assert_eq!(sold.reads(shop).await, reads, "nobody is asked about what is not ours");
+    assert_eq!(sold.reads(merchant).await, reads, "nobody is asked about what is not ours");
 
     // About orders that are there, and paid: none of it is believed, and all of it is one question now and then.
     let known: Vec<String> = (0..NOTICES).map(|number| sold.0[number % PAID].object.clone()).collect();
@@ -194,17 +194,17 @@ async fn a_flood_of_forged_notices_costs_no_disk_no_memory_and_not_the_providers
     let meanwhile = async {
         sells_meanwhile(&neighbour, "known").await;
         // At the flooded account too: what its notices cannot tell is found by asking.
-        Sale::paid(&neighbour, "flooded", &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
+        Fixture::paid(&neighbour, "flooded", &TestMerchant::order(Some("decta-demo"), "EUR", 1999)).await;
     };
     let ((answers, took), ()) = tokio::join!(flooded, meanwhile);
     assert!(answers.keys().all(|status| matches!(status, 200 | 429)), "{answers:?}");
-    let asked = sold.reads(shop).await - reads;
+    let asked = sold.reads(merchant).await - reads;
     let turns = usize::try_from(took.as_secs() / APART.as_secs()).unwrap() + 2;
     assert!(0 < asked && asked <= PAID * turns, "{asked} reads in {took:?}");
 
     assert_eq!((stored(folder), sold.events(folder)), (0, events));
-    for sale in &sold.0 {
-        assert_eq!(shop.get(&format!("/v1/payments/{}", sale.payment)).await["status"], "PAID");
+    for fixture in &sold.0 {
+        assert_eq!(merchant.get(&format!("/v1/payments/{}", fixture.payment)).await["status"], "PAID");
     }
     let grown = demo.gateway.memory();
     assert!(grown < memory + MAX_GROWTH, "from {memory} to {grown} bytes");

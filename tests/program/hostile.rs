@@ -10,9 +10,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::demo::{Demo, MAX_GROWTH};
+use super::fixture::Fixture;
 use super::running::{Gateway, Sandbox};
-use super::sale::Sale;
-use super::shop::Shop;
+use super::shop::TestMerchant;
 use super::wire::{HOST, JSON, KEY, connect, dribble, exchange, hear, hear_status, post};
 
 /// A gateway under attack.
@@ -39,13 +39,14 @@ impl Target {
 
     /// An ordinary customer pays an ordinary order, which goes on.
     async fn serves(&self, key: &str) {
-        let shop = &self.demo.shop;
-        let sale = Sale::opened(shop, key, &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
+        let merchant = &self.demo.merchant;
+        let fixture =
+            Fixture::opened(merchant, key, &TestMerchant::order(Some("decta-demo"), "EUR", 1999)).await;
         // In a crowd the provider's answer may come after the customer, who is then told to wait.
-        let landed = shop.pay(&sale.page).await.unwrap();
+        let landed = merchant.pay(&fixture.page).await.unwrap();
         let pages = ["http://localhost:3000/thanks?", "http://localhost:3000/wait?"];
         assert!(pages.iter().any(|page| landed.starts_with(page)), "{landed}");
-        shop.until(&sale.order, |order| order["state"] == "PROCESSING").await;
+        merchant.until(&fixture.order, |order| order["state"] == "PROCESSING").await;
     }
 
     /// Serves while the attack goes on.
@@ -122,9 +123,9 @@ async fn what_is_not_clearly_http_is_refused_hides_nothing_and_fills_no_log() {
     let url = target.url();
     let attack = async {
         for (name, bytes) in not_http() {
-            let heard = exchange(url, &bytes).await;
-            assert!(heard.answers() <= 1, "{name}: {heard:?}");
-            assert!(matches!(heard.status(), 0 | 400 | 431), "{name}: {heard:?}");
+            let response = exchange(url, &bytes).await;
+            assert!(response.answers() <= 1, "{name}: {response:?}");
+            assert!(matches!(response.status(), 0 | 400 | 431), "{name}: {response:?}");
         }
     };
     target.bears(attack).await;
@@ -195,18 +196,18 @@ async fn what_is_http_and_makes_no_sense_is_answered_with_a_problem() {
     let url = target.url();
     let attack = async {
         for (name, bytes, status, code) in odd() {
-            let heard = exchange(url, &bytes).await;
-            assert_eq!((heard.answers(), heard.status()), (1, status), "{name}: {heard:?}");
+            let response = exchange(url, &bytes).await;
+            assert_eq!((response.answers(), response.status()), (1, status), "{name}: {response:?}");
             if status >= 400 {
-                let told = heard.code();
+                let told = response.code();
                 assert!(told == code || code == "*" && !told.is_empty(), "{name}: {told}");
             }
         }
         // What follows a body is the next request, and is none.
         let [first, after] = [post("/v1/orders", KEY, b""), b"JUNK\r\n\r\n".to_vec()];
         let kept = String::from_utf8([first, after].concat()).unwrap().replace("Connection: close\r\n", "");
-        let heard = exchange(url, kept.as_bytes()).await;
-        assert_eq!((heard.answers(), heard.status()), (2, 400), "{heard:?}");
+        let response = exchange(url, kept.as_bytes()).await;
+        assert_eq!((response.answers(), response.status()), (2, 400), "{response:?}");
     };
     target.bears(attack).await;
     target.stays_well(MAX_GROWTH).await;
@@ -243,9 +244,9 @@ async fn bodies_that_are_bombs_are_faults_like_any_other() {
     let url = target.url();
     let attack = async {
         for (name, body) in bombs() {
-            let heard = exchange(url, &post("/v1/orders", &format!("{KEY}{JSON}"), &body)).await;
-            assert!(matches!(heard.status(), 400 | 422), "{name}: {}", heard.status());
-            assert!(!heard.code().is_empty(), "{name}");
+            let response = exchange(url, &post("/v1/orders", &format!("{KEY}{JSON}"), &body)).await;
+            assert!(matches!(response.status(), 400 | 422), "{name}: {}", response.status());
+            assert!(!response.code().is_empty(), "{name}");
             let body = &body[..body.len().min(60_000)];
             let strange = exchange(url, &post("/webhooks/telness-demo", JSON, body)).await;
             assert_eq!((strange.status(), strange.code().as_str()), (401, "unauthenticated"), "{name}");
@@ -276,8 +277,12 @@ async fn who_dribbles_is_cut_off() {
     ];
     let attack = join_all(attacks.iter().flat_map(|attack| [attack; 30]).map(
         |(first, piece, status, code)| async move {
-            let heard = dribble(url, first.as_bytes(), piece).await;
-            assert_eq!((heard.status(), heard.code().as_str()), (*status, *code), "{first}: {heard:?}");
+            let response = dribble(url, first.as_bytes(), piece).await;
+            assert_eq!(
+                (response.status(), response.code().as_str()),
+                (*status, *code),
+                "{first}: {response:?}"
+            );
         },
     ));
     target.bears(attack).await;
@@ -288,7 +293,7 @@ async fn who_dribbles_is_cut_off() {
 async fn a_body_that_stays_away_changes_nothing() {
     let target = Target::start();
     let url = target.url();
-    let order = Shop::order(None, "EUR", 1999)["order"].to_string();
+    let order = TestMerchant::order(None, "EUR", 1999)["order"].to_string();
     let head = format!("{KEY}{JSON}Idempotency-Key: half\r\n");
     let whole = post("/v1/orders", &head, order.as_bytes());
     let attack = async {
@@ -297,15 +302,19 @@ async fn a_body_that_stays_away_changes_nothing() {
             stream.write_all(&whole[..whole.len() - 1 - index % order.len()]).await.unwrap();
             if index % 2 == 0 {
                 stream.shutdown().await.unwrap();
-                let heard = hear(&mut stream).await;
-                assert_eq!((heard.status(), heard.code().as_str()), (400, "malformed_json"), "{heard:?}");
+                let response = hear(&mut stream).await;
+                assert_eq!(
+                    (response.status(), response.code().as_str()),
+                    (400, "malformed_json"),
+                    "{response:?}"
+                );
             }
         }
     };
     target.bears(attack).await;
-    let before = target.demo.shop.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
+    let before = target.demo.merchant.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
     assert_eq!(exchange(url, &whole).await.status(), 201);
-    let after = target.demo.shop.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
+    let after = target.demo.merchant.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
     assert_eq!(after, before + 1, "the half ones made nothing, and did not take the key");
     target.stays_well(MAX_GROWTH).await;
 }
@@ -323,9 +332,9 @@ async fn who_asks_and_asks_on_one_connection_is_answered_and_who_does_not_listen
             let bytes = format!("{}{last}", ask.repeat(REQUESTS - 1));
             tokio::spawn(async move { writer.write_all(bytes.as_bytes()).await })
         };
-        let heard = hear(&mut reader).await;
+        let response = hear(&mut reader).await;
         asking.await.unwrap().unwrap();
-        assert_eq!((heard.answers(), heard.status()), (REQUESTS, 200));
+        assert_eq!((response.answers(), response.status()), (REQUESTS, 200));
     };
     let deaf: Vec<TcpStream> = join_all((0..50).map(|_| connect(url))).await;
     let deaf = deaf.into_iter().map(|mut stream| {

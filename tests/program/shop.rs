@@ -14,7 +14,7 @@ const KEY: &str = "pmx_test_demo";
 
 /// A shop that uses one gateway.
 #[derive(Clone)]
-pub struct Shop {
+pub struct TestMerchant {
     client: Client,
     pub url: String,
     sandbox: String,
@@ -61,7 +61,7 @@ pub async fn eventually<T, F: Future<Output = Result<T, String>>>(look: impl Fn(
     }
 }
 
-impl Shop {
+impl TestMerchant {
     pub fn new(url: &str, sandbox: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().redirect(redirect::Policy::none()).timeout(Duration::from_secs(60));

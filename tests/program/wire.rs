@@ -17,9 +17,9 @@ pub const JSON: &str = "Content-Type: application/json\r\n";
 
 /// Everything that came back on a connection.
 #[derive(Debug)]
-pub struct Heard(Vec<u8>);
+pub struct WireResponse(Vec<u8>);
 
-impl Heard {
+impl WireResponse {
     /// How many answers.
     pub fn answers(&self) -> usize {
         let whole = |part: &[u8]| part.starts_with(b"HTTP/1.") && part.get(8) == Some(&b' ');
@@ -54,7 +54,7 @@ pub async fn connect(url: &str) -> TcpStream {
 }
 
 /// Sends bytes, as many as are taken.
-pub async fn exchange(url: &str, bytes: &[u8]) -> Heard {
+pub async fn exchange(url: &str, bytes: &[u8]) -> WireResponse {
     let mut stream = connect(url).await;
     // Whoever is refused early is not listened to any more.
     let _ =
@@ -63,21 +63,21 @@ pub async fn exchange(url: &str, bytes: &[u8]) -> Heard {
 }
 
 /// Reads until the gateway hangs up, in whatever manner.
-pub async fn hear(stream: &mut (impl AsyncRead + Unpin)) -> Heard {
+pub async fn hear(stream: &mut (impl AsyncRead + Unpin)) -> WireResponse {
     let mut heard = Vec::new();
     let _ = timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("the gateway never hangs up");
-    Heard(heard)
+    WireResponse(heard)
 }
 
 /// Reads as far as the status of an answer.
 pub async fn hear_status(stream: &mut TcpStream) -> u16 {
     let mut begin = vec![0; 12];
     timeout(PATIENCE, stream.read_exact(&mut begin)).await.expect("the gateway never answers").unwrap();
-    Heard(begin).status()
+    WireResponse(begin).status()
 }
 
 /// Sends the first bytes, and then another piece again and again until the gateway hangs up.
-pub async fn dribble(url: &str, first: &[u8], piece: &'static [u8]) -> Heard {
+pub async fn dribble(url: &str, first: &[u8], piece: &'static [u8]) -> WireResponse {
     let mut stream = connect(url).await;
     stream.write_all(first).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
@@ -86,9 +86,9 @@ pub async fn dribble(url: &str, first: &[u8], piece: &'static [u8]) -> Heard {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
-    let heard = hear(&mut reader).await;
+    let response = hear(&mut reader).await;
     dribbling.abort();
-    heard
+    response
 }
 
 /// A request with a body, whose length is declared, on a connection that is not kept.

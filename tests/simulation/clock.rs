@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use port::{Env, Timestamp, Uuid};
 use tokio::time::Instant;
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 use crate::world::held;
 
 /// When every run begins: 2026-01-01.
@@ -14,7 +14,7 @@ const BEGIN_MICROS: i64 = 1_767_225_600_000_000;
 /// The gateway's source of time, ids and chance.
 pub(crate) struct Clock {
     begun: Instant,
-    dice: Dice,
+    rng: Rng,
     /// The millisecond of the newest id and its place within it, so that ids sort in the order of their making.
     newest: Mutex<(u64, u64)>,
 }
@@ -22,12 +22,12 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that starts now.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { begun: Instant::now(), dice: Dice::new(!seed), newest: Mutex::default() }
+        Self { begun: Instant::now(), rng: Rng::new(!seed), newest: Mutex::default() }
     }
 
     /// The same time with chance of its own, for one whose draws shall not shift everybody else's.
     pub(crate) fn beside(&self, seed: u64) -> Self {
-        Self { begun: self.begun, dice: Dice::new(!seed), newest: Mutex::default() }
+        Self { begun: self.begun, rng: Rng::new(!seed), newest: Mutex::default() }
     }
 
     /// Microseconds since 1970, as the sandbox counts.
@@ -47,10 +47,10 @@ impl Env for Clock {
         *newest = if newest.0 == now { (now, newest.1 + 1) } else { (now, 0) };
         assert!(newest.1 < 1 << 12, "more ids in a millisecond than fit");
         let head = u128::from(now) << 80 | 0x7 << 76 | u128::from(newest.1) << 64;
-        Uuid::from_u128(head | 0b10 << 62 | u128::from(self.dice.roll() >> 2))
+        Uuid::from_u128(head | 0b10 << 62 | u128::from(self.rng.roll() >> 2))
     }
 
     fn nonce(&self) -> [u8; 16] {
-        (u128::from(self.dice.roll()) << 64 | u128::from(self.dice.roll())).to_le_bytes()
+        (u128::from(self.rng.roll()) << 64 | u128::from(self.rng.roll())).to_le_bytes()
     }
 }

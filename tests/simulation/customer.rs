@@ -43,8 +43,8 @@ impl Ticket {
                 let answer = world.serve(&request, None, false);
                 let headers = answer.response.map(|response| response.headers).unwrap_or_default();
                 let back = headers.into_iter().find(|(name, _)| name == "location").map(|(_, url)| url);
-                if let Some(url) = back.filter(|_| world.dice.percent(80)) {
-                    sleep(world.dice.millis(50, 2_000)).await;
+                if let Some(url) = back.filter(|_| world.rng.percent(80)) {
+                    sleep(world.rng.millis(50, 2_000)).await;
                     come_back(world, &url).await;
                 }
             }
@@ -73,31 +73,31 @@ impl Ticket {
 
 /// A customer's whole business with one page.
 pub(crate) async fn visit(world: Arc<World>, ticket: Ticket) {
-    let dice = &world.dice;
-    if dice.percent(10) {
+    let rng = &world.rng;
+    if rng.percent(10) {
         return;
     }
-    let patience = if dice.percent(80) { 20 * 60 } else { 20 * 3_600 };
-    sleep(dice.span(Duration::from_secs(patience))).await;
+    let patience = if rng.percent(80) { 20 * 60 } else { 20 * 3_600 };
+    sleep(rng.span(Duration::from_secs(patience))).await;
     ticket.look(&world);
-    for _ in 0..dice.between(0, 2) {
-        sleep(dice.millis(2_000, 60_000)).await;
-        let scenario = dice.pick(&["declined", "declined", "close", "challenge"]);
+    for _ in 0..rng.between(0, 2) {
+        sleep(rng.millis(2_000, 60_000)).await;
+        let scenario = rng.pick(&["declined", "declined", "close", "challenge"]);
         ticket.play(&world, scenario).await;
     }
-    sleep(dice.millis(1_000, 90_000)).await;
+    sleep(rng.millis(1_000, 90_000)).await;
     let ends =
         ["paid", "paid", "paid", "paid", "paid", "slow", "challenge", "cancel", "declined_final", "close"];
-    let end = dice.pick(&ends);
+    let end = rng.pick(&ends);
     ticket.play(&world, end).await;
     if end == "challenge" {
-        sleep(dice.millis(1_000, 40_000)).await;
-        let answer = dice.pick(&["approve", "approve", "deny"]);
+        sleep(rng.millis(1_000, 40_000)).await;
+        let answer = rng.pick(&["approve", "approve", "deny"]);
         ticket.play(&world, answer).await;
     }
-    if dice.percent(15) {
+    if rng.percent(15) {
         // The page was left open, and is tried again.
-        sleep(dice.span(Duration::from_secs(30 * 3_600))).await;
+        sleep(rng.span(Duration::from_secs(30 * 3_600))).await;
         ticket.look(&world);
         ticket.play(&world, "paid").await;
     }

@@ -7,16 +7,16 @@ use port::{Env as _, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::backstage;
 use crate::checks;
 use crate::clock::Clock;
-use crate::dice::Dice;
-use crate::house::{Habits, House};
+use crate::fault_plan::FaultPlan;
+use crate::gateway_host::{GatewayConfig, GatewayHost};
 use crate::listener::Listener;
 use crate::merchant;
+use crate::portal_and_operators;
 use crate::races::{self, RACES};
+use crate::rng::Rng;
 use crate::trace::Trace;
-use crate::weather::Weather;
 use crate::world::{World, held};
 
 /// Which run.
@@ -51,21 +51,21 @@ pub(crate) fn run(plan: Plan) -> Outcome {
 }
 
 async fn live(plan: Plan) -> Outcome {
-    let dice = Dice::new(plan.seed.wrapping_mul(31));
+    let rng = Rng::new(plan.seed.wrapping_mul(31));
     let clock = Arc::new(Clock::new(plan.seed));
     let rough_until = clock.now().plus(50 * HOUR);
-    let weather = Weather::draw(&dice, clock.now(), rough_until);
-    let house = House::new(Habits::draw(&dice));
-    let world = World::new(plan.seed, weather, clock, house, Trace::new(plan.shown));
+    let fault_plan = FaultPlan::draw(&rng, clock.now(), rough_until);
+    let host = GatewayHost::new(GatewayConfig::draw(&rng));
+    let world = World::new(plan.seed, fault_plan, clock, host, Trace::new(plan.shown));
     world.start_gateway().await;
     Listener::subscribe(&world).await;
     let mut around = JoinSet::new();
     around.spawn(tick(world.clone(), rough_until));
-    let crashes = dice.pick(&[0, 0, 1, 2, 4, 8]);
+    let crashes = rng.pick(&[0, 0, 1, 2, 4, 8]);
     around.spawn(crash(world.clone(), crashes));
-    traffic(&world, &dice, plan.race).await;
+    traffic(&world, &rng, plan.race).await;
     world.no_more_crashes();
-    held(&world.weather).clear();
+    held(&world.fault_plan).clear();
     // A gateway that is just dead comes back by itself.
     sleep(QUIET).await;
     let mut faults = checks::after_quiet(&world).await;
@@ -78,25 +78,25 @@ async fn live(plan: Plan) -> Outcome {
 }
 
 /// Everybody who wants something that day.
-async fn traffic(world: &Arc<World>, dice: &Dice, race: Option<&'static str>) {
+async fn traffic(world: &Arc<World>, rng: &Rng, race: Option<&'static str>) {
     let mut people = JoinSet::new();
     match race {
         Some(name) => {
-            for _ in 0..dice.between(2, 5) {
+            for _ in 0..rng.between(2, 5) {
                 people.spawn(later(world.clone(), 2 * HOUR, races::run(world.clone(), name)));
             }
         }
         None => {
-            for _ in 0..dice.between(4, 10) {
+            for _ in 0..rng.between(4, 10) {
                 people.spawn(later(world.clone(), 18 * HOUR, merchant::live(world.clone())));
             }
             for name in RACES {
-                if dice.percent(30) {
+                if rng.percent(30) {
                     people.spawn(later(world.clone(), 20 * HOUR, races::run(world.clone(), name)));
                 }
             }
-            people.spawn(backstage::portal(world.clone()));
-            people.spawn(backstage::operator(world.clone()));
+            people.spawn(portal_and_operators::portal(world.clone()));
+            people.spawn(portal_and_operators::operator(world.clone()));
         }
     }
     while let Some(gone) = people.join_next().await {
@@ -107,7 +107,7 @@ async fn traffic(world: &Arc<World>, dice: &Dice, race: Option<&'static str>) {
 }
 
 async fn later(world: Arc<World>, most: Duration, act: impl Future<Output = ()>) {
-    sleep(world.dice.millis(0, u64::try_from(most.as_millis()).expect("a day"))).await;
+    sleep(world.rng.millis(0, u64::try_from(most.as_millis()).expect("a day"))).await;
     act.await;
 }
 
@@ -115,7 +115,7 @@ async fn later(world: Arc<World>, most: Duration, act: impl Future<Output = ()>)
 async fn tick(world: Arc<World>, busy_until: Timestamp) {
     loop {
         let slower = if world.now() < busy_until { 1 } else { 20 };
-        sleep(slower * world.dice.millis(60_000, 600_000)).await;
+        sleep(slower * world.rng.millis(60_000, 600_000)).await;
         world.tick();
     }
 }
@@ -123,17 +123,17 @@ async fn tick(world: Arc<World>, busy_until: Timestamp) {
 /// The gateway's bad moments: after so many of its awaits, soon after each other or far apart.
 async fn crash(world: Arc<World>, times: u64) {
     for _ in 0..times {
-        let most = world.dice.pick(&[20, 200, 2_000]);
-        world.crash_after(world.dice.minor(1, most)).await;
+        let most = world.rng.pick(&[20, 200, 2_000]);
+        world.crash_after(world.rng.minor(1, most)).await;
     }
 }
 
 /// A person has every provider asked about everything.
 async fn look_at_everything(world: &World) {
-    let payments = backstage::all_payments(world).await.expect("the gateway runs");
+    let payments = portal_and_operators::all_payments(world).await.expect("the gateway runs");
     for (order, payment) in payments {
         for _ in 0..TRIES {
-            if backstage::look(world, order, payment).await {
+            if portal_and_operators::look(world, order, payment).await {
                 break;
             }
             // The provider may be asked only so often.

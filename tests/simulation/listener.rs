@@ -9,9 +9,9 @@ use serde_json::Value;
 use standardwebhooks::Webhook;
 use tokio::time::sleep;
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 use crate::shop::MERCHANT;
-use crate::world::{Heard, World, held};
+use crate::world::{ReceivedEvent, World, held};
 
 /// Where the merchant listens; nothing does.
 const URL: &str = "https://shop.test/events";
@@ -19,12 +19,12 @@ const URL: &str = "https://shop.test/events";
 /// The way from the gateway to the merchant.
 pub(crate) struct Listener {
     world: Arc<World>,
-    dice: Arc<Dice>,
+    rng: Arc<Rng>,
 }
 
 impl Listener {
-    pub(crate) fn new(world: Arc<World>, dice: Arc<Dice>) -> Self {
-        Self { world, dice }
+    pub(crate) fn new(world: Arc<World>, rng: Arc<Rng>) -> Self {
+        Self { world, rng }
     }
 
     /// The merchant wants to hear of everything.
@@ -67,7 +67,7 @@ fn is_signed(world: &World, call: &HttpRequest) -> bool {
 impl Transport for Listener {
     async fn send(&self, _: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let world = &self.world;
-        let fate = held(&world.weather).at_the_listener(&self.dice, world.now());
+        let fate = held(&world.fault_plan).delivery_fault(&self.rng, world.now());
         sleep(fate.there).await;
         if fate.refused {
             return Err(TransportError::NotSent("connection refused".to_owned()));
@@ -79,7 +79,11 @@ impl Transport for Listener {
             let event: Value = serde_json::from_slice(&call.body).expect("events are JSON");
             let text = |name: &str| event[name].as_str().expect("events have it").to_owned();
             let sequence = event["sequence"].as_u64().expect("events have a place");
-            world.facts().heard.push(Heard { order: text("orderId"), event: text("id"), sequence });
+            world.facts().received.push(ReceivedEvent {
+                order: text("orderId"),
+                event: text("id"),
+                sequence,
+            });
         }
         sleep(fate.back).await;
         if fate.lost {

@@ -13,24 +13,24 @@
 //! cargo test --test simulation -- --races --seeds 1000       every race over so many seeds
 //! ```
 
-mod backstage;
-mod basket;
 mod checks;
 mod clock;
 mod customer;
 mod day;
-mod dice;
-mod house;
+mod fault_plan;
+mod faulty_store;
+mod gateway_host;
 mod ledger;
 mod listener;
 mod merchant;
+mod notification_relay;
 mod options;
-mod post;
+mod order_generator;
+mod portal_and_operators;
 mod races;
-mod shelf;
+mod rng;
 mod shop;
 mod trace;
-mod weather;
 mod wire;
 mod world;
 

@@ -10,39 +10,39 @@ use paymux::orders::{Edit, Finish, MoneyRequest};
 use port::{OrderId, SessionId};
 use tokio::time::sleep;
 
-use crate::basket;
-use crate::shop::{Answer, Shop};
+use crate::order_generator;
+use crate::shop::{Answer, MerchantClient};
 use crate::world::World;
 
 /// One order's life.
 pub(crate) async fn live(world: Arc<World>) {
-    let mut shop = Shop::new(world.clone());
-    let Some(id) = shop.begin().await else { return };
-    for _ in 0..world.dice.between(2, 8) {
-        let order = shop.file(id).await;
-        shop.serve(&order);
-        let longest = if world.dice.percent(70) { 40 * 60 } else { 9 * 3_600 };
-        sleep(world.dice.span(Duration::from_secs(longest))).await;
-        let order = shop.file(id).await;
-        shop.serve(&order);
-        if world.dice.percent(15) {
-            join(shop.act(&order), shop.act(&order)).await;
+    let mut client = MerchantClient::new(world.clone());
+    let Some(id) = client.begin().await else { return };
+    for _ in 0..world.rng.between(2, 8) {
+        let order = client.file(id).await;
+        client.serve(&order);
+        let longest = if world.rng.percent(70) { 40 * 60 } else { 9 * 3_600 };
+        sleep(world.rng.span(Duration::from_secs(longest))).await;
+        let order = client.file(id).await;
+        client.serve(&order);
+        if world.rng.percent(15) {
+            join(client.act(&order), client.act(&order)).await;
         } else {
-            shop.act(&order).await;
+            client.act(&order).await;
         }
     }
-    let order = shop.file(id).await;
-    shop.serve(&order);
-    shop.close().await;
+    let order = client.file(id).await;
+    client.serve(&order);
+    client.close().await;
 }
 
-impl Shop {
+impl MerchantClient {
     /// Makes an order, in steps or in one.
     async fn begin(&self) -> Option<OrderId> {
         let world = &self.world;
-        let draft = basket::draft(world, &format!("{:016x}", world.dice.roll()));
-        let request = basket::checkout(world);
-        if world.dice.percent(60) {
+        let draft = order_generator::draft(world, &format!("{:016x}", world.rng.roll()));
+        let request = order_generator::checkout(world);
+        if world.rng.percent(60) {
             let quick = self.ask("quick", |orders, context| {
                 let (draft, request) = (draft.clone(), request.clone());
                 async move {
@@ -73,7 +73,7 @@ impl Shop {
     async fn check_out(&self, order: OrderId) {
         self.ask("price", |orders, context| async move { orders.price(&context, order).await.map(drop) })
             .await;
-        let request = basket::checkout(&self.world);
+        let request = order_generator::checkout(&self.world);
         self.ask("checkout", |orders, context| {
             let request = request.clone();
             async move { orders.checkout(&context, order, &request).await.map(drop) }
@@ -83,8 +83,8 @@ impl Shop {
 
     /// Does one thing that a merchant may do to an order in this state, or may not.
     async fn act(&self, order: &OrderAggregate) {
-        let (id, dice) = (order.id(), &self.world.dice);
-        let chance = dice.between(0, 99);
+        let (id, rng) = (order.id(), &self.world.rng);
+        let chance = rng.between(0, 99);
         match (order.header.state, chance) {
             (OrderState::Pending, 0..=54) => self.check_out(id).await,
             (OrderState::Pending, 55..=64) => self.edit(id).await,
@@ -97,7 +97,7 @@ impl Shop {
             (OrderState::PendingApproval, 0..=59) => self.finish(id, Finish::Approve).await,
             (OrderState::PendingApproval, 60..=79) => self.finish(id, Finish::Reject).await,
             (OrderState::Processing, 0..=29) => {
-                let completed = dice.percent(80);
+                let completed = rng.percent(80);
                 self.finish(id, Finish::Fulfil { completed, detail: None }).await;
             }
             (_, 90..=97) => self.finish(id, Finish::Cancel).await,
@@ -107,7 +107,7 @@ impl Shop {
     }
 
     async fn edit(&self, order: OrderId) {
-        let item = basket::item(&self.world);
+        let item = order_generator::item(&self.world);
         self.ask("edit", |orders, context| {
             let item = item.clone();
             async move { orders.edit(&context, order, Edit::AddItem(item)).await.map(drop) }
@@ -134,7 +134,7 @@ impl Shop {
 
     async fn submit_external(&self, order: OrderId) {
         let external = ExternalPayment {
-            reference: format!("{:08x}", self.world.dice.roll()),
+            reference: format!("{:08x}", self.world.rng.roll()),
             receipt_description: None,
             receipt_url: None,
             received_at: self.world.now(),
@@ -186,16 +186,16 @@ impl Shop {
 
     /// Captures, voids or refunds, all or a part, or asks for what cannot be.
     async fn move_money(&self, order: &OrderAggregate) {
-        let dice = &self.world.dice;
+        let rng = &self.world.rng;
         let Some(payment) = order.payments.last() else { return };
-        let part = |most: i64| (most > 1 && dice.percent(60)).then(|| dice.minor(1, most));
+        let part = |most: i64| (most > 1 && rng.percent(60)).then(|| rng.minor(1, most));
         let held = payment.state.capturable();
         let taken = payment.state.captured - payment.state.refunded();
-        let request = match dice.between(0, 99) {
+        let request = match rng.between(0, 99) {
             0..=9 => MoneyRequest::Void,
             10..=14 => MoneyRequest::Capture { amount: None },
             15..=19 => refund(Some(payment.money.minor)),
-            _ if held > 0 && dice.percent(70) => MoneyRequest::Capture { amount: part(held) },
+            _ if held > 0 && rng.percent(70) => MoneyRequest::Capture { amount: part(held) },
             _ if held > 0 => MoneyRequest::Void,
             _ if taken > 0 => refund(part(taken)),
             _ => return,
@@ -208,7 +208,7 @@ impl Shop {
         // A refund's reference is its own, so that none can be made twice unseen.
         let request = match request {
             MoneyRequest::Refund { amount, .. } => {
-                let reference = Some(format!("{:016x}", self.world.dice.roll()));
+                let reference = Some(format!("{:016x}", self.world.rng.roll()));
                 MoneyRequest::Refund { amount, reason: None, reference }
             }
             other => other,

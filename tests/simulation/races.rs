@@ -11,10 +11,10 @@ use paymux::orders::{Finish, MoneyRequest};
 use port::CaptureMode;
 use tokio::time::sleep;
 
-use crate::backstage::{look, refund as refund_in_portal, tell_again};
-use crate::basket;
 use crate::merchant::refund;
-use crate::shop::{Answer, Shop};
+use crate::order_generator;
+use crate::portal_and_operators::{look, refund as refund_in_portal, tell_again};
+use crate::shop::{Answer, MerchantClient};
 use crate::world::World;
 
 /// Every race by its name.
@@ -25,23 +25,23 @@ type Racer<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Runs one race, then lets its order live on.
 pub(crate) async fn run(world: Arc<World>, name: &'static str) {
-    let mut shop = Shop::new(world.clone());
+    let mut client = MerchantClient::new(world.clone());
     world.note(&format!("race {name}"));
     match name {
-        "refund-refund" => refunds(&mut shop).await,
-        "capture-void" => capture_or_void(&mut shop).await,
-        "learn" => learn(&mut shop).await,
-        "checkout-cancel" => checkout_or_cancel(&mut shop).await,
-        _ => submit_or_expire(&mut shop).await,
+        "refund-refund" => refunds(&mut client).await,
+        "capture-void" => capture_or_void(&mut client).await,
+        "learn" => learn(&mut client).await,
+        "checkout-cancel" => checkout_or_cancel(&mut client).await,
+        _ => submit_or_expire(&mut client).await,
     }
-    shop.close().await;
+    client.close().await;
 }
 
 /// Everybody starts within a moment.
 async fn start(world: &World, racers: Vec<Racer<'_>>) {
-    let late = world.dice.pick(&[0, 20, 400, 6_000]);
+    let late = world.rng.pick(&[0, 20, 400, 6_000]);
     let racers = racers.into_iter().map(|racer| async move {
-        sleep(world.dice.millis(0, late)).await;
+        sleep(world.rng.millis(0, late)).await;
         racer.await;
     });
     join_all(racers).await;
@@ -49,38 +49,42 @@ async fn start(world: &World, racers: Vec<Racer<'_>>) {
 
 /// An order that waits for its payment at an account.
 async fn opened(
-    shop: &mut Shop,
+    client: &mut MerchantClient,
     account: &str,
     capture: CaptureMode,
     idle_seconds: Option<u64>,
 ) -> Option<OrderAggregate> {
-    let world = shop.world.clone();
-    let mut draft = basket::draft(&world, &format!("{:016x}", world.dice.roll()));
+    let world = client.world.clone();
+    let mut draft = order_generator::draft(&world, &format!("{:016x}", world.rng.roll()));
     draft.currency = "EUR".parse().expect("a currency");
     draft.idle_seconds = idle_seconds.unwrap_or(draft.idle_seconds);
-    let request = basket::checkout_at(&world, account, capture);
-    let quick = shop.ask("quick", |orders, context| {
+    let request = order_generator::checkout_at(&world, account, capture);
+    let quick = client.ask("quick", |orders, context| {
         let (draft, request) = (draft.clone(), request.clone());
         async move {
             orders.create_and_checkout(&context, draft, &request).await.map(|checked| checked.order.id())
         }
     });
     match quick.await {
-        Answer::Done(order) | Answer::Before(order) => Some(shop.file(order).await),
+        Answer::Done(order) | Answer::Before(order) => Some(client.file(order).await),
         Answer::No => None,
     }
 }
 
 /// The same, paid or held, as far as the weather allows.
-async fn paid(shop: &mut Shop, account: &str, capture: CaptureMode) -> Option<(OrderAggregate, Payment)> {
-    let world = shop.world.clone();
-    let order = opened(shop, account, capture, None).await?;
-    let ticket = shop.new_tickets(&order).pop()?;
+async fn paid(
+    client: &mut MerchantClient,
+    account: &str,
+    capture: CaptureMode,
+) -> Option<(OrderAggregate, Payment)> {
+    let world = client.world.clone();
+    let order = opened(client, account, capture, None).await?;
+    let ticket = client.new_tickets(&order).pop()?;
     ticket.play(&world, "paid").await;
     let payment = order.payments.last()?.id;
     for _ in 0..3 {
         look(&world, order.id(), payment).await;
-        let order = shop.file(order.id()).await;
+        let order = client.file(order.id()).await;
         let payment = order.payment(payment)?.clone();
         if payment.state.holds_money() {
             return Some((order, payment));
@@ -91,64 +95,64 @@ async fn paid(shop: &mut Shop, account: &str, capture: CaptureMode) -> Option<(O
 }
 
 /// Refunds that together are more than there is, some of them in the portal.
-async fn refunds(shop: &mut Shop) {
-    let world = shop.world.clone();
-    let account = world.dice.pick(&["decta-demo", "paymennt-demo"]);
-    let Some((order, payment)) = paid(shop, account, CaptureMode::Automatic).await else { return };
+async fn refunds(client: &mut MerchantClient) {
+    let world = client.world.clone();
+    let account = world.rng.pick(&["decta-demo", "paymennt-demo"]);
+    let Some((order, payment)) = paid(client, account, CaptureMode::Automatic).await else { return };
     let taken = payment.state.captured;
-    let shop = &*shop;
+    let client = &*client;
     let mut racers: Vec<Racer<'_>> = Vec::new();
-    for _ in 0..world.dice.between(2, 4) {
-        let amount = world.dice.pick(&[None, Some(taken * 3 / 5), Some(taken / 3), Some(1)]);
-        racers.push(Box::pin(shop.operate(order.id(), &payment, refund(amount))));
+    for _ in 0..world.rng.between(2, 4) {
+        let amount = world.rng.pick(&[None, Some(taken * 3 / 5), Some(taken / 3), Some(1)]);
+        racers.push(Box::pin(client.operate(order.id(), &payment, refund(amount))));
     }
-    if world.dice.percent(40) {
+    if world.rng.percent(40) {
         let (world, reference) = (world.clone(), order.attempts.last().map(|attempt| attempt.id.to_string()));
         racers.push(Box::pin(async move {
             let entry = world.ledger().into_iter().find(|entry| Some(&entry.reference) == reference.as_ref());
             entry.iter().for_each(|entry| refund_in_portal(&world, entry));
         }));
     }
-    if world.dice.percent(30) {
-        racers.push(Box::pin(shop.finish(order.id(), Finish::Cancel)));
+    if world.rng.percent(30) {
+        racers.push(Box::pin(client.finish(order.id(), Finish::Cancel)));
     }
     start(&world, racers).await;
 }
 
 /// A hold that is to be taken and released.
-async fn capture_or_void(shop: &mut Shop) {
-    let world = shop.world.clone();
-    let Some((order, payment)) = paid(shop, "decta-demo", CaptureMode::Manual).await else { return };
+async fn capture_or_void(client: &mut MerchantClient) {
+    let world = client.world.clone();
+    let Some((order, payment)) = paid(client, "decta-demo", CaptureMode::Manual).await else { return };
     let half = Some(payment.money.minor / 2).filter(|half| *half > 0);
-    let shop = &*shop;
+    let client = &*client;
     let mut racers: Vec<Racer<'_>> = vec![
-        Box::pin(shop.operate(order.id(), &payment, MoneyRequest::Capture { amount: None })),
-        Box::pin(shop.operate(order.id(), &payment, MoneyRequest::Void)),
+        Box::pin(client.operate(order.id(), &payment, MoneyRequest::Capture { amount: None })),
+        Box::pin(client.operate(order.id(), &payment, MoneyRequest::Void)),
     ];
-    if world.dice.percent(50) {
-        racers.push(Box::pin(shop.operate(order.id(), &payment, MoneyRequest::Capture { amount: half })));
+    if world.rng.percent(50) {
+        racers.push(Box::pin(client.operate(order.id(), &payment, MoneyRequest::Capture { amount: half })));
     }
-    if world.dice.percent(30) {
-        racers.push(Box::pin(shop.finish(order.id(), Finish::Cancel)));
+    if world.rng.percent(30) {
+        racers.push(Box::pin(client.finish(order.id(), Finish::Cancel)));
     }
-    if world.dice.percent(30) {
-        racers.push(Box::pin(shop.operate(order.id(), &payment, refund(None))));
+    if world.rng.percent(30) {
+        racers.push(Box::pin(client.operate(order.id(), &payment, refund(None))));
     }
     start(&world, racers).await;
     // What was captured may be wanted back at once.
-    shop.operate(order.id(), &payment, refund(half)).await;
+    client.operate(order.id(), &payment, refund(half)).await;
 }
 
 /// The customer pays, and everybody hears of it at once: notice, return, poll, operator, merchant.
-async fn learn(shop: &mut Shop) {
-    let world = shop.world.clone();
-    let account = world.dice.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
-    let Some(order) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
-    let Some(ticket) = shop.new_tickets(&order).pop() else { return };
+async fn learn(client: &mut MerchantClient) {
+    let world = client.world.clone();
+    let account = world.rng.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
+    let Some(order) = opened(client, account, CaptureMode::Automatic, None).await else { return };
+    let Some(ticket) = client.new_tickets(&order).pop() else { return };
     let Some(payment) = order.payments.last().map(|payment| payment.id) else { return };
     // About when the agenda asks too.
-    sleep(world.dice.millis(5_000, 8_000)).await;
-    let (shop, reference) = (&*shop, order.attempts.last().map(|attempt| attempt.id.to_string()));
+    sleep(world.rng.millis(5_000, 8_000)).await;
+    let (client, reference) = (&*client, order.attempts.last().map(|attempt| attempt.id.to_string()));
     let again = {
         let world = world.clone();
         async move {
@@ -163,41 +167,44 @@ async fn learn(shop: &mut Shop) {
         Box::pin(ticket.play(&world, "paid")),
         Box::pin(again),
         Box::pin(look),
-        Box::pin(shop.refresh(&order)),
-        Box::pin(shop.submit_session(&order)),
+        Box::pin(client.refresh(&order)),
+        Box::pin(client.submit_session(&order)),
     ];
     start(&world, racers).await;
-    let order = shop.file(order.id()).await;
+    let order = client.file(order.id()).await;
     let refunded = async {
         if let Some(payment) = order.payments.last() {
-            shop.operate(order.id(), payment, refund(None)).await;
+            client.operate(order.id(), payment, refund(None)).await;
         }
     };
-    let racers: Vec<Racer<'_>> = vec![Box::pin(refunded), Box::pin(shop.finish(order.id(), Finish::Cancel))];
+    let racers: Vec<Racer<'_>> =
+        vec![Box::pin(refunded), Box::pin(client.finish(order.id(), Finish::Cancel))];
     start(&world, racers).await;
 }
 
 /// The order is checked out and given up in the same breath, while somebody pays.
-async fn checkout_or_cancel(shop: &mut Shop) {
-    let world = shop.world.clone();
-    let account = world.dice.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
-    let Some(order) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
-    let tickets = shop.new_tickets(&order);
+async fn checkout_or_cancel(client: &mut MerchantClient) {
+    let world = client.world.clone();
+    let account = world.rng.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
+    let Some(order) = opened(client, account, CaptureMode::Automatic, None).await else { return };
+    let tickets = client.new_tickets(&order);
     let Some(session) = order.sessions.last().map(|session| session.id) else { return };
-    let request = basket::checkout(&world);
-    let (shop, order) = (&*shop, order.id());
+    let request = order_generator::checkout(&world);
+    let (client, order) = (&*client, order.id());
     let checkout = || async {
-        shop.ask("checkout", |orders, context| {
-            let request = request.clone();
-            async move { orders.checkout(&context, order, &request).await.map(drop) }
-        })
-        .await;
+        client
+            .ask("checkout", |orders, context| {
+                let request = request.clone();
+                async move { orders.checkout(&context, order, &request).await.map(drop) }
+            })
+            .await;
     };
-    let mut racers: Vec<Racer<'_>> = vec![Box::pin(shop.close_session(order, session)), Box::pin(checkout())];
-    if world.dice.percent(70) {
-        racers.push(Box::pin(shop.finish(order, Finish::Cancel)));
+    let mut racers: Vec<Racer<'_>> =
+        vec![Box::pin(client.close_session(order, session)), Box::pin(checkout())];
+    if world.rng.percent(70) {
+        racers.push(Box::pin(client.finish(order, Finish::Cancel)));
     }
-    if world.dice.percent(50) {
+    if world.rng.percent(50) {
         racers.push(Box::pin(checkout()));
     }
     racers.extend(tickets.iter().map(|ticket| Box::pin(ticket.play(&world, "paid")) as Racer<'_>));
@@ -205,25 +212,25 @@ async fn checkout_or_cancel(shop: &mut Shop) {
 }
 
 /// The order runs out of time while it is paid and submitted.
-async fn submit_or_expire(shop: &mut Shop) {
-    let world = shop.world.clone();
-    let account = world.dice.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
-    let Some(order) = opened(shop, account, CaptureMode::Automatic, Some(600)).await else { return };
-    let tickets = shop.new_tickets(&order);
-    if world.dice.percent(50) {
+async fn submit_or_expire(client: &mut MerchantClient) {
+    let world = client.world.clone();
+    let account = world.rng.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
+    let Some(order) = opened(client, account, CaptureMode::Automatic, Some(600)).await else { return };
+    let tickets = client.new_tickets(&order);
+    if world.rng.percent(50) {
         for ticket in &tickets {
             ticket.play(&world, "paid").await;
         }
     }
     let session = order.sessions.last().map_or(order.header.expires_at, |session| session.expires_at);
-    let ends = world.dice.pick(&[session, session.max(order.header.expires_at)]);
-    let early = world.dice.millis(0, 3_000);
+    let ends = world.rng.pick(&[session, session.max(order.header.expires_at)]);
+    let early = world.rng.millis(0, 3_000);
     sleep(ends.minus(early).since(world.now())).await;
-    let shop = &*shop;
-    let mut racers: Vec<Racer<'_>> = vec![Box::pin(shop.submit_session(&order))];
+    let client = &*client;
+    let mut racers: Vec<Racer<'_>> = vec![Box::pin(client.submit_session(&order))];
     racers.extend(tickets.iter().map(|ticket| Box::pin(ticket.play(&world, "paid")) as Racer<'_>));
     if order.header.state != OrderState::Pending {
-        racers.push(Box::pin(shop.refresh(&order)));
+        racers.push(Box::pin(client.refresh(&order)));
     }
     start(&world, racers).await;
 }

@@ -11,14 +11,14 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::customer::{Ticket, visit};
-use crate::house::{Down, read};
+use crate::gateway_host::{Down, read};
 use crate::world::World;
 
 /// The one merchant.
 pub(crate) const MERCHANT: &str = "simulated";
 
 /// A merchant's dealings around one order.
-pub(crate) struct Shop {
+pub(crate) struct MerchantClient {
     pub(crate) world: Arc<World>,
     /// Attempts whose page a customer has got.
     served: Vec<AttemptId>,
@@ -35,7 +35,7 @@ pub(crate) enum Answer<T> {
     No,
 }
 
-impl Shop {
+impl MerchantClient {
     pub(crate) fn new(world: Arc<World>) -> Self {
         Self { world, served: Vec::new(), customers: JoinSet::new() }
     }
@@ -46,8 +46,8 @@ impl Shop {
         T: Send + 'static,
         F: Future<Output = Result<T, OrderError>> + Send + 'static,
     {
-        let dice = &self.world.dice;
-        let key = dice.percent(70).then(|| format!("{:016x}", dice.roll()));
+        let rng = &self.world.rng;
+        let key = rng.percent(70).then(|| format!("{:016x}", rng.roll()));
         let context = CommandContext {
             merchant: MERCHANT.into(),
             cause: Cause { actor: Actor::Merchant, request: None },
@@ -55,7 +55,7 @@ impl Shop {
             expects: None,
         };
         for _ in 0..5 {
-            let answer = if key.is_some() && dice.percent(5) {
+            let answer = if key.is_some() && rng.percent(5) {
                 let twice = join(self.once(what, &context, &act), self.once(what, &context, &act)).await;
                 if matches!(twice.0, Ok(Some(_))) { twice.0 } else { twice.1 }
             } else {
@@ -67,7 +67,7 @@ impl Shop {
                 Err(Unsure) => {}
             }
             let Some(key) = &key else { return Answer::No };
-            sleep(dice.millis(500, 90_000)).await;
+            sleep(rng.millis(500, 90_000)).await;
             if let Ok(Some(order)) = self.order_of_key(key).await {
                 return Answer::Before(order);
             }
@@ -117,7 +117,7 @@ impl Shop {
             match found {
                 Ok(Some(order)) => return order,
                 Ok(None) => panic!("order {order} is gone"),
-                Err(Down) => sleep(self.world.dice.millis(500, 5_000)).await,
+                Err(Down) => sleep(self.world.rng.millis(500, 5_000)).await,
             }
         }
     }

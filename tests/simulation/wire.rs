@@ -9,7 +9,7 @@ use port::{HttpRequest, HttpResponse, Transport, TransportError};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use crate::weather::{Fate, PROVIDERS};
+use crate::fault_plan::{CallFault, PROVIDERS};
 use crate::world::{SANDBOX_URL, World, held};
 
 /// How long the gateway's client waits for an answer.
@@ -32,14 +32,14 @@ impl Transport for Wire {
         let base = base_url.strip_prefix(SANDBOX_URL).expect("accounts point at the sandbox");
         let provider =
             PROVIDERS.iter().position(|name| base[1..].starts_with(name)).expect("one of the three");
-        let fate = held(&world.weather).fate(&world.dice, provider, world.now());
-        if fate.refused {
+        let fault = held(&world.fault_plan).call_fault(&world.rng, provider, world.now());
+        if fault.refused {
             sleep(Duration::from_millis(3)).await;
             world.note(&format!("refused {} {base}{}", http_request.method.as_str(), http_request.path));
             return Err(TransportError::NotSent("connection refused".to_owned()));
         }
         let (answer, answered) = oneshot::channel();
-        world.network(travel(world.clone(), request_of(base, http_request), fate, answer));
+        world.network(travel(world.clone(), request_of(base, http_request), fault, answer));
         let outcome = timeout(TIMEOUT, answered).await;
         world.moment().await;
         match outcome {
@@ -51,13 +51,18 @@ impl Transport for Wire {
 }
 
 /// The request is under way, and then its answer, whether or not anybody still waits.
-async fn travel(world: Arc<World>, request: Request, fate: Fate, answer: oneshot::Sender<Option<Response>>) {
-    sleep(fate.there).await;
-    if answer.is_closed() && !fate.outlives_caller {
+async fn travel(
+    world: Arc<World>,
+    request: Request,
+    fault: CallFault,
+    answer: oneshot::Sender<Option<Response>>,
+) {
+    sleep(fault.there).await;
+    if answer.is_closed() && !fault.outlives_caller {
         return;
     }
-    let answered = world.serve(&request, fate.fault, true);
-    sleep(Duration::from_millis(answered.delay_ms) + fate.back).await;
+    let answered = world.serve(&request, fault.fault, true);
+    sleep(Duration::from_millis(answered.delay_ms) + fault.back).await;
     // The caller may have given up.
     let _ = answer.send(answered.response);
 }

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::dice::Dice;
-use crate::house::House;
+use crate::fault_plan::{FaultPlan, PROVIDERS};
+use crate::gateway_host::GatewayHost;
 use crate::ledger::{self, Entry};
-use crate::post;
+use crate::notification_relay;
+use crate::rng::Rng;
 use crate::trace::Trace;
-use crate::weather::{PROVIDERS, Weather};
 
 /// The address of the sandbox; nothing listens there.
 pub(crate) const SANDBOX_URL: &str = "https://sandbox.test";
@@ -34,11 +34,11 @@ const SUBSCRIPTIONS: [(&str, &str, &str); 3] = [
 
 /// The world around the gateway.
 pub(crate) struct World {
-    pub(crate) dice: Dice,
+    pub(crate) rng: Rng,
     pub(crate) clock: Arc<Clock>,
     pub(crate) trace: Trace,
-    pub(crate) weather: Mutex<Weather>,
-    pub(crate) house: House,
+    pub(crate) fault_plan: Mutex<FaultPlan>,
+    pub(crate) host: GatewayHost,
     sandbox: Mutex<Sandbox>,
     /// What the gateway signs its events with.
     pub(crate) signs_with: OnceLock<String>,
@@ -54,7 +54,7 @@ pub(crate) struct Facts {
     /// When a notification about an object was last taken by the gateway.
     pub(crate) told: BTreeMap<String, Timestamp>,
     /// What the merchant's listener has taken, in the order of arrival.
-    pub(crate) heard: Vec<Heard>,
+    pub(crate) received: Vec<ReceivedEvent>,
     /// Objects whose word was set in the portal.
     pub(crate) meddled: BTreeSet<String>,
     /// What must not have happened and did.
@@ -63,7 +63,7 @@ pub(crate) struct Facts {
 
 /// An event that reached the merchant.
 #[derive(Clone, Debug)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedEvent {
     pub(crate) order: String,
     pub(crate) event: String,
     /// Its place among the events of the order that merchants are told of.
@@ -82,9 +82,9 @@ pub(crate) struct Effect {
 impl World {
     pub(crate) fn new(
         seed: u64,
-        weather: Weather,
+        fault_plan: FaultPlan,
         clock: Arc<Clock>,
-        house: House,
+        host: GatewayHost,
         trace: Trace,
     ) -> Arc<Self> {
         let mut sandbox = Sandbox::in_memory(SANDBOX_URL, seed);
@@ -92,11 +92,11 @@ impl World {
             assert!(sandbox.subscribe(provider, url, secret), "the sandbox knows {provider}");
         }
         Arc::new(Self {
-            dice: Dice::new(seed),
+            rng: Rng::new(seed),
             clock,
             trace,
-            weather: Mutex::new(weather),
-            house,
+            fault_plan: Mutex::new(fault_plan),
+            host,
             sandbox: Mutex::new(sandbox),
             signs_with: OnceLock::new(),
             network: Mutex::default(),
@@ -141,7 +141,8 @@ impl World {
         let now = self.now();
         let provider =
             PROVIDERS.iter().position(|name| request.path.trim_start_matches('/').starts_with(name));
-        let note_fault = provider.and_then(|at| held(&self.weather).note_fault(&self.dice, at, now));
+        let note_fault =
+            provider.and_then(|at| held(&self.fault_plan).notification_fault(&self.rng, at, now));
         let answer = {
             let mut sandbox = held(&self.sandbox);
             let micros = self.clock.micros();
@@ -163,7 +164,7 @@ impl World {
         };
         let status = answer.response.as_ref().map_or(0, |response| response.status);
         self.note(&format!("provider {} {} {fault:?} -> {status}", request.method, request.path));
-        post::dispatch(self, &answer.notifications);
+        notification_relay::dispatch(self, &answer.notifications);
         answer
     }
 
@@ -173,7 +174,7 @@ impl World {
         let answer = held(&self.sandbox).answer(&request, self.clock.micros());
         let status = answer.response.map_or(0, |response| response.status);
         self.note(&format!("control {path} {body} -> {status}"));
-        post::dispatch(self, &answer.notifications);
+        notification_relay::dispatch(self, &answer.notifications);
     }
 
     /// Lets the providers do what is due.
@@ -182,7 +183,7 @@ impl World {
         if !sent.is_empty() {
             self.note("the providers' clocks strike");
         }
-        post::dispatch(self, &sent);
+        notification_relay::dispatch(self, &sent);
     }
 
     /// Everything that exists at the providers.

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::desk::{Desk, Outcome};
+use crate::context::{Outcome, RequestContext};
 use crate::dialect::{rfc3339, telness};
 use crate::doc::{self, Doc};
 use crate::faults::Planned;
@@ -86,7 +86,7 @@ pub(crate) fn handle(sandbox: &mut Sandbox, request: &Request, path: &[&str], no
             Ok(quiet(Response::empty(204)))
         }
         ("POST", ["faults"]) => body(request).and_then(|planned| plan(sandbox, planned)),
-        ("POST", ["pay"]) => body(request).and_then(|pay| settle(sandbox, &pay, now)),
+        ("POST", ["pay"]) => body(request).and_then(|pay| complete(sandbox, &pay, now)),
         ("POST", ["advance"]) => body(request).and_then(|advance| set_word(sandbox, &advance, now)),
         ("POST", ["notify"]) => body(request).and_then(|again| notify(sandbox, &again, now)),
         ("POST", ["cards"]) => body(request).map(|card| quiet(plant(sandbox, &card, now))),
@@ -124,22 +124,23 @@ fn plan(sandbox: &mut Sandbox, planned: Planned) -> Result<Done, Response> {
     Ok(quiet(Response::json(201, shown)))
 }
 
-fn settle(sandbox: &mut Sandbox, pay: &Pay, now: i64) -> Result<Done, Response> {
-    change(sandbox, now, pay.provider, &pay.id, |desk, object| {
-        desk.settle(object, pay.outcome).map(|()| true)
+fn complete(sandbox: &mut Sandbox, pay: &Pay, now: i64) -> Result<Done, Response> {
+    change(sandbox, now, pay.provider, &pay.id, |context, object| {
+        context.complete(object, pay.outcome).map(|()| true)
     })
 }
 
 fn set_word(sandbox: &mut Sandbox, advance: &Advance, now: i64) -> Result<Done, Response> {
     let Advance { provider, id, word } = advance;
     if *provider == Provider::Telness && sandbox.ledger.order(id).is_some() {
-        let (known, sent) = sandbox.at_desk(now, None, |desk| telness::advance_order(desk, id, word));
+        let (known, sent) =
+            sandbox.with_context(now, None, |context| telness::advance_order(context, id, word));
         return match known {
             Some(order) => Ok((Response::json(200, order), sent)),
             None => Err(error(400, "the provider has no such word")),
         };
     }
-    change(sandbox, now, *provider, id, |desk, object| desk.advance(object, word))
+    change(sandbox, now, *provider, id, |context, object| context.advance(object, word))
 }
 
 /// Changes one object; `work` says `false` for a word that the provider does not have.
@@ -148,11 +149,11 @@ fn change(
     now: i64,
     provider: Provider,
     id: &str,
-    work: impl FnOnce(&mut Desk<'_>, &mut Object) -> Result<bool, Refusal>,
+    work: impl FnOnce(&mut RequestContext<'_>, &mut Object) -> Result<bool, Refusal>,
 ) -> Result<Done, Response> {
     let found = sandbox.ledger.find(provider, id).cloned();
     let mut object = found.ok_or_else(|| error(404, "the provider has no such object"))?;
-    let (done, sent) = sandbox.at_desk(now, None, |desk| work(desk, &mut object));
+    let (done, sent) = sandbox.with_context(now, None, |context| work(context, &mut object));
     match done {
         Ok(true) => Ok((Response::json(200, entry(&object).finish()), sent)),
         Ok(false) => Err(error(400, "the provider has no such word")),
@@ -174,15 +175,17 @@ fn notify(sandbox: &mut Sandbox, again: &Again, now: i64) -> Result<Done, Respon
         delay_ms: again.delay_ms.min(MAX_DELAY_MS),
         forged: again.forge,
     };
-    let ((), sent) = sandbox.at_desk_in_manner(now, &manner, |desk| {
-        indexes.into_iter().for_each(|index| desk.announce(&object, index));
+    let ((), sent) = sandbox.with_context_in_manner(now, &manner, |context| {
+        indexes.into_iter().for_each(|index| context.announce(&object, index));
     });
     Ok((Response::json(202, Doc::default().put("sent", sent.len()).finish()), sent))
 }
 
 fn plant(sandbox: &mut Sandbox, plant: &PlantCard, now: i64) -> Response {
-    let store = |desk: &mut Desk<'_>| desk.store_card(plant.provider, &plant.customer, plant.scenario);
-    let (card, _) = sandbox.at_desk(now, None, store);
+    let store = |context: &mut RequestContext<'_>| {
+        context.store_card(plant.provider, &plant.customer, plant.scenario)
+    };
+    let (card, _) = sandbox.with_context(now, None, store);
     Response::json(201, doc::text(&card))
 }
 

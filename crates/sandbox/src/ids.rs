@@ -5,12 +5,12 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 /// Draws identifiers. The time takes part, so that a restart on an old journal repeats none.
-pub(crate) struct Mint {
+pub(crate) struct IdGenerator {
     seed: u64,
     drawn: u64,
 }
 
-impl Mint {
+impl IdGenerator {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, drawn: 0 }
     }

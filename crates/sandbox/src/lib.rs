@@ -9,8 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail"))]
 
 mod calls;
+mod context;
 mod control;
-mod desk;
 mod dialect;
 mod doc;
 mod exact;

@@ -1,6 +1,6 @@
 //! Notifications: addressed and signed as the provider would, and spoiled as a fault wants.
 
-use crate::desk::Notice;
+use crate::context::Notification;
 use crate::dialect;
 use crate::faults::{Fault, Operation, Struck, Switchboard};
 use crate::http::Outgoing;
@@ -19,20 +19,20 @@ const ONCE: Manner = Manner { copies: 1, delay_ms: 0, forged: false };
 
 impl Manner {
     /// The notices of providers that have a subscription, in their order, each as often as wanted.
-    pub(crate) fn send(&self, notices: &[Notice], ledger: &Ledger, now: i64) -> Vec<Outgoing> {
+    pub(crate) fn send(&self, notices: &[Notification], ledger: &Ledger, now: i64) -> Vec<Outgoing> {
         let addressed = notices.iter().filter_map(|notice| self.address(notice, ledger, now));
         addressed.flat_map(|outgoing| std::iter::repeat_n(outgoing, self.copies)).collect()
     }
 
-    fn address(&self, notice: &Notice, ledger: &Ledger, now: i64) -> Option<Outgoing> {
+    fn address(&self, notice: &Notification, ledger: &Ledger, now: i64) -> Option<Outgoing> {
         let to = ledger.subscription(notice.provider)?;
         let late = i64::try_from(self.delay_ms / 1000).unwrap_or(0);
         let sent_at = now.div_euclid(1_000_000).saturating_add(late);
         let dialect = dialect::of(notice.provider);
-        let sealed = dialect.seal(to, &notice.event_id, sent_at, &notice.body, self.forged);
+        let signed = dialect.sign(to, &notice.event_id, sent_at, &notice.body, self.forged);
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        headers.extend(sealed.headers);
-        Some(Outgoing { url: sealed.url, headers, body: notice.body.clone(), delay_ms: self.delay_ms })
+        headers.extend(signed.headers);
+        Some(Outgoing { url: signed.url, headers, body: notice.body.clone(), delay_ms: self.delay_ms })
     }
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Post {
 impl Post {
     pub(crate) fn send(
         &mut self,
-        notices: Vec<Notice>,
+        notices: Vec<Notification>,
         ledger: &Ledger,
         switchboard: &mut Switchboard,
         now: i64,

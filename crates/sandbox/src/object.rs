@@ -80,7 +80,7 @@ pub(crate) struct Decline {
 
 /// Where the customer goes afterwards.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct WaysBack {
+pub(crate) struct ReturnUrls {
     pub paid: Option<String>,
     pub in_progress: Option<String>,
     pub failed: Option<String>,
@@ -97,8 +97,8 @@ pub(crate) struct Terms {
     pub deadline: Option<i64>,
     /// The deadline closes the object; otherwise a late payment is still taken.
     pub deny_late: bool,
-    pub most_tries: Option<usize>,
-    pub ways_back: WaysBack,
+    pub max_tries: Option<usize>,
+    pub return_urls: ReturnUrls,
     /// Whose card is stored, in the words of the merchant or of the provider.
     pub customer: Option<String>,
     /// The Telness order that this pays.

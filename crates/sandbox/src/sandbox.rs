@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use crate::calls::Calls;
+use crate::context::{Notification, RequestContext};
 use crate::control;
-use crate::desk::{Desk, Notice};
-use crate::dialect::{self, Call, Dialect};
+use crate::dialect::{self, Dialect, ProviderRequest};
 use crate::faults::{Fault, Struck, Switchboard};
 use crate::http::{Answer, Outgoing, Request, Response};
-use crate::ids::Mint;
+use crate::ids::IdGenerator;
 use crate::journal::{JournalError, Record};
 use crate::ledger::{Ledger, Subscription};
 use crate::notify::{Manner, Post};
@@ -21,7 +21,7 @@ pub struct Sandbox {
     pub(crate) switchboard: Switchboard,
     pub(crate) calls: Calls,
     post: Post,
-    mint: Mint,
+    ids: IdGenerator,
     base_url: String,
 }
 
@@ -46,7 +46,7 @@ impl Sandbox {
             switchboard: Switchboard::default(),
             calls: Calls::default(),
             post: Post::default(),
-            mint: Mint::new(seed),
+            ids: IdGenerator::new(seed),
             base_url: base_url.trim_end_matches('/').to_owned(),
         }
     }
@@ -62,7 +62,7 @@ impl Sandbox {
 
     /// Lets time do what is due at `now` (unix microseconds): deadlines, holds that lapse, slow banks.
     pub fn tick(&mut self, now: i64) -> Vec<Outgoing> {
-        self.at_desk(now, None, |desk| desk.let_time_pass()).1
+        self.with_context(now, None, |context| context.let_time_pass()).1
     }
 
     /// Tells where the notifications of `provider` (`telness`, `paymennt`, `decta`) go, and with which secret.
@@ -76,11 +76,11 @@ impl Sandbox {
     }
 
     /// Does some work at a desk and sends what notifications it led to.
-    pub(crate) fn at_desk<T>(
+    pub(crate) fn with_context<T>(
         &mut self,
         now: i64,
         lie: Option<Fault>,
-        work: impl FnOnce(&mut Desk<'_>) -> T,
+        work: impl FnOnce(&mut RequestContext<'_>) -> T,
     ) -> (T, Vec<Outgoing>) {
         let (done, notices) = self.quietly(now, lie, work);
         let Self { post, ledger, switchboard, .. } = self;
@@ -88,11 +88,11 @@ impl Sandbox {
     }
 
     /// Does some work at a desk and sends its notifications in the given manner, whatever faults wait.
-    pub(crate) fn at_desk_in_manner<T>(
+    pub(crate) fn with_context_in_manner<T>(
         &mut self,
         now: i64,
         manner: &Manner,
-        work: impl FnOnce(&mut Desk<'_>) -> T,
+        work: impl FnOnce(&mut RequestContext<'_>) -> T,
     ) -> (T, Vec<Outgoing>) {
         let (done, notices) = self.quietly(now, None, work);
         (done, manner.send(&notices, &self.ledger, now))
@@ -102,12 +102,13 @@ impl Sandbox {
         &mut self,
         now: i64,
         lie: Option<Fault>,
-        work: impl FnOnce(&mut Desk<'_>) -> T,
-    ) -> (T, Vec<Notice>) {
-        let Self { ledger, mint, base_url, .. } = self;
-        let mut desk = Desk { ledger, mint, now, base_url, lie, notices: Vec::new() };
-        let done = work(&mut desk);
-        (done, desk.notices)
+        work: impl FnOnce(&mut RequestContext<'_>) -> T,
+    ) -> (T, Vec<Notification>) {
+        let Self { ledger, ids, base_url, .. } = self;
+        let mut context =
+            RequestContext { ledger, ids, now, base_url, fault: lie, notifications: Vec::new() };
+        let done = work(&mut context);
+        (done, context.notifications)
     }
 
     fn route(&mut self, request: &Request, path: &[&str], now: i64) -> Answer {
@@ -120,7 +121,8 @@ impl Sandbox {
                 return self.ask(provider, request, rest, now);
             }
         }
-        let (response, notifications) = self.at_desk(now, None, |desk| pages::handle(desk, request, path));
+        let (response, notifications) =
+            self.with_context(now, None, |context| pages::handle(context, request, path));
         Answer { delay_ms: 0, response: Some(response), notifications }
     }
 
@@ -132,9 +134,9 @@ impl Sandbox {
         if let Some(spared) = struck.and_then(|struck| before(dialect, struck)) {
             return spared;
         }
-        let call = Call { method: &request.method, path: path.to_vec(), request };
+        let call = ProviderRequest { method: &request.method, path: path.to_vec(), request };
         let lie = struck.map(|struck| struck.fault);
-        let (response, notifications) = self.at_desk(now, lie, |desk| dialect.handle(desk, &call));
+        let (response, notifications) = self.with_context(now, lie, |context| dialect.handle(context, &call));
         let (delay_ms, response) = after(struck, response);
         Answer { delay_ms, response, notifications }
     }
@@ -147,7 +149,7 @@ fn before(dialect: &dyn Dialect, struck: Struck) -> Option<Answer> {
         Fault::ResetBefore => (0, None),
         other => {
             let status = other.status()?;
-            let response = dialect.trouble(status);
+            let response = dialect.error_body(status);
             let response = if status == 429 { response.header("retry-after", "2") } else { response };
             (struck.delay_ms, Some(response))
         }

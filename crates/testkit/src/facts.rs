@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// Everything that an operation can end in.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum RunResult {
     Begun(Box<CreatedPayment>),
     Nothing,
     Stands(Box<ProviderView>),
@@ -37,10 +37,10 @@ pub fn facts(table: &StatusTable, view: &ProviderView) -> Vec<String> {
     lines
 }
 
-impl End {
+impl RunResult {
     pub(crate) fn facts(&self, table: &StatusTable) -> Vec<String> {
         match self {
-            Self::Begun(created) => begun_lines(table, created),
+            Self::Begun(created) => created_lines(table, created),
             Self::Nothing => vec!["nothing".to_owned()],
             Self::Stands(view) => facts(table, view),
             Self::Saved(saved) => {
@@ -51,7 +51,7 @@ impl End {
             Self::Profiles(profiles) if profiles.is_empty() => vec!["nothing".to_owned()],
             Self::Profiles(profiles) => profiles.iter().map(profile_line).collect(),
             Self::Hints(targets) if targets.is_empty() => vec!["nothing".to_owned()],
-            Self::Hints(targets) => targets.iter().map(hint_line).collect(),
+            Self::Hints(targets) => targets.iter().map(target_line).collect(),
             Self::Done => vec!["done".to_owned()],
             Self::Failed(error) => vec![format!("error {}", error_words(error))],
             Self::Refused(NotificationError::Unverified) => vec!["error unverified".to_owned()],
@@ -73,11 +73,11 @@ impl End {
 }
 
 /// What was kept while the operation ran.
-pub(crate) fn kept_lines(kept: &AdapterState) -> impl Iterator<Item = String> + '_ {
+pub(crate) fn state_lines(kept: &AdapterState) -> impl Iterator<Item = String> + '_ {
     kept.iter().map(|(name, value)| format!("keeps {name} = {value}"))
 }
 
-fn begun_lines(table: &StatusTable, created: &CreatedPayment) -> Vec<String> {
+fn created_lines(table: &StatusTable, created: &CreatedPayment) -> Vec<String> {
     let mut lines = vec![format!("reference {}", created.reference)];
     match &created.next {
         Next::Page(address) => lines.push(format!("page {address}")),
@@ -127,7 +127,7 @@ fn profile_line(profile: &StoredProfile) -> String {
     line
 }
 
-fn hint_line(target: &NotificationTarget) -> String {
+fn target_line(target: &NotificationTarget) -> String {
     let mut line = "hint".to_owned();
     for (name, value) in
         [("reference", &target.reference), ("ours", &target.merchant_reference), ("event", &target.event)]

@@ -8,13 +8,13 @@ use paymux_port::{
     ProviderError, RefundRequest, StatusTable, Timestamp, Transport, Vault,
 };
 
-use crate::facts::{End, kept_lines};
-use crate::recording::{Asks, Operation, Recording};
-use crate::world::{self, Answer, FixedSource, Memory, Script};
+use crate::facts::{RunResult, state_lines};
+use crate::recording::{Operation, Recording, RecordingInput};
+use crate::world::{self, Answer, FixedEnv, Memory, Script};
 
 /// Everything that an operation can be given, to be changed before it is played.
 #[derive(Clone)]
-pub struct World {
+pub struct Setup {
     /// The attempt.
     pub attempt: Attempt,
     /// The order.
@@ -28,74 +28,74 @@ pub struct World {
     /// Changes to the usual settings.
     pub settings: Vec<(String, Option<String>)>,
     /// Whether the keeper works.
-    pub keeps: bool,
+    pub saves_state: bool,
 }
 
 /// What came of an operation.
-pub struct Played {
+pub struct Run {
     /// What was sent.
     pub calls: Vec<HttpRequest>,
     /// What was kept.
-    pub kept: AdapterState,
-    pub(crate) end: End,
+    pub saved_state: AdapterState,
+    pub(crate) result: RunResult,
 }
 
-impl Played {
+impl Run {
     /// The error, if it failed.
     pub fn error(&self) -> Option<&ProviderError> {
-        match &self.end {
-            End::Failed(error) => Some(error),
+        match &self.result {
+            RunResult::Failed(error) => Some(error),
             _ => None,
         }
     }
 
     /// Whether it failed, or a notification was refused.
     pub fn failed(&self) -> bool {
-        matches!(self.end, End::Failed(_) | End::Refused(_))
+        matches!(self.result, RunResult::Failed(_) | RunResult::Refused(_))
     }
 
     /// One fact a line, as recordings hold them.
     pub fn facts(&self, table: &StatusTable) -> Vec<String> {
-        self.end.facts(table).into_iter().chain(kept_lines(&self.kept)).collect()
+        self.result.facts(table).into_iter().chain(state_lines(&self.saved_state)).collect()
     }
 
     /// Everything that could be printed of it.
     pub fn shown(&self) -> String {
         let error = self.error().map(ToString::to_string);
-        format!("{:?} {:?} {}", self.end, self.calls, error.unwrap_or_default())
+        format!("{:?} {:?} {}", self.result, self.calls, error.unwrap_or_default())
     }
 }
 
-impl World {
+impl Setup {
     /// As a recording asks for it.
-    pub fn of(asks: &Asks) -> Self {
+    pub fn of(input: &RecordingInput) -> Self {
         let mut attempt = world::attempt();
-        attempt.money = asks.money;
-        attempt.approach = asks.approach;
-        attempt.capture = asks.capture;
-        attempt.reference.clone_from(&asks.reference);
-        attempt.adapter_state.clone_from(&asks.theirs);
-        let mut request = world::checkout(asks.money);
-        request.link_delivery = asks.notify;
-        request.save_profile = asks.save;
-        request.profile.clone_from(&asks.profile);
-        let amount = asks.amount.and_then(|major| Money::from_major(major, asks.money.currency).ok());
-        let part = Money::new(500, asks.money.currency);
+        attempt.money = input.money;
+        attempt.approach = input.approach;
+        attempt.capture = input.capture;
+        attempt.reference.clone_from(&input.reference);
+        attempt.adapter_state.clone_from(&input.adapter_state);
+        let mut request = world::checkout(input.money);
+        request.link_delivery = input.link_delivery;
+        request.save_profile = input.save;
+        request.profile.clone_from(&input.profile);
+        let amount = input.amount.and_then(|major| Money::from_major(major, input.money.currency).ok());
+        let part = Money::new(500, input.money.currency);
         let id = world::REFUND.parse().expect("a TypeID");
         Self {
             attempt,
             request,
             refund: RefundRequest { id, money: amount.unwrap_or(part), reason: Some("Damaged".to_owned()) },
-            captured: amount.unwrap_or(asks.money),
-            now: asks.at,
-            settings: asks.settings.clone(),
-            keeps: true,
+            captured: amount.unwrap_or(input.money),
+            now: input.at,
+            settings: input.settings.clone(),
+            saves_state: true,
         }
     }
 
     /// As an operation is asked for without a recording.
     pub fn usual(operation: Operation) -> Self {
-        Self::of(&Asks::usual(operation))
+        Self::of(&RecordingInput::usual(operation))
     }
 
     /// The adapter for this world's settings.
@@ -108,33 +108,33 @@ impl World {
     }
 
     /// Plays `operation` against `answers`; the result is settled, as the gateway would see it.
-    pub fn play(&self, about: &About, operation: Operation, answers: Vec<Answer>) -> Played {
+    pub fn play(&self, about: &About, operation: Operation, answers: Vec<Answer>) -> Run {
         let script = Script::new(answers);
-        let played = self.play_over(about, operation, &script);
-        Played { calls: script.calls(), ..played }
+        let run = self.play_over(about, operation, &script);
+        Run { calls: script.calls(), ..run }
     }
 
     /// The same over any transport; what is sent is seen there.
-    pub fn play_over(&self, about: &About, operation: Operation, transport: &dyn Transport) -> Played {
+    pub fn play_over(&self, about: &About, operation: Operation, transport: &dyn Transport) -> Run {
         let provider = self.provider(about);
-        let keeper = if self.keeps { Memory::default() } else { Memory::broken() };
-        let source = FixedSource::new(self.now);
+        let keeper = if self.saves_state { Memory::default() } else { Memory::broken() };
+        let source = FixedEnv::new(self.now);
         let ctx = Ctx::new(about.base_url, transport, &keeper, &source);
         let end = at_once(self.run(provider.as_ref(), &ctx, operation));
-        let end = ctx.classify(end).unwrap_or_else(End::Failed);
-        Played { calls: Vec::new(), kept: keeper.kept(), end }
+        let end = ctx.classify(end).unwrap_or_else(RunResult::Failed);
+        Run { calls: Vec::new(), saved_state: keeper.kept(), result: end }
     }
 
     /// Plays a recording's operation against other answers than its own.
-    pub fn replay(&self, about: &About, recording: &Recording, answers: Vec<Answer>) -> Played {
+    pub fn replay(&self, about: &About, recording: &Recording, answers: Vec<Answer>) -> Run {
         if recording.operation == Operation::Note {
             let end = self.note(about, &Note::of(recording));
-            return Played { calls: Vec::new(), kept: AdapterState::new(), end };
+            return Run { calls: Vec::new(), saved_state: AdapterState::new(), result: end };
         }
         self.play(about, recording.operation, answers)
     }
 
-    pub(crate) fn note(&self, about: &About, note: &Note) -> End {
+    pub(crate) fn note(&self, about: &About, note: &Note) -> RunResult {
         let notification = Notification {
             headers: &note.headers,
             body: &note.body,
@@ -142,8 +142,8 @@ impl World {
             address_key: note.address_key,
         };
         match self.provider(about).read_notification(&notification) {
-            Ok(targets) => End::Hints(targets),
-            Err(why) => End::Refused(why),
+            Ok(targets) => RunResult::Hints(targets),
+            Err(why) => RunResult::Refused(why),
         }
     }
 
@@ -152,20 +152,22 @@ impl World {
         provider: &dyn Provider,
         ctx: &Ctx<'_>,
         operation: Operation,
-    ) -> paymux_port::Result<End> {
+    ) -> paymux_port::Result<RunResult> {
         let (attempt, request) = (&self.attempt, &self.request);
-        let stands = |view| End::Stands(Box::new(view));
+        let stands = |view| RunResult::Stands(Box::new(view));
         match operation {
-            Operation::Begin => Ok(End::Begun(Box::new(provider.create(ctx, attempt, request).await?))),
+            Operation::Begin => Ok(RunResult::Begun(Box::new(provider.create(ctx, attempt, request).await?))),
             Operation::Fetch => provider.fetch(ctx, attempt).await.map(stands),
             Operation::Find => {
                 let found = provider.find_by_reference(ctx, attempt).await?;
-                Ok(found.map_or(End::Nothing, |created| End::Begun(Box::new(created))))
+                Ok(found.map_or(RunResult::Nothing, |created| RunResult::Begun(Box::new(created))))
             }
             Operation::Capture => provider.capture(ctx, attempt, self.captured).await.map(stands),
             Operation::Cancel => provider.cancel(ctx, attempt).await.map(stands),
             Operation::Refund => provider.refund(ctx, attempt, &self.refund).await.map(stands),
-            Operation::HandOver => provider.submit_provider_order(ctx, attempt).await.map(|()| End::Done),
+            Operation::HandOver => {
+                provider.submit_provider_order(ctx, attempt).await.map(|()| RunResult::Done)
+            }
             Operation::Note => Err(ProviderError::Unsupported("call for a notification")),
             profile => match provider.vault() {
                 Some(vault) => self.run_vault(vault, ctx, profile).await,
@@ -179,17 +181,21 @@ impl World {
         vault: &dyn Vault,
         ctx: &Ctx<'_>,
         operation: Operation,
-    ) -> paymux_port::Result<End> {
+    ) -> paymux_port::Result<RunResult> {
         let (attempt, request) = (&self.attempt, &self.request);
         match operation {
-            Operation::ProfileBegin => Ok(End::Begun(Box::new(vault.create(ctx, attempt, request).await?))),
-            Operation::ProfileCharge => Ok(End::Begun(Box::new(vault.charge(ctx, attempt, request).await?))),
-            Operation::ProfileFetch => vault.fetch(ctx, attempt).await.map(End::Saved),
-            Operation::ProfileCancel => vault.cancel(ctx, attempt).await.map(End::Saved),
-            Operation::ProfileList => vault.list(ctx, &request.customer).await.map(End::Profiles),
+            Operation::ProfileBegin => {
+                Ok(RunResult::Begun(Box::new(vault.create(ctx, attempt, request).await?)))
+            }
+            Operation::ProfileCharge => {
+                Ok(RunResult::Begun(Box::new(vault.charge(ctx, attempt, request).await?)))
+            }
+            Operation::ProfileFetch => vault.fetch(ctx, attempt).await.map(RunResult::Saved),
+            Operation::ProfileCancel => vault.cancel(ctx, attempt).await.map(RunResult::Saved),
+            Operation::ProfileList => vault.list(ctx, &request.customer).await.map(RunResult::Profiles),
             _ => {
                 let profile = request.profile.as_deref().unwrap_or_default();
-                vault.detach(ctx, profile).await.map(|()| End::Done)
+                vault.detach(ctx, profile).await.map(|()| RunResult::Done)
             }
         }
     }

@@ -80,7 +80,7 @@ pub fn checkout(money: Money) -> PaymentRequest {
         },
         billing_address: Some(address()),
         shipping_address: Some(address()),
-        urls: back_urls(),
+        urls: redirect_urls(),
         link_delivery: LinkDelivery::default(),
         language: Some("en-GB".to_owned()),
         expires_at: Timestamp::from_seconds(NOW).plus(Duration::from_secs(3600)),
@@ -101,7 +101,7 @@ fn address() -> Address {
     }
 }
 
-fn back_urls() -> RedirectUrls {
+fn redirect_urls() -> RedirectUrls {
     let back = |end: &str| format!("https://pay.shop.test/return/{end}");
     RedirectUrls {
         success: back("success"),
@@ -168,19 +168,19 @@ pub fn settings(about: &About, changes: &[(String, Option<String>)]) -> AdapterS
 }
 
 /// A source whose clock stands still and whose ids count.
-pub struct FixedSource {
+pub struct FixedEnv {
     now: Timestamp,
     drawn: AtomicU64,
 }
 
-impl FixedSource {
+impl FixedEnv {
     /// Standing at `now`.
     pub fn new(now: Timestamp) -> Self {
         Self { now, drawn: AtomicU64::new(0) }
     }
 }
 
-impl Env for FixedSource {
+impl Env for FixedEnv {
     fn now(&self) -> Timestamp {
         self.now
     }

@@ -21,19 +21,19 @@ const STAGES: [&str; 9] = [
 /// How many of the stages only ask.
 const ASKING: usize = 3;
 
-impl Desk {
+impl Scenario {
     fn shown_payment(&self) -> Value {
         serde_json::to_value(view::payment(&self.order, self.payment())).unwrap()
     }
 }
 
 /// What was paid, after the words of a line.
-fn after(words: &str) -> Desk {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+fn after(words: &str) -> Scenario {
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     for word in words.split(';') {
-        desk.wait(10).see(word);
+        scenario.wait(10).see(word);
     }
-    desk
+    scenario
 }
 
 #[test]
@@ -86,15 +86,15 @@ fn a_person_is_told_when_disputed_money_was_given_back_whichever_came_first() {
 
 #[test]
 fn who_has_looked_at_a_question_of_the_bank_is_told_when_it_takes_the_money() {
-    let mut desk = after("PAID; DISPUTED RETRIEVAL");
-    desk.resolve_all();
-    desk.wait(10).see("DISPUTED FRAUD_ADVICE");
-    assert_eq!(desk.attention(), "none");
-    desk.wait(10).see("DISPUTED CHARGEBACK");
-    assert_eq!(desk.attention(), "DISPUTE");
-    desk.resolve_all();
-    desk.wait(10).see("DISPUTED ARBITRATION");
-    assert_eq!(desk.attention(), "none");
+    let mut scenario = after("PAID; DISPUTED RETRIEVAL");
+    scenario.resolve_all();
+    scenario.wait(10).see("DISPUTED FRAUD_ADVICE");
+    assert_eq!(scenario.attention(), "none");
+    scenario.wait(10).see("DISPUTED CHARGEBACK");
+    assert_eq!(scenario.attention(), "DISPUTE");
+    scenario.resolve_all();
+    scenario.wait(10).see("DISPUTED ARBITRATION");
+    assert_eq!(scenario.attention(), "none");
 }
 
 /// What happens to a paid order.
@@ -124,36 +124,36 @@ proptest! {
     fn along_any_ladder_the_money_is_contested_or_refundable_and_never_both(
         steps in proptest::collection::vec(step(), 1..12)
     ) {
-        let mut desk = after("PAID");
+        let mut scenario = after("PAID");
         let (mut stage, mut about, mut told) = (None, 0, Vec::new());
         for step in steps {
-            let back = desk.payment().state.refunded();
-            let moves = desk.events.len();
-            desk.wait(10);
+            let back = scenario.payment().state.refunded();
+            let moves = scenario.events.len();
+            scenario.wait(10);
             match step {
                 Step::Stage(next) => {
-                    desk.see(&format!("DISPUTED {} refunded={back}", STAGES[next]));
+                    scenario.see(&format!("DISPUTED {} refunded={back}", STAGES[next]));
                     if stage != Some(next) {
                         told.push(STAGES[next].to_owned());
                     }
                     stage = Some(next);
                     about = if next < ASKING { 0 } else { 100 - back };
-                    prop_assert_eq!(desk.payment().state.disputed(), about);
+                    prop_assert_eq!(scenario.payment().state.disputed(), about);
                 }
                 Step::Won | Step::Lost => {
                     let lost = matches!(step, Step::Lost) || back == 100;
-                    desk.see(&format!("FROM_AMOUNTS refunded={}", if lost { 100 } else { back }));
+                    scenario.see(&format!("FROM_AMOUNTS refunded={}", if lost { 100 } else { back }));
                     let outcome = if lost { "LOST" } else { "WON" };
                     if stage.take().is_some() {
                         told.push(outcome.to_owned());
-                        let shown = desk.shown_payment();
+                        let shown = scenario.shown_payment();
                         prop_assert_eq!(&shown["dispute"]["amount"], &json!(about));
                         prop_assert_eq!(&shown["dispute"]["outcome"], &json!(outcome));
                     }
                 }
                 Step::Refund(amount) => {
                     let contested = stage.is_some_and(|stage| stage >= ASKING);
-                    match desk.refund(Some(amount)) {
+                    match scenario.refund(Some(amount)) {
                         Err(DomainError::Disputed) => prop_assert!(contested),
                         Err(DomainError::ExceedsCaptured { remaining }) => {
                             prop_assert!(!contested && remaining == 100 - back && amount > remaining);
@@ -162,16 +162,16 @@ proptest! {
                         Ok(()) => {
                             prop_assert!(!contested);
                             let word = stage.map_or("FROM_AMOUNTS".to_owned(), |stage| format!("DISPUTED {}", STAGES[stage]));
-                            desk.wait(10).see(&format!("{word} refunded={}", back + amount));
-                            prop_assert_eq!(desk.payment().operation.as_ref(), None);
+                            scenario.wait(10).see(&format!("{word} refunded={}", back + amount));
+                            prop_assert_eq!(scenario.payment().operation.as_ref(), None);
                         }
                     }
                 }
             }
-            prop_assert_eq!(desk.payment().status() == PaymentStatus::Disputed, stage.is_some(), "{:?}", step);
-            prop_assert!(desk.events.len() >= moves && desk.state() == "PROCESSING");
+            prop_assert_eq!(scenario.payment().status() == PaymentStatus::Disputed, stage.is_some(), "{:?}", step);
+            prop_assert!(scenario.events.len() >= moves && scenario.state() == "PROCESSING");
         }
-        let moved = desk.events.iter().filter_map(|event| match event.record.event {
+        let moved = scenario.events.iter().filter_map(|event| match event.record.event {
             Event::DisputeUpdated { stage, lost, .. } => {
                 Some(lost.map_or(stage.as_str(), |lost| if lost { "LOST" } else { "WON" }).to_owned())
             }

@@ -7,9 +7,9 @@ use super::*;
 const MIDDLE: u64 = 100;
 
 /// Seconds until the next read of the newest payment; `-` if there is none.
-fn wait_of(desk: &Desk) -> String {
-    let next = next_read(&desk.order, desk.payment(), desk.now, MIDDLE);
-    next.map_or("-".to_owned(), |at| at.since(desk.now).as_secs().to_string())
+fn wait_of(scenario: &Scenario) -> String {
+    let next = next_read(&scenario.order, scenario.payment(), scenario.now, MIDDLE);
+    next.map_or("-".to_owned(), |at| at.since(scenario.now).as_secs().to_string())
 }
 
 #[test]
@@ -54,27 +54,27 @@ fn a_provider_is_asked_soon_then_ever_less_often_by_what_is_waited_for() {
         PAID; PAID total=90            | 900000 | 86400
     ";
     for row in rows(table) {
-        let mut desk = Desk::session(CaptureMode::Manual, HOLDS);
+        let mut scenario = Scenario::session(CaptureMode::Manual, HOLDS);
         for word in row[0].split(';') {
-            desk.see(word);
-            desk.now = desk.now.plus(Duration::from_millis(1));
+            scenario.see(word);
+            scenario.now = scenario.now.plus(Duration::from_millis(1));
         }
-        desk.now = at(row[1].parse().unwrap());
-        assert_eq!(wait_of(&desk), row[2], "{row:?}");
+        scenario.now = at(row[1].parse().unwrap());
+        assert_eq!(wait_of(&scenario), row[2], "{row:?}");
     }
 }
 
 #[test]
 fn an_operation_of_unknown_outcome_is_asked_about_by_its_own_age_for_ever() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    desk.see("PAID");
-    desk.wait(100_000).refund(Some(40)).unwrap();
-    desk.refund(Some(30)).unwrap();
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.see("PAID");
+    scenario.wait(100_000).refund(Some(40)).unwrap();
+    scenario.refund(Some(30)).unwrap();
     for (age, wait) in [(0, "7"), (10, "10"), (1_000, "200"), (900_000, "21600")] {
-        assert_eq!(wait_of(desk.clone().wait(age)), wait, "after {age} s");
+        assert_eq!(wait_of(scenario.clone().wait(age)), wait, "after {age} s");
     }
-    desk.wait(5).see("FROM_AMOUNTS refunded=40");
-    assert_eq!(wait_of(desk.wait(1_000)), "200", "a refund waits behind it");
+    scenario.wait(5).see("FROM_AMOUNTS refunded=40");
+    assert_eq!(wait_of(scenario.wait(1_000)), "200", "a refund waits behind it");
 }
 
 #[test]
@@ -82,52 +82,53 @@ fn where_nobody_tells_of_refunds_and_disputes_what_was_paid_is_asked_about_daily
     const DAY: u64 = 24 * 3_600;
     let watches = PaymentCapabilities { poll_after_capture_days: 180, ..HOLDS };
     for word in ["PAID", "FROM_AMOUNTS refunded=40", "REFUNDED"] {
-        let mut desk = Desk::session(CaptureMode::Automatic, watches);
-        desk.wait(10).see(word);
-        assert_eq!(wait_of(&desk), "86400", "{word}");
-        assert_eq!(wait_of(desk.wait(179 * DAY)), "86400", "{word}");
-        assert_eq!(wait_of(desk.wait(DAY)), "-", "{word}");
+        let mut scenario = Scenario::session(CaptureMode::Automatic, watches);
+        scenario.wait(10).see(word);
+        assert_eq!(wait_of(&scenario), "86400", "{word}");
+        assert_eq!(wait_of(scenario.wait(179 * DAY)), "86400", "{word}");
+        assert_eq!(wait_of(scenario.wait(DAY)), "-", "{word}");
     }
-    let mut unpaid = Desk::session(CaptureMode::Automatic, watches);
+    let mut unpaid = Scenario::session(CaptureMode::Automatic, watches);
     unpaid.wait(10).see("CANCELLED last");
     assert_eq!(wait_of(&unpaid), "-");
 }
 
 #[test]
 fn after_its_session_nobody_waits_for_the_customer_and_outside_money_is_never_asked_about() {
-    let mut desk = Desk::session(CaptureMode::Automatic, TAKES);
-    desk.see("PENDING");
-    desk.close(FailureCode::Expired).unwrap();
-    let events = operate::closed_by_gateway(&desk.order, desk.payment().id);
-    desk.tell(events);
-    assert_eq!((desk.standing().as_str(), wait_of(&desk).as_str()), ("PENDING 0/0/0", "-"));
-    desk.submit(&orders::external("r1"));
-    assert_eq!(wait_of(&desk), "-");
+    let mut scenario = Scenario::session(CaptureMode::Automatic, TAKES);
+    scenario.see("PENDING");
+    scenario.close(FailureCode::Expired).unwrap();
+    let events = operate::closed_by_gateway(&scenario.order, scenario.payment().id);
+    scenario.record(events);
+    assert_eq!((scenario.payment_state().as_str(), wait_of(&scenario).as_str()), ("PENDING 0/0/0", "-"));
+    scenario.submit(&orders::external("r1"));
+    assert_eq!(wait_of(&scenario), "-");
 }
 
 #[test]
 fn what_was_not_believed_is_left_alone_once_a_person_has_looked() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    desk.see("PAID");
-    desk.see("PAID total=90");
-    assert_ne!(wait_of(&desk), "-");
-    desk.resolve_all();
-    assert_eq!(wait_of(&desk), "-");
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.see("PAID");
+    scenario.see("PAID total=90");
+    assert_ne!(wait_of(&scenario), "-");
+    scenario.resolve_all();
+    assert_eq!(wait_of(&scenario), "-");
 }
 
 #[test]
 fn reads_spread_by_a_tenth_either_way() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    desk.see("PENDING");
-    desk.wait(1_000);
-    let waits = (0..1_000).map(|draw| next_read(&desk.order, desk.payment(), desk.now, draw).unwrap());
-    let waits: Vec<u128> = waits.map(|at| at.since(desk.now).as_millis()).collect();
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.see("PENDING");
+    scenario.wait(1_000);
+    let waits =
+        (0..1_000).map(|draw| next_read(&scenario.order, scenario.payment(), scenario.now, draw).unwrap());
+    let waits: Vec<u128> = waits.map(|at| at.since(scenario.now).as_millis()).collect();
     assert_eq!((waits.iter().min(), waits.iter().max()), (Some(&180_000), Some(&220_000)));
 }
 
 /// Every kind that is due, with the seconds after the tests began: `close 3600, expire 604800`.
-fn due(desk: &Desk) -> String {
-    let mut due: Vec<String> = jobs(&desk.order)
+fn due(scenario: &Scenario) -> String {
+    let mut due: Vec<String> = jobs(&scenario.order)
         .into_iter()
         .map(|(kind, _, moment)| format!("{} {}", kind.as_str(), moment.since(at(0)).as_secs()))
         .collect();
@@ -155,120 +156,131 @@ fn a_file_makes_due_what_is_open_in_it() {
         cancel                      |
     ";
     for row in rows(table) {
-        let mut desk = Desk::cart(|header| header.auto_submit = false);
+        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
         for step in row[0].split(';').filter(|step| !step.is_empty()) {
-            step_of(&mut desk, step.trim());
+            step_of(&mut scenario, step.trim());
         }
-        assert_eq!(due(&desk), row[1], "{row:?}");
+        assert_eq!(due(&scenario), row[1], "{row:?}");
     }
 }
 
-fn step_of(desk: &mut Desk, step: &str) {
+fn step_of(scenario: &mut Scenario, step: &str) {
     match step {
-        "start" => drop(desk.start_checkout(CaptureMode::Manual, HOLDS, &["second"])),
+        "start" => drop(scenario.start_checkout(CaptureMode::Manual, HOLDS, &["second"])),
         "begun" => {
-            let newest = desk.order.attempts.last().unwrap().id;
-            desk.wait(10).begun(newest);
+            let newest = scenario.order.attempts.last().unwrap().id;
+            scenario.wait(10).created(newest);
         }
-        "over" => drop(desk.wait(10).fail_over(true, HOLDS)),
-        "close" => drop(desk.wait(10).close(FailureCode::Expired).unwrap()),
+        "over" => drop(scenario.wait(10).fail_over(true, HOLDS)),
+        "close" => drop(scenario.wait(10).close(FailureCode::Expired).unwrap()),
         "submit" => {
-            let session = Some(desk.the_session().id);
-            desk.wait(10).submit(&super::submit::Submission { session, ..Default::default() });
+            let session = Some(scenario.the_session().id);
+            scenario.wait(10).submit(&super::submit::Submission { session, ..Default::default() });
         }
-        "cancel" => drop(desk.act("cancel")),
-        step => desk.step(step),
+        "cancel" => drop(scenario.act("cancel")),
+        step => scenario.step(step),
     }
 }
 
 #[test]
 fn a_providers_own_order_is_handed_over_once_ours_was_submitted() {
-    let mut desk = Desk::cart(|_| ());
-    desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
-    let (session, left) = (desk.the_session().clone(), desk.order.attempts[0].clone());
-    let new_attempt = NewAttempt { submits_order: true, ..desk.start("second", HOLDS) };
+    let mut scenario = Scenario::cart(|_| ());
+    scenario.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
+    let (session, left) = (scenario.the_session().clone(), scenario.order.attempts[0].clone());
+    let new_attempt = NewAttempt { submits_order: true, ..scenario.start("second", HOLDS) };
     let attempt = new_attempt.attempt;
-    desk.tell(fail_over(&left, false, "unavailable", &session, new_attempt, desk.now));
-    desk.begun(attempt);
-    assert!(!due(&desk).contains("hand_over"));
-    desk.wait(10).see("PAID");
-    assert_eq!(due(&desk), "hand_over 10");
-    desk.tell(vec![Event::ProviderOrderSubmitted { attempt }]);
-    assert_eq!(due(&desk), "");
+    scenario.record(fail_over(&left, false, "unavailable", &session, new_attempt, scenario.now));
+    scenario.created(attempt);
+    assert!(!due(&scenario).contains("hand_over"));
+    scenario.wait(10).see("PAID");
+    assert_eq!(due(&scenario), "hand_over 10");
+    scenario.record(vec![Event::ProviderOrderSubmitted { attempt }]);
+    assert_eq!(due(&scenario), "");
 }
 
 #[test]
 fn of_late_money_that_is_kept_the_order_behind_the_paid_attempt_is_handed_over_and_no_other() {
-    let mut desk = Desk::cart(|_| ());
-    desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
-    let (session, left) = (desk.the_session().clone(), desk.order.attempts[0].clone());
-    let new_attempt = |desk: &mut Desk| NewAttempt { submits_order: true, ..desk.start("second", HOLDS) };
-    let (second, third) = (new_attempt(&mut desk), new_attempt(&mut desk));
+    let mut scenario = Scenario::cart(|_| ());
+    scenario.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
+    let (session, left) = (scenario.the_session().clone(), scenario.order.attempts[0].clone());
+    let new_attempt =
+        |scenario: &mut Scenario| NewAttempt { submits_order: true, ..scenario.start("second", HOLDS) };
+    let (second, third) = (new_attempt(&mut scenario), new_attempt(&mut scenario));
     let (orphan, attempt) = (second.attempt, third.attempt);
-    desk.tell(fail_over(&left, false, "unavailable", &session, second, desk.now));
-    let left = desk.order.attempt(orphan).unwrap().clone();
-    desk.tell(fail_over(&left, true, "unknown", &session, third, desk.now));
-    desk.begun(attempt);
+    scenario.record(fail_over(&left, false, "unavailable", &session, second, scenario.now));
+    let left = scenario.order.attempt(orphan).unwrap().clone();
+    scenario.record(fail_over(&left, true, "unknown", &session, third, scenario.now));
+    scenario.created(attempt);
     // The one before it is found and closed, with an order of its own behind it.
-    desk.begun(orphan);
-    desk.tell(vec![Event::AttemptAbandoned { attempt: orphan, orphaned: false, why: "closed".to_owned() }]);
-    desk.wait(10).see_of(attempt, "FAILED last");
-    desk.wait(10).see_of(attempt, "PAID");
-    assert_eq!((desk.state(), desk.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
-    assert!(!due(&desk).contains("hand_over"));
-    desk.decide(AttentionDecision::Keep).unwrap();
-    let due: Vec<_> = jobs(&desk.order).into_iter().map(|(kind, subject, _)| (kind, subject)).collect();
+    scenario.created(orphan);
+    scenario.record(vec![Event::AttemptAbandoned {
+        attempt: orphan,
+        orphaned: false,
+        why: "closed".to_owned(),
+    }]);
+    scenario.wait(10).see_of(attempt, "FAILED last");
+    scenario.wait(10).see_of(attempt, "PAID");
+    assert_eq!((scenario.state(), scenario.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
+    assert!(!due(&scenario).contains("hand_over"));
+    scenario.decide(AttentionDecision::Keep).unwrap();
+    let due: Vec<_> = jobs(&scenario.order).into_iter().map(|(kind, subject, _)| (kind, subject)).collect();
     assert_eq!(due, [(JobKind::SubmitProviderOrder, attempt.to_string())]);
-    desk.tell(vec![Event::ProviderOrderSubmitted { attempt }]);
-    assert_eq!(jobs(&desk.order), []);
+    scenario.record(vec![Event::ProviderOrderSubmitted { attempt }]);
+    assert_eq!(jobs(&scenario.order), []);
 }
 
 #[test]
 fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
-    let mut desk = Desk::cart(|header| header.auto_submit = false);
-    desk.checkout(CaptureMode::Manual, HOLDS);
-    desk.see("PAID");
-    assert_eq!(due(&desk), "expire 86400");
-    desk.wait(86_400).act("expire");
-    assert_eq!((due(&desk).as_str(), desk.attention().as_str()), ("remedy 86400", "PAID_NOT_SUBMITTED"));
-    desk.resolve_all();
-    assert_eq!(due(&desk), "");
+    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    scenario.checkout(CaptureMode::Manual, HOLDS);
+    scenario.see("PAID");
+    assert_eq!(due(&scenario), "expire 86400");
+    scenario.wait(86_400).act("expire");
+    assert_eq!(
+        (due(&scenario).as_str(), scenario.attention().as_str()),
+        ("remedy 86400", "PAID_NOT_SUBMITTED")
+    );
+    scenario.resolve_all();
+    assert_eq!(due(&scenario), "");
     // Another payment of the order is other money.
-    desk.wait(10).see("REFUNDED");
-    desk.checkout(CaptureMode::Manual, HOLDS);
-    desk.wait(10).see("PAID");
-    assert_eq!(due(&desk), "expire 172820");
+    scenario.wait(10).see("REFUNDED");
+    scenario.checkout(CaptureMode::Manual, HOLDS);
+    scenario.wait(10).see("PAID");
+    assert_eq!(due(&scenario), "expire 172820");
 }
 
 #[test]
 fn of_two_payments_that_nobody_submits_a_person_is_told_of_each() {
-    let mut desk = Desk::cart(|header| header.auto_submit = false);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    let first = desk.the_session().attempt;
-    desk.wait(10).see("EXPIRED");
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    desk.wait(10).see("PAID");
-    desk.wait(86_400).act("expire");
-    desk.resolve_all();
-    desk.wait(10).see_of(first, "PAID");
-    desk.wait(86_400).act("expire");
-    assert_eq!(desk.attention(), "DUPLICATE_PAYMENT PAID_NOT_SUBMITTED");
+    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    let first = scenario.the_session().attempt;
+    scenario.wait(10).see("EXPIRED");
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("PAID");
+    scenario.wait(86_400).act("expire");
+    scenario.resolve_all();
+    scenario.wait(10).see_of(first, "PAID");
+    scenario.wait(86_400).act("expire");
+    assert_eq!(scenario.attention(), "DUPLICATE_PAYMENT PAID_NOT_SUBMITTED");
 }
 
 #[test]
 fn a_policy_about_unsubmitted_money_leaves_an_order_alone_that_was_submitted_before_its_turn() {
-    let mut desk = Desk::cart(|header| header.auto_submit = false);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    desk.see("PAID");
-    desk.wait(86_400).act("expire");
+    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    scenario.see("PAID");
+    scenario.wait(86_400).act("expire");
     assert_eq!(
-        (due(&desk).as_str(), is_decidable(&desk.order, &desk.order.attention[0])),
+        (due(&scenario).as_str(), is_decidable(&scenario.order, &scenario.order.attention[0])),
         ("remedy 86400", true)
     );
-    let session = Some(desk.the_session().id);
-    desk.submit(&super::submit::Submission { session, ..Default::default() });
-    assert_eq!((due(&desk).as_str(), is_decidable(&desk.order, &desk.order.attention[0])), ("", false));
-    assert_eq!(desk.attention(), "PAID_NOT_SUBMITTED", "a person may still look");
+    let session = Some(scenario.the_session().id);
+    scenario.submit(&super::submit::Submission { session, ..Default::default() });
+    assert_eq!(
+        (due(&scenario).as_str(), is_decidable(&scenario.order, &scenario.order.attention[0])),
+        ("", false)
+    );
+    assert_eq!(scenario.attention(), "PAID_NOT_SUBMITTED", "a person may still look");
 }
 
 #[test]
@@ -282,32 +294,33 @@ fn every_kind_of_due_has_a_word_of_its_own() {
 #[test]
 fn a_person_is_told_once_of_a_start_that_stays_unsure() {
     const LIMIT: Duration = Duration::from_secs(900);
-    let mut desk = Desk::cart(|_| ());
-    desk.start_checkout(CaptureMode::Automatic, HOLDS, &[]);
-    let tell = |desk: &mut Desk| {
-        let (attempt, made) = (desk.order.attempts[0].id, &mut desk.made);
-        let events = observe::unsure_start(&desk.order, attempt, LIMIT, desk.now, &mut ids(made));
-        desk.tell(events)
+    let mut scenario = Scenario::cart(|_| ());
+    scenario.start_checkout(CaptureMode::Automatic, HOLDS, &[]);
+    let tell = |scenario: &mut Scenario| {
+        let (attempt, made) = (scenario.order.attempts[0].id, &mut scenario.made);
+        let events = observe::unsure_start(&scenario.order, attempt, LIMIT, scenario.now, &mut ids(made));
+        scenario.record(events)
     };
-    assert_eq!(tell(desk.wait(899)), 0);
-    assert_eq!((tell(desk.wait(1)), desk.attention().as_str()), (1, "OUTCOME_UNKNOWN"));
-    assert_eq!(tell(desk.wait(900)), 0);
-    desk.resolve_all();
-    assert_eq!(tell(desk.wait(900)), 0);
-    let mut known = Desk::session(CaptureMode::Automatic, HOLDS);
+    assert_eq!(tell(scenario.wait(899)), 0);
+    assert_eq!((tell(scenario.wait(1)), scenario.attention().as_str()), (1, "OUTCOME_UNKNOWN"));
+    assert_eq!(tell(scenario.wait(900)), 0);
+    scenario.resolve_all();
+    assert_eq!(tell(scenario.wait(900)), 0);
+    let mut known = Scenario::session(CaptureMode::Automatic, HOLDS);
     assert_eq!(tell(known.wait(900)), 0);
 }
 
 #[test]
 fn a_person_is_told_of_an_operation_that_stays_unsure() {
     let limit = Duration::from_secs(900);
-    let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
-    let payment = desk.payment().id;
-    desk.refund(Some(40)).unwrap();
+    let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "PAID");
+    let payment = scenario.payment().id;
+    scenario.refund(Some(40)).unwrap();
     for (seconds, told) in [(899, 0), (1, 1), (60, 0)] {
-        desk.wait(seconds);
-        let events = observe::unsure(&desk.order, payment, limit, desk.now, &mut ids(&mut desk.made));
-        assert_eq!(desk.tell(events), told);
+        scenario.wait(seconds);
+        let events =
+            observe::unsure(&scenario.order, payment, limit, scenario.now, &mut ids(&mut scenario.made));
+        assert_eq!(scenario.record(events), told);
     }
-    assert_eq!(desk.attention(), "OUTCOME_UNKNOWN");
+    assert_eq!(scenario.attention(), "OUTCOME_UNKNOWN");
 }

@@ -186,13 +186,13 @@ proptest! {
         (capture, capabilities) in a_checkout(),
         set in prop::collection::vec(an_observation(), 0..9),
     ) {
-        let mut desk = Desk::session(capture, capabilities);
-        let attempt = desk.order.attempts[0].id;
+        let mut scenario = Scenario::session(capture, capabilities);
+        let attempt = scenario.order.attempts[0].id;
         for seen in &set {
-            desk.wait(60).observe(attempt, seen);
-            let once = desk.order.clone();
-            prop_assert_eq!(desk.wait(60).observe(attempt, seen), 0);
-            prop_assert_eq!(&once, &desk.order);
+            scenario.wait(60).observe(attempt, seen);
+            let once = scenario.order.clone();
+            prop_assert_eq!(scenario.wait(60).observe(attempt, seen), 0);
+            prop_assert_eq!(&once, &scenario.order);
         }
     }
 
@@ -202,13 +202,13 @@ proptest! {
         (capture, capabilities) in a_checkout(),
         set in prop::collection::vec(an_observation(), 0..9),
     ) {
-        let mut desk = Desk::session(capture, capabilities);
-        let attempt = desk.order.attempts[0].id;
+        let mut scenario = Scenario::session(capture, capabilities);
+        let attempt = scenario.order.attempts[0].id;
         for seen in &set {
-            let before = desk.payment().state.clone();
-            let joined = before.join(&folded([seen], desk.payment().terms()));
-            desk.observe(attempt, seen);
-            let after = &desk.payment().state;
+            let before = scenario.payment().state.clone();
+            let joined = before.join(&folded([seen], scenario.payment().terms()));
+            scenario.observe(attempt, seen);
+            let after = &scenario.payment().state;
             if *after != joined {
                 prop_assert_eq!(after, &before);
                 prop_assert_eq!(shown(&joined), shown(&before));
@@ -224,17 +224,17 @@ proptest! {
         set in prop::collection::vec(an_observation(), 1..9),
         repeats in prop::collection::vec(any::<prop::sample::Index>(), 9),
     ) {
-        let mut desk = Desk::session(capture, capabilities);
-        let attempt = desk.order.attempts[0].id;
-        let terms = desk.payment().terms();
+        let mut scenario = Scenario::session(capture, capabilities);
+        let attempt = scenario.order.attempts[0].id;
+        let terms = scenario.payment().terms();
         let places = (0..).map(|step| at(step * 10));
         let set: Vec<_> = set.into_iter().zip(places).map(|(seen, as_of)| Observation { as_of, ..seen }).collect();
         for (end, repeat) in (1..=set.len()).zip(&repeats) {
-            desk.observe(attempt, &set[end - 1]);
-            let told = desk.order.clone();
-            desk.observe(attempt, repeat.get(&set[..end]));
-            prop_assert_eq!(&told, &desk.order);
-            prop_assert_eq!(desk.standing(), shown(&folded(&set[..end], terms)));
+            scenario.observe(attempt, &set[end - 1]);
+            let told = scenario.order.clone();
+            scenario.observe(attempt, repeat.get(&set[..end]));
+            prop_assert_eq!(&told, &scenario.order);
+            prop_assert_eq!(scenario.payment_state(), shown(&folded(&set[..end], terms)));
         }
     }
 
@@ -245,15 +245,15 @@ proptest! {
         money in prop_oneof![Just("PAID"), Just("PARTIALLY_REFUNDED refunded=40"), Just("DISPUTED CHARGEBACK")],
         earlier in any::<bool>(),
     ) {
-        let mut desk = Desk::session(capture, capabilities);
-        let attempt = desk.order.attempts[0].id;
-        desk.wait(100).see(end);
-        let session = desk.session_word();
+        let mut scenario = Scenario::session(capture, capabilities);
+        let attempt = scenario.order.attempts[0].id;
+        scenario.wait(100).see(end);
+        let session = scenario.session_status();
         prop_assert!(session.starts_with("FAILED"));
         let as_of = if earlier { at(50) } else { at(150) };
-        desk.wait(100).observe(attempt, &seen(money, as_of));
-        prop_assert!(desk.payment().state.holds_money());
-        prop_assert!(desk.attention().contains("LATE_PAYMENT"), "{}", desk.attention());
-        prop_assert_eq!((desk.session_word(), desk.state()), (session, "PENDING"));
+        scenario.wait(100).observe(attempt, &seen(money, as_of));
+        prop_assert!(scenario.payment().state.holds_money());
+        prop_assert!(scenario.attention().contains("LATE_PAYMENT"), "{}", scenario.attention());
+        prop_assert_eq!((scenario.session_status(), scenario.state()), (session, "PENDING"));
     }
 }

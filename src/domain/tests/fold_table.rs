@@ -8,11 +8,12 @@ use super::*;
 fn check(capture: CaptureMode, capabilities: PaymentCapabilities, table: &str) {
     for row in rows(table) {
         let [words, standing, session, order, attention] = row[..] else { panic!("{row:?}") };
-        let mut desk = Desk::session(capture, capabilities);
+        let mut scenario = Scenario::session(capture, capabilities);
         for word in words.split(';') {
-            desk.wait(10).see(word);
+            scenario.wait(10).see(word);
         }
-        let came = [&desk.standing(), &desk.session_word(), desk.state(), &desk.attention()];
+        let came =
+            [&scenario.payment_state(), &scenario.session_status(), scenario.state(), &scenario.attention()];
         assert_eq!(came, [standing, session, order, attention], "{words}");
     }
 }
@@ -217,15 +218,15 @@ fn an_ended_dispute_says_who_won_and_what_was_contested() {
         PAID; DISPUTED CHARGEBACK; PAID; DISPUTED CHARGEBACK | 100 | open
     ";
     for row in rows(table) {
-        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
         for word in row[0].split(';') {
-            desk.wait(10).see(word);
+            scenario.wait(10).see(word);
         }
-        let state = &desk.payment().state;
+        let state = &scenario.payment().state;
         let ended = state.ended_dispute().map(|(_, calm)| if calm.lost { "lost" } else { "won" });
         assert_eq!(state.disputed().to_string(), row[1], "{}", row[0]);
         assert_eq!(ended.unwrap_or("open"), row[2], "{}", row[0]);
-        let mut moves = desk.events.iter().filter_map(|event| match event.record.event {
+        let mut moves = scenario.events.iter().filter_map(|event| match event.record.event {
             Event::DisputeUpdated { lost, .. } => Some(lost),
             _ => None,
         });
@@ -275,31 +276,43 @@ fn a_test_account_takes_tests_and_nothing_else() {
         false | PAID test | PENDING 0/0/0
     ";
     for row in rows(table) {
-        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-        let (attempt, now) = (desk.order.attempts[0].id, desk.now);
+        let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+        let (attempt, now) = (scenario.order.attempts[0].id, scenario.now);
         let expected = Expected { is_test: row[0] == "true" };
-        let events =
-            observe(&desk.order, attempt, &seen(row[1], now), expected, now, &mut ids(&mut desk.made));
-        desk.tell(events);
-        assert_eq!(desk.standing(), row[2], "{row:?}");
+        let events = observe(
+            &scenario.order,
+            attempt,
+            &seen(row[1], now),
+            expected,
+            now,
+            &mut ids(&mut scenario.made),
+        );
+        scenario.record(events);
+        assert_eq!(scenario.payment_state(), row[2], "{row:?}");
     }
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    let (attempt, now) = (desk.order.attempts[0].id, desk.now);
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    let (attempt, now) = (scenario.order.attempts[0].id, scenario.now);
     let live = Observation { is_test: Some(false), ..seen("PAID", now) };
-    let events =
-        observe(&desk.order, attempt, &live, Expected { is_test: true }, now, &mut ids(&mut desk.made));
-    desk.tell(events);
+    let events = observe(
+        &scenario.order,
+        attempt,
+        &live,
+        Expected { is_test: true },
+        now,
+        &mut ids(&mut scenario.made),
+    );
+    scenario.record(events);
     assert_eq!(
-        (desk.standing().as_str(), desk.attention().as_str()),
+        (scenario.payment_state().as_str(), scenario.attention().as_str()),
         ("PENDING 0/0/0", "TEST_MODE_MISMATCH")
     );
 }
 
 #[test]
 fn what_is_stated_instead_of_what_was_asked_is_kept_for_the_person() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    desk.wait(10).see("PAID total=90");
-    let attention = desk.order.oldest_attention().unwrap();
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("PAID total=90");
+    let attention = scenario.order.oldest_attention().unwrap();
     assert_eq!(attention.stated, Some(eur(90)));
     assert_eq!(attention.detail, "asked for 1.00 EUR, the provider states 0.90 EUR");
 }
@@ -335,48 +348,52 @@ fn what_every_read_says_again_is_told_once_and_what_happens_again_is_told_again(
         PAID; FROM_AMOUNTS REFUND_FAILED refunded=0 | PAID; FROM_AMOUNTS REFUND_FAILED refunded=0 | REFUND_FAILED
     ";
     for row in rows(table) {
-        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
         for word in row[0].split(';') {
-            desk.wait(10).see(word);
+            scenario.wait(10).see(word);
         }
-        assert_ne!(desk.attention(), "none", "{row:?}");
-        desk.resolve_all();
-        desk.wait(10).see(row[0].split(';').next_back().unwrap());
-        assert_eq!(desk.attention(), "none", "{row:?}");
+        assert_ne!(scenario.attention(), "none", "{row:?}");
+        scenario.resolve_all();
+        scenario.wait(10).see(row[0].split(';').next_back().unwrap());
+        assert_eq!(scenario.attention(), "none", "{row:?}");
         for word in row[1].split(';') {
-            desk.wait(10).see(word);
+            scenario.wait(10).see(word);
         }
-        assert_eq!(desk.attention(), row[2], "{row:?}");
+        assert_eq!(scenario.attention(), row[2], "{row:?}");
     }
 }
 
 #[test]
 fn the_shade_and_the_word_are_those_of_the_newest_moment() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    desk.wait(10).see("PENDING VIEWED");
-    assert_eq!(desk.payment().detail, Some(Detail::Viewed));
-    desk.wait(10).see("PENDING OVERDUE place=5");
-    assert_eq!(desk.payment().detail, Some(Detail::Viewed));
-    desk.wait(10).see("PENDING OVERDUE");
-    assert_eq!(desk.payment().detail, Some(Detail::Overdue));
-    desk.wait(10).see("FAILED why=51");
-    desk.wait(10).see("PROCESSING");
-    assert_eq!(desk.payment().failure.as_ref().unwrap().code.as_deref(), Some("51"));
-    assert_eq!(desk.payment().detail, None);
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("PENDING VIEWED");
+    assert_eq!(scenario.payment().detail, Some(Detail::Viewed));
+    scenario.wait(10).see("PENDING OVERDUE place=5");
+    assert_eq!(scenario.payment().detail, Some(Detail::Viewed));
+    scenario.wait(10).see("PENDING OVERDUE");
+    assert_eq!(scenario.payment().detail, Some(Detail::Overdue));
+    scenario.wait(10).see("FAILED why=51");
+    scenario.wait(10).see("PROCESSING");
+    assert_eq!(scenario.payment().failure.as_ref().unwrap().code.as_deref(), Some("51"));
+    assert_eq!(scenario.payment().detail, None);
 }
 
 #[test]
 fn a_hold_ends_as_long_after_it_was_seen_as_the_provider_keeps_it() {
     const DAY: i64 = 24 * 3_600;
-    let mut desk = Desk::session(CaptureMode::Manual, HOLDS);
-    desk.wait(10).see("AUTHORIZED");
-    assert_eq!(desk.payment().authorization_expires_at, Some(at(10 + 28 * DAY)));
-    desk.wait(10).see("AUTHORIZED why=51");
-    assert_eq!(desk.payment().authorization_expires_at, Some(at(10 + 28 * DAY)), "said again, not held anew");
-    desk.now = at(27 * DAY);
-    desk.see("AUTHORIZED");
-    assert_eq!(desk.attention(), "none");
-    desk.wait(10).see("AUTHORIZED");
-    assert_eq!(desk.attention(), "AUTHORIZATION_EXPIRING");
-    assert_eq!(desk.payment().authorization_expires_at, Some(at(10 + 28 * DAY)));
+    let mut scenario = Scenario::session(CaptureMode::Manual, HOLDS);
+    scenario.wait(10).see("AUTHORIZED");
+    assert_eq!(scenario.payment().authorization_expires_at, Some(at(10 + 28 * DAY)));
+    scenario.wait(10).see("AUTHORIZED why=51");
+    assert_eq!(
+        scenario.payment().authorization_expires_at,
+        Some(at(10 + 28 * DAY)),
+        "said again, not held anew"
+    );
+    scenario.now = at(27 * DAY);
+    scenario.see("AUTHORIZED");
+    assert_eq!(scenario.attention(), "none");
+    scenario.wait(10).see("AUTHORIZED");
+    assert_eq!(scenario.attention(), "AUTHORIZATION_EXPIRING");
+    assert_eq!(scenario.payment().authorization_expires_at, Some(at(10 + 28 * DAY)));
 }

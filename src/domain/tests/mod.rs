@@ -129,7 +129,7 @@ fn signature() -> Erasable<Signature> {
 
 /// An order file, every event that made it, and the hands that change it.
 #[derive(Clone)]
-struct Desk {
+struct Scenario {
     order: OrderAggregate,
     events: Vec<RecordedEvent>,
     now: Timestamp,
@@ -137,39 +137,40 @@ struct Desk {
     made: u128,
 }
 
-impl Desk {
-    fn place(header: OrderHeader) -> Self {
+impl Scenario {
+    fn create(header: OrderHeader) -> Self {
         let placed = Event::OrderCreated(Box::new(header));
         let order = OrderAggregate::create(&placed).unwrap();
-        let mut desk = Self { order, events: Vec::new(), now: at(0), actor: Actor::Merchant, made: 1_000 };
-        desk.tell(vec![placed]);
-        desk
+        let mut scenario =
+            Self { order, events: Vec::new(), now: at(0), actor: Actor::Merchant, made: 1_000 };
+        scenario.record(vec![placed]);
+        scenario
     }
 
     /// A priced order over 1.00 EUR, after `with`.
     fn cart(with: impl FnOnce(&mut OrderHeader)) -> Self {
         let mut header = order(vec![item(1, 100, "0", 0)]);
         with(&mut header);
-        let mut desk = Self::place(header);
-        desk.price();
-        desk
+        let mut scenario = Self::create(header);
+        scenario.price();
+        scenario
     }
 
     /// A session over 1.00 EUR that the customer may pay.
     fn session(capture: CaptureMode, capabilities: PaymentCapabilities) -> Self {
-        let mut desk = Self::cart(|_| ());
-        desk.checkout(capture, capabilities);
-        desk
+        let mut scenario = Self::cart(|_| ());
+        scenario.checkout(capture, capabilities);
+        scenario
     }
 
     fn price(&mut self) {
         let priced = cart::price_order(&self.order.header, self.now).unwrap();
-        self.tell(vec![priced]);
+        self.record(vec![priced]);
     }
 
     fn checkout(&mut self, capture: CaptureMode, capabilities: PaymentCapabilities) {
         let attempt = self.start_checkout(capture, capabilities, &[]);
-        self.begun(attempt);
+        self.created(attempt);
     }
 
     /// Opens a session and leaves its start without an answer.
@@ -201,7 +202,7 @@ impl Desk {
         let new_attempt = self.start("first", capabilities);
         let attempt = new_attempt.attempt;
         let fallback = fallback.iter().map(|&name| name.to_owned()).collect();
-        self.tell(open(new_session, new_attempt, money, Routing::default(), fallback, self.now));
+        self.record(open(new_session, new_attempt, money, Routing::default(), fallback, self.now));
         attempt
     }
 
@@ -216,9 +217,9 @@ impl Desk {
         }
     }
 
-    fn begun(&mut self, attempt: AttemptId) {
+    fn created(&mut self, attempt: AttemptId) {
         let next = Erasable::new(Next::Page("https://pay.example/1".to_owned()), [4; 16]);
-        self.tell(vec![Event::AttemptCreated {
+        self.record(vec![Event::AttemptCreated {
             attempt,
             reference: "theirs".to_owned(),
             next,
@@ -231,7 +232,7 @@ impl Desk {
     }
 
     /// Writes the facts down, and answers how many there were.
-    fn tell(&mut self, events: Vec<Event>) -> usize {
+    fn record(&mut self, events: Vec<Event>) -> usize {
         let cause = Cause { actor: self.actor, request: None };
         let meta = EventMeta { at: self.now, cause: &cause };
         let before = self.shown();
@@ -297,7 +298,7 @@ impl Desk {
     fn observe(&mut self, attempt: AttemptId, seen: &Observation) -> usize {
         let expected = Expected { is_test: false };
         let events = observe(&self.order, attempt, seen, expected, self.now, &mut ids(&mut self.made));
-        self.tell(events)
+        self.record(events)
     }
 
     /// Lets time pass.
@@ -330,16 +331,16 @@ impl Desk {
             note: None,
         });
         let events = resolved.collect();
-        self.tell(events);
+        self.record(events);
     }
 
     /// `AUTHORIZED 100/0/0`: the payment's status, with what was held, taken and given back.
-    fn standing(&self) -> String {
+    fn payment_state(&self) -> String {
         shown(&self.payment().state)
     }
 
     /// `FAILED DECLINED`: the session's word, and its failure; `again` where the customer may try again.
-    fn session_word(&self) -> String {
+    fn session_status(&self) -> String {
         let session = self.the_session();
         let failure = session.failure.as_ref().map(|failure| {
             let code = serde_json::to_string(&failure.code).unwrap().replace('"', "");

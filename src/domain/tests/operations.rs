@@ -3,39 +3,39 @@
 use super::operate::{NewRefund, capturable, next_refund, refund, refundable, refused};
 use super::*;
 
-impl Desk {
+impl Scenario {
     /// A payment that has taken or held money, by `words`.
     pub(super) fn paid(capture: CaptureMode, capabilities: PaymentCapabilities, words: &str) -> Self {
-        let mut desk = Self::session(capture, capabilities);
+        let mut scenario = Self::session(capture, capabilities);
         for word in words.split(';') {
-            desk.wait(10).see(word);
+            scenario.wait(10).see(word);
         }
-        desk
+        scenario
     }
 
     pub(super) fn refund(&mut self, amount: Option<i64>) -> Result<(), DomainError> {
         let id = port::RefundId::from_uuid(self.uuid());
         let new_refund = NewRefund { id, amount, reason: None, reference: None, origin: RefundOrigin::Api };
         let events = refund(&self.order, self.payment().id, new_refund, self.now)?;
-        self.tell(events);
+        self.record(events);
         Ok(())
     }
 
     pub(super) fn capture(&mut self, amount: Option<i64>) -> Result<(), DomainError> {
         let events = operate::capture(&self.order, self.payment().id, amount, self.now)?;
-        self.tell(events);
+        self.record(events);
         Ok(())
     }
 
     pub(super) fn void(&mut self) -> Result<(), DomainError> {
         let events = operate::void(&self.order, self.payment().id, self.now)?;
-        self.tell(events);
+        self.record(events);
         Ok(())
     }
 
     pub(super) fn send_next(&mut self) -> bool {
         let next = next_refund(&self.order, self.payment().id, self.now, &mut ids(&mut self.made));
-        self.tell(next) > 0
+        self.record(next) > 0
     }
 
     fn left(&self) -> (i64, i64) {
@@ -47,7 +47,7 @@ impl Desk {
         let payment = self.payment().id;
         let mut events = operate::refused(&self.order, payment, Failure::default());
         events.extend(observe::not_taken(&self.order, payment, self.now, &mut ids(&mut self.made)));
-        self.tell(events);
+        self.record(events);
     }
 
     /// `40 SUCCEEDED API, 60 PENDING API`.
@@ -81,7 +81,7 @@ impl Desk {
             "next" => assert!(self.send_next()),
             "refused" => {
                 let why = Failure { code: Some("05".to_owned()), text: None };
-                self.tell(refused(&self.order, self.payment().id, why));
+                self.record(refused(&self.order, self.payment().id, why));
             }
             _ => {
                 self.see(step);
@@ -135,13 +135,13 @@ fn an_operation_is_refused_where_the_state_the_amount_or_the_provider_forbids_it
         ("PAID PAID_OUTSIDE", "capture", Err(DomainError::ExternalPayment), HOLDS),
     ];
     for (words, asked, outcome, capabilities) in table {
-        let mut desk = Desk::paid(CaptureMode::Manual, capabilities, words);
+        let mut scenario = Scenario::paid(CaptureMode::Manual, capabilities, words);
         let (action, amount) = asked.split_once(' ').unwrap_or((asked, ""));
         let amount = amount.parse().ok();
         let came = match action {
-            "capture" => desk.capture(amount),
-            "void" => desk.void(),
-            _ => desk.refund(amount),
+            "capture" => scenario.capture(amount),
+            "void" => scenario.void(),
+            _ => scenario.refund(amount),
         };
         assert_eq!(came, outcome, "{words}: {asked}");
     }
@@ -153,29 +153,29 @@ fn too_late(why: &'static str) -> Result<(), DomainError> {
 
 #[test]
 fn beside_an_operation_under_way_a_capture_or_void_waits_for_the_merchant_and_a_refund_for_its_turn() {
-    let mut desk = Desk::paid(CaptureMode::Manual, HOLDS, "AUTHORIZED");
-    desk.capture(Some(60)).unwrap();
+    let mut scenario = Scenario::paid(CaptureMode::Manual, HOLDS, "AUTHORIZED");
+    scenario.capture(Some(60)).unwrap();
     assert_eq!(
-        (desk.capture(None), desk.void()),
+        (scenario.capture(None), scenario.void()),
         (Err(DomainError::OperationPending), Err(DomainError::OperationPending))
     );
-    assert_eq!(desk.left(), (0, 0));
+    assert_eq!(scenario.left(), (0, 0));
 
-    let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
-    desk.refund(Some(60)).unwrap();
-    assert_eq!(desk.refund(Some(60)), Err(DomainError::ExceedsCaptured { remaining: 40 }));
-    desk.refund(Some(30)).unwrap();
-    assert_eq!(desk.refund(Some(20)), Err(DomainError::ExceedsCaptured { remaining: 10 }));
-    assert_eq!((desk.under_way().as_str(), desk.left()), ("REFUND 60", (0, 10)));
-    assert!(!desk.send_next(), "one is under way");
-    desk.wait(10).see("FROM_AMOUNTS refunded=60");
-    assert_eq!(desk.refunds(), "60 SUCCEEDED API, 30 PENDING API");
-    assert!(desk.send_next());
-    assert_eq!(desk.under_way(), "REFUND 30");
-    desk.wait(10).see("FROM_AMOUNTS refunded=90");
-    assert_eq!(desk.refunds(), "60 SUCCEEDED API, 30 SUCCEEDED API");
-    assert_eq!((desk.under_way().as_str(), desk.left()), ("none", (0, 10)));
-    assert!(!desk.send_next());
+    let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "PAID");
+    scenario.refund(Some(60)).unwrap();
+    assert_eq!(scenario.refund(Some(60)), Err(DomainError::ExceedsCaptured { remaining: 40 }));
+    scenario.refund(Some(30)).unwrap();
+    assert_eq!(scenario.refund(Some(20)), Err(DomainError::ExceedsCaptured { remaining: 10 }));
+    assert_eq!((scenario.under_way().as_str(), scenario.left()), ("REFUND 60", (0, 10)));
+    assert!(!scenario.send_next(), "one is under way");
+    scenario.wait(10).see("FROM_AMOUNTS refunded=60");
+    assert_eq!(scenario.refunds(), "60 SUCCEEDED API, 30 PENDING API");
+    assert!(scenario.send_next());
+    assert_eq!(scenario.under_way(), "REFUND 30");
+    scenario.wait(10).see("FROM_AMOUNTS refunded=90");
+    assert_eq!(scenario.refunds(), "60 SUCCEEDED API, 30 SUCCEEDED API");
+    assert_eq!((scenario.under_way().as_str(), scenario.left()), ("none", (0, 10)));
+    assert!(!scenario.send_next());
 }
 
 #[test]
@@ -210,18 +210,22 @@ fn an_operation_ends_when_its_effect_is_seen_or_cannot_come_any_more() {
     ";
     for row in rows(table) {
         let capabilities = if row[0] == "once" { HOLDS } else { HOLDS_FOR_MANY };
-        let mut desk = Desk::session(CaptureMode::Manual, capabilities);
-        row[1].split(';').for_each(|step| desk.step(step));
-        assert_eq!((desk.standing().as_str(), desk.under_way().as_str()), (row[2], row[3]), "{row:?}");
+        let mut scenario = Scenario::session(CaptureMode::Manual, capabilities);
+        row[1].split(';').for_each(|step| scenario.step(step));
+        assert_eq!(
+            (scenario.payment_state().as_str(), scenario.under_way().as_str()),
+            (row[2], row[3]),
+            "{row:?}"
+        );
     }
 }
 
 #[test]
 fn a_hold_that_was_released_on_request_is_not_lost() {
-    let mut desk = Desk::paid(CaptureMode::Manual, HOLDS, "AUTHORIZED");
-    desk.void().unwrap();
-    desk.wait(10).see("CANCELLED");
-    assert_eq!((desk.state(), desk.attention().as_str()), ("PROCESSING", "none"));
+    let mut scenario = Scenario::paid(CaptureMode::Manual, HOLDS, "AUTHORIZED");
+    scenario.void().unwrap();
+    scenario.wait(10).see("CANCELLED");
+    assert_eq!((scenario.state(), scenario.attention().as_str()), ("PROCESSING", "none"));
 }
 
 #[test]
@@ -236,9 +240,9 @@ fn how_an_operation_ended_is_told_with_the_refusal_if_it_was_refused() {
         PAID; refund; FROM_AMOUNTS REFUND_FAILED refunded=0 | refused
     ";
     for row in rows(table) {
-        let mut desk = Desk::session(CaptureMode::Manual, HOLDS);
-        row[0].split(';').for_each(|step| desk.step(step));
-        let ended = desk.events.iter().find_map(|event| match &event.record.event {
+        let mut scenario = Scenario::session(CaptureMode::Manual, HOLDS);
+        row[0].split(';').for_each(|step| scenario.step(step));
+        let ended = scenario.events.iter().find_map(|event| match &event.record.event {
             Event::OperationFinished { refused, .. } => Some(refused.is_some()),
             _ => None,
         });
@@ -271,38 +275,38 @@ fn refunds_that_succeeded_always_add_up_to_what_the_provider_states() {
         PAID; refund 40; FROM_AMOUNTS refunded=40; FROM_AMOUNTS refunded=10 | 40 SUCCEEDED API
     ";
     for row in rows(table) {
-        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-        row[0].split(';').for_each(|step| desk.step(step));
-        assert_eq!(desk.refunds(), row[1], "{row:?}");
+        let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+        row[0].split(';').for_each(|step| scenario.step(step));
+        assert_eq!(scenario.refunds(), row[1], "{row:?}");
     }
 }
 
 #[test]
 fn a_word_from_before_a_refund_says_nothing_of_how_that_refund_went() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     let failed = "FROM_AMOUNTS REFUND_FAILED refunded=0";
     for step in ["PAID", "refund 40", failed, "refund 30", failed] {
-        desk.step(step);
+        scenario.step(step);
     }
-    assert_eq!(desk.refunds(), "40 FAILED API, 30 PENDING API");
+    assert_eq!(scenario.refunds(), "40 FAILED API, 30 PENDING API");
     for step in ["UNCHANGED REFUND_PENDING refunded=0", failed] {
-        desk.step(step);
+        scenario.step(step);
     }
-    assert_eq!(desk.refunds(), "40 FAILED API, 30 FAILED API");
-    assert_eq!(desk.left(), (0, 100));
+    assert_eq!(scenario.refunds(), "40 FAILED API, 30 FAILED API");
+    assert_eq!(scenario.left(), (0, 100));
 }
 
 #[test]
 fn a_refund_that_waits_is_not_sent_while_the_bank_contests_the_money() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     for step in ["PAID", "refund 40", "refund 30", "FROM_AMOUNTS refunded=40", "DISPUTED CHARGEBACK"] {
-        desk.step(step);
+        scenario.step(step);
     }
-    assert!(!desk.send_next());
-    assert!(!jobs(&desk.order).iter().any(|(kind, _, _)| *kind == JobKind::ResumeOperation));
-    desk.step("PAID");
-    assert!(jobs(&desk.order).iter().any(|(kind, _, _)| *kind == JobKind::ResumeOperation));
-    assert!(desk.send_next());
+    assert!(!scenario.send_next());
+    assert!(!jobs(&scenario.order).iter().any(|(kind, _, _)| *kind == JobKind::ResumeOperation));
+    scenario.step("PAID");
+    assert!(jobs(&scenario.order).iter().any(|(kind, _, _)| *kind == JobKind::ResumeOperation));
+    assert!(scenario.send_next());
 }
 
 #[test]
@@ -314,38 +318,41 @@ fn a_refund_that_no_longer_fits_is_never_sent() {
         REFUNDED                     | 40 SUCCEEDED API, 50 FAILED API, 10 FAILED API, 60 SUCCEEDED PROVIDER | none
     ";
     for row in rows(table) {
-        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
         for step in ["PAID", "refund 40", "refund 50", "refund 10", row[0]] {
-            desk.step(step);
+            scenario.step(step);
         }
-        desk.send_next();
-        assert_eq!((desk.refunds().as_str(), desk.under_way().as_str()), (row[1], row[2]), "{row:?}");
+        scenario.send_next();
+        assert_eq!((scenario.refunds().as_str(), scenario.under_way().as_str()), (row[1], row[2]), "{row:?}");
     }
 }
 
 #[test]
 fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
-    let mut desk = Desk::cart(|header| header.auto_submit = false);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
+    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
     for step in ["PAID", "refund 10", "refund 90"] {
-        desk.step(step);
+        scenario.step(step);
     }
-    let events = finish::cancel(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
-    desk.tell(events);
-    desk.step("FROM_AMOUNTS refunded=30");
-    desk.send_next();
-    assert_eq!((desk.left(), desk.attention().as_str()), ((0, 70), "REFUND_NEEDED"));
+    let events = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
+    scenario.record(events);
+    scenario.step("FROM_AMOUNTS refunded=30");
+    scenario.send_next();
+    assert_eq!((scenario.left(), scenario.attention().as_str()), ((0, 70), "REFUND_NEEDED"));
 
-    let mut desk = Desk::cart(|header| header.auto_submit = false);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
+    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
     for step in ["PAID", "refund 10", "refund 80"] {
-        desk.step(step);
+        scenario.step(step);
     }
-    let events = finish::cancel(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
-    desk.tell(events);
-    desk.step("FROM_AMOUNTS refunded=30");
-    desk.send_next();
-    assert_eq!((desk.under_way().as_str(), desk.attention().as_str()), ("REFUND 10", "REFUND_NEEDED"));
+    let events = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
+    scenario.record(events);
+    scenario.step("FROM_AMOUNTS refunded=30");
+    scenario.send_next();
+    assert_eq!(
+        (scenario.under_way().as_str(), scenario.attention().as_str()),
+        ("REFUND 10", "REFUND_NEEDED")
+    );
 }
 
 /// What cancelling or rejecting an order gives back at once.
@@ -374,74 +381,77 @@ fn an_order_that_ends_gives_back_what_it_holds_or_tells_a_person() {
         ("PAID; DISPUTED CHARGEBACK", HOLDS, "none", "", "DISPUTE REFUND_NEEDED"),
     ];
     for (steps, capabilities, under_way, refunds, attention) in table {
-        let mut desk = Desk::cart(|header| header.requires_approval = true);
-        desk.checkout(CaptureMode::Manual, capabilities);
-        steps.split(';').for_each(|step| desk.step(step));
-        let events = finish::cancel(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
-        desk.tell(events);
-        assert_eq!(desk.state(), "CANCELLED");
-        let came = [desk.under_way(), desk.refunds(), desk.attention()];
+        let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+        scenario.checkout(CaptureMode::Manual, capabilities);
+        steps.split(';').for_each(|step| scenario.step(step));
+        let events = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
+        scenario.record(events);
+        assert_eq!(scenario.state(), "CANCELLED");
+        let came = [scenario.under_way(), scenario.refunds(), scenario.attention()];
         assert_eq!(came, [under_way, refunds, attention], "{steps}");
     }
 }
 
 #[test]
 fn a_hold_that_nobody_asked_for_is_taken_once_and_is_a_persons_task_if_the_provider_refuses() {
-    let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
-    assert_eq!((desk.under_way().as_str(), desk.attention().as_str()), ("CAPTURE 100", "none"));
-    desk.wait(10).see("AUTHORIZED");
-    assert_eq!(desk.session_word(), "PENDING");
+    let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
+    assert_eq!((scenario.under_way().as_str(), scenario.attention().as_str()), ("CAPTURE 100", "none"));
+    scenario.wait(10).see("AUTHORIZED");
+    assert_eq!(scenario.session_status(), "PENDING");
     let taken = {
-        let mut taken = desk.clone();
+        let mut taken = scenario.clone();
         taken.wait(10).see("PAID");
-        (taken.session_word(), taken.state(), taken.under_way(), taken.attention())
+        (taken.session_status(), taken.state(), taken.under_way(), taken.attention())
     };
     assert_eq!(taken, ("COMPLETED".to_owned(), "PROCESSING", "none".to_owned(), "none".to_owned()));
-    desk.capture_is_refused();
-    assert_eq!(desk.attention(), "UNEXPECTED_HOLD");
-    desk.wait(10).see("AUTHORIZED");
-    assert_eq!((desk.under_way().as_str(), desk.attention().as_str()), ("none", "UNEXPECTED_HOLD"));
+    scenario.capture_is_refused();
+    assert_eq!(scenario.attention(), "UNEXPECTED_HOLD");
+    scenario.wait(10).see("AUTHORIZED");
+    assert_eq!((scenario.under_way().as_str(), scenario.attention().as_str()), ("none", "UNEXPECTED_HOLD"));
 }
 
 #[test]
 fn a_hold_that_nobody_waits_for_or_that_cannot_be_taken_is_left_to_a_person() {
-    let hold = |capabilities, before: &dyn Fn(&mut Desk)| {
-        let mut desk = Desk::session(CaptureMode::Automatic, capabilities);
-        before(&mut desk);
-        desk.wait(10).see("AUTHORIZED");
-        desk.wait(10).see("AUTHORIZED");
-        (desk.under_way(), desk.attention())
+    let hold = |capabilities, before: &dyn Fn(&mut Scenario)| {
+        let mut scenario = Scenario::session(CaptureMode::Automatic, capabilities);
+        before(&mut scenario);
+        scenario.wait(10).see("AUTHORIZED");
+        scenario.wait(10).see("AUTHORIZED");
+        (scenario.under_way(), scenario.attention())
     };
     let person = |code: &str| ("none".to_owned(), code.to_owned());
     assert_eq!(hold(TAKES, &|_| ()), person("UNEXPECTED_HOLD"));
-    let cancelled = |desk: &mut Desk| drop(desk.act("cancel"));
+    let cancelled = |scenario: &mut Scenario| drop(scenario.act("cancel"));
     assert_eq!(hold(HOLDS, &cancelled), person("LATE_PAYMENT UNEXPECTED_HOLD"));
-    let closing = |desk: &mut Desk| drop(desk.close(FailureCode::Cancelled));
+    let closing = |scenario: &mut Scenario| drop(scenario.close(FailureCode::Cancelled));
     assert_eq!(hold(HOLDS, &closing), person("UNEXPECTED_HOLD"));
-    let ended = |desk: &mut Desk| assert!(desk.wait(10).see("FAILED last") > 0);
+    let ended = |scenario: &mut Scenario| assert!(scenario.wait(10).see("FAILED last") > 0);
     assert_eq!(hold(HOLDS, &ended), person("LATE_PAYMENT UNEXPECTED_HOLD"));
 }
 
 #[test]
 fn a_hold_that_nobody_asked_for_is_voided_with_its_order_and_its_session_ends_cancelled() {
-    let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
-    desk.capture_is_refused();
-    let events = finish::cancel(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
+    let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
+    scenario.capture_is_refused();
+    let events = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
     let asked = events.iter().filter(|event| matches!(event, Event::OperationRequested { .. }));
     assert_eq!(asked.count(), 1, "one operation at a time");
-    desk.tell(events);
-    assert_eq!(desk.under_way(), "VOID");
-    desk.wait(10).see("CANCELLED");
-    assert_eq!((desk.session_word().as_str(), desk.under_way().as_str()), ("FAILED CANCELLED", "none"));
+    scenario.record(events);
+    assert_eq!(scenario.under_way(), "VOID");
+    scenario.wait(10).see("CANCELLED");
+    assert_eq!(
+        (scenario.session_status().as_str(), scenario.under_way().as_str()),
+        ("FAILED CANCELLED", "none")
+    );
 }
 
 #[test]
 fn the_merchants_own_collection_is_for_a_person_to_give_back() {
-    let mut desk = Desk::cart(|header| header.requires_approval = true);
-    desk.submit(&orders::external("r1"));
-    let events = finish::reject(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
-    desk.tell(events);
-    assert_eq!((desk.state(), desk.attention().as_str()), ("CANCELLED", "REFUND_NEEDED"));
+    let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+    scenario.submit(&orders::external("r1"));
+    let events = finish::reject(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
+    scenario.record(events);
+    assert_eq!((scenario.state(), scenario.attention().as_str()), ("CANCELLED", "REFUND_NEEDED"));
 }
 
 #[test]
@@ -449,11 +459,12 @@ fn fulfilment_that_fails_moves_no_money_and_tells_a_person_if_there_is_any() {
     for (steps, attention) in
         [("PAID", "PAID_NOT_FULFILLED"), ("AUTHORIZED", "PAID_NOT_FULFILLED"), ("PAID; REFUNDED", "none")]
     {
-        let mut desk = Desk::paid(CaptureMode::Manual, HOLDS, steps);
-        let events = finish::fulfil(&desk.order, false, None, desk.now, &mut ids(&mut desk.made)).unwrap();
-        desk.tell(events);
+        let mut scenario = Scenario::paid(CaptureMode::Manual, HOLDS, steps);
+        let events =
+            finish::fulfil(&scenario.order, false, None, scenario.now, &mut ids(&mut scenario.made)).unwrap();
+        scenario.record(events);
         assert_eq!(
-            (desk.state(), desk.attention().as_str(), desk.under_way().as_str()),
+            (scenario.state(), scenario.attention().as_str(), scenario.under_way().as_str()),
             ("FAILED", attention, "none")
         );
     }
@@ -463,26 +474,30 @@ fn fulfilment_that_fails_moves_no_money_and_tells_a_person_if_there_is_any() {
 #[test]
 fn an_order_that_was_submitted_stays_where_it_is_whatever_happens_to_its_money() {
     for word in ["REFUNDED", "DISPUTED CHARGEBACK", "REVERSED REVERSED", "FROM_AMOUNTS refunded=40"] {
-        let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
-        desk.wait(10).see(word);
-        assert_eq!((desk.state(), desk.session_word().as_str()), ("PROCESSING", "COMPLETED"), "{word}");
+        let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "PAID");
+        scenario.wait(10).see(word);
+        assert_eq!(
+            (scenario.state(), scenario.session_status().as_str()),
+            ("PROCESSING", "COMPLETED"),
+            "{word}"
+        );
     }
 }
 
 #[test]
 fn money_that_went_back_by_a_word_without_a_figure_is_a_persons_task_and_asked_about() {
     for word in ["PARTIALLY_REFUNDED", "FROM_AMOUNTS"] {
-        let mut desk = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
-        desk.wait(10).see(word);
+        let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "PAID");
+        scenario.wait(10).see(word);
         assert_eq!(
-            (desk.standing(), desk.attention()),
+            (scenario.payment_state(), scenario.attention()),
             ("PAID 100/100/0".to_owned(), "CONTRADICTION".to_owned())
         );
-        assert!(next_read(&desk.order, desk.payment(), desk.now, 0).is_some(), "{word}");
-        desk.wait(10).see("PARTIALLY_REFUNDED refunded=40");
-        assert_eq!(desk.refunds(), "40 SUCCEEDED PROVIDER");
+        assert!(next_read(&scenario.order, scenario.payment(), scenario.now, 0).is_some(), "{word}");
+        scenario.wait(10).see("PARTIALLY_REFUNDED refunded=40");
+        assert_eq!(scenario.refunds(), "40 SUCCEEDED PROVIDER");
     }
-    let mut ours = Desk::paid(CaptureMode::Automatic, HOLDS, "PAID");
+    let mut ours = Scenario::paid(CaptureMode::Automatic, HOLDS, "PAID");
     ours.refund(Some(40)).unwrap();
     ours.wait(10).see("FROM_AMOUNTS");
     assert_eq!(ours.attention(), "none", "it is asked about until it is seen");

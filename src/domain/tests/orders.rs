@@ -3,7 +3,7 @@
 use super::submit::{Submission, submit};
 use super::*;
 
-impl Desk {
+impl Scenario {
     /// Does what an action's name says, and answers where the order then is, or why it is refused.
     pub(super) fn act(&mut self, action: &str) -> String {
         let (order, now) = (&self.order, self.now);
@@ -38,7 +38,7 @@ impl Desk {
     fn done(&mut self, outcome: Result<Vec<Event>, DomainError>) -> String {
         match outcome {
             Ok(events) => {
-                self.tell(events);
+                self.record(events);
                 self.state().to_owned()
             }
             Err(DomainError::InvalidState { allowed, .. }) => {
@@ -65,14 +65,14 @@ fn with_session(id: SessionId) -> Submission {
 }
 
 /// A desk whose order has come to a state.
-fn in_state(state: &str) -> Desk {
-    let mut desk = Desk::cart(|header| header.requires_approval = state == "PENDING_APPROVAL");
+fn in_state(state: &str) -> Scenario {
+    let mut scenario = Scenario::cart(|header| header.requires_approval = state == "PENDING_APPROVAL");
     let steps = match state {
         "PENDING" => "",
         "PENDING_PAYMENT" => "checkout",
         "SUBMITTED" => {
             let (from, to) = (OrderState::Pending, OrderState::Submitted);
-            desk.tell(vec![Event::OrderStateChanged { from, to, why: None }]);
+            scenario.record(vec![Event::OrderStateChanged { from, to, why: None }]);
             ""
         }
         "PENDING_APPROVAL" | "PROCESSING" => "checkout PAID",
@@ -84,14 +84,14 @@ fn in_state(state: &str) -> Desk {
     };
     for step in steps.split_whitespace() {
         match step {
-            "checkout" => desk.checkout(CaptureMode::Automatic, HOLDS),
-            "PAID" => assert!(desk.see("PAID") > 0),
-            "late" => desk.now = desk.order.header.expires_at,
-            action => assert!(!desk.act(action).starts_with("only")),
+            "checkout" => scenario.checkout(CaptureMode::Automatic, HOLDS),
+            "PAID" => assert!(scenario.see("PAID") > 0),
+            "late" => scenario.now = scenario.order.header.expires_at,
+            action => assert!(!scenario.act(action).starts_with("only")),
         }
     }
-    assert_eq!(desk.state(), state);
-    desk
+    assert_eq!(scenario.state(), state);
+    scenario
 }
 
 #[test]
@@ -131,33 +131,33 @@ fn every_action_is_allowed_in_its_states_and_a_refusal_names_them() {
 
 #[test]
 fn an_order_is_checked_out_once_it_is_priced_and_there_is_something_to_pay() {
-    let mut bare = Desk::place(order(vec![item(1, 100, "0", 0)]));
+    let mut bare = Scenario::create(order(vec![item(1, 100, "0", 0)]));
     assert_eq!(bare.act("checkout"), "NotPriced");
     assert_eq!(bare.act("submit"), "NotPriced");
-    let mut free = Desk::cart(|header| header.items[0].unit_price = 0);
+    let mut free = Scenario::cart(|header| header.items[0].unit_price = 0);
     assert_eq!(free.act("checkout"), "PaymentNotRequired");
-    assert_eq!(payable(&Desk::cart(|_| ()).order), Ok(eur(100)));
+    assert_eq!(payable(&Scenario::cart(|_| ()).order), Ok(eur(100)));
 }
 
 #[test]
 fn any_change_but_of_notes_drops_the_price_and_the_signature() {
-    let mut desk = Desk::cart(|_| ());
-    desk.act("sign");
-    let notes = Content { only_metadata: true, ..cart::content(&desk.order.header) };
-    desk.tell(cart::edit(&desk.order, notes).unwrap());
-    assert!(desk.order.header.price.is_some() && desk.order.header.signature.is_some());
-    desk.act("edit");
-    let header = &desk.order.header;
+    let mut scenario = Scenario::cart(|_| ());
+    scenario.act("sign");
+    let notes = Content { only_metadata: true, ..cart::content(&scenario.order.header) };
+    scenario.record(cart::edit(&scenario.order, notes).unwrap());
+    assert!(scenario.order.header.price.is_some() && scenario.order.header.signature.is_some());
+    scenario.act("edit");
+    let header = &scenario.order.header;
     assert!(header.price.is_none() && header.requirements.is_none() && header.signature.is_none());
 }
 
 #[test]
 fn an_order_has_at_most_two_hundred_lines() {
-    let desk = Desk::cart(|_| ());
+    let scenario = Scenario::cart(|_| ());
     let lines =
-        |count| Content { items: vec![item(1, 1, "0", 0); count], ..cart::content(&desk.order.header) };
-    assert!(cart::edit(&desk.order, lines(200)).is_ok());
-    assert_eq!(cart::edit(&desk.order, lines(201)), Err(DomainError::TooManyItems));
+        |count| Content { items: vec![item(1, 1, "0", 0); count], ..cart::content(&scenario.order.header) };
+    assert!(cart::edit(&scenario.order, lines(200)).is_ok());
+    assert_eq!(cart::edit(&scenario.order, lines(201)), Err(DomainError::TooManyItems));
 }
 
 #[test]
@@ -181,48 +181,51 @@ fn an_order_is_submitted_with_the_proofs_that_it_needs_and_no_others() {
     ";
     for row in rows(table) {
         let asked: Vec<&str> = row[0].split_whitespace().collect();
-        let mut desk = Desk::cart(|header| {
+        let mut scenario = Scenario::cart(|header| {
             header.items[0].unit_price = asked[0].parse().unwrap();
             header.items[0].recurring =
                 (asked[1] == "again").then_some(Recurring { interval: Interval::Month, count: 1 });
             header.requires_signing = named(asked[2]);
         });
         if asked[3] == "signed" {
-            desk.act("sign");
+            scenario.act("sign");
         }
         let mut with = if row[1].contains("external") { external("r1") } else { Submission::default() };
         with.profile_session =
             row[1].contains("profile").then(|| port::ProfileSessionId::from_uuid(Uuid::from_u128(9)));
-        assert_eq!(desk.submit(&with), row[2], "{row:?}");
+        assert_eq!(scenario.submit(&with), row[2], "{row:?}");
     }
 }
 
 #[test]
 fn submitting_again_with_the_same_proof_changes_nothing_and_with_another_is_refused() {
-    let mut desk = Desk::cart(|header| header.requires_approval = true);
-    assert_eq!(desk.submit(&external("r1")), "PENDING_APPROVAL");
-    assert_eq!(desk.order.header.submitted_at, Some(desk.now));
-    let told = desk.order.clone();
-    assert_eq!(desk.wait(5).submit(&external("r1")), "PENDING_APPROVAL");
-    assert_eq!(desk.order, told);
-    assert_eq!(desk.submit(&external("r2")), "only PENDING PENDING_PAYMENT");
-    assert_eq!(desk.submit(&Submission::default()), "only PENDING PENDING_PAYMENT");
-    let mut free = Desk::cart(|header| header.items[0].unit_price = 0);
+    let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+    assert_eq!(scenario.submit(&external("r1")), "PENDING_APPROVAL");
+    assert_eq!(scenario.order.header.submitted_at, Some(scenario.now));
+    let told = scenario.order.clone();
+    assert_eq!(scenario.wait(5).submit(&external("r1")), "PENDING_APPROVAL");
+    assert_eq!(scenario.order, told);
+    assert_eq!(scenario.submit(&external("r2")), "only PENDING PENDING_PAYMENT");
+    assert_eq!(scenario.submit(&Submission::default()), "only PENDING PENDING_PAYMENT");
+    let mut free = Scenario::cart(|header| header.items[0].unit_price = 0);
     assert_eq!(free.submit(&Submission::default()), "PROCESSING");
     assert_eq!(free.submit(&Submission::default()), "PROCESSING");
 }
 
 #[test]
 fn the_merchants_own_collection_is_a_payment_that_nothing_can_be_done_with() {
-    let mut desk = Desk::cart(|_| ());
-    desk.submit(&external("r1"));
-    let payment = desk.payment();
-    assert_eq!((desk.standing().as_str(), payment.external), ("PAID 0/100/0", true));
-    assert_eq!(desk.order.header.external_payment_id, Some(payment.id));
-    assert_eq!(operate::capture(&desk.order, payment.id, None, desk.now), Err(DomainError::ExternalPayment));
-    assert_eq!(operate::void(&desk.order, payment.id, desk.now), Err(DomainError::ExternalPayment));
-    assert_eq!(operate::refundable(&desk.order, payment), 0);
-    assert_eq!(next_read(&desk.order, payment, desk.now, 0), None);
+    let mut scenario = Scenario::cart(|_| ());
+    scenario.submit(&external("r1"));
+    let payment = scenario.payment();
+    assert_eq!((scenario.payment_state().as_str(), payment.external), ("PAID 0/100/0", true));
+    assert_eq!(scenario.order.header.external_payment_id, Some(payment.id));
+    assert_eq!(
+        operate::capture(&scenario.order, payment.id, None, scenario.now),
+        Err(DomainError::ExternalPayment)
+    );
+    assert_eq!(operate::void(&scenario.order, payment.id, scenario.now), Err(DomainError::ExternalPayment));
+    assert_eq!(operate::refundable(&scenario.order, payment), 0);
+    assert_eq!(next_read(&scenario.order, payment, scenario.now, 0), None);
 }
 
 #[test]
@@ -241,95 +244,96 @@ fn a_session_proves_a_payment_while_it_is_this_orders_completed_unused_and_its_m
         ("AUTHORIZED; CANCELLED", &gone),
     ];
     for (words, outcome) in table {
-        let mut desk = Desk::cart(|header| header.auto_submit = false);
-        desk.checkout(CaptureMode::Manual, HOLDS);
+        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        scenario.checkout(CaptureMode::Manual, HOLDS);
         for word in words.split(';') {
-            desk.wait(10).see(word);
+            scenario.wait(10).see(word);
         }
-        let session = desk.the_session().id;
-        assert_eq!(desk.submit(&with_session(session)), outcome, "{words}");
+        let session = scenario.the_session().id;
+        assert_eq!(scenario.submit(&with_session(session)), outcome, "{words}");
     }
-    let mut desk = Desk::cart(|_| ());
+    let mut scenario = Scenario::cart(|_| ());
     let other = with_session(SessionId::from_uuid(Uuid::from_u128(5)));
-    assert_eq!(desk.submit(&other), unusable("it is not of this order"));
+    assert_eq!(scenario.submit(&other), unusable("it is not of this order"));
 }
 
 #[test]
 fn a_session_of_another_amount_proves_nothing_for_the_cart_that_was_changed_after_it() {
-    let mut desk = Desk::cart(|header| header.auto_submit = false);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    desk.wait(10).see("PAID");
-    desk.wait(10).see("FROM_AMOUNTS refunded=100");
-    assert_eq!(desk.state(), "PENDING");
-    let mut dearer = cart::content(&desk.order.header);
+    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("PAID");
+    scenario.wait(10).see("FROM_AMOUNTS refunded=100");
+    assert_eq!(scenario.state(), "PENDING");
+    let mut dearer = cart::content(&scenario.order.header);
     dearer.items[0].quantity = 5;
-    desk.tell(cart::edit(&desk.order, dearer).unwrap());
-    desk.price();
-    desk.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
-    assert_eq!(desk.standing(), "PAID 100/100/0");
-    let session = desk.the_session().id;
-    assert_eq!(desk.submit(&with_session(session)), "SessionUnusable(\"it is for another amount\")");
+    scenario.record(cart::edit(&scenario.order, dearer).unwrap());
+    scenario.price();
+    scenario.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
+    assert_eq!(scenario.payment_state(), "PAID 100/100/0");
+    let session = scenario.the_session().id;
+    assert_eq!(scenario.submit(&with_session(session)), "SessionUnusable(\"it is for another amount\")");
 }
 
 #[test]
 fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
-    let mut desk = Desk::cart(|header| header.requires_signing = Requirement::Required);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    desk.wait(10).see("PAID");
-    assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", "PENDING_PAYMENT"));
-    assert_eq!(desk.act("sign"), "PROCESSING");
-    assert_eq!(desk.order.header.payment_source, Some(PaymentSource::Session(desk.the_session().id)));
-    assert!(desk.the_session().used);
+    let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("PAID");
+    assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", "PENDING_PAYMENT"));
+    assert_eq!(scenario.act("sign"), "PROCESSING");
+    assert_eq!(scenario.order.header.payment_source, Some(PaymentSource::Session(scenario.the_session().id)));
+    assert!(scenario.the_session().used);
 
     // Signed first, paid later.
-    let mut desk = Desk::cart(|header| header.requires_signing = Requirement::Required);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    assert_eq!(desk.act("sign"), "PENDING_PAYMENT");
-    desk.wait(10).see("PAID");
-    assert_eq!(desk.state(), "PROCESSING");
+    let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    assert_eq!(scenario.act("sign"), "PENDING_PAYMENT");
+    scenario.wait(10).see("PAID");
+    assert_eq!(scenario.state(), "PROCESSING");
 
     // Signed when the money was gone again.
-    let mut desk = Desk::cart(|header| header.requires_signing = Requirement::Required);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    desk.wait(10).see("PAID");
-    desk.wait(10).see("DISPUTED CHARGEBACK");
-    assert_eq!(desk.act("sign"), "PENDING_PAYMENT");
+    let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("PAID");
+    scenario.wait(10).see("DISPUTED CHARGEBACK");
+    assert_eq!(scenario.act("sign"), "PENDING_PAYMENT");
     // And then it is the merchant's after all.
-    desk.wait(10).see("PAID");
-    assert_eq!(desk.state(), "PROCESSING");
+    scenario.wait(10).see("PAID");
+    assert_eq!(scenario.state(), "PROCESSING");
 
     // Only asked for by hand.
-    let mut desk = Desk::cart(|header| header.auto_submit = false);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    desk.wait(10).see("PAID");
-    assert_eq!((desk.act("sign").as_str(), desk.state()), ("PENDING_PAYMENT", "PENDING_PAYMENT"));
+    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("PAID");
+    assert_eq!((scenario.act("sign").as_str(), scenario.state()), ("PENDING_PAYMENT", "PENDING_PAYMENT"));
 }
 
 #[test]
 fn a_signature_submits_no_cart_even_if_late_money_lies_on_it() {
-    let mut desk = Desk::cart(|header| header.requires_signing = Requirement::Required);
-    desk.checkout(CaptureMode::Manual, HOLDS);
+    let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
+    scenario.checkout(CaptureMode::Manual, HOLDS);
     for word in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
-        desk.wait(10).see(word);
+        scenario.wait(10).see(word);
     }
-    assert_eq!((desk.state(), desk.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
-    assert_eq!(desk.act("sign"), "PENDING");
+    assert_eq!((scenario.state(), scenario.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
+    assert_eq!(scenario.act("sign"), "PENDING");
 }
 
 #[test]
 fn a_session_that_saves_the_method_is_the_profile_that_a_subscription_needs() {
     for saves in [false, true] {
-        let mut desk = Desk::cart(|header| {
+        let mut scenario = Scenario::cart(|header| {
             header.items[0].recurring = Some(Recurring { interval: Interval::Month, count: 1 });
         });
-        desk.checkout(CaptureMode::Automatic, HOLDS);
-        let request = desk.the_session().request.value().unwrap().clone();
-        desk.order.sessions[0].request =
+        scenario.checkout(CaptureMode::Automatic, HOLDS);
+        let request = scenario.the_session().request.value().unwrap().clone();
+        scenario.order.sessions[0].request =
             Erasable::new(SessionRequest { save_payment_profile: saves, ..request }, [3; 16]);
         let seen = seen("PAID", at(10));
-        let attempt = desk.order.attempts[0].id;
+        let attempt = scenario.order.attempts[0].id;
         let expected = Expected { is_test: false };
-        let events = observe(&desk.order, attempt, &seen, expected, desk.now, &mut ids(&mut desk.made));
+        let events =
+            observe(&scenario.order, attempt, &seen, expected, scenario.now, &mut ids(&mut scenario.made));
         let submits = events.iter().any(|event| matches!(event, Event::PaymentSourceUsed(_)));
         assert_eq!(submits, saves);
     }
@@ -346,28 +350,28 @@ fn before_it_is_submitted_an_order_whose_money_is_gone_is_a_cart_again() {
         PAID; DISPUTED CHARGEBACK      | PENDING_PAYMENT
     ";
     for row in rows(table) {
-        let mut desk = Desk::cart(|header| header.auto_submit = false);
-        desk.checkout(CaptureMode::Manual, HOLDS);
+        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        scenario.checkout(CaptureMode::Manual, HOLDS);
         for word in row[0].split(';') {
-            desk.wait(10).see(word);
+            scenario.wait(10).see(word);
         }
-        assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", row[1]), "{row:?}");
+        assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", row[1]), "{row:?}");
     }
 }
 
 #[test]
 fn an_earlier_session_whose_money_went_back_does_not_unlock_the_order_from_a_newer_one() {
-    let mut desk = Desk::cart(|header| header.auto_submit = false);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    let first = desk.order.attempts[0].id;
-    desk.wait(10).see("PAID");
-    desk.wait(10).see("REFUNDED");
-    desk.wait(10).checkout(CaptureMode::Automatic, HOLDS);
-    desk.see_of(first, "REFUNDED");
-    assert_eq!((desk.session_word().as_str(), desk.state()), ("PENDING", "PENDING_PAYMENT"));
-    desk.wait(10).see("PAID");
-    desk.see_of(first, "REFUNDED");
-    assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", "PENDING_PAYMENT"));
+    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    let first = scenario.order.attempts[0].id;
+    scenario.wait(10).see("PAID");
+    scenario.wait(10).see("REFUNDED");
+    scenario.wait(10).checkout(CaptureMode::Automatic, HOLDS);
+    scenario.see_of(first, "REFUNDED");
+    assert_eq!((scenario.session_status().as_str(), scenario.state()), ("PENDING", "PENDING_PAYMENT"));
+    scenario.wait(10).see("PAID");
+    scenario.see_of(first, "REFUNDED");
+    assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", "PENDING_PAYMENT"));
 }
 
 #[test]
@@ -383,51 +387,51 @@ fn an_order_that_nobody_touches_expires_unless_money_is_held_collected_or_uncert
         FAILED last; PAID  | PENDING LATE_PAYMENT PAID_NOT_SUBMITTED | PENDING LATE_PAYMENT PAID_NOT_SUBMITTED
     ";
     for row in rows(table) {
-        let mut desk = Desk::cart(|header| header.auto_submit = false);
+        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
         if !row[0].is_empty() {
-            desk.checkout(CaptureMode::Manual, HOLDS);
+            scenario.checkout(CaptureMode::Manual, HOLDS);
         }
-        desk.actor = Actor::Provider;
+        scenario.actor = Actor::Provider;
         for word in row[0].split(';').filter(|word| !word.is_empty()) {
-            desk.wait(10).see(word);
+            scenario.wait(10).see(word);
         }
-        assert_eq!(desk.act("expire"), desk.state(), "nothing is due yet");
-        assert!(!desk.order.header.state.is_final());
-        desk.now = desk.order.header.expires_at;
+        assert_eq!(scenario.act("expire"), scenario.state(), "nothing is due yet");
+        assert!(!scenario.order.header.state.is_final());
+        scenario.now = scenario.order.header.expires_at;
         for column in [1, 2] {
-            desk.act("expire");
-            assert_eq!(format!("{} {}", desk.state(), desk.attention()), row[column], "{row:?}");
-            desk.wait(24 * 3_600);
+            scenario.act("expire");
+            assert_eq!(format!("{} {}", scenario.state(), scenario.attention()), row[column], "{row:?}");
+            scenario.wait(24 * 3_600);
         }
     }
 }
 
 #[test]
 fn an_order_with_an_open_session_expires_after_it_and_by_the_providers_word() {
-    let mut desk = Desk::cart(|header| header.idle_seconds = 60);
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    desk.actor = Actor::Scheduler;
-    desk.now = at(3_599);
-    assert_eq!(desk.act("expire"), "PENDING_PAYMENT");
-    assert!(desk.payment().operation.is_none(), "never before the session's own time");
-    desk.now = at(3_600);
-    desk.act("expire");
-    assert_eq!(desk.payment().operation.as_ref().unwrap().kind, OperationKind::Close);
-    desk.wait(5).see("CANCELLED");
-    assert_eq!((desk.session_word().as_str(), desk.state()), ("FAILED EXPIRED", "PENDING"));
-    assert_eq!(desk.act("expire"), "EXPIRED");
+    let mut scenario = Scenario::cart(|header| header.idle_seconds = 60);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    scenario.actor = Actor::Scheduler;
+    scenario.now = at(3_599);
+    assert_eq!(scenario.act("expire"), "PENDING_PAYMENT");
+    assert!(scenario.payment().operation.is_none(), "never before the session's own time");
+    scenario.now = at(3_600);
+    scenario.act("expire");
+    assert_eq!(scenario.payment().operation.as_ref().unwrap().kind, OperationKind::Close);
+    scenario.wait(5).see("CANCELLED");
+    assert_eq!((scenario.session_status().as_str(), scenario.state()), ("FAILED EXPIRED", "PENDING"));
+    assert_eq!(scenario.act("expire"), "EXPIRED");
 }
 
 #[test]
 fn only_the_merchant_keeps_an_order_from_expiring() {
-    let mut desk = Desk::cart(|_| ());
+    let mut scenario = Scenario::cart(|_| ());
     let week = Duration::from_secs(7 * 24 * 3_600);
-    desk.wait(100).act("sign");
-    assert_eq!(desk.order.header.expires_at, at(100).plus(week));
-    desk.checkout(CaptureMode::Automatic, HOLDS);
-    desk.actor = Actor::Provider;
-    desk.wait(100).see("FAILED last");
-    assert_eq!(desk.order.header.expires_at, at(100).plus(week));
+    scenario.wait(100).act("sign");
+    assert_eq!(scenario.order.header.expires_at, at(100).plus(week));
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    scenario.actor = Actor::Provider;
+    scenario.wait(100).see("FAILED last");
+    assert_eq!(scenario.order.header.expires_at, at(100).plus(week));
 }
 
 #[test]
@@ -441,12 +445,12 @@ fn money_beside_the_proof_that_an_order_is_submitted_with_is_told() {
         AUTHORIZED; CANCELLED          | none
     ";
     for row in rows(table) {
-        let mut desk = Desk::cart(|header| header.auto_submit = false);
-        desk.checkout(CaptureMode::Manual, HOLDS);
+        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        scenario.checkout(CaptureMode::Manual, HOLDS);
         for word in row[0].split(';') {
-            desk.wait(10).see(word);
+            scenario.wait(10).see(word);
         }
-        assert_eq!(desk.submit(&external("r1")), "PROCESSING", "{row:?}");
-        assert_eq!(desk.attention(), row[1], "{row:?}");
+        assert_eq!(scenario.submit(&external("r1")), "PROCESSING", "{row:?}");
+        assert_eq!(scenario.attention(), row[1], "{row:?}");
     }
 }

@@ -99,7 +99,7 @@ fn a_total_past_63_bits_is_refused_wherever_it_arises() {
     assert_eq!(priced(vec![item(1, most, "101", 0)], 0, false), Err(AmountTooLarge));
     assert_eq!(priced(vec![item(1, most, "1000", 0)], 0, true), Ok(most));
     assert_eq!(priced(vec![item(1, most, "0", most)], most, false), Ok(most));
-    let large = Desk::place(order(vec![item(2, most, "0", 0)]));
+    let large = Scenario::create(order(vec![item(2, most, "0", 0)]));
     assert_eq!(cart::price_order(&large.order.header, at(0)), Err(DomainError::AmountTooLarge));
 }
 

@@ -4,17 +4,17 @@ use super::open::{StartResult, abandon, accept_start, fail_over};
 use super::operate::{close, closed_by_gateway};
 use super::*;
 
-impl Desk {
+impl Scenario {
     pub(super) fn close(&mut self, code: FailureCode) -> Result<usize, DomainError> {
         let events = close(&self.order, self.the_session().id, code, self.now)?;
-        Ok(self.tell(events))
+        Ok(self.record(events))
     }
 
     /// Leaves the newest attempt for an account called `second`, and answers the attempt that was left.
     pub(super) fn fail_over(&mut self, orphaned: bool, capabilities: PaymentCapabilities) -> AttemptId {
         let new_attempt = self.start("second", capabilities);
         let (session, left) = (self.the_session().clone(), self.order.attempts.last().unwrap().clone());
-        self.tell(fail_over(&left, orphaned, "outcome_unknown", &session, new_attempt, self.now));
+        self.record(fail_over(&left, orphaned, "outcome_unknown", &session, new_attempt, self.now));
         left.id
     }
 
@@ -48,13 +48,13 @@ fn a_failure_says_how_it_ended_and_keeps_the_last_decline() {
         FAILED why=51; PAID                      | COMPLETED | none
     ";
     for row in rows(table) {
-        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
+        let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
         for word in row[0].split(';') {
-            desk.wait(10).see(word);
+            scenario.wait(10).see(word);
         }
-        let session = desk.the_session();
+        let session = scenario.the_session();
         let again = session.failure.as_ref().is_some_and(|failure| failure.retryable);
-        assert_eq!((session.status.as_str(), desk.failure().as_str()), (row[1], row[2]), "{row:?}");
+        assert_eq!((session.status.as_str(), scenario.failure().as_str()), (row[1], row[2]), "{row:?}");
         assert_eq!(again, session.status.is_open(), "{row:?}");
     }
 }
@@ -82,64 +82,71 @@ fn a_closed_session_ends_as_it_was_asked_by_the_providers_word_unless_it_was_pai
         PROVIDER_ERROR | CANCELLED ours=other  | PENDING none              | CLOSE
     ";
     for row in rows(table) {
-        let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-        assert_eq!(desk.wait(10).close(named(row[0])), Ok(1));
-        desk.wait(10).see(row[1]);
-        let operation = desk.payment().operation.as_ref().map_or("none", |operation| operation.kind.as_str());
-        let session = format!("{} {}", desk.the_session().status.as_str(), desk.failure());
+        let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+        assert_eq!(scenario.wait(10).close(named(row[0])), Ok(1));
+        scenario.wait(10).see(row[1]);
+        let operation =
+            scenario.payment().operation.as_ref().map_or("none", |operation| operation.kind.as_str());
+        let session = format!("{} {}", scenario.the_session().status.as_str(), scenario.failure());
         assert_eq!((session.as_str(), operation), (row[2], row[3]), "{row:?}");
-        assert_eq!(desk.state() == "PENDING", desk.session_word().starts_with("FAILED"), "{row:?}");
+        assert_eq!(scenario.state() == "PENDING", scenario.session_status().starts_with("FAILED"), "{row:?}");
     }
 }
 
 #[test]
 fn a_decline_before_the_close_stays_beside_how_it_ended() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    desk.wait(10).see("FAILED why=51");
-    desk.close(FailureCode::Expired).unwrap();
-    desk.wait(10).see("CANCELLED");
-    assert_eq!(desk.failure(), "EXPIRED 51 text 51");
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("FAILED why=51");
+    scenario.close(FailureCode::Expired).unwrap();
+    scenario.wait(10).see("CANCELLED");
+    assert_eq!(scenario.failure(), "EXPIRED 51 text 51");
 }
 
 #[test]
 fn closing_is_asked_once_and_an_ended_session_is_not_closed() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    assert_eq!((desk.close(FailureCode::Cancelled), desk.close(FailureCode::Expired)), (Ok(1), Ok(0)));
-    assert_eq!(desk.the_session().closing, Some(FailureCode::Cancelled));
-    desk.wait(10).see("CANCELLED");
-    assert_eq!(desk.close(FailureCode::Cancelled), Ok(0));
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    desk.see("PAID");
-    assert!(matches!(desk.close(FailureCode::Cancelled), Err(DomainError::TooLate(_))));
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    assert_eq!(
+        (scenario.close(FailureCode::Cancelled), scenario.close(FailureCode::Expired)),
+        (Ok(1), Ok(0))
+    );
+    assert_eq!(scenario.the_session().closing, Some(FailureCode::Cancelled));
+    scenario.wait(10).see("CANCELLED");
+    assert_eq!(scenario.close(FailureCode::Cancelled), Ok(0));
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.see("PAID");
+    assert!(matches!(scenario.close(FailureCode::Cancelled), Err(DomainError::TooLate(_))));
 }
 
 #[test]
 fn where_nothing_can_be_closed_the_session_ends_on_our_word_once_a_read_shows_no_money() {
-    let mut desk = Desk::session(CaptureMode::Automatic, TAKES);
-    desk.see("FAILED why=51");
-    let payment = desk.payment().id;
-    assert_eq!(closed_by_gateway(&desk.order, payment), vec![], "nobody has asked for it");
-    desk.close(FailureCode::Expired).unwrap();
-    let events = closed_by_gateway(&desk.order, payment);
-    desk.tell(events);
-    assert_eq!((desk.failure().as_str(), desk.state()), ("EXPIRED 51 text 51", "PENDING"));
-    assert!(desk.payment().operation.is_none());
+    let mut scenario = Scenario::session(CaptureMode::Automatic, TAKES);
+    scenario.see("FAILED why=51");
+    let payment = scenario.payment().id;
+    assert_eq!(closed_by_gateway(&scenario.order, payment), vec![], "nobody has asked for it");
+    scenario.close(FailureCode::Expired).unwrap();
+    let events = closed_by_gateway(&scenario.order, payment);
+    scenario.record(events);
+    assert_eq!((scenario.failure().as_str(), scenario.state()), ("EXPIRED 51 text 51", "PENDING"));
+    assert!(scenario.payment().operation.is_none());
     // Paid on the page that nobody could close.
-    desk.wait(10).see("PAID");
-    assert_eq!((desk.session_word().as_str(), desk.state()), ("FAILED EXPIRED", "PENDING"));
-    assert_eq!((desk.standing().as_str(), desk.attention().as_str()), ("PAID 0/100/0", "LATE_PAYMENT"));
+    scenario.wait(10).see("PAID");
+    assert_eq!((scenario.session_status().as_str(), scenario.state()), ("FAILED EXPIRED", "PENDING"));
+    assert_eq!(
+        (scenario.payment_state().as_str(), scenario.attention().as_str()),
+        ("PAID 0/100/0", "LATE_PAYMENT")
+    );
 }
 
 #[test]
 fn a_start_that_fails_moves_on_to_the_next_account_or_ends_the_session() {
-    let mut desk = Desk::cart(|_| ());
-    let first = desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second", "third"]);
-    assert_eq!(desk.fail_over(false, TAKES), first);
-    let session = desk.the_session();
+    let mut scenario = Scenario::cart(|_| ());
+    let first = scenario.start_checkout(CaptureMode::Automatic, HOLDS, &["second", "third"]);
+    assert_eq!(scenario.fail_over(false, TAKES), first);
+    let session = scenario.the_session();
     assert_eq!(session.fallback, ["third"]);
     assert_eq!(session.routing.tried[0].account, "first");
-    assert_eq!(desk.order.attempt(first).unwrap().state, AttemptState::Ended);
-    assert_eq!((desk.payment().capabilities, desk.payment().attempt), (TAKES, Some(session.attempt)));
+    assert_eq!(scenario.order.attempt(first).unwrap().state, AttemptState::Ended);
+    assert_eq!((scenario.payment().capabilities, scenario.payment().attempt), (TAKES, Some(session.attempt)));
 
     let failure = SessionFailure {
         code: FailureCode::ProviderError,
@@ -147,11 +154,14 @@ fn a_start_that_fails_moves_on_to_the_next_account_or_ends_the_session() {
         provider_code: None,
         retryable: false,
     };
-    let left = desk.order.attempts.last().unwrap().clone();
-    desk.tell(abandon(&desk.order, &left, "unavailable", failure));
-    assert_eq!((desk.payment().status(), desk.payment().state.is_final()), (PaymentStatus::Failed, true));
-    assert_eq!((desk.session_word().as_str(), desk.state()), ("FAILED PROVIDER_ERROR", "PENDING"));
-    assert!(desk.order.attempts.iter().all(|attempt| attempt.state == AttemptState::Ended));
+    let left = scenario.order.attempts.last().unwrap().clone();
+    scenario.record(abandon(&scenario.order, &left, "unavailable", failure));
+    assert_eq!(
+        (scenario.payment().status(), scenario.payment().state.is_final()),
+        (PaymentStatus::Failed, true)
+    );
+    assert_eq!((scenario.session_status().as_str(), scenario.state()), ("FAILED PROVIDER_ERROR", "PENDING"));
+    assert!(scenario.order.attempts.iter().all(|attempt| attempt.state == AttemptState::Ended));
 }
 
 #[test]
@@ -161,24 +171,24 @@ fn a_start_that_is_answered_after_it_was_given_up_is_left_to_be_closed() {
         [Event::AttemptCreated { attempt, reference: "theirs".to_owned(), next, adapter_state: None }]
     };
     for orphaned in [true, false] {
-        let mut desk = Desk::cart(|_| ());
-        let first = desk.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
+        let mut scenario = Scenario::cart(|_| ());
+        let first = scenario.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
         let adopted = StartResult::Accepted(begun(first).into());
-        assert_eq!(accept_start(&desk.order, first, &begun(first)), adopted);
-        desk.fail_over(orphaned, HOLDS);
-        let StartResult::Abandoned(events) = accept_start(&desk.order, first, &begun(first)) else {
+        assert_eq!(accept_start(&scenario.order, first, &begun(first)), adopted);
+        scenario.fail_over(orphaned, HOLDS);
+        let StartResult::Abandoned(events) = accept_start(&scenario.order, first, &begun(first)) else {
             panic!("adopted")
         };
-        desk.tell(events);
-        assert_eq!(desk.order.attempt(first).unwrap().state, AttemptState::Orphaned);
-        assert_eq!(accept_start(&desk.order, first, &begun(first)), StartResult::Abandoned(Vec::new()));
+        scenario.record(events);
+        assert_eq!(scenario.order.attempt(first).unwrap().state, AttemptState::Orphaned);
+        assert_eq!(accept_start(&scenario.order, first, &begun(first)), StartResult::Abandoned(Vec::new()));
 
         // The same answer twice, and once more after the page was closed.
-        let second = desk.the_session().attempt;
-        desk.begun(second);
-        assert_eq!(accept_start(&desk.order, second, &begun(second)), StartResult::Accepted(Vec::new()));
-        desk.wait(10).see("EXPIRED");
-        assert_eq!(accept_start(&desk.order, second, &begun(second)), StartResult::Abandoned(Vec::new()));
+        let second = scenario.the_session().attempt;
+        scenario.created(second);
+        assert_eq!(accept_start(&scenario.order, second, &begun(second)), StartResult::Accepted(Vec::new()));
+        scenario.wait(10).see("EXPIRED");
+        assert_eq!(accept_start(&scenario.order, second, &begun(second)), StartResult::Abandoned(Vec::new()));
     }
 }
 
@@ -197,100 +207,105 @@ fn an_attempt_that_was_given_up_and_paid_all_the_same_gets_a_payment_of_its_own(
         PAID total=90 | PAID   | PAID 0/100/0   | AMOUNT_MISMATCH
     ";
     for row in rows(table) {
-        let mut desk = Desk::cart(|_| ());
-        desk.start_checkout(CaptureMode::Manual, HOLDS, &["second"]);
-        let orphan = desk.fail_over(true, TAKES);
-        let newer = desk.the_session().attempt;
-        desk.begun(newer);
-        desk.wait(10).see(row[1]);
-        let session = desk.session_word();
-        desk.wait(10).see_of(orphan, row[0]);
-        assert_eq!((desk.standing(), desk.attention()), (row[2].to_owned(), row[3].to_owned()), "{row:?}");
-        assert_eq!(desk.session_word(), session, "the session goes on as it was");
-        let told = desk.order.clone();
-        desk.see_of(orphan, row[0]);
-        assert_eq!(desk.order, told, "{row:?}");
+        let mut scenario = Scenario::cart(|_| ());
+        scenario.start_checkout(CaptureMode::Manual, HOLDS, &["second"]);
+        let orphan = scenario.fail_over(true, TAKES);
+        let newer = scenario.the_session().attempt;
+        scenario.created(newer);
+        scenario.wait(10).see(row[1]);
+        let session = scenario.session_status();
+        scenario.wait(10).see_of(orphan, row[0]);
+        assert_eq!(
+            (scenario.payment_state(), scenario.attention()),
+            (row[2].to_owned(), row[3].to_owned()),
+            "{row:?}"
+        );
+        assert_eq!(scenario.session_status(), session, "the session goes on as it was");
+        let told = scenario.order.clone();
+        scenario.see_of(orphan, row[0]);
+        assert_eq!(scenario.order, told, "{row:?}");
     }
 }
 
 #[test]
 fn a_found_payment_lives_on_like_any_other() {
-    let mut desk = Desk::cart(|_| ());
-    desk.start_checkout(CaptureMode::Manual, HOLDS, &["second"]);
-    let orphan = desk.fail_over(true, TAKES);
-    let newer = desk.the_session().attempt;
-    desk.begun(newer);
-    desk.wait(10).see_of(orphan, "AUTHORIZED");
-    let found = desk.payment().clone();
+    let mut scenario = Scenario::cart(|_| ());
+    scenario.start_checkout(CaptureMode::Manual, HOLDS, &["second"]);
+    let orphan = scenario.fail_over(true, TAKES);
+    let newer = scenario.the_session().attempt;
+    scenario.created(newer);
+    scenario.wait(10).see_of(orphan, "AUTHORIZED");
+    let found = scenario.payment().clone();
     assert_eq!(
         (found.attempt, found.capabilities, found.session),
-        (Some(orphan), HOLDS, Some(desk.the_session().id))
+        (Some(orphan), HOLDS, Some(scenario.the_session().id))
     );
     let month = 28 * 24 * 3_600;
     assert_eq!(found.authorization_expires_at, Some(at(10 + month)));
-    desk.tell(operate::void(&desk.order, found.id, desk.now).unwrap());
-    assert_eq!(desk.the_session().closing, None, "the session stands on another attempt");
-    desk.wait(10).see_of(orphan, "CANCELLED");
-    assert_eq!(desk.standing(), "CANCELLED 100/0/0");
-    assert_eq!(desk.session_word(), "PENDING");
+    scenario.record(operate::void(&scenario.order, found.id, scenario.now).unwrap());
+    assert_eq!(scenario.the_session().closing, None, "the session stands on another attempt");
+    scenario.wait(10).see_of(orphan, "CANCELLED");
+    assert_eq!(scenario.payment_state(), "CANCELLED 100/0/0");
+    assert_eq!(scenario.session_status(), "PENDING");
 }
 
 #[test]
 fn money_where_no_open_session_waits_is_late_or_a_duplicate() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    let first = desk.order.attempts[0].id;
-    desk.wait(10).see("EXPIRED");
-    desk.wait(10).checkout(CaptureMode::Automatic, HOLDS);
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    let first = scenario.order.attempts[0].id;
+    scenario.wait(10).see("EXPIRED");
+    scenario.wait(10).checkout(CaptureMode::Automatic, HOLDS);
 
     // Waiting on a newer session.
-    let mut waiting = desk.clone();
+    let mut waiting = scenario.clone();
     waiting.wait(10).see_of(first, "PAID");
     assert_eq!((waiting.attention().as_str(), waiting.state()), ("LATE_PAYMENT", "PENDING_PAYMENT"));
 
     // The newer one was paid.
-    desk.wait(10).see("PAID");
-    desk.wait(10).see_of(first, "PAID");
-    assert_eq!((desk.attention().as_str(), desk.state()), ("DUPLICATE_PAYMENT", "PROCESSING"));
-    assert_eq!(desk.order.sessions[0].status, SessionStatus::Failed);
+    scenario.wait(10).see("PAID");
+    scenario.wait(10).see_of(first, "PAID");
+    assert_eq!((scenario.attention().as_str(), scenario.state()), ("DUPLICATE_PAYMENT", "PROCESSING"));
+    assert_eq!(scenario.order.sessions[0].status, SessionStatus::Failed);
 
     // The merchant has collected it.
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    desk.wait(10).see("EXPIRED");
-    desk.submit(&orders::external("r1"));
-    desk.wait(10).see("PAID");
-    assert_eq!((desk.attention().as_str(), desk.state()), ("DUPLICATE_PAYMENT", "PROCESSING"));
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("EXPIRED");
+    scenario.submit(&orders::external("r1"));
+    scenario.wait(10).see("PAID");
+    assert_eq!((scenario.attention().as_str(), scenario.state()), ("DUPLICATE_PAYMENT", "PROCESSING"));
 }
 
 #[test]
 fn money_after_the_order_was_cancelled_is_late_even_on_a_session_that_was_still_open() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    let events = finish::cancel(&desk.order, desk.now, &mut ids(&mut desk.made)).unwrap();
-    desk.tell(events);
-    desk.wait(10).see("PAID");
-    assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", "CANCELLED"));
-    assert_eq!(desk.attention(), "LATE_PAYMENT");
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    let events = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
+    scenario.record(events);
+    scenario.wait(10).see("PAID");
+    assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", "CANCELLED"));
+    assert_eq!(scenario.attention(), "LATE_PAYMENT");
 }
 
 #[test]
 fn a_hold_that_comes_back_after_the_order_was_a_cart_again_is_late() {
-    let mut desk = Desk::cart(|header| header.auto_submit = false);
-    desk.checkout(CaptureMode::Manual, HOLDS);
+    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    scenario.checkout(CaptureMode::Manual, HOLDS);
     for word in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
-        desk.wait(10).see(word);
+        scenario.wait(10).see(word);
     }
-    assert_eq!((desk.session_word().as_str(), desk.state()), ("COMPLETED", "PENDING"));
-    assert_eq!(desk.attention(), "LATE_PAYMENT");
+    assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", "PENDING"));
+    assert_eq!(scenario.attention(), "LATE_PAYMENT");
 }
 
 #[test]
 fn a_refund_that_comes_back_is_no_late_payment() {
-    let mut desk = Desk::session(CaptureMode::Automatic, HOLDS);
-    desk.wait(10).see("PAID");
-    desk.wait(10).see("FROM_AMOUNTS refunded=100");
-    let events = finish::fulfil(&desk.order, true, None, desk.now, &mut ids(&mut desk.made)).unwrap();
-    desk.tell(events);
-    desk.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
-    assert_eq!((desk.attention().as_str(), desk.state()), ("REFUND_FAILED", "COMPLETED"));
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("PAID");
+    scenario.wait(10).see("FROM_AMOUNTS refunded=100");
+    let events =
+        finish::fulfil(&scenario.order, true, None, scenario.now, &mut ids(&mut scenario.made)).unwrap();
+    scenario.record(events);
+    scenario.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
+    assert_eq!((scenario.attention().as_str(), scenario.state()), ("REFUND_FAILED", "COMPLETED"));
 }
 
 #[test]

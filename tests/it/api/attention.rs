@@ -20,7 +20,7 @@ impl Gateway {
         let path = format!("/v1/payment-sessions/{}", id(&session));
         self.post(&format!("{path}/cancel")).await_it().await.expect(200);
         self.clock.pass(Duration::from_secs(60));
-        self.teller.say(session["providerReference"].as_str().unwrap(), "paid");
+        self.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
         self.get(&format!("{path}?refresh=true")).await.expect(200)
     }
 
@@ -84,7 +84,7 @@ async fn late_money_goes_back_and_stays_a_persons_task_if_the_provider_refuses()
     let gateway = Gateway::start().await;
     let session = gateway.paid_late().await;
     let [told] = gateway.open_attention().await.try_into().unwrap();
-    gateway.teller.fails_once(ProviderError::declined(Some("05"), Some("no")));
+    gateway.provider.fails_once(ProviderError::declined(Some("05"), Some("no")));
     gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.expect(200);
     let [again] = gateway.open_attention().await.try_into().unwrap();
     assert_eq!(again["code"], "REFUND_NEEDED");
@@ -103,7 +103,7 @@ async fn a_refund_of_unknown_outcome_is_asked_about_until_a_person_takes_it_as_n
     let gateway = Gateway::start().await;
     let session = gateway.paid_session("AUTOMATIC").await;
     let path = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
-    gateway.teller.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
+    gateway.provider.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
     let asked = gateway.post(&format!("{path}/refunds")).key("r").json(&json!({"amount": 300})).await;
     let refund = asked.expect(202);
     assert_eq!(refund["status"], "PENDING");
@@ -144,7 +144,7 @@ async fn the_merchants_policy_gives_no_money_back_that_an_order_was_submitted_wi
     order["autoSubmit"] = false.into();
     let asked = json!({"order": order, "checkout": hosted()});
     let session = gateway.post("/v1/checkouts").json(&asked).await.expect(201)["session"].clone();
-    gateway.teller.say(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
     let path = format!("/v1/payment-sessions/{}?refresh=true", id(&session));
     gateway.get(&path).await.expect(200);
     gateway.clock.pass(Duration::from_secs(24 * 3_600));
@@ -178,7 +178,7 @@ async fn a_person_and_the_policy_who_decide_at_once_give_money_back_once() {
         let (_, policy) = tokio::join!(person, policy);
         assert!(!policy.unwrap());
         let reference = session["providerReference"].as_str().unwrap();
-        assert_eq!(gateway.teller.given_back(reference), 1250);
+        assert_eq!(gateway.provider.given_back(reference), 1250);
     }
 }
 
@@ -239,13 +239,13 @@ async fn money_over_another_amount_goes_back_as_stated() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
     let reference = session["providerReference"].as_str().unwrap();
-    gateway.teller.asks_for(reference, 1300);
-    gateway.teller.say(reference, "paid");
+    gateway.provider.asks_for(reference, 1300);
+    gateway.provider.set_status(reference, "paid");
     gateway.get(&format!("/v1/payment-sessions/{}?refresh=true", id(&session))).await.expect(200);
     let [told] = gateway.open_attention().await.try_into().unwrap();
     assert_eq!((&told["code"], &told["stated"]["amount"]), (&json!("AMOUNT_MISMATCH"), &json!(1300)));
     gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.expect(200);
-    assert_eq!(gateway.teller.given_back(reference), 1300);
+    assert_eq!(gateway.provider.given_back(reference), 1300);
     let payment = gateway.the_payment(&session).await;
     assert_eq!((&payment["captured"], &payment["pendingOperation"]), (&json!(0), &Value::Null));
     assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
@@ -258,8 +258,8 @@ async fn money_over_another_amount_can_go_back_after_the_sessions_time_too_and_f
         let gateway = Gateway::start().await;
         let session = gateway.session().await;
         let reference = session["providerReference"].as_str().unwrap();
-        gateway.teller.asks_for(reference, 1300);
-        gateway.teller.say(reference, "paid");
+        gateway.provider.asks_for(reference, 1300);
+        gateway.provider.set_status(reference, "paid");
         let path = format!("/v1/payment-sessions/{}", id(&session));
         gateway.get(&format!("{path}?refresh=true")).await.expect(200);
         if late {
@@ -270,7 +270,7 @@ async fn money_over_another_amount_can_go_back_after_the_sessions_time_too_and_f
         let told = gateway.open_attention().await.remove(0);
         assert_eq!(told["code"], "AMOUNT_MISMATCH");
         gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.expect(200);
-        assert_eq!(gateway.teller.given_back(reference), 1300);
+        assert_eq!(gateway.provider.given_back(reference), 1300);
         gateway.clock.pass(TWO_HOURS);
         gateway.agenda().await;
         let ended = gateway.get(&path).await.expect(200);
@@ -286,7 +286,7 @@ async fn another_amount_that_nobody_has_paid_is_a_persons_task_and_not_a_refund(
     let common = BTreeSet::from([AttentionCode::AmountMismatch]);
     let policies = RefundPolicies { common, own: BTreeMap::new() };
     gateway.orders.payments.shared.refund_policies.store(Arc::new(policies));
-    gateway.teller.starts(Start::Wrong);
+    gateway.provider.starts(Start::Wrong);
     let order = gateway.priced_order().await;
     let session =
         gateway.post(&format!("/v1/orders/{}/checkout", id(&order))).json(&hosted()).await.expect(201);
@@ -304,7 +304,7 @@ async fn another_amount_that_nobody_has_paid_is_a_persons_task_and_not_a_refund(
 #[tokio::test]
 async fn a_provider_that_asks_for_another_amount_is_shown_to_a_person() {
     let gateway = Gateway::start().await;
-    gateway.teller.starts(Start::Misquotes);
+    gateway.provider.starts(Start::Misquotes);
     let order = gateway.priced_order().await;
     let session =
         gateway.post(&format!("/v1/orders/{}/checkout", id(&order))).json(&hosted()).await.expect(201);

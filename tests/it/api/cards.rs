@@ -71,5 +71,5 @@ async fn a_card_number_in_a_checkout_reaches_nobody() {
     ask["metadata"] = json!({"pan": CARD});
     let path = format!("/v1/orders/{}/checkout", id(&order));
     gateway.post(&path).json(&ask).await.problem(422, "card_data_refused");
-    assert_eq!(gateway.teller.objects(), 0);
+    assert_eq!(gateway.provider.objects(), 0);
 }

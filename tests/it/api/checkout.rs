@@ -27,7 +27,7 @@ async fn a_checkout_answers_a_page_and_a_refresh_tells_that_it_was_paid() {
     let second = gateway.post(&format!("/v1/orders/{}/checkout", id(&order))).json(&hosted()).await;
     assert_eq!(second.problem(409, "invalid_state")["allowedStates"], json!(["PENDING"]));
 
-    gateway.teller.say(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
     assert_eq!(gateway.get(&path).await.expect(200)["status"], "PENDING");
     let paid = gateway.get(&format!("{path}?refresh=true")).await.expect(200);
     assert_eq!(paid["status"], "COMPLETED");
@@ -41,7 +41,7 @@ async fn a_checkout_answers_a_page_and_a_refresh_tells_that_it_was_paid() {
 async fn a_refresh_that_reaches_nobody_shows_what_is_known() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
-    gateway.teller.fails_once(ProviderError::Unavailable("down".to_owned()));
+    gateway.provider.fails_once(ProviderError::Unavailable("down".to_owned()));
     let path = format!("/v1/payment-sessions/{}?refresh=true", id(&session));
     assert_eq!(gateway.get(&path).await.expect(200)["status"], "PENDING");
 }
@@ -146,7 +146,7 @@ async fn beside_an_open_session_no_proof_is_a_missing_one_and_another_is_refused
 #[tokio::test]
 async fn with_nowhere_to_go_the_order_stays_and_the_same_key_goes_on_with_it() {
     let gateway = Gateway::start().await;
-    gateway.teller.starts(Start::Down);
+    gateway.provider.starts(Start::Down);
     let reply = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
     let problem = reply.problem(503, "providers_unavailable");
     assert_eq!(reply.header("retry-after"), Some("7"));
@@ -155,7 +155,7 @@ async fn with_nowhere_to_go_the_order_stays_and_the_same_key_goes_on_with_it() {
     let still =
         gateway.post("/v1/checkouts").key("k").json(&quick()).await.problem(503, "providers_unavailable");
     assert_eq!(still["orderId"], order);
-    gateway.teller.starts(Start::Works);
+    gateway.provider.starts(Start::Works);
     let both = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
     assert_eq!(both.header("idempotent-replayed"), None);
     assert_eq!(both.expect(201)["order"]["id"], order);
@@ -182,7 +182,7 @@ async fn without_a_route_a_quick_order_stays_a_cart() {
 #[tokio::test]
 async fn a_refused_start_ends_its_session() {
     let gateway = Gateway::start().await;
-    gateway.teller.starts(Start::Refuses);
+    gateway.provider.starts(Start::Refuses);
     let both = gateway.post("/v1/checkouts").json(&quick()).await.expect(201);
     assert_eq!(both["session"]["status"], "FAILED");
     assert_eq!(both["session"]["failure"]["code"], "REJECTED");
@@ -193,7 +193,7 @@ async fn a_refused_start_ends_its_session() {
 #[tokio::test]
 async fn another_amount_is_never_shown_and_a_repeat_says_the_same() {
     let gateway = Gateway::start().await;
-    gateway.teller.starts(Start::Wrong);
+    gateway.provider.starts(Start::Wrong);
     let first = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
     let both = first.expect(201);
     assert_eq!(both["session"]["checkoutUrl"], Value::Null);
@@ -206,7 +206,7 @@ async fn another_amount_is_never_shown_and_a_repeat_says_the_same() {
 #[tokio::test]
 async fn a_page_that_would_run_a_script_is_never_shown() {
     let gateway = Gateway::start().await;
-    gateway.teller.starts(Start::Script);
+    gateway.provider.starts(Start::Script);
     let both = gateway.post("/v1/checkouts").key("k").json(&quick()).await.expect(201);
     assert_eq!(both["session"]["checkoutUrl"], Value::Null);
     assert_eq!(both["session"]["failure"]["code"], "PROVIDER_ERROR");
@@ -218,7 +218,7 @@ async fn a_page_that_would_run_a_script_is_never_shown() {
 #[tokio::test]
 async fn a_start_without_an_answer_is_202_until_it_is_known() {
     let gateway = Gateway::start().await;
-    gateway.teller.starts(Start::Silent);
+    gateway.provider.starts(Start::Silent);
     let first = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
     let both = first.expect(202);
     let path = format!("/v1/payment-sessions/{}", id(&both["session"]));
@@ -229,14 +229,14 @@ async fn a_start_without_an_answer_is_202_until_it_is_known() {
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     assert_eq!(again.expect(202), both);
 
-    gateway.teller.starts(Start::Works);
+    gateway.provider.starts(Start::Works);
     gateway.clock.pass(Duration::from_secs(60));
     let known = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
     assert_eq!(known.header("idempotent-replayed"), Some("true"));
     let known = known.expect(201);
     assert_eq!(known["session"]["id"], both["session"]["id"]);
     assert!(known["session"]["checkoutUrl"].is_string());
-    assert_eq!(gateway.teller.objects(), 1);
+    assert_eq!(gateway.provider.objects(), 1);
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn a_cancel_without_an_answer_is_202_and_says_what_is_pending() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
     let path = format!("/v1/payment-sessions/{}/cancel", id(&session));
-    gateway.teller.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
+    gateway.provider.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
     let reply = gateway.post(&path).key("k").await_it().await;
     assert_eq!(reply.expect(202)["pendingOperation"]["operation"], "CLOSE");
     let again = gateway.post(&path).key("k").await_it().await;

@@ -17,7 +17,7 @@ use paymux_testkit::Script;
 use port::{Env, Secret, Timestamp, Uuid, sign};
 use tempfile::TempDir;
 
-use super::teller::{self, Teller};
+use super::fake_provider::{self, FakeProvider};
 
 /// A key of the merchant `shop` that may do everything.
 pub const API_KEY: &str = "pk_test_shop";
@@ -40,7 +40,7 @@ const ROUTING: &str = "pins = true\n[[rules]]\nname = \"all\"\naccounts = [\"one
 pub struct Gateway {
     pub address: SocketAddr,
     pub clock: Arc<Clock>,
-    pub teller: Arc<Teller>,
+    pub provider: Arc<FakeProvider>,
     pub store: Arc<dyn Store>,
     pub orders: Orders,
     pub common: Arc<http::Common>,
@@ -72,7 +72,7 @@ impl Gateway {
         let options = Options::at(folder.path().join("paymux.db"));
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
         let clock = Arc::new(Clock::default());
-        let teller = Arc::new(Teller::default());
+        let provider = Arc::new(FakeProvider::default());
         let mut settings = Settings::default();
         settings.server.public_url = "https://pay.test".to_owned();
         settings.server.workers = 2;
@@ -81,7 +81,7 @@ impl Gateway {
         change(&mut settings);
         let account = |name: &str, notify_key: Option<&str>| {
             let notify_key = notify_key.map(Secret::from);
-            let adapter = teller::adapter(&teller);
+            let adapter = fake_provider::adapter(&provider);
             let made = Account::new(name.to_owned(), adapter, String::new(), false, notify_key);
             made.unwrap().poll_after_capture(poll_after_capture_days)
         };
@@ -99,7 +99,7 @@ impl Gateway {
         let running = http::serve(listener, common.clone(), move || worker.clone()).unwrap();
         let server = running.handle();
         tokio::spawn(running);
-        Self { address, clock, teller, store, orders, common, server, _folder: folder }
+        Self { address, clock, provider, store, orders, common, server, _folder: folder }
     }
 }
 

@@ -125,7 +125,7 @@ async fn locked(gateway: &Gateway, order: &Value) {
 async fn while_the_first_is_running_a_repeat_waits_and_another_request_is_refused() {
     let gateway = Gateway::start().await;
     let permits = Arc::new(Semaphore::new(0));
-    gateway.teller.starts(Start::Waits(permits.clone()));
+    gateway.provider.starts(Start::Waits(permits.clone()));
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}/checkout", id(&order));
     let first = tokio::spawn(gateway.post(&path).key("k").json(&hosted()));
@@ -144,7 +144,7 @@ async fn while_the_first_is_running_a_repeat_waits_and_another_request_is_refuse
 async fn a_client_that_hangs_up_drops_nothing() {
     let gateway = Gateway::start().await;
     let permits = Arc::new(Semaphore::new(0));
-    gateway.teller.starts(Start::Waits(permits.clone()));
+    gateway.provider.starts(Start::Waits(permits.clone()));
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}/checkout", id(&order));
     let first = tokio::spawn(gateway.post(&path).key("k").json(&hosted()));
@@ -155,7 +155,7 @@ async fn a_client_that_hangs_up_drops_nothing() {
     let again = gateway.post(&path).key("k").json(&hosted()).await;
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     assert_eq!(again.expect(201)["status"], "PENDING");
-    assert_eq!(gateway.teller.objects(), 1);
+    assert_eq!(gateway.provider.objects(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,7 +174,7 @@ async fn of_a_hundred_at_once_one_counts_and_all_are_answered_alike() {
         answers.insert((reply.status, reply.body));
     }
     assert_eq!(answers.len(), 1, "{:?}", answers.iter().map(|(status, _)| status).collect::<Vec<_>>());
-    assert_eq!(gateway.teller.objects(), 1);
+    assert_eq!(gateway.provider.objects(), 1);
     let again = gateway.post("/v1/checkouts").key("k").json(&ask).await;
     assert_eq!(answers.pop_first(), Some((201, again.body)));
     assert_eq!(gateway.get("/v1/orders").await.expect(200)["data"].as_array().unwrap().len(), 1);

@@ -212,7 +212,7 @@ async fn a_checkout_is_read_as_strictly() {
     let problem =
         gateway.post(&path).json(&json!({"approach": "HOSTED"})).await.problem(400, "field_missing");
     assert_eq!(faults(&problem), [at("/returnUrls", "field_missing")]);
-    assert_eq!(gateway.teller.objects(), 0);
+    assert_eq!(gateway.provider.objects(), 0);
 }
 
 #[tokio::test]

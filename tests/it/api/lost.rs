@@ -48,15 +48,15 @@ impl Gateway {
 #[tokio::test]
 async fn a_start_that_was_given_up_and_shows_up_paid_is_found_by_its_notification() {
     let gateway = Gateway::start().await;
-    gateway.teller.starts(Start::Lags);
+    gateway.provider.starts(Start::Lags);
     let session = gateway.unanswered().await;
     gateway.clock.pass(AFTER_THE_DEADLINE);
     gateway.agenda().await;
     assert_eq!(gateway.statuses(&session).await, ["FAILED"], "the provider says that there is none");
 
-    gateway.teller.starts(Start::Works);
-    let [reference] = gateway.teller.references().try_into().unwrap();
-    gateway.teller.say(&reference, "paid");
+    gateway.provider.starts(Start::Works);
+    let [reference] = gateway.provider.references().try_into().unwrap();
+    gateway.provider.set_status(&reference, "paid");
     let ours = reference.strip_prefix("t-").unwrap();
     let note = json!([{"reference": reference, "ours": ours, "event": "e-1"}]).to_string();
     let told = gateway.post("/webhooks/one").without("Authorization").header("x-teller-key", "genuine");
@@ -70,14 +70,14 @@ async fn a_start_that_was_given_up_and_shows_up_paid_is_found_by_its_notificatio
 async fn an_orphan_that_does_not_close_is_not_forgotten_and_its_money_is_found() {
     let gateway = Gateway::start().await;
     gateway.falls_back();
-    gateway.teller.starts(Start::Lags);
+    gateway.provider.starts(Start::Lags);
     let session = gateway.unanswered().await;
-    let orphan = gateway.teller.references().remove(0);
-    gateway.teller.starts(Start::Works);
-    gateway.teller.fails_once(ProviderError::rejected(None, Some("somebody is paying")));
+    let orphan = gateway.provider.references().remove(0);
+    gateway.provider.starts(Start::Works);
+    gateway.provider.fails_once(ProviderError::rejected(None, Some("somebody is paying")));
     gateway.clock.pass(AFTER_THE_DEADLINE);
     gateway.agenda().await;
-    gateway.teller.say(&orphan, "paid");
+    gateway.provider.set_status(&orphan, "paid");
     gateway.clock.pass(Duration::from_secs(10));
     gateway.agenda().await;
     assert!(gateway.statuses(&session).await.contains(&json!("PAID")));
@@ -92,7 +92,7 @@ async fn money_beside_a_merchants_own_collection_is_told() {
     gateway.ask("PATCH", &path).json(&json!({"autoSubmit": false})).await.expect(200);
     gateway.post(&format!("{path}/price")).await_it().await.expect(200);
     let session = gateway.post(&format!("{path}/checkout")).json(&hosted()).await.expect(201);
-    gateway.teller.say(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
     let read = format!("/v1/payment-sessions/{}?refresh=true", session["id"].as_str().unwrap());
     assert_eq!(gateway.get(&read).await.expect(200)["status"], "COMPLETED");
     let cash = json!({"externalPayment": {"reference": "till 4"}});
@@ -104,7 +104,7 @@ async fn money_beside_a_merchants_own_collection_is_told() {
 async fn a_start_whose_order_is_cancelled_meanwhile_is_closed_as_soon_as_it_is_known() {
     let gateway = Gateway::start().await;
     let permits = Arc::new(Semaphore::new(0));
-    gateway.teller.starts(Start::Waits(permits.clone()));
+    gateway.provider.starts(Start::Waits(permits.clone()));
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}", id(&order));
     let start = tokio::spawn(gateway.post(&format!("{path}/checkout")).json(&hosted()));
@@ -120,7 +120,7 @@ async fn a_refund_that_was_not_sent_is_sent_once_the_provider_can_be_reached() {
     let gateway = Gateway::start().await;
     let session = gateway.paid_session("AUTOMATIC").await;
     let path = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
-    gateway.teller.fails_once(ProviderError::NotSent("nobody is there".to_owned()));
+    gateway.provider.fails_once(ProviderError::NotSent("nobody is there".to_owned()));
     let ask = json!({"amount": 300});
     let refund = gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await.expect(202);
     let again = gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await;
@@ -130,7 +130,7 @@ async fn a_refund_that_was_not_sent_is_sent_once_the_provider_can_be_reached() {
     let refund = gateway.get(&format!("/v1/refunds/{}", id(&refund))).await.expect(200);
     assert_eq!(refund["status"], "SUCCEEDED");
     let reference = session["providerReference"].as_str().unwrap();
-    assert_eq!(gateway.teller.given_back(reference), 300);
+    assert_eq!(gateway.provider.given_back(reference), 300);
     let again = gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await;
     assert_eq!(again.expect(201)["status"], "SUCCEEDED");
 }
@@ -140,18 +140,18 @@ async fn a_refund_that_was_not_sent_and_then_sent_without_an_answer_is_not_sent_
     let gateway = Gateway::start().await;
     let session = gateway.paid_session("AUTOMATIC").await;
     let path = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
-    gateway.teller.fails_once(ProviderError::Busy { retry_after: None });
+    gateway.provider.fails_once(ProviderError::Busy { retry_after: None });
     let ask = json!({"amount": 300});
     gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await.expect(202);
     // The agenda asks first, and what it sends then is not answered.
-    gateway.teller.fails_after(1, ProviderError::OutcomeUnknown("silence".to_owned()));
+    gateway.provider.fails_after(1, ProviderError::OutcomeUnknown("silence".to_owned()));
     gateway.clock.pass(AFTER_THE_DEADLINE);
     gateway.agenda().await;
     for _ in 0..3 {
         gateway.clock.pass(Duration::from_secs(3_600));
         gateway.agenda().await;
     }
-    assert_eq!(gateway.teller.given_back(session["providerReference"].as_str().unwrap()), 0);
+    assert_eq!(gateway.provider.given_back(session["providerReference"].as_str().unwrap()), 0);
     assert_eq!(gateway.what_is_told().await, ["OUTCOME_UNKNOWN"]);
 }
 
@@ -161,35 +161,35 @@ async fn a_refund_that_was_not_sent_is_not_sent_once_the_bank_contests_the_money
     let session = gateway.paid_session("AUTOMATIC").await;
     let (path, reference) =
         (session["paymentId"].as_str().unwrap(), session["providerReference"].as_str().unwrap());
-    gateway.teller.fails_once(ProviderError::NotSent("nobody is there".to_owned()));
+    gateway.provider.fails_once(ProviderError::NotSent("nobody is there".to_owned()));
     let ask = json!({"amount": 300});
     gateway.post(&format!("/v1/payments/{path}/refunds")).key("r").json(&ask).await.expect(202);
-    gateway.teller.say(reference, "charged_back");
+    gateway.provider.set_status(reference, "charged_back");
     for _ in 0..3 {
         gateway.clock.pass(Duration::from_secs(3_600));
         gateway.agenda().await;
     }
     assert_eq!(
-        (gateway.statuses(&session).await, gateway.teller.given_back(reference)),
+        (gateway.statuses(&session).await, gateway.provider.given_back(reference)),
         (vec![json!("DISPUTED")], 0)
     );
-    gateway.teller.say(reference, "paid");
+    gateway.provider.set_status(reference, "paid");
     gateway.clock.pass(Duration::from_secs(24 * 3_600));
     gateway.agenda().await;
-    assert_eq!(gateway.teller.given_back(reference), 300);
+    assert_eq!(gateway.provider.given_back(reference), 300);
 }
 
 #[tokio::test]
 async fn an_order_whose_start_may_still_exist_keeps_what_is_needed_to_close_it() {
     let gateway = Gateway::start().await;
     gateway.falls_back();
-    gateway.teller.starts(Start::Silent);
+    gateway.provider.starts(Start::Silent);
     let session = gateway.unanswered().await;
     let order = session["orderId"].as_str().unwrap();
     gateway.post(&format!("/v1/orders/{order}/cancel")).await_it().await.expect(200);
     // The start at the second account is found and closed; the first says nothing yet.
-    gateway.teller.starts(Start::Works);
-    gateway.teller.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
+    gateway.provider.starts(Start::Works);
+    gateway.provider.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
     gateway.clock.pass(AFTER_THE_DEADLINE);
     gateway.agenda().await;
     let erased = erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap();
@@ -230,10 +230,10 @@ async fn a_capture_that_is_refused_since_an_earlier_send_of_it_has_worked_is_not
     let gateway = Gateway::start().await;
     let session = gateway.paid_session("MANUAL").await;
     let path = format!("/v1/payments/{}", id_at(&session, "paymentId"));
-    gateway.teller.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
+    gateway.provider.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
     gateway.post(&format!("{path}/capture")).key("c").json(&json!({})).await.expect(202);
-    let (permits, asked) = (Arc::new(Semaphore::new(0)), gateway.teller.asked());
-    gateway.teller.answers_with(permits.clone());
+    let (permits, asked) = (Arc::new(Semaphore::new(0)), gateway.provider.asked());
+    gateway.provider.answers_with(permits.clone());
     let payments = gateway.orders.payments.clone();
     let order = id_at(&session, "orderId").parse().unwrap();
     let payment = id_at(&session, "paymentId").parse().unwrap();
@@ -242,12 +242,12 @@ async fn a_capture_that_is_refused_since_an_earlier_send_of_it_has_worked_is_not
         let cause = Cause { actor: Actor::Scheduler, request: None };
         payments.resume(&mut order, payment, &cause).await.unwrap();
     });
-    while gateway.teller.asked() == asked {
+    while gateway.provider.asked() == asked {
         tokio::task::yield_now().await;
     }
     // It is still held when it is asked about, and taken when it is sent again.
-    gateway.teller.say(id_at(&session, "providerReference"), "paid");
-    gateway.teller.fails_once(ProviderError::rejected(None, Some("it was taken already")));
+    gateway.provider.set_status(id_at(&session, "providerReference"), "paid");
+    gateway.provider.fails_once(ProviderError::rejected(None, Some("it was taken already")));
     permits.add_permits(2);
     taken_up.await.unwrap();
     let shown = gateway.get(&path).await.expect(200);

@@ -6,6 +6,7 @@ mod attention;
 mod cards;
 mod checkout;
 mod client;
+mod fake_provider;
 mod gateway;
 mod idempotency;
 mod input;
@@ -20,12 +21,11 @@ mod qr;
 mod reads;
 mod returns;
 mod stream;
-mod teller;
 
 use client::Reply;
+use fake_provider::Start;
 use gateway::Gateway;
 use serde_json::{Value, json};
-use teller::Start;
 
 /// A small order in euros: two lines, 12.50 in all with tax.
 fn small_order() -> Value {
@@ -75,7 +75,7 @@ impl Gateway {
         ask["captureMode"] = capture.into();
         let session = self.post(&path).json(&ask).await.expect(201);
         let reference = session["providerReference"].as_str().unwrap();
-        self.teller.say(reference, if capture == "MANUAL" { "held" } else { "paid" });
+        self.provider.set_status(reference, if capture == "MANUAL" { "held" } else { "paid" });
         let path = format!("/v1/payment-sessions/{}?refresh=true", session["id"].as_str().unwrap());
         self.get(&path).await.expect(200)
     }

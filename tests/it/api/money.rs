@@ -64,7 +64,7 @@ async fn a_hold_is_released_once() {
 async fn a_providers_no_is_402_and_a_repeat_says_the_same() {
     let gateway = Gateway::start().await;
     let path = payment(&gateway.paid_session("AUTOMATIC").await);
-    gateway.teller.fails_once(ProviderError::declined(Some("51"), Some("not today")));
+    gateway.provider.fails_once(ProviderError::declined(Some("51"), Some("not today")));
     let refund = format!("{path}/refunds");
     let first = gateway.post(&refund).key("k").json(&json!({"amount": 100})).await;
     let problem = first.problem(402, "provider_declined");
@@ -82,7 +82,7 @@ async fn a_providers_no_is_402_and_a_repeat_says_the_same() {
 async fn an_unknown_outcome_is_202_and_keeps_its_amount_reserved() {
     let gateway = Gateway::start().await;
     let path = payment(&gateway.paid_session("AUTOMATIC").await);
-    gateway.teller.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
+    gateway.provider.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
     let refund = format!("{path}/refunds");
     let reply = gateway.post(&refund).key("k").json(&json!({"amount": 100})).await;
     assert_eq!(reply.expect(202)["status"], "PENDING");

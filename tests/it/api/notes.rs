@@ -82,7 +82,7 @@ async fn session_at_two(gateway: &Gateway) -> Value {
 async fn a_proven_notification_is_kept_and_followed_up_by_asking_the_provider() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
-    gateway.teller.say(reference(&session), "paid");
+    gateway.provider.set_status(reference(&session), "paid");
     assert_eq!(gateway.told(&hint(&session, "e-1")).await.status, 200);
     assert_eq!(gateway.status(&session).await, "PENDING", "it proves nothing about the payment");
     assert!(gateway.notes_due().await);
@@ -99,7 +99,7 @@ async fn what_a_notification_claims_is_not_believed() {
     assert_eq!(gateway.told(&hint(&session, "e-paid")).await.status, 200);
     gateway.agenda().await;
     assert_eq!(gateway.status(&session).await, "PENDING");
-    assert_eq!(gateway.teller.asked(), 1);
+    assert_eq!(gateway.provider.asked(), 1);
 }
 
 #[tokio::test]
@@ -108,13 +108,13 @@ async fn the_same_notification_again_is_answered_and_changes_nothing() {
     let session = gateway.session().await;
     gateway.told(&hint(&session, "e-1")).await;
     gateway.agenda().await;
-    let asked = gateway.teller.asked();
+    let asked = gateway.provider.asked();
     for _ in 0..3 {
         assert_eq!(gateway.told(&hint(&session, "e-1")).await.status, 200);
     }
     assert!(!gateway.notes_due().await);
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), asked);
+    assert_eq!(gateway.provider.asked(), asked);
     // Without an id of its own it is its bytes that make it the same.
     let nameless = json!([{"reference": reference(&session), "ours": null, "event": null}]);
     gateway.told(&nameless).await;
@@ -196,7 +196,7 @@ async fn a_notification_that_overtakes_our_own_start_waits_for_it_and_three_days
 async fn a_notification_finds_the_payment_by_our_own_reference_too_but_only_at_its_account() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
-    gateway.teller.say(reference(&session), "paid");
+    gateway.provider.set_status(reference(&session), "paid");
     let ours = reference(&session).strip_prefix("t-").unwrap();
     let note = json!([{"reference": "elsewhere", "ours": ours, "event": "e-1"}]);
     let elsewhere = gateway.post("/webhooks/two").header("x-teller-key", "genuine");
@@ -212,8 +212,8 @@ async fn a_notification_finds_the_payment_by_our_own_reference_too_but_only_at_i
 async fn a_notification_whose_provider_does_not_answer_is_not_forgotten() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
-    gateway.teller.say(reference(&session), "paid");
-    gateway.teller.fails_once(ProviderError::Unavailable("down".to_owned()));
+    gateway.provider.set_status(reference(&session), "paid");
+    gateway.provider.fails_once(ProviderError::Unavailable("down".to_owned()));
     gateway.told(&hint(&session, "e-1")).await;
     gateway.agenda().await;
     assert_eq!(gateway.status(&session).await, "PENDING");
@@ -230,21 +230,21 @@ async fn a_notification_right_behind_a_read_waits_and_is_followed_by_another_rea
     let session = gateway.session().await;
     gateway.told(&hint(&session, "e-1")).await;
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 1);
-    gateway.teller.say(reference(&session), "paid");
+    assert_eq!(gateway.provider.asked(), 1);
+    gateway.provider.set_status(reference(&session), "paid");
     gateway.told(&hint(&session, "e-2")).await;
     gateway.agenda().await;
-    assert_eq!((gateway.teller.asked(), gateway.status(&session).await), (1, json!("PENDING")));
+    assert_eq!((gateway.provider.asked(), gateway.status(&session).await), (1, json!("PENDING")));
     gateway.clock.pass(Duration::from_secs(5));
     gateway.agenda().await;
-    assert_eq!((gateway.teller.asked(), gateway.status(&session).await), (2, json!("COMPLETED")));
+    assert_eq!((gateway.provider.asked(), gateway.status(&session).await), (2, json!("COMPLETED")));
 }
 
 #[tokio::test]
 async fn an_unsigned_notification_causes_a_read_and_leaves_nothing_else() {
     let gateway = Gateway::start().await;
     let session = session_at_two(&gateway).await;
-    gateway.teller.say(reference(&session), "paid");
+    gateway.provider.set_status(reference(&session), "paid");
     gateway.knocked("guess", &hint(&session, "e-1")).await.problem(401, "unauthenticated");
     gateway.agenda().await;
     assert_eq!(gateway.status(&session).await, "PENDING");
@@ -261,17 +261,17 @@ async fn a_flood_about_one_payment_costs_one_read_in_five_seconds_and_one_write(
     let session = session_at_two(&gateway).await;
     gateway.knocked(NOTIFY_KEY, &hint(&session, "e-1")).await;
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 1);
+    assert_eq!(gateway.provider.asked(), 1);
     let written = gateway.metric("paymux_store_changes_total");
     for _ in 0..50 {
         assert_eq!(gateway.knocked(NOTIFY_KEY, &hint(&session, "e-1")).await.status, 200);
     }
     assert_eq!(gateway.metric("paymux_store_changes_total"), written + 1);
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 1);
+    assert_eq!(gateway.provider.asked(), 1);
     gateway.clock.pass(Duration::from_secs(5));
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 2, "one read after the last of them, and no more");
+    assert_eq!(gateway.provider.asked(), 2, "one read after the last of them, and no more");
 }
 
 #[tokio::test]
@@ -284,34 +284,34 @@ async fn an_early_read_answers_the_notifications_before_it_and_not_those_after()
     gateway.knocked(NOTIFY_KEY, &hint(&session, "e-2")).await;
     gateway.clock.pass(Duration::from_secs(2));
     // The customer comes back before the agenda's turn, and nothing is left to be asked about.
-    gateway.teller.say(reference(&session), "paid");
+    gateway.provider.set_status(reference(&session), "paid");
     let cause = Cause { actor: Actor::Customer, request: None };
     let [order, payment] = ["orderId", "paymentId"].map(|name| session[name].as_str().unwrap());
     payments.fetch_status(order.parse().unwrap(), payment.parse().unwrap(), &cause).await.unwrap();
-    assert_eq!((gateway.teller.asked(), gateway.status(&session).await), (2, json!("COMPLETED")));
+    assert_eq!((gateway.provider.asked(), gateway.status(&session).await), (2, json!("COMPLETED")));
     gateway.clock.pass(Duration::from_secs(2));
     gateway.knocked(NOTIFY_KEY, &hint(&session, "e-3")).await;
     gateway.clock.pass(Duration::from_secs(5));
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 3);
+    assert_eq!(gateway.provider.asked(), 3);
 }
 
 #[tokio::test]
 async fn a_provider_that_is_busy_is_asked_again_about_what_no_schedule_asks() {
     let gateway = Gateway::start().await;
     let session = session_at_two(&gateway).await;
-    gateway.teller.say(reference(&session), "paid");
+    gateway.provider.set_status(reference(&session), "paid");
     gateway.knocked(NOTIFY_KEY, &hint(&session, "e-1")).await;
     gateway.agenda().await;
     assert_eq!(gateway.status(&session).await, "COMPLETED");
     gateway.clock.pass(Duration::from_secs(60));
-    gateway.teller.fails_once(ProviderError::Busy { retry_after: Some(Duration::from_secs(30)) });
+    gateway.provider.fails_once(ProviderError::Busy { retry_after: Some(Duration::from_secs(30)) });
     gateway.knocked(NOTIFY_KEY, &hint(&session, "e-2")).await;
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 2);
+    assert_eq!(gateway.provider.asked(), 2);
     gateway.clock.pass(Duration::from_secs(31));
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 3);
+    assert_eq!(gateway.provider.asked(), 3);
 }
 
 #[tokio::test]
@@ -320,14 +320,14 @@ async fn a_read_that_was_under_way_for_long_does_not_answer_a_notification_that_
     // Paid, so that no schedule asks.
     let session = gateway.paid_session("AUTOMATIC").await;
     gateway.clock.pass(Duration::from_secs(60));
-    let asked = gateway.teller.asked();
+    let asked = gateway.provider.asked();
     let permits = Arc::new(Semaphore::new(0));
-    gateway.teller.answers_with(permits.clone());
+    gateway.provider.answers_with(permits.clone());
     gateway.told(&hint(&session, "e-1")).await;
     let reconcile = JobRunner { orders: gateway.orders.clone() };
     let slow = tokio::spawn(async move { reconcile.run_once().await.unwrap() });
     let is_asked = async {
-        while gateway.teller.asked() == asked {
+        while gateway.provider.asked() == asked {
             tokio::task::yield_now().await;
         }
     };
@@ -345,7 +345,7 @@ async fn a_read_that_was_under_way_for_long_does_not_answer_a_notification_that_
     joins.await.unwrap();
     gateway.clock.pass(Duration::from_secs(6));
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), asked + 2);
+    assert_eq!(gateway.provider.asked(), asked + 2);
     assert!(!gateway.notes_due().await);
 }
 
@@ -376,7 +376,7 @@ async fn stored_notifications_of_a_range_are_acted_on_again() {
         gateway.clock.pass(Duration::from_secs(60));
         gateway.agenda().await;
     }
-    let asked = gateway.teller.asked();
+    let asked = gateway.provider.asked();
     // Much later than any notification waits for anything.
     gateway.clock.pass(Duration::from_secs(5 * 24 * 3_600));
     let now = gateway.orders.payments.shared.now();
@@ -392,7 +392,7 @@ async fn stored_notifications_of_a_range_are_acted_on_again() {
         assert_eq!((made, told), (Ok(count), count), "{filter:?}");
     }
     gateway.agenda().await;
-    assert!(gateway.teller.asked() > asked);
+    assert!(gateway.provider.asked() > asked);
     // Whichever of them, or of what else is due, asks first: the others wait for their turn.
     for _ in 0..4 {
         gateway.clock.pass(Duration::from_secs(60));

@@ -11,14 +11,14 @@ use super::Gateway;
 use super::client::{Ask, Reply};
 
 /// The listener for operators, beside a gateway.
-struct Desk {
+struct OpsServer {
     gateway: Gateway,
     address: std::net::SocketAddr,
     draining: Arc<AtomicBool>,
     server: actix_web::dev::ServerHandle,
 }
 
-impl Desk {
+impl OpsServer {
     async fn open() -> Self {
         let gateway = Gateway::start().await;
         let draining = Arc::new(AtomicBool::new(false));
@@ -36,7 +36,7 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for OpsServer {
     fn drop(&mut self) {
         drop(self.server.stop(false));
     }
@@ -44,34 +44,34 @@ impl Drop for Desk {
 
 #[tokio::test]
 async fn health_is_told_in_a_word_and_in_detail_to_those_who_ask() {
-    let desk = Desk::open().await;
+    let ops = OpsServer::open().await;
     for path in ["/livez", "/readyz", "/healthz"] {
-        let reply = desk.get(path).await;
+        let reply = ops.get(path).await;
         assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")), "{path}");
     }
-    assert_eq!(desk.get("/readyz").await.text(), "ready\n");
-    let told = desk.get("/readyz?verbose").await;
+    assert_eq!(ops.get("/readyz").await.text(), "ready\n");
+    let told = ops.get("/readyz?verbose").await;
     assert_eq!(told.text(), "ok   database\nok   serving\n     2 accounts are configured\nready\n");
-    assert_eq!(desk.get("/v1/orders").await.status, 404, "the API is not here");
-    assert_eq!(desk.gateway.get("/metrics").await.status, 404, "and this is not there");
+    assert_eq!(ops.get("/v1/orders").await.status, 404, "the API is not here");
+    assert_eq!(ops.gateway.get("/metrics").await.status, 404, "and this is not there");
 }
 
 #[tokio::test]
 async fn a_gateway_that_is_about_to_stop_lives_and_is_not_ready() {
-    let desk = Desk::open().await;
-    desk.draining.store(true, Ordering::Relaxed);
-    let reply = desk.get("/readyz?verbose").await;
+    let ops = OpsServer::open().await;
+    ops.draining.store(true, Ordering::Relaxed);
+    let reply = ops.get("/readyz?verbose").await;
     assert_eq!(reply.status, 503);
     assert!(reply.text().contains("FAIL serving: about to stop\n"), "{}", reply.text());
-    assert_eq!(desk.get("/livez").await.status, 200);
+    assert_eq!(ops.get("/livez").await.status, 200);
 }
 
 #[tokio::test]
 async fn metrics_tell_for_how_long_something_has_been_due() {
-    let desk = Desk::open().await;
-    desk.gateway.session().await;
-    desk.gateway.clock.pass(Duration::from_secs(60));
-    let metrics = desk.get("/metrics").await;
+    let ops = OpsServer::open().await;
+    ops.gateway.session().await;
+    ops.gateway.clock.pass(Duration::from_secs(60));
+    let metrics = ops.get("/metrics").await;
     assert_eq!(metrics.status, 200);
     let due = |kind: &str| {
         let name = format!("paymux_agenda_oldest_due_seconds{{kind=\"{kind}\"}} ");
@@ -89,18 +89,18 @@ async fn metrics_tell_for_how_long_something_has_been_due() {
 
 #[tokio::test]
 async fn metrics_tell_how_old_the_oldest_payment_is_that_somebody_waits_for() {
-    let desk = Desk::open().await;
+    let ops = OpsServer::open().await;
     let age = async |account: &str| {
-        let metrics = desk.get("/metrics").await;
+        let metrics = ops.get("/metrics").await;
         let name = format!("paymux_oldest_open_payment_seconds{{account=\"{account}\"}} ");
         let line = metrics.text().lines().find_map(|line| line.strip_prefix(&name));
         line.unwrap_or_else(|| panic!("{account}")).to_owned()
     };
-    let session = desk.gateway.session().await;
-    desk.gateway.clock.pass(Duration::from_secs(60));
-    desk.gateway.session().await;
+    let session = ops.gateway.session().await;
+    ops.gateway.clock.pass(Duration::from_secs(60));
+    ops.gateway.session().await;
     assert_eq!((age("one").await, age("two").await), ("60".to_owned(), "0".to_owned()));
     let path = format!("/v1/payment-sessions/{}/cancel", session["id"].as_str().unwrap());
-    desk.gateway.post(&path).await_it().await.expect(200);
+    ops.gateway.post(&path).await_it().await.expect(200);
     assert_eq!(age("one").await, "0", "nobody waits for a session that has ended");
 }

@@ -172,7 +172,7 @@ async fn a_cancelled_order_gives_its_money_back() {
     let order = gateway.post("/v1/orders").json(&body).await.expect(201);
     act(&gateway, &order, "price", json!({})).await.expect(200);
     let session = act(&gateway, &order, "checkout", super::hosted()).await.expect(201);
-    gateway.teller.say(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
     gateway.get(&format!("/v1/payment-sessions/{}?refresh=true", id(&session))).await.expect(200);
     let rejected = act(&gateway, &order, "reject", json!({})).await.expect(200);
     assert_eq!(rejected["state"], "CANCELLED");

@@ -34,17 +34,17 @@ async fn when_reads_are_used_up_the_agenda_comes_back_merchants_see_what_is_stor
     gateway.use_up_reads();
     gateway.agenda().await;
     gateway.refresh(&session).await;
-    assert_eq!(gateway.teller.asked(), 0);
+    assert_eq!(gateway.provider.asked(), 0);
     gateway.customer_returns(&session).await;
-    assert_eq!(gateway.teller.asked(), 1);
+    assert_eq!(gateway.provider.asked(), 1);
 
     gateway.clock.pass(60 * SECOND);
     gateway.use_up_reads();
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 1);
+    assert_eq!(gateway.provider.asked(), 1);
     gateway.clock.pass(5 * SECOND);
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 2, "what was put off is not forgotten");
+    assert_eq!(gateway.provider.asked(), 2, "what was put off is not forgotten");
 }
 
 #[tokio::test]
@@ -52,16 +52,16 @@ async fn a_provider_that_wants_to_be_left_alone_is() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
     gateway.clock.pass(60 * SECOND);
-    gateway.teller.fails_once(ProviderError::Busy { retry_after: Some(100 * SECOND) });
+    gateway.provider.fails_once(ProviderError::Busy { retry_after: Some(100 * SECOND) });
     gateway.refresh(&session).await;
-    assert_eq!(gateway.teller.asked(), 1);
+    assert_eq!(gateway.provider.asked(), 1);
     gateway.clock.pass(90 * SECOND);
     gateway.refresh(&session).await;
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 1);
+    assert_eq!(gateway.provider.asked(), 1);
     gateway.clock.pass(20 * SECOND);
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), 2);
+    assert_eq!(gateway.provider.asked(), 2);
 }
 
 #[tokio::test]
@@ -69,11 +69,11 @@ async fn what_was_paid_is_watched_where_the_account_says_so() {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
     let gateway = Gateway::watching(3).await;
     let session = gateway.paid_session("AUTOMATIC").await;
-    let asked = gateway.teller.asked();
-    gateway.teller.say(session["providerReference"].as_str().unwrap(), "charged_back");
+    let asked = gateway.provider.asked();
+    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "charged_back");
     gateway.clock.pass(2 * DAY);
     gateway.agenda().await;
-    assert_eq!(gateway.teller.asked(), asked + 1);
+    assert_eq!(gateway.provider.asked(), asked + 1);
     let payment = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
     assert_eq!(gateway.get(&payment).await.expect(200)["status"], "DISPUTED");
 }

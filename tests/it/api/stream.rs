@@ -62,7 +62,7 @@ fn names(events: &[(u64, String, Value)]) -> Vec<&str> {
 }
 
 async fn pay(gateway: &Gateway, session: &Value) {
-    gateway.teller.say(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
     gateway.get(&format!("/v1/payment-sessions/{}?refresh=true", id(session))).await.expect(200);
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use paymux::store::{Change, Job, JobKind, Lease, Write};
 use port::{OrderId, Timestamp};
 
-use super::fixtures::Shop;
-use super::{Shelf, commit, write};
+use super::fixtures::OrderFactory;
+use super::{TestStore, commit, write};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -18,14 +18,14 @@ fn due(kind: JobKind, subject: &str, when: Option<Timestamp>) -> Write {
     Write::Job { kind, subject: subject.into(), order: None, at: when }
 }
 
-async fn subjects(store: &Shelf, now: Timestamp, limit: u16) -> Vec<String> {
+async fn subjects(store: &TestStore, now: Timestamp, limit: u16) -> Vec<String> {
     let claimed = store.claim(now, MINUTE, limit).await.unwrap();
     claimed.into_iter().map(|job| job.subject).collect()
 }
 
-pub async fn what_is_due_is_claimed_oldest_first_and_by_one_only(store: Shelf) {
+pub async fn what_is_due_is_claimed_oldest_first_and_by_one_only(store: TestStore) {
     assert_eq!(subjects(&store, at(0), 9).await, [""; 0]);
-    let order = OrderId::from_uuid(Shop::new().uuid());
+    let order = OrderId::from_uuid(OrderFactory::new().uuid());
     let rows = vec![
         due(JobKind::ExpireOrder, "third", Some(at(3))),
         Write::Job {
@@ -57,7 +57,7 @@ pub async fn what_is_due_is_claimed_oldest_first_and_by_one_only(store: Shelf) {
     assert_eq!(subjects(&store, at(5), 9).await, [""; 0]);
 }
 
-pub async fn a_lease_that_ends_makes_it_due_again(store: Shelf) {
+pub async fn a_lease_that_ends_makes_it_due_again(store: TestStore) {
     write(&store, due(JobKind::ResolveStart, "it", Some(at(0)))).await.unwrap();
     for (tries, now) in [(0, at(0)), (1, at(60)), (2, at(200))] {
         let claimed = store.claim(now, MINUTE, 9).await.unwrap();
@@ -66,7 +66,7 @@ pub async fn a_lease_that_ends_makes_it_due_again(store: Shelf) {
     }
 }
 
-pub async fn who_claimed_it_says_when_again_or_that_it_is_done(store: Shelf) {
+pub async fn who_claimed_it_says_when_again_or_that_it_is_done(store: TestStore) {
     write(&store, due(JobKind::ResolveStart, "it", Some(at(0)))).await.unwrap();
     let claimed = store.claim(at(0), MINUTE, 9).await.unwrap().remove(0);
     write(&store, Write::Release { job: claimed.clone(), at: Some(at(10)) }).await.unwrap();
@@ -80,7 +80,7 @@ pub async fn who_claimed_it_says_when_again_or_that_it_is_done(store: Shelf) {
     assert_eq!(store.oldest_jobs().await, Ok(Vec::new()));
 }
 
-pub async fn a_change_that_writes_it_anew_ends_the_lease(store: Shelf) {
+pub async fn a_change_that_writes_it_anew_ends_the_lease(store: TestStore) {
     write(&store, due(JobKind::ResolveStart, "it", Some(at(0)))).await.unwrap();
     let claimed = store.claim(at(0), MINUTE, 9).await.unwrap().remove(0);
     write(&store, due(JobKind::ResolveStart, "it", Some(at(5)))).await.unwrap();
@@ -91,11 +91,11 @@ pub async fn a_change_that_writes_it_anew_ends_the_lease(store: Shelf) {
     assert_eq!((anew.at, anew.tries), (at(5), 0));
 }
 
-pub async fn the_oldest_of_each_kind_is_known(store: Shelf) {
-    let shop = Shop::new();
-    let (mut order, placed) = shop.place(None);
+pub async fn the_oldest_of_each_kind_is_known(store: TestStore) {
+    let factory = OrderFactory::new();
+    let (mut order, placed) = factory.place(None);
     commit(&store, placed).await;
-    commit(&store, shop.checkout(&mut order, "main")).await;
+    commit(&store, factory.checkout(&mut order, "main")).await;
     let mut wanted = paymux::domain::jobs(&order);
     wanted.sort_by_key(|(kind, ..)| *kind);
     let wanted: Vec<_> = wanted.into_iter().map(|(kind, _, at)| (kind, at)).collect();

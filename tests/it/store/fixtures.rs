@@ -15,14 +15,14 @@ use port::{
 };
 
 /// Where time and ids come from: each look at the clock is a second later than the one before.
-pub struct Shop {
+pub struct OrderFactory {
     ticks: AtomicU64,
 }
 
 /// Whose orders these are.
 pub const MERCHANT: &str = "acme";
 
-impl Shop {
+impl OrderFactory {
     pub fn new() -> Self {
         Self { ticks: AtomicU64::new(1) }
     }

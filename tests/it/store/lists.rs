@@ -5,8 +5,8 @@ use paymux::store::{OrderFilter, Page, PaymentFilter};
 use port::{OrderId, PaymentId, PaymentStatus};
 
 use super::files::whole_life;
-use super::fixtures::{MERCHANT, Shop};
-use super::{Shelf, commit};
+use super::fixtures::{MERCHANT, OrderFactory};
+use super::{TestStore, commit};
 
 fn orders() -> OrderFilter {
     OrderFilter {
@@ -29,16 +29,16 @@ fn payments() -> PaymentFilter {
     }
 }
 
-async fn listed(store: &Shelf, filter: OrderFilter) -> Vec<OrderId> {
+async fn listed(store: &TestStore, filter: OrderFilter) -> Vec<OrderId> {
     store.orders(&filter).await.unwrap().iter().map(OrderAggregate::id).collect()
 }
 
-pub async fn orders_are_listed_newest_first_as_the_filter_says(store: Shelf) {
-    let shop = Shop::new();
-    let done = whole_life(&store, &shop, Some("done")).await.pop().unwrap();
+pub async fn orders_are_listed_newest_first_as_the_filter_says(store: TestStore) {
+    let factory = OrderFactory::new();
+    let done = whole_life(&store, &factory, Some("done")).await.pop().unwrap();
     let mut cart = Vec::new();
     for reference in [Some("cart"), None] {
-        let (order, change) = shop.place(reference);
+        let (order, change) = factory.place(reference);
         commit(&store, change).await;
         cart.push(order);
     }
@@ -59,12 +59,12 @@ pub async fn orders_are_listed_newest_first_as_the_filter_says(store: Shelf) {
     assert_eq!(listed(&store, OrderFilter { merchant: "another".into(), ..orders() }).await, []);
 }
 
-pub async fn payments_are_listed_with_their_orders(store: Shelf) {
-    let shop = Shop::new();
-    let paid = whole_life(&store, &shop, None).await.pop().unwrap();
-    let (mut open, placed) = shop.place(None);
+pub async fn payments_are_listed_with_their_orders(store: TestStore) {
+    let factory = OrderFactory::new();
+    let paid = whole_life(&store, &factory, None).await.pop().unwrap();
+    let (mut open, placed) = factory.place(None);
     commit(&store, placed).await;
-    commit(&store, shop.checkout(&mut open, "main")).await;
+    commit(&store, factory.checkout(&mut open, "main")).await;
     let pair = |order: &OrderAggregate| (order.payments[0].id, order.clone());
     assert_eq!(store.payments(&payments()).await, Ok(vec![pair(&open), pair(&paid)]));
     let only = [
@@ -80,13 +80,13 @@ pub async fn payments_are_listed_with_their_orders(store: Shelf) {
     }
 }
 
-pub async fn pages_do_not_move_while_orders_are_added(store: Shelf) {
-    let shop = Shop::new();
+pub async fn pages_do_not_move_while_orders_are_added(store: TestStore) {
+    let factory = OrderFactory::new();
     let mut made: Vec<(OrderId, PaymentId)> = Vec::new();
     for _ in 0..7 {
-        let (mut order, placed) = shop.place(None);
+        let (mut order, placed) = factory.place(None);
         commit(&store, placed).await;
-        commit(&store, shop.checkout(&mut order, "main")).await;
+        commit(&store, factory.checkout(&mut order, "main")).await;
         made.insert(0, (order.id(), order.payments[0].id));
     }
     let (mut by_order, mut by_payment) = (Vec::new(), Vec::new());
@@ -97,7 +97,7 @@ pub async fn pages_do_not_move_while_orders_are_added(store: Shelf) {
         let before = by_payment.last().map(|(_, id): &(_, PaymentId)| id.to_string());
         let found = store.payments(&PaymentFilter { page: page(before), ..payments() }).await.unwrap();
         by_payment.extend(found.into_iter().map(|(id, order)| (order.id(), id)));
-        commit(&store, shop.place(None).1).await;
+        commit(&store, factory.place(None).1).await;
     }
     assert_eq!(by_payment, made);
     assert_eq!(by_order, made.iter().map(|(order, _)| *order).collect::<Vec<_>>());

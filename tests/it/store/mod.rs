@@ -12,7 +12,7 @@ use std::sync::Arc;
 use paymux::store::{Change, Store, StoreError, Write};
 
 /// A store to test.
-type Shelf = Arc<dyn Store>;
+type TestStore = Arc<dyn Store>;
 
 /// Runs every test of the suite on a back-end. `$fresh` makes an empty store, with what must outlive it.
 macro_rules! suite {
@@ -63,11 +63,11 @@ macro_rules! suite {
 suite!(sqlite_with_threads, crate::store::sqlite::fresh(true));
 suite!(sqlite_in_place, crate::store::sqlite::fresh(false));
 
-async fn commit(store: &Shelf, change: Change) {
+async fn commit(store: &TestStore, change: Change) {
     let name = change.name;
     assert_eq!(store.commit(change).await, Ok(()), "{name}");
 }
 
-async fn write(store: &Shelf, write: Write) -> Result<(), StoreError> {
+async fn write(store: &TestStore, write: Write) -> Result<(), StoreError> {
     store.commit(Change::plain("write", vec![write])).await
 }

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::files::whole_life;
-use super::fixtures::Shop;
-use super::{Shelf, commit, write};
+use super::fixtures::OrderFactory;
+use super::{TestStore, commit, write};
 
-fn open(folder: &Path, threads: bool) -> Result<Shelf, OpenError> {
+fn open(folder: &Path, threads: bool) -> Result<TestStore, OpenError> {
     let options = Options { threads, ..Options::at(folder.join("paymux.db")) };
     Ok(Arc::new(Sqlite::open(&options, Arc::new(Metrics::new()))?))
 }
@@ -25,7 +25,7 @@ fn behind(folder: &Path) -> Connection {
 }
 
 /// An empty store in a folder of its own.
-pub fn fresh(threads: bool) -> (Shelf, TempDir) {
+pub fn fresh(threads: bool) -> (TestStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     (open(folder.path(), threads).unwrap(), folder)
 }
@@ -33,8 +33,8 @@ pub fn fresh(threads: bool) -> (Shelf, TempDir) {
 #[tokio::test]
 async fn everything_is_there_again_after_reopening() {
     let (store, folder) = fresh(true);
-    let shop = Shop::new();
-    let order = whole_life(&store, &shop, Some("A-1")).await.pop().unwrap();
+    let factory = OrderFactory::new();
+    let order = whole_life(&store, &factory, Some("A-1")).await.pop().unwrap();
     let (events, due) = (store.events(order.id(), 0, 100).await, store.oldest_jobs().await);
     drop(store);
     for threads in [false, true] {
@@ -48,7 +48,7 @@ async fn everything_is_there_again_after_reopening() {
 #[tokio::test]
 async fn a_change_whose_caller_went_away_is_written_all_the_same() {
     let (store, folder) = fresh(true);
-    let (order, placed) = Shop::new().place(None);
+    let (order, placed) = OrderFactory::new().place(None);
     let mut commit = Box::pin(store.commit(placed));
     let _ = futures_util::poll!(&mut commit);
     drop(commit);
@@ -86,23 +86,23 @@ async fn migrations_run_once_and_a_newer_database_is_refused() {
 #[tokio::test]
 async fn a_file_without_its_personal_data_can_be_read_and_changed() {
     let (store, folder) = fresh(true);
-    let shop = Shop::new();
-    let (mut order, placed) = shop.place(None);
+    let factory = OrderFactory::new();
+    let (mut order, placed) = factory.place(None);
     commit(&store, placed).await;
-    commit(&store, shop.checkout(&mut order, "main")).await;
+    commit(&store, factory.checkout(&mut order, "main")).await;
     behind(folder.path()).execute("DELETE FROM sealed", []).unwrap();
     let mut erased = store.order(order.id()).await.unwrap().unwrap();
     assert_eq!(erased, order);
     assert!(erased.header.personal.value().is_none());
     assert!(erased.sessions[0].request.value().is_none());
-    commit(&store, shop.begun(&mut erased, "R-1")).await;
+    commit(&store, factory.begun(&mut erased, "R-1")).await;
     assert_eq!(store.order(order.id()).await, Ok(Some(erased)));
 }
 
 #[tokio::test]
 async fn a_body_that_was_changed_is_no_personal_data() {
     let (store, folder) = fresh(true);
-    let (order, placed) = Shop::new().place(None);
+    let (order, placed) = OrderFactory::new().place(None);
     commit(&store, placed).await;
     behind(folder.path()).execute("UPDATE sealed SET body = replace(body, 'Ada', 'Eve')", []).unwrap();
     let read = store.order(order.id()).await.unwrap().unwrap();
@@ -112,8 +112,8 @@ async fn a_body_that_was_changed_is_no_personal_data() {
 #[tokio::test]
 async fn what_makes_no_sense_is_called_corrupt() {
     let (store, folder) = fresh(true);
-    let shop = Shop::new();
-    let order = whole_life(&store, &shop, None).await.pop().unwrap();
+    let factory = OrderFactory::new();
+    let order = whole_life(&store, &factory, None).await.pop().unwrap();
     behind(folder.path())
         .execute_batch("UPDATE refunds SET body = '{'; UPDATE events SET text = '[]'")
         .unwrap();
@@ -128,7 +128,7 @@ async fn a_full_queue_is_said_to_be_busy_and_what_waits_in_it_is_written() {
     let metrics = Arc::new(Metrics::new());
     // The writer takes one at a time, and so has at most one while the file is held.
     let options = Options { queue: 1, batch_max: 1, ..Options::at(folder.path().join("paymux.db")) };
-    let store: Shelf = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
+    let store: TestStore = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
     let held = behind(folder.path());
     held.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut commits = JoinSet::new();

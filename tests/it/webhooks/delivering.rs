@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::fixtures::MERCHANT;
 use super::receiver::{self, Gate, Receiver};
-use super::{DAY, House, MINUTE, SECOND, until, until_idle};
+use super::{DAY, MINUTE, SECOND, TestHost, until, until_idle};
 
 /// What a paid order tells, in its order.
 const PAID: [&str; 6] = [
@@ -24,15 +24,15 @@ const PAID: [&str; 6] = [
 
 #[tokio::test]
 async fn a_merchant_hears_of_everything_once_in_order_and_signed() {
-    let house = House::new();
+    let host = TestHost::new();
     let receiver = Receiver::taking();
-    let endpoint = house.endpoint(&format!("{}?shop=1", receiver.url)).await;
-    let mut order = house.place().await;
-    house.pay(&mut order).await;
-    until_idle(&mut house.courier()).await;
+    let endpoint = host.endpoint(&format!("{}?shop=1", receiver.url)).await;
+    let mut order = host.place().await;
+    host.pay(&mut order).await;
+    until_idle(&mut host.courier()).await;
     assert_eq!(receiver.types(), PAID);
     assert_eq!(receiver.places(), [1, 2, 3, 4, 5, 6]);
-    let events = house.store.events(order.id(), 0, 100).await.unwrap();
+    let events = host.store.events(order.id(), 0, 100).await.unwrap();
     let told: Vec<_> = events.iter().filter(|event| event.public_sequence.is_some()).collect();
     for (received, event) in receiver.seen().iter().zip(told) {
         received.verify(&endpoint);
@@ -45,23 +45,23 @@ async fn a_merchant_hears_of_everything_once_in_order_and_signed() {
         assert_eq!(body["orderId"], json!(order.id()));
         assert!(received.body.len() < 20_000);
     }
-    let tries = house.tries(endpoint.id).await;
+    let tries = host.tries(endpoint.id).await;
     assert!(
         tries.iter().all(|tried| tried.delivered && tried.attempt == 1 && tried.response_code == Some(200))
     );
     assert_eq!(tries.iter().map(|tried| tried.event_type.as_str()).collect::<Vec<_>>(), PAID);
-    assert!(house.metrics.render().contains("paymux_webhook_deliveries_total{outcome=\"delivered\"} 6"));
-    assert!(house.store.oldest_jobs().await.unwrap().iter().all(|(kind, _)| kind.as_str() != "deliver"));
+    assert!(host.metrics.render().contains("paymux_webhook_deliveries_total{outcome=\"delivered\"} 6"));
+    assert!(host.store.oldest_jobs().await.unwrap().iter().all(|(kind, _)| kind.as_str() != "deliver"));
 }
 
 #[tokio::test]
 async fn each_event_shows_its_object_as_it_was_then() {
-    let house = House::new();
+    let host = TestHost::new();
     let receiver = Receiver::taking();
-    house.endpoint(&receiver.url).await;
-    let mut order = house.place().await;
-    house.pay(&mut order).await;
-    until_idle(&mut house.courier()).await;
+    host.endpoint(&receiver.url).await;
+    let mut order = host.place().await;
+    host.pay(&mut order).await;
+    until_idle(&mut host.courier()).await;
     let bodies: BTreeMap<_, _> =
         receiver.seen().iter().map(|got| (got.event().0, got.json()["data"].clone())).collect();
     assert_eq!(bodies["order.pending"]["state"], "PENDING");
@@ -76,57 +76,56 @@ async fn each_event_shows_its_object_as_it_was_then() {
 
 #[tokio::test]
 async fn a_failure_holds_up_its_own_order_and_no_other() {
-    let house = House::new();
-    let poison = house.shop().place(None);
+    let host = TestHost::new();
+    let poison = host.shop().place(None);
     let refused = poison.0.id().to_string();
     let receiver =
         Receiver::start(move |got, _| (if got.order() == refused { 500 } else { 200 }, String::new()));
-    let endpoint = house.endpoint(&receiver.url).await;
-    house.commit(poison.1).await;
+    let endpoint = host.endpoint(&receiver.url).await;
+    host.commit(poison.1).await;
     let mut poisoned = poison.0;
-    house.pay(&mut poisoned).await;
-    let mut fine = house.place().await;
-    house.pay(&mut fine).await;
-    let mut dispatcher = house.courier();
+    host.pay(&mut poisoned).await;
+    let mut fine = host.place().await;
+    host.pay(&mut fine).await;
+    let mut dispatcher = host.courier();
     until_idle(&mut dispatcher).await;
     let of = |order: String| {
         receiver.seen().into_iter().filter(move |got| got.order() == order).map(|got| got.event().1)
     };
     assert_eq!(of(fine.id().to_string()).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
     assert_eq!(of(poisoned.id().to_string()).collect::<Vec<_>>(), [1]);
-    house.clock.pass(6 * SECOND);
+    host.clock.pass(6 * SECOND);
     until_idle(&mut dispatcher).await;
     assert_eq!(of(poisoned.id().to_string()).collect::<Vec<_>>(), [1, 1]);
-    let failed: Vec<_> =
-        house.tries(endpoint.id).await.into_iter().filter(|tried| !tried.delivered).collect();
+    let failed: Vec<_> = host.tries(endpoint.id).await.into_iter().filter(|tried| !tried.delivered).collect();
     assert_eq!(failed.iter().map(|tried| tried.attempt).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(failed[0].error.as_deref(), Some("it answered 500"));
 }
 
 #[tokio::test]
 async fn what_is_taken_at_last_is_followed_by_all_that_waited() {
-    let house = House::new();
+    let host = TestHost::new();
     let receiver = Receiver::start(|_, before| (if before < 3 { 500 } else { 204 }, String::new()));
-    let endpoint = house.endpoint(&receiver.url).await;
-    let mut order = house.place().await;
-    let mut dispatcher = house.courier();
+    let endpoint = host.endpoint(&receiver.url).await;
+    let mut order = host.place().await;
+    let mut dispatcher = host.courier();
     until_idle(&mut dispatcher).await;
-    assert!(house.known(endpoint.id).await.failing_since.is_some());
+    assert!(host.known(endpoint.id).await.failing_since.is_some());
     // What happens meanwhile brings no retry forward.
-    house.pay(&mut order).await;
+    host.pay(&mut order).await;
     until_idle(&mut dispatcher).await;
     assert_eq!(receiver.count(), 1);
     for wait in [6 * SECOND, 6 * MINUTE, 34 * MINUTE] {
-        house.clock.pass(wait);
+        host.clock.pass(wait);
         until_idle(&mut dispatcher).await;
     }
     assert_eq!(receiver.places(), [1, 1, 1, 1, 2, 3, 4, 5, 6]);
-    assert!(house.known(endpoint.id).await.failing_since.is_none());
+    assert!(host.known(endpoint.id).await.failing_since.is_none());
 }
 
 #[tokio::test]
 async fn an_endpoint_that_hangs_holds_up_no_other() {
-    let house = House::new();
+    let host = TestHost::new();
     let gate = Gate::default();
     let shut = gate.clone();
     let hangs = Receiver::start(move |_, _| {
@@ -134,11 +133,11 @@ async fn an_endpoint_that_hangs_holds_up_no_other() {
         (200, String::new())
     });
     let works = Receiver::taking();
-    house.endpoint(&hangs.url).await;
-    house.endpoint(&works.url).await;
-    let mut dispatcher = house.courier();
+    host.endpoint(&hangs.url).await;
+    host.endpoint(&works.url).await;
+    let mut dispatcher = host.courier();
     for _ in 0..40 {
-        house.place().await;
+        host.place().await;
     }
     until(&mut dispatcher, || works.count() == 40).await;
     assert!(hangs.count() <= 8, "one endpoint has its share and no more");
@@ -149,31 +148,31 @@ async fn an_endpoint_that_hangs_holds_up_no_other() {
 
 #[tokio::test]
 async fn what_happens_while_a_delivery_is_under_way_follows_it() {
-    let house = House::new();
+    let host = TestHost::new();
     let gate = Gate::default();
     let shut = gate.clone();
     let receiver = Receiver::start(move |_, _| {
         shut.pass();
         (200, String::new())
     });
-    house.endpoint(&receiver.url).await;
-    let mut order = house.place().await;
-    let mut dispatcher = house.courier();
+    host.endpoint(&receiver.url).await;
+    let mut order = host.place().await;
+    let mut dispatcher = host.courier();
     until(&mut dispatcher, || receiver.count() == 1).await;
-    house.pay(&mut order).await;
+    host.pay(&mut order).await;
     dispatcher.run_once().await.unwrap();
     assert_eq!(receiver.count(), 1, "an order has one delivery under way");
     gate.open();
     until_idle(&mut dispatcher).await;
     // The change came later than the claim, so its rows may be due a millisecond later.
-    house.clock.pass(SECOND);
+    host.clock.pass(SECOND);
     until_idle(&mut dispatcher).await;
     assert_eq!(receiver.places(), [1, 2, 3, 4, 5, 6]);
 }
 
 #[tokio::test]
 async fn a_courier_that_dies_leaves_nothing_undelivered() {
-    let house = House::new();
+    let host = TestHost::new();
     let gate = Gate::default();
     let shut = gate.clone();
     let receiver = Receiver::start(move |_, before| {
@@ -182,66 +181,59 @@ async fn a_courier_that_dies_leaves_nothing_undelivered() {
         }
         (200, String::new())
     });
-    let endpoint = house.endpoint(&receiver.url).await;
-    let mut order = house.place().await;
-    house.pay(&mut order).await;
-    let mut dies = house.courier();
+    let endpoint = host.endpoint(&receiver.url).await;
+    let mut order = host.place().await;
+    host.pay(&mut order).await;
+    let mut dies = host.courier();
     until(&mut dies, || receiver.count() == 1).await;
     drop(dies);
     gate.open();
-    let mut next = house.courier();
+    let mut next = host.courier();
     until_idle(&mut next).await;
     assert_eq!(receiver.count(), 1, "it is leased");
-    house.clock.pass(2 * MINUTE);
+    host.clock.pass(2 * MINUTE);
     until_idle(&mut next).await;
     assert_eq!(receiver.places(), [1, 1, 2, 3, 4, 5, 6]);
-    assert_eq!(house.tries(endpoint.id).await.len(), 6);
+    assert_eq!(host.tries(endpoint.id).await.len(), 6);
 }
 
 #[tokio::test]
 async fn an_endpoint_that_is_gone_is_switched_off_at_once() {
-    let house = House::new();
+    let host = TestHost::new();
     let receiver = Receiver::answering(410);
-    let endpoint = house.endpoint(&receiver.url).await;
-    house.place().await;
-    house.place().await;
-    let mut dispatcher = house.courier();
+    let endpoint = host.endpoint(&receiver.url).await;
+    host.place().await;
+    host.place().await;
+    let mut dispatcher = host.courier();
     until_idle(&mut dispatcher).await;
-    let off = house.known(endpoint.id).await.disabled.unwrap();
+    let off = host.known(endpoint.id).await.disabled.unwrap();
     assert_eq!(off.reason, DisabledReason::Gone);
     let seen = receiver.count();
-    house.place().await;
-    house.clock.pass(DAY);
+    host.place().await;
+    host.clock.pass(DAY);
     until_idle(&mut dispatcher).await;
     assert_eq!(receiver.count(), seen, "nothing is sent any more");
     assert_eq!(
-        house
-            .store
-            .oldest_jobs()
-            .await
-            .unwrap()
-            .iter()
-            .filter(|(kind, _)| kind.as_str() == "deliver")
-            .count(),
+        host.store.oldest_jobs().await.unwrap().iter().filter(|(kind, _)| kind.as_str() == "deliver").count(),
         0
     );
-    assert!(house.metrics.render().contains("outcome=\"given_up\"}"));
+    assert!(host.metrics.render().contains("outcome=\"given_up\"}"));
 }
 
 /// How often an endpoint that always fails is tried, if each wait is the plan's with its jitter, or longer.
 async fn tries_until_off(waits: impl Iterator<Item = Duration>) -> usize {
-    let house = House::new();
+    let host = TestHost::new();
     let receiver = Receiver::answering(500);
-    let endpoint = house.endpoint(&receiver.url).await;
-    house.place().await;
-    let mut dispatcher = house.courier();
+    let endpoint = host.endpoint(&receiver.url).await;
+    host.place().await;
+    let mut dispatcher = host.courier();
     for wait in waits {
         until_idle(&mut dispatcher).await;
-        if let Some(off) = house.known(endpoint.id).await.disabled {
+        if let Some(off) = host.known(endpoint.id).await.disabled {
             assert_eq!(off.reason, DisabledReason::Failing);
             return receiver.count();
         }
-        house.clock.pass(wait);
+        host.clock.pass(wait);
     }
     panic!("it is still on");
 }
@@ -257,18 +249,18 @@ async fn an_endpoint_that_fails_for_days_is_switched_off() {
 #[tokio::test]
 async fn retry_after_is_honoured_by_the_statuses_that_ask_to_slow_down() {
     for (status, waits) in [(429, true), (503, true), (500, false)] {
-        let house = House::new();
+        let host = TestHost::new();
         let receiver = Receiver::start(move |_, before| {
             if before == 0 { (status, "Retry-After: 900\r\n".to_owned()) } else { (200, String::new()) }
         });
-        house.endpoint(&receiver.url).await;
-        house.place().await;
-        let mut dispatcher = house.courier();
+        host.endpoint(&receiver.url).await;
+        host.place().await;
+        let mut dispatcher = host.courier();
         until_idle(&mut dispatcher).await;
-        house.clock.pass(6 * SECOND);
+        host.clock.pass(6 * SECOND);
         until_idle(&mut dispatcher).await;
         assert_eq!(receiver.count(), if waits { 1 } else { 2 }, "{status}");
-        house.clock.pass(15 * MINUTE);
+        host.clock.pass(15 * MINUTE);
         until_idle(&mut dispatcher).await;
         assert_eq!(receiver.count(), 2, "{status}");
     }
@@ -287,42 +279,42 @@ async fn an_answer_is_its_status_however_its_body_ends() {
             let _ = stream.write_all(format!("{head}{body}").as_bytes());
         }
     });
-    let house = House::new();
-    let endpoint = house.endpoint(&url).await;
+    let host = TestHost::new();
+    let endpoint = host.endpoint(&url).await;
     for _ in 0..2 {
-        house.place().await;
-        until_idle(&mut house.courier()).await;
+        host.place().await;
+        until_idle(&mut host.courier()).await;
     }
     serving.join().unwrap();
-    let tries = house.tries(endpoint.id).await;
+    let tries = host.tries(endpoint.id).await;
     assert_eq!(tries.iter().map(|tried| tried.delivered).collect::<Vec<_>>(), [true, true]);
 }
 
 #[tokio::test]
 async fn an_endpoint_gets_the_types_it_asked_for() {
-    let house = House::new();
+    let host = TestHost::new();
     let (payments, one) = (Receiver::taking(), Receiver::taking());
-    house.endpoint_for(&payments.url, &["payment.*", "order.submitted"]).await;
-    house.endpoint_for(&one.url, &["refund.pending"]).await;
-    let mut order = house.place().await;
-    house.pay(&mut order).await;
-    let refund = house.shop().refund(&mut order);
-    house.commit(refund).await;
-    until_idle(&mut house.courier()).await;
+    host.endpoint_for(&payments.url, &["payment.*", "order.submitted"]).await;
+    host.endpoint_for(&one.url, &["refund.pending"]).await;
+    let mut order = host.place().await;
+    host.pay(&mut order).await;
+    let refund = host.shop().refund(&mut order);
+    host.commit(refund).await;
+    until_idle(&mut host.courier()).await;
     assert_eq!(payments.types(), ["payment.paid", "order.submitted"]);
     assert_eq!(one.types(), ["refund.pending"]);
 }
 
 #[tokio::test]
 async fn a_merchant_without_an_endpoint_costs_nothing() {
-    let house = House::new();
-    let (_, change) = house.shop().place(None);
-    assert!(house.registry.enqueue(MERCHANT, &change, port::Env::now(&*house.clock)).is_empty());
+    let host = TestHost::new();
+    let (_, change) = host.shop().place(None);
+    assert!(host.registry.enqueue(MERCHANT, &change, port::Env::now(&*host.clock)).is_empty());
     let receiver = Receiver::taking();
-    house.endpoint_for(&receiver.url, &["payment.paid"]).await;
-    assert!(house.registry.enqueue(MERCHANT, &change, port::Env::now(&*house.clock)).is_empty());
-    assert!(house.registry.enqueue("another", &change, port::Env::now(&*house.clock)).is_empty());
-    house.endpoint_for(&receiver.url, &["order.*"]).await;
-    let owed = house.registry.enqueue(MERCHANT, &change, port::Env::now(&*house.clock));
+    host.endpoint_for(&receiver.url, &["payment.paid"]).await;
+    assert!(host.registry.enqueue(MERCHANT, &change, port::Env::now(&*host.clock)).is_empty());
+    assert!(host.registry.enqueue("another", &change, port::Env::now(&*host.clock)).is_empty());
+    host.endpoint_for(&receiver.url, &["order.*"]).await;
+    let owed = host.registry.enqueue(MERCHANT, &change, port::Env::now(&*host.clock));
     assert!(matches!(owed.as_slice(), [Write::Webhook(_)]));
 }

@@ -1,11 +1,11 @@
 //! Where deliveries never go.
 
 use super::receiver::Receiver;
-use super::{House, outbound, until_idle};
+use super::{TestHost, outbound, until_idle};
 
 #[tokio::test]
 async fn no_spelling_of_a_private_address_is_reached() {
-    let house = House::new();
+    let host = TestHost::new();
     let receiver = Receiver::taking();
     let port = receiver.url.trim_end_matches("/hook").rsplit(':').next().unwrap().to_owned();
     let hosts = [
@@ -29,16 +29,16 @@ async fn no_spelling_of_a_private_address_is_reached() {
         "localhost",
     ];
     let mut endpoints = Vec::new();
-    for host in hosts {
-        endpoints.push((host, house.endpoint(&format!("http://{host}:{port}/hook")).await.id));
+    for name in hosts {
+        endpoints.push((name, host.endpoint(&format!("http://{name}:{port}/hook")).await.id));
     }
-    house.place().await;
-    let mut dispatcher = house.courier_over(outbound(false));
+    host.place().await;
+    let mut dispatcher = host.courier_over(outbound(false));
     until_idle(&mut dispatcher).await;
-    for (host, endpoint) in endpoints {
-        let tries = house.tries(endpoint).await;
+    for (name, endpoint) in endpoints {
+        let tries = host.tries(endpoint).await;
         let said = tries.iter().map(|tried| (tried.delivered, tried.error.as_deref())).collect::<Vec<_>>();
-        assert_eq!(said, [(false, Some("not sent: the address is private"))], "{host}");
+        assert_eq!(said, [(false, Some("not sent: the address is private"))], "{name}");
     }
     assert_eq!(receiver.count(), 0);
 }
@@ -47,13 +47,13 @@ async fn no_spelling_of_a_private_address_is_reached() {
 async fn a_redirect_is_a_failure_and_is_not_followed() {
     let inside = Receiver::taking();
     for status in [301, 302, 303, 307, 308] {
-        let house = House::new();
+        let host = TestHost::new();
         let location = format!("Location: {}\r\n", inside.url);
         let receiver = Receiver::start(move |_, _| (status, location.clone()));
-        let endpoint = house.endpoint(&receiver.url).await;
-        house.place().await;
-        until_idle(&mut house.courier()).await;
-        let tries = house.tries(endpoint.id).await;
+        let endpoint = host.endpoint(&receiver.url).await;
+        host.place().await;
+        until_idle(&mut host.courier()).await;
+        let tries = host.tries(endpoint.id).await;
         assert_eq!((tries.len(), tries[0].delivered, tries[0].response_code), (1, false, Some(status)));
     }
     assert_eq!(inside.count(), 0);

@@ -12,8 +12,8 @@ use port::{HttpRequest, HttpResponse, Transport, TransportError};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::fixtures::Shop;
-use super::{House, until_idle};
+use super::fixtures::OrderFactory;
+use super::{TestHost, until_idle};
 
 /// What a receiver does with a request.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +78,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn next_change(shop: &Shop, order: &mut OrderAggregate) -> Option<Change> {
+fn next_change(shop: &OrderFactory, order: &mut OrderAggregate) -> Option<Change> {
     Some(match order.sequence {
         1 => shop.checkout(order, "main"),
         2..=4 => shop.paid(order),
@@ -88,31 +88,31 @@ fn next_change(shop: &Shop, order: &mut OrderAggregate) -> Option<Change> {
 }
 
 async fn play(script: Vec<Does>, steps: Vec<Step>) -> (Received, BTreeMap<String, u64>) {
-    let house = House::new();
+    let host = TestHost::new();
     let receivers = Arc::new(Receivers { script: Mutex::new(script), received: Mutex::default() });
-    let mut dispatcher = house.courier_over(receivers.clone());
+    let mut dispatcher = host.courier_over(receivers.clone());
     for url in ["https://a.example/", "https://b.example/"] {
-        house.endpoint(url).await;
+        host.endpoint(url).await;
     }
     let mut files = Vec::new();
     for step in steps {
         match step {
-            Step::Place => files.push(house.place().await),
+            Step::Place => files.push(host.place().await),
             Step::GoOn(place) => {
                 if let Some(order) = files.get_mut(place)
-                    && let Some(change) = next_change(house.shop(), order)
+                    && let Some(change) = next_change(host.shop(), order)
                 {
-                    house.commit(change).await;
+                    host.commit(change).await;
                 }
             }
             Step::Deliver => drop(dispatcher.run_once().await.unwrap()),
-            Step::Wait(seconds) => house.clock.pass(Duration::from_secs(seconds)),
+            Step::Wait(seconds) => host.clock.pass(Duration::from_secs(seconds)),
         }
     }
     // The script ends before anybody loses patience; a lease that a step left lying runs out.
     for _ in 0..12 {
         until_idle(&mut dispatcher).await;
-        house.clock.pass(Duration::from_secs(6 * 3_600));
+        host.clock.pass(Duration::from_secs(6 * 3_600));
     }
     let told = files.iter().map(|order| (order.id().to_string(), order.public_sequence)).collect();
     let received = receivers.received.lock().unwrap().clone();
@@ -162,15 +162,15 @@ impl Transport for Breaks {
 
 #[tokio::test]
 async fn a_defect_in_one_delivery_stops_no_other() {
-    let house = House::new();
+    let host = TestHost::new();
     let (broken, fine) = ("https://a.example/", "https://b.example/");
     let transport = Arc::new(Breaks { at: broken, sent: Mutex::default() });
-    let mut dispatcher = house.courier_over(transport.clone());
+    let mut dispatcher = host.courier_over(transport.clone());
     for url in [broken, fine] {
-        house.endpoint(url).await;
+        host.endpoint(url).await;
     }
     for _ in 0..3 {
-        house.place().await;
+        host.place().await;
     }
     until_idle(&mut dispatcher).await;
     assert_eq!(*transport.sent.lock().unwrap(), [fine; 3]);

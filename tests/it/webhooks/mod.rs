@@ -19,7 +19,7 @@ use paymux::webhooks::{DeliveryContext, Draft, Endpoints, Tick, WebhookDispatche
 use port::{EndpointId, Env, Timestamp, Transport, Uuid};
 use tempfile::TempDir;
 
-use crate::store::fixtures::{self, MERCHANT, Shop};
+use crate::store::fixtures::{self, MERCHANT, OrderFactory};
 
 /// Longer than anything here takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// A clock that stands still until it is set; ids and chance as the shop counts them.
 struct Clock {
     micros: AtomicI64,
-    shop: Shop,
+    shop: OrderFactory,
 }
 
 impl Clock {
@@ -55,7 +55,7 @@ impl Env for Clock {
 }
 
 /// Everything but HTTP on the inside.
-struct House {
+struct TestHost {
     clock: Arc<Clock>,
     store: Arc<dyn Store>,
     registry: Arc<EndpointRegistry>,
@@ -64,7 +64,7 @@ struct House {
     folder: TempDir,
 }
 
-impl House {
+impl TestHost {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new());
@@ -72,13 +72,13 @@ impl House {
             sqlite::Options { threads: false, ..sqlite::Options::at(folder.path().join("paymux.db")) };
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
         let real = time::OffsetDateTime::now_utc().unix_timestamp() * 1_000_000;
-        let clock = Arc::new(Clock { micros: AtomicI64::new(real), shop: Shop::new() });
+        let clock = Arc::new(Clock { micros: AtomicI64::new(real), shop: OrderFactory::new() });
         let registry = Arc::new(EndpointRegistry::default());
         let endpoints = Endpoints { store: store.clone(), registry: registry.clone(), env: clock.clone() };
         Self { clock, store, registry, endpoints, metrics, folder }
     }
 
-    fn shop(&self) -> &Shop {
+    fn shop(&self) -> &OrderFactory {
         &self.clock.shop
     }
 
@@ -127,7 +127,10 @@ impl House {
 
     /// Three changes more, with five events that merchants are told of.
     async fn pay(&self, order: &mut OrderAggregate) {
-        for step in [|shop: &Shop, order: &mut OrderAggregate| shop.checkout(order, "main"), Shop::paid] {
+        for step in [
+            |shop: &OrderFactory, order: &mut OrderAggregate| shop.checkout(order, "main"),
+            OrderFactory::paid,
+        ] {
             let change = step(self.shop(), order);
             self.commit(change).await;
         }

@@ -3,7 +3,7 @@
 mod ends;
 mod files;
 mod money;
-mod told;
+mod webhook_order;
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use paymux::domain::{Attempt, AttentionCode, OrderAggregate, RecordedEvent};
 use paymux::store::Job;
 use port::{OrderId, PaymentId, PaymentStatus, Timestamp};
 
-use crate::backstage::all_orders;
-use crate::house::{Down, read};
+use crate::gateway_host::{Down, read};
 use crate::ledger::Entry;
+use crate::portal_and_operators::all_orders;
 use crate::world::{Facts, World};
 
 /// As much of an event as a person wants to read.
@@ -119,7 +119,7 @@ pub(crate) async fn after_quiet(world: &World) -> Vec<String> {
     faults
         .extend(money::agree(&scene, |kept, attempt, entry| money::could_know(&scene, kept, attempt, entry)));
     faults.extend(scene.orders.iter().flat_map(ends::check));
-    faults.extend(told::in_order(&scene));
+    faults.extend(webhook_order::in_order(&scene));
     scene.show(world, &faults);
     faults
 }
@@ -129,7 +129,7 @@ pub(crate) async fn after_looking(world: &World) -> Vec<String> {
     let Ok(scene) = Scene::look(world).await else { return vec!["the gateway does not run".to_owned()] };
     let mut faults: Vec<String> = scene.orders.iter().flat_map(files::check).collect();
     faults.extend(money::agree(&scene, |_, _, _| true));
-    faults.extend(told::complete(&scene));
+    faults.extend(webhook_order::complete(&scene));
     match agenda(world).await {
         Ok(job) => faults.extend(ends::agenda(&job, &scene.orders, world.now())),
         Err(Down) => faults.push("the agenda cannot be read".to_owned()),

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use paymux_port::{Decimal, Money};
 use serde::de::DeserializeOwned;
 
-use crate::desk::{Desk, Outcome};
+use crate::context::{Outcome, RequestContext};
 use crate::faults::Operation;
 use crate::http::{Request, Response};
 use crate::ledger::Subscription;
@@ -19,14 +19,14 @@ use crate::object::{Effect, Object, Provider};
 pub(crate) const MAX_ROW: usize = 1_000_000_000;
 
 /// A request below a dialect's base path.
-pub(crate) struct Call<'a> {
+pub(crate) struct ProviderRequest<'a> {
     pub method: &'a str,
     /// The path's segments below the base path; a slash at the end adds none.
     pub path: Vec<&'a str>,
     pub request: &'a Request,
 }
 
-impl Call<'_> {
+impl ProviderRequest<'_> {
     /// The body's JSON, or why not. An absent body is an empty object.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         if self.request.body.is_empty() {
@@ -43,7 +43,7 @@ impl Call<'_> {
 }
 
 /// How a notification is addressed and made believable.
-pub(crate) struct Sealed {
+pub(crate) struct SignedRequest {
     pub url: String,
     pub headers: Vec<(String, String)>,
 }
@@ -56,10 +56,10 @@ pub(crate) trait Dialect: Sync {
     /// What a request is for, by its method and its path below the base.
     fn operation(&self, method: &str, path: &[&str]) -> Operation;
 
-    fn handle(&self, desk: &mut Desk<'_>, call: &Call<'_>) -> Response;
+    fn handle(&self, context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Response;
 
     /// The provider's error body for a status that a fault orders.
-    fn trouble(&self, status: u16) -> Response;
+    fn error_body(&self, status: u16) -> Response;
 
     /// What setting an object of this kind to `word` does; `None` if the kind has no such word.
     fn effect(&self, kind: crate::object::Kind, word: &str) -> Option<Effect>;
@@ -79,19 +79,26 @@ pub(crate) trait Dialect: Sync {
     fn deadline(&self, object: &Object) -> Option<(i64, &'static str)>;
 
     /// What else follows when an object reached a word.
-    fn followed(&self, _desk: &mut Desk<'_>, _object: &Object) {}
+    fn followed(&self, _desk: &mut RequestContext<'_>, _object: &Object) {}
 
     /// The notification's body about the object as it is given.
-    fn notice(&self, desk: &Desk<'_>, object: &Object, event_id: &str) -> String;
+    fn notification_body(&self, context: &RequestContext<'_>, object: &Object, event_id: &str) -> String;
 
     /// Address and headers of a notification; `sent_at` in unix seconds. A forged one must not convince.
-    fn seal(&self, to: &Subscription, event_id: &str, sent_at: i64, body: &str, forged: bool) -> Sealed;
+    fn sign(
+        &self,
+        to: &Subscription,
+        event_id: &str,
+        sent_at: i64,
+        body: &str,
+        forged: bool,
+    ) -> SignedRequest;
 
     /// Path of the object's hosted page.
     fn page(&self, object: &Object) -> String;
 
     /// Where the customer is sent from the page in the object's present state.
-    fn way_back(&self, object: &Object) -> Option<String>;
+    fn return_url(&self, object: &Object) -> Option<String>;
 }
 
 /// The dialect of a provider.

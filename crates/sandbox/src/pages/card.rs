@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::desk::Outcome;
+use crate::context::Outcome;
 
 /// What a customer can play.
 pub(super) struct Scenario {

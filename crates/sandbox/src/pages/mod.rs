@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use card::{Faults, SCENARIOS};
 use template::{escape, fill};
 
-use crate::desk::{Desk, Outcome};
+use crate::context::{Outcome, RequestContext};
 use crate::dialect;
 use crate::http::{Request, Response};
 use crate::object::{Kind, Object, Provider, Refusal};
@@ -26,24 +26,24 @@ const INDEX: &str = include_str!("index.html");
 const MAX_ROWS: usize = 200;
 
 /// Answers a browser.
-pub(crate) fn handle(desk: &mut Desk<'_>, request: &Request, path: &[&str]) -> Response {
+pub(crate) fn handle(context: &mut RequestContext<'_>, request: &Request, path: &[&str]) -> Response {
     let found = match path {
-        [] if request.method == "GET" => return index(desk),
-        ["telness", "pay" | "save", key] => desk.find(Provider::Telness, key),
-        ["paymennt", "checkout", key] => desk.find(Provider::Paymennt, key),
-        ["decta", "pay", key] => desk.find(Provider::Decta, key),
+        [] if request.method == "GET" => return index(context),
+        ["telness", "pay" | "save", key] => context.find(Provider::Telness, key),
+        ["paymennt", "checkout", key] => context.find(Provider::Paymennt, key),
+        ["decta", "pay", key] => context.find(Provider::Decta, key),
         _ => None,
     };
     match (found, request.method.as_str()) {
-        (Some(object), "GET") => view(desk, object),
-        (Some(object), "POST") => act(desk, object, &request.form()),
+        (Some(object), "GET") => view(context, object),
+        (Some(object), "POST") => act(context, object, &request.form()),
         (Some(_), _) => Response::empty(405),
         (None, _) => missing(),
     }
 }
 
 /// The page in the object's present state. Opening it is something that a provider notices.
-fn view(desk: &mut Desk<'_>, mut object: Object) -> Response {
+fn view(context: &mut RequestContext<'_>, mut object: Object) -> Response {
     if !dialect::of(object.provider).is_open(&object) {
         return closed(&object);
     }
@@ -53,14 +53,14 @@ fn view(desk: &mut Desk<'_>, mut object: Object) -> Response {
     if object.challenged {
         return challenge(&object);
     }
-    match desk.settle(&mut object, Outcome::Viewed) {
+    match context.complete(&mut object, Outcome::Viewed) {
         Ok(()) => form(&object, 200, &BTreeMap::new(), &Faults::new(), ""),
         Err(refusal) => refused(&object, refusal),
     }
 }
 
 /// What the customer pressed.
-fn act(desk: &mut Desk<'_>, mut object: Object, fields: &BTreeMap<String, String>) -> Response {
+fn act(context: &mut RequestContext<'_>, mut object: Object, fields: &BTreeMap<String, String>) -> Response {
     if !dialect::of(object.provider).is_open(&object) {
         return closed(&object);
     }
@@ -77,7 +77,7 @@ fn act(desk: &mut Desk<'_>, mut object: Object, fields: &BTreeMap<String, String
         },
     };
     let Some(outcome) = outcome else { return tab_closed(&object) };
-    match desk.settle(&mut object, outcome) {
+    match context.complete(&mut object, outcome) {
         Ok(()) => next(&object),
         Err(refusal) => refused(&object, refusal),
     }
@@ -93,7 +93,7 @@ fn next(object: &Object) -> Response {
         let banner = "Your bank declined the card: insufficient funds. You may try another one.";
         return form(object, 200, &BTreeMap::new(), &Faults::new(), banner);
     }
-    match dialect.way_back(object) {
+    match dialect.return_url(object) {
         Some(url) => Response::redirect(&url),
         None => Response::redirect(&dialect.page(object)),
     }
@@ -173,7 +173,7 @@ fn closed(object: &Object) -> Response {
     let paid = object.captured > 0 || object.held > 0 || object.word == "COMPLETED";
     let (mood, headline) = if paid { ("good", "Thank you") } else { ("", "This payment is closed") };
     let text = format!("Status: {}. Reference: {}.", object.word, object.reference);
-    let way_back = dialect::of(object.provider).way_back(object);
+    let way_back = dialect::of(object.provider).return_url(object);
     page(200, object, "", &note(object, mood, headline, &text, way_back.as_deref()))
 }
 
@@ -219,7 +219,7 @@ fn missing() -> Response {
     frame(404, "Sandbox", "", "", content)
 }
 
-fn index(desk: &Desk<'_>) -> Response {
+fn index(context: &RequestContext<'_>) -> Response {
     let row = |object: &Object| {
         let money = |minor: i64| object.money(minor).to_string();
         format!(
@@ -235,7 +235,7 @@ fn index(desk: &Desk<'_>) -> Response {
             escape(&dialect::of(object.provider).page(object)),
         )
     };
-    let rows: String = desk.ledger.objects().iter().rev().take(MAX_ROWS).map(row).collect();
+    let rows: String = context.ledger.objects().iter().rev().take(MAX_ROWS).map(row).collect();
     frame(200, "paymux", "wide", "", &fill(INDEX, &[("rows", &rows)]))
 }
 

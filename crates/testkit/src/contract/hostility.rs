@@ -4,8 +4,8 @@ use paymux_port::Advice;
 use serde_json::{Value, json};
 
 use super::certainty::{Place, survivable};
-use super::{Rule, Subject, Verdict, every, must};
-use crate::{Answer, Operation, Played, Recording, World};
+use super::{AdapterUnderTest, Rule, Verdict, every, must};
+use crate::{Answer, Operation, Recording, Run, Setup};
 
 pub(super) const RULES: &[Rule] = &[
     every("a broken answer is never a panic and never an outcome", broken_answers),
@@ -48,45 +48,45 @@ fn wrong_types(value: Value) -> Value {
     }
 }
 
-fn broken_answers(subject: &Subject) -> Verdict {
-    each_answer(subject, |recording, number, body| {
-        broken(body).into_iter().try_for_each(|body| break_at(subject, recording, number, body))
+fn broken_answers(adapter: &AdapterUnderTest) -> Verdict {
+    each_answer(adapter, |recording, number, body| {
+        broken(body).into_iter().try_for_each(|body| break_at(adapter, recording, number, body))
     })
 }
 
-fn large_answers(subject: &Subject) -> Verdict {
+fn large_answers(adapter: &AdapterUnderTest) -> Verdict {
     let large = format!("{{\"filler\": \"{}\"}}", "a".repeat(10 << 20)).into_bytes();
     for (operation, _) in Operation::ALL {
-        let first = subject.working(operation).find(|recording| recording.operation != Operation::Note);
+        let first = adapter.working(operation).find(|recording| recording.operation != Operation::Note);
         if let Some(recording) = first {
-            break_at(subject, recording, 0, large.clone())?;
+            break_at(adapter, recording, 0, large.clone())?;
         }
     }
     Ok(())
 }
 
 /// An answer that says nothing must end as one, unless nobody needed to read it.
-fn break_at(subject: &Subject, recording: &Recording, number: usize, body: Vec<u8>) -> Verdict {
+fn break_at(adapter: &AdapterUnderTest, recording: &Recording, number: usize, body: Vec<u8>) -> Verdict {
     let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
-    let played = play_with(subject, recording, number, body);
-    let unread = played.facts(&subject.table) == recording.expected;
+    let run = play_with(adapter, recording, number, body);
+    let unread = run.facts(&adapter.table) == recording.expected;
     let unclear = Place::of(recording, number).unclear();
-    let advice = played.error().map(paymux_port::ProviderError::advice);
+    let advice = run.error().map(paymux_port::ProviderError::advice);
     let survived = advice.is_none()
-        && played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
+        && run.calls.get(number).is_some_and(|http_request| survivable(adapter, http_request));
     must(unread || survived || advice == Some(unclear), || {
         let (file, call) = (&recording.file, number + 1);
         format!(
             "{file}: `{shown}` in answer to call {call} calls for {unclear:?}, but it ends in {:?}",
-            played.end
+            run.result
         )
     })
 }
 
-fn broken_fields(subject: &Subject) -> Verdict {
-    each_answer(subject, |recording, number, body| {
+fn broken_fields(adapter: &AdapterUnderTest) -> Verdict {
+    each_answer(adapter, |recording, number, body| {
         let mut damaged = damaged(body).into_iter();
-        damaged.try_for_each(|(damage, body)| break_field(subject, recording, number, &damage, body))
+        damaged.try_for_each(|(damage, body)| break_field(adapter, recording, number, &damage, body))
     })
 }
 
@@ -116,20 +116,20 @@ pub(super) fn damaged(body: &[u8]) -> Vec<(String, Vec<u8>)> {
 }
 
 fn break_field(
-    subject: &Subject,
+    adapter: &AdapterUnderTest,
     recording: &Recording,
     number: usize,
     damage: &str,
     body: Vec<u8>,
 ) -> Verdict {
     let answer = String::from_utf8_lossy(&body).into_owned();
-    let played = play_with(subject, recording, number, body);
+    let run = play_with(adapter, recording, number, body);
     // It asks on, which is no outcome, and no answer to that is recorded.
-    if played.calls.len() > recording.steps.len() {
+    if run.calls.len() > recording.steps.len() {
         return Ok(());
     }
     let at = format!("{}: {damage} in answer to call {}", recording.file, number + 1);
-    if let Some(error) = played.error() {
+    if let Some(error) = run.error() {
         let harmless = matches!(error.advice(), Advice::TryElsewhere | Advice::RetryLater);
         let place = Place::of(recording, number);
         let fine = if place.unclear() == Advice::ResolveUnknown {
@@ -139,10 +139,10 @@ fn break_field(
         };
         return must(fine, || format!("{at}: it looks harmless: {error:?}"));
     }
-    let facts = played.facts(&subject.table);
+    let facts = run.facts(&adapter.table);
     let known = |fact: &String| recording.expected.iter().any(|whole| says_no_more(fact, whole));
     let invented = facts.iter().find(|fact| !known(fact) && !stands_in(fact, &answer));
-    let survived = played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
+    let survived = run.calls.get(number).is_some_and(|http_request| survivable(adapter, http_request));
     must(survived || invented.is_none(), || {
         format!("{at}: it makes up `{}`", invented.cloned().unwrap_or_default())
     })
@@ -181,8 +181,8 @@ fn point(value: &Value, here: String, pointers: &mut Vec<String>) {
 }
 
 /// Does something with every answer that brought a body and was not a refusal.
-fn each_answer(subject: &Subject, test: impl Fn(&Recording, usize, &[u8]) -> Verdict) -> Verdict {
-    for recording in subject.working_calls() {
+fn each_answer(adapter: &AdapterUnderTest, test: impl Fn(&Recording, usize, &[u8]) -> Verdict) -> Verdict {
+    for recording in adapter.working_calls() {
         for (number, step) in recording.steps.iter().enumerate() {
             if let Answer::Reply(response) = &step.answer
                 && response.ok()
@@ -195,10 +195,10 @@ fn each_answer(subject: &Subject, test: impl Fn(&Recording, usize, &[u8]) -> Ver
     Ok(())
 }
 
-fn play_with(subject: &Subject, recording: &Recording, number: usize, body: Vec<u8>) -> Played {
+fn play_with(adapter: &AdapterUnderTest, recording: &Recording, number: usize, body: Vec<u8>) -> Run {
     let mut answers = recording.answers();
     if let Answer::Reply(response) = &mut answers[number] {
         response.body = body;
     }
-    World::of(&recording.asks).play(subject.about, recording.operation, answers)
+    Setup::of(&recording.input).play(adapter.about, recording.operation, answers)
 }

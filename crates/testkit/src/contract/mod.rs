@@ -8,7 +8,7 @@ mod certainty;
 mod face;
 mod hostility;
 mod money;
-mod notices;
+mod notifications;
 mod repeat;
 mod replay;
 mod secrecy;
@@ -21,7 +21,7 @@ use libtest_mimic::{Failed, Trial};
 use paymux_port::{About, Provider, StatusTable};
 use paymux_providers::ALL;
 
-use crate::{Operation, Recording, World, load};
+use crate::{Operation, Recording, Setup, load};
 
 pub use replay::facts_of;
 
@@ -31,20 +31,20 @@ pub(crate) type Verdict = Result<(), Failed>;
 /// A sentence that must be true of an adapter.
 pub(crate) struct Rule {
     says: &'static str,
-    concerns: fn(&Subject) -> bool,
-    holds: fn(&Subject) -> Verdict,
+    concerns: fn(&AdapterUnderTest) -> bool,
+    holds: fn(&AdapterUnderTest) -> Verdict,
 }
 
 /// A rule that concerns every adapter.
-pub(crate) const fn every(says: &'static str, holds: fn(&Subject) -> Verdict) -> Rule {
+pub(crate) const fn every(says: &'static str, holds: fn(&AdapterUnderTest) -> Verdict) -> Rule {
     Rule { says, concerns: |_| true, holds }
 }
 
 /// A rule that concerns the adapters of which `concerns` is true.
 pub(crate) const fn some(
     says: &'static str,
-    concerns: fn(&Subject) -> bool,
-    holds: fn(&Subject) -> Verdict,
+    concerns: fn(&AdapterUnderTest) -> bool,
+    holds: fn(&AdapterUnderTest) -> Verdict,
 ) -> Rule {
     Rule { says, concerns, holds }
 }
@@ -57,12 +57,12 @@ const RULES: [&[Rule]; 9] = [
     certainty::RULES,
     hostility::RULES,
     repeat::RULES,
-    notices::RULES,
+    notifications::RULES,
     secrecy::RULES,
 ];
 
 /// An adapter with its folder, read once for all rules.
-pub struct Subject {
+pub struct AdapterUnderTest {
     pub(crate) about: &'static About,
     pub(crate) folder: PathBuf,
     pub(crate) table: StatusTable,
@@ -70,7 +70,7 @@ pub struct Subject {
     pub recordings: Vec<Recording>,
 }
 
-impl Subject {
+impl AdapterUnderTest {
     /// Reads the folder of an adapter.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Subject {
     }
 
     pub(crate) fn provider(&self) -> Box<dyn Provider> {
-        World::usual(Operation::Fetch).provider(self.about)
+        Setup::usual(Operation::Fetch).provider(self.about)
     }
 
     /// The recordings of an operation that show it working.
@@ -115,19 +115,19 @@ pub fn trials() -> Vec<Trial> {
 
 fn trials_of(about: &'static About) -> Vec<Trial> {
     let name = about.name;
-    let subject = match Subject::load(about) {
-        Ok(subject) => Arc::new(subject),
+    let adapter = match AdapterUnderTest::load(about) {
+        Ok(adapter) => Arc::new(adapter),
         Err(why) => return vec![Trial::test(format!("{name}: its folder can be read"), || Err(why))],
     };
-    let rules = RULES.into_iter().flatten().filter(|rule| (rule.concerns)(&subject));
+    let rules = RULES.into_iter().flatten().filter(|rule| (rule.concerns)(&adapter));
     let rules = rules.map(|rule| {
-        let subject = Arc::clone(&subject);
-        Trial::test(format!("{name}: {}", rule.says), move || (rule.holds)(&subject))
+        let adapter = Arc::clone(&adapter);
+        Trial::test(format!("{name}: {}", rule.says), move || (rule.holds)(&adapter))
     });
-    let replays = (0..subject.recordings.len()).map(|number| {
-        let subject = Arc::clone(&subject);
-        let says = format!("{name}: replays {}", subject.recordings[number].file);
-        Trial::test(says, move || replay::replays(&subject, &subject.recordings[number]))
+    let replays = (0..adapter.recordings.len()).map(|number| {
+        let adapter = Arc::clone(&adapter);
+        let says = format!("{name}: replays {}", adapter.recordings[number].file);
+        Trial::test(says, move || replay::replays(&adapter, &adapter.recordings[number]))
     });
     rules.chain(replays).collect()
 }

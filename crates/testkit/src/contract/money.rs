@@ -6,9 +6,9 @@ use libtest_mimic::Failed;
 use paymux_port::{Currency, Decimal, HttpRequest, Money};
 use serde_json::Value;
 
-use super::{Rule, Subject, Verdict, every, must, some};
+use super::{AdapterUnderTest, Rule, Verdict, every, must, some};
 use crate::world::{checkout, currency, euros, generated_order};
-use crate::{Answer, Operation, Played, Recording, World};
+use crate::{Answer, Operation, Recording, Run, Setup};
 
 pub(super) const RULES: &[Rule] = &[
     every("an amount leaves exactly, in yen, euros and dinars", amounts_leave_exactly),
@@ -34,9 +34,9 @@ impl Units {
     }
 }
 
-fn amounts_leave_exactly(subject: &Subject) -> Verdict {
-    let capabilities = &subject.about.capabilities;
-    for recording in usual_starts(subject) {
+fn amounts_leave_exactly(adapter: &AdapterUnderTest) -> Verdict {
+    let capabilities = &adapter.about.capabilities;
+    for recording in usual_starts(adapter) {
         let units = units(recording)?;
         for (code, minor) in
             [("JPY", 1250), ("JPY", 7), ("EUR", 30), ("EUR", 1999), ("KWD", 1230), ("KWD", 1234)]
@@ -45,7 +45,7 @@ fn amounts_leave_exactly(subject: &Subject) -> Verdict {
             if capabilities.currencies.ineligible_because(money).is_some() {
                 continue;
             }
-            let sent = begin(subject, recording, money)?.calls;
+            let sent = begin(adapter, recording, money)?.calls;
             let written = sent
                 .iter()
                 .any(|http_request| numbers_of(http_request).any(|number| same(number, units.of(money))));
@@ -55,18 +55,18 @@ fn amounts_leave_exactly(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-fn orders_add_up(subject: &Subject) -> Verdict {
-    for recording in usual_starts(subject) {
+fn orders_add_up(adapter: &AdapterUnderTest) -> Verdict {
+    for recording in usual_starts(adapter) {
         let units = units(recording)?;
         for seed in 0..60 {
             let (money, request) = generated_order(seed, currency(if seed % 3 == 0 { "JPY" } else { "EUR" }));
-            let mut world = World::of(&recording.asks);
-            world.attempt.money = money;
-            world.request.clone_from(&request);
+            let mut setup = Setup::of(&recording.input);
+            setup.attempt.money = money;
+            setup.request.clone_from(&request);
             let play = |told: Money| {
                 let answers =
                     recording.steps.iter().map(|step| restated(&step.answer, euros(1250), told, units));
-                world.play(subject.about, Operation::Begin, answers.collect())
+                setup.play(adapter.about, Operation::Begin, answers.collect())
             };
             // Discounts and taxes may be the provider's to work out, if its price is compared with what is asked.
             let plain = request.discount == 0 && (request.tax_included || request.tax == 0);
@@ -79,16 +79,16 @@ fn orders_add_up(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-fn tells_amounts(subject: &Subject) -> bool {
-    subject.working(Operation::Fetch).any(|recording| !told(recording).is_empty())
+fn tells_amounts(adapter: &AdapterUnderTest) -> bool {
+    adapter.working(Operation::Fetch).any(|recording| !told(recording).is_empty())
 }
 
-fn amounts_come_back_exactly(subject: &Subject) -> Verdict {
-    for (recording, units) in telling_reads(subject) {
+fn amounts_come_back_exactly(adapter: &AdapterUnderTest) -> Verdict {
+    for (recording, units) in telling_reads(adapter) {
         for (code, minor) in [("JPY", 1250), ("EUR", 30), ("KWD", 1230), ("KWD", 1234)] {
             let money = Money::new(minor, currency(code));
-            let played = fetch(subject, recording, money, units.of(money), units);
-            let facts = played.facts(&subject.table);
+            let run = fetch(adapter, recording, money, units.of(money), units);
+            let facts = run.facts(&adapter.table);
             for name in told(recording) {
                 let expected = format!("{name} {money}");
                 must(facts.contains(&expected), || {
@@ -100,8 +100,8 @@ fn amounts_come_back_exactly(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-fn nothing_is_rounded(subject: &Subject) -> Verdict {
-    for (recording, units) in telling_reads(subject) {
+fn nothing_is_rounded(adapter: &AdapterUnderTest) -> Verdict {
+    for (recording, units) in telling_reads(adapter) {
         for (code, digits, decimals) in
             [("EUR", 12_505, 3), ("EUR", 299_999, 4), ("JPY", 125, 1), ("KWD", 12_345, 4)]
         {
@@ -110,8 +110,8 @@ fn nothing_is_rounded(subject: &Subject) -> Verdict {
                 Units::Major => Decimal::new(digits, decimals),
                 Units::Minor => Decimal::new(digits, 1),
             };
-            let played = fetch(subject, recording, Money::new(1250, currency), too_fine, units);
-            let facts = played.facts(&subject.table);
+            let run = fetch(adapter, recording, Money::new(1250, currency), too_fine, units);
+            let facts = run.facts(&adapter.table);
             let rounded =
                 told(recording).into_iter().find(|name| facts.iter().any(|fact| fact.starts_with(*name)));
             must(rounded.is_none(), || {
@@ -123,12 +123,12 @@ fn nothing_is_rounded(subject: &Subject) -> Verdict {
 }
 
 /// Asked for euros, a provider may answer with dollars: then that must be seen.
-fn currencies_are_theirs(subject: &Subject) -> Verdict {
-    for (recording, units) in telling_reads(subject) {
+fn currencies_are_theirs(adapter: &AdapterUnderTest) -> Verdict {
+    for (recording, units) in telling_reads(adapter) {
         let (asked, told_money) = (euros(1250), Money::new(1250, currency("USD")));
         let answers = recording.steps.iter().map(|step| restated(&step.answer, asked, told_money, units));
-        let played = World::of(&recording.asks).play(subject.about, Operation::Fetch, answers.collect());
-        let facts = played.facts(&subject.table);
+        let run = Setup::of(&recording.input).play(adapter.about, Operation::Fetch, answers.collect());
+        let facts = run.facts(&adapter.table);
         let mistaken = facts.iter().find(|fact| fact.ends_with(" EUR"));
         must(mistaken.is_none(), || {
             format!("{}: the answer says USD, it says {mistaken:?}", recording.file)
@@ -138,33 +138,39 @@ fn currencies_are_theirs(subject: &Subject) -> Verdict {
 }
 
 /// The recorded starts that ask for the usual order.
-fn usual_starts(subject: &Subject) -> impl Iterator<Item = &Recording> {
-    subject
+fn usual_starts(adapter: &AdapterUnderTest) -> impl Iterator<Item = &Recording> {
+    adapter
         .working(Operation::Begin)
-        .filter(|recording| recording.asks.money == euros(1250) && recording.asks.theirs.is_empty())
+        .filter(|recording| recording.input.money == euros(1250) && recording.input.adapter_state.is_empty())
 }
 
-fn begin(subject: &Subject, recording: &Recording, money: Money) -> Result<Played, Failed> {
+fn begin(adapter: &AdapterUnderTest, recording: &Recording, money: Money) -> Result<Run, Failed> {
     let units = units(recording)?;
-    let mut world = World::of(&recording.asks);
-    world.attempt.money = money;
-    world.request = checkout(money);
+    let mut setup = Setup::of(&recording.input);
+    setup.attempt.money = money;
+    setup.request = checkout(money);
     let answers = recording.steps.iter().map(|step| restated(&step.answer, euros(1250), money, units));
-    Ok(world.play(subject.about, Operation::Begin, answers.collect()))
+    Ok(setup.play(adapter.about, Operation::Begin, answers.collect()))
 }
 
-fn fetch(subject: &Subject, recording: &Recording, money: Money, told: Decimal, units: Units) -> Played {
-    let mut world = World::of(&recording.asks);
-    world.attempt.money = money;
-    world.request = checkout(money);
+fn fetch(
+    adapter: &AdapterUnderTest,
+    recording: &Recording,
+    money: Money,
+    told: Decimal,
+    units: Units,
+) -> Run {
+    let mut setup = Setup::of(&recording.input);
+    setup.attempt.money = money;
+    setup.request = checkout(money);
     let from = units.of(euros(1250));
     let answers = recording.steps.iter().map(|step| replaced(&step.answer, from, told, money.currency));
-    world.play(subject.about, Operation::Fetch, answers.collect())
+    setup.play(adapter.about, Operation::Fetch, answers.collect())
 }
 
 /// The reads that tell the payment's own amount, and how their provider writes it.
-fn telling_reads(subject: &Subject) -> impl Iterator<Item = (&Recording, Units)> {
-    subject.working(Operation::Fetch).filter(|recording| !told(recording).is_empty()).map(|recording| {
+fn telling_reads(adapter: &AdapterUnderTest) -> impl Iterator<Item = (&Recording, Units)> {
+    adapter.working(Operation::Fetch).filter(|recording| !told(recording).is_empty()).map(|recording| {
         let bodies = recording.steps.iter().filter_map(|step| match &step.answer {
             Answer::Reply(response) => Some(String::from_utf8_lossy(&response.body).into_owned()),
             Answer::NotSent | Answer::Lost => None,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use paymux_port::{HttpRequest, HttpResponse, Repeat, Transport, TransportError};
 
-use super::{Rule, Subject, Verdict, every, must, some};
-use crate::{Answer, Operation, Recording, Step, World};
+use super::{AdapterUnderTest, Rule, Verdict, every, must, some};
+use crate::{Answer, Operation, Recording, Setup, Step};
 
 pub(super) const RULES: &[Rule] = &[
     every("the same operation sends the same bytes, even later", sends_the_same),
@@ -26,24 +26,26 @@ fn same(one: &[HttpRequest], other: &[HttpRequest]) -> bool {
     one.iter().map(wire).eq(other.iter().map(wire))
 }
 
-fn sends_the_same(subject: &Subject) -> Verdict {
-    for recording in subject.working_calls() {
-        let world = World::of(&recording.asks);
-        let first = world.play(subject.about, recording.operation, recording.answers()).calls;
-        let later = World { now: world.now.plus(Duration::from_secs(10)), ..world };
-        let second = later.play(subject.about, recording.operation, recording.answers()).calls;
+fn sends_the_same(adapter: &AdapterUnderTest) -> Verdict {
+    for recording in adapter.working_calls() {
+        let setup = Setup::of(&recording.input);
+        let first = setup.play(adapter.about, recording.operation, recording.answers()).calls;
+        let later = Setup { now: setup.now.plus(Duration::from_secs(10)), ..setup };
+        let second = later.play(adapter.about, recording.operation, recording.answers()).calls;
         must(same(&first, &second), || format!("{} sends other calls ten seconds later", recording.file))?;
     }
     Ok(())
 }
 
-fn attempts_are_told_apart(subject: &Subject) -> Verdict {
+fn attempts_are_told_apart(adapter: &AdapterUnderTest) -> Verdict {
     let other = "att_01kdvdna00e008000000000009";
-    for recording in subject.working(Operation::Begin).filter(|recording| recording.asks.theirs.is_empty()) {
-        let mut world = World::of(&recording.asks);
-        let ours = world.attempt.id.to_string();
-        world.attempt.id = other.parse().expect("a TypeID");
-        let sent = world.play(subject.about, Operation::Begin, recording.answers()).calls;
+    for recording in
+        adapter.working(Operation::Begin).filter(|recording| recording.input.adapter_state.is_empty())
+    {
+        let mut setup = Setup::of(&recording.input);
+        let ours = setup.attempt.id.to_string();
+        setup.attempt.id = other.parse().expect("a TypeID");
+        let sent = setup.play(adapter.about, Operation::Begin, recording.answers()).calls;
         let carries = |id: &str| {
             sent.iter().any(|http_request| {
                 let body = String::from_utf8_lossy(&http_request.body);
@@ -56,41 +58,41 @@ fn attempts_are_told_apart(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-fn deduplicates_refunds(subject: &Subject) -> bool {
-    subject.about.capabilities.repeat.refund == Repeat::Deduplicated
+fn deduplicates_refunds(adapter: &AdapterUnderTest) -> bool {
+    adapter.about.capabilities.repeat.refund == Repeat::Deduplicated
 }
 
-fn refunds_are_told_apart(subject: &Subject) -> Verdict {
-    for recording in subject.working(Operation::Refund) {
-        let mut world = World::of(&recording.asks);
-        let first = world.play(subject.about, Operation::Refund, recording.answers()).calls;
-        world.refund.id = "ref_01kdvdna00e008000000000009".parse().expect("a TypeID");
-        let second = world.play(subject.about, Operation::Refund, recording.answers()).calls;
+fn refunds_are_told_apart(adapter: &AdapterUnderTest) -> Verdict {
+    for recording in adapter.working(Operation::Refund) {
+        let mut setup = Setup::of(&recording.input);
+        let first = setup.play(adapter.about, Operation::Refund, recording.answers()).calls;
+        setup.refund.id = "ref_01kdvdna00e008000000000009".parse().expect("a TypeID");
+        let second = setup.play(adapter.about, Operation::Refund, recording.answers()).calls;
         must(!same(&first, &second), || format!("{} sends the same for two refunds", recording.file))?;
     }
     Ok(())
 }
 
-fn resumes(subject: &Subject) -> bool {
+fn resumes(adapter: &AdapterUnderTest) -> bool {
     let several = |recording: &Recording| recording.steps.iter().filter(|step| !step.reads_only).count() > 1;
-    subject.about.capabilities.repeat.create == Repeat::Deduplicated
-        && subject.working(Operation::Begin).any(several)
+    adapter.about.capabilities.repeat.create == Repeat::Deduplicated
+        && adapter.working(Operation::Begin).any(several)
 }
 
 /// Loses the answer of each call in turn, and begins again with what had been kept by then.
-fn starts_are_taken_up(subject: &Subject) -> Verdict {
-    for recording in subject.working(Operation::Begin) {
+fn starts_are_taken_up(adapter: &AdapterUnderTest) -> Verdict {
+    for recording in adapter.working(Operation::Begin) {
         for number in 0..recording.steps.len() {
             let mut answers = recording.answers();
             answers[number] = Answer::Lost;
-            let mut world = World::of(&recording.asks);
-            let cut_off = world.play(subject.about, Operation::Begin, answers);
-            world.attempt.adapter_state.extend(cut_off.kept);
+            let mut setup = Setup::of(&recording.input);
+            let cut_off = setup.play(adapter.about, Operation::Begin, answers);
+            setup.attempt.adapter_state.extend(cut_off.saved_state);
             let provider = ByAddress { steps: recording.steps.clone(), calls: Mutex::default() };
-            let again = world.play_over(subject.about, Operation::Begin, &provider);
+            let again = setup.play_over(adapter.about, Operation::Begin, &provider);
             let calls = provider.calls.into_inner().expect("no holder panics");
             must(!again.failed(), || {
-                format!("{}: cut off at call {}, it ends in {:?}", recording.file, number + 1, again.end)
+                format!("{}: cut off at call {}, it ends in {:?}", recording.file, number + 1, again.result)
             })?;
             let changed = calls.iter().map(wire).find(|sent| {
                 let before = cut_off.calls.iter().map(wire).find(|before| before.0 == sent.0);

@@ -2,27 +2,27 @@
 
 use paymux_port::HttpRequest;
 
-use super::{Subject, Verdict, must};
-use crate::{Operation, Recording, Step, World};
+use super::{AdapterUnderTest, Verdict, must};
+use crate::{Operation, Recording, Setup, Step};
 
 /// What comes of a recording, in lines for its file.
-pub fn facts_of(subject: &Subject, recording: &Recording) -> Vec<String> {
-    let played = World::of(&recording.asks).replay(subject.about, recording, recording.answers());
-    played.facts(&subject.table).iter().map(|fact| recording.with_places(fact)).collect()
+pub fn facts_of(adapter: &AdapterUnderTest, recording: &Recording) -> Vec<String> {
+    let run = Setup::of(&recording.input).replay(adapter.about, recording, recording.answers());
+    run.facts(&adapter.table).iter().map(|fact| recording.with_places(fact)).collect()
 }
 
-pub(super) fn replays(subject: &Subject, recording: &Recording) -> Verdict {
-    let played = World::of(&recording.asks).replay(subject.about, recording, recording.answers());
+pub(super) fn replays(adapter: &AdapterUnderTest, recording: &Recording) -> Verdict {
+    let run = Setup::of(&recording.input).replay(adapter.about, recording, recording.answers());
     if recording.operation != Operation::Note {
-        for (number, (http_request, step)) in played.calls.iter().zip(&recording.steps).enumerate() {
+        for (number, (http_request, step)) in run.calls.iter().zip(&recording.steps).enumerate() {
             same_call(http_request, step).map_err(|why| format!("call {}: {why}", number + 1))?;
         }
-        let (sent, recorded) = (played.calls.len(), recording.steps.len());
+        let (sent, recorded) = (run.calls.len(), recording.steps.len());
         must(sent == recorded, || {
-            format!("it made {sent} calls, recorded are {recorded}; the last was {:?}", played.calls.last())
+            format!("it made {sent} calls, recorded are {recorded}; the last was {:?}", run.calls.last())
         })?;
     }
-    let facts = played.facts(&subject.table);
+    let facts = run.facts(&adapter.table);
     must(facts == recording.expected, || {
         let block: Vec<String> =
             facts.iter().map(|fact| format!("= {}", recording.with_places(fact))).collect();

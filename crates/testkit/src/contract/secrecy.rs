@@ -1,9 +1,9 @@
 //! Nothing that is printed holds a secret or a person.
 
 use super::hostility::damaged;
-use super::{Rule, Subject, Verdict, every, must};
+use super::{AdapterUnderTest, Rule, Verdict, every, must};
 use crate::world::{EMAIL, PHONE};
-use crate::{Answer, Recording, World, setting_value, settings};
+use crate::{Answer, Recording, Setup, setting_value, settings};
 
 pub(super) const RULES: &[Rule] = &[
     every("no secret, e-mail address or telephone number is ever printed", nothing_leaks),
@@ -12,24 +12,24 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// What must never be seen: the secrets and the customer of every recording.
-fn guarded(subject: &Subject, recording: &Recording) -> Vec<String> {
-    let secrets = subject.about.settings.iter().filter(|setting| setting.secret);
+fn guarded(adapter: &AdapterUnderTest, recording: &Recording) -> Vec<String> {
+    let secrets = adapter.about.settings.iter().filter(|setting| setting.secret);
     let usual = secrets.map(|setting| setting_value(setting.key));
-    let own = recording.asks.settings.iter().filter_map(|(key, value)| {
-        let secret = subject.about.settings.iter().any(|setting| setting.key == key && setting.secret);
+    let own = recording.input.settings.iter().filter_map(|(key, value)| {
+        let secret = adapter.about.settings.iter().any(|setting| setting.key == key && setting.secret);
         value.clone().filter(|_| secret)
     });
     usual.chain(own).chain([EMAIL, PHONE, "Berg", "Harbour"].map(str::to_owned)).collect()
 }
 
-fn nothing_leaks(subject: &Subject) -> Verdict {
+fn nothing_leaks(adapter: &AdapterUnderTest) -> Verdict {
     let echo = format!("{{\"id\": [\"{EMAIL} {PHONE} Ann Berg\"], \"{EMAIL}\": ");
     let faults = [Answer::Lost, Answer::NotSent, Answer::reply(500, echo.clone()), Answer::reply(200, echo)];
-    for recording in &subject.recordings {
-        let guarded = guarded(subject, recording);
-        let world = World::of(&recording.asks);
+    for recording in &adapter.recordings {
+        let guarded = guarded(adapter, recording);
+        let setup = Setup::of(&recording.input);
         let silent = |answers| {
-            let shown = world.replay(subject.about, recording, answers).shown();
+            let shown = setup.replay(adapter.about, recording, answers).shown();
             let leaked = guarded.iter().find(|secret| shown.contains(secret.as_str()));
             must(leaked.is_none(), || format!("{} prints {leaked:?}", recording.file))
         };
@@ -50,11 +50,11 @@ fn nothing_leaks(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-fn settings_stay_secret(subject: &Subject) -> Verdict {
-    for setting in subject.about.settings {
+fn settings_stay_secret(adapter: &AdapterUnderTest) -> Verdict {
+    for setting in adapter.about.settings {
         let planted = "planted value, nowhere to be seen";
-        let built = (subject.about.build)(&settings(
-            subject.about,
+        let built = (adapter.about.build)(&settings(
+            adapter.about,
             &[(setting.key.to_owned(), Some(planted.to_owned()))],
         ));
         if let Err(why) = built {
@@ -65,11 +65,11 @@ fn settings_stay_secret(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-fn recordings_are_clean(subject: &Subject) -> Verdict {
-    for recording in &subject.recordings {
+fn recordings_are_clean(adapter: &AdapterUnderTest) -> Verdict {
+    for recording in &adapter.recordings {
         let (file, text) = (&recording.file, &recording.text);
         let literal =
-            subject.about.settings.iter().find(|setting| text.contains(&setting_value(setting.key)));
+            adapter.about.settings.iter().find(|setting| text.contains(&setting_value(setting.key)));
         must(literal.is_none(), || {
             format!("{file} holds a setting's value; write {{{}}}", literal.map_or("", |it| it.key))
         })?;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use paymux_port::Evidence;
 use serde_json::Value;
 
-use super::{Rule, Subject, Verdict, every, must};
-use crate::{Answer, Operation, World};
+use super::{AdapterUnderTest, Rule, Verdict, every, must};
+use crate::{Answer, Operation, Setup};
 
 pub(super) const RULES: &[Rule] = &[
     every("every word that its recordings report is in its table", reported_words_are_mapped),
@@ -14,48 +14,48 @@ pub(super) const RULES: &[Rule] = &[
     every("an unknown word is unmapped, never paid, never failed", unknown_words_are_unmapped),
 ];
 
-fn reported_words_are_mapped(subject: &Subject) -> Verdict {
-    for recording in &subject.recordings {
-        let played = World::of(&recording.asks).replay(subject.about, recording, recording.answers());
-        let unmapped = played
-            .end
+fn reported_words_are_mapped(adapter: &AdapterUnderTest) -> Verdict {
+    for recording in &adapter.recordings {
+        let run = Setup::of(&recording.input).replay(adapter.about, recording, recording.answers());
+        let unmapped = run
+            .result
             .words()
             .into_iter()
-            .find(|provider_status| subject.table.row(provider_status).is_none())
+            .find(|provider_status| adapter.table.row(provider_status).is_none())
             .cloned();
         must(unmapped.is_none(), || format!("{} reports {unmapped:?}", recording.file))?;
     }
     Ok(())
 }
 
-fn seen_rows_are_recorded(subject: &Subject) -> Verdict {
+fn seen_rows_are_recorded(adapter: &AdapterUnderTest) -> Verdict {
     let mut seen = BTreeSet::new();
-    for recording in &subject.recordings {
-        let played = World::of(&recording.asks).replay(subject.about, recording, recording.answers());
-        seen.extend(played.end.words().into_iter().map(|provider_status| normal(&provider_status.status)));
+    for recording in &adapter.recordings {
+        let run = Setup::of(&recording.input).replay(adapter.about, recording, recording.answers());
+        seen.extend(run.result.words().into_iter().map(|provider_status| normal(&provider_status.status)));
         seen.extend(texts(&recording.text).map(normal));
     }
-    let rows = subject.table.rows().filter(|(_, _, row)| row.evidence == Evidence::Seen);
+    let rows = adapter.table.rows().filter(|(_, _, row)| row.evidence == Evidence::Seen);
     let unseen: Vec<&str> = rows.map(|(_, word, _)| word).filter(|word| !seen.contains(*word)).collect();
     must(unseen.is_empty(), || format!("in no recording: {unseen:?}"))
 }
 
-fn unknown_words_are_unmapped(subject: &Subject) -> Verdict {
-    for recording in subject.working(Operation::Fetch) {
-        let played = World::of(&recording.asks).play(subject.about, Operation::Fetch, recording.answers());
-        let word = played
-            .end
+fn unknown_words_are_unmapped(adapter: &AdapterUnderTest) -> Verdict {
+    for recording in adapter.working(Operation::Fetch) {
+        let run = Setup::of(&recording.input).play(adapter.about, Operation::Fetch, recording.answers());
+        let word = run
+            .result
             .words()
             .first()
             .map(|provider_status| normal(&provider_status.status))
             .unwrap_or_default();
         let renamed = recording.steps.iter().map(|step| renamed(&step.answer, &word)).collect();
-        let played = World::of(&recording.asks).play(subject.about, Operation::Fetch, renamed);
-        let mapped = played
-            .end
+        let run = Setup::of(&recording.input).play(adapter.about, Operation::Fetch, renamed);
+        let mapped = run
+            .result
             .words()
             .into_iter()
-            .find(|provider_status| subject.table.row(provider_status).is_some())
+            .find(|provider_status| adapter.table.row(provider_status).is_some())
             .cloned();
         must(mapped.is_none(), || {
             format!("{}: with `{word}` replaced by a new word it still reports {mapped:?}", recording.file)

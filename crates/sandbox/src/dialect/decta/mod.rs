@@ -4,8 +4,8 @@ mod order;
 
 use serde::Deserialize;
 
-use crate::desk::{Desk, Outcome};
-use crate::dialect::{Call, Dialect, Sealed, two_decimals};
+use crate::context::{Outcome, RequestContext};
+use crate::dialect::{Dialect, ProviderRequest, SignedRequest, two_decimals};
 use crate::doc::Doc;
 use crate::faults::Operation;
 use crate::http::Response;
@@ -42,23 +42,25 @@ impl Dialect for Decta {
         }
     }
 
-    fn handle(&self, desk: &mut Desk<'_>, call: &Call<'_>) -> Response {
+    fn handle(&self, context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
         let bearer =
             call.request.filled_header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         if bearer.is_none_or(|key| key.trim().is_empty()) {
-            return self.trouble(401);
+            return self.error_body(401);
         }
         let done = match (call.method, call.path.as_slice()) {
-            ("POST", ["orders"]) => order::create(desk, call),
-            ("GET", ["orders"]) => Ok(order::list(desk, call)),
-            ("GET", ["orders", id]) => read(desk, id).map(|object| order::reply(desk, call, 200, &object)),
-            ("POST", ["orders", id, action]) => act(desk, call, id, action),
+            ("POST", ["orders"]) => order::create(context, call),
+            ("GET", ["orders"]) => Ok(order::list(context, call)),
+            ("GET", ["orders", id]) => {
+                read(context, id).map(|object| order::reply(context, call, 200, &object))
+            }
+            ("POST", ["orders", id, action]) => act(context, call, id, action),
             _ => Err(fault(404, "__all__", "Not found", "not_found")),
         };
         done.unwrap_or_else(|refused| refused)
     }
 
-    fn trouble(&self, status: u16) -> Response {
+    fn error_body(&self, status: u16) -> Response {
         let (message, code) = match status {
             401 => ("Invalid API key", "not_authenticated"),
             429 => ("Request was throttled", "throttled"),
@@ -114,24 +116,31 @@ impl Dialect for Decta {
         }
     }
 
-    fn notice(&self, desk: &Desk<'_>, object: &Object, _event_id: &str) -> String {
-        order::show(object, desk.base_url, "full").finish()
+    fn notification_body(&self, context: &RequestContext<'_>, object: &Object, _event_id: &str) -> String {
+        order::show(object, context.base_url, "full").finish()
     }
 
     /// DECTA signs nothing: the address carries the merchant's key, which a forger does not know. Where the
     /// subscription names no such secret a forgery looks genuine, as it would in life.
-    fn seal(&self, to: &Subscription, _event_id: &str, _sent_at: i64, _body: &str, forged: bool) -> Sealed {
+    fn sign(
+        &self,
+        to: &Subscription,
+        _event_id: &str,
+        _sent_at: i64,
+        _body: &str,
+        forged: bool,
+    ) -> SignedRequest {
         let knows = !forged || to.secret.is_empty();
         let url = if knows { to.url.clone() } else { to.url.replace(&to.secret, "forged") };
-        Sealed { url, headers: Vec::new() }
+        SignedRequest { url, headers: Vec::new() }
     }
 
     fn page(&self, object: &Object) -> String {
         format!("/decta/pay/{}", object.key)
     }
 
-    fn way_back(&self, object: &Object) -> Option<String> {
-        let ways = &object.terms.ways_back;
+    fn return_url(&self, object: &Object) -> Option<String> {
+        let ways = &object.terms.return_urls;
         match object.word.as_str() {
             "paid" | "hold" => ways.paid.clone(),
             "in_progress" => ways.in_progress.clone(),
@@ -148,8 +157,8 @@ fn fault(status: u16, key: &str, message: &str, code: &str) -> Response {
     Response::json(status, Doc::default().put_list(key, [entry]).finish())
 }
 
-fn read(desk: &Desk<'_>, id: &str) -> Result<Object, Response> {
-    desk.find(US, id).ok_or_else(|| fault(404, "__all__", "Order not found", "not_found"))
+fn read(context: &RequestContext<'_>, id: &str) -> Result<Object, Response> {
+    context.find(US, id).ok_or_else(|| fault(404, "__all__", "Order not found", "not_found"))
 }
 
 fn refused(refusal: Refusal) -> Response {
@@ -166,7 +175,7 @@ struct Part {
 }
 
 /// The amount that an action names in minor units, or `whole` if it names none.
-fn part(call: &Call<'_>, object: &Object, whole: i64) -> Result<i64, Response> {
+fn part(call: &ProviderRequest<'_>, object: &Object, whole: i64) -> Result<i64, Response> {
     let part: Part = call.json().map_err(|_| fault(400, "__all__", "Invalid JSON", "parse_error"))?;
     let Some(amount) = part.amount else { return Ok(whole) };
     let exact = two_decimals(amount, object.currency);
@@ -175,17 +184,22 @@ fn part(call: &Call<'_>, object: &Object, whole: i64) -> Result<i64, Response> {
     })
 }
 
-fn act(desk: &mut Desk<'_>, call: &Call<'_>, id: &str, action: &str) -> Result<Response, Response> {
-    let mut object = read(desk, id)?;
+fn act(
+    context: &mut RequestContext<'_>,
+    call: &ProviderRequest<'_>,
+    id: &str,
+    action: &str,
+) -> Result<Response, Response> {
+    let mut object = read(context, id)?;
     match action {
         "capture" if object.word == "hold" => {
             let minor = part(call, &object, object.held)?;
             object.capture(minor).map_err(refused)?;
-            desk.turn(&mut object, "paid", "paid").map_err(refused)?;
+            context.transition(&mut object, "paid", "paid").map_err(refused)?;
         }
         "capture" => return Err(not_possible("captured")),
         "cancel" if CANCELLABLE.contains(&object.word.as_str()) => {
-            desk.set(&mut object, "cancelled", Effect::Release).map_err(refused)?;
+            context.set(&mut object, "cancelled", Effect::Release).map_err(refused)?;
         }
         "cancel" => return Err(not_possible("cancelled")),
         "refund"
@@ -194,21 +208,23 @@ fn act(desk: &mut Desk<'_>, call: &Call<'_>, id: &str, action: &str) -> Result<R
             let minor = part(call, &object, object.captured - object.refunded)?;
             object.refund(minor).map_err(refused)?;
             let whole = object.refunded == object.captured;
-            desk.turn(&mut object, "refunded", if whole { "refunded" } else { "paid" }).map_err(refused)?;
+            context
+                .transition(&mut object, "refunded", if whole { "refunded" } else { "paid" })
+                .map_err(refused)?;
         }
         "refund" => return Err(not_possible("refunded")),
         "reverse" if object.word == "paid" && object.refunded == 0 => {
-            desk.set(&mut object, "reversed", Effect::Refund).map_err(refused)?;
+            context.set(&mut object, "reversed", Effect::Refund).map_err(refused)?;
         }
         "reverse" if object.word == "hold" => {
-            desk.set(&mut object, "reversed", Effect::Release).map_err(refused)?;
+            context.set(&mut object, "reversed", Effect::Release).map_err(refused)?;
         }
         "reverse" => return Err(not_possible("reversed")),
         "received" if OPEN.contains(&object.word.as_str()) && object.word != "in_progress" => {
-            desk.set(&mut object, "received", Effect::Nothing).map_err(refused)?;
+            context.set(&mut object, "received", Effect::Nothing).map_err(refused)?;
         }
         "received" => return Err(not_possible("marked as received")),
         _ => return Err(fault(404, "__all__", "Not found", "not_found")),
     }
-    Ok(order::reply(desk, call, 200, &object))
+    Ok(order::reply(context, call, 200, &object))
 }

@@ -5,12 +5,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{Decta, OPEN, US, fault, refused};
-use crate::desk::Desk;
-use crate::dialect::{Call, Dialect, MAX_ROW, is_web_address, two_decimals};
+use crate::context::RequestContext;
+use crate::dialect::{Dialect, MAX_ROW, ProviderRequest, is_web_address, two_decimals};
 use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
 use crate::http::Response;
-use crate::object::{Kind, Object, Terms, WaysBack};
+use crate::object::{Kind, Object, ReturnUrls, Terms};
 
 /// What is read of a create; every other field is kept as it was sent and ignored.
 #[derive(Deserialize)]
@@ -59,7 +59,10 @@ fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, 
     })
 }
 
-pub(super) fn create(desk: &mut Desk<'_>, call: &Call<'_>) -> Result<Response, Response> {
+pub(super) fn create(
+    context: &mut RequestContext<'_>,
+    call: &ProviderRequest<'_>,
+) -> Result<Response, Response> {
     let unreadable = |_| fault(400, "__all__", "Invalid JSON", "parse_error");
     let wanted: Wanted = call.json().map_err(unreadable)?;
     let sent: Sent = call.json().map_err(unreadable)?;
@@ -77,14 +80,15 @@ pub(super) fn create(desk: &mut Desk<'_>, call: &Call<'_>) -> Result<Response, R
     let stored = client.and_then(|c| c.recurring_card.as_deref().or(c.recurring_payment_method.as_deref()));
     let card = match stored {
         Some(token) => Some(
-            desk.ledger
+            context
+                .ledger
                 .card(US, token)
                 .cloned()
                 .ok_or_else(|| fault(400, "client", "Recurring card not found", "does_not_exist"))?,
         ),
         None => None,
     };
-    let id = desk.mint.uuid(desk.now);
+    let id = context.ids.uuid(context.now);
     let mut object = Object {
         provider: US,
         kind: Kind::Order,
@@ -97,25 +101,25 @@ pub(super) fn create(desk: &mut Desk<'_>, call: &Call<'_>) -> Result<Response, R
         captured: 0,
         refunded: 0,
         word: String::new(),
-        created_at: desk.now,
+        created_at: context.now,
         history: Vec::new(),
         declines: Vec::new(),
-        terms: terms(wanted, desk.now)?,
+        terms: terms(wanted, context.now)?,
         slow_until: None,
         payment_id: None,
         challenged: false,
         sent,
     };
-    desk.turn(&mut object, "issued", "issued").map_err(refused)?;
+    context.transition(&mut object, "issued", "issued").map_err(refused)?;
     // How DECTA charges a stored card is not public; here naming it on the order charges it at once.
     if let Some(card) = card {
-        desk.charge(&mut object, &card).map_err(refused)?;
+        context.charge(&mut object, &card).map_err(refused)?;
     }
-    Ok(reply(desk, call, 201, &object))
+    Ok(reply(context, call, 201, &object))
 }
 
 fn terms(wanted: Wanted, now: i64) -> Result<Terms, Response> {
-    let ways_back = WaysBack {
+    let ways_back = ReturnUrls {
         paid: address("success_redirect", wanted.success_redirect)?,
         in_progress: address("in_progress_redirect", wanted.in_progress_redirect)?,
         failed: address("failure_redirect", wanted.failure_redirect)?,
@@ -131,8 +135,8 @@ fn terms(wanted: Wanted, now: i64) -> Result<Terms, Response> {
         save_card: wanted.save_card.unwrap_or(false),
         deadline,
         deny_late: wanted.deny_overdue_payment.unwrap_or(false),
-        most_tries: wanted.max_payment_attempts,
-        ways_back,
+        max_tries: wanted.max_payment_attempts,
+        return_urls: ways_back,
         customer: client.and_then(|client| client.original_client.or(client.email)),
         order_id: None,
         title: wanted.products.into_iter().find_map(|product| product.title).unwrap_or_default(),
@@ -179,17 +183,18 @@ fn total(wanted: &Wanted, currency: Currency) -> Result<i64, Response> {
 }
 
 /// Newest first, in pages whose cursor counts the orders already shown.
-pub(super) fn list(desk: &Desk<'_>, call: &Call<'_>) -> Response {
+pub(super) fn list(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
     let size = call.number("page_size", 20, 100).max(1);
     let start = call.number("cursor", 0, MAX_ROW);
-    let orders = desk.ledger.objects().iter().rev().filter(|object| object.provider == US);
+    let orders = context.ledger.objects().iter().rev().filter(|object| object.provider == US);
     let rows: Vec<Doc> = orders
         .skip(start)
         .take(size + 1)
-        .map(|object| show(&desk.seen(object), desk.base_url, &detail(call)))
+        .map(|object| show(&context.as_shown(object), context.base_url, &detail(call)))
         .collect();
-    let page =
-        |cursor: usize| format!("{}/decta/api/v0.6/orders/?page_size={size}&cursor={cursor}", desk.base_url);
+    let page = |cursor: usize| {
+        format!("{}/decta/api/v0.6/orders/?page_size={size}&cursor={cursor}", context.base_url)
+    };
     let next = (rows.len() > size).then(|| page(start + size));
     let previous = (start > 0).then(|| page(start.saturating_sub(size)));
     let body = Doc::default()
@@ -200,11 +205,16 @@ pub(super) fn list(desk: &Desk<'_>, call: &Call<'_>) -> Response {
 }
 
 /// The order as an answer.
-pub(super) fn reply(desk: &Desk<'_>, call: &Call<'_>, status: u16, object: &Object) -> Response {
-    Response::json(status, show(&desk.seen(object), desk.base_url, &detail(call)).finish())
+pub(super) fn reply(
+    context: &RequestContext<'_>,
+    call: &ProviderRequest<'_>,
+    status: u16,
+    object: &Object,
+) -> Response {
+    Response::json(status, show(&context.as_shown(object), context.base_url, &detail(call)).finish())
 }
 
-fn detail(call: &Call<'_>) -> String {
+fn detail(call: &ProviderRequest<'_>) -> String {
     call.request.parameter("response_type").unwrap_or_else(|| "minimum".into())
 }
 

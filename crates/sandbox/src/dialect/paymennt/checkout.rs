@@ -4,11 +4,11 @@ use paymux_port::{Currency, Decimal};
 use serde::Deserialize;
 
 use super::{Done, OPEN, Paymennt, US, refused};
-use crate::desk::Desk;
-use crate::dialect::{Call, Dialect, MAX_ROW, is_web_address, moment, two_decimals};
+use crate::context::RequestContext;
+use crate::dialect::{Dialect, MAX_ROW, ProviderRequest, is_web_address, moment, two_decimals};
 use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
-use crate::object::{Effect, Kind, Object, Terms, WaysBack};
+use crate::object::{Effect, Kind, Object, ReturnUrls, Terms};
 
 /// What is read of a create, or of a debit's `checkoutDetails`.
 #[derive(Deserialize)]
@@ -74,18 +74,23 @@ pub(super) const BRANCH: &str = "1853070350745600002";
 
 const MINUTE_US: i64 = 60_000_000;
 
-pub(super) fn create(desk: &mut Desk<'_>, call: &Call<'_>, kind: &str) -> Done {
+pub(super) fn create(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>, kind: &str) -> Done {
     let way = if kind == "link" { Way::Link } else { Way::Web };
     let wanted: Wanted = call.json().map_err(|fault| format!("Invalid request: {fault}"))?;
     let sent: Sent = call.json().map_err(|fault| format!("Invalid request: {fault}"))?;
-    let object = make(desk, wanted, sent, way)?;
-    Ok(show(&desk.seen(&object), desk.base_url).finish())
+    let object = make(context, wanted, sent, way)?;
+    Ok(show(&context.as_shown(&object), context.base_url).finish())
 }
 
 /// Checks the request and writes a new checkout down.
-pub(super) fn make(desk: &mut Desk<'_>, wanted: Wanted, sent: Sent, way: Way) -> Result<Object, String> {
+pub(super) fn make(
+    context: &mut RequestContext<'_>,
+    wanted: Wanted,
+    sent: Sent,
+    way: Way,
+) -> Result<Object, String> {
     let (currency, amount) = check(&wanted, way)?;
-    if desk.ledger.find_reference(US, &wanted.request_id).is_some() {
+    if context.ledger.find_reference(US, &wanted.request_id).is_some() {
         return Err("requestId was used before".to_owned());
     }
     let minutes = wanted.expires_in.filter(|_| way == Way::Link);
@@ -93,10 +98,13 @@ pub(super) fn make(desk: &mut Desk<'_>, wanted: Wanted, sent: Sent, way: Way) ->
     let terms = Terms {
         hold: false,
         save_card: false,
-        deadline: minutes.map(|minutes| desk.now.saturating_add(minutes.saturating_mul(MINUTE_US))),
+        deadline: minutes.map(|minutes| context.now.saturating_add(minutes.saturating_mul(MINUTE_US))),
         deny_late: true,
-        most_tries: None,
-        ways_back: WaysBack { paid: wanted.return_url.filter(|_| way != Way::Link), ..WaysBack::default() },
+        max_tries: None,
+        return_urls: ReturnUrls {
+            paid: wanted.return_url.filter(|_| way != Way::Link),
+            ..ReturnUrls::default()
+        },
         customer: customer.and_then(|customer| customer.id),
         order_id: None,
         title: wanted.description.unwrap_or(wanted.order_id),
@@ -104,8 +112,8 @@ pub(super) fn make(desk: &mut Desk<'_>, wanted: Wanted, sent: Sent, way: Way) ->
     let mut object = Object {
         provider: US,
         kind: Kind::Checkout,
-        id: desk.mint.snowflake(desk.now),
-        key: desk.mint.hex(desk.now, 48),
+        id: context.ids.snowflake(context.now),
+        key: context.ids.hex(context.now, 48),
         reference: wanted.request_id,
         currency,
         amount,
@@ -113,7 +121,7 @@ pub(super) fn make(desk: &mut Desk<'_>, wanted: Wanted, sent: Sent, way: Way) ->
         captured: 0,
         refunded: 0,
         word: String::new(),
-        created_at: desk.now,
+        created_at: context.now,
         history: Vec::new(),
         declines: Vec::new(),
         terms,
@@ -122,7 +130,7 @@ pub(super) fn make(desk: &mut Desk<'_>, wanted: Wanted, sent: Sent, way: Way) ->
         challenged: false,
         sent,
     };
-    desk.turn(&mut object, "PENDING", "PENDING").map_err(refused)?;
+    context.transition(&mut object, "PENDING", "PENDING").map_err(refused)?;
     Ok(object)
 }
 
@@ -187,18 +195,18 @@ fn check_totals(totals: &Totals, amount: Decimal) -> Result<(), String> {
     if balanced { Ok(()) } else { Err("totals do not add up to amount".to_owned()) }
 }
 
-pub(super) fn find(desk: &Desk<'_>, id: &str) -> Result<Object, String> {
-    let found = desk.find(US, id).filter(|object| object.id == id);
+pub(super) fn find(context: &RequestContext<'_>, id: &str) -> Result<Object, String> {
+    let found = context.find(US, id).filter(|object| object.id == id);
     found.ok_or_else(|| "Checkout not found for API merchant".to_owned())
 }
 
-pub(super) fn read(desk: &Desk<'_>, id: &str) -> Done {
-    let object = find(desk, id)?;
-    Ok(show(&desk.seen(&object), desk.base_url).finish())
+pub(super) fn read(context: &RequestContext<'_>, id: &str) -> Done {
+    let object = find(context, id)?;
+    Ok(show(&context.as_shown(&object), context.base_url).finish())
 }
 
 /// Newest first. The filters that a merchant needs to find a lost create, and the status.
-pub(super) fn search(desk: &Desk<'_>, call: &Call<'_>) -> Done {
+pub(super) fn search(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> Done {
     if call.request.parameter("size").is_some_and(|size| size.parse::<u32>().is_ok_and(|size| size == 0)) {
         return Err("Page size must be a positive integer".to_owned());
     }
@@ -213,9 +221,9 @@ pub(super) fn search(desk: &Desk<'_>, call: &Call<'_>) -> Done {
             && status.as_ref().is_none_or(|wanted| wanted.split(',').any(|word| word.trim() == object.word))
             && customer.as_ref().is_none_or(|wanted| object.terms.customer.as_ref() == Some(wanted))
     };
-    let all: Vec<&Object> = desk.ledger.objects().iter().rev().filter(fits).collect();
+    let all: Vec<&Object> = context.ledger.objects().iter().rev().filter(fits).collect();
     let shown = all.iter().skip(page.saturating_mul(size)).take(size);
-    let rows = shown.map(|object| show(&desk.seen(object), desk.base_url));
+    let rows = shown.map(|object| show(&context.as_shown(object), context.base_url));
     let body = Doc::default()
         .put("page", page)
         .put("size", size)
@@ -226,18 +234,18 @@ pub(super) fn search(desk: &Desk<'_>, call: &Call<'_>) -> Done {
 }
 
 /// Whether a cancel also releases an authorisation is not public; here it does.
-pub(super) fn cancel(desk: &mut Desk<'_>, id: &str) -> Done {
-    let mut object = find(desk, id)?;
+pub(super) fn cancel(context: &mut RequestContext<'_>, id: &str) -> Done {
+    let mut object = find(context, id)?;
     if !OPEN.contains(&object.word.as_str()) && object.word != "AUTHORIZED" {
         return Err("Only a pending checkout can be cancelled".to_owned());
     }
-    desk.set(&mut object, "CANCELLED", Effect::Release).map_err(refused)?;
-    Ok(show(&desk.seen(&object), desk.base_url).finish())
+    context.set(&mut object, "CANCELLED", Effect::Release).map_err(refused)?;
+    Ok(show(&context.as_shown(&object), context.base_url).finish())
 }
 
 /// Everything is in the query, as the specification has it; the body stays empty.
-pub(super) fn refund(desk: &mut Desk<'_>, call: &Call<'_>, id: &str) -> Done {
-    let mut object = find(desk, id)?;
+pub(super) fn refund(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>, id: &str) -> Done {
+    let mut object = find(context, id)?;
     let asked = |name: &str| {
         let value = call.request.parameter(name).filter(|value| !value.trim().is_empty());
         value.ok_or_else(|| format!("{name} is required"))
@@ -255,8 +263,8 @@ pub(super) fn refund(desk: &mut Desk<'_>, call: &Call<'_>, id: &str) -> Done {
         two_decimals(major, object.currency).ok_or_else(|| "amount has more than 2 decimals".to_owned())?;
     object.refund(minor).map_err(refused)?;
     let word = if object.refunded == object.captured { "REFUNDED" } else { "PARTIALLY_REFUNDED" };
-    desk.turn(&mut object, word, word).map_err(refused)?;
-    Ok(show(&desk.seen(&object), desk.base_url).finish())
+    context.transition(&mut object, word, word).map_err(refused)?;
+    Ok(show(&context.as_shown(&object), context.base_url).finish())
 }
 
 /// Searches answer with rows in the same shape as a read.

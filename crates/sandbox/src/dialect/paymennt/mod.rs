@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::desk::{Desk, Outcome};
-use crate::dialect::{Call, Dialect, Sealed, rfc3339};
+use crate::context::{Outcome, RequestContext};
+use crate::dialect::{Dialect, ProviderRequest, SignedRequest, rfc3339};
 use crate::doc::{Doc, text};
 use crate::faults::Operation;
 use crate::http::{Request, Response};
@@ -39,21 +39,21 @@ impl Dialect for Paymennt {
         }
     }
 
-    fn handle(&self, desk: &mut Desk<'_>, call: &Call<'_>) -> Response {
+    fn handle(&self, context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
         if !has_keys(call.request) {
-            return self.trouble(401);
+            return self.error_body(401);
         }
         let done = match (call.method, call.path.as_slice()) {
-            ("POST", ["checkout", kind @ ("link" | "web")]) => checkout::create(desk, call, kind),
-            ("GET", ["checkout"]) => checkout::search(desk, call),
-            ("GET", ["checkout", id]) => checkout::read(desk, id),
-            ("POST", ["checkout", id, "cancel"]) => checkout::cancel(desk, id),
-            ("POST", ["checkout", id, "refund"]) => checkout::refund(desk, call, id),
-            ("POST", ["payment", "debit"]) => payment::debit(desk, call),
-            ("GET", ["payment", id]) => payment::read(desk, id),
-            ("POST", ["payment", id, "capture"]) => payment::capture(desk, id),
-            ("GET", ["card"] | ["card", "list"]) => payment::cards(desk, call),
-            ("POST", ["card", "delete"]) => payment::delete_card(desk, call),
+            ("POST", ["checkout", kind @ ("link" | "web")]) => checkout::create(context, call, kind),
+            ("GET", ["checkout"]) => checkout::search(context, call),
+            ("GET", ["checkout", id]) => checkout::read(context, id),
+            ("POST", ["checkout", id, "cancel"]) => checkout::cancel(context, id),
+            ("POST", ["checkout", id, "refund"]) => checkout::refund(context, call, id),
+            ("POST", ["payment", "debit"]) => payment::debit(context, call),
+            ("GET", ["payment", id]) => payment::read(context, id),
+            ("POST", ["payment", id, "capture"]) => payment::capture(context, id),
+            ("GET", ["card"] | ["card", "list"]) => payment::cards(context, call),
+            ("POST", ["card", "delete"]) => payment::delete_card(context, call),
             _ => Err("Not found".to_owned()),
         };
         match done {
@@ -62,7 +62,7 @@ impl Dialect for Paymennt {
         }
     }
 
-    fn trouble(&self, status: u16) -> Response {
+    fn error_body(&self, status: u16) -> Response {
         let error = match status {
             401 => "Invalid API key or secret",
             429 => "Too many requests",
@@ -118,7 +118,7 @@ impl Dialect for Paymennt {
     }
 
     /// A flat snapshot whose names are not those of the API object (wire reference, 11.1).
-    fn notice(&self, _desk: &Desk<'_>, object: &Object, _event_id: &str) -> String {
+    fn notification_body(&self, _desk: &RequestContext<'_>, object: &Object, _event_id: &str) -> String {
         let customer = checkout::customer(object);
         Doc::default()
             .put("id", &object.id)
@@ -143,7 +143,14 @@ impl Dialect for Paymennt {
             .finish()
     }
 
-    fn seal(&self, to: &Subscription, event_id: &str, sent_at: i64, body: &str, forged: bool) -> Sealed {
+    fn sign(
+        &self,
+        to: &Subscription,
+        event_id: &str,
+        sent_at: i64,
+        body: &str,
+        forged: bool,
+    ) -> SignedRequest {
         let message_id = format!("msg_{}", event_id.replace('-', ""));
         let secret = if forged { "whsec_Zm9yZ2VkLWtleQ==" } else { to.secret.as_str() };
         let signature = signature(secret, &message_id, sent_at, body);
@@ -152,7 +159,7 @@ impl Dialect for Paymennt {
             ("message-timestamp".to_owned(), sent_at.to_string()),
             ("message-signature".to_owned(), signature),
         ];
-        Sealed { url: to.url.clone(), headers }
+        SignedRequest { url: to.url.clone(), headers }
     }
 
     fn page(&self, object: &Object) -> String {
@@ -160,8 +167,8 @@ impl Dialect for Paymennt {
     }
 
     /// Web checkouts return on success and on failure; links have no return address.
-    fn way_back(&self, object: &Object) -> Option<String> {
-        let mut url = url::Url::parse(object.terms.ways_back.paid.as_deref()?).ok()?;
+    fn return_url(&self, object: &Object) -> Option<String> {
+        let mut url = url::Url::parse(object.terms.return_urls.paid.as_deref()?).ok()?;
         url.query_pairs_mut().append_pair("reference", &object.reference).append_pair("checkout", &object.id);
         (object.word != "PENDING").then(|| url.to_string())
     }

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::checkout::{self, Wanted, Way};
 use super::{Done, OPEN, Paymennt, US, refused};
-use crate::desk::{Desk, Outcome};
-use crate::dialect::{Call, Dialect, rfc3339};
+use crate::context::{Outcome, RequestContext};
+use crate::dialect::{Dialect, ProviderRequest, rfc3339};
 use crate::doc::Doc;
 use crate::journal::Record;
 use crate::ledger::Behaviour;
@@ -33,17 +33,17 @@ struct Source {
 }
 
 /// Charges a token or a stored card, on a checkout that exists or on one made for it.
-pub(super) fn debit(desk: &mut Desk<'_>, call: &Call<'_>) -> Done {
+pub(super) fn debit(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Done {
     let debit: Debit = call.json().map_err(|fault| format!("Invalid request: {fault}"))?;
     let source = debit.source.ok_or_else(|| "source is required".to_owned())?;
-    let behaviour = behaviour(desk, &source)?;
+    let behaviour = behaviour(context, &source)?;
     let mut object = match (debit.checkout_id, debit.checkout_details) {
-        (Some(id), None) => checkout::find(desk, &id)?,
+        (Some(id), None) => checkout::find(context, &id)?,
         (None, Some(details)) => {
             let unreadable = |fault: serde_json::Error| format!("Invalid request: {fault}");
             let wanted: Wanted = serde_json::from_str(details.get()).map_err(unreadable)?;
             let sent = serde_json::from_str(details.get()).map_err(unreadable)?;
-            checkout::make(desk, wanted, sent, Way::Debit)?
+            checkout::make(context, wanted, sent, Way::Debit)?
         }
         _ => return Err("either checkoutId or checkoutDetails is required".to_owned()),
     };
@@ -56,23 +56,23 @@ pub(super) fn debit(desk: &mut Desk<'_>, call: &Call<'_>) -> Done {
             return Err("storing a card needs customer.id of 3 characters or more".to_owned());
         }
         object.terms.save_card = source.store_card_details;
-        desk.ledger.keep(Record::Spent(source.token));
+        context.ledger.keep(Record::Spent(source.token));
     }
-    object.payment_id.get_or_insert_with(|| desk.mint.snowflake(desk.now));
+    object.payment_id.get_or_insert_with(|| context.ids.snowflake(context.now));
     let outcome = match behaviour {
         Behaviour::Paid => Outcome::Paid,
         Behaviour::Declined => Outcome::DeclinedFinal,
         Behaviour::Challenge => Outcome::ActionRequired,
     };
-    desk.settle(&mut object, outcome).map_err(refused)?;
-    Ok(show(desk, &object))
+    context.complete(&mut object, outcome).map_err(refused)?;
+    Ok(show(context, &object))
 }
 
 /// A card frame's token leads through 3-D Secure, as the published test card does; a stored card as it was planted.
-fn behaviour(desk: &Desk<'_>, source: &Source) -> Result<Behaviour, String> {
+fn behaviour(context: &RequestContext<'_>, source: &Source) -> Result<Behaviour, String> {
     match source.kind.as_str() {
         "TOKEN" if !source.token.starts_with("ptk_") => Err("token is not valid".to_owned()),
-        "TOKEN" if desk.ledger.is_spent(&source.token) => {
+        "TOKEN" if context.ledger.is_spent(&source.token) => {
             Err("Token cannot be used for a second checkout".to_owned())
         }
         "TOKEN" => Ok(Behaviour::Challenge),
@@ -81,37 +81,37 @@ fn behaviour(desk: &Desk<'_>, source: &Source) -> Result<Behaviour, String> {
             if !matches!(interaction, "ECOMMERCE" | "UNSCHEDULED" | "SUBSCRIPTION") {
                 return Err("shopperInteraction is required".to_owned());
             }
-            let card = desk.ledger.card(US, &source.token);
+            let card = context.ledger.card(US, &source.token);
             card.map(|card| card.scenario).ok_or_else(|| "Card not found for API merchant".to_owned())
         }
         _ => Err("source.type must be TOKEN or STORED_CARD".to_owned()),
     }
 }
 
-fn find(desk: &Desk<'_>, id: &str) -> Result<Object, String> {
-    let found = desk.find(US, id).filter(|object| object.payment_id.as_deref() == Some(id));
+fn find(context: &RequestContext<'_>, id: &str) -> Result<Object, String> {
+    let found = context.find(US, id).filter(|object| object.payment_id.as_deref() == Some(id));
     found.ok_or_else(|| "Payment not found for API merchant".to_owned())
 }
 
-pub(super) fn read(desk: &Desk<'_>, id: &str) -> Done {
-    find(desk, id).map(|object| show(desk, &object))
+pub(super) fn read(context: &RequestContext<'_>, id: &str) -> Done {
+    find(context, id).map(|object| show(context, &object))
 }
 
 /// Full capture only: the endpoint takes no amount.
-pub(super) fn capture(desk: &mut Desk<'_>, id: &str) -> Done {
-    let mut object = find(desk, id)?;
+pub(super) fn capture(context: &mut RequestContext<'_>, id: &str) -> Done {
+    let mut object = find(context, id)?;
     let held = object.held;
     object.capture(held).map_err(|refusal| format!("Payment {refusal}"))?;
-    desk.turn(&mut object, "PAID", "PAID").map_err(refused)?;
-    Ok(show(desk, &object))
+    context.transition(&mut object, "PAID", "PAID").map_err(refused)?;
+    Ok(show(context, &object))
 }
 
-pub(super) fn cards(desk: &Desk<'_>, call: &Call<'_>) -> Done {
+pub(super) fn cards(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> Done {
     let asked = ["customerReferenceId", "customerId", "customer.reference"].into_iter();
     let customer = asked.filter_map(|name| call.request.parameter(name)).next();
     let customer = customer.ok_or_else(|| "customerReferenceId is required".to_owned())?;
     let (page, size) = (call.number("page", 0, 1_000_000), call.number("size", 20, 100).max(1));
-    let all: Vec<_> = desk.ledger.cards(US).filter(|card| card.customer == customer).collect();
+    let all: Vec<_> = context.ledger.cards(US).filter(|card| card.customer == customer).collect();
     let rows = all.iter().skip(page.saturating_mul(size)).take(size).map(|card| {
         Doc::default()
             .put("customerReferenceId", &card.customer)
@@ -131,18 +131,18 @@ pub(super) fn cards(desk: &Desk<'_>, call: &Call<'_>) -> Done {
     Ok(body.finish())
 }
 
-pub(super) fn delete_card(desk: &mut Desk<'_>, call: &Call<'_>) -> Done {
+pub(super) fn delete_card(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Done {
     let token = call.request.parameter("cardToken").unwrap_or_default();
-    let card = desk.ledger.card(US, &token).ok_or_else(|| "Card not found for API merchant".to_owned())?;
+    let card = context.ledger.card(US, &token).ok_or_else(|| "Card not found for API merchant".to_owned())?;
     let gone = card.token.clone();
-    desk.ledger.keep(Record::CardGone(gone));
+    context.ledger.keep(Record::CardGone(gone));
     Ok("{}".to_owned())
 }
 
-fn show(desk: &Desk<'_>, object: &Object) -> String {
-    let seen = desk.seen(object);
+fn show(context: &RequestContext<'_>, object: &Object) -> String {
+    let seen = context.as_shown(object);
     let status = if seen.word == object.word { status(object) } else { &seen.word };
-    let page = format!("{}{}", desk.base_url, Paymennt.page(object));
+    let page = format!("{}{}", context.base_url, Paymennt.page(object));
     Doc::default()
         .put("id", object.payment_id.as_deref())
         .put("amount", seen.major(seen.amount))
@@ -151,7 +151,7 @@ fn show(desk: &Desk<'_>, object: &Object) -> String {
         .put("redirectUrl", (status == "REDIRECT").then_some(page))
         .put("responseMessage", object.declines.last().map(|decline| &decline.text))
         .put("timestamp", rfc3339(object.created_at))
-        .put_doc("checkoutDetails", checkout::show(&seen, desk.base_url))
+        .put_doc("checkoutDetails", checkout::show(&seen, context.base_url))
         .finish()
 }
 

@@ -7,8 +7,8 @@ mod session;
 
 pub(crate) use order::{Order, advance as advance_order};
 
-use crate::desk::{Desk, Outcome};
-use crate::dialect::{Call, Dialect, Sealed, rfc3339};
+use crate::context::{Outcome, RequestContext};
+use crate::dialect::{Dialect, ProviderRequest, SignedRequest, rfc3339};
 use crate::doc::Doc;
 use crate::faults::Operation;
 use crate::http::Response;
@@ -44,17 +44,17 @@ impl Dialect for Telness {
         }
     }
 
-    fn handle(&self, desk: &mut Desk<'_>, call: &Call<'_>) -> Response {
+    fn handle(&self, context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
         if call.request.filled_header("x-api-key").is_none() {
-            return self.trouble(401);
+            return self.error_body(401);
         }
         match call.request.filled_header("x-idempotency-key").filter(|_| call.method == "POST") {
-            Some(key) => once(desk, call, key),
-            None => route(desk, call),
+            Some(key) => once(context, call, key),
+            None => route(context, call),
         }
     }
 
-    fn trouble(&self, status: u16) -> Response {
+    fn error_body(&self, status: u16) -> Response {
         match status {
             401 => fault(401, "UNAUTHORIZED", "Invalid API key"),
             429 => fault(429, "RATE_LIMIT_EXCEEDED", "Too many requests"),
@@ -108,12 +108,12 @@ impl Dialect for Telness {
     }
 
     /// The order under a session is locked while it is being paid, and free again when nothing came of it.
-    fn followed(&self, desk: &mut Desk<'_>, object: &Object) {
-        order::follow(desk, object);
+    fn followed(&self, context: &mut RequestContext<'_>, object: &Object) {
+        order::follow(context, object);
     }
 
     /// The public material shows the envelope and three event names; those of sessions are formed alike.
-    fn notice(&self, desk: &Desk<'_>, object: &Object, event_id: &str) -> String {
+    fn notification_body(&self, context: &RequestContext<'_>, object: &Object, event_id: &str) -> String {
         let kind = match (object.kind, object.word.as_str()) {
             (Kind::Link, "COMPLETED") => "paymentLink.completed",
             (Kind::Link, "EXPIRED") => "paymentLink.expired",
@@ -122,12 +122,19 @@ impl Dialect for Telness {
             (Kind::ProfileSession, _) => "paymentProfileSession.updated",
             _ => "paymentSession.updated",
         };
-        envelope(event_id, kind, object.changed_at(), session::show(object, desk.base_url))
+        envelope(event_id, kind, object.changed_at(), session::show(object, context.base_url))
     }
 
-    fn seal(&self, to: &Subscription, _event_id: &str, _sent_at: i64, _body: &str, forged: bool) -> Sealed {
+    fn sign(
+        &self,
+        to: &Subscription,
+        _event_id: &str,
+        _sent_at: i64,
+        _body: &str,
+        forged: bool,
+    ) -> SignedRequest {
         let key = if forged { "forged" } else { to.secret.as_str() };
-        Sealed { url: to.url.clone(), headers: vec![("x-api-key".to_owned(), key.to_owned())] }
+        SignedRequest { url: to.url.clone(), headers: vec![("x-api-key".to_owned(), key.to_owned())] }
     }
 
     fn page(&self, object: &Object) -> String {
@@ -135,8 +142,8 @@ impl Dialect for Telness {
         format!("/telness/{step}/{}", object.key)
     }
 
-    fn way_back(&self, object: &Object) -> Option<String> {
-        let ways = &object.terms.ways_back;
+    fn return_url(&self, object: &Object) -> Option<String> {
+        let ways = &object.terms.return_urls;
         match object.word.as_str() {
             "COMPLETED" => ways.paid.clone(),
             "FAILED" | "CANCELLED" | "EXPIRED" if object.declines.is_empty() => {
@@ -148,40 +155,40 @@ impl Dialect for Telness {
     }
 }
 
-fn route(desk: &mut Desk<'_>, call: &Call<'_>) -> Response {
+fn route(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
     let done = match (call.method, call.path.as_slice()) {
-        ("POST", ["orders"]) => order::create(desk, call),
-        ("GET", ["orders"]) => Ok(order::list(desk, call)),
-        ("GET", ["orders", id]) => order::read(desk, id),
-        ("PATCH", ["orders", id]) => order::patch(desk, call, id),
-        ("POST", ["orders", id, "line-items"]) => order::add_item(desk, call, id),
-        ("PATCH", ["orders", id, "line-items", item]) => order::change_item(desk, call, id, item),
-        ("DELETE", ["orders", id, "line-items", item]) => order::remove_item(desk, id, item),
-        ("POST", ["orders", id, "calculate-price"]) => order::price(desk, id),
-        ("POST", ["orders", id, "submit"]) => order::submit(desk, call, id),
-        ("POST", ["orders", id, "cancel"]) => order::cancel(desk, id),
-        ("POST", ["payment-sessions"]) => session::create(desk, call, Kind::Session),
-        ("GET", ["payment-sessions", id]) => session::read(desk, id, Kind::Session),
-        ("POST", ["payment-sessions", id, "cancel"]) => session::cancel(desk, id, Kind::Session),
-        ("POST", ["payment-links"]) => session::create(desk, call, Kind::Link),
-        ("GET", ["payment-links", id]) => session::read(desk, id, Kind::Link),
-        ("POST", ["payment-links", id, "cancel"]) => session::cancel(desk, id, Kind::Link),
-        ("POST", ["payment-profiles", "sessions"]) => session::create(desk, call, Kind::ProfileSession),
-        ("GET", ["payment-profiles", "sessions", id]) => session::read(desk, id, Kind::ProfileSession),
+        ("POST", ["orders"]) => order::create(context, call),
+        ("GET", ["orders"]) => Ok(order::list(context, call)),
+        ("GET", ["orders", id]) => order::read(context, id),
+        ("PATCH", ["orders", id]) => order::patch(context, call, id),
+        ("POST", ["orders", id, "line-items"]) => order::add_item(context, call, id),
+        ("PATCH", ["orders", id, "line-items", item]) => order::change_item(context, call, id, item),
+        ("DELETE", ["orders", id, "line-items", item]) => order::remove_item(context, id, item),
+        ("POST", ["orders", id, "calculate-price"]) => order::price(context, id),
+        ("POST", ["orders", id, "submit"]) => order::submit(context, call, id),
+        ("POST", ["orders", id, "cancel"]) => order::cancel(context, id),
+        ("POST", ["payment-sessions"]) => session::create(context, call, Kind::Session),
+        ("GET", ["payment-sessions", id]) => session::read(context, id, Kind::Session),
+        ("POST", ["payment-sessions", id, "cancel"]) => session::cancel(context, id, Kind::Session),
+        ("POST", ["payment-links"]) => session::create(context, call, Kind::Link),
+        ("GET", ["payment-links", id]) => session::read(context, id, Kind::Link),
+        ("POST", ["payment-links", id, "cancel"]) => session::cancel(context, id, Kind::Link),
+        ("POST", ["payment-profiles", "sessions"]) => session::create(context, call, Kind::ProfileSession),
+        ("GET", ["payment-profiles", "sessions", id]) => session::read(context, id, Kind::ProfileSession),
         ("POST", ["payment-profiles", "sessions", id, "cancel"]) => {
-            session::cancel(desk, id, Kind::ProfileSession)
+            session::cancel(context, id, Kind::ProfileSession)
         }
-        ("GET", ["payment-profiles"]) => payment::profiles(desk, call),
-        ("GET", ["payment-profiles", id]) => payment::profile(desk, id),
-        ("GET", ["payments"]) => Ok(payment::list(desk, call)),
-        ("GET", ["payments", id]) => payment::read(desk, id),
+        ("GET", ["payment-profiles"]) => payment::profiles(context, call),
+        ("GET", ["payment-profiles", id]) => payment::profile(context, id),
+        ("GET", ["payments"]) => Ok(payment::list(context, call)),
+        ("GET", ["payments", id]) => payment::read(context, id),
         _ => Err(fault(404, "NOT_FOUND", "No such endpoint")),
     };
     done.unwrap_or_else(|refused| refused)
 }
 
 /// The first answer to a key is the only one, for the same method, URL, body and processing headers.
-fn once(desk: &mut Desk<'_>, call: &Call<'_>, key: &str) -> Response {
+fn once(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>, key: &str) -> Response {
     if key.chars().count() > MAX_KEY {
         return blame("X-Idempotency-Key", "INVALID_FORMAT", "The key has more than 256 characters");
     }
@@ -191,17 +198,17 @@ fn once(desk: &mut Desk<'_>, call: &Call<'_>, key: &str) -> Response {
     let body = String::from_utf8_lossy(&request.body);
     let same = [header("content-type"), header("authorization"), &body].join("\n");
     let fingerprint = ids::digest(&same);
-    let earliest = desk.now.saturating_sub(REMEMBERED_US);
-    if let Some(first) = desk.ledger.remembered(&scope).filter(|first| first.at > earliest) {
+    let earliest = context.now.saturating_sub(REMEMBERED_US);
+    if let Some(first) = context.ledger.remembered(&scope).filter(|first| first.at > earliest) {
         if first.fingerprint == fingerprint {
             return first.response.clone();
         }
         let message = "The key was used with another request";
         return fault(409, "idempotency_key_mismatch", message);
     }
-    let response = route(desk, call);
-    let first = Remembered { scope, fingerprint, at: desk.now, response: response.clone() };
-    desk.ledger.keep(Record::Remembered(Box::new(first)));
+    let response = route(context, call);
+    let first = Remembered { scope, fingerprint, at: context.now, response: response.clone() };
+    context.ledger.keep(Record::Remembered(Box::new(first)));
     response
 }
 

@@ -2,8 +2,8 @@
 
 use super::order::customer_id_of;
 use super::{Telness, US, blame, missing};
-use crate::desk::Desk;
-use crate::dialect::{Call, Dialect, MAX_ROW, rfc3339};
+use crate::context::RequestContext;
+use crate::dialect::{Dialect, MAX_ROW, ProviderRequest, rfc3339};
 use crate::doc::{Doc, list as array};
 use crate::http::Response;
 use crate::ledger::Card;
@@ -11,14 +11,14 @@ use crate::object::Object;
 
 type Done = Result<Response, Response>;
 
-pub(super) fn read(desk: &Desk<'_>, id: &str) -> Done {
-    let found = desk.find(US, id).filter(|object| object.payment_id.as_deref() == Some(id));
+pub(super) fn read(context: &RequestContext<'_>, id: &str) -> Done {
+    let found = context.find(US, id).filter(|object| object.payment_id.as_deref() == Some(id));
     let object = found.ok_or_else(|| missing("Payment"))?;
-    Ok(Response::json(200, show(desk, &object).finish()))
+    Ok(Response::json(200, show(context, &object).finish()))
 }
 
 /// Newest first.
-pub(super) fn list(desk: &Desk<'_>, call: &Call<'_>) -> Response {
+pub(super) fn list(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
     let (limit, start) = (call.number("limit", 100, 1000).max(1), call.number("cursor", 0, MAX_ROW));
     let (wanted, customer) = (call.request.parameter("status"), call.request.parameter("customerId"));
     let fits = |object: &&Object| {
@@ -29,16 +29,16 @@ pub(super) fn list(desk: &Desk<'_>, call: &Call<'_>) -> Response {
                 object.terms.customer.as_ref().is_some_and(|known| is_customer(known, asked))
             })
     };
-    let mut rows = desk.ledger.objects().iter().rev().filter(fits).skip(start).peekable();
-    let shown: Vec<Doc> = rows.by_ref().take(limit).map(|object| show(desk, object)).collect();
+    let mut rows = context.ledger.objects().iter().rev().filter(fits).skip(start).peekable();
+    let shown: Vec<Doc> = rows.by_ref().take(limit).map(|object| show(context, object)).collect();
     let next = rows.peek().map(|_| (start + limit).to_string());
     let paging = Doc::default().put("nextCursor", next);
     Response::json(200, Doc::default().put_list("items", shown).put_doc("pagination", paging).finish())
 }
 
 /// The link from a payment to its session is not public; the session's metadata comes along.
-fn show(desk: &Desk<'_>, object: &Object) -> Doc {
-    let seen = desk.seen(object);
+fn show(context: &RequestContext<'_>, object: &Object) -> Doc {
+    let seen = context.as_shown(object);
     let status = if seen.word == object.word { status(object) } else { &seen.word };
     Doc::default()
         .put("paymentId", object.payment_id.as_deref())
@@ -70,15 +70,15 @@ fn is_customer(known: &str, asked: &str) -> bool {
         || customer_id_of(known) == asked
 }
 
-pub(super) fn profiles(desk: &Desk<'_>, call: &Call<'_>) -> Done {
+pub(super) fn profiles(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> Done {
     let asked = call.request.parameter("customerId").filter(|asked| !asked.is_empty());
     let asked = asked.ok_or_else(|| blame("customerId", "FIELD_REQUIRED", "customerId is required"))?;
-    let cards = desk.ledger.cards(US).filter(|card| is_customer(&card.customer, &asked)).map(profile_of);
+    let cards = context.ledger.cards(US).filter(|card| is_customer(&card.customer, &asked)).map(profile_of);
     Ok(Response::json(200, format!("{{\"items\":{}}}", array(cards))))
 }
 
-pub(super) fn profile(desk: &Desk<'_>, id: &str) -> Done {
-    let card = desk.ledger.card(US, id).ok_or_else(|| missing("Payment profile"))?;
+pub(super) fn profile(context: &RequestContext<'_>, id: &str) -> Done {
+    let card = context.ledger.card(US, id).ok_or_else(|| missing("Payment profile"))?;
     Ok(Response::json(200, profile_of(card).finish()))
 }
 

@@ -4,12 +4,12 @@ use serde::Deserialize;
 
 use super::order::{self, Order};
 use super::{Telness, US, blame, conflict, fault, missing, unreadable};
-use crate::desk::Desk;
-use crate::dialect::{Call, Dialect, is_web_address, rfc3339};
+use crate::context::RequestContext;
+use crate::dialect::{Dialect, ProviderRequest, is_web_address, rfc3339};
 use crate::doc::{Doc, Sent};
 use crate::http::Response;
 use crate::ids;
-use crate::object::{Effect, Kind, Object, Terms, WaysBack};
+use crate::object::{Effect, Kind, Object, ReturnUrls, Terms};
 
 /// No time-out of sessions is published; ours is a day, a link's a month. In microseconds.
 const SESSION_LIFE_US: i64 = 24 * 3600 * 1_000_000;
@@ -34,22 +34,22 @@ struct Wanted {
     description: Option<String>,
 }
 
-pub(super) fn create(desk: &mut Desk<'_>, call: &Call<'_>, kind: Kind) -> Done {
+pub(super) fn create(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>, kind: Kind) -> Done {
     let wanted: Wanted = call.json().map_err(|fault| unreadable(&fault))?;
     let sent: Sent = call.json().map_err(|fault| unreadable(&fault))?;
     let order_id = check(&wanted, kind)?;
     let card = match &wanted.payment_profile_id {
-        Some(id) => Some(desk.ledger.card(US, id).cloned().ok_or_else(|| missing("Payment profile"))?),
+        Some(id) => Some(context.ledger.card(US, id).cloned().ok_or_else(|| missing("Payment profile"))?),
         None => None,
     };
-    let mut order = order::payable(desk, &order_id)?;
-    let priced = order::ensure_priced(desk, &mut order)?;
+    let mut order = order::payable(context, &order_id)?;
+    let priced = order::ensure_priced(context, &mut order)?;
     if kind != Kind::ProfileSession && priced.total <= 0 {
         return Err(fault(400, "failed_precondition", "The order has nothing to pay"));
     }
-    let id = desk.mint.uuid(desk.now);
+    let id = context.ids.uuid(context.now);
     let hosted = wanted.hosted;
-    order::bind(desk, &mut order, &id);
+    order::bind(context, &mut order, &id);
     let mut object = Object {
         provider: US,
         kind,
@@ -62,22 +62,22 @@ pub(super) fn create(desk: &mut Desk<'_>, call: &Call<'_>, kind: Kind) -> Done {
         captured: 0,
         refunded: 0,
         word: String::new(),
-        created_at: desk.now,
+        created_at: context.now,
         history: Vec::new(),
         declines: Vec::new(),
-        terms: terms(wanted, kind, &order, desk.now),
+        terms: terms(wanted, kind, &order, context.now),
         slow_until: None,
         payment_id: None,
         challenged: false,
         sent,
     };
     let first = if kind == Kind::Link { "ACTIVE" } else { "PENDING" };
-    desk.turn(&mut object, first, first).map_err(conflict)?;
+    context.transition(&mut object, first, first).map_err(conflict)?;
     // A stored method only fills in a hosted page. Without a page nobody could press "pay", so it is charged.
     if let Some(card) = card.filter(|_| kind == Kind::Session && !hosted) {
-        desk.charge(&mut object, &card).map_err(conflict)?;
+        context.charge(&mut object, &card).map_err(conflict)?;
     }
-    Ok(reply(desk, 201, &object))
+    Ok(reply(context, 201, &object))
 }
 
 /// The order's id, if everything required is there.
@@ -117,8 +117,8 @@ fn terms(wanted: Wanted, kind: Kind, order: &Order, now: i64) -> Terms {
         save_card: kind == Kind::ProfileSession || wanted.save_payment_profile,
         deadline: Some(now.saturating_add(life)),
         deny_late: true,
-        most_tries: None,
-        ways_back: WaysBack {
+        max_tries: None,
+        return_urls: ReturnUrls {
             paid: back.clone(),
             in_progress: None,
             failed: back,
@@ -130,28 +130,28 @@ fn terms(wanted: Wanted, kind: Kind, order: &Order, now: i64) -> Terms {
     }
 }
 
-fn find(desk: &Desk<'_>, id: &str, kind: Kind) -> Result<Object, Response> {
-    let found = desk.find(US, id).filter(|object| object.kind == kind && object.id == id);
+fn find(context: &RequestContext<'_>, id: &str, kind: Kind) -> Result<Object, Response> {
+    let found = context.find(US, id).filter(|object| object.kind == kind && object.id == id);
     found.ok_or_else(|| missing(if kind == Kind::Link { "Payment link" } else { "Session" }))
 }
 
-pub(super) fn read(desk: &Desk<'_>, id: &str, kind: Kind) -> Done {
-    find(desk, id, kind).map(|object| reply(desk, 200, &object))
+pub(super) fn read(context: &RequestContext<'_>, id: &str, kind: Kind) -> Done {
+    find(context, id, kind).map(|object| reply(context, 200, &object))
 }
 
 /// Nothing public says what a cancelled session reads as; of its four words only FAILED fits.
-pub(super) fn cancel(desk: &mut Desk<'_>, id: &str, kind: Kind) -> Done {
-    let mut object = find(desk, id, kind)?;
+pub(super) fn cancel(context: &mut RequestContext<'_>, id: &str, kind: Kind) -> Done {
+    let mut object = find(context, id, kind)?;
     if !Telness.is_open(&object) {
         return Err(fault(409, "CONFLICT", &format!("It is {} and can not be cancelled", object.word)));
     }
     let word = if kind == Kind::Link { "CANCELLED" } else { "FAILED" };
-    desk.set(&mut object, word, Effect::Release).map_err(conflict)?;
-    Ok(reply(desk, 200, &object))
+    context.set(&mut object, word, Effect::Release).map_err(conflict)?;
+    Ok(reply(context, 200, &object))
 }
 
-fn reply(desk: &Desk<'_>, status: u16, object: &Object) -> Response {
-    Response::json(status, show(&desk.seen(object), desk.base_url).finish())
+fn reply(context: &RequestContext<'_>, status: u16, object: &Object) -> Response {
+    Response::json(status, show(&context.as_shown(object), context.base_url).finish())
 }
 
 /// The object as its GET shows it. There is no amount in it: the order has that.

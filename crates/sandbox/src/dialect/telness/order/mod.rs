@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::pricing::{self, Item, Priced, Problem};
 use super::{US, blame_all, envelope, fault, missing};
-use crate::desk::{Desk, Notice};
+use crate::context::{Notification, RequestContext};
 use crate::dialect::of;
 use crate::doc::{Doc, Sent};
 use crate::http::Response;
@@ -103,73 +103,73 @@ fn detail(problem: &Problem) -> Doc {
 }
 
 /// The order as time has left it.
-pub(super) fn find(desk: &mut Desk<'_>, id: &str) -> Result<Order, Response> {
-    let mut order = desk.ledger.order(id).cloned().ok_or_else(|| missing("Order"))?;
-    if order.is_payable() && order.updated_at.saturating_add(LIFE_US) <= desk.now {
-        enter(desk, &mut order, "EXPIRED");
+pub(super) fn find(context: &mut RequestContext<'_>, id: &str) -> Result<Order, Response> {
+    let mut order = context.ledger.order(id).cloned().ok_or_else(|| missing("Order"))?;
+    if order.is_payable() && order.updated_at.saturating_add(LIFE_US) <= context.now {
+        enter(context, &mut order, "EXPIRED");
     }
     Ok(order)
 }
 
-fn keep(desk: &mut Desk<'_>, order: &Order) {
-    desk.ledger.keep(Record::Order(Box::new(order.clone())));
+fn keep(context: &mut RequestContext<'_>, order: &Order) {
+    context.ledger.keep(Record::Order(Box::new(order.clone())));
 }
 
 /// A new state, with the event that tells of it.
-fn enter(desk: &mut Desk<'_>, order: &mut Order, state: &str) {
+fn enter(context: &mut RequestContext<'_>, order: &mut Order, state: &str) {
     order.state = state.to_owned();
-    order.updated_at = desk.now;
+    order.updated_at = context.now;
     order.changes += 1;
-    keep(desk, order);
+    keep(context, order);
     let event_id = ids::fixed_uuid(&format!("{}/{}", order.id, order.changes));
     let kind = if state == "SUBMITTED" { "order.submitted" } else { "order.updated" };
-    let body = envelope(&event_id, kind, desk.now, show::show(order, desk));
-    desk.notices.push(Notice { provider: US, event_id, body });
+    let body = envelope(&event_id, kind, context.now, show::show(order, context));
+    context.notifications.push(Notification { provider: US, event_id, body });
 }
 
 /// Sets an order to any state, for the control API; `None` if there is no such state.
-pub(crate) fn advance(desk: &mut Desk<'_>, id: &str, state: &str) -> Option<String> {
-    let mut order = desk.ledger.order(id).cloned()?;
+pub(crate) fn advance(context: &mut RequestContext<'_>, id: &str, state: &str) -> Option<String> {
+    let mut order = context.ledger.order(id).cloned()?;
     if !STATES.contains(&state) {
         return None;
     }
-    enter(desk, &mut order, state);
-    Some(show::show(&order, desk).finish())
+    enter(context, &mut order, state);
+    Some(show::show(&order, context).finish())
 }
 
-pub(super) fn read(desk: &mut Desk<'_>, id: &str) -> Done {
-    find(desk, id).map(|order| reply(desk, 200, &order))
+pub(super) fn read(context: &mut RequestContext<'_>, id: &str) -> Done {
+    find(context, id).map(|order| reply(context, 200, &order))
 }
 
 /// Prices an order that changed since; an invalid one cannot be priced.
-pub(super) fn ensure_priced(desk: &mut Desk<'_>, order: &mut Order) -> Result<Priced, Response> {
+pub(super) fn ensure_priced(context: &mut RequestContext<'_>, order: &mut Order) -> Result<Priced, Response> {
     if let Some(priced) = &order.priced {
         return Ok(priced.clone());
     }
-    let priced = pricing::price(&order.items, desk.now)
+    let priced = pricing::price(&order.items, context.now)
         .map_err(|problems| blame_all(problems.iter().map(detail).collect::<Vec<_>>()))?;
     order.priced = Some(priced.clone());
-    keep(desk, order);
+    keep(context, order);
     Ok(priced)
 }
 
-pub(super) fn price(desk: &mut Desk<'_>, id: &str) -> Done {
-    let mut order = find(desk, id)?;
-    let priced = ensure_priced(desk, &mut order)?;
-    let told = desk.told(Money::new(priced.total, priced.currency));
+pub(super) fn price(context: &mut RequestContext<'_>, id: &str) -> Done {
+    let mut order = find(context, id)?;
+    let priced = ensure_priced(context, &mut order)?;
+    let told = context.distort(Money::new(priced.total, priced.currency));
     let body = Doc::default().put_doc("pricing", pricing::show(&priced, told));
     Ok(Response::json(200, body.finish()))
 }
 
 /// Takes note of a session or link made for the order.
-pub(super) fn bind(desk: &mut Desk<'_>, order: &mut Order, payable: &str) {
+pub(super) fn bind(context: &mut RequestContext<'_>, order: &mut Order, payable: &str) {
     order.payables.push(payable.to_owned());
-    keep(desk, order);
+    keep(context, order);
 }
 
 /// An order of which something payable may be made.
-pub(super) fn payable(desk: &mut Desk<'_>, id: &str) -> Result<Order, Response> {
-    let order = find(desk, id)?;
+pub(super) fn payable(context: &mut RequestContext<'_>, id: &str) -> Result<Order, Response> {
+    let order = find(context, id)?;
     if order.is_payable() || order.state == "CONFIGURED" {
         return Ok(order);
     }
@@ -177,21 +177,21 @@ pub(super) fn payable(desk: &mut Desk<'_>, id: &str) -> Result<Order, Response> 
 }
 
 /// Locks the order while it is being paid and frees it when nothing came of that.
-pub(super) fn follow(desk: &mut Desk<'_>, object: &Object) {
-    let order = object.terms.order_id.as_deref().and_then(|id| desk.ledger.order(id)).cloned();
+pub(super) fn follow(context: &mut RequestContext<'_>, object: &Object) {
+    let order = object.terms.order_id.as_deref().and_then(|id| context.ledger.order(id)).cloned();
     let Some(mut order) = order.filter(|_| object.kind != Kind::ProfileSession) else { return };
     let over = matches!(object.word.as_str(), "FAILED" | "CANCELLED" | "EXPIRED");
     let others = order.payables.iter().filter(|id| **id != object.id);
     let waits = others
-        .filter_map(|id| desk.ledger.find(US, id))
+        .filter_map(|id| context.ledger.find(US, id))
         .any(|other| of(US).is_open(other) || other.word == "COMPLETED");
     match order.state.as_str() {
-        "PENDING" if !over => enter(desk, &mut order, "PENDING_PAYMENT"),
-        "PENDING_PAYMENT" if over && !waits => enter(desk, &mut order, "PENDING"),
+        "PENDING" if !over => enter(context, &mut order, "PENDING_PAYMENT"),
+        "PENDING_PAYMENT" if over && !waits => enter(context, &mut order, "PENDING"),
         _ => {}
     }
 }
 
-fn reply(desk: &Desk<'_>, status: u16, order: &Order) -> Response {
-    Response::json(status, show::show(order, desk).finish())
+fn reply(context: &RequestContext<'_>, status: u16, order: &Order) -> Response {
+    Response::json(status, show::show(order, context).finish())
 }

@@ -3,18 +3,21 @@
 use paymux_port::Money;
 
 use super::{LIFE_US, Order};
-use crate::desk::Desk;
+use crate::context::RequestContext;
 use crate::dialect::telness::pricing;
-use crate::dialect::{Call, MAX_ROW, rfc3339};
+use crate::dialect::{MAX_ROW, ProviderRequest, rfc3339};
 use crate::doc::{Doc, Sent};
 use crate::http::Response;
 
 /// Summaries, newest first.
-pub(in crate::dialect::telness) fn list(desk: &Desk<'_>, call: &Call<'_>) -> Response {
+pub(in crate::dialect::telness) fn list(
+    context: &RequestContext<'_>,
+    call: &ProviderRequest<'_>,
+) -> Response {
     let (limit, start) = (call.number("limit", 100, 1000).max(1), call.number("cursor", 0, MAX_ROW));
     let state = call.request.parameter("state");
     let fits = |order: &&Order| state.as_ref().is_none_or(|wanted| *wanted == order.state);
-    let mut rows: Vec<&Order> = desk.ledger.orders().filter(fits).collect();
+    let mut rows: Vec<&Order> = context.ledger.orders().filter(fits).collect();
     rows.sort_by_key(|order| std::cmp::Reverse(order.created_at));
     let next = (rows.len() > start.saturating_add(limit)).then(|| (start + limit).to_string());
     let shown = rows.into_iter().skip(start).take(limit).map(|order| {
@@ -32,7 +35,7 @@ pub(in crate::dialect::telness) fn list(desk: &Desk<'_>, call: &Call<'_>) -> Res
 }
 
 /// The order in full.
-pub(super) fn show(order: &Order, desk: &Desk<'_>) -> Doc {
+pub(super) fn show(order: &Order, context: &RequestContext<'_>) -> Doc {
     let items = order.items.iter().map(|item| {
         let fields =
             ["type", "name", "quantity", "unitPrice", "discount", "currency", "taxRate", "taxIncluded"];
@@ -64,7 +67,7 @@ pub(super) fn show(order: &Order, desk: &Desk<'_>) -> Doc {
     };
     match &order.priced {
         Some(priced) => {
-            let told = desk.told(Money::new(priced.total, priced.currency));
+            let told = context.distort(Money::new(priced.total, priced.currency));
             doc.put_doc("pricing", pricing::show(priced, told))
         }
         None => doc,

@@ -19,30 +19,30 @@ use port::{
 use tokio::sync::broadcast;
 use tokio::time::sleep;
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 use crate::world::{World, held};
 
 /// The database behind drawn delays.
-pub(crate) struct Shelf {
+pub(crate) struct FaultyStore {
     sqlite: Arc<Sqlite>,
     world: Arc<World>,
     /// Chance of its own, where its draws shall not shift everybody else's.
-    own: Option<Arc<Dice>>,
+    own: Option<Arc<Rng>>,
 }
 
-impl Shelf {
+impl FaultyStore {
     pub(crate) fn new(sqlite: Sqlite, world: Arc<World>) -> Self {
         Self { sqlite: Arc::new(sqlite), world, own: None }
     }
 
     /// The same store for one who only looks on: with chance of its own, it brings no crash about, and nobody is
     /// told of what it writes.
-    pub(crate) fn beside(&self, dice: Arc<Dice>) -> Self {
-        Self { sqlite: self.sqlite.clone(), world: self.world.clone(), own: Some(dice) }
+    pub(crate) fn beside(&self, rng: Arc<Rng>) -> Self {
+        Self { sqlite: self.sqlite.clone(), world: self.world.clone(), own: Some(rng) }
     }
 
-    fn dice(&self) -> &Dice {
-        self.own.as_deref().unwrap_or(&self.world.dice)
+    fn dice(&self) -> &Rng {
+        self.own.as_deref().unwrap_or(&self.world.rng)
     }
 
     /// Time passes and others get a turn, or the gateway dies. Never a mere yield: the cache in front of reads wakes
@@ -58,12 +58,12 @@ impl Shelf {
     }
 
     fn stumbles(&self) -> bool {
-        held(&self.world.weather).store_stumbles(self.dice(), self.world.now())
+        held(&self.world.fault_plan).store_fails(self.dice(), self.world.now())
     }
 }
 
 #[async_trait]
-impl Store for Shelf {
+impl Store for FaultyStore {
     async fn commit(&self, change: Change) -> Result<(), StoreError> {
         let name = change.name;
         self.moment().await;
@@ -107,7 +107,7 @@ impl Store for Shelf {
 macro_rules! reads {
     ($($kind:ident { $($name:ident($($argument:ident: $type:ty),*) -> $found:ty;)* })*) => {$(
         #[async_trait]
-        impl $kind for Shelf {
+        impl $kind for FaultyStore {
             $(async fn $name(&self, $($argument: $type),*) -> Result<$found, StoreError> {
                 self.moment().await;
                 if self.stumbles() {

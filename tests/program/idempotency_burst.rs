@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::agreement;
 use super::demo::Demo;
-use super::sale::Sale;
-use super::shop::{Answer, Shop, eventually};
+use super::fixture::Fixture;
+use super::shop::{Answer, TestMerchant, eventually};
 
 /// How many requests come at once.
 const CROWD: usize = 100;
@@ -16,18 +16,18 @@ const CROWD: usize = 100;
 /// A gateway that a crowd uses.
 struct Stage {
     demo: Demo,
-    shop: Shop,
+    merchant: TestMerchant,
 }
 
 impl Stage {
     fn start() -> Self {
         let demo = Demo::start();
-        Self { shop: demo.shop.clone(), demo }
+        Self { merchant: demo.merchant.clone(), demo }
     }
 
     /// The same request a hundred times at once, each in a task of its own.
     async fn crowd(&self, path: &str, key: &str, body: &Value) -> Vec<Answer> {
-        let ask = Arc::new((self.shop.clone(), path.to_owned(), key.to_owned(), body.clone()));
+        let ask = Arc::new((self.merchant.clone(), path.to_owned(), key.to_owned(), body.clone()));
         let one = |_| {
             let ask = ask.clone();
             tokio::spawn(async move { ask.0.send(&ask.1, &ask.2, &ask.3).await })
@@ -48,22 +48,22 @@ impl Stage {
 
     /// An order at an account, paid by its customer or held: the order and its payment.
     async fn paid(&self, key: &str, account: &str, capture: &str) -> (String, String) {
-        let mut body = Shop::order(Some(account), "EUR", 1999);
+        let mut body = TestMerchant::order(Some(account), "EUR", 1999);
         body["checkout"]["captureMode"] = json!(capture);
-        let sale = Sale::paid(&self.shop, key, &body).await;
-        (sale.order, sale.payment)
+        let fixture = Fixture::paid(&self.merchant, key, &body).await;
+        (fixture.order, fixture.payment)
     }
 
     /// The provider's object of a payment, as the ledger has it.
     async fn object(&self, payment: &str) -> Value {
-        let payment = self.shop.get(&format!("/v1/payments/{payment}")).await;
-        let ledger = self.shop.ledger().await;
+        let payment = self.merchant.get(&format!("/v1/payments/{payment}")).await;
+        let ledger = self.merchant.ledger().await;
         ledger.into_iter().find(|object| object["id"] == payment["provider"]["reference"]).unwrap()
     }
 
     /// Everybody agrees about these orders, and the books fit.
     async fn ends(self, orders: &[String]) {
-        agreement::check_money(&self.shop, orders).await;
+        agreement::check_money(&self.merchant, orders).await;
         self.demo.ends();
     }
 }
@@ -71,15 +71,15 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_checkouts_at_once_are_one_order_with_one_session() {
     let stage = Stage::start();
-    let mut body = Shop::order(None, "EUR", 1999);
+    let mut body = TestMerchant::order(None, "EUR", 1999);
     body["order"]["reference"] = json!("the-only-one");
-    let before = stage.shop.ledger().await.len();
+    let before = stage.merchant.ledger().await.len();
     let answer = stage.once("/v1/checkouts", &body).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
-    let found = stage.shop.get("/v1/orders?reference=the-only-one").await;
+    let found = stage.merchant.get("/v1/orders?reference=the-only-one").await;
     let found = found["data"].as_array().unwrap();
     assert_eq!(found.iter().map(|order| &order["id"]).collect::<Vec<_>>(), [&answer.body()["order"]["id"]]);
-    assert_eq!(stage.shop.ledger().await.len(), before + 1);
+    assert_eq!(stage.merchant.ledger().await.len(), before + 1);
     let order = answer.body()["order"]["id"].as_str().unwrap().to_owned();
     stage.ends(&[order]).await;
 }
@@ -92,7 +92,7 @@ async fn a_hundred_refunds_captures_and_voids_at_once_move_the_money_once() {
         let (order, payment) = stage.paid(account, account, "AUTOMATIC").await;
         let refund = stage.once(&format!("/v1/payments/{payment}/refunds"), &json!({"amount": 500})).await;
         assert!(matches!(refund.status, 201 | 202), "{}", refund.text);
-        let refunds = stage.shop.get(&format!("/v1/payments/{payment}/refunds")).await;
+        let refunds = stage.merchant.get(&format!("/v1/payments/{payment}/refunds")).await;
         assert_eq!(refunds["data"].as_array().unwrap().len(), 1, "{refunds}");
         let object = stage.object(&payment).await;
         assert_eq!(object["refunded"], 500, "{object}");
@@ -115,19 +115,19 @@ async fn a_hundred_refunds_captures_and_voids_at_once_move_the_money_once() {
 async fn a_hundred_submits_at_once_charge_the_stored_card_once() {
     let stage = Stage::start();
     let card = json!({"provider": "paymennt", "customer": "c-1", "scenario": "paid"});
-    assert_eq!(stage.shop.control("cards", &card).await, 201);
-    let mut first = Shop::order(Some("paymennt-demo"), "EUR", 1999);
+    assert_eq!(stage.merchant.control("cards", &card).await, 201);
+    let mut first = TestMerchant::order(Some("paymennt-demo"), "EUR", 1999);
     first["order"]["customer"]["id"] = json!("c-1");
     first["checkout"]["savePaymentProfile"] = json!(true);
-    let sale = Sale::opened(&stage.shop, "first", &first).await;
-    stage.shop.pay(&sale.page).await;
-    let profile = stage.shop.stored_method("c-1").await;
-    let order = stage.shop.send("/v1/orders", "renewal", &first["order"]).await.body();
+    let fixture = Fixture::opened(&stage.merchant, "first", &first).await;
+    stage.merchant.pay(&fixture.page).await;
+    let profile = stage.merchant.stored_method("c-1").await;
+    let order = stage.merchant.send("/v1/orders", "renewal", &first["order"]).await.body();
     let path = format!("/v1/orders/{}", order["id"].as_str().unwrap());
-    assert_eq!(stage.shop.send(&format!("{path}/price"), "price", &json!({})).await.status, 200);
+    assert_eq!(stage.merchant.send(&format!("{path}/price"), "price", &json!({})).await.status, 200);
     let charged = stage.once(&format!("{path}/submit"), &json!({"paymentProfileId": profile})).await;
     assert_eq!((charged.status, &charged.body()["state"]), (200, &json!("PROCESSING")), "{}", charged.text);
-    assert_eq!(stage.shop.debits().await, 1);
+    assert_eq!(stage.merchant.debits().await, 1);
     stage.ends(&[order["id"].as_str().unwrap().to_owned()]).await;
 }
 
@@ -142,15 +142,15 @@ async fn a_hundred_that_are_refused_are_refused_alike() {
         assert!(!answer.replayed, "nothing of it is stored");
     }
     // Nothing took the key, so a later request may succeed with it, or try again.
-    assert_eq!(stage.shop.send(&path, "too-much", &json!({"amount": 1999})).await.status, 201);
+    assert_eq!(stage.merchant.send(&path, "too-much", &json!({"amount": 1999})).await.status, 201);
     stage.ends(&[order]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_requests_with_one_key_one_counts_and_the_other_is_refused() {
     let stage = Stage::start();
-    let body = |amount| Shop::order(Some("decta-demo"), "EUR", amount);
-    let before = stage.shop.ledger().await.len();
+    let body = |amount| TestMerchant::order(Some("decta-demo"), "EUR", amount);
+    let before = stage.merchant.ledger().await.len();
     let (one, other) = (body(1000), body(2000));
     let (ones, others) =
         tokio::join!(stage.crowd("/v1/checkouts", "k", &one), stage.crowd("/v1/checkouts", "k", &other));
@@ -160,7 +160,7 @@ async fn of_two_requests_with_one_key_one_counts_and_the_other_is_refused() {
     for answer in &lost {
         assert_eq!((answer.status, answer.code().as_str()), (422, "idempotency_key_reused"));
     }
-    assert_eq!(stage.shop.ledger().await.len(), before + 1);
+    assert_eq!(stage.merchant.ledger().await.len(), before + 1);
     let order = won[0].body()["order"]["id"].as_str().unwrap().to_owned();
     stage.ends(&[order]).await;
 }
@@ -170,16 +170,16 @@ async fn a_client_that_hangs_up_leaves_the_others_their_answer() {
     let stage = Stage::start();
     let slow =
         json!({"provider": "decta", "operation": "create", "fault": "slow", "times": 1, "delay_ms": 1500});
-    assert_eq!(stage.shop.control("faults", &slow).await, 201);
-    let body = Shop::order(Some("decta-demo"), "EUR", 1999);
-    let before = stage.shop.ledger().await.len();
+    assert_eq!(stage.merchant.control("faults", &slow).await, 201);
+    let body = TestMerchant::order(Some("decta-demo"), "EUR", 1999);
+    let before = stage.merchant.ledger().await.len();
     let first = tokio::spawn({
-        let (shop, body) = (stage.shop.clone(), body.clone());
-        async move { shop.send("/v1/checkouts", "k", &body).await }
+        let (merchant, body) = (stage.merchant.clone(), body.clone());
+        async move { merchant.send("/v1/checkouts", "k", &body).await }
     });
     // The provider has done it, and has not said so yet.
     eventually(|| async {
-        let heard = stage.shop.ledger().await.len() > before;
+        let heard = stage.merchant.ledger().await.len() > before;
         heard.then_some(()).ok_or_else(|| "unheard of by the provider".to_owned())
     })
     .await;
@@ -188,7 +188,7 @@ async fn a_client_that_hangs_up_leaves_the_others_their_answer() {
     for answer in &answers {
         assert_eq!((answer.status, answer.replayed, &answer.text), (201, true, &answers[0].text));
     }
-    assert_eq!(stage.shop.ledger().await.len(), before + 1);
+    assert_eq!(stage.merchant.ledger().await.len(), before + 1);
     let order = answers[0].body()["order"]["id"].as_str().unwrap().to_owned();
     stage.ends(&[order]).await;
 }

@@ -11,23 +11,23 @@ use port::{Money, OrderId, PaymentId};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::house::{Down, read};
+use crate::gateway_host::{Down, read};
 use crate::ledger::Entry;
 use crate::shop::MERCHANT;
 use crate::world::World;
 
 /// A day in the portals: now and then somebody does something to money that was taken.
 pub(crate) async fn portal(world: Arc<World>) {
-    for _ in 0..world.dice.between(0, 8) {
-        sleep(world.dice.millis(60_000, 5 * 3_600_000)).await;
+    for _ in 0..world.rng.between(0, 8) {
+        sleep(world.rng.millis(60_000, 5 * 3_600_000)).await;
         let mut paid: Vec<Entry> = world.ledger();
         paid.retain(|entry| entry.captured > 0 && entry.provider != "telness");
         if paid.is_empty() {
             continue;
         }
-        let index = world.dice.between(0, paid.len() as u64 - 1) as usize;
+        let index = world.rng.between(0, paid.len() as u64 - 1) as usize;
         let entry = paid.swap_remove(index);
-        match world.dice.between(0, 9) {
+        match world.rng.between(0, 9) {
             0..=4 => refund(&world, &entry),
             5..=6 => dispute(&world, &entry).await,
             7 => undo_refund(&world, &entry),
@@ -42,7 +42,7 @@ pub(crate) fn refund(world: &Arc<World>, entry: &Entry) {
     if left <= 0 {
         return;
     }
-    let minor = if world.dice.percent(40) { left } else { world.dice.minor(1, left) };
+    let minor = if world.rng.percent(40) { left } else { world.rng.minor(1, left) };
     let major = Money::new(minor, entry.currency).to_major().to_string();
     let request = match entry.provider.as_str() {
         "decta" => {
@@ -64,22 +64,22 @@ pub(crate) fn refund(world: &Arc<World>, entry: &Entry) {
 async fn dispute(world: &Arc<World>, entry: &Entry) {
     let (opens, ends): (&str, &[&str]) = match entry.provider.as_str() {
         "decta" => (
-            world.dice.pick(&["chargeback", "retrieval", "representation"]),
+            world.rng.pick(&["chargeback", "retrieval", "representation"]),
             &["paid", "refunded", "chargeback"],
         ),
         _ => ("CHARGEBACK", &["PAID", "REFUNDED"]),
     };
     set_word(world, entry, opens);
-    if world.dice.percent(60) {
-        sleep(world.dice.span(Duration::from_secs(20 * 3_600))).await;
-        set_word(world, entry, world.dice.pick(ends));
+    if world.rng.percent(60) {
+        sleep(world.rng.span(Duration::from_secs(20 * 3_600))).await;
+        set_word(world, entry, world.rng.pick(ends));
     }
 }
 
 /// A refund does not stay.
 fn undo_refund(world: &Arc<World>, entry: &Entry) {
     if entry.provider == "decta" && entry.refunded > 0 {
-        set_word(world, entry, world.dice.pick(&["refund_failed", "refund_reversed"]));
+        set_word(world, entry, world.rng.pick(&["refund_failed", "refund_reversed"]));
     }
 }
 
@@ -90,9 +90,9 @@ fn set_word(world: &Arc<World>, entry: &Entry, word: &str) {
 
 /// The provider sends its notifications once more, in whatever order.
 pub(crate) fn tell_again(world: &Arc<World>, entry: &Entry) {
-    let order = world.dice.pick(&["newest", "forward", "reverse"]);
-    let (copies, forge) = (world.dice.between(1, 3), world.dice.percent(20));
-    let delay_ms = world.dice.between(0, 20_000);
+    let order = world.rng.pick(&["newest", "forward", "reverse"]);
+    let (copies, forge) = (world.rng.between(1, 3), world.rng.percent(20));
+    let delay_ms = world.rng.between(0, 20_000);
     let body = json!({ "provider": entry.provider, "id": entry.id, "copies": copies, "order": order,
         "delay_ms": delay_ms, "forge": forge });
     world.control("/control/notify", &body);
@@ -100,15 +100,15 @@ pub(crate) fn tell_again(world: &Arc<World>, entry: &Entry) {
 
 /// Operators look at payments that worry them, and decide about what is flagged.
 pub(crate) async fn operator(world: Arc<World>) {
-    let decides = world.dice.percent(40);
-    for _ in 0..world.dice.between(0, 10) {
-        sleep(world.dice.millis(60_000, 4 * 3_600_000)).await;
-        if decides && world.dice.percent(60) {
+    let decides = world.rng.percent(40);
+    for _ in 0..world.rng.between(0, 10) {
+        sleep(world.rng.millis(60_000, 4 * 3_600_000)).await;
+        if decides && world.rng.percent(60) {
             decide(&world).await;
         }
         let payments = all_payments(&world).await.unwrap_or_default();
         if !payments.is_empty() {
-            let (order, payment) = world.dice.pick(&payments);
+            let (order, payment) = world.rng.pick(&payments);
             look(&world, order, payment).await;
         }
     }
@@ -125,9 +125,9 @@ async fn decide(world: &World) {
     if open.is_empty() {
         return;
     }
-    let (order, attention) = world.dice.pick(&open);
+    let (order, attention) = world.rng.pick(&open);
     let decision =
-        world.dice.pick(&[AttentionDecision::Keep, AttentionDecision::Refund, AttentionDecision::Dismiss]);
+        world.rng.pick(&[AttentionDecision::Keep, AttentionDecision::Refund, AttentionDecision::Dismiss]);
     let cause = Cause { actor: Actor::Operator, request: None };
     let context = CommandContext { merchant: MERCHANT.into(), cause, key: None, expects: None };
     let done = world.gateway(|orders| async move {

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::shop::{Answer, Shop};
+use super::shop::{Answer, TestMerchant};
 
 /// A checkout that was opened.
 #[derive(Clone)]
-pub struct Sale {
+pub struct Fixture {
     pub order: String,
     pub session: String,
     pub payment: String,
@@ -17,10 +17,10 @@ pub struct Sale {
     pub object: String,
 }
 
-impl Sale {
+impl Fixture {
     /// Opens a checkout.
-    pub async fn opened(shop: &Shop, key: &str, body: &Value) -> Self {
-        let made = shop.send("/v1/checkouts", key, body).await;
+    pub async fn opened(merchant: &TestMerchant, key: &str, body: &Value) -> Self {
+        let made = merchant.send("/v1/checkouts", key, body).await;
         assert_eq!(made.status, 201, "{}", made.text);
         let (order, session) = (&made.body()["order"], &made.body()["session"]);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -35,27 +35,27 @@ impl Sale {
     }
 
     /// Opens a checkout, whose customer pays.
-    pub async fn paid(shop: &Shop, key: &str, body: &Value) -> Self {
-        let sale = Self::opened(shop, key, body).await;
-        shop.pay(&sale.page).await;
-        shop.until(&sale.order, |order| order["state"] == "PROCESSING").await;
-        sale
+    pub async fn paid(merchant: &TestMerchant, key: &str, body: &Value) -> Self {
+        let fixture = Self::opened(merchant, key, body).await;
+        merchant.pay(&fixture.page).await;
+        merchant.until(&fixture.order, |order| order["state"] == "PROCESSING").await;
+        fixture
     }
 
     /// Captures, voids or refunds, with a key of this payment's own.
-    pub async fn operate(&self, shop: &Shop, what: &str, key: &str, body: Value) -> Answer {
+    pub async fn operate(&self, merchant: &TestMerchant, what: &str, key: &str, body: Value) -> Answer {
         let path = format!("/v1/payments/{}/{what}", self.payment);
-        shop.send(&path, &format!("{key}-{}", self.payment), &body).await
+        merchant.send(&path, &format!("{key}-{}", self.payment), &body).await
     }
 
     /// The payment, once it is as it should be.
-    pub async fn until(&self, shop: &Shop, done: impl Fn(&Value) -> bool) -> Value {
-        shop.until_at(&format!("/v1/payments/{}", self.payment), done).await
+    pub async fn until(&self, merchant: &TestMerchant, done: impl Fn(&Value) -> bool) -> Value {
+        merchant.until_at(&format!("/v1/payments/{}", self.payment), done).await
     }
 
     /// What the provider says of it from now on, in one of its own words.
-    pub async fn says(&self, shop: &Shop, word: &str) {
+    pub async fn says(&self, merchant: &TestMerchant, word: &str) {
         let body = json!({"provider": self.provider, "id": self.object, "word": word});
-        assert_eq!(shop.control("advance", &body).await, 200, "{word}");
+        assert_eq!(merchant.control("advance", &body).await, 200, "{word}");
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::dialect;
 use crate::faults::Fault;
-use crate::ids::{self, Mint};
+use crate::ids::{self, IdGenerator};
 use crate::journal::Record;
 use crate::ledger::{Behaviour, Card, Ledger};
 use crate::object::{Decline, Effect, Object, Provider, Refusal};
@@ -32,7 +32,7 @@ pub(crate) const SLOW_US: i64 = 5_000_000;
 
 /// One notification before it is addressed and signed.
 #[derive(Clone, Debug)]
-pub(crate) struct Notice {
+pub(crate) struct Notification {
     pub provider: Provider,
     /// The same for every repeat of the same change.
     pub event_id: String,
@@ -40,27 +40,27 @@ pub(crate) struct Notice {
 }
 
 /// Everything a dialect may touch while it answers one request.
-pub(crate) struct Desk<'a> {
+pub(crate) struct RequestContext<'a> {
     pub ledger: &'a mut Ledger,
-    pub mint: &'a mut Mint,
+    pub ids: &'a mut IdGenerator,
     /// Unix microseconds.
     pub now: i64,
     /// Scheme, host and port of this server, without a slash at the end.
     pub base_url: &'a str,
     /// What the answer is to be wrong about.
-    pub lie: Option<Fault>,
-    pub notices: Vec<Notice>,
+    pub fault: Option<Fault>,
+    pub notifications: Vec<Notification>,
 }
 
-impl Desk<'_> {
+impl RequestContext<'_> {
     pub(crate) fn find(&self, provider: Provider, name: &str) -> Option<Object> {
         self.ledger.find(provider, name).cloned()
     }
 
     /// The object as an answer shows it: true, unless a fault wants a lie.
-    pub(crate) fn seen(&self, object: &Object) -> Object {
+    pub(crate) fn as_shown(&self, object: &Object) -> Object {
         let mut seen = object.clone();
-        match self.lie {
+        match self.fault {
             Some(Fault::UnknownWord) => {
                 let word = if object.provider == Provider::Decta { "something_new" } else { "SOMETHING_NEW" };
                 seen.word = word.into();
@@ -69,7 +69,7 @@ impl Desk<'_> {
                 }
             }
             Some(Fault::WrongAmount | Fault::WrongCurrency) => {
-                let told = self.told(object.money(object.amount));
+                let told = self.distort(object.money(object.amount));
                 (seen.amount, seen.currency) = (told.minor, told.currency);
             }
             _ => {}
@@ -78,8 +78,8 @@ impl Desk<'_> {
     }
 
     /// An amount as an answer tells it: one minor unit too much, or in another currency, if a fault wants so.
-    pub(crate) fn told(&self, money: Money) -> Money {
-        match self.lie {
+    pub(crate) fn distort(&self, money: Money) -> Money {
+        match self.fault {
             Some(Fault::WrongAmount) => Money::new(money.minor.saturating_add(1), money.currency),
             Some(Fault::WrongCurrency) => {
                 let other = if money.currency.code() == "EUR" { "USD" } else { "EUR" };
@@ -95,7 +95,12 @@ impl Desk<'_> {
     }
 
     /// The object reaches a word whose money was already moved; `status` is what it shows from now on.
-    pub(crate) fn turn(&mut self, object: &mut Object, word: &str, status: &str) -> Result<(), Refusal> {
+    pub(crate) fn transition(
+        &mut self,
+        object: &mut Object,
+        word: &str,
+        status: &str,
+    ) -> Result<(), Refusal> {
         object.note(word, status, self.now)?;
         self.save(object);
         self.announce(object, object.history.len() - 1);
@@ -106,7 +111,7 @@ impl Desk<'_> {
     /// The object is set to a word, and its money to what that word implies.
     pub(crate) fn set(&mut self, object: &mut Object, word: &str, effect: Effect) -> Result<(), Refusal> {
         object.apply(effect);
-        self.turn(object, word, word)
+        self.transition(object, word, word)
     }
 
     /// Queues the notification of the object's change number `index`.
@@ -114,12 +119,12 @@ impl Desk<'_> {
         let listener = self.ledger.subscription(object.provider);
         let Some(then) = listener.and_then(|_| object.as_of(index)) else { return };
         let event_id = ids::fixed_uuid(&format!("{}/{index}", object.id));
-        let body = dialect::of(object.provider).notice(self, &then, &event_id);
-        self.notices.push(Notice { provider: object.provider, event_id, body });
+        let body = dialect::of(object.provider).notification_body(self, &then, &event_id);
+        self.notifications.push(Notification { provider: object.provider, event_id, body });
     }
 
     /// What the customer did happens, if the object can still be paid.
-    pub(crate) fn settle(&mut self, object: &mut Object, outcome: Outcome) -> Result<(), Refusal> {
+    pub(crate) fn complete(&mut self, object: &mut Object, outcome: Outcome) -> Result<(), Refusal> {
         let dialect = dialect::of(object.provider);
         if !dialect.is_open(object) {
             return Err(Refusal::NotPayable);
@@ -159,7 +164,7 @@ impl Desk<'_> {
         self.note_payment(object, effect);
         object.apply(effect);
         let status = object.word.clone();
-        self.turn(object, word, &status).map(|()| true)
+        self.transition(object, word, &status).map(|()| true)
     }
 
     /// Lets time do what is due; returns when nothing is.
@@ -168,7 +173,7 @@ impl Desk<'_> {
             let dialect = dialect::of(object.provider);
             let passed = match dialect.deadline(&object) {
                 _ if object.slow_until.is_some_and(|until| until <= self.now) => {
-                    self.settle(&mut object, Outcome::Paid)
+                    self.complete(&mut object, Outcome::Paid)
                 }
                 Some((_, word)) => {
                     let effect = dialect.effect(object.kind, word).unwrap_or(Effect::Nothing);
@@ -190,14 +195,14 @@ impl Desk<'_> {
             Behaviour::Declined => Outcome::DeclinedFinal,
             Behaviour::Challenge => Outcome::ActionRequired,
         };
-        self.settle(object, outcome)
+        self.complete(object, outcome)
     }
 
     /// Stores a card, with a token in the provider's shape.
     pub(crate) fn store_card(&mut self, provider: Provider, customer: &str, scenario: Behaviour) -> Card {
         let token = match provider {
-            Provider::Paymennt => format!("ctk_sandbox_{}", self.mint.hex(self.now, 64)),
-            Provider::Telness | Provider::Decta => self.mint.uuid(self.now),
+            Provider::Paymennt => format!("ctk_sandbox_{}", self.ids.hex(self.now, 64)),
+            Provider::Telness | Provider::Decta => self.ids.uuid(self.now),
         };
         let last_four = match scenario {
             Behaviour::Paid => "4242",
@@ -218,7 +223,7 @@ impl Desk<'_> {
             // A charge that was begun without the customer has one try.
             Outcome::Declined if object.payment_id.is_some() => Outcome::DeclinedFinal,
             Outcome::Declined
-                if object.terms.most_tries.is_some_and(|most| object.declines.len() + 1 >= most) =>
+                if object.terms.max_tries.is_some_and(|most| object.declines.len() + 1 >= most) =>
             {
                 Outcome::DeclinedFinal
             }
@@ -238,8 +243,8 @@ impl Desk<'_> {
         let takes_money = object.amount > 0 && object.payment_id.is_none();
         if takes_money && !matches!(effect, Effect::Nothing | Effect::Release) {
             object.payment_id = Some(match object.provider {
-                Provider::Paymennt => self.mint.snowflake(self.now),
-                Provider::Telness | Provider::Decta => self.mint.uuid(self.now),
+                Provider::Paymennt => self.ids.snowflake(self.now),
+                Provider::Telness | Provider::Decta => self.ids.uuid(self.now),
             });
         }
     }

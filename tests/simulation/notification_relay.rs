@@ -20,7 +20,7 @@ const TRIES: u32 = 5;
 pub(crate) fn dispatch(world: &Arc<World>, sent: &[Outgoing]) {
     for outgoing in sent {
         deliver_later(world, outgoing.clone(), true);
-        if world.dice.percent(2) {
+        if world.rng.percent(2) {
             deliver_later(world, forged(outgoing), false);
         }
     }
@@ -41,7 +41,7 @@ fn forged(genuine: &Outgoing) -> Outgoing {
 
 fn deliver_later(world: &Arc<World>, outgoing: Outgoing, genuine: bool) {
     let usual =
-        if world.dice.percent(5) { world.dice.millis(1_000, 200_000) } else { world.dice.millis(5, 900) };
+        if world.rng.percent(5) { world.rng.millis(1_000, 200_000) } else { world.rng.millis(5, 900) };
     let (within, delay) = (world.clone(), usual + Duration::from_millis(outgoing.delay_ms));
     world.network(async move {
         sleep(delay).await;

@@ -11,37 +11,37 @@ use crate::world::World;
 
 /// An order that is wanted. The first line's title is `mark`, so that nothing can be made twice unseen.
 pub(crate) fn draft(world: &World, mark: &str) -> Draft {
-    let dice = &world.dice;
-    let mut items: Vec<LineItem> = (0..dice.between(1, 3)).map(|_| item(world)).collect();
+    let rng = &world.rng;
+    let mut items: Vec<LineItem> = (0..rng.between(1, 3)).map(|_| item(world)).collect();
     items[0].title = mark.to_owned();
     let signing =
         [Requirement::NotRequired, Requirement::NotRequired, Requirement::Optional, Requirement::Required];
     Draft {
-        reference: dice.percent(50).then(|| mark.to_owned()),
-        currency: dice.pick(&["EUR", "EUR", "EUR", "USD", "AED", "JPY", "KWD"]).parse().expect("a currency"),
+        reference: rng.percent(50).then(|| mark.to_owned()),
+        currency: rng.pick(&["EUR", "EUR", "EUR", "USD", "AED", "JPY", "KWD"]).parse().expect("a currency"),
         items,
-        shipping: dice.pick(&[0, 0, 490]),
-        tax_included: dice.percent(30),
-        requires_signing: dice.pick(&signing),
-        requires_approval: dice.percent(20),
-        auto_submit: dice.percent(75),
+        shipping: rng.pick(&[0, 0, 490]),
+        tax_included: rng.percent(30),
+        requires_signing: rng.pick(&signing),
+        requires_approval: rng.percent(20),
+        auto_submit: rng.percent(75),
         personal: personal(),
-        idle_seconds: dice.between(600, 3 * 24 * 3_600),
+        idle_seconds: rng.between(600, 3 * 24 * 3_600),
     }
 }
 
 /// A line. Amounts end in a zero, so that most fit two decimals of a currency with three.
 pub(crate) fn item(world: &World) -> LineItem {
-    let dice = &world.dice;
-    let unit_price = dice.minor(10, 2_000) * 10;
+    let rng = &world.rng;
+    let unit_price = rng.minor(10, 2_000) * 10;
     LineItem {
         id: ItemId::from_uuid(world.clock.uuid()),
         sku: None,
         title: "Mug".to_owned(),
-        quantity: dice.minor(1, 3),
+        quantity: rng.minor(1, 3),
         unit_price,
-        tax_rate: dice.pick(&["0", "0", "25", "8.25"]).parse::<TaxRate>().expect("a tax rate"),
-        discount: if dice.percent(15) { 50 } else { 0 },
+        tax_rate: rng.pick(&["0", "0", "25", "8.25"]).parse::<TaxRate>().expect("a tax rate"),
+        discount: if rng.percent(15) { 50 } else { 0 },
         recurring: None,
     }
 }
@@ -66,17 +66,12 @@ fn personal() -> PersonalData {
 
 /// A checkout that is wanted.
 pub(crate) fn checkout(world: &World) -> CheckoutRequest {
-    let dice = &world.dice;
-    let approach = dice.pick(&[
-        Approach::Hosted,
-        Approach::Hosted,
-        Approach::Hosted,
-        Approach::Link,
-        Approach::Embedded,
-    ]);
-    let manual = dice.percent(30);
+    let rng = &world.rng;
+    let approach =
+        rng.pick(&[Approach::Hosted, Approach::Hosted, Approach::Hosted, Approach::Link, Approach::Embedded]);
+    let manual = rng.percent(30);
     let url = |path: &str| Some(format!("http://shop.test/{path}"));
-    let lives = if dice.percent(85) { dice.between(300, 7_200) } else { dice.between(7_200, 3 * 24 * 3_600) };
+    let lives = if rng.percent(85) { rng.between(300, 7_200) } else { rng.between(7_200, 3 * 24 * 3_600) };
     CheckoutRequest {
         approach,
         capture: if manual { CaptureMode::Manual } else { CaptureMode::Automatic },
@@ -86,15 +81,15 @@ pub(crate) fn checkout(world: &World) -> CheckoutRequest {
             failure: url("sorry"),
             cancel: None,
         },
-        link_delivery: LinkDelivery { email: approach == Approach::Link && dice.percent(30), sms: false },
+        link_delivery: LinkDelivery { email: approach == Approach::Link && rng.percent(30), sms: false },
         expires_in: Duration::from_secs(lives),
         language: None,
         save_payment_profile: None,
         payment_profile_id: None,
         charge: false,
-        account: dice
+        account: rng
             .percent(40)
-            .then(|| dice.pick(&["telness-demo", "paymennt-demo", "decta-demo"]).to_owned()),
+            .then(|| rng.pick(&["telness-demo", "paymennt-demo", "decta-demo"]).to_owned()),
         metadata: Metadata::new(),
     }
 }

@@ -80,12 +80,12 @@ pub enum Start {
 
 /// What it has, and how it behaves.
 #[derive(Default)]
-pub struct Teller {
-    desk: Mutex<Desk>,
+pub struct FakeProvider {
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Desk {
+struct State {
     start: Start,
     /// What an operation answers, if not what it should, and how many pass before it.
     fault: Option<(u32, ProviderError)>,
@@ -104,14 +104,14 @@ struct Object {
     refunded: i64,
 }
 
-impl Teller {
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap()
+impl FakeProvider {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
     }
 
     /// How a start goes from now on.
     pub fn starts(&self, start: Start) {
-        self.desk().start = start;
+        self.state().start = start;
     }
 
     /// The next operation fails like this.
@@ -121,30 +121,30 @@ impl Teller {
 
     /// After so many operations that pass, one fails like this.
     pub fn fails_after(&self, passes: u32, fault: ProviderError) {
-        self.desk().fault = Some((passes, fault));
+        self.state().fault = Some((passes, fault));
     }
 
     /// What it says of an object from now on.
-    pub fn say(&self, reference: &str, word: &'static str) {
-        let mut desk = self.desk();
-        let object = desk.objects.get_mut(reference).expect("an object of its own");
+    pub fn set_status(&self, reference: &str, word: &'static str) {
+        let mut state = self.state();
+        let object = state.objects.get_mut(reference).expect("an object of its own");
         object.word = word;
         object.captured = if word == "paid" { object.total.minor } else { 0 };
     }
 
     /// It asks the customer for another amount.
     pub fn asks_for(&self, reference: &str, minor: i64) {
-        self.desk().objects.get_mut(reference).expect("an object of its own").total.minor = minor;
+        self.state().objects.get_mut(reference).expect("an object of its own").total.minor = minor;
     }
 
     /// What it has given back of an object, minor units.
     pub fn given_back(&self, reference: &str) -> i64 {
-        self.desk().objects[reference].refunded
+        self.state().objects[reference].refunded
     }
 
     /// How often it was asked how something stands.
     pub fn asked(&self) -> u32 {
-        self.desk().asked
+        self.state().asked
     }
 
     /// It never answers how something stands.
@@ -154,26 +154,26 @@ impl Teller {
 
     /// It looks how something stands at once, and answers with a permit.
     pub fn answers_with(&self, permits: Arc<Semaphore>) {
-        self.desk().answers = Some(permits);
+        self.state().answers = Some(permits);
     }
 
     /// The objects it has, by its own ids.
     pub fn references(&self) -> Vec<String> {
-        self.desk().objects.keys().cloned().collect()
+        self.state().objects.keys().cloned().collect()
     }
 
     /// How many objects it has.
     pub fn objects(&self) -> usize {
-        self.desk().objects.len()
+        self.state().objects.len()
     }
 }
 
 /// An adapter for it.
-pub fn adapter(teller: &Arc<Teller>) -> Box<dyn Provider> {
-    Box::new(Adapter(teller.clone()))
+pub fn adapter(provider: &Arc<FakeProvider>) -> Box<dyn Provider> {
+    Box::new(Adapter(provider.clone()))
 }
 
-struct Adapter(Arc<Teller>);
+struct Adapter(Arc<FakeProvider>);
 
 impl Object {
     fn snapshot(&self) -> ProviderView {
@@ -208,12 +208,12 @@ impl Adapter {
         attempt: &Attempt,
         act: impl FnOnce(&mut Object),
     ) -> Result<ProviderView, ProviderError> {
-        let mut desk = self.0.desk();
-        match desk.fault.take() {
+        let mut state = self.0.state();
+        match state.fault.take() {
             Some((0, fault)) => return Err(fault),
-            waits => desk.fault = waits.map(|(passes, fault)| (passes - 1, fault)),
+            waits => state.fault = waits.map(|(passes, fault)| (passes - 1, fault)),
         }
-        let object = desk.objects.get_mut(attempt.provider_reference()?).ok_or(ProviderError::NotFound)?;
+        let object = state.objects.get_mut(attempt.provider_reference()?).ok_or(ProviderError::NotFound)?;
         act(object);
         Ok(object.snapshot())
     }
@@ -231,7 +231,7 @@ impl Provider for Adapter {
         attempt: &Attempt,
         _: &PaymentRequest,
     ) -> Result<CreatedPayment, ProviderError> {
-        let start = self.0.desk().start.clone();
+        let start = self.0.state().start.clone();
         if let Start::Waits(permits) = &start {
             permits.acquire().await.unwrap().forget();
         }
@@ -249,7 +249,7 @@ impl Provider for Adapter {
         if matches!(start, Start::Script) {
             made.next = Next::Page("javascript:alert(1)".to_owned());
         }
-        self.0.desk().objects.insert(reference, object);
+        self.0.state().objects.insert(reference, object);
         match start {
             Start::Silent | Start::Lags => Err(ProviderError::OutcomeUnknown("silence".to_owned())),
             _ => Ok(made),
@@ -261,21 +261,21 @@ impl Provider for Adapter {
         _: &Ctx<'_>,
         attempt: &Attempt,
     ) -> Result<Option<CreatedPayment>, ProviderError> {
-        let desk = self.0.desk();
-        match desk.start {
+        let state = self.0.state();
+        match state.start {
             Start::Silent => return Err(ProviderError::Unavailable("silence".to_owned())),
             Start::Lags => return Ok(None),
             _ => {}
         }
         let reference = format!("t-{}", attempt.id);
-        Ok(desk.objects.get(&reference).map(|object| begun(&reference, object, attempt.approach)))
+        Ok(state.objects.get(&reference).map(|object| begun(&reference, object, attempt.approach)))
     }
 
     async fn fetch(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView, ProviderError> {
         let permits = {
-            let mut desk = self.0.desk();
-            desk.asked += 1;
-            desk.answers.clone()
+            let mut state = self.0.state();
+            state.asked += 1;
+            state.answers.clone()
         };
         let seen = self.change(attempt, |_| {});
         if let Some(permits) = permits {

@@ -23,14 +23,14 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
-use crate::dice::Dice;
+use crate::faulty_store::FaultyStore;
 use crate::listener::Listener;
-use crate::shelf::Shelf;
+use crate::rng::Rng;
 use crate::wire::Wire;
 use crate::world::{SANDBOX_URL, World, held};
 
 /// Where the gateway lives.
-pub(crate) struct House {
+pub(crate) struct GatewayHost {
     folder: TempDir,
     running: Mutex<Option<Running>>,
     /// How many awaits are left until the next crash; none is planned below zero.
@@ -40,21 +40,21 @@ pub(crate) struct House {
     struck: Notify,
     /// Tells the agenda's loops that something was written.
     written: watch::Sender<()>,
-    habits: Habits,
+    config: GatewayConfig,
 }
 
 /// How the gateway is set up in a run.
-pub(crate) struct Habits {
+pub(crate) struct GatewayConfig {
     /// How many loops work the agenda off.
-    hands: u64,
+    runners: u64,
     /// How often each provider may be asked.
     reads_per_second: u32,
     /// For which reasons money goes back without asking a person.
     gives_back: BTreeSet<AttentionCode>,
 }
 
-impl Habits {
-    pub(crate) fn draw(dice: &Dice) -> Self {
+impl GatewayConfig {
+    pub(crate) fn draw(rng: &Rng) -> Self {
         let reasons = [
             AttentionCode::LatePayment,
             AttentionCode::DuplicatePayment,
@@ -62,11 +62,11 @@ impl Habits {
             AttentionCode::PaidNotSubmitted,
             AttentionCode::PaidNotFulfilled,
         ];
-        let strict = dice.percent(40);
+        let strict = rng.percent(40);
         Self {
-            hands: dice.pick(&[1, 1, 2]),
-            reads_per_second: dice.pick(&[1, 5, 100, 100]),
-            gives_back: reasons.into_iter().filter(|_| strict && dice.percent(60)).collect(),
+            runners: rng.pick(&[1, 1, 2]),
+            reads_per_second: rng.pick(&[1, 5, 100, 100]),
+            gives_back: reasons.into_iter().filter(|_| strict && rng.percent(60)).collect(),
         }
     }
 }
@@ -82,8 +82,8 @@ struct Running {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Down;
 
-impl House {
-    pub(crate) fn new(habits: Habits) -> Self {
+impl GatewayHost {
+    pub(crate) fn new(config: GatewayConfig) -> Self {
         let memory = std::path::Path::new("/dev/shm");
         let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::Builder::new().prefix("paymux-simulation-").tempdir_in(base);
@@ -94,7 +94,7 @@ impl House {
             calm: AtomicBool::new(false),
             struck: Notify::new(),
             written: watch::Sender::new(()),
-            habits,
+            config,
         }
     }
 
@@ -102,60 +102,60 @@ impl House {
         let adapter = (configured.about.build)(&configured.settings).expect("the settings are complete");
         let (name, base, test) = (configured.name.clone(), configured.base_url.clone(), configured.test);
         let made = Account::new(name, adapter, base, test, configured.notify_key.clone());
-        made.expect("the tables are right").reads_per_second(self.habits.reads_per_second)
+        made.expect("the tables are right").reads_per_second(self.config.reads_per_second)
     }
 }
 
 impl World {
     /// Starts the gateway on whatever is in its database.
     pub(crate) async fn start_gateway(self: &Arc<Self>) {
-        let path = self.house.folder.path().join("paymux.db");
+        let path = self.host.folder.path().join("paymux.db");
         let options = sqlite::Options { threads: false, ..sqlite::Options::at(path) };
         let sqlite = sqlite::Sqlite::open(&options, equipment().metrics.clone()).expect("the database opens");
-        let shelf = Arc::new(Shelf::new(sqlite, self.clone()));
-        let store = shelf.clone();
+        let faulty = Arc::new(FaultyStore::new(sqlite, self.clone()));
+        let store = faulty.clone();
         let Equipment { accounts, rules, metrics } = equipment();
-        let accounts = Accounts::new(accounts.iter().map(|account| self.house.account(account)));
+        let accounts = Accounts::new(accounts.iter().map(|account| self.host.account(account)));
         let returns = Returns::new([1; 32], "http://gateway.test");
         let (rules, metrics) = (rules.clone(), metrics.clone());
         let shared = Shared::new(accounts, rules, store, self.clock.clone(), metrics, returns, true);
         let own = BTreeMap::new();
         shared
             .refund_policies
-            .store(Arc::new(RefundPolicies { common: self.house.habits.gives_back.clone(), own }));
+            .store(Arc::new(RefundPolicies { common: self.host.config.gives_back.clone(), own }));
         let transport = Arc::new(Wire::new(self.clone()));
         let shared = Arc::new(shared);
         // A gateway that stumbles here does not start, and is started again.
         while shared.endpoint_registry.refresh(&*shared.store).await.is_err() {}
         let mut tasks = JoinSet::new();
-        tasks.spawn(self.telling(&shelf, shared.endpoint_registry.clone()));
+        tasks.spawn(self.webhooks(&faulty, shared.endpoint_registry.clone()));
         let orders = Orders { payments: Payments { shared, transport } };
-        for _ in 0..self.house.habits.hands {
-            let written = self.house.written.subscribe();
+        for _ in 0..self.host.config.runners {
+            let written = self.host.written.subscribe();
             tasks.spawn(work_off(JobRunner { orders: orders.clone() }, written));
         }
-        *held(&self.house.running) = Some(Running { orders, intake: Arc::default(), tasks });
+        *held(&self.host.running) = Some(Running { orders, intake: Arc::default(), tasks });
         self.note("the gateway starts");
     }
 
     /// Tells the merchant. Who does so looks on, with chance of its own: the day is the same without it.
-    fn telling(
+    fn webhooks(
         self: &Arc<Self>,
-        shelf: &Shelf,
+        store: &FaultyStore,
         registry: Arc<EndpointRegistry>,
     ) -> impl Future<Output = ()> + use<> {
         let seed = self.clock.micros().unsigned_abs();
-        let dice = Arc::new(Dice::new(seed));
-        let store = Arc::new(shelf.beside(dice.clone()));
+        let rng = Arc::new(Rng::new(seed));
+        let store = Arc::new(store.beside(rng.clone()));
         let dispatcher = WebhookDispatcher::new(DeliveryContext {
             store: store.clone(),
             endpoint_registry: registry,
             env: Arc::new(self.clock.beside(seed)),
             metrics: equipment().metrics.clone(),
-            transport: Arc::new(Listener::new(self.clone(), dice)),
+            transport: Arc::new(Listener::new(self.clone(), rng)),
             qr_url: Arc::new(|attempt| format!("http://gateway.test/qr/{attempt}")),
         });
-        tell(dispatcher, store, self.clock.clone(), self.house.written.subscribe())
+        tell(dispatcher, store, self.clock.clone(), self.host.written.subscribe())
     }
 
     /// Has the gateway do something in a task of its own, which ends with the gateway and not with the caller.
@@ -166,7 +166,7 @@ impl World {
     {
         let (answer, answered) = oneshot::channel();
         {
-            let mut running = held(&self.house.running);
+            let mut running = held(&self.host.running);
             let Some(running) = running.as_mut() else { return Err(Down) };
             let acting = act(running.orders.clone());
             running.tasks.spawn(async move {
@@ -182,7 +182,7 @@ impl World {
 
     /// What takes the notifications.
     pub(crate) fn intake(&self) -> Result<Arc<NotificationReceiver>, Down> {
-        held(&self.house.running).as_ref().map(|running| running.intake.clone()).ok_or(Down)
+        held(&self.host.running).as_ref().map(|running| running.intake.clone()).ok_or(Down)
     }
 
     fn ended(&self, task: Result<(), tokio::task::JoinError>) {
@@ -195,44 +195,44 @@ impl World {
 
     /// Something was written to the gateway's store.
     pub(crate) fn written(&self) {
-        self.house.written.send_replace(());
+        self.host.written.send_replace(());
     }
 
     /// A moment at which the gateway waits for something: it may be its last.
     pub(crate) async fn moment(&self) {
-        let left = self.house.countdown.load(Ordering::Relaxed);
+        let left = self.host.countdown.load(Ordering::Relaxed);
         if left < 0 {
             return;
         }
-        self.house.countdown.store(left - 1, Ordering::Relaxed);
+        self.host.countdown.store(left - 1, Ordering::Relaxed);
         if left == 0 {
-            self.house.struck.notify_one();
+            self.host.struck.notify_one();
             pending::<()>().await;
         }
     }
 
     /// Plans a crash at the gateway's await number `after` from now, and lives through it.
     pub(crate) async fn crash_after(self: &Arc<Self>, after: i64) {
-        if self.house.calm.load(Ordering::Relaxed) {
+        if self.host.calm.load(Ordering::Relaxed) {
             return;
         }
-        self.house.countdown.store(after, Ordering::Relaxed);
-        self.house.struck.notified().await;
+        self.host.countdown.store(after, Ordering::Relaxed);
+        self.host.struck.notified().await;
         self.stop_gateway().await;
-        sleep(self.dice.millis(200, 20_000)).await;
+        sleep(self.rng.millis(200, 20_000)).await;
         self.start_gateway().await;
     }
 
     /// No more crashes.
     pub(crate) fn no_more_crashes(&self) {
-        self.house.calm.store(true, Ordering::Relaxed);
-        self.house.countdown.store(-1, Ordering::Relaxed);
+        self.host.calm.store(true, Ordering::Relaxed);
+        self.host.countdown.store(-1, Ordering::Relaxed);
     }
 
     /// Drops every task of the gateway where it stands.
     pub(crate) async fn stop_gateway(&self) {
         self.note("the gateway dies");
-        let running = held(&self.house.running).take();
+        let running = held(&self.host.running).take();
         let Some(Running { orders, mut tasks, .. }) = running else { return };
         tasks.abort_all();
         while let Some(ended) = tasks.join_next().await {
@@ -257,7 +257,7 @@ async fn work_off(reconcile: JobRunner, mut written: watch::Receiver<()>) {
 /// Tells the merchant likewise.
 async fn tell(
     mut dispatcher: WebhookDispatcher,
-    store: Arc<Shelf>,
+    store: Arc<FaultyStore>,
     clock: Arc<Clock>,
     mut written: watch::Receiver<()>,
 ) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use port::Timestamp;
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 
 /// The providers in the words of the sandbox.
 pub(crate) const PROVIDERS: [&str; 3] = ["telness", "paymennt", "decta"];
@@ -28,21 +28,21 @@ const FAULTS: [&str; 14] = [
 ];
 
 /// Everything that it can do to a notification.
-const NOTE_FAULTS: [&str; 5] = ["lose", "duplicate", "reorder", "delay", "bad_signature"];
+const NOTIFICATION_FAULTS: [&str; 5] = ["lose", "duplicate", "reorder", "delay", "bad_signature"];
 
 /// How the providers and the network behave in a run.
-pub(crate) struct Weather {
-    skies: [Sky; 3],
+pub(crate) struct FaultPlan {
+    providers: [ProviderFaults; 3],
     /// Until when anything goes wrong at all.
     clears_at: Timestamp,
 }
 
 /// How one provider behaves.
-struct Sky {
+struct ProviderFaults {
     /// Calls that something befalls.
     fault_permille: u64,
     /// Calls after which something befalls the notifications.
-    note_permille: u64,
+    notification_permille: u64,
     /// Calls that are slow.
     slow_permille: u64,
     outages: Vec<Outage>,
@@ -57,7 +57,7 @@ struct Outage {
 }
 
 /// What befalls one call.
-pub(crate) struct Fate {
+pub(crate) struct CallFault {
     /// The connection is not made.
     pub(crate) refused: bool,
     /// How long the request is under way.
@@ -71,7 +71,7 @@ pub(crate) struct Fate {
 }
 
 /// What befalls a delivery to the merchant's listener.
-pub(crate) struct Hearing {
+pub(crate) struct DeliveryFault {
     /// The connection is not made.
     pub(crate) refused: bool,
     /// The listener answers that it cannot just now.
@@ -82,12 +82,12 @@ pub(crate) struct Hearing {
     pub(crate) back: Duration,
 }
 
-impl Weather {
+impl FaultPlan {
     /// Draws the weather of a day that begins at `from`.
-    pub(crate) fn draw(dice: &Dice, from: Timestamp, until: Timestamp) -> Self {
-        let rough = dice.pick(&[0, 5, 20, 60, 150]);
-        let skies = PROVIDERS.map(|_| Sky::draw(dice, rough, from));
-        Self { skies, clears_at: until }
+    pub(crate) fn draw(rng: &Rng, from: Timestamp, until: Timestamp) -> Self {
+        let rough = rng.pick(&[0, 5, 20, 60, 150]);
+        let providers = PROVIDERS.map(|_| ProviderFaults::draw(rng, rough, from));
+        Self { providers, clears_at: until }
     }
 
     /// Fine weather from now on.
@@ -96,61 +96,66 @@ impl Weather {
     }
 
     /// What befalls a call to a provider now.
-    pub(crate) fn fate(&self, dice: &Dice, provider: usize, now: Timestamp) -> Fate {
-        let sky = &self.skies[provider];
+    pub(crate) fn call_fault(&self, rng: &Rng, provider: usize, now: Timestamp) -> CallFault {
+        let faults = &self.providers[provider];
         let rough = now < self.clears_at;
-        let outage = sky.outage(now).filter(|_| rough);
-        let slow = rough && dice.permille(sky.slow_permille);
-        let way = |slow: bool| if slow { dice.millis(500, 15_000) } else { dice.millis(2, 250) };
+        let outage = faults.outage(now).filter(|_| rough);
+        let slow = rough && rng.permille(faults.slow_permille);
+        let way = |slow: bool| if slow { rng.millis(500, 15_000) } else { rng.millis(2, 250) };
         let fault = match outage {
             Some(outage) => outage.fault,
-            None if rough && dice.permille(sky.fault_permille) => Some(dice.pick(&FAULTS)),
+            None if rough && rng.permille(faults.fault_permille) => Some(rng.pick(&FAULTS)),
             None => None,
         };
-        Fate {
+        CallFault {
             refused: outage.is_some_and(|outage| outage.fault.is_none())
-                || (rough && dice.permille(sky.fault_permille / 4)),
+                || (rough && rng.permille(faults.fault_permille / 4)),
             there: way(slow),
             back: way(slow),
             fault,
-            outlives_caller: dice.percent(60),
+            outlives_caller: rng.percent(60),
         }
     }
 
     /// What befalls the next notification of a provider.
-    pub(crate) fn note_fault(&self, dice: &Dice, provider: usize, now: Timestamp) -> Option<&'static str> {
-        let befalls = now < self.clears_at && dice.permille(self.skies[provider].note_permille);
-        befalls.then(|| dice.pick(&NOTE_FAULTS))
+    pub(crate) fn notification_fault(
+        &self,
+        rng: &Rng,
+        provider: usize,
+        now: Timestamp,
+    ) -> Option<&'static str> {
+        let befalls = now < self.clears_at && rng.permille(self.providers[provider].notification_permille);
+        befalls.then(|| rng.pick(&NOTIFICATION_FAULTS))
     }
 
     /// What befalls a delivery to the merchant now: its listener stands under the first sky.
-    pub(crate) fn at_the_listener(&self, dice: &Dice, now: Timestamp) -> Hearing {
-        let sky = &self.skies[0];
+    pub(crate) fn delivery_fault(&self, rng: &Rng, now: Timestamp) -> DeliveryFault {
+        let faults = &self.providers[0];
         let rough = now < self.clears_at;
-        let befalls = || rough && dice.permille(sky.fault_permille);
-        Hearing {
-            refused: (rough && sky.outage(now).is_some()) || befalls(),
+        let befalls = || rough && rng.permille(faults.fault_permille);
+        DeliveryFault {
+            refused: (rough && faults.outage(now).is_some()) || befalls(),
             stumbles: befalls(),
             lost: befalls(),
-            there: dice.millis(2, 250),
-            back: dice.millis(2, 250),
+            there: rng.millis(2, 250),
+            back: rng.millis(2, 250),
         }
     }
 
     /// Whether the gateway's own store stumbles now: one commit in some hundreds, in rough runs.
-    pub(crate) fn store_stumbles(&self, dice: &Dice, now: Timestamp) -> bool {
-        now < self.clears_at && self.skies[0].fault_permille > 50 && dice.permille(3)
+    pub(crate) fn store_fails(&self, rng: &Rng, now: Timestamp) -> bool {
+        now < self.clears_at && self.providers[0].fault_permille > 50 && rng.permille(3)
     }
 }
 
-impl Sky {
-    fn draw(dice: &Dice, rough: u64, from: Timestamp) -> Self {
-        let outages = if rough == 0 { 0 } else { dice.between(0, 2) };
+impl ProviderFaults {
+    fn draw(rng: &Rng, rough: u64, from: Timestamp) -> Self {
+        let outages = if rough == 0 { 0 } else { rng.between(0, 2) };
         Self {
-            fault_permille: rough * dice.between(0, 2),
-            note_permille: rough * dice.between(0, 4),
-            slow_permille: rough * dice.between(0, 3),
-            outages: (0..outages).map(|_| Outage::draw(dice, from)).collect(),
+            fault_permille: rough * rng.between(0, 2),
+            notification_permille: rough * rng.between(0, 4),
+            slow_permille: rough * rng.between(0, 3),
+            outages: (0..outages).map(|_| Outage::draw(rng, from)).collect(),
         }
     }
 
@@ -160,8 +165,8 @@ impl Sky {
 }
 
 impl Outage {
-    fn draw(dice: &Dice, from: Timestamp) -> Self {
-        let from = from.plus(dice.millis(0, 24 * 3_600_000));
+    fn draw(rng: &Rng, from: Timestamp) -> Self {
+        let from = from.plus(rng.millis(0, 24 * 3_600_000));
         let kinds = [
             None,
             Some("timeout_before"),
@@ -170,6 +175,6 @@ impl Outage {
             Some("status_503"),
             Some("garbage"),
         ];
-        Self { from, until: from.plus(dice.span(Duration::from_secs(4 * 3_600))), fault: dice.pick(&kinds) }
+        Self { from, until: from.plus(rng.span(Duration::from_secs(4 * 3_600))), fault: rng.pick(&kinds) }
     }
 }

@@ -5,7 +5,7 @@ use futures_util::stream;
 
 use super::agreement;
 use super::demo::Demo;
-use super::shop::{ACCOUNTS, Shop, eventually};
+use super::shop::{ACCOUNTS, TestMerchant, eventually};
 
 /// How many orders.
 const ORDERS: usize = 200;
@@ -31,11 +31,11 @@ const AMOUNTS: [(&str, i64); 3] = [("EUR", 1999), ("JPY", 2500), ("KWD", 1230)];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_mixed_orders_agree_although_the_gateway_was_killed_in_the_middle() {
     let demo = Demo::start();
-    let shop = demo.shop.clone();
-    let customers = tokio::spawn(all(shop.clone()));
+    let merchant = demo.merchant.clone();
+    let customers = tokio::spawn(all(merchant.clone()));
     // The moment is whenever a quarter of the objects exist: in the middle, wherever that is this time.
     eventually(|| async {
-        let made = shop.ledger().await.len();
+        let made = merchant.ledger().await.len();
         if made < ORDERS / 4 { Err(format!("only {made}")) } else { Ok(()) }
     })
     .await;
@@ -49,10 +49,10 @@ async fn two_hundred_mixed_orders_agree_although_the_gateway_was_killed_in_the_m
             let state = order["state"].as_str().unwrap_or_default().to_owned();
             if pays(story) { state == "PROCESSING" } else { state != "PROCESSING" }
         };
-        shop.until(order, settled).await;
+        merchant.until(order, settled).await;
     }
     let ids = orders.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
-    agreement::check(&shop, &ids).await;
+    agreement::check(&merchant, &ids).await;
     demo.ends();
 }
 
@@ -60,19 +60,24 @@ fn pays(story: &[&str]) -> bool {
     matches!(story.last(), Some(&("paid" | "approve" | "slow")))
 }
 
-async fn all(shop: Shop) -> Vec<(String, &'static [&'static str])> {
-    stream::iter(0..ORDERS).map(|index| one(shop.clone(), index)).buffer_unordered(AT_ONCE).collect().await
+async fn all(merchant: TestMerchant) -> Vec<(String, &'static [&'static str])> {
+    stream::iter(0..ORDERS)
+        .map(|index| one(merchant.clone(), index))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await
 }
 
-async fn one(shop: Shop, index: usize) -> (String, &'static [&'static str]) {
+async fn one(merchant: TestMerchant, index: usize) -> (String, &'static [&'static str]) {
     let account = ACCOUNTS[index % ACCOUNTS.len()];
     let (currency, amount) = AMOUNTS[(index / ACCOUNTS.len()) % AMOUNTS.len()];
     let story = STORIES[index % STORIES.len()];
-    let answer =
-        shop.checkout(&format!("mixed-{index}"), &Shop::order(Some(account), currency, amount)).await;
+    let answer = merchant
+        .checkout(&format!("mixed-{index}"), &TestMerchant::order(Some(account), currency, amount))
+        .await;
     if let Some(page) = answer["session"]["checkoutUrl"].as_str() {
         for scenario in story {
-            shop.play(page, scenario).await;
+            merchant.play(page, scenario).await;
         }
     }
     (answer["order"]["id"].as_str().unwrap().to_owned(), story)

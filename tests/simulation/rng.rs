@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::world::held;
 
 /// A seeded source of numbers (SplitMix64), shared by everybody in a run.
-pub(crate) struct Dice(Mutex<u64>);
+pub(crate) struct Rng(Mutex<u64>);
 
-impl Dice {
+impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(Mutex::new(seed ^ 0x5eed_5eed_5eed_5eed))
     }
