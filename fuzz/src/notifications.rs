@@ -50,12 +50,12 @@ pub fn notifications(input: &[u8]) {
 
 fn take(
     provider: &dyn Provider,
-    note: &Notification<'_>,
+    notification: &Notification<'_>,
 ) -> Result<Vec<NotificationTarget>, NotificationError> {
-    let targets = provider.read_notification(note);
-    assert_eq!(provider.read_notification(note), targets, "read twice");
+    let targets = provider.read_notification(notification);
+    assert_eq!(provider.read_notification(notification), targets, "read twice");
     if let Ok(targets) = &targets {
-        assert!(targets.len() <= note.body.len(), "more hints than bytes");
+        assert!(targets.len() <= notification.body.len(), "more hints than bytes");
         let kept = serde_json::to_string(targets).expect("hints can be kept");
         assert_eq!(
             serde_json::from_str::<Vec<NotificationTarget>>(&kept).as_ref().ok(),

@@ -89,7 +89,7 @@ impl Provider for Decta {
         let http_request =
             HttpRequest::post("/orders/?response_type=full").json(&new_order(attempt, request)?)?;
         let response = self.send(ctx, http_request).await?;
-        response.json().and_then(|order| begun(order, attempt)).map_err(ProviderError::OutcomeUnknown)
+        response.json().and_then(|order| created(order, attempt)).map_err(ProviderError::OutcomeUnknown)
     }
 
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
@@ -100,12 +100,13 @@ impl Provider for Decta {
     /// Only the address proves a notification: no public client of DECTA's checks a signature.
     fn read_notification(
         &self,
-        note: &Notification<'_>,
+        notification: &Notification<'_>,
     ) -> std::result::Result<Vec<NotificationTarget>, NotificationError> {
-        if !note.address_key {
+        if !notification.address_key {
             return Err(NotificationError::Unverified);
         }
-        let row: Row = serde_json::from_slice(note.body).map_err(|_| NotificationError::Unreadable)?;
+        let row: Row =
+            serde_json::from_slice(notification.body).map_err(|_| NotificationError::Unreadable)?;
         Ok(vec![NotificationTarget { reference: Some(row.id), merchant_reference: row.number, event: None }])
     }
 
@@ -118,7 +119,7 @@ impl Provider for Decta {
             let page: Page = response.json().map_err(ProviderError::Unavailable)?;
             if let Some(row) = page.results.iter().find(|row| row.number.as_deref() == Some(&ours)) {
                 let order = self.order(ctx, &row.id).await?;
-                return begun(order, attempt).map(Some).map_err(ProviderError::Unavailable);
+                return created(order, attempt).map(Some).map_err(ProviderError::Unavailable);
             }
             let Some(next) = page.next.as_deref().filter(|_| !ends_before(&page, attempt.started_at)) else {
                 return Ok(None);
@@ -249,7 +250,7 @@ fn ends_before(page: &Page, started_at: Timestamp) -> bool {
     }
 }
 
-fn begun(order: Order, attempt: &Attempt) -> std::result::Result<CreatedPayment, String> {
+fn created(order: Order, attempt: &Attempt) -> std::result::Result<CreatedPayment, String> {
     let view = snapshot(&order, attempt)?;
     let page = order.full_page_checkout.filter(|_| !order.id.is_empty()).ok_or("an order without page")?;
     Ok(CreatedPayment {

@@ -23,7 +23,7 @@ use paymux_port::{
 use serde::de::DeserializeOwned;
 
 use order::{LINK_MINUTES, MAX_DECIMALS};
-use wire::{begun, snapshot};
+use wire::{created, view};
 
 /// The face of the adapter.
 pub(crate) static ABOUT: About = About {
@@ -135,7 +135,7 @@ impl Provider for Paymennt {
             Approach::Link => HttpRequest::post("/checkout/link").json(&order::link(attempt, request)?)?,
             Approach::Embedded => return Err(ProviderError::Unsupported("show a widget")),
         };
-        let created = begun(self.send(ctx, http_request).await?, false)?;
+        let created = created(self.send(ctx, http_request).await?, false)?;
         if created.next == Next::Nothing {
             return Err(Ctx::unreadable(false, "a new checkout without its page".to_owned()));
         }
@@ -144,7 +144,7 @@ impl Provider for Paymennt {
 
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
         let path = format!("/checkout/{}", encoded(attempt.provider_reference()?));
-        let stands = snapshot(&self.send(ctx, HttpRequest::get(path)).await?, true)?;
+        let stands = view(&self.send(ctx, HttpRequest::get(path)).await?, true)?;
         match attempt.adapter_state.get(vault::PAYMENT) {
             Some(payment) if stands.provider_status.status.eq_ignore_ascii_case("PENDING") => {
                 self.fetch_charge(ctx, payment, stands).await
@@ -163,12 +163,12 @@ impl Provider for Paymennt {
         let checkout = found.content.into_iter().find(|one| one.request_id.as_deref() == Some(&ours));
         // Others in the place of ours mean that the search did not look for it, not that there is none.
         let checkout = checkout.ok_or_else(|| ProviderError::Unavailable("found only others".to_owned()))?;
-        begun(checkout, true).map(Some)
+        created(checkout, true).map(Some)
     }
 
     async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
         let path = format!("/checkout/{}/cancel", encoded(attempt.provider_reference()?));
-        snapshot(&self.send(ctx, HttpRequest::post(path)).await?, false)
+        view(&self.send(ctx, HttpRequest::post(path)).await?, false)
     }
 
     async fn refund(
@@ -186,16 +186,16 @@ impl Provider for Paymennt {
             encoded(note),
             request.id,
         );
-        snapshot(&self.send(ctx, HttpRequest::post(path)).await?, false)
+        view(&self.send(ctx, HttpRequest::post(path)).await?, false)
     }
 
     fn read_notification(
         &self,
-        note: &Notification<'_>,
+        notification: &Notification<'_>,
     ) -> std::result::Result<Vec<NotificationTarget>, NotificationError> {
-        let event = self.verified(note).ok_or(NotificationError::Unverified)?;
-        let notice: wire::Notice =
-            serde_json::from_slice(note.body).map_err(|_| NotificationError::Unreadable)?;
+        let event = self.verified(notification).ok_or(NotificationError::Unverified)?;
+        let notice: wire::NotificationBody =
+            serde_json::from_slice(notification.body).map_err(|_| NotificationError::Unreadable)?;
         Ok(vec![NotificationTarget {
             reference: notice.id,
             merchant_reference: notice.reference_id,
@@ -237,13 +237,20 @@ impl Paymennt {
     }
 
     /// The id of a notice that was signed with the account's secret and is not old.
-    fn verified<'n>(&self, note: &'n Notification<'_>) -> Option<&'n str> {
+    fn verified<'n>(&self, notification: &'n Notification<'_>) -> Option<&'n str> {
         let secret = self.webhook_secret.as_ref()?;
-        let (event, sent_at) = (note.header("message-id")?, note.header("message-timestamp")?);
-        let signature = note.header("message-signature")?;
-        sign::check_webhook_signature(secret, event.as_bytes(), sent_at.as_bytes(), note.body, signature)
-            .ok()?;
-        let away = note.received_at.seconds().abs_diff(sent_at.parse().ok()?);
+        let (event, sent_at) =
+            (notification.header("message-id")?, notification.header("message-timestamp")?);
+        let signature = notification.header("message-signature")?;
+        sign::check_webhook_signature(
+            secret,
+            event.as_bytes(),
+            sent_at.as_bytes(),
+            notification.body,
+            signature,
+        )
+        .ok()?;
+        let away = notification.received_at.seconds().abs_diff(sent_at.parse().ok()?);
         (away <= NOTICE_WINDOW_SECONDS).then_some(event)
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Paymennt;
 use super::order::{self, Order};
-use super::wire::{self, begun, money};
+use super::wire::{self, created, money};
 
 /// Under this name the id of a charge's payment is kept with its attempt; the reference is the checkout's id.
 pub(super) const PAYMENT: &str = "payment";
@@ -98,7 +98,7 @@ impl Vault for Paymennt {
         let Some(checkout) = payment.checkout_details.take() else {
             return Err(Ctx::unreadable(false, "a payment without its checkout".to_owned()));
         };
-        let mut created = begun(checkout, false)?;
+        let mut created = created(checkout, false)?;
         created.view = stands(&payment, created.view, false)?;
         created.next = payment.redirect_url.map_or(Next::Nothing, Next::Page);
         created.adapter_state.insert(PAYMENT.to_owned(), payment.id);

@@ -44,18 +44,18 @@ pub(super) struct Checkout {
 /// A notification's body: flat, and named otherwise than the object that it is a copy of.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Notice {
+pub(super) struct NotificationBody {
     pub(super) id: Option<String>,
     /// The `requestId`; an assumption from the name that the older API gave it.
     pub(super) reference_id: Option<String>,
 }
 
 /// A checkout that exists, with what we keep of it: the document that changes when it does.
-pub(super) fn begun(checkout: Checkout, reads_only: bool) -> Result<CreatedPayment> {
+pub(super) fn created(checkout: Checkout, reads_only: bool) -> Result<CreatedPayment> {
     if checkout.id.is_empty() {
         return Err(Ctx::unreadable(reads_only, "a checkout without its id".to_owned()));
     }
-    let view = snapshot(&checkout, reads_only)?;
+    let view = view(&checkout, reads_only)?;
     let document = [
         ("firebaseDatabase", checkout.firebase_database),
         ("firebaseCollection", checkout.firebase_collection),
@@ -67,7 +67,7 @@ pub(super) fn begun(checkout: Checkout, reads_only: bool) -> Result<CreatedPayme
     Ok(CreatedPayment { reference: checkout.id, next, view, adapter_state })
 }
 
-pub(super) fn snapshot(checkout: &Checkout, reads_only: bool) -> Result<ProviderView> {
+pub(super) fn view(checkout: &Checkout, reads_only: bool) -> Result<ProviderView> {
     let money = |major| money(major, checkout.currency, reads_only);
     Ok(ProviderView {
         provider_status: ProviderStatus::new("checkout", checkout.status.as_str()),

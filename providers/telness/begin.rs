@@ -48,7 +48,7 @@ impl Telness {
             }
         }
         let opened = self.open(ctx, attempt, request, kind, &order).await?;
-        self.begun(attempt, kind, &opened)
+        self.created(attempt, kind, &opened)
     }
 
     /// The provider's id of the order, from an earlier try or made now.
@@ -102,7 +102,7 @@ impl Telness {
 
     /// The answer in the port's words. The price was compared, so what was asked is what is to be paid; storing a
     /// method costs nothing.
-    fn begun(&self, attempt: &Attempt, kind: Kind, opened: &Opened) -> Result<CreatedPayment> {
+    fn created(&self, attempt: &Attempt, kind: Kind, opened: &Opened) -> Result<CreatedPayment> {
         let next = opened.next(kind, attempt.approach, &self.payment_provider);
         let total = (kind != Kind::ProfileSession).then_some(attempt.money);
         Ok(CreatedPayment {

@@ -151,18 +151,20 @@ impl Provider for Telness {
 
     fn read_notification(
         &self,
-        note: &Notification<'_>,
+        notification: &Notification<'_>,
     ) -> std::result::Result<Vec<NotificationTarget>, NotificationError> {
         let proven = match &self.webhook_key {
-            Some(key) => note.header("x-api-key").is_some_and(|sent| sign::same_secret(key, sent.as_bytes())),
-            None => note.address_key,
+            Some(key) => {
+                notification.header("x-api-key").is_some_and(|sent| sign::same_secret(key, sent.as_bytes()))
+            }
+            None => notification.address_key,
         };
         if !proven {
             return Err(NotificationError::Unverified);
         }
         let envelope: Envelope =
-            serde_json::from_slice(note.body).map_err(|_| NotificationError::Unreadable)?;
-        Ok(envelope.hint().into_iter().collect())
+            serde_json::from_slice(notification.body).map_err(|_| NotificationError::Unreadable)?;
+        Ok(envelope.target().into_iter().collect())
     }
 
     fn vault(&self) -> Option<&dyn Vault> {
@@ -231,7 +233,7 @@ fn keyed(attempt: &Attempt, step: &str, path: &str, body: &str) -> HttpRequest {
 fn snapshot(kind: Kind, shown: &Opened) -> ProviderView {
     ProviderView {
         provider_status: ProviderStatus::new(kind.section(), &shown.status),
-        merchant_reference: shown.ours(),
+        merchant_reference: shown.merchant_reference(),
         ..ProviderView::default()
     }
 }

@@ -1,7 +1,7 @@
 //! A TOML file read for checking: every value knows its line, and every fault is kept, not only the first.
 //!
 //! Reading is by question: a [`Section`] is asked for the keys it may have, and whatever is of the wrong kind, out of
-//! range or unknown becomes a [`Fault`]. [`Document::finish`] then says whether the file can be used.
+//! range or unknown becomes a [`ConfigError`]. [`Document::finish`] then says whether the file can be used.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

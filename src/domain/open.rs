@@ -183,10 +183,10 @@ pub enum StartResult {
 /// Takes what a provider made for an attempt, told by `begun`. A start may be sent twice under one key, and the attempt
 /// be given up for the answer to one when the other comes: it is not taken back, as another account may be paying by
 /// now, but left to be looked up and closed.
-pub fn accept_start(order: &OrderAggregate, attempt: AttemptId, begun: &[Event]) -> StartResult {
+pub fn accept_start(order: &OrderAggregate, attempt: AttemptId, events: &[Event]) -> StartResult {
     let left = || Event::AttemptAbandoned { attempt, orphaned: true, why: "answered too late".to_owned() };
     match order.attempt(attempt).map(|record| (record.state, record.reference.is_some())) {
-        Some((AttemptState::Started, _)) => StartResult::Accepted(begun.to_vec()),
+        Some((AttemptState::Started, _)) => StartResult::Accepted(events.to_vec()),
         Some((AttemptState::Created, _)) => StartResult::Accepted(Vec::new()),
         Some((AttemptState::Ended, false)) => StartResult::Abandoned(vec![left()]),
         Some((AttemptState::Ended, true) | (AttemptState::Orphaned, _)) | None => {

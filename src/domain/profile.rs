@@ -269,7 +269,7 @@ impl ProfileSession {
     }
 
     /// The provider has it. `None` unless it was being started.
-    pub fn begun(&self, created: port::CreatedPayment, now: Timestamp) -> Option<Self> {
+    pub fn created(&self, created: port::CreatedPayment, now: Timestamp) -> Option<Self> {
         let mut next = self.starting(now)?;
         next.start.state = AttemptState::Created;
         next.start.reference = Some(created.reference);

@@ -27,7 +27,7 @@ pub fn resolve(
     let found = order.attention(attention).filter(|attention| attention.resolved_at.is_none());
     let open = found.ok_or(DomainError::TooLate("it was decided already"))?;
     let follows = match with.decision {
-        AttentionDecision::Keep => keep(order, open)?,
+        AttentionDecision::Keep => keep_payment(order, open)?,
         AttentionDecision::Refund => refund_payment(order, open, now, ids)?,
         AttentionDecision::Dismiss => dismiss(order, open),
     };
@@ -36,7 +36,7 @@ pub fn resolve(
 }
 
 /// The money counts: late, but right and alone, it submits the order that still waits for it.
-fn keep(order: &OrderAggregate, open: &Attention) -> Result<Vec<Event>, DomainError> {
+fn keep_payment(order: &OrderAggregate, open: &Attention) -> Result<Vec<Event>, DomainError> {
     let late = matches!(open.code, AttentionCode::LatePayment | AttentionCode::DuplicatePayment);
     let payment = payment_of(order, open).filter(|payment| late && could_pay(order, payment));
     let Some(payment) = payment else { return Ok(Vec::new()) };

@@ -39,7 +39,7 @@ struct WaitQueue {
 /// A request's place in its line, from joining it; free again when dropped.
 pub(super) struct Permit {
     running: InFlightRequests,
-    place: KeyScope,
+    key: KeyScope,
     turn: Option<OwnedSemaphorePermit>,
 }
 
@@ -54,7 +54,7 @@ impl InFlightRequests {
             return Err(Problem::key_in_use());
         };
         permit.turn = Some(turn);
-        match self.queues().get(&permit.place).and_then(|line| line.refused.clone()) {
+        match self.queues().get(&permit.key).and_then(|line| line.refused.clone()) {
             Some(problem) => Err(problem),
             None => Ok(permit),
         }
@@ -68,7 +68,7 @@ impl InFlightRequests {
             return Err(Problem::key_in_use());
         }
         line.requests += 1;
-        Ok((Permit { running: self.clone(), place, turn: None }, line.turn.clone()))
+        Ok((Permit { running: self.clone(), key: place, turn: None }, line.turn.clone()))
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<KeyScope, WaitQueue>> {
@@ -80,7 +80,7 @@ impl Permit {
     /// Tells those in line how the request was refused. A provider's no is not for them: it is stored.
     pub(super) fn refused(&self, problem: &Problem) {
         let stored = problem.code().status() == Code::ProviderDeclined.status();
-        if let Some(line) = self.running.queues().get_mut(&self.place).filter(|_| !stored) {
+        if let Some(line) = self.running.queues().get_mut(&self.key).filter(|_| !stored) {
             line.refused = Some(problem.clone());
         }
     }
@@ -89,10 +89,10 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut lines = self.running.queues();
-        if let Some(line) = lines.get_mut(&self.place) {
+        if let Some(line) = lines.get_mut(&self.key) {
             line.requests -= 1;
             if line.requests == 0 {
-                lines.remove(&self.place);
+                lines.remove(&self.key);
             }
         }
     }

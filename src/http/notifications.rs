@@ -25,8 +25,9 @@ pub(super) async fn receive(raw: RawRequest) -> Result<HttpResponse, Problem> {
         return Err(Problem::new(Code::RateLimited, detail).retry_after(wait));
     }
     let headers = headers_of(&raw.request);
-    let note = Notification { headers: &headers, body: &raw.body, received_at: now, address_key: false };
-    let taken = inbox.intake.receive(payments, account, &note, raw.segment("key")).await;
+    let notification =
+        Notification { headers: &headers, body: &raw.body, received_at: now, address_key: false };
+    let taken = inbox.intake.receive(payments, account, &notification, raw.segment("key")).await;
     let outcome = taken.map_err(not_taken)?;
     count(outcome);
     if outcome == NotificationOutcome::Unverified {

@@ -43,7 +43,7 @@ pub(super) async fn watch(request: ApiRequest) -> Result<HttpResponse, Problem> 
     // Listening begins before reading, so that no change falls between the two.
     let changes = request.state().changes();
     let order = request.order_of(OrderLocator::Session(session)).await?;
-    let place = request.state().streams().enter(&request.merchant).ok_or_else(full)?;
+    let slot = request.state().streams().enter(&request.merchant).ok_or_else(full)?;
     let now = Instant::now();
     let mut watch = Watch {
         state: request.state().clone(),
@@ -56,7 +56,7 @@ pub(super) async fn watch(request: ApiRequest) -> Result<HttpResponse, Problem> 
         over: false,
         changes,
         ends_at: now + LIFETIME,
-        place,
+        slot,
     };
     watch.read().await?;
     if watch.over && watch.waiting.is_empty() {
@@ -106,7 +106,7 @@ struct Watch {
     over: bool,
     changes: Receiver<OrderId>,
     ends_at: Instant,
-    place: StreamSlot,
+    slot: StreamSlot,
 }
 
 /// Why a stream that had nothing to send goes on.
@@ -151,7 +151,7 @@ impl Watch {
                     Err(RecvError::Closed) => return Woken::Stopped,
                 },
                 () = &mut beat => return Woken::Quiet,
-                _ = self.place.ending.wait_for(|ending| *ending) => return Woken::Stopped,
+                _ = self.slot.ending.wait_for(|ending| *ending) => return Woken::Stopped,
             }
         }
     }
@@ -194,7 +194,7 @@ impl Watch {
 /// How far a session has come, by the events of its order from the first on.
 #[derive(Default)]
 struct SessionProgress {
-    begun: bool,
+    started: bool,
     ended: bool,
     /// Whether the order waits for a payment.
     order_waits: bool,
@@ -206,7 +206,7 @@ impl SessionProgress {
     fn take(&mut self, event: &Event, session: SessionId) -> bool {
         match event {
             Event::SessionCreated { session: opened, payment } if opened.id == session => {
-                self.begun = true;
+                self.started = true;
                 self.payments.push(payment.id);
                 true
             }
@@ -221,7 +221,7 @@ impl SessionProgress {
             Event::PaymentUpdated { payment, .. } => self.payments.contains(payment),
             Event::OrderStateChanged { to, .. } => {
                 self.order_waits = *to == OrderState::PendingPayment;
-                self.begun
+                self.started
             }
             _ => false,
         }

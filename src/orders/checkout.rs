@@ -99,8 +99,8 @@ impl Orders {
         mut order: OrderAggregate,
         session: SessionId,
     ) -> Result<CheckoutOutcome, OrderError> {
-        let begun = self.payments.start(&mut order, session, &context.cause).await?;
-        match begun {
+        let outcome = self.payments.start(&mut order, session, &context.cause).await?;
+        match outcome {
             StartOutcome::Ready | StartOutcome::Ended => {
                 Ok(CheckoutOutcome { order, session, pending: false })
             }
@@ -125,7 +125,7 @@ impl Orders {
         let mut order = self.order(context, id).await?;
         if let Some(attempt) = order.session(session).map(|session| session.attempt) {
             match self.payments.resolve_start(id, attempt, &context.cause).await {
-                Ok(settled) => order = settled,
+                Ok(resolved) => order = resolved,
                 Err(PaymentError::Provider(_)) => {
                     return Ok(CheckoutOutcome { order, session, pending: true });
                 }

@@ -16,7 +16,7 @@ pub struct Account {
     /// The adapter, made for this account.
     pub adapter: Box<dyn Provider>,
     /// What the provider's words mean.
-    pub words: StatusTable,
+    pub statuses: StatusTable,
     /// Where the provider listens.
     pub base_url: String,
     /// Whether its payments are tests.
@@ -46,7 +46,16 @@ impl Account {
     ) -> Result<Self, TableError> {
         let words = StatusTable::parse(adapter.about().statuses)?;
         let reads = ReadLimiter::new(MAX_READS);
-        Ok(Self { name, adapter, words, base_url, is_test, notify_key, reads, poll_after_capture_days: 0 })
+        Ok(Self {
+            name,
+            adapter,
+            statuses: words,
+            base_url,
+            is_test,
+            notify_key,
+            reads,
+            poll_after_capture_days: 0,
+        })
     }
 
     /// With so many reads a second on average.

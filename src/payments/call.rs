@@ -73,7 +73,7 @@ impl Payments {
         view: ProviderView,
         as_of: port::Timestamp,
     ) -> Observation {
-        let seen = translate(&account.words, view, as_of);
+        let seen = translate(&account.statuses, view, as_of);
         if seen.says == port::StatusMapping::Unmapped {
             self.shared.metrics.unknown_status(account.about().name);
         }

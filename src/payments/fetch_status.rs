@@ -100,13 +100,13 @@ impl Payments {
         let last = shared.fetched.get(&payment.id);
         let at = last.map_or(now, |last| last.plus(MIN_FETCH_INTERVAL)).max(now);
         shared.hinted.insert(payment.id, at);
-        let due = Write::Job {
+        let job = Write::Job {
             kind: JobKind::FetchStatus,
             subject: payment.id.to_string(),
             order: Some(id),
             at: Some(at),
         };
-        shared.store.commit(Change::plain("hint", vec![due])).await?;
+        shared.store.commit(Change::plain("hint", vec![job])).await?;
         shared.wake.notify_one();
         Ok(Some((payment.id, at)))
     }
@@ -179,13 +179,13 @@ impl Payments {
         };
         let shared = &self.shared;
         let at = shared.now().plus(wait).plus(Duration::from_millis(shared.draw() % SPREAD_MS));
-        let due = Write::Job {
+        let job = Write::Job {
             kind: JobKind::FetchStatus,
             subject: payment.to_string(),
             order: Some(order),
             at: Some(at),
         };
-        Ok(shared.store.commit(Change::plain("ask in turn", vec![due])).await?)
+        Ok(shared.store.commit(Change::plain("ask in turn", vec![job])).await?)
     }
 
     /// A failed read is repeated at its time, and not before the provider wants it.
@@ -204,12 +204,12 @@ impl Payments {
             _ if error.advice() == Advice::Stop => next,
             _ => Some(next.unwrap_or(now.plus(FAILED_PAUSE))),
         };
-        let due = Write::Job {
+        let job = Write::Job {
             kind: JobKind::FetchStatus,
             subject: payment.to_string(),
             order: Some(order.id()),
             at,
         };
-        Ok(self.shared.store.commit(Change::plain("ask later", vec![due])).await?)
+        Ok(self.shared.store.commit(Change::plain("ask later", vec![job])).await?)
     }
 }

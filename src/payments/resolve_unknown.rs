@@ -144,10 +144,10 @@ impl Payments {
         }
         let attempt = record.for_adapter(order.id());
         let request = self.request_of(order, record);
-        let keeper = AttemptStateStore::new(&self.shared, order.clone(), record.id, cause);
-        let ctx = self.ctx(account, &keeper);
+        let state_store = AttemptStateStore::new(&self.shared, order.clone(), record.id, cause);
+        let ctx = self.ctx(account, &state_store);
         let again = self.call(account, "begin", &ctx, account.adapter.create(&ctx, &attempt, &request)).await;
-        *order = keeper.into_order();
+        *order = state_store.into_order();
         match again {
             Ok(created) => Ok(Some(created)),
             Err(error) if error.advice() == Advice::Stop => Ok(None),
@@ -174,11 +174,11 @@ impl Payments {
         };
         let account = self.account(&record.account)?;
         let adapter_view = record.for_adapter(id);
-        let keeper = AttemptStateStore::new(&self.shared, order, attempt, cause);
-        let ctx = self.ctx(&account, &keeper);
+        let state_store = AttemptStateStore::new(&self.shared, order, attempt, cause);
+        let ctx = self.ctx(&account, &state_store);
         self.call(&account, "hand_over", &ctx, account.adapter.submit_provider_order(&ctx, &adapter_view))
             .await?;
-        let mut order = keeper.into_order();
+        let mut order = state_store.into_order();
         let done = |order: &OrderAggregate, _| {
             let event = waits(order).then_some(Event::ProviderOrderSubmitted { attempt });
             Ok::<_, PaymentError>(event.into_iter().collect::<Vec<_>>().into())

@@ -219,15 +219,15 @@ impl Payments {
     ) -> Result<Result<(), ProviderError>, PaymentError> {
         let request = self.request_of(order, record);
         let attempt = record.for_adapter(order.id());
-        let keeper = AttemptStateStore::new(&self.shared, order.clone(), record.id, cause);
-        let ctx = self.ctx(account, &keeper);
+        let state_store = AttemptStateStore::new(&self.shared, order.clone(), record.id, cause);
+        let ctx = self.ctx(account, &state_store);
         let charge =
             record.session.and_then(|id| order.session(id)).is_some_and(|session| session.charge.is_some());
         let outcome = match account.adapter.vault().filter(|_| charge) {
             Some(vault) => self.call(account, "charge", &ctx, vault.charge(&ctx, &attempt, &request)).await,
             None => self.call(account, "begin", &ctx, account.adapter.create(&ctx, &attempt, &request)).await,
         };
-        *order = keeper.into_order();
+        *order = state_store.into_order();
         match outcome {
             Ok((created, as_of)) => {
                 self.accept_start(order, account, record.id, created, as_of, cause).await.map(Ok)

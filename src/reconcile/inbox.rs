@@ -28,13 +28,13 @@ pub async fn replay(
         let Some(last) = page.last() else { return Ok(count) };
         after = Some(*last);
         count += u64::try_from(page.len()).unwrap_or(u64::MAX);
-        let due = |(_, id): &(Timestamp, NotificationId)| Write::Job {
+        let job = |(_, id): &(Timestamp, NotificationId)| Write::Job {
             kind: JobKind::ProcessNotification,
             subject: id.to_string(),
             order: None,
             at: Some(now),
         };
-        store.commit(Change::plain("replay", page.iter().map(due).collect())).await?;
+        store.commit(Change::plain("replay", page.iter().map(job).collect())).await?;
         told(count);
     }
 }

@@ -56,17 +56,17 @@ impl NotificationReceiver {
         &self,
         payments: &Payments,
         account: &Account,
-        note: &Notification<'_>,
+        notification: &Notification<'_>,
         key: &str,
     ) -> Result<NotificationOutcome, PaymentError> {
-        let Some((proof, targets)) = read(account, note, key) else {
+        let Some((authenticity, targets)) = read(account, notification, key) else {
             return Ok(NotificationOutcome::Unverified);
         };
-        match (proof, targets) {
-            (Authenticity::Own, targets) => keep(payments, account, note, targets).await,
+        match (authenticity, targets) {
+            (Authenticity::Own, targets) => store(payments, account, notification, targets).await,
             (Authenticity::Address, None) => Ok(NotificationOutcome::Unreadable),
             (Authenticity::Address, Some(targets)) => {
-                self.follow(payments, account, targets, note.received_at).await
+                self.follow(payments, account, targets, notification.received_at).await
             }
         }
     }
@@ -104,15 +104,15 @@ impl NotificationReceiver {
 /// proof of its own is needed, and there, only the adapter knows, so it is asked without the address first.
 fn read(
     account: &Account,
-    note: &Notification<'_>,
+    notification: &Notification<'_>,
     key: &str,
 ) -> Option<(Authenticity, Option<Vec<NotificationTarget>>)> {
     let address_key = account.notify_key.as_ref().is_some_and(|held| sign::same_secret(held, key.as_bytes()));
     let proofs = [(Authenticity::Own, false), (Authenticity::Address, true)];
-    for (proof, address_key) in proofs.into_iter().filter(|(_, needs_key)| !needs_key || address_key) {
-        match account.adapter.read_notification(&Notification { address_key, ..*note }) {
-            Ok(targets) => return Some((proof, Some(targets))),
-            Err(NotificationError::Unreadable) => return Some((proof, None)),
+    for (authenticity, address_key) in proofs.into_iter().filter(|(_, needs_key)| !needs_key || address_key) {
+        match account.adapter.read_notification(&Notification { address_key, ..*notification }) {
+            Ok(targets) => return Some((authenticity, Some(targets))),
+            Err(NotificationError::Unreadable) => return Some((authenticity, None)),
             Err(NotificationError::Unverified) => {}
         }
     }
@@ -120,10 +120,10 @@ fn read(
 }
 
 /// Stores a verified notification, and makes it due if it points at anything.
-async fn keep(
+async fn store(
     payments: &Payments,
     account: &Account,
-    note: &Notification<'_>,
+    notification: &Notification<'_>,
     targets: Option<Vec<NotificationTarget>>,
 ) -> Result<NotificationOutcome, PaymentError> {
     let shared = &payments.shared;
@@ -135,18 +135,18 @@ async fn keep(
     let row = InboxRow {
         id: NotificationId::from_uuid(shared.env.uuid()),
         account: account.name.clone(),
-        identity: identity(note, &targets),
-        headers: kept_headers(note.headers),
-        body: note.body.to_vec(),
+        identity: identity(notification, &targets),
+        headers: kept_headers(notification.headers),
+        body: notification.body.to_vec(),
         targets: serde_json::to_string(&targets).expect("plain data is always JSON"),
-        received_at: note.received_at,
+        received_at: notification.received_at,
     };
-    let (subject, at) = (row.id.to_string(), Some(note.received_at));
-    let due = Write::Job { kind: JobKind::ProcessNotification, subject, order: None, at };
-    let due = Some(due).filter(|_| !targets.is_empty());
+    let (subject, at) = (row.id.to_string(), Some(notification.received_at));
+    let job = Write::Job { kind: JobKind::ProcessNotification, subject, order: None, at };
+    let job = Some(job).filter(|_| !targets.is_empty());
     match shared
         .store
-        .commit(Change::plain("note", [Write::Notification(row)].into_iter().chain(due).collect()))
+        .commit(Change::plain("note", [Write::Notification(row)].into_iter().chain(job).collect()))
         .await
     {
         Ok(()) => shared.wake.notify_one(),
@@ -157,9 +157,9 @@ async fn keep(
 }
 
 /// What makes a notification the same as another one.
-fn identity(note: &Notification<'_>, targets: &[NotificationTarget]) -> String {
+fn identity(notification: &Notification<'_>, targets: &[NotificationTarget]) -> String {
     let event = targets.iter().find_map(|target| target.event.as_ref());
-    event.map_or_else(|| sign::hex(&sign::sha256(&[note.body])), |event| format!("event {event}"))
+    event.map_or_else(|| sign::hex(&sign::sha256(&[notification.body])), |event| format!("event {event}"))
 }
 
 /// The headers that are stored. A list of what is harmless: where a provider puts its secrets is its own affair.

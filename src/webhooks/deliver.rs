@@ -53,8 +53,8 @@ struct Next {
 
 /// A try and what it came to.
 struct DeliveryAttempt {
-    begun: Timestamp,
-    ended: Timestamp,
+    started_at: Timestamp,
+    ended_at: Timestamp,
     answered: DeliveryResponse,
     error: Option<String>,
 }
@@ -76,8 +76,8 @@ impl DeliveryContext {
             return self.commit(vec![advanced(job, stream, cursor, is, None)]).await;
         };
         let body = self.body(&next.event).await?;
-        let tried = self.send(&endpoint, &next.event, body).await;
-        self.follow(&endpoint, job, stream, cursor, &next, tried).await
+        let attempt = self.send(&endpoint, &next.event, body).await;
+        self.follow(&endpoint, job, stream, cursor, &next, attempt).await
     }
 
     /// The next event that the endpoint takes, and the place up to which none is left before it.
@@ -118,12 +118,12 @@ impl DeliveryContext {
     }
 
     async fn send(&self, endpoint: &EndpointRow, event: &RecordedEvent, body: Vec<u8>) -> DeliveryAttempt {
-        let begun = self.env.now();
-        let signatures = secret::signatures(endpoint, event.id, begun, &body);
+        let started_at = self.env.now();
+        let signatures = secret::signatures(endpoint, event.id, started_at, &body);
         let http_request = HttpRequest::post("")
             .json_bytes(body)
             .header("webhook-id", event.id.to_string())
-            .header("webhook-timestamp", begun.seconds().to_string())
+            .header("webhook-timestamp", started_at.seconds().to_string())
             .header("webhook-signature", signatures);
         let (answered, error) = match self.transport.send(&endpoint.url, &http_request).await {
             Ok(response) => {
@@ -134,7 +134,7 @@ impl DeliveryContext {
                 (DeliveryResponse::Nothing, Some(fault.to_string().chars().take(MAX_ERROR).collect()))
             }
         };
-        DeliveryAttempt { begun, ended: self.env.now(), answered, error }
+        DeliveryAttempt { started_at, ended_at: self.env.now(), answered, error }
     }
 
     /// Writes down what became of a try, and what follows.
@@ -145,17 +145,17 @@ impl DeliveryContext {
         stream: DeliveryStream,
         cursor: Cursor,
         next: &Next,
-        tried: DeliveryAttempt,
+        attempt: DeliveryAttempt,
     ) -> Result<(), StoreError> {
-        let now = tried.ended;
+        let now = attempt.ended_at;
         let failing = endpoint.failing_since.map_or(Duration::ZERO, |since| now.since(since));
-        let decision = decide(tried.answered, cursor.failures, failing, self.draw());
+        let decision = decide(attempt.answered, cursor.failures, failing, self.draw());
         self.metrics.webhook_delivery(match decision {
             DeliveryDecision::Taken => DeliveryOutcome::Delivered,
             DeliveryDecision::Again(_) => DeliveryOutcome::Failed,
             DeliveryDecision::Off(_) => DeliveryOutcome::GivenUp,
         });
-        let row = row(stream, cursor, next, tried, decision == DeliveryDecision::Taken);
+        let row = row(stream, cursor, next, attempt, decision == DeliveryDecision::Taken);
         let tried = Write::Webhook(WebhookWrite::Attempted(row));
         let (is, at) = match decision {
             DeliveryDecision::Taken => {
@@ -232,7 +232,7 @@ fn row(
     stream: DeliveryStream,
     cursor: Cursor,
     next: &Next,
-    tried: DeliveryAttempt,
+    attempt: DeliveryAttempt,
     delivered: bool,
 ) -> DeliveryRow {
     DeliveryRow {
@@ -244,12 +244,13 @@ fn row(
         public_sequence: next.event.public_sequence.unwrap_or_default(),
         attempt: cursor.failures + 1,
         delivered,
-        response_code: match tried.answered {
+        response_code: match attempt.answered {
             DeliveryResponse::Status(status, _) => Some(status),
             DeliveryResponse::Nothing => None,
         },
-        error: tried.error,
-        duration_ms: u64::try_from(tried.ended.since(tried.begun).as_millis()).unwrap_or(u64::MAX),
-        at: tried.begun,
+        error: attempt.error,
+        duration_ms: u64::try_from(attempt.ended_at.since(attempt.started_at).as_millis())
+            .unwrap_or(u64::MAX),
+        at: attempt.started_at,
     }
 }

@@ -72,7 +72,7 @@ impl WebhookDispatcher {
         Ok(Tick::Did)
     }
 
-    /// Waits after [`Turn::Idle`] until there may be something to do.
+    /// Waits after [`Tick::Idle`] until there may be something to do.
     pub async fn wait(&mut self) {
         tokio::select! {
             biased;

@@ -251,8 +251,8 @@ impl Endpoints {
         to: Option<EndpointId>,
         key: Option<&Key>,
     ) -> Result<u64, EndpointError> {
-        let notice = self.store.outbound_event(merchant, event).await?.ok_or(EndpointError::NotFound)?;
-        let found = self.store.events(notice.order, notice.sequence - 1, 1).await?;
+        let outbound = self.store.outbound_event(merchant, event).await?.ok_or(EndpointError::NotFound)?;
+        let found = self.store.events(outbound.order, outbound.sequence - 1, 1).await?;
         let notice_of = found.first().and_then(|event| event.record.event.public_event());
         let kind = event_type(notice_of.ok_or(EndpointError::NotFound)?);
         let mut endpoints = match to {
@@ -263,8 +263,8 @@ impl Endpoints {
         if to.is_some() && endpoints.is_empty() {
             return Err(EndpointError::NotTaken);
         }
-        let span = (notice.sequence, notice.sequence);
-        let owed = endpoints.iter().map(|row| (row.id, notice.order, span)).collect::<Vec<_>>();
+        let span = (outbound.sequence, outbound.sequence);
+        let owed = endpoints.iter().map(|row| (row.id, outbound.order, span)).collect::<Vec<_>>();
         self.enqueue(merchant, &owed, key).await
     }
 

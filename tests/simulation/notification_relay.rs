@@ -92,6 +92,6 @@ async fn receive(
     let (name, key) = (path.next().unwrap_or_default(), path.next().unwrap_or_default());
     let account = orders.payments.shared.accounts.get(name).expect("the subscriptions name accounts");
     let body = sent.body.as_bytes();
-    let note = Notification { headers: &sent.headers, body, received_at: now, address_key: false };
-    intake.receive(&orders.payments, account, &note, key).await.ok()
+    let notification = Notification { headers: &sent.headers, body, received_at: now, address_key: false };
+    intake.receive(&orders.payments, account, &notification, key).await.ok()
 }

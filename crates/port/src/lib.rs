@@ -1,7 +1,7 @@
 //! The words that adapters and the gateway share.
 //!
 //! An adapter is written against this crate alone: it describes itself ([`About`]), implements [`Provider`], and
-//! reports what its provider said as a [`Snapshot`]. The crate does no I/O and reads no clock; whatever an
+//! reports what its provider said as a [`ProviderView`]. The crate does no I/O and reads no clock; whatever an
 //! operation may touch comes to it through [`Ctx`].
 //!
 //! Start at [`Provider`]; then [`ProviderError`], whose question is always "what may be done next?".

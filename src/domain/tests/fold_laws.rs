@@ -180,7 +180,7 @@ fn a_checkout() -> impl Strategy<Value = (CaptureMode, PaymentCapabilities)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// `Desk::tell` checks bounds, sequences, the replay and the sums of refunds after every step.
+    /// `Scenario::record` checks bounds, sequences, the replay and the sums of refunds after every step.
     #[test]
     fn whatever_is_seen_the_file_keeps_its_laws_and_a_repeat_changes_nothing(
         (capture, capabilities) in a_checkout(),

@@ -65,7 +65,7 @@ fn begun() -> ProfileSession {
         view: ProviderView::default(),
         adapter_state: AdapterState::new(),
     };
-    started().begun(created, at(1)).unwrap()
+    started().created(created, at(1)).unwrap()
 }
 
 fn says(status: PaymentStatus) -> Observation {

@@ -338,7 +338,7 @@ fn check_history(events: &[RecordedEvent]) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
-    /// `Desk::tell` checks after every step what must always hold of the file.
+    /// `Scenario::record` checks after every step what must always hold of the file.
     #[test]
     fn whatever_is_done_in_whatever_order_the_file_keeps_its_laws(
         capture in prop_oneof![Just(CaptureMode::Automatic), Just(CaptureMode::Manual)],

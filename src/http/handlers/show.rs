@@ -41,7 +41,7 @@ pub(in crate::http) fn submitted(state: &State, outcome: &CommandOutcome) -> Res
 /// A session that was opened.
 pub(in crate::http) fn opened(state: &State, outcome: &CommandOutcome) -> Result<Answer, Problem> {
     let session = session_of(outcome)?;
-    Ok(begun(session_answer(state, &outcome.order, session)?, session, outcome.pending))
+    Ok(started(session_answer(state, &outcome.order, session)?, session, outcome.pending))
 }
 
 /// A session that was closed, or is being closed.
@@ -69,7 +69,7 @@ pub(in crate::http) fn create_and_checkout(
     let qr_url = |attempt| state.qr_url(attempt);
     let both =
         Both { order: view::order(&outcome.order), session: view::session(&outcome.order, session, &qr_url) };
-    Ok(begun(Answer::ok(&both)?, session, outcome.pending))
+    Ok(started(Answer::ok(&both)?, session, outcome.pending))
 }
 
 /// A payment that was captured or voided, or is to be.
@@ -116,7 +116,7 @@ pub(super) fn session_answer(
     Ok(Answer::ok(&view::session(order, session, &qr_url))?.version(session.version))
 }
 
-fn begun(answer: Answer, session: &Session, pending: bool) -> Answer {
+fn started(answer: Answer, session: &Session, pending: bool) -> Answer {
     let location = session_address(session);
     if pending { answer.accepted(location) } else { answer.created(location) }
 }

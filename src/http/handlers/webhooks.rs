@@ -202,8 +202,8 @@ pub(in crate::http) async fn events(request: ApiRequest) -> Result<Answer, Probl
     let filter = OutboundEventFilter { merchant: request.merchant.to_string(), from: None, to: None, page };
     let reads = request.state().reads();
     let mut told = Vec::new();
-    for notice in reads.outbound_events(&filter).await? {
-        told.push(as_it_was(reads, &notice).await?);
+    for row in reads.outbound_events(&filter).await? {
+        told.push(as_it_was(reads, &row).await?);
     }
     let qr_url = |attempt| request.state().qr_url(attempt);
     list(&told, limit, |(_, event)| event.id.to_string(), |(order, event)| view::event(order, event, &qr_url))
@@ -212,11 +212,11 @@ pub(in crate::http) async fn events(request: ApiRequest) -> Result<Answer, Probl
 /// An event, with its order as it was then.
 async fn as_it_was(
     reads: &dyn Reads,
-    notice: &OutboundEventRow,
+    row: &OutboundEventRow,
 ) -> Result<(OrderAggregate, RecordedEvent), StoreError> {
-    let order = reads.order_at(notice.order, notice.sequence).await?;
-    let event = reads.events(notice.order, notice.sequence - 1, 1).await?.pop();
-    order.zip(event).ok_or_else(|| StoreError::Corrupt(format!("event {} is gone", notice.event)))
+    let order = reads.order_at(row.order, row.sequence).await?;
+    let event = reads.events(row.order, row.sequence - 1, 1).await?.pop();
+    order.zip(event).ok_or_else(|| StoreError::Corrupt(format!("event {} is gone", row.event)))
 }
 
 pub(in crate::http) async fn redeliver(request: ApiRequest) -> Result<Answer, Problem> {

@@ -57,8 +57,8 @@ impl Payments {
         over: bool,
     ) -> Result<bool, PaymentError> {
         if may_repeat(&*self.account(&session.start.account)?) {
-            let begun = self.start_session(session, true).await?;
-            if begun == StartOutcome::Ready {
+            let outcome = self.start_session(session, true).await?;
+            if outcome == StartOutcome::Ready {
                 return Ok(true);
             }
         }

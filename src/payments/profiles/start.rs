@@ -78,8 +78,8 @@ impl Payments {
         };
         let keys: Vec<Write> = key.map(|key| key.row(&session, now)).into_iter().collect();
         shared.write_session("open profile session", &session, keys).await?;
-        let begun = self.start_session(&mut session, false).await?;
-        Ok((session, begun))
+        let outcome = self.start_session(&mut session, false).await?;
+        Ok((session, outcome))
     }
 
     /// The accounts that can store a method this way: the named one, else all of them in the order in which the
@@ -197,13 +197,14 @@ impl Payments {
     ) -> Result<Result<(), ProviderError>, PaymentError> {
         let vault = vault_of(account)?;
         let (attempt, request) = (session.for_adapter(), self.store_request(session));
-        let keeper = ProfileSessionStateStore { shared: &self.shared, session: Mutex::new(session.clone()) };
-        let ctx = self.ctx(account, &keeper);
+        let state_store =
+            ProfileSessionStateStore { shared: &self.shared, session: Mutex::new(session.clone()) };
+        let ctx = self.ctx(account, &state_store);
         let outcome = self.call(account, "save_begin", &ctx, vault.create(&ctx, &attempt, &request)).await;
-        *session = keeper.session.into_inner();
+        *session = state_store.session.into_inner();
         match outcome {
             Ok((created, _)) => {
-                let adopt = |session: &ProfileSession, now| Ok(session.begun(created.clone(), now));
+                let adopt = |session: &ProfileSession, now| Ok(session.created(created.clone(), now));
                 self.shared.change_session("profile begun", session, adopt).await?;
                 Ok(Ok(()))
             }

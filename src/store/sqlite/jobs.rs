@@ -23,7 +23,7 @@ pub(super) fn waiting(
              WHERE kind = ?1 AND due_at <= ?2 AND (lease IS NULL OR lease <= ?2)
              ORDER BY due_at LIMIT ?3",
             (kind.as_str(), now.micros(), limit),
-            |row| due(row, kind, until),
+            |row| job(row, kind, until),
         )?);
     }
     waiting.sort_by_key(|job| job.at);
@@ -48,7 +48,7 @@ pub(super) fn deliveries_waiting(
                  AND (lease IS NULL OR lease <= ?2)
              ORDER BY due_at LIMIT ?3",
             (endpoint.to_string(), now.micros(), most),
-            |row| due(row, JobKind::Deliver, until),
+            |row| job(row, JobKind::Deliver, until),
         )?);
     }
     waiting.sort_by_key(|job| job.at);
@@ -56,7 +56,7 @@ pub(super) fn deliveries_waiting(
     Ok(waiting)
 }
 
-fn due(row: &Row<'_>, kind: JobKind, until: Lease) -> Result<Job, StoreError> {
+fn job(row: &Row<'_>, kind: JobKind, until: Lease) -> Result<Job, StoreError> {
     let order = row.get::<_, Option<String>>(1)?.map(|_| word(row, 1)).transpose()?;
     let (subject, at, tries) = (row.get(0)?, moment(row, 2)?, row.get(3)?);
     Ok(Job { kind, subject, order, at, tries, lease: until })

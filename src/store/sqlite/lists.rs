@@ -107,7 +107,7 @@ const NOTES: &str = "SELECT received_at, id FROM inbox
      ORDER BY received_at, id LIMIT ?5";
 
 /// The notifications of a range of time after a place.
-pub(super) fn notes(
+pub(super) fn notifications(
     db: &Connection,
     filter: InboxFilter,
     after: Option<(Timestamp, NotificationId)>,

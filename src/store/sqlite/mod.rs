@@ -225,12 +225,12 @@ impl Reads for Sqlite {
         limit: u32,
     ) -> Result<Vec<(Timestamp, NotificationId)>, StoreError> {
         let filter = filter.clone();
-        self.read(move |db| lists::notes(db, filter, after, limit)).await
+        self.read(move |db| lists::notifications(db, filter, after, limit)).await
     }
 
     async fn notification(&self, id: &str) -> Result<Option<InboxRow>, StoreError> {
         let id = id.to_owned();
-        self.read(move |db| reads::note(db, &id)).await
+        self.read(move |db| reads::notification(db, &id)).await
     }
 
     async fn oldest_open_payment(&self, account: &str) -> Result<Option<Timestamp>, StoreError> {

@@ -244,7 +244,7 @@ pub(super) fn setting(db: &Connection, name: &str) -> Result<Option<String>, Sto
 }
 
 /// A stored notification.
-pub(super) fn note(db: &Connection, id: &str) -> Result<Option<InboxRow>, StoreError> {
+pub(super) fn notification(db: &Connection, id: &str) -> Result<Option<InboxRow>, StoreError> {
     let sql = "SELECT id, account, identity, headers, body, hints, received_at FROM inbox WHERE id = ?1";
     one(db, sql, [id], |row| {
         Ok(InboxRow {

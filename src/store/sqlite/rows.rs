@@ -96,7 +96,7 @@ pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
         }
         Write::Job { kind, subject, at: None, .. } => run(db, NOT_DUE, (kind.as_str(), subject)),
         Write::Release { job, at } => return release(db, job, *at),
-        Write::Notification(row) => note(db, row),
+        Write::Notification(row) => notification(db, row),
         Write::PruneNotification(note) => run(db, FORGET, [note.to_string()]),
         Write::ApiKey(row) => api_key(db, row),
         Write::Checkpoint(row) => audit::checkpoint(db, row),
@@ -171,7 +171,7 @@ fn key(db: &Connection, row: &KeyRow) -> Result<(), StoreError> {
     }
 }
 
-fn note(db: &Connection, row: &InboxRow) -> Result<usize, StoreError> {
+fn notification(db: &Connection, row: &InboxRow) -> Result<usize, StoreError> {
     let values = params![
         row.id.to_string(),
         row.account,

@@ -56,7 +56,7 @@ const OLD_TRIES: &str = "DELETE FROM deliveries
 /// Writes one row.
 pub(super) fn write(db: &Connection, row: &WebhookWrite) -> Result<(), StoreError> {
     match row {
-        WebhookWrite::OutboundEvent(row) => notice(db, row),
+        WebhookWrite::OutboundEvent(row) => outbound_event(db, row),
         WebhookWrite::Endpoint(row) => endpoint(db, row),
         WebhookWrite::EndpointKey(row) => endpoint_key(db, row),
         WebhookWrite::Gone(id) => {
@@ -68,11 +68,11 @@ pub(super) fn write(db: &Connection, row: &WebhookWrite) -> Result<(), StoreErro
         }
         WebhookWrite::Enqueue { stream, first, last, at } => owed(db, *stream, *first, *last, *at),
         WebhookWrite::Attempted(row) => tried(db, row),
-        WebhookWrite::Advanced { job, stream, was, is, at } => settled(db, job, *stream, *was, *is, *at),
+        WebhookWrite::Advanced { job, stream, was, is, at } => advanced(db, job, *stream, *was, *is, *at),
     }
 }
 
-fn notice(db: &Connection, row: &OutboundEventRow) -> Result<(), StoreError> {
+fn outbound_event(db: &Connection, row: &OutboundEventRow) -> Result<(), StoreError> {
     let (event, order) = (row.event.to_string(), row.order.to_string());
     run(db, NOTICE, (&row.merchant, event, order, integer(row.sequence), row.at.micros())).map(drop)
 }
@@ -134,7 +134,7 @@ fn owed(
     run(db, CURSOR, values).map(drop)
 }
 
-fn settled(
+fn advanced(
     db: &Connection,
     job: &Job,
     stream: DeliveryStream,
@@ -236,7 +236,10 @@ fn notice_row(row: &Row<'_>) -> Result<OutboundEventRow, StoreError> {
 const NOTICE_COLUMNS: &str =
     "SELECT merchant, event_id, order_id, sequence, at FROM notices WHERE merchant = ?1";
 
-fn notices(db: &Connection, filter: OutboundEventFilter) -> Result<Vec<OutboundEventRow>, StoreError> {
+fn outbound_events(
+    db: &Connection,
+    filter: OutboundEventFilter,
+) -> Result<Vec<OutboundEventRow>, StoreError> {
     let mut sql = NOTICE_COLUMNS.to_owned();
     let mut values: Vec<Value> = vec![filter.merchant.into()];
     let narrower = [
@@ -315,7 +318,7 @@ impl WebhookReads for Sqlite {
         filter: &OutboundEventFilter,
     ) -> Result<Vec<OutboundEventRow>, StoreError> {
         let filter = filter.clone();
-        self.read(move |db| notices(db, filter)).await
+        self.read(move |db| outbound_events(db, filter)).await
     }
 
     async fn outbound_event(

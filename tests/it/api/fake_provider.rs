@@ -287,12 +287,12 @@ impl Provider for Adapter {
     /// A list of hints, with a shared key or to the account's own address.
     fn read_notification(
         &self,
-        note: &Notification<'_>,
+        notification: &Notification<'_>,
     ) -> Result<Vec<NotificationTarget>, NotificationError> {
-        if note.header("x-teller-key") != Some("genuine") && !note.address_key {
+        if notification.header("x-teller-key") != Some("genuine") && !notification.address_key {
             return Err(NotificationError::Unverified);
         }
-        serde_json::from_slice(note.body).map_err(|_| NotificationError::Unreadable)
+        serde_json::from_slice(notification.body).map_err(|_| NotificationError::Unreadable)
     }
 
     async fn capture(
