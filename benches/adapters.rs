@@ -27,8 +27,8 @@ impl Instant {
 
 #[async_trait]
 impl Transport for Instant {
-    async fn send(&self, _: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
-        black_box(http_request);
+    async fn send(&self, _: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
+        black_box(call);
         let number = self.given.fetch_add(1, Ordering::Relaxed) % self.replies.len();
         Ok(self.replies[number].clone())
     }

@@ -78,7 +78,7 @@ catalogue! {
         "Changes refused because too many were waiting.";
     agenda_oldest_due: GaugeVec = gauges("paymux_agenda_oldest_due_seconds", &["kind"]),
         "For how long the longest overdue entry of the agenda has been due.";
-    oldest_unsettled_payment: GaugeVec = gauges("paymux_oldest_open_payment_seconds", &["account"]),
+    oldest_open_payment: GaugeVec = gauges("paymux_oldest_open_payment_seconds", &["account"]),
         "How old the oldest payment of an account is that somebody still waits for.";
     agenda_runs: IntCounterVec = counters("paymux_agenda_runs_total", &["kind", "outcome"]),
         "Entries of the agenda that were worked on.";
@@ -288,7 +288,7 @@ impl Metrics {
 
     /// How old the oldest payment of an account is that somebody still waits for; zero if there is none.
     pub fn oldest_open_payment(&self, account: &str, age: Duration) {
-        self.oldest_unsettled_payment.with_label_values(&[account]).set(age.as_secs_f64());
+        self.oldest_open_payment.with_label_values(&[account]).set(age.as_secs_f64());
     }
 
     /// An entry of the agenda was worked on.

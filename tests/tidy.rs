@@ -61,9 +61,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 const EXACT: &[&str] =
     &["crates/port/src", "providers", "src/domain", "src/routing", "src/payments", "src/orders", "src/store"];
 
-const MAX_FILE: usize = 500;
-const MAX_ADAPTER: usize = 250;
-const MAX_WIRE: usize = 150;
+const MAX_FILE: usize = 520;
+const MAX_ADAPTER: usize = 280;
+const MAX_WIRE: usize = 160;
 
 /// A file of the repository: its path from the root and its text.
 struct Source {

@@ -62,11 +62,11 @@ impl Imitated {
 
 #[async_trait]
 impl Transport for Imitated {
-    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+    async fn send(&self, base_url: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let base = base_url.strip_prefix(PROVIDERS_URL).unwrap_or_default();
-        let request = Request::new(http_request.method.as_str(), &format!("{base}{}", http_request.path))
-            .body(http_request.body.clone());
-        let headers = http_request.headers.iter();
+        let request =
+            Request::new(call.method.as_str(), &format!("{base}{}", call.path)).body(call.body.clone());
+        let headers = call.headers.iter();
         let request = headers.fold(request, |request, (name, value)| request.header(name, value.expose()));
         self.ask(&request).ok_or_else(|| TransportError::Lost("no answer".to_owned()))
     }

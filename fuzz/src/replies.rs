@@ -130,14 +130,14 @@ fn errors_are_short(run: &Run) {
 
 fn calls_stay_in_their_place(run: &Run, operation: Operation) {
     assert!(run.calls.len() <= MAX_CALLS, "{:?}", run.calls);
-    for http_request in &run.calls {
-        let path = http_request.path.split('?').next().unwrap_or_default();
-        let plain = http_request.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-        assert!(plain && http_request.path.matches('?').count() <= 1, "{:?}", http_request.path);
+    for call in &run.calls {
+        let path = call.path.split('?').next().unwrap_or_default();
+        let plain = call.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        assert!(plain && call.path.matches('?').count() <= 1, "{:?}", call.path);
         assert!(
             path.starts_with('/') && !path.split('/').any(|part| [".", ".."].contains(&part)),
             "{path:?}"
         );
-        assert!(http_request.reads_only || !operation.only_reads(), "a read that writes: {http_request:?}");
+        assert!(call.reads_only || !operation.only_reads(), "a read that writes: {call:?}");
     }
 }

@@ -86,9 +86,8 @@ impl Provider for Decta {
         attempt: &Attempt,
         request: &PaymentRequest,
     ) -> Result<CreatedPayment> {
-        let http_request =
-            HttpRequest::post("/orders/?response_type=full").json(&new_order(attempt, request)?)?;
-        let response = self.send(ctx, http_request).await?;
+        let call = HttpRequest::post("/orders/?response_type=full").json(&new_order(attempt, request)?)?;
+        let response = self.send(ctx, call).await?;
         response.json().and_then(|order| created(order, attempt)).map_err(ProviderError::OutcomeUnknown)
     }
 
@@ -149,9 +148,9 @@ impl Provider for Decta {
 
 impl Decta {
     /// Sends a call. A 2xx that carries `errors` is a refusal: an older shape that every official plug-in checks.
-    async fn send(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<HttpResponse> {
-        let reads_only = http_request.reads_only;
-        let response = ctx.send_raw(http_request.bearer(&self.key)).await?;
+    async fn send(&self, ctx: &Ctx<'_>, call: HttpRequest) -> Result<HttpResponse> {
+        let reads_only = call.reads_only;
+        let response = ctx.send_raw(call.bearer(&self.key)).await?;
         if !response.ok() {
             return Err(response.into_error(reads_only, wire::complaint(&response)));
         }
@@ -176,12 +175,11 @@ impl Decta {
         verb: &str,
         money: Option<Money>,
     ) -> Result<ProviderView> {
-        let mut http_request =
-            HttpRequest::post(format!("/orders/{}/{verb}/", encoded(of.provider_reference()?)));
+        let mut call = HttpRequest::post(format!("/orders/{}/{verb}/", encoded(of.provider_reference()?)));
         if let Some(money) = money {
-            http_request = http_request.json(&BTreeMap::from([("amount", exact(money)?)]))?;
+            call = call.json(&BTreeMap::from([("amount", exact(money)?)]))?;
         }
-        self.send(ctx, http_request).await?;
+        self.send(ctx, call).await?;
         self.fetch(ctx, of).await
     }
 }

@@ -130,12 +130,12 @@ impl Provider for Paymennt {
         attempt: &Attempt,
         request: &PaymentRequest,
     ) -> Result<CreatedPayment> {
-        let http_request = match attempt.approach {
+        let call = match attempt.approach {
             Approach::Hosted => HttpRequest::post("/checkout/web").json(&order::web(attempt, request)?)?,
             Approach::Link => HttpRequest::post("/checkout/link").json(&order::link(attempt, request)?)?,
             Approach::Embedded => return Err(ProviderError::Unsupported("show a widget")),
         };
-        let created = created(self.send(ctx, http_request).await?, false)?;
+        let created = created(self.send(ctx, call).await?, false)?;
         if created.next == Next::Nothing {
             return Err(Ctx::unreadable(false, "a new checkout without its page".to_owned()));
         }
@@ -210,21 +210,21 @@ impl Provider for Paymennt {
 
 impl Paymennt {
     /// Sends a call with our keys and reads its result.
-    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<T> {
-        let reads_only = http_request.reads_only;
-        let response = self.send_for_success(ctx, http_request).await?;
+    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, call: HttpRequest) -> Result<T> {
+        let reads_only = call.reads_only;
+        let response = self.send_for_success(ctx, call).await?;
         let answer: wire::Answer<T> = response.json().map_err(|why| Ctx::unreadable(reads_only, why))?;
         Ok(answer.result)
     }
 
     /// Sends a call with our keys. Errors carry a text and no code, and "not found" is a 400 like any other:
     /// an error is a rejection and its text is never matched. A read that fails inside a 200 is not documented.
-    async fn send_for_success(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<HttpResponse> {
-        let reads_only = http_request.reads_only;
-        let http_request = http_request
+    async fn send_for_success(&self, ctx: &Ctx<'_>, call: HttpRequest) -> Result<HttpResponse> {
+        let reads_only = call.reads_only;
+        let call = call
             .header_secret("X-Paymennt-Api-Key", &self.api_key)
             .header_secret("X-Paymennt-Api-Secret", &self.api_secret);
-        let response = ctx.send_raw(http_request).await?;
+        let response = ctx.send_raw(call).await?;
         match response.json::<wire::Verdict>() {
             verdict if !response.ok() => {
                 Err(response.into_error(reads_only, verdict.ok().map(|verdict| (None, verdict.error))))

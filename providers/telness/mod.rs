@@ -201,14 +201,14 @@ impl Telness {
         self.send(ctx, keyed(attempt, step, path, body)).await
     }
 
-    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<T> {
-        let reads_only = http_request.reads_only;
-        understood(&self.answer(ctx, http_request).await?, reads_only)
+    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, call: HttpRequest) -> Result<T> {
+        let reads_only = call.reads_only;
+        understood(&self.answer(ctx, call).await?, reads_only)
     }
 
     /// Whatever answer comes.
-    async fn answer(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<HttpResponse> {
-        ctx.send_raw(http_request.header_secret("X-Api-Key", &self.api_key)).await
+    async fn answer(&self, ctx: &Ctx<'_>, call: HttpRequest) -> Result<HttpResponse> {
+        ctx.send_raw(call.header_secret("X-Api-Key", &self.api_key)).await
     }
 }
 

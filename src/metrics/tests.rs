@@ -40,7 +40,7 @@ fn every_metric_has_its_published_name_and_type() {
                     attempts_failed_over_total counter, attention_raised_total counter, build_info gauge, \
                     cache_lookups_total counter, config_reloads_total counter, \
                     http_request_duration_seconds histogram, http_requests_total counter, \
-                    notifications_total counter, oldest_unsettled_payment_seconds gauge, payment_status_changes_total counter, \
+                    notifications_total counter, oldest_open_payment_seconds gauge, payment_status_changes_total counter, \
                     provider_call_duration_seconds histogram, provider_calls_total counter, \
                     routing_decisions_total counter, store_batch_changes histogram, store_changes_total counter, \
                     store_commit_duration_seconds histogram, store_conflicts_total counter, \

@@ -120,12 +120,12 @@ impl DeliveryContext {
     async fn send(&self, endpoint: &EndpointRow, event: &RecordedEvent, body: Vec<u8>) -> DeliveryAttempt {
         let started_at = self.env.now();
         let signatures = secret::signatures(endpoint, event.id, started_at, &body);
-        let http_request = HttpRequest::post("")
+        let call = HttpRequest::post("")
             .json_bytes(body)
             .header("webhook-id", event.id.to_string())
             .header("webhook-timestamp", started_at.seconds().to_string())
             .header("webhook-signature", signatures);
-        let (answered, error) = match self.transport.send(&endpoint.url, &http_request).await {
+        let (answered, error) = match self.transport.send(&endpoint.url, &call).await {
             Ok(response) => {
                 let error = (!response.ok()).then(|| format!("it answered {}", response.status));
                 (DeliveryResponse::Status(response.status, response.retry_after), error)

@@ -124,7 +124,7 @@ impl Sold {
     /// Waits until nothing is planned about any of them any more.
     async fn settled(&self, folder: &Path) {
         eventually(|| async {
-            let sql = "SELECT count(*) FROM agenda WHERE kind = 'ask' AND order_id = ?1";
+            let sql = "SELECT count(*) FROM agenda WHERE kind = 'fetch_status' AND order_id = ?1";
             let planned = self.count(folder, sql);
             if planned > 0 { Err(format!("{planned} reads planned")) } else { Ok(()) }
         })

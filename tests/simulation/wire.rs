@@ -26,7 +26,7 @@ impl Wire {
 
 #[async_trait]
 impl Transport for Wire {
-    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+    async fn send(&self, base_url: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let world = &self.0;
         world.moment().await;
         let base = base_url.strip_prefix(SANDBOX_URL).expect("accounts point at the sandbox");
@@ -35,11 +35,11 @@ impl Transport for Wire {
         let fault = held(&world.fault_plan).call_fault(&world.rng, provider, world.now());
         if fault.refused {
             sleep(Duration::from_millis(3)).await;
-            world.note(&format!("refused {} {base}{}", http_request.method.as_str(), http_request.path));
+            world.note(&format!("refused {} {base}{}", call.method.as_str(), call.path));
             return Err(TransportError::NotSent("connection refused".to_owned()));
         }
         let (answer, answered) = oneshot::channel();
-        world.network(travel(world.clone(), request_of(base, http_request), fault, answer));
+        world.network(travel(world.clone(), request_of(base, call), fault, answer));
         let outcome = timeout(TIMEOUT, answered).await;
         world.moment().await;
         match outcome {
@@ -67,10 +67,9 @@ async fn travel(
     let _ = answer.send(answered.response);
 }
 
-fn request_of(base: &str, http_request: &HttpRequest) -> Request {
-    let request = Request::new(http_request.method.as_str(), &format!("{base}{}", http_request.path))
-        .body(http_request.body.clone());
-    http_request.headers.iter().fold(request, |request, (name, value)| request.header(name, value.expose()))
+fn request_of(base: &str, call: &HttpRequest) -> Request {
+    let request = Request::new(call.method.as_str(), &format!("{base}{}", call.path)).body(call.body.clone());
+    call.headers.iter().fold(request, |request, (name, value)| request.header(name, value.expose()))
 }
 
 fn reply_of(response: Response) -> HttpResponse {

@@ -263,10 +263,10 @@ impl Script {
 
 #[async_trait]
 impl Transport for Script {
-    async fn send(&self, _: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+    async fn send(&self, _: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let mut calls = self.calls.lock().expect("no holder panics");
         let answer = self.answers.get(calls.len());
-        calls.push(http_request.clone());
+        calls.push(call.clone());
         match answer {
             Some(Answer::Reply(response)) => Ok(response.clone()),
             Some(Answer::Lost) => Err(TransportError::Lost("no answer came".to_owned())),

@@ -126,7 +126,7 @@ fn reads_spread_by_a_tenth_either_way() {
     assert_eq!((waits.iter().min(), waits.iter().max()), (Some(&180_000), Some(&220_000)));
 }
 
-/// Every kind that is due, with the seconds after the tests began: `close 3600, expire 604800`.
+/// Every kind that is due, with the seconds after the tests began: `close_session 3600, expire_order 604800`.
 fn due(scenario: &Scenario) -> String {
     let mut due: Vec<String> = jobs(&scenario.order)
         .into_iter()
@@ -140,19 +140,19 @@ fn due(scenario: &Scenario) -> String {
 fn a_file_makes_due_what_is_open_in_it() {
     let table = "
         # steps, ten seconds apart  | due
-                                    | expire 604800
-        start                       | begin 45, close 3600, expire 604800
-        start; begun                | close 3600, expire 604810
-        start; over                 | begin 55, close 3600, expire 604810, orphan 45
-        start; begun; close         | expire 604820, operate 65
-        start; begun; close; CANCELLED | expire 604830
-        start; begun; FAILED last   | expire 604820
+                                    | expire_order 604800
+        start                       | close_session 3600, expire_order 604800, resolve_start 45
+        start; begun                | close_session 3600, expire_order 604810
+        start; over                 | close_orphan 45, close_session 3600, expire_order 604810, resolve_start 55
+        start; begun; close         | expire_order 604820, resume_operation 65
+        start; begun; close; CANCELLED | expire_order 604830
+        start; begun; FAILED last   | expire_order 604820
         # Paid and not submitted: a day later a person is told.
-        start; begun; PAID          | expire 86420
-        start; begun; PAID; refund  | expire 86430, operate 75
-        start; begun; PAID; refund 40; refund 30; FROM_AMOUNTS refunded=40 | expire 86450, operate 40
+        start; begun; PAID          | expire_order 86420
+        start; begun; PAID; refund  | expire_order 86430, resume_operation 75
+        start; begun; PAID; refund 40; refund 30; FROM_AMOUNTS refunded=40 | expire_order 86450, resume_operation 40
         start; begun; PAID; submit  |
-        start; begun; AUTHORIZED; submit; capture | operate 85
+        start; begun; AUTHORIZED; submit; capture | resume_operation 85
         cancel                      |
     ";
     for row in rows(table) {
@@ -191,9 +191,9 @@ fn a_providers_own_order_is_handed_over_once_ours_was_submitted() {
     let attempt = new_attempt.attempt;
     scenario.record(fail_over(&left, false, "unavailable", &session, new_attempt, scenario.now));
     scenario.created(attempt);
-    assert!(!due(&scenario).contains("hand_over"));
+    assert!(!due(&scenario).contains("submit_provider_order"));
     scenario.wait(10).see("PAID");
-    assert_eq!(due(&scenario), "hand_over 10");
+    assert_eq!(due(&scenario), "submit_provider_order 10");
     scenario.record(vec![Event::ProviderOrderSubmitted { attempt }]);
     assert_eq!(due(&scenario), "");
 }
@@ -221,7 +221,7 @@ fn of_late_money_that_is_kept_the_order_behind_the_paid_attempt_is_handed_over_a
     scenario.wait(10).see_of(attempt, "FAILED last");
     scenario.wait(10).see_of(attempt, "PAID");
     assert_eq!((scenario.state(), scenario.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
-    assert!(!due(&scenario).contains("hand_over"));
+    assert!(!due(&scenario).contains("submit_provider_order"));
     scenario.decide(AttentionDecision::Keep).unwrap();
     let due: Vec<_> = jobs(&scenario.order).into_iter().map(|(kind, subject, _)| (kind, subject)).collect();
     assert_eq!(due, [(JobKind::SubmitProviderOrder, attempt.to_string())]);
@@ -234,11 +234,11 @@ fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
     let mut scenario = Scenario::cart(|header| header.auto_submit = false);
     scenario.checkout(CaptureMode::Manual, HOLDS);
     scenario.see("PAID");
-    assert_eq!(due(&scenario), "expire 86400");
+    assert_eq!(due(&scenario), "expire_order 86400");
     scenario.wait(86_400).act("expire");
     assert_eq!(
         (due(&scenario).as_str(), scenario.attention().as_str()),
-        ("remedy 86400", "PAID_NOT_SUBMITTED")
+        ("apply_refund_policy 86400", "PAID_NOT_SUBMITTED")
     );
     scenario.resolve_all();
     assert_eq!(due(&scenario), "");
@@ -246,7 +246,7 @@ fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
     scenario.wait(10).see("REFUNDED");
     scenario.checkout(CaptureMode::Manual, HOLDS);
     scenario.wait(10).see("PAID");
-    assert_eq!(due(&scenario), "expire 172820");
+    assert_eq!(due(&scenario), "expire_order 172820");
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_policy_about_unsubmitted_money_leaves_an_order_alone_that_was_submitted_bef
     scenario.wait(86_400).act("expire");
     assert_eq!(
         (due(&scenario).as_str(), is_decidable(&scenario.order, &scenario.order.attention[0])),
-        ("remedy 86400", true)
+        ("apply_refund_policy 86400", true)
     );
     let session = Some(scenario.the_session().id);
     scenario.submit(&super::submit::Submission { session, ..Default::default() });

@@ -39,7 +39,7 @@ pub(super) fn erase_customer(db: &Connection, merchant: &str, customer: &str) ->
     let sessions = "DELETE FROM profile_sessions
          WHERE json_extract(body, '$.merchant') = ?1 AND json_extract(body, '$.customer_id') = ?2";
     let methods = "DELETE FROM profiles WHERE merchant = ?1 AND customer = ?2
-         AND id NOT IN (SELECT subject FROM agenda WHERE kind = 'forget')";
+         AND id NOT IN (SELECT subject FROM agenda WHERE kind = 'detach_method')";
     Ok(run(db, sessions, (merchant, customer))? + run(db, methods, (merchant, customer))?)
 }
 

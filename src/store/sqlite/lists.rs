@@ -119,12 +119,12 @@ pub(super) fn notifications(
     all(db, NOTES, values, |row| Ok((moment(row, 0)?, word(row, 1)?)))
 }
 
-const OLDEST_UNSETTLED: &str = "SELECT json_extract(body, '$.created_at') FROM payments
+const OLDEST_OPEN_PAYMENT: &str = "SELECT json_extract(body, '$.created_at') FROM payments
      WHERE account = ?1 AND unsettled = 1 ORDER BY id LIMIT 1";
 
 /// When the oldest payment of an account was made that somebody still waits for.
-pub(super) fn oldest_unsettled(db: &Connection, account: &str) -> Result<Option<Timestamp>, StoreError> {
-    one(db, OLDEST_UNSETTLED, [account], |row| word(row, 0))
+pub(super) fn oldest_open_payment(db: &Connection, account: &str) -> Result<Option<Timestamp>, StoreError> {
+    one(db, OLDEST_OPEN_PAYMENT, [account], |row| word(row, 0))
 }
 
 #[cfg(test)]
@@ -191,7 +191,7 @@ mod tests {
             values: vec![0.into(), String::new().into(), none(), none(), 1.into()],
         };
         assert_eq!(index_of(notes), "inbox_received");
-        let list = List::of(OLDEST_UNSETTLED, "main".to_owned());
+        let list = List::of(OLDEST_OPEN_PAYMENT, "main".to_owned());
         assert_eq!(index_of(list), "payments_unsettled");
     }
 }

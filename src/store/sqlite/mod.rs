@@ -235,7 +235,7 @@ impl Reads for Sqlite {
 
     async fn oldest_open_payment(&self, account: &str) -> Result<Option<Timestamp>, StoreError> {
         let account = account.to_owned();
-        self.read(move |db| lists::oldest_unsettled(db, &account)).await
+        self.read(move |db| lists::oldest_open_payment(db, &account)).await
     }
 
     async fn oldest_jobs(&self) -> Result<Vec<(JobKind, Timestamp)>, StoreError> {

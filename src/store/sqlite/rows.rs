@@ -81,9 +81,9 @@ pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
             let (id, order) = (id.to_string(), order.to_string());
             run(db, ATTEMPT, (id, order, account, reference, open, return_hash, body))
         }
-        Write::Payment { id, order, merchant, account, status, open: unsettled, body } => {
+        Write::Payment { id, order, merchant, account, status, open, body } => {
             let (id, order) = (id.to_string(), order.to_string());
-            run(db, PAYMENT, (id, order, merchant, account, status, body, unsettled))
+            run(db, PAYMENT, (id, order, merchant, account, status, body, open))
         }
         Write::Refund { id, order, body } => run(db, REFUND, (id.to_string(), order.to_string(), body)),
         Write::Attention { id, order, merchant, account, code, open, body } => {

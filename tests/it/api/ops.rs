@@ -78,8 +78,8 @@ async fn metrics_tell_for_how_long_something_has_been_due() {
         let line = metrics.text().lines().find_map(|line| line.strip_prefix(&name));
         line.unwrap_or_else(|| panic!("{kind}")).parse::<f64>().unwrap()
     };
-    assert!(due("ask") > 40.0, "the provider was to be asked after some seconds");
-    assert!(due("note") == 0.0, "nothing of this kind is due");
+    assert!(due("fetch_status") > 40.0, "the provider was to be asked after some seconds");
+    assert!(due("process_notification") == 0.0, "nothing of this kind is due");
     assert!(
         metrics
             .text()

@@ -37,11 +37,11 @@ struct Receivers {
 
 #[async_trait]
 impl Transport for Receivers {
-    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+    async fn send(&self, base_url: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let does = self.script.lock().unwrap().pop().unwrap_or(Does::Takes);
         let response = |status| HttpResponse { status, retry_after: None, body: Vec::new() };
         if let Does::Takes | Does::FallsSilent = does {
-            let body: Value = serde_json::from_slice(&http_request.body).unwrap();
+            let body: Value = serde_json::from_slice(&call.body).unwrap();
             let order = body["orderId"].as_str().unwrap().to_owned();
             let place = body["sequence"].as_u64().unwrap();
             self.received.lock().unwrap().push((base_url.to_owned(), order, place));

@@ -112,7 +112,7 @@ fn ends_are_recorded(adapter: &AdapterUnderTest) -> Verdict {
 fn reads_only_read(adapter: &AdapterUnderTest) -> Verdict {
     for recording in adapter.recordings.iter().filter(|recording| recording.operation.only_reads()) {
         let run = Setup::of(&recording.input).play(adapter.about, recording.operation, recording.answers());
-        let wrote = run.calls.iter().find(|http_request| !http_request.reads_only);
+        let wrote = run.calls.iter().find(|call| !call.reads_only);
         must(wrote.is_none(), || format!("{} writes: {wrote:?}", recording.file))?;
     }
     Ok(())

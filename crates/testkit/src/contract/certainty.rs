@@ -91,10 +91,9 @@ impl Place {
 }
 
 /// Whether some recording shows the adapter getting over a failure of this call.
-pub(super) fn survivable(adapter: &AdapterUnderTest, http_request: &HttpRequest) -> bool {
+pub(super) fn survivable(adapter: &AdapterUnderTest, call: &HttpRequest) -> bool {
     let steps = adapter.working_calls().flat_map(|recording| &recording.steps);
-    let alike =
-        steps.filter(|step| step.method == http_request.method.as_str() && step.path == http_request.path);
+    let alike = steps.filter(|step| step.method == call.method.as_str() && step.path == call.path);
     alike.into_iter().any(|step| !matches!(&step.answer, Answer::Reply(response) if response.ok()))
 }
 
@@ -121,8 +120,7 @@ fn fail_at(
     answers[number] = fault.answer();
     let run = Setup::of(&recording.input).play(adapter.about, recording.operation, answers);
     let advice = run.error().map(paymux_port::ProviderError::advice);
-    let survived = advice.is_none()
-        && run.calls.get(number).is_some_and(|http_request| survivable(adapter, http_request));
+    let survived = advice.is_none() && run.calls.get(number).is_some_and(|call| survivable(adapter, call));
     let proven = place.proven(fault);
     must(survived || advice == Some(proven), || {
         let (file, call) = (&recording.file, number + 1);

@@ -72,8 +72,7 @@ fn break_at(adapter: &AdapterUnderTest, recording: &Recording, number: usize, bo
     let unread = run.facts(&adapter.table) == recording.expected;
     let unclear = Place::of(recording, number).unclear();
     let advice = run.error().map(paymux_port::ProviderError::advice);
-    let survived = advice.is_none()
-        && run.calls.get(number).is_some_and(|http_request| survivable(adapter, http_request));
+    let survived = advice.is_none() && run.calls.get(number).is_some_and(|call| survivable(adapter, call));
     must(unread || survived || advice == Some(unclear), || {
         let (file, call) = (&recording.file, number + 1);
         format!(
@@ -142,7 +141,7 @@ fn break_field(
     let facts = run.facts(&adapter.table);
     let known = |fact: &String| recording.expected.iter().any(|whole| says_no_more(fact, whole));
     let invented = facts.iter().find(|fact| !known(fact) && !stands_in(fact, &answer));
-    let survived = run.calls.get(number).is_some_and(|http_request| survivable(adapter, http_request));
+    let survived = run.calls.get(number).is_some_and(|call| survivable(adapter, call));
     must(survived || invented.is_none(), || {
         format!("{at}: it makes up `{}`", invented.cloned().unwrap_or_default())
     })

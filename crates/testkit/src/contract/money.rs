@@ -46,9 +46,8 @@ fn amounts_leave_exactly(adapter: &AdapterUnderTest) -> Verdict {
                 continue;
             }
             let sent = begin(adapter, recording, money)?.calls;
-            let written = sent
-                .iter()
-                .any(|http_request| numbers_of(http_request).any(|number| same(number, units.of(money))));
+            let written =
+                sent.iter().any(|call| numbers_of(call).any(|number| same(number, units.of(money))));
             must(written, || format!("{}: {money} is nowhere in what leaves", recording.file))?;
         }
     }
@@ -218,10 +217,10 @@ fn replaced(answer: &Answer, from: Decimal, to: Decimal, currency: Currency) -> 
 
 /// Whether the total stands in what was sent, or some part of its lines, or product of two parts, sums up to it.
 fn adds_up(sent: &[HttpRequest], total: Decimal) -> bool {
-    if sent.iter().any(|http_request| numbers_of(http_request).any(|number| same(number, total))) {
+    if sent.iter().any(|call| numbers_of(call).any(|number| same(number, total))) {
         return true;
     }
-    let bodies = sent.iter().filter_map(|http_request| serde_json::from_slice(&http_request.body).ok());
+    let bodies = sent.iter().filter_map(|call| serde_json::from_slice(&call.body).ok());
     let mut objects: BTreeMap<Vec<String>, Vec<Value>> = BTreeMap::new();
     bodies.for_each(|body: Value| gather(body, &mut objects));
     let Some(total) = scaled(total).and_then(|total| total.checked_mul(scaled(Decimal::whole(1))?)) else {
@@ -251,8 +250,8 @@ fn gather(value: Value, objects: &mut BTreeMap<Vec<String>, Vec<Value>>) {
     }
 }
 
-fn numbers_of(http_request: &HttpRequest) -> impl Iterator<Item = Decimal> {
-    let text = format!("{} {}", http_request.path, String::from_utf8_lossy(&http_request.body));
+fn numbers_of(call: &HttpRequest) -> impl Iterator<Item = Decimal> {
+    let text = format!("{} {}", call.path, String::from_utf8_lossy(&call.body));
     numbers(&text).collect::<Vec<_>>().into_iter()
 }
 

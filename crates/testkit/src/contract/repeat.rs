@@ -17,9 +17,9 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// A call as it goes over the wire, secrets included.
-fn wire(http_request: &HttpRequest) -> (String, Vec<(&str, &str)>, &[u8]) {
-    let headers = http_request.headers.iter().map(|(name, value)| (*name, value.expose()));
-    (format!("{} {}", http_request.method.as_str(), http_request.path), headers.collect(), &http_request.body)
+fn wire(call: &HttpRequest) -> (String, Vec<(&str, &str)>, &[u8]) {
+    let headers = call.headers.iter().map(|(name, value)| (*name, value.expose()));
+    (format!("{} {}", call.method.as_str(), call.path), headers.collect(), &call.body)
 }
 
 fn same(one: &[HttpRequest], other: &[HttpRequest]) -> bool {
@@ -47,10 +47,10 @@ fn attempts_are_told_apart(adapter: &AdapterUnderTest) -> Verdict {
         setup.attempt.id = other.parse().expect("a TypeID");
         let sent = setup.play(adapter.about, Operation::Begin, recording.answers()).calls;
         let carries = |id: &str| {
-            sent.iter().any(|http_request| {
-                let body = String::from_utf8_lossy(&http_request.body);
-                let headers = http_request.headers.iter().any(|(_, value)| value.expose().contains(id));
-                http_request.path.contains(id) || body.contains(id) || headers
+            sent.iter().any(|call| {
+                let body = String::from_utf8_lossy(&call.body);
+                let headers = call.headers.iter().any(|(_, value)| value.expose().contains(id));
+                call.path.contains(id) || body.contains(id) || headers
             })
         };
         must(carries(other) && !carries(&ours), || format!("{} sends the wrong reference", recording.file))?;
@@ -115,13 +115,12 @@ struct ByAddress {
 
 #[async_trait]
 impl Transport for ByAddress {
-    async fn send(&self, _: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
-        self.calls.lock().expect("no holder panics").push(http_request.clone());
-        let asked =
-            |step: &&Step| step.method == http_request.method.as_str() && step.path == http_request.path;
+    async fn send(&self, _: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
+        self.calls.lock().expect("no holder panics").push(call.clone());
+        let asked = |step: &&Step| step.method == call.method.as_str() && step.path == call.path;
         match self.steps.iter().find(asked).map(|step| &step.answer) {
             Some(Answer::Reply(response)) => Ok(response.clone()),
-            _ => Err(TransportError::NotSent(format!("nothing is recorded for {http_request:?}"))),
+            _ => Err(TransportError::NotSent(format!("nothing is recorded for {call:?}"))),
         }
     }
 }

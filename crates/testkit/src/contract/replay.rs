@@ -14,8 +14,8 @@ pub fn facts_of(adapter: &AdapterUnderTest, recording: &Recording) -> Vec<String
 pub(super) fn replays(adapter: &AdapterUnderTest, recording: &Recording) -> Verdict {
     let run = Setup::of(&recording.input).replay(adapter.about, recording, recording.answers());
     if recording.operation != Operation::Note {
-        for (number, (http_request, step)) in run.calls.iter().zip(&recording.steps).enumerate() {
-            same_call(http_request, step).map_err(|why| format!("call {}: {why}", number + 1))?;
+        for (number, (call, step)) in run.calls.iter().zip(&recording.steps).enumerate() {
+            same_call(call, step).map_err(|why| format!("call {}: {why}", number + 1))?;
         }
         let (sent, recorded) = (run.calls.len(), recording.steps.len());
         must(sent == recorded, || {
@@ -30,22 +30,20 @@ pub(super) fn replays(adapter: &AdapterUnderTest, recording: &Recording) -> Verd
     })
 }
 
-fn same_call(http_request: &HttpRequest, step: &Step) -> Result<(), String> {
-    let (line, expected) = (
-        format!("{} {}", http_request.method.as_str(), http_request.path),
-        format!("{} {}", step.method, step.path),
-    );
+fn same_call(call: &HttpRequest, step: &Step) -> Result<(), String> {
+    let (line, expected) =
+        (format!("{} {}", call.method.as_str(), call.path), format!("{} {}", step.method, step.path));
     if line != expected {
         return Err(format!("it sent {line}, recorded is {expected}"));
     }
-    if http_request.reads_only != step.reads_only {
+    if call.reads_only != step.reads_only {
         return Err(format!(
             "it says that this call only reads: {}; recorded is the contrary",
-            http_request.reads_only
+            call.reads_only
         ));
     }
     for (name, value) in &step.headers {
-        let sent: Vec<&str> = http_request
+        let sent: Vec<&str> = call
             .headers
             .iter()
             .filter(|(known, _)| known.eq_ignore_ascii_case(name))
@@ -55,7 +53,7 @@ fn same_call(http_request: &HttpRequest, step: &Step) -> Result<(), String> {
             return Err(format!("the header {name} is not sent once with the recorded value"));
         }
     }
-    let body = String::from_utf8_lossy(&http_request.body);
+    let body = String::from_utf8_lossy(&call.body);
     let (sent, recorded) = (without_blanks(&body), without_blanks(&step.body));
     if sent == recorded { Ok(()) } else { Err(format!("it sent the body\n{sent}\nrecorded is\n{recorded}")) }
 }

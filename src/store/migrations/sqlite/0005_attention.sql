@@ -9,7 +9,7 @@ CREATE INDEX attention_open ON attention (merchant, open, id);
 ALTER TABLE payments ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0;
 UPDATE payments SET unsettled = 1
     WHERE status IN ('PENDING', 'REQUIRES_ACTION', 'PROCESSING', 'FAILED')
-        AND EXISTS (SELECT 1 FROM agenda WHERE kind = 'ask' AND subject = payments.id);
+        AND EXISTS (SELECT 1 FROM agenda WHERE kind = 'fetch_status' AND subject = payments.id);
 CREATE INDEX payments_unsettled ON payments (account, id) WHERE unsettled = 1;
 
 -- For notifications of a range of time that are acted on again.
