@@ -174,7 +174,7 @@ fn an_order_is_submitted_with_the_proofs_that_it_needs_and_no_others() {
         100 again NOT_REQUIRED unsigned | external and profile | PROCESSING
         100 again REQUIRED     unsigned | nothing              | RequirementUnmet([\"requiresPayment\", \"requiresPaymentProfile\", \"requiresSigning\"])
         0   once  NOT_REQUIRED unsigned | nothing              | PROCESSING
-        0   once  NOT_REQUIRED unsigned | external             | ProofNotWanted
+        0   once  NOT_REQUIRED unsigned | external             | PaymentSourceNotWanted
         0   once  REQUIRED     unsigned | nothing              | RequirementUnmet([\"requiresSigning\"])
         0   again NOT_REQUIRED unsigned | nothing              | RequirementUnmet([\"requiresPaymentProfile\"])
         0   again NOT_REQUIRED unsigned | profile              | PROCESSING

@@ -58,7 +58,7 @@ async fn a_start_that_was_given_up_and_shows_up_paid_is_found_by_its_notificatio
     let [reference] = gateway.provider.references().try_into().unwrap();
     gateway.provider.set_status(&reference, "paid");
     let ours = reference.strip_prefix("t-").unwrap();
-    let note = json!([{"reference": reference, "ours": ours, "event": "e-1"}]).to_string();
+    let note = json!([{"reference": reference, "merchant_reference": ours, "event": "e-1"}]).to_string();
     let told = gateway.post("/webhooks/one").without("Authorization").header("x-teller-key", "genuine");
     assert_eq!(told.bytes(note.as_bytes()).await.status, 200);
     gateway.agenda().await;

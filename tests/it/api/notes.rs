@@ -68,7 +68,7 @@ fn reference(session: &Value) -> &'static str {
 }
 
 fn hint(session: &Value, event: &str) -> Value {
-    json!([{"reference": reference(session), "ours": null, "event": event}])
+    json!([{"reference": reference(session), "merchant_reference": null, "event": event}])
 }
 
 /// A session at the account whose provider proves nothing but the address it knows.
@@ -116,7 +116,7 @@ async fn the_same_notification_again_is_answered_and_changes_nothing() {
     gateway.agenda().await;
     assert_eq!(gateway.provider.asked(), asked);
     // Without an id of its own it is its bytes that make it the same.
-    let nameless = json!([{"reference": reference(&session), "ours": null, "event": null}]);
+    let nameless = json!([{"reference": reference(&session), "merchant_reference": null, "event": null}]);
     gateway.told(&nameless).await;
     assert!(gateway.notes_due().await);
     gateway.clock.pass(Duration::from_secs(6));
@@ -174,7 +174,7 @@ async fn a_body_that_is_too_large_and_a_flood_are_refused() {
 #[tokio::test]
 async fn a_notification_that_overtakes_our_own_start_waits_for_it_and_three_days_at_most() {
     let gateway = Gateway::start().await;
-    let early = json!([{"reference": "t-unheard-of", "ours": null, "event": "e-1"}]);
+    let early = json!([{"reference": "t-unheard-of", "merchant_reference": null, "event": "e-1"}]);
     assert_eq!(gateway.told(&early).await.status, 200);
     gateway.agenda().await;
     assert!(gateway.notes_due().await);
@@ -198,7 +198,7 @@ async fn a_notification_finds_the_payment_by_our_own_reference_too_but_only_at_i
     let session = gateway.session().await;
     gateway.provider.set_status(reference(&session), "paid");
     let ours = reference(&session).strip_prefix("t-").unwrap();
-    let note = json!([{"reference": "elsewhere", "ours": ours, "event": "e-1"}]);
+    let note = json!([{"reference": "elsewhere", "merchant_reference": ours, "event": "e-1"}]);
     let elsewhere = gateway.post("/webhooks/two").header("x-teller-key", "genuine");
     assert_eq!(elsewhere.bytes(note.to_string().as_bytes()).await.status, 200);
     gateway.agenda().await;
@@ -354,7 +354,7 @@ async fn an_unsigned_notification_about_nothing_of_ours_is_counted_and_dropped()
     let gateway = Gateway::start().await;
     let written = gateway.metric("paymux_store_changes_total");
     for _ in 0..3 {
-        let hints = json!([{"reference": "t-unheard-of", "ours": null, "event": null}]);
+        let hints = json!([{"reference": "t-unheard-of", "merchant_reference": null, "event": null}]);
         assert_eq!(gateway.knocked(NOTIFY_KEY, &hints).await.status, 200);
     }
     assert_eq!(gateway.counted("two", "unmatched"), 3);
