@@ -56,7 +56,7 @@ impl Settings {
         Self::read(&name, &text, environment, flags)
     }
 
-    /// As [`AdapterSettings::load`], with the text of the file.
+    /// As [`Settings::load`], with the text of the file.
     ///
     /// # Errors
     /// Everything that is wrong with them.

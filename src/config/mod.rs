@@ -1,6 +1,6 @@
 //! Plain settings: what an operator can set, read, layered and checked. No behaviour.
 //!
-//! Three files: the gateway's own settings ([`AdapterSettings`], `config/paymux.toml`), the provider accounts ([`AccountConfig`],
+//! Three files: the gateway's own settings ([`Settings`], `config/paymux.toml`), the provider accounts ([`AccountConfig`],
 //! `accounts.toml`) and the routing rules, whose text is read with the same [`document`] but whose meaning is
 //! `routing`'s. Whatever is wrong is told at once, each [`ConfigError`] with its file, line and key; secrets come by
 //! `${NAME}` or `file:` and are never shown.

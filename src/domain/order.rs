@@ -286,7 +286,7 @@ pub enum PaymentSource {
     ProfileSession(ProfileSessionId),
 }
 
-/// The order itself. Everything that hangs on it stands beside it in the [`OrderAggregate`](super::OrderFile).
+/// The order itself. Everything that hangs on it stands beside it in the [`OrderAggregate`](super::OrderAggregate).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderHeader {
     /// Its id.

@@ -99,7 +99,7 @@ impl InFlightKey {
 /// Takes a request's turn, if it has a key: behind those that are the same.
 ///
 /// # Errors
-/// `idempotency_key_invalid`; as [`InFlightRequests::seat`](super::in_flight::Running::seat); `idempotency_key_reused`.
+/// `idempotency_key_invalid`; as [`InFlightRequests::permit`](super::in_flight::InFlightRequests::permit); `idempotency_key_reused`.
 pub(super) async fn in_flight_key(
     state: &State,
     caller: &Caller,

@@ -3,7 +3,7 @@
 //!
 //! Start at `routes`: the whole surface as one table. Every request goes through `serve`, which gives it an id
 //! and a span, knows its caller, reads its body, and answers every fault as a [`problem::Problem`]. A handler of
-//! the API gets a [`HttpRequest`] and answers an `Answer`; a page without an API key gets an [`RawRequest`] and answers a
+//! the API gets a [`ApiRequest`] and answers an `Answer`; a page without an API key gets an [`RawRequest`] and answers a
 //! response of its own.
 
 mod answer;

@@ -56,7 +56,7 @@ impl Orders {
     /// checkout finds nowhere to go, the order is placed and waits.
     ///
     /// # Errors
-    /// As [`Orders::place`] and [`Orders::checkout`].
+    /// As [`Orders::create`] and [`Orders::checkout`].
     pub async fn create_and_checkout(
         &self,
         context: &CommandContext,

@@ -40,7 +40,7 @@ impl Payments {
     /// Asks because the customer has come back. One who reloads the page asks nobody twice.
     ///
     /// # Errors
-    /// As [`Payments::ask`].
+    /// As [`Payments::fetch_status`].
     pub async fn fetch_status_for_customer(
         &self,
         order: OrderAggregate,
@@ -58,7 +58,7 @@ impl Payments {
     /// Asks because the merchant wants to know, at most as often as the polling schedule would.
     ///
     /// # Errors
-    /// As [`Payments::ask`].
+    /// As [`Payments::fetch_status`].
     pub async fn fetch_status_for_merchant(
         &self,
         order: OrderAggregate,

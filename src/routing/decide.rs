@@ -43,7 +43,7 @@ impl Request<'_> {
 pub struct AccountFacts<'a> {
     /// Its name.
     pub account: &'a str,
-    /// Why it cannot take this checkout, from [`Capabilities::objections`](port::Capabilities::objections).
+    /// Why it cannot take this checkout, from [`Capabilities::ineligible_because`](port::Capabilities::ineligible_because).
     pub ineligible_because: Vec<String>,
     /// Whether it may be called at present.
     pub available: bool,

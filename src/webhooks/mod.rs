@@ -1,7 +1,7 @@
 //! Telling merchants: what happens to their orders goes to their endpoints, signed, in order for each order, and
 //! again until it is taken.
 //!
-//! What is owed is written by the change that caused it ([`EndpointRegistry`](crate::store::Outbox)), so an event and its
+//! What is owed is written by the change that caused it ([`EndpointRegistry`](crate::store::EndpointRegistry)), so an event and its
 //! delivery exist together or not at all. [`WebhookDispatcher`] delivers: each order to each endpoint in a lane of its own, so
 //! that one that fails holds up nothing but itself. [`Endpoints`] is what merchants do with their endpoints. The
 //! room changes no order, and never says or logs a secret, an address's answer or a body.

@@ -154,7 +154,7 @@ pub enum Lookup {
     None,
     /// Only by the provider's own id.
     ByProviderReference,
-    /// By our reference, with [`Provider::find`].
+    /// By our reference, with [`Provider::find_by_reference`].
     ByMerchantReference,
 }
 

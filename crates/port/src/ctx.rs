@@ -26,7 +26,7 @@ pub struct StateStoreError;
 pub type Complaint = (Option<String>, Option<String>);
 
 /// One operation's way to the outside: calls, memory, time. It remembers whether a write has left, so that no
-/// later failure of the same operation looks harmless ([`Ctx::settle`]).
+/// later failure of the same operation looks harmless ([`Ctx::classify`]).
 pub struct Ctx<'a> {
     base_url: &'a str,
     transport: &'a dyn Transport,

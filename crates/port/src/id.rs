@@ -1,7 +1,7 @@
 //! Identifiers: [TypeID](https://github.com/jetify-com/typeid)s, a prefix and a UUIDv7 in Crockford base32.
 //!
 //! They sort by the time they were made and say what they name. None is ever made here: ids come from a
-//! [`Env`](crate::Source), so that a run can be repeated from a seed.
+//! [`Env`](crate::Env), so that a run can be repeated from a seed.
 
 use type_safe_id::{StaticType, TypeSafeId};
 

@@ -57,7 +57,7 @@ pub enum ServeError {
     Client(#[from] reqwest::Error),
 }
 
-/// A sandbox that is being served. Dropping it leaves the server running; see [`InFlightRequests::stop`].
+/// A sandbox that is being served. Dropping it leaves the server running; see [`Running::stop`].
 pub struct Running {
     address: SocketAddr,
     sandbox: Arc<Mutex<Sandbox>>,

@@ -1,4 +1,4 @@
-//! Behaviour of the rules. Every change goes through [`Executor::tell`], which checks after each one what must
+//! Behaviour of the rules. Every change goes through [`Scenario::record`], which checks after each one what must
 //! always hold of a file; the tables say the rest, one line for a case.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 

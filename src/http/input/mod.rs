@@ -42,7 +42,7 @@ impl ApiRequest {
     /// Reads a body that says nothing.
     ///
     /// # Errors
-    /// As [`HttpRequest::read`].
+    /// As [`ApiRequest::read`].
     pub(super) fn read_nothing(&self) -> Result<(), Problem> {
         self.read(|body| body.object(|_| Some(())))
     }
