@@ -16,6 +16,7 @@ const READ: usize = 100;
 
 /// One shot of each row, in turns.
 struct Repetition {
+    commit: Duration,
     nginx: Option<Shot>,
     at_64: Shot,
     at_256: Shot,
@@ -27,7 +28,7 @@ struct Repetition {
 }
 
 /// Measures all rows and puts them into the report.
-pub(crate) fn measure(rig: &Rig, commit: Duration, report: &mut Report) {
+pub(crate) fn measure(rig: &Rig, report: &mut Report) {
     let mut all = Vec::new();
     for number in 1..=rig.plan.repetitions {
         println!("repetition {number} of {}", rig.plan.repetitions);
@@ -36,11 +37,12 @@ pub(crate) fn measure(rig: &Rig, commit: Duration, report: &mut Report) {
     check(&all, report);
     checkouts(&all, report);
     reads(&all, report);
-    alone(&all, commit, report);
+    alone(&all, report);
     memory(&all, report);
 }
 
 fn repetition(rig: &Rig, report: &mut Report) -> Repetition {
+    let commit = rig.commit();
     let nginx = rig.shoot_nginx(false, 64);
     let (at_64, at_256, at_1) = (checkout(rig, 64), checkout(rig, 256), checkout(rig, 1));
     rig.mock.delay(SLOW);
@@ -50,7 +52,7 @@ fn repetition(rig: &Rig, report: &mut Report) -> Repetition {
     let gateway = rig.gateway();
     let orders = gateway.read(&rig.orders(&gateway, READ));
     let read = rig.shoot_gateway(&gateway, &orders, 64);
-    let repetition = Repetition { nginx, at_64, at_256, at_1, slow_nginx, slow, read_nginx, read };
+    let repetition = Repetition { commit, nginx, at_64, at_256, at_1, slow_nginx, slow, read_nginx, read };
     repetition.shots().into_iter().for_each(|(what, shot)| report.shot(what, shot));
     repetition
 }
@@ -126,14 +128,10 @@ fn reads(all: &[Repetition], report: &mut Report) {
     report.plain("the same, CPU for one", each(all, |one| Some(one.read.cpu_us)), Unit::Micros);
 }
 
-fn alone(all: &[Repetition], commit: Duration, report: &mut Report) {
+fn alone(all: &[Repetition], report: &mut Report) {
     report.plain("checkout, 1 connection, p50", each(all, |one| Some(one.at_1.p50_ms)), Unit::Millis);
-    let commits = 2.0 * commit.as_secs_f64() * 1e3;
-    report.plain(
-        "the same, of two raw commits",
-        each(all, |one| Some(one.at_1.p50_ms / commits)),
-        Unit::Times,
-    );
+    let of_commits = |one: &Repetition| one.at_1.p50_ms / (2e3 * one.commit.as_secs_f64());
+    report.plain("the same, of two raw commits", each(all, |one| Some(of_commits(one))), Unit::Times);
     report.plain("the same, CPU for one", each(all, |one| Some(one.at_1.cpu_us)), Unit::Micros);
 }
 

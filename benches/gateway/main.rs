@@ -82,9 +82,9 @@ fn main() {
     let rig = Rig::start(args.binary, folder.path().to_owned(), plan, &mut report);
 
     report.others(machine::others(Duration::from_secs(1)));
-    let commit_before = machine::probe(folder.path(), rig.plan.commits);
+    let commit_before = rig.commit();
     if args.only.contains(&Part::Load) {
-        load::measure(&rig, commit_before, &mut report);
+        load::measure(&rig, &mut report);
     }
     if args.only.contains(&Part::Open) {
         rest::open(&rig, &mut report);
@@ -93,6 +93,6 @@ fn main() {
         rest::disk(&rig, &mut report);
     }
     report.others(machine::others(Duration::from_secs(1)));
-    report.commits(commit_before, machine::probe(folder.path(), rig.plan.commits));
+    report.commits(commit_before, rig.commit());
     report.print(begun.elapsed());
 }

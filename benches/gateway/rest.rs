@@ -23,13 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Measures what open checkouts cost while nobody does anything, and what one more costs beside them.
 pub(crate) fn open(rig: &Rig, report: &mut Report) {
-    let empty = rig.gateway_that_reads(READS);
     let full = rig.gateway_that_reads(READS);
     let nothing = size_of_nothing(rig);
     fill(rig, &full, rig.plan.open, report);
     sleep(ALL_DUE);
     idle(rig, &full, report);
-    let more = beside(rig, &full, &empty, report);
+    let more = beside(rig, &full, report);
     let database = full.database.clone();
     drop(full);
     let each = (machine::size(&database) - nothing) / (rig.plan.open + more) as f64;
@@ -53,17 +52,19 @@ fn idle(rig: &Rig, gateway: &Gateway, report: &mut Report) {
     let share = used.cpu_us() / 1e6 / seconds;
     report.at_most(&format!("{open} open checkouts, of a core"), Some(share), Unit::Share, 0.01, 0.01);
     report.plain("the same, reads of the provider a second", Some(reads), Unit::Plain);
-    let commits = used.commits.map(|commits| (commits / seconds - reads).max(0.0));
-    report.at_most("the same, commits a second without a read", commits, Unit::Plain, 0.5, 0.0);
+    // One to take it on and one for what came of it.
+    let commits = used.commits.map(|commits| commits / seconds / reads);
+    report.at_most("the same, commits for one read", commits, Unit::Plain, 2.0, 1.0);
     report.plain("the same, sent to the disk a second", Some(used.written / seconds), Unit::Bytes);
     report
         .threads("idle", &used.cpu.iter().map(|(name, us)| (name.clone(), us / seconds)).collect::<Vec<_>>());
 }
 
-/// One connection at the full database and at the empty one, in turns. Answers how many more are in the full one.
-fn beside(rig: &Rig, full: &Gateway, empty: &Gateway, report: &mut Report) -> u64 {
+/// One connection at the full database and at an empty one, in turns. Answers how many more are in the full one.
+fn beside(rig: &Rig, full: &Gateway, report: &mut Report) -> u64 {
     let (mut cpu, mut p50, mut more) = (Vec::new(), Vec::new(), 0);
     for _ in 0..rig.plan.repetitions {
+        let empty = &rig.gateway_that_reads(READS);
         let [empty, full] = [empty, full].map(|gateway| rig.shoot_gateway(gateway, &gateway.checkout(), 1));
         report.shot("one connection, empty database", &empty);
         report.shot("one connection, beside open checkouts", &full);

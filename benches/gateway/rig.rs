@@ -133,6 +133,11 @@ impl Rig {
         Gateway::start(&self.binary, &folder, &self.mock.address, reads_per_second)
     }
 
+    /// How long a raw commit takes now.
+    pub(crate) fn commit(&self) -> Duration {
+        machine::probe(&self.folder, self.plan.commits)
+    }
+
     /// Opens checkouts, one after the other, and answers the ids of the orders.
     pub(crate) fn orders(&self, gateway: &Gateway, count: usize) -> Vec<String> {
         let id = |_| {
