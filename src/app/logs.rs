@@ -1,21 +1,37 @@
 //! Logs: for people or for machines, on standard error.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
 
-use crate::config::{LogFormat, Logs};
+use crate::config::{LogFormat, LogLevel, Logs};
 
 /// Starts logging. A second start in the same process is ignored.
 pub(super) fn start(logs: &Logs) {
-    let own = logs.level.as_str();
     // What libraries say is of interest when something is wrong, and never worth a request's headers or bodies.
     // What strangers send that is not HTTP is nothing wrong here, and they must not fill the log with it.
-    let filter = EnvFilter::new(format!("warn,actix_http::h1=off,paymux={own}"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match logs.format {
-        LogFormat::Text => lines.with_target(false).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let filter = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("actix_http::h1", LevelFilter::OFF)
+        .with_target("paymux", level(logs.level));
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match logs.format {
+        LogFormat::Text => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let started = tracing_subscriber::registry().with(lines).with(filter).try_init();
     if started.is_err() {
         tracing::debug!("logging was started already");
+    }
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
     }
 }
