@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use criterion::{Criterion, criterion_group, criterion_main};
-use paymux_testkit::contract::AdapterUnderTest;
-use paymux_testkit::{ALL, Answer, FixedEnv, Memory, Operation, Recording, Setup, at_once};
+use paymux_testkit::contract::Subject;
+use paymux_testkit::{ALL, Answer, FixedSource, Memory, Operation, Recording, World, at_once};
 use port::{About, Ctx, HttpRequest, HttpResponse, Timestamp, Transport, TransportError};
 
 /// Gives the recorded answers in turn, for ever.
@@ -27,8 +27,8 @@ impl Instant {
 
 #[async_trait]
 impl Transport for Instant {
-    async fn send(&self, _: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
-        black_box(call);
+    async fn send(&self, _: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+        black_box(http_request);
         let number = self.given.fetch_add(1, Ordering::Relaxed) % self.replies.len();
         Ok(self.replies[number].clone())
     }
@@ -36,7 +36,7 @@ impl Transport for Instant {
 
 fn adapters(criterion: &mut Criterion) {
     for about in ALL {
-        let subject = AdapterUnderTest::load(about).expect("the contract says why not");
+        let subject = Subject::load(about).expect("the contract says why not");
         for (operation, file) in [(Operation::Begin, "begin_hosted.http"), (Operation::Fetch, "fetch_")] {
             let fits = |recording: &&Recording| {
                 recording.operation == operation && recording.file.starts_with(file) && recording.succeeds()
@@ -48,14 +48,14 @@ fn adapters(criterion: &mut Criterion) {
 }
 
 fn measure(criterion: &mut Criterion, about: &'static About, recording: &Recording) {
-    let setup = Setup::of(&recording.input);
-    let (attempt, request, provider) = (&setup.attempt, &setup.request, setup.provider(about));
-    let (transport, keeper) = (Instant::of(recording), Memory::default());
-    let source = FixedEnv::new(Timestamp::default());
+    let world = World::of(&recording.options);
+    let (attempt, request, provider) = (&world.attempt, &world.request, world.provider(about));
+    let (transport, state_store) = (Instant::of(recording), Memory::default());
+    let source = FixedSource::new(Timestamp::default());
     let calls = recording.steps.len();
     criterion.bench_function(&format!("{}/{} ({calls} calls)", about.name, recording.file), |bench| {
         bench.iter(|| {
-            let ctx = Ctx::new(about.base_url, &transport, &keeper, &source);
+            let ctx = Ctx::new(about.base_url, &transport, &state_store, &source);
             match recording.operation {
                 Operation::Begin => {
                     at_once(provider.create(&ctx, attempt, request)).map(|created| created.view)

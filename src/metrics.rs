@@ -1,8 +1,8 @@
 //! Every metric there is: its name, its help and who may label it with what.
 //!
-//! Names are `paymux_<noun>_<unit>`. A label's values come from a closed set: words of the code (`&'static str`), or
+//! Names are `paymux_<noun>_<unit>`. The values of a label are a closed set: constants of the code (`&'static str`) or
 //! names that an operator has configured (accounts, rules, routes); never an id, an amount or anything a client sends.
-//! Callers measure and decide nothing here; they hold an `Arc<Metrics>` and call the method named after what happened.
+//! Callers hold an `Arc<Metrics>` and call the method named after what happened. Nothing is decided here.
 
 use std::time::Duration;
 
@@ -56,16 +56,16 @@ catalogue! {
         "Checkouts routed, by the rule that decided and the account that was first.";
     payment_changes: IntCounterVec = counters("paymux_payment_status_changes_total", &["provider", "status"]),
         "Payments that came to a status.";
-    attempts_begun: IntCounterVec = counters("paymux_attempts_begun_total", &["account"]),
-        "Starts of a payment at an account.";
+    attempts_created: IntCounterVec = counters("paymux_attempts_created_total", &["account"]),
+        "Attempts that an account's provider has created.";
     attempts_failed_over: IntCounterVec = counters("paymux_attempts_failed_over_total", &["account"]),
-        "Starts at an account that were given up for another account.";
+        "Attempts at an account that were abandoned for another account.";
     cache_lookups: IntCounterVec = counters("paymux_cache_lookups_total", &["cache", "result"]),
-        "Questions to a cache, by its answer.";
+        "Lookups in a cache, by their result.";
     notifications: IntCounterVec = counters("paymux_notifications_total", &["account", "outcome"]),
         "Notifications from providers, by what became of them.";
     unknown_statuses: IntCounterVec = counters("paymux_unknown_provider_statuses_total", &["provider"]),
-        "Provider words for a status that nobody has described; nothing followed from them.";
+        "Provider statuses that no status table has; nothing followed from them.";
     store_changes: IntCounter = counter("paymux_store_changes_total"),
         "Changes written.";
     store_batch: Histogram = histogram("paymux_store_batch_changes", &BATCH_CHANGES),
@@ -73,28 +73,26 @@ catalogue! {
     store_commit_seconds: Histogram = histogram("paymux_store_commit_duration_seconds", &COMMIT_SECONDS),
         "How long a transaction took until it was durable.";
     store_conflicts: IntCounter = counter("paymux_store_conflicts_total"),
-        "Changes refused because somebody else's was faster.";
+        "Changes refused because another change of the same subject was faster.";
     store_queue_full: IntCounter = counter("paymux_store_queue_full_total"),
         "Changes refused because too many were waiting.";
-    agenda_oldest_due: GaugeVec = gauges("paymux_agenda_oldest_due_seconds", &["kind"]),
-        "For how long the longest overdue entry of the agenda has been due.";
+    job_oldest_due: GaugeVec = gauges("paymux_job_oldest_due_seconds", &["lane", "account"]),
+        "For how long the longest overdue job of a lane has been due.";
     oldest_open_payment: GaugeVec = gauges("paymux_oldest_open_payment_seconds", &["account"]),
-        "How old the oldest payment of an account is that somebody still waits for.";
-    agenda_runs: IntCounterVec = counters("paymux_agenda_runs_total", &["kind", "outcome"]),
-        "Entries of the agenda that were worked on.";
+        "How old the oldest payment of an account is whose outcome is awaited.";
+    job_runs: IntCounterVec = counters("paymux_job_runs_total", &["kind", "outcome"]),
+        "Jobs that were run.";
     attention_raised: IntCounterVec = counters("paymux_attention_raised_total", &["code"]),
-        "Reasons why a person should look, by code.";
+        "Attention raised, by code.";
     webhook_deliveries: IntCounterVec = counters("paymux_webhook_deliveries_total", &["outcome"]),
-        "Tries to deliver an event to a merchant's endpoint.";
-    config_reloads: IntCounterVec = counters("paymux_config_reloads_total", &["result"]),
-        "Changed files that were read again, and whether they were taken.";
+        "Attempts to deliver an event to a merchant's endpoint.";
 }
 
 /// The outcome of an operation at a provider that did what was asked. Any other outcome is the label of its
 /// [`ProviderError`](port::ProviderError::label).
 pub const CALL_OK: &str = "ok";
 
-/// How a cache answered.
+/// Counts the lookups in a cache.
 #[derive(Clone)]
 pub struct CacheMetrics {
     hits: IntCounter,
@@ -207,7 +205,7 @@ impl Metrics {
         prometheus::TEXT_FORMAT
     }
 
-    /// The handle of a route; `route` is its pattern, never the address that was asked for.
+    /// The metrics of a route; `route` is its pattern, never the path of a request.
     pub fn route(&self, method: &str, route: &str) -> RouteMetrics {
         RouteMetrics {
             answered: ["1xx", "2xx", "3xx", "4xx", "5xx"]
@@ -228,7 +226,7 @@ impl Metrics {
         self.provider_seconds.with_label_values(&[provider, operation]).observe(took.as_secs_f64());
     }
 
-    /// The handle of a cache.
+    /// The metrics of a cache.
     pub fn cache(&self, cache: &'static str) -> CacheMetrics {
         let lookups = |result| self.cache_lookups.with_label_values(&[cache, result]);
         CacheMetrics { hits: lookups("hit"), misses: lookups("miss") }
@@ -240,16 +238,16 @@ impl Metrics {
     }
 
     /// A payment came to a status.
-    pub fn payment_changed(&self, provider: &'static str, status: &'static str) {
+    pub fn payment_changed(&self, provider: &str, status: &'static str) {
         self.payment_changes.with_label_values(&[provider, status]).inc();
     }
 
-    /// A start at an account was made.
+    /// An account's provider has created an attempt.
     pub fn attempt_created(&self, account: &str) {
-        self.attempts_begun.with_label_values(&[account]).inc();
+        self.attempts_created.with_label_values(&[account]).inc();
     }
 
-    /// A start at an account was given up and another account is tried.
+    /// An attempt at an account was abandoned and another account is tried.
     pub fn attempt_failed_over(&self, account: &str) {
         self.attempts_failed_over.with_label_values(&[account]).inc();
     }
@@ -259,7 +257,7 @@ impl Metrics {
         self.notifications.with_label_values(&[account, outcome.as_str()]).inc();
     }
 
-    /// A provider used a word that no table has.
+    /// A provider answered with a status that no status table has.
     pub fn unknown_status(&self, provider: &'static str) {
         self.unknown_statuses.with_label_values(&[provider]).inc();
     }
@@ -276,24 +274,25 @@ impl Metrics {
         self.store_conflicts.inc();
     }
 
-    /// A change found no place in the queue.
+    /// A change was refused because the queue was full.
     pub fn store_queue_full(&self) {
         self.store_queue_full.inc();
     }
 
-    /// How long the longest overdue entry of a kind has been due; zero if none is.
-    pub fn job_oldest_due(&self, kind: &'static str, overdue: Duration) {
-        self.agenda_oldest_due.with_label_values(&[kind]).set(overdue.as_secs_f64());
+    /// For how long the longest overdue job of a lane has been due; zero if none is. `account` is that of an account's
+    /// lane, and empty for other lanes.
+    pub fn job_oldest_due(&self, lane: &'static str, account: &str, overdue: Duration) {
+        self.job_oldest_due.with_label_values(&[lane, account]).set(overdue.as_secs_f64());
     }
 
-    /// How old the oldest payment of an account is that somebody still waits for; zero if there is none.
+    /// How old the oldest payment of an account is whose outcome is awaited; zero if there is none.
     pub fn oldest_open_payment(&self, account: &str, age: Duration) {
         self.oldest_open_payment.with_label_values(&[account]).set(age.as_secs_f64());
     }
 
-    /// An entry of the agenda was worked on.
+    /// A job was run.
     pub fn job_run(&self, kind: &'static str, outcome: &'static str) {
-        self.agenda_runs.with_label_values(&[kind, outcome]).inc();
+        self.job_runs.with_label_values(&[kind, outcome]).inc();
     }
 
     /// Attention was raised.
@@ -304,11 +303,6 @@ impl Metrics {
     /// A delivery to a merchant was tried.
     pub fn webhook_delivery(&self, outcome: DeliveryOutcome) {
         self.webhook_deliveries.with_label_values(&[outcome.as_str()]).inc();
-    }
-
-    /// A changed file was read again, and taken or refused.
-    pub fn config_reloaded(&self, taken: bool) {
-        self.config_reloads.with_label_values(&[if taken { "taken" } else { "refused" }]).inc();
     }
 }
 

@@ -24,23 +24,18 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("routing", &["config"]),
     ("store", &["domain", "metrics", "crash"]),
     ("outbound", &[]),
-    ("payments", &["domain", "routing", "store", "metrics", "crash"]),
-    ("webhooks", &["domain", "store", "outbound", "metrics"]),
-    ("orders", &["domain", "routing", "payments", "store", "metrics"]),
-    ("reconcile", &["domain", "payments", "webhooks", "orders", "store", "metrics"]),
+    ("engine", &["domain", "store", "metrics"]),
+    ("payments", &["domain", "engine", "routing", "store", "metrics", "crash"]),
+    ("webhooks", &["domain", "engine", "store", "metrics"]),
+    ("orders", &["domain", "engine", "routing", "payments", "store"]),
+    ("inbox", &["domain", "engine", "payments", "store", "metrics"]),
+    ("audit", &["domain", "engine", "store"]),
+    ("jobs", &["domain", "engine", "payments", "orders", "inbox", "audit", "webhooks", "store", "metrics"]),
     (
         "http",
         &[
-            "domain",
-            "config",
-            "metrics",
-            "routing",
-            "store",
-            "outbound",
-            "payments",
-            "webhooks",
-            "orders",
-            "reconcile",
+            "domain", "engine", "config", "metrics", "routing", "store", "outbound", "payments", "webhooks",
+            "orders", "inbox", "audit", "jobs",
         ],
     ),
 ];
@@ -58,11 +53,19 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 ];
 
 /// Where money is counted, so where no float may be.
-const EXACT: &[&str] =
-    &["crates/port/src", "providers", "src/domain", "src/routing", "src/payments", "src/orders", "src/store"];
+const EXACT: &[&str] = &[
+    "crates/port/src",
+    "providers",
+    "src/domain",
+    "src/engine",
+    "src/routing",
+    "src/payments",
+    "src/orders",
+    "src/store",
+];
 
-const MAX_FILE: usize = 520;
-const MAX_ADAPTER: usize = 280;
+const MAX_FILE: usize = 500;
+const MAX_ADAPTER: usize = 250;
 const MAX_WIRE: usize = 160;
 
 /// A file of the repository: its path from the root and its text.
@@ -206,6 +209,19 @@ fn each_library_stays_in_its_room() {
 }
 
 #[test]
+fn every_library_is_used() {
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let code = sources(&["src", "tests", "benches"], &["rs"]);
+    let names = ["dependencies", "dev-dependencies"].into_iter().filter_map(|list| manifest[list].as_table());
+    let unused = names.flat_map(|list| list.keys()).filter(|name| {
+        let name = name.replace('-', "_");
+        !code.iter().any(|source| source.words(&name).next().is_some())
+    });
+    let faults: Vec<String> = unused.map(|name| format!("Cargo.toml: nothing uses `{name}`")).collect();
+    none(&faults);
+}
+
+#[test]
 fn no_file_is_too_long() {
     let mut faults = Vec::new();
     for source in sources(&["src", "crates", "providers", "tests", "benches"], &["rs"]) {
@@ -324,7 +340,7 @@ fn provider_row(about: &About) -> String {
     } else {
         capabilities.currencies.only.join(", ")
     };
-    let notices = match capabilities.notification_auth {
+    let proof_of_origin = match capabilities.notification_auth {
         NotificationAuth::Signed => "signed",
         NotificationAuth::SharedKey => "shared key",
         NotificationAuth::AddressKey => "key in the address",
@@ -336,7 +352,7 @@ fn provider_row(about: &About) -> String {
         Lookup::ByMerchantReference => "found by our reference",
     };
     format!(
-        "| [{}](providers/{}/README.md) | {} | {capture} | {cancel} | {refund} | {only}, {} decimals | {notices} | \
+        "| [{}](providers/{}/README.md) | {} | {capture} | {cancel} | {refund} | {only}, {} decimals | {proof_of_origin} | \
          {lookup} | {} |\n",
         about.title,
         about.name,

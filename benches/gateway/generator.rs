@@ -122,7 +122,7 @@ impl Generator {
 
     /// Sends requests without wrk.
     pub(crate) fn send(&self, work: &Work, connections: u64, until: Until) -> Outcome {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let next = Arc::new(AtomicU64::new(0));
         let (work, tag) = (Arc::new(work.clone()), self.tag());
         let connection = |_| {
@@ -132,7 +132,7 @@ impl Generator {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let over = match until {
-                        Until::Time(time) => begun.elapsed() >= time,
+                        Until::Time(time) => started_at.elapsed() >= time,
                         Until::Count(count) => number >= count,
                     };
                     if over {
@@ -150,7 +150,7 @@ impl Generator {
         Outcome {
             requests: took.len() as u64,
             failed: took.iter().filter(|(_, fine)| !fine).count() as u64,
-            time: begun.elapsed(),
+            time: started_at.elapsed(),
             p50: took.get(took.len() / 2).map_or(Duration::ZERO, |(took, _)| *took),
         }
     }

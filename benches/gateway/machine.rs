@@ -123,9 +123,9 @@ pub(crate) fn probe(folder: &Path, commits: usize) -> Duration {
     let mut insert = db.prepare("INSERT INTO probe VALUES (zeroblob(1024))").unwrap();
     let mut took: Vec<Duration> = (0..commits)
         .map(|_| {
-            let begun = Instant::now();
+            let started_at = Instant::now();
             insert.execute([]).unwrap();
-            begun.elapsed()
+            started_at.elapsed()
         })
         .collect();
     took.sort();

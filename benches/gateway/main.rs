@@ -74,7 +74,7 @@ fn main() {
         return;
     }
     let args = Args::parse();
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir_in(&args.dir).unwrap();
     let plan = if args.quick { Plan::quick() } else { Plan::full() };
@@ -94,5 +94,5 @@ fn main() {
     }
     report.others(machine::others(Duration::from_secs(1)));
     report.commits(commit_before, rig.commit());
-    report.print(begun.elapsed());
+    report.print(started_at.elapsed());
 }

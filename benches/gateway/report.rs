@@ -94,14 +94,14 @@ impl Report {
 
     /// A row whose figure should be large.
     pub(crate) fn at_least(&mut self, what: &str, value: Option<f64>, unit: Unit, must: f64, aim: f64) {
-        let verdict = verdict(value, |value| value >= must, |value| value >= aim);
-        self.row(what, value, unit, Some(("≥", must, aim)), verdict);
+        let result = result(value, |value| value >= must, |value| value >= aim);
+        self.row(what, value, unit, Some(("≥", must, aim)), result);
     }
 
     /// A row whose figure should be small.
     pub(crate) fn at_most(&mut self, what: &str, value: Option<f64>, unit: Unit, must: f64, aim: f64) {
-        let verdict = verdict(value, |value| value <= must, |value| value <= aim);
-        self.row(what, value, unit, Some(("≤", must, aim)), verdict);
+        let result = result(value, |value| value <= must, |value| value <= aim);
+        self.row(what, value, unit, Some(("≤", must, aim)), result);
     }
 
     fn row(
@@ -110,7 +110,7 @@ impl Report {
         value: Option<f64>,
         unit: Unit,
         goal: Option<(&str, f64, f64)>,
-        verdict: &str,
+        result: &str,
     ) {
         let value = value.map_or_else(|| "skipped".to_owned(), |value| unit.show(value));
         let (must, aim) = match goal {
@@ -118,7 +118,7 @@ impl Report {
             Some((sign, must, aim)) => (format!("{sign} {}", unit.show(must)), unit.show(aim)),
             None => Default::default(),
         };
-        self.rows.push([what.to_owned(), value, must, aim, verdict.to_owned()]);
+        self.rows.push([what.to_owned(), value, must, aim, result.to_owned()]);
     }
 
     /// Requests that failed make a run void.
@@ -161,8 +161,8 @@ impl Report {
         let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max();
         let [a, b, c, d] = [0, 1, 2, 3].map(|column| width(column).unwrap_or_default());
         println!();
-        for [what, value, must, aim, verdict] in &self.rows {
-            println!("{what:<a$}  {value:>b$}  {must:>c$}  {aim:>d$}  {verdict}");
+        for [what, value, must, aim, result] in &self.rows {
+            println!("{what:<a$}  {value:>b$}  {must:>c$}  {aim:>d$}  {result}");
         }
         println!("\ntook {} s", took.as_secs());
         for what in &self.missing {
@@ -178,7 +178,7 @@ impl Report {
     }
 }
 
-fn verdict(value: Option<f64>, must: impl Fn(f64) -> bool, aim: impl Fn(f64) -> bool) -> &'static str {
+fn result(value: Option<f64>, must: impl Fn(f64) -> bool, aim: impl Fn(f64) -> bool) -> &'static str {
     match value {
         None => "",
         Some(value) if aim(value) => "reached",

@@ -43,10 +43,10 @@ fn fill(rig: &Rig, gateway: &Gateway, count: u64, report: &mut Report) {
 
 fn idle(rig: &Rig, gateway: &Gateway, report: &mut Report) {
     let (target, reads) = (Target::gateway(gateway), rig.mock.reads());
-    let (before, begun) = (target.read(), Instant::now());
+    let (before, started_at) = (target.read(), Instant::now());
     sleep(rig.plan.idle);
     let used = target.read().since(&before);
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = started_at.elapsed().as_secs_f64();
     let reads = (rig.mock.reads() - reads) as f64 / seconds;
     let open = rig.plan.open;
     let share = used.cpu_us() / 1e6 / seconds;
@@ -88,9 +88,9 @@ pub(crate) fn disk(rig: &Rig, report: &mut Report) {
     let orders = rig.mock.kept();
     rig.mock.paid(true);
     println!("paying for them");
-    let notes = orders.iter().map(|order| crate::mock::notification(order)).collect::<Vec<_>>();
-    let count = notes.len() as u64;
-    let outcome = rig.generator.send(&gateway.notify(notes), FILLING, Until::Count(count));
+    let remarks = orders.iter().map(|order| crate::mock::notification(order)).collect::<Vec<_>>();
+    let count = remarks.len() as u64;
+    let outcome = rig.generator.send(&gateway.notify(remarks), FILLING, Until::Count(count));
     report.failed("notifications", outcome.failed);
     let quiet = until_quiet(&gateway);
     report.failed("orders that should be paid", if quiet { not_paid(rig, &gateway) } else { 1 });

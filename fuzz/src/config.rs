@@ -20,7 +20,7 @@ pub fn config(input: &[u8]) {
     let environment = Environment::default().with("SECRET", "c2VjcmV0IG9mIGEgdGVzdA==");
     let providers = Providers { known: ALL, environment: &environment, allow_private_addresses: true };
     match AccountConfig::parse("accounts.toml", text, &providers) {
-        Err(faults) => told(&faults, lines),
+        Err(faults) => check_faults(&faults, lines),
         Ok(accounts) => {
             let mut names: Vec<_> = accounts.iter().map(|account| &account.name).collect();
             names.dedup();
@@ -29,7 +29,7 @@ pub fn config(input: &[u8]) {
         }
     }
     match Rules::parse("routing.toml", text, &["one", "two"]) {
-        Err(faults) => told(&faults, lines),
+        Err(faults) => check_faults(&faults, lines),
         Ok(rules) => {
             let complete = rules.rules.iter().all(|rule| !rule.accounts.is_empty());
             assert!(!rules.rules.is_empty() && complete, "{rules:?}");
@@ -38,7 +38,7 @@ pub fn config(input: &[u8]) {
     }
 }
 
-fn told(faults: &ConfigErrors, lines: usize) {
+fn check_faults(faults: &ConfigErrors, lines: usize) {
     assert!(!faults.0.is_empty(), "refused for nothing");
     for fault in &faults.0 {
         let within = fault.line.is_none_or(|line| (1..=lines).contains(&(line as usize)));
@@ -50,7 +50,7 @@ fn told(faults: &ConfigErrors, lines: usize) {
 fn settings(input: &[u8]) {
     let lines = String::from_utf8_lossy(input).lines().count() + 1;
     match load(input) {
-        Err(faults) => told(&faults, lines),
+        Err(faults) => check_faults(&faults, lines),
         Ok(settings) => {
             let written = toml::to_string(&settings).expect("settings can be written");
             assert_eq!(load(written.as_bytes()).as_ref(), Ok(&settings), "written as\n{written}");

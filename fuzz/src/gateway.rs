@@ -10,15 +10,16 @@ use actix_web::{App, web::Bytes};
 use async_trait::async_trait;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use paymux::config::{self, DEMO_ROUTING, Environment, Providers, SANDBOX_ACCOUNTS, Settings};
+use paymux::engine::Engine;
 use paymux::http;
 use paymux::metrics::Metrics;
 use paymux::orders::Orders;
-use paymux::payments::{Account, Accounts, Payments, Returns, Shared};
+use paymux::payments::{Account, Accounts, Payments, Providers as PaymentProviders, Returns, Routing};
 use paymux::routing::Rules;
 use paymux::store::sqlite::{Options, Sqlite};
 use paymux::store::{ApiKeyRow, Change, Store, Write};
 use paymux_sandbox::{Request, Sandbox};
-use paymux_testkit::{ALL, FixedEnv};
+use paymux_testkit::{ALL, FixedSource};
 use port::{Env, HttpRequest, HttpResponse, Timestamp, Transport, TransportError, sign};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -53,7 +54,7 @@ pub(super) struct Gateway {
 struct Imitated(Mutex<Sandbox>);
 
 impl Imitated {
-    fn ask(&self, request: &Request) -> Option<HttpResponse> {
+    fn answer(&self, request: &Request) -> Option<HttpResponse> {
         let mut sandbox = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let response = sandbox.answer(request, NOW_S * 1_000_000).response?;
         Some(HttpResponse { status: response.status, retry_after: None, body: response.body.into_bytes() })
@@ -62,13 +63,13 @@ impl Imitated {
 
 #[async_trait]
 impl Transport for Imitated {
-    async fn send(&self, base_url: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
+    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let base = base_url.strip_prefix(PROVIDERS_URL).unwrap_or_default();
-        let request =
-            Request::new(call.method.as_str(), &format!("{base}{}", call.path)).body(call.body.clone());
-        let headers = call.headers.iter();
+        let request = Request::new(http_request.method.as_str(), &format!("{base}{}", http_request.path))
+            .body(http_request.body.clone());
+        let headers = http_request.headers.iter();
         let request = headers.fold(request, |request, (name, value)| request.header(name, value.expose()));
-        self.ask(&request).ok_or_else(|| TransportError::Lost("no answer".to_owned()))
+        self.answer(&request).ok_or_else(|| TransportError::Lost("no answer".to_owned()))
     }
 }
 
@@ -94,41 +95,41 @@ impl Gateway {
         self.runtime.block_on((self.service)(request))
     }
 
-    fn ask(&mut self, method: &str, path: &str, body: &Value) -> Value {
+    fn call(&mut self, method: &str, path: &str, body: &Value) -> Value {
         let number = format!("first-{}", self.served);
         let request = TestRequest::with_uri(path).method(method.parse().expect("a method"));
         let request = request.insert_header((CONTENT_TYPE, "application/json")).set_payload(body.to_string());
         let answered = self.serve(request.insert_header(("Idempotency-Key", number)), false);
-        let told = String::from_utf8_lossy(&answered.body);
-        assert!(answered.status < 300, "{method} {path}: {told}");
-        serde_json::from_str(&told).expect("an answer is JSON")
+        let shown = String::from_utf8_lossy(&answered.body);
+        assert!(answered.status < 300, "{method} {path}: {shown}");
+        serde_json::from_str(&shown).expect("an answer is JSON")
     }
 
     fn furnish(&mut self) {
         let endpoint = json!({"url": "https://shop.test/events"});
-        let endpoint = self.ask("POST", "/v1/webhook-endpoints", &endpoint);
+        let endpoint = self.call("POST", "/v1/webhook-endpoints", &endpoint);
         self.put("{endpoint}", &endpoint["id"]);
-        let open = self.ask("POST", "/v1/orders", &order());
+        let open = self.call("POST", "/v1/orders", &order());
         self.put("{order}", &open["id"]);
         self.put("{item}", &open["items"][0]["id"]);
-        let priced = self.ask("POST", "/v1/orders", &order());
-        self.ask("POST", &format!("/v1/orders/{}/price", text(&priced["id"])), &json!({}));
+        let priced = self.call("POST", "/v1/orders", &order());
+        self.call("POST", &format!("/v1/orders/{}/price", text(&priced["id"])), &json!({}));
         self.put("{priced}", &priced["id"]);
-        let session = self.ask("POST", "/v1/checkouts", &checkout("AUTOMATIC"));
+        let session = self.call("POST", "/v1/checkouts", &checkout("AUTOMATIC"));
         self.put("{session}", &session["session"]["id"]);
         self.put("{sold}", &session["order"]["id"]);
-        let paid = self.settled("AUTOMATIC", "paid");
+        let paid = self.paid_session("AUTOMATIC", "paid");
         self.put("{payment}", &paid["paymentId"]);
-        let held = self.settled("MANUAL", "hold");
+        let held = self.paid_session("MANUAL", "hold");
         self.put("{hold}", &held["paymentId"]);
         let path = format!("/v1/payments/{}/refunds", text(&paid["paymentId"]));
-        let refund = self.ask("POST", &path, &json!({"amount": 1}));
+        let refund = self.call("POST", &path, &json!({"amount": 1}));
         self.put("{refund}", &refund["id"]);
-        let events = self.ask("GET", "/v1/events?limit=1", &json!({}));
+        let events = self.call("GET", "/v1/events?limit=1", &json!({}));
         self.put("{event}", &events["data"][0]["id"]);
         self.put("{cursor}", &events["nextCursor"]);
         let stored = json!({"approach": "EMBEDDED", "customer": {"id": "c-1"}, "account": "telness-demo"});
-        let stored = self.ask("POST", "/v1/payment-profiles/sessions", &stored);
+        let stored = self.call("POST", "/v1/payment-profiles/sessions", &stored);
         self.put("{storing}", &stored["id"]);
     }
 
@@ -138,13 +139,13 @@ impl Gateway {
     }
 
     /// A session whose customer has done what they were to do.
-    fn settled(&mut self, capture: &str, outcome: &str) -> Value {
-        let session = &self.ask("POST", "/v1/checkouts", &checkout(capture))["session"];
+    fn paid_session(&mut self, capture: &str, outcome: &str) -> Value {
+        let session = &self.call("POST", "/v1/checkouts", &checkout(capture))["session"];
         let pays = json!({"provider": "decta", "id": session["providerReference"], "outcome": outcome});
-        let done = self.providers.ask(&Request::new("POST", "/control/pay").body(pays.to_string()));
+        let done = self.providers.answer(&Request::new("POST", "/control/pay").body(pays.to_string()));
         assert!(done.is_some_and(|response| response.ok()), "{outcome} at the provider");
         let path = format!("/v1/payment-sessions/{}?refresh=true", text(&session["id"]));
-        self.ask("GET", &path, &json!({}))
+        self.call("GET", &path, &json!({}))
     }
 }
 
@@ -161,9 +162,9 @@ fn order() -> Value {
 fn checkout(capture: &str) -> Value {
     let back = "https://shop.test/back";
     let urls = json!({"success": back, "inProgress": back, "failure": back});
-    let ask =
+    let request =
         json!({"approach": "HOSTED", "captureMode": capture, "account": "decta-demo", "returnUrls": urls});
-    json!({"order": order(), "checkout": ask})
+    json!({"order": order(), "checkout": request})
 }
 
 /// The HTTP surface over a fresh store and the imitated providers.
@@ -171,20 +172,26 @@ async fn service(folder: &TempDir, providers: Arc<Imitated>) -> Service {
     let metrics = Arc::new(Metrics::new());
     let options = Options { threads: false, ..Options::at(folder.path().join("paymux.db")) };
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&options, metrics.clone()).expect("a fresh database"));
-    let source = Arc::new(FixedEnv::new(Timestamp::from_seconds(NOW_S)));
+    let env = Arc::new(FixedSource::new(Timestamp::from_seconds(NOW_S)));
     store
-        .commit(Change::plain("keys", vec![Write::ApiKey(api_key(source.now()))]))
+        .commit(Change::plain("keys", vec![Write::ApiKey(api_key(env.now()))]))
         .await
         .expect("a key is kept");
     let settings = settings();
     let accounts = accounts();
     let names: Vec<String> = accounts.iter().map(|account| account.name.clone()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let rules = Arc::new(Rules::parse("routing.toml", DEMO_ROUTING, &names).expect("the demo's routing"));
-    let returns = Returns::new([7; 32], &settings.server.public_url);
-    let shared = Shared::new(accounts, rules, store, source, metrics, returns, true);
-    let common = Arc::new(http::Common::new(Arc::new(settings), &shared));
-    let orders = Orders { payments: Payments { shared: Arc::new(shared), transport: providers } };
+    let rules = Rules::parse("routing.toml", DEMO_ROUTING, &names).expect("the demo's routing");
+    let returns = Arc::new(Returns::new([7; 32], &settings.server.public_url));
+    let engine = Engine::new(store, env, metrics);
+    let common = Arc::new(http::Common::new(Arc::new(settings), &engine));
+    let payments = Payments {
+        providers: PaymentProviders::new(Arc::new(accounts), providers, returns, &engine),
+        routing: Arc::new(Routing::new(rules, true)),
+        fetches: Arc::default(),
+        engine,
+    };
+    let orders = Orders { payments, refund_policies: Arc::default() };
     let state = http::State::new(common, orders);
     let app = Rc::new(init_service(App::new().configure(|cfg| http::configure(cfg, &state))).await);
     Box::new(move |request| {

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use paymux_testkit::{ALL, Operation, Setup, setting_value};
+use paymux_testkit::{ALL, Operation, World, setting_value};
 use port::{About, Notification, NotificationAuth, NotificationError, NotificationTarget, Provider, sign};
 
 use super::message::{head_and_body, headers};
@@ -17,10 +17,10 @@ pub fn notifications(input: &[u8]) {
     let (head, body) = head_and_body(input);
     let sent = headers(head.lines());
     for about in ALL {
-        let setup = Setup::usual(Operation::Note);
-        let provider = setup.provider(about);
+        let world = World::usual(Operation::Note);
+        let provider = world.provider(about);
         let read = |headers: &Headers, body: &[u8], address_key| {
-            take(&*provider, &Notification { headers, body, received_at: setup.now, address_key })
+            take(&*provider, &Notification { headers, body, received_at: world.now, address_key })
         };
         let foreign = without_secrets(about, &sent);
         let name = about.name;
@@ -29,7 +29,7 @@ pub fn notifications(input: &[u8]) {
             Err(NotificationError::Unverified),
             "{name} takes a stranger's"
         );
-        let proven = with_proofs(&sent, setup.now.seconds(), body);
+        let proven = with_proofs(&sent, world.now.seconds(), body);
         let taken = read(&proven, body, true);
         assert_ne!(taken, Err(NotificationError::Unverified), "{name} refuses a genuine one");
         if about.capabilities.notification_auth == NotificationAuth::Signed {
@@ -50,12 +50,12 @@ pub fn notifications(input: &[u8]) {
 
 fn take(
     provider: &dyn Provider,
-    notification: &Notification<'_>,
+    note: &Notification<'_>,
 ) -> Result<Vec<NotificationTarget>, NotificationError> {
-    let targets = provider.read_notification(notification);
-    assert_eq!(provider.read_notification(notification), targets, "read twice");
+    let targets = provider.read_notification(note);
+    assert_eq!(provider.read_notification(note), targets, "read twice");
     if let Ok(targets) = &targets {
-        assert!(targets.len() <= notification.body.len(), "more hints than bytes");
+        assert!(targets.len() <= note.body.len(), "more hints than bytes");
         let kept = serde_json::to_string(targets).expect("hints can be kept");
         assert_eq!(
             serde_json::from_str::<Vec<NotificationTarget>>(&kept).as_ref().ok(),

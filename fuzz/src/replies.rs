@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use paymux_testkit::{ALL, Answer, Operation, Recording, Run, Setup, settings};
+use paymux_testkit::{ALL, Answer, Operation, Played, Recording, World, settings};
 use port::{About, HttpResponse, ProviderError};
 
 use super::message::{TABLES, exact};
@@ -19,28 +19,28 @@ const MAX_ERROR: usize = 2_000;
 const MAX_CALLS: usize = 10;
 
 /// How much longer than the input the facts may be: what is kept of the order itself, and the order's ids.
-const OUR_OWN_WORDS: usize = 16_384;
+const MAX_OWN_BYTES: usize = 16_384;
 
 /// No adapter panics; every amount it reports is one that stands in an answer, digit for digit, or was asked for;
 /// without a 2xx it reports nothing; it stays within its bounds and its place.
 pub fn replies(input: &[u8]) {
     let mut sections = sections(input).into_iter();
     let head = String::from_utf8_lossy(sections.next().unwrap_or_default()).into_owned();
-    let (first, asks) = head.split_once('\n').unwrap_or((&head, ""));
+    let (first, options) = head.split_once('\n').unwrap_or((&head, ""));
     let (adapter, operation) = first.split_once(' ').unwrap_or((first, ""));
     let adapter = choose(adapter, ALL.iter().map(|about| about.name));
     let about = ALL[adapter];
-    let (operation, word) = Operation::ALL[choose(operation, Operation::ALL.iter().map(|(_, word)| *word))];
+    let (operation, name) = Operation::ALL[choose(operation, Operation::ALL.iter().map(|(_, name)| *name))];
     let answers: Vec<Answer> = sections.filter_map(answer).collect();
-    let setup = world(about, operation, word, asks);
-    let run = setup.play(about, operation, answers.clone());
-    let facts = run.facts(&TABLES[adapter]);
-    amounts_are_told_exactly(&facts, &answers, &setup);
+    let world = world(about, operation, name, options);
+    let played = world.play(about, operation, answers.clone());
+    let facts = played.facts(&TABLES[adapter]);
+    amounts_are_exact(&facts, &answers, &world);
     only_success_says_anything(&facts, &answers);
-    errors_are_short(&run);
-    calls_stay_in_their_place(&run, operation);
-    let told: usize = facts.iter().map(String::len).sum();
-    assert!(told <= 4 * input.len() + OUR_OWN_WORDS, "{told} bytes of facts from {}", input.len());
+    errors_are_short(&played);
+    calls_stay_in_their_place(&played, operation);
+    let size: usize = facts.iter().map(String::len).sum();
+    assert!(size <= 4 * input.len() + MAX_OWN_BYTES, "{size} bytes of facts from {}", input.len());
 }
 
 /// The input cut at each line that begins with `< `: the head, and one section for each answer.
@@ -55,10 +55,10 @@ fn sections(input: &[u8]) -> Vec<&[u8]> {
     sections
 }
 
-/// Where the word stands among the names; any other word means one of them too, always the same.
-fn choose(word: &str, names: impl ExactSizeIterator<Item = &'static str>) -> usize {
-    let other = word.bytes().map(usize::from).sum::<usize>() % names.len();
-    names.enumerate().find(|(_, name)| *name == word).map_or(other, |(at, _)| at)
+/// Where a text stands among the names; any other text means one of them too, always the same.
+fn choose(wanted: &str, names: impl ExactSizeIterator<Item = &'static str>) -> usize {
+    let other = wanted.bytes().map(usize::from).sum::<usize>() % names.len();
+    names.enumerate().find(|(_, name)| *name == wanted).map_or(other, |(at, _)| at)
 }
 
 fn answer(section: &[u8]) -> Option<Answer> {
@@ -81,18 +81,18 @@ fn line(bytes: &[u8]) -> (&str, &[u8]) {
 }
 
 /// What the head asks for, if it can be read and an adapter can be built with its settings; else the usual.
-fn world(about: &'static About, operation: Operation, word: &str, head: &str) -> Setup {
-    let file = format!("{word}_hostile.http");
+fn world(about: &'static About, operation: Operation, name: &str, head: &str) -> World {
+    let file = format!("{name}_hostile.http");
     let read = Recording::parse(about, &file, &format!("# from documents\n{head}"));
-    let asks = read.ok().map(|recording| recording.input);
-    let asks = asks.filter(|asks| (about.build)(&settings(about, &asks.settings)).is_ok());
-    asks.map_or_else(|| Setup::usual(operation), |asks| Setup::of(&asks))
+    let options = read.ok().map(|recording| recording.options);
+    let options = options.filter(|options| (about.build)(&settings(about, &options.settings)).is_ok());
+    options.map_or_else(|| World::usual(operation), |options| World::of(&options))
 }
 
-fn amounts_are_told_exactly(facts: &[String], answers: &[Answer], setup: &Setup) {
-    let asked = [setup.attempt.money, setup.captured, setup.refund.money];
+fn amounts_are_exact(facts: &[String], answers: &[Answer], world: &World) {
+    let requested = [world.attempt.money, world.captured, world.refund.money];
     let mut numbers: BTreeSet<_> =
-        asked.iter().filter_map(|money| exact(&money.to_major().to_string())).collect();
+        requested.iter().filter_map(|money| exact(&money.to_major().to_string())).collect();
     for answer in answers {
         let Answer::Reply(response) = answer else { continue };
         let part = |byte: &u8| !byte.is_ascii_digit() && !b"+-.eE".contains(byte);
@@ -101,9 +101,9 @@ fn amounts_are_told_exactly(facts: &[String], answers: &[Answer], setup: &Setup)
     }
     for fact in facts {
         let amount = ["total ", "authorized ", "captured ", "refunded ", "disputed "];
-        let told =
+        let stated =
             amount.iter().find_map(|name| fact.strip_prefix(name)).and_then(|rest| rest.split_once(' '));
-        if let Some((major, _)) = told {
+        if let Some((major, _)) = stated {
             let number = exact(major).expect("an amount is a decimal number");
             assert!(numbers.contains(&number), "nobody said `{fact}`");
         }
@@ -118,8 +118,8 @@ fn only_success_says_anything(facts: &[String], answers: &[Answer]) {
     assert!(!facts.iter().any(|fact| fact == "reference "), "an object without an id");
 }
 
-fn errors_are_short(run: &Run) {
-    let Some(error) = run.error() else { return };
+fn errors_are_short(played: &Played) {
+    let Some(error) = played.error() else { return };
     let said = match error {
         ProviderError::Declined { code, text } | ProviderError::Rejected { code, text } => [code, text],
         _ => [&None, &None],
@@ -128,16 +128,16 @@ fn errors_are_short(run: &Run) {
     assert!(longest.max(error.to_string().len()) <= MAX_ERROR, "{error:?}");
 }
 
-fn calls_stay_in_their_place(run: &Run, operation: Operation) {
-    assert!(run.calls.len() <= MAX_CALLS, "{:?}", run.calls);
-    for call in &run.calls {
-        let path = call.path.split('?').next().unwrap_or_default();
-        let plain = call.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-        assert!(plain && call.path.matches('?').count() <= 1, "{:?}", call.path);
+fn calls_stay_in_their_place(played: &Played, operation: Operation) {
+    assert!(played.calls.len() <= MAX_CALLS, "{:?}", played.calls);
+    for http_request in &played.calls {
+        let path = http_request.path.split('?').next().unwrap_or_default();
+        let plain = http_request.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        assert!(plain && http_request.path.matches('?').count() <= 1, "{:?}", http_request.path);
         assert!(
             path.starts_with('/') && !path.split('/').any(|part| [".", ".."].contains(&part)),
             "{path:?}"
         );
-        assert!(call.reads_only || !operation.only_reads(), "a read that writes: {call:?}");
+        assert!(http_request.reads_only || !operation.only_reads(), "a read that writes: {http_request:?}");
     }
 }

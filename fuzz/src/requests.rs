@@ -71,7 +71,7 @@ fn one(gateway: &mut Gateway, input: &[u8]) {
     let answered = gateway.serve(request, has_key);
     check(&answered, head.len() + body.len());
     if method == Method::POST && uri.path() == "/v1/orders" && answered.status == 201 {
-        says_what_it_was_told(&body, &answered.body);
+        shows_what_was_sent(&body, &answered.body);
     }
 }
 
@@ -98,7 +98,7 @@ fn check(answered: &Answered, sent: usize) {
 }
 
 /// An order that was taken is the one that was sent, to the last digit, by another reader of JSON than ours.
-fn says_what_it_was_told(sent: &[u8], shown: &[u8]) {
+fn shows_what_was_sent(sent: &[u8], shown: &[u8]) {
     let read = |bytes| serde_json::from_slice::<Value>(bytes).expect("what is taken and shown is JSON");
     let (sent, shown) = (read(sent), read(shown));
     let amount = |value: &Value| value.get("amount").unwrap_or(value).as_i64().unwrap_or(0);

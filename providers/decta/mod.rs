@@ -3,6 +3,7 @@
 //! Money is written in major units with at most two decimals. Nothing is signed, so a notification only points
 //! at an order. `README.md` beside this file names the sources.
 
+mod order;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -12,14 +13,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use paymux_port::{
-    About, AdapterState, AmountLimits, Approach, Attempt, CancelSupport, Capabilities, CaptureMode,
-    CaptureSupport, Captures, CreatedPayment, Ctx, Currencies, Currency, Decimal, Field, HttpRequest,
-    HttpResponse, Lookup, Money, Next, Notification, NotificationAuth, NotificationError, NotificationTarget,
-    PaymentRequest, Provider, ProviderError, ProviderStatus, ProviderView, RefundRequest, RefundSupport,
-    Repeat, Repeats, Result, Secret, Setting, Timestamp, Truth, encoded,
+    About, AdapterState, AmountLimits, Approach, Attempt, CancelSupport, Capabilities, CaptureSupport,
+    Captures, CreatedPayment, Ctx, Currencies, Currency, Decimal, Field, HttpRequest, HttpResponse, Lookup,
+    Money, Next, Notification, NotificationAuth, NotificationError, NotificationTarget, PaymentRequest,
+    Provider, ProviderError, ProviderStatus, ProviderView, RefundRequest, RefundSupport, Repeat, Repeats,
+    Result, Secret, Setting, Timestamp, Truth, encoded,
 };
 
-use wire::{Client, NewOrder, Order, Page, Product, Row};
+use order::{exact, new_order};
+use wire::{Order, Page, Row};
 
 /// DECTA, as routing and the contract suite see it.
 pub(crate) static ABOUT: About = About {
@@ -86,8 +88,9 @@ impl Provider for Decta {
         attempt: &Attempt,
         request: &PaymentRequest,
     ) -> Result<CreatedPayment> {
-        let call = HttpRequest::post("/orders/?response_type=full").json(&new_order(attempt, request)?)?;
-        let response = self.send(ctx, call).await?;
+        let http_request =
+            HttpRequest::post("/orders/?response_type=full").json(&new_order(attempt, request)?)?;
+        let response = self.send(ctx, http_request).await?;
         response.json().and_then(|order| created(order, attempt)).map_err(ProviderError::OutcomeUnknown)
     }
 
@@ -148,9 +151,9 @@ impl Provider for Decta {
 
 impl Decta {
     /// Sends a call. A 2xx that carries `errors` is a refusal: an older shape that every official plug-in checks.
-    async fn send(&self, ctx: &Ctx<'_>, call: HttpRequest) -> Result<HttpResponse> {
-        let reads_only = call.reads_only;
-        let response = ctx.send_raw(call.bearer(&self.key)).await?;
+    async fn send(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<HttpResponse> {
+        let reads_only = http_request.reads_only;
+        let response = ctx.send_raw(http_request.bearer(&self.key)).await?;
         if !response.ok() {
             return Err(response.into_error(reads_only, wire::complaint(&response)));
         }
@@ -175,67 +178,14 @@ impl Decta {
         verb: &str,
         money: Option<Money>,
     ) -> Result<ProviderView> {
-        let mut call = HttpRequest::post(format!("/orders/{}/{verb}/", encoded(of.provider_reference()?)));
+        let mut http_request =
+            HttpRequest::post(format!("/orders/{}/{verb}/", encoded(of.provider_reference()?)));
         if let Some(money) = money {
-            call = call.json(&BTreeMap::from([("amount", exact(money)?)]))?;
+            http_request = http_request.json(&BTreeMap::from([("amount", exact(money)?)]))?;
         }
-        self.send(ctx, call).await?;
+        self.send(ctx, http_request).await?;
         self.fetch(ctx, of).await
     }
-}
-
-fn new_order<'a>(attempt: &Attempt, request: &'a PaymentRequest) -> Result<NewOrder<'a>> {
-    let email = request.customer.email.as_deref();
-    Ok(NewOrder {
-        number: attempt.id.to_string(),
-        currency: attempt.currency(),
-        language: request
-            .language
-            .as_deref()
-            .and_then(|tag| tag.split('-').next())
-            .filter(|tag| tag.len() == 2),
-        referrer: concat!("paymux ", env!("CARGO_PKG_VERSION")),
-        client: Client {
-            email: email.ok_or_else(|| ProviderError::NotSent("no customer.email".to_owned()))?,
-            phone: request.customer.phone.as_deref(),
-            first_name: request.customer.first_name.as_deref(),
-            last_name: request.customer.last_name.as_deref(),
-        },
-        products: match lines(attempt.money, request) {
-            Some(products) => products,
-            None => vec![Product { title: &request.description, price: exact(attempt.money)?, quantity: 1 }],
-        },
-        success_redirect: &request.urls.success,
-        in_progress_redirect: &request.urls.in_progress,
-        failure_redirect: &request.urls.failure,
-        cancel_redirect: &request.urls.cancel,
-        skip_capture: attempt.capture == CaptureMode::Manual,
-        due: request.expires_at.seconds(),
-        deny_overdue_payment: true,
-    })
-}
-
-/// The order's own lines, if DECTA's sum of them is what is asked for; with a discount or a tax on top it is not.
-fn lines(money: Money, request: &PaymentRequest) -> Option<Vec<Product<'_>>> {
-    let shipping = (request.shipping != 0).then_some(("Shipping", 1, request.shipping));
-    let own = request.items.iter().map(|line| (line.title.as_str(), line.quantity, line.unit_price));
-    let parts: Vec<_> = own.chain(shipping).collect();
-    let sum = parts.iter().try_fold(0i64, |sum, (_, quantity, price)| {
-        quantity.checked_mul(*price).and_then(|line| sum.checked_add(line))
-    });
-    if sum != Some(money.minor) || parts.len() > MAX_PRODUCTS {
-        return None;
-    }
-    let product = |(title, quantity, minor)| {
-        let price = exact(Money::new(minor, money.currency)).ok()?;
-        Some(Product { title, price, quantity })
-    };
-    parts.into_iter().map(product).collect()
-}
-
-fn exact(money: Money) -> Result<Decimal> {
-    let inexact = || ProviderError::NotSent("the amount has more decimals than DECTA takes".to_owned());
-    money.to_major_within(MAX_DECIMALS).ok_or_else(inexact)
 }
 
 /// Whether the list runs from new to old and has come to orders from well before the attempt.
@@ -259,15 +209,15 @@ fn created(order: Order, attempt: &Attempt) -> std::result::Result<CreatedPaymen
     })
 }
 
-/// States no captured amount: at DECTA `captured` is a time. Amounts without a currency are in the one that was asked,
-/// so that they are compared all the same.
+/// States no captured amount: at DECTA `captured` is a time. Amounts without a currency are in that of the attempt, so
+/// that they are compared all the same.
 fn snapshot(order: &Order, attempt: &Attempt) -> std::result::Result<ProviderView, String> {
     let stated = order.currency.as_deref().map_or(Ok(attempt.currency()), str::parse::<Currency>);
     let currency = stated.map_err(|_| "an unknown currency")?;
     let money = |major: Option<Decimal>| major.map(|major| Money::from_major(major, currency)).transpose();
     let unreadable = |fault: paymux_port::MoneyError| format!("an amount of the order: {fault}");
     Ok(ProviderView {
-        provider_status: ProviderStatus::new("order", order.word()),
+        provider_status: ProviderStatus::new("order", order.status()),
         total: money(order.total).map_err(unreadable)?,
         refunded: money(order.amount_refunded).map_err(unreadable)?,
         merchant_reference: order.number.clone(),

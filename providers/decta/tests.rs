@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use paymux_port::{OrderId, Uuid};
+use paymux_port::{CaptureMode, OrderId, Uuid};
 
 use super::*;
 

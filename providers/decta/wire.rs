@@ -78,7 +78,7 @@ struct Decline {
 impl Order {
     /// The newest entry of the history, which moves before `status` does; the last of equals. `test` only marks
     /// an order, so the newest other word stands before it.
-    pub(super) fn word(&self) -> &str {
+    pub(super) fn status(&self) -> &str {
         let history = self.status_changes.as_deref().unwrap_or_default();
         let is_test = |word: &str| word.trim().eq_ignore_ascii_case("test");
         let newest = |change: &&StatusChange| (!is_test(&change.new_status), change.on);

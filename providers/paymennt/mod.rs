@@ -1,6 +1,6 @@
 //! paymennt, a gateway of the United Arab Emirates: hosted checkouts, payment links and stored cards.
 //!
-//! Start at [`ABOUT`]. A checkout is the source of truth and is read back after every notice; its states are
+//! Start at [`ABOUT`]. A checkout is the source of truth and is read back after every notification; its states are
 //! in `statuses.toml` and the oddities in the README. This module must not judge a state.
 
 mod order;
@@ -23,7 +23,7 @@ use paymux_port::{
 use serde::de::DeserializeOwned;
 
 use order::{LINK_MINUTES, MAX_DECIMALS};
-use wire::{created, view};
+use wire::{created, snapshot};
 
 /// The face of the adapter.
 pub(crate) static ABOUT: About = About {
@@ -91,15 +91,15 @@ pub(crate) static ABOUT: About = About {
             required: false,
             secret: true,
             help: "whsec_… of the webhook endpoint in the Merchant Portal, Developer, Webhooks; without it every \
-                   notice is refused and payments are followed by polling",
+                   notification is refused and payments are followed by polling",
         },
     ],
     statuses: include_str!("statuses.toml"),
     build,
 };
 
-/// How far a notice's own time may be from ours, seconds; the vendor's advice.
-const NOTICE_WINDOW_SECONDS: u64 = 300;
+/// How far a notification's own time may be from ours, seconds; the vendor's advice.
+const MAX_CLOCK_DIFFERENCE_S: u64 = 300;
 
 struct Paymennt {
     api_key: Secret,
@@ -130,12 +130,12 @@ impl Provider for Paymennt {
         attempt: &Attempt,
         request: &PaymentRequest,
     ) -> Result<CreatedPayment> {
-        let call = match attempt.approach {
+        let http_request = match attempt.approach {
             Approach::Hosted => HttpRequest::post("/checkout/web").json(&order::web(attempt, request)?)?,
             Approach::Link => HttpRequest::post("/checkout/link").json(&order::link(attempt, request)?)?,
             Approach::Embedded => return Err(ProviderError::Unsupported("show a widget")),
         };
-        let created = created(self.send(ctx, call).await?, false)?;
+        let created = created(self.send(ctx, http_request).await?, false)?;
         if created.next == Next::Nothing {
             return Err(Ctx::unreadable(false, "a new checkout without its page".to_owned()));
         }
@@ -144,7 +144,7 @@ impl Provider for Paymennt {
 
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
         let path = format!("/checkout/{}", encoded(attempt.provider_reference()?));
-        let stands = view(&self.send(ctx, HttpRequest::get(path)).await?, true)?;
+        let stands = snapshot(&self.send(ctx, HttpRequest::get(path)).await?, true)?;
         match attempt.adapter_state.get(vault::PAYMENT) {
             Some(payment) if stands.provider_status.status.eq_ignore_ascii_case("PENDING") => {
                 self.fetch_charge(ctx, payment, stands).await
@@ -168,7 +168,7 @@ impl Provider for Paymennt {
 
     async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
         let path = format!("/checkout/{}/cancel", encoded(attempt.provider_reference()?));
-        view(&self.send(ctx, HttpRequest::post(path)).await?, false)
+        snapshot(&self.send(ctx, HttpRequest::post(path)).await?, false)
     }
 
     async fn refund(
@@ -177,16 +177,16 @@ impl Provider for Paymennt {
         attempt: &Attempt,
         request: &RefundRequest,
     ) -> Result<ProviderView> {
-        let note = request.reason.as_deref().filter(|reason| !reason.trim().is_empty()).unwrap_or("Refund");
+        let reason = request.reason.as_deref().filter(|reason| !reason.trim().is_empty()).unwrap_or("Refund");
         let path = format!(
             "/checkout/{}/refund?amount={}&currency={}&note={}&referenceId={}",
             encoded(attempt.provider_reference()?),
             order::major(request.money)?,
             request.money.currency,
-            encoded(note),
+            encoded(reason),
             request.id,
         );
-        view(&self.send(ctx, HttpRequest::post(path)).await?, false)
+        snapshot(&self.send(ctx, HttpRequest::post(path)).await?, false)
     }
 
     fn read_notification(
@@ -194,11 +194,11 @@ impl Provider for Paymennt {
         notification: &Notification<'_>,
     ) -> std::result::Result<Vec<NotificationTarget>, NotificationError> {
         let event = self.verified(notification).ok_or(NotificationError::Unverified)?;
-        let notice: wire::NotificationBody =
+        let body: wire::NotificationBody =
             serde_json::from_slice(notification.body).map_err(|_| NotificationError::Unreadable)?;
         Ok(vec![NotificationTarget {
-            reference: notice.id,
-            merchant_reference: notice.reference_id,
+            reference: body.id,
+            merchant_reference: body.reference_id,
             event: Some(event.to_owned()),
         }])
     }
@@ -210,47 +210,40 @@ impl Provider for Paymennt {
 
 impl Paymennt {
     /// Sends a call with our keys and reads its result.
-    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, call: HttpRequest) -> Result<T> {
-        let reads_only = call.reads_only;
-        let response = self.send_for_success(ctx, call).await?;
+    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<T> {
+        let reads_only = http_request.reads_only;
+        let response = self.send_for_success(ctx, http_request).await?;
         let answer: wire::Answer<T> = response.json().map_err(|why| Ctx::unreadable(reads_only, why))?;
         Ok(answer.result)
     }
 
     /// Sends a call with our keys. Errors carry a text and no code, and "not found" is a 400 like any other:
     /// an error is a rejection and its text is never matched. A read that fails inside a 200 is not documented.
-    async fn send_for_success(&self, ctx: &Ctx<'_>, call: HttpRequest) -> Result<HttpResponse> {
-        let reads_only = call.reads_only;
-        let call = call
+    async fn send_for_success(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<HttpResponse> {
+        let reads_only = http_request.reads_only;
+        let http_request = http_request
             .header_secret("X-Paymennt-Api-Key", &self.api_key)
             .header_secret("X-Paymennt-Api-Secret", &self.api_secret);
-        let response = ctx.send_raw(call).await?;
-        match response.json::<wire::Verdict>() {
-            verdict if !response.ok() => {
-                Err(response.into_error(reads_only, verdict.ok().map(|verdict| (None, verdict.error))))
+        let response = ctx.send_raw(http_request).await?;
+        match response.json::<wire::Envelope>() {
+            envelope if !response.ok() => {
+                Err(response.into_error(reads_only, envelope.ok().map(|envelope| (None, envelope.error))))
             }
-            Ok(wire::Verdict { success: true, .. }) => Ok(response),
+            Ok(wire::Envelope { success: true, .. }) => Ok(response),
             Ok(_) if reads_only => Err(ProviderError::Unavailable("an error inside a 200".to_owned())),
-            Ok(verdict) => Err(ProviderError::rejected(None, verdict.error.as_deref())),
+            Ok(envelope) => Err(ProviderError::rejected(None, envelope.error.as_deref())),
             Err(why) => Err(Ctx::unreadable(reads_only, why)),
         }
     }
 
-    /// The id of a notice that was signed with the account's secret and is not old.
-    fn verified<'n>(&self, notification: &'n Notification<'_>) -> Option<&'n str> {
+    /// The id of a notification that was signed with the account's secret and is not old.
+    fn verified<'n>(&self, sent: &'n Notification<'_>) -> Option<&'n str> {
         let secret = self.webhook_secret.as_ref()?;
-        let (event, sent_at) =
-            (notification.header("message-id")?, notification.header("message-timestamp")?);
-        let signature = notification.header("message-signature")?;
-        sign::check_webhook_signature(
-            secret,
-            event.as_bytes(),
-            sent_at.as_bytes(),
-            notification.body,
-            signature,
-        )
-        .ok()?;
-        let away = notification.received_at.seconds().abs_diff(sent_at.parse().ok()?);
-        (away <= NOTICE_WINDOW_SECONDS).then_some(event)
+        let (event, sent_at) = (sent.header("message-id")?, sent.header("message-timestamp")?);
+        let signature = sent.header("message-signature")?;
+        sign::check_webhook_signature(secret, event.as_bytes(), sent_at.as_bytes(), sent.body, signature)
+            .ok()?;
+        let away = sent.received_at.seconds().abs_diff(sent_at.parse().ok()?);
+        (away <= MAX_CLOCK_DIFFERENCE_S).then_some(event)
     }
 }

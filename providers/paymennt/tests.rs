@@ -41,7 +41,7 @@ fn attempt(amount: Money) -> Attempt {
 }
 
 /// An order of two lines with tax in the prices, and nobody to sell it to.
-fn ask(unit_price: i64) -> PaymentRequest {
+fn request(unit_price: i64) -> PaymentRequest {
     let line = |title: &str, quantity| LineItem {
         sku: None,
         title: title.to_owned(),
@@ -80,7 +80,7 @@ fn link(amount: Money, request: &PaymentRequest) -> Value {
 
 #[test]
 fn a_link_needs_nobody_and_leaves_out_what_is_incomplete() {
-    let sent = link(money(3_150, "AED"), &ask(1_050));
+    let sent = link(money(3_150, "AED"), &request(1_050));
     for absent in ["customer", "billingAddress", "deliveryAddress", "returnUrl"] {
         assert_eq!(sent.get(absent), None, "{absent}");
     }
@@ -92,9 +92,9 @@ fn a_link_needs_nobody_and_leaves_out_what_is_incomplete() {
 #[test]
 fn the_life_of_a_link_stays_within_what_can_be_asked() {
     let of = |span| {
-        let asked =
-            PaymentRequest { expires_at: Timestamp::from_seconds(STARTED_AT).plus(span), ..ask(1_050) };
-        link(money(3_150, "AED"), &asked)["expiresIn"].clone()
+        let lasting =
+            PaymentRequest { expires_at: Timestamp::from_seconds(STARTED_AT).plus(span), ..request(1_050) };
+        link(money(3_150, "AED"), &lasting)["expiresIn"].clone()
     };
     assert_eq!(of(Duration::ZERO), 15);
     assert_eq!(of(Duration::from_secs(604_800)), 10_080);
@@ -103,7 +103,8 @@ fn the_life_of_a_link_stays_within_what_can_be_asked() {
 
 #[test]
 fn a_link_is_not_sent_for_delivery_to_nobody() {
-    let delivered = PaymentRequest { link_delivery: LinkDelivery { email: true, sms: false }, ..ask(1_050) };
+    let delivered =
+        PaymentRequest { link_delivery: LinkDelivery { email: true, sms: false }, ..request(1_050) };
     let outcome = order::link(&attempt(money(3_150, "AED")), &delivered).err();
     assert!(matches!(outcome, Some(ProviderError::NotSent(_))), "{outcome:?}");
 }
@@ -111,7 +112,7 @@ fn a_link_is_not_sent_for_delivery_to_nobody() {
 #[test]
 fn totals_add_up_with_tax_in_the_prices() {
     let sent =
-        serde_json::to_string(&order::web(&attempt(money(3_150, "AED")), &ask(1_050)).unwrap()).unwrap();
+        serde_json::to_string(&order::web(&attempt(money(3_150, "AED")), &request(1_050)).unwrap()).unwrap();
     assert!(sent.contains(r#""amount":31.50"#), "{sent}");
     assert!(sent.contains(r#""subtotal":30.50,"tax":1.00"#), "{sent}");
     assert!(sent.contains(r#""quantity":2,"unitprice":10.50,"linetotal":21.00"#), "{sent}");
@@ -121,12 +122,12 @@ fn totals_add_up_with_tax_in_the_prices() {
 #[test]
 fn a_third_decimal_in_a_part_is_not_shown_and_in_the_amount_is_refused() {
     let whole =
-        serde_json::to_string(&order::web(&attempt(money(3_690, "KWD")), &ask(1_234)).unwrap()).unwrap();
+        serde_json::to_string(&order::web(&attempt(money(3_690, "KWD")), &request(1_234)).unwrap()).unwrap();
     assert!(
         whole.contains(r#""name":"Museum tickets","quantity":1,"unitprice":3.69,"linetotal":3.69"#),
         "{whole}"
     );
     assert!(!whole.contains("totals"), "{whole}");
-    let outcome = order::web(&attempt(money(3_702, "KWD")), &ask(1_234)).err();
+    let outcome = order::web(&attempt(money(3_702, "KWD")), &request(1_234)).err();
     assert!(matches!(outcome, Some(ProviderError::Unsupported(_))), "{outcome:?}");
 }

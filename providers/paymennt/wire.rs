@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// Whether a call worked. This decides, and not the HTTP status alone.
 #[derive(Deserialize)]
-pub(super) struct Verdict {
+pub(super) struct Envelope {
     pub(super) success: bool,
     pub(super) error: Option<String>,
 }
@@ -55,7 +55,7 @@ pub(super) fn created(checkout: Checkout, reads_only: bool) -> Result<CreatedPay
     if checkout.id.is_empty() {
         return Err(Ctx::unreadable(reads_only, "a checkout without its id".to_owned()));
     }
-    let view = view(&checkout, reads_only)?;
+    let view = snapshot(&checkout, reads_only)?;
     let document = [
         ("firebaseDatabase", checkout.firebase_database),
         ("firebaseCollection", checkout.firebase_collection),
@@ -67,7 +67,7 @@ pub(super) fn created(checkout: Checkout, reads_only: bool) -> Result<CreatedPay
     Ok(CreatedPayment { reference: checkout.id, next, view, adapter_state })
 }
 
-pub(super) fn view(checkout: &Checkout, reads_only: bool) -> Result<ProviderView> {
+pub(super) fn snapshot(checkout: &Checkout, reads_only: bool) -> Result<ProviderView> {
     let money = |major| money(major, checkout.currency, reads_only);
     Ok(ProviderView {
         provider_status: ProviderStatus::new("checkout", checkout.status.as_str()),

@@ -10,8 +10,8 @@ use paymux_port::{
     Timestamp,
 };
 
-use super::ask::{self, OpenAsk, OrderAsk};
 use super::opened::{Kind, Opened};
+use super::request::{self, NewOrder, NewPayable};
 use super::wire::{Order, Priced, refusal};
 use super::{NOTHING_TO_SAY, Telness, encoded, keyed, snapshot};
 
@@ -65,7 +65,7 @@ impl Telness {
         let body = match attempt.adapter_state.get(ORDER_BODY) {
             Some(kept) => kept.clone(),
             None => {
-                let written = ask::written(&OrderAsk::new(kind, attempt, request))?;
+                let written = request::written(&NewOrder::new(kind, attempt, request))?;
                 ctx.save_state(&[(ORDER_BODY, &written)]).await?;
                 written
             }
@@ -91,8 +91,13 @@ impl Telness {
         let body = match attempt.adapter_state.get(OPEN_BODY) {
             Some(kept) => kept.clone(),
             None => {
-                let written =
-                    ask::written(&OpenAsk::new(kind, order, &self.payment_provider, attempt, request))?;
+                let written = request::written(&NewPayable::new(
+                    kind,
+                    order,
+                    &self.payment_provider,
+                    attempt,
+                    request,
+                ))?;
                 ctx.save_state(&[(ORDER_ID, order), (OPEN_BODY, &written)]).await?;
                 written
             }

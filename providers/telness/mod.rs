@@ -1,12 +1,12 @@
 //! Telness Connect: orders at the provider, payment sessions and links on them, stored payment methods.
 //!
 //! A payment is an order of the provider's own, its price, and a session or link on it (`begin`); what we send
-//! stands in `ask`, what they answer in `wire`. Sessions state no amount, so the price is compared before one is
+//! stands in `request`, what they answer in `wire`. Sessions state no amount, so the price is compared before one is
 //! opened. There is no refund and no capture by hand in this API, and none may be imitated here.
 
-mod ask;
 mod begin;
 mod opened;
+mod request;
 #[cfg(test)]
 mod tests;
 mod vault;
@@ -72,7 +72,7 @@ pub(crate) static ABOUT: About = About {
             key: "webhook_key",
             required: false,
             secret: true,
-            help: "shared key that notices carry in X-Api-Key; without it their address must carry notify_key",
+            help: "shared key that notifications carry in X-Api-Key; without it their address must carry notify_key",
         },
     ],
     statuses: include_str!("statuses.toml"),
@@ -136,8 +136,8 @@ impl Provider for Telness {
         let order = attempt.adapter_state.get(begin::ORDER_ID).ok_or(ProviderError::NotFound)?;
         let order = format!("/orders/{}", encoded(order));
         let proof = match Kind::of(attempt.approach) {
-            Kind::Session => ask::submit(Some(attempt.provider_reference()?))?,
-            Kind::Link | Kind::ProfileSession => ask::submit(None)?,
+            Kind::Session => request::submit(Some(attempt.provider_reference()?))?,
+            Kind::Link | Kind::ProfileSession => request::submit(None)?,
         };
         let response = self.answer(ctx, keyed(attempt, "submit", &format!("{order}/submit"), &proof)).await?;
         match understood::<Order>(&response, false) {
@@ -164,7 +164,7 @@ impl Provider for Telness {
         }
         let envelope: Envelope =
             serde_json::from_slice(notification.body).map_err(|_| NotificationError::Unreadable)?;
-        Ok(envelope.target().into_iter().collect())
+        Ok(envelope.hint().into_iter().collect())
     }
 
     fn vault(&self) -> Option<&dyn Vault> {
@@ -201,14 +201,14 @@ impl Telness {
         self.send(ctx, keyed(attempt, step, path, body)).await
     }
 
-    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, call: HttpRequest) -> Result<T> {
-        let reads_only = call.reads_only;
-        understood(&self.answer(ctx, call).await?, reads_only)
+    async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<T> {
+        let reads_only = http_request.reads_only;
+        understood(&self.answer(ctx, http_request).await?, reads_only)
     }
 
     /// Whatever answer comes.
-    async fn answer(&self, ctx: &Ctx<'_>, call: HttpRequest) -> Result<HttpResponse> {
-        ctx.send_raw(call.header_secret("X-Api-Key", &self.api_key)).await
+    async fn answer(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<HttpResponse> {
+        ctx.send_raw(http_request.header_secret("X-Api-Key", &self.api_key)).await
     }
 }
 
@@ -233,7 +233,7 @@ fn keyed(attempt: &Attempt, step: &str, path: &str, body: &str) -> HttpRequest {
 fn snapshot(kind: Kind, shown: &Opened) -> ProviderView {
     ProviderView {
         provider_status: ProviderStatus::new(kind.section(), &shown.status),
-        merchant_reference: shown.merchant_reference(),
+        merchant_reference: shown.ours(),
         ..ProviderView::default()
     }
 }

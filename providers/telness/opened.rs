@@ -7,7 +7,7 @@ use paymux_port::{Approach, Next};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::wire::merchant_reference;
+use super::wire::ours;
 
 /// What stands on a provider's order.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,8 +75,8 @@ impl Opened {
     }
 
     /// Our reference, as the object's metadata echo it.
-    pub(super) fn merchant_reference(&self) -> Option<String> {
-        merchant_reference(&self.metadata)
+    pub(super) fn ours(&self) -> Option<String> {
+        ours(&self.metadata)
     }
 
     /// The page, or what the widget needs. The reference gives a profile session no page; one that has none goes

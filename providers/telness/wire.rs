@@ -105,7 +105,7 @@ impl From<Profile> for StoredProfile {
     }
 }
 
-/// A notice: a snapshot of an object as its GET would show it.
+/// A notification: a copy of an object as its GET would show it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Envelope {
@@ -116,11 +116,11 @@ pub(super) struct Envelope {
 impl Envelope {
     /// What it points at: a session or link by its id, an order or payment by our reference in its metadata;
     /// else nothing of ours. A line item's event holds the order one level down.
-    pub(super) fn target(self) -> Option<NotificationTarget> {
+    pub(super) fn hint(self) -> Option<NotificationTarget> {
         let about = self.data.get("order").unwrap_or(&self.data);
         let ids = ["paymentSessionId", "paymentLinkId", "paymentProfileSessionId"];
         let reference = ids.iter().find_map(|name| about.get(name)?.as_str()).map(str::to_owned);
-        let ours = merchant_reference(about.get("metadata").unwrap_or(&Value::Null));
+        let ours = ours(about.get("metadata").unwrap_or(&Value::Null));
         (reference.is_some() || ours.is_some()).then_some(NotificationTarget {
             reference,
             merchant_reference: ours,
@@ -130,7 +130,7 @@ impl Envelope {
 }
 
 /// Our reference, where an object's metadata echo it.
-pub(super) fn merchant_reference(metadata: &Value) -> Option<String> {
+pub(super) fn ours(metadata: &Value) -> Option<String> {
     metadata.get("attempt")?.as_str().map(str::to_owned)
 }
 

@@ -6,18 +6,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use port::sign;
+use arc_swap::ArcSwap;
+use port::{Transport, sign};
 
 use super::system_env::SystemEnv;
 use crate::config::{self, ConfigErrors, Environment, PolicyAction, Providers, RefundPolicy, Settings};
 use crate::domain::AttentionCode;
+use crate::engine::Engine;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
 use crate::outbound::{self, Outbound};
-use crate::payments::{Account, Accounts, Payments, RefundPolicies, Returns, Shared};
+use crate::payments::{self, Account, Accounts, FetchLog, Payments, RefundPolicies, Returns, Routing};
 use crate::routing::Rules;
-use crate::store::{Change, Store, StoreError, Write, sqlite};
-use crate::webhooks::{DeliveryContext, WebhookDispatcher};
+use crate::store::{Change, StoreError, Write, sqlite};
+use crate::webhooks::WebhookDispatcher;
 
 /// Everything that the files say, checked.
 pub(super) struct Plan {
@@ -43,7 +45,7 @@ pub(super) enum BuildError {
     Store(#[from] StoreError),
     /// An adapter's own table cannot be read: a defect of this build.
     #[error(transparent)]
-    Words(#[from] port::TableError),
+    Statuses(#[from] port::TableError),
     /// An account's settings do not make an adapter.
     #[error("account `{0}`: {1}")]
     Account(String, port::SettingsError),
@@ -70,18 +72,17 @@ pub(super) enum BuildError {
 }
 
 impl Plan {
-    /// Reads settings, accounts and routing, and tells everything that is wrong with any of them.
+    /// Reads settings, accounts and routing.
     ///
     /// # Errors
-    /// Every fault, with file and line.
+    /// Everything that is wrong with any of them, with file and line.
     pub(super) fn read(
         file: &Path,
         environment: &Environment,
         flags: &[(&str, String)],
     ) -> Result<Self, ConfigErrors> {
-        let mut faults = ConfigErrors::default();
-        let read = faults.gather(Settings::load(Some(file), environment, flags));
-        let settings = read.clone().unwrap_or_default();
+        let mut errors = ConfigErrors::default();
+        let settings = errors.gather(Settings::load(Some(file), environment, flags)).unwrap_or_default();
         let folder = file.parent().unwrap_or(Path::new("."));
         let providers = Providers {
             known: paymux_providers::ALL,
@@ -89,16 +90,16 @@ impl Plan {
             allow_private_addresses: settings.outbound.allow_private_addresses,
         };
         let file = folder.join(&settings.files.accounts);
-        let accounts = faults.gather(config::AccountConfig::load(&file, &providers));
+        let accounts = errors.gather(config::AccountConfig::load(&file, &providers));
         let routing = folder.join(&settings.files.routing);
-        // A rule may name an account that has faults; if no account can be told, every rule would seem wrong.
+        // A rule may name an account that has errors; where not even names can be read, every rule would seem wrong.
         let rules = config::AccountConfig::names(&file).and_then(|names| {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            faults.gather(Rules::load(&routing, &names))
+            errors.gather(Rules::load(&routing, &names))
         });
         match (accounts, rules) {
-            (Some(accounts), Some(rules)) => faults.or(Self { settings, accounts, rules }),
-            _ => Err(faults),
+            (Some(accounts), Some(rules)) => errors.or(Self { settings, accounts, rules }),
+            _ => Err(errors),
         }
     }
 }
@@ -108,121 +109,136 @@ pub(super) fn names(accounts: &[config::AccountConfig]) -> Vec<&str> {
     accounts.iter().map(|account| account.name.as_str()).collect()
 }
 
-/// Opens the database, making its folder where there is none.
+/// Opens the database, creating its folder where there is none.
 ///
 /// # Errors
-/// [`BuildError::Io`], [`BuildError::Store`].
-pub(super) fn open_store(
-    settings: &config::Store,
-    metrics: &Arc<Metrics>,
-) -> Result<Arc<sqlite::Sqlite>, BuildError> {
+/// [`BuildError::Io`], [`BuildError::Open`].
+pub(super) fn open_engine(settings: &config::Store) -> Result<Engine, BuildError> {
     if let Some(folder) = settings.path.parent().filter(|folder| *folder != Path::new("")) {
         // It will hold personal data.
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let limits = sqlite::Options::at(&settings.path);
     let options = sqlite::Options { queue: settings.queue, batch_max: settings.batch, ..limits };
-    Ok(Arc::new(sqlite::Sqlite::open(&options, metrics.clone())?))
+    let metrics = Arc::new(Metrics::new());
+    let store = sqlite::Sqlite::open(&options, metrics.clone())?;
+    Ok(Engine::new(Arc::new(store), Arc::new(SystemEnv::default()), metrics))
 }
 
 /// What all workers share.
-///
-/// # Errors
-/// [`BuildError`].
-pub(super) async fn share(
-    plan: &Plan,
-    store: Arc<dyn Store>,
-    metrics: Arc<Metrics>,
-) -> Result<Arc<Shared>, BuildError> {
-    let accounts = plan.accounts.iter().map(adapter).collect::<Result<Vec<_>, _>>()?;
-    let key = installation_key(&*store).await?;
-    let returns = Returns::new(key, &plan.settings.server.public_url);
-    let failover = plan.settings.checkout.failover_after_unknown;
-    let rules = Arc::new(plan.rules.clone());
-    let mut shared =
-        Shared::new(Accounts::new(accounts), rules, store, Arc::new(SystemEnv), metrics, returns, failover);
-    let days = u64::from(plan.settings.store.keep_notifications_days);
-    shared.keep_notifications = Duration::from_secs(days * 24 * 3_600);
-    shared.refund_policies.store(Arc::new(refund_policies(&plan.settings)));
-    shared.endpoint_registry.refresh(&*shared.store).await?;
-    Ok(Arc::new(shared))
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// How subjects change.
+    pub(super) engine: Engine,
+    accounts: Arc<Accounts>,
+    returns: Arc<Returns>,
+    routing: Arc<Routing>,
+    fetches: Arc<FetchLog>,
+    refund_policies: Arc<ArcSwap<RefundPolicies>>,
 }
 
-fn adapter(account: &config::AccountConfig) -> Result<Account, BuildError> {
-    let built = (account.about.build)(&account.settings);
-    let adapter = built.map_err(|fault| BuildError::Account(account.name.clone(), fault))?;
-    let (name, base_url) = (account.name.clone(), account.base_url.clone());
-    let made = Account::new(name, adapter, base_url, account.test, account.notify_key.clone())?;
-    Ok(made.reads_per_second(account.reads_per_second).poll_after_capture(account.poll_after_capture_days))
-}
-
-/// For which reasons money goes back at once, merchant by merchant.
-fn refund_policies(settings: &Settings) -> RefundPolicies {
-    let own = settings.merchants.iter().map(|(name, merchant)| (name.clone(), reasons(&merchant.policy)));
-    RefundPolicies { common: reasons(&settings.policy), own: own.collect() }
-}
-
-fn reasons(policy: &RefundPolicy) -> BTreeSet<AttentionCode> {
-    let remedies = [
-        (AttentionCode::LatePayment, policy.late_payment),
-        (AttentionCode::DuplicatePayment, policy.duplicate_payment),
-        (AttentionCode::AmountMismatch, policy.amount_mismatch),
-        (AttentionCode::PaidNotSubmitted, policy.paid_not_submitted),
-        (AttentionCode::PaidNotFulfilled, policy.paid_not_fulfilled),
-    ];
-    let back = remedies.into_iter().filter(|(_, remedy)| *remedy == PolicyAction::Refund);
-    back.map(|(code, _)| code).collect()
-}
-
-/// The secret that return addresses are derived from: made once, kept in the database.
-async fn installation_key(store: &dyn Store) -> Result<[u8; 32], StoreError> {
-    use port::Env as _;
-    const NAME: &str = "installation_key";
-    if store.setting(NAME).await?.is_none() {
-        let value = sign::hex(&[SystemEnv.nonce(), SystemEnv.nonce()].concat());
-        store.commit(Change::plain("installation key", vec![Write::Setting { name: NAME, value }])).await?;
+impl Shared {
+    /// Builds the accounts and reads what the database knows of the installation and of the endpoints.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub(super) async fn new(plan: &Plan, engine: Engine) -> Result<Self, BuildError> {
+        let settings = &plan.settings;
+        let accounts = plan.accounts.iter().map(account).collect::<Result<Vec<_>, _>>()?;
+        let key = installation_key(&engine).await?;
+        engine.endpoints.refresh(&*engine.store).await?;
+        let routing = Routing::new(plan.rules.clone(), settings.checkout.failover_after_unknown);
+        Ok(Self {
+            engine,
+            accounts: Arc::new(Accounts::new(accounts)),
+            returns: Arc::new(Returns::new(key, &settings.server.public_url)),
+            routing: Arc::new(routing),
+            fetches: Arc::default(),
+            refund_policies: Arc::new(ArcSwap::from_pointee(refund_policies(settings))),
+        })
     }
-    let kept = store.setting(NAME).await?.unwrap_or_default();
-    Ok(sign::sha256(&[kept.as_bytes()]))
+
+    /// The use cases of one worker, which reaches providers by a transport of its own.
+    pub(super) fn orders(&self, transport: Arc<dyn Transport>) -> Orders {
+        let (accounts, returns) = (self.accounts.clone(), self.returns.clone());
+        let payments = Payments {
+            engine: self.engine.clone(),
+            providers: payments::Providers::new(accounts, transport, returns, &self.engine),
+            routing: self.routing.clone(),
+            fetches: self.fetches.clone(),
+        };
+        Orders { payments, refund_policies: self.refund_policies.clone() }
+    }
+
+    /// The dispatcher of webhooks, which reaches merchants by a transport of its own.
+    ///
+    /// # Errors
+    /// [`BuildError::Outbound`].
+    pub(super) fn dispatcher(&self, settings: &config::Webhooks) -> Result<WebhookDispatcher, BuildError> {
+        let timeout = Duration::from_millis(settings.timeout_ms);
+        let options = outbound::Options {
+            connect_timeout: timeout,
+            read_timeout: timeout,
+            timeout,
+            allow_private_addresses: settings.allow_private_addresses,
+        };
+        let returns = self.returns.clone();
+        Ok(WebhookDispatcher {
+            engine: self.engine.clone(),
+            transport: Arc::new(Outbound::new(&options)?.status_only()),
+            qr_url: Arc::new(move |attempt| returns.qr_url(attempt)),
+        })
+    }
 }
 
-/// The money use cases of one worker: its own way out, everything else shared.
+/// A client for calls to providers.
 ///
 /// # Errors
 /// [`BuildError::Outbound`].
-pub(super) fn orders(shared: &Arc<Shared>, settings: &config::Outbound) -> Result<Orders, BuildError> {
+pub(super) fn provider_transport(settings: &config::Outbound) -> Result<Arc<dyn Transport>, BuildError> {
     let options = outbound::Options {
         connect_timeout: Duration::from_millis(settings.connect_timeout_ms),
         read_timeout: Duration::from_millis(settings.read_timeout_ms),
         timeout: Duration::from_millis(settings.timeout_ms),
         allow_private_addresses: settings.allow_private_addresses,
     };
-    let transport = Arc::new(Outbound::new(&options)?);
-    Ok(Orders { payments: Payments { shared: shared.clone(), transport } })
+    Ok(Arc::new(Outbound::new(&options)?))
 }
 
-/// The one who tells merchants, with a way out of its own.
-///
-/// # Errors
-/// [`BuildError::Outbound`].
-pub(super) fn dispatcher(
-    shared: &Arc<Shared>,
-    settings: &config::Webhooks,
-) -> Result<WebhookDispatcher, BuildError> {
-    let timeout = Duration::from_millis(settings.timeout_ms);
-    let options = outbound::Options {
-        connect_timeout: timeout,
-        read_timeout: timeout,
-        timeout,
-        allow_private_addresses: settings.allow_private_addresses,
-    };
-    let links = shared.clone();
-    Ok(WebhookDispatcher::new(DeliveryContext {
-        store: shared.store.clone(),
-        endpoint_registry: shared.endpoint_registry.clone(),
-        env: shared.env.clone(),
-        metrics: shared.metrics.clone(),
-        transport: Arc::new(Outbound::new(&options)?.status_only()),
-        qr_url: Arc::new(move |attempt| links.returns.qr_url(attempt)),
-    }))
+fn account(config: &config::AccountConfig) -> Result<Account, BuildError> {
+    let built = (config.about.build)(&config.settings);
+    let adapter = built.map_err(|why| BuildError::Account(config.name.clone(), why))?;
+    let (name, base_url) = (config.name.clone(), config.base_url.clone());
+    let account = Account::new(name, adapter, base_url, config.test, config.notify_key.clone())?;
+    Ok(account.reads_per_second(config.reads_per_second).poll_after_capture(config.poll_after_capture_days))
+}
+
+/// The reasons for which money is refunded at once, merchant by merchant.
+fn refund_policies(settings: &Settings) -> RefundPolicies {
+    let own = settings.merchants.iter().map(|(name, merchant)| (name.clone(), reasons(&merchant.policy)));
+    RefundPolicies { common: reasons(&settings.policy), own: own.collect() }
+}
+
+fn reasons(policy: &RefundPolicy) -> BTreeSet<AttentionCode> {
+    let actions = [
+        (AttentionCode::LatePayment, policy.late_payment),
+        (AttentionCode::DuplicatePayment, policy.duplicate_payment),
+        (AttentionCode::AmountMismatch, policy.amount_mismatch),
+        (AttentionCode::PaidNotSubmitted, policy.paid_not_submitted),
+        (AttentionCode::PaidNotFulfilled, policy.paid_not_fulfilled),
+    ];
+    let refunds = actions.into_iter().filter(|(_, action)| *action == PolicyAction::Refund);
+    refunds.map(|(code, _)| code).collect()
+}
+
+/// The secret that return addresses are derived from: created once, kept in the database.
+async fn installation_key(engine: &Engine) -> Result<[u8; 32], StoreError> {
+    const NAME: &str = "installation_key";
+    if engine.store.setting(NAME).await?.is_none() {
+        let value = sign::hex(&[engine.env.nonce(), engine.env.nonce()].concat());
+        engine.commit(Change::plain("installation key", vec![Write::Setting { name: NAME, value }])).await?;
+    }
+    let kept = engine.store.setting(NAME).await?;
+    let kept = kept.ok_or_else(|| StoreError::Corrupt("the installation has no key".to_owned()))?;
+    Ok(sign::sha256(&[kept.as_bytes()]))
 }

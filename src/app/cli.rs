@@ -3,19 +3,17 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use port::Timestamp;
 
-use super::build::{BuildError, Plan, open_store};
+use super::build::{BuildError, Plan, open_engine};
 use super::keys::{self, Scope};
 use super::{demo, logs, maintenance, serve};
 use crate::config::{Environment, LogFormat, Logs, Settings};
-use crate::metrics::Metrics;
+use crate::engine::Engine;
 use crate::store::InboxFilter;
-use crate::store::sqlite::Sqlite;
 
 /// A payment gateway: one order-and-checkout API, many providers.
 #[derive(Parser)]
@@ -45,12 +43,12 @@ enum Command {
     Serve(ConfigArgs),
     /// Runs the sandbox alone: the imitated servers of the providers.
     Sandbox(SandboxArgs),
-    /// Checks settings, accounts and routing, and tells every fault with its file and line.
+    /// Checks settings, accounts and routing, and prints every error with its file and line.
     ///
     /// Exits with 1 if there is any. Changes nothing and calls nobody.
     Check(ConfigArgs),
-    /// Checks the books: the hash chain of every order, the checkpoints over all of them, and whether the rows are
-    /// what the events make.
+    /// Checks the records: the hash chain of every order, stored method and endpoint, the checkpoints over all of them,
+    /// and whether the rows are what the events make.
     ///
     /// Exits with 1 if anything does not fit. Run it while the gateway is stopped, or on a copy of the database.
     Verify(ConfigArgs),
@@ -67,14 +65,14 @@ enum Command {
         #[arg(long)]
         customer: String,
     },
-    /// Looks after the notifications that providers have sent.
+    /// Manages the notifications that providers have sent.
     Inbox {
         #[command(flatten)]
         config: ConfigArgs,
         #[command(subcommand)]
         action: InboxAction,
     },
-    /// Makes, lists and withdraws API keys. Only hashes are stored.
+    /// Creates, lists and revokes API keys. Only hashes are stored.
     Keys {
         #[command(flatten)]
         config: ConfigArgs,
@@ -130,9 +128,9 @@ struct SandboxArgs {
 
 #[derive(Subcommand)]
 enum InboxAction {
-    /// Acts again on stored notifications: the provider is asked about what each points at.
+    /// Processes stored notifications again: what each points at is fetched from its provider.
     ///
-    /// Run it while the gateway is stopped; the next start acts on them.
+    /// Run it while the gateway is stopped; the next start processes them.
     Replay {
         /// Those that came at or after this moment, such as 2026-01-31T00:00:00Z.
         #[arg(long, value_name = "TIME")]
@@ -148,7 +146,7 @@ enum InboxAction {
 
 #[derive(Subcommand)]
 enum KeysAction {
-    /// Makes a key and shows it, once.
+    /// Creates a key and shows it, once.
     Create {
         /// Whose it is: the merchant's name, as in the settings.
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
@@ -162,7 +160,7 @@ enum KeysAction {
     },
     /// Lists every key by its first letters.
     List,
-    /// Withdraws a key, given as its text or its first letters.
+    /// Revokes a key, given as its text or its first letters.
     Revoke {
         /// The key: its text, or its first letters as they are listed.
         key: String,
@@ -198,12 +196,13 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
         }
         Command::Sandbox(args) => sandbox(args).await,
         Command::Check(args) => Ok(check(&args)),
-        Command::Verify(args) => maintenance::verify(&*open(&args)?).await,
+        Command::Verify(args) => maintenance::verify(&open(&args)?).await,
         Command::Erase { config, merchant, customer } => {
-            maintenance::erase(&*open(&config)?, &merchant, &customer).await
+            maintenance::erase(&open(&config)?, &merchant, &customer).await
         }
         Command::Inbox { config, action: InboxAction::Replay { from, to, account } } => {
-            maintenance::replay_inbox(&*open(&config)?, &InboxFilter { from, to, account }).await
+            let filter = InboxFilter { from, to, account, after: None, limit: u32::MAX };
+            maintenance::replay_inbox(&open(&config)?, &filter).await
         }
         Command::Keys { config, action } => manage_keys(&config, action).await,
     }
@@ -218,7 +217,7 @@ async fn sandbox(args: SandboxArgs) -> Result<ExitCode, BuildError> {
     };
     let running = paymux_sandbox::serve(options).await?;
     println!("sandbox   http://{}", running.address());
-    serve::until_told_to_stop().await;
+    serve::stop_requested().await;
     running.stop().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -230,29 +229,29 @@ fn check(args: &ConfigArgs) -> ExitCode {
             println!("{}: fine, with {accounts} accounts and {rules} routing rules", args.config.display());
             ExitCode::SUCCESS
         }
-        Err(faults) => {
-            eprintln!("{faults}");
+        Err(errors) => {
+            eprintln!("{errors}");
             ExitCode::FAILURE
         }
     }
 }
 
 /// The database that a settings file names.
-fn open(args: &ConfigArgs) -> Result<Arc<Sqlite>, BuildError> {
+fn open(args: &ConfigArgs) -> Result<Engine, BuildError> {
     let settings = Settings::load(Some(&args.config), &Environment::of_process(), &[])?;
-    open_store(&settings.store, &Arc::new(Metrics::new()))
+    open_engine(&settings.store)
 }
 
 async fn manage_keys(args: &ConfigArgs, action: KeysAction) -> Result<ExitCode, BuildError> {
-    let store = open(args)?;
+    let engine = open(args)?;
     match action {
         KeysAction::Create { merchant, scopes, test } => {
-            let text = keys::make(&*store, &merchant, &scopes, test).await?;
+            let text = keys::create(&engine, &merchant, &scopes, test).await?;
             println!("{text}\nKeep it now: only its hash is stored, and it cannot be shown again.");
         }
-        KeysAction::List => print!("{}", keys::list(&*store).await?),
+        KeysAction::List => print!("{}", keys::list(&engine).await?),
         KeysAction::Revoke { key } => {
-            if !keys::revoke(&*store, &key).await? {
+            if !keys::revoke(&engine, &key).await? {
                 eprintln!("there is no such key, or more than one that begins so");
                 return Ok(ExitCode::FAILURE);
             }

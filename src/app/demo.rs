@@ -4,17 +4,18 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use port::{Approach, CaptureMode, ExposeSecret as _, HttpRequest, LinkDelivery, Method};
+use port::{Approach, CaptureMode, ExposeSecret as _, HttpRequest, LinkDelivery, Method, Transport};
 
-use super::build::{BuildError, Plan, names, orders};
+use super::build::{BuildError, Plan, names, provider_transport};
 use super::cli::DemoArgs;
 use super::{keys, serve};
 use crate::config::{
     AccountConfig, ConfigErrors, DEMO_ROUTING, Environment, Providers, SANDBOX_ACCOUNTS, Settings,
 };
-use crate::domain::{Actor, Cause, LineItem, Metadata, PersonalData, Requirement, ReturnUrls, TaxRate};
-use crate::orders::{CheckoutOutcome, CommandContext, Draft, Orders};
-use crate::payments::CheckoutRequest;
+use crate::domain::{Actor, LineItem, Metadata, Outcome, PersonalData, Requirement, ReturnUrls, TaxRate};
+use crate::engine::Command;
+use crate::orders::{NewOrder, Orders};
+use crate::payments::{CheckoutRequest, PaymentError};
 use crate::routing::Rules;
 
 /// The one API key of the demo. It is no secret, which is why the demo listens on loopback only.
@@ -23,7 +24,7 @@ const KEY: &str = "pmx_test_demo";
 /// The demo's merchant.
 const MERCHANT: &str = "demo";
 
-/// Runs the demo until it is told to stop.
+/// Runs the demo until it has to stop.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -48,13 +49,12 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
     };
     let plan = plan(args, &sandbox_url)?;
     let accounts = plan.accounts.clone();
-    let outbound = plan.settings.outbound.clone();
+    let transport = provider_transport(&plan.settings.outbound)?;
     let gateway = serve::start(plan).await?;
-    let (url, shared) = (gateway.url(), gateway.shared());
-    keys::put(&*shared.store, KEY, MERCHANT, &["payments", "finance", "ops"]).await?;
-    let orders = orders(&shared, &outbound)?;
-    subscribe(&orders, &accounts, &sandbox_url, &url).await?;
-    let link = ready_link(&orders).await;
+    let (url, orders) = (gateway.url(), gateway.orders());
+    keys::put(&orders.payments.engine, KEY, MERCHANT, &["payments", "finance", "ops"]).await?;
+    subscribe(&*transport, &accounts, &sandbox_url, &url).await?;
+    let link = ready_link(orders).await;
     print_banner(&gateway, &sandbox_url, link.as_deref());
     gateway.until_stopped().await;
     if let Some(sandbox) = sandbox {
@@ -87,9 +87,9 @@ fn rules(file: &Path, accounts: &[&str]) -> Result<Rules, ConfigErrors> {
     }
 }
 
-/// Tells the sandbox where each provider's notifications go, as one would in a provider's portal.
+/// Subscribes to each provider's notifications at the sandbox, as one would in a provider's portal.
 async fn subscribe(
-    orders: &Orders,
+    transport: &dyn Transport,
     accounts: &[AccountConfig],
     sandbox_url: &str,
     url: &str,
@@ -107,7 +107,7 @@ async fn subscribe(
         });
         let call = HttpRequest::new(Method::Put, "/control/subscriptions".to_owned())
             .json_bytes(body.to_string().into_bytes());
-        let answer = orders.payments.transport.send(sandbox_url, &call).await;
+        let answer = transport.send(sandbox_url, &call).await;
         if !answer.is_ok_and(|response| response.ok()) {
             return Err(BuildError::NoSandbox(sandbox_url.to_owned()));
         }
@@ -115,32 +115,25 @@ async fn subscribe(
     Ok(())
 }
 
-/// A payment link to click. The demo runs without one if it cannot be made.
+/// A payment link to click. The demo runs without one if it cannot be created.
 async fn ready_link(orders: &Orders) -> Option<String> {
-    let checked = match create_and_checkout(orders).await {
-        Ok(checked) => checked,
+    let outcome = match create_and_checkout(orders).await {
+        Ok(outcome) => outcome,
         Err(fault) => {
-            tracing::warn!("the ready payment link could not be made: {fault}");
+            tracing::warn!("the ready payment link could not be created: {fault}");
             return None;
         }
     };
-    let session = checked.order.session(checked.session)?;
-    match checked.order.attempt(session.attempt)?.next.as_ref()?.value()? {
+    let session = outcome.order.session(outcome.session?)?;
+    match outcome.order.attempt(session.attempt)?.next.as_ref()?.value()? {
         port::Next::Page(url) => Some(url.clone()),
         port::Next::Widget(_) | port::Next::Nothing => None,
     }
 }
 
-async fn create_and_checkout(orders: &Orders) -> Result<CheckoutOutcome, crate::orders::OrderError> {
-    let context = CommandContext {
-        merchant: MERCHANT.into(),
-        cause: Cause { actor: Actor::Merchant, request: None },
-        key: None,
-        expects: None,
-    };
-    let env = &orders.payments.shared.env;
+async fn create_and_checkout(orders: &Orders) -> Result<Outcome, PaymentError> {
     let item = LineItem {
-        id: port::ItemId::from_uuid(env.uuid()),
+        id: port::ItemId::from_uuid(orders.payments.engine.env.uuid()),
         sku: None,
         title: "A paymux mug".to_owned(),
         quantity: 1,
@@ -151,7 +144,7 @@ async fn create_and_checkout(orders: &Orders) -> Result<CheckoutOutcome, crate::
     };
     let mut personal = PersonalData::default();
     personal.customer.email = Some("ann@example.test".to_owned());
-    let draft = Draft {
+    let new = NewOrder {
         reference: None,
         currency: "EUR".parse().expect("EUR is a currency"),
         items: vec![item],
@@ -176,7 +169,7 @@ async fn create_and_checkout(orders: &Orders) -> Result<CheckoutOutcome, crate::
         account: None,
         metadata: Metadata::new(),
     };
-    orders.create_and_checkout(&context, draft, &request).await
+    orders.create_and_checkout(MERCHANT, &Command::of(Actor::Merchant), new, &request).await
 }
 
 fn print_banner(gateway: &serve::Gateway, sandbox_url: &str, link: Option<&str>) {

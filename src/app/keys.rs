@@ -1,10 +1,10 @@
-//! API keys: made, listed, withdrawn. Only their hashes are kept.
+//! API keys: created, listed, revoked. Only their hashes are kept.
 
-use port::{Env as _, sign};
+use port::sign;
 
 use super::build::BuildError;
-use super::system_env::SystemEnv;
-use crate::store::{ApiKeyRow, Change, Store, StoreError, Write};
+use crate::engine::Engine;
+use crate::store::{ApiKeyRow, Change, StoreError, Write};
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -18,7 +18,7 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    fn word(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Payments => "payments",
             Self::Finance => "finance",
@@ -27,23 +27,24 @@ impl Scope {
     }
 }
 
-/// How much of a key is kept in clear, to tell keys apart.
-const HINT_LETTERS: usize = 14;
+/// How many characters of a key are kept in clear, to tell keys apart.
+const HINT_LENGTH: usize = 14;
 
-/// Makes a key for a merchant and stores its hash. The text is shown once and cannot be found again.
+/// Creates a key for a merchant and stores its hash. Returns its text, which cannot be found again.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(super) async fn make(
-    store: &dyn Store,
+pub(super) async fn create(
+    engine: &Engine,
     merchant: &str,
     scopes: &[Scope],
     test: bool,
 ) -> Result<String, StoreError> {
     let kind = if test { "test" } else { "live" };
-    let text = format!("pmx_{kind}_{}", sign::hex(&[SystemEnv.nonce(), SystemEnv.nonce()].concat()));
-    let words = scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>();
-    put(store, &text, merchant, &words).await?;
+    let secret = [engine.env.nonce(), engine.env.nonce()].concat();
+    let text = format!("pmx_{kind}_{}", sign::hex(&secret));
+    let scopes = scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>();
+    put(engine, &text, merchant, &scopes).await?;
     Ok(text)
 }
 
@@ -52,38 +53,38 @@ pub(super) async fn make(
 /// # Errors
 /// [`StoreError`].
 pub(super) async fn put(
-    store: &dyn Store,
+    engine: &Engine,
     text: &str,
     merchant: &str,
     scopes: &[&str],
 ) -> Result<(), StoreError> {
     let row = ApiKeyRow {
         hash: hash(text),
-        hint: text.chars().take(HINT_LETTERS.min(text.len() / 2)).collect(),
+        hint: text.chars().take(HINT_LENGTH.min(text.len() / 2)).collect(),
         merchant: merchant.to_owned(),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-        created_at: SystemEnv.now(),
+        created_at: engine.now(),
         revoked_at: None,
     };
-    store.commit(Change::plain("api key", vec![Write::ApiKey(row)])).await
+    engine.commit(Change::plain("api key", vec![Write::ApiKey(row)])).await
 }
 
 /// The hash that a key is stored and looked up by. Keys are random, so a plain hash cannot be reversed.
-pub(super) fn hash(text: &str) -> String {
+fn hash(text: &str) -> String {
     sign::hex(&sign::sha256(&[text.as_bytes()]))
 }
 
-/// Withdraws the key whose text or hint is given, as it is listed. False if there is none, or more than one.
+/// Revokes the key whose text or hint is given, as it is listed. False if there is none, or more than one.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(super) async fn revoke(store: &dyn Store, key: &str) -> Result<bool, StoreError> {
-    let known = store.api_keys().await?;
+pub(super) async fn revoke(engine: &Engine, key: &str) -> Result<bool, StoreError> {
+    let known = engine.store.api_keys().await?;
     let hint = key.trim_end_matches('…');
     let mut named = known.into_iter().filter(|row| row.hash == hash(key) || row.hint == hint);
     let (Some(row), None) = (named.next(), named.next()) else { return Ok(false) };
-    let revoked = ApiKeyRow { revoked_at: Some(SystemEnv.now()), ..row };
-    store.commit(Change::plain("api key", vec![Write::ApiKey(revoked)])).await?;
+    let revoked = ApiKeyRow { revoked_at: Some(engine.now()), ..row };
+    engine.commit(Change::plain("api key", vec![Write::ApiKey(revoked)])).await?;
     Ok(true)
 }
 
@@ -91,8 +92,8 @@ pub(super) async fn revoke(store: &dyn Store, key: &str) -> Result<bool, StoreEr
 ///
 /// # Errors
 /// [`BuildError::Store`].
-pub(super) async fn list(store: &dyn Store) -> Result<String, BuildError> {
-    let rows = store.api_keys().await?;
+pub(super) async fn list(engine: &Engine) -> Result<String, BuildError> {
+    let rows = engine.store.api_keys().await?;
     let line = |row: &ApiKeyRow| {
         let state = row.revoked_at.map_or_else(|| "active".to_owned(), |at| format!("revoked {at}"));
         format!(

@@ -1,4 +1,4 @@
-//! The running gateway: listeners, the agenda's loop, and stopping in good order.
+//! The running gateway: listeners, the job runner, and stopping in good order.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
@@ -9,32 +9,25 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use tokio::task::JoinHandle;
 
-use super::build::{BuildError, Plan, dispatcher, open_store, orders, share};
-use crate::domain::JobKind;
+use super::build::{BuildError, Plan, Shared, open_engine, provider_transport};
+use crate::config::Settings;
 use crate::http::{self, ops};
-use crate::metrics::Metrics;
-use crate::payments::Shared;
-use crate::reconcile::{JobRunner, Tick};
-use crate::store::{Change, StoreError, Write};
-use crate::webhooks::{self, WebhookDispatcher};
-
-/// How long the agenda rests when nothing was due and nobody wakes it.
-const IDLE_SLEEP: Duration = Duration::from_millis(250);
+use crate::jobs::{JobContext, JobRunner, Recurring};
+use crate::orders::Orders;
 
 /// A gateway that serves.
 pub(super) struct Gateway {
     listen: SocketAddr,
     ops_listen: SocketAddr,
-    shared: Arc<Shared>,
+    orders: Orders,
     common: Arc<http::Common>,
     draining: Arc<AtomicBool>,
     handles: Vec<ServerHandle>,
     servers: Vec<JoinHandle<std::io::Result<()>>>,
-    agenda: JoinHandle<()>,
-    courier: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
 }
 
-/// Runs the gateway until it is told to stop.
+/// Runs the gateway until it has to stop.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -45,7 +38,7 @@ pub(super) async fn run(plan: Plan) -> Result<ExitCode, BuildError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens the database and the listeners, and starts the agenda.
+/// Opens the database and the listeners, and starts the jobs.
 ///
 /// # Errors
 /// [`BuildError`]; then nothing runs.
@@ -53,73 +46,42 @@ pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
     let (listener, listen) = bind(plan.settings.server.listen)?;
     let (ops_listener, ops_listen) = bind(plan.settings.server.ops_listen)?;
     tracing::info!("listening on {listen}, for operators on {ops_listen}");
-    let metrics = Arc::new(Metrics::new());
-    let store = open_store(&plan.settings.store, &metrics)?;
-    let shared = share(&plan, store, metrics).await?;
-    schedule_recurring_jobs(&shared).await?;
+    let shared = Shared::new(&plan, open_engine(&plan.settings.store)?).await?;
     let settings = Arc::new(plan.settings);
-    let common = Arc::new(http::Common::new(settings.clone(), &shared));
+    let transport = provider_transport(&settings.outbound)?;
+    let orders = shared.orders(transport.clone());
+    let common = Arc::new(http::Common::new(settings.clone(), &shared.engine));
     let draining = Arc::new(AtomicBool::new(false));
-
-    let own = orders(&shared, &settings.outbound)?;
     let for_workers = {
-        let (shared, outbound, own) = (shared.clone(), settings.outbound.clone(), own.clone());
+        let (shared, outbound) = (shared.clone(), settings.outbound.clone());
         // Building the same client twice cannot fail where it has just worked; if it does, one is shared.
-        move || orders(&shared, &outbound).unwrap_or_else(|_| own.clone())
+        move || shared.orders(provider_transport(&outbound).unwrap_or_else(|_| transport.clone()))
     };
     let public = http::serve(listener, common.clone(), for_workers)?;
-    let operators = ops::Ops { shared: shared.clone(), draining: draining.clone() };
+    let operators = ops::Ops { payments: orders.payments.clone(), draining: draining.clone() };
     let operators = ops::serve(operators, ops_listener)?;
     let handles = vec![public.handle(), operators.handle()];
     let servers = [public, operators].map(tokio::spawn).into();
-    let agenda = tokio::spawn(run_jobs(JobRunner { orders: own }, shared.clone()));
-    let courier = tokio::spawn(dispatch_webhooks(dispatcher(&shared, &settings.webhooks)?));
-    Ok(Gateway { listen, ops_listen, shared, common, draining, handles, servers, agenda, courier })
+    let background = start_jobs(&shared, orders.clone(), &settings)?;
+    Ok(Gateway { listen, ops_listen, orders, common, draining, handles, servers, background })
 }
 
-/// The first checkpoint of this run is due at once, and so is a look for old notifications; each makes the next.
-async fn schedule_recurring_jobs(shared: &Shared) -> Result<(), StoreError> {
-    let chores = [(JobKind::Checkpoint, "events"), (JobKind::PruneInbox, "inbox")];
-    let due = chores.map(|(kind, subject)| Write::Job {
-        kind,
-        subject: subject.to_owned(),
-        order: None,
-        at: Some(shared.now()),
-    });
-    shared.store.commit(Change::plain("plan chores", due.into())).await
+/// Starts the job runner, which also delivers webhooks, and the recurring work.
+fn start_jobs(
+    shared: &Shared,
+    orders: Orders,
+    settings: &Settings,
+) -> Result<Vec<JoinHandle<()>>, BuildError> {
+    let context = JobContext { orders, webhooks: shared.dispatcher(&settings.webhooks)? };
+    let days = u64::from(settings.store.keep_notifications_days);
+    let recurring = Recurring::new(shared.engine.clone(), Duration::from_secs(days * 24 * 3_600));
+    Ok(vec![tokio::spawn(JobRunner::new(context).run()), tokio::spawn(recurring.run())])
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
     let listener = TcpListener::bind(address).map_err(|why| BuildError::Listen(address, why))?;
     let bound = listener.local_addr().map_err(|why| BuildError::Listen(address, why))?;
     Ok((listener, bound))
-}
-
-/// Does what is due, for ever.
-async fn run_jobs(reconcile: JobRunner, shared: Arc<Shared>) {
-    loop {
-        match reconcile.run_once().await {
-            Ok(Tick::Did(_)) => continue,
-            Ok(Tick::Idle) => {}
-            Err(fault) => tracing::error!("the agenda could not be read: {fault}"),
-        }
-        tokio::select! {
-            () = shared.wake.notified() => {}
-            () = tokio::time::sleep(IDLE_SLEEP) => {}
-        }
-    }
-}
-
-/// Tells merchants what is owed to them, for ever.
-async fn dispatch_webhooks(mut dispatcher: WebhookDispatcher) {
-    loop {
-        match dispatcher.run_once().await {
-            Ok(webhooks::Tick::Did) => continue,
-            Ok(webhooks::Tick::Idle) => {}
-            Err(fault) => tracing::error!("deliveries could not be claimed: {fault}"),
-        }
-        dispatcher.wait().await;
-    }
 }
 
 impl Gateway {
@@ -133,14 +95,14 @@ impl Gateway {
         format!("http://{}", self.ops_listen)
     }
 
-    /// What its workers share.
-    pub(super) fn shared(&self) -> Arc<Shared> {
-        self.shared.clone()
+    /// Its use cases.
+    pub(super) fn orders(&self) -> &Orders {
+        &self.orders
     }
 
-    /// Serves until the process is told to stop, then lets open requests finish.
+    /// Serves until the process has to stop, then lets open requests finish.
     pub(super) async fn until_stopped(self) {
-        until_told_to_stop().await;
+        stop_requested().await;
         tracing::info!("stopping: open requests may finish");
         self.draining.store(true, Ordering::Relaxed);
         self.common.end_streams();
@@ -152,14 +114,13 @@ impl Gateway {
                 tracing::error!("a listener ended badly: {fault}");
             }
         }
-        // What it leaves undone is leased, and is taken up by the next start.
-        self.agenda.abort();
-        self.courier.abort();
+        // What they leave undone is still due, and the next start takes it up.
+        self.background.iter().for_each(JoinHandle::abort);
     }
 }
 
 /// Waits for Ctrl-C or a termination signal.
-pub(super) async fn until_told_to_stop() {
+pub(super) async fn stop_requested() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminated) = signal(SignalKind::terminate()) else {
         let _ = tokio::signal::ctrl_c().await;

@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use super::document::{Document, Section};
 use super::environment::{Environment, is_reference};
-use super::fault::{ConfigErrors, did_you_mean};
+use super::error::{ConfigErrors, did_you_mean};
 use super::load::is_name;
 
 /// One account at one provider.
@@ -26,7 +26,7 @@ pub struct AccountConfig {
     pub notify_key: Option<Secret>,
     /// How many reads a second the provider is asked for, on average.
     pub reads_per_second: u32,
-    /// For how many days a paid payment is asked about daily, where the provider tells of no refunds and disputes.
+    /// For how many days a paid payment is asked about daily, where the provider notifies of no refunds and disputes.
     pub poll_after_capture_days: u32,
     /// What its adapter is built from.
     pub settings: AdapterSettings,
@@ -69,7 +69,7 @@ impl AccountConfig {
         Self::parse(&file, &text, providers)
     }
 
-    /// What the accounts of a file are called, also those that have faults. `None` if that cannot be told.
+    /// The names of the accounts of a file, also of those that have errors. `None` if the file cannot be read.
     pub fn names(path: &Path) -> Option<Vec<String>> {
         let text = std::fs::read_to_string(path).ok()?;
         let document = Document::parse(&path.display().to_string(), &text).ok()?;
@@ -95,9 +95,9 @@ impl AccountConfig {
         let accounts = sections.iter().filter_map(|(name, section)| {
             let reader =
                 Reader { section, providers, folder, sandbox: section.flag("sandbox").unwrap_or(false) };
-            let before = document.faults_so_far();
+            let before = document.errors_so_far();
             let account = reader.account(name)?;
-            if document.faults_so_far() == before {
+            if document.errors_so_far() == before {
                 reader.try_to_build(&account);
             }
             Some(account)

@@ -1,4 +1,4 @@
-//! A TOML file read for checking: every value knows its line, and every fault is kept, not only the first.
+//! A TOML file read for checking: every value knows its line, and every error is kept, not only the first.
 //!
 //! Reading is by question: a [`Section`] is asked for the keys it may have, and whatever is of the wrong kind, out of
 //! range or unknown becomes a [`ConfigError`]. [`Document::finish`] then says whether the file can be used.
@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use serde::de::DeserializeOwned;
-use serde::de::value::{Error as WordError, StrDeserializer};
+use serde::de::value::{Error as TextError, StrDeserializer};
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{ConfigError, ConfigErrors, did_you_mean};
+use super::error::{ConfigError, ConfigErrors, did_you_mean};
 
 /// Settings are written by people: a longer file is a mistake.
 const MAX_FILE: usize = 1 << 20;
@@ -39,9 +39,9 @@ pub(crate) enum Value {
     Other,
 }
 
-/// One word of a list, with its line.
+/// One text of a list, with its line.
 #[derive(Clone, Copy)]
-pub(crate) struct Word<'a> {
+pub(crate) struct ListItem<'a> {
     pub(crate) text: &'a str,
     pub(crate) line: u32,
 }
@@ -60,10 +60,10 @@ impl Document {
         }
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            let told = errors.iter().map(|error| {
+            let found = errors.iter().map(|error| {
                 fault(error.span().map(|span| lines.at(span.start)), error.message().to_owned())
             });
-            return Err(ConfigErrors(told.collect()));
+            return Err(ConfigErrors(found.collect()));
         }
         let value = lines.table(table.into_inner());
         Ok(Self { file: file.to_owned(), root: Node { line: 1, value }, faults: RefCell::default() })
@@ -74,8 +74,8 @@ impl Document {
         self.section(String::new(), &self.root).expect("a file is a table")
     }
 
-    /// How many faults have been found so far.
-    pub(crate) fn faults_so_far(&self) -> usize {
+    /// How many errors have been found so far.
+    pub(crate) fn errors_so_far(&self) -> usize {
         self.faults.borrow().len()
     }
 
@@ -114,7 +114,7 @@ pub(crate) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Complains about every key that is not among `known`.
+    /// Reports every key that is not among `known`.
     pub(crate) fn only(&self, known: &[&str]) {
         for (key, node) in self.entries {
             if !known.contains(&key.as_str()) {
@@ -162,31 +162,31 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// The words at `key`: one text, or a list of texts. `None` if the key is not there.
-    pub(crate) fn words(&self, key: &str) -> Option<Vec<Word<'a>>> {
+    /// The texts at `key`: one text, or a list of texts. `None` if the key is not there.
+    pub(crate) fn items(&self, key: &str) -> Option<Vec<ListItem<'a>>> {
         let node = self.entries.get(key)?;
-        let word = |node: &'a Node| match &node.value {
-            Value::Text(text) => Some(Word { text, line: node.line }),
+        let text = |node: &'a Node| match &node.value {
+            Value::Text(text) => Some(ListItem { text, line: node.line }),
             _ => None,
         };
-        let words = match &node.value {
-            Value::List(nodes) => nodes.iter().map(word).collect(),
-            _ => word(node).map(|only| vec![only]),
+        let texts = match &node.value {
+            Value::List(nodes) => nodes.iter().map(text).collect(),
+            _ => text(node).map(|only| vec![only]),
         };
-        if words.as_ref().is_none_or(Vec::is_empty) {
+        if texts.as_ref().is_none_or(Vec::is_empty) {
             self.fault_at(key, "must be text in quotes, or a list of at least one");
         }
-        words
+        texts
     }
 
-    /// The words at `key`, each read as a `T` in the spelling of the API; those that are none are faults.
-    pub(crate) fn words_as<T: DeserializeOwned>(&self, key: &str) -> Vec<T> {
-        let words = self.words(key).unwrap_or_default();
-        let read = |word: Word<'_>| {
-            let read = T::deserialize(StrDeserializer::<WordError>::new(word.text));
-            read.map_err(|fault| self.document.fault(word.line, self.path(key), fault.to_string())).ok()
+    /// The texts at `key`, each read as a `T` in the spelling of the API; those that cannot be read are errors.
+    pub(crate) fn items_as<T: DeserializeOwned>(&self, key: &str) -> Vec<T> {
+        let texts = self.items(key).unwrap_or_default();
+        let read = |item: ListItem<'_>| {
+            let read = T::deserialize(StrDeserializer::<TextError>::new(item.text));
+            read.map_err(|fault| self.document.fault(item.line, self.path(key), fault.to_string())).ok()
         };
-        words.into_iter().filter_map(read).collect()
+        texts.into_iter().filter_map(read).collect()
     }
 
     /// The table at `key`, if it is there.
@@ -194,17 +194,17 @@ impl<'a> Section<'a> {
         self.document.section(self.path(key), self.entries.get(key)?)
     }
 
-    /// The table or the list of words at `key`, as pairs of word and whole number; a list gives each the number 1.
-    pub(crate) fn weights(&self, key: &str, range: RangeInclusive<u32>) -> Vec<(Word<'a>, u32)> {
+    /// The table or the list of texts at `key`, as pairs of text and whole number; a list gives each the number 1.
+    pub(crate) fn weights(&self, key: &str, range: RangeInclusive<u32>) -> Vec<(ListItem<'a>, u32)> {
         if !matches!(self.entries.get(key).map(|node| &node.value), Some(Value::Table(_))) {
-            return self.words(key).unwrap_or_default().into_iter().map(|word| (word, 1)).collect();
+            return self.items(key).unwrap_or_default().into_iter().map(|item| (item, 1)).collect();
         }
         let Some(table) = self.section(key) else { return Vec::new() };
         if table.entries.is_empty() {
             self.fault_at(key, "must name at least one");
         }
         let pair = |(text, node): (&'a String, &Node)| {
-            table.whole(text, range.clone()).map(|number| (Word { text, line: node.line }, number))
+            table.whole(text, range.clone()).map(|number| (ListItem { text, line: node.line }, number))
         };
         table.entries.iter().filter_map(pair).collect()
     }
@@ -217,7 +217,7 @@ impl<'a> Section<'a> {
         self.entries.iter().filter_map(named).collect()
     }
 
-    /// The tables of the list at `key`, in order. One that has a `name` is called by it in faults.
+    /// The tables of the list at `key`, in order. One that has a `name` is called by it in errors.
     pub(crate) fn list(&self, key: &str) -> Vec<Self> {
         let nodes = self.of_kind(key, "a list of tables", |value| match value {
             Value::List(nodes) => Some(nodes),
@@ -233,26 +233,26 @@ impl<'a> Section<'a> {
         nodes.into_iter().flatten().enumerate().filter_map(called).collect()
     }
 
-    /// The texts of this table by key; anything else in it is a fault.
+    /// The texts of this table by key; anything else in it is an error.
     pub(crate) fn texts(&self) -> BTreeMap<String, String> {
         let pair = |key: &String| Some((key.clone(), self.text(key)?.to_owned()));
         self.entries.keys().filter_map(pair).collect()
     }
 
-    /// Complains about this section as a whole.
+    /// Reports an error of this section as a whole.
     pub(crate) fn fault(&self, message: &str) {
         self.document.fault(self.line, self.key.clone(), message.to_owned());
     }
 
-    /// Complains about what stands at `key`.
+    /// Reports an error of the value at `key`.
     pub(crate) fn fault_at(&self, key: &str, message: &str) {
         let line = self.entries.get(key).map_or(self.line, |node| node.line);
         self.document.fault(line, self.path(key), message.to_owned());
     }
 
-    /// Complains about one word of the list at `key`.
-    pub(crate) fn fault_of(&self, key: &str, word: Word<'_>, message: &str) {
-        self.document.fault(word.line, self.path(key), message.to_owned());
+    /// Reports an error of one text of the list at `key`.
+    pub(crate) fn fault_of(&self, key: &str, item: ListItem<'_>, message: &str) {
+        self.document.fault(item.line, self.path(key), message.to_owned());
     }
 
     /// Every value below this section that is not a table, and every empty table, with its dotted path.

@@ -1,7 +1,7 @@
 //! Layers the settings: built-in defaults, the file, the environment, flags; each over the one before.
 //!
-//! Every value that anybody gives is first tried alone on top of the defaults, so that each fault is found and has
-//! its place. Only a set without faults is then layered.
+//! Every value that anybody gives is first tried alone on top of the defaults, so that each error is found and has
+//! its place. Only a set without errors is then layered.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -13,7 +13,7 @@ use toml::Table;
 
 use super::document::{Document, Node, Value};
 use super::environment::Environment;
-use super::fault::{ConfigError, ConfigErrors, did_you_mean};
+use super::error::{ConfigError, ConfigErrors, did_you_mean};
 use super::settings::{Merchant, Settings};
 
 /// What the names of settings start with in the environment; `__` also stands between their parts.
@@ -93,8 +93,8 @@ impl Settings {
 fn in_file(file: &str, text: &str) -> Result<Vec<Given>, ConfigErrors> {
     let document = Document::parse(file, text)?;
     let leaves = document.root().leaves().into_iter();
-    let told = leaves.filter(|(key, node)| !(matches!(node.value, Value::Table(_)) && is_section(key)));
-    let given = told.map(|(key, node)| Given {
+    let values = leaves.filter(|(key, node)| !(matches!(node.value, Value::Table(_)) && is_section(key)));
+    let given = values.map(|(key, node)| Given {
         name: key.clone(),
         key,
         value: plain(node),

@@ -1,14 +1,14 @@
 //! Plain settings: what an operator can set, read, layered and checked. No behaviour.
 //!
-//! Three files: the gateway's own settings ([`Settings`], `config/paymux.toml`), the provider accounts ([`AccountConfig`],
-//! `accounts.toml`) and the routing rules, whose text is read with the same [`document`] but whose meaning is
-//! `routing`'s. Whatever is wrong is told at once, each [`ConfigError`] with its file, line and key; secrets come by
-//! `${NAME}` or `file:` and are never shown.
+//! Three files: the gateway's own settings ([`Settings`], `config/paymux.toml`), the provider accounts
+//! ([`AccountConfig`], `accounts.toml`) and the routing rules, whose text is read with the same [`document`] but whose
+//! meaning is `routing`'s. Everything that is wrong is reported at once, each [`ConfigError`] with its file, line and
+//! key. Secrets are given as `${NAME}` or `file:` and never shown.
 
 mod accounts;
 pub(crate) mod document;
 mod environment;
-mod fault;
+mod error;
 mod load;
 mod settings;
 #[cfg(test)]
@@ -16,8 +16,8 @@ mod tests;
 
 pub use accounts::{AccountConfig, Providers};
 pub use environment::Environment;
-pub(crate) use fault::did_you_mean;
-pub use fault::{ConfigError, ConfigErrors};
+pub(crate) use error::did_you_mean;
+pub use error::{ConfigError, ConfigErrors};
 pub(crate) use load::is_name;
 pub use settings::{
     Checkout, Files, Limits, LogFormat, LogLevel, Logs, Merchant, Need, Orders, Outbound, PolicyAction,

@@ -20,13 +20,13 @@ pub struct Settings {
     pub checkout: Checkout,
     /// How long orders live.
     pub orders: Orders,
-    /// What happens with money that nobody waits for.
+    /// What happens to money that no order goes on with.
     pub policy: RefundPolicy,
     /// What it writes about itself.
     pub logs: Logs,
     /// How providers are called.
     pub outbound: Outbound,
-    /// How merchants are told.
+    /// How webhooks are delivered.
     pub webhooks: Webhooks,
     /// The other files.
     pub files: Files,
@@ -161,11 +161,11 @@ pub enum PolicyAction {
     /// Keep it until a person decides.
     #[default]
     Hold,
-    /// Give it back, or release the hold.
+    /// Refund it, or void the authorization.
     Refund,
 }
 
-/// A remedy for each reason.
+/// What to do, for each reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RefundPolicy {
@@ -289,7 +289,7 @@ impl Default for Files {
     }
 }
 
-/// Whether an order needs something, in the words of the API.
+/// Whether an order needs something, as the API spells it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Need {
@@ -312,7 +312,7 @@ pub struct Merchant {
     pub requires_signing: Need,
     /// Whether a completed payment submits its order.
     pub auto_submit: bool,
-    /// Remedies; what is not set here is as in the common policy.
+    /// Refund policy; what is not set here is as in the common one.
     pub policy: RefundPolicy,
 }
 

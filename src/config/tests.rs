@@ -105,7 +105,7 @@ fn every_fault_of_the_settings_is_told_at_once_with_its_line() {
         ":19: logs.level.x: is not a known key; did you mean `logs.level`?",
     ];
     for wanted in expected {
-        assert!(faults.iter().any(|told| told.contains(wanted)), "{wanted} is not in {faults:#?}");
+        assert!(faults.iter().any(|fault| fault.contains(wanted)), "{wanted} is not in {faults:#?}");
     }
     assert_eq!(faults.len(), expected.len(), "{faults:#?}");
 }
@@ -116,16 +116,16 @@ fn faults_outside_the_file_are_told_by_their_own_name() {
         .with("PAYMUX__SERVER__LISTN", "127.0.0.1:1")
         .with("PAYMUX__SERVER__WORKERS", "two");
     let faults = read("", &environment, &[("store", "x".to_owned())]).unwrap_err();
-    let told: Vec<_> = faults.0.iter().map(ConfigError::to_string).collect();
+    let faults: Vec<_> = faults.0.iter().map(ConfigError::to_string).collect();
     assert_eq!(
-        told[0],
+        faults[0],
         "environment: PAYMUX__SERVER__LISTN: is not a known key; did you mean `server.listen`?"
     );
     assert!(
-        told[1].starts_with("environment: PAYMUX__SERVER__WORKERS: invalid type: string \"two\""),
-        "{told:?}"
+        faults[1].starts_with("environment: PAYMUX__SERVER__WORKERS: invalid type: string \"two\""),
+        "{faults:?}"
     );
-    assert_eq!(told[2], "command line: store: must be a table");
+    assert_eq!(faults[2], "command line: store: must be a table");
 }
 
 #[test]
@@ -279,6 +279,6 @@ fn a_literal_secret_is_taken_in_the_sandbox_and_never_printed() {
     let faults = accounts(account, false).unwrap_err();
     assert_eq!(faults.to_string(), "accounts.toml:1: accounts.one.branch: is not a branch");
     let secret = format!("{account}notify_key = \"p\u{e5}ssword-of-the-shop\"");
-    let told = format!("{:?}", accounts(&secret, false));
-    assert!(told.contains("stands in an address") && !told.contains("ssword"), "{told}");
+    let shown = format!("{:?}", accounts(&secret, false));
+    assert!(shown.contains("stands in an address") && !shown.contains("ssword"), "{shown}");
 }

@@ -5,24 +5,13 @@ use port::Timestamp;
 use super::aggregate::OrderAggregate;
 use super::error::DomainError;
 use super::event::{Content, Event};
+use super::guard::ensure;
 use super::order::{OrderHeader, OrderState, PaymentSource};
-use super::submit::{submission, unmet, usable};
+use super::payment_proof::{submission, unmet, usable};
 use super::{Erasable, Signature, price, requirements};
 
 /// The most lines an order has.
 pub const MAX_ITEMS: usize = 200;
-
-/// Refuses unless the order is in one of the states.
-pub(super) fn ensure(
-    header: &OrderHeader,
-    action: &'static str,
-    allowed: &'static [OrderState],
-) -> Result<(), DomainError> {
-    if allowed.contains(&header.state) {
-        return Ok(());
-    }
-    Err(DomainError::InvalidState { action, state: header.state, allowed })
-}
 
 /// Refuses unless the order is a cart: a locked one says how to unlock it.
 fn ensure_cart(header: &OrderHeader, action: &'static str) -> Result<(), DomainError> {
@@ -32,7 +21,7 @@ fn ensure_cart(header: &OrderHeader, action: &'static str) -> Result<(), DomainE
     ensure(header, action, &[OrderState::Pending])
 }
 
-/// Gives the order new content. Price and signature fall, unless only the notes changed.
+/// Gives the order new content. Price and signature fall, unless only the metadata changed.
 ///
 /// # Errors
 /// [`DomainError::OrderLocked`], [`DomainError::InvalidState`], [`DomainError::TooManyItems`].
@@ -79,7 +68,7 @@ pub fn sign(order: &OrderAggregate, signature: Erasable<Signature>) -> Result<Ve
     let waits = signed.state == OrderState::PendingPayment && signed.auto_submit;
     let paid = order.sessions.last().filter(|_| waits).and_then(|session| usable(order, session.id).ok());
     if let Some(session) = paid.filter(|session| unmet(&signed, Some(session), false, true).is_empty()) {
-        events.extend(submission(&signed, PaymentSource::Session(session.id)));
+        events.extend(submission(&signed, PaymentSource::Session(session.id), None));
     }
     Ok(events)
 }

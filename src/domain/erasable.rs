@@ -1,7 +1,7 @@
-//! Personal data beside the events: an event holds only the digest of it, the value lives in a row of its own.
+//! Personal data beside the events: an event holds only the digest of it, the value is stored elsewhere.
 //!
-//! So the events of an order can be kept and checked for ever, while names, addresses and credentials can be
-//! erased: the digest is salted, and without its row it says nothing.
+//! So the history of a subject can be kept and checked for ever, while names, addresses and credentials can be
+//! erased: the digest is salted, and without the value it says nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,27 +10,46 @@ use port::sign;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A value that events mention only by its digest. Serialised as the digest; the value is filled in from its
-/// row with [`ErasableSlot::fill`] and is absent once erased.
+/// Bytes of a digest: as many as nobody can find another value for.
+const DIGEST_BYTES: usize = 16;
+
+/// A value that events mention only by its digest. Serialised as the digest; the value is filled in from where it is
+/// stored, and is absent once erased.
 pub struct Erasable<T> {
     digest: Arc<str>,
     body: Option<Arc<str>>,
     value: Option<Arc<T>>,
 }
 
+/// What is stored of a value: one line of JSON with its salt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Its digest.
+    pub digest: Arc<str>,
+    /// The salted value.
+    pub text: Arc<str>,
+}
+
 #[derive(Serialize, Deserialize)]
-struct Envelope<T> {
+struct Salted<T> {
     salt: String,
     value: T,
 }
 
+/// The digest of a stored value.
+pub fn erasable_digest(body: &str) -> String {
+    let [digest @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = sign::sha256(&[body.as_bytes()]);
+    let digest: [u8; DIGEST_BYTES] = digest;
+    hex::encode(digest)
+}
+
 impl<T: Serialize> Erasable<T> {
-    /// Seals a value; the salt keeps its digest from being guessed.
+    /// Of a value; the salt keeps its digest from being guessed.
     pub fn new(value: T, salt: [u8; 16]) -> Self {
-        let envelope = Envelope { salt: sign::hex(&salt), value };
-        let body = serde_json::to_string(&envelope).expect("plain data is always JSON");
-        let digest = sign::hex(&sign::sha256(&[body.as_bytes()]));
-        Self { digest: digest.into(), body: Some(body.into()), value: Some(Arc::new(envelope.value)) }
+        let salted = Salted { salt: hex::encode(salt), value };
+        let body = serde_json::to_string(&salted).expect("plain data is always JSON");
+        let digest = erasable_digest(&body);
+        Self { digest: digest.into(), body: Some(body.into()), value: Some(Arc::new(salted.value)) }
     }
 }
 
@@ -40,19 +59,28 @@ impl<T> Erasable<T> {
         self.value.as_deref()
     }
 
-    /// What has to be stored for it: digest and body.
-    pub fn row(&self) -> Option<(Arc<str>, Arc<str>)> {
-        Some((self.digest.clone(), self.body.clone()?))
+    /// What has to be stored for it.
+    pub fn body(&self) -> Option<Body> {
+        Some(Body { digest: self.digest.clone(), text: self.body.clone()? })
+    }
+
+    /// Forgets the value.
+    pub fn erase(&mut self) {
+        self.body = None;
+        self.value = None;
     }
 }
 
-/// A place in an order file that a stored body belongs into.
+/// A place in a subject that a stored value belongs into.
 pub trait ErasableSlot {
-    /// Which body it waits for.
+    /// Which value it waits for.
     fn digest(&self) -> &str;
 
-    /// Puts the body in, if its digest is right; anything else leaves the slot as erased.
+    /// Puts the stored value in, if its digest is right; anything else leaves the slot as erased.
     fn fill(&mut self, body: Arc<str>);
+
+    /// Forgets the value.
+    fn erase_value(&mut self);
 }
 
 impl<T: DeserializeOwned> ErasableSlot for Erasable<T> {
@@ -61,13 +89,17 @@ impl<T: DeserializeOwned> ErasableSlot for Erasable<T> {
     }
 
     fn fill(&mut self, body: Arc<str>) {
-        if sign::hex(&sign::sha256(&[body.as_bytes()])) != *self.digest {
+        if erasable_digest(&body) != *self.digest {
             return;
         }
-        if let Ok(envelope) = serde_json::from_str::<Envelope<T>>(&body) {
-            self.value = Some(Arc::new(envelope.value));
+        if let Ok(salted) = serde_json::from_str::<Salted<T>>(&body) {
+            self.value = Some(Arc::new(salted.value));
             self.body = Some(body);
         }
+    }
+
+    fn erase_value(&mut self) {
+        self.erase();
     }
 }
 
@@ -87,7 +119,7 @@ impl<T> Eq for Erasable<T> {}
 
 impl<T> fmt::Debug for Erasable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sealed")
+        f.write_str("Erasable")
     }
 }
 

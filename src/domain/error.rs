@@ -87,6 +87,21 @@ pub enum DomainError {
     /// The provider said no.
     #[error("the provider declined")]
     Declined(Failure),
+    /// Another endpoint than the merchant may have.
+    #[error("a merchant has at most {max} webhook endpoints")]
+    TooManyEndpoints {
+        /// The most.
+        max: usize,
+    },
+    /// An event that the endpoint was never to get.
+    #[error("the endpoint does not take this event")]
+    EventNotTaken,
+    /// More events than one replay sends.
+    #[error("a replay sends at most {max} events; narrow the time or the types")]
+    ReplayTooLarge {
+        /// The most.
+        max: usize,
+    },
     /// The stored events do not fit together.
     #[error("the order {0} is damaged")]
     Damaged(OrderId),

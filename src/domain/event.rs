@@ -1,32 +1,34 @@
-//! Events: the only thing that changes an order file.
-
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
+//! The events of an order: the only thing that changes one. Their stored names are kept for ever; see
+//! [`stored`](super::stored).
 
 use port::{
-    AdapterState, AttemptId, AttentionId, Detail, DisputeStage, EventId, Failure, Next, OrderId, PaymentId,
-    PaymentStatus, ProviderStatus, RefundId, SessionId, Timestamp, Uuid, sign,
+    AdapterState, AttemptId, AttentionId, Detail, DisputeStage, Failure, Next, PaymentId, PaymentStatus,
+    ProfileSessionId, ProviderStatus, RefundId, SessionId, Timestamp,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
+use super::erasable::{Body, Erasable};
 use super::order::{
     ExternalPayment, LineItem, OrderHeader, OrderState, PaymentSource, PersonalData, Price, Requirement,
-    Requirements,
+    Requirements, Signature,
 };
 use super::payment::{Attention, AttentionDecision, Operation, Payment, Refund, RefundStatus};
 use super::payment_state::PaymentState;
-use super::session::{Attempt, Session, SessionFailure, SessionStatus};
-use super::{Erasable, Signature};
+use super::session::{FailureCode, NewAttempt, NewSession, SessionFailure, SessionStatus, StartFailure};
+use super::subject::{PublicEvent, SubjectEvent};
 
-/// What happened. Complete in itself: applied to the file as it was, it gives the file as it is.
+/// What happened to an order. Complete in itself: applied to the order as it was, it gives the order as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
 pub enum Event {
-    /// The order was made.
+    /// The order was created.
+    #[serde(rename = "order.created")]
     OrderCreated(Box<OrderHeader>),
-    /// Something of its content changed; the price and the signature fall, unless only notes did.
+    /// Something of its content changed; the price and the signature fall, unless only metadata did.
+    #[serde(rename = "order.edited")]
     OrderEdited(Box<Content>),
     /// It was priced.
+    #[serde(rename = "order.priced")]
     OrderPriced {
         /// The totals.
         price: Price,
@@ -34,44 +36,60 @@ pub enum Event {
         requirements: Requirements,
     },
     /// A signature was recorded.
+    #[serde(rename = "order.signed")]
     OrderSigned(Erasable<Signature>),
     /// The merchant collected the money itself.
+    #[serde(rename = "order.external_payment_recorded")]
     ExternalPaymentRecorded {
-        /// What it told us.
+        /// What the merchant said of it.
         external: Erasable<ExternalPayment>,
         /// The payment that stands for it.
         payment: Box<Payment>,
     },
     /// The order's state changed.
+    #[serde(rename = "order.state_changed")]
     OrderStateChanged {
         /// Where it was.
         from: OrderState,
         /// Where it is.
         to: OrderState,
-        /// Why, in words without personal data.
-        why: Option<String>,
+        /// Why, without personal data.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The merchant's words for how fulfilment went.
+    #[serde(rename = "order.fulfilment_reported")]
     FulfilmentReported(Erasable<String>),
     /// What the order was submitted with.
-    PaymentSourceUsed(PaymentSource),
-    /// A session was opened, with its payment and its first attempt: the intent.
-    SessionCreated {
-        /// The session.
-        session: Box<Session>,
-        /// Its payment.
-        payment: Box<Payment>,
+    #[serde(rename = "order.payment_source_used")]
+    PaymentSourceUsed {
+        /// What pays for it.
+        source: PaymentSource,
+        /// The profile session that proves a stored method beside it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profile_session: Option<ProfileSessionId>,
     },
+    /// A session was created, with its payment: the intent.
+    #[serde(rename = "session.created")]
+    SessionCreated(Box<NewSession>),
     /// A start is about to be made at an account: the intent.
-    AttemptStarted(Box<Attempt>),
+    #[serde(rename = "attempt.started")]
+    AttemptStarted {
+        /// For which session.
+        session: SessionId,
+        /// The start.
+        attempt: NewAttempt,
+    },
     /// The adapter wants to find this again.
+    #[serde(rename = "attempt.adapter_state_saved")]
     AdapterStateSaved {
         /// Of which attempt.
         attempt: AttemptId,
-        /// Everything it keeps now.
+        /// Everything that the adapter remembers now.
         adapter_state: Erasable<AdapterState>,
     },
     /// The provider has the object.
+    #[serde(rename = "attempt.created")]
     AttemptCreated {
         /// Of which attempt.
         attempt: AttemptId,
@@ -79,19 +97,22 @@ pub enum Event {
         reference: String,
         /// What the customer needs.
         next: Erasable<Next>,
-        /// What the adapter keeps now.
+        /// What the adapter remembers now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         adapter_state: Option<Erasable<AdapterState>>,
     },
-    /// The start is given up: nothing is there, or it is looked for later.
+    /// The start was abandoned: nothing is there, or it is looked for later.
+    #[serde(rename = "attempt.abandoned")]
     AttemptAbandoned {
         /// Of which attempt.
         attempt: AttemptId,
         /// Whether it may exist all the same.
         orphaned: bool,
-        /// Why, as a word.
-        why: String,
+        /// Why.
+        failure: StartFailure,
     },
     /// The session's status or failure changed.
+    #[serde(rename = "session.status_changed")]
     SessionStatusChanged {
         /// Which.
         session: SessionId,
@@ -100,9 +121,17 @@ pub enum Event {
         /// Where it is.
         to: SessionStatus,
         /// Why it ended, or why its last try did not work.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<SessionFailure>,
     },
-    /// The payment's facts changed.
+    /// The methods that the session's payment has stored were listed.
+    #[serde(rename = "session.profiles_synced")]
+    ProfilesSynced {
+        /// Which.
+        session: SessionId,
+    },
+    /// The payment's state changed.
+    #[serde(rename = "payment.updated")]
     PaymentUpdated {
         /// Which.
         payment: PaymentId,
@@ -112,78 +141,96 @@ pub enum Event {
         from: PaymentStatus,
         /// Its status now.
         to: PaymentStatus,
-        /// How it stands now.
+        /// Its state now.
         state: PaymentState,
-        /// The provider's own word, verbatim.
+        /// The provider's own status, verbatim.
         provider_status: ProviderStatus,
         /// The shade of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<Detail>,
         /// The last decline.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
-        /// The moment that the word speaks of.
+        /// The moment that the status speaks of.
         reported_at: Timestamp,
     },
     /// No start of it came to anything: it has failed without ever being at a provider.
+    #[serde(rename = "payment.not_started")]
     PaymentNotStarted {
         /// Which.
         payment: PaymentId,
     },
-    /// A payment nobody waited for: an attempt that was given up was paid.
+    /// A payment that no session waited for: an attempt that was abandoned was paid.
+    #[serde(rename = "payment.late_found")]
     LatePaymentFound(Box<Payment>),
     /// An operation is about to be sent: the intent, its amount reserved.
+    #[serde(rename = "operation.requested")]
     OperationRequested {
         /// On which payment.
         payment: PaymentId,
         /// What.
         operation: Operation,
         /// How the session shall end, if this closes it.
-        closing: Option<super::FailureCode>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        closing: Option<FailureCode>,
     },
     /// The operation's outcome is known.
+    #[serde(rename = "operation.finished")]
     OperationFinished {
         /// On which payment.
         payment: PaymentId,
         /// What it was.
         operation: Operation,
-        /// The refusal; none if it took effect.
-        refused: Option<Failure>,
+        /// The provider's decline; none if it took effect.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        declined: Option<Failure>,
     },
-    /// A refund was asked for, its amount reserved; or one was found at the provider.
+    /// A refund was requested, its amount reserved; or one was found at the provider.
+    #[serde(rename = "refund.created")]
     RefundCreated(Box<Refund>),
     /// A refund's status changed.
+    #[serde(rename = "refund.status_changed")]
     RefundStatusChanged {
         /// Which.
         refund: RefundId,
         /// Where it is.
         to: RefundStatus,
-        /// The provider's refusal.
+        /// The provider's decline.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
     },
     /// A dispute was opened, moved or ended.
+    #[serde(rename = "dispute.updated")]
     DisputeUpdated {
         /// Of which payment.
         payment: PaymentId,
         /// Where it stands, or stood.
         stage: DisputeStage,
         /// Whether the money is gone, once it ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         lost: Option<bool>,
     },
-    /// The provider's own order was handed over.
+    /// The provider's own order was submitted.
+    #[serde(rename = "attempt.provider_order_submitted")]
     ProviderOrderSubmitted {
         /// Of which attempt.
         attempt: AttemptId,
     },
     /// The personal data was erased; everything else stays.
+    #[serde(rename = "order.personal_data_erased")]
     PersonalDataErased,
     /// A person should look.
+    #[serde(rename = "attention.raised")]
     AttentionRaised(Attention),
-    /// A person has looked.
+    /// Attention was resolved.
+    #[serde(rename = "attention.resolved")]
     AttentionResolved {
-        /// At what.
+        /// Which.
         attention: AttentionId,
         /// What was decided.
         decision: AttentionDecision,
         /// What the person wrote.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Erasable<String>>,
     },
 }
@@ -203,28 +250,18 @@ pub struct Content {
     pub requires_approval: bool,
     /// Whether a completed payment submits it.
     pub auto_submit: bool,
-    /// Customer, addresses, notes.
+    /// Customer, addresses, metadata.
     pub personal: Erasable<PersonalData>,
-    /// Whether only the notes changed, so that price and signature stand.
+    /// Whether only the metadata changed, so that price and signature stand.
     pub only_metadata: bool,
 }
 
-/// What a merchant is told of: the public name of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PublicEvent {
-    /// `order`, `paymentSession`, `payment`, `refund`, `dispute` or `attention`.
-    pub noun: &'static str,
-    /// The state in upper case, as the API writes it.
-    pub change: &'static str,
-}
-
-impl Event {
-    /// The public event this is, if it is one.
-    pub fn public_event(&self) -> Option<PublicEvent> {
-        let (noun, word) = match self {
+impl SubjectEvent for Event {
+    fn public(&self) -> Option<PublicEvent> {
+        let (noun, change) = match self {
             Self::OrderCreated(header) => ("order", header.state.as_str()),
             Self::OrderStateChanged { to, .. } => ("order", to.as_str()),
-            Self::SessionCreated { session, .. } => ("paymentSession", session.status.as_str()),
+            Self::SessionCreated(_) => ("paymentSession", SessionStatus::Pending.as_str()),
             Self::SessionStatusChanged { from, to, .. } if from != to => ("paymentSession", to.as_str()),
             Self::PaymentUpdated { from, to, .. } if from != to => ("payment", to.as_str()),
             Self::ExternalPaymentRecorded { payment, .. } | Self::LatePaymentFound(payment) => {
@@ -233,18 +270,21 @@ impl Event {
             Self::PaymentNotStarted { .. } => ("payment", PaymentStatus::Failed.as_str()),
             Self::RefundCreated(refund) => ("refund", refund.status.as_str()),
             Self::RefundStatusChanged { to, .. } => ("refund", to.as_str()),
-            Self::DisputeUpdated { stage, lost, .. } => ("dispute", lost.map_or(stage.as_str(), outcome)),
+            Self::DisputeUpdated { stage, lost, .. } => {
+                ("dispute", lost.map_or(stage.as_str(), dispute_outcome))
+            }
             Self::AttentionRaised(_) => ("attention", "RAISED"),
             Self::OrderEdited(_)
             | Self::OrderPriced { .. }
             | Self::OrderSigned(_)
             | Self::FulfilmentReported(_)
-            | Self::PaymentSourceUsed(_)
-            | Self::AttemptStarted(_)
+            | Self::PaymentSourceUsed { .. }
+            | Self::AttemptStarted { .. }
             | Self::AdapterStateSaved { .. }
             | Self::AttemptCreated { .. }
             | Self::AttemptAbandoned { .. }
             | Self::SessionStatusChanged { .. }
+            | Self::ProfilesSynced { .. }
             | Self::PaymentUpdated { .. }
             | Self::OperationRequested { .. }
             | Self::OperationFinished { .. }
@@ -252,74 +292,75 @@ impl Event {
             | Self::PersonalDataErased
             | Self::AttentionResolved { .. } => return None,
         };
-        Some(PublicEvent { noun, change: word })
+        Some(PublicEvent { noun, change })
     }
 
-    /// Its name in the timeline.
+    fn personal(&self) -> Vec<Body> {
+        let bodies = match self {
+            Self::OrderCreated(header) => vec![header.personal.body()],
+            Self::OrderEdited(content) => vec![content.personal.body()],
+            Self::OrderSigned(signature) => vec![signature.body()],
+            Self::ExternalPaymentRecorded { external, .. } => vec![external.body()],
+            Self::FulfilmentReported(detail) => vec![detail.body()],
+            Self::RefundCreated(refund) => vec![refund.reason.as_ref().and_then(Erasable::body)],
+            Self::SessionCreated(session) => vec![session.request.body()],
+            Self::AdapterStateSaved { adapter_state, .. } => vec![adapter_state.body()],
+            Self::AttemptCreated { next, adapter_state, .. } => {
+                vec![next.body(), adapter_state.as_ref().and_then(Erasable::body)]
+            }
+            Self::AttentionResolved { note, .. } => vec![note.as_ref().and_then(Erasable::body)],
+            _ => Vec::new(),
+        };
+        bodies.into_iter().flatten().collect()
+    }
+}
+
+impl Event {
+    /// Its name in the timeline, which is also its stored name.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::OrderCreated(_) => "order.placed",
+            Self::OrderCreated(_) => "order.created",
             Self::OrderEdited(_) => "order.edited",
             Self::OrderPriced { .. } => "order.priced",
             Self::OrderSigned(_) => "order.signed",
-            Self::ExternalPaymentRecorded { .. } => "payment.external",
-            Self::OrderStateChanged { .. } => "order.moved",
-            Self::FulfilmentReported(_) => "order.fulfilment",
-            Self::PaymentSourceUsed(_) => "order.proof",
-            Self::SessionCreated { .. } => "session.opened",
-            Self::AttemptStarted(_) => "attempt.started",
-            Self::AdapterStateSaved { .. } => "attempt.kept",
-            Self::AttemptCreated { .. } => "attempt.begun",
-            Self::AttemptAbandoned { .. } => "attempt.left",
-            Self::SessionStatusChanged { .. } => "session.moved",
-            Self::PaymentUpdated { .. } => "payment.observed",
+            Self::ExternalPaymentRecorded { .. } => "order.external_payment_recorded",
+            Self::OrderStateChanged { .. } => "order.state_changed",
+            Self::FulfilmentReported(_) => "order.fulfilment_reported",
+            Self::PaymentSourceUsed { .. } => "order.payment_source_used",
+            Self::SessionCreated(_) => "session.created",
+            Self::AttemptStarted { .. } => "attempt.started",
+            Self::AdapterStateSaved { .. } => "attempt.adapter_state_saved",
+            Self::AttemptCreated { .. } => "attempt.created",
+            Self::AttemptAbandoned { .. } => "attempt.abandoned",
+            Self::SessionStatusChanged { .. } => "session.status_changed",
+            Self::ProfilesSynced { .. } => "session.profiles_synced",
+            Self::PaymentUpdated { .. } => "payment.updated",
             Self::PaymentNotStarted { .. } => "payment.not_started",
-            Self::LatePaymentFound(_) => "payment.found",
-            Self::OperationRequested { .. } => "operation.asked",
-            Self::OperationFinished { .. } => "operation.ended",
-            Self::RefundCreated(_) => "refund.made",
-            Self::RefundStatusChanged { .. } => "refund.moved",
-            Self::DisputeUpdated { .. } => "dispute.moved",
-            Self::ProviderOrderSubmitted { .. } => "attempt.handed_over",
-            Self::PersonalDataErased => "order.erased",
+            Self::LatePaymentFound(_) => "payment.late_found",
+            Self::OperationRequested { .. } => "operation.requested",
+            Self::OperationFinished { .. } => "operation.finished",
+            Self::RefundCreated(_) => "refund.created",
+            Self::RefundStatusChanged { .. } => "refund.status_changed",
+            Self::DisputeUpdated { .. } => "dispute.updated",
+            Self::ProviderOrderSubmitted { .. } => "attempt.provider_order_submitted",
+            Self::PersonalDataErased => "order.personal_data_erased",
             Self::AttentionRaised(_) => "attention.raised",
             Self::AttentionResolved { .. } => "attention.resolved",
         }
     }
-
-    /// The bodies that have to be stored beside it.
-    pub fn erasable(&self) -> Vec<(Arc<str>, Arc<str>)> {
-        let rows = match self {
-            Self::OrderCreated(header) => vec![header.personal.row()],
-            Self::OrderEdited(content) => vec![content.personal.row()],
-            Self::OrderSigned(signature) => vec![signature.row()],
-            Self::ExternalPaymentRecorded { external, .. } => vec![external.row()],
-            Self::FulfilmentReported(detail) => vec![detail.row()],
-            Self::RefundCreated(refund) => vec![refund.reason.as_ref().and_then(Erasable::row)],
-            Self::SessionCreated { session, .. } => vec![session.request.row()],
-            Self::AdapterStateSaved { adapter_state, .. } => vec![adapter_state.row()],
-            Self::AttemptCreated { next, adapter_state, .. } => {
-                vec![next.row(), adapter_state.as_ref().and_then(Erasable::row)]
-            }
-            Self::AttentionResolved { note, .. } => vec![note.as_ref().and_then(Erasable::row)],
-            _ => Vec::new(),
-        };
-        rows.into_iter().flatten().collect()
-    }
 }
 
 /// A dispute's outcome, as the API writes it.
-pub(super) fn outcome(lost: bool) -> &'static str {
+pub(super) fn dispute_outcome(lost: bool) -> &'static str {
     if lost { "LOST" } else { "WON" }
 }
 
 /// Who or what made something happen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// Who.
     pub actor: Actor,
     /// The request that did, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
 }
 
@@ -334,98 +375,7 @@ pub enum Actor {
     /// A notification of the provider's, which made us ask.
     Provider,
     /// The gateway, when something was due.
-    #[serde(rename = "AGENDA")]
     Scheduler,
     /// A person at the gateway.
     Operator,
 }
-
-/// The SHA-256 that chains an event to the one before it in its order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hash([u8; 32]);
-
-impl Hash {
-    /// Of an event's text, chained to the hash before it.
-    pub fn chain(self, text: &str) -> Self {
-        Self(sign::sha256(&[&self.0, text.as_bytes()]))
-    }
-}
-
-impl fmt::Display for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&sign::hex(&self.0))
-    }
-}
-
-impl FromStr for Hash {
-    type Err = super::UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, super::UnknownWord> {
-        let mut bytes = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(super::UnknownWord);
-        }
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            let digits = text.get(index * 2..index * 2 + 2).ok_or(super::UnknownWord)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| super::UnknownWord)?;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl Serialize for Hash {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Hash {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| de::Error::custom("not a hash"))
-    }
-}
-
-/// What is hashed and stored of an event: its text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// When.
-    pub at: Timestamp,
-    /// By whom.
-    pub cause: Cause,
-    /// Whether more events of the same change follow.
-    pub continues: bool,
-    /// What.
-    pub event: Event,
-}
-
-/// One change of one order, in its place. Times in the text are kept to the millisecond.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RecordedEvent {
-    /// Its id.
-    pub id: EventId,
-    /// Of which order.
-    pub order: OrderId,
-    /// Its place, from 1 without gaps.
-    pub sequence: u64,
-    /// Its place among the events that merchants are told of, from 1 without gaps.
-    pub public_sequence: Option<u64>,
-    /// What happened.
-    pub record: Record,
-    /// The record as it is stored and hashed.
-    pub text: Arc<str>,
-    /// The text's hash, chained to the event before.
-    pub hash: Hash,
-}
-
-/// What every event of one change shares.
-#[derive(Clone, Debug)]
-pub struct EventMeta<'a> {
-    /// When.
-    pub at: Timestamp,
-    /// By whom.
-    pub cause: &'a Cause,
-}
-
-/// Makes ids; given by the caller so that the domain stays without chance.
-pub type Ids<'a> = dyn FnMut() -> Uuid + 'a;

@@ -3,12 +3,13 @@
 use port::Timestamp;
 
 use super::aggregate::OrderAggregate;
-use super::cart::ensure;
+use super::attention::raise;
 use super::erasable::Erasable;
 use super::error::DomainError;
-use super::event::{Event, Ids};
-use super::jobs::{idle, unreported_payment};
-use super::observe::raise;
+use super::event::Event;
+use super::guard::ensure;
+use super::ids::NewIds;
+use super::jobs::{idle, unflagged_money};
 use super::operate::{CANCELLABLE, blocks_expiry, close, refund_or_void_all};
 use super::order::OrderState;
 use super::payment::AttentionCode;
@@ -27,7 +28,7 @@ pub fn approve(order: &OrderAggregate) -> Result<Vec<Event>, DomainError> {
 ///
 /// # Errors
 /// [`DomainError::InvalidState`] unless it waits for that.
-pub fn reject(order: &OrderAggregate, now: Timestamp, ids: &mut Ids<'_>) -> Result<Vec<Event>, DomainError> {
+pub fn reject(order: &OrderAggregate, now: Timestamp, ids: &mut NewIds) -> Result<Vec<Event>, DomainError> {
     ensure(&order.header, "rejected", &[OrderState::PendingApproval])?;
     Ok(ended(order, OrderState::Cancelled, "rejected", now, ids))
 }
@@ -36,13 +37,19 @@ pub fn reject(order: &OrderAggregate, now: Timestamp, ids: &mut Ids<'_>) -> Resu
 ///
 /// # Errors
 /// [`DomainError::InvalidState`] once it is being fulfilled, or has ended.
-pub fn cancel(order: &OrderAggregate, now: Timestamp, ids: &mut Ids<'_>) -> Result<Vec<Event>, DomainError> {
+pub fn cancel(order: &OrderAggregate, now: Timestamp, ids: &mut NewIds) -> Result<Vec<Event>, DomainError> {
     ensure(&order.header, "cancelled", CANCELLABLE)?;
     Ok(ended(order, OrderState::Cancelled, "cancelled", now, ids))
 }
 
-fn ended(order: &OrderAggregate, to: OrderState, why: &str, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Event> {
-    let mut events = vec![moved(order, to, Some(why.to_owned()))];
+fn ended(
+    order: &OrderAggregate,
+    to: OrderState,
+    reason: &str,
+    now: Timestamp,
+    ids: &mut NewIds,
+) -> Vec<Event> {
+    let mut events = vec![moved(order, to, Some(reason.to_owned()))];
     events.extend(refund_or_void_all(order, now, ids));
     events
 }
@@ -56,7 +63,7 @@ pub fn fulfil(
     completed: bool,
     detail: Option<Erasable<String>>,
     now: Timestamp,
-    ids: &mut Ids<'_>,
+    ids: &mut NewIds,
 ) -> Result<Vec<Event>, DomainError> {
     ensure(&order.header, "fulfilled", &[OrderState::Processing])?;
     let to = if completed { OrderState::Completed } else { OrderState::Failed };
@@ -82,11 +89,11 @@ pub fn fulfil(
 
 /// What is due for an order that nobody touches: it expires, unless money is held, collected or uncertain; then
 /// a person is told after a day.
-pub fn expire(order: &OrderAggregate, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Event> {
+pub fn expire(order: &OrderAggregate, now: Timestamp, ids: &mut NewIds) -> Vec<Event> {
     if idle(order).is_none_or(|at| now < at) {
         return Vec::new();
     }
-    if let Some(payment) = unreported_payment(order) {
+    if let Some(payment) = unflagged_money(order) {
         let detail = "paid a day ago and not submitted".to_owned();
         return raise(order, AttentionCode::PaidNotSubmitted, Some(payment.id), detail, None, now, ids);
     }
@@ -100,6 +107,6 @@ pub fn expire(order: &OrderAggregate, now: Timestamp, ids: &mut Ids<'_>) -> Vec<
     }
 }
 
-fn moved(order: &OrderAggregate, to: OrderState, why: Option<String>) -> Event {
-    Event::OrderStateChanged { from: order.header.state, to, why }
+fn moved(order: &OrderAggregate, to: OrderState, reason: Option<String>) -> Event {
+    Event::OrderStateChanged { from: order.header.state, to, reason }
 }

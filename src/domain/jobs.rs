@@ -1,116 +1,132 @@
-//! What an order file makes due, and when. A pure function of the file: a change writes down the difference.
+//! What is due later, and when: computed from the subject, never kept beside it.
+//!
+//! A change writes down the next moment of each lane; the job runner computes from the subject what is due when that
+//! moment has come. Only the moment of the next read of a provider depends on when it was last read.
 
 use std::time::Duration;
 
-use port::Timestamp;
+use port::{AttemptId, AttentionId, PaymentId, PaymentStatus, SessionId, Timestamp};
 
-use super::aggregate::OrderAggregate;
 use super::operate::waiting_refunds;
-use super::payment::{Attention, AttentionCode, Payment};
-use super::session::{Attempt, AttemptState, Session};
+use super::schedule::next_read;
+use super::{
+    Attempt, AttemptState, Attention, AttentionCode, OrderAggregate, Payment, Session, SessionStatus,
+};
 
-/// What can be due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum JobKind {
-    /// An attempt whose start has no known outcome. Subject: attempt.
-    ResolveStart,
-    /// A payment to ask the provider about. Subject: payment.
-    FetchStatus,
-    /// An operation whose outcome is not known, or which waits to be sent. Subject: payment.
-    ResumeOperation,
-    /// A session past its time. Subject: session.
-    CloseSession,
-    /// An attempt that was given up and may exist all the same. Subject: attempt.
-    CloseOrphan,
-    /// An order to hand over at the provider. Subject: attempt.
-    SubmitProviderOrder,
-    /// An order that nobody has touched, or that is paid and not submitted. Subject: order.
+/// Something that has to be done later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumDiscriminants)]
+#[strum_discriminants(name(JobKind), doc = "The kinds of job; as metric labels in snake case.")]
+#[strum_discriminants(derive(PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::VariantArray))]
+#[strum_discriminants(strum(serialize_all = "snake_case"))]
+pub enum Job {
+    /// Find out about a start that has no known outcome.
+    ResolveStart(AttemptId),
+    /// Ask the provider how a payment stands.
+    FetchStatus(PaymentId),
+    /// Go on with an operation whose outcome is not known, or which waits to be sent.
+    ResumeOperation(PaymentId),
+    /// Close a session past its time.
+    CloseSession(SessionId),
+    /// Find and close an attempt that was abandoned and may exist all the same.
+    CloseOrphan(AttemptId),
+    /// Submit the provider's own order.
+    SubmitProviderOrder(AttemptId),
+    /// List the methods that a payment has stored.
+    SyncProfiles(SessionId),
+    /// Expire an order that nobody has touched, or raise attention on one that is paid and not submitted.
     ExpireOrder,
-    /// An attention that the merchant's policy may decide. Subject: attention.
-    ApplyRefundPolicy,
-    /// A notification to act on. Subject: note.
+    /// Decide an attention by the merchant's refund policy.
+    ApplyRefundPolicy(AttentionId),
+    /// Go on with a profile session.
+    FollowProfileSession,
+    /// Detach a deleted method at its provider.
+    DetachProfile,
+    /// Act on a stored notification.
     ProcessNotification,
-    /// A checkpoint over all events. Subject: `events`.
-    Checkpoint,
-    /// Notifications that are old enough to be forgotten. Subject: `inbox`.
-    PruneInbox,
-    /// An event to tell a merchant of. Subject: endpoint and order.
-    Deliver,
-    /// A session that stores a method, to be gone on with. Subject: profile session.
-    PollProfileSession,
-    /// Methods that a payment has stored, to be listed. Subject: session.
-    SyncMethods,
-    /// A stored method to be forgotten at its provider. Subject: profile.
-    DetachMethod,
 }
 
-impl JobKind {
-    /// Every kind, for gauges.
-    pub const ALL: [Self; 15] = [
-        Self::ResolveStart,
-        Self::FetchStatus,
-        Self::ResumeOperation,
-        Self::CloseSession,
-        Self::CloseOrphan,
-        Self::SubmitProviderOrder,
-        Self::ExpireOrder,
-        Self::ApplyRefundPolicy,
-        Self::ProcessNotification,
-        Self::Checkpoint,
-        Self::PruneInbox,
-        Self::Deliver,
-        Self::PollProfileSession,
-        Self::SyncMethods,
-        Self::DetachMethod,
-    ];
-
-    /// As stored, and as metric label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ResolveStart => "resolve_start",
-            Self::FetchStatus => "fetch_status",
-            Self::ResumeOperation => "resume_operation",
-            Self::CloseSession => "close_session",
-            Self::CloseOrphan => "close_orphan",
-            Self::SubmitProviderOrder => "submit_provider_order",
-            Self::ExpireOrder => "expire_order",
-            Self::ApplyRefundPolicy => "apply_refund_policy",
-            Self::ProcessNotification => "process_notification",
-            Self::Checkpoint => "checkpoint",
-            Self::PruneInbox => "prune_inbox",
-            Self::Deliver => "deliver",
-            Self::PollProfileSession => "poll_profile_session",
-            Self::SyncMethods => "sync_methods",
-            Self::DetachMethod => "detach_method",
-        }
-    }
-
-    /// The kind of a stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
+/// A queue with a limit of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Work that asks no provider.
+    General,
+    /// Reads of a provider's account, at the rate its budget allows.
+    Account(String),
 }
 
-/// How long a call may run before its outcome counts as unknown and the agenda takes over: longer than the
-/// longest time-out of a provider call, so that the two never meet.
+/// Who goes first in a lane that is behind, most urgent first. Each class has a share of its own that no other takes.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::FromRepr,
+)]
+#[strum(serialize_all = "snake_case")]
+#[repr(u8)]
+pub enum Urgency {
+    /// A customer who came back.
+    Customer = 0,
+    /// The provider has notified us.
+    Notified = 1,
+    /// Something was sent and its outcome is not known.
+    UnknownOutcome = 2,
+    /// Whatever has waited longest.
+    Scheduled = 3,
+}
+
+/// A job with its moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueJob {
+    /// What.
+    pub job: Job,
+    /// In which lane.
+    pub lane: Lane,
+    /// How urgent.
+    pub urgency: Urgency,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How long a call may run before its outcome counts as unknown and a job takes over: longer than the longest
+/// time-out of a provider call, so that the two never meet.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(45);
 
-/// How long money may lie on an order that nobody submits before a person is told.
+/// How long money may lie on an order that nobody submits before attention is raised.
 pub const UNSUBMITTED_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
-/// Everything the file makes due, except the moments to ask a provider again, which follow from asking.
-pub fn jobs(order: &OrderAggregate) -> Vec<(JobKind, String, Timestamp)> {
+/// Everything that an order makes due, judged at `now`; `draw` spreads the reads.
+pub(super) fn due(order: &OrderAggregate, now: Timestamp, draw: u64) -> Vec<DueJob> {
+    let mut due = scheduled(order);
+    let reads = order.payments.iter().filter_map(|payment| {
+        let at = next_read(order, payment, now, draw)?;
+        Some((Job::FetchStatus(payment.id), at))
+    });
+    due.extend(reads);
+    due.into_iter()
+        .map(|(job, at)| DueJob { job, lane: lane(order, job), urgency: urgency(order, job), at })
+        .collect()
+}
+
+/// What an order makes due at moments that follow from the order alone: everything but reads.
+pub fn scheduled(order: &OrderAggregate) -> Vec<(Job, Timestamp)> {
     let mut due = Vec::new();
     for attempt in &order.attempts {
         let at = attempt.started_at.plus(CALL_DEADLINE);
         match attempt.state {
-            AttemptState::Started => due.push((JobKind::ResolveStart, attempt.id.to_string(), at)),
-            AttemptState::Orphaned => due.push((JobKind::CloseOrphan, attempt.id.to_string(), at)),
+            AttemptState::Started => due.push((Job::ResolveStart(attempt.id), at)),
+            AttemptState::Orphaned => due.push((Job::CloseOrphan(attempt.id), at)),
             AttemptState::Created | AttemptState::Ended => {}
         }
-        if needs_provider_order(order, attempt) {
+        if awaits_submission(order, attempt) {
             let since = order.header.submitted_at.unwrap_or(order.header.updated_at);
-            due.push((JobKind::SubmitProviderOrder, attempt.id.to_string(), since));
+            due.push((Job::SubmitProviderOrder(attempt.id), since));
         }
     }
     for payment in &order.payments {
@@ -118,18 +134,44 @@ pub fn jobs(order: &OrderAggregate) -> Vec<(JobKind, String, Timestamp)> {
             Some(operation) => Some(operation.since.plus(CALL_DEADLINE)),
             None => waiting_refunds(order, payment).next().map(|refund| refund.created_at),
         };
-        due.extend(at.map(|at| (JobKind::ResumeOperation, payment.id.to_string(), at)));
+        due.extend(at.map(|at| (Job::ResumeOperation(payment.id), at)));
     }
     if let Some(session) = order.open_session().filter(|session| !is_closing(order, session)) {
-        due.push((JobKind::CloseSession, session.id.to_string(), session.expires_at));
+        due.push((Job::CloseSession(session.id), session.expires_at));
     }
+    let unlisted = order.sessions.iter().filter(|session| awaits_profiles(order, session));
+    due.extend(unlisted.map(|session| (Job::SyncProfiles(session.id), session.updated_at)));
     let decidable = order.attention.iter().filter(|attention| is_decidable(order, attention));
-    due.extend(
-        decidable
-            .map(|attention| (JobKind::ApplyRefundPolicy, attention.id.to_string(), attention.raised_at)),
-    );
-    due.extend(idle(order).map(|at| (JobKind::ExpireOrder, order.id().to_string(), at)));
+    due.extend(decidable.map(|raised| (Job::ApplyRefundPolicy(raised.id), raised.raised_at)));
+    due.extend(idle(order).map(|at| (Job::ExpireOrder, at)));
     due
+}
+
+/// The lane of an order's job: the account that it asks.
+fn lane(order: &OrderAggregate, job: Job) -> Lane {
+    let attempt = match job {
+        Job::ResolveStart(id) | Job::CloseOrphan(id) | Job::SubmitProviderOrder(id) => Some(id),
+        Job::FetchStatus(id) | Job::ResumeOperation(id) => {
+            order.payment(id).and_then(|payment| payment.attempt)
+        }
+        Job::CloseSession(id) | Job::SyncProfiles(id) => order.session(id).map(|session| session.attempt),
+        _ => None,
+    };
+    let attempt = attempt.and_then(|id| order.attempt(id));
+    attempt.map_or(Lane::General, |attempt| Lane::Account(attempt.account.clone()))
+}
+
+fn urgency(order: &OrderAggregate, job: Job) -> Urgency {
+    let unknown = |payment: &Payment| {
+        payment.operation.is_some()
+            || payment.status() == PaymentStatus::Processing
+            || order.reserved(payment.id) > 0
+    };
+    match job {
+        Job::ResolveStart(_) | Job::ResumeOperation(_) => Urgency::UnknownOutcome,
+        Job::FetchStatus(id) if order.payment(id).is_some_and(unknown) => Urgency::UnknownOutcome,
+        _ => Urgency::Scheduled,
+    }
 }
 
 /// Whether the end of an open session is under way, or left to a person because money is held on it. A close that was
@@ -140,16 +182,23 @@ fn is_closing(order: &OrderAggregate, session: &Session) -> bool {
     session.closing.is_some() && waits
 }
 
-/// Whether a merchant's policy may still decide it: nobody has, and the order that its money lay on was not submitted
-/// with it meanwhile.
+/// Whether the methods that a paid session was to store have not been listed yet.
+fn awaits_profiles(order: &OrderAggregate, session: &Session) -> bool {
+    let requested = session.request.value().is_some_and(|request| request.save_payment_profile);
+    let known = order.header.personal.value().is_some_and(|personal| personal.customer.id.is_some());
+    session.status == SessionStatus::Completed && !session.profiles_synced && requested && known
+}
+
+/// Whether a merchant's policy may still decide an attention: nobody has, and the order that its money lay on was not
+/// submitted with it meanwhile.
 pub fn is_decidable(order: &OrderAggregate, attention: &Attention) -> bool {
     let outlived = attention.code == AttentionCode::PaidNotSubmitted && !order.header.state.is_unsubmitted();
     attention.resolved_at.is_none() && attention.code.has_policy() && !outlived
 }
 
-/// Whether the provider's own order behind an attempt is to be handed over: ours was submitted with its money. One
-/// whose session had ended counts if it was paid all the same, and somebody let that money count.
-pub fn needs_provider_order(order: &OrderAggregate, attempt: &Attempt) -> bool {
+/// Whether the provider's own order behind an attempt is to be submitted: ours was submitted with its money. An
+/// attempt whose session had ended counts if it was paid all the same, and somebody let that money count.
+pub fn awaits_submission(order: &OrderAggregate, attempt: &Attempt) -> bool {
     let used = attempt.session.and_then(|id| order.session(id)).is_some_and(|session| session.used);
     let pays = match attempt.state {
         AttemptState::Created => true,
@@ -161,25 +210,22 @@ pub fn needs_provider_order(order: &OrderAggregate, attempt: &Attempt) -> bool {
     used && pays && attempt.submits_order && !attempt.provider_order_submitted
 }
 
-/// Of the payments that hold money of an unsubmitted order, and that nobody was told of, the one that does so for
-/// longest.
-pub(super) fn unreported_payment(order: &OrderAggregate) -> Option<&Payment> {
-    let of = |attention: &Attention| {
-        attention.payment.filter(|_| attention.code == AttentionCode::PaidNotSubmitted)
-    };
-    let untold =
-        |payment: &&Payment| !order.attention.iter().any(|attention| of(attention) == Some(payment.id));
+/// Of the payments that hold money of an unsubmitted order and have raised no attention for it, the one that has done
+/// so for longest.
+pub(super) fn unflagged_money(order: &OrderAggregate) -> Option<&Payment> {
+    let of = |raised: &Attention| raised.payment.filter(|_| raised.code == AttentionCode::PaidNotSubmitted);
+    let unflagged = |payment: &&Payment| !order.attention.iter().any(|raised| of(raised) == Some(payment.id));
     let holding = order.payments.iter().filter(|payment| payment.state.holds_money());
-    holding.filter(untold).min_by_key(|payment| payment.updated_at)
+    holding.filter(unflagged).min_by_key(|payment| payment.updated_at)
 }
 
-/// When an order that is not submitted wants to be looked at.
+/// When an order that is not submitted has to be looked at.
 pub(super) fn idle(order: &OrderAggregate) -> Option<Timestamp> {
     if !order.header.state.is_unsubmitted() {
         return None;
     }
     if order.payments.iter().any(|payment| payment.state.holds_money()) {
-        return unreported_payment(order).map(|payment| payment.updated_at.plus(UNSUBMITTED_LIMIT));
+        return unflagged_money(order).map(|payment| payment.updated_at.plus(UNSUBMITTED_LIMIT));
     }
     let session = order.open_session().map(|session| session.expires_at);
     Some(session.map_or(order.header.expires_at, |at| at.max(order.header.expires_at)))

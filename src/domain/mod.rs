@@ -1,10 +1,10 @@
-//! The rules: what an order, its sessions and its payments are, and how they move.
+//! The rules: what an order, its sessions and its payments are, and how they change.
 //!
-//! Pure: no I/O, no clock, no chance; the moment and new ids are arguments. A decision looks at an
-//! [`OrderAggregate`] and returns [`Event`]s or a [`DomainError`]; [`OrderAggregate::record`] turns facts into events and
-//! applies them, and nothing else changes a file.
+//! Pure: no I/O, no clock, no chance; the moment and new ids are arguments. A decision looks at a [`Subject`], such as an
+//! [`OrderAggregate`], and returns its events or a [`DomainError`]; [`record`] makes a change of them and applies it, and
+//! nothing else changes a subject.
 //!
-//! Start at [`OrderAggregate`], then [`observe`](observe::observe): where every word of a provider ends up.
+//! Start at [`OrderAggregate`], then [`observe`](observe::observe()): where every status of a provider ends up.
 #![warn(
     clippy::float_arithmetic,
     clippy::unwrap_used,
@@ -15,37 +15,55 @@
 )]
 
 mod aggregate;
+mod apply;
+pub mod attention;
 pub mod cart;
+mod endpoint;
 mod erasable;
 mod error;
 mod event;
 pub mod finish;
+mod guard;
+mod hash;
+mod ids;
 mod jobs;
+mod lookup;
 pub mod observe;
-pub mod open;
 pub mod operate;
 mod order;
+mod outcome;
 mod payment;
+mod payment_proof;
 mod payment_state;
 mod price;
 mod profile;
+mod profile_session;
 pub mod resolve;
 mod schedule;
 mod session;
+pub mod session_end;
+pub mod session_start;
+pub mod stored;
+mod subject;
 pub mod submit;
 #[cfg(test)]
 mod tests;
 pub mod view;
 
-pub use aggregate::{OrderAggregate, ReplayError};
-pub use erasable::{Erasable, ErasableSlot};
+pub use aggregate::OrderAggregate;
+pub use endpoint::*;
+pub use erasable::*;
 pub use error::DomainError;
-pub use event::{Actor, Cause, Content, Event, EventMeta, Hash, Ids, PublicEvent, Record, RecordedEvent};
-pub use jobs::{CALL_DEADLINE, JobKind, UNSUBMITTED_LIMIT, is_decidable, jobs, needs_provider_order};
+pub use event::{Actor, Cause, Content, Event};
+pub use hash::Hash;
+pub use ids::*;
+pub use jobs::*;
+pub use lookup::*;
 pub use order::{
-    ExternalPayment, Interval, LineItem, Metadata, OrderHeader, OrderState, PaymentSource, PersonalData,
-    Price, Recurring, Requirement, Requirements, Signature, TaxRate, UnknownWord,
+    ExternalPayment, Interval, InvalidTaxRate, LineItem, Metadata, OrderHeader, OrderState, PaymentSource,
+    PersonalData, Price, Recurring, Requirement, Requirements, Signature, TaxRate,
 };
+pub use outcome::*;
 pub use payment::{
     Attention, AttentionCode, AttentionDecision, Operation, OperationKind, Payment, PaymentCapabilities,
     Refund, RefundOrigin, RefundStatus, Resolution,
@@ -54,12 +72,13 @@ pub use payment_state::{
     Authorization, DisputeClosed, DisputeReport, FoldTerms, OutOfBounds, PaymentState, Refunded,
     ReportedStatus,
 };
-pub(crate) use payment_state::{leaves_open, takes_nothing};
-pub(crate) use port::{Approach, AttemptId};
+pub(crate) use payment_state::{leaves_open, leaves_unpaid};
 pub use price::{AmountTooLarge, LinePrice, price, price_line, requirements};
-pub use profile::{Owner, Profile, ProfileRequest, ProfileSession, ProfileStart, ProfileStatus};
+pub use profile::*;
+pub use profile_session::*;
 pub use schedule::{is_open, next_read};
 pub use session::{
-    Attempt, AttemptState, FailureCode, ReturnUrls, RouteAttempt, Routing, Session, SessionFailure,
-    SessionRequest, SessionStatus,
+    Attempt, AttemptState, FailureCode, NewAttempt, NewSession, ReturnUrls, RouteAttempt, Routing, Session,
+    SessionFailure, SessionRequest, SessionStatus, StartFailure,
 };
+pub use subject::*;

@@ -5,25 +5,24 @@
 //! operations all end here and nowhere else.
 
 mod authorization;
+mod effects;
 mod reasons;
 
 use port::{
-    AttemptId, CaptureMode, Detail, Failure, Money, Observation, PaymentId, PaymentStatus, RefundId,
-    StatusMapping, Timestamp,
+    AttemptId, Detail, Failure, Money, Observation, PaymentId, PaymentStatus, StatusMapping, Timestamp,
 };
 
 use super::aggregate::OrderAggregate;
-use super::event::{Event, Ids};
-use super::open::end;
-use super::operate::{closed_by_gateway, is_refunded_or_voided};
+use super::attention::{late_code, raise};
+use super::event::Event;
+use super::ids::NewIds;
 use super::order::{OrderState, PaymentSource};
 use super::payment::{AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
+use super::payment_proof::{is_refunded_or_voided, proves, submission, unmet};
 use super::payment_state::{OutOfBounds, PaymentState, implies_capture, reverses_refund};
 use super::session::{Attempt, FailureCode, Session, SessionFailure, SessionStatus};
-use super::submit::{proves, submission, unmet};
-use reasons::late_code;
-pub(super) use reasons::raise;
-pub use reasons::{misquoted, no_web_page, not_taken, unsure, unsure_start};
+use super::session_end::{closed_by_gateway, end};
+use effects::{effect_of, session_status, visible_state};
 
 /// What the account says about itself.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +38,7 @@ pub fn observe(
     seen: &Observation,
     expected: Expected,
     now: Timestamp,
-    ids: &mut Ids<'_>,
+    ids: &mut NewIds,
 ) -> Vec<Event> {
     let Some(record) = order.attempt(attempt) else { return Vec::new() };
     if let Some((code, detail, stated)) = reject_reason(record, seen, expected) {
@@ -104,7 +103,7 @@ fn out_of_bounds(
     payment: PaymentId,
     seen: &Observation,
     now: Timestamp,
-    ids: &mut Ids<'_>,
+    ids: &mut NewIds,
 ) -> Vec<Event> {
     let detail = format!("{fault}, with the word `{}`", seen.provider_status.status);
     raise(order, AttentionCode::Contradiction, Some(payment), detail, None, now, ids)
@@ -152,7 +151,8 @@ fn gone_back(
     let back = seen.refunded.filter(|back| back.currency == payment.money.currency);
     let enough = back.is_some_and(|back| Some(back.minor) >= operation.amount);
     let all = matches!(seen.says, StatusMapping::Reversed | StatusMapping::Status(PaymentStatus::Refunded));
-    let ended = Event::OperationFinished { payment: payment.id, operation: operation.clone(), refused: None };
+    let ended =
+        Event::OperationFinished { payment: payment.id, operation: operation.clone(), declined: None };
     (enough || all).then_some(ended)
 }
 
@@ -162,7 +162,7 @@ fn found(
     record: &Attempt,
     seen: &Observation,
     now: Timestamp,
-    ids: &mut Ids<'_>,
+    ids: &mut NewIds,
 ) -> Vec<Event> {
     let Some(first) = order.payment(record.payment) else { return Vec::new() };
     let empty = Payment {
@@ -179,7 +179,7 @@ fn found(
         Err(fault) => return out_of_bounds(order, fault, first.id, seen, now, ids),
     };
     let payment = Payment {
-        id: PaymentId::from_uuid(ids()),
+        id: ids.payment(),
         authorization_expires_at: record.capabilities.authorization_expires_at(&state),
         state,
         provider_status: Some(seen.provider_status.clone()),
@@ -200,17 +200,17 @@ fn found(
 }
 
 /// One observation being worked into a file.
-struct View<'a, 'b, 'c> {
+struct View<'a, 'b> {
     order: &'a OrderAggregate,
     payment: &'a Payment,
     record: &'a Attempt,
     seen: &'a Observation,
     after: PaymentState,
     now: Timestamp,
-    ids: &'b mut Ids<'c>,
+    ids: &'b mut NewIds,
 }
 
-impl View<'_, '_, '_> {
+impl View<'_, '_> {
     fn before(&self) -> PaymentStatus {
         self.payment.status()
     }
@@ -231,10 +231,10 @@ impl View<'_, '_, '_> {
         let detail = if newest { self.seen.detail } else { self.payment.detail };
         let failure = if newest { self.seen.failure.as_ref() } else { None };
         let same_failure = failure.is_none() || failure == self.payment.failure.as_ref();
-        let same_word = provider_status == self.payment.provider_status.as_ref()
+        let same_status = provider_status == self.payment.provider_status.as_ref()
             && detail == self.payment.detail
             && same_failure;
-        if same_word && visible_state(&self.after) == visible_state(&self.payment.state) {
+        if same_status && visible_state(&self.after) == visible_state(&self.payment.state) {
             return Vec::new();
         }
         let mut events = vec![Event::PaymentUpdated {
@@ -256,12 +256,12 @@ impl View<'_, '_, '_> {
         let payment = self.payment.id;
         let (was, is) = (self.payment.state.open_dispute(), self.after.open_dispute());
         match (was, is) {
-            (was, Some(word)) if was.is_none_or(|was| was.stage != word.stage) => {
-                Some(Event::DisputeUpdated { payment, stage: word.stage, lost: None })
+            (was, Some(reported)) if was.is_none_or(|was| was.stage != reported.stage) => {
+                Some(Event::DisputeUpdated { payment, stage: reported.stage, lost: None })
             }
-            (Some(word), None) => {
+            (Some(reported), None) => {
                 let lost = self.after.ended_dispute().map(|(_, calm)| calm.lost);
-                Some(Event::DisputeUpdated { payment, stage: word.stage, lost })
+                Some(Event::DisputeUpdated { payment, stage: reported.stage, lost })
             }
             _ => None,
         }
@@ -273,15 +273,15 @@ impl View<'_, '_, '_> {
         let Some(worked) = effect_of(operation, &self.after, self.refund_failed()) else {
             return Vec::new();
         };
-        let refused = (!worked).then(|| self.seen.failure.clone().unwrap_or_default());
+        let declined = (!worked).then(|| self.seen.failure.clone().unwrap_or_default());
         let ended = Event::OperationFinished {
             payment: self.payment.id,
             operation: operation.clone(),
-            refused: refused.clone(),
+            declined: declined.clone(),
         };
         let refund = operation.refund.map(|refund| {
             let to = if worked { RefundStatus::Succeeded } else { RefundStatus::Failed };
-            Event::RefundStatusChanged { refund, to, failure: refused }
+            Event::RefundStatusChanged { refund, to, failure: declined }
         });
         std::iter::once(ended).chain(refund).collect()
     }
@@ -382,6 +382,7 @@ impl View<'_, '_, '_> {
             return submission(
                 header,
                 session.charge.map_or(PaymentSource::Session(session.id), PaymentSource::Profile),
+                None,
             );
         }
         self.cart_again().into_iter().collect()
@@ -394,9 +395,9 @@ impl View<'_, '_, '_> {
             PaymentStatus::Cancelled | PaymentStatus::Expired | PaymentStatus::Refunded
         );
         let waits = self.order.header.state == OrderState::PendingPayment;
-        let why = Some("its payment was voided, lapsed or given back".to_owned());
+        let reason = Some("its payment was voided, lapsed or given back".to_owned());
         let moved =
-            Event::OrderStateChanged { from: OrderState::PendingPayment, to: OrderState::Pending, why };
+            Event::OrderStateChanged { from: OrderState::PendingPayment, to: OrderState::Pending, reason };
         (gone && waits).then_some(moved)
     }
 
@@ -438,9 +439,9 @@ impl View<'_, '_, '_> {
 }
 
 /// Money that somebody gave back in the provider's portal.
-fn portal_refund(payment: &Payment, minor: i64, now: Timestamp, ids: &mut Ids<'_>) -> Refund {
+fn portal_refund(payment: &Payment, minor: i64, now: Timestamp, ids: &mut NewIds) -> Refund {
     Refund {
-        id: RefundId::from_uuid(ids()),
+        id: ids.refund(),
         payment: payment.id,
         money: Money::new(minor, payment.money.currency),
         status: RefundStatus::Succeeded,
@@ -451,53 +452,5 @@ fn portal_refund(payment: &Payment, minor: i64, now: Timestamp, ids: &mut Ids<'_
         created_at: now,
         updated_at: now,
         version: 1,
-    }
-}
-
-/// What of a standing is worth an event; the moments in it are not.
-fn visible_state(state: &PaymentState) -> impl PartialEq + use<> {
-    let word = state.reported_status.map(|reported| (reported.status, reported.terminal));
-    let hold = state.authorization.map(|hold| hold.gone);
-    let dispute = state.open_dispute().map(|word| (word.stage, word.amount));
-    let ended = state.ended_dispute().map(|(_, calm)| calm.lost);
-    (state.status(), state.authorized, state.captured, state.refunded(), word, hold, dispute, ended)
-}
-
-/// Whether an operation took effect; `None` while that cannot be said.
-fn effect_of(operation: &Operation, after: &PaymentState, refund_failed: bool) -> Option<bool> {
-    let amount = operation.amount.unwrap_or(0);
-    match operation.kind {
-        OperationKind::Close if after.captured > 0 || after.is_held() => Some(false),
-        OperationKind::Close => after.is_final().then_some(true),
-        OperationKind::Void if after.captured > operation.before => Some(false),
-        OperationKind::Void => (after.capturable() == 0).then_some(true),
-        OperationKind::Capture if after.captured >= operation.before + amount => Some(true),
-        OperationKind::Capture => {
-            (after.capturable() == 0 && after.captured == operation.before).then_some(false)
-        }
-        OperationKind::Refund if after.refunded() >= operation.before + amount => Some(true),
-        OperationKind::Refund => refund_failed.then_some(false),
-    }
-}
-
-/// The published word for a payment's status, and how a session ends with it.
-fn session_status(
-    status: PaymentStatus,
-    is_final: bool,
-    capture: CaptureMode,
-) -> (SessionStatus, Option<FailureCode>) {
-    match status {
-        PaymentStatus::Pending | PaymentStatus::Processing => (SessionStatus::Pending, None),
-        PaymentStatus::RequiresAction => (SessionStatus::RequiresAction, None),
-        PaymentStatus::Authorized if capture == CaptureMode::Automatic => (SessionStatus::Pending, None),
-        PaymentStatus::Authorized
-        | PaymentStatus::Paid
-        | PaymentStatus::PartiallyRefunded
-        | PaymentStatus::Refunded
-        | PaymentStatus::Disputed => (SessionStatus::Completed, None),
-        PaymentStatus::Failed if !is_final => (SessionStatus::Pending, None),
-        PaymentStatus::Failed => (SessionStatus::Failed, Some(FailureCode::Declined)),
-        PaymentStatus::Cancelled => (SessionStatus::Failed, Some(FailureCode::Cancelled)),
-        PaymentStatus::Expired => (SessionStatus::Failed, Some(FailureCode::Expired)),
     }
 }

@@ -3,14 +3,16 @@
 use port::{Failure, Money, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
 
 use super::aggregate::OrderAggregate;
+use super::attention::raise;
 use super::erasable::Erasable;
 use super::error::DomainError;
-use super::event::{Event, Ids};
-use super::observe::raise;
-use super::open::end;
+use super::event::Event;
+use super::ids::NewIds;
 use super::order::OrderState;
 use super::payment::{AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
-use super::session::{FailureCode, SessionFailure, SessionStatus};
+use super::payment_proof::is_refunded_or_voided;
+use super::session::{FailureCode, SessionStatus};
+use super::session_end::pending;
 
 /// Asks to close an open session: at its time, by the merchant, or because its order ends.
 ///
@@ -163,7 +165,7 @@ pub fn refund(
 
 /// Whether the bank has taken the money back, so that a refund could pay it twice.
 pub(crate) fn is_contested(payment: &Payment) -> bool {
-    payment.state.open_dispute().is_some_and(|word| !word.stage.only_asks())
+    payment.state.open_dispute().is_some_and(|word| !word.stage.is_inquiry())
 }
 
 /// The next refund in the queue, if nothing is under way. One that no longer fits, because money went back in the
@@ -172,7 +174,7 @@ pub fn next_refund(
     order: &OrderAggregate,
     payment: PaymentId,
     now: Timestamp,
-    ids: &mut Ids<'_>,
+    ids: &mut NewIds,
 ) -> Vec<Event> {
     let Some(payment) = order.payment(payment) else { return Vec::new() };
     let left = payment.state.captured - payment.state.refunded();
@@ -228,15 +230,15 @@ pub fn capturable(payment: &Payment) -> i64 {
     if payment.operation.is_some() || payment.is_external() { 0 } else { payment.state.capturable() }
 }
 
-/// The provider refused the operation under way, provably without effect.
-pub fn refused(order: &OrderAggregate, payment: PaymentId, failure: Failure) -> Vec<Event> {
+/// The provider declined the operation under way, provably without effect.
+pub fn declined(order: &OrderAggregate, payment: PaymentId, failure: Failure) -> Vec<Event> {
     let Some((payment, operation)) = pending(order, payment) else { return Vec::new() };
     let refund = operation.refund.map(|refund| Event::RefundStatusChanged {
         refund,
         to: RefundStatus::Failed,
         failure: Some(failure.clone()),
     });
-    let ended = Event::OperationFinished { payment: payment.id, operation, refused: Some(failure) };
+    let ended = Event::OperationFinished { payment: payment.id, operation, declined: Some(failure) };
     std::iter::once(ended).chain(refund).collect()
 }
 
@@ -253,34 +255,9 @@ pub fn set_unsent(
     news.then_some(Event::OperationRequested { payment: payment.id, operation, closing: None })
 }
 
-/// A provider that cannot close was asked and says that nothing was taken: the session ends on our own word.
-pub fn closed_by_gateway(order: &OrderAggregate, payment: PaymentId) -> Vec<Event> {
-    let Some((payment, operation)) = pending(order, payment) else { return Vec::new() };
-    let session = payment.session.and_then(|id| order.session(id));
-    let code = session.and_then(|session| session.closing);
-    match (operation.kind, session, code) {
-        (OperationKind::Close, Some(session), Some(code)) if !payment.state.holds_money() => {
-            let last = session.failure.clone();
-            let failure = SessionFailure {
-                code,
-                message: last.as_ref().and_then(|last| last.message.clone()),
-                provider_code: last.and_then(|last| last.provider_code),
-                retryable: false,
-            };
-            end(order, session, failure)
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn pending(order: &OrderAggregate, payment: PaymentId) -> Option<(&Payment, Operation)> {
-    let payment = order.payment(payment)?;
-    Some((payment, payment.operation.clone()?))
-}
-
 /// What gives back all that an ended order holds: its open session closed, holds voided, the rest refunded;
 /// a person where the provider has no such call.
-pub(super) fn refund_or_void_all(order: &OrderAggregate, now: Timestamp, ids: &mut Ids<'_>) -> Vec<Event> {
+pub(super) fn refund_or_void_all(order: &OrderAggregate, now: Timestamp, ids: &mut NewIds) -> Vec<Event> {
     let mut events = Vec::new();
     let holding = |payment: &&Payment| payment.state.holds_money();
     if let Some(session) =
@@ -312,27 +289,19 @@ pub(super) fn refund_or_void(
     payment: &Payment,
     reason: &str,
     now: Timestamp,
-    ids: &mut Ids<'_>,
+    ids: &mut NewIds,
 ) -> Result<Vec<Event>, DomainError> {
+    if payment.state.is_held() {
+        return void(order, payment.id, now);
+    }
     let new_refund = NewRefund {
-        id: RefundId::from_uuid(ids()),
+        id: ids.refund(),
         amount: None,
-        reason: Some(Erasable::new(reason.to_owned(), ids().into_bytes())),
+        reason: Some(Erasable::new(reason.to_owned(), ids.salt())),
         reference: None,
         origin: RefundOrigin::Policy,
     };
-    if payment.state.is_held() {
-        void(order, payment.id, now)
-    } else {
-        refund(order, payment.id, new_refund, now)
-    }
-}
-
-/// Whether a void or refunds that are under way already give all of it back.
-pub(super) fn is_refunded_or_voided(order: &OrderAggregate, payment: &Payment) -> bool {
-    let voided = payment.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::Void);
-    let taken = payment.state.captured - payment.state.refunded();
-    voided || (taken > 0 && taken <= order.reserved(payment.id))
+    refund(order, payment.id, new_refund, now)
 }
 
 /// Whether the order's money is a reason not to let it expire.

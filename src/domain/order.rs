@@ -13,8 +13,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::Erasable;
 
 /// The nine states of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrderState {
     /// A cart; may be changed.
     Pending,
@@ -39,17 +54,7 @@ pub enum OrderState {
 impl OrderState {
     /// As the API writes it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::PendingPayment => "PENDING_PAYMENT",
-            Self::Submitted => "SUBMITTED",
-            Self::PendingApproval => "PENDING_APPROVAL",
-            Self::Processing => "PROCESSING",
-            Self::Completed => "COMPLETED",
-            Self::Cancelled => "CANCELLED",
-            Self::Expired => "EXPIRED",
-            Self::Failed => "FAILED",
-        }
+        self.into()
     }
 
     /// Whether nothing follows.
@@ -68,18 +73,10 @@ impl OrderState {
     }
 }
 
-impl FromStr for OrderState {
-    type Err = UnknownWord;
-
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        Self::deserialize(de::value::StrDeserializer::<de::value::Error>::new(word)).map_err(|_| UnknownWord)
-    }
-}
-
-/// Not one of the words.
+/// A text that is no tax rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not one of the words")]
-pub struct UnknownWord;
+#[error("not a tax rate")]
+pub struct InvalidTaxRate;
 
 /// Whether something must be there before an order can be submitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +128,7 @@ pub struct Price {
 pub struct TaxRate(Decimal);
 
 /// More decimals than any tax rate has.
-const MAX_RATE_DECIMALS: u32 = 6;
+const MOST_RATE_DECIMALS: u32 = 6;
 
 impl TaxRate {
     /// No tax.
@@ -146,18 +143,18 @@ impl TaxRate {
 }
 
 impl FromStr for TaxRate {
-    type Err = UnknownWord;
+    type Err = InvalidTaxRate;
 
     /// 0 to 1000 percent, at most six decimals.
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        let percent: Decimal = text.parse().map_err(|_| UnknownWord)?;
+    fn from_str(text: &str) -> Result<Self, InvalidTaxRate> {
+        let percent: Decimal = text.parse().map_err(|_| InvalidTaxRate)?;
         let (digits, scale) = percent.parts();
-        let most = 1_000 * 10i128.pow(scale.min(MAX_RATE_DECIMALS));
+        let most = 1_000 * 10i128.pow(scale.min(MOST_RATE_DECIMALS));
         let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if plain && scale <= MAX_RATE_DECIMALS && digits <= most {
+        if plain && scale <= MOST_RATE_DECIMALS && digits <= most {
             Ok(Self(percent))
         } else {
-            Err(UnknownWord)
+            Err(InvalidTaxRate)
         }
     }
 }
@@ -273,6 +270,7 @@ pub struct ExternalPayment {
 
 /// What an order was submitted with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PaymentSource {
     /// Nothing was required.
     Nothing,
@@ -294,6 +292,7 @@ pub struct OrderHeader {
     /// Whose it is.
     pub merchant: String,
     /// The merchant's own reference, unique for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// Of every amount in the file.
     pub currency: Currency,
@@ -314,17 +313,26 @@ pub struct OrderHeader {
     /// Customer, addresses, notes.
     pub personal: Erasable<PersonalData>,
     /// Totals, until something changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
     /// What it needs, with the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
     /// The signature, until something changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Erasable<Signature>>,
     /// The merchant's own collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_payment: Option<Erasable<ExternalPayment>>,
     /// The payment of that collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_payment_id: Option<PaymentId>,
     /// What it was submitted with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_source: Option<PaymentSource>,
+    /// The profile session that proved a stored method when it was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_session: Option<ProfileSessionId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -334,10 +342,12 @@ pub struct OrderHeader {
     /// When it expires if nobody touches it.
     pub expires_at: Timestamp,
     /// When it was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Timestamp>,
     /// When it was fulfilled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
     /// How that went, in the merchant's words.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fulfilment: Option<Erasable<String>>,
 }

@@ -17,8 +17,10 @@ pub struct Payment {
     /// Its id.
     pub id: PaymentId,
     /// The session it belongs to; none for a merchant's own collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
     /// The attempt that its provider knows; none for a merchant's own collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptId>,
     /// What is to be collected.
     pub money: Money,
@@ -27,20 +29,26 @@ pub struct Payment {
     /// What can be done with it at its provider.
     pub capabilities: PaymentCapabilities,
     /// When a hold ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_expires_at: Option<Timestamp>,
     /// How it stands.
     pub state: PaymentState,
     /// The provider's own word, verbatim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_status: Option<ProviderStatus>,
     /// The shade of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Detail>,
     /// The last decline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// The moment that the word speaks of.
     pub reported_at: Timestamp,
     /// What our captures asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture_requested: Option<i64>,
     /// The operation under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
     /// Collected by the merchant without any provider of ours.
     pub external: bool,
@@ -69,17 +77,17 @@ pub struct PaymentCapabilities {
     /// Any part of it.
     pub partial_refunds: bool,
     /// How long a hold lives, if it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_seconds: Option<u64>,
     /// For how many days it is asked about daily once it is paid, since nobody tells of refunds and disputes.
-    #[serde(default)]
     pub poll_after_capture_days: u32,
 }
 
 impl PaymentCapabilities {
     /// When the hold of a standing ends by itself, counted from the moment that was seen.
     pub(super) fn authorization_expires_at(self, state: &PaymentState) -> Option<Timestamp> {
-        let hold = state.authorization.filter(|_| state.is_held())?;
-        Some(hold.as_of.plus(Duration::from_secs(self.authorization_seconds?)))
+        let authorization = state.authorization.filter(|_| state.is_held())?;
+        Some(authorization.as_of.plus(Duration::from_secs(self.authorization_seconds?)))
     }
 }
 
@@ -106,8 +114,9 @@ impl Payment {
 }
 
 /// What can be asked of a provider about money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum OperationKind {
     /// Closing a page that is not paid.
     Close,
@@ -122,12 +131,7 @@ pub enum OperationKind {
 impl OperationKind {
     /// As the API and metric labels write it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Close => "CLOSE",
-            Self::Capture => "CAPTURE",
-            Self::Void => "VOID",
-            Self::Refund => "REFUND",
-        }
+        self.into()
     }
 }
 
@@ -138,8 +142,10 @@ pub struct Operation {
     /// What is asked.
     pub kind: OperationKind,
     /// How much, minor units; none where it is all or nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
     /// The refund it makes; none where what the provider states is not what was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund: Option<RefundId>,
     /// What was captured or refunded before, minor units: the effect is what comes on top.
     pub before: i64,
@@ -163,8 +169,9 @@ impl Operation {
 }
 
 /// Where a refund stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum RefundStatus {
     /// Reserved, perhaps sent, not seen yet.
     Pending,
@@ -179,12 +186,7 @@ pub enum RefundStatus {
 impl RefundStatus {
     /// As the API writes it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::Succeeded => "SUCCEEDED",
-            Self::Failed => "FAILED",
-            Self::Reversed => "REVERSED",
-        }
+        self.into()
     }
 }
 
@@ -212,12 +214,15 @@ pub struct Refund {
     /// Where it stands.
     pub status: RefundStatus,
     /// Why, in the merchant's words; they may name people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Erasable<String>>,
     /// The merchant's reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// Who wanted it.
     pub origin: RefundOrigin,
     /// The provider's refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -228,8 +233,22 @@ pub struct Refund {
 }
 
 /// Why a person should look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum AttentionCode {
     /// Money arrived where no open session waits for it.
     LatePayment,
@@ -266,26 +285,6 @@ pub enum AttentionCode {
 }
 
 impl AttentionCode {
-    /// Every code, for tables and metrics.
-    pub const ALL: [Self; 16] = [
-        Self::LatePayment,
-        Self::DuplicatePayment,
-        Self::AmountMismatch,
-        Self::PaidNotSubmitted,
-        Self::PaidNotFulfilled,
-        Self::RefundNeeded,
-        Self::OutcomeUnknown,
-        Self::Contradiction,
-        Self::UnknownWord,
-        Self::TestModeMismatch,
-        Self::UnexpectedHold,
-        Self::AuthorizationExpiring,
-        Self::AuthorizationLost,
-        Self::RefundFailed,
-        Self::Dispute,
-        Self::DisputeAfterRefund,
-    ];
-
     /// Whether it is about a statement that was not believed, so that another may follow.
     pub(super) fn is_mistrust(self) -> bool {
         matches!(
@@ -321,24 +320,7 @@ impl AttentionCode {
 
     /// As the API and metric labels write it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LatePayment => "LATE_PAYMENT",
-            Self::DuplicatePayment => "DUPLICATE_PAYMENT",
-            Self::AmountMismatch => "AMOUNT_MISMATCH",
-            Self::PaidNotSubmitted => "PAID_NOT_SUBMITTED",
-            Self::PaidNotFulfilled => "PAID_NOT_FULFILLED",
-            Self::RefundNeeded => "REFUND_NEEDED",
-            Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
-            Self::Contradiction => "CONTRADICTION",
-            Self::UnknownWord => "UNKNOWN_WORD",
-            Self::TestModeMismatch => "TEST_MODE_MISMATCH",
-            Self::UnexpectedHold => "UNEXPECTED_HOLD",
-            Self::AuthorizationExpiring => "AUTHORIZATION_EXPIRING",
-            Self::AuthorizationLost => "AUTHORIZATION_LOST",
-            Self::RefundFailed => "REFUND_FAILED",
-            Self::Dispute => "DISPUTE",
-            Self::DisputeAfterRefund => "DISPUTE_AFTER_REFUND",
-        }
+        self.into()
     }
 }
 
@@ -350,17 +332,20 @@ pub struct Attention {
     /// The reason.
     pub code: AttentionCode,
     /// The payment it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentId>,
     /// In words, without personal data.
     pub detail: String,
     /// What the provider stated to have taken, where that differs from what was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stated: Option<Money>,
     /// When it was raised.
     pub raised_at: Timestamp,
     /// When it was resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Timestamp>,
     /// How it was resolved.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
 }
 
@@ -372,8 +357,9 @@ impl Attention {
 }
 
 /// What can be decided about money that needs a look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum AttentionDecision {
     /// It counts.
     Keep,
@@ -386,11 +372,7 @@ pub enum AttentionDecision {
 impl AttentionDecision {
     /// As the API writes it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Keep => "KEEP",
-            Self::Refund => "REFUND",
-            Self::Dismiss => "DISMISS",
-        }
+        self.into()
     }
 }
 
@@ -400,5 +382,6 @@ pub struct Resolution {
     /// What was decided.
     pub decision: AttentionDecision,
     /// What the person wrote; it may name people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Erasable<String>>,
 }

@@ -244,19 +244,19 @@ impl PaymentState {
 
     /// The dispute, unless something newer ended it.
     pub fn open_dispute(&self) -> Option<DisputeReport> {
-        self.dispute.filter(|word| self.dispute_closed.is_none_or(|calm| calm.as_of <= word.as_of))
+        self.dispute.filter(|report| self.dispute_closed.is_none_or(|closed| closed.as_of <= report.as_of))
     }
 
     /// How the dispute ended, if there was one and it did.
     pub fn ended_dispute(&self) -> Option<(DisputeReport, DisputeClosed)> {
-        let word = self.dispute?;
-        let calm = self.dispute_closed.filter(|calm| calm.as_of > word.as_of)?;
-        Some((word, calm))
+        let report = self.dispute?;
+        let closed = self.dispute_closed.filter(|closed| closed.as_of > report.as_of)?;
+        Some((report, closed))
     }
 
     /// What an open dispute contests.
     pub fn disputed(&self) -> i64 {
-        self.open_dispute().map_or(0, |word| word.contests(self.captured - self.refunded()))
+        self.open_dispute().map_or(0, |report| report.contests(self.captured - self.refunded()))
     }
 
     /// Whether an open dispute is about money that was given back already, so that it may leave twice.
@@ -280,7 +280,7 @@ impl PaymentState {
 impl DisputeReport {
     /// What it contests, minor units, of the `rest` that is not given back: all of it, if nothing is stated.
     pub(super) fn contests(self, rest: i64) -> i64 {
-        if self.stage.only_asks() { 0 } else { self.amount.unwrap_or(rest) }
+        if self.stage.is_inquiry() { 0 } else { self.amount.unwrap_or(rest) }
     }
 }
 
@@ -308,7 +308,7 @@ impl Refunded {
 fn join_dispute(a: Option<DisputeReport>, b: Option<DisputeReport>) -> Option<DisputeReport> {
     let (Some(first), Some(second)) = (a, b) else { return a.or(b) };
     let opened_at = first.opened_at.min(second.opened_at);
-    let bare = |word: DisputeReport| DisputeReport { opened_at: Timestamp::default(), ..word };
+    let bare = |report: DisputeReport| DisputeReport { opened_at: Timestamp::default(), ..report };
     let newest = if bare(first) >= bare(second) { first } else { second };
     Some(DisputeReport { opened_at, ..newest })
 }
@@ -328,7 +328,7 @@ pub(super) fn implies_capture(seen: &Observation) -> bool {
 }
 
 /// Whether it says that nothing was taken, and nothing is on its way.
-pub(crate) fn takes_nothing(seen: &Observation) -> bool {
+pub(crate) fn leaves_unpaid(seen: &Observation) -> bool {
     use PaymentStatus::{Cancelled, Expired, Failed, Pending, RequiresAction};
     matches!(seen.says, StatusMapping::Status(Pending | RequiresAction | Failed | Cancelled | Expired))
 }

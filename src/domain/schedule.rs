@@ -8,7 +8,7 @@ use super::aggregate::OrderAggregate;
 use super::payment::Payment;
 
 const FIRST: Duration = Duration::from_secs(7);
-pub(super) const MIN: Duration = Duration::from_secs(10);
+pub(super) const MIN_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 const SIX_HOURS: Duration = Duration::from_secs(6 * 3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -90,7 +90,7 @@ fn waiting(order: &OrderAggregate, payment: &Payment, now: Timestamp, draw: u64)
         return None;
     }
     let next = jittered(now, by_age(now.since(payment.created_at), HOUR), draw);
-    let end = Some(session.expires_at).filter(|end| *end > now).map(|end| end.max(now.plus(MIN)));
+    let end = Some(session.expires_at).filter(|end| *end > now).map(|end| end.max(now.plus(MIN_INTERVAL)));
     Some(end.map_or(next, |end| end.min(next)))
 }
 
@@ -100,9 +100,9 @@ fn authorized(payment: &Payment, now: Timestamp, draw: u64) -> Timestamp {
     warning.map_or(next, |at| at.min(next))
 }
 
-/// 7 s at first, then a fifth of the age, at least 10 s, at most `longest`.
-pub(super) fn by_age(age: Duration, longest: Duration) -> Duration {
-    if age < FIRST { FIRST } else { (age / 5).clamp(MIN, longest) }
+/// 7 s at first, then a fifth of the age, at least 10 s, at most `max`.
+pub(super) fn by_age(age: Duration, max: Duration) -> Duration {
+    if age < FIRST { FIRST } else { (age / 5).clamp(MIN_INTERVAL, max) }
 }
 
 /// `now` and `wait`, ± 10 %.

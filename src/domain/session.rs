@@ -2,15 +2,19 @@
 
 use port::{
     AdapterState, Approach, AttemptId, CaptureMode, LinkDelivery, Money, Next, PaymentId, ProfileId,
-    SessionId, Timestamp,
+    ProviderError, SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Erasable, Metadata, PaymentCapabilities};
+use super::payment_state::PaymentState;
+use super::{Erasable, Metadata, Payment, PaymentCapabilities};
 
-/// The four published words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The four published statuses.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum SessionStatus {
     /// Waits for the customer.
     Pending,
@@ -25,12 +29,7 @@ pub enum SessionStatus {
 impl SessionStatus {
     /// As the API writes it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::RequiresAction => "REQUIRES_ACTION",
-            Self::Completed => "COMPLETED",
-            Self::Failed => "FAILED",
-        }
+        self.into()
     }
 
     /// Whether the session can still be paid.
@@ -71,8 +70,8 @@ pub struct SessionFailure {
     pub retryable: bool,
 }
 
-/// What the merchant asked for when opening a session: row-only, since addresses may carry anything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the merchant asked for when creating a session: erasable, since addresses may carry anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRequest {
     /// Where the customer returns to at the merchant.
     pub return_urls: ReturnUrls,
@@ -85,7 +84,6 @@ pub struct SessionRequest {
     /// A stored method to prefill.
     pub payment_profile_id: Option<ProfileId>,
     /// The provider's own id of it.
-    #[serde(default)]
     pub profile_reference: Option<String>,
     /// The merchant's own notes.
     pub metadata: Metadata,
@@ -125,6 +123,58 @@ pub struct RouteAttempt {
     pub outcome: String,
 }
 
+impl RouteAttempt {
+    /// An account at which a start failed.
+    pub(super) fn failed(account: &str, failure: StartFailure) -> Self {
+        Self { account: account.to_owned(), outcome: failure.as_str().to_owned() }
+    }
+}
+
+/// Why a start came to nothing at an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum StartFailure {
+    /// No connection was made.
+    NotSent,
+    /// The provider was busy.
+    Busy,
+    /// The account's settings or credentials are wrong.
+    Misconfigured,
+    /// The provider could not serve.
+    Unavailable,
+    /// The provider declined.
+    Declined,
+    /// The provider refused the request as such.
+    Rejected,
+    /// The provider asked for another amount.
+    AmountDiffers,
+    /// The provider has nothing under our reference.
+    NotFound,
+    /// The provider has no such call.
+    Unsupported,
+    /// Whether it took effect is not known.
+    #[serde(rename = "unknown")]
+    #[strum(serialize = "unknown")]
+    OutcomeUnknown,
+    /// The answer came after the attempt was abandoned.
+    AnsweredTooLate,
+    /// The gateway closed it.
+    Closed,
+}
+
+impl StartFailure {
+    /// As it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// Whether the start provably reached no provider, so that another account is safe.
+    pub fn reached_nobody(self) -> bool {
+        matches!(self, Self::NotSent | Self::Busy | Self::Misconfigured | Self::Unavailable | Self::NotFound)
+    }
+}
+
 /// One opening of a checkout for an order. It has one payment and holds every try the customer makes on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
@@ -156,6 +206,8 @@ pub struct Session {
     pub closing: Option<FailureCode>,
     /// Whether its order was submitted with it.
     pub used: bool,
+    /// Whether the methods that its payment stored were listed.
+    pub profiles_synced: bool,
     /// When it was opened.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -164,6 +216,144 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// Grows with each change.
     pub version: u64,
+}
+
+impl From<&ProviderError> for StartFailure {
+    fn from(error: &ProviderError) -> Self {
+        match error {
+            ProviderError::NotSent(_) => Self::NotSent,
+            ProviderError::Busy { .. } => Self::Busy,
+            ProviderError::Misconfigured => Self::Misconfigured,
+            ProviderError::Unavailable(_) => Self::Unavailable,
+            ProviderError::Declined { .. } => Self::Declined,
+            ProviderError::Rejected { .. } => Self::Rejected,
+            ProviderError::AmountDiffers(_) => Self::AmountDiffers,
+            ProviderError::NotFound => Self::NotFound,
+            ProviderError::Unsupported(_) => Self::Unsupported,
+            ProviderError::OutcomeUnknown(_) => Self::OutcomeUnknown,
+        }
+    }
+}
+
+/// A session as it is created, with its payment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewSession {
+    /// The session's id.
+    pub session: SessionId,
+    /// The payment's id.
+    pub payment: PaymentId,
+    /// The attempt that it starts with.
+    pub attempt: AttemptId,
+    /// How the customer pays.
+    pub approach: Approach,
+    /// When the money is taken.
+    pub capture: CaptureMode,
+    /// What is to be paid.
+    pub money: Money,
+    /// Who decided the account, and why.
+    pub routing: Routing,
+    /// Whom to ask next if that account cannot start it, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<String>,
+    /// What the merchant asked for.
+    pub request: Erasable<SessionRequest>,
+    /// The stored method to charge without the customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<ProfileId>,
+    /// When the session ends by itself.
+    pub expires_at: Timestamp,
+}
+
+impl NewSession {
+    /// The session, created at a moment.
+    pub(super) fn opened(&self, at: Timestamp) -> Session {
+        Session {
+            id: self.session,
+            payment: self.payment,
+            attempt: self.attempt,
+            approach: self.approach,
+            capture: self.capture,
+            money: self.money,
+            status: SessionStatus::Pending,
+            failure: None,
+            routing: self.routing.clone(),
+            fallback: self.fallback.clone(),
+            request: self.request.clone(),
+            charge: self.charge,
+            closing: None,
+            used: false,
+            profiles_synced: false,
+            created_at: at,
+            updated_at: at,
+            expires_at: self.expires_at,
+            version: 0,
+        }
+    }
+
+    /// Its payment, before any provider has spoken of it.
+    pub(super) fn payment_of(&self, at: Timestamp) -> Payment {
+        Payment {
+            id: self.payment,
+            session: Some(self.session),
+            attempt: None,
+            money: self.money,
+            capture: self.capture,
+            capabilities: PaymentCapabilities::default(),
+            authorization_expires_at: None,
+            state: PaymentState::default(),
+            provider_status: None,
+            detail: None,
+            failure: None,
+            reported_at: Timestamp::default(),
+            capture_requested: None,
+            operation: None,
+            external: false,
+            created_at: at,
+            updated_at: at,
+            version: 0,
+        }
+    }
+}
+
+/// A start as it is about to be made at an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewAttempt {
+    /// The attempt's id.
+    pub attempt: AttemptId,
+    /// Where.
+    pub account: String,
+    /// The account's provider.
+    pub provider: String,
+    /// What the provider can do with the payment.
+    pub capabilities: PaymentCapabilities,
+    /// Whether the provider has an order of its own that is to be submitted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub submits_order: bool,
+}
+
+impl NewAttempt {
+    /// The attempt, started for a session at a moment.
+    pub(super) fn started(&self, session: &Session, at: Timestamp) -> Attempt {
+        Attempt {
+            id: self.attempt,
+            session: Some(session.id),
+            payment: session.payment,
+            account: self.account.clone(),
+            provider: self.provider.clone(),
+            money: session.money,
+            approach: session.approach,
+            capture: session.capture,
+            state: AttemptState::Started,
+            reference: None,
+            adapter_state: None,
+            next: None,
+            failure: None,
+            provider_order_submitted: false,
+            capabilities: self.capabilities,
+            submits_order: self.submits_order,
+            started_at: at,
+        }
+    }
 }
 
 /// Where an attempt stands.
@@ -207,16 +397,14 @@ pub struct Attempt {
     pub adapter_state: Option<Erasable<AdapterState>>,
     /// What the customer needs to pay.
     pub next: Option<Erasable<Next>>,
-    /// Why it ended or was given up, as a word.
-    pub start_failure: Option<String>,
+    /// Why it came to nothing.
+    pub failure: Option<StartFailure>,
     /// Whether the provider's own order was handed over after ours was submitted.
     pub provider_order_submitted: bool,
     /// What the account's provider can do with a payment.
     pub capabilities: PaymentCapabilities,
     /// Whether the provider has an order of its own that wants to be handed over.
     pub submits_order: bool,
-    /// The hash of the secret in its return addresses, hexadecimal.
-    pub return_hash: Option<String>,
     /// When the intent was written.
     pub started_at: Timestamp,
 }

@@ -1,18 +1,19 @@
-//! Handing an order over for fulfilment: what proves that it may be.
+//! Submitting an order: what proves that it may be.
 
-use port::{Money, PaymentId, PaymentStatus, ProfileId, ProfileSessionId, SessionId, Timestamp};
+use port::{Money, PaymentId, ProfileId, ProfileSessionId, SessionId, Timestamp};
 
 use super::aggregate::OrderAggregate;
-use super::cart::ensure;
+use super::attention::raise;
 use super::erasable::Erasable;
 use super::error::DomainError;
-use super::event::{Event, Ids};
-use super::observe::raise;
-use super::operate::is_refunded_or_voided;
+use super::event::Event;
+use super::guard::ensure;
+use super::ids::NewIds;
 use super::order::{ExternalPayment, OrderHeader, OrderState, PaymentSource, Requirement};
 use super::payment::{AttentionCode, Payment, PaymentCapabilities};
+use super::payment_proof::{submission, unmet, usable};
 use super::payment_state::PaymentState;
-use super::session::{Session, SessionStatus};
+use super::session::SessionStatus;
 
 /// What a merchant submits an order with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,17 +51,15 @@ impl Submission {
 }
 
 /// Submits the order. Submitting it again with the same proof changes nothing. A charge on a stored method is
-/// not decided here: its money moves first. `salt` is for what the merchant tells of its own collection.
+/// not decided here: its money moves first.
 ///
 /// # Errors
 /// Any [`DomainError`] that names a state, a requirement or the session.
 pub fn submit(
     order: &OrderAggregate,
     with: &Submission,
-    payment: PaymentId,
-    salt: [u8; 16],
     now: Timestamp,
-    ids: &mut Ids<'_>,
+    ids: &mut NewIds,
 ) -> Result<Vec<Event>, DomainError> {
     let header = &order.header;
     if header.payment_source.as_ref() == Some(&with.payment_source()) {
@@ -87,13 +86,13 @@ pub fn submit(
     }
     let mut events = Vec::new();
     if let Some(external) = &with.external {
-        let payment = Box::new(external_payment(header, payment, now)?);
+        let payment = Box::new(external_payment(header, ids.payment(), now)?);
         events.push(Event::ExternalPaymentRecorded {
-            external: Erasable::new(external.clone(), salt),
+            external: Erasable::new(external.clone(), ids.salt()),
             payment,
         });
     }
-    events.extend(submission(header, with.payment_source()));
+    events.extend(submission(header, with.payment_source(), with.profile_session));
     events.extend(paid_beside(order, with.session, now, ids));
     Ok(events)
 }
@@ -104,7 +103,7 @@ fn paid_beside(
     order: &OrderAggregate,
     proof: Option<SessionId>,
     now: Timestamp,
-    ids: &mut Ids<'_>,
+    ids: &mut NewIds,
 ) -> Vec<Event> {
     let completed = |payment: &&Payment| {
         let session = payment.session.filter(|id| Some(*id) != proof).and_then(|id| order.session(id));
@@ -134,65 +133,6 @@ pub fn chargeable(order: &OrderAggregate, profile: ProfileId) -> Result<bool, Do
     }
     let missing = unmet(header, None, true, true);
     if missing.is_empty() { Ok(true) } else { Err(DomainError::RequirementUnmet(missing)) }
-}
-
-/// The session, if it is this order's, completed, not used, and its money still stands and is enough.
-pub(super) fn usable(order: &OrderAggregate, id: SessionId) -> Result<&Session, DomainError> {
-    let session = order.session(id).ok_or(DomainError::SessionUnusable("it is not of this order"))?;
-    if session.status != SessionStatus::Completed {
-        return Err(DomainError::SessionUnusable("it is not COMPLETED"));
-    }
-    if session.used {
-        return Err(DomainError::SessionUnusable("it was used already"));
-    }
-    if order.header.price.is_none_or(|price| Money::new(price.total, price.currency) != session.money) {
-        return Err(DomainError::SessionUnusable("it is for another amount"));
-    }
-    let stands = |payment: &Payment| proves(payment.status()) && !is_refunded_or_voided(order, payment);
-    if order.payment(session.payment).is_some_and(stands) {
-        Ok(session)
-    } else {
-        Err(DomainError::SessionUnusable("its money was given back, lost or is contested"))
-    }
-}
-
-/// Whether a payment in this status pays for an order.
-pub(super) fn proves(status: PaymentStatus) -> bool {
-    matches!(status, PaymentStatus::Authorized | PaymentStatus::Paid | PaymentStatus::PartiallyRefunded)
-}
-
-/// The requirements that are not met, by their names. `pays` says whether a payment proof is given.
-pub(super) fn unmet(
-    header: &OrderHeader,
-    session: Option<&Session>,
-    profile: bool,
-    pays: bool,
-) -> Vec<&'static str> {
-    let Some(needs) = header.requirements else { return vec!["requiresPayment"] };
-    let saved = session
-        .and_then(|session| session.request.value())
-        .is_some_and(|request| request.save_payment_profile);
-    let mut missing = Vec::new();
-    if needs.requires_payment == Requirement::Required && !pays {
-        missing.push("requiresPayment");
-    }
-    if needs.requires_payment_profile == Requirement::Required && !saved && !profile {
-        missing.push("requiresPaymentProfile");
-    }
-    if needs.requires_signing == Requirement::Required && header.signature.is_none() {
-        missing.push("requiresSigning");
-    }
-    missing
-}
-
-/// The order is handed over, and waits for a person if it should.
-pub(super) fn submission(header: &OrderHeader, source: PaymentSource) -> Vec<Event> {
-    let next = if header.requires_approval { OrderState::PendingApproval } else { OrderState::Processing };
-    vec![
-        Event::PaymentSourceUsed(source),
-        Event::OrderStateChanged { from: header.state, to: OrderState::Submitted, why: None },
-        Event::OrderStateChanged { from: OrderState::Submitted, to: next, why: None },
-    ]
 }
 
 /// The merchant's own collection as a payment: taken whole, at no provider of ours.

@@ -11,7 +11,7 @@ use port::{
 };
 use serde::Serialize;
 
-use super::event::outcome;
+use super::event::dispute_outcome;
 use super::operate::{capturable, refundable};
 use super::{
     Attempt, AttemptState, AttentionCode, AttentionDecision, Erasable, ExternalPayment, FailureCode,
@@ -120,7 +120,7 @@ pub fn order(order: &OrderAggregate) -> OrderView<'_> {
         expires_at: header.state.is_unsubmitted().then_some(header.expires_at),
         submitted_at: header.submitted_at,
         completed_at: header.completed_at,
-        version: order.sequence,
+        version: order.version(),
     }
 }
 
@@ -336,29 +336,29 @@ pub fn payment<'a>(order: &'a OrderAggregate, payment: &'a Payment) -> PaymentVi
 /// The dispute that is open, or the last one that ended, with what it was about.
 fn dispute(order: &OrderAggregate, payment: &Payment) -> Option<DisputeView> {
     let state = &payment.state;
-    if let Some(word) = state.open_dispute() {
-        let (stage, amount) = (word.stage, state.disputed());
+    if let Some(report) = state.open_dispute() {
+        let (stage, amount) = (report.stage, state.disputed());
         return Some(DisputeView {
             stage,
             amount,
-            opened_at: word.opened_at,
+            opened_at: report.opened_at,
             outcome: None,
             closed_at: None,
         });
     }
-    let (word, calm) = state.ended_dispute()?;
+    let (report, closed) = state.ended_dispute()?;
     // What a lost one took is among what was given back by now.
     let before = |refund: &&Refund| {
         let counts = refund.payment == payment.id && refund.status == RefundStatus::Succeeded;
-        counts && refund.created_at < calm.as_of
+        counts && refund.created_at < closed.as_of
     };
     let given_back: i64 = order.refunds.iter().filter(before).map(|refund| refund.money.minor).sum();
     Some(DisputeView {
-        stage: word.stage,
-        amount: word.contests(state.captured - given_back),
-        opened_at: word.opened_at,
-        outcome: Some(outcome(calm.lost)),
-        closed_at: Some(calm.as_of),
+        stage: report.stage,
+        amount: report.contests(state.captured - given_back),
+        opened_at: report.opened_at,
+        outcome: Some(dispute_outcome(closed.lost)),
+        closed_at: Some(closed.as_of),
     })
 }
 

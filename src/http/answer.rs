@@ -27,7 +27,7 @@ impl Answer {
         Ok(Self { status: StatusCode::OK, version: None, location: None, replayed: false, body })
     }
 
-    /// A resource that is at `location` was made.
+    /// A resource that is at `location` was created.
     pub(super) fn created(self, location: String) -> Self {
         Self { status: StatusCode::CREATED, location: Some(location), ..self }
     }
@@ -42,7 +42,7 @@ impl Answer {
         Self { version: Some(version), ..self }
     }
 
-    /// Said before, to the same request.
+    /// A repeat of an earlier answer to the same request.
     pub(super) fn replayed(self) -> Self {
         Self { replayed: true, ..self }
     }

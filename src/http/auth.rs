@@ -7,10 +7,10 @@ use actix_web::HttpRequest;
 use moka::future::Cache;
 use port::{Timestamp, sign};
 
-use super::call::header;
 use super::problem::{Code, Problem};
+use super::request::header;
 use crate::metrics::CacheMetrics;
-use crate::store::{ApiKeyRow, Reads, StoreError};
+use crate::store::{ApiKeyRow, Store, StoreError};
 
 /// How long a key that was looked up is believed: so long may a withdrawn one still work.
 const CACHE_TTL: Duration = Duration::from_secs(5);
@@ -54,26 +54,26 @@ impl Caller {
     /// # Errors
     /// `scope_missing`.
     pub(super) fn needs(&self, scope: Scope) -> Result<(), Problem> {
-        let word = scope.as_str();
-        if self.scopes.iter().any(|held| held == word) {
+        let name = scope.as_str();
+        if self.scopes.iter().any(|held| held == name) {
             return Ok(());
         }
-        let detail = format!("This API key does not have the scope `{word}`.");
-        Err(Problem::new(Code::ScopeMissing, detail).with("scope", word))
+        let detail = format!("This API key does not have the scope `{name}`.");
+        Err(Problem::new(Code::ScopeMissing, detail).with("scope", name))
     }
 }
 
 /// API keys seen lately; one look-up answers all who ask at the same time.
-pub(super) struct Keys {
-    reads: Arc<dyn Reads>,
+pub(super) struct ApiKeys {
+    store: Arc<dyn Store>,
     known: Cache<Arc<str>, Option<Arc<ApiKeyRow>>>,
     metrics: CacheMetrics,
 }
 
-impl Keys {
-    pub(super) fn new(reads: Arc<dyn Reads>, metrics: CacheMetrics) -> Self {
+impl ApiKeys {
+    pub(super) fn new(store: Arc<dyn Store>, metrics: CacheMetrics) -> Self {
         let known = Cache::builder().max_capacity(MAX_KEYS).time_to_live(CACHE_TTL).build();
-        Self { reads, known, metrics }
+        Self { store, known, metrics }
     }
 
     /// Whose a request is.
@@ -96,8 +96,7 @@ impl Keys {
             return Ok(known);
         }
         self.metrics.miss();
-        let reads = self.reads.clone();
-        let look_up = async { Ok::<_, StoreError>(reads.api_key(hash).await?.map(Arc::new)) };
+        let look_up = async { Ok::<_, StoreError>(self.store.api_key(hash).await?.map(Arc::new)) };
         let found = self.known.try_get_with(hash.clone(), look_up).await;
         found.map_err(|fault| Problem::from((*fault).clone()))
     }

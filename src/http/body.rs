@@ -9,8 +9,8 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 
-use super::call::header;
 use super::problem::{Code, Problem};
+use super::request::header;
 
 /// How much of a body that is too large is still taken in, so that its sender gets to read why.
 const DRAINED_BYTES: usize = 4 * 1024 * 1024;

@@ -1,17 +1,15 @@
 //! Bytes in, bytes out: the HTTP surface. It reads requests strictly, calls one use case each, and renders what
-//! came of it; it has no rules of its own and writes nothing.
+//! came of it; it has no rules of its own.
 //!
 //! Start at `routes`: the whole surface as one table. Every request goes through `serve`, which gives it an id
 //! and a span, knows its caller, reads its body, and answers every fault as a [`problem::Problem`]. A handler of
-//! the API gets a [`ApiRequest`] and answers an `Answer`; a page without an API key gets an [`RawRequest`] and answers a
-//! response of its own.
+//! the API gets an [`ApiRequest`] and answers an `Answer`; a page without an API key gets a [`RawRequest`] and answers
+//! a response of its own.
 
 mod answer;
 mod auth;
 mod body;
-mod call;
 mod card;
-mod closed_order_cache;
 mod connections;
 mod handlers;
 mod idempotency;
@@ -23,6 +21,7 @@ mod pages;
 pub mod problem;
 mod qr;
 mod rate;
+mod request;
 mod returning;
 mod routes;
 mod serve;
@@ -30,7 +29,7 @@ mod server;
 mod state;
 mod stream;
 
-pub use call::{ApiRequest, RawRequest};
+pub use request::{ApiRequest, RawRequest};
 pub use routes::configure;
 pub use server::{Server, listen, serve};
 pub use state::{Common, State};

@@ -4,21 +4,19 @@ use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse};
 use port::Notification;
 
-use super::call::RawRequest;
 use super::problem::{Code, Problem};
 use super::rate::Buckets;
+use super::request::RawRequest;
 use crate::config::Limits;
+use crate::inbox::NotificationReceiver;
 use crate::metrics::NotificationOutcome;
 use crate::payments::PaymentError;
-use crate::reconcile::NotificationReceiver;
 
 /// `POST /webhooks/{account}` and `POST /webhooks/{account}/{key}`
 pub(super) async fn receive(raw: RawRequest) -> Result<HttpResponse, Problem> {
-    let (payments, inbox) = (raw.state.payments(), raw.state.inbox());
-    let shared = &payments.shared;
-    let account = shared.accounts.get(raw.segment("account")).ok_or_else(Problem::not_found)?;
-    let count = |outcome| shared.metrics.notification(&account.name, outcome);
-    let now = shared.now();
+    let (payments, inbox, now) = (raw.state.payments(), &raw.state.common().inbox, raw.state.now());
+    let account = payments.providers.accounts().get(raw.segment("account")).ok_or_else(Problem::not_found)?;
+    let count = |outcome| raw.state.metrics().notification(&account.name, outcome);
     if let Some(wait) = inbox.buckets.take(&account.name.as_str().into(), now).wait {
         count(NotificationOutcome::Limited);
         let detail = "More notifications come to this account than are taken.";
@@ -27,8 +25,8 @@ pub(super) async fn receive(raw: RawRequest) -> Result<HttpResponse, Problem> {
     let headers = headers_of(&raw.request);
     let notification =
         Notification { headers: &headers, body: &raw.body, received_at: now, address_key: false };
-    let taken = inbox.intake.receive(payments, account, &notification, raw.segment("key")).await;
-    let outcome = taken.map_err(not_taken)?;
+    let received = inbox.receiver.receive(payments, account, &notification, raw.segment("key")).await;
+    let outcome = received.map_err(not_received)?;
     count(outcome);
     if outcome == NotificationOutcome::Unverified {
         let detail = "This does not prove that it comes from the provider.";
@@ -38,7 +36,7 @@ pub(super) async fn receive(raw: RawRequest) -> Result<HttpResponse, Problem> {
 }
 
 /// Any fault is answered 503: then the provider sends it again.
-fn not_taken(fault: PaymentError) -> Problem {
+fn not_received(fault: PaymentError) -> Problem {
     let detail = "The notification could not be taken. Send it again.";
     Problem::new(Code::Overloaded, detail).caused_by(fault)
 }
@@ -50,10 +48,10 @@ fn headers_of(request: &HttpRequest) -> Vec<(String, String)> {
     headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
 }
 
-/// What all workers share about notifications: how many may come, and who takes them.
+/// What all workers share about notifications: how many may come, and who receives them.
 pub(super) struct Inbox {
     buckets: Buckets,
-    intake: NotificationReceiver,
+    receiver: NotificationReceiver,
 }
 
 /// As many seconds' worth of notifications may come at once.
@@ -64,6 +62,6 @@ impl Inbox {
     pub(super) fn new(limits: &Limits) -> Self {
         let per_second = limits.notifications_per_second;
         let buckets = Buckets::new(per_second, per_second.saturating_mul(BURST_S));
-        Self { buckets, intake: NotificationReceiver::default() }
+        Self { buckets, receiver: NotificationReceiver::default() }
     }
 }

@@ -14,9 +14,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use port::Timestamp;
 
-use crate::domain::JobKind;
-use crate::payments::Shared;
+use crate::domain::Lane;
+use crate::payments::Payments;
 use crate::store::StoreError;
 
 /// How long a look at the database may take before it counts as not readable.
@@ -26,7 +27,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Ops {
     /// Everything that the gateway works with.
-    pub shared: Arc<Shared>,
+    pub payments: Payments,
     /// Set when the gateway is about to stop, so that nobody sends it anything new.
     pub draining: Arc<AtomicBool>,
 }
@@ -49,36 +50,46 @@ pub fn serve(ops: Ops, listener: TcpListener) -> io::Result<Server> {
 
 /// All metrics. Those that nobody counts while it happens are looked up first.
 async fn metrics(ops: Data<Ops>) -> HttpResponse {
-    let metrics = &ops.shared.metrics;
-    match overdue(&ops.shared).await {
-        Ok(overdue) => overdue.into_iter().for_each(|(kind, since)| metrics.job_oldest_due(kind, since)),
-        Err(fault) => tracing::warn!("the agenda could not be looked at for the metrics: {fault}"),
+    if let Err(fault) = look_up(&ops.payments).await {
+        tracing::warn!("jobs and payments could not be looked at for the metrics: {fault}");
     }
-    for account in ops.shared.accounts.iter() {
-        match oldest_open_payment(&ops.shared, &account.name).await {
-            Ok(age) => metrics.oldest_open_payment(&account.name, age),
-            Err(fault) => tracing::warn!("payments could not be looked at for the metrics: {fault}"),
-        }
-    }
+    let metrics = &ops.payments.engine.metrics;
     HttpResponse::Ok().insert_header((CONTENT_TYPE, metrics.content_type())).body(metrics.render())
 }
 
-/// How long the oldest entry of each kind has been due; zero if nothing is.
-async fn overdue(shared: &Shared) -> Result<Vec<(&'static str, Duration)>, StoreError> {
-    let (oldest, now) = (readable(shared).await?, shared.now());
-    let since =
-        |kind| oldest.iter().find(|(of, _)| *of == kind).map_or(Duration::ZERO, |(_, at)| now.since(*at));
-    Ok(JobKind::ALL.into_iter().map(|kind| (kind.as_str(), since(kind))).collect())
+/// For how long the oldest job of each lane has been due, and how old each account's oldest open payment is; zero if
+/// there is none.
+async fn look_up(payments: &Payments) -> Result<(), StoreError> {
+    let (store, metrics, now) = (&payments.engine.store, &payments.engine.metrics, payments.engine.now());
+    let age = |at: Option<Timestamp>| at.map_or(Duration::ZERO, |at| now.since(at));
+    metrics.job_oldest_due("general", "", age(oldest_due(payments, &Lane::General).await?));
+    metrics.job_oldest_due("webhooks", "", age(oldest_delivery(payments).await?));
+    for account in payments.providers.accounts().iter() {
+        let lane = Lane::Account(account.name.clone());
+        metrics.job_oldest_due("account", &account.name, age(oldest_due(payments, &lane).await?));
+        metrics.oldest_open_payment(
+            &account.name,
+            age(in_time(store.oldest_open_payment(&account.name)).await?),
+        );
+    }
+    Ok(())
 }
 
-/// How old the oldest payment of an account is that somebody still waits for; zero if there is none.
-async fn oldest_open_payment(shared: &Shared, account: &str) -> Result<Duration, StoreError> {
-    let oldest = in_time(shared.store.oldest_open_payment(account)).await?;
-    Ok(oldest.map_or(Duration::ZERO, |at| shared.now().since(at)))
+/// Since when the oldest job of a lane has been due, or will be.
+async fn oldest_due(payments: &Payments, lane: &Lane) -> Result<Option<Timestamp>, StoreError> {
+    let due = in_time(payments.engine.store.next_due(lane)).await?;
+    Ok(due.into_iter().map(|due| due.at).min())
 }
 
-async fn readable(shared: &Shared) -> Result<Vec<(JobKind, port::Timestamp)>, StoreError> {
-    in_time(shared.store.oldest_jobs()).await
+/// Since when the oldest delivery to an endpoint has been due, or will be.
+async fn oldest_delivery(payments: &Payments) -> Result<Option<Timestamp>, StoreError> {
+    let engine = &payments.engine;
+    let mut oldest = None;
+    for enabled in engine.endpoints.enabled() {
+        let next = in_time(engine.store.next_delivery(enabled.endpoint.id)).await?;
+        oldest = oldest.into_iter().chain(next).min();
+    }
+    Ok(oldest)
 }
 
 async fn in_time<T>(look: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
@@ -93,7 +104,8 @@ async fn alive() -> HttpResponse {
 
 /// Whether it is of use to send requests here. `?verbose` names each check.
 async fn ready(ops: Data<Ops>, request: HttpRequest) -> HttpResponse {
-    let database = readable(&ops.shared).await.map(|_| ()).map_err(|fault| fault.to_string());
+    let database = oldest_due(&ops.payments, &Lane::General).await;
+    let database = database.map(drop).map_err(|fault| fault.to_string());
     let serving = if ops.draining.load(Ordering::Relaxed) { Err("about to stop".to_owned()) } else { Ok(()) };
     let checks = [("database", database), ("serving", serving)];
     let ready = checks.iter().all(|(_, found)| found.is_ok());
@@ -103,7 +115,10 @@ async fn ready(ops: Data<Ops>, request: HttpRequest) -> HttpResponse {
             Ok(()) => format!("ok   {name}\n"),
             Err(why) => format!("FAIL {name}: {why}\n"),
         }));
-        text.push_str(&format!("     {} accounts are configured\n", ops.shared.accounts.iter().count()));
+        text.push_str(&format!(
+            "     {} accounts are configured\n",
+            ops.payments.providers.accounts().iter().count()
+        ));
     }
     text.push_str(if ready { "ready\n" } else { "not ready\n" });
     plain(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)

@@ -121,7 +121,7 @@ impl Problem {
         self
     }
 
-    /// Said before, to the same request.
+    /// A repeat of an earlier answer to the same request.
     #[must_use]
     pub fn replayed(mut self) -> Self {
         self.0.replayed = true;
@@ -228,17 +228,17 @@ mod tests {
 
     #[test]
     fn every_code_has_a_word_of_its_own_a_status_of_a_fault_and_a_page() {
-        let mut words: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        words.sort_unstable();
-        words.dedup();
-        assert_eq!(words.len(), Code::ALL.len());
+        let mut codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Code::ALL.len());
         for code in Code::ALL {
-            let word = code.as_str();
-            assert!(word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{word}");
-            assert!((400..600).contains(&code.status()), "{word}");
-            assert!(StatusCode::from_u16(code.status()).is_ok(), "{word}");
-            assert_eq!(Code::from_word(word), Some(*code));
-            assert!(page(*code).contains(word));
+            let name = code.as_str();
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            assert!((400..600).contains(&code.status()), "{name}");
+            assert!(StatusCode::from_u16(code.status()).is_ok(), "{name}");
+            assert_eq!(Code::from_text(name), Some(*code));
+            assert!(page(*code).contains(name));
         }
     }
 

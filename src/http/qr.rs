@@ -3,14 +3,14 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
-use port::Next;
+use port::{AttemptId, Next};
 use qrcode::{Color, QrCode};
 
-use super::call::RawRequest;
 use super::pages::{self, private_page};
 use super::problem::Problem;
-use crate::domain::{Attempt, Erasable, OrderAggregate};
-use crate::payments::{attempt_of, read_token};
+use super::request::RawRequest;
+use crate::domain::{Erasable, OrderAggregate};
+use crate::payments::{Returned, returned};
 
 /// Longer links make pictures too fine for a phone's camera. Those of the providers have some hundred characters.
 const MAX_LINK: usize = 1_200;
@@ -23,20 +23,22 @@ const FRAME: usize = 4;
 
 /// `GET /qr/{token}`
 pub(super) async fn picture(raw: RawRequest) -> Result<HttpResponse, Problem> {
-    let Some((hash, _)) = read_token(raw.segment("token")) else { return Ok(pages::not_found()) };
-    let found = match attempt_of(raw.state.reads(), hash).await {
-        Ok(found) => found,
+    let token = raw.state.payments().providers.returns().read(raw.segment("token"));
+    let Some(attempt) = token.map(|token| token.attempt) else { return Ok(pages::not_found()) };
+    let png = match returned(&**raw.state.store(), attempt).await {
+        Ok(Some(Returned::Order(order))) => link(&order, attempt).and_then(png_of),
+        Ok(Some(Returned::ProfileSession(_)) | None) => None,
         Err(fault) => return Ok(pages::unavailable(&fault)),
     };
-    let png = found.and_then(|(order, attempt)| png_of(link(&order, &attempt)?));
     let shown = |png| private_page(StatusCode::OK).insert_header((CONTENT_TYPE, "image/png")).body(png);
     Ok(png.map_or_else(pages::not_found, shown))
 }
 
 /// The link of the attempt's session as it stands now: another attempt may have taken its place. None once the
 /// session is over.
-fn link<'f>(order: &'f OrderAggregate, attempt: &Attempt) -> Option<&'f str> {
-    let session = order.session(attempt.session?).filter(|session| session.status.is_open())?;
+fn link(order: &OrderAggregate, attempt: AttemptId) -> Option<&str> {
+    let session =
+        order.session(order.attempt(attempt)?.session?).filter(|session| session.status.is_open())?;
     match order.attempt(session.attempt)?.next.as_ref().and_then(Erasable::value)? {
         Next::Page(url) => Some(url.as_str()),
         Next::Widget(_) | Next::Nothing => None,

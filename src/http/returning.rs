@@ -3,102 +3,125 @@
 //! A browser proves nothing. The token says which attempt it is about; the provider's own query and body are not
 //! even read. Nothing here changes anything, except by asking the provider.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
-use port::{OrderId, SessionId};
+use port::AttemptId;
 use url::Url;
 
-use super::call::RawRequest;
 use super::pages::{self, private_page};
 use super::problem::Problem;
+use super::request::RawRequest;
 use super::serve::run_detached;
-use crate::domain::{Actor, FailureCode, OrderAggregate, ReturnUrls, Session, SessionFailure, SessionStatus};
-use crate::payments::{Redirect, attempt_of, read_token};
-use crate::store::{Reads, StoreError};
+use crate::domain::{
+    Actor, FailureCode, OrderAggregate, ProfileSession, ReturnUrls, SessionFailure, SessionStatus,
+};
+use crate::engine::WorkingCopy;
+use crate::payments::{Redirect, ReturnToken, Returned, returned};
 
 /// How long the customer waits for the provider's answer.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// `GET` and `POST /return/{token}`
 pub(super) async fn handle_return(raw: RawRequest) -> Result<HttpResponse, Problem> {
-    let (order, returned) = match find(raw.state.reads(), raw.segment("token")).await {
-        Ok(Some(found)) => found,
-        Ok(None) => {
-            return Ok(handle_profile_return(&raw).await.unwrap_or_else(|fault| pages::unavailable(&fault)));
+    let token = raw.state.payments().providers.returns().read(raw.segment("token"));
+    let Some(ReturnToken { attempt, redirect }) = token else { return Ok(pages::not_found()) };
+    Ok(match returned(&**raw.state.store(), attempt).await {
+        Ok(Some(Returned::Order(order))) => {
+            let order = fetch_order(&raw, order, attempt).await;
+            of_order(&order, attempt).map_or_else(pages::not_found, |session| session.answer(redirect))
         }
-        Err(fault) => return Ok(pages::unavailable(&fault)),
-    };
-    let order = fetch_status(&raw, order, returned.session).await;
-    let session = order.session(returned.session);
-    Ok(session.map_or_else(pages::not_found, |session| onward(order.id(), session, returned.redirect)))
+        Ok(Some(Returned::ProfileSession(session))) => {
+            let session = fetch_profile_session(&raw, session).await;
+            of_profile_session(&session).answer(redirect)
+        }
+        Ok(None) => pages::not_found(),
+        Err(fault) => pages::unavailable(&fault),
+    })
 }
 
-/// The customer comes back from storing a method, if the token was made for that.
-async fn handle_profile_return(raw: &RawRequest) -> Result<HttpResponse, StoreError> {
-    let Some((hash, redirect)) = read_token(raw.segment("token")) else { return Ok(pages::not_found()) };
-    let found = raw.state.reads().profile_session_of(&hash).await?;
-    let Some(known) = found else { return Ok(pages::not_found()) };
-    let (payments, mut session) = (raw.state.payments().clone(), known.clone());
-    let asking = run_detached(async move {
-        payments.refresh_profile_session(&mut session, true).await?;
-        Ok(session)
-    });
-    let session = match tokio::time::timeout(FETCH_TIMEOUT, asking).await {
-        Ok(Ok(newer)) => newer,
-        Ok(Err(_)) | Err(_) => known,
-    };
-    let target = target(session.status, session.failure.as_ref(), redirect);
-    let outcome =
-        [("paymentProfileSessionId", session.id.to_string()), ("status", session.status.as_str().to_owned())];
-    let url = address(&session.request.return_urls, target).and_then(|url| with_outcome(url, &outcome));
-    Ok(url.map_or_else(|| own_page(target), |url| see_other(&url)))
-}
-
-/// What a token says.
-#[derive(Clone, Copy)]
-struct Returned {
-    session: SessionId,
-    redirect: Redirect,
-}
-
-async fn find(reads: &dyn Reads, token: &str) -> Result<Option<(OrderAggregate, Returned)>, StoreError> {
-    let Some((hash, redirect)) = read_token(token) else { return Ok(None) };
-    let Some((order, attempt)) = attempt_of(reads, hash).await? else { return Ok(None) };
-    Ok(attempt.session.map(|session| (order, Returned { session, redirect })))
-}
-
-/// The file after asking the provider, or as it is known if that is of no use, takes too long or fails. What is
-/// asked is worked in even when nobody waits for it any more.
-async fn fetch_status(raw: &RawRequest, order: OrderAggregate, session: SessionId) -> OrderAggregate {
-    let open = order.session(session).filter(|session| session.status.is_open());
+/// The order after asking the provider, or as it is known if that is of no use, takes too long or fails.
+async fn fetch_order(
+    raw: &RawRequest,
+    order: Arc<OrderAggregate>,
+    attempt: AttemptId,
+) -> Arc<OrderAggregate> {
+    let session = order.attempt(attempt).and_then(|attempt| order.session(attempt.session?));
+    let open = session.filter(|session| session.status.is_open());
     let Some(payment) = open.map(|session| session.payment) else { return order };
-    let (payments, known) = (raw.state.payments().clone(), order.clone());
-    let cause = raw.cause(Actor::Customer);
-    let asking =
-        run_detached(async move { Ok(payments.fetch_status_for_customer(known, payment, &cause).await?) });
-    // A provider that does not answer was written down where it was called.
-    match tokio::time::timeout(FETCH_TIMEOUT, asking).await {
-        Ok(Ok(newer)) => newer,
-        Ok(Err(_)) | Err(_) => order,
+    let (payments, command, known) =
+        (raw.state.payments().clone(), raw.command(Actor::Customer), order.clone());
+    let fetch = async move { Ok(payments.fetch_status_for_customer(known, payment, &command).await?) };
+    in_time(fetch).await.unwrap_or(order)
+}
+
+/// The same for a session that stores a payment method.
+async fn fetch_profile_session(raw: &RawRequest, session: Arc<ProfileSession>) -> Arc<ProfileSession> {
+    let (payments, command) = (raw.state.payments().clone(), raw.command(Actor::Customer));
+    let mut known = WorkingCopy::of(session.clone());
+    let fetch = async move {
+        payments.refresh_profile_session(&mut known, true, &command).await?;
+        Ok(known.current().clone())
+    };
+    in_time(fetch).await.unwrap_or(session)
+}
+
+/// What is fetched, if it comes in time; it is worked in even when nobody waits for it any more. A provider that does
+/// not answer is logged where it is called.
+async fn in_time<T: 'static>(fetch: impl Future<Output = Result<T, Problem>> + 'static) -> Option<T> {
+    tokio::time::timeout(FETCH_TIMEOUT, run_detached(fetch)).await.ok()?.ok()
+}
+
+/// Where a session stands, and how its merchant gets to know.
+struct ReturnedSession<'a> {
+    status: SessionStatus,
+    failure: Option<&'a SessionFailure>,
+    /// None once they were erased.
+    urls: Option<&'a ReturnUrls>,
+    /// The ids in the merchant's address.
+    ids: Vec<(&'static str, String)>,
+}
+
+fn of_order(order: &OrderAggregate, attempt: AttemptId) -> Option<ReturnedSession<'_>> {
+    let session = order.session(order.attempt(attempt)?.session?)?;
+    Some(ReturnedSession {
+        status: session.status,
+        failure: session.failure.as_ref(),
+        urls: session.request.value().map(|request| &request.return_urls),
+        ids: vec![("orderId", order.id().to_string()), ("paymentSessionId", session.id.to_string())],
+    })
+}
+
+fn of_profile_session(session: &ProfileSession) -> ReturnedSession<'_> {
+    ReturnedSession {
+        status: session.status,
+        failure: session.failure.as_ref(),
+        urls: session.request.value().map(|request| &request.return_urls),
+        ids: vec![("paymentProfileSessionId", session.id.to_string())],
     }
 }
 
-/// On to the merchant, or to a page of our own where the merchant named none.
-fn onward(order: OrderId, session: &Session, redirect: Redirect) -> HttpResponse {
-    let target = target(session.status, session.failure.as_ref(), redirect);
-    let urls = session.request.value().map(|request| &request.return_urls);
-    let url = urls.and_then(|urls| address(urls, target));
-    match url.and_then(|url| with_outcome(url, &outcome(order, session))) {
-        Some(url) => see_other(&url),
-        None => own_page(target),
+impl ReturnedSession<'_> {
+    /// On to the merchant, or to a page of our own where the merchant named none.
+    fn answer(&self, came_by: Redirect) -> HttpResponse {
+        let target = target(self.status, self.failure, came_by);
+        let url = self.urls.and_then(|urls| address(urls, target));
+        match url.and_then(|url| self.with_outcome(url)) {
+            Some(url) => private_page(StatusCode::SEE_OTHER).insert_header((LOCATION, url.as_str())).finish(),
+            None => own_page(target),
+        }
     }
-}
 
-fn see_other(url: &Url) -> HttpResponse {
-    private_page(StatusCode::SEE_OTHER).insert_header((LOCATION, url.as_str())).finish()
+    /// The merchant's address with the outcome behind whatever query it has, before its fragment. `None` if it is no
+    /// address after all.
+    fn with_outcome(&self, url: &str) -> Option<Url> {
+        let mut url = Url::parse(url).ok()?;
+        url.query_pairs_mut().extend_pairs(&self.ids).append_pair("status", self.status.as_str());
+        Some(url)
+    }
 }
 
 /// Which of the merchant's pages the customer is sent to.
@@ -126,22 +149,6 @@ fn address(urls: &ReturnUrls, target: Redirect) -> Option<&str> {
     }
 }
 
-/// The merchant's address with the outcome behind whatever query it has, before its fragment. `None` if it is no
-/// address after all.
-fn with_outcome(url: &str, outcome: &[(&str, String)]) -> Option<Url> {
-    let mut url = Url::parse(url).ok()?;
-    url.query_pairs_mut().extend_pairs(outcome);
-    Some(url)
-}
-
-fn outcome(order: OrderId, session: &Session) -> [(&'static str, String); 3] {
-    [
-        ("orderId", order.to_string()),
-        ("paymentSessionId", session.id.to_string()),
-        ("status", session.status.as_str().to_owned()),
-    ]
-}
-
 fn own_page(target: Redirect) -> HttpResponse {
     let (title, text) = match target {
         Redirect::Success => ("Thank you", "Your payment has arrived. You can close this page."),
@@ -164,49 +171,9 @@ fn own_page(target: Redirect) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Erasable, FailureCode, Metadata, Routing, SessionRequest};
-    use port::{Approach, AttemptId, CaptureMode, Currency, LinkDelivery, Money, PaymentId, Timestamp, Uuid};
 
-    fn session(
-        status: SessionStatus,
-        failure: Option<(FailureCode, bool)>,
-        return_urls: ReturnUrls,
-    ) -> Session {
-        let failure = failure.map(|(code, retryable)| SessionFailure {
-            code,
-            message: None,
-            provider_code: None,
-            retryable,
-        });
-        let request = SessionRequest {
-            return_urls,
-            link_delivery: LinkDelivery::default(),
-            language: None,
-            save_payment_profile: false,
-            payment_profile_id: None,
-            profile_reference: None,
-            metadata: Metadata::new(),
-        };
-        Session {
-            id: SessionId::from_uuid(Uuid::from_u128(2)),
-            payment: PaymentId::from_uuid(Uuid::from_u128(3)),
-            attempt: AttemptId::from_uuid(Uuid::from_u128(4)),
-            approach: Approach::Hosted,
-            capture: CaptureMode::Automatic,
-            money: Money::new(100, "EUR".parse::<Currency>().unwrap()),
-            status,
-            failure,
-            routing: Routing::default(),
-            fallback: Vec::new(),
-            charge: None,
-            request: Erasable::new(request, [0; 16]),
-            closing: None,
-            used: false,
-            created_at: Timestamp::default(),
-            updated_at: Timestamp::default(),
-            expires_at: Timestamp::default(),
-            version: 1,
-        }
+    fn session(status: SessionStatus, urls: Option<&ReturnUrls>) -> ReturnedSession<'_> {
+        ReturnedSession { status, failure: None, urls, ids: vec![("orderId", "1".to_owned())] }
     }
 
     #[test]
@@ -234,12 +201,14 @@ mod tests {
             (Pending, Some((Code::Declined, false)), Success, InProgress),
             (RequiresAction, None, Success, InProgress),
         ] {
-            let session = session(status, failure, ReturnUrls::default());
-            assert_eq!(
-                target(session.status, session.failure.as_ref(), came_by),
-                expected,
-                "{status:?} {failure:?} by {came_by:?}"
-            );
+            let failure = failure.map(|(code, retryable)| SessionFailure {
+                code,
+                message: None,
+                provider_code: None,
+                retryable,
+            });
+            let found = target(status, failure.as_ref(), came_by);
+            assert_eq!(found, expected, "{status:?} {failure:?} by {came_by:?}");
         }
     }
 
@@ -256,9 +225,7 @@ mod tests {
 
     #[test]
     fn the_outcome_goes_behind_a_query_and_before_a_fragment() {
-        let order = OrderId::from_uuid(Uuid::from_u128(1));
-        let session = session(SessionStatus::Completed, None, ReturnUrls::default());
-        let expected_outcome = format!("orderId={order}&paymentSessionId={}&status=COMPLETED", session.id);
+        let session = session(SessionStatus::Completed, None);
         for (given, expected) in [
             ("https://shop.example", "https://shop.example/?{}"),
             ("https://shop.example/done", "https://shop.example/done?{}"),
@@ -270,17 +237,16 @@ mod tests {
             ("https://shop.example/done?a=b#part?c=d", "https://shop.example/done?a=b&{}#part?c=d"),
             ("http://127.0.0.1:3000/p%C3%A4y", "http://127.0.0.1:3000/p%C3%A4y?{}"),
         ] {
-            let url = with_outcome(given, &outcome(order, &session)).unwrap();
-            assert_eq!(url.as_str(), expected.replace("{}", &expected_outcome), "{given}");
+            let url = session.with_outcome(given).unwrap();
+            assert_eq!(url.as_str(), expected.replace("{}", "orderId=1&status=COMPLETED"), "{given}");
         }
-        assert_eq!(with_outcome("not an address", &outcome(order, &session)), None);
+        assert_eq!(session.with_outcome("not an address"), None);
     }
 
     #[test]
     fn who_has_no_address_of_the_merchant_sees_a_page_that_names_nobody() {
-        let order = OrderId::from_uuid(Uuid::from_u128(1));
-        let session = session(SessionStatus::Completed, None, ReturnUrls::default());
-        let answer = onward(order, &session, Redirect::Success);
+        let urls = ReturnUrls::default();
+        let answer = session(SessionStatus::Completed, Some(&urls)).answer(Redirect::Success);
         assert_eq!(answer.status(), StatusCode::OK);
         assert!(answer.headers().get(LOCATION).is_none());
     }

@@ -10,10 +10,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use tracing::Instrument as _;
 
 use super::auth::{Caller, Scope};
-use super::call::{ApiRequest, RawRequest, expected_version, header};
 use super::connections::Connection;
 use super::input::Query;
 use super::problem::{Code, FieldError, Problem};
+use super::request::{ApiRequest, RawRequest, header, if_match};
 use super::routes::{Handler, Route};
 use super::state::State;
 use super::{body, card, idempotency};
@@ -23,7 +23,7 @@ use crate::outbound::trace;
 /// Longest id of a request that is taken from its sender.
 const MAX_ID: usize = 128;
 
-/// What is told beside the answer itself.
+/// Headers beside those of the answer itself.
 type Headers = Vec<(HeaderName, HeaderValue)>;
 
 /// Serves a request of a route.
@@ -47,10 +47,10 @@ pub(super) async fn serve(
         let mut headers = Headers::new();
         let outcome = answer(route, &state, request.clone(), &mut payload, &id, &mut headers).await;
         match outcome {
-            Ok(response) => finished(response, headers, &request, &id),
+            Ok(response) => with_headers(response, headers, &request, &id),
             Err(problem) => {
                 let response = refusal(problem, &state, &request, &id);
-                body::early(finished(response, headers, &request, &id), payload)
+                body::early(with_headers(response, headers, &request, &id), payload)
             }
         }
     };
@@ -69,7 +69,7 @@ pub(super) async fn fallback(
     payload: Payload,
 ) -> HttpResponse {
     let id = request_id(&request, &state);
-    let response = finished(refusal(problem, &state, &request, &id), Headers::new(), &request, &id);
+    let response = with_headers(refusal(problem, &state, &request, &id), Headers::new(), &request, &id);
     metrics.answered(response.status().as_u16(), Duration::ZERO);
     body::early(response, payload)
 }
@@ -97,15 +97,14 @@ async fn answer(
     let body = body::take(payload, settings.limits.body_bytes, patience).await?;
     body::ensure_json(&request, &body)?;
     if route.method != "GET" {
-        Query::none(request.query_string())?;
+        Query::of(request.query_string()).finish(())?;
     }
-    let in_flight = if route.method == "POST" {
-        idempotency::in_flight_key(state, &caller, &request, &body).await?
-    } else {
-        None
+    let in_flight = match route.method {
+        "POST" => idempotency::in_flight_key(state, &caller, &request, &body).await?,
+        _ => None,
     };
-    let expects = if route.method == "GET" { None } else { expected_version(&request)? };
-    handler.handle(ApiRequest { raw: raw(body), merchant: caller.merchant, expects, in_flight }).await
+    let if_match = if route.method == "GET" { None } else { if_match(&request)? };
+    handler.handle(ApiRequest { raw: raw(body), merchant: caller.merchant, if_match, in_flight }).await
 }
 
 /// Carries a use case to its end in a task of its own: a client that hangs up drops the handler, not the money.
@@ -127,7 +126,7 @@ async fn admitted(
     headers: &mut Headers,
 ) -> Result<Caller, Problem> {
     let (common, now) = (state.common(), state.now());
-    let caller = common.keys.caller(request, now).await?;
+    let caller = common.api_keys.caller(request, now).await?;
     let allowance = common.buckets.take(&caller.key, now);
     headers.extend(allowance.headers());
     if let Some(problem) = allowance.refused() {
@@ -190,7 +189,12 @@ fn refusal(problem: Problem, state: &State, request: &HttpRequest, id: &str) -> 
     problem.respond(state.public_url(), instance, id)
 }
 
-fn finished(mut response: HttpResponse, headers: Headers, request: &HttpRequest, id: &str) -> HttpResponse {
+fn with_headers(
+    mut response: HttpResponse,
+    headers: Headers,
+    request: &HttpRequest,
+    id: &str,
+) -> HttpResponse {
     if request.conn_data::<Connection>().is_some_and(Connection::in_crowd) {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }

@@ -2,35 +2,30 @@
 
 use std::sync::Arc;
 
-use port::{AttemptId, Env, OrderId, Timestamp};
-use tokio::sync::{Notify, broadcast};
+use port::{AttemptId, Env, Timestamp};
 
-use super::auth::Keys;
-use super::closed_order_cache::ClosedOrderCache;
+use super::auth::ApiKeys;
 use super::in_flight::InFlightRequests;
 use super::notifications::Inbox;
 use super::rate::Buckets;
 use super::stream::Streams;
 use crate::config::Settings;
+use crate::engine::Engine;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
-use crate::payments::{self, Payments};
-use crate::store::Reads;
+use crate::payments::Payments;
+use crate::store::Store;
 
 /// What all workers share in this room.
 pub struct Common {
     /// The gateway's settings.
     pub settings: Arc<Settings>,
-    /// Committed state: all that this room reads of the store.
-    pub reads: Arc<dyn Reads>,
     /// API keys seen lately.
-    pub(super) keys: Keys,
-    /// Orders that have ended, seen lately.
-    pub(super) finished: ClosedOrderCache,
+    pub(super) api_keys: ApiKeys,
     /// How much each API key has left.
     pub(super) buckets: Buckets,
     /// Requests with an idempotency key that are running.
-    pub(super) running: InFlightRequests,
+    pub(super) in_flight: InFlightRequests,
     /// What is known of notifications that came lately.
     pub(super) inbox: Inbox,
     /// Streams that are open.
@@ -38,16 +33,17 @@ pub struct Common {
 }
 
 impl Common {
-    /// Around the settings and what the money use cases share.
-    pub fn new(settings: Arc<Settings>, shared: &payments::Shared) -> Self {
-        let reads: Arc<dyn Reads> = shared.store.clone();
-        let keys = Keys::new(reads.clone(), shared.metrics.cache("api_keys"));
-        let finished = ClosedOrderCache::new(shared.metrics.cache("finished_orders"));
+    /// With these settings, on an engine.
+    pub fn new(settings: Arc<Settings>, engine: &Engine) -> Self {
         let limits = &settings.limits;
-        let buckets = Buckets::new(limits.requests_per_second, limits.requests_burst);
-        let inbox = Inbox::new(limits);
-        let (running, streams) = (InFlightRequests::default(), Streams::default());
-        Self { settings, reads, keys, finished, buckets, running, inbox, streams }
+        Self {
+            api_keys: ApiKeys::new(engine.store.clone(), engine.metrics.cache("api_keys")),
+            buckets: Buckets::new(limits.requests_per_second, limits.requests_burst),
+            in_flight: InFlightRequests::default(),
+            inbox: Inbox::new(limits),
+            streams: Streams::default(),
+            settings,
+        }
     }
 
     /// Ends the streams that are open: the gateway is about to stop, and they would not end by themselves.
@@ -84,9 +80,14 @@ impl State {
         &self.orders.payments
     }
 
+    /// How subjects change.
+    pub fn engine(&self) -> &Engine {
+        &self.payments().engine
+    }
+
     /// Committed state.
-    pub fn reads(&self) -> &dyn Reads {
-        &*self.common.reads
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.engine().store
     }
 
     /// The gateway's settings.
@@ -96,46 +97,26 @@ impl State {
 
     /// How the outside reaches the gateway; no slash at the end.
     pub fn public_url(&self) -> &str {
-        &self.common.settings.server.public_url
+        &self.settings().server.public_url
     }
 
     /// Counters.
     pub fn metrics(&self) -> &Metrics {
-        &self.payments().shared.metrics
+        &self.engine().metrics
     }
 
     /// Time, ids and chance.
     pub fn env(&self) -> &dyn Env {
-        &*self.payments().shared.env
+        &*self.engine().env
     }
 
     /// The present moment.
     pub fn now(&self) -> Timestamp {
-        self.payments().shared.now()
-    }
-
-    /// Wakes the agenda when something is due at once.
-    pub fn wake(&self) -> &Notify {
-        &self.payments().shared.wake
-    }
-
-    /// Tells of every order that a commit has changed.
-    pub fn changes(&self) -> broadcast::Receiver<OrderId> {
-        self.payments().shared.store.changes()
+        self.engine().now()
     }
 
     /// Where the gateway shows a link as a picture.
     pub fn qr_url(&self, attempt: AttemptId) -> String {
-        self.payments().shared.returns.qr_url(attempt)
-    }
-
-    /// What is known of notifications that came lately.
-    pub(super) fn inbox(&self) -> &Inbox {
-        &self.common.inbox
-    }
-
-    /// Streams that are open.
-    pub(super) fn streams(&self) -> &Streams {
-        &self.common.streams
+        self.payments().providers.returns().qr_url(attempt)
     }
 }

@@ -13,18 +13,17 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::Bytes;
 use futures_util::stream;
-use port::{OrderId, PaymentId, SessionId};
+use port::{OrderId, PaymentId, SessionId, Uuid};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::call::ApiRequest;
-use super::input::Query;
 use super::problem::{Code, FieldError, Problem};
+use super::request::ApiRequest;
 use super::state::State;
-use crate::domain::{Event, OrderState, RecordedEvent, view};
-use crate::store::{OrderLocator, StoreError};
+use crate::domain::{Event, OrderAggregate, OrderState, RecordedEvent, view};
+use crate::store::StoreError;
 
 /// A comment is sent this often, so that nobody on the way takes the silence for an end.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -32,26 +31,26 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a stream lasts at most.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// Events that are read at once. An order has some dozens in its whole life.
-const PAGE: u32 = 100;
-
 /// `GET /v1/payment-sessions/{id}/events`
 pub(super) async fn watch(request: ApiRequest) -> Result<HttpResponse, Problem> {
-    Query::none(request.raw.request.query_string())?;
+    request.no_query()?;
     let session: SessionId = request.id("session")?;
     let last_seen = last_seen(&request)?;
     // Listening begins before reading, so that no change falls between the two.
-    let changes = request.state().changes();
-    let order = request.order_of(OrderLocator::Session(session)).await?;
-    let slot = request.state().streams().enter(&request.merchant).ok_or_else(full)?;
+    let changes = request.state().store().changes();
+    let order = request.order_of(session.uuid()).await?;
+    if order.session(session).is_none() {
+        return Err(Problem::not_found());
+    }
+    let slot = request.state().common().streams.enter(&request.merchant).ok_or_else(full)?;
     let now = Instant::now();
     let mut watch = Watch {
         state: request.state().clone(),
         order: order.id(),
         session,
         read: 0,
-        course: SessionProgress::default(),
-        last_seen: last_seen.min(order.public_sequence),
+        progress: SessionProgress::default(),
+        last_seen: last_seen.min(order.head.public_sequence),
         waiting: VecDeque::new(),
         over: false,
         changes,
@@ -98,13 +97,13 @@ struct Watch {
     session: SessionId,
     /// The place of the last event of the order that was looked at.
     read: u64,
-    course: SessionProgress,
+    progress: SessionProgress,
     /// The sequence of the last event that the client has, or was sent.
     last_seen: u64,
     waiting: VecDeque<Bytes>,
     /// Nothing more will come.
     over: bool,
-    changes: Receiver<OrderId>,
+    changes: Receiver<Uuid>,
     ends_at: Instant,
     slot: StreamSlot,
 }
@@ -146,7 +145,7 @@ impl Watch {
         loop {
             tokio::select! {
                 changed = self.changes.recv() => match changed {
-                    Ok(order) if order != self.order => {}
+                    Ok(subject) if subject != self.order.uuid() => {}
                     Ok(_) | Err(RecvError::Lagged(_)) => return Woken::Changed,
                     Err(RecvError::Closed) => return Woken::Stopped,
                 },
@@ -158,20 +157,16 @@ impl Watch {
 
     /// Reads what has happened since the last time and lines up what the client has not seen of it.
     async fn read(&mut self) -> Result<(), StoreError> {
-        while !self.over {
-            let events = self.state.reads().events(self.order, self.read, PAGE).await?;
-            for event in &events {
-                self.read = event.sequence;
+        for change in self.state.store().recorded::<OrderAggregate>(self.order.uuid(), self.read).await? {
+            for event in change.recorded_events() {
                 let news = event.public_sequence.is_some_and(|sequence| sequence > self.last_seen);
-                if self.course.take(&event.record.event, self.session) && news {
-                    self.tell(event).await?;
-                }
-                if self.course.is_over() && !event.record.continues {
-                    self.over = true;
-                    break;
+                if self.progress.take(&event.event, self.session) && news {
+                    self.send(&event).await?;
                 }
             }
-            if events.len() < PAGE as usize {
+            self.read = change.last();
+            if self.progress.is_over() {
+                self.over = true;
                 break;
             }
         }
@@ -179,13 +174,12 @@ impl Watch {
     }
 
     /// Lines up an event, with what it concerns as it was then.
-    async fn tell(&mut self, event: &RecordedEvent) -> Result<(), StoreError> {
-        let Some(order) = self.state.reads().order_at(self.order, event.sequence).await? else {
-            return Ok(());
-        };
-        if let Some(told) = view::event(&order, event, &|attempt| self.state.qr_url(attempt)) {
-            self.last_seen = told.sequence();
-            self.waiting.push_back(sse_frame(&told)?);
+    async fn send(&mut self, event: &RecordedEvent<Event>) -> Result<(), StoreError> {
+        let order = self.state.store().load_at::<OrderAggregate>(event.subject, event.sequence).await?;
+        let Some(order) = order else { return Ok(()) };
+        if let Some(view) = view::event(&order, event, &|attempt| self.state.qr_url(attempt)) {
+            self.last_seen = view.sequence();
+            self.waiting.push_back(sse_frame(&view)?);
         }
         Ok(())
     }
@@ -194,7 +188,7 @@ impl Watch {
 /// How far a session has come, by the events of its order from the first on.
 #[derive(Default)]
 struct SessionProgress {
-    started: bool,
+    begun: bool,
     ended: bool,
     /// Whether the order waits for a payment.
     order_waits: bool,
@@ -205,9 +199,9 @@ impl SessionProgress {
     /// Takes the next event in. True if it is the session's own, its payment's, or a move of its order.
     fn take(&mut self, event: &Event, session: SessionId) -> bool {
         match event {
-            Event::SessionCreated { session: opened, payment } if opened.id == session => {
-                self.started = true;
-                self.payments.push(payment.id);
+            Event::SessionCreated(created) if created.session == session => {
+                self.begun = true;
+                self.payments.push(created.payment);
                 true
             }
             Event::SessionStatusChanged { session: moved, to, .. } if *moved == session => {
@@ -221,7 +215,7 @@ impl SessionProgress {
             Event::PaymentUpdated { payment, .. } => self.payments.contains(payment),
             Event::OrderStateChanged { to, .. } => {
                 self.order_waits = *to == OrderState::PendingPayment;
-                self.started
+                self.begun
             }
             _ => false,
         }
@@ -234,9 +228,9 @@ impl SessionProgress {
 }
 
 /// An event as it is sent. JSON has no line breaks of its own, so it is one line of data.
-fn sse_frame(told: &view::EventView<'_>) -> Result<Bytes, StoreError> {
-    let data = serde_json::to_string(told).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;
-    Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", told.sequence(), told.kind()).into())
+fn sse_frame(event: &view::EventView<'_>) -> Result<Bytes, StoreError> {
+    let data = serde_json::to_string(event).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;
+    Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", event.sequence(), event.kind()).into())
 }
 
 /// The streams that are open.

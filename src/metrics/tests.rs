@@ -8,8 +8,8 @@ const EACH: Duration = Duration::from_millis(30);
 fn touched() -> Metrics {
     let metrics = Metrics::new();
     metrics.route("POST", "/v1/orders").answered(201, EACH);
-    metrics.provider_call("decta", "begin", CALL_OK, EACH);
-    metrics.provider_call("decta", "begin", "busy", EACH);
+    metrics.provider_call("decta", "create", CALL_OK, EACH);
+    metrics.provider_call("decta", "create", "busy", EACH);
     metrics.provider_call("decta", "fetch", "unavailable", EACH);
     metrics.routed("the-rest", "decta-demo");
     metrics.payment_changed("decta", "PAID");
@@ -22,12 +22,11 @@ fn touched() -> Metrics {
     metrics.store_committed(3, EACH);
     metrics.store_conflict();
     metrics.store_queue_full();
-    metrics.job_oldest_due("poll", EACH);
+    metrics.job_oldest_due("account", "decta-demo", EACH);
     metrics.oldest_open_payment("decta-demo", EACH);
-    metrics.job_run("poll", "done");
+    metrics.job_run("fetch_status", "done");
     metrics.attention_raised("LATE_PAYMENT");
     metrics.webhook_delivery(DeliveryOutcome::Failed);
-    metrics.config_reloaded(true);
     metrics
 }
 
@@ -36,11 +35,11 @@ fn touched() -> Metrics {
 fn every_metric_has_its_published_name_and_type() {
     let text = touched().render();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE paymux_"));
-    let expected = "agenda_oldest_due_seconds gauge, agenda_runs_total counter, attempts_begun_total counter, \
-                    attempts_failed_over_total counter, attention_raised_total counter, build_info gauge, \
-                    cache_lookups_total counter, config_reloads_total counter, \
+    let expected = "attempts_created_total counter, attempts_failed_over_total counter, \
+                    attention_raised_total counter, build_info gauge, cache_lookups_total counter, \
                     http_request_duration_seconds histogram, http_requests_total counter, \
-                    notifications_total counter, oldest_open_payment_seconds gauge, payment_status_changes_total counter, \
+                    job_oldest_due_seconds gauge, job_runs_total counter, notifications_total counter, \
+                    oldest_open_payment_seconds gauge, payment_status_changes_total counter, \
                     provider_call_duration_seconds histogram, provider_calls_total counter, \
                     routing_decisions_total counter, store_batch_changes histogram, store_changes_total counter, \
                     store_commit_duration_seconds histogram, store_conflicts_total counter, \
@@ -76,16 +75,16 @@ fn what_happened_is_counted_where_it_belongs() {
     for line in [
         "paymux_http_requests_total{method=\"POST\",route=\"/v1/orders\",status=\"2xx\"} 1",
         "paymux_http_requests_total{method=\"POST\",route=\"/v1/orders\",status=\"5xx\"} 0",
-        "paymux_provider_calls_total{operation=\"begin\",outcome=\"ok\",provider=\"decta\"} 1",
-        "paymux_provider_calls_total{operation=\"begin\",outcome=\"busy\",provider=\"decta\"} 1",
-        "paymux_provider_call_duration_seconds_count{operation=\"begin\",provider=\"decta\"} 2",
+        "paymux_provider_calls_total{operation=\"create\",outcome=\"ok\",provider=\"decta\"} 1",
+        "paymux_provider_calls_total{operation=\"create\",outcome=\"busy\",provider=\"decta\"} 1",
+        "paymux_provider_call_duration_seconds_count{operation=\"create\",provider=\"decta\"} 2",
         "paymux_cache_lookups_total{cache=\"api_keys\",result=\"hit\"} 1",
         "paymux_notifications_total{account=\"decta-demo\",outcome=\"accepted\"} 1",
         "paymux_store_changes_total 3",
-        "paymux_agenda_oldest_due_seconds{kind=\"poll\"} 0.03",
-        "paymux_config_reloads_total{result=\"taken\"} 1",
+        "paymux_job_oldest_due_seconds{account=\"decta-demo\",lane=\"account\"} 0.03",
+        "paymux_job_runs_total{kind=\"fetch_status\",outcome=\"done\"} 1",
     ] {
-        assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
 }
 
@@ -103,7 +102,7 @@ fn an_odd_status_is_counted_in_the_nearest_class() {
 fn the_series_of_a_large_installation_stay_within_bounds() {
     let metrics = Metrics::new();
     let (providers, operations) =
-        (["a", "b", "c"], ["begin", "fetch", "find", "capture", "cancel", "refund"]);
+        (["a", "b", "c"], ["create", "fetch", "find", "capture", "cancel", "refund"]);
     let outcomes = ["ok", "not_sent", "busy", "unavailable", "declined", "rejected", "not_found", "unknown"];
     for provider in providers {
         for operation in operations {
@@ -114,6 +113,7 @@ fn the_series_of_a_large_installation_stay_within_bounds() {
         let account = format!("account-{account}");
         (0..20).for_each(|rule| metrics.routed(&format!("rule-{rule}"), &account));
         metrics.attempt_created(&account);
+        metrics.job_oldest_due("account", &account, EACH);
         metrics.notification(&account, NotificationOutcome::Limited);
     }
     (0..60).for_each(|route| metrics.route("GET", &format!("/v1/{route}")).answered(200, EACH));

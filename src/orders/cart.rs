@@ -1,23 +1,25 @@
-//! Placing an order and changing it while it is a cart.
+//! Creating an order and changing it while it is a cart.
 
 use port::{Currency, ItemId, OrderId, Timestamp};
 
-use super::{CommandContext, OrderError, Orders};
+use super::Orders;
 use crate::domain::cart::{content, edit, price_order, sign};
 use crate::domain::{
-    Content, Erasable, Event, LineItem, OrderAggregate, OrderHeader, OrderState, PersonalData, Requirement,
-    Signature, price, requirements,
+    Content, DomainError, Erasable, Event, LineItem, OrderAggregate, OrderHeader, OrderState, Outcome,
+    PersonalData, Requirement, Signature, price, requirements,
 };
-use crate::store::Change;
+use crate::engine::{Command, Decision, WorkingCopy};
+use crate::payments::PaymentError;
+use crate::store::StoreError;
 
 /// A new order, checked for its shape.
 #[derive(Clone, Debug)]
-pub struct Draft {
+pub struct NewOrder {
     /// The merchant's own reference.
     pub reference: Option<String>,
     /// Of every amount.
     pub currency: Currency,
-    /// The lines; their ids are made here.
+    /// The lines.
     pub items: Vec<LineItem>,
     /// Delivery, minor units.
     pub shipping: i64,
@@ -29,7 +31,7 @@ pub struct Draft {
     pub requires_approval: bool,
     /// Whether a completed payment submits it.
     pub auto_submit: bool,
-    /// Customer, addresses, notes.
+    /// Customer, addresses, metadata.
     pub personal: PersonalData,
     /// After how long without a request it expires, seconds.
     pub idle_seconds: u64,
@@ -39,7 +41,7 @@ pub struct Draft {
 #[derive(Clone, Debug)]
 pub enum Edit {
     /// Anything but the lines. What is absent stays.
-    Fields(Box<Fields>),
+    Fields(Box<OrderFields>),
     /// One more line.
     AddItem(LineItem),
     /// A line as it shall be; its id says which.
@@ -50,7 +52,7 @@ pub enum Edit {
 
 /// New values for an order; what is absent stays as it is.
 #[derive(Clone, Debug, Default)]
-pub struct Fields {
+pub struct OrderFields {
     /// Delivery, minor units.
     pub shipping: Option<i64>,
     /// Whether prices include their tax.
@@ -61,37 +63,52 @@ pub struct Fields {
     pub requires_approval: Option<bool>,
     /// Whether a completed payment submits it.
     pub auto_submit: Option<bool>,
-    /// Customer, addresses, notes as they shall be.
+    /// Customer, addresses, metadata as they shall be.
     pub personal: Option<PersonalData>,
 }
 
 impl Orders {
-    /// Makes an order.
+    /// Creates an order.
     ///
     /// # Errors
-    /// [`OrderError::ReferenceTaken`], [`OrderError::KeyTaken`], [`OrderError::Store`].
-    pub async fn create(&self, context: &CommandContext, draft: Draft) -> Result<OrderAggregate, OrderError> {
-        let now = self.payments.shared.now();
-        let header = self.header_of(context, draft, now);
-        self.commit_new(context, header, Vec::new(), now, "place").await
+    /// [`CommandError::ReferenceTaken`](crate::engine::CommandError::ReferenceTaken), `KeyTaken`, or that of the store.
+    pub async fn create(
+        &self,
+        merchant: &str,
+        command: &Command,
+        new: NewOrder,
+    ) -> Result<Outcome, PaymentError> {
+        let created =
+            Event::OrderCreated(Box::new(self.header_of(merchant, new, self.payments.engine.now())));
+        let order = self.commit_new("create", command, vec![created]).await?;
+        Ok(super::outcome(&order, Some(1)))
     }
 
-    /// The order of a draft, not priced.
-    pub(super) fn header_of(&self, context: &CommandContext, draft: Draft, now: Timestamp) -> OrderHeader {
-        let env = &self.payments.shared.env;
+    pub(super) async fn commit_new(
+        &self,
+        name: &'static str,
+        command: &Command,
+        events: Vec<Event>,
+    ) -> Result<WorkingCopy<OrderAggregate>, StoreError> {
+        self.payments.engine.create(name, command, Decision::from(events)).await
+    }
+
+    /// The header of a new order, not priced.
+    pub(super) fn header_of(&self, merchant: &str, new: NewOrder, now: Timestamp) -> OrderHeader {
+        let engine = &self.payments.engine;
         OrderHeader {
-            id: OrderId::from_uuid(env.uuid()),
-            merchant: context.merchant.to_string(),
-            reference: draft.reference,
-            currency: draft.currency,
+            id: OrderId::from_uuid(engine.subject_id()),
+            merchant: merchant.to_owned(),
+            reference: new.reference,
+            currency: new.currency,
             state: OrderState::Pending,
-            items: draft.items,
-            shipping: draft.shipping,
-            tax_included: draft.tax_included,
-            requires_signing: draft.requires_signing,
-            requires_approval: draft.requires_approval,
-            auto_submit: draft.auto_submit,
-            personal: Erasable::new(draft.personal, env.nonce()),
+            items: new.items,
+            shipping: new.shipping,
+            tax_included: new.tax_included,
+            requires_signing: new.requires_signing,
+            requires_approval: new.requires_approval,
+            auto_submit: new.auto_submit,
+            personal: Erasable::new(new.personal, engine.env.nonce()),
             price: None,
             requirements: None,
             signature: None,
@@ -99,66 +116,48 @@ impl Orders {
             fulfilment: None,
             external_payment_id: None,
             payment_source: None,
+            profile_session: None,
             created_at: now,
             updated_at: now,
-            idle_seconds: draft.idle_seconds,
-            expires_at: now.plus(std::time::Duration::from_secs(draft.idle_seconds)),
+            idle_seconds: new.idle_seconds,
+            expires_at: now.plus(std::time::Duration::from_secs(new.idle_seconds)),
             submitted_at: None,
             completed_at: None,
         }
     }
 
-    /// The order, priced as it is placed.
-    pub(super) fn priced(mut header: OrderHeader, now: Timestamp) -> Result<OrderHeader, OrderError> {
-        let price = price(&header, now).map_err(crate::domain::DomainError::from)?;
+    /// A header that is priced as its order is created.
+    pub(super) fn priced(mut header: OrderHeader, now: Timestamp) -> Result<OrderHeader, PaymentError> {
+        let price = price(&header, now).map_err(DomainError::from)?;
         header.price = Some(price);
         header.requirements = Some(requirements(&header, price.total));
         Ok(header)
     }
 
-    /// Commits a new order together with what follows at once.
-    pub(super) async fn commit_new(
-        &self,
-        context: &CommandContext,
-        header: OrderHeader,
-        more: Vec<Event>,
-        now: Timestamp,
-        name: &'static str,
-    ) -> Result<OrderAggregate, OrderError> {
-        let shared = &self.payments.shared;
-        let placed = Event::OrderCreated(Box::new(header));
-        let Some(mut order) = OrderAggregate::create(&placed) else { return Err(OrderError::NotFound) };
-        let events = std::iter::once(placed).chain(more).collect();
-        let meta = crate::domain::EventMeta { at: now, cause: &context.cause };
-        let mut change = Change::of(name, &mut order, events, &meta, &mut shared.ids())?;
-        change.writes.splice(0..0, context.key_row(order.id(), 1, now));
-        shared.commit(&order.header.merchant, change).await?;
-        Ok(order)
-    }
-
-    /// Changes the content of a cart.
+    /// Changes the content of a cart, as `change` wants it of the order as it is: nothing if it wants nothing.
     ///
     /// # Errors
-    /// [`OrderError::Refused`] for an order that is none any more, or has no such line.
-    pub async fn edit(
+    /// Those of `change`, and [`PaymentError::Command`] for an order that is none any more, or has no such line.
+    pub async fn edit<E: From<StoreError> + From<PaymentError>>(
         &self,
-        context: &CommandContext,
+        merchant: &str,
+        command: &Command,
         order: OrderId,
-        change: Edit,
-    ) -> Result<OrderAggregate, OrderError> {
-        let mut order = self.order(context, order).await?;
-        self.change("edit", context, &mut order, |order, _| {
-            let content = self.edited(order, change.clone())?;
-            Ok(edit(order, content)?)
+        change: impl Fn(&OrderAggregate) -> Result<Option<Edit>, E>,
+    ) -> Result<Outcome, E> {
+        self.run("edit", merchant, command, order, |order, _| {
+            command.ensure_version(order.head.sequence).map_err(PaymentError::from)?;
+            let Some(change) = change(order)? else { return Ok(Vec::new().into()) };
+            let content = self.edited(order, change).map_err(PaymentError::from)?;
+            Ok(edit(order, content).map_err(PaymentError::from)?.into())
         })
-        .await?;
-        Ok(order)
+        .await
     }
 
-    fn edited(&self, order: &OrderAggregate, change: Edit) -> Result<Content, OrderError> {
+    fn edited(&self, order: &OrderAggregate, change: Edit) -> Result<Content, DomainError> {
         let mut content = content(&order.header);
         let position = |items: &[LineItem], id: ItemId| {
-            items.iter().position(|item| item.id == id).ok_or(crate::domain::DomainError::NoSuchItem)
+            items.iter().position(|item| item.id == id).ok_or(DomainError::NoSuchItem)
         };
         match change {
             Edit::AddItem(item) => content.items.push(item),
@@ -174,8 +173,9 @@ impl Orders {
         Ok(content)
     }
 
-    fn set_fields(&self, order: &OrderAggregate, content: &mut Content, fields: Fields) {
-        let old = order.header.personal.value().cloned().unwrap_or_default();
+    fn set_fields(&self, order: &OrderAggregate, content: &mut Content, fields: OrderFields) {
+        let header = &order.header;
+        let old = header.personal.value().cloned().unwrap_or_default();
         content.shipping = fields.shipping.unwrap_or(content.shipping);
         content.tax_included = fields.tax_included.unwrap_or(content.tax_included);
         content.requires_signing = fields.requires_signing.unwrap_or(content.requires_signing);
@@ -183,43 +183,48 @@ impl Orders {
         content.auto_submit = fields.auto_submit.unwrap_or(content.auto_submit);
         let Some(personal) = fields.personal else { return };
         let same_people = PersonalData { metadata: old.metadata.clone(), ..personal.clone() } == old;
-        let same_rest = content.shipping == order.header.shipping
-            && content.tax_included == order.header.tax_included
-            && content.requires_signing == order.header.requires_signing
-            && content.requires_approval == order.header.requires_approval
-            && content.auto_submit == order.header.auto_submit;
+        let same_rest = content.shipping == header.shipping
+            && content.tax_included == header.tax_included
+            && content.requires_signing == header.requires_signing
+            && content.requires_approval == header.requires_approval
+            && content.auto_submit == header.auto_submit;
         content.only_metadata = same_people && same_rest;
-        content.personal = Erasable::new(personal, self.payments.shared.env.nonce());
+        content.personal = Erasable::new(personal, self.payments.engine.env.nonce());
     }
 
     /// Computes totals and requirements.
     ///
     /// # Errors
-    /// [`OrderError::Refused`].
+    /// [`PaymentError::Command`].
     pub async fn price(
         &self,
-        context: &CommandContext,
+        merchant: &str,
+        command: &Command,
         order: OrderId,
-    ) -> Result<OrderAggregate, OrderError> {
-        let mut order = self.order(context, order).await?;
-        self.change("price", context, &mut order, |order, now| Ok(vec![price_order(&order.header, now)?]))
-            .await?;
-        Ok(order)
+    ) -> Result<Outcome, PaymentError> {
+        self.run("price", merchant, command, order, |order, now| {
+            command.ensure_version(order.head.sequence)?;
+            Ok::<_, PaymentError>(vec![price_order(&order.header, now)?].into())
+        })
+        .await
     }
 
     /// Records a signature.
     ///
     /// # Errors
-    /// [`OrderError::Refused`].
+    /// [`PaymentError::Command`].
     pub async fn sign(
         &self,
-        context: &CommandContext,
+        merchant: &str,
+        command: &Command,
         order: OrderId,
         signature: Signature,
-    ) -> Result<OrderAggregate, OrderError> {
-        let mut order = self.order(context, order).await?;
-        let sealed = Erasable::new(signature, self.payments.shared.env.nonce());
-        self.change("sign", context, &mut order, |order, _| Ok(sign(order, sealed.clone())?)).await?;
-        Ok(order)
+    ) -> Result<Outcome, PaymentError> {
+        let signature = Erasable::new(signature, self.payments.engine.env.nonce());
+        self.run("sign", merchant, command, order, |order, _| {
+            command.ensure_version(order.head.sequence)?;
+            Ok::<_, PaymentError>(sign(order, signature.clone())?.into())
+        })
+        .await
     }
 }

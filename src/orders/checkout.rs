@@ -1,178 +1,148 @@
 //! Checking an order out, and closing its session again.
 
-use port::{OrderId, SessionId};
+use port::{AttemptId, OrderId, SessionId};
 
-use super::money::operations;
-use super::{CommandContext, Draft, OrderError, Orders};
-use crate::domain::{DomainError, Event, FailureCode, OrderAggregate, Profile, SessionStatus, operate};
-use crate::payments::{CheckoutRequest, PaymentError, StartOutcome};
+use super::{NewOrder, Orders, outcome};
+use crate::domain::{
+    ChangeMeta, DomainError, Event, FailureCode, OrderAggregate, Outcome, OutcomeStatus, Profile,
+    Subject as _, Urgency, operate,
+};
+use crate::engine::{Command, CommandError, WorkingCopy};
+use crate::payments::{CheckoutRequest, PaymentError, ReadPass, StartOutcome};
 use crate::routing::RouteError;
 
-/// An order that was checked out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckoutOutcome {
-    /// The order with its session.
-    pub order: OrderAggregate,
-    /// The session.
-    pub session: SessionId,
-    /// Whether the start has an unknown outcome, so that there is nothing to show the customer yet.
-    pub pending: bool,
-}
-
-/// A session that was to be closed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CloseOutcome {
-    /// The order with its session.
-    pub order: OrderAggregate,
-    /// Whether the provider has not answered yet.
-    pub pending: bool,
-}
-
 impl Orders {
-    /// Routes the order to a provider and opens a payment session.
+    /// Routes the order to a provider and creates a payment session.
     ///
     /// # Errors
-    /// [`OrderError::Refused`], [`OrderError::Route`], [`OrderError::ProvidersUnavailable`].
+    /// [`PaymentError::Command`], [`PaymentError::Route`], [`PaymentError::ProvidersUnavailable`].
     pub async fn checkout(
         &self,
-        context: &CommandContext,
+        merchant: &str,
+        command: &Command,
         order: OrderId,
         request: &CheckoutRequest,
-    ) -> Result<CheckoutOutcome, OrderError> {
-        let mut order = self.order(context, order).await?;
-        let (mut session, stored) = (None, self.stored(context, request).await?);
-        self.change("checkout", context, &mut order, |order, now| {
-            let opening = self.payments.new_session(order, request, stored.as_ref(), now);
-            let (id, events) = opening.map_err(|fault| routed(fault, order.id()))?;
+    ) -> Result<Outcome, PaymentError> {
+        let mut order = self.order(merchant, order).await?;
+        let stored = self.stored(merchant, request).await?;
+        let (mut session, stored) = (None, stored.as_deref());
+        let decide = |order: &OrderAggregate, now| {
+            command.ensure_version(order.head.sequence)?;
+            let created = self.payments.new_session(order, request, stored, now);
+            let (id, events) = created.map_err(|fault| fault.about(order.id()))?;
             session = Some(id);
-            Ok(events)
-        })
-        .await?;
-        let session = session.ok_or(OrderError::NotFound)?;
-        self.start(context, order, session).await
+            Ok::<_, PaymentError>(events.into())
+        };
+        let first = self.payments.engine.change("checkout", command, &mut order, decide).await?;
+        let session = session.ok_or(CommandError::NotFound)?;
+        self.start(command, order, session, first).await
     }
 
-    /// Places, prices and checks out in one go: one change before the provider is called. When only the
-    /// checkout finds nowhere to go, the order is placed and waits.
+    /// Creates, prices and checks out in one go: one change before the provider is called. When only the checkout finds
+    /// nowhere to go, the order is created and waits.
     ///
     /// # Errors
     /// As [`Orders::create`] and [`Orders::checkout`].
     pub async fn create_and_checkout(
         &self,
-        context: &CommandContext,
-        draft: Draft,
+        merchant: &str,
+        command: &Command,
+        new: NewOrder,
         request: &CheckoutRequest,
-    ) -> Result<CheckoutOutcome, OrderError> {
-        let now = self.payments.shared.now();
-        let header = Self::priced(self.header_of(context, draft, now), now)?;
-        let placed = Event::OrderCreated(Box::new(header.clone()));
-        let Some(preview) = OrderAggregate::create(&placed) else { return Err(OrderError::NotFound) };
-        let stored = self.stored(context, request).await?;
-        match self.payments.new_session(&preview, request, stored.as_ref(), now) {
+    ) -> Result<Outcome, PaymentError> {
+        let now = self.payments.engine.now();
+        let header = Self::priced(self.header_of(merchant, new, now), now)?;
+        let created = Event::OrderCreated(Box::new(header));
+        let meta = ChangeMeta { at: now, cause: command.cause.clone() };
+        let preview = OrderAggregate::open(&created, &meta).ok_or(CommandError::NotFound)?;
+        let stored = self.stored(merchant, request).await?;
+        match self.payments.new_session(&preview, request, stored.as_deref(), now) {
             Ok((session, events)) => {
-                let order = self.commit_new(context, header, events, now, "quick checkout").await?;
-                self.start(context, order, session).await
+                let events = std::iter::once(created).chain(events).collect();
+                let order = self.commit_new("create and checkout", command, events).await?;
+                self.start(command, order, session, Some(1)).await
             }
-            // The request is sound, so its order waits; one that names a wrong account places nothing.
-            Err(fault @ PaymentError::Route(RouteError::NoRoute { .. } | RouteError::AllDown { .. })) => {
-                let order = self.commit_new(context, header, Vec::new(), now, "place").await?;
-                Err(routed(fault, order.id()))
+            // The request is sound, so its order waits; one that names a wrong account creates nothing.
+            Err(
+                fault @ PaymentError::Route {
+                    error: RouteError::NoRoute { .. } | RouteError::AllDown { .. },
+                    ..
+                },
+            ) => {
+                let order = self.commit_new("create", command, vec![created]).await?;
+                Err(fault.about(order.id()))
             }
-            Err(fault) => Err(fault.into()),
+            Err(fault) => Err(fault),
         }
     }
 
     /// The merchant's stored method that a checkout names.
     pub(super) async fn stored(
         &self,
-        context: &CommandContext,
+        merchant: &str,
         request: &CheckoutRequest,
-    ) -> Result<Option<Profile>, OrderError> {
+    ) -> Result<Option<WorkingCopy<Profile>>, PaymentError> {
         let Some(id) = request.payment_profile_id else { return Ok(None) };
-        let found = self.payments.profile(&context.merchant, id).await?;
-        Ok(Some(found.ok_or(DomainError::ProfileUnusable("there is none with this id"))?))
+        match self.payments.profile(merchant, id).await {
+            Ok(found) => Ok(Some(found)),
+            Err(PaymentError::Command(CommandError::NotFound)) => {
+                Err(DomainError::ProfileUnusable("there is none with this id").into())
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     pub(super) async fn start(
         &self,
-        context: &CommandContext,
-        mut order: OrderAggregate,
+        command: &Command,
+        mut order: WorkingCopy<OrderAggregate>,
         session: SessionId,
-    ) -> Result<CheckoutOutcome, OrderError> {
-        let outcome = self.payments.start(&mut order, session, &context.cause).await?;
-        match outcome {
-            StartOutcome::Ready | StartOutcome::Ended => {
-                Ok(CheckoutOutcome { order, session, pending: false })
-            }
-            StartOutcome::Unknown => Ok(CheckoutOutcome { order, session, pending: true }),
+        first: Option<u64>,
+    ) -> Result<Outcome, PaymentError> {
+        let started = self.payments.start(&mut order, session, &command.following()).await?;
+        match started {
+            StartOutcome::Ready | StartOutcome::Ended | StartOutcome::Unknown => Ok(outcome(&order, first)),
             StartOutcome::Down { retry_after } => {
-                Err(OrderError::ProvidersUnavailable { order: order.id(), retry_after })
+                Err(PaymentError::ProvidersUnavailable { order: Some(order.id()), retry_after })
             }
         }
     }
 
-    /// Goes on with a checkout that a crash or a lost answer left open: the recorded start is settled, not
-    /// repeated.
-    ///
-    /// # Errors
-    /// As [`Orders::checkout`].
-    pub async fn resume(
+    /// Goes on with a start that a crash or a lost answer left open: it is resolved, not repeated.
+    pub(super) async fn resume_start(
         &self,
-        context: &CommandContext,
-        id: OrderId,
-        session: SessionId,
-    ) -> Result<CheckoutOutcome, OrderError> {
-        let mut order = self.order(context, id).await?;
-        if let Some(attempt) = order.session(session).map(|session| session.attempt) {
-            match self.payments.resolve_start(id, attempt, &context.cause).await {
-                Ok(resolved) => order = resolved,
-                Err(PaymentError::Provider(_)) => {
-                    return Ok(CheckoutOutcome { order, session, pending: true });
-                }
-                Err(fault) => return Err(fault.into()),
-            }
+        order: OrderId,
+        attempt: AttemptId,
+        command: &Command,
+    ) -> Result<(), PaymentError> {
+        let pass = ReadPass::of(Urgency::UnknownOutcome);
+        match self.payments.resolve_start(order, attempt, &command.following(), &pass).await {
+            Ok(()) | Err(PaymentError::Provider(_)) => Ok(()),
+            Err(fault) => Err(fault),
         }
-        Ok(CheckoutOutcome { order, session, pending: false })
     }
 
     /// Cancels an open session: its object is closed at the provider, and the provider's answer ends it.
     ///
     /// # Errors
-    /// [`OrderError::Refused`] for one that was paid.
+    /// [`PaymentError::Command`] for one that was paid.
     pub async fn cancel_session(
         &self,
-        context: &CommandContext,
+        merchant: &str,
+        command: &Command,
         order: OrderId,
         session: SessionId,
-    ) -> Result<CloseOutcome, OrderError> {
-        let mut order = self.order(context, order).await?;
-        let asked_for_order = CommandContext { expects: None, ..context.clone() };
-        if let (Some(expected), Some(found)) = (context.expects, order.session(session))
-            && expected != found.version
-        {
-            return Err(OrderError::VersionMismatch { actual: found.version });
-        }
-        let mut sends = Vec::new();
-        self.change("cancel session", &asked_for_order, &mut order, |order, now| {
+    ) -> Result<Outcome, PaymentError> {
+        let decide = |order: &OrderAggregate, now| {
+            let found = order.session(session).ok_or(CommandError::NotFound)?;
+            command.ensure_version(found.version)?;
             let events = operate::close(order, session, FailureCode::Cancelled, now)?;
-            sends = operations(&events);
-            Ok(events)
-        })
-        .await?;
-        self.send(&mut order, &sends, &context.cause).await?;
-        match order.session(session).map(|session| session.status) {
-            Some(SessionStatus::Completed) => {
-                Err(DomainError::TooLate("the session is COMPLETED; it was paid").into())
-            }
-            Some(SessionStatus::Failed) => Ok(CloseOutcome { order, pending: false }),
-            _ => Ok(CloseOutcome { order, pending: true }),
-        }
-    }
-}
-
-pub(super) fn routed(fault: PaymentError, order: OrderId) -> OrderError {
-    match fault {
-        PaymentError::Route(error) => OrderError::Route { error, order },
-        other => other.into(),
+            Ok::<_, PaymentError>(events.into())
+        };
+        let outcome = self.run("cancel session", merchant, command, order, decide).await?;
+        let open = outcome.order.session(session).is_some_and(|session| session.status.is_open());
+        // Where another request is closing it already, nothing was recorded.
+        let status = if open { OutcomeStatus::Pending } else { OutcomeStatus::Done };
+        Ok(Outcome { session: Some(session), status, ..outcome })
     }
 }

@@ -1,20 +1,20 @@
 //! How an order ends.
 
-use port::OrderId;
+use port::{OrderId, SessionId};
 
-use super::money::operations;
-use super::{CommandContext, OrderError, Orders};
-use crate::domain::{Cause, Erasable, OrderAggregate, finish};
-use crate::payments::PaymentError;
+use super::Orders;
+use crate::domain::{Erasable, FailureCode, OrderAggregate, Outcome, finish, operate};
+use crate::engine::{Command, WorkingCopy};
+use crate::payments::{PaymentError, ReadPass};
 
 /// What a merchant can do to an order that is past the cart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finish {
     /// A person approves it.
     Approve,
-    /// A person rejects it; its money is given back.
+    /// A person rejects it; its money is refunded or voided.
     Reject,
-    /// It is cancelled; its money is given back.
+    /// It is cancelled; its money is refunded or voided.
     Cancel,
     /// It was fulfilled, or could not be.
     Fulfil {
@@ -26,86 +26,79 @@ pub enum Finish {
 }
 
 impl Orders {
-    /// Approves, rejects, cancels or fulfils the order. The order ends at once; what gives its money back is
-    /// recorded with it and sent before this returns, or by the agenda.
+    /// Approves, rejects, cancels or fulfils the order. The order ends at once; what returns its money is recorded with
+    /// it and sent before this returns, or by a job.
     ///
     /// # Errors
-    /// [`OrderError::Refused`].
+    /// [`PaymentError::Command`].
     pub async fn finish(
         &self,
-        context: &CommandContext,
+        merchant: &str,
+        command: &Command,
         order: OrderId,
         how: &Finish,
-    ) -> Result<OrderAggregate, OrderError> {
-        let mut order = self.order(context, order).await?;
-        let shared = &self.payments.shared;
-        let detail = match how {
-            Finish::Fulfil { detail: Some(detail), .. } => {
-                Some(Erasable::new(detail.clone(), shared.env.nonce()))
-            }
-            _ => None,
-        };
-        let mut sends = Vec::new();
-        self.change("finish", context, &mut order, |order, now| {
-            let mut ids = shared.ids();
+    ) -> Result<Outcome, PaymentError> {
+        let engine = &self.payments.engine;
+        let outcome = self.run("finish", merchant, command, order, |order, now| {
+            command.ensure_version(order.head.sequence)?;
+            let mut ids = engine.ids(order);
             let events = match how {
                 Finish::Approve => finish::approve(order)?,
                 Finish::Reject => finish::reject(order, now, &mut ids)?,
                 Finish::Cancel => finish::cancel(order, now, &mut ids)?,
-                Finish::Fulfil { completed, .. } => {
-                    finish::fulfil(order, *completed, detail.clone(), now, &mut ids)?
+                Finish::Fulfil { completed, detail } => {
+                    let detail = detail.clone().map(|detail| Erasable::new(detail, ids.salt()));
+                    finish::fulfil(order, *completed, detail, now, &mut ids)?
                 }
             };
-            sends = operations(&events);
-            Ok(events)
-        })
-        .await?;
-        self.send(&mut order, &sends, &context.cause).await?;
-        Ok(order)
+            Ok::<_, PaymentError>(events.into())
+        });
+        outcome.await
     }
 
     /// What is due for an order that nobody touches.
     ///
     /// # Errors
     /// [`PaymentError`].
-    pub async fn expire(&self, order: OrderId, cause: &Cause) -> Result<OrderAggregate, PaymentError> {
-        let shared = &self.payments.shared;
-        let mut order = shared.order(order).await?;
-        let mut sends = Vec::new();
+    pub async fn expire(&self, order: OrderId, command: &Command) -> Result<(), PaymentError> {
+        let engine = &self.payments.engine;
+        let mut order = engine.existing(order.uuid()).await?;
         let decide = |order: &OrderAggregate, now| {
-            let events = finish::expire(order, now, &mut shared.ids());
-            sends = operations(&events);
-            Ok::<_, PaymentError>(events.into())
+            Ok::<_, PaymentError>(finish::expire(order, now, &mut engine.ids(order)).into())
         };
-        shared.change("expire", &mut order, cause, decide).await?;
-        self.send(&mut order, &sends, cause).await?;
-        Ok(order)
+        let first = engine.change("expire", command, &mut order, decide).await?;
+        self.send_requested(&mut order, first, command).await
     }
 
-    /// What is due for a session past its time.
+    /// What is due for a session past its time. Closing it costs the provider a call, so it takes a read of the
+    /// account's budget.
     ///
     /// # Errors
     /// [`PaymentError`].
     pub async fn expire_session(
         &self,
         order: OrderId,
-        session: port::SessionId,
-        cause: &Cause,
-    ) -> Result<OrderAggregate, PaymentError> {
-        use crate::domain::{FailureCode, operate::close};
-        let shared = &self.payments.shared;
-        let mut order = shared.order(order).await?;
-        let mut sends = Vec::new();
+        session: SessionId,
+        command: &Command,
+        pass: &ReadPass,
+    ) -> Result<(), PaymentError> {
+        let engine = &self.payments.engine;
+        let mut order: WorkingCopy<OrderAggregate> = engine.existing(order.uuid()).await?;
+        let over = |order: &OrderAggregate, now| {
+            let found = order.session(session);
+            found.is_some_and(|session| session.status.is_open() && session.expires_at <= now)
+        };
+        if over(&order, engine.now()) {
+            self.payments.spend_read_for(&order, session, pass)?;
+        }
         let decide = |order: &OrderAggregate, now| {
-            let over = order
-                .session(session)
-                .is_some_and(|session| session.status.is_open() && session.expires_at <= now);
-            let events = if over { close(order, session, FailureCode::Expired, now)? } else { Vec::new() };
-            sends = operations(&events);
+            let events = match over(order, now) {
+                true => operate::close(order, session, FailureCode::Expired, now)?,
+                false => Vec::new(),
+            };
             Ok::<_, PaymentError>(events.into())
         };
-        shared.change("expire session", &mut order, cause, decide).await?;
-        self.send(&mut order, &sends, cause).await?;
-        Ok(order)
+        let first = engine.change("expire session", command, &mut order, decide).await?;
+        self.send_requested(&mut order, first, command).await
     }
 }

@@ -1,114 +1,106 @@
-//! Handing an order over.
+//! Submitting an order.
 
 use std::time::Duration;
 
-use port::{Approach, CaptureMode, LinkDelivery, OrderId, PaymentId, ProfileId, SessionId, Vault};
+use port::{Approach, CaptureMode, LinkDelivery, OrderId, ProfileId};
 
-use super::checkout::routed;
-use super::{CommandContext, OrderError, Orders};
+use super::{Orders, outcome};
 use crate::domain::submit::{Submission, chargeable, submit};
-use crate::domain::{
-    DomainError, Metadata, OrderAggregate, Profile, ProfileSession, ReturnUrls, SessionStatus,
-};
-use crate::payments::{CheckoutRequest, Effects};
-use crate::store::{VaultWrite, Write};
+use crate::domain::{DomainError, Metadata, OrderAggregate, Outcome, Profile, ReturnUrls, SessionStatus};
+use crate::engine::{Command, CommandError};
+use crate::payments::{CheckoutRequest, PaymentError};
 
 impl Orders {
-    /// Submits the order with what proves that it may be. A profile session that is among it proves one order only.
+    /// Submits the order with what proves that it may be. A profile session that is among it serves one order only.
     ///
     /// # Errors
-    /// [`OrderError::Refused`], which names what is missing.
+    /// [`PaymentError::Command`], which names what is missing.
     pub async fn submit(
         &self,
-        context: &CommandContext,
+        merchant: &str,
+        command: &Command,
         order: OrderId,
         with: &Submission,
-    ) -> Result<OrderAggregate, OrderError> {
-        let mut order = self.order(context, order).await?;
-        let shared = &self.payments.shared;
-        let env = &shared.env;
-        let (payment, salt) = (PaymentId::from_uuid(env.uuid()), env.nonce());
-        let stored = match with.profile_session {
-            Some(id) => Some(self.payments.profile_session(&context.merchant, id).await?),
+    ) -> Result<Outcome, PaymentError> {
+        let engine = &self.payments.engine;
+        let session = match with.profile_session {
+            Some(id) => match self.payments.profile_session(merchant, id).await {
+                Ok(session) => Some(session),
+                Err(PaymentError::Command(CommandError::NotFound)) => None,
+                Err(fault) => return Err(fault),
+            },
             None => None,
         };
-        self.change("submit", context, &mut order, |order, now| {
-            let events = submit(order, with, payment, salt, now, &mut shared.ids())?;
-            let used = stored.as_ref().filter(|_| !events.is_empty());
-            let used = used.map(|session| use_profile_session(order, session.as_ref())).transpose()?;
-            Ok(Effects { events, writes: used.into_iter().collect(), fetched: None })
-        })
-        .await?;
-        Ok(order)
+        let decide = |order: &OrderAggregate, now| {
+            command.ensure_version(order.head.sequence)?;
+            let events = submit(order, with, now, &mut engine.ids(order))?;
+            if with.profile_session.is_some() && !events.is_empty() {
+                let none = DomainError::SessionUnusable("there is no such payment profile session");
+                session.as_ref().ok_or(none)?.ensure_proves(order)?;
+            }
+            Ok::<_, PaymentError>(events.into())
+        };
+        self.run("submit", merchant, command, order, decide).await
     }
-}
 
-impl Orders {
-    /// Charges a stored method without the customer and submits the order with it. The money moves in the start
-    /// itself, so it is made at the method's own account, once, and an unknown outcome is found out by asking.
+    /// Charges a stored method without the customer and submits the order with it. The money moves in the start itself,
+    /// so it is made at the method's own account, once, and an unknown outcome is found out by asking.
     ///
     /// # Errors
-    /// [`OrderError::Refused`] for what is ruled out before anything is sent, [`OrderError::ProvidersUnavailable`].
+    /// [`PaymentError::Command`] for what is ruled out before anything is sent, [`PaymentError::ProvidersUnavailable`].
     pub async fn charge(
         &self,
-        context: &CommandContext,
-        id: OrderId,
+        merchant: &str,
+        command: &Command,
+        order: OrderId,
         profile: ProfileId,
-    ) -> Result<ChargeOutcome, OrderError> {
-        let mut order = self.order(context, id).await?;
-        let request = without_the_customer(profile);
-        let stored = self.stored(context, &request).await?;
-        self.ensure_charges(stored.as_ref())?;
+    ) -> Result<Outcome, PaymentError> {
+        let (id, mut order) = (order, self.order(merchant, order).await?);
+        let request = charge_request(profile);
+        let stored = self.stored(merchant, &request).await?;
+        self.ensure_charges(stored.as_deref())?;
         let mut session = None;
-        self.change("charge", context, &mut order, |order, now| {
+        let decide = |order: &OrderAggregate, now| {
+            command.ensure_version(order.head.sequence)?;
             session = None;
             if !chargeable(order, profile)? {
-                return Ok(Vec::new());
+                return Ok(Vec::new().into());
             }
-            let opening = self.payments.new_session(order, &request, stored.as_ref(), now);
-            let (opened, events) = opening.map_err(|fault| routed(fault, order.id()))?;
-            session = Some(opened);
-            Ok(events)
-        })
-        .await?;
+            let created = self.payments.new_session(order, &request, stored.as_deref(), now);
+            let (id, events) = created.map_err(|fault| fault.about(order.id()))?;
+            session = Some(id);
+            Ok::<_, PaymentError>(events.into())
+        };
+        let first = self.payments.engine.change("charge", command, &mut order, decide).await?;
         let Some(session) = session else {
             let session = order.charge_of(profile).map(|session| session.id);
-            return Ok(ChargeOutcome { order, session });
+            return Ok(Outcome { session, ..outcome(&order, None) });
         };
-        let mut checked = self.start(context, order, session).await?;
-        let wants_customer = checked.order.session(session).map(|session| session.status);
-        if wants_customer == Some(SessionStatus::RequiresAction) {
-            let closed = CommandContext { key: None, expects: None, ..context.clone() };
-            checked.order = self.cancel_session(&closed, id, session).await?.order;
+        let charged = self.start(command, order, session, first).await?;
+        let status = charged.order.session(session).map(|session| session.status);
+        if status == Some(SessionStatus::RequiresAction) {
+            // The bank wants the customer, who is not there.
+            let cancelled = self.cancel_session(merchant, &command.following(), id, session).await?;
+            return Ok(Outcome { session: Some(session), ..cancelled });
         }
-        Ok(ChargeOutcome { order: checked.order, session: Some(session) })
+        Ok(charged)
     }
 
     /// Refuses a method whose provider charges nothing without the customer.
-    fn ensure_charges(&self, stored: Option<&Profile>) -> Result<(), OrderError> {
-        let account = stored.and_then(|profile| self.payments.shared.accounts.get(&profile.account));
-        let charges = account.and_then(|account| account.adapter.vault()).is_some_and(Vault::charges);
-        if charges {
+    fn ensure_charges(&self, stored: Option<&Profile>) -> Result<(), DomainError> {
+        let account = stored.and_then(|profile| self.payments.providers.accounts().get(&profile.account));
+        if account.and_then(|account| account.adapter.vault()).is_some_and(port::Vault::charges) {
             return Ok(());
         }
-        Err(DomainError::Unsupported("charge a stored method without the customer").into())
+        Err(DomainError::Unsupported("charge a stored method without the customer"))
     }
-}
-
-/// An order whose stored method was charged.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChargeOutcome {
-    /// The order.
-    pub order: OrderAggregate,
-    /// The session that stands for the charge.
-    pub session: Option<SessionId>,
 }
 
 /// How long the outcome of a charge is waited for before it is closed at the provider.
 const CHARGE_LIFETIME: Duration = Duration::from_secs(3_600);
 
-/// A checkout that nobody sees.
-fn without_the_customer(profile: ProfileId) -> CheckoutRequest {
+/// A checkout that no customer sees.
+fn charge_request(profile: ProfileId) -> CheckoutRequest {
     CheckoutRequest {
         approach: Approach::Hosted,
         capture: CaptureMode::Automatic,
@@ -122,14 +114,4 @@ fn without_the_customer(profile: ProfileId) -> CheckoutRequest {
         account: None,
         metadata: Metadata::new(),
     }
-}
-
-/// Uses a profile session up as the proof of an order, if it is one.
-fn use_profile_session(
-    order: &OrderAggregate,
-    session: Option<&ProfileSession>,
-) -> Result<Write, DomainError> {
-    let session = session.ok_or(DomainError::SessionUnusable("there is no such payment profile session"))?;
-    session.ensure_proves(&order.header)?;
-    Ok(Write::Vault(VaultWrite::Used { session: session.id, order: order.id() }))
 }

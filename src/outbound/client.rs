@@ -88,15 +88,15 @@ impl Outbound {
         Self { status_only: true, ..self }
     }
 
-    fn request(&self, base_url: &str, call: &HttpRequest) -> Result<reqwest::Request, &'static str> {
-        let url = Url::parse(&format!("{base_url}{}", call.path)).map_err(|_| "not an address")?;
+    fn request(&self, base_url: &str, http_request: &HttpRequest) -> Result<reqwest::Request, &'static str> {
+        let url = Url::parse(&format!("{base_url}{}", http_request.path)).map_err(|_| "not an address")?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err("not an http address");
         }
         if self.guarded {
             guard::literal(&url).map_err(|_| "the address is private")?;
         }
-        let method = match call.method {
+        let method = match http_request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
@@ -104,21 +104,21 @@ impl Outbound {
             Method::Delete => reqwest::Method::DELETE,
         };
         let mut request = reqwest::Request::new(method, url);
-        *request.headers_mut() = headers(call)?;
-        if !call.body.is_empty() {
-            *request.body_mut() = Some(call.body.clone().into());
+        *request.headers_mut() = headers(http_request)?;
+        if !http_request.body.is_empty() {
+            *request.body_mut() = Some(http_request.body.clone().into());
         }
         Ok(request)
     }
 }
 
-fn headers(call: &HttpRequest) -> Result<HeaderMap, &'static str> {
-    let mut headers = HeaderMap::with_capacity(call.headers.len() + 1);
+fn headers(http_request: &HttpRequest) -> Result<HeaderMap, &'static str> {
+    let mut headers = HeaderMap::with_capacity(http_request.headers.len() + 1);
     if let Some(parent) = trace::current() {
         let parent = parent.parse().map_err(|_| "the place in the trace is not allowed")?;
         headers.insert(HeaderName::from_static("traceparent"), parent);
     }
-    for (name, value) in &call.headers {
+    for (name, value) in &http_request.headers {
         let name = HeaderName::from_str(name).map_err(|_| "a header's name is not allowed")?;
         let mut sent = reqwest::header::HeaderValue::from_str(value.expose())
             .map_err(|_| "a header's value is not allowed")?;
@@ -133,8 +133,9 @@ impl Transport for Outbound {
     /// Sends `call` to `base_url` with the call's path appended, and waits for the whole answer. An answer that breaks
     /// off, takes too long or is too large is lost: what it would have said is not known. It carries the `traceparent`
     /// of the work that sends it ([`trace::within`]).
-    async fn send(&self, base_url: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
-        let request = self.request(base_url, call).map_err(|why| TransportError::NotSent(why.to_owned()))?;
+    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+        let request =
+            self.request(base_url, http_request).map_err(|why| TransportError::NotSent(why.to_owned()))?;
         let mut response = self.client.execute(request).await.map_err(sorted)?;
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());

@@ -89,12 +89,12 @@ async fn a_call_arrives_as_it_was_written_and_its_answer_as_it_was_given() {
         answer(&mut stream, "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nwait");
         request
     });
-    let call = HttpRequest::new(Method::Patch, "/orders/1?full=yes".to_owned())
+    let http_request = HttpRequest::new(Method::Patch, "/orders/1?full=yes".to_owned())
         .json_bytes(b"{\"a\": 1.10}".to_vec())
         .bearer(&Secret::from("s3cret"));
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
     let (sender, base_url) = (outbound(&PATIENT), format!("{address}/api"));
-    let response = trace::within(Some(parent), sender.send(&base_url, &call)).await.unwrap();
+    let response = trace::within(Some(parent), sender.send(&base_url, &http_request)).await.unwrap();
     assert_eq!((response.status, response.body.as_slice()), (429, b"wait".as_slice()));
     assert_eq!(response.retry_after, Some(Duration::from_secs(7)));
     let request = finished(server).await;
@@ -139,8 +139,8 @@ async fn what_cannot_be_a_request_is_not_sent() {
     for address in ["", "nonsense", "ftp://127.0.0.1", "file:///etc/passwd", "http://"] {
         assert!(is_not_sent(&client.send(address, &HttpRequest::get("/x")).await), "{address}");
     }
-    let call = HttpRequest::get("/x").header_secret("X-Key", &Secret::from("s3cret\r\nX-More: 1"));
-    let response = client.send("http://127.0.0.1:1", &call).await;
+    let http_request = HttpRequest::get("/x").header_secret("X-Key", &Secret::from("s3cret\r\nX-More: 1"));
+    let response = client.send("http://127.0.0.1:1", &http_request).await;
     assert_eq!(response.unwrap_err(), TransportError::NotSent("a header's value is not allowed".to_owned()));
 }
 
@@ -315,19 +315,19 @@ async fn a_guarded_client_connects_to_no_private_address() {
 #[tokio::test]
 async fn errors_repeat_neither_address_nor_header_nor_body() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let call = HttpRequest::post("/hook/k3y-of-the-path?token=k3y")
+    let http_request = HttpRequest::post("/hook/k3y-of-the-path?token=k3y")
         .json_bytes(b"k3y".to_vec())
         .header_secret("X-Key", &Secret::from("k3y"));
-    let refused = outbound(&PATIENT).send(&format!("http://{closed}"), &call).await;
+    let refused = outbound(&PATIENT).send(&format!("http://{closed}"), &http_request).await;
     let (address, server) = server(|listener| {
         let mut stream = accept(&listener);
         read_request(&mut stream).unwrap();
         answer(&mut stream, "HTTP/9.9 k3y\r\n\r\n");
     });
-    let garbled = outbound(&PATIENT).send(&address, &call).await;
+    let garbled = outbound(&PATIENT).send(&address, &http_request).await;
     finished(server).await;
     for error in [refused.unwrap_err(), garbled.unwrap_err()] {
-        let told = format!("{error} {error:?}");
-        assert!(!told.contains("k3y") && !told.contains("127.0.0.1"), "{told}");
+        let chain = format!("{error} {error:?}");
+        assert!(!chain.contains("k3y") && !chain.contains("127.0.0.1"), "{chain}");
     }
 }

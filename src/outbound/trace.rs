@@ -4,7 +4,7 @@ tokio::task_local! {
     static PARENT: Option<String>;
 }
 
-/// Lets `work` run: what it sends has `parent` as its `traceparent`. A task that it spawns is to be told again.
+/// Runs `work`: what it sends has `parent` as its `traceparent`. A task that it spawns has to be given it again.
 pub async fn within<T>(parent: Option<String>, work: impl Future<Output = T>) -> T {
     PARENT.scope(parent, work).await
 }

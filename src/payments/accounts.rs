@@ -1,4 +1,4 @@
-//! The configured accounts: each an adapter with its words, its address and what it may be asked.
+//! The configured accounts: each an adapter with its statuses, its address and how often it may be read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ pub struct Account {
     pub name: String,
     /// The adapter, made for this account.
     pub adapter: Box<dyn Provider>,
-    /// What the provider's words mean.
+    /// What the provider's statuses mean.
     pub statuses: StatusTable,
     /// Where the provider listens.
     pub base_url: String,
@@ -36,7 +36,7 @@ impl Account {
     /// An account for an adapter.
     ///
     /// # Errors
-    /// [`TableError`] if the adapter's table of words cannot be read.
+    /// [`TableError`] if the table of statuses cannot be read.
     pub fn new(
         name: String,
         adapter: Box<dyn Provider>,
@@ -44,18 +44,9 @@ impl Account {
         is_test: bool,
         notify_key: Option<Secret>,
     ) -> Result<Self, TableError> {
-        let words = StatusTable::parse(adapter.about().statuses)?;
+        let statuses = StatusTable::parse(adapter.about().statuses)?;
         let reads = ReadLimiter::new(MAX_READS);
-        Ok(Self {
-            name,
-            adapter,
-            statuses: words,
-            base_url,
-            is_test,
-            notify_key,
-            reads,
-            poll_after_capture_days: 0,
-        })
+        Ok(Self { name, adapter, statuses, base_url, is_test, notify_key, reads, poll_after_capture_days: 0 })
     }
 
     /// With so many reads a second on average.
@@ -70,7 +61,7 @@ impl Account {
         Self { poll_after_capture_days, ..self }
     }
 
-    /// The face of its adapter.
+    /// What its adapter says of itself.
     pub fn about(&self) -> &'static About {
         self.adapter.about()
     }

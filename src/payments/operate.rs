@@ -1,106 +1,118 @@
 //! Operations on money at a provider: closing, capturing, voiding, refunding.
 //!
-//! The intent is in the file before this is called. An operation is sent once; before it is sent again the
-//! provider is asked, and then only where a second effect is impossible: the provider rules it out, or the last try
-//! provably reached nobody.
+//! The intent is in the order before this is called. An operation is sent once; before it is sent again the provider is
+//! asked, and then only where a second effect is impossible: the provider rules it out, or the last try provably
+//! reached nobody.
 
 use std::time::Duration;
 
-use port::{Advice, Failure, Money, PaymentId, ProviderError, ProviderView, RefundId, RefundRequest, Repeat};
-
-use super::call::NoState;
-use super::read_limiter::Priority;
-use super::{Account, PaymentError, Payments};
-use crate::domain::observe::{not_taken, unsure};
-use crate::domain::resolve::not_refunded;
-use crate::domain::{
-    Attempt, AttemptState, Cause, Operation, OperationKind, OrderAggregate, operate, takes_nothing,
+use port::{
+    Advice, Failure, Money, OrderId, PaymentId, ProviderError, ProviderView, RefundRequest, Repeat, Timestamp,
 };
 
-/// After how long what stays unsure is shown to a person.
+use super::providers::NoState;
+use super::{Account, PaymentError, Payments, ReadPass};
+use crate::domain::attention::{not_captured, not_refunded, unsure};
+use crate::domain::{
+    Attempt, AttemptState, Operation, OperationKind, OrderAggregate, Urgency, leaves_unpaid, operate,
+    session_end, unasked_refund,
+};
+use crate::engine::{Command, WorkingCopy};
+
+/// After how long what stays unsure raises attention.
 pub(super) const UNSURE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// A bound on refunds sent in one go; the agenda goes on with the rest.
+/// A bound on refunds sent in one go; a job goes on with the rest.
 const MAX_IN_A_ROW: usize = 20;
 
 impl Payments {
     /// Sends the operation that was just recorded, and the refunds that wait behind it.
     ///
     /// # Errors
-    /// [`PaymentError::Store`]; what was sent is then settled by the agenda.
+    /// That of the store; what was sent is then resolved by a job.
     pub async fn operate(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         payment: PaymentId,
-        cause: &Cause,
+        command: &Command,
     ) -> Result<(), PaymentError> {
-        self.send_all(order, payment, false, cause).await
+        let pass = ReadPass::of(Urgency::UnknownOutcome);
+        self.send_queue(order, payment, false, &command.following(), &pass).await
     }
 
     /// The same for an operation that may have been sent `before`.
-    async fn send_all(
+    async fn send_queue(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         payment: PaymentId,
         mut before: bool,
-        cause: &Cause,
+        command: &Command,
+        pass: &ReadPass,
     ) -> Result<(), PaymentError> {
         for _ in 0..MAX_IN_A_ROW {
             let Some(pending) = Pending::of(order, payment) else { return Ok(()) };
-            self.send(order, &Pending { before, ..pending }, cause).await?;
+            self.send(order, &Pending { before, ..pending }, command, pass).await?;
             before = false;
-            if Pending::of(order, payment).is_some() || !self.next_in_queue(order, payment, cause).await? {
+            if Pending::of(order, payment).is_some() || !self.next_in_queue(order, payment, command).await? {
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Takes up an operation whose outcome is not known: asks first, and sends again only where a second effect is
+    /// Goes on with an operation whose outcome is not known: asks first, and sends again only where a second effect is
     /// impossible.
     ///
     /// # Errors
     /// [`PaymentError`].
-    pub async fn resume(
+    pub async fn resume_operation(
         &self,
-        order: &mut OrderAggregate,
+        order: OrderId,
         payment: PaymentId,
-        cause: &Cause,
+        command: &Command,
+        pass: &ReadPass,
     ) -> Result<(), PaymentError> {
-        let Some(pending) = Pending::of(order, payment) else {
-            if self.next_in_queue(order, payment, cause).await? {
-                self.operate(order, payment, cause).await?;
+        let mut order = self.engine.existing(order.uuid()).await?;
+        let Some(pending) = Pending::of(&order, payment) else {
+            if self.next_in_queue(&mut order, payment, command).await? {
+                self.send_queue(&mut order, payment, false, command, pass).await?;
             }
             return Ok(());
         };
-        let taken_up = self.resume_operation(order, &pending, cause).await;
-        // Whatever came of it: what stays unsure for too long is shown to a person, most of all while the provider
-        // cannot even be asked.
-        self.report_if_unsure(order, payment, cause).await?;
-        taken_up
+        let resumed = self.fetch_and_repeat(&mut order, &pending, command, pass).await;
+        // Whatever came of it: what stays unsure for too long raises attention, most of all while the provider cannot
+        // even be asked.
+        let raise = |order: &OrderAggregate, now| {
+            let events = unsure(order, payment, UNSURE_LIMIT, now, &mut self.engine.ids(order));
+            Ok::<_, PaymentError>(events.into())
+        };
+        self.engine.change("unsure", command, &mut order, raise).await?;
+        resumed
     }
 
-    async fn resume_operation(
+    async fn fetch_and_repeat(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         pending: &Pending,
-        cause: &Cause,
+        command: &Command,
+        pass: &ReadPass,
     ) -> Result<(), PaymentError> {
-        if pending.record.state == AttemptState::Started {
+        if pending.attempt.state == AttemptState::Started {
             return Ok(());
         }
-        *order = self.fetch_status(order.id(), pending.payment, cause).await?;
+        self.fetch_status(order.id(), pending.payment, command, pass).await?;
+        self.engine.catch_up(order).await?;
         let still = Pending::of(order, pending.payment).filter(|still| still.operation == pending.operation);
         let Some(still) = still else { return Ok(()) };
         let refund = still.operation.kind == OperationKind::Refund;
         if refund && order.payment(pending.payment).is_some_and(operate::is_contested) {
             return Ok(());
         }
-        let account = self.account(&still.record.account)?;
+        let account = self.providers.account(&still.attempt.account)?;
         // Of several who find it unsent, the one who writes down that it is tried again sends it.
-        let unsent = still.operation.unsent && self.set_unsent(order, &still, false, cause).await?;
+        let unsent = still.operation.unsent && self.set_unsent(order, &still, false, command).await?;
         if unsent || repeatable(&account, &still) {
-            self.send_all(order, pending.payment, !unsent, cause).await?;
+            self.send_queue(order, pending.payment, !unsent, command, pass).await?;
         }
         Ok(())
     }
@@ -108,67 +120,57 @@ impl Payments {
     /// Writes down whether the last try of an operation provably reached nobody. False if that is no news.
     async fn set_unsent(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         pending: &Pending,
         unsent: bool,
-        cause: &Cause,
+        command: &Command,
     ) -> Result<bool, PaymentError> {
         let mark = |order: &OrderAggregate, _| {
             let event = operate::set_unsent(order, pending.payment, &pending.operation, unsent);
-            Ok::<_, PaymentError>(event.into_iter().collect::<Vec<_>>().into())
+            Ok::<_, PaymentError>(event.into())
         };
-        self.shared.change("mark", order, cause, mark).await
+        Ok(self.engine.change("set unsent", command, order, mark).await?.is_some())
     }
 
     async fn next_in_queue(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         payment: PaymentId,
-        cause: &Cause,
+        command: &Command,
     ) -> Result<bool, PaymentError> {
         let next = |order: &OrderAggregate, now| {
-            Ok::<_, PaymentError>(operate::next_refund(order, payment, now, &mut self.shared.ids()).into())
+            let events = operate::next_refund(order, payment, now, &mut self.engine.ids(order));
+            Ok::<_, PaymentError>(events.into())
         };
-        self.shared.change("next refund", order, cause, next).await
-    }
-
-    async fn report_if_unsure(
-        &self,
-        order: &mut OrderAggregate,
-        payment: PaymentId,
-        cause: &Cause,
-    ) -> Result<(), PaymentError> {
-        let tell = |order: &OrderAggregate, now| {
-            Ok::<_, PaymentError>(unsure(order, payment, UNSURE_LIMIT, now, &mut self.shared.ids()).into())
-        };
-        self.shared.change("unsure", order, cause, tell).await.map(|_| ())
+        Ok(self.engine.change("next refund", command, order, next).await?.is_some())
     }
 
     async fn send(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         pending: &Pending,
-        cause: &Cause,
+        command: &Command,
+        pass: &ReadPass,
     ) -> Result<(), PaymentError> {
-        if pending.record.state == AttemptState::Started {
+        if pending.attempt.state == AttemptState::Started {
             return Ok(());
         }
-        let account = self.account(&pending.record.account)?;
-        match self.send_to(&account, order, pending).await {
-            Ok((view, as_of)) => {
-                let seen = self.translate(&account, view, as_of);
-                self.observe(order, &account, pending.record.id, &seen, &[], cause).await?;
-                match takes_nothing(&seen) {
-                    true => self.close_by_gateway(order, &account, pending, cause).await,
+        let account = self.providers.account(&pending.attempt.account)?;
+        match self.send_to(&account, order, pending, pass).await {
+            Ok((answer, as_of)) => {
+                let seen = self.providers.translate(&account, answer, as_of);
+                self.observe(order, &account, pending.attempt.id, &seen, &[], command).await?;
+                match leaves_unpaid(&seen) {
+                    true => self.close_by_gateway(order, &account, pending, command).await,
                     false => Ok(()),
                 }
             }
             Err(error) if error.advice() == Advice::Stop => {
-                self.handle_decline(order, pending, error, cause).await
+                self.handle_decline(order, pending, error, command, pass).await
             }
-            // Not sent, or not known: it stays recorded, and the agenda takes it up.
+            // Not sent, or not known: it stays recorded, and a job goes on with it.
             Err(error) if error.advice() == Advice::ResolveUnknown || repeatable(&account, pending) => Ok(()),
-            Err(_) => self.set_unsent(order, pending, true, cause).await.map(|_| ()),
+            Err(_) => self.set_unsent(order, pending, true, command).await.map(drop),
         }
     }
 
@@ -177,72 +179,72 @@ impl Payments {
         account: &Account,
         order: &OrderAggregate,
         pending: &Pending,
-    ) -> Result<(ProviderView, port::Timestamp), ProviderError> {
-        let attempt = pending.record.for_adapter(order.id());
-        let adapter = &account.adapter;
-        let ctx = self.ctx(account, &NoState);
-        let money = Money::new(pending.operation.amount.unwrap_or(0), attempt.money.currency);
+        pass: &ReadPass,
+    ) -> Result<(ProviderView, Timestamp), ProviderError> {
+        let (view, adapter) = (pending.attempt.for_adapter(order.id()), &account.adapter);
+        let ctx = self.providers.ctx(account, &NoState);
+        let money = Money::new(pending.operation.amount.unwrap_or(0), pending.attempt.money.currency);
         match pending.operation.kind {
             OperationKind::Close if !account.about().capabilities.cancel.cancels_checkout() => {
-                self.may_read(account, Priority::Usual)?;
-                self.call(account, "fetch", &ctx, adapter.fetch(&ctx, &attempt)).await
+                self.providers.spend_read(account, pass)?;
+                self.providers.call(account, "fetch", &ctx, adapter.fetch(&ctx, &view)).await
             }
             OperationKind::Close | OperationKind::Void => {
-                self.call(account, "cancel", &ctx, adapter.cancel(&ctx, &attempt)).await
+                self.providers.call(account, "cancel", &ctx, adapter.cancel(&ctx, &view)).await
             }
             OperationKind::Capture => {
-                self.call(account, "capture", &ctx, adapter.capture(&ctx, &attempt, money)).await
+                self.providers.call(account, "capture", &ctx, adapter.capture(&ctx, &view, money)).await
             }
             OperationKind::Refund => {
                 let refund = pending.operation.refund.and_then(|id| order.refund(id));
                 if refund.is_none() && pending.operation.refund.is_some() {
                     return Err(ProviderError::Unsupported("refund nothing"));
                 }
-                // What is not as it was asked goes back without a refund of ours, once for an attempt.
-                let id = refund.map_or(RefundId::from_uuid(attempt.id.uuid()), |refund| refund.id);
+                // What was taken over another amount than was asked goes back once for an attempt.
+                let id = refund.map_or_else(|| unasked_refund(pending.attempt.id), |refund| refund.id);
                 let reason = refund.and_then(|refund| refund.reason.as_ref()?.value().cloned());
                 let request = RefundRequest { id, money, reason };
-                self.call(account, "refund", &ctx, adapter.refund(&ctx, &attempt, &request)).await
+                self.providers.call(account, "refund", &ctx, adapter.refund(&ctx, &view, &request)).await
             }
         }
     }
 
-    /// A provider that cannot close, or has no such call for this state, was asked and says that nothing was
-    /// taken: the session ends on our own word.
+    /// A provider that cannot close, or has no such call for this state, was asked and says that nothing was taken:
+    /// the session ends on our own word.
     async fn close_by_gateway(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         account: &Account,
         pending: &Pending,
-        cause: &Cause,
+        command: &Command,
     ) -> Result<(), PaymentError> {
         let only_read = !account.about().capabilities.cancel.cancels_checkout();
         if !only_read || pending.operation.kind != OperationKind::Close {
             return Ok(());
         }
         let end = |order: &OrderAggregate, _| {
-            Ok::<_, PaymentError>(operate::closed_by_gateway(order, pending.payment).into())
+            Ok::<_, PaymentError>(session_end::closed_by_gateway(order, pending.payment).into())
         };
-        self.shared.change("close", order, cause, end).await.map(|_| ())
+        self.engine.change("close", command, order, end).await.map(drop)
     }
 
-    /// The provider said no. A page that does not close is asked about: it may have been paid meanwhile. So is what was
+    /// The provider declined. A page that does not close is asked about: it may have been paid meanwhile. So is what was
     /// sent before: that may be why a second is refused.
     async fn handle_decline(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         pending: &Pending,
         error: ProviderError,
-        cause: &Cause,
+        command: &Command,
+        pass: &ReadPass,
     ) -> Result<(), PaymentError> {
         let closes = pending.operation.kind == OperationKind::Close;
         if closes || pending.before {
-            let asked = self.fetch_status(order.id(), pending.payment, cause).await;
-            *order = match asked {
-                Ok(fresh) => fresh,
+            match self.fetch_status(order.id(), pending.payment, command, pass).await {
+                Ok(_) => self.engine.catch_up(order).await?,
                 Err(PaymentError::Provider(_)) => return Ok(()),
                 Err(fault) => return Err(fault),
-            };
+            }
         }
         if closes {
             return Ok(());
@@ -254,18 +256,18 @@ impl Payments {
             other => Failure { code: None, text: Some(other.to_string()) },
         };
         let end = |order: &OrderAggregate, now| {
-            // Another that has taken its place meanwhile was not refused.
-            if Pending::of(order, pending.payment)
-                .is_none_or(|now| !now.operation.is_same(&pending.operation))
-            {
+            // Another that has taken its place meanwhile was not declined.
+            let same = |now: &Pending| now.operation.is_same(&pending.operation);
+            if !Pending::of(order, pending.payment).is_some_and(|now| same(&now)) {
                 return Ok(Vec::new().into());
             }
-            let mut events = operate::refused(order, pending.payment, failure.clone());
-            events.extend(not_refunded(order, pending.payment, now, &mut self.shared.ids()));
-            events.extend(not_taken(order, pending.payment, now, &mut self.shared.ids()));
+            let mut ids = self.engine.ids(order);
+            let mut events = operate::declined(order, pending.payment, failure.clone());
+            events.extend(not_refunded(order, pending.payment, now, &mut ids));
+            events.extend(not_captured(order, pending.payment, now, &mut ids));
             Ok::<_, PaymentError>(events.into())
         };
-        self.shared.change("refused", order, cause, end).await.map(|_| ())
+        self.engine.change("decline", command, order, end).await.map(drop)
     }
 }
 
@@ -273,7 +275,7 @@ impl Payments {
 struct Pending {
     payment: PaymentId,
     operation: Operation,
-    record: Attempt,
+    attempt: Attempt,
     /// Whether it may have been sent before.
     before: bool,
 }
@@ -282,8 +284,8 @@ impl Pending {
     fn of(order: &OrderAggregate, payment: PaymentId) -> Option<Self> {
         let found = order.payment(payment)?;
         let operation = found.operation.clone()?;
-        let record = order.attempt(found.attempt?)?.clone();
-        Some(Self { payment, operation, record, before: false })
+        let attempt = order.attempt(found.attempt?)?.clone();
+        Some(Self { payment, operation, attempt, before: false })
     }
 }
 

@@ -1,69 +1,52 @@
-//! How often an account's provider may be asked how something stands: one budget for all who ask.
+//! How often an account's provider may be asked how something stands.
 //!
-//! It fills steadily and is kept for a few seconds, so that a burst passes. Whoever waits for an answer goes first:
-//! a customer who has come back may take what is not there yet, and what the agenda asks leaves a rest for others.
-//! A provider that says that it is asked too often is asked less for a while.
+//! Each class of reader has a share of the account's rate that no other class can take: however often customers
+//! reload their return pages, notified payments and unknown outcomes are still read. What a class does not use runs
+//! over into a pool that all classes may take from, so a class that is alone has the whole rate. Whatever a class
+//! saves, it saves for two seconds at most. A provider that says that it is asked too often is asked less for a while.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use port::Timestamp;
+use strum::VariantArray as _;
 
-use crate::domain::{Actor, Cause};
+use crate::domain::Urgency;
 
-/// What one read takes, in millionths of a read: so many come in a second for each read a second.
+/// What one read takes, in millionths of a read.
 const READ: i64 = 1_000_000;
 
-/// For how long reads that nobody makes are kept, seconds.
-const KEPT_S: i64 = 2;
+/// Classes of readers; each has the same share.
+const CLASSES: i64 = Urgency::VARIANTS.len() as i64;
 
-/// The part of what is kept that the agenda leaves to others.
-const LEFT_BY_JOBS: i64 = 4;
+/// For how long reads that nobody makes are saved, seconds.
+const SAVED_S: i64 = 2;
 
-/// How much slower it fills after the provider has complained, and for how long at least.
+/// How much slower reads come after the provider has complained, and for how long at least.
 const SLOWED_BY: i64 = 4;
 const SLOWED_FOR: Duration = Duration::from_secs(60);
 
 /// A provider cannot keep us away for longer than this.
 const MAX_PAUSE: Duration = Duration::from_secs(15 * 60);
 
-/// Who wants to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Priority {
-    /// A customer who waits for the next page, or a checkout whose start was not answered.
-    Urgent,
-    /// A merchant, an operator or a notification.
-    Usual,
-    /// The agenda, which can come back later.
-    Patient,
-}
-
-impl Priority {
-    /// Of whoever makes it happen.
-    pub fn of(cause: &Cause) -> Self {
-        match cause.actor {
-            Actor::Customer => Self::Urgent,
-            Actor::Merchant | Actor::Operator | Actor::Provider => Self::Usual,
-            Actor::Scheduler => Self::Patient,
-        }
-    }
-}
-
 /// The reads that an account has left.
 #[derive(Debug)]
 pub struct ReadLimiter {
     /// Reads a second.
     rate: i64,
-    bucket: Mutex<Bucket>,
+    buckets: Mutex<Buckets>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
-    /// Millionths of a read; below zero what was borrowed.
-    left: i64,
-    /// When it was last filled.
+struct Buckets {
+    /// Millionths of a read that each class has of its own.
+    own: [i64; CLASSES as usize],
+    /// What all classes may take from.
+    pool: i64,
+    /// When they were last filled.
     filled_at: Timestamp,
-    /// Until when it fills slowly.
+    /// Until when they fill slowly.
     slow_until: Timestamp,
     /// Until when the provider wants to be left alone.
     closed_until: Timestamp,
@@ -74,56 +57,146 @@ impl ReadLimiter {
     pub fn new(reads_per_second: u32) -> Self {
         let rate = i64::from(reads_per_second.max(1));
         let never = Timestamp::default();
-        let bucket =
-            Bucket { left: rate * KEPT_S * READ, filled_at: never, slow_until: never, closed_until: never };
-        Self { rate, bucket: Mutex::new(bucket) }
+        let buckets = Buckets {
+            own: [own_capacity(rate); CLASSES as usize],
+            pool: pool_capacity(rate),
+            filled_at: never,
+            slow_until: never,
+            closed_until: never,
+        };
+        Self { rate, buckets: Mutex::new(buckets) }
     }
 
-    /// Takes one read out.
+    fn filled(&self, now: Timestamp) -> MutexGuard<'_, Buckets> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.fill(self.rate, now);
+        buckets
+    }
+
+    /// Takes one read.
     ///
     /// # Errors
-    /// How long to wait, if it is not there for this wish.
-    pub fn take(&self, priority: Priority, now: Timestamp) -> Result<(), Duration> {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        self.fill(&mut bucket, now);
-        let kept = self.rate * KEPT_S * READ;
-        let stays = match priority {
-            Priority::Urgent => -kept,
-            Priority::Usual => 0,
-            Priority::Patient => kept / LEFT_BY_JOBS,
-        };
-        let lacks = stays + READ - bucket.left;
-        let pause =
-            if priority == Priority::Urgent { Duration::ZERO } else { bucket.closed_until.since(now) };
-        if lacks <= 0 && pause.is_zero() {
-            bucket.left -= READ;
-            return Ok(());
+    /// How long to wait until there is one for this class, if nobody else takes it.
+    pub fn take(&self, class: Urgency, now: Timestamp) -> Result<(), Duration> {
+        let mut buckets = self.filled(now);
+        let wait = buckets.wait(self.rate, class, now);
+        if !wait.is_zero() {
+            return Err(wait);
         }
-        let slowed_by = if bucket.slow_until > now { SLOWED_BY } else { 1 };
-        // Rounded up: moments are kept to the millisecond.
-        let millis = u64::try_from(lacks.max(1) * slowed_by / self.rate / 1_000).unwrap_or(0);
-        Err(pause.max(Duration::from_millis(millis + 1)))
+        let own = &mut buckets.own[class as usize];
+        if *own >= READ {
+            *own -= READ
+        } else {
+            buckets.pool -= READ
+        }
+        Ok(())
+    }
+
+    /// Gives back a read that was taken and not made: to the class, and what it cannot save to the pool.
+    pub fn give_back(&self, class: Urgency) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let Buckets { own, pool, .. } = &mut *buckets;
+        let own = &mut own[class as usize];
+        let full = (*own + READ).min(own_capacity(self.rate));
+        let over = *own + READ - full;
+        *own = full;
+        *pool = (*pool + over).min(pool_capacity(self.rate));
+    }
+
+    /// When there will be a read for a class: now, or later.
+    pub fn next_at(&self, class: Urgency, now: Timestamp) -> Timestamp {
+        now.plus(self.filled(now).wait(self.rate, class, now))
     }
 
     /// The provider says that it is asked too often, and perhaps for how long it wants to be left alone.
     pub fn throttled(&self, retry_after: Option<Duration>, now: Timestamp) {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        self.fill(&mut bucket, now);
+        let mut buckets = self.filled(now);
         let pause = retry_after.unwrap_or_default().min(MAX_PAUSE);
-        bucket.left = bucket.left.min(0);
-        bucket.closed_until = bucket.closed_until.max(now.plus(pause));
-        bucket.slow_until = bucket.slow_until.max(now.plus(pause.max(SLOWED_FOR)));
+        buckets.own = buckets.own.map(|own| own.min(0));
+        buckets.pool = 0;
+        buckets.closed_until = buckets.closed_until.max(now.plus(pause));
+        buckets.slow_until = buckets.slow_until.max(now.plus(pause.max(SLOWED_FOR)));
+    }
+}
+
+/// The right to read a provider: one read that was taken beforehand, if it was, and more as the share of a class allows.
+#[derive(Clone, Debug)]
+pub struct ReadPass {
+    class: Urgency,
+    prepaid: Arc<AtomicBool>,
+}
+
+impl ReadPass {
+    /// For a class, with nothing taken beforehand.
+    pub fn of(class: Urgency) -> Self {
+        Self { class, prepaid: Arc::new(AtomicBool::new(false)) }
     }
 
-    fn fill(&self, bucket: &mut Bucket, now: Timestamp) {
-        // Longer than it takes to fill an empty one that was borrowed from, even slowly.
-        let long = Duration::from_secs(60);
-        let passed = now.since(bucket.filled_at).min(long);
-        let slow = bucket.slow_until.since(now.minus(passed)).min(passed);
+    /// For a class, with one read taken beforehand.
+    pub fn prepaid(class: Urgency) -> Self {
+        Self { class, prepaid: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// Spends one read.
+    ///
+    /// # Errors
+    /// How long to wait, if there is none for this class.
+    pub fn spend(&self, limiter: &ReadLimiter, now: Timestamp) -> Result<(), Duration> {
+        if self.prepaid.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        limiter.take(self.class, now)
+    }
+
+    /// Gives back what was taken beforehand and not spent.
+    pub fn give_back(self, limiter: &ReadLimiter) {
+        if self.prepaid.swap(false, Ordering::Relaxed) {
+            limiter.give_back(self.class);
+        }
+    }
+}
+
+/// The most that a class saves: two seconds of its share, at least one read.
+fn own_capacity(rate: i64) -> i64 {
+    (rate * SAVED_S * READ / CLASSES).max(READ)
+}
+
+/// The most that is saved for all: with what the classes save it makes two seconds of the whole rate, or a little more
+/// where that is less than a read for each class.
+fn pool_capacity(rate: i64) -> i64 {
+    (rate * SAVED_S * READ / 2).max(READ)
+}
+
+impl Buckets {
+    fn fill(&mut self, rate: i64, now: Timestamp) {
+        // Longer than it takes to fill everything, even slowly.
+        let long = Duration::from_secs(120);
+        let passed = now.since(self.filled_at).min(long);
+        let slow = self.slow_until.since(now.minus(passed)).min(passed);
         let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-        let come = micros(passed - slow) * self.rate + micros(slow) * self.rate / SLOWED_BY;
-        bucket.left = (bucket.left + come).min(self.rate * KEPT_S * READ);
-        bucket.filled_at = bucket.filled_at.max(now);
+        let come = micros(passed - slow) * rate + micros(slow) * rate / SLOWED_BY;
+        let share = come / CLASSES;
+        let mut over = come - share * CLASSES;
+        for own in &mut self.own {
+            let full = (*own + share).min(own_capacity(rate));
+            over += *own + share - full;
+            *own = full;
+        }
+        self.pool = (self.pool + over).min(pool_capacity(rate));
+        self.filled_at = self.filled_at.max(now);
+    }
+
+    /// How long a class has to wait for a read; nothing if there is one.
+    fn wait(&self, rate: i64, class: Urgency, now: Timestamp) -> Duration {
+        let pause = self.closed_until.since(now);
+        let own = self.own[class as usize];
+        if own >= READ || self.pool >= READ {
+            return pause;
+        }
+        // Rounded up: moments are kept to the millisecond.
+        let slowed_by = if self.slow_until > now { SLOWED_BY } else { 1 };
+        let millis = u64::try_from((READ - own) * CLASSES * slowed_by / rate / 1_000).unwrap_or(0);
+        pause.max(Duration::from_millis(millis + 1))
     }
 }
 
@@ -137,52 +210,100 @@ mod tests {
         Timestamp::from_seconds(1_800_000_000)
     }
 
-    /// How many reads of a kind there are at a moment.
-    fn drain(budget: &ReadLimiter, priority: Priority, now: Timestamp) -> usize {
-        (0..10_000).take_while(|_| budget.take(priority, now).is_ok()).count()
+    /// How many reads there are for a class at a moment.
+    fn drain(limiter: &ReadLimiter, class: Urgency, now: Timestamp) -> usize {
+        (0..10_000).take_while(|_| limiter.take(class, now).is_ok()).count()
     }
 
     #[test]
-    fn the_agenda_leaves_a_rest_and_a_customer_may_borrow() {
-        let budget = ReadLimiter::new(10);
-        assert_eq!(drain(&budget, Priority::Patient, start()), 15);
-        assert_eq!(drain(&budget, Priority::Usual, start()), 5);
-        assert_eq!(drain(&budget, Priority::Patient, start()), 0);
-        assert_eq!(drain(&budget, Priority::Urgent, start()), 20);
-        // What was borrowed is paid back before anybody else may ask.
-        assert_eq!(drain(&budget, Priority::Usual, start().plus(2 * SECOND)), 0);
-        assert_eq!(drain(&budget, Priority::Usual, start().plus(3 * SECOND)), 10);
+    fn a_class_that_is_alone_has_the_whole_rate() {
+        let limiter = ReadLimiter::new(8);
+        drain(&limiter, Urgency::Scheduled, start());
+        let mut reads = 0;
+        for tick in 1..=600 {
+            reads += drain(&limiter, Urgency::Scheduled, start().plus(tick * SECOND / 10));
+        }
+        // A minute of eight a second; the others' shares were full already.
+        assert!((478..=480).contains(&reads), "{reads}");
     }
 
     #[test]
-    fn who_is_sent_away_may_ask_once_the_time_it_was_told_has_passed() {
-        for priority in [Priority::Patient, Priority::Usual, Priority::Urgent] {
-            let budget = ReadLimiter::new(3);
-            drain(&budget, priority, start());
-            let wait = budget.take(priority, start()).unwrap_err();
-            assert!(wait <= SECOND, "{wait:?}");
-            assert_eq!(drain(&budget, priority, start().plus(wait)), 1, "{priority:?}");
+    fn no_class_takes_anothers_share() {
+        let limiter = ReadLimiter::new(8);
+        for tick in 0..600u32 {
+            drain(&limiter, Urgency::Customer, start().plus(tick * SECOND / 10));
+            drain(&limiter, Urgency::Scheduled, start().plus(tick * SECOND / 10));
+        }
+        let now = start().plus(60 * SECOND);
+        // Two seconds of a quarter of eight, and perhaps one that has just run over.
+        assert!((4..=5).contains(&drain(&limiter, Urgency::Notified, now)));
+        assert!((4..=5).contains(&drain(&limiter, Urgency::UnknownOutcome, now)));
+        assert!((2..=3).contains(&drain(&limiter, Urgency::Notified, now.plus(SECOND))));
+    }
+
+    #[test]
+    fn all_classes_together_keep_to_the_rate() {
+        let limiter = ReadLimiter::new(5);
+        let mut reads = 0;
+        for tick in 0..6_000u32 {
+            for class in Urgency::VARIANTS {
+                reads += drain(&limiter, *class, start().plus(tick * SECOND / 100));
+            }
+        }
+        // A minute of five a second, and what was saved before.
+        assert!((300..=315).contains(&reads), "{reads}");
+    }
+
+    #[test]
+    fn what_is_given_back_is_lost_to_nobody() {
+        let limiter = ReadLimiter::new(1);
+        let mut reads = 0;
+        for tick in 0..6_000u32 {
+            let now = start().plus(tick * SECOND / 100);
+            let taken = drain(&limiter, Urgency::Customer, now);
+            (0..taken).for_each(|_| limiter.give_back(Urgency::Customer));
+            reads += drain(&limiter, Urgency::Scheduled, now);
+        }
+        // A minute of one a second, and what was saved before.
+        assert!((58..=63).contains(&reads), "{reads}");
+    }
+
+    #[test]
+    fn a_reader_that_waits_as_long_as_it_was_told_gets_one() {
+        for class in Urgency::VARIANTS {
+            let limiter = ReadLimiter::new(3);
+            drain(&limiter, *class, start());
+            let wait = limiter.take(*class, start()).unwrap_err();
+            assert!(wait <= 2 * SECOND, "{wait:?}");
+            assert_eq!(limiter.next_at(*class, start()), start().plus(wait));
+            assert!(drain(&limiter, *class, start().plus(wait)) >= 1, "{class:?}");
         }
     }
 
     #[test]
     fn a_provider_that_complains_is_left_alone_and_then_asked_less_for_a_while() {
-        let budget = ReadLimiter::new(8);
-        budget.throttled(Some(5 * SECOND), start());
-        assert_eq!(budget.take(Priority::Usual, start()), Err(5 * SECOND));
-        assert_eq!(budget.take(Priority::Urgent, start()), Ok(()));
-        // A quarter of eight a second, less what the customer has borrowed.
-        assert_eq!(drain(&budget, Priority::Usual, start().plus(5 * SECOND)), 9);
-        assert_eq!(drain(&budget, Priority::Usual, start().plus(7 * SECOND)), 4);
-        drain(&budget, Priority::Usual, start().plus(60 * SECOND));
-        assert_eq!(drain(&budget, Priority::Usual, start().plus(61 * SECOND)), 8);
+        let limiter = ReadLimiter::new(8);
+        limiter.throttled(Some(5 * SECOND), start());
+        for class in Urgency::VARIANTS {
+            assert!(limiter.take(*class, start()).unwrap_err() >= 5 * SECOND);
+        }
+        // A quarter of eight a second.
+        let mut reads = 0;
+        for tick in 0..100u32 {
+            let now = start().plus(5 * SECOND).plus(tick * SECOND / 10);
+            reads += Urgency::VARIANTS.iter().map(|class| drain(&limiter, *class, now)).sum::<usize>();
+        }
+        assert!((26..=30).contains(&reads), "{reads}");
+        let later = start().plus(120 * SECOND);
+        drain(&limiter, Urgency::Scheduled, later);
+        assert_eq!(drain(&limiter, Urgency::Scheduled, later.plus(SECOND)), 8);
     }
 
     #[test]
     fn a_clock_that_goes_back_gives_nothing_away() {
-        let budget = ReadLimiter::new(1);
-        drain(&budget, Priority::Usual, start());
-        assert_eq!(drain(&budget, Priority::Usual, start().minus(10 * SECOND)), 0);
-        assert_eq!(drain(&budget, Priority::Usual, start().plus(SECOND)), 1);
+        let limiter = ReadLimiter::new(4);
+        drain(&limiter, Urgency::Scheduled, start());
+        assert_eq!(drain(&limiter, Urgency::Scheduled, start().minus(10 * SECOND)), 0);
+        assert_eq!(drain(&limiter, Urgency::Scheduled, start().plus(SECOND)), 4);
     }
 }

@@ -1,16 +1,18 @@
 //! Return addresses: where a provider sends the customer back to.
 //!
-//! A token is a secret of 128 bits, one for each attempt, and a letter for the redirect. The secret is derived
-//! from a key of the installation, so that a start that is resumed after a crash sends the same addresses;
-//! only its hash is stored with the attempt, to find it again.
+//! A token names an attempt, carries a secret of 128 bits, and ends with a letter for the redirect. The secret is
+//! derived from a key of the installation, so that a start that is resumed after a crash sends the same addresses, and
+//! nothing has to be kept or looked up to know whether a token is ours.
+
+use std::sync::Arc;
 
 use port::{AttemptId, RedirectUrls, sign};
 
-use crate::domain::{Attempt, OrderAggregate};
-use crate::store::{OrderLocator, Reads, StoreError};
+use crate::domain::{OrderAggregate, ProfileSession, SubjectKind, subject_of};
+use crate::store::{Store, StoreError};
 
 /// Which of a provider's redirects brought the customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 pub enum Redirect {
     /// After paying.
     Success,
@@ -23,9 +25,6 @@ pub enum Redirect {
 }
 
 impl Redirect {
-    const ALL: [(Self, char); 4] =
-        [(Self::Success, 's'), (Self::InProgress, 'p'), (Self::Failure, 'f'), (Self::Cancel, 'c')];
-
     fn letter(self) -> char {
         match self {
             Self::Success => 's',
@@ -43,8 +42,20 @@ pub struct Returns {
     public_url: String,
 }
 
-/// Hexadecimal digits of a token's secret.
-const SECRET_DIGITS: usize = 32;
+/// What a token of ours says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReturnToken {
+    /// Which start the customer comes back from.
+    pub attempt: AttemptId,
+    /// By which redirect.
+    pub redirect: Redirect,
+}
+
+/// Bytes of a token's secret.
+const SECRET_BYTES: usize = 16;
+
+/// How the text of an attempt's id begins; a token leaves it out.
+const ATTEMPT_PREFIX: &str = "att_";
 
 impl Returns {
     /// With the installation's own key and the address that customers reach it by.
@@ -52,19 +63,33 @@ impl Returns {
         Self { key, public_url: public_url.trim_end_matches('/').to_owned() }
     }
 
-    fn secret(&self, attempt: AttemptId) -> String {
+    fn secret(&self, attempt: AttemptId) -> [u8; SECRET_BYTES] {
         let mac = sign::hmac_sha256(&self.key, &[b"return", attempt.uuid().as_bytes()]);
-        sign::hex(mac.get(..SECRET_DIGITS / 2).unwrap_or(&mac))
-    }
-
-    /// What is stored with the attempt.
-    pub fn hash(&self, attempt: AttemptId) -> String {
-        hash(&self.secret(attempt))
+        let (secret, _) = mac.split_at(SECRET_BYTES);
+        secret.try_into().unwrap_or_default()
     }
 
     /// The token that a redirect of an attempt carries.
     pub fn token(&self, attempt: AttemptId, redirect: Redirect) -> String {
-        format!("{}{}", self.secret(attempt), redirect.letter())
+        let id = attempt.to_string();
+        let id = id.strip_prefix(ATTEMPT_PREFIX).unwrap_or(&id);
+        format!("{id}{}{}", hex::encode(self.secret(attempt)), redirect.letter())
+    }
+
+    /// Reads a token. `None` if it is none of ours.
+    pub fn read(&self, token: &str) -> Option<ReturnToken> {
+        use strum::VariantArray as _;
+        let secret_at = token.len().checked_sub(2 * SECRET_BYTES + 1)?;
+        let (id, rest) = token.split_at_checked(secret_at)?;
+        let (digits, letter) = rest.split_at_checked(2 * SECRET_BYTES)?;
+        let redirect = Redirect::VARIANTS.iter().find(|known| letter.chars().eq([known.letter()]))?;
+        let attempt: AttemptId = format!("{ATTEMPT_PREFIX}{id}").parse().ok()?;
+        let mut secret = [0; SECRET_BYTES];
+        hex::decode_to_slice(digits, &mut secret).ok()?;
+        // An id and a secret have one way to be written.
+        let same =
+            sign::same_bytes(&secret, &self.secret(attempt)) && self.token(attempt, *redirect) == token;
+        same.then_some(ReturnToken { attempt, redirect: *redirect })
     }
 
     /// The addresses for a provider.
@@ -84,50 +109,50 @@ impl Returns {
     }
 }
 
-/// Reads a token: the hash to look for, and the redirect. `None` if it is none of ours.
-pub fn read_token(token: &str) -> Option<(String, Redirect)> {
-    let (secret, letter) = token.split_at_checked(SECRET_DIGITS)?;
-    let plain = secret.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    let mut letters = letter.chars();
-    let first = letters.next().filter(|_| letters.next().is_none() && plain)?;
-    let (redirect, _) = Redirect::ALL.into_iter().find(|(_, known)| *known == first)?;
-    Some((hash(secret), redirect))
+/// What a customer comes back to.
+#[derive(Clone, Debug)]
+pub enum Returned {
+    /// An order.
+    Order(Arc<OrderAggregate>),
+    /// A profile session.
+    ProfileSession(Arc<ProfileSession>),
 }
 
-/// The attempt that a token's secret was made for, by the secret's hash, and its order.
+/// What an attempt belongs to.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn attempt_of(
-    reads: &dyn Reads,
-    hash: String,
-) -> Result<Option<(OrderAggregate, Attempt)>, StoreError> {
-    let Some(order) = reads.order_of(&OrderLocator::Return(hash.clone())).await? else { return Ok(None) };
-    let Some(order) = reads.order(order).await? else { return Ok(None) };
-    let attempt = order.attempts.iter().find(|attempt| attempt.return_hash.as_ref() == Some(&hash)).cloned();
-    Ok(attempt.map(|attempt| (order, attempt)))
-}
-
-fn hash(secret: &str) -> String {
-    sign::hex(&sign::sha256(&[secret.as_bytes()]))
+pub async fn returned(store: &dyn Store, attempt: AttemptId) -> Result<Option<Returned>, StoreError> {
+    let id = subject_of(attempt.uuid());
+    Ok(match store.kind_of(id).await? {
+        Some(SubjectKind::Order) => store.load(id).await?.map(Returned::Order),
+        Some(SubjectKind::ProfileSession) => store.load(id).await?.map(Returned::ProfileSession),
+        Some(SubjectKind::Profile | SubjectKind::WebhookEndpoint) | None => None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use port::Uuid;
+
+    use super::*;
 
     #[test]
     fn a_token_leads_back_to_its_attempt_and_redirect_and_nothing_else_does() {
         let returns = Returns::new([7; 32], "https://pay.example/");
         let attempt = AttemptId::from_uuid(Uuid::from_u128(1));
         let token = returns.token(attempt, Redirect::Cancel);
-        assert_eq!(read_token(&token), Some((returns.hash(attempt), Redirect::Cancel)));
+        assert_eq!(returns.read(&token), Some(ReturnToken { attempt, redirect: Redirect::Cancel }));
         assert!(returns.urls(attempt).cancel.ends_with(&format!("/return/{token}")));
         let other = returns.token(AttemptId::from_uuid(Uuid::from_u128(2)), Redirect::Cancel);
         assert_ne!(token, other);
-        for bad in ["", "s", "zz", &token.to_uppercase(), &format!("{token}s"), &token[1..]] {
-            assert_eq!(read_token(bad), None, "{bad}");
+        assert_eq!(Returns::new([8; 32], "").read(&token), None, "the key of another installation");
+        let last = token.len() - 1;
+        let swapped = format!("{}{}", &other[..last - 2 * SECRET_BYTES], &token[last - 2 * SECRET_BYTES..]);
+        let upper = token.to_uppercase();
+        let longer = format!("{token}s");
+        for bad in ["", "s", "zz", &upper, &longer, &token[1..], &token[..last], &swapped] {
+            assert_eq!(returns.read(bad), None, "{bad}");
         }
     }
 }

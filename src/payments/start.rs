@@ -1,22 +1,22 @@
-//! Starting a payment: route, write the intent, call, and move on where nothing can have happened.
+//! Starting a payment: route, write the intent, call, and fail over where nothing can have happened.
 
 use std::time::Duration;
 
 use port::{
-    Advice, Approach, AttemptId, CaptureMode, LineItem, LinkDelivery, Lookup, Money, PaymentId,
-    PaymentRequest, ProfileId, ProviderError, Repeat, SessionId, Timestamp,
+    Advice, Approach, CaptureMode, LinkDelivery, Lookup, Money, PaymentRequest, ProfileId, ProviderError,
+    Repeat, SessionId, Timestamp,
 };
 
-use super::call::AttemptStateStore;
-use super::read_limiter::Priority;
-use super::{Account, PaymentError, Payments};
-use crate::domain::observe::misquoted;
-use crate::domain::open::{NewAttempt, NewSession, abandon, fail_over, open, payable};
+use super::providers::{AttemptStateStore, NoState};
+use super::{Account, PaymentError, Payments, ReadPass};
+use crate::domain::attention::misquoted;
+use crate::domain::session_start::{abandon, create_session, fail_over, payable};
 use crate::domain::{
-    Attempt, AttemptState, Cause, Erasable, Event, FailureCode, Metadata, OrderAggregate, PersonalData,
-    Price, Profile, Requirement, ReturnUrls, RouteAttempt, Routing, SessionFailure, SessionRequest,
-    SessionStatus, price_line,
+    Attempt, AttemptState, Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt, NewIds, NewSession,
+    OrderAggregate, PersonalData, Price, Profile, Requirement, ReturnUrls, RouteAttempt, Routing,
+    SessionFailure, SessionRequest, SessionStatus, StartFailure, Urgency, price_line,
 };
+use crate::engine::{Command, WorkingCopy};
 use crate::routing::{AccountFacts, Request, RouteDecision, RouteError, decide};
 
 /// What a merchant asks of a checkout, checked for its shape.
@@ -28,7 +28,7 @@ pub struct CheckoutRequest {
     pub capture: CaptureMode,
     /// Where the customer returns to.
     pub return_urls: ReturnUrls,
-    /// Whom the provider sends the link to.
+    /// Where the provider sends the link.
     pub link_delivery: LinkDelivery,
     /// How long the session lives.
     pub expires_in: Duration,
@@ -42,7 +42,7 @@ pub struct CheckoutRequest {
     pub charge: bool,
     /// The account to pin.
     pub account: Option<String>,
-    /// The merchant's own notes.
+    /// The merchant's own metadata.
     pub metadata: Metadata,
 }
 
@@ -51,7 +51,7 @@ pub struct CheckoutRequest {
 pub enum StartOutcome {
     /// The customer can pay.
     Ready,
-    /// The outcome is not known yet; the agenda finds out.
+    /// The outcome is not known yet; a job finds out.
     Unknown,
     /// The provider said no: the session has ended.
     Ended,
@@ -63,10 +63,10 @@ pub enum StartOutcome {
 }
 
 impl Payments {
-    /// Routes a checkout and makes the facts that open its session: the intent. A stored method goes to its account.
+    /// Routes a checkout and makes the events that create its session: the intent. A stored method goes to its account.
     ///
     /// # Errors
-    /// [`PaymentError::Refused`] and [`PaymentError::Route`].
+    /// [`PaymentError::Route`], and [`PaymentError::Command`] for what the state forbids.
     pub fn new_session(
         &self,
         order: &OrderAggregate,
@@ -74,32 +74,34 @@ impl Payments {
         stored: Option<&Profile>,
         now: Timestamp,
     ) -> Result<(SessionId, Vec<Event>), PaymentError> {
-        let shared = &self.shared;
         let money = payable(order)?;
-        stored.map(|profile| profile.ensure_pays(&order.header)).transpose()?;
-        let decision = self.route(order, request, stored, money, now)?;
+        stored.map(|profile| profile.ensure_pays(order)).transpose()?;
+        let session_data = session_request(order, request, stored);
+        let decision = self.route(order, request, &session_data, stored, money, now)?;
         let [first, fallback @ ..] = decision.candidates.as_slice() else {
             return Err(RouteError::NoRoute { ruled_out: decision.ruled_out }.into());
         };
-        let account = self.account(first)?;
+        let account = self.providers.account(first)?;
         let page = account.about().capabilities.limits.page_lifetime;
-        let lives = page.map_or(request.expires_in, |(shortest, _)| request.expires_in.max(shortest));
-        let session = SessionId::from_uuid(shared.env.uuid());
-        let new_session = NewSession {
-            session,
-            payment: PaymentId::from_uuid(shared.env.uuid()),
+        let lifetime = page.map_or(request.expires_in, |(shortest, _)| request.expires_in.max(shortest));
+        let mut ids = self.engine.ids(order);
+        let attempt = new_attempt(&mut ids, &account);
+        let ruled_out = decision.ruled_out.into_iter();
+        let tried = ruled_out.map(|out| RouteAttempt { account: out.account, outcome: out.why.join("; ") });
+        let session = NewSession {
+            session: ids.session(),
+            payment: ids.payment(),
+            attempt: attempt.attempt,
             approach: request.approach,
             capture: request.capture,
+            money,
+            fallback: fallback.to_vec(),
             charge: request.charge.then(|| stored.map(|profile| profile.id)).flatten(),
-            request: Erasable::new(session_request(order, request, stored), shared.env.nonce()),
-            expires_at: now.plus(lives),
+            request: Erasable::new(session_data, ids.salt()),
+            expires_at: now.plus(lifetime),
+            routing: Routing { rule: decision.rule, reason: decision.reason, tried: tried.collect() },
         };
-        let ruled_out = decision.ruled_out.into_iter();
-        let tried =
-            ruled_out.map(|out| RouteAttempt { account: out.account, outcome: out.why.join("; ") }).collect();
-        let routing = Routing { rule: decision.rule, reason: decision.reason, tried };
-        let events = open(new_session, self.new_attempt(&account), money, routing, fallback.to_vec(), now);
-        Ok((session, events))
+        Ok((session.session, create_session(session, attempt)))
     }
 
     /// Where a checkout would go.
@@ -107,159 +109,146 @@ impl Payments {
         &self,
         order: &OrderAggregate,
         request: &CheckoutRequest,
+        session_data: &SessionRequest,
         stored: Option<&Profile>,
         money: Money,
         now: Timestamp,
     ) -> Result<RouteDecision, PaymentError> {
         let personal = order.header.personal.value().cloned().unwrap_or_default();
-        let session_ask = session_request(order, request, stored);
-        let checkout = payment_request(order, &personal, &session_ask, now.plus(request.expires_in));
-        let saves = checkout.save_profile && checkout.profile.is_none();
-        let objections = |account: &Account| {
-            let mut against = account.about().capabilities.ineligible_because(
-                money,
-                request.approach,
-                request.capture,
-                &checkout,
-            );
-            if saves && account.adapter.vault().is_none() {
-                against.push("cannot store a payment method".to_owned());
+        let payment = payment_request(order, &personal, session_data, now.plus(request.expires_in));
+        let ineligible_because = |account: &Account| {
+            let capabilities = &account.about().capabilities;
+            let mut reasons =
+                capabilities.ineligible_because(money, request.approach, request.capture, &payment);
+            if payment.save_profile && payment.profile.is_none() && account.adapter.vault().is_none() {
+                reasons.push("cannot store a payment method".to_owned());
             }
-            against
+            reasons
         };
-        let facts: Vec<_> = self
-            .shared
-            .accounts
-            .iter()
+        let accounts = self.providers.accounts().iter();
+        let facts: Vec<_> = accounts
             .map(|account| AccountFacts {
                 account: &account.name,
-                ineligible_because: objections(account),
+                ineligible_because: ineligible_because(account),
                 available: true,
             })
             .collect();
         let mut metadata = personal.metadata.clone();
         metadata.extend(request.metadata.clone());
-        let request = Request {
+        let routed = Request {
             merchant: &order.header.merchant,
             money,
-            country: Request::country_of(&checkout),
+            country: Request::country_of(&payment),
             approach: request.approach,
             capture: request.capture,
             metadata: &metadata,
             pin: request.account.as_deref(),
             stored_at: stored.map(|profile| &*profile.account),
         };
-        let decision = decide(&request, &self.shared.rules.load(), &facts, self.shared.draw())?;
+        let decision = decide(&routed, &self.routing.rules.load(), &facts, self.engine.draw())?;
         if let Some(first) = decision.candidates.first() {
-            self.shared.metrics.routed(&decision.rule, first);
+            self.engine.metrics.routed(&decision.rule, first);
         }
         Ok(decision)
     }
 
-    fn new_attempt(&self, account: &Account) -> NewAttempt {
-        let attempt = AttemptId::from_uuid(self.shared.env.uuid());
-        NewAttempt {
-            attempt,
-            account: account.name.clone(),
-            provider: account.about().name.to_owned(),
-            capabilities: account.capabilities(),
-            submits_order: account.adapter.submits_order(),
-            return_hash: self.shared.returns.hash(attempt),
-        }
-    }
-
-    /// Makes the start whose intent is in the file, at one account after the other where nothing can have
-    /// happened at the one before.
+    /// Makes the start whose intent is recorded, at one account after the other where nothing can have happened at the
+    /// one before.
     ///
     /// # Errors
-    /// [`PaymentError::Store`]; what was sent is then settled by the agenda.
+    /// That of the store; what was sent is then resolved by a job.
     pub async fn start(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         session: SessionId,
-        cause: &Cause,
+        command: &Command,
     ) -> Result<StartOutcome, PaymentError> {
         let mut repeated = None;
         loop {
-            let Some(record) = current(order, session) else { return Ok(StartOutcome::Ended) };
-            let account = self.account(&record.account)?;
-            let outcome = self.send_create(order, &account, &record, cause).await?;
+            let Some(attempt) = current(order, session) else { return Ok(StartOutcome::Ended) };
+            let account = self.providers.account(&attempt.account)?;
+            let outcome = self.send_create(order, &account, &attempt, command).await?;
             let error = match outcome {
-                Ok(()) => return Ok(self.start_outcome(order, session)),
+                Ok(()) => return Ok(start_outcome(order, session)),
                 // The first send is unsure for ever, whatever a second one says short of a plain no.
-                Err(error) if repeated == Some(record.id) && error.advice() != Advice::Stop => {
+                Err(error) if repeated == Some(attempt.id) && error.advice() != Advice::Stop => {
                     ProviderError::OutcomeUnknown(error.to_string())
                 }
                 Err(error) => error,
             };
             if error.advice() == Advice::ResolveUnknown {
-                if self.accept_if_found(order, &account, &record, cause).await? {
-                    return Ok(self.start_outcome(order, session));
+                if self.accept_if_found(order, &account, &attempt, command).await? {
+                    return Ok(start_outcome(order, session));
                 }
                 let charge = order.session(session).is_some_and(|session| session.charge.is_some());
-                if !charge && may_repeat(&account) && repeated.replace(record.id) != Some(record.id) {
+                if !charge && may_repeat(&account) && repeated.replace(attempt.id) != Some(attempt.id) {
                     continue;
                 }
             }
-            if let Some(done) =
-                self.after_failed_start(order, session, &record, &account, &error, cause).await?
-            {
+            let failed = self.after_failed_start(order, session, &attempt, &account, &error, command);
+            if let Some(done) = failed.await? {
                 return Ok(done);
             }
         }
     }
 
-    /// Sends a start and adopts what it made.
+    /// Sends a start and accepts what it made.
     pub(super) async fn send_create(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         account: &Account,
-        record: &Attempt,
-        cause: &Cause,
+        attempt: &Attempt,
+        command: &Command,
     ) -> Result<Result<(), ProviderError>, PaymentError> {
-        let request = self.request_of(order, record);
-        let attempt = record.for_adapter(order.id());
-        let state_store = AttemptStateStore::new(&self.shared, order.clone(), record.id, cause);
-        let ctx = self.ctx(account, &state_store);
-        let charge =
-            record.session.and_then(|id| order.session(id)).is_some_and(|session| session.charge.is_some());
+        let request = self.request_of(order, attempt);
+        let view = attempt.for_adapter(order.id());
+        let state = AttemptStateStore::new(&self.engine, order.clone(), attempt.id, command);
+        let ctx = self.providers.ctx(account, &state);
+        let session = attempt.session.and_then(|id| order.session(id));
+        let charge = session.is_some_and(|session| session.charge.is_some());
         let outcome = match account.adapter.vault().filter(|_| charge) {
-            Some(vault) => self.call(account, "charge", &ctx, vault.charge(&ctx, &attempt, &request)).await,
-            None => self.call(account, "begin", &ctx, account.adapter.create(&ctx, &attempt, &request)).await,
+            Some(vault) => {
+                self.providers.call(account, "charge", &ctx, vault.charge(&ctx, &view, &request)).await
+            }
+            None => {
+                self.providers
+                    .call(account, "create", &ctx, account.adapter.create(&ctx, &view, &request))
+                    .await
+            }
         };
-        *order = state_store.into_order();
+        *order = state.into_order();
         match outcome {
             Ok((created, as_of)) => {
-                self.accept_start(order, account, record.id, created, as_of, cause).await.map(Ok)
+                self.accept_start(order, account, attempt.id, created, as_of, command).await.map(Ok)
             }
             Err(error) => Ok(Err(error)),
         }
     }
 
     /// What an attempt asks of its provider: the same whenever it is asked.
-    pub(super) fn request_of(&self, order: &OrderAggregate, record: &Attempt) -> PaymentRequest {
-        let session = record.session.and_then(|id| order.session(id));
+    pub(super) fn request_of(&self, order: &OrderAggregate, attempt: &Attempt) -> PaymentRequest {
+        let session = attempt.session.and_then(|id| order.session(id));
         let personal = order.header.personal.value().cloned().unwrap_or_default();
-        let asked =
-            session.and_then(|session| session.request.value()).cloned().unwrap_or_else(empty_request);
-        let expires_at = session.map_or(record.started_at, |session| session.expires_at);
+        let session_data = session.and_then(|session| session.request.value()).cloned().unwrap_or_default();
+        let expires_at = session.map_or(attempt.started_at, |session| session.expires_at);
         PaymentRequest {
-            urls: self.shared.returns.urls(record.id),
-            ..payment_request(order, &personal, &asked, expires_at)
+            urls: self.providers.returns().urls(attempt.id),
+            ..payment_request(order, &personal, &session_data, expires_at)
         }
     }
 
-    /// Looks for an object whose answer was lost and adopts it. False if it is not to be found.
-    pub(super) async fn accept_if_found(
+    /// Looks for an object whose answer was lost and accepts it. False if it is not to be found.
+    async fn accept_if_found(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         account: &Account,
-        record: &Attempt,
-        cause: &Cause,
+        attempt: &Attempt,
+        command: &Command,
     ) -> Result<bool, PaymentError> {
-        match self.find_by_reference(order, account, record, Priority::Urgent).await {
+        let pass = ReadPass::of(Urgency::UnknownOutcome);
+        match self.find_by_reference(order, account, attempt, &pass).await {
             Ok(Some((created, as_of))) => {
-                self.accept_start(order, account, record.id, created, as_of, cause).await?;
+                self.accept_start(order, account, attempt.id, created, as_of, command).await?;
                 Ok(true)
             }
             Ok(None) | Err(_) => Ok(false),
@@ -271,56 +260,59 @@ impl Payments {
         &self,
         order: &OrderAggregate,
         account: &Account,
-        record: &Attempt,
-        priority: Priority,
+        attempt: &Attempt,
+        pass: &ReadPass,
     ) -> Result<Option<(port::CreatedPayment, Timestamp)>, ProviderError> {
         if account.about().capabilities.lookup != Lookup::ByMerchantReference {
             return Err(ProviderError::Unsupported("look an object up by our reference"));
         }
-        self.may_read(account, priority)?;
-        let attempt = record.for_adapter(order.id());
-        let ctx = self.ctx(account, &super::call::NoState);
-        let (found, as_of) =
-            self.call(account, "find", &ctx, account.adapter.find_by_reference(&ctx, &attempt)).await?;
+        self.providers.spend_read(account, pass)?;
+        let view = attempt.for_adapter(order.id());
+        let ctx = self.providers.ctx(account, &NoState);
+        let find = account.adapter.find_by_reference(&ctx, &view);
+        let (found, as_of) = self.providers.call(account, "find", &ctx, find).await?;
         Ok(found.map(|created| (created, as_of)))
     }
 
     /// A start that did not work: the next account, or the end. `None` to go on with the next.
     async fn after_failed_start(
         &self,
-        order: &mut OrderAggregate,
+        order: &mut WorkingCopy<OrderAggregate>,
         session: SessionId,
-        record: &Attempt,
+        attempt: &Attempt,
         account: &Account,
         error: &ProviderError,
-        cause: &Cause,
+        command: &Command,
     ) -> Result<Option<StartOutcome>, PaymentError> {
         let capabilities = &account.about().capabilities;
         let charge = order.session(session).is_some_and(|session| session.charge.is_some());
-        let harmless = !charge && !capabilities.create_moves_money && record.approach != Approach::Link;
+        // Nobody has the page's address and no money moves in the start: what may exist there can be closed unseen.
+        let harmless = !charge && !capabilities.create_moves_money && attempt.approach != Approach::Link;
         let (elsewhere, orphaned) = match error.advice() {
             Advice::TryElsewhere | Advice::RetryLater => (true, false),
-            Advice::ResolveUnknown => (harmless && self.shared.failover_after_unknown, true),
+            Advice::ResolveUnknown => (harmless && self.routing.failover_after_unknown, true),
             Advice::Stop => (false, false),
         };
         let next = order.session(session).and_then(|session| session.fallback.first().cloned());
         if let Some(name) = next.filter(|_| elsewhere) {
-            let new_attempt = self.new_attempt(&*self.account(&name)?);
-            let change = self.shared.change("failover", order, cause, |order, now| {
-                let facts =
-                    order.session(session).filter(|open| open.status.is_open() && open.attempt == record.id);
-                let events = facts
-                    .map(|open| fail_over(record, orphaned, error.label(), open, new_attempt.clone(), now));
+            let (account_name, next) = (&account.name, self.providers.account(&name)?);
+            let fail_over = |order: &OrderAggregate, _| {
+                let open = order.session(session);
+                let open = open.filter(|open| open.status.is_open() && open.attempt == attempt.id);
+                let events = open.map(|open| {
+                    let new_attempt = new_attempt(&mut self.engine.ids(order), &next);
+                    fail_over(attempt, orphaned, error.into(), open.id, new_attempt)
+                });
                 Ok::<_, PaymentError>(events.unwrap_or_default().into())
-            });
-            change.await?;
-            self.shared.metrics.attempt_failed_over(&account.name);
+            };
+            self.engine.change("fail over", &command.following(), order, fail_over).await?;
+            self.engine.metrics.attempt_failed_over(account_name);
             return Ok(None);
         }
         if error.advice() == Advice::ResolveUnknown {
             return Ok(Some(StartOutcome::Unknown));
         }
-        self.abandon(order, record, error, cause).await?;
+        self.abandon(order, attempt, error, command).await?;
         Ok(Some(match error {
             ProviderError::Busy { retry_after } => StartOutcome::Down { retry_after: *retry_after },
             _ if error.advice() == Advice::Stop => StartOutcome::Ended,
@@ -328,36 +320,40 @@ impl Payments {
         }))
     }
 
-    /// Gives a start up for good: the session ends, the order is a cart again. A person is told of a provider that
+    /// Abandons a start for good: the session ends, the order is a cart again. Attention is raised on a provider that
     /// asks for another amount.
     pub(super) async fn abandon(
         &self,
-        order: &mut OrderAggregate,
-        record: &Attempt,
+        order: &mut WorkingCopy<OrderAggregate>,
+        attempt: &Attempt,
         error: &ProviderError,
-        cause: &Cause,
-    ) -> Result<bool, PaymentError> {
+        command: &Command,
+    ) -> Result<(), PaymentError> {
         let failure = start_failure(error);
         let decide = |order: &OrderAggregate, now| {
-            let still = order.attempt(record.id).filter(|record| record.state == AttemptState::Started);
-            let events = still.map(|record| {
-                let mut events = abandon(order, record, error.label(), failure.clone());
+            let still = order.attempt(attempt.id).filter(|attempt| attempt.state == AttemptState::Started);
+            let events = still.map(|attempt| {
+                let mut events = abandon(order, attempt, StartFailure::from(error), failure.clone());
                 if let ProviderError::AmountDiffers(_) = error {
-                    let (detail, mut ids) = (error.to_string(), self.shared.ids());
-                    events.extend(misquoted(order, record.payment, detail, now, &mut ids));
+                    let mut ids = self.engine.ids(order);
+                    events.extend(misquoted(order, attempt.payment, error.to_string(), now, &mut ids));
                 }
                 events
             });
             Ok::<_, PaymentError>(events.unwrap_or_default().into())
         };
-        self.shared.change("leave", order, cause, decide).await
+        self.engine.change("abandon", &command.following(), order, decide).await.map(drop)
     }
+}
 
-    fn start_outcome(&self, order: &OrderAggregate, session: SessionId) -> StartOutcome {
-        match order.session(session).map(|session| session.status) {
-            Some(SessionStatus::Failed) => StartOutcome::Ended,
-            _ => StartOutcome::Ready,
-        }
+/// The next attempt of an order, at an account.
+fn new_attempt(ids: &mut NewIds, account: &Account) -> NewAttempt {
+    NewAttempt {
+        attempt: ids.attempt(),
+        account: account.name.clone(),
+        provider: account.about().name.to_owned(),
+        capabilities: account.capabilities(),
+        submits_order: account.adapter.submits_order(),
     }
 }
 
@@ -369,7 +365,14 @@ pub(super) fn may_repeat(account: &Account) -> bool {
 /// The attempt of a session that is to be started now.
 fn current(order: &OrderAggregate, session: SessionId) -> Option<Attempt> {
     let session = order.session(session).filter(|session| session.status.is_open())?;
-    order.attempt(session.attempt).filter(|record| record.state == AttemptState::Started).cloned()
+    order.attempt(session.attempt).filter(|attempt| attempt.state == AttemptState::Started).cloned()
+}
+
+fn start_outcome(order: &OrderAggregate, session: SessionId) -> StartOutcome {
+    match order.session(session).map(|session| session.status) {
+        Some(SessionStatus::Failed) => StartOutcome::Ended,
+        _ => StartOutcome::Ready,
+    }
 }
 
 /// How a session ends that could not be started.
@@ -388,40 +391,28 @@ fn session_request(
     request: &CheckoutRequest,
     stored: Option<&Profile>,
 ) -> SessionRequest {
-    let needs = order.header.requirements.map(|needs| needs.requires_payment_profile);
+    let requirements = order.header.requirements;
+    let required = requirements.is_some_and(|needs| needs.requires_payment_profile == Requirement::Required);
     SessionRequest {
         return_urls: request.return_urls.clone(),
         link_delivery: request.link_delivery,
         language: request.language.clone(),
-        save_payment_profile: request.save_payment_profile.unwrap_or(needs == Some(Requirement::Required)),
+        save_payment_profile: request.save_payment_profile.unwrap_or(required),
         payment_profile_id: request.payment_profile_id,
-        profile_reference: stored.map(|profile| profile.reference.clone()),
+        profile_reference: stored.and_then(Profile::reference).map(ToOwned::to_owned),
         metadata: request.metadata.clone(),
     }
 }
 
-/// What stands in for what a merchant asked once that was erased.
-fn empty_request() -> SessionRequest {
-    SessionRequest {
-        return_urls: ReturnUrls::default(),
-        link_delivery: LinkDelivery::default(),
-        language: None,
-        save_payment_profile: false,
-        payment_profile_id: None,
-        profile_reference: None,
-        metadata: Metadata::new(),
-    }
-}
-
-/// The order in the words that every adapter understands.
+/// The order in the terms that every adapter understands.
 fn payment_request(
     order: &OrderAggregate,
     personal: &PersonalData,
-    request: &SessionRequest,
+    session_data: &SessionRequest,
     expires_at: Timestamp,
 ) -> PaymentRequest {
     let header = &order.header;
-    let line = |item: &crate::domain::LineItem| LineItem {
+    let item = |item: &LineItem| port::LineItem {
         sku: item.sku.clone(),
         title: item.title.clone(),
         quantity: item.quantity,
@@ -433,7 +424,7 @@ fn payment_request(
     let total = |part: fn(&Price) -> i64| header.price.as_ref().map(part).unwrap_or_default();
     PaymentRequest {
         description: format!("Order {}", header.reference.clone().unwrap_or_else(|| header.id.to_string())),
-        items: header.items.iter().map(line).collect(),
+        items: header.items.iter().map(item).collect(),
         subtotal: total(|price| price.subtotal),
         discount: total(|price| price.discount),
         tax: total(|price| price.tax),
@@ -443,10 +434,10 @@ fn payment_request(
         billing_address: personal.billing_address.clone(),
         shipping_address: personal.shipping_address.clone(),
         urls: port::RedirectUrls::default(),
-        link_delivery: request.link_delivery,
-        language: request.language.clone(),
+        link_delivery: session_data.link_delivery,
+        language: session_data.language.clone(),
         expires_at,
-        save_profile: request.save_payment_profile,
-        profile: request.profile_reference.clone(),
+        save_profile: session_data.save_payment_profile,
+        profile: session_data.profile_reference.clone(),
     }
 }

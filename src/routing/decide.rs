@@ -43,7 +43,7 @@ impl Request<'_> {
 pub struct AccountFacts<'a> {
     /// Its name.
     pub account: &'a str,
-    /// Why it cannot take this checkout, from [`Capabilities::ineligible_because`](port::Capabilities::ineligible_because).
+    /// Why it cannot take this checkout, from [`Capabilities`](port::Capabilities::ineligible_because).
     pub ineligible_because: Vec<String>,
     /// Whether it may be called at present.
     pub available: bool,
@@ -55,7 +55,7 @@ pub struct AccountFacts<'a> {
 pub struct RouteDecision {
     /// The rule that fitted; [`PINNED`] or [`STORED`] where no rule was asked.
     pub rule: String,
-    /// Why the first candidate is the first, in words.
+    /// Why the first candidate is the first.
     pub reason: String,
     /// The accounts to try, in this order. Never empty, no account twice.
     pub candidates: Vec<String>,
@@ -63,10 +63,10 @@ pub struct RouteDecision {
     pub ruled_out: Vec<RuledOut>,
 }
 
-/// The word that stands for a rule when the checkout names its account. No rule has this name.
+/// What stands for a rule when the checkout names its account. No rule has this name.
 pub(super) const PINNED: &str = "pinned";
 
-/// The word that stands for a rule when a stored payment method decides. No rule has this name.
+/// What stands for a rule when a stored payment method decides. No rule has this name.
 pub(super) const STORED: &str = "stored-method";
 
 /// An account that will not be tried.
@@ -75,7 +75,7 @@ pub(super) const STORED: &str = "stored-method";
 pub struct RuledOut {
     /// Its name.
     pub account: String,
-    /// Each reason, in words that a merchant understands.
+    /// Each reason, as a merchant understands it.
     pub why: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
-//! Who gets which checkout: [`decide()`], a pure function of the request, the rules, what is known of the accounts, and a
-//! random number. It calls nobody, reads no clock and draws no chance of its own, so a decision can be shown, explained
-//! and repeated.
+//! Which account gets a checkout: [`decide()`], a pure function of the request, the rules, what is known of the accounts,
+//! and a random number. It calls nobody, reads no clock and draws no random number of its own, so a decision can be
+//! shown, explained and repeated.
 //!
 //! Start at [`decide()`]; [`Rules`] are read from `routing.toml`, whose annotated example says what a rule may name.
 #![cfg_attr(

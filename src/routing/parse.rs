@@ -74,7 +74,7 @@ fn read_rule(section: &Section<'_>, accounts: &[&str]) -> Option<Rule> {
         section.fault_at("name", "must have small letters, digits, `-` and `_`, 40 at most");
     }
     if [PINNED, STORED].contains(&name) {
-        section.fault_at("name", "is the word for checkouts that no rule decides");
+        section.fault_at("name", "is the name for checkouts that no rule decides");
     }
     Some(Rule {
         name: name.to_owned(),
@@ -85,13 +85,13 @@ fn read_rule(section: &Section<'_>, accounts: &[&str]) -> Option<Rule> {
 }
 
 fn conditions(section: &Section<'_>) -> Conditions {
-    let texts = |key| section.words(key).unwrap_or_default();
+    let texts = |key| section.items(key).unwrap_or_default();
     let country = texts("country");
-    for word in country.iter().filter(|word| !is_country(word.text)) {
-        section.fault_of("country", *word, "must be an ISO 3166 code of two capital letters");
+    for item in country.iter().filter(|item| !is_country(item.text)) {
+        section.fault_of("country", *item, "must be an ISO 3166 code of two capital letters");
     }
-    let owned = |words: Vec<crate::config::document::Word<'_>>| -> Vec<String> {
-        words.into_iter().map(|word| word.text.to_owned()).collect()
+    let owned = |items: Vec<crate::config::document::ListItem<'_>>| -> Vec<String> {
+        items.into_iter().map(|item| item.text.to_owned()).collect()
     };
     let (min_amount, max_amount) = (amount(section, "min_amount"), amount(section, "max_amount"));
     if let (Some(min), Some(max)) = (min_amount, max_amount)
@@ -100,12 +100,12 @@ fn conditions(section: &Section<'_>) -> Conditions {
         section.fault_at("max_amount", "must be in the currency of `min_amount`, and not less");
     }
     Conditions {
-        currency: section.words_as("currency"),
+        currency: section.items_as("currency"),
         country: owned(country),
         min_amount,
         max_amount,
-        approach: section.words_as("approach"),
-        capture_mode: section.words_as("capture_mode"),
+        approach: section.items_as("approach"),
+        capture_mode: section.items_as("capture_mode"),
         merchant: owned(texts("merchant")),
         metadata: section.section("metadata").map(|pairs| pairs.texts()).unwrap_or_default(),
     }
@@ -134,27 +134,27 @@ fn shares(section: &Section<'_>, known: &[&str]) -> Vec<Share> {
     }
     let mut seen = BTreeSet::new();
     let mut shares = Vec::new();
-    for (word, weight) in section.weights("accounts", 1..=1_000) {
-        if let Some(complaint) = unknown(word.text, known) {
-            section.fault_of("accounts", word, &complaint);
+    for (item, weight) in section.weights("accounts", 1..=1_000) {
+        if let Some(complaint) = unknown(item.text, known) {
+            section.fault_of("accounts", item, &complaint);
         }
-        if !seen.insert(word.text) {
-            section.fault_of("accounts", word, &format!("names `{}` twice", word.text));
+        if !seen.insert(item.text) {
+            section.fault_of("accounts", item, &format!("names `{}` twice", item.text));
         }
-        shares.push(Share { account: word.text.to_owned(), weight });
+        shares.push(Share { account: item.text.to_owned(), weight });
     }
     shares
 }
 
-/// An account that also stands among the rule's `accounts` is allowed, so that one word can be changed at a time.
+/// An account that also stands among the rule's `accounts` is allowed, so that one name can be changed at a time.
 fn fallback(section: &Section<'_>, known: &[&str]) -> Vec<String> {
-    let words = section.words("fallback").unwrap_or_default();
-    for word in &words {
-        if let Some(complaint) = unknown(word.text, known) {
-            section.fault_of("fallback", *word, &complaint);
+    let items = section.items("fallback").unwrap_or_default();
+    for item in &items {
+        if let Some(complaint) = unknown(item.text, known) {
+            section.fault_of("fallback", *item, &complaint);
         }
     }
-    words.into_iter().map(|word| word.text.to_owned()).collect()
+    items.into_iter().map(|item| item.text.to_owned()).collect()
 }
 
 fn unknown(account: &str, known: &[&str]) -> Option<String> {

@@ -164,8 +164,8 @@ fn the_first_rule_that_fits_decides_and_no_later_one_is_asked() {
 fn where_no_rule_fits_there_is_no_route() {
     let rules = parse("[[rules]]\nname = \"dollars\"\ncurrency = \"USD\"\naccounts = \"telness\"");
     let metadata = BTreeMap::new();
-    let told = outcome(&request(&metadata), &rules, &facts(&[], &["decta"]));
-    assert!(told.starts_with("no route | decta: no rule fits this checkout | paymennt: no rule"), "{told}");
+    let text = outcome(&request(&metadata), &rules, &facts(&[], &["decta"]));
+    assert!(text.starts_with("no route | decta: no rule fits this checkout | paymennt: no rule"), "{text}");
 }
 
 #[test]
@@ -230,20 +230,20 @@ fn every_fault_of_the_rules_is_told_at_once_with_its_line() {
         ":15: rules.all.approach: unknown variant `HOSTD`, expected one of `HOSTED`, `EMBEDDED`, `LINK`",
         ":16: rules.all.accounts.decta: must be a whole number from 1 to 1000",
         ":17: rules.all.fallback: there is no account `nobody`",
-        ":19: rules.pinned.name: is the word for checkouts that no rule decides",
+        ":19: rules.pinned.name: is the name for checkouts that no rule decides",
         ":20: rules.pinned.capture_mode: must be text in quotes",
         ":21: rules.pinned.metadata.a: must be text in quotes",
         ":22: rules.pinned.accounts: must name at least one",
         ":25: rules.rest.accounts: names `decta` twice",
         ":29: rules.never.max_amount: must be in the currency of `min_amount`, and not less",
     ];
-    let told = faults(text);
+    let found = faults(text);
     for wanted in expected {
-        assert!(told.iter().any(|fault| fault.contains(wanted)), "{wanted} is not in {told:#?}");
+        assert!(found.iter().any(|fault| fault.contains(wanted)), "{wanted} is not in {found:#?}");
     }
-    let never: Vec<_> = told.iter().filter(|fault| fault.contains("is never asked")).collect();
+    let never: Vec<_> = found.iter().filter(|fault| fault.contains("is never asked")).collect();
     assert_eq!(never, ["routing.toml:26: rules.never: is never asked: rule `rest` fits everything"]);
-    assert_eq!(told.len(), expected.len() + never.len(), "{told:#?}");
+    assert_eq!(found.len(), expected.len() + never.len(), "{found:#?}");
 }
 
 #[test]
@@ -264,8 +264,8 @@ fn the_demo_sends_dirhams_to_one_account_and_shares_the_rest_out() {
     let metadata = BTreeMap::new();
     let first = |text: &str, code: &str, draw: u64| {
         let rules = Rules::parse("config/routing.toml", text, &names).unwrap();
-        let asked = Request { money: money(1999, code), ..request(&metadata) };
-        decide(&asked, &rules, &facts, draw).unwrap().candidates[0].clone()
+        let requested = Request { money: money(1999, code), ..request(&metadata) };
+        decide(&requested, &rules, &facts, draw).unwrap().candidates[0].clone()
     };
     assert_eq!(first(DEMO_ROUTING, "AED", 7), "paymennt-demo");
     let shared: Vec<_> = (0..100).map(|draw| first(DEMO_ROUTING, "EUR", draw)).collect();

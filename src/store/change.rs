@@ -1,147 +1,103 @@
-//! Changes as values: events first, then the rows they make, then what must happen later.
+//! Changes as values: one change of one subject, and the rows beside it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use port::{AttemptId, AttentionId, NotificationId, OrderId, PaymentId, RefundId, SessionId, Timestamp};
-use serde::Serialize;
+use port::{EndpointId, NotificationId, Timestamp, Uuid};
 
-use super::{CheckpointRow, Job, JobKind, OutboundEventRow, StoreError, VaultWrite, WebhookWrite};
-use crate::domain::{Event, EventMeta, Ids, OrderAggregate, RecordedEvent, is_open, jobs};
+use super::rows::{
+    ApiKeyRow, CheckpointRow, ClaimedDelivery, ClaimedJob, DeliveryRow, DeliveryStream, IdempotencyRow,
+    InboxRow, JobSubject, StreamPosition,
+};
+use super::{StoreError, SubjectKind};
+use crate::domain::{
+    AnySubject, DueJob, Hash, Lane, Lookup, Recorded, Subject, SubjectEvent as _, Urgency, difference,
+};
 
-/// Everything that one commit writes.
+/// Everything that one commit writes, all or nothing.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// What it is, for crash points, logs and metrics.
     pub name: &'static str,
-    /// In writing order.
+    /// The subject that it changes, if it changes one.
+    pub subject: Option<Box<SubjectChange>>,
+    /// Rows beside it.
     pub writes: Vec<Write>,
 }
 
-/// One row to write. Bodies are JSON; whatever is asked for by more than its id has a column of its own.
+/// One change of one subject, with the rows that follow from it.
+#[derive(Clone, Debug)]
+pub struct SubjectChange {
+    /// Whose.
+    pub id: Uuid,
+    /// Its kind.
+    pub kind: SubjectKind,
+    /// The merchant it belongs to.
+    pub merchant: String,
+    /// The sequence of the first event. Its being taken is a conflict.
+    pub first: u64,
+    /// How many events.
+    pub events: u64,
+    /// How many public events came before.
+    pub public_before: u64,
+    /// How many of the events are public.
+    pub public: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The record.
+    pub text: Arc<str>,
+    /// Its hash.
+    pub hash: Hash,
+    /// The personal values beside the record, one on a line.
+    pub personal: Option<String>,
+    /// When the subject was created, if this change creates it.
+    pub created_at: Option<Timestamp>,
+    /// The state for lists, if this change sets it.
+    pub state: Option<&'static str>,
+    /// Rows that lead to the subject no more.
+    pub gone: Vec<Lookup>,
+    /// Rows that lead to it from now on.
+    pub added: Vec<Lookup>,
+    /// When it is due next in each lane that it is, or was, in.
+    pub schedule: Vec<(Lane, Option<Due>)>,
+    /// The whole subject, written once in a while so that a long history need not be read from its start.
+    pub snapshot: Option<String>,
+    /// The subject after the change.
+    pub after: AnySubject,
+}
+
+/// A moment at which a subject is due in a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// When.
+    pub at: Timestamp,
+    /// How urgent.
+    pub urgency: Urgency,
+}
+
+/// After so many events a subject is written as a whole.
+const SNAPSHOT_EVERY: u64 = 64;
+
+/// One row to write beside a subject's change.
 #[derive(Clone, Debug)]
 pub enum Write {
-    /// Appends an event. Its place being taken is a conflict.
-    Event(Box<RecordedEvent>),
-    /// Stores personal data that events mention by digest; the same digest again is nothing new.
-    Erasable {
-        /// Whose.
-        order: OrderId,
-        /// Of the body.
-        digest: Arc<str>,
-        /// The salted value.
-        body: Arc<str>,
-    },
-    /// The order's row.
-    Order(Box<OrderRow>),
-    /// A session's row.
-    Session {
-        /// Its id.
-        id: SessionId,
-        /// Its order.
-        order: OrderId,
-        /// The session.
-        body: String,
-    },
-    /// An attempt's row.
-    Attempt {
-        /// Its id.
-        id: AttemptId,
-        /// Its order.
-        order: OrderId,
-        /// Where.
-        account: String,
-        /// The provider's id.
-        reference: Option<String>,
-        /// Whether an open session stands on it: at most one in an order.
-        open: bool,
-        /// The hash of its return tokens' secret, at its start.
-        return_hash: Option<String>,
-        /// The attempt.
-        body: String,
-    },
-    /// A payment's row.
-    Payment {
-        /// Its id.
-        id: PaymentId,
-        /// Its order.
-        order: OrderId,
-        /// Whose.
-        merchant: String,
-        /// Where; empty for a merchant's own collection.
-        account: String,
-        /// Its status, as the API writes it.
-        status: &'static str,
-        /// Whether somebody waits for what becomes of it.
-        open: bool,
-        /// The payment.
-        body: String,
-    },
-    /// A refund's row.
-    Refund {
-        /// Its id.
-        id: RefundId,
-        /// Its order.
-        order: OrderId,
-        /// The refund.
-        body: String,
-    },
-    /// An attention's row.
-    Attention {
-        /// Its id.
-        id: String,
-        /// Its order.
-        order: OrderId,
-        /// Whose.
-        merchant: String,
-        /// Where; empty for a merchant's own collection.
-        account: String,
-        /// Its code.
-        code: &'static str,
-        /// Whether it waits for a person.
-        open: bool,
-        /// The attention.
-        body: String,
-    },
-    /// A merchant's idempotency key. In use already is `Taken`, unless it stands on the row named in `replaces`.
-    Key(KeyRow),
-    /// A row of the agenda: when, or not any more. Ends any lease on it.
-    Job {
-        /// What.
-        kind: JobKind,
-        /// Of which object.
-        subject: String,
-        /// In which order.
-        order: Option<OrderId>,
-        /// When; `None` takes it off.
-        at: Option<Timestamp>,
-    },
-    /// Ends a lease that still stands: due again, or done. Nothing if the row was written meanwhile.
-    Release {
-        /// What was claimed.
-        job: Job,
-        /// When again; `None` takes it off.
-        at: Option<Timestamp>,
-    },
+    /// A merchant's idempotency key. `Taken` if it is in use, unless it stands where `replaces` says.
+    Key(IdempotencyRow),
+    /// Makes a subject due at once, or earlier than it was.
+    Wake(Wake),
+    /// A job that was claimed has run. Leaves the row as it is if the subject was changed or woken meanwhile.
+    Reschedule(Rescheduled),
     /// A verified notification, raw.
     Notification(InboxRow),
     /// Deletes a stored notification.
-    PruneNotification(NotificationId),
-    /// A checkpoint over all events.
+    DeleteNotification(NotificationId),
+    /// A checkpoint over all changes.
     Checkpoint(CheckpointRow),
-    /// Erases the personal data of an order, and the stored notices that name its objects.
-    Erase {
-        /// Whose data.
-        order: OrderId,
-        /// Its objects, by account and the provider's id.
+    /// Deletes the personal values of a subject, and the stored notifications that name its objects.
+    ErasePersonal {
+        /// Whose.
+        subject: Uuid,
+        /// Its objects at providers, by account and the provider's id.
         objects: Vec<(String, String)>,
-    },
-    /// Erases a merchant's customer where no order is concerned: stored methods and the sessions that stored them.
-    EraseCustomer {
-        /// Whose customer.
-        merchant: String,
-        /// The merchant's own id of it.
-        customer: String,
     },
     /// An API key.
     ApiKey(ApiKeyRow),
@@ -152,355 +108,162 @@ pub enum Write {
         /// Its value.
         value: String,
     },
-    /// A row about telling merchants.
-    Webhook(WebhookWrite),
-    /// A row about stored payment methods.
-    Vault(VaultWrite),
+    /// Events to deliver to an endpoint. What waits for a retry keeps its moment, unless it is a replay: then all that
+    /// waits of this order is due.
+    Enqueue {
+        /// To whom and of what.
+        stream: DeliveryStream,
+        /// The sequence of the first event.
+        first: u64,
+        /// Of the last; none for all that follow.
+        last: Option<u64>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A delivery that was claimed has been tried: where its stream stands now and when it is due, or that it is
+    /// done. More that was enqueued meanwhile stays.
+    Advance {
+        /// What was claimed.
+        delivery: ClaimedDelivery,
+        /// Where it stands.
+        position: StreamPosition,
+        /// When it is due; none if nothing more is known of.
+        at: Option<Timestamp>,
+    },
+    /// Drops everything that waits for an endpoint.
+    DropStreams(EndpointId),
+    /// What became of a try to deliver.
+    Delivery(DeliveryRow),
+    /// Deliveries to an endpoint fail since then, or work again.
+    EndpointFailing {
+        /// Which.
+        endpoint: EndpointId,
+        /// Since when; none if they work.
+        since: Option<Timestamp>,
+    },
 }
 
-/// The order's row.
+/// A job that has run, and when it is due again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderRow {
-    /// Its id.
-    pub id: OrderId,
-    /// Whose.
-    pub merchant: String,
-    /// The merchant's reference, unique for it.
-    pub reference: Option<String>,
-    /// Its state, as the API writes it.
-    pub state: &'static str,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// How many events made the file.
-    pub sequence: u64,
-    /// How many of them merchants are told of.
-    pub public_sequence: u64,
-    /// The hash of the last one, hexadecimal.
-    pub head: String,
-    /// The order.
-    pub body: String,
+pub struct Rescheduled {
+    /// What was claimed.
+    pub job: ClaimedJob,
+    /// The version of the subject from which `next` was computed.
+    pub version: u64,
+    /// When next; none if it is done.
+    pub next: Option<Due>,
+    /// How often it has failed in a row.
+    pub tries: u32,
+    /// Whether what it was woken for is still to be done.
+    pub stays_woken: bool,
 }
 
-/// Where an idempotency key stands.
+/// Makes a subject due in a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyUse {
-    /// A hash of method, path and body of its request.
-    pub fingerprint: String,
-    /// Its row, if its request was about an order.
-    pub row: Option<KeyRow>,
-}
-
-/// A merchant's idempotency key and what it stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyRow {
-    /// Whose.
-    pub merchant: String,
-    /// The key.
-    pub key: String,
-    /// A hash of method, path and body.
-    pub fingerprint: String,
-    /// The order that the request made or changed.
-    pub order: OrderId,
-    /// The place of the first event of the change that it made.
-    pub sequence: u64,
-    /// When.
-    pub at: Timestamp,
-    /// The place it stood on before, where that had no effect and the request is tried again.
-    pub replaces: Option<u64>,
-}
-
-/// A verified notification.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InboxRow {
-    /// Its id.
-    pub id: NotificationId,
-    /// To which account.
-    pub account: String,
-    /// What makes it the same as another: the provider's event id, or a hash of its bytes.
-    pub identity: String,
-    /// Its headers as JSON, without any that carries a secret.
-    pub headers: String,
-    /// Its exact bytes.
-    pub body: Vec<u8>,
-    /// What it points at, as JSON.
-    pub targets: String,
-    /// When it came.
-    pub received_at: Timestamp,
-}
-
-/// An API key. Its text is never stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiKeyRow {
-    /// SHA-256 of the key's text, hexadecimal.
-    pub hash: String,
-    /// The first letters, to tell keys apart.
-    pub hint: String,
-    /// Whose.
-    pub merchant: String,
-    /// What it may: `payments`, `finance`, `ops`.
-    pub scopes: Vec<String>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was withdrawn.
-    pub revoked_at: Option<Timestamp>,
+pub struct Wake {
+    /// Which.
+    pub subject: Uuid,
+    /// What it is.
+    pub kind: JobSubject,
+    /// In which lane.
+    pub lane: Lane,
+    /// When, and how urgent.
+    pub due: Due,
+    /// The number of the attempt that it is about; none for all.
+    pub attempt: Option<u64>,
 }
 
 impl Change {
-    /// A change without events: agenda, notes, keys.
+    /// A change of no subject.
     pub fn plain(name: &'static str, writes: Vec<Write>) -> Self {
-        Self { name, writes }
+        Self { name, subject: None, writes }
     }
 
-    /// The only way to change an order: applies the facts to the file and writes down what that makes of it,
-    /// with everything that becomes due by it or is not due any more.
+    /// A change of a subject.
+    pub fn of(name: &'static str, subject: SubjectChange) -> Self {
+        Self { name, subject: Some(Box::new(subject)), writes: Vec::new() }
+    }
+
+    /// With more rows.
+    #[must_use]
+    pub fn with(mut self, writes: impl IntoIterator<Item = Write>) -> Self {
+        self.writes.extend(writes);
+        self
+    }
+
+    /// The lanes in which it makes something due, with the earliest moment.
+    pub fn wakes(&self) -> impl Iterator<Item = (&Lane, Due)> {
+        let scheduled = self.subject.iter().flat_map(|change| &change.schedule);
+        let scheduled = scheduled.filter_map(|(lane, due)| Some((lane, (*due)?)));
+        scheduled.chain(self.writes.iter().filter_map(|write| match write {
+            Write::Wake(wake) => Some((&wake.lane, wake.due)),
+            Write::Reschedule(done) => Some((&done.job.lane, done.next?)),
+            _ => None,
+        }))
+    }
+}
+
+impl SubjectChange {
+    /// What follows from a recorded change: `before` is the subject before it, none if it creates the subject.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if the facts do not fit the file: a defect.
-    pub fn of(
-        name: &'static str,
-        order: &mut OrderAggregate,
-        events: Vec<Event>,
-        meta: &EventMeta<'_>,
-        ids: &mut Ids<'_>,
+    /// [`StoreError::Corrupt`] if the subject cannot be written: a defect.
+    pub fn of<S: Subject>(
+        before: Option<&S>,
+        after: &Arc<S>,
+        change: &Recorded<S::Event>,
+        draw: u64,
     ) -> Result<Self, StoreError> {
-        let before = if order.sequence == 0 { Vec::new() } else { jobs(order) };
-        let events =
-            order.record(events, meta, ids).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let mut change = Self { name, writes: Vec::with_capacity(events.len() * 2 + 4) };
-        change.append(order, &events)?;
-        let after = jobs(order);
-        let order = Some(order.id());
-        for (kind, subject, _) in before.iter().filter(|(kind, subject, _)| !holds(&after, *kind, subject)) {
-            change.writes.push(Write::Job { kind: *kind, subject: subject.clone(), order, at: None });
-        }
-        for (kind, subject, at) in after.into_iter().filter(|due| !before.contains(due)) {
-            change.writes.push(Write::Job { kind, subject, order, at: Some(at) });
-        }
-        Ok(change)
-    }
-
-    /// With an idempotency key.
-    #[must_use]
-    pub fn key(mut self, key: Option<KeyRow>) -> Self {
-        self.writes.extend(key.map(Write::Key));
-        self
-    }
-
-    /// With something due, or not due any more.
-    #[must_use]
-    pub fn job(mut self, kind: JobKind, subject: String, order: OrderId, at: Option<Timestamp>) -> Self {
-        self.writes.push(Write::Job { kind, subject, order: Some(order), at });
-        self
-    }
-
-    /// With one more row.
-    #[must_use]
-    pub fn with(mut self, write: Write) -> Self {
-        self.writes.push(write);
-        self
-    }
-
-    /// The order whose events it appends.
-    pub fn order(&self) -> Option<OrderId> {
-        self.events().next().map(|event| event.order)
-    }
-
-    /// The events it appends.
-    pub fn events(&self) -> impl Iterator<Item = &RecordedEvent> {
-        self.writes.iter().filter_map(|write| match write {
-            Write::Event(event) => Some(&**event),
-            _ => None,
-        })
-    }
-
-    fn append(&mut self, order: &OrderAggregate, events: &[RecordedEvent]) -> Result<(), StoreError> {
-        let id = order.id();
-        let mut dirty = BTreeSet::new();
-        for event in events {
-            dirty.extend(dirty_parts(order, &event.record.event));
-            self.writes.push(Write::Event(Box::new(event.clone())));
-            let sealed = event.record.event.erasable();
-            self.writes.extend(sealed.into_iter().map(|(digest, body)| Write::Erasable {
-                order: id,
-                digest,
-                body,
-            }));
-            self.writes.extend(outbound_event(order, event));
-        }
-        if !events.is_empty() {
-            self.writes.push(Write::Order(Box::new(OrderRow::of(order)?)));
-        }
-        let mut rows = Vec::with_capacity(dirty.len());
-        for row in dirty {
-            rows.extend(row.write(order)?);
-        }
-        // An order has one open attempt: the one before is closed first, whatever their ids say.
-        rows.sort_by_key(|row| matches!(row, Write::Attempt { open: true, .. }));
-        self.writes.extend(rows);
-        Ok(())
-    }
-}
-
-/// What lets merchants find an event that they are told of.
-fn outbound_event(order: &OrderAggregate, event: &RecordedEvent) -> Option<Write> {
-    let (merchant, order) = (order.header.merchant.clone(), event.order);
-    let row = || OutboundEventRow {
-        merchant,
-        event: event.id,
-        order,
-        sequence: event.sequence,
-        at: event.record.at,
-    };
-    event.public_sequence.map(|_| Write::Webhook(WebhookWrite::OutboundEvent(row())))
-}
-
-fn holds(jobs: &[(JobKind, String, Timestamp)], kind: JobKind, subject: &str) -> bool {
-    jobs.iter().any(|(other, of, _)| *other == kind && of == subject)
-}
-
-/// A row that an event touches.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum DirtyPart {
-    Session(SessionId),
-    Attempt(AttemptId),
-    Payment(PaymentId),
-    Refund(RefundId),
-    Attention(AttentionId),
-}
-
-/// The rows that a fact touches beside the order's own.
-fn dirty_parts(order: &OrderAggregate, event: &Event) -> Vec<DirtyPart> {
-    let of_attempt = |id: &AttemptId| {
-        let attempt = order.attempt(*id);
-        let session = attempt.and_then(|attempt| attempt.session).map(DirtyPart::Session);
-        let payment = attempt.map(|attempt| DirtyPart::Payment(attempt.payment));
-        std::iter::once(DirtyPart::Attempt(*id)).chain(session).chain(payment).collect::<Vec<_>>()
-    };
-    let of_payment = |id: &PaymentId| {
-        let session = order.payment(*id).and_then(|payment| payment.session);
-        std::iter::once(DirtyPart::Payment(*id)).chain(session.map(DirtyPart::Session)).collect::<Vec<_>>()
-    };
-    let of_attention = |id: &AttentionId| {
-        let payment = order.attention(*id).and_then(|attention| attention.payment).map(DirtyPart::Payment);
-        std::iter::once(DirtyPart::Attention(*id)).chain(payment).collect()
-    };
-    match event {
-        Event::ExternalPaymentRecorded { payment, .. } | Event::LatePaymentFound(payment) => {
-            vec![DirtyPart::Payment(payment.id)]
-        }
-        Event::PaymentSourceUsed(crate::domain::PaymentSource::Session(id)) => vec![DirtyPart::Session(*id)],
-        Event::SessionCreated { session, payment } => {
-            vec![DirtyPart::Session(session.id), DirtyPart::Payment(payment.id)]
-        }
-        Event::AdapterStateSaved { attempt, .. } => vec![DirtyPart::Attempt(*attempt)],
-        Event::AttemptStarted(attempt) => of_attempt(&attempt.id),
-        Event::AttemptCreated { attempt, .. } | Event::AttemptAbandoned { attempt, .. } => {
-            of_attempt(attempt)
-        }
-        Event::ProviderOrderSubmitted { attempt } => vec![DirtyPart::Attempt(*attempt)],
-        Event::SessionStatusChanged { session, .. } => {
-            let of = order.session(*session).into_iter();
-            let beside = of.flat_map(|of| [DirtyPart::Attempt(of.attempt), DirtyPart::Payment(of.payment)]);
-            std::iter::once(DirtyPart::Session(*session)).chain(beside).collect()
-        }
-        Event::PaymentUpdated { payment, .. }
-        | Event::PaymentNotStarted { payment }
-        | Event::DisputeUpdated { payment, .. } => {
-            vec![DirtyPart::Payment(*payment)]
-        }
-        Event::OperationRequested { payment, .. } | Event::OperationFinished { payment, .. } => {
-            of_payment(payment)
-        }
-        Event::RefundCreated(refund) => {
-            vec![DirtyPart::Refund(refund.id), DirtyPart::Payment(refund.payment)]
-        }
-        Event::RefundStatusChanged { refund, .. } => {
-            let of = order.refunds.iter().find(|known| known.id == *refund);
-            let payment = of.map(|refund| DirtyPart::Payment(refund.payment));
-            std::iter::once(DirtyPart::Refund(*refund)).chain(payment).collect()
-        }
-        Event::AttentionRaised(attention) => of_attention(&attention.id),
-        Event::AttentionResolved { attention, .. } => of_attention(attention),
-        Event::PersonalDataErased
-        | Event::OrderCreated(_)
-        | Event::OrderEdited(_)
-        | Event::OrderPriced { .. }
-        | Event::OrderSigned(_)
-        | Event::OrderStateChanged { .. }
-        | Event::FulfilmentReported(_)
-        | Event::PaymentSourceUsed(_) => Vec::new(),
-    }
-}
-
-fn body<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|fault| StoreError::Corrupt(fault.to_string()))
-}
-
-impl OrderRow {
-    fn of(order: &OrderAggregate) -> Result<Self, StoreError> {
+        let at = change.meta.at;
+        let personal: Vec<_> = change.events.iter().flat_map(|event| event.personal()).collect();
+        let lines = personal.iter().map(|body| &*body.text).collect::<Vec<_>>().join("\n");
+        let (gone, added) = difference(before.map(S::lookups).unwrap_or_default(), after.lookups());
+        let state = after.list_state();
+        let passed = |subject: &S| subject.head().sequence / SNAPSHOT_EVERY;
+        let snapshot = before.is_some_and(|before| passed(before) < passed(after));
+        let snapshot = snapshot.then(|| serde_json::to_string(&**after)).transpose();
         Ok(Self {
-            id: order.header.id,
-            merchant: order.header.merchant.clone(),
-            reference: order.header.reference.clone(),
-            state: order.header.state.as_str(),
-            created_at: order.header.created_at,
-            sequence: order.sequence,
-            public_sequence: order.public_sequence,
-            head: order.head.to_string(),
-            body: body(&order.header)?,
+            id: change.subject,
+            kind: S::KIND,
+            merchant: after.merchant().to_owned(),
+            first: change.first,
+            events: change.events.len() as u64,
+            public_before: change.public_before,
+            public: after.head().public_sequence - change.public_before,
+            at,
+            text: change.text.clone(),
+            hash: change.hash,
+            personal: Some(lines).filter(|lines| !lines.is_empty()),
+            created_at: before.is_none().then(|| after.created_at()),
+            state: before.is_none_or(|before| before.list_state() != state).then_some(state),
+            gone,
+            added,
+            schedule: schedule(
+                &before.map(|before| before.due(at, draw)).unwrap_or_default(),
+                &after.due(at, draw),
+                at,
+            ),
+            snapshot: snapshot.map_err(|fault| StoreError::Corrupt(fault.to_string()))?,
+            after: S::into_any(after.clone()),
         })
     }
 }
 
-impl DirtyPart {
-    fn write(self, order: &OrderAggregate) -> Result<Option<Write>, StoreError> {
-        let order_id = order.id();
-        Ok(match self {
-            Self::Session(id) => {
-                let row = order.session(id).map(body).transpose()?;
-                row.map(|body| Write::Session { id, order: order_id, body })
-            }
-            Self::Attempt(id) => {
-                let Some(attempt) = order.attempt(id) else { return Ok(None) };
-                Some(Write::Attempt {
-                    id,
-                    order: order_id,
-                    account: attempt.account.clone(),
-                    reference: attempt.reference.clone(),
-                    open: order.open_attempt().is_some_and(|attempt| attempt.id == id),
-                    return_hash: attempt.return_hash.clone(),
-                    body: body(attempt)?,
-                })
-            }
-            Self::Payment(id) => {
-                let Some(payment) = order.payment(id) else { return Ok(None) };
-                let attempt = payment.attempt.and_then(|attempt| order.attempt(attempt));
-                Some(Write::Payment {
-                    id,
-                    order: order_id,
-                    merchant: order.header.merchant.clone(),
-                    account: attempt.map(|attempt| attempt.account.clone()).unwrap_or_default(),
-                    status: payment.status().as_str(),
-                    open: is_open(order, payment),
-                    body: body(payment)?,
-                })
-            }
-            Self::Refund(id) => {
-                let row = order.refund(id).map(body).transpose()?;
-                row.map(|body| Write::Refund { id, order: order_id, body })
-            }
-            Self::Attention(id) => {
-                let Some(attention) = order.attention(id) else { return Ok(None) };
-                Some(Write::Attention {
-                    id: id.to_string(),
-                    order: order_id,
-                    merchant: order.header.merchant.clone(),
-                    account: order.account_of(attention).unwrap_or_default().to_owned(),
-                    code: attention.code.as_str(),
-                    open: attention.resolved_at.is_none(),
-                    body: body(attention)?,
-                })
-            }
-        })
-    }
+/// The next moment of each lane that a subject is in, and the lanes that it has left. What was due before stands in the
+/// row already, or has had its turn and waits for its next: it makes nothing sooner.
+fn schedule(before: &[DueJob], after: &[DueJob], now: Timestamp) -> Vec<(Lane, Option<Due>)> {
+    let (old, new): (Vec<_>, Vec<_>) =
+        after.iter().cloned().partition(|due| due.at <= now && before.contains(due));
+    let mut lanes: Vec<&Lane> = before.iter().chain(&new).map(|due| &due.lane).collect();
+    lanes.sort_unstable();
+    lanes.dedup();
+    let next = lanes.into_iter().map(|lane| (lane.clone(), next_in(lane, &new)));
+    next.filter(|(lane, due)| due.is_some() || !old.iter().any(|old| old.lane == *lane)).collect()
+}
+
+/// The earliest of the jobs in a lane; of those at the same moment the most urgent.
+pub fn next_in(lane: &Lane, jobs: &[DueJob]) -> Option<Due> {
+    let of_lane = jobs.iter().filter(|due| due.lane == *lane);
+    let earliest = of_lane.min_by_key(|due| (due.at, due.urgency))?;
+    Some(Due { at: earliest.at, urgency: earliest.urgency })
 }

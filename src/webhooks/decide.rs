@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::store::DisabledReason;
+use crate::domain::DisabledReason;
 
-/// How long after each failure the next try is made. After the last try the endpoint is switched off.
+/// How long after each failure the next try is made. After the last try the endpoint is disabled.
 const DELAYS: [Duration; 9] = [
     Duration::from_secs(5),
     minutes(5),
@@ -18,7 +18,7 @@ const DELAYS: [Duration; 9] = [
 ];
 
 /// How long an endpoint may fail without one delivery that works: as long as all the delays together.
-const MAX_FAILING: Duration = {
+const LONGEST_FAILING: Duration = {
     let (mut sum, mut index) = (0, 0);
     while index < DELAYS.len() {
         sum += DELAYS[index].as_secs();
@@ -28,7 +28,7 @@ const MAX_FAILING: Duration = {
 };
 
 /// No endpoint makes us wait longer.
-const MAX_RETRY_AFTER: Duration = hours(24);
+const LONGEST_RETRY_AFTER: Duration = hours(24);
 
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
@@ -38,7 +38,7 @@ const fn hours(hours: u64) -> Duration {
     minutes(hours * 60)
 }
 
-/// What an endpoint answered.
+/// What an endpoint response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeliveryResponse {
     /// With a status, and perhaps when to come back.
@@ -54,32 +54,32 @@ pub(super) enum DeliveryDecision {
     Taken,
     /// Try again after this long.
     Again(Duration),
-    /// Switch the endpoint off.
-    Off(DisabledReason),
+    /// Disable the endpoint.
+    Disable(DisabledReason),
 }
 
 /// Decides on an answer. `failures` counts those of the same event before; `failing` is for how long the endpoint has
 /// taken nothing at all; `draw` is a random number.
 pub(super) fn decide(
-    answered: DeliveryResponse,
+    response: DeliveryResponse,
     failures: u32,
     failing: Duration,
     draw: u64,
 ) -> DeliveryDecision {
-    match answered {
+    match response {
         DeliveryResponse::Status(200..=299, _) => return DeliveryDecision::Taken,
-        DeliveryResponse::Status(410, _) => return DeliveryDecision::Off(DisabledReason::Gone),
+        DeliveryResponse::Status(410, _) => return DeliveryDecision::Disable(DisabledReason::Gone),
         _ => {}
     }
     let planned = usize::try_from(failures).ok().and_then(|failures| DELAYS.get(failures));
-    let Some(planned) = planned.filter(|_| failing <= MAX_FAILING) else {
-        return DeliveryDecision::Off(DisabledReason::Failing);
+    let Some(planned) = planned.filter(|_| failing <= LONGEST_FAILING) else {
+        return DeliveryDecision::Disable(DisabledReason::Failing);
     };
-    let asked = match answered {
-        DeliveryResponse::Status(429 | 503, Some(wait)) => wait.min(MAX_RETRY_AFTER),
+    let requested = match response {
+        DeliveryResponse::Status(429 | 503, Some(wait)) => wait.min(LONGEST_RETRY_AFTER),
         _ => Duration::ZERO,
     };
-    DeliveryDecision::Again(jittered(*planned, draw).max(asked))
+    DeliveryDecision::Again(jittered(*planned, draw).max(requested))
 }
 
 /// Up to a tenth longer, so that what failed together does not come back together.
@@ -109,8 +109,8 @@ mod tests {
             (status(200, None), 0, NONE, DeliveryDecision::Taken),
             (status(204, None), 9, hours(90), DeliveryDecision::Taken),
             (status(299, wait(9)), 0, NONE, DeliveryDecision::Taken),
-            (status(410, None), 0, NONE, DeliveryDecision::Off(DisabledReason::Gone)),
-            (status(410, wait(9)), 9, NONE, DeliveryDecision::Off(DisabledReason::Gone)),
+            (status(410, None), 0, NONE, DeliveryDecision::Disable(DisabledReason::Gone)),
+            (status(410, wait(9)), 9, NONE, DeliveryDecision::Disable(DisabledReason::Gone)),
             (status(301, None), 0, NONE, again(5)),
             (status(308, wait(900)), 0, NONE, again(5)),
             (status(400, None), 0, NONE, again(5)),
@@ -123,15 +123,20 @@ mod tests {
             (status(503, wait(900)), 1, NONE, again(900)),
             (status(503, wait(900)), 2, NONE, again(1_800)),
             (status(503, wait(9_999_999)), 0, NONE, again(86_400)),
-            (status(429, wait(9)), 9, NONE, DeliveryDecision::Off(DisabledReason::Failing)),
+            (status(429, wait(9)), 9, NONE, DeliveryDecision::Disable(DisabledReason::Failing)),
             (status(500, None), 8, NONE, again(86_400)),
-            (status(500, None), 9, NONE, DeliveryDecision::Off(DisabledReason::Failing)),
-            (status(500, None), 2, MAX_FAILING, again(1_800)),
-            (status(500, None), 2, MAX_FAILING + minutes(1), DeliveryDecision::Off(DisabledReason::Failing)),
+            (status(500, None), 9, NONE, DeliveryDecision::Disable(DisabledReason::Failing)),
+            (status(500, None), 2, LONGEST_FAILING, again(1_800)),
+            (
+                status(500, None),
+                2,
+                LONGEST_FAILING + minutes(1),
+                DeliveryDecision::Disable(DisabledReason::Failing),
+            ),
         ];
-        for (answered, failures, failing, expected) in table {
-            let got = decide(answered, failures, failing, 0);
-            assert_eq!(got, expected, "{answered:?} after {failures} failures, failing {failing:?}");
+        for (response, failures, failing, expected) in table {
+            let got = decide(response, failures, failing, 0);
+            assert_eq!(got, expected, "{response:?} after {failures} failures, failing {failing:?}");
         }
     }
 
@@ -145,7 +150,7 @@ mod tests {
         assert_eq!(waits, DELAYS);
         let days = waits.iter().sum::<Duration>().as_secs() / 86_400;
         assert_eq!(days, 3);
-        assert_eq!(waits.iter().sum::<Duration>(), MAX_FAILING);
+        assert_eq!(waits.iter().sum::<Duration>(), LONGEST_FAILING);
     }
 
     proptest! {
@@ -157,18 +162,18 @@ mod tests {
             failing in 0u64..1_000_000,
             draw: u64,
         ) {
-            let answered = DeliveryResponse::Status(status, retry_after.map(Duration::from_secs));
-            match decide(answered, failures, Duration::from_secs(failing), draw) {
+            let response = DeliveryResponse::Status(status, retry_after.map(Duration::from_secs));
+            match decide(response, failures, Duration::from_secs(failing), draw) {
                 DeliveryDecision::Taken => prop_assert!((200..300).contains(&status)),
-                DeliveryDecision::Off(DisabledReason::Gone) => prop_assert_eq!(status, 410),
-                DeliveryDecision::Off(DisabledReason::Failing) => {
-                    prop_assert!(failures >= 9 || failing > MAX_FAILING.as_secs());
+                DeliveryDecision::Disable(DisabledReason::Gone) => prop_assert_eq!(status, 410),
+                DeliveryDecision::Disable(DisabledReason::Failing) => {
+                    prop_assert!(failures >= 9 || failing > LONGEST_FAILING.as_secs());
                 }
-                DeliveryDecision::Off(DisabledReason::Merchant) => prop_assert!(false, "only the merchant says so"),
+                DeliveryDecision::Disable(DisabledReason::Merchant) => prop_assert!(false, "only the merchant says so"),
                 DeliveryDecision::Again(wait) => {
                     let planned = DELAYS[failures as usize];
                     prop_assert!(wait >= planned);
-                    prop_assert!(wait <= MAX_RETRY_AFTER.max(planned + planned / 10));
+                    prop_assert!(wait <= LONGEST_RETRY_AFTER.max(planned + planned / 10));
                     if !matches!(status, 429 | 503) {
                         prop_assert!(wait <= planned + planned / 10);
                     }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use port::{EndpointId, Env, EventId, OrderId, Timestamp};
+use port::{EndpointId, EventId, OrderId, Timestamp};
 
 use super::secret;
 use crate::domain::view::event_type;
-use crate::store::{
-    Change, CommandResult, DeliveryStream, Disabled, DisabledReason, EndpointKeyRow, EndpointRegistry,
-    EndpointRow, OldSecret, OutboundEventFilter, Page, Store, StoreError, Unique, WebhookWrite, Write,
+use crate::domain::{
+    DisabledReason, DomainError, EndpointEvent, Erasable, Event, OrderAggregate, Recorded, SubjectEvent as _,
+    WebhookEndpoint, number_of, subject_of,
 };
+use crate::engine::{Command, CommandError, Decision, Engine, WorkingCopy};
+use crate::store::{Change, DeliveryStream, PublicFilter, StoredChange, Write};
 
 /// Endpoints of one merchant.
 pub const MAX_ENDPOINTS: usize = 20;
@@ -19,30 +20,20 @@ pub const MAX_ENDPOINTS: usize = 20;
 /// Events that are sent again at one request.
 pub const MAX_REPLAYED: usize = 10_000;
 
-/// How long a secret that was replaced signs beside the new one.
-const ROTATION: Duration = Duration::from_secs(24 * 3_600);
-
-/// Events read, and rows written, at a time.
-const EVENTS_AT_ONCE: u32 = 1_000;
+/// Changes read, and rows written, at a time.
+const CHANGES_AT_ONCE: u32 = 1_000;
 const ROWS_AT_ONCE: usize = 200;
-
-/// How often a change is made anew after somebody else was faster.
-const MAX_CONFLICTS: u32 = 16;
 
 /// The use cases of endpoints.
 #[derive(Clone)]
 pub struct Endpoints {
-    /// Where they are kept.
-    pub store: Arc<dyn Store>,
-    /// Where they stand in memory.
-    pub registry: Arc<EndpointRegistry>,
-    /// Time, ids, chance.
-    pub env: Arc<dyn Env>,
+    /// How subjects change.
+    pub engine: Engine,
 }
 
 /// A new endpoint, checked for its shape.
 #[derive(Clone, Debug)]
-pub struct Draft {
+pub struct NewEndpoint {
     /// Where it listens.
     pub url: String,
     /// The types of events that it takes; none for all.
@@ -53,7 +44,7 @@ pub struct Draft {
 
 /// A change of an endpoint; what is absent stays.
 #[derive(Clone, Debug, Default)]
-pub struct Edit {
+pub struct EndpointFields {
     /// Where it listens.
     pub url: Option<String>,
     /// The types of events that it takes; none for all.
@@ -64,229 +55,205 @@ pub struct Edit {
     pub enabled: Option<bool>,
 }
 
-/// The idempotency key of a request, with a hash of what it was sent with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// The merchant's text.
-    pub text: String,
-    /// A hash of method, path and body.
-    pub fingerprint: String,
-}
-
-impl Key {
-    fn row(&self, merchant: &str, result: CommandResult, at: Timestamp) -> Write {
-        Write::Webhook(WebhookWrite::EndpointKey(EndpointKeyRow {
-            merchant: merchant.to_owned(),
-            key: self.text.clone(),
-            fingerprint: self.fingerprint.clone(),
-            result,
-            at,
-        }))
-    }
-}
-
-/// Why a use case did not get through.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// There is no such thing, or it is another merchant's.
-    #[error("not found")]
-    NotFound,
-    /// The merchant expected another version.
-    #[error("the version is {actual}")]
-    VersionMismatch {
-        /// What it is.
-        actual: u64,
-    },
-    /// The merchant has as many as it may.
-    #[error("there are {MAX_ENDPOINTS} endpoints already")]
-    TooMany,
-    /// The endpoint is off, or does not take events of this type.
-    #[error("the endpoint does not get this event: it is off, or does not take events of this type")]
-    NotTaken,
-    /// More events than are sent again at once.
-    #[error("the range has more than {MAX_REPLAYED} events")]
-    TooLarge,
-    /// The idempotency key was used meanwhile.
-    #[error("the idempotency key is in use")]
-    KeyTaken,
-    /// The store did not work.
-    #[error(transparent)]
-    Store(StoreError),
-}
-
-impl From<StoreError> for EndpointError {
-    fn from(fault: StoreError) -> Self {
-        match fault {
-            StoreError::Taken(Unique::Key) => Self::KeyTaken,
-            other => Self::Store(other),
-        }
-    }
-}
-
-/// The first and the last place of what is to be sent again of an order.
+/// The first and the last sequence of what is to be sent again of an order.
 type Span = (u64, u64);
 
 impl Endpoints {
-    /// Makes an endpoint. It hears of what happens from now on.
+    /// Creates an endpoint. It hears of what happens from now on.
     ///
     /// # Errors
-    /// [`EndpointError::TooMany`], [`EndpointError::KeyTaken`], [`EndpointError::Store`].
+    /// [`CommandError`].
     pub async fn create(
         &self,
         merchant: &str,
-        draft: Draft,
-        key: Option<&Key>,
-    ) -> Result<EndpointRow, EndpointError> {
+        command: &Command,
+        new: NewEndpoint,
+    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
         if self.list(merchant).await?.len() >= MAX_ENDPOINTS {
-            return Err(EndpointError::TooMany);
+            return Err(DomainError::TooManyEndpoints { max: MAX_ENDPOINTS }.into());
         }
-        let now = self.env.now();
-        let row = EndpointRow {
-            id: EndpointId::from_uuid(self.env.uuid()),
+        let engine = &self.engine;
+        let created = EndpointEvent::Created {
+            id: EndpointId::from_uuid(engine.subject_id()),
             merchant: merchant.to_owned(),
-            url: draft.url,
-            types: draft.types,
-            description: draft.description,
-            secret: secret::make(&*self.env),
-            old_secret: None,
-            created_at: now,
-            updated_at: now,
-            disabled: None,
-            failing_since: None,
-            version: 1,
+            url: new.url,
+            types: new.types,
+            description: new.description,
+            secret: Erasable::new(secret::make(&*engine.env), engine.env.nonce()),
         };
-        self.write(&row, key).await?;
-        Ok(row)
+        let endpoint: WorkingCopy<WebhookEndpoint> =
+            engine.create("create endpoint", command, Decision::from(vec![created])).await?;
+        Ok(endpoint.current().clone())
     }
 
     /// A merchant's endpoints, newest first.
     ///
     /// # Errors
-    /// [`EndpointError::Store`].
-    pub async fn list(&self, merchant: &str) -> Result<Vec<EndpointRow>, EndpointError> {
-        let mut rows = self.store.endpoints().await?;
-        rows.retain(|row| row.merchant == merchant);
-        rows.reverse();
-        Ok(rows)
+    /// That of the store.
+    pub async fn list(&self, merchant: &str) -> Result<Vec<Arc<WebhookEndpoint>>, CommandError> {
+        let mut endpoints = Vec::new();
+        for (id, _) in self.engine.store.endpoints().await? {
+            let endpoint = self.engine.store.load::<WebhookEndpoint>(id.uuid()).await?;
+            endpoints.extend(endpoint.filter(|endpoint| endpoint.merchant == merchant));
+        }
+        endpoints.reverse();
+        Ok(endpoints)
     }
 
     /// A merchant's endpoint.
     ///
     /// # Errors
-    /// [`EndpointError::NotFound`], also for another merchant's.
-    pub async fn get(&self, merchant: &str, id: EndpointId) -> Result<EndpointRow, EndpointError> {
-        let found = self.store.endpoint(id).await?;
-        found.filter(|row| row.merchant == merchant).ok_or(EndpointError::NotFound)
+    /// [`CommandError::NotFound`], also for another merchant's and one that was deleted.
+    pub async fn get(
+        &self,
+        merchant: &str,
+        id: EndpointId,
+    ) -> Result<WorkingCopy<WebhookEndpoint>, CommandError> {
+        let found = self.engine.of_merchant::<WebhookEndpoint>(merchant, id.uuid()).await?;
+        if found.deleted { Err(CommandError::NotFound) } else { Ok(found) }
     }
 
-    /// What a request with this key made before, with the hash of what it was sent with.
+    /// Since when no delivery to an endpoint has worked.
     ///
     /// # Errors
-    /// [`EndpointError::Store`].
-    pub async fn made_by(&self, merchant: &str, key: &str) -> Result<Option<EndpointKeyRow>, EndpointError> {
-        Ok(self.store.endpoint_key(merchant, key).await?)
+    /// That of the store.
+    pub async fn failing_since(&self, id: EndpointId) -> Result<Option<Timestamp>, CommandError> {
+        let endpoints = self.engine.store.endpoints().await?;
+        Ok(endpoints.into_iter().find(|(of, _)| *of == id).and_then(|(_, since)| since))
     }
 
-    /// Changes an endpoint. One that is switched on again hears of what happens from then on; what it missed can be
-    /// sent again with [`Endpoints::replay`].
+    /// Changes an endpoint. One that is enabled again hears of what happens from then on; what it missed can be sent
+    /// again with [`Endpoints::replay`].
     ///
     /// # Errors
-    /// [`EndpointError::NotFound`], [`EndpointError::VersionMismatch`], [`EndpointError::Store`].
+    /// [`CommandError`].
     pub async fn edit(
         &self,
         merchant: &str,
+        command: &Command,
         id: EndpointId,
-        expects: Option<u64>,
-        edit: &Edit,
-    ) -> Result<EndpointRow, EndpointError> {
-        self.change(merchant, id, expects, None, |row, now| edited(row, edit, now)).await
+        fields: &EndpointFields,
+    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
+        self.change(merchant, command, id, |endpoint| edited(endpoint, fields)).await
     }
 
-    /// Gives an endpoint a new secret; the one before signs beside it for a day. While an old one still signs, another
-    /// turn replaces only the new one, so that a turn whose answer was lost can be repeated.
+    /// Gives an endpoint a new secret; the one before signs beside it for a day.
     ///
     /// # Errors
-    /// As for [`Endpoints::edit`], and [`EndpointError::KeyTaken`].
+    /// [`CommandError`].
     pub async fn rotate(
         &self,
         merchant: &str,
+        command: &Command,
         id: EndpointId,
-        expects: Option<u64>,
-        key: Option<&Key>,
-    ) -> Result<EndpointRow, EndpointError> {
-        let secret = secret::make(&*self.env);
-        self.change(merchant, id, expects, key, |row, now| {
-            let old = row.old_secret.filter(|old| now < old.until);
-            let old = old.unwrap_or_else(|| OldSecret { text: row.secret, until: now.plus(ROTATION) });
-            EndpointRow { secret: secret.clone(), old_secret: Some(old), ..row }
-        })
-        .await
+    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
+        let secret = Erasable::new(secret::make(&*self.engine.env), self.engine.env.nonce());
+        let rotated = |_: &WebhookEndpoint| vec![EndpointEvent::SecretRotated(secret.clone())].into();
+        self.change(merchant, command, id, rotated).await
     }
 
-    /// Takes an endpoint away, with all that it is owed.
+    /// Deletes an endpoint, with all that waits for it.
     ///
     /// # Errors
-    /// As for [`Endpoints::edit`].
+    /// [`CommandError`].
     pub async fn delete(
         &self,
         merchant: &str,
+        command: &Command,
         id: EndpointId,
-        expects: Option<u64>,
-    ) -> Result<(), EndpointError> {
-        let row = self.get(merchant, id).await?;
-        check_version(&row, expects)?;
-        let gone = Change::plain("endpoint", vec![Write::Webhook(WebhookWrite::Gone(id))]);
-        Ok(self.registry.change(&*self.store, gone).await?)
+    ) -> Result<(), CommandError> {
+        let deleted = |endpoint: &WebhookEndpoint| Decision {
+            events: vec![EndpointEvent::Deleted],
+            also: vec![Write::DropStreams(endpoint.id)],
+        };
+        self.change(merchant, command, id, deleted).await.map(drop)
+    }
+
+    async fn change(
+        &self,
+        merchant: &str,
+        command: &Command,
+        id: EndpointId,
+        change: impl Fn(&WebhookEndpoint) -> Decision<EndpointEvent>,
+    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
+        let mut endpoint = self.get(merchant, id).await?;
+        let decide = |endpoint: &WebhookEndpoint, _| {
+            command.ensure_version(endpoint.version)?;
+            if endpoint.deleted {
+                return Err(CommandError::NotFound);
+            }
+            Ok(change(endpoint))
+        };
+        self.engine.change("endpoint", command, &mut endpoint, decide).await?;
+        Ok(endpoint.current().clone())
     }
 
     /// Sends an event again, to one endpoint or to all that take it. Answers to how many.
     ///
     /// # Errors
-    /// [`EndpointError::NotFound`] for the event or the endpoint, [`EndpointError::NotTaken`],
-    /// [`EndpointError::KeyTaken`], [`EndpointError::Store`].
+    /// [`CommandError::NotFound`] for the event or the endpoint; [`DomainError::EventNotTaken`].
     pub async fn redeliver(
         &self,
         merchant: &str,
+        command: &Command,
         event: EventId,
         to: Option<EndpointId>,
-        key: Option<&Key>,
-    ) -> Result<u64, EndpointError> {
-        let outbound = self.store.outbound_event(merchant, event).await?.ok_or(EndpointError::NotFound)?;
-        let found = self.store.events(outbound.order, outbound.sequence - 1, 1).await?;
-        let notice_of = found.first().and_then(|event| event.record.event.public_event());
-        let kind = event_type(notice_of.ok_or(EndpointError::NotFound)?);
+    ) -> Result<u64, CommandError> {
+        let order = OrderId::from_uuid(subject_of(event.uuid()));
+        let sequence = number_of(event.uuid());
+        let kind = self.public_type(merchant, order, sequence).await?.ok_or(CommandError::NotFound)?;
         let mut endpoints = match to {
-            Some(id) => vec![self.get(merchant, id).await?],
+            Some(id) => vec![self.get(merchant, id).await?.current().clone()],
             None => self.list(merchant).await?,
         };
-        endpoints.retain(|row| row.disabled.is_none() && row.takes(&kind));
+        endpoints.retain(|endpoint| endpoint.disabled.is_none() && endpoint.takes(&kind));
         if to.is_some() && endpoints.is_empty() {
-            return Err(EndpointError::NotTaken);
+            return Err(DomainError::EventNotTaken.into());
         }
-        let span = (outbound.sequence, outbound.sequence);
-        let owed = endpoints.iter().map(|row| (row.id, outbound.order, span)).collect::<Vec<_>>();
-        self.enqueue(merchant, &owed, key).await
+        let span = (sequence, sequence);
+        let streams = endpoints.iter().map(|endpoint| (endpoint.id, order, span)).collect::<Vec<_>>();
+        self.enqueue(merchant, command, &streams).await
+    }
+
+    /// The type of an event of a merchant's order, if merchants are told of it.
+    async fn public_type(
+        &self,
+        merchant: &str,
+        order: OrderId,
+        sequence: u64,
+    ) -> Result<Option<String>, CommandError> {
+        let store = &self.engine.store;
+        let found = store.order(order).await?.filter(|order| order.header.merchant == merchant);
+        if found.is_none() || sequence == 0 {
+            return Ok(None);
+        }
+        let change = store.changes_of(order.uuid(), sequence - 1, 1).await?.pop();
+        let change = change.map(|change| change.read::<OrderAggregate>()).transpose()?;
+        let event = change.and_then(|change| {
+            change.recorded_events().find(|event| event.sequence == sequence).map(|event| event.event)
+        });
+        Ok(event.and_then(|event: Event| event.public()).map(event_type))
     }
 
     /// Sends an endpoint again all that happened from one moment to before another. Answers of how many orders.
     ///
     /// # Errors
-    /// [`EndpointError::NotFound`], [`EndpointError::NotTaken`] if it is off, [`EndpointError::TooLarge`],
-    /// [`EndpointError::KeyTaken`], [`EndpointError::Store`].
+    /// [`CommandError::NotFound`]; [`DomainError::EventNotTaken`] if it is disabled;
+    /// [`DomainError::ReplayTooLarge`].
     pub async fn replay(
         &self,
         merchant: &str,
+        command: &Command,
         id: EndpointId,
         from: Timestamp,
         to: Timestamp,
-        key: Option<&Key>,
-    ) -> Result<u64, EndpointError> {
+    ) -> Result<u64, CommandError> {
         if self.get(merchant, id).await?.disabled.is_some() {
-            return Err(EndpointError::NotTaken);
+            return Err(DomainError::EventNotTaken.into());
         }
         let spans = self.spans(merchant, from, to).await?;
-        let owed: Vec<_> = spans.into_iter().map(|(order, span)| (id, order, span)).collect();
-        self.enqueue(merchant, &owed, key).await
+        let streams: Vec<_> = spans.into_iter().map(|(order, span)| (id, order, span)).collect();
+        self.enqueue(merchant, command, &streams).await
     }
 
     /// What happened to each order of a merchant in a range of time.
@@ -295,106 +262,116 @@ impl Endpoints {
         merchant: &str,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<BTreeMap<OrderId, Span>, EndpointError> {
-        let (mut spans, mut before, mut count) = (BTreeMap::new(), None, 0);
+    ) -> Result<BTreeMap<OrderId, Span>, CommandError> {
+        let (mut spans, mut up_to, mut count) = (BTreeMap::new(), None, 0);
         loop {
-            let filter = OutboundEventFilter {
+            let filter = PublicFilter {
                 merchant: merchant.to_owned(),
                 from: Some(from),
                 to: Some(to),
-                page: Page { before, limit: EVENTS_AT_ONCE },
+                up_to,
+                limit: CHANGES_AT_ONCE,
             };
-            let rows = self.store.outbound_events(&filter).await?;
-            count += rows.len();
-            if count > MAX_REPLAYED {
-                return Err(EndpointError::TooLarge);
+            let changes = self.engine.store.public_changes(&filter).await?;
+            for change in &changes {
+                count += add_span(&mut spans, change)?;
+                if count > MAX_REPLAYED {
+                    return Err(DomainError::ReplayTooLarge { max: MAX_REPLAYED }.into());
+                }
             }
-            for row in &rows {
-                let span: &mut Span = spans.entry(row.order).or_insert((row.sequence, row.sequence));
-                *span = (span.0.min(row.sequence), span.1.max(row.sequence));
-            }
-            before = rows.last().map(|row| row.event.to_string());
-            if rows.len() < EVENTS_AT_ONCE as usize {
+            up_to = changes.last().map(|change| change.position.saturating_sub(1));
+            if changes.len() < CHANGES_AT_ONCE as usize {
                 return Ok(spans);
             }
         }
     }
 
     /// Writes down what is to be sent again, and how much that is. A part of it may stand if the store fails; asked for
-    /// again, it is merged. The key comes with the last of it.
+    /// again, it is merged. The key comes with the last of it, on the first endpoint.
     async fn enqueue(
         &self,
         merchant: &str,
-        owed: &[(EndpointId, OrderId, Span)],
-        key: Option<&Key>,
-    ) -> Result<u64, EndpointError> {
-        let (at, count) = (self.env.now(), u64::try_from(owed.len()).unwrap_or(u64::MAX));
-        let mut rest = owed.chunks(ROWS_AT_ONCE).peekable();
+        command: &Command,
+        streams: &[(EndpointId, OrderId, Span)],
+    ) -> Result<u64, CommandError> {
+        let (at, count) = (self.engine.now(), streams.len() as u64);
+        let Some((first, ..)) = streams.first() else { return Ok(0) };
+        let mut endpoint = self.get(merchant, *first).await?;
+        let mut rest = streams.chunks(ROWS_AT_ONCE).peekable();
         while let Some(some) = rest.next() {
             let rows = some.iter().map(|(endpoint, order, (first, last))| {
                 let stream = DeliveryStream { endpoint: *endpoint, order: *order, replay: true };
-                Write::Webhook(WebhookWrite::Enqueue { stream, first: *first, last: Some(*last), at })
+                Write::Enqueue { stream, first: *first, last: Some(*last), at }
             });
-            let key = key.filter(|_| rest.peek().is_none());
-            let key = key.map(|key| key.row(merchant, CommandResult::Queued(count), at));
-            self.store.commit(Change::plain("redeliver", rows.chain(key).collect())).await?;
+            if rest.peek().is_some() {
+                self.engine.commit(Change::plain("redeliver", rows.collect())).await?;
+                continue;
+            }
+            let also: Vec<Write> = rows.collect();
+            let requested = |_: &WebhookEndpoint, _| {
+                let events = vec![EndpointEvent::RedeliveryRequested { count }];
+                Ok::<_, CommandError>(Decision { events, also: also.clone() })
+            };
+            self.engine.change("redeliver", command, &mut endpoint, requested).await?;
         }
-        self.registry.wake();
         Ok(count)
     }
 
-    async fn change(
+    /// What a request with an idempotency key came to: the endpoint as its change left it, and how many endpoints or
+    /// orders it was about, if it was to send events again.
+    ///
+    /// # Errors
+    /// That of the store.
+    pub async fn recall(
         &self,
-        merchant: &str,
-        id: EndpointId,
-        expects: Option<u64>,
-        key: Option<&Key>,
-        change: impl Fn(EndpointRow, Timestamp) -> EndpointRow,
-    ) -> Result<EndpointRow, EndpointError> {
-        for _ in 0..MAX_CONFLICTS {
-            let row = self.get(merchant, id).await?;
-            check_version(&row, expects)?;
-            let now = self.env.now();
-            let next = EndpointRow { updated_at: now, version: row.version + 1, ..change(row, now) };
-            match self.write(&next, key).await {
-                Err(EndpointError::Store(StoreError::Conflict)) => {}
-                Err(fault) => return Err(fault),
-                Ok(()) => return Ok(next),
-            }
-        }
-        Err(StoreError::Busy.into())
-    }
-
-    async fn write(&self, row: &EndpointRow, key: Option<&Key>) -> Result<(), EndpointError> {
-        let mut writes = vec![Write::Webhook(WebhookWrite::Endpoint(Box::new(row.clone())))];
-        writes.extend(key.map(|key| key.row(&row.merchant, CommandResult::Endpoint(row.id), row.updated_at)));
-        Ok(self.registry.change(&*self.store, Change::plain("endpoint", writes)).await?)
+        subject: port::Uuid,
+        sequence: u64,
+    ) -> Result<(Arc<WebhookEndpoint>, Option<u64>), CommandError> {
+        let change = self.engine.store.changes_of(subject, sequence.saturating_sub(1), 1).await?.pop();
+        let change: Option<Recorded<EndpointEvent>> =
+            change.map(|change| change.read::<WebhookEndpoint>()).transpose()?;
+        let change = change.ok_or(CommandError::NotFound)?;
+        let count = change.events.iter().find_map(|event| match event {
+            EndpointEvent::RedeliveryRequested { count } => Some(*count),
+            _ => None,
+        });
+        let endpoint = self.engine.store.load_at(subject, change.last()).await?;
+        Ok((endpoint.ok_or(CommandError::NotFound)?, count))
     }
 }
 
-fn check_version(row: &EndpointRow, expects: Option<u64>) -> Result<(), EndpointError> {
-    match expects {
-        Some(version) if version != row.version => {
-            Err(EndpointError::VersionMismatch { actual: row.version })
-        }
-        _ => Ok(()),
+/// Widens the span of a change's order by its public events. Answers how many they are.
+fn add_span(spans: &mut BTreeMap<OrderId, Span>, change: &StoredChange) -> Result<usize, CommandError> {
+    let change = change.read::<OrderAggregate>()?;
+    let public: Vec<u64> = change
+        .recorded_events()
+        .filter(|event| event.event.is_public())
+        .map(|event| event.sequence)
+        .collect();
+    for sequence in &public {
+        let span = spans.entry(OrderId::from_uuid(change.subject)).or_insert((*sequence, *sequence));
+        *span = (span.0.min(*sequence), span.1.max(*sequence));
     }
+    Ok(public.len())
 }
 
-fn edited(row: EndpointRow, edit: &Edit, now: Timestamp) -> EndpointRow {
-    let off = match edit.enabled {
-        None => row.disabled,
-        Some(true) => None,
-        Some(false) => row.disabled.or(Some(Disabled { at: now, reason: DisabledReason::Merchant })),
-    };
+fn edited(endpoint: &WebhookEndpoint, fields: &EndpointFields) -> Decision<EndpointEvent> {
+    let url = fields.url.clone().unwrap_or_else(|| endpoint.url.clone());
+    let types = fields.types.clone().unwrap_or_else(|| endpoint.types.clone());
+    let description = fields.description.clone().unwrap_or_else(|| endpoint.description.clone());
+    let mut also = Vec::new();
     // Another address, or another beginning, has not failed yet.
-    let anew = edit.url.is_some() || edit.enabled == Some(true);
-    EndpointRow {
-        url: edit.url.clone().unwrap_or(row.url),
-        types: edit.types.clone().unwrap_or(row.types),
-        description: edit.description.clone().unwrap_or(row.description),
-        disabled: off,
-        failing_since: row.failing_since.filter(|_| !anew),
-        ..row
+    if fields.url.is_some() || fields.enabled == Some(true) {
+        also.push(Write::EndpointFailing { endpoint: endpoint.id, since: None });
     }
+    let mut events = vec![EndpointEvent::Edited { url, types, description }];
+    match fields.enabled {
+        Some(true) if endpoint.disabled.is_some() => events.push(EndpointEvent::Enabled),
+        Some(false) if endpoint.disabled.is_none() => {
+            events.push(EndpointEvent::Disabled { reason: DisabledReason::Merchant });
+            also.push(Write::DropStreams(endpoint.id));
+        }
+        _ => {}
+    }
+    Decision { events, also }
 }

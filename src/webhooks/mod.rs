@@ -1,20 +1,19 @@
 //! Telling merchants: what happens to their orders goes to their endpoints, signed, in order for each order, and
 //! again until it is taken.
 //!
-//! What is owed is written by the change that caused it ([`EndpointRegistry`](crate::store::EndpointRegistry)), so an event and its
-//! delivery exist together or not at all. [`WebhookDispatcher`] delivers: each order to each endpoint in a lane of its own, so
-//! that one that fails holds up nothing but itself. [`Endpoints`] is what merchants do with their endpoints. The
+//! What is to be delivered is written by the change that caused it
+//! ([`EndpointRegistry`](crate::store::EndpointRegistry)), so an event and its delivery exist together or not at all.
+//! [`WebhookDispatcher`] delivers: each order to each endpoint in a stream of its own, so that one that fails holds up
+//! nothing but itself. [`Endpoints`] is what merchants do with their endpoints. The
 //! room changes no order, and never says or logs a secret, an address's answer or a body.
 
 mod decide;
 mod deliver;
-mod dispatcher;
 mod endpoints;
 mod message;
 mod secret;
 mod types;
 
-pub use deliver::{DeliveryContext, QrUrl};
-pub use dispatcher::{Tick, WebhookDispatcher};
-pub use endpoints::{Draft, Edit, EndpointError, Endpoints, Key, MAX_ENDPOINTS, MAX_REPLAYED};
+pub use deliver::{QrUrl, WebhookDispatcher};
+pub use endpoints::{EndpointFields, Endpoints, MAX_ENDPOINTS, MAX_REPLAYED, NewEndpoint};
 pub use types::{ALL_TYPES, is_type};

@@ -2,28 +2,28 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use port::{Env, EventId, ExposeSecret as _, Secret, Timestamp, sign};
+use port::{Env, EventId, Timestamp, sign};
 
-use crate::store::EndpointRow;
+use crate::domain::{EndpointSecret, WebhookEndpoint};
 
 /// How the text of a secret begins.
 const PREFIX: &str = "whsec_";
 
 /// A new secret of 32 random bytes.
-pub(super) fn make(env: &dyn Env) -> Secret {
+pub(super) fn make(env: &dyn Env) -> EndpointSecret {
     // A nonce has a few fixed bits, so three are mixed down to 32 bytes.
     let nonces = [env.nonce(), env.nonce(), env.nonce()].concat();
-    Secret::from(format!("{PREFIX}{}", STANDARD.encode(sign::sha256(&[&nonces]))))
+    EndpointSecret::new(format!("{PREFIX}{}", STANDARD.encode(sign::sha256(&[&nonces]))))
 }
 
 /// The value of `webhook-signature`: `v1,` and the HMAC-SHA256 of `id.timestamp.body`, once for each secret that is
 /// live, the newest first.
-pub(super) fn signatures(endpoint: &EndpointRow, event: EventId, at: Timestamp, body: &[u8]) -> String {
-    let old = endpoint.old_secret.as_ref().filter(|old| at < old.until).map(|old| &old.text);
+pub(super) fn signatures(endpoint: &WebhookEndpoint, event: EventId, at: Timestamp, body: &[u8]) -> String {
+    let secrets = endpoint.live_secrets(at);
     let (event, at) = (event.to_string(), at.seconds().to_string());
     let signed = [event.as_bytes(), b".", at.as_bytes(), b".", body];
-    let signatures = std::iter::once(&endpoint.secret).chain(old).map(|secret| {
-        let text = secret.expose_secret();
+    let signatures = secrets.map(|secret| {
+        let text = secret.expose();
         // A secret of ours is always base64; another would sign with its letters, and so match nothing.
         let key = STANDARD.decode(text.strip_prefix(PREFIX).unwrap_or(text));
         let key = key.unwrap_or_else(|_| text.as_bytes().to_vec());
@@ -36,10 +36,10 @@ pub(super) fn signatures(endpoint: &EndpointRow, event: EventId, at: Timestamp, 
 mod tests {
     use std::sync::atomic::{AtomicU8, Ordering};
 
-    use port::{EndpointId, Uuid};
+    use port::{EndpointId, Secret, Uuid};
 
     use super::*;
-    use crate::store::OldSecret;
+    use crate::domain::{Erasable, Head, PreviousSecret};
 
     struct Counting(AtomicU8);
 
@@ -57,39 +57,47 @@ mod tests {
         }
     }
 
-    fn endpoint(old: Option<OldSecret>) -> EndpointRow {
-        EndpointRow {
+    fn secret(text: &str) -> Erasable<EndpointSecret> {
+        Erasable::new(EndpointSecret::new(text.to_owned()), [1; 16])
+    }
+
+    fn endpoint(previous_secret: Option<PreviousSecret>) -> WebhookEndpoint {
+        WebhookEndpoint {
             id: EndpointId::from_uuid(Uuid::nil()),
             merchant: "shop".into(),
             url: "https://shop.example/hook".into(),
             types: Vec::new(),
             description: None,
-            secret: Secret::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
-            old_secret: old,
+            secret: secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            previous_secret,
+            disabled: None,
+            deleted: false,
             created_at: Timestamp::from_seconds(0),
             updated_at: Timestamp::from_seconds(0),
-            disabled: None,
-            failing_since: None,
             version: 1,
+            head: Head::default(),
         }
     }
 
     #[test]
     fn a_secret_is_32_bytes_in_base64_and_never_shown() {
-        let source = Counting(AtomicU8::new(0));
-        let (one, other) = (make(&source), make(&source));
+        let env = Counting(AtomicU8::new(0));
+        let (one, other) = (make(&env), make(&env));
         let key =
-            |secret: &Secret| STANDARD.decode(secret.expose_secret().strip_prefix(PREFIX).unwrap()).unwrap();
+            |secret: &EndpointSecret| STANDARD.decode(secret.expose().strip_prefix(PREFIX).unwrap()).unwrap();
         assert_eq!((key(&one).len(), key(&other).len()), (32, 32));
         assert_ne!(key(&one), key(&other));
-        let row = EndpointRow { secret: one.clone(), ..endpoint(None) };
-        assert!(!format!("{row:?}").contains(&one.expose_secret()[6..]));
+        let shown = format!(
+            "{:?}",
+            WebhookEndpoint { secret: Erasable::new(one.clone(), [1; 16]), ..endpoint(None) }
+        );
+        assert!(!shown.contains(&one.expose()[6..]));
     }
 
     #[test]
     fn the_old_secret_signs_until_its_time_and_the_new_one_always() {
         let until = Timestamp::from_seconds(1_000);
-        let old = OldSecret { text: Secret::from("whsec_AAAA"), until };
+        let old = PreviousSecret { secret: secret("whsec_AAAA"), expires_at: until };
         let (event, body) = (EventId::from_uuid(Uuid::nil()), b"{}");
         let row = endpoint(Some(old));
         for (second, expected) in [(0, 2), (999, 2), (1_000, 1), (9_999, 1)] {

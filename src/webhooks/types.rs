@@ -74,13 +74,13 @@ mod tests {
     }
 
     /// The upper-case word of a type's second part.
-    fn word(camel: &str) -> String {
-        camel.chars().fold(String::new(), |mut word, letter| {
+    fn upper(camel: &str) -> String {
+        camel.chars().fold(String::new(), |mut upper, letter| {
             if letter.is_ascii_uppercase() {
-                word.push('_');
+                upper.push('_');
             }
-            word.push(letter.to_ascii_uppercase());
-            word
+            upper.push(letter.to_ascii_uppercase());
+            upper
         })
     }
 
@@ -88,20 +88,20 @@ mod tests {
     fn the_list_has_every_word_of_the_rules_and_no_other() {
         for kind in ALL_TYPES {
             let (noun, rest) = kind.split_once('.').unwrap();
-            let word = word(rest);
-            let text = StrDeserializer::<Error>::new(&word);
+            let upper = upper(rest);
+            let text = StrDeserializer::<Error>::new(&upper);
             let known = match noun {
                 "order" => OrderState::deserialize(text).map(OrderState::as_str),
                 "paymentSession" => SessionStatus::deserialize(text).map(SessionStatus::as_str),
                 "payment" => PaymentStatus::deserialize(text).map(PaymentStatus::as_str),
                 "refund" => RefundStatus::deserialize(text).map(RefundStatus::as_str),
-                "dispute" if matches!(&*word, "WON" | "LOST") => {
-                    Ok(if word == "WON" { "WON" } else { "LOST" })
+                "dispute" if matches!(&*upper, "WON" | "LOST") => {
+                    Ok(if upper == "WON" { "WON" } else { "LOST" })
                 }
                 "dispute" => DisputeStage::deserialize(text).map(DisputeStage::as_str),
                 _ => Ok("RAISED"),
             };
-            assert_eq!(known.as_deref(), Ok(&*word), "{kind}");
+            assert_eq!(known.as_deref(), Ok(&*upper), "{kind}");
             assert_eq!(
                 event_type(PublicEvent { noun: noun.to_owned().leak(), change: known.unwrap() }),
                 *kind

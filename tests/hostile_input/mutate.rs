@@ -14,7 +14,7 @@ const MAX_EDITS: usize = 6;
 const MAX_PIECE: usize = 64;
 
 /// What readers trip over: ends, escapes, nesting, and what is no text at all.
-const WORDS: [&[u8]; 28] = [
+const TOKENS: [&[u8]; 28] = [
     b"\"",
     b"\\",
     b"{",
@@ -112,7 +112,7 @@ fn edit(inputs: Vec<Vec<u8>>) -> impl Strategy<Value = Edit> {
         at().prop_map(Edit::Cut),
         (at(), piece.clone()).prop_map(|(at, length)| Edit::Remove(at, length)),
         (at(), piece, 1usize..=200).prop_map(|(at, length, times)| Edit::Repeat(at, length, times)),
-        (at(), select(&WORDS[..])).prop_map(|(at, word)| Edit::Insert(at, word)),
+        (at(), select(&TOKENS[..])).prop_map(|(at, word)| Edit::Insert(at, word)),
         (at(), select(&NUMBERS[..])).prop_map(|(at, number)| Edit::Count(at, number)),
         (at(), select(inputs), at()).prop_map(|(at, other, from)| Edit::Splice(at, other, from)),
     ]

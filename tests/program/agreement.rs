@@ -4,22 +4,22 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::shop::TestMerchant;
+use super::shop::Shop;
 
 /// The ledger's objects by the provider's ids.
 struct Ledger(HashMap<String, Value>);
 
 impl Ledger {
-    async fn read(merchant: &TestMerchant) -> Self {
-        let objects = merchant.ledger().await.into_iter();
+    async fn read(shop: &Shop) -> Self {
+        let objects = shop.ledger().await.into_iter();
         Self(objects.map(|object| (object["id"].as_str().unwrap().to_owned(), object)).collect())
     }
 
     /// Compares the money of an order's payments. Answers how many of them took some.
-    async fn check(&self, merchant: &TestMerchant, order: &Value) -> usize {
+    async fn check(&self, shop: &Shop, order: &Value) -> usize {
         let mut taken = 0;
         for summary in order["payments"].as_array().unwrap() {
-            let payment = merchant.get(&format!("/v1/payments/{}", summary["id"].as_str().unwrap())).await;
+            let payment = shop.get(&format!("/v1/payments/{}", summary["id"].as_str().unwrap())).await;
             if payment["sessionId"].is_null() {
                 // What the merchant collected itself is in nobody's ledger.
                 continue;
@@ -35,22 +35,22 @@ impl Ledger {
 }
 
 /// Compares the money of these orders with the ledger, whatever state they are in.
-pub async fn check_money(merchant: &TestMerchant, orders: &[String]) {
-    let ledger = Ledger::read(merchant).await;
+pub async fn check_money(shop: &Shop, orders: &[String]) {
+    let ledger = Ledger::read(shop).await;
     for id in orders {
-        let order = merchant.get(&format!("/v1/orders/{id}")).await;
-        ledger.check(merchant, &order).await;
+        let order = shop.get(&format!("/v1/orders/{id}")).await;
+        ledger.check(shop, &order).await;
     }
 }
 
 /// Compares everything known about these orders, of which none is paid twice. Panics with the first disagreement.
-pub async fn check(merchant: &TestMerchant, orders: &[String]) {
-    let ledger = Ledger::read(merchant).await;
+pub async fn check(shop: &Shop, orders: &[String]) {
+    let ledger = Ledger::read(shop).await;
     for id in orders {
-        let order = merchant.get(&format!("/v1/orders/{id}")).await;
-        let taken = ledger.check(merchant, &order).await;
+        let order = shop.get(&format!("/v1/orders/{id}")).await;
+        let taken = ledger.check(shop, &order).await;
         assert!(taken <= 1, "two payments took money: {order}");
-        compare_order(merchant, &order, taken == 1).await;
+        compare_order(shop, &order, taken == 1).await;
     }
 }
 
@@ -63,15 +63,15 @@ fn compare(payment: &Value, object: &Value) {
 }
 
 /// A paid order goes on, an unpaid one does not; its events end where it stands.
-async fn compare_order(merchant: &TestMerchant, order: &Value, paid: bool) {
+async fn compare_order(shop: &Shop, order: &Value, paid: bool) {
     let state = order["state"].as_str().unwrap();
     assert_eq!(state == "PROCESSING", paid, "{order}");
     let id = order["id"].as_str().unwrap();
-    let timeline = merchant.get(&format!("/v1/orders/{id}/timeline?limit=200")).await;
+    let timeline = shop.get(&format!("/v1/orders/{id}/timeline?limit=200")).await;
     let entries = timeline["data"].as_array().unwrap();
     for (index, entry) in entries.iter().enumerate() {
         assert_eq!(entry["sequence"], index + 1, "a gap: {timeline}");
     }
-    let moved = entries.iter().rev().find(|entry| entry["type"] == "order.moved");
+    let moved = entries.iter().rev().find(|entry| entry["type"] == "order.state_changed");
     assert_eq!(moved.map(|entry| &entry["to"]), Some(&order["state"]), "{timeline}");
 }

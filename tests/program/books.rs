@@ -8,8 +8,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::demo::Demo;
-use super::fixture::Fixture;
-use super::shop::{TestMerchant, eventually};
+use super::sale::Sale;
+use super::shop::{Shop, eventually};
 
 /// Runs a command of the program on a folder's database.
 pub fn run(folder: &Path, command: &[&str]) -> Output {
@@ -20,33 +20,42 @@ pub fn run(folder: &Path, command: &[&str]) -> Output {
     program.arg(command[0]).arg("--config").arg(settings).args(&command[1..]).output().unwrap()
 }
 
+/// The key of an order's rows.
+pub fn subject(order: &str) -> [u8; 16] {
+    *order.parse::<port::OrderId>().unwrap().uuid().as_bytes()
+}
+
+/// The key of the row of an order's first payment.
+fn payment(order: &str) -> [u8; 16] {
+    *paymux::domain::part_of(order.parse::<port::OrderId>().unwrap().uuid(), 1).as_bytes()
+}
+
 /// Whether the books of a stopped gateway fit.
 pub fn fit(folder: &Path) -> bool {
-    let verdict = run(folder, &["verify"]);
-    if !verdict.status.success() {
-        eprintln!("{}", String::from_utf8_lossy(&verdict.stderr));
+    let report = run(folder, &["verify"]);
+    if !report.status.success() {
+        eprintln!("{}", String::from_utf8_lossy(&report.stderr));
     }
-    verdict.status.success()
+    report.status.success()
 }
 
 /// Two paid orders of the customer `c-1`, the first fulfilled, in a folder whose gateway has stopped.
 async fn used() -> (TempDir, [String; 2]) {
     let demo = Demo::start();
-    let merchant = &demo.merchant;
-    let mut body = TestMerchant::order(Some("decta-demo"), "EUR", 1999);
+    let shop = &demo.shop;
+    let mut body = Shop::order(Some("decta-demo"), "EUR", 1999);
     body["order"]["customer"]["id"] = json!("c-1");
     body["order"]["customer"]["email"] = json!("planted@example.test");
-    let (first, second) =
-        (Fixture::paid(merchant, "one", &body).await, Fixture::paid(merchant, "two", &body).await);
-    let asked = json!({"amount": 500, "reason": "planted@example.test broke it"});
-    assert_eq!(first.operate(merchant, "refunds", "back", asked).await.status, 201);
-    let told = json!({"outcome": "COMPLETED", "detail": "fetched by planted@example.test"});
-    assert_eq!(merchant.post(&format!("/v1/orders/{}/fulfil", first.order), &told).await.0, 200);
+    let (first, second) = (Sale::paid(shop, "one", &body).await, Sale::paid(shop, "two", &body).await);
+    let refund = json!({"amount": 500, "reason": "planted@example.test broke it"});
+    assert_eq!(first.operate(shop, "refunds", "back", refund).await.status, 201);
+    let fulfilment = json!({"outcome": "COMPLETED", "detail": "fetched by planted@example.test"});
+    assert_eq!(shop.post(&format!("/v1/orders/{}/fulfil", first.order), &fulfilment).await.0, 200);
     // The next start makes a checkpoint over what is there.
     let demo = demo.restart();
     eventually(|| async {
         let metrics = demo.metrics().await;
-        let made = metrics.contains("paymux_agenda_runs_total{kind=\"checkpoint\"");
+        let made = metrics.contains("paymux_job_runs_total{kind=\"checkpoint\"");
         made.then_some(()).ok_or(metrics)
     })
     .await;
@@ -59,23 +68,25 @@ async fn books_that_were_touched_do_not_verify() {
     assert!(fit(folder.path()));
 
     let database = Connection::open(folder.path().join("paymux.db")).unwrap();
-    let told = |what: &str| {
-        let verdict = run(folder.path(), &["verify"]);
-        assert_eq!(verdict.status.code(), Some(1), "{what} goes unseen");
-        String::from_utf8(verdict.stderr).unwrap()
+    let output = |what: &str| {
+        let report = run(folder.path(), &["verify"]);
+        assert_eq!(report.status.code(), Some(1), "{what} goes unseen");
+        String::from_utf8(report.stderr).unwrap()
     };
-    let body =
-        "UPDATE payments SET body = replace(body, '\"captured\":1999', '\"captured\":9') WHERE order_id = ?1";
-    assert!(database.execute(body, [&first]).unwrap() > 0);
-    assert!(told("a changed row").contains(&format!("{first}: its rows are not what its")));
-    let text = "UPDATE events SET text = replace(text, '1999', '9') WHERE order_id = ?1 AND sequence = 1";
-    assert!(database.execute(text, [&first]).unwrap() > 0);
-    assert!(told("a changed event").contains(&format!("{first}: the chain breaks at event 1")));
-    for table in ["events", "attention", "refunds", "payments", "attempts", "sessions"] {
-        database.execute(&format!("DELETE FROM {table} WHERE order_id = ?1"), [&second]).unwrap();
+    let status = "UPDATE payments SET status = 'PAID' WHERE id = ?1";
+    assert!(database.execute(status, [payment(&first)]).unwrap() > 0);
+    assert!(output("a changed row").contains(&format!("{first}: nothing leads to it by Payment")));
+    let record =
+        "UPDATE changes SET record = replace(record, '1999', '9') WHERE subject = ?1 AND sequence = 1";
+    assert!(database.execute(record, [subject(&first)]).unwrap() > 0);
+    assert!(output("a changed record").contains(&format!("{first}: the chain breaks at event 1")));
+    for table in ["changes", "personal", "snapshots", "provider_references"] {
+        database.execute(&format!("DELETE FROM {table} WHERE subject = ?1"), [subject(&second)]).unwrap();
     }
-    database.execute("DELETE FROM orders WHERE id = ?1", [&second]).unwrap();
-    assert!(told("a vanished order").contains("checkpoint 1: events before it are missing or were changed"));
+    database.execute("DELETE FROM payments WHERE id = ?1", [payment(&second)]).unwrap();
+    database.execute("DELETE FROM subjects WHERE id = ?1", [subject(&second)]).unwrap();
+    let vanished = output("a vanished order");
+    assert!(vanished.contains(": changes before it are missing or were altered"), "{vanished}");
 }
 
 #[tokio::test]
@@ -87,13 +98,11 @@ async fn an_erased_customer_is_gone_from_the_database_and_the_books_still_fit() 
     let database = Connection::open(folder.path().join("paymux.db")).unwrap();
     let left = |table: &str, column: &str| -> i64 {
         let sql = format!(
-            "SELECT count(*) FROM {table} WHERE {column} LIKE '%planted@example.test%' AND order_id = ?1"
+            "SELECT count(*) FROM {table} WHERE {column} LIKE '%planted@example.test%' AND subject = ?1"
         );
-        database.query_row(&sql, [&ended], |row| row.get(0)).unwrap()
+        database.query_row(&sql, [subject(&ended)], |row| row.get(0)).unwrap()
     };
-    let rows = ["sealed", "sessions", "attempts", "payments", "refunds", "attention"];
-    assert_eq!(rows.map(|table| left(table, "body")), [0; 6]);
-    assert_eq!(left("events", "text"), 0);
+    assert_eq!([left("personal", "body"), left("snapshots", "body"), left("changes", "record")], [0; 3]);
     drop(database);
     assert!(fit(folder.path()));
 }

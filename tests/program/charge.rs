@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::demo::Demo;
-use super::fixture::Fixture;
-use super::shop::TestMerchant;
+use super::sale::Sale;
+use super::shop::Shop;
 
 /// A shop whose customer `c-1` has a card stored with the provider, and an order to pay with it.
 struct Stage {
@@ -16,17 +16,17 @@ impl Stage {
     async fn with_card(scenario: &str) -> Self {
         let demo = Demo::start();
         let card = json!({"provider": "paymennt", "customer": "c-1", "scenario": scenario});
-        assert_eq!(demo.merchant.control("cards", &card).await, 201);
+        assert_eq!(demo.shop.control("cards", &card).await, 201);
         let mut first = order();
         first["checkout"]["savePaymentProfile"] = json!(true);
-        let fixture = Fixture::opened(&demo.merchant, "first", &first).await;
-        demo.merchant.pay(&fixture.page).await;
-        let profile = demo.merchant.stored_method("c-1").await;
+        let sale = Sale::opened(&demo.shop, "first", &first).await;
+        demo.shop.pay(&sale.page).await;
+        let profile = demo.shop.stored_method("c-1").await;
         Self { demo, profile }
     }
 
-    fn shop(&self) -> &TestMerchant {
-        &self.demo.merchant
+    fn shop(&self) -> &Shop {
+        &self.demo.shop
     }
 
     /// A priced order, and the answer to charging the stored card for it.
@@ -48,7 +48,7 @@ impl Stage {
 }
 
 fn order() -> Value {
-    let mut body = TestMerchant::order(Some("paymennt-demo"), "EUR", 1999);
+    let mut body = Shop::order(Some("paymennt-demo"), "EUR", 1999);
     body["order"]["customer"]["id"] = json!("c-1");
     body
 }

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::running::{Gateway, Sandbox};
-use super::shop::{PATIENCE, TestMerchant};
+use super::shop::{PATIENCE, Shop};
 use super::{agreement, books};
 
 /// Days lived at the same time: they mostly wait.
@@ -47,7 +47,7 @@ struct Day {
     folder: PathBuf,
     _sandbox: Sandbox,
     gateway: Mutex<Option<Gateway>>,
-    merchant: TestMerchant,
+    shop: Shop,
     died: AtomicBool,
 }
 
@@ -56,49 +56,49 @@ impl Day {
         std::fs::create_dir_all(&folder).unwrap();
         let sandbox = Sandbox::start(&folder);
         let gateway = Gateway::start_with(&folder, &sandbox, variables);
-        let merchant = TestMerchant::new(&gateway.url, &sandbox.url);
+        let shop = Shop::new(&gateway.url, &sandbox.url);
         Self {
             folder,
             _sandbox: sandbox,
             gateway: Mutex::new(Some(gateway)),
-            merchant,
+            shop,
             died: AtomicBool::new(false),
         }
     }
 
     async fn live(self) {
         let paid = self.checkout("paid", "decta-demo", "AUTOMATIC").await;
-        self.merchant.pay(page(&paid)).await;
-        self.settled(&paid, |order| order["state"] == "PROCESSING").await;
+        self.shop.pay(page(&paid)).await;
+        self.resolved(&paid, |order| order["state"] == "PROCESSING").await;
         let payment = paid["session"]["paymentId"].as_str().unwrap();
         self.act("refund", &format!("/v1/payments/{payment}/refunds"), &json!({"amount": 500})).await;
-        self.refund_settled(payment).await;
+        self.refund_resolved(payment).await;
 
-        let handed = self.checkout("handed", "telness-demo", "AUTOMATIC").await;
-        self.merchant.pay(page(&handed)).await;
-        self.settled(&handed, |order| order["state"] == "PROCESSING").await;
+        let submitted = self.checkout("handed", "telness-demo", "AUTOMATIC").await;
+        self.shop.pay(page(&submitted)).await;
+        self.resolved(&submitted, |order| order["state"] == "PROCESSING").await;
 
         let held = self.checkout("held", "decta-demo", "MANUAL").await;
-        self.merchant.pay(page(&held)).await;
-        self.settled(&held, |order| status(order, &held) == "AUTHORIZED").await;
+        self.shop.pay(page(&held)).await;
+        self.resolved(&held, |order| status(order, &held) == "AUTHORIZED").await;
         let payment = held["session"]["paymentId"].as_str().unwrap();
         self.act("capture", &format!("/v1/payments/{payment}/capture"), &json!({})).await;
-        self.settled(&held, |order| status(order, &held) == "PAID").await;
+        self.resolved(&held, |order| status(order, &held) == "PAID").await;
 
         let void = self.checkout("void", "decta-demo", "MANUAL").await;
-        self.merchant.pay(page(&void)).await;
-        self.settled(&void, |order| status(order, &void) == "AUTHORIZED").await;
+        self.shop.pay(page(&void)).await;
+        self.resolved(&void, |order| status(order, &void) == "AUTHORIZED").await;
         let payment = void["session"]["paymentId"].as_str().unwrap();
         self.act("void", &format!("/v1/payments/{payment}/void"), &json!({})).await;
-        self.settled(&void, |order| status(order, &void) == "CANCELLED").await;
+        self.resolved(&void, |order| status(order, &void) == "CANCELLED").await;
 
         let left = self.checkout("left", "paymennt-demo", "AUTOMATIC").await;
         let session = left["session"]["id"].as_str().unwrap();
         self.act("close", &format!("/v1/payment-sessions/{session}/cancel"), &json!({})).await;
-        self.settled(&left, |order| order["state"] == "PENDING").await;
+        self.resolved(&left, |order| order["state"] == "PENDING").await;
 
-        let orders = [paid, handed, held, void, left].map(|answer| id(&answer).to_owned());
-        agreement::check_money(&self.merchant, &orders).await;
+        let orders = [paid, submitted, held, void, left].map(|answer| id(&answer).to_owned());
+        agreement::check_money(&self.shop, &orders).await;
         self.gateway.lock().await.take();
         assert!(books::fit(&self.folder), "the books of {}", self.folder.display());
     }
@@ -125,10 +125,10 @@ impl Day {
 
     /// A checkout, by a client that repeats its request with the same key until it knows the outcome.
     async fn checkout(&self, key: &str, account: &str, capture: &str) -> Value {
-        let mut body = TestMerchant::order(Some(account), "EUR", 1999);
+        let mut body = Shop::order(Some(account), "EUR", 1999);
         body["checkout"]["captureMode"] = json!(capture);
         self.at_last(|| async {
-            let (status, answer) = self.merchant.try_post("/v1/checkouts", key, &body).await?;
+            let (status, answer) = self.shop.try_post("/v1/checkouts", key, &body).await?;
             assert!(status != 400 && status != 422, "{answer}");
             let opened = status == 201 && answer["session"]["checkoutUrl"].is_string();
             Ok(if opened { Ok(answer) } else { Err(answer.to_string()) })
@@ -139,7 +139,7 @@ impl Day {
     /// An operation, repeated with the same key until it is known to be recorded.
     async fn act(&self, key: &str, path: &str, body: &Value) {
         self.at_last(|| async {
-            let (status, answer) = self.merchant.try_post(path, &format!("act-{key}"), body).await?;
+            let (status, answer) = self.shop.try_post(path, &format!("act-{key}"), body).await?;
             assert!(matches!(status, 200..300 | 409 | 500..), "{path}: {status} {answer}");
             Ok(if status < 300 { Ok(()) } else { Err(answer.to_string()) })
         })
@@ -147,9 +147,9 @@ impl Day {
     }
 
     /// Waits until an order is as it should be.
-    async fn settled(&self, answer: &Value, done: impl Fn(&Value) -> bool) {
+    async fn resolved(&self, answer: &Value, done: impl Fn(&Value) -> bool) {
         self.at_last(|| async {
-            let order = self.merchant.try_get(&format!("/v1/orders/{}", id(answer))).await?;
+            let order = self.shop.try_get(&format!("/v1/orders/{}", id(answer))).await?;
             Ok(if done(&order) { Ok(()) } else { Err(order.to_string()) })
         })
         .await;
@@ -157,15 +157,15 @@ impl Day {
 
     /// Waits until a refund has taken effect, here as at the provider. One whose gateway died before it was sent
     /// stays reserved for a person to decide: this provider would make a second one of a second try.
-    async fn refund_settled(&self, payment: &str) {
+    async fn refund_resolved(&self, payment: &str) {
         self.at_last(|| async {
-            let read = self.merchant.try_get(&format!("/v1/payments/{payment}")).await?;
-            let ledger = self.merchant.ledger().await;
+            let read = self.shop.try_get(&format!("/v1/payments/{payment}")).await?;
+            let ledger = self.shop.ledger().await;
             let object = ledger.iter().find(|object| object["id"] == read["provider"]["reference"]).unwrap();
             let unsure =
                 self.died.load(Ordering::Relaxed) && read["pendingOperation"]["operation"] == "REFUND";
-            let settled = read["refunded"] == object["refunded"] && (read["refunded"] == 500 || unsure);
-            Ok(if settled { Ok(()) } else { Err(read.to_string()) })
+            let resolved = read["refunded"] == object["refunded"] && (read["refunded"] == 500 || unsure);
+            Ok(if resolved { Ok(()) } else { Err(read.to_string()) })
         })
         .await;
     }

@@ -6,14 +6,14 @@ use tempfile::TempDir;
 
 use super::books;
 use super::running::{Gateway, Sandbox};
-use super::shop::TestMerchant;
+use super::shop::Shop;
 
 /// How much larger a gateway may be after an attack, bytes.
 pub const MAX_GROWTH: u64 = 64 * 1024 * 1024;
 
 /// All of the demo, in processes and a folder of its own.
 pub struct Demo {
-    pub merchant: TestMerchant,
+    pub shop: Shop,
     pub gateway: Gateway,
     _sandbox: Sandbox,
     pub folder: TempDir,
@@ -29,8 +29,8 @@ impl Demo {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::start(folder.path());
         let gateway = start(folder.path(), &sandbox);
-        let merchant = TestMerchant::new(&gateway.url, &sandbox.url);
-        Self { merchant, gateway, _sandbox: sandbox, folder }
+        let shop = Shop::new(&gateway.url, &sandbox.url);
+        Self { shop, gateway, _sandbox: sandbox, folder }
     }
 
     /// Everything that is counted.

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::demo::Demo;
-use super::fixture::Fixture;
-use super::shop::{TestMerchant, eventually};
+use super::sale::Sale;
+use super::shop::{Shop, eventually};
 use super::webhooks::receiver::Receiver;
 
 /// What was paid, minor units.
@@ -12,8 +12,8 @@ const PAID: i64 = 1999;
 
 /// A paid order, and who watches its payment.
 struct Case<'a> {
-    merchant: &'a TestMerchant,
-    fixture: Fixture,
+    shop: &'a Shop,
+    sale: Sale,
 }
 
 /// What a payment should come to: its status, the stage and outcome of its dispute, and what is contested now.
@@ -33,20 +33,19 @@ const fn ended(status: &'static str, stage: &'static str, outcome: &'static str)
 }
 
 impl<'a> Case<'a> {
-    async fn of(merchant: &'a TestMerchant, provider: &str, key: &str) -> Self {
+    async fn of(shop: &'a Shop, provider: &str, key: &str) -> Self {
         let account = format!("{provider}-demo");
-        let body =
-            TestMerchant::order(Some(&account), if provider == "paymennt" { "AED" } else { "EUR" }, PAID);
-        Self { merchant, fixture: Fixture::paid(merchant, key, &body).await }
+        let body = Shop::order(Some(&account), if provider == "paymennt" { "AED" } else { "EUR" }, PAID);
+        Self { shop, sale: Sale::paid(shop, key, &body).await }
     }
 
     async fn until(&self, done: impl Fn(&Value) -> bool) -> Value {
-        self.fixture.until(self.merchant, done).await
+        self.sale.until(self.shop, done).await
     }
 
     /// The provider says a word; its notice leads the gateway to ask.
-    async fn comes_to(&self, word: &str, expected: &Expected) -> Value {
-        self.fixture.says(self.merchant, word).await;
+    async fn comes_to(&self, status: &str, expected: &Expected) -> Value {
+        self.sale.says(self.shop, status).await;
         let payment = self
             .until(|payment| {
                 let dispute = &payment["dispute"];
@@ -55,46 +54,46 @@ impl<'a> Case<'a> {
                     && dispute["outcome"] == json!(expected.outcome)
             })
             .await;
-        assert_eq!(payment["disputed"], expected.disputed, "{word}: {payment}");
+        assert_eq!(payment["disputed"], expected.disputed, "{status}: {payment}");
         assert_eq!(payment["dispute"]["closedAt"].is_string(), expected.outcome.is_some(), "{payment}");
         assert!(payment["dispute"]["openedAt"].is_string(), "{payment}");
-        assert_eq!(payment["provider"]["status"], word);
-        let order = self.merchant.get(&format!("/v1/orders/{}", self.fixture.order)).await;
-        assert_eq!(order["state"], "PROCESSING", "after {word} the order stays where it is");
+        assert_eq!(payment["provider"]["status"], status);
+        let order = self.shop.get(&format!("/v1/orders/{}", self.sale.order)).await;
+        assert_eq!(order["state"], "PROCESSING", "after {status} the order stays where it is");
         payment
     }
 
     /// Wants the money refunded; answers the status and the problem's code, if it is one.
     async fn refund(&self, key: &str, amount: i64) -> (u16, String) {
-        let answer = self.fixture.operate(self.merchant, "refunds", key, json!({"amount": amount})).await;
+        let answer = self.sale.operate(self.shop, "refunds", key, json!({"amount": amount})).await;
         (answer.status, answer.code())
     }
 
     /// The codes of the order's open attention, oldest first.
     async fn attention(&self) -> Vec<Value> {
-        let all = self.merchant.get("/v1/attention?open=true&limit=200").await;
+        let all = self.shop.get("/v1/attention?open=true&limit=200").await;
         let own = all["data"].as_array().unwrap().iter().rev();
-        own.filter(|told| told["paymentId"] == self.fixture.payment)
-            .map(|told| told["code"].clone())
+        own.filter(|events| events["paymentId"] == self.sale.payment)
+            .map(|events| events["code"].clone())
             .collect()
     }
 
     async fn timeline(&self, kind: &str) -> Vec<(Value, Value)> {
-        let all = self.merchant.get(&format!("/v1/orders/{}/timeline?limit=200", self.fixture.order)).await;
+        let all = self.shop.get(&format!("/v1/orders/{}/timeline?limit=200", self.sale.order)).await;
         let of_kind = all["data"].as_array().unwrap().iter().filter(|entry| entry["type"] == kind);
         of_kind.map(|entry| (entry["from"].clone(), entry["to"].clone())).collect()
     }
 
     /// What the merchant is told of the dispute, once it has ended: types, and the stage and outcome they carry.
-    async fn told(&self, receiver: &Receiver) -> Vec<(String, Value, Value)> {
+    async fn events(&self, receiver: &Receiver) -> Vec<(String, Value, Value)> {
         eventually(|| async {
             let seen = receiver.seen();
-            let own = seen.iter().filter(|received| received.order() == self.fixture.order);
+            let own = seen.iter().filter(|received| received.order() == self.sale.order);
             let disputes: Vec<_> = own
                 .filter(|received| received.event().0.starts_with("dispute."))
                 .map(|received| {
                     let payment = &received.json()["data"];
-                    assert_eq!(payment["id"], self.fixture.payment);
+                    assert_eq!(payment["id"], self.sale.payment);
                     (received.event().0, payment["status"].clone(), payment["dispute"]["outcome"].clone())
                 })
                 .collect();
@@ -111,35 +110,35 @@ impl<'a> Case<'a> {
 
 /// Three stages of a dispute and its end, at a provider that has all nine.
 async fn climbs(
-    merchant: &TestMerchant,
+    shop: &Shop,
     receiver: &Receiver,
     key: &str,
     stages: [(&str, Expected); 3],
     end: (&str, Expected),
 ) {
-    let case = Case::of(merchant, "decta", key).await;
-    for (word, expected) in &stages {
-        let payment = case.comes_to(word, expected).await;
+    let case = Case::of(shop, "decta", key).await;
+    for (status, expected) in &stages {
+        let payment = case.comes_to(status, expected).await;
         assert_eq!(payment["needsAttention"], true);
         assert_eq!((&payment["captured"], &payment["refunded"]), (&json!(PAID), &json!(0)));
         // Where the bank only asks, the merchant may give in; this provider does not let it.
         let refused =
             if expected.disputed > 0 { (409, "payment_disputed") } else { (402, "provider_declined") };
-        assert_eq!(case.refund(word, 500).await, (refused.0, refused.1.to_owned()), "{word}");
+        assert_eq!(case.refund(status, 500).await, (refused.0, refused.1.to_owned()), "{status}");
     }
     assert_eq!(case.attention().await, ["DISPUTE"]);
-    let (word, expected) = &end;
-    let payment = case.comes_to(word, expected).await;
+    let (status, expected) = &end;
+    let payment = case.comes_to(status, expected).await;
     assert_eq!(payment["dispute"]["amount"], stages[2].1.disputed);
     let outcome = expected.outcome.unwrap();
     let mut kinds: Vec<String> = stages.iter().map(|(_, stage)| camel(stage.stage)).collect();
     kinds.push(outcome.to_lowercase());
-    let told = case.told(receiver).await;
-    let told_kinds: Vec<_> = told.iter().map(|(kind, ..)| kind.trim_start_matches("dispute.")).collect();
-    assert_eq!(told_kinds, kinds);
-    assert!(told[..3].iter().all(|(_, status, outcome)| status == "DISPUTED" && outcome.is_null()));
-    assert_eq!(told[3].2, outcome);
-    let moved = case.timeline("dispute.moved").await;
+    let events = case.events(receiver).await;
+    let event_kinds: Vec<_> = events.iter().map(|(kind, ..)| kind.trim_start_matches("dispute.")).collect();
+    assert_eq!(event_kinds, kinds);
+    assert!(events[..3].iter().all(|(_, status, outcome)| status == "DISPUTED" && outcome.is_null()));
+    assert_eq!(events[3].2, outcome);
+    let moved = case.timeline("dispute.updated").await;
     let to: Vec<_> = moved.iter().map(|(_, to)| to.clone()).collect();
     let expected: Vec<_> =
         stages.iter().map(|(_, stage)| json!(stage.stage)).chain([json!(outcome)]).collect();
@@ -161,19 +160,19 @@ fn camel(stage: &str) -> String {
 }
 
 /// A chargeback at the provider that has no other stage, and how it ends.
-async fn charged_back(merchant: &TestMerchant, receiver: &Receiver, key: &str, end: (&str, Expected)) {
-    let case = Case::of(merchant, "paymennt", key).await;
+async fn charged_back(shop: &Shop, receiver: &Receiver, key: &str, end: (&str, Expected)) {
+    let case = Case::of(shop, "paymennt", key).await;
     case.comes_to("CHARGEBACK", &open("CHARGEBACK", PAID)).await;
     assert_eq!(case.refund("now", 500).await, (409, "payment_disputed".to_owned()));
     case.comes_to(end.0, &end.1).await;
-    let told = case.told(receiver).await;
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!(told[1].0, format!("dispute.{}", end.1.outcome.unwrap().to_lowercase()));
+    let events = case.events(receiver).await;
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!(events[1].0, format!("dispute.{}", end.1.outcome.unwrap().to_lowercase()));
 }
 
 /// Some was refunded before: the rest is contested, and that is what is won back.
-async fn partly_refunded(merchant: &TestMerchant) {
-    let case = Case::of(merchant, "decta", "partly").await;
+async fn partly_refunded(shop: &Shop) {
+    let case = Case::of(shop, "decta", "partly").await;
     assert_eq!(case.refund("before", 500).await.0, 201);
     case.until(|payment| payment["refunded"] == 500).await;
     case.comes_to("chargeback", &open("CHARGEBACK", PAID - 500)).await;
@@ -183,8 +182,8 @@ async fn partly_refunded(merchant: &TestMerchant) {
 }
 
 /// All of it was refunded before: it may leave twice, and a person is told so.
-async fn wholly_refunded(merchant: &TestMerchant) {
-    let case = Case::of(merchant, "decta", "wholly").await;
+async fn wholly_refunded(shop: &Shop) {
+    let case = Case::of(shop, "decta", "wholly").await;
     assert_eq!(case.refund("before", PAID).await.0, 201);
     case.until(|payment| payment["status"] == "REFUNDED").await;
     case.comes_to("chargeback", &open("CHARGEBACK", 0)).await;
@@ -192,8 +191,8 @@ async fn wholly_refunded(merchant: &TestMerchant) {
 }
 
 /// The bank asks, the provider gives the money back, and the bank takes it all the same.
-async fn refunded_while_asked(merchant: &TestMerchant) {
-    let case = Case::of(merchant, "decta", "asked").await;
+async fn refunded_in_inquiry(shop: &Shop) {
+    let case = Case::of(shop, "decta", "asked").await;
     case.comes_to("retrieval", &open("RETRIEVAL", 0)).await;
     assert_eq!(case.attention().await, ["DISPUTE"]);
     case.comes_to("refunded", &ended("REFUNDED", "RETRIEVAL", "LOST")).await;
@@ -204,9 +203,9 @@ async fn refunded_while_asked(merchant: &TestMerchant) {
 #[tokio::test]
 async fn a_dispute_is_told_stage_by_stage_and_its_money_is_not_paid_out_twice() {
     let demo = Demo::start();
-    let merchant = &demo.merchant;
+    let shop = &demo.shop;
     let receiver = Receiver::taking();
-    let (status, made) = merchant.post("/v1/webhook-endpoints", &json!({"url": receiver.url})).await;
+    let (status, made) = shop.post("/v1/webhook-endpoints", &json!({"url": receiver.url})).await;
     assert_eq!(status, 201, "{made}");
     let first = [
         ("retrieval", open("RETRIEVAL", 0)),
@@ -224,14 +223,14 @@ async fn a_dispute_is_told_stage_by_stage_and_its_money_is_not_paid_out_twice() 
         ("good_faith", open("GOOD_FAITH", PAID)),
     ];
     tokio::join!(
-        climbs(merchant, &receiver, "first", first, ("paid", ended("PAID", "REPRESENTATION", "WON"))),
-        climbs(merchant, &receiver, "second", second, ("refunded", ended("REFUNDED", "ARBITRATION", "LOST"))),
-        climbs(merchant, &receiver, "third", third, ("reversed", ended("REFUNDED", "GOOD_FAITH", "LOST"))),
-        charged_back(merchant, &receiver, "won", ("PAID", ended("PAID", "CHARGEBACK", "WON"))),
-        charged_back(merchant, &receiver, "lost", ("REFUNDED", ended("REFUNDED", "CHARGEBACK", "LOST"))),
-        partly_refunded(merchant),
-        wholly_refunded(merchant),
-        refunded_while_asked(merchant),
+        climbs(shop, &receiver, "first", first, ("paid", ended("PAID", "REPRESENTATION", "WON"))),
+        climbs(shop, &receiver, "second", second, ("refunded", ended("REFUNDED", "ARBITRATION", "LOST"))),
+        climbs(shop, &receiver, "third", third, ("reversed", ended("REFUNDED", "GOOD_FAITH", "LOST"))),
+        charged_back(shop, &receiver, "won", ("PAID", ended("PAID", "CHARGEBACK", "WON"))),
+        charged_back(shop, &receiver, "lost", ("REFUNDED", ended("REFUNDED", "CHARGEBACK", "LOST"))),
+        partly_refunded(shop),
+        wholly_refunded(shop),
+        refunded_in_inquiry(shop),
     );
     let metrics = demo.metrics().await;
     for line in [

@@ -14,13 +14,13 @@ use tokio::time::{Instant, timeout};
 
 use super::books;
 use super::demo::{Demo, MAX_GROWTH};
-use super::fixture::Fixture;
 use super::running::Gateway;
-use super::shop::{PATIENCE, TestMerchant, eventually};
+use super::sale::Sale;
+use super::shop::{PATIENCE, Shop, eventually};
 use super::wire::connect;
 
 /// Notices of each of the two floods.
-const NOTICES: usize = 50_000;
+const NOTIFICATIONS: usize = 50_000;
 
 /// Connections that they come on, and how many go ahead of the answers on each.
 const CONNECTIONS: usize = 16;
@@ -51,13 +51,14 @@ async fn flood(url: &str, references: &[String]) -> Answers {
 async fn flood_one(url: &str, references: &[String]) -> Answers {
     let mut stream = connect(url).await;
     let mut answers = Answers::new();
-    let mut heard = Vec::new();
+    let mut answered = Vec::new();
     for ahead in references.chunks(AHEAD) {
-        let bytes: Vec<u8> = ahead.iter().flat_map(|reference| notice(reference)).collect();
+        let bytes: Vec<u8> = ahead.iter().flat_map(|reference| notification(reference)).collect();
         timeout(PATIENCE, stream.write_all(&bytes)).await.expect("the gateway listens").unwrap();
         for _ in ahead {
-            let status =
-                timeout(PATIENCE, answer(&mut stream, &mut heard)).await.expect("every notice is answered");
+            let status = timeout(PATIENCE, answer(&mut stream, &mut answered))
+                .await
+                .expect("every notice is answered");
             *answers.entry(status).or_default() += 1;
         }
     }
@@ -65,66 +66,66 @@ async fn flood_one(url: &str, references: &[String]) -> Answers {
 }
 
 /// A notice that claims that an order was charged back.
-fn notice(reference: &str) -> Vec<u8> {
+fn notification(reference: &str) -> Vec<u8> {
     let body = json!({"type": "order", "id": reference, "number": null, "status": "chargeback"}).to_string();
     let head = format!("POST {ADDRESS} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {}\r\n\r\n", body.len());
     [head.into_bytes(), body.into_bytes()].concat()
 }
 
 /// The status of the next answer on a connection; what came after it stays in `heard`.
-async fn answer(stream: &mut TcpStream, heard: &mut Vec<u8>) -> u16 {
+async fn answer(stream: &mut TcpStream, answered: &mut Vec<u8>) -> u16 {
     loop {
-        let end = heard.windows(4).position(|window| window == b"\r\n\r\n");
+        let end = answered.windows(4).position(|window| window == b"\r\n\r\n");
         if let Some(end) = end {
-            let head = String::from_utf8_lossy(&heard[..end]).to_ascii_lowercase();
+            let head = String::from_utf8_lossy(&answered[..end]).to_ascii_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
             let whole = end + 4 + length.parse::<usize>().unwrap();
-            if heard.len() >= whole {
-                heard.drain(..whole);
+            if answered.len() >= whole {
+                answered.drain(..whole);
                 return head[9..12].parse().unwrap();
             }
         }
-        let read = stream.read_buf(heard).await.unwrap();
+        let read = stream.read_buf(answered).await.unwrap();
         assert!(read > 0, "the gateway hung up");
     }
 }
 
 /// Another merchant sells meanwhile, at other accounts.
-async fn sells_meanwhile(neighbour: &TestMerchant, prefix: &str) {
+async fn sells_meanwhile(neighbour: &Shop, prefix: &str) {
     for turn in 0..5 {
         for (account, currency) in [("telness-demo", "EUR"), ("paymennt-demo", "AED")] {
-            let body = TestMerchant::order(Some(account), currency, 1999);
-            Fixture::paid(neighbour, &format!("{prefix}-{account}-{turn}"), &body).await;
+            let body = Shop::order(Some(account), currency, 1999);
+            Sale::paid(neighbour, &format!("{prefix}-{account}-{turn}"), &body).await;
         }
     }
 }
 
 /// What the demo's merchant sold, with what is told of it on disk.
-struct Sold(Vec<Fixture>);
+struct Sold(Vec<Sale>);
 
 impl Sold {
-    async fn by(merchant: &TestMerchant) -> Self {
+    async fn by(shop: &Shop) -> Self {
         let mut sold = Vec::new();
         for number in 0..PAID {
-            let body = TestMerchant::order(Some("decta-demo"), "EUR", 1999);
-            sold.push(Fixture::paid(merchant, &format!("sold-{number}"), &body).await);
+            let body = Shop::order(Some("decta-demo"), "EUR", 1999);
+            sold.push(Sale::paid(shop, &format!("sold-{number}"), &body).await);
         }
         Self(sold)
     }
 
     /// How often the provider was asked about these.
-    async fn reads(&self, merchant: &TestMerchant) -> usize {
+    async fn reads(&self, shop: &Shop) -> usize {
         let ours = |call: &&Value| {
             let path = call["path"].as_str().unwrap();
-            call["method"] == "GET" && self.0.iter().any(|fixture| path.contains(&fixture.object))
+            call["method"] == "GET" && self.0.iter().any(|sale| path.contains(&sale.object))
         };
-        merchant.calls("decta").await.iter().filter(ours).count()
+        shop.calls("decta").await.iter().filter(ours).count()
     }
 
     /// Waits until nothing is planned about any of them any more.
-    async fn settled(&self, folder: &Path) {
+    async fn resolved(&self, folder: &Path) {
         eventually(|| async {
-            let sql = "SELECT count(*) FROM agenda WHERE kind = 'fetch_status' AND order_id = ?1";
+            let sql = "SELECT count(*) FROM jobs WHERE subject = ?1";
             let planned = self.count(folder, sql);
             if planned > 0 { Err(format!("{planned} reads planned")) } else { Ok(()) }
         })
@@ -134,15 +135,14 @@ impl Sold {
     /// The sum of a count over the orders.
     fn count(&self, folder: &Path, sql: &str) -> i64 {
         let database = database(folder);
-        let counts = self
-            .0
-            .iter()
-            .map(|fixture| database.query_row(sql, [&fixture.order], |row| row.get::<_, i64>(0)).unwrap());
+        let counts = self.0.iter().map(|sale| {
+            database.query_row(sql, [books::subject(&sale.order)], |row| row.get::<_, i64>(0)).unwrap()
+        });
         counts.sum()
     }
 
     fn events(&self, folder: &Path) -> i64 {
-        self.count(folder, "SELECT count(*) FROM events WHERE order_id = ?1")
+        self.count(folder, "SELECT coalesce(sum(events), 0) FROM changes WHERE subject = ?1")
     }
 }
 
@@ -169,42 +169,42 @@ async fn a_flood_of_forged_notices_costs_no_disk_no_memory_and_not_the_providers
         key = made_key(folder);
         Gateway::start(folder, sandbox)
     });
-    let (merchant, folder, url) = (&demo.merchant, demo.folder.path(), &demo.gateway.url);
-    let neighbour = merchant.of_another(key);
-    let sold = Sold::by(merchant).await;
-    sold.settled(folder).await;
-    let (reads, events, memory) = (sold.reads(merchant).await, sold.events(folder), demo.gateway.memory());
+    let (shop, folder, url) = (&demo.shop, demo.folder.path(), &demo.gateway.url);
+    let neighbour = shop.of_another(key);
+    let sold = Sold::by(shop).await;
+    sold.resolved(folder).await;
+    let (reads, events, memory) = (sold.reads(shop).await, sold.events(folder), demo.gateway.memory());
 
     // About orders that nobody has heard of.
     let unknown: Vec<String> =
-        (0..NOTICES).map(|number| format!("00000000-0000-4000-8000-{number:012}")).collect();
+        (0..NOTIFICATIONS).map(|number| format!("00000000-0000-4000-8000-{number:012}")).collect();
     let (answers, ()) = tokio::join!(flood(url, &unknown), sells_meanwhile(&neighbour, "unknown"));
-    assert_eq!(answers.values().sum::<usize>(), NOTICES);
+    assert_eq!(answers.values().sum::<usize>(), NOTIFICATIONS);
     assert!(answers.keys().all(|status| matches!(status, 200 | 429)), "{answers:?}");
-    assert_eq!(sold.reads(merchant).await, reads, "nobody is asked about what is not ours");
+    assert_eq!(sold.reads(shop).await, reads, "nobody is asked about what is not ours");
 
     // About orders that are there, and paid: none of it is believed, and all of it is one question now and then.
-    let known: Vec<String> = (0..NOTICES).map(|number| sold.0[number % PAID].object.clone()).collect();
-    let begun = Instant::now();
+    let known: Vec<String> = (0..NOTIFICATIONS).map(|number| sold.0[number % PAID].object.clone()).collect();
+    let started = Instant::now();
     let flooded = async {
         let answers = flood(url, &known).await;
-        sold.settled(folder).await;
-        (answers, begun.elapsed())
+        sold.resolved(folder).await;
+        (answers, started.elapsed())
     };
     let meanwhile = async {
         sells_meanwhile(&neighbour, "known").await;
         // At the flooded account too: what its notices cannot tell is found by asking.
-        Fixture::paid(&neighbour, "flooded", &TestMerchant::order(Some("decta-demo"), "EUR", 1999)).await;
+        Sale::paid(&neighbour, "flooded", &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
     };
     let ((answers, took), ()) = tokio::join!(flooded, meanwhile);
     assert!(answers.keys().all(|status| matches!(status, 200 | 429)), "{answers:?}");
-    let asked = sold.reads(merchant).await - reads;
+    let requested = sold.reads(shop).await - reads;
     let turns = usize::try_from(took.as_secs() / APART.as_secs()).unwrap() + 2;
-    assert!(0 < asked && asked <= PAID * turns, "{asked} reads in {took:?}");
+    assert!(0 < requested && requested <= PAID * turns, "{requested} reads in {took:?}");
 
     assert_eq!((stored(folder), sold.events(folder)), (0, events));
-    for fixture in &sold.0 {
-        assert_eq!(merchant.get(&format!("/v1/payments/{}", fixture.payment)).await["status"], "PAID");
+    for sale in &sold.0 {
+        assert_eq!(shop.get(&format!("/v1/payments/{}", sale.payment)).await["status"], "PAID");
     }
     let grown = demo.gateway.memory();
     assert!(grown < memory + MAX_GROWTH, "from {memory} to {grown} bytes");

@@ -10,9 +10,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::demo::{Demo, MAX_GROWTH};
-use super::fixture::Fixture;
 use super::running::{Gateway, Sandbox};
-use super::shop::TestMerchant;
+use super::sale::Sale;
+use super::shop::Shop;
 use super::wire::{HOST, JSON, KEY, connect, dribble, exchange, hear, hear_status, post};
 
 /// A gateway under attack.
@@ -39,14 +39,13 @@ impl Target {
 
     /// An ordinary customer pays an ordinary order, which goes on.
     async fn serves(&self, key: &str) {
-        let merchant = &self.demo.merchant;
-        let fixture =
-            Fixture::opened(merchant, key, &TestMerchant::order(Some("decta-demo"), "EUR", 1999)).await;
+        let shop = &self.demo.shop;
+        let sale = Sale::opened(shop, key, &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
         // In a crowd the provider's answer may come after the customer, who is then told to wait.
-        let landed = merchant.pay(&fixture.page).await.unwrap();
+        let landed = shop.pay(&sale.page).await.unwrap();
         let pages = ["http://localhost:3000/thanks?", "http://localhost:3000/wait?"];
         assert!(pages.iter().any(|page| landed.starts_with(page)), "{landed}");
-        merchant.until(&fixture.order, |order| order["state"] == "PROCESSING").await;
+        shop.until(&sale.order, |order| order["state"] == "PROCESSING").await;
     }
 
     /// Serves while the attack goes on.
@@ -123,9 +122,9 @@ async fn what_is_not_clearly_http_is_refused_hides_nothing_and_fills_no_log() {
     let url = target.url();
     let attack = async {
         for (name, bytes) in not_http() {
-            let response = exchange(url, &bytes).await;
-            assert!(response.answers() <= 1, "{name}: {response:?}");
-            assert!(matches!(response.status(), 0 | 400 | 431), "{name}: {response:?}");
+            let received = exchange(url, &bytes).await;
+            assert!(received.answers() <= 1, "{name}: {received:?}");
+            assert!(matches!(received.status(), 0 | 400 | 431), "{name}: {received:?}");
         }
     };
     target.bears(attack).await;
@@ -196,18 +195,18 @@ async fn what_is_http_and_makes_no_sense_is_answered_with_a_problem() {
     let url = target.url();
     let attack = async {
         for (name, bytes, status, code) in odd() {
-            let response = exchange(url, &bytes).await;
-            assert_eq!((response.answers(), response.status()), (1, status), "{name}: {response:?}");
+            let received = exchange(url, &bytes).await;
+            assert_eq!((received.answers(), received.status()), (1, status), "{name}: {received:?}");
             if status >= 400 {
-                let told = response.code();
-                assert!(told == code || code == "*" && !told.is_empty(), "{name}: {told}");
+                let answer = received.code();
+                assert!(answer == code || code == "*" && !answer.is_empty(), "{name}: {answer}");
             }
         }
         // What follows a body is the next request, and is none.
         let [first, after] = [post("/v1/orders", KEY, b""), b"JUNK\r\n\r\n".to_vec()];
         let kept = String::from_utf8([first, after].concat()).unwrap().replace("Connection: close\r\n", "");
-        let response = exchange(url, kept.as_bytes()).await;
-        assert_eq!((response.answers(), response.status()), (2, 400), "{response:?}");
+        let received = exchange(url, kept.as_bytes()).await;
+        assert_eq!((received.answers(), received.status()), (2, 400), "{received:?}");
     };
     target.bears(attack).await;
     target.stays_well(MAX_GROWTH).await;
@@ -244,9 +243,9 @@ async fn bodies_that_are_bombs_are_faults_like_any_other() {
     let url = target.url();
     let attack = async {
         for (name, body) in bombs() {
-            let response = exchange(url, &post("/v1/orders", &format!("{KEY}{JSON}"), &body)).await;
-            assert!(matches!(response.status(), 400 | 422), "{name}: {}", response.status());
-            assert!(!response.code().is_empty(), "{name}");
+            let received = exchange(url, &post("/v1/orders", &format!("{KEY}{JSON}"), &body)).await;
+            assert!(matches!(received.status(), 400 | 422), "{name}: {}", received.status());
+            assert!(!received.code().is_empty(), "{name}");
             let body = &body[..body.len().min(60_000)];
             let strange = exchange(url, &post("/webhooks/telness-demo", JSON, body)).await;
             assert_eq!((strange.status(), strange.code().as_str()), (401, "unauthenticated"), "{name}");
@@ -263,7 +262,7 @@ async fn who_dribbles_is_cut_off() {
     let chunked = "Transfer-Encoding: chunked\r\n\r\n";
     let body = format!("POST /v1/orders HTTP/1.1\r\n{HOST}{KEY}{JSON}Content-Length: 100000\r\n\r\n");
     let chunks = format!("POST /v1/orders HTTP/1.1\r\n{HOST}{KEY}{JSON}{chunked}");
-    let stranger = format!("POST /v1/orders HTTP/1.1\r\n{HOST}{JSON}{chunked}");
+    let unknown = format!("POST /v1/orders HTTP/1.1\r\n{HOST}{JSON}{chunked}");
     let nowhere = format!("POST /nowhere HTTP/1.1\r\n{HOST}{chunked}");
     let trailers = format!("POST /v1/orders HTTP/1.1\r\n{HOST}{KEY}{JSON}{chunked}0\r\n");
     let attacks: [(&str, &'static [u8], u16, &str); 7] = [
@@ -272,16 +271,16 @@ async fn who_dribbles_is_cut_off() {
         (&body, b"a", 408, "request_timeout"),
         (&chunks, b"1\r\n \r\n", 408, "request_timeout"),
         (&trailers, b"X: a\r\n", 408, "request_timeout"),
-        (&stranger, b"1\r\na\r\n", 401, "unauthenticated"),
+        (&unknown, b"1\r\na\r\n", 401, "unauthenticated"),
         (&nowhere, b"1\r\na\r\n", 404, "not_found"),
     ];
     let attack = join_all(attacks.iter().flat_map(|attack| [attack; 30]).map(
         |(first, piece, status, code)| async move {
-            let response = dribble(url, first.as_bytes(), piece).await;
+            let received = dribble(url, first.as_bytes(), piece).await;
             assert_eq!(
-                (response.status(), response.code().as_str()),
+                (received.status(), received.code().as_str()),
                 (*status, *code),
-                "{first}: {response:?}"
+                "{first}: {received:?}"
             );
         },
     ));
@@ -293,7 +292,7 @@ async fn who_dribbles_is_cut_off() {
 async fn a_body_that_stays_away_changes_nothing() {
     let target = Target::start();
     let url = target.url();
-    let order = TestMerchant::order(None, "EUR", 1999)["order"].to_string();
+    let order = Shop::order(None, "EUR", 1999)["order"].to_string();
     let head = format!("{KEY}{JSON}Idempotency-Key: half\r\n");
     let whole = post("/v1/orders", &head, order.as_bytes());
     let attack = async {
@@ -302,19 +301,19 @@ async fn a_body_that_stays_away_changes_nothing() {
             stream.write_all(&whole[..whole.len() - 1 - index % order.len()]).await.unwrap();
             if index % 2 == 0 {
                 stream.shutdown().await.unwrap();
-                let response = hear(&mut stream).await;
+                let received = hear(&mut stream).await;
                 assert_eq!(
-                    (response.status(), response.code().as_str()),
+                    (received.status(), received.code().as_str()),
                     (400, "malformed_json"),
-                    "{response:?}"
+                    "{received:?}"
                 );
             }
         }
     };
     target.bears(attack).await;
-    let before = target.demo.merchant.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
+    let before = target.demo.shop.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
     assert_eq!(exchange(url, &whole).await.status(), 201);
-    let after = target.demo.merchant.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
+    let after = target.demo.shop.get("/v1/orders?limit=200").await["data"].as_array().unwrap().len();
     assert_eq!(after, before + 1, "the half ones made nothing, and did not take the key");
     target.stays_well(MAX_GROWTH).await;
 }
@@ -324,21 +323,21 @@ async fn who_asks_and_asks_on_one_connection_is_answered_and_who_does_not_listen
     const REQUESTS: usize = 5_000;
     let target = Target::start();
     let url = target.url();
-    let ask = format!("GET /problems/not_found HTTP/1.1\r\n{HOST}\r\n");
-    let last = ask.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let request = format!("GET /problems/not_found HTTP/1.1\r\n{HOST}\r\n");
+    let last = request.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
     let attack = async {
         let (mut reader, mut writer) = connect(url).await.into_split();
-        let asking = {
-            let bytes = format!("{}{last}", ask.repeat(REQUESTS - 1));
+        let requesting = {
+            let bytes = format!("{}{last}", request.repeat(REQUESTS - 1));
             tokio::spawn(async move { writer.write_all(bytes.as_bytes()).await })
         };
-        let response = hear(&mut reader).await;
-        asking.await.unwrap().unwrap();
-        assert_eq!((response.answers(), response.status()), (REQUESTS, 200));
+        let received = hear(&mut reader).await;
+        requesting.await.unwrap().unwrap();
+        assert_eq!((received.answers(), received.status()), (REQUESTS, 200));
     };
     let deaf: Vec<TcpStream> = join_all((0..50).map(|_| connect(url))).await;
     let deaf = deaf.into_iter().map(|mut stream| {
-        let bytes = ask.repeat(REQUESTS);
+        let bytes = request.repeat(REQUESTS);
         // It is never done: nothing is read, so at some time nothing is taken.
         tokio::spawn(async move { stream.write_all(bytes.as_bytes()).await.map(|()| stream) })
     });
@@ -385,12 +384,12 @@ async fn who_holds_connections_for_ever_leaves_room_for_others() {
     const FILES: usize = 256;
     let target = Target::of(|folder, sandbox| Gateway::start_with_files(folder, sandbox, FILES));
     let url = target.url();
-    let ask = format!("GET /problems/not_found HTTP/1.1\r\n{HOST}\r\n");
+    let request = format!("GET /problems/not_found HTTP/1.1\r\n{HOST}\r\n");
     let mut held = Vec::new();
     // Each is answered, and then begins a request that it never ends.
     for _ in 0..2 * FILES {
         let mut stream = connect(url).await;
-        stream.write_all(ask.as_bytes()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(hear_status(&mut stream).await, 200);
         // One that was told to leave does not take this any more.
         let _ = stream.write_all(b"GET /v1/").await;

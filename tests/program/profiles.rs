@@ -4,12 +4,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::demo::Demo;
-use super::shop::TestMerchant;
+use super::shop::Shop;
 
 /// A gateway with its sandbox, and a customer of a shop.
 struct Stage {
     _demo: Demo,
-    merchant: TestMerchant,
+    shop: Shop,
 }
 
 const SESSIONS: &str = "/v1/payment-profiles/sessions";
@@ -17,16 +17,16 @@ const SESSIONS: &str = "/v1/payment-profiles/sessions";
 impl Stage {
     fn start() -> Self {
         let demo = Demo::start();
-        Self { merchant: demo.merchant.clone(), _demo: demo }
+        Self { shop: demo.shop.clone(), _demo: demo }
     }
 
-    async fn ask(&self, method: Method, path: &str, key: Option<&str>, body: &Value) -> (u16, Value) {
-        let answer = self.merchant.ask(method, path, key, body).await;
+    async fn request(&self, method: Method, path: &str, key: Option<&str>, body: &Value) -> (u16, Value) {
+        let answer = self.shop.send_with(method, path, key, body).await;
         (answer.status, answer.body())
     }
 
     async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        self.merchant.post(path, body).await
+        self.shop.post(path, body).await
     }
 
     async fn open(&self, customer: &str) -> Value {
@@ -43,15 +43,15 @@ impl Stage {
 
     /// The customer fills in the page, from which this provider sends nobody back.
     async fn save(&self, session: &Value) -> Value {
-        self.merchant.pay(text(session, "checkoutUrl")).await;
-        self.merchant.get(&format!("{SESSIONS}/{}?refresh=true", text(session, "id"))).await
+        self.shop.pay(text(session, "checkoutUrl")).await;
+        self.shop.get(&format!("{SESSIONS}/{}?refresh=true", text(session, "id"))).await
     }
 
     /// A priced order of a customer's.
     async fn order(&self, customer: &str, currency: &str, price: i64) -> String {
         let item = json!({"title": "Plan", "quantity": 1, "unitPrice": price,
             "recurring": (price == 0).then(|| json!({"interval": "MONTH", "count": 1}))});
-        let mut order = TestMerchant::order(None, currency, 1)["order"].clone();
+        let mut order = Shop::order(None, currency, 1)["order"].clone();
         order["customer"]["id"] = json!(customer);
         order["items"] = json!([item]);
         if price > 0 {
@@ -66,7 +66,7 @@ impl Stage {
     }
 
     async fn profiles(&self, customer: &str) -> Vec<Value> {
-        let list = self.merchant.get(&format!("/v1/payment-profiles?customerId={customer}")).await;
+        let list = self.shop.get(&format!("/v1/payment-profiles?customerId={customer}")).await;
         list["data"].as_array().unwrap().clone()
     }
 }
@@ -95,7 +95,7 @@ async fn a_customer_stores_a_card_and_an_order_without_a_price_is_submitted_with
     let session = stage.stored("ann-1").await;
     assert_eq!((text(&session, "status"), text(&session, "account")), ("COMPLETED", "telness-demo"));
     let profile =
-        stage.merchant.get(&format!("/v1/payment-profiles/{}", text(&session, "paymentProfileId"))).await;
+        stage.shop.get(&format!("/v1/payment-profiles/{}", text(&session, "paymentProfileId"))).await;
     assert_eq!((text(&profile, "customerId"), text(&profile, "status")), ("ann-1", "ACTIVE"));
     assert_eq!(profile["metadata"], json!({"plan": "gold"}));
     assert_eq!(stage.profiles("ann-1").await, [profile]);
@@ -121,9 +121,9 @@ async fn a_session_that_stores_nothing_ends_and_proves_nothing() {
     let stage = Stage::start();
     for (scenario, code) in [("declined_final", "DECLINED"), ("cancel", "DECLINED")] {
         let session = stage.open("ann-2").await;
-        stage.merchant.play(text(&session, "checkoutUrl"), scenario).await;
+        stage.shop.play(text(&session, "checkoutUrl"), scenario).await;
         let path = format!("{SESSIONS}/{}", text(&session, "id"));
-        let ended = stage.merchant.get(&format!("{path}?refresh=true")).await;
+        let ended = stage.shop.get(&format!("{path}?refresh=true")).await;
         assert_eq!(ended["status"], "FAILED", "{ended}");
         assert_eq!(ended["failure"]["code"], code, "{ended}");
         let order = stage.order("ann-2", "EUR", 0).await;
@@ -137,13 +137,14 @@ async fn a_session_that_stores_nothing_ends_and_proves_nothing() {
 #[tokio::test]
 async fn a_session_is_opened_once_for_a_key_and_cancelled_once() {
     let stage = Stage::start();
-    let open = async |customer: &str| stage.ask(Method::POST, SESSIONS, Some("k"), &saving(customer)).await;
+    let open =
+        async |customer: &str| stage.request(Method::POST, SESSIONS, Some("k"), &saving(customer)).await;
     let (status, session) = open("ann-3").await;
     assert_eq!(status, 201);
     assert_eq!(open("ann-3").await, (201, session.clone()));
     assert_eq!(text(&open("bob").await.1, "code"), "idempotency_key_reused");
     let path = format!("{SESSIONS}/{}/cancel", text(&session, "id"));
-    let cancel = async || stage.merchant.send(&path, "c", &json!({})).await;
+    let cancel = async || stage.shop.send(&path, "c", &json!({})).await;
     let first = cancel().await;
     let cancelled = first.body();
     assert_eq!((first.status, text(&cancelled, "status")), (200, "FAILED"), "{cancelled}");
@@ -168,7 +169,7 @@ async fn what_no_account_can_store_is_refused() {
     let mut by_link = saving("ann-4");
     by_link["approach"] = json!("LINK");
     assert_eq!(stage.post(SESSIONS, &by_link).await.0, 400);
-    let (status, problem) = stage.ask(Method::GET, "/v1/payment-profiles", None, &Value::Null).await;
+    let (status, problem) = stage.request(Method::GET, "/v1/payment-profiles", None, &Value::Null).await;
     assert_eq!((status, text(&problem, "code")), (400, "field_missing"));
 }
 
@@ -176,7 +177,7 @@ async fn what_no_account_can_store_is_refused() {
 async fn a_lost_answer_to_a_start_is_found_out_with_the_same_key() {
     let stage = Stage::start();
     let fault = json!({"provider": "telness", "operation": "create", "fault": "timeout_after", "times": 1});
-    assert_eq!(stage.merchant.control("faults", &fault).await, 201);
+    assert_eq!(stage.shop.control("faults", &fault).await, 201);
     let session = stage.open("ann-5").await;
     assert_eq!(stage.save(&session).await["status"], "COMPLETED");
     assert_eq!(stage.profiles("ann-5").await.len(), 1);
@@ -188,12 +189,12 @@ async fn a_deleted_method_is_gone_and_pays_nothing() {
     let session = stage.stored("ann-6").await;
     let profile = text(&session, "paymentProfileId");
     let path = format!("/v1/payment-profiles/{profile}");
-    assert_eq!(stage.ask(Method::DELETE, &path, None, &Value::Null).await.0, 204);
-    assert_eq!(stage.ask(Method::GET, &path, None, &Value::Null).await.0, 404);
-    assert_eq!(stage.ask(Method::DELETE, &path, None, &Value::Null).await.0, 404);
+    assert_eq!(stage.request(Method::DELETE, &path, None, &Value::Null).await.0, 204);
+    assert_eq!(stage.request(Method::GET, &path, None, &Value::Null).await.0, 404);
+    assert_eq!(stage.request(Method::DELETE, &path, None, &Value::Null).await.0, 404);
     assert!(stage.profiles("ann-6").await.is_empty());
     let order = stage.order("ann-6", "EUR", 1999).await;
-    let mut checkout = TestMerchant::order(None, "EUR", 1)["checkout"].clone();
+    let mut checkout = Shop::order(None, "EUR", 1)["checkout"].clone();
     checkout["paymentProfileId"] = json!(profile);
     let (status, problem) = stage.post(&format!("/v1/orders/{order}/checkout"), &checkout).await;
     assert_eq!((status, text(&problem, "code")), (412, "payment_profile_unusable"));
@@ -204,7 +205,7 @@ async fn a_checkout_with_a_stored_method_goes_to_its_account_and_is_paid_there()
     let stage = Stage::start();
     let session = stage.stored("ann-7").await;
     let order = stage.order("ann-7", "EUR", 1999).await;
-    let mut checkout = TestMerchant::order(None, "EUR", 1)["checkout"].clone();
+    let mut checkout = Shop::order(None, "EUR", 1)["checkout"].clone();
     checkout["paymentProfileId"] = session["paymentProfileId"].clone();
     checkout["account"] = json!("decta-demo");
     let (status, problem) = stage.post(&format!("/v1/orders/{order}/checkout"), &checkout).await;
@@ -212,8 +213,8 @@ async fn a_checkout_with_a_stored_method_goes_to_its_account_and_is_paid_there()
     checkout.as_object_mut().unwrap().remove("account");
     let (status, opened) = stage.post(&format!("/v1/orders/{order}/checkout"), &checkout).await;
     assert_eq!((status, text(&opened, "account")), (201, "telness-demo"), "{opened}");
-    stage.merchant.pay(text(&opened, "checkoutUrl")).await.unwrap();
-    stage.merchant.until(&order, |order| order["state"] == "PROCESSING").await;
+    stage.shop.pay(text(&opened, "checkoutUrl")).await.unwrap();
+    stage.shop.until(&order, |order| order["state"] == "PROCESSING").await;
 
     // Without the customer it cannot be charged, and nothing happens.
     let second = stage.order("ann-7", "EUR", 1999).await;
@@ -221,19 +222,19 @@ async fn a_checkout_with_a_stored_method_goes_to_its_account_and_is_paid_there()
     let charge = json!({"paymentProfileId": session["paymentProfileId"]});
     let (status, problem) = stage.post(&path, &charge).await;
     assert_eq!((status, text(&problem, "code")), (400, "idempotency_key_missing"));
-    let (status, problem) = stage.ask(Method::POST, &path, Some("charge"), &charge).await;
+    let (status, problem) = stage.request(Method::POST, &path, Some("charge"), &charge).await;
     assert_eq!((status, text(&problem, "code")), (422, "unsupported_by_provider"));
-    assert_eq!(stage.merchant.get(&format!("/v1/orders/{second}")).await["state"], "PENDING");
+    assert_eq!(stage.shop.get(&format!("/v1/orders/{second}")).await["state"], "PENDING");
 }
 
 #[tokio::test]
 async fn a_payment_that_stores_its_method_leaves_a_profile_of_its_customer() {
     let stage = Stage::start();
-    let mut body = TestMerchant::order(Some("telness-demo"), "EUR", 1999);
+    let mut body = Shop::order(Some("telness-demo"), "EUR", 1999);
     body["order"]["customer"]["id"] = json!("ann-8");
     body["checkout"]["savePaymentProfile"] = json!(true);
-    let answer = stage.merchant.checkout("saves", &body).await;
-    stage.merchant.pay(text(&answer["session"], "checkoutUrl")).await.unwrap();
-    stage.merchant.until(text(&answer["order"], "id"), |order| order["state"] == "PROCESSING").await;
-    stage.merchant.stored_method("ann-8").await;
+    let answer = stage.shop.checkout("saves", &body).await;
+    stage.shop.pay(text(&answer["session"], "checkoutUrl")).await.unwrap();
+    stage.shop.until(text(&answer["order"], "id"), |order| order["state"] == "PROCESSING").await;
+    stage.shop.stored_method("ann-8").await;
 }

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::demo::Demo;
-use super::shop::{TestMerchant, eventually};
+use super::shop::{Shop, eventually};
 
 /// The state of the provider's own order, once it is not open any more.
-async fn handed_over(merchant: &TestMerchant, session: &Value) -> Value {
-    let ledger = merchant.ledger().await;
+async fn submitted(shop: &Shop, session: &Value) -> Value {
+    let ledger = shop.ledger().await;
     let object = ledger.iter().find(|object| object["id"] == session["providerReference"]).unwrap();
     let path = format!("/telness/api/v2/orders/{}", object["orderId"].as_str().unwrap());
     eventually(|| async {
-        let order = merchant.at_sandbox(&path).await;
+        let order = shop.at_sandbox(&path).await;
         let open = order["state"] == "PENDING" || order["state"] == "PENDING_PAYMENT";
         if open { Err(order.to_string()) } else { Ok(order["state"].clone()) }
     })
@@ -21,39 +21,38 @@ async fn handed_over(merchant: &TestMerchant, session: &Value) -> Value {
 #[tokio::test]
 async fn the_providers_own_order_is_handed_over_for_pages_links_and_late_money_that_is_kept() {
     let demo = Demo::start();
-    let merchant = &demo.merchant;
+    let shop = &demo.shop;
     let mut sold = Vec::new();
     for approach in ["HOSTED", "LINK"] {
-        let mut body = TestMerchant::order(Some("telness-demo"), "EUR", 1999);
+        let mut body = Shop::order(Some("telness-demo"), "EUR", 1999);
         body["checkout"]["approach"] = json!(approach);
-        let answer = merchant.checkout(approach, &body).await;
-        merchant.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await;
+        let answer = shop.checkout(approach, &body).await;
+        shop.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await;
         sold.push(answer);
     }
-    let late = merchant.checkout("late", &TestMerchant::order(Some("telness-demo"), "EUR", 1999)).await;
+    let late = shop.checkout("late", &Shop::order(Some("telness-demo"), "EUR", 1999)).await;
     let session = late["session"]["id"].as_str().unwrap();
-    let (status, closed) = merchant.post(&format!("/v1/payment-sessions/{session}/cancel"), &json!({})).await;
+    let (status, closed) = shop.post(&format!("/v1/payment-sessions/{session}/cancel"), &json!({})).await;
     assert_eq!((status, &closed["status"]), (200, &json!("FAILED")));
     let paid =
         json!({"provider": "telness", "id": late["session"]["providerReference"], "word": "COMPLETED"});
-    assert_eq!(merchant.control("advance", &paid).await, 200);
+    assert_eq!(shop.control("advance", &paid).await, 200);
     let order = late["order"]["id"].as_str().unwrap();
-    let read = merchant.until(order, |order| order["attention"]["code"] == "LATE_PAYMENT").await;
+    let read = shop.until(order, |order| order["attention"]["code"] == "LATE_PAYMENT").await;
     let decide = format!("/v1/attention/{}/resolve", read["attention"]["id"].as_str().unwrap());
-    assert_eq!(merchant.send(&decide, "keep", &json!({"decision": "KEEP"})).await.status, 200);
+    assert_eq!(shop.send(&decide, "keep", &json!({"decision": "KEEP"})).await.status, 200);
     sold.push(late);
     for answer in &sold {
         let order = answer["order"]["id"].as_str().unwrap();
-        merchant.until(order, |order| order["state"] == "PROCESSING").await;
-        assert_eq!(handed_over(merchant, &answer["session"]).await, "SUBMITTED");
-        merchant
-            .until_at(&format!("/v1/orders/{order}/timeline?limit=200"), |timeline| {
-                timeline["data"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .any(|entry| entry["type"] == "attempt.handed_over")
-            })
-            .await;
+        shop.until(order, |order| order["state"] == "PROCESSING").await;
+        assert_eq!(submitted(shop, &answer["session"]).await, "SUBMITTED");
+        shop.until_at(&format!("/v1/orders/{order}/timeline?limit=200"), |timeline| {
+            timeline["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|entry| entry["type"] == "attempt.provider_order_submitted")
+        })
+        .await;
     }
 }

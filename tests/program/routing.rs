@@ -2,7 +2,7 @@
 
 use super::demo::Demo;
 use super::running::Gateway;
-use super::shop::TestMerchant;
+use super::shop::Shop;
 
 #[tokio::test]
 async fn changing_one_word_in_the_routing_sends_the_same_request_elsewhere() {
@@ -12,11 +12,11 @@ async fn changing_one_word_in_the_routing_sends_the_same_request_elsewhere() {
         |account: &str| format!("pins = true\n\n[[rules]]\nname = \"all\"\naccounts = [\"{account}\"]\n");
     std::fs::write(&routing, rule("decta-demo")).unwrap();
     let demo = Demo::of(|folder, sandbox| Gateway::start_routed(folder, sandbox, &routing));
-    let merchant = demo.merchant.clone();
-    let first = merchant.checkout("one", &TestMerchant::order(None, "EUR", 1999)).await;
+    let shop = demo.shop.clone();
+    let first = shop.checkout("one", &Shop::order(None, "EUR", 1999)).await;
     std::fs::write(&routing, rule("telness-demo")).unwrap();
     let _demo = demo.restart();
-    let second = merchant.checkout("two", &TestMerchant::order(None, "EUR", 1999)).await;
+    let second = shop.checkout("two", &Shop::order(None, "EUR", 1999)).await;
     assert_eq!(first["session"]["provider"], "decta");
     assert_eq!(second["session"]["provider"], "telness");
     let names = |answer: &serde_json::Value| {

@@ -42,7 +42,7 @@ impl Sandbox {
         let mut command = quiet(env!("CARGO_BIN_EXE_paymux"));
         command.args(["sandbox", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("sandbox"));
         let (child, line) = started(command, "sandbox ").expect("the sandbox says where it listens");
-        Self { child, url: last_word(&line) }
+        Self { child, url: last_part(&line) }
     }
 }
 
@@ -158,16 +158,16 @@ fn quiet(program: &str) -> Command {
 fn started(mut command: Command, ready: &str) -> Option<(Child, String)> {
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let (tell, told) = mpsc::channel();
+    let (report, reported) = mpsc::channel();
     let ready = ready.to_owned();
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
-            if line.trim_start().starts_with(&ready) && tell.send(line).is_err() {
+            if line.trim_start().starts_with(&ready) && report.send(line).is_err() {
                 break;
             }
         }
     });
-    match told.recv_timeout(START) {
+    match reported.recv_timeout(START) {
         Ok(line) => Some((child, line)),
         Err(_) => {
             let _ = child.kill();
@@ -177,7 +177,7 @@ fn started(mut command: Command, ready: &str) -> Option<(Child, String)> {
     }
 }
 
-fn last_word(line: &str) -> String {
+fn last_part(line: &str) -> String {
     line.split_whitespace().last().unwrap().to_owned()
 }
 

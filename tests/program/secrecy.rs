@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::demo::Demo;
 use super::running::Gateway;
-use super::shop::TestMerchant;
+use super::shop::Shop;
 
 /// Planted in every place of a request that could end up in a log line.
 const PLANTED: [&str; 6] = [
@@ -20,19 +20,19 @@ const PLANTED: [&str; 6] = [
 async fn planted_secrets_addresses_and_card_numbers_never_appear_in_logs_or_metrics() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let demo = Demo::of(|folder, sandbox| Gateway::start_logging(folder, sandbox, log.path()));
-    let merchant = &demo.merchant;
-    let mut body = TestMerchant::order(Some("decta-demo"), "EUR", 1999);
+    let shop = &demo.shop;
+    let mut body = Shop::order(Some("decta-demo"), "EUR", 1999);
     body["order"]["customer"] = json!({
         "email": "planted@example.test", "phone": "+37120000000", "firstName": "Plantedname", "lastName": "Berg",
     });
-    let answer = merchant.checkout("planted", &body).await;
-    merchant.play(answer["session"]["checkoutUrl"].as_str().unwrap(), "declined").await;
-    merchant.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await;
-    merchant.until(answer["order"]["id"].as_str().unwrap(), |order| order["state"] == "PROCESSING").await;
+    let answer = shop.checkout("planted", &body).await;
+    shop.play(answer["session"]["checkoutUrl"].as_str().unwrap(), "declined").await;
+    shop.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await;
+    shop.until(answer["order"]["id"].as_str().unwrap(), |order| order["state"] == "PROCESSING").await;
     for card in ["4242424242424242", "4242 4242 4242 4242"] {
-        let mut with_card = TestMerchant::order(Some("decta-demo"), "EUR", 1999);
+        let mut with_card = Shop::order(Some("decta-demo"), "EUR", 1999);
         with_card["order"]["items"][0]["title"] = json!(card);
-        let (status, problem) = merchant.post("/v1/checkouts", &with_card).await;
+        let (status, problem) = shop.post("/v1/checkouts", &with_card).await;
         assert_eq!((status, &problem["code"]), (422, &json!("card_data_refused")));
         assert!(!problem.to_string().contains(card), "the number is echoed: {problem}");
     }

@@ -14,7 +14,7 @@ const KEY: &str = "pmx_test_demo";
 
 /// A shop that uses one gateway.
 #[derive(Clone)]
-pub struct TestMerchant {
+pub struct Shop {
     client: Client,
     pub url: String,
     sandbox: String,
@@ -61,7 +61,7 @@ pub async fn eventually<T, F: Future<Output = Result<T, String>>>(look: impl Fn(
     }
 }
 
-impl TestMerchant {
+impl Shop {
     pub fn new(url: &str, sandbox: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().redirect(redirect::Policy::none()).timeout(Duration::from_secs(60));
@@ -119,7 +119,7 @@ impl TestMerchant {
     }
 
     /// Does something, with an idempotency key or without.
-    pub async fn ask(&self, method: Method, path: &str, key: Option<&str>, body: &Value) -> Answer {
+    pub async fn send_with(&self, method: Method, path: &str, key: Option<&str>, body: &Value) -> Answer {
         let request = self.request(method, path).json(body);
         let request = key.into_iter().fold(request, |request, key| request.header("Idempotency-Key", key));
         Self::politely(request).await
@@ -127,12 +127,12 @@ impl TestMerchant {
 
     /// Does something with an idempotency key.
     pub async fn send(&self, path: &str, key: &str, body: &Value) -> Answer {
-        self.ask(Method::POST, path, Some(key), body).await
+        self.send_with(Method::POST, path, Some(key), body).await
     }
 
     /// Does something without.
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let answer = self.ask(Method::POST, path, None, body).await;
+        let answer = self.send_with(Method::POST, path, None, body).await;
         (answer.status, answer.body())
     }
 

@@ -17,9 +17,9 @@ pub const JSON: &str = "Content-Type: application/json\r\n";
 
 /// Everything that came back on a connection.
 #[derive(Debug)]
-pub struct WireResponse(Vec<u8>);
+pub struct Received(Vec<u8>);
 
-impl WireResponse {
+impl Received {
     /// How many answers.
     pub fn answers(&self) -> usize {
         let whole = |part: &[u8]| part.starts_with(b"HTTP/1.") && part.get(8) == Some(&b' ');
@@ -54,7 +54,7 @@ pub async fn connect(url: &str) -> TcpStream {
 }
 
 /// Sends bytes, as many as are taken.
-pub async fn exchange(url: &str, bytes: &[u8]) -> WireResponse {
+pub async fn exchange(url: &str, bytes: &[u8]) -> Received {
     let mut stream = connect(url).await;
     // Whoever is refused early is not listened to any more.
     let _ =
@@ -63,21 +63,21 @@ pub async fn exchange(url: &str, bytes: &[u8]) -> WireResponse {
 }
 
 /// Reads until the gateway hangs up, in whatever manner.
-pub async fn hear(stream: &mut (impl AsyncRead + Unpin)) -> WireResponse {
-    let mut heard = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("the gateway never hangs up");
-    WireResponse(heard)
+pub async fn hear(stream: &mut (impl AsyncRead + Unpin)) -> Received {
+    let mut received = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut received)).await.expect("the gateway never hangs up");
+    Received(received)
 }
 
 /// Reads as far as the status of an answer.
 pub async fn hear_status(stream: &mut TcpStream) -> u16 {
     let mut begin = vec![0; 12];
     timeout(PATIENCE, stream.read_exact(&mut begin)).await.expect("the gateway never answers").unwrap();
-    WireResponse(begin).status()
+    Received(begin).status()
 }
 
 /// Sends the first bytes, and then another piece again and again until the gateway hangs up.
-pub async fn dribble(url: &str, first: &[u8], piece: &'static [u8]) -> WireResponse {
+pub async fn dribble(url: &str, first: &[u8], piece: &'static [u8]) -> Received {
     let mut stream = connect(url).await;
     stream.write_all(first).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
@@ -86,9 +86,9 @@ pub async fn dribble(url: &str, first: &[u8], piece: &'static [u8]) -> WireRespo
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
-    let response = hear(&mut reader).await;
+    let received = hear(&mut reader).await;
     dribbling.abort();
-    response
+    received
 }
 
 /// A request with a body, whose length is declared, on a connection that is not kept.

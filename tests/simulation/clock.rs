@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use port::{Env, Timestamp, Uuid};
 use tokio::time::Instant;
 
-use crate::rng::Rng;
+use crate::random::Random;
 use crate::world::held;
 
 /// When every run begins: 2026-01-01.
@@ -13,8 +13,8 @@ const BEGIN_MICROS: i64 = 1_767_225_600_000_000;
 
 /// The gateway's source of time, ids and chance.
 pub(crate) struct Clock {
-    begun: Instant,
-    rng: Rng,
+    created: Instant,
+    random: Random,
     /// The millisecond of the newest id and its place within it, so that ids sort in the order of their making.
     newest: Mutex<(u64, u64)>,
 }
@@ -22,17 +22,12 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that starts now.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { begun: Instant::now(), rng: Rng::new(!seed), newest: Mutex::default() }
-    }
-
-    /// The same time with chance of its own, for one whose draws shall not shift everybody else's.
-    pub(crate) fn beside(&self, seed: u64) -> Self {
-        Self { begun: self.begun, rng: Rng::new(!seed), newest: Mutex::default() }
+        Self { created: Instant::now(), random: Random::new(!seed), newest: Mutex::default() }
     }
 
     /// Microseconds since 1970, as the sandbox counts.
     pub(crate) fn micros(&self) -> i64 {
-        BEGIN_MICROS + i64::try_from(self.begun.elapsed().as_micros()).expect("a few months")
+        BEGIN_MICROS + i64::try_from(self.created.elapsed().as_micros()).expect("a few months")
     }
 }
 
@@ -47,10 +42,10 @@ impl Env for Clock {
         *newest = if newest.0 == now { (now, newest.1 + 1) } else { (now, 0) };
         assert!(newest.1 < 1 << 12, "more ids in a millisecond than fit");
         let head = u128::from(now) << 80 | 0x7 << 76 | u128::from(newest.1) << 64;
-        Uuid::from_u128(head | 0b10 << 62 | u128::from(self.rng.roll() >> 2))
+        Uuid::from_u128(head | 0b10 << 62 | u128::from(self.random.roll() >> 2))
     }
 
     fn nonce(&self) -> [u8; 16] {
-        (u128::from(self.rng.roll()) << 64 | u128::from(self.rng.roll())).to_le_bytes()
+        (u128::from(self.random.roll()) << 64 | u128::from(self.random.roll())).to_le_bytes()
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::{Actor, Attempt, Cause};
+use paymux::domain::{Actor, Attempt};
+use paymux::engine::Command;
 use paymux::orders::Orders;
-use paymux::payments::{attempt_of, read_token};
+use paymux::payments::{Returned, returned};
 use paymux_sandbox::Request;
-use port::Next;
+use port::{Next, Timestamp};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -43,8 +44,8 @@ impl Ticket {
                 let answer = world.serve(&request, None, false);
                 let headers = answer.response.map(|response| response.headers).unwrap_or_default();
                 let back = headers.into_iter().find(|(name, _)| name == "location").map(|(_, url)| url);
-                if let Some(url) = back.filter(|_| world.rng.percent(80)) {
-                    sleep(world.rng.millis(50, 2_000)).await;
+                if let Some(url) = back.filter(|_| world.random.percent(80)) {
+                    sleep(world.random.millis(50, 2_000)).await;
                     come_back(world, &url).await;
                 }
             }
@@ -63,6 +64,24 @@ impl Ticket {
         }
     }
 
+    /// The customer pays and is gone, so that only the provider tells of it.
+    pub(crate) fn pay_and_leave(&self, world: &Arc<World>) {
+        match &self.page {
+            Some(page) => {
+                world.serve(&Request::new("POST", page).body("scenario=paid"), None, false);
+            }
+            None => {
+                let pay = json!({ "provider": self.provider, "id": self.object, "outcome": "paid" });
+                world.control("/control/pay", &pay);
+            }
+        }
+    }
+
+    /// When the gateway last accepted a notification about the object.
+    pub(crate) fn notified_at(&self, world: &World) -> Option<Timestamp> {
+        world.seen().notified.get(&self.object).copied()
+    }
+
     /// Opens the page.
     pub(crate) fn look(&self, world: &Arc<World>) {
         if let Some(page) = &self.page {
@@ -73,31 +92,31 @@ impl Ticket {
 
 /// A customer's whole business with one page.
 pub(crate) async fn visit(world: Arc<World>, ticket: Ticket) {
-    let rng = &world.rng;
-    if rng.percent(10) {
+    let random = &world.random;
+    if random.percent(10) {
         return;
     }
-    let patience = if rng.percent(80) { 20 * 60 } else { 20 * 3_600 };
-    sleep(rng.span(Duration::from_secs(patience))).await;
+    let patience = if random.percent(80) { 20 * 60 } else { 20 * 3_600 };
+    sleep(random.span(Duration::from_secs(patience))).await;
     ticket.look(&world);
-    for _ in 0..rng.between(0, 2) {
-        sleep(rng.millis(2_000, 60_000)).await;
-        let scenario = rng.pick(&["declined", "declined", "close", "challenge"]);
+    for _ in 0..random.between(0, 2) {
+        sleep(random.millis(2_000, 60_000)).await;
+        let scenario = random.pick(&["declined", "declined", "close", "challenge"]);
         ticket.play(&world, scenario).await;
     }
-    sleep(rng.millis(1_000, 90_000)).await;
+    sleep(random.millis(1_000, 90_000)).await;
     let ends =
         ["paid", "paid", "paid", "paid", "paid", "slow", "challenge", "cancel", "declined_final", "close"];
-    let end = rng.pick(&ends);
+    let end = random.pick(&ends);
     ticket.play(&world, end).await;
     if end == "challenge" {
-        sleep(rng.millis(1_000, 40_000)).await;
-        let answer = rng.pick(&["approve", "approve", "deny"]);
+        sleep(random.millis(1_000, 40_000)).await;
+        let answer = random.pick(&["approve", "approve", "deny"]);
         ticket.play(&world, answer).await;
     }
-    if rng.percent(15) {
+    if random.percent(15) {
         // The page was left open, and is tried again.
-        sleep(rng.span(Duration::from_secs(30 * 3_600))).await;
+        sleep(random.span(Duration::from_secs(30 * 3_600))).await;
         ticket.look(&world);
         ticket.play(&world, "paid").await;
     }
@@ -107,21 +126,21 @@ pub(crate) async fn visit(world: Arc<World>, ticket: Ticket) {
 async fn come_back(world: &Arc<World>, url: &str) {
     let Some((_, token)) = url.split_once("/return/") else { return };
     let token = token.split(['?', '#']).next().unwrap_or_default().to_owned();
-    let asked = world.gateway(|orders| async move { returned(&orders, &token).await }).await;
-    world.note(&format!("a customer is back: {asked:?}"));
+    let fetched = world.gateway(|orders| async move { come_back_with(&orders, &token).await }).await;
+    world.log(&format!("a customer is back: {fetched:?}"));
 }
 
 /// Finds the attempt, and asks the provider while its session is open. Answers how the session stands then.
-async fn returned(orders: &Orders, token: &str) -> Option<&'static str> {
+async fn come_back_with(orders: &Orders, token: &str) -> Option<&'static str> {
     let payments = &orders.payments;
-    let (hash, _) = read_token(token)?;
-    let (order, attempt) = attempt_of(&*payments.shared.store, hash).await.ok()??;
-    let session = order.session(attempt.session?)?;
+    let attempt = payments.providers.returns().read(token)?.attempt;
+    let Returned::Order(order) = returned(&*payments.engine.store, attempt).await.ok()?? else { return None };
+    let session = order.session(order.attempt(attempt)?.session?)?;
     let (id, payment) = (session.id, session.payment);
     if !session.status.is_open() {
         return Some(session.status.as_str());
     }
-    let cause = Cause { actor: Actor::Customer, request: None };
-    let asked = payments.fetch_status_for_customer(order.clone(), payment, &cause).await;
-    asked.unwrap_or(order).session(id).map(|session| session.status.as_str())
+    let command = Command::of(Actor::Customer);
+    let fetched = payments.fetch_status_for_customer(order.clone(), payment, &command).await;
+    fetched.unwrap_or(order).session(id).map(|session| session.status.as_str())
 }

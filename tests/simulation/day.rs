@@ -9,13 +9,14 @@ use tokio::time::sleep;
 
 use crate::checks;
 use crate::clock::Clock;
-use crate::fault_plan::FaultPlan;
-use crate::gateway_host::{GatewayConfig, GatewayHost};
+use crate::conditions::Conditions;
+use crate::host::{Host, Settings};
 use crate::listener::Listener;
 use crate::merchant;
-use crate::portal_and_operators;
-use crate::races::{self, RACES};
-use crate::rng::Rng;
+use crate::portal;
+use crate::races::{self, RACES, READ_LIMIT};
+use crate::random::Random;
+use crate::shop::Habits;
 use crate::trace::Trace;
 use crate::world::{World, held};
 
@@ -37,7 +38,7 @@ pub(crate) struct Outcome {
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// How long the agenda gets to finish: longer than the longest hold and the idle time of a cart after it.
+/// How long the jobs get to finish: longer than the longest hold and the idle time of a cart after it.
 const QUIET: Duration = Duration::from_secs(40 * 24 * 3_600);
 
 /// How often a person tries to look at something.
@@ -51,21 +52,27 @@ pub(crate) fn run(plan: Plan) -> Outcome {
 }
 
 async fn live(plan: Plan) -> Outcome {
-    let rng = Rng::new(plan.seed.wrapping_mul(31));
+    let random = Random::new(plan.seed.wrapping_mul(31));
     let clock = Arc::new(Clock::new(plan.seed));
     let rough_until = clock.now().plus(50 * HOUR);
-    let fault_plan = FaultPlan::draw(&rng, clock.now(), rough_until);
-    let host = GatewayHost::new(GatewayConfig::draw(&rng));
-    let world = World::new(plan.seed, fault_plan, clock, host, Trace::new(plan.shown));
+    let crowded = plan.race.map_or(random.percent(5), |race| race == READ_LIMIT);
+    let race = if crowded { Some(READ_LIMIT) } else { plan.race };
+    let conditions =
+        Conditions::draw(&random, clock.now(), if crowded { Timestamp::default() } else { rough_until });
+    let drawn = Settings::draw(&random);
+    let reads_per_second = if crowded { 1 } else { drawn.reads_per_second };
+    let host = Host::new(Settings { reads_per_second, ..drawn });
+    let habits = Habits::draw(&random);
+    let world = World::new(plan.seed, conditions, clock, host, habits, Trace::new(plan.shown));
     world.start_gateway().await;
     Listener::subscribe(&world).await;
     let mut around = JoinSet::new();
     around.spawn(tick(world.clone(), rough_until));
-    let crashes = rng.pick(&[0, 0, 1, 2, 4, 8]);
-    around.spawn(crash(world.clone(), crashes));
-    traffic(&world, &rng, plan.race).await;
+    let crashes = random.pick(&[0, 0, 1, 2, 4, 8, 16]);
+    around.spawn(crash(world.clone(), if crowded { 0 } else { crashes }));
+    traffic(&world, &random, race).await;
     world.no_more_crashes();
-    held(&world.fault_plan).clear();
+    held(&world.conditions).clear();
     // A gateway that is just dead comes back by itself.
     sleep(QUIET).await;
     let mut faults = checks::after_quiet(&world).await;
@@ -73,30 +80,31 @@ async fn live(plan: Plan) -> Outcome {
     faults.extend(checks::after_looking(&world).await);
     around.shutdown().await;
     world.stop_gateway().await;
-    faults.splice(0..0, world.facts().failures.drain(..));
+    faults.splice(0..0, world.seen().failures.drain(..));
     Outcome { trace: world.trace.hash(), faults }
 }
 
 /// Everybody who wants something that day.
-async fn traffic(world: &Arc<World>, rng: &Rng, race: Option<&'static str>) {
+async fn traffic(world: &Arc<World>, random: &Random, race: Option<&'static str>) {
     let mut people = JoinSet::new();
     match race {
+        Some(READ_LIMIT) => races::run(world.clone(), READ_LIMIT).await,
         Some(name) => {
-            for _ in 0..rng.between(2, 5) {
+            for _ in 0..random.between(2, 5) {
                 people.spawn(later(world.clone(), 2 * HOUR, races::run(world.clone(), name)));
             }
         }
         None => {
-            for _ in 0..rng.between(4, 10) {
+            for _ in 0..random.between(4, 10) {
                 people.spawn(later(world.clone(), 18 * HOUR, merchant::live(world.clone())));
             }
             for name in RACES {
-                if rng.percent(30) {
+                if name != READ_LIMIT && random.percent(30) {
                     people.spawn(later(world.clone(), 20 * HOUR, races::run(world.clone(), name)));
                 }
             }
-            people.spawn(portal_and_operators::portal(world.clone()));
-            people.spawn(portal_and_operators::operator(world.clone()));
+            people.spawn(portal::portal(world.clone()));
+            people.spawn(portal::operator(world.clone()));
         }
     }
     while let Some(gone) = people.join_next().await {
@@ -107,7 +115,7 @@ async fn traffic(world: &Arc<World>, rng: &Rng, race: Option<&'static str>) {
 }
 
 async fn later(world: Arc<World>, most: Duration, act: impl Future<Output = ()>) {
-    sleep(world.rng.millis(0, u64::try_from(most.as_millis()).expect("a day"))).await;
+    sleep(world.random.millis(0, u64::try_from(most.as_millis()).expect("a day"))).await;
     act.await;
 }
 
@@ -115,7 +123,7 @@ async fn later(world: Arc<World>, most: Duration, act: impl Future<Output = ()>)
 async fn tick(world: Arc<World>, busy_until: Timestamp) {
     loop {
         let slower = if world.now() < busy_until { 1 } else { 20 };
-        sleep(slower * world.rng.millis(60_000, 600_000)).await;
+        sleep(slower * world.random.millis(60_000, 600_000)).await;
         world.tick();
     }
 }
@@ -123,17 +131,17 @@ async fn tick(world: Arc<World>, busy_until: Timestamp) {
 /// The gateway's bad moments: after so many of its awaits, soon after each other or far apart.
 async fn crash(world: Arc<World>, times: u64) {
     for _ in 0..times {
-        let most = world.rng.pick(&[20, 200, 2_000]);
-        world.crash_after(world.rng.minor(1, most)).await;
+        let most = world.random.pick(&[20, 200, 2_000]);
+        world.crash_after(world.random.minor(1, most)).await;
     }
 }
 
 /// A person has every provider asked about everything.
 async fn look_at_everything(world: &World) {
-    let payments = portal_and_operators::all_payments(world).await.expect("the gateway runs");
+    let payments = portal::all_payments(world).await.expect("the gateway runs");
     for (order, payment) in payments {
         for _ in 0..TRIES {
-            if portal_and_operators::look(world, order, payment).await {
+            if portal::look(world, order, payment).await {
                 break;
             }
             // The provider may be asked only so often.

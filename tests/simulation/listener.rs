@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use paymux::webhooks::{Draft, Endpoints};
-use port::{ExposeSecret as _, HttpRequest, HttpResponse, Transport, TransportError};
+use paymux::domain::Actor;
+use paymux::engine::Command;
+use paymux::webhooks::{Endpoints, NewEndpoint};
+use port::{HttpRequest, HttpResponse, Transport, TransportError};
 use serde_json::Value;
 use standardwebhooks::Webhook;
 use tokio::time::sleep;
 
-use crate::rng::Rng;
 use crate::shop::MERCHANT;
-use crate::world::{ReceivedEvent, World, held};
+use crate::world::{Received, World, held};
 
 /// Where the merchant listens; nothing does.
 const URL: &str = "https://shop.test/events";
@@ -19,29 +20,27 @@ const URL: &str = "https://shop.test/events";
 /// The way from the gateway to the merchant.
 pub(crate) struct Listener {
     world: Arc<World>,
-    rng: Arc<Rng>,
 }
 
 impl Listener {
-    pub(crate) fn new(world: Arc<World>, rng: Arc<Rng>) -> Self {
-        Self { world, rng }
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        Self { world }
     }
 
     /// The merchant wants to hear of everything.
     pub(crate) async fn subscribe(world: &World) {
-        let draft = Draft { url: URL.to_owned(), types: Vec::new(), description: None };
+        let new = NewEndpoint { url: URL.to_owned(), types: Vec::new(), description: None };
         let subscribing = world.gateway(|orders| async move {
-            let shared = &orders.payments.shared;
-            let endpoints = Endpoints {
-                store: shared.store.clone(),
-                registry: shared.endpoint_registry.clone(),
-                env: shared.env.clone(),
-            };
+            let endpoints = Endpoints { engine: orders.payments.engine.clone() };
+            let command = Command::of(Actor::Merchant);
             loop {
-                // The store may stumble after it has written.
+                // The store may fail after it has written.
                 match endpoints.list(MERCHANT).await.as_deref() {
-                    Ok([made, ..]) => return made.secret.expose_secret().to_owned(),
-                    Ok([]) => drop(endpoints.create(MERCHANT, draft.clone(), None).await),
+                    Ok([made, ..]) => {
+                        let secret = made.secret.value().expect("nobody has erased it");
+                        return secret.expose().to_owned();
+                    }
+                    Ok([]) => drop(endpoints.create(MERCHANT, &command, new.clone()).await),
                     Err(_) => {}
                 }
             }
@@ -67,29 +66,25 @@ fn is_signed(world: &World, call: &HttpRequest) -> bool {
 impl Transport for Listener {
     async fn send(&self, _: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let world = &self.world;
-        let fate = held(&world.fault_plan).delivery_fault(&self.rng, world.now());
-        sleep(fate.there).await;
-        if fate.refused {
+        let disturbance = held(&world.conditions).at_the_listener(&world.random, world.now());
+        sleep(disturbance.there).await;
+        if disturbance.refused {
             return Err(TransportError::NotSent("connection refused".to_owned()));
         }
         if !is_signed(world, call) {
             world.fail("an event was not signed".to_owned());
         }
-        if !fate.stumbles {
+        if !disturbance.fails {
             let event: Value = serde_json::from_slice(&call.body).expect("events are JSON");
             let text = |name: &str| event[name].as_str().expect("events have it").to_owned();
             let sequence = event["sequence"].as_u64().expect("events have a place");
-            world.facts().received.push(ReceivedEvent {
-                order: text("orderId"),
-                event: text("id"),
-                sequence,
-            });
+            world.seen().received.push(Received { order: text("orderId"), event: text("id"), sequence });
         }
-        sleep(fate.back).await;
-        if fate.lost {
+        sleep(disturbance.back).await;
+        if disturbance.lost {
             return Err(TransportError::Lost("the connection was closed".to_owned()));
         }
-        let status = if fate.stumbles { 503 } else { 204 };
+        let status = if disturbance.fails { 503 } else { 204 };
         Ok(HttpResponse { status, retry_after: None, body: Vec::new() })
     }
 }

@@ -1,7 +1,7 @@
 //! The whole gateway below HTTP in one thread, with time that leaps and chance from a seed.
 //!
 //! A run is a day of merchants, customers, portals and operators against the imitated providers, with faults,
-//! outages, lost and forged notifications, and crashes of the gateway; then quiet until the agenda has nothing
+//! outages, lost and forged notifications, and crashes of the gateway; then quiet until no job is
 //! left; then the sandbox's ledger and the gateway's own rules are held against what the gateway believes.
 //! The same seed gives the same run.
 //!
@@ -13,22 +13,24 @@
 //! cargo test --test simulation -- --races --seeds 1000       every race over so many seeds
 //! ```
 
+mod answers;
+mod cart;
 mod checks;
 mod clock;
+mod conditions;
+mod crowd;
 mod customer;
 mod day;
-mod fault_plan;
 mod faulty_store;
-mod gateway_host;
+mod host;
 mod ledger;
 mod listener;
 mod merchant;
-mod notification_relay;
 mod options;
-mod order_generator;
-mod portal_and_operators;
+mod portal;
+mod post;
 mod races;
-mod rng;
+mod random;
 mod shop;
 mod trace;
 mod wire;
@@ -57,7 +59,9 @@ fn main() -> ExitCode {
     };
     let failed = match options.seed {
         Some(seed) => repeat(&options, seed),
-        None if options.races => RACES.iter().map(|race| run_all(&options, Some(race))).sum(),
+        None if options.races => {
+            RACES.iter().map(|race| run_all(&options.with_seeds_for(race), Some(race))).sum()
+        }
         None => run_all(&options, options.race),
     };
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -68,7 +72,7 @@ fn repeat(options: &Options, seed: u64) -> u64 {
     let plan = Plan { seed, race: options.race, shown: options.trace };
     let first = run(plan);
     let second = run(Plan { shown: false, ..plan });
-    tell(plan, &first);
+    report(plan, &first);
     if first.trace != second.trace {
         println!("seed {seed}: two runs differ: {} and {}", first.trace, second.trace);
         return 1;
@@ -99,7 +103,7 @@ fn run_all(options: &Options, race: Option<&'static str>) -> u64 {
                     if !outcome.faults.is_empty() {
                         failed.fetch_add(1, Ordering::Relaxed);
                         let _one_at_a_time = held(&printing);
-                        tell(plan, &outcome);
+                        report(plan, &outcome);
                     }
                 }
             });
@@ -119,7 +123,7 @@ fn run(plan: Plan) -> Outcome {
     })
 }
 
-fn tell(plan: Plan, outcome: &Outcome) {
+fn report(plan: Plan, outcome: &Outcome) {
     for fault in &outcome.faults {
         println!("seed {}: {fault}", plan.seed);
     }

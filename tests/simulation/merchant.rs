@@ -5,86 +5,100 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use paymux::domain::submit::Submission;
-use paymux::domain::{Actor, Cause, ExternalPayment, OrderAggregate, OrderState, Payment, Signature};
-use paymux::orders::{Edit, Finish, MoneyRequest};
+use paymux::domain::{Actor, ExternalPayment, OrderAggregate, OrderState, Payment, Signature};
+use paymux::engine::Command;
+use paymux::orders::{Edit, Finish, MoneyRequest, NewOrder};
+use paymux::payments::{CheckoutRequest, PaymentError};
 use port::{OrderId, SessionId};
 use tokio::time::sleep;
 
-use crate::order_generator;
-use crate::shop::{Answer, MerchantClient};
+use crate::cart;
+use crate::shop::{MERCHANT, Shop};
 use crate::world::World;
 
 /// One order's life.
 pub(crate) async fn live(world: Arc<World>) {
-    let mut client = MerchantClient::new(world.clone());
-    let Some(id) = client.begin().await else { return };
-    for _ in 0..world.rng.between(2, 8) {
-        let order = client.file(id).await;
-        client.serve(&order);
-        let longest = if world.rng.percent(70) { 40 * 60 } else { 9 * 3_600 };
-        sleep(world.rng.span(Duration::from_secs(longest))).await;
-        let order = client.file(id).await;
-        client.serve(&order);
-        if world.rng.percent(15) {
-            join(client.act(&order), client.act(&order)).await;
+    let mut shop = Shop::new(world.clone());
+    let Some(id) = shop.create().await else { return };
+    for _ in 0..world.random.between(2, 8) {
+        let order = shop.order(id).await;
+        shop.serve(&order);
+        let longest = if world.random.percent(70) { 40 * 60 } else { 9 * 3_600 };
+        sleep(world.random.span(Duration::from_secs(longest))).await;
+        let order = shop.order(id).await;
+        shop.serve(&order);
+        if world.random.percent(15) {
+            join(shop.act(&order), shop.act(&order)).await;
         } else {
-            client.act(&order).await;
+            shop.act(&order).await;
         }
     }
-    let order = client.file(id).await;
-    client.serve(&order);
-    client.close().await;
+    let order = shop.order(id).await;
+    shop.serve(&order);
+    shop.close().await;
 }
 
-impl MerchantClient {
+impl Shop {
     /// Makes an order, in steps or in one.
-    async fn begin(&self) -> Option<OrderId> {
+    async fn create(&self) -> Option<OrderId> {
         let world = &self.world;
-        let draft = order_generator::draft(world, &format!("{:016x}", world.rng.roll()));
-        let request = order_generator::checkout(world);
-        if world.rng.percent(60) {
-            let quick = self.ask("quick", |orders, context| {
-                let (draft, request) = (draft.clone(), request.clone());
-                async move {
-                    orders
-                        .create_and_checkout(&context, draft, &request)
-                        .await
-                        .map(|checked| checked.order.id())
-                }
-            });
-            return match quick.await {
-                Answer::Done(order) | Answer::Before(order) => Some(order),
-                Answer::No => None,
-            };
+        let new = cart::new_order(world, &format!("{:016x}", world.random.roll()));
+        let request = cart::checkout(world);
+        if world.random.percent(60) {
+            return self.create_and_checkout(new, request).await;
         }
-        let placed = self.ask("place", |orders, context| {
-            let draft = draft.clone();
-            async move { orders.create(&context, draft).await.map(|order| order.id()) }
+        let created = self.send("create", move |orders, command| {
+            let new = new.clone();
+            async move { orders.create(MERCHANT, &command, new).await }
         });
-        let order = match placed.await {
-            Answer::Done(order) | Answer::Before(order) => order,
-            Answer::No => return None,
-        };
+        let order = created.await?.order.id();
         self.check_out(order).await;
         Some(order)
     }
 
-    /// Prices the order and checks it out.
-    async fn check_out(&self, order: OrderId) {
-        self.ask("price", |orders, context| async move { orders.price(&context, order).await.map(drop) })
-            .await;
-        let request = order_generator::checkout(&self.world);
-        self.ask("checkout", |orders, context| {
+    /// Creates an order and checks it out in one go. A repeat goes on with the order that an earlier try has left, as
+    /// HTTP does.
+    pub(crate) async fn create_and_checkout(
+        &self,
+        new: NewOrder,
+        request: CheckoutRequest,
+    ) -> Option<OrderId> {
+        let checked_out = self.send_for_session("create and checkout", move |orders, command| {
+            let (new, request) = (new.clone(), request.clone());
+            async move {
+                let earlier = command.key.as_ref().and_then(|key| key.replaces);
+                match earlier.map(|(subject, _)| OrderId::from_uuid(subject)) {
+                    Some(order) => orders.checkout(MERCHANT, &command, order, &request).await,
+                    None => orders.create_and_checkout(MERCHANT, &command, new, &request).await,
+                }
+            }
+        });
+        Some(checked_out.await?.order.id())
+    }
+
+    /// Checks the order out.
+    pub(crate) async fn open_session(&self, order: OrderId, request: CheckoutRequest) {
+        self.send_for_session("checkout", move |orders, command| {
             let request = request.clone();
-            async move { orders.checkout(&context, order, &request).await.map(drop) }
+            async move { orders.checkout(MERCHANT, &command, order, &request).await }
         })
         .await;
     }
 
+    /// Prices the order and checks it out.
+    async fn check_out(&self, order: OrderId) {
+        self.send(
+            "price",
+            move |orders, command| async move { orders.price(MERCHANT, &command, order).await },
+        )
+        .await;
+        self.open_session(order, cart::checkout(&self.world)).await;
+    }
+
     /// Does one thing that a merchant may do to an order in this state, or may not.
-    async fn act(&self, order: &OrderAggregate) {
-        let (id, rng) = (order.id(), &self.world.rng);
-        let chance = rng.between(0, 99);
+    async fn act(&self, order: &Arc<OrderAggregate>) {
+        let (id, random) = (order.id(), &self.world.random);
+        let chance = random.between(0, 99);
         match (order.header.state, chance) {
             (OrderState::Pending, 0..=54) => self.check_out(id).await,
             (OrderState::Pending, 55..=64) => self.edit(id).await,
@@ -97,7 +111,7 @@ impl MerchantClient {
             (OrderState::PendingApproval, 0..=59) => self.finish(id, Finish::Approve).await,
             (OrderState::PendingApproval, 60..=79) => self.finish(id, Finish::Reject).await,
             (OrderState::Processing, 0..=29) => {
-                let completed = rng.percent(80);
+                let completed = random.percent(80);
                 self.finish(id, Finish::Fulfil { completed, detail: None }).await;
             }
             (_, 90..=97) => self.finish(id, Finish::Cancel).await,
@@ -107,10 +121,13 @@ impl MerchantClient {
     }
 
     async fn edit(&self, order: OrderId) {
-        let item = order_generator::item(&self.world);
-        self.ask("edit", |orders, context| {
+        let item = cart::item(&self.world);
+        self.send("edit", move |orders, command| {
             let item = item.clone();
-            async move { orders.edit(&context, order, Edit::AddItem(item)).await.map(drop) }
+            async move {
+                let add = |_: &OrderAggregate| Ok::<_, PaymentError>(Some(Edit::AddItem(item.clone())));
+                orders.edit(MERCHANT, &command, order, add).await
+            }
         })
         .await;
     }
@@ -121,8 +138,8 @@ impl MerchantClient {
     }
 
     pub(crate) async fn close_session(&self, order: OrderId, session: SessionId) {
-        self.ask("cancel session", |orders, context| async move {
-            orders.cancel_session(&context, order, session).await.map(drop)
+        self.send("cancel session", move |orders, command| async move {
+            orders.cancel_session(MERCHANT, &command, order, session).await
         })
         .await;
     }
@@ -134,7 +151,7 @@ impl MerchantClient {
 
     async fn submit_external(&self, order: OrderId) {
         let external = ExternalPayment {
-            reference: format!("{:08x}", self.world.rng.roll()),
+            reference: format!("{:08x}", self.world.random.roll()),
             receipt_description: None,
             receipt_url: None,
             received_at: self.world.now(),
@@ -143,9 +160,9 @@ impl MerchantClient {
     }
 
     async fn submit(&self, order: OrderId, with: Submission) {
-        self.ask("submit", |orders, context| {
+        self.send("submit", move |orders, command| {
             let with = with.clone();
-            async move { orders.submit(&context, order, &with).await.map(drop) }
+            async move { orders.submit(MERCHANT, &command, order, &with).await }
         })
         .await;
     }
@@ -157,45 +174,45 @@ impl MerchantClient {
             reference: "1".to_owned(),
             signed_at: self.world.now(),
         };
-        self.ask("sign", |orders, context| {
+        self.send("sign", move |orders, command| {
             let signature = signature.clone();
-            async move { orders.sign(&context, order, signature).await.map(drop) }
+            async move { orders.sign(MERCHANT, &command, order, signature).await }
         })
         .await;
     }
 
     pub(crate) async fn finish(&self, order: OrderId, how: Finish) {
-        self.ask(&format!("{how:?}"), |orders, context| {
+        self.send(&format!("{how:?}"), move |orders, command| {
             let how = how.clone();
-            async move { orders.finish(&context, order, &how).await.map(drop) }
+            async move { orders.finish(MERCHANT, &command, order, &how).await }
         })
         .await;
     }
 
     /// Looks how the last payment stands.
-    pub(crate) async fn refresh(&self, order: &OrderAggregate) {
+    pub(crate) async fn refresh(&self, order: &Arc<OrderAggregate>) {
         let Some(payment) = order.payments.last().map(|payment| payment.id) else { return };
         let known = order.clone();
-        let cause = Cause { actor: Actor::Merchant, request: None };
-        let asked = self.world.gateway(|orders| async move {
-            orders.payments.fetch_status_for_merchant(known, payment, &cause).await.map(drop)
+        let fetched = self.world.gateway(|orders| async move {
+            let command = Command::of(Actor::Merchant);
+            orders.payments.fetch_status_for_merchant(known, payment, &command).await.map(drop)
         });
-        let asked = asked.await;
-        self.world.note(&format!("merchant refresh: {asked:?}"));
+        let fetched = fetched.await;
+        self.world.log(&format!("merchant refresh: {fetched:?}"));
     }
 
     /// Captures, voids or refunds, all or a part, or asks for what cannot be.
     async fn move_money(&self, order: &OrderAggregate) {
-        let rng = &self.world.rng;
+        let random = &self.world.random;
         let Some(payment) = order.payments.last() else { return };
-        let part = |most: i64| (most > 1 && rng.percent(60)).then(|| rng.minor(1, most));
+        let part = |most: i64| (most > 1 && random.percent(60)).then(|| random.minor(1, most));
         let held = payment.state.capturable();
         let taken = payment.state.captured - payment.state.refunded();
-        let request = match rng.between(0, 99) {
+        let request = match random.between(0, 99) {
             0..=9 => MoneyRequest::Void,
             10..=14 => MoneyRequest::Capture { amount: None },
             15..=19 => refund(Some(payment.money.minor)),
-            _ if held > 0 && rng.percent(70) => MoneyRequest::Capture { amount: part(held) },
+            _ if held > 0 && random.percent(70) => MoneyRequest::Capture { amount: part(held) },
             _ if held > 0 => MoneyRequest::Void,
             _ if taken > 0 => refund(part(taken)),
             _ => return,
@@ -208,14 +225,14 @@ impl MerchantClient {
         // A refund's reference is its own, so that none can be made twice unseen.
         let request = match request {
             MoneyRequest::Refund { amount, .. } => {
-                let reference = Some(format!("{:016x}", self.world.rng.roll()));
+                let reference = Some(format!("{:016x}", self.world.random.roll()));
                 MoneyRequest::Refund { amount, reason: None, reference }
             }
             other => other,
         };
-        self.ask(&format!("{request:?}"), |orders, context| {
+        self.send(&format!("{request:?}"), move |orders, command| {
             let request = request.clone();
-            async move { orders.operate(&context, order, id, &request).await.map(drop) }
+            async move { orders.operate(MERCHANT, &command, order, id, &request).await }
         })
         .await;
     }

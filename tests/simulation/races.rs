@@ -11,37 +11,42 @@ use paymux::orders::{Finish, MoneyRequest};
 use port::CaptureMode;
 use tokio::time::sleep;
 
+use crate::cart;
+use crate::crowd;
 use crate::merchant::refund;
-use crate::order_generator;
-use crate::portal_and_operators::{look, refund as refund_in_portal, tell_again};
-use crate::shop::{Answer, MerchantClient};
+use crate::portal::{look, notify_again, refund as refund_in_portal};
+use crate::shop::Shop;
 use crate::world::World;
 
 /// Every race by its name.
-pub(crate) const RACES: [&str; 5] =
-    ["refund-refund", "capture-void", "learn", "checkout-cancel", "submit-expire"];
+pub(crate) const RACES: [&str; 6] =
+    ["refund-refund", "capture-void", "learn", "checkout-cancel", "submit-expire", READ_LIMIT];
+
+/// The one that needs a day of its own: more waits to be read than a provider may be asked.
+pub(crate) const READ_LIMIT: &str = "read-limit";
 
 type Racer<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Runs one race, then lets its order live on.
 pub(crate) async fn run(world: Arc<World>, name: &'static str) {
-    let mut client = MerchantClient::new(world.clone());
-    world.note(&format!("race {name}"));
+    let mut shop = Shop::new(world.clone());
+    world.log(&format!("race {name}"));
     match name {
-        "refund-refund" => refunds(&mut client).await,
-        "capture-void" => capture_or_void(&mut client).await,
-        "learn" => learn(&mut client).await,
-        "checkout-cancel" => checkout_or_cancel(&mut client).await,
-        _ => submit_or_expire(&mut client).await,
+        "refund-refund" => refunds(&mut shop).await,
+        "capture-void" => capture_or_void(&mut shop).await,
+        "learn" => learn(&mut shop).await,
+        "checkout-cancel" => checkout_or_cancel(&mut shop).await,
+        READ_LIMIT => crowd::run(&mut shop).await,
+        _ => submit_or_expire(&mut shop).await,
     }
-    client.close().await;
+    shop.close().await;
 }
 
 /// Everybody starts within a moment.
 async fn start(world: &World, racers: Vec<Racer<'_>>) {
-    let late = world.rng.pick(&[0, 20, 400, 6_000]);
+    let late = world.random.pick(&[0, 20, 400, 6_000]);
     let racers = racers.into_iter().map(|racer| async move {
-        sleep(world.rng.millis(0, late)).await;
+        sleep(world.random.millis(0, late)).await;
         racer.await;
     });
     join_all(racers).await;
@@ -49,42 +54,33 @@ async fn start(world: &World, racers: Vec<Racer<'_>>) {
 
 /// An order that waits for its payment at an account.
 async fn opened(
-    client: &mut MerchantClient,
+    shop: &mut Shop,
     account: &str,
     capture: CaptureMode,
     idle_seconds: Option<u64>,
-) -> Option<OrderAggregate> {
-    let world = client.world.clone();
-    let mut draft = order_generator::draft(&world, &format!("{:016x}", world.rng.roll()));
-    draft.currency = "EUR".parse().expect("a currency");
-    draft.idle_seconds = idle_seconds.unwrap_or(draft.idle_seconds);
-    let request = order_generator::checkout_at(&world, account, capture);
-    let quick = client.ask("quick", |orders, context| {
-        let (draft, request) = (draft.clone(), request.clone());
-        async move {
-            orders.create_and_checkout(&context, draft, &request).await.map(|checked| checked.order.id())
-        }
-    });
-    match quick.await {
-        Answer::Done(order) | Answer::Before(order) => Some(client.file(order).await),
-        Answer::No => None,
-    }
+) -> Option<Arc<OrderAggregate>> {
+    let world = shop.world.clone();
+    let mut new = cart::new_order(&world, &format!("{:016x}", world.random.roll()));
+    new.currency = "EUR".parse().expect("a currency");
+    new.idle_seconds = idle_seconds.unwrap_or(new.idle_seconds);
+    let order = shop.create_and_checkout(new, cart::checkout_at(&world, account, capture)).await?;
+    Some(shop.order(order).await)
 }
 
-/// The same, paid or held, as far as the weather allows.
+/// The same, paid or held, as far as the faults of the day allow.
 async fn paid(
-    client: &mut MerchantClient,
+    shop: &mut Shop,
     account: &str,
     capture: CaptureMode,
-) -> Option<(OrderAggregate, Payment)> {
-    let world = client.world.clone();
-    let order = opened(client, account, capture, None).await?;
-    let ticket = client.new_tickets(&order).pop()?;
+) -> Option<(Arc<OrderAggregate>, Payment)> {
+    let world = shop.world.clone();
+    let order = opened(shop, account, capture, None).await?;
+    let ticket = shop.new_tickets(&order).pop()?;
     ticket.play(&world, "paid").await;
     let payment = order.payments.last()?.id;
     for _ in 0..3 {
         look(&world, order.id(), payment).await;
-        let order = client.file(order.id()).await;
+        let order = shop.order(order.id()).await;
         let payment = order.payment(payment)?.clone();
         if payment.state.holds_money() {
             return Some((order, payment));
@@ -95,69 +91,69 @@ async fn paid(
 }
 
 /// Refunds that together are more than there is, some of them in the portal.
-async fn refunds(client: &mut MerchantClient) {
-    let world = client.world.clone();
-    let account = world.rng.pick(&["decta-demo", "paymennt-demo"]);
-    let Some((order, payment)) = paid(client, account, CaptureMode::Automatic).await else { return };
+async fn refunds(shop: &mut Shop) {
+    let world = shop.world.clone();
+    let account = world.random.pick(&["decta-demo", "paymennt-demo"]);
+    let Some((order, payment)) = paid(shop, account, CaptureMode::Automatic).await else { return };
     let taken = payment.state.captured;
-    let client = &*client;
+    let shop = &*shop;
     let mut racers: Vec<Racer<'_>> = Vec::new();
-    for _ in 0..world.rng.between(2, 4) {
-        let amount = world.rng.pick(&[None, Some(taken * 3 / 5), Some(taken / 3), Some(1)]);
-        racers.push(Box::pin(client.operate(order.id(), &payment, refund(amount))));
+    for _ in 0..world.random.between(2, 4) {
+        let amount = world.random.pick(&[None, Some(taken * 3 / 5), Some(taken / 3), Some(1)]);
+        racers.push(Box::pin(shop.operate(order.id(), &payment, refund(amount))));
     }
-    if world.rng.percent(40) {
+    if world.random.percent(40) {
         let (world, reference) = (world.clone(), order.attempts.last().map(|attempt| attempt.id.to_string()));
         racers.push(Box::pin(async move {
             let entry = world.ledger().into_iter().find(|entry| Some(&entry.reference) == reference.as_ref());
             entry.iter().for_each(|entry| refund_in_portal(&world, entry));
         }));
     }
-    if world.rng.percent(30) {
-        racers.push(Box::pin(client.finish(order.id(), Finish::Cancel)));
+    if world.random.percent(30) {
+        racers.push(Box::pin(shop.finish(order.id(), Finish::Cancel)));
     }
     start(&world, racers).await;
 }
 
 /// A hold that is to be taken and released.
-async fn capture_or_void(client: &mut MerchantClient) {
-    let world = client.world.clone();
-    let Some((order, payment)) = paid(client, "decta-demo", CaptureMode::Manual).await else { return };
+async fn capture_or_void(shop: &mut Shop) {
+    let world = shop.world.clone();
+    let Some((order, payment)) = paid(shop, "decta-demo", CaptureMode::Manual).await else { return };
     let half = Some(payment.money.minor / 2).filter(|half| *half > 0);
-    let client = &*client;
+    let shop = &*shop;
     let mut racers: Vec<Racer<'_>> = vec![
-        Box::pin(client.operate(order.id(), &payment, MoneyRequest::Capture { amount: None })),
-        Box::pin(client.operate(order.id(), &payment, MoneyRequest::Void)),
+        Box::pin(shop.operate(order.id(), &payment, MoneyRequest::Capture { amount: None })),
+        Box::pin(shop.operate(order.id(), &payment, MoneyRequest::Void)),
     ];
-    if world.rng.percent(50) {
-        racers.push(Box::pin(client.operate(order.id(), &payment, MoneyRequest::Capture { amount: half })));
+    if world.random.percent(50) {
+        racers.push(Box::pin(shop.operate(order.id(), &payment, MoneyRequest::Capture { amount: half })));
     }
-    if world.rng.percent(30) {
-        racers.push(Box::pin(client.finish(order.id(), Finish::Cancel)));
+    if world.random.percent(30) {
+        racers.push(Box::pin(shop.finish(order.id(), Finish::Cancel)));
     }
-    if world.rng.percent(30) {
-        racers.push(Box::pin(client.operate(order.id(), &payment, refund(None))));
+    if world.random.percent(30) {
+        racers.push(Box::pin(shop.operate(order.id(), &payment, refund(None))));
     }
     start(&world, racers).await;
     // What was captured may be wanted back at once.
-    client.operate(order.id(), &payment, refund(half)).await;
+    shop.operate(order.id(), &payment, refund(half)).await;
 }
 
-/// The customer pays, and everybody hears of it at once: notice, return, poll, operator, merchant.
-async fn learn(client: &mut MerchantClient) {
-    let world = client.world.clone();
-    let account = world.rng.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
-    let Some(order) = opened(client, account, CaptureMode::Automatic, None).await else { return };
-    let Some(ticket) = client.new_tickets(&order).pop() else { return };
+/// The customer pays, and everybody hears of it at once: notification, return, poll, operator, merchant.
+async fn learn(shop: &mut Shop) {
+    let world = shop.world.clone();
+    let account = world.random.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
+    let Some(order) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
+    let Some(ticket) = shop.new_tickets(&order).pop() else { return };
     let Some(payment) = order.payments.last().map(|payment| payment.id) else { return };
-    // About when the agenda asks too.
-    sleep(world.rng.millis(5_000, 8_000)).await;
-    let (client, reference) = (&*client, order.attempts.last().map(|attempt| attempt.id.to_string()));
+    // About when a job asks too.
+    sleep(world.random.millis(5_000, 8_000)).await;
+    let (shop, reference) = (&*shop, order.attempts.last().map(|attempt| attempt.id.to_string()));
     let again = {
         let world = world.clone();
         async move {
             let entry = world.ledger().into_iter().find(|entry| Some(&entry.reference) == reference.as_ref());
-            entry.iter().for_each(|entry| tell_again(&world, entry));
+            entry.iter().for_each(|entry| notify_again(&world, entry));
         }
     };
     let look = async {
@@ -167,44 +163,35 @@ async fn learn(client: &mut MerchantClient) {
         Box::pin(ticket.play(&world, "paid")),
         Box::pin(again),
         Box::pin(look),
-        Box::pin(client.refresh(&order)),
-        Box::pin(client.submit_session(&order)),
+        Box::pin(shop.refresh(&order)),
+        Box::pin(shop.submit_session(&order)),
     ];
     start(&world, racers).await;
-    let order = client.file(order.id()).await;
+    let order = shop.order(order.id()).await;
     let refunded = async {
         if let Some(payment) = order.payments.last() {
-            client.operate(order.id(), payment, refund(None)).await;
+            shop.operate(order.id(), payment, refund(None)).await;
         }
     };
-    let racers: Vec<Racer<'_>> =
-        vec![Box::pin(refunded), Box::pin(client.finish(order.id(), Finish::Cancel))];
+    let racers: Vec<Racer<'_>> = vec![Box::pin(refunded), Box::pin(shop.finish(order.id(), Finish::Cancel))];
     start(&world, racers).await;
 }
 
 /// The order is checked out and given up in the same breath, while somebody pays.
-async fn checkout_or_cancel(client: &mut MerchantClient) {
-    let world = client.world.clone();
-    let account = world.rng.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
-    let Some(order) = opened(client, account, CaptureMode::Automatic, None).await else { return };
-    let tickets = client.new_tickets(&order);
+async fn checkout_or_cancel(shop: &mut Shop) {
+    let world = shop.world.clone();
+    let account = world.random.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
+    let Some(order) = opened(shop, account, CaptureMode::Automatic, None).await else { return };
+    let tickets = shop.new_tickets(&order);
     let Some(session) = order.sessions.last().map(|session| session.id) else { return };
-    let request = order_generator::checkout(&world);
-    let (client, order) = (&*client, order.id());
-    let checkout = || async {
-        client
-            .ask("checkout", |orders, context| {
-                let request = request.clone();
-                async move { orders.checkout(&context, order, &request).await.map(drop) }
-            })
-            .await;
-    };
-    let mut racers: Vec<Racer<'_>> =
-        vec![Box::pin(client.close_session(order, session)), Box::pin(checkout())];
-    if world.rng.percent(70) {
-        racers.push(Box::pin(client.finish(order, Finish::Cancel)));
+    let request = cart::checkout(&world);
+    let (shop, order) = (&*shop, order.id());
+    let checkout = || shop.open_session(order, request.clone());
+    let mut racers: Vec<Racer<'_>> = vec![Box::pin(shop.close_session(order, session)), Box::pin(checkout())];
+    if world.random.percent(70) {
+        racers.push(Box::pin(shop.finish(order, Finish::Cancel)));
     }
-    if world.rng.percent(50) {
+    if world.random.percent(50) {
         racers.push(Box::pin(checkout()));
     }
     racers.extend(tickets.iter().map(|ticket| Box::pin(ticket.play(&world, "paid")) as Racer<'_>));
@@ -212,25 +199,25 @@ async fn checkout_or_cancel(client: &mut MerchantClient) {
 }
 
 /// The order runs out of time while it is paid and submitted.
-async fn submit_or_expire(client: &mut MerchantClient) {
-    let world = client.world.clone();
-    let account = world.rng.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
-    let Some(order) = opened(client, account, CaptureMode::Automatic, Some(600)).await else { return };
-    let tickets = client.new_tickets(&order);
-    if world.rng.percent(50) {
+async fn submit_or_expire(shop: &mut Shop) {
+    let world = shop.world.clone();
+    let account = world.random.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);
+    let Some(order) = opened(shop, account, CaptureMode::Automatic, Some(600)).await else { return };
+    let tickets = shop.new_tickets(&order);
+    if world.random.percent(50) {
         for ticket in &tickets {
             ticket.play(&world, "paid").await;
         }
     }
     let session = order.sessions.last().map_or(order.header.expires_at, |session| session.expires_at);
-    let ends = world.rng.pick(&[session, session.max(order.header.expires_at)]);
-    let early = world.rng.millis(0, 3_000);
+    let ends = world.random.pick(&[session, session.max(order.header.expires_at)]);
+    let early = world.random.millis(0, 3_000);
     sleep(ends.minus(early).since(world.now())).await;
-    let client = &*client;
-    let mut racers: Vec<Racer<'_>> = vec![Box::pin(client.submit_session(&order))];
+    let shop = &*shop;
+    let mut racers: Vec<Racer<'_>> = vec![Box::pin(shop.submit_session(&order))];
     racers.extend(tickets.iter().map(|ticket| Box::pin(ticket.play(&world, "paid")) as Racer<'_>));
     if order.header.state != OrderState::Pending {
-        racers.push(Box::pin(client.refresh(&order)));
+        racers.push(Box::pin(shop.refresh(&order)));
     }
     start(&world, racers).await;
 }

@@ -19,7 +19,7 @@ impl Trace {
     }
 
     /// Adds a line.
-    pub(crate) fn note(&self, at: Timestamp, line: &str) {
+    pub(crate) fn log(&self, at: Timestamp, line: &str) {
         let mut hash = held(&self.hash);
         *hash = sign::sha256(&[&*hash, at.to_string().as_bytes(), line.as_bytes()]);
         if self.shown {

@@ -9,7 +9,7 @@ use port::{HttpRequest, HttpResponse, Transport, TransportError};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use crate::fault_plan::{CallFault, PROVIDERS};
+use crate::conditions::{Disturbance, PROVIDERS};
 use crate::world::{SANDBOX_URL, World, held};
 
 /// How long the gateway's client waits for an answer.
@@ -26,20 +26,20 @@ impl Wire {
 
 #[async_trait]
 impl Transport for Wire {
-    async fn send(&self, base_url: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
+    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let world = &self.0;
         world.moment().await;
         let base = base_url.strip_prefix(SANDBOX_URL).expect("accounts point at the sandbox");
         let provider =
             PROVIDERS.iter().position(|name| base[1..].starts_with(name)).expect("one of the three");
-        let fault = held(&world.fault_plan).call_fault(&world.rng, provider, world.now());
-        if fault.refused {
+        let disturbance = held(&world.conditions).disturbance(&world.random, provider, world.now());
+        if disturbance.refused {
             sleep(Duration::from_millis(3)).await;
-            world.note(&format!("refused {} {base}{}", call.method.as_str(), call.path));
+            world.log(&format!("refused {} {base}{}", http_request.method.as_str(), http_request.path));
             return Err(TransportError::NotSent("connection refused".to_owned()));
         }
         let (answer, answered) = oneshot::channel();
-        world.network(travel(world.clone(), request_of(base, call), fault, answer));
+        world.network(travel(world.clone(), request_of(base, http_request), disturbance, answer));
         let outcome = timeout(TIMEOUT, answered).await;
         world.moment().await;
         match outcome {
@@ -54,22 +54,23 @@ impl Transport for Wire {
 async fn travel(
     world: Arc<World>,
     request: Request,
-    fault: CallFault,
+    disturbance: Disturbance,
     answer: oneshot::Sender<Option<Response>>,
 ) {
-    sleep(fault.there).await;
-    if answer.is_closed() && !fault.outlives_caller {
+    sleep(disturbance.there).await;
+    if answer.is_closed() && !disturbance.outlives_caller {
         return;
     }
-    let answered = world.serve(&request, fault.fault, true);
-    sleep(Duration::from_millis(answered.delay_ms) + fault.back).await;
+    let answered = world.serve(&request, disturbance.fault, true);
+    sleep(Duration::from_millis(answered.delay_ms) + disturbance.back).await;
     // The caller may have given up.
     let _ = answer.send(answered.response);
 }
 
-fn request_of(base: &str, call: &HttpRequest) -> Request {
-    let request = Request::new(call.method.as_str(), &format!("{base}{}", call.path)).body(call.body.clone());
-    call.headers.iter().fold(request, |request, (name, value)| request.header(name, value.expose()))
+fn request_of(base: &str, http_request: &HttpRequest) -> Request {
+    let request = Request::new(http_request.method.as_str(), &format!("{base}{}", http_request.path))
+        .body(http_request.body.clone());
+    http_request.headers.iter().fold(request, |request, (name, value)| request.header(name, value.expose()))
 }
 
 fn reply_of(response: Response) -> HttpResponse {

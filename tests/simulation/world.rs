@@ -6,16 +6,18 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use paymux_sandbox::{Answer, Request, Sandbox};
-use port::{Env as _, Timestamp};
+use port::{Env as _, OrderId, Timestamp};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::answers::LastShown;
 use crate::clock::Clock;
-use crate::fault_plan::{FaultPlan, PROVIDERS};
-use crate::gateway_host::GatewayHost;
+use crate::conditions::{Conditions, PROVIDERS};
+use crate::host::Host;
 use crate::ledger::{self, Entry};
-use crate::notification_relay;
-use crate::rng::Rng;
+use crate::post;
+use crate::random::Random;
+use crate::shop::Habits;
 use crate::trace::Trace;
 
 /// The address of the sandbox; nothing listens there.
@@ -34,40 +36,53 @@ const SUBSCRIPTIONS: [(&str, &str, &str); 3] = [
 
 /// The world around the gateway.
 pub(crate) struct World {
-    pub(crate) rng: Rng,
+    pub(crate) random: Random,
     pub(crate) clock: Arc<Clock>,
     pub(crate) trace: Trace,
-    pub(crate) fault_plan: Mutex<FaultPlan>,
-    pub(crate) host: GatewayHost,
+    pub(crate) conditions: Mutex<Conditions>,
+    pub(crate) host: Host,
+    pub(crate) habits: Habits,
     sandbox: Mutex<Sandbox>,
     /// What the gateway signs its events with.
     pub(crate) signs_with: OnceLock<String>,
     network: Mutex<JoinSet<()>>,
-    facts: Mutex<Facts>,
+    seen: Mutex<Seen>,
 }
 
 /// What was seen from outside, for the checks.
 #[derive(Clone, Default)]
-pub(crate) struct Facts {
+pub(crate) struct Seen {
     /// Refunds and captures that took effect at a provider.
     pub(crate) effects: Vec<Effect>,
-    /// When a notification about an object was last taken by the gateway.
-    pub(crate) told: BTreeMap<String, Timestamp>,
-    /// What the merchant's listener has taken, in the order of arrival.
-    pub(crate) received: Vec<ReceivedEvent>,
-    /// Objects whose word was set in the portal.
-    pub(crate) meddled: BTreeSet<String>,
+    /// When a notification about an object was last accepted by the gateway.
+    pub(crate) notified: BTreeMap<String, Timestamp>,
+    /// What the merchant's listener has received, in the order of arrival.
+    pub(crate) received: Vec<Received>,
+    /// Objects whose status was set in the portal.
+    pub(crate) changed_in_portal: BTreeSet<String>,
+    /// What merchants were last shown of their requests, by idempotency key.
+    pub(crate) answers: BTreeMap<String, LastShown>,
+    /// Payments that shall be known to be paid soon after their notification.
+    pub(crate) prompt: Vec<Notified>,
     /// What must not have happened and did.
     pub(crate) failures: Vec<String>,
 }
 
 /// An event that reached the merchant.
 #[derive(Clone, Debug)]
-pub(crate) struct ReceivedEvent {
+pub(crate) struct Received {
     pub(crate) order: String,
     pub(crate) event: String,
-    /// Its place among the events of the order that merchants are told of.
+    /// Its place among the events of the order that merchants are notified of.
     pub(crate) sequence: u64,
+}
+
+/// The first notification about a customer's payment.
+#[derive(Clone, Debug)]
+pub(crate) struct Notified {
+    pub(crate) order: OrderId,
+    /// When the gateway had accepted it.
+    pub(crate) at: Timestamp,
 }
 
 /// Money that moved at a provider because somebody called it.
@@ -82,9 +97,10 @@ pub(crate) struct Effect {
 impl World {
     pub(crate) fn new(
         seed: u64,
-        fault_plan: FaultPlan,
+        conditions: Conditions,
         clock: Arc<Clock>,
-        host: GatewayHost,
+        host: Host,
+        habits: Habits,
         trace: Trace,
     ) -> Arc<Self> {
         let mut sandbox = Sandbox::in_memory(SANDBOX_URL, seed);
@@ -92,15 +108,16 @@ impl World {
             assert!(sandbox.subscribe(provider, url, secret), "the sandbox knows {provider}");
         }
         Arc::new(Self {
-            rng: Rng::new(seed),
+            random: Random::new(seed),
             clock,
             trace,
-            fault_plan: Mutex::new(fault_plan),
+            conditions: Mutex::new(conditions),
             host,
+            habits,
             sandbox: Mutex::new(sandbox),
             signs_with: OnceLock::new(),
             network: Mutex::default(),
-            facts: Mutex::default(),
+            seen: Mutex::default(),
         })
     }
 
@@ -108,18 +125,18 @@ impl World {
         self.clock.now()
     }
 
-    pub(crate) fn note(&self, line: &str) {
-        self.trace.note(self.now(), line);
+    pub(crate) fn log(&self, line: &str) {
+        self.trace.log(self.now(), line);
     }
 
-    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
-        held(&self.facts)
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        held(&self.seen)
     }
 
     /// Remembers that something happened which must not.
     pub(crate) fn fail(&self, why: String) {
-        self.note(&format!("FAILURE {why}"));
-        self.facts().failures.push(why);
+        self.log(&format!("FAILURE {why}"));
+        self.seen().failures.push(why);
     }
 
     /// Something that goes on outside the gateway, whatever happens to it.
@@ -141,8 +158,8 @@ impl World {
         let now = self.now();
         let provider =
             PROVIDERS.iter().position(|name| request.path.trim_start_matches('/').starts_with(name));
-        let note_fault =
-            provider.and_then(|at| held(&self.fault_plan).notification_fault(&self.rng, at, now));
+        let notification_fault =
+            provider.and_then(|at| held(&self.conditions).notification_fault(&self.random, at, now));
         let answer = {
             let mut sandbox = held(&self.sandbox);
             let micros = self.clock.micros();
@@ -151,39 +168,39 @@ impl World {
             if let (Some(fault), Some(at)) = (fault, provider) {
                 plan(&mut sandbox, PROVIDERS[at], "any", fault, micros);
             }
-            if let (Some(fault), Some(at)) = (note_fault, provider) {
+            if let (Some(fault), Some(at)) = (notification_fault, provider) {
                 plan(&mut sandbox, PROVIDERS[at], "notify", fault, micros);
             }
             let answer = sandbox.answer(request, micros);
             sandbox.answer(&Request::new("DELETE", "/control/faults"), micros);
             if let (Some(verb), Some(before)) = (verb, before) {
                 let after = ledger::read(&mut sandbox, micros);
-                self.facts().effects.extend(effects(verb, &before, &after, by_gateway));
+                self.seen().effects.extend(effects(verb, &before, &after, by_gateway));
             }
             answer
         };
         let status = answer.response.as_ref().map_or(0, |response| response.status);
-        self.note(&format!("provider {} {} {fault:?} -> {status}", request.method, request.path));
-        notification_relay::dispatch(self, &answer.notifications);
+        self.log(&format!("provider {} {} {fault:?} -> {status}", request.method, request.path));
+        post::dispatch(self, &answer.notifications);
         answer
     }
 
-    /// Uses the sandbox's control API. What it refuses, such as a word that does not fit, has not happened.
+    /// Uses the sandbox's control API. What it refuses, such as a status that does not fit, has not happened.
     pub(crate) fn control(self: &Arc<Self>, path: &str, body: &Value) {
         let request = Request::new("POST", path).body(body.to_string());
         let answer = held(&self.sandbox).answer(&request, self.clock.micros());
         let status = answer.response.map_or(0, |response| response.status);
-        self.note(&format!("control {path} {body} -> {status}"));
-        notification_relay::dispatch(self, &answer.notifications);
+        self.log(&format!("control {path} {body} -> {status}"));
+        post::dispatch(self, &answer.notifications);
     }
 
     /// Lets the providers do what is due.
     pub(crate) fn tick(self: &Arc<Self>) {
         let sent = held(&self.sandbox).tick(self.clock.micros());
         if !sent.is_empty() {
-            self.note("the providers' clocks strike");
+            self.log("the providers' clocks strike");
         }
-        notification_relay::dispatch(self, &sent);
+        post::dispatch(self, &sent);
     }
 
     /// Everything that exists at the providers.

@@ -66,7 +66,7 @@ impl Capabilities {
     ) -> Vec<String> {
         let mut against = Vec::new();
         if !self.approaches.contains(&approach) {
-            against.push(format!("no {} checkout", approach_word(approach)));
+            against.push(format!("no {} checkout", approach_name(approach)));
         }
         if capture == CaptureMode::Manual && self.capture == CaptureSupport::Automatic {
             against.push("no capture by hand".to_owned());
@@ -85,7 +85,7 @@ impl Capabilities {
     }
 }
 
-fn approach_word(approach: Approach) -> &'static str {
+fn approach_name(approach: Approach) -> &'static str {
     match approach {
         Approach::Hosted => "HOSTED",
         Approach::Embedded => "EMBEDDED",

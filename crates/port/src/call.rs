@@ -259,7 +259,7 @@ pub trait Transport: Send + Sync {
     ///
     /// # Errors
     /// [`TransportError`], which says whether anything can have arrived.
-    async fn send(&self, base_url: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError>;
+    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError>;
 }
 
 #[cfg(test)]

@@ -73,14 +73,15 @@ impl<'a> Ctx<'a> {
     ///
     /// # Errors
     /// No answer: [`ProviderError::NotSent`], `Unavailable` after a read, `OutcomeUnknown` after a write.
-    pub async fn send_raw(&self, call: HttpRequest) -> Result<HttpResponse, ProviderError> {
-        if !call.is_in_its_place() {
+    pub async fn send_raw(&self, http_request: HttpRequest) -> Result<HttpResponse, ProviderError> {
+        if !http_request.is_in_its_place() {
             return Err(ProviderError::NotSent("the address would leave its place".to_owned()));
         }
-        let reads_only = call.reads_only;
+        let reads_only = http_request.reads_only;
         self.last_was_read.store(reads_only, Ordering::Relaxed);
         let sent_at = self.now();
-        let outcome = self.transport.send(self.base_url, &call).await.map_err(|lost| lost.sorted(reads_only));
+        let outcome =
+            self.transport.send(self.base_url, &http_request).await.map_err(|lost| lost.sorted(reads_only));
         let as_of = if reads_only { sent_at } else { self.now() };
         self.as_of_micros.store(as_of.micros(), Ordering::Relaxed);
         if !reads_only && may_have_worked(&outcome) {
@@ -95,11 +96,11 @@ impl<'a> Ctx<'a> {
     /// By certainty. An unreadable or 5xx answer is `OutcomeUnknown` to a write and `Unavailable` to a read.
     pub async fn send<T: DeserializeOwned>(
         &self,
-        call: HttpRequest,
+        http_request: HttpRequest,
         complaint: impl FnOnce(&HttpResponse) -> Option<Complaint> + Send,
     ) -> Result<T, ProviderError> {
-        let reads_only = call.reads_only;
-        let response = self.send_raw(call).await?;
+        let reads_only = http_request.reads_only;
+        let response = self.send_raw(http_request).await?;
         if !response.ok() {
             return Err(response.into_error(reads_only, complaint(&response)));
         }

@@ -26,8 +26,8 @@ mod id;
 mod money;
 mod provider;
 pub mod sign;
+mod status;
 mod time;
-mod words;
 
 pub use about::{
     About, AdapterSettings, AmountLimits, CancelSupport, Capabilities, CaptureSupport, Captures, Currencies,
@@ -50,9 +50,9 @@ pub use provider::{
     ProviderView, Result, StoredProfile, Vault, VaultView,
 };
 pub use secrecy::{ExposeSecret, SecretString as Secret};
-pub use time::{BadTimestamp, Env, Timestamp};
-pub use uuid::Uuid;
-pub use words::{
+pub use status::{
     Detail, DisputeStage, Evidence, Observation, PaymentStatus, ProviderStatus, Row, StatusMapping,
     StatusTable, TableError, translate,
 };
+pub use time::{BadTimestamp, Env, Timestamp};
+pub use uuid::Uuid;

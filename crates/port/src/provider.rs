@@ -46,7 +46,7 @@ pub trait Provider: Send + Sync {
     /// [`NotificationError`].
     fn read_notification(
         &self,
-        notification: &Notification<'_>,
+        note: &Notification<'_>,
     ) -> std::result::Result<Vec<NotificationTarget>, NotificationError>;
 
     /// Looks for the object of an attempt whose answer was lost, by our reference. `None`: there is none.

@@ -38,7 +38,12 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Whether a secret that was sent is the one we hold, in constant time for equal lengths.
 pub fn same_secret(held: &Secret, sent: &[u8]) -> bool {
-    held.expose_secret().as_bytes().ct_eq(sent).into()
+    same_bytes(held.expose_secret().as_bytes(), sent)
+}
+
+/// Whether two byte strings are equal, in constant time for equal lengths.
+pub fn same_bytes(held: &[u8], sent: &[u8]) -> bool {
+    held.ct_eq(sent).into()
 }
 
 /// Why a signature of the Standard Webhooks family was refused.

@@ -27,7 +27,7 @@ struct NotedCall {
 pub(crate) struct Calls(VecDeque<NotedCall>);
 
 impl Calls {
-    pub(crate) fn note(&mut self, provider: Provider, request: &Request, now: i64) {
+    pub(crate) fn record(&mut self, provider: Provider, request: &Request, now: i64) {
         if self.0.len() >= MAX_CALLS {
             self.0.pop_front();
         }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::dialect;
 use crate::faults::Fault;
-use crate::ids::{self, IdGenerator};
+use crate::ids::{self, Mint};
 use crate::journal::Record;
 use crate::ledger::{Behaviour, Card, Ledger};
 use crate::object::{Decline, Effect, Object, Provider, Refusal};
@@ -32,7 +32,7 @@ pub(crate) const SLOW_US: i64 = 5_000_000;
 
 /// One notification before it is addressed and signed.
 #[derive(Clone, Debug)]
-pub(crate) struct Notification {
+pub(crate) struct PendingNotification {
     pub provider: Provider,
     /// The same for every repeat of the same change.
     pub event_id: String,
@@ -42,14 +42,14 @@ pub(crate) struct Notification {
 /// Everything a dialect may touch while it answers one request.
 pub(crate) struct RequestContext<'a> {
     pub ledger: &'a mut Ledger,
-    pub ids: &'a mut IdGenerator,
+    pub mint: &'a mut Mint,
     /// Unix microseconds.
     pub now: i64,
     /// Scheme, host and port of this server, without a slash at the end.
     pub base_url: &'a str,
     /// What the answer is to be wrong about.
-    pub fault: Option<Fault>,
-    pub notifications: Vec<Notification>,
+    pub lie: Option<Fault>,
+    pub notifications: Vec<PendingNotification>,
 }
 
 impl RequestContext<'_> {
@@ -58,9 +58,9 @@ impl RequestContext<'_> {
     }
 
     /// The object as an answer shows it: true, unless a fault wants a lie.
-    pub(crate) fn as_shown(&self, object: &Object) -> Object {
+    pub(crate) fn seen(&self, object: &Object) -> Object {
         let mut seen = object.clone();
-        match self.fault {
+        match self.lie {
             Some(Fault::UnknownWord) => {
                 let word = if object.provider == Provider::Decta { "something_new" } else { "SOMETHING_NEW" };
                 seen.word = word.into();
@@ -69,8 +69,8 @@ impl RequestContext<'_> {
                 }
             }
             Some(Fault::WrongAmount | Fault::WrongCurrency) => {
-                let told = self.distort(object.money(object.amount));
-                (seen.amount, seen.currency) = (told.minor, told.currency);
+                let shown = self.distorted(object.money(object.amount));
+                (seen.amount, seen.currency) = (shown.minor, shown.currency);
             }
             _ => {}
         }
@@ -78,8 +78,8 @@ impl RequestContext<'_> {
     }
 
     /// An amount as an answer tells it: one minor unit too much, or in another currency, if a fault wants so.
-    pub(crate) fn distort(&self, money: Money) -> Money {
-        match self.fault {
+    pub(crate) fn distorted(&self, money: Money) -> Money {
+        match self.lie {
             Some(Fault::WrongAmount) => Money::new(money.minor.saturating_add(1), money.currency),
             Some(Fault::WrongCurrency) => {
                 let other = if money.currency.code() == "EUR" { "USD" } else { "EUR" };
@@ -101,7 +101,7 @@ impl RequestContext<'_> {
         word: &str,
         status: &str,
     ) -> Result<(), Refusal> {
-        object.note(word, status, self.now)?;
+        object.record(word, status, self.now)?;
         self.save(object);
         self.announce(object, object.history.len() - 1);
         dialect::of(object.provider).followed(self, object);
@@ -120,11 +120,11 @@ impl RequestContext<'_> {
         let Some(then) = listener.and_then(|_| object.as_of(index)) else { return };
         let event_id = ids::fixed_uuid(&format!("{}/{index}", object.id));
         let body = dialect::of(object.provider).notification_body(self, &then, &event_id);
-        self.notifications.push(Notification { provider: object.provider, event_id, body });
+        self.notifications.push(PendingNotification { provider: object.provider, event_id, body });
     }
 
     /// What the customer did happens, if the object can still be paid.
-    pub(crate) fn complete(&mut self, object: &mut Object, outcome: Outcome) -> Result<(), Refusal> {
+    pub(crate) fn apply_outcome(&mut self, object: &mut Object, outcome: Outcome) -> Result<(), Refusal> {
         let dialect = dialect::of(object.provider);
         if !dialect.is_open(object) {
             return Err(Refusal::NotPayable);
@@ -157,11 +157,11 @@ impl RequestContext<'_> {
         let dialect = dialect::of(object.provider);
         (object.slow_until, object.challenged) = (None, false);
         if let Some(effect) = dialect.effect(object.kind, word) {
-            self.note_payment(object, effect);
+            self.record_payment(object, effect);
             return self.set(object, word, effect).map(|()| true);
         }
         let Some(effect) = dialect.payment_effect(word) else { return Ok(false) };
-        self.note_payment(object, effect);
+        self.record_payment(object, effect);
         object.apply(effect);
         let status = object.word.clone();
         self.transition(object, word, &status).map(|()| true)
@@ -173,7 +173,7 @@ impl RequestContext<'_> {
             let dialect = dialect::of(object.provider);
             let passed = match dialect.deadline(&object) {
                 _ if object.slow_until.is_some_and(|until| until <= self.now) => {
-                    self.complete(&mut object, Outcome::Paid)
+                    self.apply_outcome(&mut object, Outcome::Paid)
                 }
                 Some((_, word)) => {
                     let effect = dialect.effect(object.kind, word).unwrap_or(Effect::Nothing);
@@ -195,14 +195,14 @@ impl RequestContext<'_> {
             Behaviour::Declined => Outcome::DeclinedFinal,
             Behaviour::Challenge => Outcome::ActionRequired,
         };
-        self.complete(object, outcome)
+        self.apply_outcome(object, outcome)
     }
 
     /// Stores a card, with a token in the provider's shape.
     pub(crate) fn store_card(&mut self, provider: Provider, customer: &str, scenario: Behaviour) -> Card {
         let token = match provider {
-            Provider::Paymennt => format!("ctk_sandbox_{}", self.ids.hex(self.now, 64)),
-            Provider::Telness | Provider::Decta => self.ids.uuid(self.now),
+            Provider::Paymennt => format!("ctk_sandbox_{}", self.mint.hex(self.now, 64)),
+            Provider::Telness | Provider::Decta => self.mint.uuid(self.now),
         };
         let last_four = match scenario {
             Behaviour::Paid => "4242",
@@ -223,7 +223,7 @@ impl RequestContext<'_> {
             // A charge that was begun without the customer has one try.
             Outcome::Declined if object.payment_id.is_some() => Outcome::DeclinedFinal,
             Outcome::Declined
-                if object.terms.max_tries.is_some_and(|most| object.declines.len() + 1 >= most) =>
+                if object.terms.most_tries.is_some_and(|most| object.declines.len() + 1 >= most) =>
             {
                 Outcome::DeclinedFinal
             }
@@ -232,19 +232,19 @@ impl RequestContext<'_> {
     }
 
     fn receive_card(&mut self, object: &mut Object) {
-        self.note_payment(object, Effect::Paid);
+        self.record_payment(object, Effect::Paid);
         if let (true, Some(customer)) = (object.terms.save_card, object.terms.customer.clone()) {
             self.store_card(object.provider, &customer, Behaviour::Paid);
         }
     }
 
     /// Money that moves has a payment record.
-    fn note_payment(&mut self, object: &mut Object, effect: Effect) {
+    fn record_payment(&mut self, object: &mut Object, effect: Effect) {
         let takes_money = object.amount > 0 && object.payment_id.is_none();
         if takes_money && !matches!(effect, Effect::Nothing | Effect::Release) {
             object.payment_id = Some(match object.provider {
-                Provider::Paymennt => self.ids.snowflake(self.now),
-                Provider::Telness | Provider::Decta => self.ids.uuid(self.now),
+                Provider::Paymennt => self.mint.snowflake(self.now),
+                Provider::Telness | Provider::Decta => self.mint.uuid(self.now),
             });
         }
     }

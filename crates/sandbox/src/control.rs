@@ -51,7 +51,7 @@ struct Again {
     forge: bool,
 }
 
-/// Which of an object's changes are told again.
+/// Which of an object's changes are sent again.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Order {
@@ -76,9 +76,9 @@ type Done = (Response, Vec<Outgoing>);
 /// Answers a request below `/control`.
 pub(crate) fn handle(sandbox: &mut Sandbox, request: &Request, path: &[&str], now: i64) -> Done {
     let done = match (request.method.as_str(), path) {
-        ("GET", ["ledger"]) => asked_provider(request).map(|of| quiet(ledger(sandbox, of))),
+        ("GET", ["ledger"]) => provider_filter(request).map(|of| quiet(ledger(sandbox, of))),
         ("GET", ["calls"]) => {
-            asked_provider(request).map(|of| quiet(data(doc::list(sandbox.calls.show(of)))))
+            provider_filter(request).map(|of| quiet(data(doc::list(sandbox.calls.show(of)))))
         }
         ("GET", ["faults"]) => Ok(quiet(data(doc::text(&sandbox.switchboard.planned())))),
         ("DELETE", ["faults"]) => {
@@ -86,7 +86,7 @@ pub(crate) fn handle(sandbox: &mut Sandbox, request: &Request, path: &[&str], no
             Ok(quiet(Response::empty(204)))
         }
         ("POST", ["faults"]) => body(request).and_then(|planned| plan(sandbox, planned)),
-        ("POST", ["pay"]) => body(request).and_then(|pay| complete(sandbox, &pay, now)),
+        ("POST", ["pay"]) => body(request).and_then(|pay| apply_payment(sandbox, &pay, now)),
         ("POST", ["advance"]) => body(request).and_then(|advance| set_word(sandbox, &advance, now)),
         ("POST", ["notify"]) => body(request).and_then(|again| notify(sandbox, &again, now)),
         ("POST", ["cards"]) => body(request).map(|card| quiet(plant(sandbox, &card, now))),
@@ -112,7 +112,7 @@ fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Response> {
     serde_json::from_slice(&request.body).map_err(|fault| error(400, &fault.to_string()))
 }
 
-fn asked_provider(request: &Request) -> Result<Option<Provider>, Response> {
+fn provider_filter(request: &Request) -> Result<Option<Provider>, Response> {
     let Some(name) = request.parameter("provider").filter(|name| !name.is_empty()) else { return Ok(None) };
     let parsed = serde_json::from_str(&doc::text(&name));
     parsed.map(Some).map_err(|_| error(400, "there is no such provider"))
@@ -124,17 +124,16 @@ fn plan(sandbox: &mut Sandbox, planned: Planned) -> Result<Done, Response> {
     Ok(quiet(Response::json(201, shown)))
 }
 
-fn complete(sandbox: &mut Sandbox, pay: &Pay, now: i64) -> Result<Done, Response> {
+fn apply_payment(sandbox: &mut Sandbox, pay: &Pay, now: i64) -> Result<Done, Response> {
     change(sandbox, now, pay.provider, &pay.id, |context, object| {
-        context.complete(object, pay.outcome).map(|()| true)
+        context.apply_outcome(object, pay.outcome).map(|()| true)
     })
 }
 
 fn set_word(sandbox: &mut Sandbox, advance: &Advance, now: i64) -> Result<Done, Response> {
     let Advance { provider, id, word } = advance;
     if *provider == Provider::Telness && sandbox.ledger.order(id).is_some() {
-        let (known, sent) =
-            sandbox.with_context(now, None, |context| telness::advance_order(context, id, word));
+        let (known, sent) = sandbox.run(now, None, |context| telness::advance_order(context, id, word));
         return match known {
             Some(order) => Ok((Response::json(200, order), sent)),
             None => Err(error(400, "the provider has no such word")),
@@ -153,7 +152,7 @@ fn change(
 ) -> Result<Done, Response> {
     let found = sandbox.ledger.find(provider, id).cloned();
     let mut object = found.ok_or_else(|| error(404, "the provider has no such object"))?;
-    let (done, sent) = sandbox.with_context(now, None, |context| work(context, &mut object));
+    let (done, sent) = sandbox.run(now, None, |context| work(context, &mut object));
     match done {
         Ok(true) => Ok((Response::json(200, entry(&object).finish()), sent)),
         Ok(false) => Err(error(400, "the provider has no such word")),
@@ -175,7 +174,7 @@ fn notify(sandbox: &mut Sandbox, again: &Again, now: i64) -> Result<Done, Respon
         delay_ms: again.delay_ms.min(MAX_DELAY_MS),
         forged: again.forge,
     };
-    let ((), sent) = sandbox.with_context_in_manner(now, &manner, |context| {
+    let ((), sent) = sandbox.run_in_manner(now, &manner, |context| {
         indexes.into_iter().for_each(|index| context.announce(&object, index));
     });
     Ok((Response::json(202, Doc::default().put("sent", sent.len()).finish()), sent))
@@ -185,7 +184,7 @@ fn plant(sandbox: &mut Sandbox, plant: &PlantCard, now: i64) -> Response {
     let store = |context: &mut RequestContext<'_>| {
         context.store_card(plant.provider, &plant.customer, plant.scenario)
     };
-    let (card, _) = sandbox.with_context(now, None, store);
+    let (card, _) = sandbox.run(now, None, store);
     Response::json(201, doc::text(&card))
 }
 

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 /// Draws identifiers. The time takes part, so that a restart on an old journal repeats none.
-pub(crate) struct IdGenerator {
+pub(crate) struct Mint {
     seed: u64,
     drawn: u64,
 }
 
-impl IdGenerator {
+impl Mint {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, drawn: 0 }
     }

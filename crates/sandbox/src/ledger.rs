@@ -109,7 +109,7 @@ impl Ledger {
         self.objects.get(*index)
     }
 
-    /// The earliest object that time changes at or before `now`, taken off the agenda.
+    /// The earliest object that time changes at or before `now`, removed from what is planned.
     pub(crate) fn take_due(&mut self, now: i64) -> Option<Object> {
         loop {
             let &(at, index) = self.due.first().filter(|(at, _)| *at <= now)?;

@@ -113,10 +113,10 @@ pub async fn serve(options: Options) -> Result<Running, ServeError> {
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(15))
         .build()?;
-    let desk = Data::new(Counter { sandbox: sandbox.clone(), client: client.clone() });
+    let context = Data::new(Counter { sandbox: sandbox.clone(), client: client.clone() });
     let server = HttpServer::new(move || {
         let body_limit = PayloadConfig::new(MAX_BODY);
-        App::new().app_data(desk.clone()).app_data(body_limit).default_service(web::to(take))
+        App::new().app_data(context.clone()).app_data(body_limit).default_service(web::to(take))
     })
     .workers(1)
     .disable_signals()

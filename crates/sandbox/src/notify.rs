@@ -1,6 +1,6 @@
 //! Notifications: addressed and signed as the provider would, and spoiled as a fault wants.
 
-use crate::context::Notification;
+use crate::context::PendingNotification;
 use crate::dialect;
 use crate::faults::{Fault, Operation, Struck, Switchboard};
 use crate::http::Outgoing;
@@ -18,25 +18,31 @@ pub(crate) struct Manner {
 const ONCE: Manner = Manner { copies: 1, delay_ms: 0, forged: false };
 
 impl Manner {
-    /// The notices of providers that have a subscription, in their order, each as often as wanted.
-    pub(crate) fn send(&self, notices: &[Notification], ledger: &Ledger, now: i64) -> Vec<Outgoing> {
-        let addressed = notices.iter().filter_map(|notice| self.address(notice, ledger, now));
+    /// The notifications of providers that have a subscription, in their order, each as often as wanted.
+    pub(crate) fn send(
+        &self,
+        notifications: &[PendingNotification],
+        ledger: &Ledger,
+        now: i64,
+    ) -> Vec<Outgoing> {
+        let addressed =
+            notifications.iter().filter_map(|notification| self.address(notification, ledger, now));
         addressed.flat_map(|outgoing| std::iter::repeat_n(outgoing, self.copies)).collect()
     }
 
-    fn address(&self, notice: &Notification, ledger: &Ledger, now: i64) -> Option<Outgoing> {
-        let to = ledger.subscription(notice.provider)?;
+    fn address(&self, notification: &PendingNotification, ledger: &Ledger, now: i64) -> Option<Outgoing> {
+        let to = ledger.subscription(notification.provider)?;
         let late = i64::try_from(self.delay_ms / 1000).unwrap_or(0);
         let sent_at = now.div_euclid(1_000_000).saturating_add(late);
-        let dialect = dialect::of(notice.provider);
-        let signed = dialect.sign(to, &notice.event_id, sent_at, &notice.body, self.forged);
+        let dialect = dialect::of(notification.provider);
+        let signed = dialect.sign(to, &notification.event_id, sent_at, &notification.body, self.forged);
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         headers.extend(signed.headers);
-        Some(Outgoing { url: signed.url, headers, body: notice.body.clone(), delay_ms: self.delay_ms })
+        Some(Outgoing { url: signed.url, headers, body: notification.body.clone(), delay_ms: self.delay_ms })
     }
 }
 
-/// Sends notices, and holds back those that a fault wants overtaken.
+/// Sends notifications, and holds back those that a fault wants overtaken.
 #[derive(Default)]
 pub(crate) struct Post {
     held_back: Vec<(Provider, Outgoing)>,
@@ -45,18 +51,21 @@ pub(crate) struct Post {
 impl Post {
     pub(crate) fn send(
         &mut self,
-        notices: Vec<Notification>,
+        notifications: Vec<PendingNotification>,
         ledger: &Ledger,
         switchboard: &mut Switchboard,
         now: i64,
     ) -> Vec<Outgoing> {
         let mut sent = Vec::new();
-        for notice in notices.into_iter().filter(|notice| ledger.subscription(notice.provider).is_some()) {
-            let provider = notice.provider;
+        for notification in notifications
+            .into_iter()
+            .filter(|notification| ledger.subscription(notification.provider).is_some())
+        {
+            let provider = notification.provider;
             let manner = match switchboard.take(provider, Operation::Notify) {
                 Some(Struck { fault: Fault::Lose, .. }) => continue,
                 Some(Struck { fault: Fault::Reorder, .. }) => {
-                    let late = ONCE.send(&[notice], ledger, now);
+                    let late = ONCE.send(&[notification], ledger, now);
                     self.held_back.extend(late.into_iter().map(|outgoing| (provider, outgoing)));
                     continue;
                 }
@@ -65,7 +74,7 @@ impl Post {
                 Some(Struck { fault: Fault::BadSignature, .. }) => Manner { forged: true, ..ONCE },
                 _ => ONCE,
             };
-            sent.append(&mut manner.send(&[notice], ledger, now));
+            sent.append(&mut manner.send(&[notification], ledger, now));
             let overtaken = self.held_back.extract_if(.., |(held, _)| *held == provider);
             sent.extend(overtaken.map(|(_, outgoing)| outgoing));
         }

@@ -80,7 +80,7 @@ pub(crate) struct Decline {
 
 /// Where the customer goes afterwards.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct ReturnUrls {
+pub(crate) struct WaysBack {
     pub paid: Option<String>,
     pub in_progress: Option<String>,
     pub failed: Option<String>,
@@ -97,8 +97,8 @@ pub(crate) struct Terms {
     pub deadline: Option<i64>,
     /// The deadline closes the object; otherwise a late payment is still taken.
     pub deny_late: bool,
-    pub max_tries: Option<usize>,
-    pub return_urls: ReturnUrls,
+    pub most_tries: Option<usize>,
+    pub ways_back: WaysBack,
     /// Whose card is stored, in the words of the merchant or of the provider.
     pub customer: Option<String>,
     /// The Telness order that this pays.
@@ -253,7 +253,7 @@ impl Object {
     }
 
     /// Writes a change down; `status` is what the object shows from now on.
-    pub(crate) fn note(&mut self, word: &str, status: &str, at: i64) -> Result<(), Refusal> {
+    pub(crate) fn record(&mut self, word: &str, status: &str, at: i64) -> Result<(), Refusal> {
         if self.history.len() >= MAX_CHANGES {
             return Err(Refusal::TooManyChanges);
         }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use crate::calls::Calls;
-use crate::context::{Notification, RequestContext};
+use crate::context::{PendingNotification, RequestContext};
 use crate::control;
-use crate::dialect::{self, Dialect, ProviderRequest};
+use crate::dialect::{self, Call, Dialect};
 use crate::faults::{Fault, Struck, Switchboard};
 use crate::http::{Answer, Outgoing, Request, Response};
-use crate::ids::IdGenerator;
+use crate::ids::Mint;
 use crate::journal::{JournalError, Record};
 use crate::ledger::{Ledger, Subscription};
 use crate::notify::{Manner, Post};
@@ -21,7 +21,7 @@ pub struct Sandbox {
     pub(crate) switchboard: Switchboard,
     pub(crate) calls: Calls,
     post: Post,
-    ids: IdGenerator,
+    mint: Mint,
     base_url: String,
 }
 
@@ -46,7 +46,7 @@ impl Sandbox {
             switchboard: Switchboard::default(),
             calls: Calls::default(),
             post: Post::default(),
-            ids: IdGenerator::new(seed),
+            mint: Mint::new(seed),
             base_url: base_url.trim_end_matches('/').to_owned(),
         }
     }
@@ -62,7 +62,7 @@ impl Sandbox {
 
     /// Lets time do what is due at `now` (unix microseconds): deadlines, holds that lapse, slow banks.
     pub fn tick(&mut self, now: i64) -> Vec<Outgoing> {
-        self.with_context(now, None, |context| context.let_time_pass()).1
+        self.run(now, None, |context| context.let_time_pass()).1
     }
 
     /// Tells where the notifications of `provider` (`telness`, `paymennt`, `decta`) go, and with which secret.
@@ -75,27 +75,27 @@ impl Sandbox {
         true
     }
 
-    /// Does some work at a desk and sends what notifications it led to.
-    pub(crate) fn with_context<T>(
+    /// Does some work in a context and sends what notifications it led to.
+    pub(crate) fn run<T>(
         &mut self,
         now: i64,
         lie: Option<Fault>,
         work: impl FnOnce(&mut RequestContext<'_>) -> T,
     ) -> (T, Vec<Outgoing>) {
-        let (done, notices) = self.quietly(now, lie, work);
+        let (done, notifications) = self.quietly(now, lie, work);
         let Self { post, ledger, switchboard, .. } = self;
-        (done, post.send(notices, ledger, switchboard, now))
+        (done, post.send(notifications, ledger, switchboard, now))
     }
 
-    /// Does some work at a desk and sends its notifications in the given manner, whatever faults wait.
-    pub(crate) fn with_context_in_manner<T>(
+    /// Does some work in a context and sends its notifications in the given manner, whatever faults wait.
+    pub(crate) fn run_in_manner<T>(
         &mut self,
         now: i64,
         manner: &Manner,
         work: impl FnOnce(&mut RequestContext<'_>) -> T,
     ) -> (T, Vec<Outgoing>) {
-        let (done, notices) = self.quietly(now, None, work);
-        (done, manner.send(&notices, &self.ledger, now))
+        let (done, notifications) = self.quietly(now, None, work);
+        (done, manner.send(&notifications, &self.ledger, now))
     }
 
     fn quietly<T>(
@@ -103,10 +103,9 @@ impl Sandbox {
         now: i64,
         lie: Option<Fault>,
         work: impl FnOnce(&mut RequestContext<'_>) -> T,
-    ) -> (T, Vec<Notification>) {
-        let Self { ledger, ids, base_url, .. } = self;
-        let mut context =
-            RequestContext { ledger, ids, now, base_url, fault: lie, notifications: Vec::new() };
+    ) -> (T, Vec<PendingNotification>) {
+        let Self { ledger, mint, base_url, .. } = self;
+        let mut context = RequestContext { ledger, mint, now, base_url, lie, notifications: Vec::new() };
         let done = work(&mut context);
         (done, context.notifications)
     }
@@ -118,25 +117,24 @@ impl Sandbox {
         }
         for provider in Provider::ALL {
             if let Some(rest) = path.strip_prefix(dialect::of(provider).base()) {
-                return self.ask(provider, request, rest, now);
+                return self.serve_provider(provider, request, rest, now);
             }
         }
-        let (response, notifications) =
-            self.with_context(now, None, |context| pages::handle(context, request, path));
+        let (response, notifications) = self.run(now, None, |context| pages::handle(context, request, path));
         Answer { delay_ms: 0, response: Some(response), notifications }
     }
 
     /// A request to a provider's API, with whatever fault befalls it.
-    fn ask(&mut self, provider: Provider, request: &Request, path: &[&str], now: i64) -> Answer {
-        self.calls.note(provider, request, now);
+    fn serve_provider(&mut self, provider: Provider, request: &Request, path: &[&str], now: i64) -> Answer {
+        self.calls.record(provider, request, now);
         let dialect = dialect::of(provider);
         let struck = self.switchboard.take(provider, dialect.operation(&request.method, path));
         if let Some(spared) = struck.and_then(|struck| before(dialect, struck)) {
             return spared;
         }
-        let call = ProviderRequest { method: &request.method, path: path.to_vec(), request };
+        let call = Call { method: &request.method, path: path.to_vec(), request };
         let lie = struck.map(|struck| struck.fault);
-        let (response, notifications) = self.with_context(now, lie, |context| dialect.handle(context, &call));
+        let (response, notifications) = self.run(now, lie, |context| dialect.handle(context, &call));
         let (delay_ms, response) = after(struck, response);
         Answer { delay_ms, response, notifications }
     }
@@ -149,7 +147,7 @@ fn before(dialect: &dyn Dialect, struck: Struck) -> Option<Answer> {
         Fault::ResetBefore => (0, None),
         other => {
             let status = other.status()?;
-            let response = dialect.error_body(status);
+            let response = dialect.trouble(status);
             let response = if status == 429 { response.header("retry-after", "2") } else { response };
             (struck.delay_ms, Some(response))
         }

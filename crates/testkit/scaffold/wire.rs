@@ -1,4 +1,4 @@
-//! Acme's JSON: only the fields that are used. Words for states stay text.
+//! Acme's JSON: only the fields that are used. Statuses stay text.
 
 use paymux_port::{Currency, Decimal};
 use serde::{Deserialize, Serialize};

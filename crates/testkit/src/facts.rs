@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// Everything that an operation can end in.
 #[derive(Debug)]
-pub(crate) enum RunResult {
+pub(crate) enum End {
     Begun(Box<CreatedPayment>),
     Nothing,
     Stands(Box<ProviderView>),
@@ -22,7 +22,7 @@ pub(crate) enum RunResult {
 
 /// The facts of a snapshot, one a line.
 pub fn facts(table: &StatusTable, view: &ProviderView) -> Vec<String> {
-    let mut lines = word_lines(table, &view.provider_status);
+    let mut lines = status_lines(table, &view.provider_status);
     let mut amount =
         |name: &str, money: Option<Money>| lines.extend(money.map(|money| format!("{name} {money}")));
     amount("total", view.total);
@@ -32,34 +32,34 @@ pub fn facts(table: &StatusTable, view: &ProviderView) -> Vec<String> {
     amount("disputed", view.disputed);
     lines.extend(view.merchant_reference.as_ref().map(|ours| format!("ours {ours}")));
     lines.extend(view.is_test.map(|is_test| format!("test {}", if is_test { "yes" } else { "no" })));
-    lines.extend(view.failure.as_ref().map(|it| format!("failure {}", told(&it.code, &it.text))));
+    lines.extend(view.failure.as_ref().map(|it| format!("failure {}", code_and_text(&it.code, &it.text))));
     lines.extend(view.at.map(|at| format!("at {at}")));
     lines
 }
 
-impl RunResult {
+impl End {
     pub(crate) fn facts(&self, table: &StatusTable) -> Vec<String> {
         match self {
             Self::Begun(created) => created_lines(table, created),
             Self::Nothing => vec!["nothing".to_owned()],
             Self::Stands(view) => facts(table, view),
             Self::Saved(saved) => {
-                let mut lines = word_lines(table, &saved.provider_status);
+                let mut lines = status_lines(table, &saved.provider_status);
                 lines.extend(saved.profile.iter().map(profile_line));
                 lines
             }
             Self::Profiles(profiles) if profiles.is_empty() => vec!["nothing".to_owned()],
             Self::Profiles(profiles) => profiles.iter().map(profile_line).collect(),
             Self::Hints(targets) if targets.is_empty() => vec!["nothing".to_owned()],
-            Self::Hints(targets) => targets.iter().map(target_line).collect(),
+            Self::Hints(targets) => targets.iter().map(hint_line).collect(),
             Self::Done => vec!["done".to_owned()],
-            Self::Failed(error) => vec![format!("error {}", error_words(error))],
+            Self::Failed(error) => vec![format!("error {}", error_text(error))],
             Self::Refused(NotificationError::Unverified) => vec!["error unverified".to_owned()],
             Self::Refused(NotificationError::Unreadable) => vec!["error unreadable".to_owned()],
         }
     }
 
-    pub(crate) fn words(&self) -> Vec<&ProviderStatus> {
+    pub(crate) fn provider_statuses(&self) -> Vec<&ProviderStatus> {
         match self {
             Self::Begun(created) => vec![&created.view.provider_status],
             Self::Stands(view) => vec![&view.provider_status],
@@ -73,7 +73,7 @@ impl RunResult {
 }
 
 /// What was kept while the operation ran.
-pub(crate) fn state_lines(kept: &AdapterState) -> impl Iterator<Item = String> + '_ {
+pub(crate) fn kept_lines(kept: &AdapterState) -> impl Iterator<Item = String> + '_ {
     kept.iter().map(|(name, value)| format!("keeps {name} = {value}"))
 }
 
@@ -92,7 +92,7 @@ fn created_lines(table: &StatusTable, created: &CreatedPayment) -> Vec<String> {
 }
 
 /// The word and what the table makes of it.
-fn word_lines(table: &StatusTable, provider_status: &ProviderStatus) -> Vec<String> {
+fn status_lines(table: &StatusTable, provider_status: &ProviderStatus) -> Vec<String> {
     let means = match table.row(provider_status) {
         None => "UNMAPPED".to_owned(),
         Some(row) => {
@@ -118,16 +118,16 @@ fn screaming(shade: impl Serialize) -> String {
 }
 
 fn profile_line(profile: &StoredProfile) -> String {
-    let word = format!("{}/{}", profile.provider_status.object, profile.provider_status.status);
-    let mut line = format!("profile {} {} {word}", profile.reference, profile.kind);
-    for told in [&profile.display_name, &profile.expires_on].into_iter().flatten() {
+    let status = format!("{}/{}", profile.provider_status.object, profile.provider_status.status);
+    let mut line = format!("profile {} {} {status}", profile.reference, profile.kind);
+    for value in [&profile.display_name, &profile.expires_on].into_iter().flatten() {
         line.push_str(", ");
-        line.push_str(told);
+        line.push_str(value);
     }
     line
 }
 
-fn target_line(target: &NotificationTarget) -> String {
+fn hint_line(target: &NotificationTarget) -> String {
     let mut line = "hint".to_owned();
     for (name, value) in
         [("reference", &target.reference), ("ours", &target.merchant_reference), ("event", &target.event)]
@@ -139,17 +139,17 @@ fn target_line(target: &NotificationTarget) -> String {
     line
 }
 
-fn error_words(error: &ProviderError) -> String {
+fn error_text(error: &ProviderError) -> String {
     match error {
         ProviderError::Busy { retry_after: Some(wait) } => format!("busy {} s", wait.as_secs()),
-        ProviderError::Declined { code, text } => format!("declined {}", told(code, text)),
-        ProviderError::Rejected { code, text } => format!("rejected {}", told(code, text)),
+        ProviderError::Declined { code, text } => format!("declined {}", code_and_text(code, text)),
+        ProviderError::Rejected { code, text } => format!("rejected {}", code_and_text(code, text)),
         ProviderError::AmountDiffers(text) => format!("amount_differs {text}"),
         other => other.label().to_owned(),
     }
 }
 
-/// A code and a text as `code: text`, with `-` for what is not told.
-fn told(code: &Option<String>, text: &Option<String>) -> String {
+/// A code and a text as `code: text`, with `-` for what is not given.
+fn code_and_text(code: &Option<String>, text: &Option<String>) -> String {
     format!("{}: {}", code.as_deref().unwrap_or("-"), text.as_deref().unwrap_or("-"))
 }

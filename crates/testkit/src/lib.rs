@@ -13,8 +13,8 @@ mod world;
 
 pub use facts::facts;
 pub use paymux_providers::ALL;
-pub use play::{Run, Setup, at_once};
-pub use recording::{Evidence, Operation, Recording, RecordingError, RecordingInput, Step, load};
+pub use play::{Played, World, at_once};
+pub use recording::{Evidence, Operation, Recording, RecordingError, RecordingOptions, Step, load};
 pub use world::{
-    Answer, FixedEnv, Memory, Script, attempt, checkout, euros, generated_order, setting_value, settings,
+    Answer, FixedSource, Memory, Script, attempt, checkout, euros, generated_order, setting_value, settings,
 };

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use libtest_mimic::Arguments;
 use paymux_port::About;
-use paymux_testkit::contract::{AdapterUnderTest, facts_of, providers, trials};
+use paymux_testkit::contract::{Subject, facts_of, providers, trials};
 use paymux_testkit::{ALL, scaffold};
 
 /// Tools for adapters.
@@ -44,11 +44,10 @@ fn main() -> ExitCode {
 }
 
 fn accept(about: &'static About) -> Result<String, String> {
-    let adapter =
-        AdapterUnderTest::load(about).map_err(|why| why.message().unwrap_or_default().to_owned())?;
+    let subject = Subject::load(about).map_err(|why| why.message().unwrap_or_default().to_owned())?;
     let mut said = String::new();
-    for recording in adapter.recordings.iter().filter(|recording| recording.expected.is_empty()) {
-        let block: String = facts_of(&adapter, recording).iter().map(|fact| format!("= {fact}\n")).collect();
+    for recording in subject.recordings.iter().filter(|recording| recording.expected.is_empty()) {
+        let block: String = facts_of(&subject, recording).iter().map(|fact| format!("= {fact}\n")).collect();
         let path = providers().join(about.name).join("exchanges").join(&recording.file);
         let end = if recording.text.ends_with('\n') { "" } else { "\n" };
         let file = OpenOptions::new().append(true).open(path);

@@ -8,13 +8,13 @@ use paymux_port::{
     ProviderError, RefundRequest, StatusTable, Timestamp, Transport, Vault,
 };
 
-use crate::facts::{RunResult, state_lines};
-use crate::recording::{Operation, Recording, RecordingInput};
-use crate::world::{self, Answer, FixedEnv, Memory, Script};
+use crate::facts::{End, kept_lines};
+use crate::recording::{Operation, Recording, RecordingOptions};
+use crate::world::{self, Answer, FixedSource, Memory, Script};
 
 /// Everything that an operation can be given, to be changed before it is played.
 #[derive(Clone)]
-pub struct Setup {
+pub struct World {
     /// The attempt.
     pub attempt: Attempt,
     /// The order.
@@ -27,75 +27,75 @@ pub struct Setup {
     pub now: Timestamp,
     /// Changes to the usual settings.
     pub settings: Vec<(String, Option<String>)>,
-    /// Whether the keeper works.
-    pub saves_state: bool,
+    /// Whether the state_store works.
+    pub keeps: bool,
 }
 
 /// What came of an operation.
-pub struct Run {
+pub struct Played {
     /// What was sent.
     pub calls: Vec<HttpRequest>,
     /// What was kept.
-    pub saved_state: AdapterState,
-    pub(crate) result: RunResult,
+    pub kept: AdapterState,
+    pub(crate) end: End,
 }
 
-impl Run {
+impl Played {
     /// The error, if it failed.
     pub fn error(&self) -> Option<&ProviderError> {
-        match &self.result {
-            RunResult::Failed(error) => Some(error),
+        match &self.end {
+            End::Failed(error) => Some(error),
             _ => None,
         }
     }
 
     /// Whether it failed, or a notification was refused.
     pub fn failed(&self) -> bool {
-        matches!(self.result, RunResult::Failed(_) | RunResult::Refused(_))
+        matches!(self.end, End::Failed(_) | End::Refused(_))
     }
 
     /// One fact a line, as recordings hold them.
     pub fn facts(&self, table: &StatusTable) -> Vec<String> {
-        self.result.facts(table).into_iter().chain(state_lines(&self.saved_state)).collect()
+        self.end.facts(table).into_iter().chain(kept_lines(&self.kept)).collect()
     }
 
     /// Everything that could be printed of it.
     pub fn shown(&self) -> String {
         let error = self.error().map(ToString::to_string);
-        format!("{:?} {:?} {}", self.result, self.calls, error.unwrap_or_default())
+        format!("{:?} {:?} {}", self.end, self.calls, error.unwrap_or_default())
     }
 }
 
-impl Setup {
+impl World {
     /// As a recording asks for it.
-    pub fn of(input: &RecordingInput) -> Self {
+    pub fn of(options: &RecordingOptions) -> Self {
         let mut attempt = world::attempt();
-        attempt.money = input.money;
-        attempt.approach = input.approach;
-        attempt.capture = input.capture;
-        attempt.reference.clone_from(&input.reference);
-        attempt.adapter_state.clone_from(&input.adapter_state);
-        let mut request = world::checkout(input.money);
-        request.link_delivery = input.link_delivery;
-        request.save_profile = input.save;
-        request.profile.clone_from(&input.profile);
-        let amount = input.amount.and_then(|major| Money::from_major(major, input.money.currency).ok());
-        let part = Money::new(500, input.money.currency);
+        attempt.money = options.money;
+        attempt.approach = options.approach;
+        attempt.capture = options.capture;
+        attempt.reference.clone_from(&options.reference);
+        attempt.adapter_state.clone_from(&options.theirs);
+        let mut request = world::checkout(options.money);
+        request.link_delivery = options.notify;
+        request.save_profile = options.save;
+        request.profile.clone_from(&options.profile);
+        let amount = options.amount.and_then(|major| Money::from_major(major, options.money.currency).ok());
+        let part = Money::new(500, options.money.currency);
         let id = world::REFUND.parse().expect("a TypeID");
         Self {
             attempt,
             request,
             refund: RefundRequest { id, money: amount.unwrap_or(part), reason: Some("Damaged".to_owned()) },
-            captured: amount.unwrap_or(input.money),
-            now: input.at,
-            settings: input.settings.clone(),
-            saves_state: true,
+            captured: amount.unwrap_or(options.money),
+            now: options.at,
+            settings: options.settings.clone(),
+            keeps: true,
         }
     }
 
     /// As an operation is asked for without a recording.
     pub fn usual(operation: Operation) -> Self {
-        Self::of(&RecordingInput::usual(operation))
+        Self::of(&RecordingOptions::usual(operation))
     }
 
     /// The adapter for this world's settings.
@@ -108,42 +108,42 @@ impl Setup {
     }
 
     /// Plays `operation` against `answers`; the result is settled, as the gateway would see it.
-    pub fn play(&self, about: &About, operation: Operation, answers: Vec<Answer>) -> Run {
+    pub fn play(&self, about: &About, operation: Operation, answers: Vec<Answer>) -> Played {
         let script = Script::new(answers);
-        let run = self.play_over(about, operation, &script);
-        Run { calls: script.calls(), ..run }
+        let played = self.play_over(about, operation, &script);
+        Played { calls: script.calls(), ..played }
     }
 
     /// The same over any transport; what is sent is seen there.
-    pub fn play_over(&self, about: &About, operation: Operation, transport: &dyn Transport) -> Run {
+    pub fn play_over(&self, about: &About, operation: Operation, transport: &dyn Transport) -> Played {
         let provider = self.provider(about);
-        let keeper = if self.saves_state { Memory::default() } else { Memory::broken() };
-        let source = FixedEnv::new(self.now);
-        let ctx = Ctx::new(about.base_url, transport, &keeper, &source);
+        let state_store = if self.keeps { Memory::default() } else { Memory::broken() };
+        let source = FixedSource::new(self.now);
+        let ctx = Ctx::new(about.base_url, transport, &state_store, &source);
         let end = at_once(self.run(provider.as_ref(), &ctx, operation));
-        let end = ctx.classify(end).unwrap_or_else(RunResult::Failed);
-        Run { calls: Vec::new(), saved_state: keeper.kept(), result: end }
+        let end = ctx.classify(end).unwrap_or_else(End::Failed);
+        Played { calls: Vec::new(), kept: state_store.kept(), end }
     }
 
     /// Plays a recording's operation against other answers than its own.
-    pub fn replay(&self, about: &About, recording: &Recording, answers: Vec<Answer>) -> Run {
+    pub fn replay(&self, about: &About, recording: &Recording, answers: Vec<Answer>) -> Played {
         if recording.operation == Operation::Note {
-            let end = self.note(about, &Note::of(recording));
-            return Run { calls: Vec::new(), saved_state: AdapterState::new(), result: end };
+            let end = self.notify(about, &NotificationInput::of(recording));
+            return Played { calls: Vec::new(), kept: AdapterState::new(), end };
         }
         self.play(about, recording.operation, answers)
     }
 
-    pub(crate) fn note(&self, about: &About, note: &Note) -> RunResult {
+    pub(crate) fn notify(&self, about: &About, notification: &NotificationInput) -> End {
         let notification = Notification {
-            headers: &note.headers,
-            body: &note.body,
+            headers: &notification.headers,
+            body: &notification.body,
             received_at: self.now,
-            address_key: note.address_key,
+            address_key: notification.address_key,
         };
         match self.provider(about).read_notification(&notification) {
-            Ok(targets) => RunResult::Hints(targets),
-            Err(why) => RunResult::Refused(why),
+            Ok(targets) => End::Hints(targets),
+            Err(why) => End::Refused(why),
         }
     }
 
@@ -152,22 +152,20 @@ impl Setup {
         provider: &dyn Provider,
         ctx: &Ctx<'_>,
         operation: Operation,
-    ) -> paymux_port::Result<RunResult> {
+    ) -> paymux_port::Result<End> {
         let (attempt, request) = (&self.attempt, &self.request);
-        let stands = |view| RunResult::Stands(Box::new(view));
+        let stands = |view| End::Stands(Box::new(view));
         match operation {
-            Operation::Begin => Ok(RunResult::Begun(Box::new(provider.create(ctx, attempt, request).await?))),
+            Operation::Begin => Ok(End::Begun(Box::new(provider.create(ctx, attempt, request).await?))),
             Operation::Fetch => provider.fetch(ctx, attempt).await.map(stands),
             Operation::Find => {
                 let found = provider.find_by_reference(ctx, attempt).await?;
-                Ok(found.map_or(RunResult::Nothing, |created| RunResult::Begun(Box::new(created))))
+                Ok(found.map_or(End::Nothing, |created| End::Begun(Box::new(created))))
             }
             Operation::Capture => provider.capture(ctx, attempt, self.captured).await.map(stands),
             Operation::Cancel => provider.cancel(ctx, attempt).await.map(stands),
             Operation::Refund => provider.refund(ctx, attempt, &self.refund).await.map(stands),
-            Operation::HandOver => {
-                provider.submit_provider_order(ctx, attempt).await.map(|()| RunResult::Done)
-            }
+            Operation::HandOver => provider.submit_provider_order(ctx, attempt).await.map(|()| End::Done),
             Operation::Note => Err(ProviderError::Unsupported("call for a notification")),
             profile => match provider.vault() {
                 Some(vault) => self.run_vault(vault, ctx, profile).await,
@@ -181,21 +179,17 @@ impl Setup {
         vault: &dyn Vault,
         ctx: &Ctx<'_>,
         operation: Operation,
-    ) -> paymux_port::Result<RunResult> {
+    ) -> paymux_port::Result<End> {
         let (attempt, request) = (&self.attempt, &self.request);
         match operation {
-            Operation::ProfileBegin => {
-                Ok(RunResult::Begun(Box::new(vault.create(ctx, attempt, request).await?)))
-            }
-            Operation::ProfileCharge => {
-                Ok(RunResult::Begun(Box::new(vault.charge(ctx, attempt, request).await?)))
-            }
-            Operation::ProfileFetch => vault.fetch(ctx, attempt).await.map(RunResult::Saved),
-            Operation::ProfileCancel => vault.cancel(ctx, attempt).await.map(RunResult::Saved),
-            Operation::ProfileList => vault.list(ctx, &request.customer).await.map(RunResult::Profiles),
+            Operation::ProfileBegin => Ok(End::Begun(Box::new(vault.create(ctx, attempt, request).await?))),
+            Operation::ProfileCharge => Ok(End::Begun(Box::new(vault.charge(ctx, attempt, request).await?))),
+            Operation::ProfileFetch => vault.fetch(ctx, attempt).await.map(End::Saved),
+            Operation::ProfileCancel => vault.cancel(ctx, attempt).await.map(End::Saved),
+            Operation::ProfileList => vault.list(ctx, &request.customer).await.map(End::Profiles),
             _ => {
                 let profile = request.profile.as_deref().unwrap_or_default();
-                vault.detach(ctx, profile).await.map(|()| RunResult::Done)
+                vault.detach(ctx, profile).await.map(|()| End::Done)
             }
         }
     }
@@ -203,13 +197,13 @@ impl Setup {
 
 /// A notification that can be changed on its way.
 #[derive(Clone)]
-pub(crate) struct Note {
+pub(crate) struct NotificationInput {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) address_key: bool,
 }
 
-impl Note {
+impl NotificationInput {
     /// As it was recorded, at the address with the account's key.
     pub(crate) fn of(recording: &Recording) -> Self {
         let step = recording.steps.first();

@@ -63,7 +63,7 @@ pub enum Evidence {
 
 /// What a recording's operation is asked for.
 #[derive(Clone, Debug)]
-pub struct RecordingInput {
+pub struct RecordingOptions {
     /// The attempt's amount.
     pub money: Money,
     /// How the customer pays.
@@ -75,11 +75,11 @@ pub struct RecordingInput {
     /// The provider's id, once there is one.
     pub reference: Option<String>,
     /// What the adapter had kept.
-    pub adapter_state: paymux_port::AdapterState,
+    pub theirs: paymux_port::AdapterState,
     /// Changes to the usual settings.
     pub settings: Vec<(String, Option<String>)>,
     /// Whom the provider tells.
-    pub link_delivery: LinkDelivery,
+    pub notify: LinkDelivery,
     /// The stored method.
     pub profile: Option<String>,
     /// Whether to store the method.
@@ -88,7 +88,7 @@ pub struct RecordingInput {
     pub at: Timestamp,
 }
 
-impl RecordingInput {
+impl RecordingOptions {
     /// What is asked where a file says nothing else.
     pub fn usual(operation: Operation) -> Self {
         let starts = [Operation::Begin, Operation::Find, Operation::ProfileBegin, Operation::ProfileCharge];
@@ -99,9 +99,9 @@ impl RecordingInput {
             capture: CaptureMode::Automatic,
             amount: None,
             reference: exists.then(|| world::REFERENCE.to_owned()),
-            adapter_state: paymux_port::AdapterState::new(),
+            theirs: paymux_port::AdapterState::new(),
             settings: Vec::new(),
-            link_delivery: LinkDelivery::default(),
+            notify: LinkDelivery::default(),
             profile: None,
             save: false,
             at: Timestamp::from_seconds(world::NOW),
@@ -136,7 +136,7 @@ pub struct Recording {
     /// How we know.
     pub evidence: Evidence,
     /// What it was asked for.
-    pub input: RecordingInput,
+    pub options: RecordingOptions,
     /// The calls in order; of a notification, the one that came in.
     pub steps: Vec<Step>,
     /// What must come of it, one fact a line.
@@ -192,17 +192,17 @@ impl Recording {
         let (operation, _) =
             named.ok_or_else(|| fault(0, "the name does not begin with an operation".to_owned()))?;
         let head = |text: &str| {
-            let mut input = RecordingInput::usual(operation);
+            let mut options = RecordingOptions::usual(operation);
             let lines = text.lines().enumerate().skip(1);
             for (number, line) in lines.take_while(|(_, line)| line.starts_with('#')) {
-                read_key(&mut input, line).map_err(|what| fault(number, what))?;
+                read_key(&mut options, line).map_err(|what| fault(number, what))?;
             }
-            Ok(input)
+            Ok(options)
         };
         // The head is read twice, because its values have places too and it says what some of them stand for.
         let places = places(about, &head(text)?);
         let filled = places.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
-        let input = head(&filled)?;
+        let options = head(&filled)?;
         let mut body = Body::default();
         for (number, line) in filled.lines().enumerate() {
             body.line(line).map_err(|what| fault(number, what))?;
@@ -212,7 +212,7 @@ impl Recording {
             file: file.to_owned(),
             operation,
             evidence,
-            input,
+            options,
             steps,
             expected,
             text: text.to_owned(),
@@ -240,8 +240,8 @@ impl Recording {
 }
 
 /// What stands for what in a file.
-fn places(about: &About, input: &RecordingInput) -> Vec<(String, String)> {
-    let reference = input.reference.as_deref().unwrap_or(world::REFERENCE);
+fn places(about: &About, options: &RecordingOptions) -> Vec<(String, String)> {
+    let reference = options.reference.as_deref().unwrap_or(world::REFERENCE);
     let fixed = [
         ("attempt", world::ATTEMPT),
         ("order", world::ORDER),
@@ -252,7 +252,7 @@ fn places(about: &About, input: &RecordingInput) -> Vec<(String, String)> {
     ];
     let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     let settings = about.settings.iter().map(|setting| {
-        let changed = input.settings.iter().rev().find(|(key, _)| key == setting.key);
+        let changed = options.settings.iter().rev().find(|(key, _)| key == setting.key);
         let value = changed.and_then(|(_, value)| value.clone());
         (setting.key.to_owned(), value.unwrap_or_else(|| world::setting_value(setting.key)))
     });
@@ -260,7 +260,7 @@ fn places(about: &About, input: &RecordingInput) -> Vec<(String, String)> {
 }
 
 /// One line of the head: a key that changes what is asked, or a comment.
-fn read_key(input: &mut RecordingInput, line: &str) -> Result<(), String> {
+fn read_key(options: &mut RecordingOptions, line: &str) -> Result<(), String> {
     let Some((key, value)) = line.strip_prefix("# ").and_then(|rest| rest.split_once(": ")) else {
         return Ok(());
     };
@@ -269,21 +269,21 @@ fn read_key(input: &mut RecordingInput, line: &str) -> Result<(), String> {
         Ok::<_, String>((name.trim().to_owned(), value.trim().to_owned()))
     };
     match key {
-        "asks" => read_asks(input, value)?,
-        "amount" => input.amount = Some(value.parse().map_err(|fault| format!("{fault}"))?),
-        "reference" => input.reference = Some(value.to_owned()),
-        "theirs" => input.adapter_state.extend([pair()?]),
+        "asks" => read_options(options, value)?,
+        "amount" => options.amount = Some(value.parse().map_err(|fault| format!("{fault}"))?),
+        "reference" => options.reference = Some(value.to_owned()),
+        "theirs" => options.theirs.extend([pair()?]),
         "settings" if value.contains('=') => {
             let (name, value) = pair()?;
-            input.settings.push((name, Some(value)));
+            options.settings.push((name, Some(value)));
         }
-        "settings" => input.settings.push((value.to_owned(), None)),
+        "settings" => options.settings.push((value.to_owned(), None)),
         "notify" => {
-            input.link_delivery = LinkDelivery { email: value.contains("email"), sms: value.contains("sms") }
+            options.notify = LinkDelivery { email: value.contains("email"), sms: value.contains("sms") }
         }
-        "profile" => input.profile = Some(value.to_owned()),
-        "save" => input.save = value == "yes",
-        "at" => input.at = value.parse().map_err(|fault| format!("{fault}"))?,
+        "profile" => options.profile = Some(value.to_owned()),
+        "save" => options.save = value == "yes",
+        "at" => options.at = value.parse().map_err(|fault| format!("{fault}"))?,
         sentence if sentence.contains(' ') => {}
         unknown => return Err(format!("`{unknown}` is no key")),
     }
@@ -291,20 +291,20 @@ fn read_key(input: &mut RecordingInput, line: &str) -> Result<(), String> {
 }
 
 /// The value of `# asks:`: an amount with its currency, an approach, a capture mode; each may be left out.
-fn read_asks(input: &mut RecordingInput, value: &str) -> Result<(), String> {
-    let mut words = value.split_whitespace();
-    while let Some(word) = words.next() {
-        match word {
-            "HOSTED" => input.approach = Approach::Hosted,
-            "EMBEDDED" => input.approach = Approach::Embedded,
-            "LINK" => input.approach = Approach::Link,
-            "AUTOMATIC" => input.capture = CaptureMode::Automatic,
-            "MANUAL" => input.capture = CaptureMode::Manual,
+fn read_options(options: &mut RecordingOptions, value: &str) -> Result<(), String> {
+    let mut parts = value.split_whitespace();
+    while let Some(part) = parts.next() {
+        match part {
+            "HOSTED" => options.approach = Approach::Hosted,
+            "EMBEDDED" => options.approach = Approach::Embedded,
+            "LINK" => options.approach = Approach::Link,
+            "AUTOMATIC" => options.capture = CaptureMode::Automatic,
+            "MANUAL" => options.capture = CaptureMode::Manual,
             code => {
                 let currency = code.parse().map_err(|fault| format!("{code}: {fault}"))?;
-                let major = words.next().unwrap_or_default();
+                let major = parts.next().unwrap_or_default();
                 let read = major.parse().and_then(|major| Money::from_major(major, currency));
-                input.money = read.map_err(|fault| format!("{major}: {fault}"))?;
+                options.money = read.map_err(|fault| format!("{major}: {fault}"))?;
             }
         }
     }
@@ -421,9 +421,9 @@ mod tests {
         let text = "# from documents: a page\n# asks: KWD 1.230 LINK MANUAL\n# amount: 0.500\n\
             > POST {base}/a/{reference}/ (reads)\nX-Key: {attempt}\n{\"a\":\n 1}\n< 429\nRetry-After: 7\n<html>\n= error busy 7 s\n";
         let recording = read("refund_part.http", text).unwrap();
-        assert_eq!(recording.input.money.to_string(), "1.230 KWD");
+        assert_eq!(recording.options.money.to_string(), "1.230 KWD");
         assert_eq!(
-            (recording.input.approach, recording.input.capture),
+            (recording.options.approach, recording.options.capture),
             (Approach::Link, CaptureMode::Manual)
         );
         let step = &recording.steps[0];

@@ -80,7 +80,7 @@ pub fn checkout(money: Money) -> PaymentRequest {
         },
         billing_address: Some(address()),
         shipping_address: Some(address()),
-        urls: redirect_urls(),
+        urls: back_urls(),
         link_delivery: LinkDelivery::default(),
         language: Some("en-GB".to_owned()),
         expires_at: Timestamp::from_seconds(NOW).plus(Duration::from_secs(3600)),
@@ -101,7 +101,7 @@ fn address() -> Address {
     }
 }
 
-fn redirect_urls() -> RedirectUrls {
+fn back_urls() -> RedirectUrls {
     let back = |end: &str| format!("https://pay.shop.test/return/{end}");
     RedirectUrls {
         success: back("success"),
@@ -168,25 +168,26 @@ pub fn settings(about: &About, changes: &[(String, Option<String>)]) -> AdapterS
 }
 
 /// A source whose clock stands still and whose ids count.
-pub struct FixedEnv {
+pub struct FixedSource {
     now: Timestamp,
     drawn: AtomicU64,
 }
 
-impl FixedEnv {
+impl FixedSource {
     /// Standing at `now`.
     pub fn new(now: Timestamp) -> Self {
         Self { now, drawn: AtomicU64::new(0) }
     }
 }
 
-impl Env for FixedEnv {
+impl Env for FixedSource {
     fn now(&self) -> Timestamp {
         self.now
     }
 
     fn uuid(&self) -> Uuid {
-        Uuid::from_u128(u128::from(self.drawn.fetch_add(1, Ordering::Relaxed)))
+        // Apart in the bits that tell one subject from another: the low ones number its parts.
+        Uuid::from_u128(u128::from(self.drawn.fetch_add(1, Ordering::Relaxed)) << 24)
     }
 
     fn nonce(&self) -> [u8; 16] {
@@ -263,10 +264,10 @@ impl Script {
 
 #[async_trait]
 impl Transport for Script {
-    async fn send(&self, _: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
+    async fn send(&self, _: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let mut calls = self.calls.lock().expect("no holder panics");
         let answer = self.answers.get(calls.len());
-        calls.push(call.clone());
+        calls.push(http_request.clone());
         match answer {
             Some(Answer::Reply(response)) => Ok(response.clone()),
             Some(Answer::Lost) => Err(TransportError::Lost("no answer came".to_owned())),

@@ -7,7 +7,7 @@ use crate::domain::event::Event;
 use crate::domain::order::OrderState;
 use crate::domain::payment::{AttentionCode, Operation, OperationKind};
 
-impl View<'_, '_, '_> {
+impl View<'_, '_> {
     /// Whether funds are held although they were to be taken at once.
     pub(super) fn is_unexpected_authorization(&self) -> bool {
         self.status() == PaymentStatus::Authorized && self.payment.capture == CaptureMode::Automatic
@@ -22,10 +22,10 @@ impl View<'_, '_, '_> {
             open && session.attempt == self.record.id && self.order.header.state == OrderState::PendingPayment
         });
         let whole = self.after.capturable() == self.payment.money.minor;
-        let told = self.order.attention.iter().any(|attention| {
+        let raised_before = self.order.attention.iter().any(|attention| {
             attention.code == AttentionCode::UnexpectedHold && attention.payment == Some(self.payment.id)
         });
-        self.payment.capabilities.authorizes && awaited && whole && !told
+        self.payment.capabilities.authorizes && awaited && whole && !raised_before
     }
 
     /// The capture of an unexpected hold: the intent.

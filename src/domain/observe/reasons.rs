@@ -2,147 +2,17 @@
 
 use std::time::Duration;
 
-use port::{AttemptId, AttentionId, CaptureMode, Money, PaymentId, PaymentStatus, StatusMapping, Timestamp};
+use port::{Money, PaymentStatus, StatusMapping};
 
 use super::View;
-use crate::domain::aggregate::OrderAggregate;
-use crate::domain::event::{Event, Ids};
-use crate::domain::payment::{Attention, AttentionCode, Operation, OperationKind};
+use crate::domain::attention::{late_code, not_refunded, raise};
+use crate::domain::event::Event;
+use crate::domain::payment::{AttentionCode, Operation, OperationKind};
 use crate::domain::payment_state::{PaymentState, ReportedStatus, implies_capture};
-use crate::domain::resolve::not_refunded;
-use crate::domain::session::{Attempt, AttemptState};
 
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Raises attention, once for a payment and a reason while it is open, and again if money that could go back is
-/// stated first now; what every read would say again is not told a second time in the same words, even after a
-/// person has looked. But what is not believed is news again once something else was believed meanwhile: it may be
-/// about something that has happened since.
-pub(crate) fn raise(
-    order: &OrderAggregate,
-    code: AttentionCode,
-    payment: Option<PaymentId>,
-    detail: String,
-    stated: Option<Money>,
-    now: Timestamp,
-    ids: &mut Ids<'_>,
-) -> Vec<Event> {
-    let believed_at = payment.and_then(|id| order.payment(id)).map(|payment| payment.reported_at);
-    let known = |attention: &Attention| {
-        let same_words = attention.detail == detail && attention.stated == stated;
-        let of_money = attention.stated.is_some() || stated.is_none();
-        let anew = code.is_mistrust() && believed_at.is_some_and(|at| at > attention.raised_at);
-        let still_told =
-            (attention.resolved_at.is_none() && of_money) || (code.is_sticky() && same_words && !anew);
-        attention.code == code && attention.payment == payment && still_told
-    };
-    if order.attention.iter().any(known) {
-        return Vec::new();
-    }
-    let id = AttentionId::from_uuid(ids());
-    vec![Event::AttentionRaised(Attention {
-        id,
-        code,
-        payment,
-        detail,
-        stated,
-        raised_at: now,
-        resolved_at: None,
-        resolution: None,
-    })]
-}
-
-/// Tells a person about an operation that stays unsure for longer than `limit`.
-pub fn unsure(
-    order: &OrderAggregate,
-    payment: PaymentId,
-    limit: Duration,
-    now: Timestamp,
-    ids: &mut Ids<'_>,
-) -> Vec<Event> {
-    let operation = order.payment(payment).and_then(|payment| payment.operation.as_ref());
-    let asked = operation.filter(|operation| now.since(operation.since) >= limit);
-    asked.map(|asked| unknown(order, payment, asked.kind.as_str(), asked.since, now, ids)).unwrap_or_default()
-}
-
-/// Tells a person about a start that stays unsure for longer than `limit`.
-pub fn unsure_start(
-    order: &OrderAggregate,
-    attempt: AttemptId,
-    limit: Duration,
-    now: Timestamp,
-    ids: &mut Ids<'_>,
-) -> Vec<Event> {
-    let started =
-        |record: &&Attempt| record.state == AttemptState::Started && now.since(record.started_at) >= limit;
-    let record = order.attempt(attempt).filter(started);
-    record
-        .map(|record| unknown(order, record.payment, "the start", record.started_at, now, ids))
-        .unwrap_or_default()
-}
-
-/// The outcome of something that was sent is not known. Whoever has looked at it `since` then is not asked again.
-fn unknown(
-    order: &OrderAggregate,
-    payment: PaymentId,
-    what: &str,
-    since: Timestamp,
-    now: Timestamp,
-    ids: &mut Ids<'_>,
-) -> Vec<Event> {
-    let code = AttentionCode::OutcomeUnknown;
-    let of_it = |attention: &Attention| attention.payment == Some(payment) && attention.raised_at >= since;
-    if order.attention.iter().any(|attention| attention.code == code && of_it(attention)) {
-        return Vec::new();
-    }
-    raise(order, code, Some(payment), format!("whether {what} took effect is not known"), None, now, ids)
-}
-
-/// Tells a person that a provider asks for another amount, so that the start there was given up.
-pub fn misquoted(
-    order: &OrderAggregate,
-    payment: PaymentId,
-    detail: String,
-    now: Timestamp,
-    ids: &mut Ids<'_>,
-) -> Vec<Event> {
-    raise(order, AttentionCode::AmountMismatch, Some(payment), detail, None, now, ids)
-}
-
-/// Tells a person that a provider sends the customer to an address that is no web page.
-pub fn no_web_page(
-    order: &OrderAggregate,
-    payment: PaymentId,
-    now: Timestamp,
-    ids: &mut Ids<'_>,
-) -> Vec<Event> {
-    let detail = "the provider's page has an address that is no web page".to_owned();
-    raise(order, AttentionCode::Contradiction, Some(payment), detail, None, now, ids)
-}
-
-/// The provider refuses the operation under way. If it was to take a hold that nobody had asked for, a person is told.
-pub fn not_taken(
-    order: &OrderAggregate,
-    payment: PaymentId,
-    now: Timestamp,
-    ids: &mut Ids<'_>,
-) -> Vec<Event> {
-    let held = order.payment(payment).filter(|payment| {
-        let kind = payment.operation.as_ref().map(|operation| operation.kind);
-        kind == Some(OperationKind::Capture) && payment.capture == CaptureMode::Automatic
-    });
-    let detail = "held although it was to be taken at once, and the provider refused the CAPTURE".to_owned();
-    held.map(|payment| raise(order, AttentionCode::UnexpectedHold, Some(payment.id), detail, None, now, ids))
-        .unwrap_or_default()
-}
-
-/// DUPLICATE_PAYMENT if another payment of the order holds money, else LATE_PAYMENT.
-pub(super) fn late_code(order: &OrderAggregate, payment: PaymentId) -> AttentionCode {
-    let another = order.payments.iter().any(|other| other.id != payment && other.state.holds_money());
-    if another { AttentionCode::DuplicatePayment } else { AttentionCode::LatePayment }
-}
-
-impl View<'_, '_, '_> {
+impl View<'_, '_> {
     pub(super) fn attention_events(&mut self, stated: &PaymentState) -> Vec<Event> {
         let mut reasons = self.money_reasons();
         reasons.extend(self.authorization_reasons());
@@ -253,12 +123,12 @@ impl View<'_, '_, '_> {
     /// A dispute that is opened, and one in which the bank goes on to take what it only asked about: if that was
     /// given back meanwhile, it leaves twice.
     fn dispute_reasons(&self) -> Option<(AttentionCode, String)> {
-        let word = self.after.open_dispute()?;
-        let (stage, before) = (word.stage.as_str(), &self.payment.state);
+        let dispute = self.after.open_dispute()?;
+        let (stage, before) = (dispute.stage.as_str(), &self.payment.state);
         let was = before.open_dispute();
-        let is_news = was.is_none_or(|was| was.stage.only_asks() && !word.stage.only_asks());
+        let is_news = was.is_none_or(|was| was.stage.is_inquiry() && !dispute.stage.is_inquiry());
         let returned = self.after.disputes_returned_money();
-        let took = was.is_some_and(|was| !was.stage.only_asks());
+        let took = was.is_some_and(|was| !was.stage.is_inquiry());
         match returned {
             true if is_news || (took && !before.disputes_returned_money()) => {
                 Some((AttentionCode::DisputeAfterRefund, format!("{stage} on money that was given back")))

@@ -1,10 +1,10 @@
 //! What follows from a decision about money that needed a look.
 
-use super::observe::unsure;
-use super::resolve::{not_refunded, resolve};
+use super::attention::{not_refunded, unsure};
+use super::resolve::resolve;
 use super::*;
 
-/// How long an operation stays unsure before a person is told.
+/// How long an outcome stays unknown before attention is raised.
 const LIMIT: Duration = Duration::from_secs(900);
 
 impl Scenario {
@@ -13,20 +13,18 @@ impl Scenario {
         let open = self.order.attention.iter().find(|attention| attention.resolved_at.is_none());
         let open = open.or(self.order.attention.last()).ok_or(DomainError::TooLate("there is none"))?.id;
         let with = Resolution { decision, note: Some(Erasable::new("Ann called".to_owned(), [9; 16])) };
-        let events = resolve(&self.order, open, &with, self.now, &mut ids(&mut self.made))?;
+        let events = resolve(&self.order, open, &with, self.now, &mut self.ids())?;
         self.record(events);
         Ok(())
     }
 
     /// A cart again, whose first session was paid after it had ended.
-    fn paid_late(words: &str, with: impl FnOnce(&mut OrderHeader)) -> Self {
+    fn paid_late(line: &str, with: impl FnOnce(&mut OrderHeader)) -> Self {
         let mut scenario = Self::cart(with);
         scenario.checkout(CaptureMode::Manual, HOLDS);
         scenario.wait(10).see("FAILED last");
         assert_eq!(scenario.state(), "PENDING");
-        for word in words.split(';') {
-            scenario.wait(10).see(word);
-        }
+        scenario.see_all(line);
         scenario
     }
 
@@ -34,19 +32,19 @@ impl Scenario {
         self.payment().operation.as_ref().map(|operation| operation.kind.as_str())
     }
 
-    fn tell_if_unsure(&mut self) {
-        let events = unsure(&self.order, self.payment().id, LIMIT, self.now, &mut ids(&mut self.made));
+    fn raise_if_unknown(&mut self) {
+        let events = unsure(&self.order, self.payment().id, LIMIT, self.now, &mut self.ids());
         self.record(events);
     }
 }
 
 #[test]
 fn late_money_that_is_kept_submits_the_order_that_still_waits_for_it() {
-    for word in ["PAID", "AUTHORIZED"] {
-        let mut scenario = Scenario::paid_late(word, |_| ());
+    for says in ["PAID", "AUTHORIZED"] {
+        let mut scenario = Scenario::paid_late(says, |_| ());
         assert_eq!((scenario.state(), &*scenario.attention()), ("PENDING", "LATE_PAYMENT"));
         scenario.decide(AttentionDecision::Keep).unwrap();
-        assert_eq!((scenario.state(), &*scenario.attention()), ("PROCESSING", "none"), "{word}");
+        assert_eq!((scenario.state(), &*scenario.attention()), ("PROCESSING", "none"), "{says}");
         assert!(scenario.the_session().used && scenario.the_session().status == SessionStatus::Failed);
         assert_eq!(
             scenario.decide(AttentionDecision::Keep),
@@ -99,10 +97,10 @@ fn late_money_cannot_be_kept_while_another_session_is_open_or_a_signature_is_mis
 
 #[test]
 fn what_is_to_go_back_is_refunded_or_released_and_once() {
-    for (words, operation) in [("PAID", "REFUND"), ("AUTHORIZED", "VOID")] {
-        let mut scenario = Scenario::paid_late(words, |_| ());
+    for (line, operation) in [("PAID", "REFUND"), ("AUTHORIZED", "VOID")] {
+        let mut scenario = Scenario::paid_late(line, |_| ());
         scenario.decide(AttentionDecision::Refund).unwrap();
-        assert_eq!((scenario.operation(), &*scenario.attention()), (Some(operation), "none"), "{words}");
+        assert_eq!((scenario.operation(), &*scenario.attention()), (Some(operation), "none"), "{line}");
         assert_eq!(scenario.state(), "PENDING");
         let policy = |refund: &Refund| refund.origin == RefundOrigin::Policy;
         assert!(scenario.order.refunds.iter().all(policy));
@@ -115,14 +113,14 @@ fn what_is_to_go_back_is_refunded_or_released_and_once() {
 fn what_cannot_go_back_leaves_the_attention_open() {
     let nothing = DomainError::TooLate("the payment holds no money that could be given back");
     let other = DomainError::TooLate("what is stated has to be given back at the provider itself");
-    for (words, error) in [
+    for (line, error) in [
         ("PAID; REFUNDED", nothing),
         ("PAID; DISPUTED CHARGEBACK", DomainError::Disputed),
         ("PAID currency=USD", other),
     ] {
-        let mut scenario = Scenario::paid_late(words, |_| ());
+        let mut scenario = Scenario::paid_late(line, |_| ());
         let open = scenario.attention();
-        assert_eq!(scenario.decide(AttentionDecision::Refund), Err(error), "{words}");
+        assert_eq!(scenario.decide(AttentionDecision::Refund), Err(error), "{line}");
         assert_eq!(scenario.attention(), open);
     }
     let mut scenario = Scenario::session(CaptureMode::Automatic, TAKES);
@@ -152,7 +150,7 @@ fn money_over_another_amount_goes_back_exactly_as_stated_and_counts_for_nothing(
 }
 
 #[test]
-fn another_amount_that_nobody_has_paid_is_told_and_what_was_taken_of_it_goes_back() {
+fn another_amount_that_nobody_has_paid_raises_attention_and_what_was_taken_of_it_goes_back() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PENDING total=130");
     let none = DomainError::TooLate("the provider has stated no money that it took");
@@ -167,12 +165,12 @@ fn another_amount_that_nobody_has_paid_is_told_and_what_was_taken_of_it_goes_bac
 }
 
 #[test]
-fn money_over_another_amount_that_the_provider_refuses_to_give_back_needs_a_person_again() {
+fn money_over_another_amount_that_the_provider_declines_to_give_back_needs_a_person_again() {
     let mut scenario = Scenario::paid_late("PAID total=130", |_| ());
     scenario.decide(AttentionDecision::Refund).unwrap();
     let payment = scenario.payment().id;
-    let mut events = operate::refused(&scenario.order, payment, Failure::default());
-    events.extend(not_refunded(&scenario.order, payment, scenario.now, &mut ids(&mut scenario.made)));
+    let mut events = operate::declined(&scenario.order, payment, Failure::default());
+    events.extend(not_refunded(&scenario.order, payment, scenario.now, &mut scenario.ids()));
     scenario.record(events);
     assert_eq!((scenario.attention(), scenario.operation()), ("REFUND_NEEDED".to_owned(), None));
 }
@@ -182,9 +180,9 @@ fn an_operation_that_is_dismissed_was_not_done_until_it_shows_after_all() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.refund(Some(40)).unwrap();
-    scenario.wait(899).tell_if_unsure();
+    scenario.wait(899).raise_if_unknown();
     assert_eq!(scenario.attention(), "none");
-    scenario.wait(1).tell_if_unsure();
+    scenario.wait(1).raise_if_unknown();
     assert_eq!(scenario.attention(), "OUTCOME_UNKNOWN");
     scenario.decide(AttentionDecision::Dismiss).unwrap();
     assert_eq!((scenario.attention(), scenario.operation()), ("none".to_owned(), None));
@@ -198,24 +196,25 @@ fn an_operation_that_is_dismissed_was_not_done_until_it_shows_after_all() {
 }
 
 #[test]
-fn a_close_that_is_dismissed_leaves_its_session_open_until_its_time_or_the_providers_word() {
+fn a_close_that_is_dismissed_leaves_its_session_open_until_its_time_or_the_provider_ends_it() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.close(FailureCode::Cancelled).unwrap();
-    scenario.wait(900).tell_if_unsure();
+    scenario.wait(900).raise_if_unknown();
     scenario.decide(AttentionDecision::Dismiss).unwrap();
     assert_eq!((scenario.operation(), scenario.session_status().as_str()), (None, "PENDING"));
     let ends = scenario.the_session().expires_at;
     let close = |scenario: &Scenario| {
-        jobs(&scenario.order).into_iter().find(|(kind, ..)| *kind == JobKind::CloseSession).map(|(.., at)| at)
+        let jobs = scheduled(&scenario.order);
+        jobs.into_iter().find(|(job, _)| matches!(job, Job::CloseSession(_))).map(|(_, at)| at)
     };
     assert_eq!(close(&scenario), Some(ends));
-    for (word, session, order) in [
+    for (says, session, order) in [
         ("CANCELLED last", "FAILED CANCELLED", "PENDING"),
         ("PAID", "COMPLETED", "PROCESSING"),
         ("FAILED why=51", "PENDING DECLINED again", "PENDING_PAYMENT"),
     ] {
         let mut scenario = scenario.clone();
-        scenario.wait(10).see(word);
+        scenario.wait(10).see(says);
         assert_eq!((scenario.session_status().as_str(), scenario.state()), (session, order));
     }
     scenario.now = ends;
@@ -226,27 +225,27 @@ fn a_close_that_is_dismissed_leaves_its_session_open_until_its_time_or_the_provi
 }
 
 #[test]
-fn an_operation_that_somebody_keeps_waiting_for_is_not_told_of_again_but_the_next_one_is() {
+fn an_operation_that_a_person_keeps_waiting_for_raises_no_attention_again_but_the_next_one_does() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.refund(Some(40)).unwrap();
-    scenario.wait(900).tell_if_unsure();
+    scenario.wait(900).raise_if_unknown();
     scenario.decide(AttentionDecision::Keep).unwrap();
     assert_eq!(scenario.operation(), Some("REFUND"));
-    scenario.wait(900).tell_if_unsure();
+    scenario.wait(900).raise_if_unknown();
     assert_eq!(scenario.attention(), "none");
     scenario.wait(10).see("FROM_AMOUNTS refunded=40");
     scenario.refund(Some(10)).unwrap();
-    scenario.wait(900).tell_if_unsure();
+    scenario.wait(900).raise_if_unknown();
     assert_eq!(scenario.attention(), "OUTCOME_UNKNOWN");
 }
 
 #[test]
-fn dismissing_ends_no_operation_that_is_younger_than_what_was_told() {
+fn dismissing_ends_no_operation_that_is_younger_than_the_attention() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.refund(Some(40)).unwrap();
-    scenario.wait(900).tell_if_unsure();
+    scenario.wait(900).raise_if_unknown();
     scenario.wait(10).see("FROM_AMOUNTS refunded=40");
     scenario.wait(10);
     scenario.refund(Some(10)).unwrap();
@@ -255,35 +254,33 @@ fn dismissing_ends_no_operation_that_is_younger_than_what_was_told() {
 }
 
 #[test]
-fn money_that_the_provider_refuses_to_give_back_needs_a_person_again() {
-    for (words, says) in [("PAID", "REFUND_NEEDED"), ("AUTHORIZED", "REFUND_NEEDED")] {
-        let mut scenario = Scenario::paid_late(words, |_| ());
+fn money_that_the_provider_declines_to_give_back_needs_a_person_again() {
+    for (line, says) in [("PAID", "REFUND_NEEDED"), ("AUTHORIZED", "REFUND_NEEDED")] {
+        let mut scenario = Scenario::paid_late(line, |_| ());
         scenario.decide(AttentionDecision::Refund).unwrap();
         let payment = scenario.payment().id;
-        let events = not_refunded(&scenario.order, payment, scenario.now, &mut ids(&mut scenario.made));
+        let events = not_refunded(&scenario.order, payment, scenario.now, &mut scenario.ids());
         scenario.record(events);
         assert_eq!(scenario.attention(), says);
     }
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.refund(Some(40)).unwrap();
-    let events =
-        not_refunded(&scenario.order, scenario.payment().id, scenario.now, &mut ids(&mut scenario.made));
-    assert_eq!(events, [], "the merchant is told by the answer to its own request");
+    let events = not_refunded(&scenario.order, scenario.payment().id, scenario.now, &mut scenario.ids());
+    assert_eq!(events, [], "the answer to its own request says so to the merchant");
 }
 
 #[test]
-fn a_cancelled_order_that_counted_on_a_refund_which_is_refused_needs_a_person() {
+fn a_cancelled_order_that_counted_on_a_refund_which_is_declined_needs_a_person() {
     let mut scenario = Scenario::cart(|header| header.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.refund(None).unwrap();
-    let events = super::finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
-    scenario.record(events);
+    scenario.act("cancel");
     assert_eq!((scenario.state(), scenario.order.refunds.len()), ("CANCELLED", 1));
     let payment = scenario.payment().id;
-    let mut events = operate::refused(&scenario.order, payment, Failure::default());
-    events.extend(not_refunded(&scenario.order, payment, scenario.now, &mut ids(&mut scenario.made)));
+    let mut events = operate::declined(&scenario.order, payment, Failure::default());
+    events.extend(not_refunded(&scenario.order, payment, scenario.now, &mut scenario.ids()));
     scenario.record(events);
     assert_eq!((scenario.attention(), scenario.operation()), ("REFUND_NEEDED".to_owned(), None));
 }
@@ -292,12 +289,11 @@ fn a_cancelled_order_that_counted_on_a_refund_which_is_refused_needs_a_person() 
 fn the_policy_is_due_as_long_as_nobody_has_decided() {
     let mut scenario = Scenario::paid_late("PAID", |_| ());
     let due = |scenario: &Scenario| {
-        let remedies =
-            jobs(&scenario.order).into_iter().filter(|(kind, ..)| *kind == JobKind::ApplyRefundPolicy);
-        remedies.map(|(_, subject, at)| (subject, at)).collect::<Vec<_>>()
+        let jobs = scheduled(&scenario.order).into_iter();
+        jobs.filter(|(job, _)| matches!(job, Job::ApplyRefundPolicy(_))).collect::<Vec<_>>()
     };
     let attention = scenario.order.attention[0].clone();
-    assert_eq!(due(&scenario), [(attention.id.to_string(), attention.raised_at)]);
+    assert_eq!(due(&scenario), [(Job::ApplyRefundPolicy(attention.id), attention.raised_at)]);
     scenario.decide(AttentionDecision::Dismiss).unwrap();
     assert_eq!(due(&scenario), []);
 }
@@ -306,12 +302,12 @@ fn the_policy_is_due_as_long_as_nobody_has_decided() {
 fn a_note_is_kept_beside_the_events() {
     let mut scenario = Scenario::paid_late("PAID", |_| ());
     scenario.decide(AttentionDecision::Dismiss).unwrap();
-    let event = scenario.events.last().unwrap();
-    assert!(!event.text.contains("Ann"), "{}", event.text);
-    let (digest, body) = event.record.event.erasable().pop().unwrap();
-    let mut order = OrderAggregate::replay(&scenario.events).unwrap();
-    let slot = order.slots().into_iter().find(|slot| slot.digest() == &*digest).unwrap();
-    slot.fill(body);
+    let change = scenario.changes.last().unwrap();
+    assert!(!change.text.contains("Ann"), "{}", change.text);
+    let body = change.events[0].personal().pop().unwrap();
+    let mut order: OrderAggregate = replay(&replay::reread(&scenario.changes)).unwrap();
+    let slot = order.erasables().into_iter().find(|slot| *slot.digest() == *body.digest).unwrap();
+    slot.fill(body.text);
     let note = order.attention[0].resolution.as_ref().unwrap().note.as_ref().unwrap();
     assert_eq!(note.value().unwrap(), "Ann called");
 }
@@ -321,8 +317,7 @@ fn a_hold_that_is_taken_while_it_is_to_be_released_for_an_ended_order_is_a_perso
     let mut scenario = Scenario::cart(|header| header.requires_approval = true);
     scenario.checkout(CaptureMode::Manual, HOLDS);
     scenario.wait(10).see("AUTHORIZED");
-    let ended = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
-    scenario.record(ended);
+    scenario.act("cancel");
     assert_eq!((scenario.state(), scenario.operation()), ("CANCELLED", Some("VOID")));
     scenario.wait(10).see("PAID");
     assert_eq!((scenario.payment_state(), scenario.operation()), ("PAID 100/100/0".to_owned(), None));
@@ -332,20 +327,19 @@ fn a_hold_that_is_taken_while_it_is_to_be_released_for_an_ended_order_is_a_perso
 #[test]
 fn money_that_is_on_its_way_back_pays_for_no_order() {
     let unusable = DomainError::SessionUnusable("its money was given back, lost or is contested");
-    for (capture, words, gives_back) in
+    for (capture, line, gives_back) in
         [(CaptureMode::Automatic, "PAID", "refund"), (CaptureMode::Manual, "AUTHORIZED", "void")]
     {
         let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
         scenario.checkout(capture, HOLDS);
-        scenario.wait(10).see(words);
+        scenario.wait(10).see(line);
         scenario.step(gives_back);
         let signed = cart::sign(&scenario.order, signature()).unwrap();
         scenario.record(signed);
-        assert_eq!(scenario.state(), "PENDING_PAYMENT", "{words}");
+        assert_eq!(scenario.state(), "PENDING_PAYMENT", "{line}");
         let with = submit::Submission { session: Some(scenario.the_session().id), ..Default::default() };
-        let (payment, now) = (PaymentId::from_uuid(scenario.uuid()), scenario.now);
-        let refused =
-            submit::submit(&scenario.order, &with, payment, [0; 16], now, &mut ids(&mut scenario.made)).err();
-        assert_eq!(refused, Some(unusable.clone()), "{words}");
+        let now = scenario.now;
+        let refused = submit::submit(&scenario.order, &with, now, &mut scenario.ids()).err();
+        assert_eq!(refused, Some(unusable.clone()), "{line}");
     }
 }

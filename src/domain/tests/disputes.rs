@@ -19,7 +19,7 @@ const STAGES: [&str; 9] = [
 ];
 
 /// How many of the stages only ask.
-const ASKING: usize = 3;
+const INQUIRIES: usize = 3;
 
 impl Scenario {
     fn shown_payment(&self) -> Value {
@@ -27,12 +27,10 @@ impl Scenario {
     }
 }
 
-/// What was paid, after the words of a line.
-fn after(words: &str) -> Scenario {
+/// What was paid, after the statements of a line.
+fn after(line: &str) -> Scenario {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
-    for word in words.split(';') {
-        scenario.wait(10).see(word);
-    }
+    scenario.see_all(line);
     scenario
 }
 
@@ -62,7 +60,7 @@ fn an_ended_dispute_shows_what_it_was_about() {
 }
 
 #[test]
-fn a_person_is_told_when_disputed_money_was_given_back_whichever_came_first() {
+fn attention_is_raised_when_disputed_money_was_given_back_whichever_came_first() {
     let table = "
         PAID; DISPUTED RETRIEVAL                                      | DISPUTE
         PAID; FROM_AMOUNTS refunded=40; DISPUTED CHARGEBACK           | DISPUTE
@@ -76,7 +74,7 @@ fn a_person_is_told_when_disputed_money_was_given_back_whichever_came_first() {
         PAID; DISPUTED RETRIEVAL; REFUNDED; DISPUTED CHARGEBACK       | DISPUTE DISPUTE_AFTER_REFUND
         # A refund that was under way when the bank took it.
         PAID; DISPUTED CHARGEBACK; DISPUTED CHARGEBACK refunded=100   | DISPUTE DISPUTE_AFTER_REFUND
-        # Each is told once.
+        # Each is raised once.
         PAID; REFUNDED; DISPUTED CHARGEBACK; DISPUTED ARBITRATION     | DISPUTE_AFTER_REFUND
     ";
     for row in rows(table) {
@@ -85,7 +83,7 @@ fn a_person_is_told_when_disputed_money_was_given_back_whichever_came_first() {
 }
 
 #[test]
-fn who_has_looked_at_a_question_of_the_bank_is_told_when_it_takes_the_money() {
+fn attention_that_was_resolved_is_raised_again_when_the_bank_takes_the_money() {
     let mut scenario = after("PAID; DISPUTED RETRIEVAL");
     scenario.resolve_all();
     scenario.wait(10).see("DISPUTED FRAUD_ADVICE");
@@ -100,7 +98,7 @@ fn who_has_looked_at_a_question_of_the_bank_is_told_when_it_takes_the_money() {
 /// What happens to a paid order.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// The bank's word.
+    /// The bank moves the dispute to this stage.
     Stage(usize),
     Won,
     Lost,
@@ -119,25 +117,25 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     /// Along any ladder: a refund is refused exactly while the bank has the money, the bounds hold, the stages are
-    /// told as they come, and what the dispute was about does not change by its end.
+    /// recorded as they come, and what the dispute was about does not change by its end.
     #[test]
     fn along_any_ladder_the_money_is_contested_or_refundable_and_never_both(
         steps in proptest::collection::vec(step(), 1..12)
     ) {
         let mut scenario = after("PAID");
-        let (mut stage, mut about, mut told) = (None, 0, Vec::new());
+        let (mut stage, mut about, mut recorded) = (None, 0, Vec::new());
         for step in steps {
             let back = scenario.payment().state.refunded();
-            let moves = scenario.events.len();
+            let before = scenario.order.head.sequence;
             scenario.wait(10);
             match step {
                 Step::Stage(next) => {
                     scenario.see(&format!("DISPUTED {} refunded={back}", STAGES[next]));
                     if stage != Some(next) {
-                        told.push(STAGES[next].to_owned());
+                        recorded.push(STAGES[next].to_owned());
                     }
                     stage = Some(next);
-                    about = if next < ASKING { 0 } else { 100 - back };
+                    about = if next < INQUIRIES { 0 } else { 100 - back };
                     prop_assert_eq!(scenario.payment().state.disputed(), about);
                 }
                 Step::Won | Step::Lost => {
@@ -145,14 +143,14 @@ proptest! {
                     scenario.see(&format!("FROM_AMOUNTS refunded={}", if lost { 100 } else { back }));
                     let outcome = if lost { "LOST" } else { "WON" };
                     if stage.take().is_some() {
-                        told.push(outcome.to_owned());
+                        recorded.push(outcome.to_owned());
                         let shown = scenario.shown_payment();
                         prop_assert_eq!(&shown["dispute"]["amount"], &json!(about));
                         prop_assert_eq!(&shown["dispute"]["outcome"], &json!(outcome));
                     }
                 }
                 Step::Refund(amount) => {
-                    let contested = stage.is_some_and(|stage| stage >= ASKING);
+                    let contested = stage.is_some_and(|stage| stage >= INQUIRIES);
                     match scenario.refund(Some(amount)) {
                         Err(DomainError::Disputed) => prop_assert!(contested),
                         Err(DomainError::ExceedsCaptured { remaining }) => {
@@ -161,22 +159,23 @@ proptest! {
                         Err(other) => return Err(TestCaseError::fail(other.to_string())),
                         Ok(()) => {
                             prop_assert!(!contested);
-                            let word = stage.map_or("FROM_AMOUNTS".to_owned(), |stage| format!("DISPUTED {}", STAGES[stage]));
-                            scenario.wait(10).see(&format!("{word} refunded={}", back + amount));
+                            let says = stage.map_or("FROM_AMOUNTS".to_owned(), |stage| format!("DISPUTED {}", STAGES[stage]));
+                            scenario.wait(10).see(&format!("{says} refunded={}", back + amount));
                             prop_assert_eq!(scenario.payment().operation.as_ref(), None);
                         }
                     }
                 }
             }
             prop_assert_eq!(scenario.payment().status() == PaymentStatus::Disputed, stage.is_some(), "{:?}", step);
-            prop_assert!(scenario.events.len() >= moves && scenario.state() == "PROCESSING");
+            prop_assert!(scenario.order.head.sequence >= before && scenario.state() == "PROCESSING");
         }
-        let moved = scenario.events.iter().filter_map(|event| match event.record.event {
+        let events = scenario.events();
+        let moved = events.iter().filter_map(|event| match event.event {
             Event::DisputeUpdated { stage, lost, .. } => {
                 Some(lost.map_or(stage.as_str(), |lost| if lost { "LOST" } else { "WON" }).to_owned())
             }
             _ => None,
         });
-        prop_assert_eq!(moved.collect::<Vec<_>>(), told);
+        prop_assert_eq!(moved.collect::<Vec<_>>(), recorded);
     }
 }

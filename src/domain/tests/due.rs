@@ -1,6 +1,6 @@
-//! When a provider is asked again, and what a file makes due.
+//! When a payment is read again, and what an order makes due.
 
-use super::open::fail_over;
+use super::session_start::fail_over;
 use super::*;
 
 /// In the middle of the jitter.
@@ -13,9 +13,9 @@ fn wait_of(scenario: &Scenario) -> String {
 }
 
 #[test]
-fn a_provider_is_asked_soon_then_ever_less_often_by_what_is_waited_for() {
+fn a_payment_is_read_soon_then_ever_less_often_by_what_is_waited_for() {
     let table = "
-        # words                        | seconds after them | seconds until the next read
+        # statements                   | seconds after them | seconds until the next read
         PENDING                        | 0     | 7
         PENDING                        | 6     | 7
         PENDING                        | 7     | 10
@@ -29,14 +29,14 @@ fn a_provider_is_asked_soon_then_ever_less_often_by_what_is_waited_for() {
         PENDING                        | 90000 | 3600
         REQUIRES_ACTION                | 1000  | 200
         FAILED                         | 1000  | 200
-        # What nobody knows is asked about for ever.
+        # An unknown outcome is read for ever.
         PROCESSING                     | 0     | 7
         PROCESSING                     | 1000  | 200
         PROCESSING                     | 9000  | 1800
         PROCESSING                     | 900000 | 21600
         AUTHORIZED                     | 0     | 21600
         AUTHORIZED                     | 900000 | 21600
-        # 28 days are 2 419 200 s; the hold is asked about an hour before.
+        # 28 days are 2 419 200 s; the hold is read an hour before it ends.
         AUTHORIZED                     | 2405000 | 10600
         AUTHORIZED                     | 2415600 | 21600
         AUTHORIZED                     | 2500000 | 21600
@@ -47,7 +47,7 @@ fn a_provider_is_asked_soon_then_ever_less_often_by_what_is_waited_for() {
         FAILED last                    | 1000  | -
         CANCELLED                      | 1000  | -
         EXPIRED                        | 1000  | -
-        # What was not believed is asked about again, by the age of the doubt.
+        # What was not believed is read again, by the age of the doubt.
         PAID; PAID total=90            | 1000  | 199
         PAID; UNMAPPED                 | 1000  | 199
         PAID; FAILED                   | 1000  | 199
@@ -55,8 +55,8 @@ fn a_provider_is_asked_soon_then_ever_less_often_by_what_is_waited_for() {
     ";
     for row in rows(table) {
         let mut scenario = Scenario::session(CaptureMode::Manual, HOLDS);
-        for word in row[0].split(';') {
-            scenario.see(word);
+        for says in row[0].split(';') {
+            scenario.see(says);
             scenario.now = scenario.now.plus(Duration::from_millis(1));
         }
         scenario.now = at(row[1].parse().unwrap());
@@ -65,7 +65,7 @@ fn a_provider_is_asked_soon_then_ever_less_often_by_what_is_waited_for() {
 }
 
 #[test]
-fn an_operation_of_unknown_outcome_is_asked_about_by_its_own_age_for_ever() {
+fn an_operation_of_unknown_outcome_is_read_by_its_own_age_for_ever() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.see("PAID");
     scenario.wait(100_000).refund(Some(40)).unwrap();
@@ -78,15 +78,15 @@ fn an_operation_of_unknown_outcome_is_asked_about_by_its_own_age_for_ever() {
 }
 
 #[test]
-fn where_nobody_tells_of_refunds_and_disputes_what_was_paid_is_asked_about_daily_for_a_while() {
+fn where_refunds_and_disputes_are_not_notified_what_was_paid_is_read_daily_for_a_while() {
     const DAY: u64 = 24 * 3_600;
     let watches = PaymentCapabilities { poll_after_capture_days: 180, ..HOLDS };
-    for word in ["PAID", "FROM_AMOUNTS refunded=40", "REFUNDED"] {
+    for says in ["PAID", "FROM_AMOUNTS refunded=40", "REFUNDED"] {
         let mut scenario = Scenario::session(CaptureMode::Automatic, watches);
-        scenario.wait(10).see(word);
-        assert_eq!(wait_of(&scenario), "86400", "{word}");
-        assert_eq!(wait_of(scenario.wait(179 * DAY)), "86400", "{word}");
-        assert_eq!(wait_of(scenario.wait(DAY)), "-", "{word}");
+        scenario.wait(10).see(says);
+        assert_eq!(wait_of(&scenario), "86400", "{says}");
+        assert_eq!(wait_of(scenario.wait(179 * DAY)), "86400", "{says}");
+        assert_eq!(wait_of(scenario.wait(DAY)), "-", "{says}");
     }
     let mut unpaid = Scenario::session(CaptureMode::Automatic, watches);
     unpaid.wait(10).see("CANCELLED last");
@@ -94,11 +94,11 @@ fn where_nobody_tells_of_refunds_and_disputes_what_was_paid_is_asked_about_daily
 }
 
 #[test]
-fn after_its_session_nobody_waits_for_the_customer_and_outside_money_is_never_asked_about() {
+fn after_its_session_nobody_waits_for_the_customer_and_money_collected_elsewhere_is_never_read() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, TAKES);
     scenario.see("PENDING");
     scenario.close(FailureCode::Expired).unwrap();
-    let events = operate::closed_by_gateway(&scenario.order, scenario.payment().id);
+    let events = session_end::closed_by_gateway(&scenario.order, scenario.payment().id);
     scenario.record(events);
     assert_eq!((scenario.payment_state().as_str(), wait_of(&scenario).as_str()), ("PENDING 0/0/0", "-"));
     scenario.submit(&orders::external("r1"));
@@ -126,33 +126,32 @@ fn reads_spread_by_a_tenth_either_way() {
     assert_eq!((waits.iter().min(), waits.iter().max()), (Some(&180_000), Some(&220_000)));
 }
 
-/// Every kind that is due, with the seconds after the tests began: `close_session 3600, expire_order 604800`.
+/// Every job that is due, with the seconds after the tests began: `close_session 3600, expire_order 604800`.
 fn due(scenario: &Scenario) -> String {
-    let mut due: Vec<String> = jobs(&scenario.order)
-        .into_iter()
-        .map(|(kind, _, moment)| format!("{} {}", kind.as_str(), moment.since(at(0)).as_secs()))
-        .collect();
+    let name = |job: Job| <&str>::from(JobKind::from(job));
+    let shown = |(job, moment): (Job, Timestamp)| format!("{} {}", name(job), moment.since(at(0)).as_secs());
+    let mut due: Vec<String> = scheduled(&scenario.order).into_iter().map(shown).collect();
     due.sort();
     due.join(", ")
 }
 
 #[test]
-fn a_file_makes_due_what_is_open_in_it() {
+fn an_order_makes_due_what_is_open_in_it() {
     let table = "
         # steps, ten seconds apart  | due
                                     | expire_order 604800
         start                       | close_session 3600, expire_order 604800, resolve_start 45
-        start; begun                | close_session 3600, expire_order 604810
+        start; created              | close_session 3600, expire_order 604810
         start; over                 | close_orphan 45, close_session 3600, expire_order 604810, resolve_start 55
-        start; begun; close         | expire_order 604820, resume_operation 65
-        start; begun; close; CANCELLED | expire_order 604830
-        start; begun; FAILED last   | expire_order 604820
-        # Paid and not submitted: a day later a person is told.
-        start; begun; PAID          | expire_order 86420
-        start; begun; PAID; refund  | expire_order 86430, resume_operation 75
-        start; begun; PAID; refund 40; refund 30; FROM_AMOUNTS refunded=40 | expire_order 86450, resume_operation 40
-        start; begun; PAID; submit  |
-        start; begun; AUTHORIZED; submit; capture | resume_operation 85
+        start; created; close       | expire_order 604820, resume_operation 65
+        start; created; close; CANCELLED | expire_order 604830
+        start; created; FAILED last | expire_order 604820
+        # Paid and not submitted: a day later attention is raised.
+        start; created; PAID        | expire_order 86420
+        start; created; PAID; refund | expire_order 86430, resume_operation 75
+        start; created; PAID; refund 40; refund 30; FROM_AMOUNTS refunded=40 | expire_order 86450, resume_operation 40
+        start; created; PAID; submit |
+        start; created; AUTHORIZED; submit; capture | resume_operation 85
         cancel                      |
     ";
     for row in rows(table) {
@@ -167,7 +166,7 @@ fn a_file_makes_due_what_is_open_in_it() {
 fn step_of(scenario: &mut Scenario, step: &str) {
     match step {
         "start" => drop(scenario.start_checkout(CaptureMode::Manual, HOLDS, &["second"])),
-        "begun" => {
+        "created" => {
             let newest = scenario.order.attempts.last().unwrap().id;
             scenario.wait(10).created(newest);
         }
@@ -183,13 +182,13 @@ fn step_of(scenario: &mut Scenario, step: &str) {
 }
 
 #[test]
-fn a_providers_own_order_is_handed_over_once_ours_was_submitted() {
+fn a_providers_own_order_is_submitted_once_ours_was() {
     let mut scenario = Scenario::cart(|_| ());
     scenario.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
-    let (session, left) = (scenario.the_session().clone(), scenario.order.attempts[0].clone());
+    let (session, left) = (scenario.the_session().id, scenario.order.attempts[0].clone());
     let new_attempt = NewAttempt { submits_order: true, ..scenario.start("second", HOLDS) };
     let attempt = new_attempt.attempt;
-    scenario.record(fail_over(&left, false, "unavailable", &session, new_attempt, scenario.now));
+    scenario.record(fail_over(&left, false, StartFailure::Unavailable, session, new_attempt));
     scenario.created(attempt);
     assert!(!due(&scenario).contains("submit_provider_order"));
     scenario.wait(10).see("PAID");
@@ -199,38 +198,40 @@ fn a_providers_own_order_is_handed_over_once_ours_was_submitted() {
 }
 
 #[test]
-fn of_late_money_that_is_kept_the_order_behind_the_paid_attempt_is_handed_over_and_no_other() {
+fn of_late_money_that_is_kept_the_order_behind_the_paid_attempt_is_submitted_and_no_other() {
     let mut scenario = Scenario::cart(|_| ());
     scenario.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
-    let (session, left) = (scenario.the_session().clone(), scenario.order.attempts[0].clone());
-    let new_attempt =
-        |scenario: &mut Scenario| NewAttempt { submits_order: true, ..scenario.start("second", HOLDS) };
-    let (second, third) = (new_attempt(&mut scenario), new_attempt(&mut scenario));
-    let (orphan, attempt) = (second.attempt, third.attempt);
-    scenario.record(fail_over(&left, false, "unavailable", &session, second, scenario.now));
-    let left = scenario.order.attempt(orphan).unwrap().clone();
-    scenario.record(fail_over(&left, true, "unknown", &session, third, scenario.now));
+    let session = scenario.the_session().id;
+    let over = |scenario: &mut Scenario, orphaned, why| {
+        let left = scenario.order.attempts.last().unwrap().clone();
+        let next = NewAttempt { submits_order: true, ..scenario.start("second", HOLDS) };
+        let attempt = next.attempt;
+        scenario.record(fail_over(&left, orphaned, why, session, next));
+        attempt
+    };
+    let orphan = over(&mut scenario, false, StartFailure::Unavailable);
+    let attempt = over(&mut scenario, true, StartFailure::OutcomeUnknown);
     scenario.created(attempt);
     // The one before it is found and closed, with an order of its own behind it.
     scenario.created(orphan);
     scenario.record(vec![Event::AttemptAbandoned {
         attempt: orphan,
         orphaned: false,
-        why: "closed".to_owned(),
+        failure: StartFailure::Closed,
     }]);
     scenario.wait(10).see_of(attempt, "FAILED last");
     scenario.wait(10).see_of(attempt, "PAID");
     assert_eq!((scenario.state(), scenario.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
     assert!(!due(&scenario).contains("submit_provider_order"));
     scenario.decide(AttentionDecision::Keep).unwrap();
-    let due: Vec<_> = jobs(&scenario.order).into_iter().map(|(kind, subject, _)| (kind, subject)).collect();
-    assert_eq!(due, [(JobKind::SubmitProviderOrder, attempt.to_string())]);
+    let due: Vec<_> = scheduled(&scenario.order).into_iter().map(|(job, _)| job).collect();
+    assert_eq!(due, [Job::SubmitProviderOrder(attempt)]);
     scenario.record(vec![Event::ProviderOrderSubmitted { attempt }]);
-    assert_eq!(jobs(&scenario.order), []);
+    assert_eq!(scheduled(&scenario.order), []);
 }
 
 #[test]
-fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
+fn unsubmitted_money_raises_attention_once_for_each_payment() {
     let mut scenario = Scenario::cart(|header| header.auto_submit = false);
     scenario.checkout(CaptureMode::Manual, HOLDS);
     scenario.see("PAID");
@@ -250,7 +251,7 @@ fn a_person_who_was_told_of_unsubmitted_money_is_not_told_again() {
 }
 
 #[test]
-fn of_two_payments_that_nobody_submits_a_person_is_told_of_each() {
+fn of_two_payments_that_nobody_submits_each_raises_attention() {
     let mut scenario = Scenario::cart(|header| header.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     let first = scenario.the_session().attempt;
@@ -284,43 +285,73 @@ fn a_policy_about_unsubmitted_money_leaves_an_order_alone_that_was_submitted_bef
 }
 
 #[test]
-fn every_kind_of_due_has_a_word_of_its_own() {
-    for kind in JobKind::ALL {
-        assert_eq!(JobKind::from_word(kind.as_str()), Some(kind));
-    }
-    assert_eq!(JobKind::from_word("nothing"), None);
+fn every_kind_of_job_has_a_name_of_its_own() {
+    use strum::VariantArray as _;
+
+    let names: std::collections::BTreeSet<&str> = JobKind::VARIANTS.iter().map(<&str>::from).collect();
+    assert_eq!(names.len(), JobKind::VARIANTS.len());
 }
 
 #[test]
-fn a_person_is_told_once_of_a_start_that_stays_unsure() {
+fn a_job_that_asks_a_provider_waits_in_its_accounts_lane_and_an_unknown_outcome_goes_first() {
+    let table = "
+        # steps                      | jobs with their lanes and urgency
+                                     | expire_order general scheduled
+        start                        | close_session first scheduled, expire_order general scheduled, fetch_status first scheduled, resolve_start first unknown_outcome
+        start; created; PROCESSING   | close_session first scheduled, expire_order general scheduled, fetch_status first unknown_outcome
+        start; created; AUTHORIZED; submit | fetch_status first scheduled
+        start; created; PAID; submit; refund | fetch_status first unknown_outcome, resume_operation first unknown_outcome
+    ";
+    for row in rows(table) {
+        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        row[0]
+            .split(';')
+            .filter(|step| !step.is_empty())
+            .for_each(|step| step_of(&mut scenario, step.trim()));
+        let shown = |due: DueJob| {
+            let (job, urgency): (&str, &str) = (JobKind::from(due.job).into(), due.urgency.into());
+            let lane = match due.lane {
+                Lane::General => "general".to_owned(),
+                Lane::Account(account) => account,
+            };
+            format!("{job} {lane} {urgency}")
+        };
+        let mut due: Vec<_> = scenario.order.due(scenario.now, MIDDLE).into_iter().map(shown).collect();
+        due.sort();
+        assert_eq!(due.join(", "), row[1], "{row:?}");
+    }
+}
+
+#[test]
+fn a_start_whose_outcome_stays_unknown_raises_attention_once() {
     const LIMIT: Duration = Duration::from_secs(900);
     let mut scenario = Scenario::cart(|_| ());
     scenario.start_checkout(CaptureMode::Automatic, HOLDS, &[]);
-    let tell = |scenario: &mut Scenario| {
-        let (attempt, made) = (scenario.order.attempts[0].id, &mut scenario.made);
-        let events = observe::unsure_start(&scenario.order, attempt, LIMIT, scenario.now, &mut ids(made));
+    let raise = |scenario: &mut Scenario| {
+        let attempt = scenario.order.attempts[0].id;
+        let events =
+            attention::unsure_start(&scenario.order, attempt, LIMIT, scenario.now, &mut scenario.ids());
         scenario.record(events)
     };
-    assert_eq!(tell(scenario.wait(899)), 0);
-    assert_eq!((tell(scenario.wait(1)), scenario.attention().as_str()), (1, "OUTCOME_UNKNOWN"));
-    assert_eq!(tell(scenario.wait(900)), 0);
+    assert_eq!(raise(scenario.wait(899)), 0);
+    assert_eq!((raise(scenario.wait(1)), scenario.attention().as_str()), (1, "OUTCOME_UNKNOWN"));
+    assert_eq!(raise(scenario.wait(900)), 0);
     scenario.resolve_all();
-    assert_eq!(tell(scenario.wait(900)), 0);
+    assert_eq!(raise(scenario.wait(900)), 0);
     let mut known = Scenario::session(CaptureMode::Automatic, HOLDS);
-    assert_eq!(tell(known.wait(900)), 0);
+    assert_eq!(raise(known.wait(900)), 0);
 }
 
 #[test]
-fn a_person_is_told_of_an_operation_that_stays_unsure() {
+fn an_operation_whose_outcome_stays_unknown_raises_attention_once() {
     let limit = Duration::from_secs(900);
     let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "PAID");
     let payment = scenario.payment().id;
     scenario.refund(Some(40)).unwrap();
-    for (seconds, told) in [(899, 0), (1, 1), (60, 0)] {
+    for (seconds, raised) in [(899, 0), (1, 1), (60, 0)] {
         scenario.wait(seconds);
-        let events =
-            observe::unsure(&scenario.order, payment, limit, scenario.now, &mut ids(&mut scenario.made));
-        assert_eq!(scenario.record(events), told);
+        let events = attention::unsure(&scenario.order, payment, limit, scenario.now, &mut scenario.ids());
+        assert_eq!(scenario.record(events), raised);
     }
     assert_eq!(scenario.attention(), "OUTCOME_UNKNOWN");
 }

@@ -21,14 +21,14 @@ const STATUSES: [PaymentStatus; 11] = [
 const STAGES: [DisputeStage; 4] =
     [DisputeStage::Retrieval, DisputeStage::Chargeback, DisputeStage::Arbitration, DisputeStage::GoodFaith];
 
-/// What a table's row may say, with the shade and the stage that go with it.
-fn a_word() -> impl Strategy<Value = Observation> {
+/// What a table's row may say, with the detail and the stage that go with it.
+fn a_statement() -> impl Strategy<Value = Observation> {
     let status = (0..STATUSES.len(), 0..STAGES.len()).prop_map(|(status, stage)| {
         let disputed = STATUSES[status] == PaymentStatus::Disputed;
         let says = StatusMapping::Status(STATUSES[status]);
         Observation { says, stage: disputed.then_some(STAGES[stage]), ..seen("PENDING", at(0)) }
     });
-    let shaded = prop_oneof![
+    let detailed = prop_oneof![
         Just("FROM_AMOUNTS"),
         Just("FROM_AMOUNTS REFUND_FAILED"),
         Just("FROM_AMOUNTS REFUND_REVERSED"),
@@ -36,7 +36,7 @@ fn a_word() -> impl Strategy<Value = Observation> {
         Just("UNCHANGED REFUND_PENDING"),
         Just("UNCHANGED"),
     ];
-    prop_oneof![2 => status, 1 => shaded.prop_map(|says| seen(says, at(0)))]
+    prop_oneof![2 => status, 1 => detailed.prop_map(|says| seen(says, at(0)))]
 }
 
 fn an_amount() -> impl Strategy<Value = Option<Money>> {
@@ -50,9 +50,9 @@ fn an_amount() -> impl Strategy<Value = Option<Money>> {
 /// Any observation, at one of few moments, so that ties are common.
 fn an_observation() -> impl Strategy<Value = Observation> {
     let amounts = (an_amount(), an_amount(), an_amount(), an_amount());
-    (a_word(), any::<bool>(), amounts, 0i64..12).prop_map(|(word, last, amounts, place)| {
+    (a_statement(), any::<bool>(), amounts, 0i64..12).prop_map(|(stated, last, amounts, place)| {
         let (authorized, captured, refunded, disputed) = amounts;
-        let verbatim = format!("{:?} {:?} {last}", word.says, word.detail);
+        let verbatim = format!("{:?} {:?} {last}", stated.says, stated.detail);
         Observation {
             terminal: last,
             authorized,
@@ -61,18 +61,15 @@ fn an_observation() -> impl Strategy<Value = Observation> {
             disputed,
             provider_status: ProviderStatus::new("order", verbatim),
             as_of: at(place),
-            ..word
+            ..stated
         }
     })
 }
 
 fn some_terms() -> impl Strategy<Value = FoldTerms> {
-    let asked = prop_oneof![2 => Just(None), 1 => (1i64..=100).prop_map(Some)];
-    (any::<bool>(), any::<bool>(), asked).prop_map(|(authorises, one_capture, capture_asked)| FoldTerms {
-        amount: 100,
-        authorizes: authorises,
-        one_capture,
-        capture_requested: capture_asked,
+    let requested = prop_oneof![2 => Just(None), 1 => (1i64..=100).prop_map(Some)];
+    (any::<bool>(), any::<bool>(), requested).prop_map(|(authorizes, one_capture, capture_requested)| {
+        FoldTerms { amount: 100, authorizes, one_capture, capture_requested }
     })
 }
 
@@ -145,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn a_weaker_word_never_takes_money_back(
+    fn a_weaker_status_never_takes_money_back(
         set in prop::collection::vec(an_observation(), 0..9),
         weak in an_observation(),
         terms in some_terms(),
@@ -154,18 +151,18 @@ proptest! {
         let before = folded(&set, terms);
         let says = [Pending, RequiresAction, Processing, Failed, Cancelled, Expired];
         for status in says {
-            let ends_hold = matches!(status, Cancelled | Expired);
+            let ends_authorization = matches!(status, Cancelled | Expired);
             let weak = Observation { says: StatusMapping::Status(status), detail: None, stage: None, ..weak.clone() };
             let refunded = None;
             let after = before.join(&folded([&Observation { refunded, ..weak }], terms));
-            if is_money(before.status()) && (!ends_hold || before.captured > 0) {
+            if is_money(before.status()) && (!ends_authorization || before.captured > 0) {
                 prop_assert_eq!(shown(&after), shown(&before), "after {:?}", status);
             }
         }
     }
 
     #[test]
-    fn a_word_that_says_nothing_of_money_sets_no_fact(place in 0i64..12, terms in some_terms()) {
+    fn a_statement_that_says_nothing_of_money_changes_nothing(place in 0i64..12, terms in some_terms()) {
         for says in ["UNMAPPED", "UNCHANGED", "UNCHANGED REVERSAL_PENDING", "UNCHANGED REVERSAL_FAILED", "UNCHANGED TEST"] {
             prop_assert_eq!(PaymentState::of(&seen(says, at(place)), terms), Ok(PaymentState::default()));
         }
@@ -182,7 +179,7 @@ proptest! {
 
     /// `Scenario::record` checks bounds, sequences, the replay and the sums of refunds after every step.
     #[test]
-    fn whatever_is_seen_the_file_keeps_its_laws_and_a_repeat_changes_nothing(
+    fn whatever_is_seen_the_order_keeps_its_laws_and_a_repeat_changes_nothing(
         (capture, capabilities) in a_checkout(),
         set in prop::collection::vec(an_observation(), 0..9),
     ) {
@@ -198,7 +195,7 @@ proptest! {
 
     /// What makes no event has changed nothing but moments: not the status, no amount, no dispute.
     #[test]
-    fn the_file_keeps_the_join_of_what_was_told_and_the_rest_was_no_news(
+    fn the_order_keeps_the_join_of_what_was_recorded_and_the_rest_was_no_news(
         (capture, capabilities) in a_checkout(),
         set in prop::collection::vec(an_observation(), 0..9),
     ) {
@@ -231,9 +228,9 @@ proptest! {
         let set: Vec<_> = set.into_iter().zip(places).map(|(seen, as_of)| Observation { as_of, ..seen }).collect();
         for (end, repeat) in (1..=set.len()).zip(&repeats) {
             scenario.observe(attempt, &set[end - 1]);
-            let told = scenario.order.clone();
+            let before = scenario.order.clone();
             scenario.observe(attempt, repeat.get(&set[..end]));
-            prop_assert_eq!(&told, &scenario.order);
+            prop_assert_eq!(&before, &scenario.order);
             prop_assert_eq!(scenario.payment_state(), shown(&folded(&set[..end], terms)));
         }
     }

@@ -1,5 +1,5 @@
-//! What a provider's words come to, one line for a case: the words in the order they arrive, ten seconds apart
-//! (`place=` says otherwise), then the payment, its session, the order, and what a person is told.
+//! What a provider's statements come to, one line for a case: the statements in the order they arrive, ten seconds
+//! apart (`at=` says otherwise), then the payment, its session, the order, and the attention that is raised.
 //! The payment is 1.00 EUR; `PAID 100/60/0` means PAID, 100 held, 60 taken, nothing given back.
 
 use super::*;
@@ -7,19 +7,17 @@ use super::*;
 /// Plays the first column and compares the rest.
 fn check(capture: CaptureMode, capabilities: PaymentCapabilities, table: &str) {
     for row in rows(table) {
-        let [words, standing, session, order, attention] = row[..] else { panic!("{row:?}") };
+        let [line, state, session, order, attention] = row[..] else { panic!("{row:?}") };
         let mut scenario = Scenario::session(capture, capabilities);
-        for word in words.split(';') {
-            scenario.wait(10).see(word);
-        }
+        scenario.see_all(line);
         let came =
             [&scenario.payment_state(), &scenario.session_status(), scenario.state(), &scenario.attention()];
-        assert_eq!(came, [standing, session, order, attention], "{words}");
+        assert_eq!(came, [state, session, order, attention], "{line}");
     }
 }
 
 #[test]
-fn words_without_money_follow_the_newest_and_an_ended_one_stays() {
+fn statuses_without_money_follow_the_newest_and_a_final_one_stays() {
     check(
         CaptureMode::Automatic,
         HOLDS,
@@ -28,7 +26,7 @@ fn words_without_money_follow_the_newest_and_an_ended_one_stays() {
         REQUIRES_ACTION                     | REQUIRES_ACTION 0/0/0 | REQUIRES_ACTION      | PENDING_PAYMENT | none
         PROCESSING                          | PROCESSING 0/0/0      | PENDING              | PENDING_PAYMENT | none
         REQUIRES_ACTION; PENDING            | PENDING 0/0/0         | PENDING              | PENDING_PAYMENT | none
-        REQUIRES_ACTION; PENDING place=5    | REQUIRES_ACTION 0/0/0 | REQUIRES_ACTION      | PENDING_PAYMENT | none
+        REQUIRES_ACTION; PENDING at=5       | REQUIRES_ACTION 0/0/0 | REQUIRES_ACTION      | PENDING_PAYMENT | none
         FAILED                              | FAILED 0/0/0          | PENDING DECLINED again | PENDING_PAYMENT | none
         FAILED; PROCESSING                  | PROCESSING 0/0/0      | PENDING DECLINED again | PENDING_PAYMENT | none
         FAILED last                         | FAILED 0/0/0          | FAILED DECLINED      | PENDING         | none
@@ -40,14 +38,14 @@ fn words_without_money_follow_the_newest_and_an_ended_one_stays() {
         EXPIRED                             | EXPIRED 0/0/0         | FAILED EXPIRED       | PENDING         | none
         FAILED; EXPIRED                     | EXPIRED 0/0/0         | FAILED EXPIRED       | PENDING         | none
         EXPIRED; CANCELLED                  | CANCELLED 0/0/0       | FAILED EXPIRED       | PENDING         | none
-        EXPIRED; CANCELLED place=5          | EXPIRED 0/0/0         | FAILED EXPIRED       | PENDING         | none
+        EXPIRED; CANCELLED at=5             | EXPIRED 0/0/0         | FAILED EXPIRED       | PENDING         | none
         UNCHANGED                           | PENDING 0/0/0         | PENDING              | PENDING_PAYMENT | none
         ",
     );
 }
 
 #[test]
-fn money_that_was_taken_stays_whatever_weaker_words_follow() {
+fn money_that_was_taken_stays_whatever_weaker_statuses_follow() {
     check(
         CaptureMode::Automatic,
         HOLDS,
@@ -64,14 +62,14 @@ fn money_that_was_taken_stays_whatever_weaker_words_follow() {
         PAID; CANCELLED               | PAID 100/100/0  | COMPLETED | PROCESSING | CONTRADICTION
         PAID; EXPIRED                 | PAID 100/100/0  | COMPLETED | PROCESSING | CONTRADICTION
         PAID; FAILED last; FAILED last | PAID 100/100/0 | COMPLETED | PROCESSING | CONTRADICTION
-        # A word that is older than the money is no contradiction.
-        PAID; FAILED last place=5     | PAID 100/100/0  | COMPLETED | PROCESSING | none
-        PAID; CANCELLED place=5       | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        # A status that is older than the money is no contradiction.
+        PAID; FAILED last at=5        | PAID 100/100/0  | COMPLETED | PROCESSING | none
+        PAID; CANCELLED at=5          | PAID 100/100/0  | COMPLETED | PROCESSING | none
         # A reversal takes back all of it.
         PAID; REVERSED REVERSED       | REFUNDED 100/100/100 | COMPLETED | PROCESSING | none
         PAID; REVERSED REVERSED; PAID | REFUNDED 100/100/100 | COMPLETED | PROCESSING | none
         # Reversed before the money was seen at all: the two moments say what happened.
-        REVERSED REVERSED; PAID place=5 | REFUNDED 100/100/100 | FAILED CANCELLED_BY_CUSTOMER | PENDING | none
+        REVERSED REVERSED; PAID at=5  | REFUNDED 100/100/100 | FAILED CANCELLED_BY_CUSTOMER | PENDING | none
         ",
     );
 }
@@ -94,9 +92,9 @@ fn a_hold_ends_by_a_capture_a_cancel_or_its_time_and_by_nothing_else() {
         AUTHORIZED; EXPIRED           | EXPIRED 100/0/0      | COMPLETED | PROCESSING | AUTHORIZATION_LOST
         AUTHORIZED; REVERSED REVERSED | CANCELLED 100/0/0    | COMPLETED | PROCESSING | AUTHORIZATION_LOST
         # The newest of the two is believed, whichever comes first.
-        AUTHORIZED; CANCELLED place=5 | AUTHORIZED 100/0/0   | COMPLETED | PROCESSING | none
-        CANCELLED place=5; AUTHORIZED | AUTHORIZED 100/0/0   | FAILED CANCELLED_BY_CUSTOMER | PENDING | LATE_PAYMENT
-        REVERSED REVERSED; AUTHORIZED place=5 | CANCELLED 100/0/0 | FAILED CANCELLED_BY_CUSTOMER | PENDING | none
+        AUTHORIZED; CANCELLED at=5    | AUTHORIZED 100/0/0   | COMPLETED | PROCESSING | none
+        CANCELLED at=5; AUTHORIZED    | AUTHORIZED 100/0/0   | FAILED CANCELLED_BY_CUSTOMER | PENDING | LATE_PAYMENT
+        REVERSED REVERSED; AUTHORIZED at=5 | CANCELLED 100/0/0 | FAILED CANCELLED_BY_CUSTOMER | PENDING | none
         # What a capture takes it keeps, even if the cancel is newer.
         AUTHORIZED; PAID captured=60; CANCELLED | PAID 100/60/0 | COMPLETED | PROCESSING | CONTRADICTION
         ",
@@ -114,7 +112,7 @@ fn a_hold_ends_by_a_capture_a_cancel_or_its_time_and_by_nothing_else() {
 }
 
 #[test]
-fn a_hold_that_nobody_asked_for_keeps_its_session_open_and_tells_a_person() {
+fn a_hold_that_nobody_asked_for_keeps_its_session_open() {
     check(
         CaptureMode::Automatic,
         HOLDS,
@@ -144,9 +142,9 @@ fn what_was_given_back_is_the_largest_figure_since_a_refund_last_failed_or_came_
         PAID; FROM_AMOUNTS refunded=40            | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
         PAID; FROM_AMOUNTS refunded=0             | PAID 100/100/0       | COMPLETED | PROCESSING | none
         PAID; UNCHANGED REFUND_PENDING refunded=0 | PAID 100/100/0       | COMPLETED | PROCESSING | none
-        # A smaller figure alone may be a read that lags: it takes nothing back, and a person is told.
+        # A smaller figure alone may be a read that lags: it takes nothing back, and attention is raised.
         PAID; FROM_AMOUNTS refunded=40; FROM_AMOUNTS refunded=10 | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | CONTRADICTION
-        PAID; FROM_AMOUNTS refunded=40 place=50; FROM_AMOUNTS refunded=10 place=40 | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
+        PAID; FROM_AMOUNTS refunded=40 at=50; FROM_AMOUNTS refunded=10 at=40 | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
         PAID; FROM_AMOUNTS refunded=40; PAID      | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
         # A refund that failed or came back lowers it to what is stated then; an earlier one stands.
         PAID; FROM_AMOUNTS REFUND_FAILED refunded=0 | PAID 100/100/0     | COMPLETED | PROCESSING | REFUND_FAILED
@@ -157,13 +155,13 @@ fn what_was_given_back_is_the_largest_figure_since_a_refund_last_failed_or_came_
         # Without a figure nobody knows what is left.
         PAID; FROM_AMOUNTS refunded=40; FROM_AMOUNTS REFUND_FAILED | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | REFUND_FAILED
         # The failure is older than the figure.
-        PAID; FROM_AMOUNTS refunded=70; FROM_AMOUNTS REFUND_FAILED refunded=0 place=15 | PARTIALLY_REFUNDED 100/100/70 | COMPLETED | PROCESSING | none
-        # Beside a word that takes nothing a figure means nothing.
+        PAID; FROM_AMOUNTS refunded=70; FROM_AMOUNTS REFUND_FAILED refunded=0 at=15 | PARTIALLY_REFUNDED 100/100/70 | COMPLETED | PROCESSING | none
+        # Beside a status that takes nothing a figure means nothing.
         PENDING refunded=40; PAID                 | PAID 100/100/0       | COMPLETED | PROCESSING | none
-        # Of a refund under way or a reversal that did not work nothing follows but the shade.
+        # Of a refund under way or a reversal that did not work nothing follows but the detail.
         PAID; UNCHANGED REVERSAL_PENDING          | PAID 100/100/0       | COMPLETED | PROCESSING | none
         PAID; UNCHANGED REVERSAL_FAILED           | PAID 100/100/0       | COMPLETED | PROCESSING | none
-        # A refund word alone says that the money was taken.
+        # A refund status alone says that the money was taken.
         UNCHANGED REFUND_PENDING                  | PAID 100/100/0       | COMPLETED | PROCESSING | none
         PARTIALLY_REFUNDED refunded=40            | PARTIALLY_REFUNDED 100/100/40 | COMPLETED | PROCESSING | none
         # Nobody submits an order whose money was gone before anybody looked.
@@ -173,7 +171,7 @@ fn what_was_given_back_is_the_largest_figure_since_a_refund_last_failed_or_came_
 }
 
 #[test]
-fn a_dispute_is_open_until_a_newer_word_of_money_ends_it() {
+fn a_dispute_is_open_until_a_newer_statement_of_money_ends_it() {
     check(
         CaptureMode::Automatic,
         HOLDS,
@@ -183,7 +181,7 @@ fn a_dispute_is_open_until_a_newer_word_of_money_ends_it() {
         PAID; DISPUTED CHARGEBACK; PENDING             | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE
         PAID; DISPUTED CHARGEBACK; FAILED last         | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE CONTRADICTION
         PAID; DISPUTED CHARGEBACK; PAID                | PAID 100/100/0     | COMPLETED | PROCESSING | DISPUTE
-        PAID; DISPUTED CHARGEBACK; PAID place=15       | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE
+        PAID; DISPUTED CHARGEBACK; PAID at=15          | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE
         PAID; DISPUTED CHARGEBACK; REFUNDED            | REFUNDED 100/100/100 | COMPLETED | PROCESSING | DISPUTE
         PAID; DISPUTED CHARGEBACK; REVERSED REVERSED   | REFUNDED 100/100/100 | COMPLETED | PROCESSING | DISPUTE
         PAID; FROM_AMOUNTS refunded=40; DISPUTED CHARGEBACK | DISPUTED 100/100/40 | COMPLETED | PROCESSING | DISPUTE
@@ -191,10 +189,10 @@ fn a_dispute_is_open_until_a_newer_word_of_money_ends_it() {
         PAID; REFUNDED; DISPUTED CHARGEBACK            | DISPUTED 100/100/100 | COMPLETED | PROCESSING | DISPUTE_AFTER_REFUND
         PAID; REVERSED REVERSED; DISPUTED RETRIEVAL    | DISPUTED 100/100/100 | COMPLETED | PROCESSING | DISPUTE_AFTER_REFUND
         # Said of one moment, the dispute is the later of the two.
-        PAID; DISPUTED CHARGEBACK place=10             | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE
-        # A dispute that was over before we heard of it is told by the status alone.
-        PAID; DISPUTED CHARGEBACK place=5              | PAID 100/100/0     | COMPLETED | PROCESSING | none
-        # Contested from the first word on, it pays for nothing.
+        PAID; DISPUTED CHARGEBACK at=10                | DISPUTED 100/100/0 | COMPLETED | PROCESSING | DISPUTE
+        # A dispute that was over before we heard of it shows in the status alone.
+        PAID; DISPUTED CHARGEBACK at=5                 | PAID 100/100/0     | COMPLETED | PROCESSING | none
+        # Contested from the first statement on, it pays for nothing.
         DISPUTED CHARGEBACK                            | DISPUTED 100/100/0 | COMPLETED | PENDING_PAYMENT | DISPUTE
         ",
     );
@@ -219,14 +217,13 @@ fn an_ended_dispute_says_who_won_and_what_was_contested() {
     ";
     for row in rows(table) {
         let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
-        for word in row[0].split(';') {
-            scenario.wait(10).see(word);
-        }
+        scenario.see_all(row[0]);
         let state = &scenario.payment().state;
         let ended = state.ended_dispute().map(|(_, calm)| if calm.lost { "lost" } else { "won" });
         assert_eq!(state.disputed().to_string(), row[1], "{}", row[0]);
         assert_eq!(ended.unwrap_or("open"), row[2], "{}", row[0]);
-        let mut moves = scenario.events.iter().filter_map(|event| match event.record.event {
+        let events = scenario.events();
+        let mut moves = events.iter().filter_map(|event| match event.event {
             Event::DisputeUpdated { lost, .. } => Some(lost),
             _ => None,
         });
@@ -237,7 +234,7 @@ fn an_ended_dispute_says_who_won_and_what_was_contested() {
 }
 
 #[test]
-fn what_cannot_be_trusted_sets_no_fact() {
+fn what_cannot_be_trusted_changes_no_payment() {
     check(
         CaptureMode::Automatic,
         HOLDS,
@@ -260,7 +257,7 @@ fn what_cannot_be_trusted_sets_no_fact() {
         PAID; FROM_AMOUNTS captured=50 refunded=60 | PAID 100/100/0 | COMPLETED | PROCESSING | CONTRADICTION
         PAID; DISPUTED CHARGEBACK disputed=110 | PAID 100/100/0 | COMPLETED | PROCESSING    | CONTRADICTION
         AUTHORIZED authorized=110        | PENDING 0/0/0      | PENDING   | PENDING_PAYMENT | CONTRADICTION
-        # Nothing held and nothing taken, said beside a word without money, is true.
+        # Nothing held and nothing taken, said beside a status without money, is true.
         PENDING authorized=0 captured=0 refunded=0 | PENDING 0/0/0 | PENDING | PENDING_PAYMENT | none
         FAILED last authorized=0         | FAILED 0/0/0       | FAILED DECLINED | PENDING   | none
         ",
@@ -279,28 +276,16 @@ fn a_test_account_takes_tests_and_nothing_else() {
         let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
         let (attempt, now) = (scenario.order.attempts[0].id, scenario.now);
         let expected = Expected { is_test: row[0] == "true" };
-        let events = observe(
-            &scenario.order,
-            attempt,
-            &seen(row[1], now),
-            expected,
-            now,
-            &mut ids(&mut scenario.made),
-        );
+        let events =
+            observe(&scenario.order, attempt, &seen(row[1], now), expected, now, &mut scenario.ids());
         scenario.record(events);
         assert_eq!(scenario.payment_state(), row[2], "{row:?}");
     }
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     let (attempt, now) = (scenario.order.attempts[0].id, scenario.now);
     let live = Observation { is_test: Some(false), ..seen("PAID", now) };
-    let events = observe(
-        &scenario.order,
-        attempt,
-        &live,
-        Expected { is_test: true },
-        now,
-        &mut ids(&mut scenario.made),
-    );
+    let events =
+        observe(&scenario.order, attempt, &live, Expected { is_test: true }, now, &mut scenario.ids());
     scenario.record(events);
     assert_eq!(
         (scenario.payment_state().as_str(), scenario.attention().as_str()),
@@ -332,7 +317,7 @@ fn without_holds_the_provider_never_states_one() {
 }
 
 #[test]
-fn what_every_read_says_again_is_told_once_and_what_happens_again_is_told_again() {
+fn what_every_read_says_again_raises_attention_once_and_what_happens_again_raises_it_again() {
     let table = "
         UNMAPPED            | PENDING                         | none
         PAID total=90       | PENDING                         | none
@@ -349,26 +334,22 @@ fn what_every_read_says_again_is_told_once_and_what_happens_again_is_told_again(
     ";
     for row in rows(table) {
         let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
-        for word in row[0].split(';') {
-            scenario.wait(10).see(word);
-        }
+        scenario.see_all(row[0]);
         assert_ne!(scenario.attention(), "none", "{row:?}");
         scenario.resolve_all();
         scenario.wait(10).see(row[0].split(';').next_back().unwrap());
         assert_eq!(scenario.attention(), "none", "{row:?}");
-        for word in row[1].split(';') {
-            scenario.wait(10).see(word);
-        }
+        scenario.see_all(row[1]);
         assert_eq!(scenario.attention(), row[2], "{row:?}");
     }
 }
 
 #[test]
-fn the_shade_and_the_word_are_those_of_the_newest_moment() {
+fn the_detail_and_the_status_are_those_of_the_newest_moment() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PENDING VIEWED");
     assert_eq!(scenario.payment().detail, Some(Detail::Viewed));
-    scenario.wait(10).see("PENDING OVERDUE place=5");
+    scenario.wait(10).see("PENDING OVERDUE at=5");
     assert_eq!(scenario.payment().detail, Some(Detail::Viewed));
     scenario.wait(10).see("PENDING OVERDUE");
     assert_eq!(scenario.payment().detail, Some(Detail::Overdue));

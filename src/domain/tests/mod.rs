@@ -1,32 +1,36 @@
 //! Behaviour of the rules. Every change goes through [`Scenario::record`], which checks after each one what must
-//! always hold of a file; the tables say the rest, one line for a case.
+//! always hold of an order; the tables say the rest, one line for a case.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod deciding;
 mod disputes;
 mod due;
+mod endpoints;
 mod fold_laws;
 mod fold_table;
+mod ids;
 mod operations;
 mod orders;
+mod outcomes;
 mod pricing;
 mod profiles;
 mod replay;
 mod sessions;
+mod stored_texts;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use port::{
-    AttemptId, CaptureMode, Currency, Customer, Detail, DisputeStage, Failure, ItemId, LinkDelivery, Money,
-    Next, Observation, OrderId, PaymentId, PaymentStatus, ProviderStatus, SessionId, StatusMapping,
-    Timestamp, Uuid,
+    Approach, AttemptId, CaptureMode, Currency, Customer, Detail, DisputeStage, Failure, ItemId, Money, Next,
+    Observation, OrderId, PaymentStatus, ProviderStatus, SessionId, StatusMapping, Timestamp, Uuid,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::observe::{Expected, observe};
-use super::open::{NewAttempt, NewSession, open, payable};
+use super::session_start::{create_session, payable};
 use super::*;
 
 /// A moment, `seconds` after the tests begin.
@@ -42,12 +46,9 @@ fn eur(minor: i64) -> Money {
     Money::new(minor, currency("EUR"))
 }
 
-/// Ids that count up.
-fn ids(made: &mut u128) -> impl FnMut() -> Uuid + '_ {
-    move || {
-        *made += 1;
-        Uuid::from_u128(*made)
-    }
+/// A subject's id: a UUID of version 7 whose low bits are free for the numbers of its parts.
+fn subject_id(number: u64) -> Uuid {
+    subject_of(Uuid::from_u128(0x0198_a000_0000_7000_8000_0000_0000_0000 | (u128::from(number) << 24)))
 }
 
 /// Holds first, captures once; can do all the rest.
@@ -65,7 +66,7 @@ const HOLDS: PaymentCapabilities = PaymentCapabilities {
 /// Holds first, and captures until nothing is left.
 const HOLDS_FOR_MANY: PaymentCapabilities = PaymentCapabilities { one_capture: false, ..HOLDS };
 
-/// Takes at once, and can only be asked.
+/// Takes at once, and can only be read.
 const TAKES: PaymentCapabilities = PaymentCapabilities {
     authorizes: false,
     one_capture: false,
@@ -94,7 +95,7 @@ fn item(quantity: i64, unit_price: i64, rate: &str, discount: i64) -> LineItem {
 /// An order that nobody has priced.
 fn order(items: Vec<LineItem>) -> OrderHeader {
     OrderHeader {
-        id: OrderId::from_uuid(Uuid::from_u128(1)),
+        id: OrderId::from_uuid(subject_id(1)),
         merchant: "shop".to_owned(),
         reference: None,
         currency: currency("EUR"),
@@ -113,6 +114,7 @@ fn order(items: Vec<LineItem>) -> OrderHeader {
         fulfilment: None,
         external_payment_id: None,
         payment_source: None,
+        profile_session: None,
         created_at: at(0),
         updated_at: at(0),
         idle_seconds: 7 * 24 * 3_600,
@@ -127,23 +129,23 @@ fn signature() -> Erasable<Signature> {
     Erasable::new(Signature { signer: text(), method: text(), reference: text(), signed_at: at(0) }, [2; 16])
 }
 
-/// An order file, every event that made it, and the hands that change it.
+/// An order, every change that made it, and the means to change it.
 #[derive(Clone)]
 struct Scenario {
     order: OrderAggregate,
-    events: Vec<RecordedEvent>,
+    changes: Vec<Recorded<Event>>,
     now: Timestamp,
     actor: Actor,
-    made: u128,
 }
 
 impl Scenario {
     fn create(header: OrderHeader) -> Self {
-        let placed = Event::OrderCreated(Box::new(header));
-        let order = OrderAggregate::create(&placed).unwrap();
-        let mut scenario =
-            Self { order, events: Vec::new(), now: at(0), actor: Actor::Merchant, made: 1_000 };
-        scenario.record(vec![placed]);
+        let (now, actor) = (at(0), Actor::Merchant);
+        let created = Event::OrderCreated(Box::new(header));
+        let meta = ChangeMeta { at: now, cause: Cause { actor, request: None } };
+        let order = OrderAggregate::open(&created, &meta).unwrap();
+        let mut scenario = Self { order, changes: Vec::new(), now, actor };
+        scenario.record(vec![created]);
         scenario
     }
 
@@ -173,50 +175,45 @@ impl Scenario {
         self.created(attempt);
     }
 
-    /// Opens a session and leaves its start without an answer.
+    /// Creates a session and leaves its start without an answer.
     fn start_checkout(
         &mut self,
         capture: CaptureMode,
         capabilities: PaymentCapabilities,
         fallback: &[&str],
     ) -> AttemptId {
-        let money = payable(&self.order).unwrap();
-        let request = SessionRequest {
-            return_urls: ReturnUrls::default(),
-            link_delivery: LinkDelivery::default(),
-            language: None,
-            save_payment_profile: false,
-            payment_profile_id: None,
-            profile_reference: None,
-            metadata: Metadata::new(),
-        };
-        let new_session = NewSession {
-            session: SessionId::from_uuid(self.uuid()),
-            payment: PaymentId::from_uuid(self.uuid()),
+        let mut ids = self.ids();
+        let attempt = self.start("first", capabilities);
+        let id = attempt.attempt;
+        let session = NewSession {
+            session: ids.session(),
+            payment: ids.payment(),
+            attempt: id,
             approach: Approach::Hosted,
             capture,
+            money: payable(&self.order).unwrap(),
+            routing: Routing::default(),
+            fallback: fallback.iter().map(|&name| name.to_owned()).collect(),
+            request: Erasable::new(SessionRequest::default(), ids.salt()),
             charge: None,
-            request: Erasable::new(request, [3; 16]),
             expires_at: self.now.plus(Duration::from_secs(3_600)),
         };
-        let new_attempt = self.start("first", capabilities);
-        let attempt = new_attempt.attempt;
-        let fallback = fallback.iter().map(|&name| name.to_owned()).collect();
-        self.record(open(new_session, new_attempt, money, Routing::default(), fallback, self.now));
-        attempt
+        self.record(create_session(session, attempt));
+        id
     }
 
-    fn start(&mut self, account: &str, capabilities: PaymentCapabilities) -> NewAttempt {
+    /// The next start, at an account.
+    fn start(&self, account: &str, capabilities: PaymentCapabilities) -> NewAttempt {
         NewAttempt {
-            attempt: AttemptId::from_uuid(self.uuid()),
+            attempt: self.ids().attempt(),
             account: account.to_owned(),
             provider: "tester".to_owned(),
             capabilities,
             submits_order: false,
-            return_hash: "00".to_owned(),
         }
     }
 
+    /// The provider has what an attempt started.
     fn created(&mut self, attempt: AttemptId) {
         let next = Erasable::new(Next::Page("https://pay.example/1".to_owned()), [4; 16]);
         self.record(vec![Event::AttemptCreated {
@@ -227,18 +224,18 @@ impl Scenario {
         }]);
     }
 
-    fn uuid(&mut self) -> Uuid {
-        ids(&mut self.made)()
+    fn ids(&self) -> NewIds {
+        NewIds::of(&self.order, u128::from(self.order.head.sequence).to_le_bytes())
     }
 
-    /// Writes the facts down, and answers how many there were.
+    /// Records events as one change, and answers how many there were.
     fn record(&mut self, events: Vec<Event>) -> usize {
-        let cause = Cause { actor: self.actor, request: None };
-        let meta = EventMeta { at: self.now, cause: &cause };
-        let before = self.shown();
-        let events = self.order.record(events, &meta, &mut ids(&mut self.made)).unwrap();
-        let told = events.len();
-        self.events.extend(events);
+        if events.is_empty() {
+            return 0;
+        }
+        let meta = ChangeMeta { at: self.now, cause: Cause { actor: self.actor, request: None } };
+        let (before, recorded) = (self.shown(), events.len());
+        self.changes.push(record(&mut self.order, events, meta).unwrap());
         self.check();
         let after = self.shown();
         for (id, was) in before {
@@ -248,7 +245,12 @@ impl Scenario {
                 "changed behind its version: {was} to {is}"
             );
         }
-        told
+        recorded
+    }
+
+    /// All events, each in its place.
+    fn events(&self) -> Vec<RecordedEvent<Event>> {
+        self.changes.iter().flat_map(Recorded::recorded_events).collect()
     }
 
     /// Everything that has a version, as it is shown, by its id.
@@ -263,11 +265,12 @@ impl Scenario {
 
     /// What must always hold.
     fn check(&self) {
-        let places: Vec<u64> = self.events.iter().map(|event| event.sequence).collect();
-        assert_eq!(places, (1..=self.order.sequence).collect::<Vec<_>>());
-        let notices: Vec<u64> = self.events.iter().filter_map(|event| event.public_sequence).collect();
-        assert_eq!(notices, (1..=self.order.public_sequence).collect::<Vec<_>>());
-        assert_eq!(OrderAggregate::replay(&self.events).unwrap(), self.order);
+        let events = self.events();
+        let sequences: Vec<u64> = events.iter().map(|event| event.sequence).collect();
+        assert_eq!(sequences, (1..=self.order.head.sequence).collect::<Vec<_>>());
+        let public: Vec<u64> = events.iter().filter_map(|event| event.public_sequence).collect();
+        assert_eq!(public, (1..=self.order.head.public_sequence).collect::<Vec<_>>());
+        assert_eq!(replay::<OrderAggregate>(&self.changes).unwrap(), self.order);
         for payment in &self.order.payments {
             let state = &payment.state;
             let (taken, back) = (state.captured, state.refunded());
@@ -284,10 +287,17 @@ impl Scenario {
         assert!(open.is_empty() || state == OrderState::PendingPayment || state.is_final());
     }
 
-    /// Lets the provider of the newest attempt say something now, and answers how many facts followed.
+    /// Lets the provider of the newest attempt say something now, and answers how many events followed.
     fn see(&mut self, says: &str) -> usize {
         let attempt = self.order.attempts.last().unwrap().id;
         self.see_of(attempt, says)
+    }
+
+    /// The same for each statement of a line, ten seconds apart.
+    fn see_all(&mut self, line: &str) {
+        for says in line.split(';') {
+            self.wait(10).see(says);
+        }
     }
 
     fn see_of(&mut self, attempt: AttemptId, says: &str) -> usize {
@@ -297,7 +307,7 @@ impl Scenario {
 
     fn observe(&mut self, attempt: AttemptId, seen: &Observation) -> usize {
         let expected = Expected { is_test: false };
-        let events = observe(&self.order, attempt, seen, expected, self.now, &mut ids(&mut self.made));
+        let events = observe(&self.order, attempt, seen, expected, self.now, &mut self.ids());
         self.record(events)
     }
 
@@ -339,7 +349,7 @@ impl Scenario {
         shown(&self.payment().state)
     }
 
-    /// `FAILED DECLINED`: the session's word, and its failure; `again` where the customer may try again.
+    /// `FAILED DECLINED`: the session's status, and its failure; `again` where the customer may try again.
     fn session_status(&self) -> String {
         let session = self.the_session();
         let failure = session.failure.as_ref().map(|failure| {
@@ -360,16 +370,16 @@ fn shown(state: &PaymentState) -> String {
     format!("{status} {}/{}/{}", state.authorized, state.captured, state.refunded())
 }
 
-/// A word of the API's as the type that it names.
-fn named<T: DeserializeOwned>(word: &str) -> T {
-    serde_json::from_str(&format!("\"{word}\"")).unwrap_or_else(|_| panic!("`{word}` is no word"))
+/// A name as the API writes it, as the value that it stands for.
+fn named<T: DeserializeOwned>(name: &str) -> T {
+    serde_json::from_str(&format!("\"{name}\"")).unwrap_or_else(|_| panic!("`{name}` is no name"))
 }
 
-/// An observation in words: `PAID captured=60`, `FAILED last why=51`, `FROM_AMOUNTS REFUND_FAILED refunded=0`,
-/// `DISPUTED CHARGEBACK`, `UNMAPPED`; `place=` says when in seconds after the tests begin, else it is `place`.
+/// An observation in short: `PAID captured=60`, `FAILED last why=51`, `FROM_AMOUNTS REFUND_FAILED refunded=0`,
+/// `DISPUTED CHARGEBACK`, `UNMAPPED`; `at=` says when in seconds after the tests begin, else it is `as_of`.
 fn seen(says: &str, as_of: Timestamp) -> Observation {
-    let mut words = says.split_whitespace();
-    let first = words.next().unwrap();
+    let mut parts = says.split_whitespace();
+    let first = parts.next().unwrap();
     let mut seen = Observation {
         says: if first == "UNMAPPED" { StatusMapping::Unmapped } else { named(first) },
         terminal: false,
@@ -386,13 +396,13 @@ fn seen(says: &str, as_of: Timestamp) -> Observation {
         failure: None,
         as_of,
     };
-    for word in words {
-        match word.split_once('=') {
-            None if word == "last" => seen.terminal = true,
-            None if word == "test" => seen.is_test = Some(true),
-            None => match serde_json::from_str::<DisputeStage>(&format!("\"{word}\"")) {
+    for part in parts {
+        match part.split_once('=') {
+            None if part == "last" => seen.terminal = true,
+            None if part == "test" => seen.is_test = Some(true),
+            None => match serde_json::from_str::<DisputeStage>(&format!("\"{part}\"")) {
                 Ok(stage) => seen.stage = Some(stage),
-                Err(_) => seen.detail = Some(named::<Detail>(word)),
+                Err(_) => seen.detail = Some(named::<Detail>(part)),
             },
             Some(("ours", other)) => seen.merchant_reference = Some(other.to_owned()),
             Some(("why", code)) => {
@@ -403,14 +413,14 @@ fn seen(says: &str, as_of: Timestamp) -> Observation {
             Some((name, number)) => set_number(&mut seen, name, number.parse().unwrap()),
         }
     }
-    // Two shades of one status are two words of the provider's.
-    seen.provider_status.status = says.split(" place=").next().unwrap().to_lowercase();
+    // Two details of one status are two statuses of the provider's.
+    seen.provider_status.status = says.split(" at=").next().unwrap().to_lowercase();
     seen
 }
 
 fn set_number(seen: &mut Observation, name: &str, number: i64) {
     let field = match name {
-        "place" => {
+        "at" => {
             seen.as_of = at(number);
             return;
         }

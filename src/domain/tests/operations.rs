@@ -1,21 +1,20 @@
 //! Operations on money: one at a time, every amount reserved, and refunds that add up to what the provider says.
 
-use super::operate::{NewRefund, capturable, next_refund, refund, refundable, refused};
+use super::operate::{NewRefund, capturable, declined, next_refund, refund, refundable};
 use super::*;
 
 impl Scenario {
-    /// A payment that has taken or held money, by `words`.
-    pub(super) fn paid(capture: CaptureMode, capabilities: PaymentCapabilities, words: &str) -> Self {
+    /// A payment that has taken or held money, after the statements of a line.
+    pub(super) fn paid(capture: CaptureMode, capabilities: PaymentCapabilities, line: &str) -> Self {
         let mut scenario = Self::session(capture, capabilities);
-        for word in words.split(';') {
-            scenario.wait(10).see(word);
-        }
+        scenario.see_all(line);
         scenario
     }
 
     pub(super) fn refund(&mut self, amount: Option<i64>) -> Result<(), DomainError> {
-        let id = port::RefundId::from_uuid(self.uuid());
-        let new_refund = NewRefund { id, amount, reason: None, reference: None, origin: RefundOrigin::Api };
+        let mut ids = self.ids();
+        let (id, reason) = (ids.refund(), Some(Erasable::new("broken".to_owned(), ids.salt())));
+        let new_refund = NewRefund { id, amount, reason, reference: None, origin: RefundOrigin::Api };
         let events = refund(&self.order, self.payment().id, new_refund, self.now)?;
         self.record(events);
         Ok(())
@@ -34,7 +33,7 @@ impl Scenario {
     }
 
     pub(super) fn send_next(&mut self) -> bool {
-        let next = next_refund(&self.order, self.payment().id, self.now, &mut ids(&mut self.made));
+        let next = next_refund(&self.order, self.payment().id, self.now, &mut self.ids());
         self.record(next) > 0
     }
 
@@ -42,11 +41,11 @@ impl Scenario {
         (capturable(self.payment()), refundable(&self.order, self.payment()))
     }
 
-    /// The provider refuses the capture under way.
-    fn capture_is_refused(&mut self) {
+    /// The provider declines the capture under way.
+    fn capture_is_declined(&mut self) {
         let payment = self.payment().id;
-        let mut events = operate::refused(&self.order, payment, Failure::default());
-        events.extend(observe::not_taken(&self.order, payment, self.now, &mut ids(&mut self.made)));
+        let mut events = operate::declined(&self.order, payment, Failure::default());
+        events.extend(attention::not_captured(&self.order, payment, self.now, &mut self.ids()));
         self.record(events);
     }
 
@@ -68,20 +67,20 @@ impl Scenario {
         })
     }
 
-    /// Does what a line of a table says: a refund, a capture, a void, the next refund, a refusal, or a word of
+    /// Does what a line of a table says: a refund, a capture, a void, the next refund, a decline, or a statement of
     /// the provider's.
     pub(super) fn step(&mut self, step: &str) {
         self.wait(10);
-        let words: Vec<&str> = step.split_whitespace().collect();
-        let amount = words.get(1).and_then(|word| word.parse().ok());
-        match words[0] {
+        let parts: Vec<&str> = step.split_whitespace().collect();
+        let amount = parts.get(1).and_then(|part| part.parse().ok());
+        match parts[0] {
             "refund" => self.refund(amount).unwrap(),
             "capture" => self.capture(amount).unwrap(),
             "void" => self.void().unwrap(),
             "next" => assert!(self.send_next()),
-            "refused" => {
+            "declined" => {
                 let why = Failure { code: Some("05".to_owned()), text: None };
-                self.record(refused(&self.order, self.payment().id, why));
+                self.record(declined(&self.order, self.payment().id, why));
             }
             _ => {
                 self.see(step);
@@ -134,16 +133,16 @@ fn an_operation_is_refused_where_the_state_the_amount_or_the_provider_forbids_it
         ("PAID PAID_OUTSIDE", "refund", Err(DomainError::ExternalPayment), HOLDS),
         ("PAID PAID_OUTSIDE", "capture", Err(DomainError::ExternalPayment), HOLDS),
     ];
-    for (words, asked, outcome, capabilities) in table {
-        let mut scenario = Scenario::paid(CaptureMode::Manual, capabilities, words);
-        let (action, amount) = asked.split_once(' ').unwrap_or((asked, ""));
+    for (line, requested, outcome, capabilities) in table {
+        let mut scenario = Scenario::paid(CaptureMode::Manual, capabilities, line);
+        let (action, amount) = requested.split_once(' ').unwrap_or((requested, ""));
         let amount = amount.parse().ok();
         let came = match action {
             "capture" => scenario.capture(amount),
             "void" => scenario.void(),
             _ => scenario.refund(amount),
         };
-        assert_eq!(came, outcome, "{words}: {asked}");
+        assert_eq!(came, outcome, "{line}: {requested}");
     }
 }
 
@@ -181,7 +180,7 @@ fn beside_an_operation_under_way_a_capture_or_void_waits_for_the_merchant_and_a_
 #[test]
 fn an_operation_ends_when_its_effect_is_seen_or_cannot_come_any_more() {
     let table = "
-        # powers | steps                                         | standing             | under way
+        # captures | steps                                         | state                | under way
         once | AUTHORIZED; capture; AUTHORIZED                   | AUTHORIZED 100/0/0   | CAPTURE 100
         once | AUTHORIZED; capture; PENDING                      | AUTHORIZED 100/0/0   | CAPTURE 100
         once | AUTHORIZED; capture; PAID                         | PAID 100/100/0       | none
@@ -189,7 +188,7 @@ fn an_operation_ends_when_its_effect_is_seen_or_cannot_come_any_more() {
         once | AUTHORIZED; capture 60; PAID captured=60          | PAID 100/60/0        | none
         once | AUTHORIZED; capture 60; PAID captured=20          | PAID 100/20/0        | CAPTURE 60
         once | AUTHORIZED; capture; CANCELLED                    | CANCELLED 100/0/0    | none
-        once | AUTHORIZED; capture 60; refused; PAID             | PAID 100/100/0       | none
+        once | AUTHORIZED; capture 60; declined; PAID             | PAID 100/100/0       | none
         many | AUTHORIZED; capture 60; PAID captured=60          | PAID 100/60/0        | none
         many | AUTHORIZED; capture 60; PAID captured=60; capture 40; PAID captured=60 | PAID 100/60/0 | CAPTURE 40
         many | AUTHORIZED; capture 60; PAID captured=60; capture 40; PAID captured=100 | PAID 100/100/0 | none
@@ -229,24 +228,24 @@ fn a_hold_that_was_released_on_request_is_not_lost() {
 }
 
 #[test]
-fn how_an_operation_ended_is_told_with_the_refusal_if_it_was_refused() {
+fn how_an_operation_ended_is_recorded_with_the_decline_if_it_was_declined() {
     let table = "
         AUTHORIZED; capture; PAID                   | took effect
-        AUTHORIZED; capture; CANCELLED              | refused
+        AUTHORIZED; capture; CANCELLED              | declined
         AUTHORIZED; void; CANCELLED                 | took effect
-        AUTHORIZED; void; PAID                      | refused
-        AUTHORIZED; capture; refused                | refused
+        AUTHORIZED; void; PAID                      | declined
+        AUTHORIZED; capture; declined                | declined
         PAID; refund; FROM_AMOUNTS refunded=100     | took effect
-        PAID; refund; FROM_AMOUNTS REFUND_FAILED refunded=0 | refused
+        PAID; refund; FROM_AMOUNTS REFUND_FAILED refunded=0 | declined
     ";
     for row in rows(table) {
         let mut scenario = Scenario::session(CaptureMode::Manual, HOLDS);
         row[0].split(';').for_each(|step| scenario.step(step));
-        let ended = scenario.events.iter().find_map(|event| match &event.record.event {
-            Event::OperationFinished { refused, .. } => Some(refused.is_some()),
+        let ended = scenario.events().iter().find_map(|event| match &event.event {
+            Event::OperationFinished { declined, .. } => Some(declined.is_some()),
             _ => None,
         });
-        assert_eq!(ended, Some(row[1] == "refused"), "{row:?}");
+        assert_eq!(ended, Some(row[1] == "declined"), "{row:?}");
     }
 }
 
@@ -260,8 +259,8 @@ fn refunds_that_succeeded_always_add_up_to_what_the_provider_states() {
         PAID; refund 40; FROM_AMOUNTS refunded=70          | 40 SUCCEEDED API, 30 SUCCEEDED PROVIDER
         PAID; refund 40; FROM_AMOUNTS refunded=20          | 40 PENDING API, 20 SUCCEEDED PROVIDER
         PAID; refund 40; FROM_AMOUNTS refunded=20; FROM_AMOUNTS refunded=60 | 40 SUCCEEDED API, 20 SUCCEEDED PROVIDER
-        PAID; refund 40; refused                           | 40 FAILED API
-        PAID; refund 40; refused; FROM_AMOUNTS refunded=40 | 40 FAILED API, 40 SUCCEEDED PROVIDER
+        PAID; refund 40; declined                           | 40 FAILED API
+        PAID; refund 40; declined; FROM_AMOUNTS refunded=40 | 40 FAILED API, 40 SUCCEEDED PROVIDER
         PAID; refund 40; FROM_AMOUNTS REFUND_FAILED refunded=0 | 40 FAILED API
         PAID; refund 40; FROM_AMOUNTS refunded=40; FROM_AMOUNTS REFUND_REVERSED refunded=0 | 40 REVERSED API
         PAID; refund 40; FROM_AMOUNTS refunded=40; FROM_AMOUNTS REFUND_FAILED refunded=0 | 40 REVERSED API
@@ -282,7 +281,7 @@ fn refunds_that_succeeded_always_add_up_to_what_the_provider_states() {
 }
 
 #[test]
-fn a_word_from_before_a_refund_says_nothing_of_how_that_refund_went() {
+fn a_statement_from_before_a_refund_says_nothing_of_how_that_refund_went() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     let failed = "FROM_AMOUNTS REFUND_FAILED refunded=0";
     for step in ["PAID", "refund 40", failed, "refund 30", failed] {
@@ -303,9 +302,9 @@ fn a_refund_that_waits_is_not_sent_while_the_bank_contests_the_money() {
         scenario.step(step);
     }
     assert!(!scenario.send_next());
-    assert!(!jobs(&scenario.order).iter().any(|(kind, _, _)| *kind == JobKind::ResumeOperation));
+    assert!(!scheduled(&scenario.order).iter().any(|(job, _)| matches!(job, Job::ResumeOperation(_))));
     scenario.step("PAID");
-    assert!(jobs(&scenario.order).iter().any(|(kind, _, _)| *kind == JobKind::ResumeOperation));
+    assert!(scheduled(&scenario.order).iter().any(|(job, _)| matches!(job, Job::ResumeOperation(_))));
     assert!(scenario.send_next());
 }
 
@@ -334,8 +333,7 @@ fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
     for step in ["PAID", "refund 10", "refund 90"] {
         scenario.step(step);
     }
-    let events = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
-    scenario.record(events);
+    scenario.act("cancel");
     scenario.step("FROM_AMOUNTS refunded=30");
     scenario.send_next();
     assert_eq!((scenario.left(), scenario.attention().as_str()), ((0, 70), "REFUND_NEEDED"));
@@ -345,8 +343,7 @@ fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
     for step in ["PAID", "refund 10", "refund 80"] {
         scenario.step(step);
     }
-    let events = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
-    scenario.record(events);
+    scenario.act("cancel");
     scenario.step("FROM_AMOUNTS refunded=30");
     scenario.send_next();
     assert_eq!(
@@ -357,7 +354,7 @@ fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
 
 /// What cancelling or rejecting an order gives back at once.
 #[test]
-fn an_order_that_ends_gives_back_what_it_holds_or_tells_a_person() {
+fn an_order_that_ends_gives_back_what_it_holds_or_raises_attention() {
     let outside = PaymentCapabilities { refunds: false, voids: false, ..HOLDS };
     let table: [(&str, PaymentCapabilities, &str, &str, &str); 13] = [
         ("PENDING", HOLDS, "CLOSE", "", "none"),
@@ -384,8 +381,7 @@ fn an_order_that_ends_gives_back_what_it_holds_or_tells_a_person() {
         let mut scenario = Scenario::cart(|header| header.requires_approval = true);
         scenario.checkout(CaptureMode::Manual, capabilities);
         steps.split(';').for_each(|step| scenario.step(step));
-        let events = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
-        scenario.record(events);
+        scenario.act("cancel");
         assert_eq!(scenario.state(), "CANCELLED");
         let came = [scenario.under_way(), scenario.refunds(), scenario.attention()];
         assert_eq!(came, [under_way, refunds, attention], "{steps}");
@@ -393,7 +389,7 @@ fn an_order_that_ends_gives_back_what_it_holds_or_tells_a_person() {
 }
 
 #[test]
-fn a_hold_that_nobody_asked_for_is_taken_once_and_is_a_persons_task_if_the_provider_refuses() {
+fn a_hold_that_nobody_asked_for_is_taken_once_and_is_a_persons_task_if_the_provider_declines() {
     let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
     assert_eq!((scenario.under_way().as_str(), scenario.attention().as_str()), ("CAPTURE 100", "none"));
     scenario.wait(10).see("AUTHORIZED");
@@ -404,7 +400,7 @@ fn a_hold_that_nobody_asked_for_is_taken_once_and_is_a_persons_task_if_the_provi
         (taken.session_status(), taken.state(), taken.under_way(), taken.attention())
     };
     assert_eq!(taken, ("COMPLETED".to_owned(), "PROCESSING", "none".to_owned(), "none".to_owned()));
-    scenario.capture_is_refused();
+    scenario.capture_is_declined();
     assert_eq!(scenario.attention(), "UNEXPECTED_HOLD");
     scenario.wait(10).see("AUTHORIZED");
     assert_eq!((scenario.under_way().as_str(), scenario.attention().as_str()), ("none", "UNEXPECTED_HOLD"));
@@ -412,7 +408,7 @@ fn a_hold_that_nobody_asked_for_is_taken_once_and_is_a_persons_task_if_the_provi
 
 #[test]
 fn a_hold_that_nobody_waits_for_or_that_cannot_be_taken_is_left_to_a_person() {
-    let hold = |capabilities, before: &dyn Fn(&mut Scenario)| {
+    let authorized = |capabilities, before: &dyn Fn(&mut Scenario)| {
         let mut scenario = Scenario::session(CaptureMode::Automatic, capabilities);
         before(&mut scenario);
         scenario.wait(10).see("AUTHORIZED");
@@ -420,22 +416,22 @@ fn a_hold_that_nobody_waits_for_or_that_cannot_be_taken_is_left_to_a_person() {
         (scenario.under_way(), scenario.attention())
     };
     let person = |code: &str| ("none".to_owned(), code.to_owned());
-    assert_eq!(hold(TAKES, &|_| ()), person("UNEXPECTED_HOLD"));
+    assert_eq!(authorized(TAKES, &|_| ()), person("UNEXPECTED_HOLD"));
     let cancelled = |scenario: &mut Scenario| drop(scenario.act("cancel"));
-    assert_eq!(hold(HOLDS, &cancelled), person("LATE_PAYMENT UNEXPECTED_HOLD"));
+    assert_eq!(authorized(HOLDS, &cancelled), person("LATE_PAYMENT UNEXPECTED_HOLD"));
     let closing = |scenario: &mut Scenario| drop(scenario.close(FailureCode::Cancelled));
-    assert_eq!(hold(HOLDS, &closing), person("UNEXPECTED_HOLD"));
+    assert_eq!(authorized(HOLDS, &closing), person("UNEXPECTED_HOLD"));
     let ended = |scenario: &mut Scenario| assert!(scenario.wait(10).see("FAILED last") > 0);
-    assert_eq!(hold(HOLDS, &ended), person("LATE_PAYMENT UNEXPECTED_HOLD"));
+    assert_eq!(authorized(HOLDS, &ended), person("LATE_PAYMENT UNEXPECTED_HOLD"));
 }
 
 #[test]
 fn a_hold_that_nobody_asked_for_is_voided_with_its_order_and_its_session_ends_cancelled() {
     let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
-    scenario.capture_is_refused();
-    let events = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
-    let asked = events.iter().filter(|event| matches!(event, Event::OperationRequested { .. }));
-    assert_eq!(asked.count(), 1, "one operation at a time");
+    scenario.capture_is_declined();
+    let events = finish::cancel(&scenario.order, scenario.now, &mut scenario.ids()).unwrap();
+    let requested = events.iter().filter(|event| matches!(event, Event::OperationRequested { .. }));
+    assert_eq!(requested.count(), 1, "one operation at a time");
     scenario.record(events);
     assert_eq!(scenario.under_way(), "VOID");
     scenario.wait(10).see("CANCELLED");
@@ -449,20 +445,17 @@ fn a_hold_that_nobody_asked_for_is_voided_with_its_order_and_its_session_ends_ca
 fn the_merchants_own_collection_is_for_a_person_to_give_back() {
     let mut scenario = Scenario::cart(|header| header.requires_approval = true);
     scenario.submit(&orders::external("r1"));
-    let events = finish::reject(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
-    scenario.record(events);
+    scenario.act("reject");
     assert_eq!((scenario.state(), scenario.attention().as_str()), ("CANCELLED", "REFUND_NEEDED"));
 }
 
 #[test]
-fn fulfilment_that_fails_moves_no_money_and_tells_a_person_if_there_is_any() {
+fn fulfilment_that_fails_moves_no_money_and_raises_attention_if_there_is_any() {
     for (steps, attention) in
         [("PAID", "PAID_NOT_FULFILLED"), ("AUTHORIZED", "PAID_NOT_FULFILLED"), ("PAID; REFUNDED", "none")]
     {
         let mut scenario = Scenario::paid(CaptureMode::Manual, HOLDS, steps);
-        let events =
-            finish::fulfil(&scenario.order, false, None, scenario.now, &mut ids(&mut scenario.made)).unwrap();
-        scenario.record(events);
+        scenario.act("fail");
         assert_eq!(
             (scenario.state(), scenario.attention().as_str(), scenario.under_way().as_str()),
             ("FAILED", attention, "none")
@@ -473,32 +466,32 @@ fn fulfilment_that_fails_moves_no_money_and_tells_a_person_if_there_is_any() {
 /// After it was submitted an order does not follow a refund or a dispute.
 #[test]
 fn an_order_that_was_submitted_stays_where_it_is_whatever_happens_to_its_money() {
-    for word in ["REFUNDED", "DISPUTED CHARGEBACK", "REVERSED REVERSED", "FROM_AMOUNTS refunded=40"] {
+    for says in ["REFUNDED", "DISPUTED CHARGEBACK", "REVERSED REVERSED", "FROM_AMOUNTS refunded=40"] {
         let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "PAID");
-        scenario.wait(10).see(word);
+        scenario.wait(10).see(says);
         assert_eq!(
             (scenario.state(), scenario.session_status().as_str()),
             ("PROCESSING", "COMPLETED"),
-            "{word}"
+            "{says}"
         );
     }
 }
 
 #[test]
-fn money_that_went_back_by_a_word_without_a_figure_is_a_persons_task_and_asked_about() {
-    for word in ["PARTIALLY_REFUNDED", "FROM_AMOUNTS"] {
+fn money_that_went_back_without_a_figure_is_a_persons_task_and_read_again() {
+    for says in ["PARTIALLY_REFUNDED", "FROM_AMOUNTS"] {
         let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "PAID");
-        scenario.wait(10).see(word);
+        scenario.wait(10).see(says);
         assert_eq!(
             (scenario.payment_state(), scenario.attention()),
             ("PAID 100/100/0".to_owned(), "CONTRADICTION".to_owned())
         );
-        assert!(next_read(&scenario.order, scenario.payment(), scenario.now, 0).is_some(), "{word}");
+        assert!(next_read(&scenario.order, scenario.payment(), scenario.now, 0).is_some(), "{says}");
         scenario.wait(10).see("PARTIALLY_REFUNDED refunded=40");
         assert_eq!(scenario.refunds(), "40 SUCCEEDED PROVIDER");
     }
     let mut ours = Scenario::paid(CaptureMode::Automatic, HOLDS, "PAID");
     ours.refund(Some(40)).unwrap();
     ours.wait(10).see("FROM_AMOUNTS");
-    assert_eq!(ours.attention(), "none", "it is asked about until it is seen");
+    assert_eq!(ours.attention(), "none", "it is read until it is seen");
 }

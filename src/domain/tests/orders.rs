@@ -1,4 +1,4 @@
-//! How an order moves: what each state allows, what proves that it may be handed over, and how it ends.
+//! How an order moves: what each state allows, what proves that it may be submitted, and how it ends.
 
 use super::submit::{Submission, submit};
 use super::*;
@@ -6,32 +6,26 @@ use super::*;
 impl Scenario {
     /// Does what an action's name says, and answers where the order then is, or why it is refused.
     pub(super) fn act(&mut self, action: &str) -> String {
-        let (order, now) = (&self.order, self.now);
-        let mut ids = ids(&mut self.made);
+        let (order, now, ids) = (&self.order, self.now, &mut self.ids());
         let outcome = match action {
             "edit" => cart::edit(order, cart::content(&order.header)),
             "price" => cart::price_order(&order.header, now).map(|event| vec![event]),
             "sign" => cart::sign(order, signature()),
             "checkout" => payable(order).map(|_| Vec::new()),
-            "submit" => {
-                let payment = PaymentId::from_uuid(ids());
-                submit(order, &external("r1"), payment, [5; 16], now, &mut ids)
-            }
+            "submit" => submit(order, &external("r1"), now, ids),
             "approve" => finish::approve(order),
-            "reject" => finish::reject(order, now, &mut ids),
-            "fulfil" => finish::fulfil(order, true, None, now, &mut ids),
-            "fail" => finish::fulfil(order, false, None, now, &mut ids),
-            "cancel" => finish::cancel(order, now, &mut ids),
-            "expire" => Ok(finish::expire(order, now, &mut ids)),
+            "reject" => finish::reject(order, now, ids),
+            "fulfil" => finish::fulfil(order, true, None, now, ids),
+            "fail" => finish::fulfil(order, false, None, now, ids),
+            "cancel" => finish::cancel(order, now, ids),
+            "expire" => Ok(finish::expire(order, now, ids)),
             other => panic!("`{other}` is no action"),
         };
-        drop(ids);
         self.done(outcome)
     }
 
     pub(super) fn submit(&mut self, with: &Submission) -> String {
-        let payment = PaymentId::from_uuid(self.uuid());
-        let outcome = submit(&self.order, with, payment, [5; 16], self.now, &mut ids(&mut self.made));
+        let outcome = submit(&self.order, with, self.now, &mut self.ids());
         self.done(outcome)
     }
 
@@ -64,7 +58,7 @@ fn with_session(id: SessionId) -> Submission {
     Submission { session: Some(id), ..Submission::default() }
 }
 
-/// A desk whose order has come to a state.
+/// A scenario whose order has come to a state.
 fn in_state(state: &str) -> Scenario {
     let mut scenario = Scenario::cart(|header| header.requires_approval = state == "PENDING_APPROVAL");
     let steps = match state {
@@ -72,7 +66,7 @@ fn in_state(state: &str) -> Scenario {
         "PENDING_PAYMENT" => "checkout",
         "SUBMITTED" => {
             let (from, to) = (OrderState::Pending, OrderState::Submitted);
-            scenario.record(vec![Event::OrderStateChanged { from, to, why: None }]);
+            scenario.record(vec![Event::OrderStateChanged { from, to, reason: None }]);
             ""
         }
         "PENDING_APPROVAL" | "PROCESSING" => "checkout PAID",
@@ -143,8 +137,8 @@ fn an_order_is_checked_out_once_it_is_priced_and_there_is_something_to_pay() {
 fn any_change_but_of_notes_drops_the_price_and_the_signature() {
     let mut scenario = Scenario::cart(|_| ());
     scenario.act("sign");
-    let notes = Content { only_metadata: true, ..cart::content(&scenario.order.header) };
-    scenario.record(cart::edit(&scenario.order, notes).unwrap());
+    let metadata_only = Content { only_metadata: true, ..cart::content(&scenario.order.header) };
+    scenario.record(cart::edit(&scenario.order, metadata_only).unwrap());
     assert!(scenario.order.header.price.is_some() && scenario.order.header.signature.is_some());
     scenario.act("edit");
     let header = &scenario.order.header;
@@ -180,14 +174,14 @@ fn an_order_is_submitted_with_the_proofs_that_it_needs_and_no_others() {
         0   again NOT_REQUIRED unsigned | profile              | PROCESSING
     ";
     for row in rows(table) {
-        let asked: Vec<&str> = row[0].split_whitespace().collect();
+        let cells: Vec<&str> = row[0].split_whitespace().collect();
         let mut scenario = Scenario::cart(|header| {
-            header.items[0].unit_price = asked[0].parse().unwrap();
+            header.items[0].unit_price = cells[0].parse().unwrap();
             header.items[0].recurring =
-                (asked[1] == "again").then_some(Recurring { interval: Interval::Month, count: 1 });
-            header.requires_signing = named(asked[2]);
+                (cells[1] == "again").then_some(Recurring { interval: Interval::Month, count: 1 });
+            header.requires_signing = named(cells[2]);
         });
-        if asked[3] == "signed" {
+        if cells[3] == "signed" {
             scenario.act("sign");
         }
         let mut with = if row[1].contains("external") { external("r1") } else { Submission::default() };
@@ -202,9 +196,9 @@ fn submitting_again_with_the_same_proof_changes_nothing_and_with_another_is_refu
     let mut scenario = Scenario::cart(|header| header.requires_approval = true);
     assert_eq!(scenario.submit(&external("r1")), "PENDING_APPROVAL");
     assert_eq!(scenario.order.header.submitted_at, Some(scenario.now));
-    let told = scenario.order.clone();
+    let before = scenario.order.clone();
     assert_eq!(scenario.wait(5).submit(&external("r1")), "PENDING_APPROVAL");
-    assert_eq!(scenario.order, told);
+    assert_eq!(scenario.order, before);
     assert_eq!(scenario.submit(&external("r2")), "only PENDING PENDING_PAYMENT");
     assert_eq!(scenario.submit(&Submission::default()), "only PENDING PENDING_PAYMENT");
     let mut free = Scenario::cart(|header| header.items[0].unit_price = 0);
@@ -243,14 +237,12 @@ fn a_session_proves_a_payment_while_it_is_this_orders_completed_unused_and_its_m
         ("PAID; DISPUTED CHARGEBACK; PAID", "PROCESSING"),
         ("AUTHORIZED; CANCELLED", &gone),
     ];
-    for (words, outcome) in table {
+    for (line, outcome) in table {
         let mut scenario = Scenario::cart(|header| header.auto_submit = false);
         scenario.checkout(CaptureMode::Manual, HOLDS);
-        for word in words.split(';') {
-            scenario.wait(10).see(word);
-        }
+        scenario.see_all(line);
         let session = scenario.the_session().id;
-        assert_eq!(scenario.submit(&with_session(session)), outcome, "{words}");
+        assert_eq!(scenario.submit(&with_session(session)), outcome, "{line}");
     }
     let mut scenario = Scenario::cart(|_| ());
     let other = with_session(SessionId::from_uuid(Uuid::from_u128(5)));
@@ -312,8 +304,8 @@ fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
 fn a_signature_submits_no_cart_even_if_late_money_lies_on_it() {
     let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
     scenario.checkout(CaptureMode::Manual, HOLDS);
-    for word in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
-        scenario.wait(10).see(word);
+    for says in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
+        scenario.wait(10).see(says);
     }
     assert_eq!((scenario.state(), scenario.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
     assert_eq!(scenario.act("sign"), "PENDING");
@@ -332,9 +324,8 @@ fn a_session_that_saves_the_method_is_the_profile_that_a_subscription_needs() {
         let seen = seen("PAID", at(10));
         let attempt = scenario.order.attempts[0].id;
         let expected = Expected { is_test: false };
-        let events =
-            observe(&scenario.order, attempt, &seen, expected, scenario.now, &mut ids(&mut scenario.made));
-        let submits = events.iter().any(|event| matches!(event, Event::PaymentSourceUsed(_)));
+        let events = observe(&scenario.order, attempt, &seen, expected, scenario.now, &mut scenario.ids());
+        let submits = events.iter().any(|event| matches!(event, Event::PaymentSourceUsed { .. }));
         assert_eq!(submits, saves);
     }
 }
@@ -352,9 +343,7 @@ fn before_it_is_submitted_an_order_whose_money_is_gone_is_a_cart_again() {
     for row in rows(table) {
         let mut scenario = Scenario::cart(|header| header.auto_submit = false);
         scenario.checkout(CaptureMode::Manual, HOLDS);
-        for word in row[0].split(';') {
-            scenario.wait(10).see(word);
-        }
+        scenario.see_all(row[0]);
         assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", row[1]), "{row:?}");
     }
 }
@@ -377,7 +366,7 @@ fn an_earlier_session_whose_money_went_back_does_not_unlock_the_order_from_a_new
 #[test]
 fn an_order_that_nobody_touches_expires_unless_money_is_held_collected_or_uncertain() {
     let table = "
-        # words            | at its time     | a day later
+        # statements       | at its time     | a day later
                            | EXPIRED none    | EXPIRED none
         FAILED last        | EXPIRED none    | EXPIRED none
         PROCESSING         | PENDING_PAYMENT none | PENDING_PAYMENT none
@@ -392,8 +381,8 @@ fn an_order_that_nobody_touches_expires_unless_money_is_held_collected_or_uncert
             scenario.checkout(CaptureMode::Manual, HOLDS);
         }
         scenario.actor = Actor::Provider;
-        for word in row[0].split(';').filter(|word| !word.is_empty()) {
-            scenario.wait(10).see(word);
+        for says in row[0].split(';').filter(|says| !says.is_empty()) {
+            scenario.wait(10).see(says);
         }
         assert_eq!(scenario.act("expire"), scenario.state(), "nothing is due yet");
         assert!(!scenario.order.header.state.is_final());
@@ -407,7 +396,7 @@ fn an_order_that_nobody_touches_expires_unless_money_is_held_collected_or_uncert
 }
 
 #[test]
-fn an_order_with_an_open_session_expires_after_it_and_by_the_providers_word() {
+fn an_order_with_an_open_session_expires_after_the_provider_ended_it() {
     let mut scenario = Scenario::cart(|header| header.idle_seconds = 60);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     scenario.actor = Actor::Scheduler;
@@ -435,9 +424,9 @@ fn only_the_merchant_keeps_an_order_from_expiring() {
 }
 
 #[test]
-fn money_beside_the_proof_that_an_order_is_submitted_with_is_told() {
+fn money_beside_the_proof_that_an_order_is_submitted_with_raises_attention() {
     let table = "
-        # words on a completed session | another proof
+        # of a completed session       | another proof
         PAID                           | DUPLICATE_PAYMENT
         PAID; FROM_AMOUNTS refunded=40 | DUPLICATE_PAYMENT
         AUTHORIZED                     | DUPLICATE_PAYMENT
@@ -447,9 +436,7 @@ fn money_beside_the_proof_that_an_order_is_submitted_with_is_told() {
     for row in rows(table) {
         let mut scenario = Scenario::cart(|header| header.auto_submit = false);
         scenario.checkout(CaptureMode::Manual, HOLDS);
-        for word in row[0].split(';') {
-            scenario.wait(10).see(word);
-        }
+        scenario.see_all(row[0]);
         assert_eq!(scenario.submit(&external("r1")), "PROCESSING", "{row:?}");
         assert_eq!(scenario.attention(), row[1], "{row:?}");
     }

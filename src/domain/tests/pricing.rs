@@ -60,11 +60,11 @@ fn an_order_comes_to_the_sum_of_its_lines_and_its_shipping() {
         KWD yes 490 | 3499 100 430 490 3889
     ";
     for row in rows(table) {
-        let asked: Vec<&str> = row[0].split_whitespace().collect();
+        let cells: Vec<&str> = row[0].split_whitespace().collect();
         let mut header = order(lines());
-        header.currency = currency(asked[0]);
-        header.tax_included = asked[1] == "yes";
-        header.shipping = asked[2].parse().unwrap();
+        header.currency = currency(cells[0]);
+        header.tax_included = cells[1] == "yes";
+        header.shipping = cells[2].parse().unwrap();
         let price = price(&header, at(9)).unwrap();
         let came = vec![price.subtotal, price.discount, price.tax, price.shipping, price.total];
         assert_eq!(came, numbers(row[1]), "{row:?}");
@@ -125,14 +125,14 @@ fn what_an_order_needs_follows_from_its_total_its_lines_and_its_customer() {
         0   yes yes REQUIRED     | NOT_REQUIRED REQUIRED REQUIRED
     ";
     for row in rows(table) {
-        let asked: Vec<&str> = row[0].split_whitespace().collect();
+        let cells: Vec<&str> = row[0].split_whitespace().collect();
         let monthly = Recurring { interval: Interval::Month, count: 1 };
-        let line = item(1, asked[0].parse().unwrap(), "0", 0);
-        let mut header = order(vec![LineItem { recurring: (asked[1] == "yes").then_some(monthly), ..line }]);
-        let id = (asked[2] == "yes").then(|| "c1".to_owned());
+        let line = item(1, cells[0].parse().unwrap(), "0", 0);
+        let mut header = order(vec![LineItem { recurring: (cells[1] == "yes").then_some(monthly), ..line }]);
+        let id = (cells[2] == "yes").then(|| "c1".to_owned());
         let customer = Customer { id, ..Customer::default() };
         header.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [0; 16]);
-        header.requires_signing = named(asked[3]);
+        header.requires_signing = named(cells[3]);
         let total = price(&header, at(0)).unwrap().total;
         let needs = requirements(&header, total);
         let came = [needs.requires_payment, needs.requires_payment_profile, needs.requires_signing];

@@ -1,94 +1,84 @@
 //! Sessions that store a payment method: what the provider says, what the merchant wants, what time does.
 
-use std::time::Duration;
+use port::{AdapterState, ProfileId, ProfileSessionId, StoredProfile};
 
-use port::{
-    AdapterState, Approach, AttemptId, CreatedPayment, Next, Observation, PaymentStatus, ProfileId,
-    ProfileSessionId, ProviderStatus, ProviderView, StatusMapping, StoredProfile, Timestamp, Uuid,
-};
-
-use crate::domain::{
-    AttemptState, CALL_DEADLINE, DomainError, FailureCode, Metadata, Owner, Profile, ProfileRequest,
-    ProfileSession, ProfileStart, ProfileStatus, ReturnUrls, Routing, SessionFailure, SessionStatus,
-};
+use super::*;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn at(seconds: u64) -> Timestamp {
-    Timestamp::default().plus(Duration::from_secs(seconds))
+/// A subject after its first change.
+pub(super) fn opened<S: Subject>(first: S::Event, now: Timestamp) -> S {
+    let subject = S::open(&first, &meta(now)).unwrap();
+    changed(&subject, vec![first], now)
 }
 
-fn started() -> ProfileSession {
-    ProfileSession {
-        id: ProfileSessionId::from_uuid(Uuid::from_u128(1)),
-        merchant: "shop".to_owned(),
-        customer_id: "ann".to_owned(),
-        approach: Approach::Hosted,
-        status: SessionStatus::Pending,
-        failure: None,
-        start_failure: None,
-        routing: Routing::default(),
-        fallback: vec!["two".to_owned()],
-        request: ProfileRequest {
-            return_urls: ReturnUrls::default(),
-            language: None,
-            metadata: Metadata::new(),
-        },
-        start: start("one"),
-        closing: None,
-        profile: None,
-        created_at: at(0),
-        updated_at: at(0),
-        expires_at: at(3_600),
-        version: 1,
-    }
+/// A subject after one more change.
+pub(super) fn changed<S: Subject>(subject: &S, events: Vec<S::Event>, now: Timestamp) -> S {
+    let mut after = subject.clone();
+    record(&mut after, events, meta(now)).unwrap();
+    after
 }
 
-fn start(account: &str) -> ProfileStart {
+fn meta(now: Timestamp) -> ChangeMeta {
+    ChangeMeta { at: now, cause: Cause { actor: Actor::Merchant, request: None } }
+}
+
+fn id() -> ProfileSessionId {
+    ProfileSessionId::from_uuid(subject_id(1))
+}
+
+fn start(account: &str, before: usize) -> ProfileStart {
     ProfileStart {
-        id: AttemptId::from_uuid(Uuid::from_u128(2)),
+        attempt: ProfileSession::next_attempt_id(id(), before),
         account: account.to_owned(),
         provider: "acme".to_owned(),
-        state: AttemptState::Started,
-        reference: None,
-        adapter_state: AdapterState::new(),
-        next: None,
-        return_hash: String::new(),
-        started_at: at(0),
     }
 }
 
-fn begun() -> ProfileSession {
-    let created = CreatedPayment {
-        reference: "theirs".to_owned(),
-        next: Next::Page("https://page.test".to_owned()),
-        view: ProviderView::default(),
-        adapter_state: AdapterState::new(),
+/// A session whose start at `one` has no answer.
+fn started() -> ProfileSession {
+    let request = ProfileSessionRequest {
+        customer_id: "ann".to_owned(),
+        return_urls: ReturnUrls::default(),
+        language: None,
+        metadata: Metadata::new(),
     };
-    started().created(created, at(1)).unwrap()
+    let created = ProfileSessionEvent::Created {
+        id: id(),
+        merchant: "shop".to_owned(),
+        approach: Approach::Hosted,
+        routing: Routing::default(),
+        fallback: vec!["two".to_owned()],
+        request: Erasable::new(request, [1; 16]),
+        expires_at: at(3_600),
+    };
+    let session = opened(created, at(0));
+    changed(&session, vec![ProfileSessionEvent::AttemptStarted(start("one", 0))], at(0))
+}
+
+/// A session that the customer may use.
+fn live() -> ProfileSession {
+    let next = Erasable::new(Next::Page("https://page.test".to_owned()), [2; 16]);
+    let created =
+        ProfileSessionEvent::AttemptCreated { reference: "theirs".to_owned(), next, adapter_state: None };
+    changed(&started(), vec![created], at(1))
 }
 
 fn says(status: PaymentStatus) -> Observation {
     Observation {
         says: StatusMapping::Status(status),
         terminal: status == PaymentStatus::Failed,
-        detail: None,
-        stage: None,
-        provider_status: ProviderStatus::default(),
-        total: None,
-        authorized: None,
-        captured: None,
-        refunded: None,
-        disputed: None,
-        merchant_reference: None,
-        is_test: None,
-        failure: None,
-        as_of: at(2),
+        ..seen("PAID", at(2))
     }
 }
 
-fn stored() -> Option<ProfileId> {
-    Some(ProfileId::from_uuid(Uuid::from_u128(3)))
+fn method() -> Option<ProfileId> {
+    Some(ProfileId::from_uuid(subject_id(3)))
+}
+
+/// The session after what the provider said of it; none if that was no news.
+fn after(session: &ProfileSession, seen: &Observation, stored: Option<ProfileId>) -> Option<ProfileSession> {
+    Some(changed(session, vec![session.observed(seen, stored)?], seen.as_of))
 }
 
 fn failed(code: FailureCode) -> SessionFailure {
@@ -97,77 +87,139 @@ fn failed(code: FailureCode) -> SessionFailure {
 
 #[test]
 fn a_session_is_completed_by_a_method_that_is_shown_and_by_nothing_less() {
-    let session = begun();
-    assert_eq!(session.observed(&says(PaymentStatus::Paid), None, at(2)), None);
+    let session = live();
+    assert_eq!(session.observed(&says(PaymentStatus::Paid), None), None);
     let unknown = Observation { says: StatusMapping::Unmapped, ..says(PaymentStatus::Paid) };
-    assert_eq!(session.observed(&unknown, stored(), at(2)), None);
-    let done = session.observed(&says(PaymentStatus::Paid), stored(), at(2)).unwrap();
-    assert_eq!((done.status, done.profile, done.version), (SessionStatus::Completed, stored(), 3));
+    assert_eq!(session.observed(&unknown, method()), None);
+    let done = after(&session, &says(PaymentStatus::Paid), method()).unwrap();
+    assert_eq!((done.status, done.profile), (SessionStatus::Completed, method()));
+    assert!(done.version() > session.version());
     for later in [PaymentStatus::Failed, PaymentStatus::Pending, PaymentStatus::Paid] {
-        assert_eq!(done.observed(&says(later), stored(), at(3)), None, "what is COMPLETED stays");
+        assert_eq!(done.observed(&says(later), method()), None, "what is COMPLETED stays");
     }
-    assert_eq!(done.ended(failed(FailureCode::Expired), at(3)), None);
-    assert!(matches!(done.closed(FailureCode::Cancelled, at(3)), Err(DomainError::TooLate(_))));
+    assert_eq!(done.ended(failed(FailureCode::Expired)), None);
+    assert!(matches!(done.close(FailureCode::Cancelled), Err(DomainError::TooLate(_))));
 }
 
 #[test]
 fn a_session_that_failed_says_why_and_how_it_was_closed() {
-    let declined = begun().observed(&says(PaymentStatus::Failed), None, at(2)).unwrap();
+    let declined = after(&live(), &says(PaymentStatus::Failed), None).unwrap();
     assert_eq!(
         (declined.status, declined.failure),
         (SessionStatus::Failed, Some(failed(FailureCode::Declined)))
     );
-    let closing = begun().closed(FailureCode::Cancelled, at(2)).unwrap().unwrap();
-    assert_eq!(closing.closed(FailureCode::Expired, at(3)), Ok(None), "the first reason stays");
-    let cancelled = closing.observed(&says(PaymentStatus::Failed), None, at(3)).unwrap();
+    assert_eq!(declined.attempts[0].state, AttemptState::Ended);
+    let closing = live();
+    let close = closing.close(FailureCode::Cancelled).unwrap().unwrap();
+    let closing = changed(&closing, vec![close], at(2));
+    assert_eq!(closing.close(FailureCode::Expired), Ok(None), "the first reason stays");
+    let cancelled = after(&closing, &says(PaymentStatus::Failed), None).unwrap();
     assert_eq!(cancelled.failure, Some(failed(FailureCode::Cancelled)));
-    assert_eq!(closing.observed(&says(PaymentStatus::Paid), stored(), at(3)).unwrap().profile, stored());
+    assert_eq!(after(&closing, &says(PaymentStatus::Paid), method()).unwrap().profile, method());
 }
 
 #[test]
-fn a_start_moves_on_only_while_nobody_has_it() {
-    let moved = started().moved_on("not_sent", start("two"), at(1)).unwrap();
-    assert_eq!((moved.start.account.as_str(), moved.fallback.len()), ("two", 0));
+fn a_start_moves_on_only_while_no_provider_has_it() {
+    let session = started();
+    let moved = changed(&session, session.failed_over(StartFailure::NotSent, start("two", 1)), at(1));
+    assert_eq!((moved.attempt().unwrap().account.as_str(), moved.fallback.len()), ("two", 0));
+    assert_eq!((moved.attempts.len(), moved.attempts[0].state), (2, AttemptState::Ended));
     assert_eq!(moved.routing.tried[0].outcome, "not_sent");
-    assert_eq!(begun().moved_on("not_sent", start("two"), at(2)), None);
-    assert_eq!(begun().never_created("busy", failed(FailureCode::ProviderError), at(2)), None);
+    assert_eq!(live().failed_over(StartFailure::NotSent, start("two", 1)), []);
+    assert_eq!(live().never_started(StartFailure::Busy, failed(FailureCode::ProviderError)), []);
+    let nowhere = session.never_started(StartFailure::Busy, failed(FailureCode::ProviderError));
+    let nowhere = changed(&session, nowhere, at(1));
+    assert_eq!(
+        (nowhere.status, nowhere.attempts[0].failure),
+        (SessionStatus::Failed, Some(StartFailure::Busy))
+    );
 }
 
 #[test]
 fn an_open_session_is_always_looked_at_again_and_at_the_latest_when_it_ends() {
     assert_eq!(started().next_look(at(0), 100), Some(at(0).plus(CALL_DEADLINE)));
-    assert_eq!(begun().next_look(at(1), 100), Some(at(8)), "as soon as for a payment");
-    let session = begun();
+    assert_eq!(live().next_look(at(1), 100), Some(at(8)), "as soon as for a payment");
+    let session = live();
     for second in (0..7_200).step_by(60) {
-        let next = session.next_look(at(second), second).unwrap();
+        let next = session.next_look(at(second), second.unsigned_abs()).unwrap();
         assert!(next > at(second) && next <= session.expires_at.max(at(second).plus(HOUR)));
     }
-    let ended = session.ended(failed(FailureCode::Expired), at(2)).unwrap();
-    assert_eq!(ended.next_look(at(3), 100), None);
+    let due = session.due(at(1), 100);
+    assert_eq!((due.len(), due[0].job), (1, Job::FollowProfileSession));
+    assert_eq!(due[0].lane, Lane::Account("one".to_owned()));
+    let ended = changed(&session, session.ended(failed(FailureCode::Expired)).into_iter().collect(), at(2));
+    assert_eq!((ended.next_look(at(3), 100), ended.due(at(3), 100)), (None, vec![]));
 }
 
 #[test]
-fn a_method_with_a_word_that_nobody_knows_cannot_be_used() {
-    let words = [
-        ("active", ProfileStatus::Active),
-        ("INACTIVE", ProfileStatus::Inactive),
-        ("EXPIRED", ProfileStatus::Expired),
-        ("REQUIRES_ACTION", ProfileStatus::RequiresAction),
-        ("SHINY", ProfileStatus::Inactive),
-    ];
-    for (word, status) in words {
-        let stored = StoredProfile {
-            reference: "theirs".to_owned(),
-            provider_status: ProviderStatus::new("profile", word),
-            kind: "CARD".to_owned(),
-            display_name: Some("Visa 4242".to_owned()),
-            expires_on: None,
-        };
-        let (session, id) = (begun(), ProfileId::from_uuid(Uuid::from_u128(3)));
-        let owner: Owner<'_> = session.owner();
-        let profile = Profile::new(id, &owner, stored, at(2));
-        assert_eq!(profile.status, status, "{word}");
-        let gone = profile.forgotten(at(3));
-        assert_eq!((gone.forgotten, gone.display_name, gone.version), (true, None, 2));
+fn what_an_adapter_remembers_stays_until_it_says_something_else() {
+    let remembers =
+        |text: &str| Erasable::new(AdapterState::from([("step".to_owned(), text.to_owned())]), [3; 16]);
+    let saved = changed(&started(), vec![ProfileSessionEvent::AdapterStateSaved(remembers("a"))], at(1));
+    let answered = |adapter_state| {
+        let next = Erasable::new(Next::Nothing, [2; 16]);
+        let created =
+            ProfileSessionEvent::AttemptCreated { reference: "theirs".to_owned(), next, adapter_state };
+        changed(&saved, vec![created], at(2)).for_adapter().unwrap().adapter_state
+    };
+    assert_eq!(answered(None), *remembers("a").value().unwrap());
+    assert_eq!(answered(Some(remembers("b"))), *remembers("b").value().unwrap());
+}
+
+/// A method that a provider has stored for `ann`.
+fn profile(status: &str) -> Profile {
+    let stored = StoredProfile {
+        reference: "theirs".to_owned(),
+        provider_status: ProviderStatus::new("profile", status),
+        kind: "CARD".to_owned(),
+        display_name: Some("Visa 4242".to_owned()),
+        expires_on: None,
+    };
+    let metadata = Metadata::new();
+    let owner = ProfileOwner {
+        merchant: "shop",
+        customer_id: "ann",
+        account: "one",
+        provider: "acme",
+        metadata: &metadata,
+    };
+    let profile: Profile = opened(owner.stored(method().unwrap(), stored, [4; 16]), at(2));
+    assert!(owner.owns(&profile) && !ProfileOwner { customer_id: "bob", ..owner }.owns(&profile));
+    profile
+}
+
+#[test]
+fn a_method_with_a_status_that_nobody_knows_cannot_be_used() {
+    let table = "
+        active          | Active
+        INACTIVE        | Inactive
+        EXPIRED         | Expired
+        REQUIRES_ACTION | RequiresAction
+        SHINY           | Inactive
+    ";
+    let order = Scenario::cart(|header| {
+        let customer = Customer { id: Some("ann".to_owned()), ..Customer::default() };
+        header.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [1; 16]);
+    });
+    for row in rows(table) {
+        let profile = profile(row[0]);
+        assert_eq!(format!("{:?}", profile.status), row[1], "{row:?}");
+        assert_eq!(profile.ensure_pays(&order.order).is_ok(), row[1] == "Active", "{row:?}");
     }
+    let other = Scenario::cart(|_| ());
+    assert!(profile("ACTIVE").ensure_pays(&other.order).is_err(), "it is another customer's");
+}
+
+#[test]
+fn a_deleted_method_is_found_by_its_provider_alone_and_is_due_to_be_detached_there_once() {
+    let kept = profile("ACTIVE");
+    assert_eq!((kept.list_state(), kept.lookups().len(), kept.due(at(2), 0).len()), ("STORED", 2, 0));
+    let deleted = changed(&kept, vec![ProfileEvent::Deleted], at(3));
+    assert_eq!((deleted.list_state(), deleted.version()), ("DELETED", 2));
+    assert!(matches!(deleted.lookups()[..], [Lookup::ProfileReference { .. }]));
+    let due = deleted.due(at(3), 0);
+    assert_eq!((due[0].job, due[0].at), (Job::DetachProfile, at(3).plus(CALL_DEADLINE)));
+    assert_eq!(changed(&deleted, vec![ProfileEvent::Detached], at(4)).due(at(4), 0), []);
+    let erased = changed(&deleted, vec![ProfileEvent::PersonalDataErased], at(4));
+    assert_eq!((erased.customer_id(), erased.lookups(), erased.due(at(4), 0)), (None, vec![], vec![]));
 }

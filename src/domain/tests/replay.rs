@@ -1,4 +1,4 @@
-//! Events are all there is: read back from their text they make the same file, and nothing else changes one.
+//! Events are all there is: read back from their text they make the same order, and nothing else changes one.
 
 use proptest::prelude::*;
 
@@ -13,37 +13,47 @@ fn a_story() -> Scenario {
     });
     scenario.act("sign");
     scenario.checkout(CaptureMode::Automatic, HOLDS);
-    for word in ["FAILED why=51", "PAID", "FROM_AMOUNTS refunded=40", "DISPUTED RETRIEVAL", "PAID"] {
-        scenario.wait(10).see(word);
+    for says in ["FAILED why=51", "PAID", "FROM_AMOUNTS refunded=40", "DISPUTED RETRIEVAL", "PAID"] {
+        scenario.wait(10).see(says);
     }
     scenario.act("fulfil");
     scenario
 }
 
-/// The events as they are stored: their text, and the columns beside it.
-fn stored(events: &[RecordedEvent]) -> Vec<RecordedEvent> {
-    let reread = |event: &RecordedEvent| RecordedEvent {
-        record: serde_json::from_str(&event.text).unwrap(),
-        ..event.clone()
+/// The changes as they are read back from their stored text.
+pub(super) fn reread(changes: &[Recorded<Event>]) -> Vec<Recorded<Event>> {
+    let read = |change: &Recorded<Event>| {
+        let Recorded { subject, first, public_before, text, hash, .. } = change;
+        Recorded::read(*subject, *first, *public_before, text.clone(), *hash).unwrap()
     };
-    events.iter().map(reread).collect()
+    changes.iter().map(read).collect()
+}
+
+fn replayed(changes: &[Recorded<Event>]) -> OrderAggregate {
+    replay(&reread(changes)).unwrap()
+}
+
+/// Fills in every personal value that the events of these changes have.
+fn fill(order: &mut OrderAggregate, changes: &[Recorded<Event>]) {
+    let bodies: Vec<Body> =
+        changes.iter().flat_map(|change| change.events.iter().flat_map(Event::personal)).collect();
+    for slot in order.erasables() {
+        let body = bodies.iter().find(|body| *body.digest == *slot.digest()).unwrap();
+        slot.fill(body.text.clone());
+    }
 }
 
 #[test]
-fn a_file_is_made_again_from_the_text_of_its_events_and_the_bodies_beside_them() {
+fn an_order_is_made_again_from_the_text_of_its_changes_and_the_values_beside_them() {
     let scenario = a_story();
-    let mut order = OrderAggregate::replay(&stored(&scenario.events)).unwrap();
+    let mut order = replayed(&scenario.changes);
     assert_eq!(order, scenario.order);
-    assert!(order.slots().len() == 4, "customer, signature, what was asked, what the customer needs");
+    assert!(order.erasables().len() == 4, "customer, signature, what was requested, what the customer needs");
     assert!(order.header.personal.value().is_none() && order.sessions[0].request.value().is_none());
 
-    let bodies: Vec<_> = scenario.events.iter().flat_map(|event| event.record.event.erasable()).collect();
-    for slot in order.slots() {
-        let (_, body) = bodies.iter().find(|(digest, _)| **digest == *slot.digest()).unwrap();
-        slot.fill(body.clone());
-    }
+    fill(&mut order, &scenario.changes);
     assert_eq!(order.header.personal.value(), scenario.order.header.personal.value());
-    assert_eq!(order.header.personal.row(), scenario.order.header.personal.row());
+    assert_eq!(order.header.personal.body(), scenario.order.header.personal.body());
     assert_eq!(order.sessions[0].request.value(), scenario.order.sessions[0].request.value());
     assert_eq!(
         order.attempts[0].next.as_ref().unwrap().value(),
@@ -52,10 +62,10 @@ fn a_file_is_made_again_from_the_text_of_its_events_and_the_bodies_beside_them()
 }
 
 #[test]
-fn what_was_erased_stays_erased_and_a_body_that_is_not_the_right_one_is_not_taken() {
+fn what_was_erased_stays_erased_and_a_value_that_is_not_the_right_one_is_not_taken() {
     let scenario = a_story();
-    let mut order = OrderAggregate::replay(&stored(&scenario.events)).unwrap();
-    for slot in order.slots() {
+    let mut order = replayed(&scenario.changes);
+    for slot in order.erasables() {
         slot.fill("{\"salt\":\"00\",\"value\":{}}".into());
     }
     assert!(order.header.personal.value().is_none());
@@ -63,111 +73,109 @@ fn what_was_erased_stays_erased_and_a_body_that_is_not_the_right_one_is_not_take
 }
 
 #[test]
+fn erasing_takes_every_personal_value_away_for_good_and_leaves_the_rest() {
+    let mut scenario = a_story();
+    scenario.refund(Some(10)).unwrap();
+    let before = scenario.order.clone();
+    scenario.wait(10).record(vec![Event::PersonalDataErased]);
+    let mut again = replayed(&scenario.changes);
+    for order in [&scenario.order, &again] {
+        assert!(order.header.personal.value().is_none() && order.sessions[0].request.value().is_none());
+        assert_eq!((&order.payments, &order.attempts), (&before.payments, &before.attempts));
+        assert!(
+            order
+                .refunds
+                .iter()
+                .all(|refund| refund.reason.as_ref().is_none_or(|reason| reason.value().is_none()))
+        );
+    }
+    assert_eq!(again.erasables().len(), scenario.order.erasables().len());
+}
+
+#[test]
 fn no_event_holds_a_name_an_address_or_what_the_customer_pays_with() {
-    for event in a_story().events {
+    for change in a_story().changes {
         for secret in ["a@b.example", "https://pay.example"] {
-            assert!(!event.text.contains(secret), "{}", event.text);
+            assert!(!change.text.contains(secret), "{}", change.text);
         }
     }
 }
 
 #[test]
 fn what_a_merchant_writes_stands_beside_the_events_and_is_shown_until_it_is_erased() {
-    let words = |text: &str| Some(Erasable::new(text.to_owned(), [8; 16]));
+    let text = |text: &str| Some(Erasable::new(text.to_owned(), [8; 16]));
     let mut refunded = Scenario::session(CaptureMode::Automatic, HOLDS);
     refunded.wait(10).see("PAID");
-    let id = port::RefundId::from_uuid(refunded.uuid());
-    let (reason, origin) = (words("Ann broke it"), RefundOrigin::Api);
+    let id = refunded.ids().refund();
+    let (reason, origin) = (text("Ann broke it"), RefundOrigin::Api);
     let new_refund = operate::NewRefund { id, amount: Some(40), reason, reference: None, origin };
     let events = operate::refund(&refunded.order, refunded.payment().id, new_refund, refunded.now).unwrap();
     refunded.record(events);
-    let detail = words("Ann took it with her");
-    let events = finish::fulfil(&refunded.order, true, detail, refunded.now, &mut ids(&mut refunded.made));
+    let detail = text("Ann took it with her");
+    let events = finish::fulfil(&refunded.order, true, detail, refunded.now, &mut refunded.ids());
     refunded.record(events.unwrap());
     let mut external = Scenario::cart(|_| ());
     let mut with = super::orders::external("r-1");
     with.external.as_mut().unwrap().receipt_description = Some("Ann paid in cash".to_owned());
-    let payment = PaymentId::from_uuid(external.uuid());
-    let mut made = 7_000;
-    let mut ids = ids(&mut made);
-    let events = submit::submit(&external.order, &with, payment, [8; 16], external.now, &mut ids);
+    let events = submit::submit(&external.order, &with, external.now, &mut external.ids());
     external.record(events.unwrap());
     for (scenario, shown) in
         [(refunded, ["Ann broke it", "Ann took it with her"].as_slice()), (external, &["r-1"])]
     {
-        assert!(scenario.events.iter().all(|event| !event.text.contains("Ann")));
-        let told = |order: &OrderAggregate| {
-            let details = scenario.events.iter().map(|event| view::timeline_entry(order, event));
+        assert!(scenario.changes.iter().all(|change| !change.text.contains("Ann")));
+        let events = scenario.events();
+        let is_shown = |order: &OrderAggregate| {
+            let details = events.iter().map(|event| view::timeline_entry(order, event));
             let details = details.map(|entry| serde_json::to_value(entry).unwrap()["detail"].take());
             let all: Vec<_> = details.filter_map(|detail| Some(detail.as_str()?.to_owned())).collect();
-            shown.iter().all(|words| all.iter().any(|detail| detail == words))
+            shown.iter().all(|text| all.iter().any(|detail| detail == text))
         };
-        assert!(told(&scenario.order));
-        let mut order = OrderAggregate::replay(&stored(&scenario.events)).unwrap();
-        assert!(!told(&order), "erased");
-        let bodies: Vec<_> = scenario.events.iter().flat_map(|event| event.record.event.erasable()).collect();
-        for slot in order.slots() {
-            let (_, body) = bodies.iter().find(|(digest, _)| **digest == *slot.digest()).unwrap();
-            slot.fill(body.clone());
-        }
-        assert!(told(&order) && order == scenario.order);
+        assert!(is_shown(&scenario.order));
+        let mut order = replayed(&scenario.changes);
+        assert!(!is_shown(&order), "erased");
+        fill(&mut order, &scenario.changes);
+        assert!(is_shown(&order) && order == scenario.order);
     }
 }
 
 #[test]
-fn every_event_is_chained_to_the_one_before() {
+fn every_change_is_chained_to_the_one_before() {
     let scenario = a_story();
-    let chained = scenario.events.iter().fold(Hash::default(), |head, event| {
-        assert_eq!(event.hash, head.chain(&event.text));
-        event.hash
+    let chained = scenario.changes.iter().fold(Hash::default(), |head, change| {
+        assert_eq!(change.hash, head.chain(change.text.as_bytes()));
+        change.hash
     });
-    assert_eq!(chained, scenario.order.head);
-    assert_ne!(Hash::default().chain("a"), Hash::default().chain("b"));
-    assert_eq!(chained.to_string().parse::<Hash>(), Ok(chained));
+    assert_eq!(chained, scenario.order.head.hash);
+    assert_eq!(serde_json::from_value::<Hash>(json!(chained)).unwrap(), chained);
 }
 
 #[test]
-fn events_that_do_not_follow_each_other_make_no_file() {
-    let events = a_story().events;
-    let error = |events: &[RecordedEvent]| OrderAggregate::replay(events).unwrap_err();
-    assert_eq!(error(&[]), ReplayError("there are none"));
-    assert_eq!(error(&events[1..]), ReplayError("the first is no new order"));
-    let gap: Vec<_> = events.iter().filter(|event| event.sequence != 3).cloned().collect();
-    assert_eq!(error(&gap), ReplayError("it is not the next one"));
-    let twice: Vec<_> = events[..1].iter().chain(&events[..1]).cloned().collect();
-    assert_eq!(error(&twice), ReplayError("it is not the next one"));
+fn changes_that_do_not_follow_each_other_make_no_order() {
+    let changes = a_story().changes;
+    let error = |changes: &[Recorded<Event>]| replay::<OrderAggregate>(changes).unwrap_err().0;
+    assert_eq!(error(&[]), "there are no changes");
+    assert_eq!(error(&changes[1..]), "the first event makes no subject");
+    let gap: Vec<_> = changes.iter().filter(|change| change.first != 3).cloned().collect();
+    assert_eq!(error(&gap), "a change is not the next one");
+    let twice: Vec<_> = changes[..1].iter().chain(&changes[..1]).cloned().collect();
+    assert_eq!(error(&twice), "a change is not the next one");
 }
 
 #[test]
-fn parts_stand_in_the_order_of_their_ids_whichever_was_written_first() {
-    let mut scenario = Scenario::cart(|_| {});
-    scenario.checkout(CaptureMode::Automatic, HOLDS);
-    scenario.see("PAID");
-    let payment = scenario.order.payments[0].id;
-    let [earlier, later] = [1 << 100, 2 << 100].map(|id| port::RefundId::from_uuid(Uuid::from_u128(id)));
-    for id in [later, earlier] {
-        let origin = RefundOrigin::Api;
-        let new_refund = operate::NewRefund { id, amount: Some(1), reason: None, reference: None, origin };
-        let events = operate::refund(&scenario.order, payment, new_refund, scenario.now).unwrap();
-        scenario.record(events);
-    }
-    let stand: Vec<_> = scenario.order.refunds.iter().map(|refund| refund.id).collect();
-    assert_eq!(stand, [earlier, later]);
-    assert_eq!(OrderAggregate::replay(&scenario.events).unwrap(), scenario.order);
-}
-
-#[test]
-fn a_fact_about_something_unknown_is_a_defect_and_is_told_as_one() {
+fn an_event_about_something_unknown_is_refused_as_a_defect() {
     let unknown = Uuid::from_u128(99);
     let events = [
         Event::AttemptAbandoned {
             attempt: AttemptId::from_uuid(unknown),
             orphaned: false,
-            why: String::new(),
+            failure: StartFailure::Busy,
         },
-        Event::PaymentSourceUsed(PaymentSource::Session(SessionId::from_uuid(unknown))),
+        Event::PaymentSourceUsed {
+            source: PaymentSource::Session(SessionId::from_uuid(unknown)),
+            profile_session: None,
+        },
         Event::DisputeUpdated {
-            payment: PaymentId::from_uuid(unknown),
+            payment: port::PaymentId::from_uuid(unknown),
             stage: DisputeStage::Chargeback,
             lost: None,
         },
@@ -183,43 +191,38 @@ fn a_fact_about_something_unknown_is_a_defect_and_is_told_as_one() {
         },
     ];
     let scenario = a_story();
-    let cause = Cause { actor: Actor::Merchant, request: None };
     for event in events {
-        let meta = EventMeta { at: scenario.now, cause: &cause };
-        let told = scenario.order.clone().record(vec![event], &meta, &mut || Uuid::from_u128(1));
-        assert!(told.is_err());
+        let meta = ChangeMeta { at: scenario.now, cause: Cause { actor: Actor::Merchant, request: None } };
+        assert!(record(&mut scenario.order.clone(), vec![event], meta).is_err());
     }
 }
 
 #[test]
 fn the_events_that_merchants_are_told_of_are_numbered_for_themselves() {
     let scenario = a_story();
-    let told: Vec<String> = scenario
-        .events
-        .iter()
-        .filter_map(|event| event.record.event.public_event())
-        .map(|public_event| format!("{} {}", public_event.noun, public_event.change))
-        .collect();
+    let events = scenario.events();
+    let public = events.iter().filter_map(|event| event.event.public());
+    let public: Vec<String> = public.map(|event| format!("{} {}", event.noun, event.change)).collect();
     let expected = "order PENDING, paymentSession PENDING, order PENDING_PAYMENT, payment FAILED, payment PAID, \
                     paymentSession COMPLETED, order SUBMITTED, order PROCESSING, payment PARTIALLY_REFUNDED, \
                     refund SUCCEEDED, payment DISPUTED, dispute RETRIEVAL, attention RAISED, \
                     payment PARTIALLY_REFUNDED, dispute WON, order COMPLETED";
-    assert_eq!(told.join(", "), expected);
-    let names: Vec<_> = scenario.events.iter().map(|event| event.record.event.name()).take(3).collect();
-    assert_eq!(names, ["order.placed", "order.priced", "order.signed"]);
+    assert_eq!(public.join(", "), expected);
+    let names: Vec<_> = events.iter().map(|event| event.event.name()).take(3).collect();
+    assert_eq!(names, ["order.created", "order.priced", "order.signed"]);
 }
 
 #[test]
 fn the_events_of_one_change_say_that_more_follows_but_the_last() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
-    let before = scenario.events.len();
+    let before = scenario.events().len();
     scenario.see("PAID");
-    let more: Vec<bool> = scenario.events[before..].iter().map(|event| event.record.continues).collect();
+    let more: Vec<bool> = scenario.events()[before..].iter().map(|event| event.continues).collect();
     let (last, rest) = more.split_last().unwrap();
     assert!(!last && rest.iter().all(|more| *more) && !rest.is_empty());
 }
 
-const STEPS: [&str; 41] = [
+pub(super) const STEPS: [&str; 41] = [
     "PENDING",
     "PROCESSING",
     "REQUIRES_ACTION",
@@ -257,37 +260,37 @@ const STEPS: [&str; 41] = [
     "void",
     "refund",
     "next",
-    "refused",
+    "declined",
     "KEEP",
     "REFUND",
     "DISMISS",
 ];
 
 /// One step of anybody's; one that is refused changes nothing.
-fn walk(scenario: &mut Scenario, step: &str, amount: i64, orphan: bool) {
+pub(super) fn walk(scenario: &mut Scenario, step: &str, amount: i64, orphan: bool) {
     scenario.wait(3_600);
     let some = Some(amount).filter(|amount| *amount < 90);
     match step {
         "open" if payable(&scenario.order).is_ok() => scenario.checkout(CaptureMode::Manual, HOLDS_FOR_MANY),
         "open" => {}
-        "close" | "capture" | "void" | "refund" | "next" | "refused"
+        "close" | "capture" | "void" | "refund" | "next" | "declined"
             if scenario.order.sessions.is_empty() => {}
         "close" => drop(scenario.close(FailureCode::Cancelled)),
         "capture" => drop(scenario.capture(some)),
         "void" => drop(scenario.void()),
         "refund" => drop(scenario.refund(some)),
         "next" => drop(scenario.send_next()),
-        "refused" => {
-            let events = operate::refused(&scenario.order, scenario.payment().id, Failure::default());
+        "declined" => {
+            let events = operate::declined(&scenario.order, scenario.payment().id, Failure::default());
             scenario.record(events);
         }
         "KEEP" | "REFUND" | "DISMISS" => drop(scenario.decide(named(step))),
         action if action.chars().all(char::is_lowercase) => drop(scenario.act(action)),
-        word => {
+        says => {
             let attempts = &scenario.order.attempts;
             let attempt = if orphan { attempts.first() } else { attempts.last() };
             let Some(attempt) = attempt.map(|attempt| attempt.id) else { return };
-            scenario.see_of(attempt, word);
+            scenario.see_of(attempt, says);
         }
     }
 }
@@ -308,13 +311,13 @@ fn is_a_transition(from: OrderState, to: OrderState) -> bool {
     )
 }
 
-/// What the events of a file may say one after the other.
-fn check_history(events: &[RecordedEvent]) -> Result<(), TestCaseError> {
+/// What the events of an order may say one after the other.
+fn check_history(events: &[RecordedEvent<Event>]) -> Result<(), TestCaseError> {
     let mut state = OrderState::Pending;
     let mut under_way = std::collections::BTreeSet::new();
     let mut ended = std::collections::BTreeSet::new();
     for event in events {
-        match &event.record.event {
+        match &event.event {
             Event::OrderStateChanged { from, to, .. } => {
                 prop_assert!(*from == state && is_a_transition(*from, *to), "{from:?} {to:?}");
                 state = *to;
@@ -338,9 +341,9 @@ fn check_history(events: &[RecordedEvent]) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
-    /// `Scenario::record` checks after every step what must always hold of the file.
+    /// `Scenario::record` checks after every step what must always hold of the order.
     #[test]
-    fn whatever_is_done_in_whatever_order_the_file_keeps_its_laws(
+    fn whatever_is_done_in_whatever_order_the_order_keeps_its_laws(
         capture in prop_oneof![Just(CaptureMode::Automatic), Just(CaptureMode::Manual)],
         capabilities in prop_oneof![Just(HOLDS), Just(HOLDS_FOR_MANY), Just(TAKES)],
         settings in any::<[bool; 3]>(),
@@ -357,7 +360,7 @@ proptest! {
         for (step, amount, orphan) in steps {
             walk(&mut scenario, STEPS[step], amount, orphan);
         }
-        check_history(&scenario.events)?;
-        prop_assert_eq!(OrderAggregate::replay(&stored(&scenario.events)).unwrap(), scenario.order);
+        check_history(&scenario.events())?;
+        prop_assert_eq!(replayed(&scenario.changes), scenario.order);
     }
 }

@@ -1,8 +1,10 @@
 //! How a session is started, declined, closed and ended, and what becomes of money that comes after it.
 
-use super::open::{StartResult, abandon, accept_start, fail_over};
-use super::operate::{close, closed_by_gateway};
+use super::operate::close;
+use super::session_end::closed_by_gateway;
+use super::session_start::{StartResult, abandon, accept_start, fail_over};
 use super::*;
+use port::{Advice, ProviderError};
 
 impl Scenario {
     pub(super) fn close(&mut self, code: FailureCode) -> Result<usize, DomainError> {
@@ -13,17 +15,17 @@ impl Scenario {
     /// Leaves the newest attempt for an account called `second`, and answers the attempt that was left.
     pub(super) fn fail_over(&mut self, orphaned: bool, capabilities: PaymentCapabilities) -> AttemptId {
         let new_attempt = self.start("second", capabilities);
-        let (session, left) = (self.the_session().clone(), self.order.attempts.last().unwrap().clone());
-        self.record(fail_over(&left, orphaned, "outcome_unknown", &session, new_attempt, self.now));
+        let (session, left) = (self.the_session().id, self.order.attempts.last().unwrap().clone());
+        self.record(fail_over(&left, orphaned, StartFailure::OutcomeUnknown, session, new_attempt));
         left.id
     }
 
     /// The session's failure as `CODE code text`, with `-` for what is absent.
     fn failure(&self) -> String {
         let Some(failure) = &self.the_session().failure else { return "none".to_owned() };
-        let word = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
+        let or_dash = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
         let code = serde_json::to_string(&failure.code).unwrap().replace('"', "");
-        format!("{code} {} {}", word(&failure.provider_code), word(&failure.message))
+        format!("{code} {} {}", or_dash(&failure.provider_code), or_dash(&failure.message))
     }
 }
 
@@ -49,9 +51,7 @@ fn a_failure_says_how_it_ended_and_keeps_the_last_decline() {
     ";
     for row in rows(table) {
         let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
-        for word in row[0].split(';') {
-            scenario.wait(10).see(word);
-        }
+        scenario.see_all(row[0]);
         let session = scenario.the_session();
         let again = session.failure.as_ref().is_some_and(|failure| failure.retryable);
         assert_eq!((session.status.as_str(), scenario.failure().as_str()), (row[1], row[2]), "{row:?}");
@@ -60,7 +60,7 @@ fn a_failure_says_how_it_ended_and_keeps_the_last_decline() {
 }
 
 #[test]
-fn a_closed_session_ends_as_it_was_asked_by_the_providers_word_unless_it_was_paid() {
+fn a_closed_session_ends_as_it_was_requested_once_the_provider_ends_it_unless_it_was_paid() {
     let table = "
         # why closed | before; then the answer | session                   | operation
         CANCELLED | CANCELLED                  | FAILED CANCELLED - -      | none
@@ -118,7 +118,7 @@ fn closing_is_asked_once_and_an_ended_session_is_not_closed() {
 }
 
 #[test]
-fn where_nothing_can_be_closed_the_session_ends_on_our_word_once_a_read_shows_no_money() {
+fn where_nothing_can_be_closed_the_gateway_ends_the_session_once_a_read_shows_no_money() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, TAKES);
     scenario.see("FAILED why=51");
     let payment = scenario.payment().id;
@@ -155,7 +155,7 @@ fn a_start_that_fails_moves_on_to_the_next_account_or_ends_the_session() {
         retryable: false,
     };
     let left = scenario.order.attempts.last().unwrap().clone();
-    scenario.record(abandon(&scenario.order, &left, "unavailable", failure));
+    scenario.record(abandon(&scenario.order, &left, StartFailure::Unavailable, failure));
     assert_eq!(
         (scenario.payment().status(), scenario.payment().state.is_final()),
         (PaymentStatus::Failed, true)
@@ -166,36 +166,42 @@ fn a_start_that_fails_moves_on_to_the_next_account_or_ends_the_session() {
 
 #[test]
 fn a_start_that_is_answered_after_it_was_given_up_is_left_to_be_closed() {
-    let begun = |attempt| {
+    let created = |attempt| {
         let next = Erasable::new(Next::Nothing, [4; 16]);
         [Event::AttemptCreated { attempt, reference: "theirs".to_owned(), next, adapter_state: None }]
     };
     for orphaned in [true, false] {
         let mut scenario = Scenario::cart(|_| ());
         let first = scenario.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
-        let adopted = StartResult::Accepted(begun(first).into());
-        assert_eq!(accept_start(&scenario.order, first, &begun(first)), adopted);
+        let accepted = StartResult::Accepted(created(first).into());
+        assert_eq!(accept_start(&scenario.order, first, &created(first)), accepted);
         scenario.fail_over(orphaned, HOLDS);
-        let StartResult::Abandoned(events) = accept_start(&scenario.order, first, &begun(first)) else {
-            panic!("adopted")
+        let StartResult::Abandoned(events) = accept_start(&scenario.order, first, &created(first)) else {
+            panic!("accepted")
         };
         scenario.record(events);
         assert_eq!(scenario.order.attempt(first).unwrap().state, AttemptState::Orphaned);
-        assert_eq!(accept_start(&scenario.order, first, &begun(first)), StartResult::Abandoned(Vec::new()));
+        assert_eq!(accept_start(&scenario.order, first, &created(first)), StartResult::Abandoned(Vec::new()));
 
         // The same answer twice, and once more after the page was closed.
         let second = scenario.the_session().attempt;
         scenario.created(second);
-        assert_eq!(accept_start(&scenario.order, second, &begun(second)), StartResult::Accepted(Vec::new()));
+        assert_eq!(
+            accept_start(&scenario.order, second, &created(second)),
+            StartResult::Accepted(Vec::new())
+        );
         scenario.wait(10).see("EXPIRED");
-        assert_eq!(accept_start(&scenario.order, second, &begun(second)), StartResult::Abandoned(Vec::new()));
+        assert_eq!(
+            accept_start(&scenario.order, second, &created(second)),
+            StartResult::Abandoned(Vec::new())
+        );
     }
 }
 
 #[test]
 fn an_attempt_that_was_given_up_and_paid_all_the_same_gets_a_payment_of_its_own() {
     let table = "
-        # the orphan | while the newer one is | standing of the newest payment | attention
+        # the orphan | while the newer one is | state of the newest payment | attention
         PAID         | PENDING | PAID 100/100/0 | LATE_PAYMENT
         AUTHORIZED   | PENDING | AUTHORIZED 100/0/0 | LATE_PAYMENT
         PAID         | PAID    | PAID 100/100/0 | DUPLICATE_PAYMENT
@@ -221,9 +227,9 @@ fn an_attempt_that_was_given_up_and_paid_all_the_same_gets_a_payment_of_its_own(
             "{row:?}"
         );
         assert_eq!(scenario.session_status(), session, "the session goes on as it was");
-        let told = scenario.order.clone();
+        let before = scenario.order.clone();
         scenario.see_of(orphan, row[0]);
-        assert_eq!(scenario.order, told, "{row:?}");
+        assert_eq!(scenario.order, before, "{row:?}");
     }
 }
 
@@ -278,8 +284,7 @@ fn money_where_no_open_session_waits_is_late_or_a_duplicate() {
 #[test]
 fn money_after_the_order_was_cancelled_is_late_even_on_a_session_that_was_still_open() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
-    let events = finish::cancel(&scenario.order, scenario.now, &mut ids(&mut scenario.made)).unwrap();
-    scenario.record(events);
+    scenario.act("cancel");
     scenario.wait(10).see("PAID");
     assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", "CANCELLED"));
     assert_eq!(scenario.attention(), "LATE_PAYMENT");
@@ -289,8 +294,8 @@ fn money_after_the_order_was_cancelled_is_late_even_on_a_session_that_was_still_
 fn a_hold_that_comes_back_after_the_order_was_a_cart_again_is_late() {
     let mut scenario = Scenario::cart(|header| header.auto_submit = false);
     scenario.checkout(CaptureMode::Manual, HOLDS);
-    for word in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
-        scenario.wait(10).see(word);
+    for says in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
+        scenario.wait(10).see(says);
     }
     assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", "PENDING"));
     assert_eq!(scenario.attention(), "LATE_PAYMENT");
@@ -301,9 +306,7 @@ fn a_refund_that_comes_back_is_no_late_payment() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.wait(10).see("FROM_AMOUNTS refunded=100");
-    let events =
-        finish::fulfil(&scenario.order, true, None, scenario.now, &mut ids(&mut scenario.made)).unwrap();
-    scenario.record(events);
+    scenario.act("fulfil");
     scenario.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
     assert_eq!((scenario.attention().as_str(), scenario.state()), ("REFUND_FAILED", "COMPLETED"));
 }
@@ -311,7 +314,7 @@ fn a_refund_that_comes_back_is_no_late_payment() {
 #[test]
 fn what_a_provider_says_leaves_a_payment_open_or_not_and_may_say_that_nothing_was_taken() {
     let table = "
-        # words         | leaves it open | takes nothing
+        # statement     | leaves it open | leaves it unpaid
         PENDING         | true  | true
         REQUIRES_ACTION | true  | true
         PROCESSING      | true  | false
@@ -329,7 +332,30 @@ fn what_a_provider_says_leaves_a_payment_open_or_not_and_may_say_that_nothing_wa
     ";
     for row in rows(table) {
         let seen = seen(row[0], at(0));
-        let judged = (leaves_open(&seen), takes_nothing(&seen));
+        let judged = (leaves_open(&seen), leaves_unpaid(&seen));
         assert_eq!(judged, (row[1] == "true", row[2] == "true"), "{row:?}");
+    }
+}
+
+#[test]
+fn a_failed_start_is_stored_and_shown_by_the_name_that_its_error_has_in_the_metrics() {
+    let all = [
+        ProviderError::NotSent(String::new()),
+        ProviderError::Busy { retry_after: None },
+        ProviderError::Misconfigured,
+        ProviderError::Unavailable(String::new()),
+        ProviderError::declined(None, None),
+        ProviderError::rejected(None, None),
+        ProviderError::AmountDiffers(String::new()),
+        ProviderError::NotFound,
+        ProviderError::Unsupported("pay"),
+        ProviderError::OutcomeUnknown(String::new()),
+    ];
+    for error in all {
+        let failure = StartFailure::from(&error);
+        assert_eq!((failure.as_str(), json!(failure)), (error.label(), json!(error.label())), "{error}");
+        let nothing_left = !matches!(error.advice(), Advice::Stop | Advice::ResolveUnknown);
+        let reached_nobody = nothing_left || error == ProviderError::NotFound;
+        assert_eq!(failure.reached_nobody(), reached_nobody, "{error}");
     }
 }

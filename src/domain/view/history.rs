@@ -7,11 +7,14 @@ use port::{
 use serde::Serialize;
 
 use super::{
-    AttentionView, OrderView, PaymentView, QrUrl, RefundView, SessionView, attention, payment, refund,
-    session,
+    AttentionView, OrderView, PaymentView, QrUrl, RefundView, SessionView, attention, order as order_view,
+    payment, refund, session,
 };
-use crate::domain::event::outcome;
-use crate::domain::{Actor, Event, Operation, OrderAggregate, PublicEvent, RecordedEvent, SessionFailure};
+use crate::domain::event::dispute_outcome;
+use crate::domain::{
+    Actor, Event, Operation, OrderAggregate, PublicEvent, RecordedEvent, SessionFailure, SessionStatus,
+    SubjectEvent as _,
+};
 
 /// One entry of a timeline: what happened, to what, and in whose words. What an entry has no value for is null.
 #[derive(Debug, Serialize)]
@@ -39,14 +42,17 @@ pub struct TimelineEntry<'a> {
 }
 
 /// The entry of an event of a file.
-pub fn timeline_entry<'a>(order: &'a OrderAggregate, recorded: &'a RecordedEvent) -> TimelineEntry<'a> {
+pub fn timeline_entry<'a>(
+    order: &'a OrderAggregate,
+    recorded: &'a RecordedEvent<Event>,
+) -> TimelineEntry<'a> {
     let blank = TimelineEntry {
-        id: recorded.id,
+        id: recorded.id(),
         sequence: recorded.sequence,
-        kind: recorded.record.event.name(),
-        occurred_at: recorded.record.at,
-        actor: recorded.record.cause.actor,
-        request_id: recorded.record.cause.request.as_deref(),
+        kind: recorded.event.name(),
+        occurred_at: recorded.at,
+        actor: recorded.cause.actor,
+        request_id: recorded.cause.request.as_deref(),
         session_id: None,
         payment_id: None,
         attempt_id: None,
@@ -60,8 +66,13 @@ pub fn timeline_entry<'a>(order: &'a OrderAggregate, recorded: &'a RecordedEvent
         provider_message: None,
         detail: None,
     };
-    let event = &recorded.record.event;
+    let event = &recorded.event;
     let entry = match event {
+        Event::AttemptStarted { attempt, .. } => {
+            let started = order.attempt(attempt.attempt);
+            let (payment_id, amount) = started.map(|started| (started.payment, started.money.minor)).unzip();
+            TimelineEntry { payment_id, amount, ..of_order(blank, event) }
+        }
         Event::AttentionResolved { attention, decision, .. } => {
             let payment_id = order.attention(*attention).and_then(|attention| attention.payment);
             TimelineEntry { payment_id, to: Some(decision.as_str()), ..blank }
@@ -73,7 +84,7 @@ pub fn timeline_entry<'a>(order: &'a OrderAggregate, recorded: &'a RecordedEvent
 
 /// The merchant's words beside a fact, unless they were erased: the event has only their digest.
 fn merchant_text<'a>(order: &'a OrderAggregate, event: &Event) -> Option<&'a str> {
-    let words = match event {
+    let texts = match event {
         Event::ExternalPaymentRecorded { .. } => {
             return Some(&order.header.external_payment.as_ref()?.value()?.reference);
         }
@@ -84,7 +95,7 @@ fn merchant_text<'a>(order: &'a OrderAggregate, event: &Event) -> Option<&'a str
         }
         _ => None,
     };
-    words?.value().map(String::as_str)
+    texts?.value().map(String::as_str)
 }
 
 impl<'a> TimelineEntry<'a> {
@@ -122,10 +133,10 @@ impl<'a> TimelineEntry<'a> {
 fn of_order<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'a> {
     match event {
         Event::OrderCreated(header) => TimelineEntry { to: Some(header.state.as_str()), ..entry },
-        Event::OrderStateChanged { from, to, why } => TimelineEntry {
+        Event::OrderStateChanged { from, to, reason } => TimelineEntry {
             from: Some(from.as_str()),
             to: Some(to.as_str()),
-            detail: why.as_deref(),
+            detail: reason.as_deref(),
             ..entry
         },
         Event::OrderPriced { price, .. } => TimelineEntry { amount: Some(price.total), ..entry },
@@ -144,30 +155,29 @@ fn of_order<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'a>
 
 fn of_session<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'a> {
     match event {
-        Event::SessionCreated { session, payment } => TimelineEntry {
-            session_id: Some(session.id),
-            payment_id: Some(payment.id),
-            to: Some(session.status.as_str()),
+        Event::SessionCreated(session) => TimelineEntry {
+            session_id: Some(session.session),
+            payment_id: Some(session.payment),
+            to: Some(SessionStatus::Pending.as_str()),
             amount: Some(session.money.minor),
             detail: Some(&session.routing.reason),
             ..entry
         },
-        Event::AttemptStarted(attempt) => TimelineEntry {
-            attempt_id: Some(attempt.id),
-            session_id: attempt.session,
-            payment_id: Some(attempt.payment),
+        Event::AttemptStarted { session, attempt } => TimelineEntry {
+            attempt_id: Some(attempt.attempt),
+            session_id: Some(*session),
             account: Some(&attempt.account),
-            amount: Some(attempt.money.minor),
             ..entry
         },
+        Event::ProfilesSynced { session } => TimelineEntry { session_id: Some(*session), ..entry },
         Event::AdapterStateSaved { attempt, .. } | Event::ProviderOrderSubmitted { attempt } => {
             TimelineEntry { attempt_id: Some(*attempt), ..entry }
         }
         Event::AttemptCreated { attempt, reference, .. } => {
             TimelineEntry { attempt_id: Some(*attempt), detail: Some(reference), ..entry }
         }
-        Event::AttemptAbandoned { attempt, why, .. } => {
-            TimelineEntry { attempt_id: Some(*attempt), detail: Some(why), ..entry }
+        Event::AttemptAbandoned { attempt, failure, .. } => {
+            TimelineEntry { attempt_id: Some(*attempt), detail: Some(failure.as_str()), ..entry }
         }
         Event::SessionStatusChanged { session, from, to, failure } => TimelineEntry {
             session_id: Some(*session),
@@ -202,8 +212,8 @@ fn of_payment<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'
             ..entry
         },
         Event::OperationRequested { payment, operation, .. } => entry.operation(*payment, operation),
-        Event::OperationFinished { payment, operation, refused } => {
-            entry.operation(*payment, operation).said(refused.as_ref())
+        Event::OperationFinished { payment, operation, declined } => {
+            entry.operation(*payment, operation).said(declined.as_ref())
         }
         Event::RefundCreated(refund) => TimelineEntry {
             refund_id: Some(refund.id),
@@ -218,7 +228,7 @@ fn of_payment<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'
         Event::DisputeUpdated { payment, stage, lost } => TimelineEntry {
             payment_id: Some(*payment),
             from: lost.map(|_| stage.as_str()),
-            to: Some(lost.map_or(stage.as_str(), outcome)),
+            to: Some(lost.map_or(stage.as_str(), dispute_outcome)),
             ..entry
         },
         _ => entry,
@@ -269,18 +279,17 @@ pub enum EventData<'a> {
 /// The event, if merchants are told of it. `file` is as of that event.
 pub fn event<'a>(
     order: &'a OrderAggregate,
-    recorded: &RecordedEvent,
+    recorded: &RecordedEvent<Event>,
     qr_url: QrUrl<'_>,
 ) -> Option<EventView<'a>> {
-    let event = &recorded.record.event;
-    let (public_event, sequence) = (event.public_event()?, recorded.public_sequence?);
+    let public = recorded.event.public()?;
     Some(EventView {
-        id: recorded.id,
-        kind: event_type(public_event),
-        occurred_at: recorded.record.at,
-        order_id: recorded.order,
-        sequence,
-        data: concerns(order, event, qr_url)?,
+        id: recorded.id(),
+        kind: event_type(public),
+        occurred_at: recorded.at,
+        order_id: OrderId::from_uuid(recorded.subject),
+        sequence: recorded.public_sequence?,
+        data: concerns(order, &recorded.event, qr_url)?,
     })
 }
 
@@ -304,7 +313,7 @@ fn concerns<'a>(order: &'a OrderAggregate, event: &Event, qr_url: QrUrl<'_>) -> 
         Some(EventData::Refund(Box::new(refund(order, found))))
     };
     match event {
-        Event::SessionCreated { session, .. } => of_session(session.id),
+        Event::SessionCreated(created) => of_session(created.session),
         Event::SessionStatusChanged { session, .. } => of_session(*session),
         Event::ExternalPaymentRecorded { payment, .. } | Event::LatePaymentFound(payment) => {
             of_payment(payment.id)
@@ -318,7 +327,7 @@ fn concerns<'a>(order: &'a OrderAggregate, event: &Event, qr_url: QrUrl<'_>) -> 
             let found = order.attention(raised.id)?;
             Some(EventData::Attention(attention(order, found)))
         }
-        _ => Some(EventData::Order(Box::new(super::order(order)))),
+        _ => Some(EventData::Order(Box::new(order_view(order)))),
     }
 }
 

@@ -3,42 +3,38 @@
 use port::AttentionId;
 
 use super::list;
-use crate::domain::{Actor, view};
+use crate::domain::{Actor, Outcome, view};
 use crate::http::answer::Answer;
-use crate::http::call::ApiRequest;
-use crate::http::idempotency::CommandOutcome;
-use crate::http::input::{self, Query};
+use crate::http::input;
 use crate::http::problem::Problem;
-use crate::orders::CommandContext;
-use crate::store::{AttentionFilter, OrderLocator, Page};
+use crate::http::request::{ApiRequest, order_id_of};
+use crate::store::{AttentionFilter, Cursor};
 
 pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
+    let query = request.query();
+    let (before, limit) = query.page_after(Cursor::read);
     let filter = AttentionFilter {
         merchant: request.merchant.to_string(),
         open: query.parsed("open", "true or false"),
-        code: query.word("code"),
+        code: query.enum_value("code"),
         account: query.text("account").map(ToOwned::to_owned),
-        page: query.page(),
+        before,
+        limit: limit + 1,
     };
-    let filter = query.finish(filter)?;
-    let limit = filter.page.limit;
-    let page = Page { limit: limit + 1, ..filter.page };
-    let rows = request.state().reads().attention(&AttentionFilter { page, ..filter }).await?;
-    let shown: Vec<_> = rows.iter().filter_map(|(id, order)| Some((order, order.attention(*id)?))).collect();
-    list(
-        &shown,
-        limit,
-        |(_, attention)| attention.id.to_string(),
-        |(order, attention)| view::attention(order, attention),
-    )
+    let rows = request.state().store().attention(&query.finish(filter)?).await?;
+    let orders = request.load_orders_of(rows.iter().map(|row| row.id)).await?;
+    let shown = orders
+        .iter()
+        .zip(&rows)
+        .filter_map(|(order, row)| Some((*row, order, order.attention(AttentionId::from_uuid(row.id))?)));
+    let shown: Vec<_> = shown.collect();
+    list(&shown, limit, |(row, ..)| row.text(), |(_, order, attention)| view::attention(order, attention))
 }
 
-pub(in crate::http) async fn resolve(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn resolve(request: &ApiRequest) -> Result<Outcome, Problem> {
     let (decision, note) = request.read(input::decision)?;
     let id: AttentionId = request.id("attention")?;
-    let order = request.order_of(OrderLocator::Attention(id)).await?.id();
-    let context = CommandContext { cause: request.raw.cause(Actor::Operator), ..request.command_context() };
-    let order = request.state().orders().resolve(&context, order, id, decision, note).await?;
-    Ok(CommandOutcome { attention: Some(id), ..CommandOutcome::order(order) })
+    let (orders, command) = (request.state().orders(), request.command_of(Actor::Operator));
+    let order = order_id_of(id.uuid());
+    Ok(orders.resolve(&request.merchant, &command, order, id, decision, note).await?)
 }

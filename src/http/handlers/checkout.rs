@@ -2,32 +2,32 @@
 
 use port::{Approach, Customer, OrderId};
 
-use crate::http::call::ApiRequest;
-use crate::http::idempotency::{CommandOutcome, InFlightKey};
+use crate::domain::Outcome;
+use crate::http::idempotency::InFlightKey;
 use crate::http::input::{self, Lifetimes};
 use crate::http::problem::{Code, FieldError, Problem};
-use crate::orders::CheckoutOutcome;
+use crate::http::request::ApiRequest;
 use crate::payments::CheckoutRequest;
 
 pub(super) fn lifetimes(request: &ApiRequest) -> Lifetimes {
     Lifetimes::from(&request.state().settings().checkout)
 }
 
-pub(in crate::http) async fn open(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn checkout(request: &ApiRequest) -> Result<Outcome, Problem> {
     let checkout = request.read(|body| input::checkout(body, lifetimes(request)))?;
     check_out(request, request.id("order")?, &checkout, "").await
 }
 
-pub(in crate::http) async fn create_and_checkout(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
-    let (draft, checkout) = request
-        .with_defaults(|defaults| request.read(|body| input::quick(body, defaults, lifetimes(request))))?;
-    // An earlier try under the same key has placed the order: it goes on with that one.
-    if let Some(order) = request.in_flight.as_ref().and_then(InFlightKey::goes_on_with) {
+pub(in crate::http) async fn create_and_checkout(request: &ApiRequest) -> Result<Outcome, Problem> {
+    let (new, checkout) = request.with_defaults(|defaults| {
+        request.read(|body| input::order_and_checkout(body, defaults, lifetimes(request)))
+    })?;
+    // An earlier try under the same key has created the order: it goes on with that one.
+    if let Some(order) = request.in_flight.as_ref().and_then(InFlightKey::earlier_order) {
         return check_out(request, order, &checkout, "/checkout").await;
     }
-    Ok(done(
-        request.state().orders().create_and_checkout(&request.command_context(), draft, &checkout).await?,
-    ))
+    let orders = request.state().orders();
+    Ok(orders.create_and_checkout(&request.merchant, &request.command(), new, &checkout).await?)
 }
 
 /// Checks an order out; `at` is where the request has what it asks.
@@ -36,13 +36,14 @@ async fn check_out(
     order: OrderId,
     checkout: &CheckoutRequest,
     at: &str,
-) -> Result<CommandOutcome, Problem> {
+) -> Result<Outcome, Problem> {
     if checkout.approach == Approach::Link && checkout.link_delivery.any() {
         let order = request.order(order).await?;
         let customer = order.header.personal.value().map(|personal| &personal.customer);
         reachable(customer, checkout, at)?;
     }
-    Ok(done(request.state().orders().checkout(&request.command_context(), order, checkout).await?))
+    let orders = request.state().orders();
+    Ok(orders.checkout(&request.merchant, &request.command(), order, checkout).await?)
 }
 
 /// Whether the customer has the addresses that the link is to be sent to.
@@ -67,8 +68,4 @@ fn reachable(customer: Option<&Customer>, checkout: &CheckoutRequest, at: &str) 
     }
     let detail = "The order's customer lacks an address that the link is to be sent to.";
     Err(Problem::new(Code::NotifyAddressMissing, detail).with_faults(faults))
-}
-
-fn done(checked: CheckoutOutcome) -> CommandOutcome {
-    CommandOutcome::session(checked.order, checked.session, checked.pending)
 }

@@ -1,4 +1,4 @@
-//! One function for each route: read the request, call one use case, say what came of it.
+//! One function for each route: read the request, call one use case, show what it came to.
 
 pub(super) mod attention;
 pub(super) mod checkout;
@@ -10,11 +10,17 @@ pub(super) mod sessions;
 pub(super) mod show;
 pub(super) mod webhooks;
 
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use port::Uuid;
 use serde::Serialize;
 
 use super::answer::Answer;
 use super::input::cursor;
 use super::problem::Problem;
+use super::request::{ApiRequest, order_id_of};
+use crate::domain::{OrderAggregate, Subject};
 
 /// A page of a list.
 #[derive(Serialize)]
@@ -37,4 +43,24 @@ fn list<'r, R, T: Serialize>(
         data: shown.map(view).collect::<Vec<_>>(),
         next_cursor: last.map(|row| cursor(&key(row))),
     })
+}
+
+impl ApiRequest {
+    /// The subjects of a list.
+    async fn load_all<S: Subject>(
+        &self,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<Vec<Arc<S>>, Problem> {
+        let engine = self.state().engine();
+        let loaded = try_join_all(ids.into_iter().map(|id| engine.existing::<S>(id))).await?;
+        Ok(loaded.iter().map(|subject| subject.current().clone()).collect())
+    }
+
+    /// The orders of payments or attention in a list.
+    async fn load_orders_of(
+        &self,
+        parts: impl Iterator<Item = Uuid>,
+    ) -> Result<Vec<Arc<OrderAggregate>>, Problem> {
+        self.load_all(parts.map(|part| order_id_of(part).uuid())).await
+    }
 }

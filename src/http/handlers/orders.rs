@@ -1,20 +1,16 @@
-//! Orders: making, changing, pricing, signing, submitting, ending, and looking at them.
+//! Orders: creating, changing, pricing, signing, submitting, ending, and looking at them.
 
 use port::{ItemId, OrderId};
 
 use super::list;
 use crate::domain::view;
-use crate::domain::{LineItem, OrderAggregate};
+use crate::domain::{Event, LineItem, OrderAggregate, Outcome, RecordedEvent};
 use crate::http::answer::Answer;
-use crate::http::call::ApiRequest;
-use crate::http::idempotency::CommandOutcome;
-use crate::http::input::{self, Defaults, Outcome, Query};
+use crate::http::input::{self, Defaults};
 use crate::http::problem::{Code, Problem};
-use crate::orders::{Edit, Finish, OrderError};
+use crate::http::request::ApiRequest;
+use crate::orders::{Edit, Finish};
 use crate::store::{OrderFilter, Page};
-
-/// How often a change is merged anew because the order was changed meanwhile.
-const MAX_MERGES: u32 = 8;
 
 /// Seconds in a day.
 const DAY_S: u64 = 86_400;
@@ -41,166 +37,138 @@ impl ApiRequest {
     fn order_id(&self) -> Result<OrderId, Problem> {
         self.id("order")
     }
+
+    /// Changes the order's content, merged with what is there.
+    async fn edit(
+        &self,
+        change: impl Fn(&OrderAggregate) -> Result<Option<Edit>, Problem>,
+    ) -> Result<Outcome, Problem> {
+        self.state().orders().edit(&self.merchant, &self.command(), self.order_id()?, change).await
+    }
+
+    async fn finish(&self, how: Finish) -> Result<Outcome, Problem> {
+        let orders = self.state().orders();
+        Ok(orders.finish(&self.merchant, &self.command(), self.order_id()?, &how).await?)
+    }
 }
 
-pub(in crate::http) async fn create(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
-    let draft = request.with_defaults(|defaults| request.read(|body| input::draft(body, defaults)))?;
-    Ok(CommandOutcome::order(request.state().orders().create(&request.command_context(), draft).await?))
+pub(in crate::http) async fn create(request: &ApiRequest) -> Result<Outcome, Problem> {
+    let new = request.with_defaults(|defaults| request.read(|body| input::new_order(body, defaults)))?;
+    Ok(request.state().orders().create(&request.merchant, &request.command(), new).await?)
 }
 
 pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
-    Query::none(request.raw.request.query_string())?;
-    let order = request.shown(request.order_id()?).await?;
-    Ok(Answer::ok(&view::order(&order))?.version(order.sequence))
+    request.no_query()?;
+    let order = request.order(request.order_id()?).await?;
+    Ok(Answer::ok(&view::order(&order))?.version(order.version()))
 }
 
 pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
+    let query = request.query();
+    let Page { before, limit } = query.page();
     let filter = OrderFilter {
         merchant: request.merchant.to_string(),
-        state: query.word("state"),
+        state: query.enum_value("state"),
         reference: query.text("reference").map(ToOwned::to_owned),
         created_after: query.parsed("createdAfter", "an RFC 3339 time"),
         created_before: query.parsed("createdBefore", "an RFC 3339 time"),
-        page: query.page(),
+        page: Page { before, limit: limit + 1 },
     };
-    let filter = query.finish(filter)?;
-    let limit = filter.page.limit;
-    let page = Page { limit: limit + 1, ..filter.page };
-    let files = request.state().reads().orders(&OrderFilter { page, ..filter }).await?;
-    list(&files, limit, |order| order.id().to_string(), view::order)
+    let ids = request.state().store().orders(&query.finish(filter)?).await?;
+    let orders = request.load_all::<OrderAggregate>(ids.iter().map(|id| id.uuid())).await?;
+    list(&orders, limit, |order| order.id().to_string(), |order| view::order(order))
 }
 
-/// Changes an order by what the request says, merged with what is there. A change that came between is merged
-/// with too, unless the request expects a version.
-async fn merge(
-    request: &ApiRequest,
-    edit: impl Fn(&OrderAggregate) -> Result<Option<Edit>, Problem>,
-) -> Result<CommandOutcome, Problem> {
-    let id = request.order_id()?;
-    let mut context = request.command_context();
-    for _ in 0..MAX_MERGES {
-        let order = request.order(id).await?;
-        let change = edit(&order)?;
-        let version = context.expects.filter(|version| *version != order.sequence);
-        if version.is_some() && request.expects.is_some() {
-            return Err(OrderError::VersionMismatch { actual: order.sequence }.into());
-        }
-        let Some(change) = change else { return Ok(CommandOutcome::order(order)) };
-        context.expects = Some(order.sequence);
-        match request.state().orders().edit(&context, id, change).await {
-            Err(OrderError::VersionMismatch { .. }) if request.expects.is_none() => {}
-            other => return Ok(CommandOutcome::order(other?)),
-        }
-    }
-    Err(crate::store::StoreError::Busy.into())
-}
-
-pub(in crate::http) async fn change(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
-    merge(request, |order| {
-        let changes = request.read(|body| input::changes(body, order.header.currency))?;
+pub(in crate::http) async fn change(request: &ApiRequest) -> Result<Outcome, Problem> {
+    let change = |order: &OrderAggregate| {
+        let changes = request.read(|body| input::order_changes(body, order.header.currency))?;
         let fields = changes.onto(order.header.personal.value());
         Ok(fields.map(|fields| Edit::Fields(Box::new(fields))))
-    })
-    .await
+    };
+    request.edit(change).await
 }
 
-pub(in crate::http) async fn add_item(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
-    let order = request.order_id()?;
-    let currency = request.order(order).await?.header.currency;
+pub(in crate::http) async fn add_item(request: &ApiRequest) -> Result<Outcome, Problem> {
     let id = request.new_item_id();
-    let item = request.read(|body| input::item(body, id, None, Some(currency)))?;
-    Ok(CommandOutcome::order(
-        request.state().orders().edit(&request.command_context(), order, Edit::AddItem(item)).await?,
-    ))
+    let add = |order: &OrderAggregate| {
+        let item = request.read(|body| input::item(body, id, None, Some(order.header.currency)))?;
+        Ok(Some(Edit::AddItem(item)))
+    };
+    request.edit(add).await
 }
 
-pub(in crate::http) async fn change_item(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn change_item(request: &ApiRequest) -> Result<Outcome, Problem> {
     let id = request.id::<ItemId>("item")?;
-    merge(request, |order| {
+    let change = |order: &OrderAggregate| {
         let known = |item: &&LineItem| item.id == id;
         let before = order.header.items.iter().find(known).ok_or_else(Problem::not_found)?;
         let item = request.read(|body| input::item(body, id, Some(before), Some(order.header.currency)))?;
         Ok((item != *before).then_some(Edit::ChangeItem(item)))
-    })
-    .await
+    };
+    request.edit(change).await
 }
 
-pub(in crate::http) async fn remove_item(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn remove_item(request: &ApiRequest) -> Result<Outcome, Problem> {
     request.read_nothing()?;
-    let edit = Edit::RemoveItem(request.id("item")?);
-    Ok(CommandOutcome::order(
-        request.state().orders().edit(&request.command_context(), request.order_id()?, edit).await?,
-    ))
+    let id = request.id("item")?;
+    request.edit(|_| Ok(Some(Edit::RemoveItem(id)))).await
 }
 
-pub(in crate::http) async fn price(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn price(request: &ApiRequest) -> Result<Outcome, Problem> {
     request.read_nothing()?;
-    Ok(CommandOutcome::order(
-        request.state().orders().price(&request.command_context(), request.order_id()?).await?,
-    ))
+    let orders = request.state().orders();
+    Ok(orders.price(&request.merchant, &request.command(), request.order_id()?).await?)
 }
 
-pub(in crate::http) async fn sign(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn sign(request: &ApiRequest) -> Result<Outcome, Problem> {
     let signature = request.read(input::signature)?;
-    Ok(CommandOutcome::order(
-        request.state().orders().sign(&request.command_context(), request.order_id()?, signature).await?,
-    ))
+    let orders = request.state().orders();
+    Ok(orders.sign(&request.merchant, &request.command(), request.order_id()?, signature).await?)
 }
 
-pub(in crate::http) async fn submit(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn submit(request: &ApiRequest) -> Result<Outcome, Problem> {
     let now = request.state().now();
     let submission = request.read(|body| input::submission(body, now))?;
     if submission.profile.is_some() && request.in_flight.is_none() {
         let detail = "Charging a stored payment method moves money: send an `Idempotency-Key` header.";
         return Err(Problem::new(Code::IdempotencyKeyMissing, detail));
     }
-    let order = request.order_id()?;
-    if let Some(profile) = submission.profile {
-        let charged = request.state().orders().charge(&request.command_context(), order, profile).await?;
-        return Ok(CommandOutcome { session: charged.session, ..CommandOutcome::order(charged.order) });
-    }
-    Ok(CommandOutcome::order(
-        request.state().orders().submit(&request.command_context(), order, &submission).await?,
-    ))
+    let (orders, command, order) = (request.state().orders(), request.command(), request.order_id()?);
+    Ok(match submission.profile {
+        Some(profile) => orders.charge(&request.merchant, &command, order, profile).await?,
+        None => orders.submit(&request.merchant, &command, order, &submission).await?,
+    })
 }
 
-pub(in crate::http) async fn approve(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn approve(request: &ApiRequest) -> Result<Outcome, Problem> {
     request.read_nothing()?;
-    finish(request, Finish::Approve).await
+    request.finish(Finish::Approve).await
 }
 
-pub(in crate::http) async fn reject(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn reject(request: &ApiRequest) -> Result<Outcome, Problem> {
     request.read_nothing()?;
-    finish(request, Finish::Reject).await
+    request.finish(Finish::Reject).await
 }
 
-pub(in crate::http) async fn cancel(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn cancel(request: &ApiRequest) -> Result<Outcome, Problem> {
     request.read_nothing()?;
-    finish(request, Finish::Cancel).await
+    request.finish(Finish::Cancel).await
 }
 
-pub(in crate::http) async fn fulfil(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
-    let (outcome, detail) = request.read(input::outcome)?;
-    finish(request, Finish::Fulfil { completed: outcome == Outcome::Completed, detail }).await
-}
-
-async fn finish(request: &ApiRequest, how: Finish) -> Result<CommandOutcome, Problem> {
-    Ok(CommandOutcome::order(
-        request.state().orders().finish(&request.command_context(), request.order_id()?, &how).await?,
-    ))
+pub(in crate::http) async fn fulfil(request: &ApiRequest) -> Result<Outcome, Problem> {
+    let (completed, detail) = request.read(input::fulfilment)?;
+    request.finish(Finish::Fulfil { completed, detail }).await
 }
 
 pub(in crate::http) async fn timeline(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
-    let page = query.page();
-    let after = page.before.as_deref().map(str::parse::<u64>).transpose();
-    if after.is_err() {
-        query.bad_cursor();
+    let query = request.query();
+    let (after, limit) = query.page_after(|text| text.parse::<u64>().ok());
+    query.finish(())?;
+    let (order, after) = (request.order(request.order_id()?).await?, after.unwrap_or(0));
+    let mut events: Vec<RecordedEvent<Event>> = Vec::new();
+    for change in request.state().store().changes_of(order.id().uuid(), after, limit + 1).await? {
+        let change = change.read::<OrderAggregate>()?;
+        events.extend(change.recorded_events().filter(|event| event.sequence > after));
     }
-    let page = query.finish(page)?;
-    let order = request.order(request.order_id()?).await?;
-    let after = after.ok().flatten().unwrap_or(0);
-    let events = request.state().reads().events(order.id(), after, page.limit + 1).await?;
-    list(&events, page.limit, |event| event.sequence.to_string(), |event| view::timeline_entry(&order, event))
+    list(&events, limit, |event| event.sequence.to_string(), |event| view::timeline_entry(&order, event))
 }

@@ -1,101 +1,122 @@
 //! Payments and refunds: looking at them, and what can be done with the money.
 
-use port::{PaymentId, RefundId};
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use port::{OrderId, PaymentId, RefundId};
 
 use super::list;
-use crate::domain::view;
+use crate::domain::{OrderAggregate, Outcome, Payment, view};
 use crate::http::answer::Answer;
-use crate::http::call::ApiRequest;
-use crate::http::idempotency::CommandOutcome;
-use crate::http::input::{self, Query};
+use crate::http::input;
 use crate::http::problem::{Code, Problem};
-use crate::orders::{MoneyRequest, Outcome};
-use crate::store::{OrderLocator, Page, PaymentFilter};
+use crate::http::request::{ApiRequest, order_id_of};
+use crate::orders::MoneyRequest;
+use crate::store::{Cursor, Page, PaymentFilter};
 
 pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
+    let query = request.query();
+    let (before, limit) = query.page_after(Cursor::read);
+    let order = query.parsed::<OrderId>("orderId", "the id of an order");
     let filter = PaymentFilter {
         merchant: request.merchant.to_string(),
-        status: query.word("status"),
+        status: query.enum_value("status"),
         account: query.text("account").map(ToOwned::to_owned),
-        order: query.parsed("orderId", "the id of an order"),
-        page: query.page(),
+        before,
+        limit: limit + 1,
     };
     let filter = query.finish(filter)?;
-    let limit = filter.page.limit;
-    let page = Page { limit: limit + 1, ..filter.page };
-    let rows = request.state().reads().payments(&PaymentFilter { page, ..filter }).await?;
-    let shown: Vec<_> = rows.iter().filter_map(|(id, order)| Some((order, order.payment(*id)?))).collect();
-    list(
-        &shown,
-        limit,
-        |(_, payment)| payment.id.to_string(),
-        |(order, payment)| view::payment(order, payment),
-    )
+    let rows = match order {
+        Some(order) => payments_of(&request, order, &filter).await?,
+        None => request.state().store().payments(&filter).await?,
+    };
+    let orders = request.load_orders_of(rows.iter().map(|row| row.id)).await?;
+    let shown: Vec<_> = orders.iter().zip(&rows).filter_map(|(order, row)| shown(order, *row)).collect();
+    list(&shown, limit, |(row, ..)| row.text(), |(_, order, payment)| view::payment(order, payment))
+}
+
+fn shown(order: &Arc<OrderAggregate>, row: Cursor) -> Option<(Cursor, &OrderAggregate, &Payment)> {
+    Some((row, order, order.payment(PaymentId::from_uuid(row.id))?))
+}
+
+/// The payments of one order, newest first.
+async fn payments_of(
+    request: &ApiRequest,
+    order: OrderId,
+    filter: &PaymentFilter,
+) -> Result<Vec<Cursor>, Problem> {
+    let found = request.state().store().order(order).await?;
+    let Some(order) = found.filter(|order| order.header.merchant == filter.merchant) else {
+        return Ok(Vec::new());
+    };
+    let wanted = |payment: &&Payment| {
+        filter.status.is_none_or(|status| payment.status() == status)
+            && filter.account.as_deref().is_none_or(|name| order.account_of_payment(payment) == Some(name))
+    };
+    let payments = order.payments.iter().filter(wanted);
+    let rows = payments.map(|payment| Cursor { at: payment.created_at, id: payment.id.uuid() });
+    let mut rows: Vec<_> = rows.filter(|row| filter.before.is_none_or(|before| *row < before)).collect();
+    rows.sort_unstable_by_key(|row| Reverse(*row));
+    Ok(rows)
 }
 
 pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
-    Query::none(request.raw.request.query_string())?;
+    request.no_query()?;
     let id: PaymentId = request.id("payment")?;
-    let order = request.order_of(OrderLocator::Payment(id)).await?;
+    let order = request.order_of(id.uuid()).await?;
     let payment = order.payment(id).ok_or_else(Problem::not_found)?;
     Ok(Answer::ok(&view::payment(&order, payment))?.version(payment.version))
 }
 
 pub(in crate::http) async fn list_refunds(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
+    let query = request.query();
     let page = query.page();
-    let page = query.finish(page)?;
+    let Page { before, limit } = query.finish(page)?;
     let id: PaymentId = request.id("payment")?;
-    let order = request.order_of(OrderLocator::Payment(id)).await?;
+    let order = request.order_of(id.uuid()).await?;
+    if order.payment(id).is_none() {
+        return Err(Problem::not_found());
+    }
     let mut refunds: Vec<_> = order.refunds.iter().filter(|refund| refund.payment == id).collect();
-    refunds.sort_by_key(|refund| std::cmp::Reverse(refund.id.to_string()));
-    if let Some(before) = page.before {
+    refunds.sort_by_key(|refund| Reverse(refund.id.to_string()));
+    if let Some(before) = before {
         refunds.retain(|refund| refund.id.to_string() < before);
     }
-    list(&refunds, page.limit, |refund| refund.id.to_string(), |refund| view::refund(&order, refund))
+    list(&refunds, limit, |refund| refund.id.to_string(), |refund| view::refund(&order, refund))
 }
 
 pub(in crate::http) async fn get_refund(request: ApiRequest) -> Result<Answer, Problem> {
-    Query::none(request.raw.request.query_string())?;
+    request.no_query()?;
     let id: RefundId = request.id("refund")?;
-    let order = request.order_of(OrderLocator::Refund(id)).await?;
+    let order = request.order_of(id.uuid()).await?;
     let refund = order.refund(id).ok_or_else(Problem::not_found)?;
     Ok(Answer::ok(&view::refund(&order, refund))?.version(refund.version))
 }
 
-pub(in crate::http) async fn capture(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn capture(request: &ApiRequest) -> Result<Outcome, Problem> {
     needs_key(request)?;
     let amount = request.read(input::part)?;
     operate(request, &MoneyRequest::Capture { amount }).await
 }
 
-pub(in crate::http) async fn void(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn void(request: &ApiRequest) -> Result<Outcome, Problem> {
     request.read_nothing()?;
     operate(request, &MoneyRequest::Void).await
 }
 
-pub(in crate::http) async fn create_refund(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn create_refund(request: &ApiRequest) -> Result<Outcome, Problem> {
     needs_key(request)?;
     let (amount, reason, reference) = request.read(input::refund)?;
     operate(request, &MoneyRequest::Refund { amount, reason, reference }).await
 }
 
-async fn operate(request: &ApiRequest, operation: &MoneyRequest) -> Result<CommandOutcome, Problem> {
+async fn operate(request: &ApiRequest, operation: &MoneyRequest) -> Result<Outcome, Problem> {
     let payment: PaymentId = request.id("payment")?;
-    let order = request.order_of(OrderLocator::Payment(payment)).await?.id();
-    let operated =
-        request.state().orders().operate(&request.command_context(), order, payment, operation).await?;
-    let (refused, pending) = match operated.outcome {
-        Outcome::Done => (None, false),
-        Outcome::Pending => (None, true),
-        Outcome::Refused(failure) => (Some(failure), false),
-    };
-    let (payment, refund) = (Some(operated.payment), operated.refund);
-    Ok(CommandOutcome { payment, refund, refused, pending, ..CommandOutcome::order(operated.order) })
+    let (orders, order) = (request.state().orders(), order_id_of(payment.uuid()));
+    Ok(orders.operate(&request.merchant, &request.command(), order, payment, operation).await?)
 }
 
-/// What moves money has to be told apart from a repeat of it.
+/// Money is moved only where a repeat is safe.
 fn needs_key(request: &ApiRequest) -> Result<(), Problem> {
     if request.in_flight.is_some() {
         return Ok(());

@@ -1,118 +1,106 @@
 //! Stored payment methods, and the sessions that store them.
-//!
-//! Neither has events: a request that is sent again is answered from the row as it is now.
 
 use actix_web::HttpResponse;
 use port::ProfileSessionId;
 
 use super::checkout::lifetimes;
 use super::list;
-use crate::domain::{AttemptState, ProfileSession, SessionStatus, view};
+use crate::domain::{Profile, ProfileSession, SessionStatus, view};
+use crate::engine::WorkingCopy;
 use crate::http::answer::Answer;
-use crate::http::call::ApiRequest;
-use crate::http::idempotency::reached_nobody;
-use crate::http::input::{self, MAX_CUSTOMER, Query};
+use crate::http::idempotency::Recall;
+use crate::http::input::{self, MAX_CUSTOMER};
 use crate::http::problem::{Code, FieldError, Problem};
-use crate::payments::{PaymentError, ProfileKey, StartOutcome};
-use crate::store::{Page, ProfileFilter};
+use crate::http::request::ApiRequest;
+use crate::payments::{PaymentError, StartOutcome};
+use crate::store::{IdempotencyRow, Page, ProfileFilter};
 
-pub(in crate::http) async fn open(request: ApiRequest) -> Result<Answer, Problem> {
-    let session = request.read(|body| input::profile_session(body, lifetimes(&request)))?;
-    let mut key = key(&request);
-    if let Some(mut made) = made_before(&request).await? {
-        if !reached_nobody(&made) {
-            request.state().payments().resolve_profile_session(&mut made).await?;
-            return Ok(opened(&made)?.replayed());
+impl Recall for WorkingCopy<ProfileSession> {
+    /// The session as it is.
+    async fn recall(
+        request: &ApiRequest,
+        row: &IdempotencyRow,
+        creates_session: bool,
+    ) -> Result<Option<Self>, Problem> {
+        let mut session: Self = request.state().engine().existing(row.subject).await?;
+        if creates_session {
+            if session.reached_nobody() {
+                return Ok(None);
+            }
+            let command = request.command().following();
+            request.state().payments().resolve_profile_session(&mut session, &command).await?;
         }
-        if let Some(key) = &mut key {
-            key.replaces = Some(made.id);
-        }
+        Ok(Some(session))
     }
-    let opened_now =
-        request.state().payments().open_profile_session(&request.merchant, &session, key.as_ref()).await?;
-    match opened_now {
+}
+
+type Session = WorkingCopy<ProfileSession>;
+
+pub(in crate::http) async fn create_session(request: &ApiRequest) -> Result<Session, Problem> {
+    let new = request.read(|body| input::profile_session(body, lifetimes(request)))?;
+    let payments = request.state().payments();
+    match payments.create_profile_session(&request.merchant, &new, &request.command()).await? {
         (_, StartOutcome::Down { retry_after }) => Err(Problem::down(retry_after)),
-        (session, StartOutcome::Ready | StartOutcome::Unknown | StartOutcome::Ended) => opened(&session),
+        (session, StartOutcome::Ready | StartOutcome::Unknown | StartOutcome::Ended) => Ok(session),
     }
 }
 
-fn key(request: &ApiRequest) -> Option<ProfileKey> {
-    let key = &request.in_flight.as_ref()?.key;
-    Some(ProfileKey { text: key.text.clone(), fingerprint: key.fingerprint.clone(), replaces: None })
+pub(in crate::http) fn created_session(_: &ApiRequest, session: &Session) -> Result<Answer, Problem> {
+    let answer = session_answer(session)?;
+    let location = address(session);
+    Ok(if session.is_starting() { answer.accepted(location) } else { answer.created(location) })
 }
 
-/// What a request with the same key has made.
-async fn made_before(request: &ApiRequest) -> Result<Option<ProfileSession>, Problem> {
-    let Some(key) = key(request) else { return Ok(None) };
-    let Some(row) = request.state().reads().profile_key(&request.merchant, &key.text).await? else {
-        return Ok(None);
-    };
-    Ok(request.state().reads().profile_session(row.session).await?)
+pub(in crate::http) async fn read_session(request: ApiRequest) -> Result<Answer, Problem> {
+    let query = request.query();
+    let refresh = query.parsed("refresh", "true or false").unwrap_or(false);
+    query.finish(())?;
+    let mut session = find_session(&request).await?;
+    if refresh {
+        let payments = request.state().payments();
+        match payments.refresh_profile_session(&mut session, false, &request.command()).await {
+            // A provider that cannot be asked is no reason to hide what is known.
+            Ok(()) | Err(PaymentError::Provider(_)) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    session_answer(&session)
 }
 
-fn opened(session: &ProfileSession) -> Result<Answer, Problem> {
-    let started = session.status.is_open() && session.start.state == AttemptState::Started;
-    Ok(if started {
-        shown(session)?.accepted(address(session))
-    } else {
-        shown(session)?.created(address(session))
-    })
+pub(in crate::http) async fn cancel_session(request: &ApiRequest) -> Result<Session, Problem> {
+    request.read_nothing()?;
+    let mut session = find_session(request).await?;
+    request.state().payments().cancel_profile_session(&mut session, &request.command()).await?;
+    Ok(session)
 }
 
-fn shown(session: &ProfileSession) -> Result<Answer, Problem> {
-    Ok(Answer::ok(&view::profile_session(session))?.version(session.version))
+pub(in crate::http) fn cancelled_session(_: &ApiRequest, session: &Session) -> Result<Answer, Problem> {
+    match session.status {
+        SessionStatus::Failed => session_answer(session),
+        SessionStatus::Completed => {
+            Err(Problem::new(Code::InvalidState, "The session is COMPLETED; the method is stored."))
+        }
+        SessionStatus::Pending | SessionStatus::RequiresAction => {
+            Ok(session_answer(session)?.accepted(address(session)))
+        }
+    }
+}
+
+async fn find_session(request: &ApiRequest) -> Result<Session, Problem> {
+    let id: ProfileSessionId = request.id("session")?;
+    Ok(request.state().payments().profile_session(&request.merchant, id).await?)
+}
+
+fn session_answer(session: &ProfileSession) -> Result<Answer, Problem> {
+    Ok(Answer::ok(&view::profile_session(session))?.version(session.version()))
 }
 
 fn address(session: &ProfileSession) -> String {
     format!("/v1/payment-profiles/sessions/{}", session.id)
 }
 
-async fn find(request: &ApiRequest) -> Result<ProfileSession, Problem> {
-    let id: ProfileSessionId = request.id("session")?;
-    let found = request.state().payments().profile_session(&request.merchant, id).await?;
-    found.ok_or_else(Problem::not_found)
-}
-
-pub(in crate::http) async fn read_session(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
-    let refresh = query.parsed("refresh", "true or false").unwrap_or(false);
-    query.finish(())?;
-    let mut session = find(&request).await?;
-    if refresh {
-        match request.state().payments().refresh_profile_session(&mut session, false).await {
-            // A provider that cannot be asked is no reason to hide what is known.
-            Ok(()) | Err(PaymentError::Provider(_)) => {}
-            Err(fault) => return Err(fault.into()),
-        }
-    }
-    shown(&session)
-}
-
-pub(in crate::http) async fn cancel(request: ApiRequest) -> Result<Answer, Problem> {
-    request.read_nothing()?;
-    if let Some(made) = made_before(&request).await? {
-        return Ok(cancelled(&made)?.replayed());
-    }
-    let mut session = find(&request).await?;
-    let key = key(&request);
-    request.state().payments().cancel_profile_session(&mut session, request.expects, key.as_ref()).await?;
-    cancelled(&session)
-}
-
-fn cancelled(session: &ProfileSession) -> Result<Answer, Problem> {
-    match session.status {
-        SessionStatus::Failed => shown(session),
-        SessionStatus::Completed => {
-            Err(Problem::new(Code::InvalidState, "The session is COMPLETED; the method is stored."))
-        }
-        SessionStatus::Pending | SessionStatus::RequiresAction => {
-            Ok(shown(session)?.accepted(address(session)))
-        }
-    }
-}
-
 pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
+    let query = request.query();
     let customer_id = query.text("customerId").filter(|id| (1..=MAX_CUSTOMER).contains(&id.chars().count()));
     let customer_id = customer_id.map(ToOwned::to_owned);
     let Page { before, limit } = query.page();
@@ -124,20 +112,23 @@ pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Pro
     };
     let page = Page { before, limit: limit + 1 };
     let filter = ProfileFilter { merchant: request.merchant.to_string(), customer_id, page };
-    let profiles = request.state().reads().profiles(&filter).await?;
-    list(&profiles, limit, |profile| profile.id.to_string(), view::profile)
+    let ids = request.state().store().profiles(&filter).await?;
+    let profiles = request.load_all::<Profile>(ids.iter().map(|id| id.uuid())).await?;
+    list(&profiles, limit, |profile| profile.id.to_string(), |profile| view::profile(profile))
+}
+
+async fn find(request: &ApiRequest) -> Result<WorkingCopy<Profile>, Problem> {
+    Ok(request.state().payments().profile(&request.merchant, request.id("profile")?).await?)
 }
 
 pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
-    Query::none(request.raw.request.query_string())?;
-    let found = request.state().payments().profile(&request.merchant, request.id("profile")?).await?;
-    let profile = found.ok_or_else(Problem::not_found)?;
-    Ok(Answer::ok(&view::profile(&profile))?.version(profile.version))
+    request.no_query()?;
+    let profile = find(&request).await?;
+    Ok(Answer::ok(&view::profile(&profile))?.version(profile.version()))
 }
 
 pub(in crate::http) async fn remove(request: ApiRequest) -> Result<HttpResponse, Problem> {
-    let found = request.state().payments().profile(&request.merchant, request.id("profile")?).await?;
-    let profile = found.ok_or_else(Problem::not_found)?;
-    request.state().payments().delete_profile(&profile, request.expects).await?;
+    let mut profile = find(&request).await?;
+    request.state().payments().delete_profile(&mut profile, &request.command()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -3,42 +3,34 @@
 use port::SessionId;
 
 use super::show;
+use crate::domain::Outcome;
 use crate::http::answer::Answer;
-use crate::http::call::ApiRequest;
-use crate::http::idempotency::CommandOutcome;
-use crate::http::input::Query;
 use crate::http::problem::Problem;
+use crate::http::request::{ApiRequest, order_id_of};
 use crate::payments::PaymentError;
-use crate::store::OrderLocator;
 
 pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
+    let query = request.query();
     let refresh = query.parsed("refresh", "true or false").unwrap_or(false);
     query.finish(())?;
     let id: SessionId = request.id("session")?;
-    let mut order = request.order_of(OrderLocator::Session(id)).await?;
+    let mut order = request.order_of(id.uuid()).await?;
     let payment = order.session(id).map(|session| session.payment);
     if let Some(payment) = payment.filter(|_| refresh) {
-        let stored = order.clone();
-        order = match request
-            .state()
-            .payments()
-            .fetch_status_for_merchant(order, payment, &request.cause())
-            .await
-        {
+        let payments = request.state().payments();
+        match payments.fetch_status_for_merchant(order.clone(), payment, &request.command()).await {
             // A provider that cannot be asked is no reason to hide what is known.
-            Err(PaymentError::Provider(_)) => stored,
-            other => other?,
-        };
+            Err(PaymentError::Provider(_)) => {}
+            fetched => order = fetched?,
+        }
     }
     let session = order.session(id).ok_or_else(Problem::not_found)?;
     show::session_answer(request.state(), &order, session)
 }
 
-pub(in crate::http) async fn cancel(request: &ApiRequest) -> Result<CommandOutcome, Problem> {
+pub(in crate::http) async fn cancel(request: &ApiRequest) -> Result<Outcome, Problem> {
     request.read_nothing()?;
     let id: SessionId = request.id("session")?;
-    let order = request.order_of(OrderLocator::Session(id)).await?.id();
-    let closed = request.state().orders().cancel_session(&request.command_context(), order, id).await?;
-    Ok(CommandOutcome::session(closed.order, id, closed.pending))
+    let (orders, order) = (request.state().orders(), order_id_of(id.uuid()));
+    Ok(orders.cancel_session(&request.merchant, &request.command(), order, id).await?)
 }

@@ -1,21 +1,24 @@
 //! Webhooks out: endpoints, what was delivered to them, and the events themselves.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
-use port::{EndpointId, EventId, ExposeSecret as _, OrderId, Timestamp};
+use futures_util::future::try_join_all;
+use port::{EndpointId, EventId, OrderId, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
 use super::list;
-use crate::domain::{OrderAggregate, RecordedEvent, view};
+use crate::domain::{Event, OrderAggregate, RecordedEvent, WebhookEndpoint, view};
+use crate::engine::CommandError;
 use crate::http::answer::Answer;
-use crate::http::call::ApiRequest;
-use crate::http::input::{self, Query};
+use crate::http::idempotency::Recall;
+use crate::http::input;
 use crate::http::problem::Problem;
-use crate::store::{
-    CommandResult, DeliveryRow, DisabledReason, EndpointRow, OutboundEventFilter, OutboundEventRow, Page,
-    Reads, StoreError,
-};
-use crate::webhooks::{Endpoints, Key};
+use crate::http::request::ApiRequest;
+use crate::store::{DeliveryRow, IdempotencyRow, Page, PublicFilter, StoreError};
+use crate::webhooks::Endpoints;
 
 /// An endpoint. Its secret is shown by the requests that make one, and never again.
 #[derive(Serialize)]
@@ -36,31 +39,28 @@ struct EndpointView<'a> {
     version: u64,
 }
 
-fn endpoint(row: &EndpointRow) -> EndpointView<'_> {
+/// `failing_since` is the moment since when no delivery to it has worked.
+fn view_of(endpoint: &WebhookEndpoint, failing_since: Option<Timestamp>) -> EndpointView<'_> {
     EndpointView {
-        id: row.id,
-        url: &row.url,
-        events: Some(&*row.types).filter(|types| !types.is_empty()),
-        description: row.description.as_deref(),
-        enabled: row.disabled.is_none(),
-        disabled_at: row.disabled.map(|off| off.at),
-        disabled_reason: row.disabled.map(|off| DisabledReason::as_str(off.reason)),
-        failing_since: row.failing_since,
+        id: endpoint.id,
+        url: &endpoint.url,
+        events: Some(&*endpoint.types).filter(|types| !types.is_empty()),
+        description: endpoint.description.as_deref(),
+        enabled: endpoint.disabled.is_none(),
+        disabled_at: endpoint.disabled.map(|disabled| disabled.at),
+        disabled_reason: endpoint.disabled.map(|disabled| disabled.reason.into()),
+        failing_since,
         secret: None,
-        previous_secret_expires_at: row.old_secret.as_ref().map(|old| old.until),
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-        version: row.version,
+        previous_secret_expires_at: endpoint.previous_secret.as_ref().map(|previous| previous.expires_at),
+        created_at: endpoint.created_at,
+        updated_at: endpoint.updated_at,
+        version: endpoint.version,
     }
 }
 
-fn shown(row: &EndpointRow) -> Result<Answer, Problem> {
-    Ok(Answer::ok(&endpoint(row))?.version(row.version))
-}
-
-fn shown_with_secret(row: &EndpointRow) -> Result<Answer, Problem> {
-    let with_secret = EndpointView { secret: Some(row.secret.expose_secret()), ..endpoint(row) };
-    Ok(Answer::ok(&with_secret)?.version(row.version))
+async fn shown(request: &ApiRequest, endpoint: &WebhookEndpoint) -> Result<Answer, Problem> {
+    let failing_since = request.endpoints().failing_since(endpoint.id).await?;
+    Ok(Answer::ok(&view_of(endpoint, failing_since))?.version(endpoint.version))
 }
 
 fn address(endpoint: EndpointId) -> String {
@@ -101,147 +101,191 @@ fn delivery(row: &DeliveryRow) -> DeliveryView<'_> {
 
 impl ApiRequest {
     fn endpoints(&self) -> Endpoints {
-        let shared = &self.state().payments().shared;
-        Endpoints {
-            store: shared.store.clone(),
-            registry: shared.endpoint_registry.clone(),
-            env: shared.env.clone(),
-        }
+        Endpoints { engine: self.state().engine().clone() }
     }
 
     fn endpoint_id(&self) -> Result<EndpointId, Problem> {
         self.id("endpoint")
     }
+}
 
-    fn endpoint_key(&self) -> Option<Key> {
-        let key = self.in_flight.as_ref().map(|in_flight| &in_flight.key)?;
-        Some(Key { text: key.text.clone(), fingerprint: key.fingerprint.clone() })
-    }
+/// An endpoint with a new secret, and since when no delivery to it has worked.
+pub(in crate::http) struct WithSecret {
+    endpoint: Arc<WebhookEndpoint>,
+    failing_since: Option<Timestamp>,
+}
 
-    /// What a request with the same key came to.
-    async fn made_before(&self) -> Result<Option<CommandResult>, Problem> {
-        let Some(key) = self.endpoint_key() else { return Ok(None) };
-        Ok(self.endpoints().made_by(&self.merchant, &key.text).await?.map(|row| row.result))
-    }
-
-    /// What a request with the same key was answered: the endpoint, as it is now.
-    async fn answered_before(&self) -> Result<Option<EndpointRow>, Problem> {
-        let Some(CommandResult::Endpoint(id)) = self.made_before().await? else { return Ok(None) };
-        Ok(Some(self.endpoints().get(&self.merchant, id).await?))
-    }
-
-    /// What a request with the same key was answered: how many are told again.
-    async fn told_before(&self) -> Result<Option<u64>, Problem> {
-        Ok(match self.made_before().await? {
-            Some(CommandResult::Queued(count)) => Some(count),
-            Some(CommandResult::Endpoint(_)) | None => None,
-        })
+impl WithSecret {
+    async fn of(request: &ApiRequest, endpoint: Arc<WebhookEndpoint>) -> Result<Self, Problem> {
+        let failing_since = request.endpoints().failing_since(endpoint.id).await?;
+        Ok(Self { endpoint, failing_since })
     }
 }
 
-pub(in crate::http) async fn create(request: ApiRequest) -> Result<Answer, Problem> {
-    if let Some(row) = request.answered_before().await? {
-        return Ok(shown_with_secret(&row)?.created(address(row.id)).replayed());
+impl Recall for WithSecret {
+    async fn recall(request: &ApiRequest, row: &IdempotencyRow, _: bool) -> Result<Option<Self>, Problem> {
+        let (endpoint, _) = request.endpoints().recall(row.subject, row.sequence).await?;
+        Self::of(request, endpoint).await.map(Some)
     }
-    let draft = request.read(input::endpoint)?;
-    let row = request.endpoints().create(&request.merchant, draft, request.endpoint_key().as_ref()).await?;
-    Ok(shown_with_secret(&row)?.created(address(row.id)))
+}
+
+pub(in crate::http) async fn create(request: &ApiRequest) -> Result<WithSecret, Problem> {
+    let new = request.read(input::endpoint)?;
+    let endpoint = request.endpoints().create(&request.merchant, &request.command(), new).await?;
+    WithSecret::of(request, endpoint).await
+}
+
+pub(in crate::http) fn created(request: &ApiRequest, with: &WithSecret) -> Result<Answer, Problem> {
+    Ok(rotated(request, with)?.created(address(with.endpoint.id)))
+}
+
+pub(in crate::http) async fn rotate(request: &ApiRequest) -> Result<WithSecret, Problem> {
+    request.read_nothing()?;
+    let id = request.endpoint_id()?;
+    let endpoint = request.endpoints().rotate(&request.merchant, &request.command(), id).await?;
+    WithSecret::of(request, endpoint).await
+}
+
+pub(in crate::http) fn rotated(_: &ApiRequest, with: &WithSecret) -> Result<Answer, Problem> {
+    let view = view_of(&with.endpoint, with.failing_since);
+    let secret = with.endpoint.secret.value().map(|secret| secret.expose());
+    Ok(Answer::ok(&EndpointView { secret, ..view })?.version(with.endpoint.version))
 }
 
 pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
+    let query = request.query();
     let page = query.page();
-    let page = query.finish(page)?;
-    let mut rows = request.endpoints().list(&request.merchant).await?;
-    if let Some(before) = page.before {
-        rows.retain(|row| row.id.to_string() < before);
+    let Page { before, limit } = query.finish(page)?;
+    let mut endpoints = request.endpoints().list(&request.merchant).await?;
+    if let Some(before) = before {
+        endpoints.retain(|endpoint| endpoint.id.to_string() < before);
     }
-    list(&rows, page.limit, |row| row.id.to_string(), endpoint)
-}
-
-pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
-    Query::none(request.raw.request.query_string())?;
-    shown(&request.endpoints().get(&request.merchant, request.endpoint_id()?).await?)
-}
-
-pub(in crate::http) async fn change(request: ApiRequest) -> Result<Answer, Problem> {
-    let edit = request.read(input::endpoint_changes)?;
-    shown(&request.endpoints().edit(&request.merchant, request.endpoint_id()?, request.expects, &edit).await?)
-}
-
-pub(in crate::http) async fn remove(request: ApiRequest) -> Result<HttpResponse, Problem> {
-    request.endpoints().delete(&request.merchant, request.endpoint_id()?, request.expects).await?;
-    Ok(HttpResponse::NoContent().finish())
-}
-
-pub(in crate::http) async fn rotate(request: ApiRequest) -> Result<Answer, Problem> {
-    if let Some(row) = request.answered_before().await? {
-        return Ok(shown_with_secret(&row)?.replayed());
-    }
-    request.read_nothing()?;
-    let (id, key) = (request.endpoint_id()?, request.endpoint_key());
-    shown_with_secret(
-        &request.endpoints().rotate(&request.merchant, id, request.expects, key.as_ref()).await?,
+    let failing: HashMap<_, _> = request.state().store().endpoints().await?.into_iter().collect();
+    let since = |id| failing.get(&id).copied().flatten();
+    list(
+        &endpoints,
+        limit,
+        |endpoint| endpoint.id.to_string(),
+        |endpoint| view_of(endpoint, since(endpoint.id)),
     )
 }
 
+pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
+    request.no_query()?;
+    let endpoint = request.endpoints().get(&request.merchant, request.endpoint_id()?).await?;
+    shown(&request, &endpoint).await
+}
+
+pub(in crate::http) async fn change(request: ApiRequest) -> Result<Answer, Problem> {
+    let fields = request.read(input::endpoint_changes)?;
+    let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
+    let endpoint = endpoints.edit(&request.merchant, &request.command(), id, &fields).await?;
+    shown(&request, &endpoint).await
+}
+
+pub(in crate::http) async fn remove(request: ApiRequest) -> Result<HttpResponse, Problem> {
+    let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
+    endpoints.delete(&request.merchant, &request.command(), id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
 pub(in crate::http) async fn deliveries(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
+    let query = request.query();
     let page = query.page();
     let Page { before, limit } = query.finish(page)?;
     let endpoint = request.endpoints().get(&request.merchant, request.endpoint_id()?).await?;
-    let rows = request.state().reads().deliveries(endpoint.id, &Page { before, limit: limit + 1 }).await?;
+    let page = Page { before, limit: limit + 1 };
+    let rows = request.state().store().deliveries(endpoint.id, &page).await?;
     list(&rows, limit, |row| row.position.to_string(), delivery)
 }
 
+/// Where an event stands: the position of its change among all changes, and its sequence.
+type Position = (u64, u64);
+
+fn read_position(text: &str) -> Option<Position> {
+    let (position, sequence) = text.split_once('.')?;
+    Some((position.parse().ok()?, sequence.parse().ok()?))
+}
+
 pub(in crate::http) async fn events(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = Query::of(request.raw.request.query_string());
-    let page = query.page();
-    let Page { before, limit } = query.finish(page)?;
-    let page = Page { before, limit: limit + 1 };
-    let filter = OutboundEventFilter { merchant: request.merchant.to_string(), from: None, to: None, page };
-    let reads = request.state().reads();
-    let mut told = Vec::new();
-    for row in reads.outbound_events(&filter).await? {
-        told.push(as_it_was(reads, &row).await?);
-    }
+    let query = request.query();
+    let (before, limit) = query.page_after(read_position);
+    query.finish(())?;
+    let events = public_events(&request, before, limit + 1).await?;
+    let store = request.state().store();
+    let shown = events.into_iter().map(|(position, event)| async move {
+        let order = store.load_at::<OrderAggregate>(event.subject, event.sequence).await?;
+        let order =
+            order.ok_or_else(|| StoreError::Corrupt(format!("the order of {} is gone", event.id())))?;
+        Ok::<_, StoreError>((position, order, event))
+    });
+    let shown = try_join_all(shown).await?;
     let qr_url = |attempt| request.state().qr_url(attempt);
-    list(&told, limit, |(_, event)| event.id.to_string(), |(order, event)| view::event(order, event, &qr_url))
+    list(
+        &shown,
+        limit,
+        |((position, sequence), ..)| format!("{position}.{sequence}"),
+        |(_, order, event)| view::event(order, event, &qr_url),
+    )
 }
 
-/// An event, with its order as it was then.
-async fn as_it_was(
-    reads: &dyn Reads,
-    row: &OutboundEventRow,
-) -> Result<(OrderAggregate, RecordedEvent), StoreError> {
-    let order = reads.order_at(row.order, row.sequence).await?;
-    let event = reads.events(row.order, row.sequence - 1, 1).await?.pop();
-    order.zip(event).ok_or_else(|| StoreError::Corrupt(format!("event {} is gone", row.event)))
-}
-
-pub(in crate::http) async fn redeliver(request: ApiRequest) -> Result<Answer, Problem> {
-    let to = request.read(input::redelivery)?;
-    let told = |count: u64| -> Result<Answer, Problem> {
-        let all = || "/v1/webhook-endpoints".to_owned();
-        let location = to.map_or_else(all, |id| format!("{}/deliveries", address(id)));
-        Ok(Answer::ok(&json!({"endpoints": count}))?.accepted(location))
+/// The merchant's public events before a position, newest first.
+async fn public_events(
+    request: &ApiRequest,
+    before: Option<Position>,
+    limit: u32,
+) -> Result<Vec<(Position, RecordedEvent<Event>)>, StoreError> {
+    let filter = PublicFilter {
+        merchant: request.merchant.to_string(),
+        from: None,
+        to: None,
+        up_to: before.map(|(position, _)| position),
+        // Each change has one event at least, and those of the first may be before the page.
+        limit: limit + 1,
     };
-    if let Some(count) = request.told_before().await? {
-        return Ok(told(count)?.replayed());
+    let mut events = Vec::new();
+    for stored in request.state().store().public_changes(&filter).await? {
+        let change = stored.read::<OrderAggregate>()?;
+        let public = change.recorded_events().filter(|event| event.public_sequence.is_some());
+        let mut public: Vec<_> = public.map(|event| ((stored.position, event.sequence), event)).collect();
+        public.retain(|(position, _)| before.is_none_or(|before| *position < before));
+        events.extend(public.into_iter().rev());
     }
-    let (event, key) = (request.id("event")?, request.endpoint_key());
-    told(request.endpoints().redeliver(&request.merchant, event, to, key.as_ref()).await?)
+    events.truncate(limit as usize);
+    Ok(events)
 }
 
-pub(in crate::http) async fn replay(request: ApiRequest) -> Result<Answer, Problem> {
+/// How many endpoints or orders events are sent again to, or of.
+pub(in crate::http) struct Redelivery(u64);
+
+impl Recall for Redelivery {
+    async fn recall(request: &ApiRequest, row: &IdempotencyRow, _: bool) -> Result<Option<Self>, Problem> {
+        let (_, count) = request.endpoints().recall(row.subject, row.sequence).await?;
+        Ok(Some(Self(count.ok_or(CommandError::NotFound)?)))
+    }
+}
+
+pub(in crate::http) async fn redeliver(request: &ApiRequest) -> Result<Redelivery, Problem> {
+    let (to, event) = (request.read(input::redelivery)?, request.id("event")?);
+    let endpoints = request.endpoints();
+    Ok(Redelivery(endpoints.redeliver(&request.merchant, &request.command(), event, to).await?))
+}
+
+pub(in crate::http) fn redelivered(request: &ApiRequest, done: &Redelivery) -> Result<Answer, Problem> {
+    let to = request.read(input::redelivery)?;
+    let all = || "/v1/webhook-endpoints".to_owned();
+    let location = to.map_or_else(all, |id| format!("{}/deliveries", address(id)));
+    Ok(Answer::ok(&json!({"endpoints": done.0}))?.accepted(location))
+}
+
+pub(in crate::http) async fn replay(request: &ApiRequest) -> Result<Redelivery, Problem> {
     let now = request.state().now();
     let (from, to) = request.read(|body| input::range(body, now))?;
-    let (id, key) = (request.endpoint_id()?, request.endpoint_key());
-    let told = |count: u64| -> Result<Answer, Problem> {
-        Ok(Answer::ok(&json!({"orders": count}))?.accepted(format!("{}/deliveries", address(id))))
-    };
-    if let Some(count) = request.told_before().await? {
-        return Ok(told(count)?.replayed());
-    }
-    told(request.endpoints().replay(&request.merchant, id, from, to, key.as_ref()).await?)
+    let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
+    Ok(Redelivery(endpoints.replay(&request.merchant, &request.command(), id, from, to).await?))
+}
+
+pub(in crate::http) fn replayed(request: &ApiRequest, done: &Redelivery) -> Result<Answer, Problem> {
+    let location = format!("{}/deliveries", address(request.endpoint_id()?));
+    Ok(Answer::ok(&json!({"orders": done.0}))?.accepted(location))
 }

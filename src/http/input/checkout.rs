@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use port::{Approach, CaptureMode, LinkDelivery};
 
-use super::order::{Defaults, draft};
+use super::order::{Defaults, new_order};
 use super::reader::{Fields, Value};
 use super::values::{language, metadata, web_address};
 use crate::config;
 use crate::domain::ReturnUrls;
 use crate::http::problem::Code;
-use crate::orders::Draft;
+use crate::orders::NewOrder;
 use crate::payments::CheckoutRequest;
 
 /// How long a session may live, seconds.
@@ -51,8 +51,9 @@ pub(super) fn lifetime(value: Value<'_>) -> Option<Duration> {
 /// A checkout.
 pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Option<CheckoutRequest> {
     value.object(|fields| {
-        let approach = fields.required("approach", |value| value.word("HOSTED, EMBEDDED, LINK"));
-        let capture = fields.optional("captureMode", |value| value.word::<CaptureMode>("AUTOMATIC, MANUAL"));
+        let approach = fields.required("approach", |value| value.enum_value("HOSTED, EMBEDDED, LINK"));
+        let capture =
+            fields.optional("captureMode", |value| value.enum_value::<CaptureMode>("AUTOMATIC, MANUAL"));
         let return_urls = fields.optional("returnUrls", |value| return_urls(value, approach));
         if approach == Some(Approach::Hosted) && !fields.is_given("returnUrls") {
             fields.missing::<()>("returnUrls");
@@ -113,16 +114,16 @@ fn notify(fields: &Fields<'_>, approach: Option<Approach>) -> LinkDelivery {
 }
 
 /// A new order and its checkout in one.
-pub(in crate::http) fn quick(
+pub(in crate::http) fn order_and_checkout(
     value: Value<'_>,
     defaults: &Defaults<'_>,
     lifetimes: Lifetimes,
-) -> Option<(Draft, CheckoutRequest)> {
+) -> Option<(NewOrder, CheckoutRequest)> {
     value.object(|fields| {
-        let draft = fields.required("order", |value| draft(value, defaults));
+        let new = fields.required("order", |value| new_order(value, defaults));
         let checkout = fields.required("checkout", |value| checkout(value, lifetimes));
-        let (draft, checkout) = (draft?, checkout?);
-        let customer = &draft.personal.customer;
+        let (new, checkout) = (new?, checkout?);
+        let customer = &new.personal.customer;
         for (asked, address, name) in [
             (checkout.link_delivery.email, &customer.email, "email"),
             (checkout.link_delivery.sms, &customer.phone, "sms"),
@@ -136,6 +137,6 @@ pub(in crate::http) fn quick(
                 );
             }
         }
-        Some((draft, checkout))
+        Some((new, checkout))
     })
 }

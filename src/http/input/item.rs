@@ -91,7 +91,8 @@ fn fits(fields: &Fields<'_>, item: &LineItem) -> bool {
 
 fn recurring(value: Value<'_>) -> Option<Recurring> {
     value.object(|fields| {
-        let interval = fields.required("interval", |value| value.word::<Interval>("DAY, WEEK, MONTH, YEAR"));
+        let interval =
+            fields.required("interval", |value| value.enum_value::<Interval>("DAY, WEEK, MONTH, YEAR"));
         let count = fields.required("count", |value| value.integer(1..=MAX_INTERVAL));
         Some(Recurring { interval: interval?, count: u32::try_from(count?).ok()? })
     })

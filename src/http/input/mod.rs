@@ -14,19 +14,19 @@ mod values;
 mod webhooks;
 
 pub(super) use attention::decision;
-pub(super) use checkout::{Lifetimes, checkout, quick};
+pub(super) use checkout::{Lifetimes, checkout, order_and_checkout};
 pub(super) use item::item;
 pub(super) use money::{part, refund};
-pub(super) use order::{Defaults, changes, draft};
+pub(super) use order::{Defaults, new_order, order_changes};
 pub(super) use profiles::profile_session;
 pub(super) use query::{Query, cursor};
 use reader::Value;
-pub(super) use submit::{Outcome, outcome, signature, submission};
+pub(super) use submit::{fulfilment, signature, submission};
 pub(super) use values::MAX_CUSTOMER;
 pub(super) use webhooks::{endpoint, endpoint_changes, range, redelivery};
 
-use super::call::ApiRequest;
 use super::problem::{Code, Problem};
+use super::request::ApiRequest;
 
 impl ApiRequest {
     /// Reads the body.

@@ -9,7 +9,7 @@ use crate::config::{Merchant, Need};
 use crate::domain::cart::MAX_ITEMS;
 use crate::domain::{LineItem, Metadata, PersonalData, Requirement};
 use crate::http::problem::Code;
-use crate::orders;
+use crate::orders::{NewOrder, OrderFields};
 
 /// Longest reference of the merchant's.
 const MAX_REFERENCE: usize = 100;
@@ -27,7 +27,7 @@ pub(in crate::http) struct Defaults<'d> {
 }
 
 /// A new order.
-pub(in crate::http) fn draft(value: Value<'_>, defaults: &Defaults<'_>) -> Option<orders::Draft> {
+pub(in crate::http) fn new_order(value: Value<'_>, defaults: &Defaults<'_>) -> Option<NewOrder> {
     value.object(|fields| {
         let code = fields.required("currency", currency);
         let items = fields.optional("items", |value| items(value, code, defaults));
@@ -39,7 +39,7 @@ pub(in crate::http) fn draft(value: Value<'_>, defaults: &Defaults<'_>) -> Optio
             shipping_address: fields.optional("shippingAddress", address),
             metadata: fields.optional("metadata", metadata).unwrap_or_default(),
         };
-        Some(orders::Draft {
+        Some(NewOrder {
             reference,
             currency: code?,
             items: items.unwrap_or_default(),
@@ -82,7 +82,7 @@ impl More {
         Self {
             shipping: fields.optional("shipping", |value| amount(value, currency)),
             tax_included: fields.optional("taxIncluded", |value| value.flag()),
-            requires_signing: fields.optional("requiresSigning", |value| value.word(REQUIREMENTS)),
+            requires_signing: fields.optional("requiresSigning", |value| value.enum_value(REQUIREMENTS)),
             requires_approval: fields.optional("requiresApproval", |value| value.flag()),
             auto_submit: fields.optional("autoSubmit", |value| value.flag()),
         }
@@ -97,8 +97,8 @@ impl More {
     }
 }
 
-/// A change of an order. People, addresses and notes are replaced whole; null clears them.
-pub(in crate::http) struct Changes {
+/// A change of an order. People, addresses and metadata are replaced whole; null clears them.
+pub(in crate::http) struct OrderChanges {
     more: More,
     customer: Option<Option<Customer>>,
     billing_address: Option<Option<Address>>,
@@ -107,9 +107,9 @@ pub(in crate::http) struct Changes {
 }
 
 /// Reads a change of an order in this currency.
-pub(in crate::http) fn changes(value: Value<'_>, currency: Currency) -> Option<Changes> {
+pub(in crate::http) fn order_changes(value: Value<'_>, currency: Currency) -> Option<OrderChanges> {
     value.object(|fields| {
-        Some(Changes {
+        Some(OrderChanges {
             more: More::of(fields, Some(currency)),
             customer: fields.clearable("customer", customer),
             billing_address: fields.clearable("billingAddress", address),
@@ -119,9 +119,9 @@ pub(in crate::http) fn changes(value: Value<'_>, currency: Currency) -> Option<C
     })
 }
 
-impl Changes {
+impl OrderChanges {
     /// As the use case takes them; `None` if nothing is to change.
-    pub(in crate::http) fn onto(self, before: Option<&PersonalData>) -> Option<orders::Fields> {
+    pub(in crate::http) fn onto(self, before: Option<&PersonalData>) -> Option<OrderFields> {
         let people = self.customer.is_some()
             || self.billing_address.is_some()
             || self.shipping_address.is_some()
@@ -142,7 +142,7 @@ impl Changes {
         if let Some(metadata) = self.metadata {
             personal.metadata = metadata.unwrap_or_default();
         }
-        Some(orders::Fields {
+        Some(OrderFields {
             shipping: self.more.shipping,
             tax_included: self.more.tax_included,
             requires_signing: self.more.requires_signing,

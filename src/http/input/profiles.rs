@@ -5,20 +5,17 @@ use port::Approach;
 use super::checkout::{Lifetimes, MAX_ACCOUNT, lifetime, return_urls};
 use super::reader::Value;
 use super::values::{MAX_CUSTOMER, language, metadata};
-use crate::domain::ProfileRequest;
+use crate::domain::ProfileSessionRequest;
 use crate::http::problem::Code;
-use crate::payments::ProfileSessionRequest;
+use crate::payments::NewProfileSession;
 
 /// A session that stores a method of a customer's.
-pub(in crate::http) fn profile_session(
-    value: Value<'_>,
-    lifetimes: Lifetimes,
-) -> Option<ProfileSessionRequest> {
+pub(in crate::http) fn profile_session(value: Value<'_>, lifetimes: Lifetimes) -> Option<NewProfileSession> {
     value.object(|fields| {
         let customer_id = fields.required("customer", |value| {
             value.object(|fields| fields.required("id", |value| value.text(MAX_CUSTOMER)))
         });
-        let approach = fields.required("approach", |value| match value.word("HOSTED, EMBEDDED")? {
+        let approach = fields.required("approach", |value| match value.enum_value("HOSTED, EMBEDDED")? {
             Approach::Link => value.fault(Code::InvalidValue, "A method is not stored by a link."),
             approach => Some(approach),
         });
@@ -31,12 +28,16 @@ pub(in crate::http) fn profile_session(
         let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
         let metadata = fields.optional("metadata", metadata).unwrap_or_default();
         let approach = approach?;
-        Some(ProfileSessionRequest {
-            customer_id: customer_id?,
+        Some(NewProfileSession {
             approach,
             expires_in: expires_in.unwrap_or(lifetimes.usual(approach)),
             account,
-            request: ProfileRequest { return_urls: urls.unwrap_or_default(), language, metadata },
+            request: ProfileSessionRequest {
+                customer_id: customer_id?,
+                return_urls: urls.unwrap_or_default(),
+                language,
+                metadata,
+            },
         })
     })
 }

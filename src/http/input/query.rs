@@ -23,7 +23,7 @@ const MAX_NAME: usize = 100;
 /// The parameters of an address.
 pub(in crate::http) struct Query<'q> {
     pairs: Vec<(Cow<'q, str>, Cow<'q, str>)>,
-    asked: RefCell<Vec<&'static str>>,
+    known: RefCell<Vec<&'static str>>,
     faults: FieldErrors,
 }
 
@@ -31,20 +31,12 @@ impl<'q> Query<'q> {
     /// Of the text behind the question mark.
     pub(in crate::http) fn of(text: &'q str) -> Self {
         let pairs = url::form_urlencoded::parse(text.as_bytes()).collect();
-        Self { pairs, asked: RefCell::default(), faults: FieldErrors::default() }
-    }
-
-    /// Refuses every parameter, where there is none to ask for.
-    ///
-    /// # Errors
-    /// `unknown_field`.
-    pub(in crate::http) fn none(text: &'q str) -> Result<(), Problem> {
-        Self::of(text).finish(())
+        Self { pairs, known: RefCell::default(), faults: FieldErrors::default() }
     }
 
     /// A parameter as text.
     pub(in crate::http) fn text(&self, name: &'static str) -> Option<&str> {
-        self.asked.borrow_mut().push(name);
+        self.known.borrow_mut().push(name);
         let mut given = self.pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| &**value);
         let first = given.next();
         if given.next().is_some() {
@@ -62,11 +54,22 @@ impl<'q> Query<'q> {
     }
 
     /// One of a closed set of words, in the API's own writing.
-    pub(in crate::http) fn word<T: for<'de> Deserialize<'de>>(&self, name: &'static str) -> Option<T> {
+    pub(in crate::http) fn enum_value<T: for<'de> Deserialize<'de>>(&self, name: &'static str) -> Option<T> {
         match T::deserialize(StrDeserializer::<DeError>::new(self.text(name)?)) {
             Ok(value) => Some(value),
             Err(_) => self.fault(name, Code::InvalidValue, "This is not one of the words of the API."),
         }
+    }
+
+    /// Which page: what it begins after, as `read` reads it, and `limit`.
+    pub(in crate::http) fn page_after<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> (Option<T>, u32) {
+        let Page { before, limit } = self.page();
+        let Some(text) = before else { return (None, limit) };
+        let after = read(&text);
+        if after.is_none() {
+            self.bad_cursor();
+        }
+        (after, limit)
     }
 
     /// Which page: `limit` and `cursor`.
@@ -86,17 +89,17 @@ impl<'q> Query<'q> {
     }
 
     /// Notes that the cursor is none of this list's.
-    pub(in crate::http) fn bad_cursor(&self) {
+    fn bad_cursor(&self) {
         self.fault::<()>("cursor", Code::InvalidValue, "This must be the `nextCursor` of a page before.");
     }
 
     /// Done: parameters that nobody asked for are faults.
     pub(in crate::http) fn finish<T>(self, read: T) -> Result<T, Problem> {
-        let asked = self.asked.borrow();
-        for (name, _) in self.pairs.iter().filter(|(name, _)| !asked.contains(&&**name)) {
+        let known = self.known.borrow();
+        for (name, _) in self.pairs.iter().filter(|(name, _)| !known.contains(&&**name)) {
             self.fault::<()>(name, Code::UnknownField, "This parameter is not known here.");
         }
-        drop(asked);
+        drop(known);
         self.faults.or(Some(read))
     }
 

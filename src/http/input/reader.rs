@@ -90,7 +90,7 @@ pub(crate) fn read<T>(root: &Node<'_>, reader: impl FnOnce(Value<'_>) -> Option<
     faults.or(read)
 }
 
-/// Notes every place of a card number. A name that holds one is told by the object that it stands in.
+/// Notes every place of a card number. A name that holds one is reported at the object that has it.
 fn find_cards(node: &Node<'_>, place: &Pointer<'_>, faults: &FieldErrors) {
     let note = |place: &Pointer<'_>| {
         faults.note::<()>(place.pointer(), Code::CardDataRefused, "This holds a card number.");
@@ -133,7 +133,7 @@ impl<'r> Value<'r> {
         let Node::Object(members) = self.node else {
             return self.fault(Code::WrongType, "This must be an object.");
         };
-        let fields = Fields { of: self, members, asked: RefCell::default() };
+        let fields = Fields { of: self, members, known: RefCell::default() };
         let read = reader(&fields);
         fields.reject_unknown_fields();
         read
@@ -206,6 +206,20 @@ impl<'r> Value<'r> {
         Some(text)
     }
 
+    /// One line of at most `longest` characters with a form that `fits` checks; `what` says which, for people.
+    pub(crate) fn text_of(
+        self,
+        longest: usize,
+        what: &str,
+        fits: impl FnOnce(&str) -> bool,
+    ) -> Option<String> {
+        let text = self.text(longest)?;
+        if fits(&text) {
+            return Some(text);
+        }
+        self.fault(Code::InvalidValue, format!("This must be {what}."))
+    }
+
     /// A text of at most `longest` characters, which may have several lines.
     pub(crate) fn lines(self, longest: usize) -> Option<String> {
         let text = self.raw_text()?;
@@ -260,7 +274,7 @@ impl<'r> Value<'r> {
     }
 
     /// One of a closed set of words, which `words` lists for people.
-    pub(crate) fn word<T: for<'de> Deserialize<'de>>(self, words: &str) -> Option<T> {
+    pub(crate) fn enum_value<T: for<'de> Deserialize<'de>>(self, words: &str) -> Option<T> {
         let text = self.raw_text()?;
         match T::deserialize(StrDeserializer::<DeError>::new(text)) {
             Ok(value) => Some(value),
@@ -273,7 +287,7 @@ impl<'r> Value<'r> {
 pub(crate) struct Fields<'r> {
     of: Value<'r>,
     members: &'r [(String, Node<'r>)],
-    asked: RefCell<Vec<&'static str>>,
+    known: RefCell<Vec<&'static str>>,
 }
 
 impl Fields<'_> {
@@ -305,7 +319,7 @@ impl Fields<'_> {
         name: &'static str,
         reader: impl FnOnce(Value<'_>) -> Option<T>,
     ) -> Option<Option<T>> {
-        self.asked.borrow_mut().push(name);
+        self.known.borrow_mut().push(name);
         let node = self.node(name)?;
         if *node == Node::Null {
             return Some(None);
@@ -335,9 +349,9 @@ impl Fields<'_> {
     }
 
     fn reject_unknown_fields(&self) {
-        let asked = self.asked.borrow();
+        let known = self.known.borrow();
         for (index, (name, _)) in self.members.iter().enumerate() {
-            if !asked.contains(&name.as_str()) {
+            if !known.contains(&name.as_str()) {
                 self.fault::<()>(name, Code::UnknownField, "This field is not known here.");
             } else if self.members.iter().take(index).any(|(before, _)| before == name) {
                 self.fault::<()>(name, Code::DuplicateField, "This field is given twice.");

@@ -61,20 +61,18 @@ fn external(value: Value<'_>, now: Timestamp) -> Option<ExternalPayment> {
 }
 
 /// How fulfilment went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(in crate::http) enum Outcome {
-    /// Delivered.
+enum Fulfilled {
     Completed,
-    /// Not.
     Failed,
 }
 
-/// How fulfilment went, and the merchant's words for it.
-pub(in crate::http) fn outcome(value: Value<'_>) -> Option<(Outcome, Option<String>)> {
+/// Whether the order was fulfilled, and the merchant's text beside it.
+pub(in crate::http) fn fulfilment(value: Value<'_>) -> Option<(bool, Option<String>)> {
     value.object(|fields| {
-        let outcome = fields.required("outcome", |value| value.word("COMPLETED, FAILED"));
+        let outcome = fields.required("outcome", |value| value.enum_value::<Fulfilled>("COMPLETED, FAILED"));
         let detail = fields.optional("detail", |value| value.lines(MAX_NOTE));
-        Some((outcome?, detail))
+        Some((outcome? == Fulfilled::Completed, detail))
     })
 }

@@ -19,10 +19,10 @@ const MAX_LINE: usize = 200;
 /// Longest id of a customer, in characters.
 pub(in crate::http) const MAX_CUSTOMER: usize = 200;
 
-/// Notes of the merchant's own: how many, and how long names and values are.
-const MAX_NOTES: usize = 50;
-const MAX_NOTE_NAME: usize = 40;
-const MAX_NOTE: usize = 500;
+/// Metadata: how many entries, and how long names and values are.
+const MAX_METADATA: usize = 50;
+const MAX_METADATA_NAME: usize = 40;
+const MAX_METADATA_VALUE: usize = 500;
 
 /// Minor units, zero or more: digits alone, or an amount with its currency, which must be the order's.
 pub(super) fn amount(value: Value<'_>, currency: Option<Currency>) -> Option<i64> {
@@ -72,35 +72,25 @@ pub(super) fn rate(value: Value<'_>) -> Option<TaxRate> {
 
 /// An absolute address of the web.
 pub(super) fn web_address(value: Value<'_>) -> Option<String> {
-    let text = value.text(MAX_URL)?;
-    let good = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if good {
-        Some(text)
-    } else {
-        value.fault(Code::InvalidValue, "This must be an absolute http or https address.")
-    }
+    value.text_of(MAX_URL, "an absolute http or https address", |text| {
+        Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    })
 }
 
 /// A BCP 47 tag.
 pub(super) fn language(value: Value<'_>) -> Option<String> {
     const MAX: usize = 35;
-    let text = value.text(MAX)?;
     let part = |(index, part): (usize, &str)| {
         let letters = index > 0 || part.bytes().all(|byte| byte.is_ascii_alphabetic());
         let length = if index == 0 { 2..=8 } else { 1..=8 };
         letters && length.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
-    let good = text.split('-').enumerate().all(part);
-    if good {
-        Some(text)
-    } else {
-        value.fault(Code::InvalidValue, "This must be a BCP 47 tag, such as de or pt-BR.")
-    }
+    value.text_of(MAX, "a BCP 47 tag, such as de or pt-BR", |text| text.split('-').enumerate().all(part))
 }
 
-/// The merchant's own notes.
+/// The merchant's own metadata.
 pub(super) fn metadata(value: Value<'_>) -> Option<Metadata> {
-    Some(value.pairs(MAX_NOTES, MAX_NOTE_NAME, MAX_NOTE)?.into_iter().collect())
+    Some(value.pairs(MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE)?.into_iter().collect())
 }
 
 /// Who pays.
@@ -117,29 +107,21 @@ pub(super) fn customer(value: Value<'_>) -> Option<Customer> {
 }
 
 fn email(value: Value<'_>) -> Option<String> {
-    let text = value.text(MAX_EMAIL)?;
-    let parts = text.split_once('@').filter(|(local, domain)| {
-        !local.is_empty()
-            && !domain.is_empty()
-            && !domain.contains('@')
-            && !text.contains(char::is_whitespace)
-    });
-    if parts.is_some() {
-        Some(text)
-    } else {
-        value.fault(Code::InvalidValue, "This must be an e-mail address.")
-    }
+    value.text_of(MAX_EMAIL, "an e-mail address", |text| {
+        let parts = text.split_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
+        parts.is_some_and(|(_, domain)| !domain.contains('@') && !text.contains(char::is_whitespace))
+    })
 }
 
 /// International digits, with or without `+`; blanks, dashes, dots and brackets may stand between.
 fn phone(value: Value<'_>) -> Option<String> {
     const MAX: usize = 32;
-    let text = value.text(MAX)?;
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let rest = text.strip_prefix('+').unwrap_or(&text);
-    let plain = rest.bytes().all(|byte| byte.is_ascii_digit() || b" -.()/".contains(&byte));
-    let good = plain && (4..=17).contains(&digits);
-    if good { Some(text) } else { value.fault(Code::InvalidValue, "This must be a telephone number.") }
+    value.text_of(MAX, "a telephone number", |text| {
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let rest = text.strip_prefix('+').unwrap_or(text);
+        let plain = rest.bytes().all(|byte| byte.is_ascii_digit() || b" -.()/".contains(&byte));
+        plain && (4..=17).contains(&digits)
+    })
 }
 
 /// A postal address.
@@ -159,11 +141,7 @@ pub(super) fn address(value: Value<'_>) -> Option<Address> {
 }
 
 fn country(value: Value<'_>) -> Option<String> {
-    let text = value.text(MAX_LINE)?;
-    let good = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
-    if good {
-        Some(text)
-    } else {
-        value.fault(Code::InvalidValue, "This must be an ISO 3166 code in capitals, such as DE.")
-    }
+    value.text_of(MAX_LINE, "an ISO 3166 code in capitals, such as DE", |text| {
+        text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+    })
 }

@@ -6,25 +6,25 @@ use url::Url;
 use super::reader::{Fields, Value};
 use super::values::web_address;
 use crate::http::problem::Code;
-use crate::webhooks::{ALL_TYPES, Draft, Edit, is_type};
+use crate::webhooks::{ALL_TYPES, EndpointFields, NewEndpoint, is_type};
 
 /// Longest description.
 const MAX_DESCRIPTION: usize = 200;
 
 /// A new endpoint.
-pub(in crate::http) fn endpoint(value: Value<'_>) -> Option<Draft> {
+pub(in crate::http) fn endpoint(value: Value<'_>) -> Option<NewEndpoint> {
     value.object(|fields| {
         let url = fields.required("url", address);
         let types = fields.optional("events", types);
         let description = fields.optional("description", description);
-        Some(Draft { url: url?, types: types.unwrap_or_default(), description })
+        Some(NewEndpoint { url: url?, types: types.unwrap_or_default(), description })
     })
 }
 
 /// A change of an endpoint. For `events`, null takes all.
-pub(in crate::http) fn endpoint_changes(value: Value<'_>) -> Option<Edit> {
+pub(in crate::http) fn endpoint_changes(value: Value<'_>) -> Option<EndpointFields> {
     value.object(|fields| {
-        Some(Edit {
+        Some(EndpointFields {
             url: set(fields, "url", address),
             types: fields.clearable("events", types).map(Option::unwrap_or_default),
             description: fields.clearable("description", description),
@@ -73,16 +73,8 @@ fn address(value: Value<'_>) -> Option<String> {
 }
 
 fn types(value: Value<'_>) -> Option<Vec<String>> {
-    value.list(ALL_TYPES.len(), Code::TooLong, |value| {
-        let text = value.text(MAX_DESCRIPTION)?;
-        if is_type(&text) {
-            return Some(text);
-        }
-        value.fault(
-            Code::InvalidValue,
-            "This must be the type of an event, such as `payment.paid`, or `payment.*`.",
-        )
-    })
+    const WHAT: &str = "the type of an event, such as `payment.paid`, or `payment.*`";
+    value.list(ALL_TYPES.len(), Code::TooLong, |value| value.text_of(MAX_DESCRIPTION, WHAT, is_type))
 }
 
 fn description(value: Value<'_>) -> Option<String> {

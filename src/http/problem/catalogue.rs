@@ -2,7 +2,7 @@
 
 /// Declares [`Code`] and everything that is known of each.
 macro_rules! codes {
-    ($($code:ident = $status:literal $word:literal, $title:literal, $help:literal;)*) => {
+    ($($code:ident = $status:literal $text:literal, $title:literal, $help:literal;)*) => {
         /// A stable word for what went wrong. One may be added; none changes its meaning.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code {
@@ -15,7 +15,7 @@ macro_rules! codes {
 
             /// As the API writes it.
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$code => $word,)* }
+                match self { $(Self::$code => $text,)* }
             }
 
             /// The HTTP status that goes with it.
@@ -163,7 +163,7 @@ codes! {
 
 impl Code {
     /// The code of a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.as_str() == word)
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text)
     }
 }

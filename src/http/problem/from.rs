@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use port::{Failure, ProviderError};
+use port::{Failure, OrderId, ProviderError};
 use serde_json::{Value, json};
 
 use super::{Code, Problem};
 use crate::domain::DomainError;
-use crate::orders::OrderError;
+use crate::engine::CommandError;
 use crate::payments::PaymentError;
 use crate::routing::{RouteError, RuledOut};
 use crate::store::{StoreError, Unique};
-use crate::webhooks::EndpointError;
 
 /// When to come back if nobody knows better.
 const SOON: Duration = Duration::from_secs(1);
@@ -19,24 +18,33 @@ const SOON: Duration = Duration::from_secs(1);
 /// When to come back if providers are down and none has said.
 const PROVIDER_BACK: Duration = Duration::from_secs(10);
 
-impl From<OrderError> for Problem {
-    fn from(fault: OrderError) -> Self {
+impl From<CommandError> for Problem {
+    fn from(fault: CommandError) -> Self {
         match fault {
-            OrderError::NotFound => Self::not_found(),
-            OrderError::VersionMismatch { actual } => {
+            CommandError::NotFound => Self::not_found(),
+            CommandError::VersionMismatch { actual } => {
                 Self::new(Code::VersionMismatch, format!("The version is {actual}.")).with("version", actual)
             }
-            OrderError::ReferenceTaken => {
+            CommandError::ReferenceTaken => {
                 Self::new(Code::ReferenceTaken, "Another of your orders has this reference.")
             }
-            OrderError::KeyTaken => Self::key_in_use(),
-            OrderError::Refused(error) => error.into(),
-            OrderError::Route { error, order } => Self::from(error).with("orderId", order.to_string()),
-            OrderError::ProvidersUnavailable { order, retry_after } => {
-                down(retry_after).with("orderId", order.to_string())
+            CommandError::KeyTaken => Self::key_in_use(),
+            CommandError::Rejected(error) => error.into(),
+            CommandError::Store(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<PaymentError> for Problem {
+    fn from(fault: PaymentError) -> Self {
+        match fault {
+            PaymentError::Command(fault) => fault.into(),
+            PaymentError::Route { error, order } => Self::from(error).about(order),
+            PaymentError::ProvidersUnavailable { order, retry_after } => Self::down(retry_after).about(order),
+            PaymentError::Provider(fault) => fault.into(),
+            PaymentError::AccountNotConfigured(name) => {
+                Self::internal(format!("the account `{name}` is not configured"))
             }
-            OrderError::Payment(fault) => fault.into(),
-            OrderError::Store(fault) => fault.into(),
         }
     }
 }
@@ -44,7 +52,8 @@ impl From<OrderError> for Problem {
 impl Problem {
     /// No provider that could take it can be reached.
     pub(in crate::http) fn down(retry_after: Option<Duration>) -> Self {
-        down(retry_after)
+        let detail = "No provider that could take this can be reached. Nothing is lost; try again later.";
+        Self::new(Code::ProvidersUnavailable, detail).retry_after(retry_after.unwrap_or(PROVIDER_BACK))
     }
 
     /// A request with the same idempotency key is running.
@@ -52,11 +61,14 @@ impl Problem {
         let detail = "A request with this idempotency key is running; its answer is not known yet.";
         Self::new(Code::IdempotencyKeyInUse, detail).retry_after(SOON)
     }
-}
 
-fn down(retry_after: Option<Duration>) -> Problem {
-    let detail = "No provider that could take this can be reached. Nothing is lost; try again later.";
-    Problem::new(Code::ProvidersUnavailable, detail).retry_after(retry_after.unwrap_or(PROVIDER_BACK))
+    /// About an order that stays as it was.
+    fn about(self, order: Option<OrderId>) -> Self {
+        match order {
+            Some(order) => self.with("orderId", order.to_string()),
+            None => self,
+        }
+    }
 }
 
 impl From<DomainError> for Problem {
@@ -64,11 +76,11 @@ impl From<DomainError> for Problem {
         let says = sentence(&error.to_string());
         match error {
             DomainError::InvalidState { state, allowed, .. } => {
-                let words: Vec<_> = allowed.iter().map(|state| state.as_str()).collect();
-                let detail = format!("{says} That is possible in {}.", words.join(", "));
+                let states: Vec<_> = allowed.iter().map(|state| state.as_str()).collect();
+                let detail = format!("{says} That is possible in {}.", states.join(", "));
                 Self::new(Code::InvalidState, detail)
                     .with("state", state.as_str())
-                    .with("allowedStates", words)
+                    .with("allowedStates", states)
             }
             DomainError::TooLate(_) => Self::new(Code::InvalidState, says),
             DomainError::OrderLocked => Self::new(Code::OrderLocked, says),
@@ -100,7 +112,10 @@ impl From<DomainError> for Problem {
             }
             DomainError::Disputed => Self::new(Code::PaymentDisputed, says),
             DomainError::Declined(failure) => declined(failure),
-            DomainError::Damaged(order) => Self::internal(format!("the file of order {order} is damaged")),
+            DomainError::TooManyEndpoints { .. } => Self::new(Code::TooManyEndpoints, says),
+            DomainError::EventNotTaken => Self::new(Code::InvalidState, says),
+            DomainError::ReplayTooLarge { .. } => Self::new(Code::RangeTooLarge, says),
+            DomainError::Damaged(order) => Self::internal(format!("the order {order} is damaged")),
         }
     }
 }
@@ -109,21 +124,6 @@ fn declined(failure: Failure) -> Problem {
     Problem::new(Code::ProviderDeclined, "The provider declined.")
         .with("providerCode", failure.code)
         .with("providerMessage", failure.text)
-}
-
-impl From<PaymentError> for Problem {
-    fn from(fault: PaymentError) -> Self {
-        match fault {
-            PaymentError::Refused(error) => error.into(),
-            PaymentError::Route(fault) => fault.into(),
-            PaymentError::Store(fault) => fault.into(),
-            PaymentError::Provider(fault) => fault.into(),
-            PaymentError::VersionMismatch { actual } => OrderError::VersionMismatch { actual }.into(),
-            PaymentError::NoAccount(name) => {
-                Self::internal(format!("the account `{name}` is not configured"))
-            }
-        }
-    }
 }
 
 impl From<ProviderError> for Problem {
@@ -135,13 +135,13 @@ impl From<ProviderError> for Problem {
             ProviderError::Unsupported(what) => {
                 Self::new(Code::UnsupportedByProvider, sentence(&fault.to_string())).with("capability", what)
             }
-            ProviderError::Busy { retry_after } => down(retry_after),
+            ProviderError::Busy { retry_after } => Self::down(retry_after),
             ProviderError::NotSent(_)
             | ProviderError::Misconfigured
             | ProviderError::Unavailable(_)
             | ProviderError::AmountDiffers(_)
             | ProviderError::NotFound
-            | ProviderError::OutcomeUnknown(_) => down(None).caused_by(fault),
+            | ProviderError::OutcomeUnknown(_) => Self::down(None).caused_by(fault),
         }
     }
 }
@@ -153,7 +153,7 @@ impl From<RouteError> for Problem {
             RouteError::NoRoute { ruled_out } => {
                 Self::new(Code::NoRoute, says).with("routing", tried(&ruled_out))
             }
-            RouteError::AllDown { ruled_out } => down(None).with("routing", tried(&ruled_out)),
+            RouteError::AllDown { ruled_out } => Self::down(None).with("routing", tried(&ruled_out)),
             RouteError::PinsNotAllowed => Self::new(Code::AccountNotAllowed, says),
             RouteError::UnknownAccount(_) => Self::new(Code::AccountUnknown, says),
         }
@@ -173,30 +173,12 @@ impl From<StoreError> for Problem {
                 let detail = "Too much is waiting to be written. Nothing was done; try again later.";
                 Self::new(Code::Overloaded, detail).retry_after(SOON).caused_by(fault)
             }
-            StoreError::Taken(Unique::Key) => Self::key_in_use(),
-            StoreError::Taken(Unique::Reference) => OrderError::ReferenceTaken.into(),
-            StoreError::Taken(Unique::OpenAttempt) => DomainError::SessionOpen.into(),
-            StoreError::Taken(Unique::ProfileSession) => {
-                DomainError::SessionUnusable("it was used already").into()
+            StoreError::Taken(Unique::Key | Unique::OrderReference | Unique::ProfileSession) => {
+                CommandError::from(fault).into()
             }
-            StoreError::Taken(Unique::Note) | StoreError::Failed(_) | StoreError::Corrupt(_) => {
-                Self::internal(fault)
-            }
-        }
-    }
-}
-
-impl From<EndpointError> for Problem {
-    fn from(fault: EndpointError) -> Self {
-        let says = sentence(&fault.to_string());
-        match fault {
-            EndpointError::NotFound => Self::not_found(),
-            EndpointError::VersionMismatch { actual } => OrderError::VersionMismatch { actual }.into(),
-            EndpointError::TooMany => Self::new(Code::TooManyEndpoints, says),
-            EndpointError::NotTaken => Self::new(Code::InvalidState, says),
-            EndpointError::TooLarge => Self::new(Code::RangeTooLarge, says),
-            EndpointError::KeyTaken => Self::key_in_use(),
-            EndpointError::Store(fault) => fault.into(),
+            StoreError::Taken(Unique::Notification | Unique::ProfileReference)
+            | StoreError::Failed(_)
+            | StoreError::Corrupt(_) => Self::internal(fault),
         }
     }
 }

@@ -22,6 +22,12 @@ pub enum OpenError {
         /// The last migration of the program.
         known: usize,
     },
+    /// The tables of a program from before the first release.
+    #[error(
+        "the database was made by a program from before the first release, and its tables cannot be read any more; \
+         move the file away, or name another one in `store.path`"
+    )]
+    Prerelease,
     /// Files beside the database, or the file system it is on.
     #[error("{}: {fault}", path.display())]
     File {
@@ -109,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::store::sqlite::migrations;
-    use crate::store::sqlite::reads::all;
+    use crate::store::sqlite::statement::all;
 
     fn pragma(db: &Connection, name: &str) -> i64 {
         db.pragma_query_value(None, name, |row| row.get(0)).expect("it has a value")
@@ -130,7 +136,7 @@ mod tests {
         let path = folder.path().join("db");
         migrations::run(&mut for_writing(&path).expect("a database")).expect("tables");
         let db = for_reading(&path, 1).expect("a reader");
-        let sql = "SELECT body FROM sessions WHERE order_id = ?1 ORDER BY id";
+        let sql = "SELECT id FROM names WHERE name = ?1";
         for order in ["a", "b", "c"] {
             assert_eq!(all(&db, sql, [order], |_| Ok(())), Ok(Vec::new()));
         }

@@ -1,4 +1,4 @@
-//! Where work is handed in: a bounded queue with threads behind it, or the thread that calls.
+//! Where work is submitted: a bounded queue with threads behind it, or the thread that calls.
 
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Mutex, PoisonError};
@@ -7,19 +7,19 @@ use std::thread::JoinHandle;
 use crate::store::StoreError;
 
 /// Does work on the thread that calls.
-type Worker<T> = Box<dyn FnMut(T) + Send>;
+type Inline<T> = Box<dyn FnMut(T) + Send>;
 
-/// Where work is handed in. Dropping it waits until the work handed in before is done.
+/// Where work is submitted. Dropping it waits until the work submitted before is done.
 pub(super) enum Executor<T> {
-    /// For threads.
+    /// Threads do it.
     Threads {
         /// Present until the drop.
         queue: Option<SyncSender<T>>,
         /// They end when the queue is gone and empty.
         threads: Vec<JoinHandle<()>>,
     },
-    /// At once.
-    Inline(Mutex<Worker<T>>),
+    /// It is done at once.
+    Inline(Mutex<Inline<T>>),
 }
 
 impl<T> Executor<T> {
@@ -27,10 +27,14 @@ impl<T> Executor<T> {
         Self::Threads { queue: Some(queue), threads }
     }
 
-    pub(super) fn inline(hands: impl FnMut(T) + Send + 'static) -> Self {
-        Self::Inline(Mutex::new(Box::new(hands)))
+    pub(super) fn inline(work: impl FnMut(T) + Send + 'static) -> Self {
+        Self::Inline(Mutex::new(Box::new(work)))
     }
 
+    /// Submits work.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if the queue is full.
     pub(super) fn submit(&self, work: T) -> Result<(), StoreError> {
         match self {
             Self::Threads { queue, .. } => match queue.as_ref().map(|queue| queue.try_send(work)) {
@@ -40,9 +44,9 @@ impl<T> Executor<T> {
                     Err(StoreError::Failed("the store's threads have stopped".to_owned()))
                 }
             },
-            Self::Inline(hands) => {
-                let mut hands = hands.lock().unwrap_or_else(PoisonError::into_inner);
-                hands(work);
+            Self::Inline(inline) => {
+                let mut inline = inline.lock().unwrap_or_else(PoisonError::into_inner);
+                inline(work);
                 Ok(())
             }
         }

@@ -1,106 +1,181 @@
-//! The agenda: what is due, and to whom it is leased.
+//! Jobs: when a subject is due in a lane, and to whom it is leased.
+//!
+//! One gateway owns the database, so a lease is kept in memory: claiming writes nothing, and a lease that a crash left
+//! behind is gone with the process.
 
-use port::{EndpointId, Timestamp};
-use rusqlite::{Connection, Row};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::reads::{all, moment, one, word};
-use super::rows::run;
-use crate::store::{Job, JobKind, Lease, StoreError};
+use port::{Timestamp, Uuid};
+use rusqlite::{Connection, Row, params};
 
-/// What is due and nobody's, oldest first, as it will be leased. Kind by kind, so that each look is a short walk
-/// along the index, however much is due. Deliveries are claimed in a way of their own.
+use super::names;
+use super::statement::{all, blob, coded, count, integer, maybe_count, moment, run, uuid};
+use crate::domain::{Lane, SubjectKind, Urgency};
+use crate::store::{ClaimedJob, Due, JobSubject, Rescheduled, StoreError, SubjectChange, Wake, WokenBy};
+
+/// A change makes a job sooner and never later: only the job itself, once it has run, puts it off. What comes sooner is
+/// something new, whose failures have not been counted yet.
+const SCHEDULE: &str =
+    "INSERT INTO jobs (subject, lane, kind, urgency, due_at, tries, version, wakes, attempt)
+     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, 0, NULL)
+     ON CONFLICT (subject, lane) DO UPDATE SET
+         urgency = CASE WHEN wakes > 0 THEN urgency ELSE excluded.urgency END,
+         tries = CASE WHEN excluded.due_at < due_at THEN 0 ELSE tries END,
+         due_at = min(due_at, excluded.due_at), version = excluded.version";
+/// A subject that was woken still has to be looked at.
+const UNSCHEDULE: &str = "DELETE FROM jobs WHERE subject = ?1 AND lane = ?2 AND wakes = 0";
+const UNSCHEDULED: &str = "UPDATE jobs SET version = ?3 WHERE subject = ?1 AND lane = ?2";
+const WAKE: &str = "INSERT INTO jobs (subject, lane, kind, urgency, due_at, tries, version, wakes, attempt)
+     VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 1, ?6)
+     ON CONFLICT (subject, lane) DO UPDATE SET
+         urgency = min(urgency, excluded.urgency), due_at = min(due_at, excluded.due_at),
+         attempt = CASE WHEN wakes = 0 OR attempt = excluded.attempt THEN excluded.attempt ELSE 0 END,
+         wakes = wakes + 1";
+const LATER: &str = "UPDATE jobs SET urgency = ?5, due_at = ?6, tries = ?7,
+         wakes = CASE WHEN ?8 THEN wakes ELSE 0 END, attempt = CASE WHEN ?8 THEN attempt ELSE NULL END
+     WHERE subject = ?1 AND lane = ?2 AND version <= ?3 AND wakes = ?4";
+const DONE: &str = "DELETE FROM jobs WHERE subject = ?1 AND lane = ?2 AND version <= ?3 AND wakes = ?4";
+const WAITING: &str = "SELECT subject, kind, due_at, tries, wakes, attempt FROM jobs
+     WHERE lane = ?1 AND urgency = ?2 AND due_at <= ?3 ORDER BY due_at LIMIT ?4";
+const NEXT: &str = "SELECT subject, due_at FROM jobs
+     WHERE lane = ?1 AND urgency = ?2 ORDER BY due_at LIMIT ?3";
+
+/// What is leased, and until when.
+pub(super) struct Leases<K>(Mutex<HashMap<K, Timestamp>>);
+
+impl<K> Default for Leases<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash> Leases<K> {
+    fn held(&self) -> MutexGuard<'_, HashMap<K, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leases at most `limit` of what is waiting. `look` is asked for so many rows that those under lease cannot hide
+    /// the others.
+    pub(super) fn claim<T>(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+        look: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut held = self.held();
+        held.retain(|_, until| *until > now);
+        let most = limit.saturating_add(u32::try_from(held.len()).unwrap_or(u32::MAX));
+        let mut free = look(most)?;
+        free.retain(|found| !held.contains_key(&key(found)));
+        free.truncate(limit as usize);
+        held.extend(free.iter().map(|found| (key(found), now.plus(lease))));
+        Ok(free)
+    }
+
+    /// The earliest moment at which one can be claimed: when it is due, and its lease has run out.
+    pub(super) fn next<T>(
+        &self,
+        look: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
+        key: impl Fn(&T) -> K,
+        due_at: impl Fn(&T) -> Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let held = self.held();
+        let most = u32::try_from(held.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let free_at =
+            |found: &T| held.get(&key(found)).map_or(due_at(found), |until| due_at(found).max(*until));
+        Ok(look(most)?.iter().map(free_at).min())
+    }
+
+    pub(super) fn end(&self, key: &K) {
+        self.held().remove(key);
+    }
+}
+
+/// Writes down when a changed subject is due next in a lane.
+pub(super) fn schedule(
+    db: &Connection,
+    lane: i64,
+    change: &SubjectChange,
+    version: u64,
+    due: Option<Due>,
+) -> Result<(), StoreError> {
+    let (subject, version) = (blob(change.id), integer(version));
+    let Some(due) = due else {
+        if run(db, UNSCHEDULE, (subject, lane))? == 0 {
+            run(db, UNSCHEDULED, (subject, lane, version))?;
+        }
+        return Ok(());
+    };
+    let kind = match change.kind {
+        SubjectKind::ProfileSession => JobSubject::ProfileSession,
+        SubjectKind::Profile => JobSubject::Profile,
+        SubjectKind::Order | SubjectKind::WebhookEndpoint => JobSubject::Order,
+    };
+    run(db, SCHEDULE, (subject, lane, kind as u8, due.urgency as u8, due.at.micros(), version)).map(drop)
+}
+
+/// Makes a subject due, or due sooner.
+pub(super) fn wake(db: &Connection, lane: i64, wake: &Wake) -> Result<(), StoreError> {
+    let attempt = integer(wake.attempt.unwrap_or(0));
+    let (kind, urgency) = (wake.kind as u8, wake.due.urgency as u8);
+    run(db, WAKE, (blob(wake.subject), lane, kind, urgency, wake.due.at.micros(), attempt)).map(drop)
+}
+
+/// Puts a job off that has run, unless it was woken or its subject changed meanwhile.
+pub(super) fn reschedule(db: &Connection, lane: i64, done: &Rescheduled) -> Result<(), StoreError> {
+    let Rescheduled { job, version, next, tries, stays_woken } = done;
+    let (subject, version, wakes) = (blob(job.subject), integer(*version), integer(job.wakes));
+    match next {
+        Some(due) => {
+            let (urgency, at) = (due.urgency as u8, due.at.micros());
+            run(db, LATER, params![subject, lane, version, wakes, urgency, at, tries, stays_woken])
+        }
+        None => run(db, DONE, (subject, lane, version, wakes)),
+    }
+    .map(drop)
+}
+
+/// What is due in a lane, the longest waiting first.
 pub(super) fn waiting(
     db: &Connection,
+    lane: &Lane,
+    urgency: Urgency,
     now: Timestamp,
-    until: Lease,
-    limit: u16,
-) -> Result<Vec<Job>, StoreError> {
-    let mut waiting = Vec::new();
-    for kind in JobKind::ALL.into_iter().filter(|kind| *kind != JobKind::Deliver) {
-        waiting.extend(all(
-            db,
-            "SELECT subject, order_id, due_at, tries FROM agenda
-             WHERE kind = ?1 AND due_at <= ?2 AND (lease IS NULL OR lease <= ?2)
-             ORDER BY due_at LIMIT ?3",
-            (kind.as_str(), now.micros(), limit),
-            |row| job(row, kind, until),
-        )?);
-    }
-    waiting.sort_by_key(|job| job.at);
-    waiting.truncate(limit.into());
-    Ok(waiting)
+    limit: u32,
+) -> Result<Vec<ClaimedJob>, StoreError> {
+    let Some(number) = names::lane(db, lane)? else { return Ok(Vec::new()) };
+    all(db, WAITING, (number, urgency as u8, now.micros(), limit), |row| claimed(row, lane, urgency))
 }
 
-/// The same of deliveries, endpoint by endpoint, so that what one endpoint is owed stands in no other's way.
-pub(super) fn deliveries_waiting(
+fn claimed(row: &Row<'_>, lane: &Lane, urgency: Urgency) -> Result<ClaimedJob, StoreError> {
+    let woken = maybe_count(row, 5)?.map(|attempt| match attempt {
+        0 => WokenBy::Anything,
+        number => WokenBy::Attempt(number),
+    });
+    Ok(ClaimedJob {
+        subject: uuid(row, 0)?,
+        kind: coded(row, 1, JobSubject::from_repr)?,
+        lane: lane.clone(),
+        urgency,
+        due_at: moment(row, 2)?,
+        tries: row.get(3)?,
+        woken,
+        wakes: count(row, 4)?,
+    })
+}
+
+/// The subjects of a lane, by when they are due.
+pub(super) fn next(
     db: &Connection,
-    now: Timestamp,
-    until: Lease,
-    limit: u16,
-    wanted: &[(EndpointId, u16)],
-) -> Result<Vec<Job>, StoreError> {
-    let mut waiting = Vec::new();
-    for (endpoint, most) in wanted {
-        waiting.extend(all(
-            db,
-            "SELECT subject, order_id, due_at, tries FROM agenda
-             WHERE kind = 'deliver' AND substr(subject, 1, 29) = ?1 AND due_at <= ?2
-                 AND (lease IS NULL OR lease <= ?2)
-             ORDER BY due_at LIMIT ?3",
-            (endpoint.to_string(), now.micros(), most),
-            |row| job(row, JobKind::Deliver, until),
-        )?);
-    }
-    waiting.sort_by_key(|job| job.at);
-    waiting.truncate(limit.into());
-    Ok(waiting)
-}
-
-fn job(row: &Row<'_>, kind: JobKind, until: Lease) -> Result<Job, StoreError> {
-    let order = row.get::<_, Option<String>>(1)?.map(|_| word(row, 1)).transpose()?;
-    let (subject, at, tries) = (row.get(0)?, moment(row, 2)?, row.get(3)?);
-    Ok(Job { kind, subject, order, at, tries, lease: until })
-}
-
-/// Leases what is due and nobody's.
-pub(super) fn claim(
-    db: &Connection,
-    now: Timestamp,
-    until: Lease,
-    limit: u16,
-) -> Result<Vec<Job>, StoreError> {
-    lease(db, waiting(db, now, until, limit)?)
-}
-
-/// Leases deliveries that are due and nobody's.
-pub(super) fn claim_deliveries(
-    db: &Connection,
-    now: Timestamp,
-    until: Lease,
-    limit: u16,
-    wanted: &[(EndpointId, u16)],
-) -> Result<Vec<Job>, StoreError> {
-    lease(db, deliveries_waiting(db, now, until, limit, wanted)?)
-}
-
-fn lease(db: &Connection, waiting: Vec<Job>) -> Result<Vec<Job>, StoreError> {
-    for job in &waiting {
-        run(
-            db,
-            "UPDATE agenda SET lease = ?3, tries = tries + 1 WHERE kind = ?1 AND subject = ?2",
-            (job.kind.as_str(), &job.subject, job.lease.0.micros()),
-        )?;
-    }
-    Ok(waiting)
-}
-
-/// The oldest moment of each kind.
-pub(super) fn oldest(db: &Connection) -> Result<Vec<(JobKind, Timestamp)>, StoreError> {
-    let mut oldest = Vec::new();
-    for kind in JobKind::ALL {
-        let sql = "SELECT due_at FROM agenda WHERE kind = ?1 ORDER BY due_at LIMIT 1";
-        let at = one(db, sql, [kind.as_str()], |row| moment(row, 0))?;
-        oldest.extend(at.map(|at| (kind, at)));
-    }
-    Ok(oldest)
+    lane: &Lane,
+    urgency: Urgency,
+    limit: u32,
+) -> Result<Vec<(Uuid, Timestamp)>, StoreError> {
+    let Some(number) = names::lane(db, lane)? else { return Ok(Vec::new()) };
+    all(db, NEXT, (number, urgency as u8, limit), |row| Ok((uuid(row, 0)?, moment(row, 1)?)))
 }

@@ -1,197 +1,289 @@
-//! Lists: by keyset, newest first, so that rows added meanwhile move no page.
+//! Lists: newest first, along a key, so that rows added meanwhile move no page.
+//!
+//! A list that is not narrowed to one state or account is merged from those of all of them: a few short walks along
+//! one key cost less than another index that every write would have to keep.
 
-use port::{AttentionId, NotificationId, OrderId, PaymentId, Timestamp};
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use port::{NotificationId, OrderId, PaymentStatus, ProfileId, Timestamp, Uuid};
+use rusqlite::Connection;
 
-use super::reads::{all, moment, one, order, word};
-use crate::domain::OrderAggregate;
-use crate::store::{AttentionFilter, InboxFilter, OrderFilter, Page, PaymentFilter, StoreError};
+use super::load::stored_change;
+use super::names::{accounts_of_payments, number};
+use super::statement::{all, blob, count, integer, moment, one, text, uuid};
+use strum::VariantArray as _;
 
-/// A query that is narrowed step by step.
-struct List {
-    sql: String,
-    values: Vec<Value>,
-}
+use crate::domain::{OrderState, SubjectKind, WebhookEndpoint};
+use crate::store::{
+    AttentionFilter, Cursor, InboxFilter, OrderFilter, PaymentFilter, ProfileFilter, PublicFilter,
+    StoreError, StoredChange,
+};
 
-impl List {
-    fn of(sql: &str, merchant: String) -> Self {
-        Self { sql: sql.to_owned(), values: vec![merchant.into()] }
-    }
+const ORDERS: &str = "SELECT id FROM subjects
+     WHERE merchant = ?1 AND kind = ?2 AND state = ?3 AND id < ?4 AND id >= ?5 ORDER BY id DESC LIMIT ?6";
+const CREATED: &str = "SELECT created_at FROM subjects WHERE id = ?1";
+const WITH_REFERENCE: &str = "SELECT subject FROM order_references WHERE merchant = ?1 AND reference = ?2";
+const STATE_OF: &str = "SELECT state FROM subjects WHERE id = ?1";
+const PAYMENTS: &str = "SELECT created_at, id FROM payments
+     WHERE merchant = ?1 AND account = ?2 AND status = ?3 AND (created_at, id) < (?4, ?5)
+     ORDER BY created_at DESC, id DESC LIMIT ?6";
+const ATTENTION: &str = "SELECT raised_at, id FROM attention
+     WHERE merchant = ?1 AND open = ?2 AND (raised_at, id) < (?3, ?4)
+         AND (?5 IS NULL OR code = ?5) AND (?6 IS NULL OR account = ?6)
+     ORDER BY raised_at DESC, id DESC LIMIT ?7";
+const PROFILES: &str = "SELECT id FROM customer_profiles
+     WHERE merchant = ?1 AND customer = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4";
+const PUBLIC: &str = "SELECT position, subject, sequence, public_before, record, hash FROM changes
+     WHERE merchant = ?1 AND public > 0 AND position <= ?2 AND (?3 IS NULL OR at >= ?3)
+         AND (?4 IS NULL OR at < ?4)
+     ORDER BY position DESC LIMIT ?5";
+const INBOX: &str = "SELECT received_at, id, account FROM inbox
+     WHERE (received_at, id) > (?1, ?2) AND received_at < ?3 AND (?4 IS NULL OR account = ?4)
+     ORDER BY received_at, id LIMIT ?5";
+const OLDEST_OPEN: &str =
+    "SELECT created_at FROM payments WHERE account = ?1 AND open = 1 ORDER BY created_at LIMIT 1";
 
-    fn only(mut self, condition: &str, value: Option<impl Into<Value>>) -> Self {
-        if let Some(value) = value {
-            self.sql.push_str(" AND ");
-            self.sql.push_str(condition);
-            self.values.push(value.into());
-        }
-        self
-    }
+/// The greatest id there can be.
+const LAST_ID: [u8; 16] = [0xff; 16];
 
-    fn page(self, page: Page) -> Self {
-        let mut list = self.only("id < ?", page.before);
-        list.sql.push_str(" ORDER BY id DESC LIMIT ?");
-        list.values.push(page.limit.into());
-        list
-    }
-
-    fn read<T>(
-        self,
-        db: &Connection,
-        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
-        all(db, &self.sql, params_from_iter(self.values), read)
-    }
-}
-
-fn list_of_orders(filter: OrderFilter) -> List {
-    List::of("SELECT id FROM orders WHERE merchant = ?", filter.merchant)
-        .only("state = ?", filter.state.map(|state| state.as_str().to_owned()))
-        .only("reference = ?", filter.reference)
-        .only("created_at >= ?", filter.created_after.map(Timestamp::micros))
-        .only("created_at < ?", filter.created_before.map(Timestamp::micros))
-        .page(filter.page)
-}
-
-fn list_of_payments(filter: PaymentFilter) -> List {
-    // The plus keeps SQLite from walking all of a merchant's payments to find the few of an order.
-    let sql = match filter.order {
-        Some(_) => "SELECT id, order_id FROM payments WHERE +merchant = ?",
-        None => "SELECT id, order_id FROM payments WHERE merchant = ?",
-    };
-    List::of(sql, filter.merchant)
-        .only("status = ?", filter.status.map(|status| status.as_str().to_owned()))
-        .only("account = ?", filter.account)
-        .only("order_id = ?", filter.order.map(|order| order.to_string()))
-        .page(filter.page)
-}
-
-fn list_of_attention(filter: AttentionFilter) -> List {
-    List::of("SELECT id, order_id FROM attention WHERE merchant = ?", filter.merchant)
-        .only("open = ?", filter.open)
-        .only("code = ?", filter.code.map(|code| code.as_str().to_owned()))
-        .only("account = ?", filter.account)
-        .page(filter.page)
+/// The first id that can have been made at a moment: ids begin with their millisecond.
+fn first_id_at(at: Timestamp) -> [u8; 16] {
+    let millis = u128::try_from(at.micros() / 1_000).unwrap_or(0);
+    (millis << 80).to_be_bytes()
 }
 
 /// A merchant's orders.
-pub(super) fn orders(db: &Connection, filter: OrderFilter) -> Result<Vec<OrderAggregate>, StoreError> {
-    let ids: Vec<OrderId> = list_of_orders(filter).read(db, |row| word(row, 0))?;
-    ids.into_iter().filter_map(|id| order(db, id).transpose()).collect()
+pub(super) fn orders(db: &Connection, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreError> {
+    let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
+    let before = filter.page.before.as_deref();
+    let before = match before.map(str::parse::<OrderId>) {
+        None => LAST_ID,
+        Some(Ok(id)) => blob(id.uuid()),
+        Some(Err(_)) => return Ok(Vec::new()),
+    };
+    if let Some(reference) = &filter.reference {
+        return with_reference(db, merchant, reference, before, filter);
+    }
+    // Clocks that stepped may have put ids and moments a little apart, so the moments are looked at too.
+    const SLACK: std::time::Duration = std::time::Duration::from_secs(1);
+    let until = filter.created_before.map_or(LAST_ID, |at| first_id_at(at.plus(SLACK))).min(before);
+    let from = filter.created_after.map_or([0; 16], |at| first_id_at(at.minus(SLACK)));
+    let one_state = filter.state.map(|state| vec![state]);
+    let states = one_state.unwrap_or_else(|| OrderState::VARIANTS.to_vec());
+    let mut found = Vec::new();
+    for state in states {
+        let kind = SubjectKind::Order as u8;
+        let (mut until, mut fitting) = (until, 0);
+        // Rows that the moments rule out do not count.
+        loop {
+            let values = (merchant, kind, state.as_str(), until, from, filter.page.limit);
+            let page: Vec<Uuid> = all(db, ORDERS, values, |row| uuid(row, 0))?;
+            let full = page.len() == filter.page.limit as usize;
+            let last = page.last().copied();
+            for id in page {
+                if was_created_within(db, id, filter)? {
+                    found.push(id);
+                    fitting += 1;
+                }
+            }
+            match last {
+                Some(last) if full && fitting < filter.page.limit => until = blob(last),
+                _ => break,
+            }
+        }
+    }
+    found.sort_unstable_by(|one, other| other.cmp(one));
+    found.truncate(filter.page.limit as usize);
+    Ok(found.into_iter().map(OrderId::from_uuid).collect())
 }
 
-/// A merchant's payments, each with its order.
-pub(super) fn payments(
+fn was_created_within(db: &Connection, id: Uuid, filter: &OrderFilter) -> Result<bool, StoreError> {
+    if filter.created_after.is_none() && filter.created_before.is_none() {
+        return Ok(true);
+    }
+    let at = one(db, CREATED, [blob(id)], |row| moment(row, 0))?;
+    Ok(at.is_some_and(|at| {
+        filter.created_after.is_none_or(|after| at >= after)
+            && filter.created_before.is_none_or(|before| at < before)
+    }))
+}
+
+/// A reference names one order, which may be ruled out by the rest of the filter.
+fn with_reference(
     db: &Connection,
-    filter: PaymentFilter,
-) -> Result<Vec<(PaymentId, OrderAggregate)>, StoreError> {
-    let ids: Vec<(PaymentId, OrderId)> =
-        list_of_payments(filter).read(db, |row| Ok((word(row, 0)?, word(row, 1)?)))?;
-    let files = ids.into_iter().map(|(id, of)| Ok(order(db, of)?.map(|order| (id, order))));
-    files.filter_map(Result::transpose).collect()
+    merchant: i64,
+    reference: &str,
+    before: [u8; 16],
+    filter: &OrderFilter,
+) -> Result<Vec<OrderId>, StoreError> {
+    let Some(id) = one(db, WITH_REFERENCE, (merchant, reference), |row| uuid(row, 0))? else {
+        return Ok(Vec::new());
+    };
+    let state = one(db, STATE_OF, [blob(id)], |row| Ok(text(row, 0)?.to_owned()))?;
+    let fits = blob(id) < before
+        && filter.state.is_none_or(|wanted| state.as_deref() == Some(wanted.as_str()))
+        && was_created_within(db, id, filter)?;
+    Ok(fits.then(|| OrderId::from_uuid(id)).into_iter().collect())
 }
 
-/// Why people should look at a merchant's money, each with its order.
-pub(super) fn attention(
+/// The page of a list that is merged from several, each newest first.
+fn newest(mut rows: Vec<Cursor>, limit: u32) -> Vec<Cursor> {
+    rows.sort_unstable_by(|one, other| other.cmp(one));
+    rows.truncate(limit as usize);
+    rows
+}
+
+/// Where a page begins: before this row.
+fn before(cursor: Option<Cursor>) -> (i64, [u8; 16]) {
+    cursor.map_or((i64::MAX, LAST_ID), |cursor| (cursor.at.micros(), blob(cursor.id)))
+}
+
+/// A merchant's payments.
+pub(super) fn payments(db: &Connection, filter: &PaymentFilter) -> Result<Vec<Cursor>, StoreError> {
+    let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
+    let accounts = match &filter.account {
+        Some(account) => number(db, account)?.into_iter().collect(),
+        None => accounts_of_payments(db, merchant)?,
+    };
+    let one_status = filter.status.map(|status| vec![status]);
+    let statuses = one_status.unwrap_or_else(|| PaymentStatus::VARIANTS.to_vec());
+    let (at, id) = before(filter.before);
+    let mut rows = Vec::new();
+    for account in accounts {
+        for status in &statuses {
+            let values = (merchant, account, status.as_str(), at, id, filter.limit);
+            rows.extend(all(db, PAYMENTS, values, cursor)?);
+        }
+    }
+    Ok(newest(rows, filter.limit))
+}
+
+fn cursor(row: &rusqlite::Row<'_>) -> Result<Cursor, StoreError> {
+    Ok(Cursor { at: moment(row, 0)?, id: uuid(row, 1)? })
+}
+
+/// A merchant's attention.
+pub(super) fn attention(db: &Connection, filter: &AttentionFilter) -> Result<Vec<Cursor>, StoreError> {
+    let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
+    let account = match &filter.account {
+        Some(account) => match number(db, account)? {
+            Some(account) => Some(account),
+            None => return Ok(Vec::new()),
+        },
+        None => None,
+    };
+    let code = filter.code.map(|code| code.as_str());
+    let (at, id) = before(filter.before);
+    let mut rows = Vec::new();
+    for open in filter.open.map_or(vec![true, false], |open| vec![open]) {
+        let values = (merchant, open, at, id, code, account, filter.limit);
+        rows.extend(all(db, ATTENTION, values, cursor)?);
+    }
+    Ok(newest(rows, filter.limit))
+}
+
+/// A customer's stored methods.
+pub(super) fn profiles(db: &Connection, filter: &ProfileFilter) -> Result<Vec<ProfileId>, StoreError> {
+    let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
+    let before = match filter.page.before.as_deref().map(str::parse::<ProfileId>) {
+        None => LAST_ID,
+        Some(Ok(id)) => blob(id.uuid()),
+        Some(Err(_)) => return Ok(Vec::new()),
+    };
+    let values = (merchant, &filter.customer_id, before, filter.page.limit);
+    all(db, PROFILES, values, |row| Ok(ProfileId::from_uuid(uuid(row, 0)?)))
+}
+
+/// Every endpoint that was not deleted, with the moment since when its deliveries fail.
+pub(super) fn endpoints(db: &Connection) -> Result<Vec<(port::EndpointId, Option<Timestamp>)>, StoreError> {
+    // One walk for each merchant along the key; there are few endpoints and this is asked when one changes.
+    const ENDPOINTS: &str = "SELECT subjects.id, since FROM names
+         JOIN subjects ON merchant = names.id AND kind = ?1 AND state = ?2
+         LEFT JOIN failing_endpoints ON endpoint = subjects.id ORDER BY subjects.id";
+    let values = (SubjectKind::WebhookEndpoint as u8, WebhookEndpoint::KEPT);
+    all(db, ENDPOINTS, values, |row| {
+        let since = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_micros);
+        Ok((port::EndpointId::from_uuid(uuid(row, 0)?), since))
+    })
+}
+
+/// A merchant's changes that have public events.
+pub(super) fn public_changes(
     db: &Connection,
-    filter: AttentionFilter,
-) -> Result<Vec<(AttentionId, OrderAggregate)>, StoreError> {
-    let ids: Vec<(AttentionId, OrderId)> =
-        list_of_attention(filter).read(db, |row| Ok((word(row, 0)?, word(row, 1)?)))?;
-    let files = ids.into_iter().map(|(id, of)| Ok(order(db, of)?.map(|order| (id, order))));
-    files.filter_map(Result::transpose).collect()
+    filter: &PublicFilter,
+) -> Result<Vec<StoredChange>, StoreError> {
+    let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
+    let micros = |at: Option<Timestamp>| at.map(Timestamp::micros);
+    let up_to = filter.up_to.map_or(i64::MAX, integer);
+    let values = (merchant, up_to, micros(filter.from), micros(filter.to), filter.limit);
+    all(db, PUBLIC, values, stored_change)
 }
 
-const NOTES: &str = "SELECT received_at, id FROM inbox
-     WHERE (received_at, id) > (?1, ?2) AND received_at < ?3 AND (?4 IS NULL OR account = ?4)
-     ORDER BY received_at, id LIMIT ?5";
+/// The position of the change that holds an event.
+pub(super) fn position_of(db: &Connection, id: Uuid, sequence: u64) -> Result<Option<u64>, StoreError> {
+    const POSITION: &str = "SELECT position FROM changes
+         WHERE subject = ?1 AND sequence <= ?2 AND sequence + events > ?2 ORDER BY sequence DESC LIMIT 1";
+    one(db, POSITION, (blob(id), integer(sequence)), |row| count(row, 0))
+}
+
+/// The subjects of a provider's own id.
+pub(super) fn with_provider_reference(
+    db: &Connection,
+    account: &str,
+    reference: &str,
+) -> Result<Vec<Uuid>, StoreError> {
+    const MAX_SUBJECTS: u32 = 20;
+    let Some(account) = number(db, account)? else { return Ok(Vec::new()) };
+    let sql = "SELECT subject FROM provider_references WHERE account = ?1 AND reference = ?2
+               ORDER BY subject DESC LIMIT ?3";
+    all(db, sql, (account, reference, MAX_SUBJECTS), |row| uuid(row, 0))
+}
+
+/// The stored method of a provider's own id.
+pub(super) fn profile_with_reference(
+    db: &Connection,
+    account: &str,
+    reference: &str,
+) -> Result<Option<ProfileId>, StoreError> {
+    let Some(account) = number(db, account)? else { return Ok(None) };
+    let sql = "SELECT subject FROM profile_references WHERE account = ?1 AND reference = ?2";
+    one(db, sql, (account, reference), |row| Ok(ProfileId::from_uuid(uuid(row, 0)?)))
+}
 
 /// The notifications of a range of time after a place.
 pub(super) fn notifications(
     db: &Connection,
-    filter: InboxFilter,
-    after: Option<(Timestamp, NotificationId)>,
-    limit: u32,
-) -> Result<Vec<(Timestamp, NotificationId)>, StoreError> {
-    // No id comes before the empty text, so the first page begins with all of its first moment.
-    let (at, id) = after.map_or((filter.from, String::new()), |(at, id)| (at, id.to_string()));
-    let values = (at.micros(), id, filter.to.micros(), filter.account, limit);
-    all(db, NOTES, values, |row| Ok((moment(row, 0)?, word(row, 1)?)))
+    filter: &InboxFilter,
+) -> Result<Vec<(Timestamp, NotificationId, String)>, StoreError> {
+    let after =
+        filter.after.map_or((filter.from.micros() - 1, LAST_ID), |(at, id)| (at.micros(), blob(id.uuid())));
+    let values = (after.0, after.1, filter.to.micros(), &filter.account, filter.limit);
+    all(db, INBOX, values, |row| Ok((moment(row, 0)?, NotificationId::from_uuid(uuid(row, 1)?), row.get(2)?)))
 }
 
-const OLDEST_OPEN_PAYMENT: &str = "SELECT json_extract(body, '$.created_at') FROM payments
-     WHERE account = ?1 AND unsettled = 1 ORDER BY id LIMIT 1";
-
-/// When the oldest payment of an account was made that somebody still waits for.
-pub(super) fn oldest_open_payment(db: &Connection, account: &str) -> Result<Option<Timestamp>, StoreError> {
-    one(db, OLDEST_OPEN_PAYMENT, [account], |row| word(row, 0))
+/// When the oldest payment of an account was created whose outcome is awaited.
+pub(super) fn oldest_open(db: &Connection, account: &str) -> Result<Option<Timestamp>, StoreError> {
+    let Some(account) = number(db, account)? else { return Ok(None) };
+    one(db, OLDEST_OPEN, [account], |row| moment(row, 0))
 }
 
 #[cfg(test)]
 mod tests {
-    use port::PaymentStatus;
+    use rusqlite::types::Value;
 
     use super::*;
-    use crate::domain::OrderState;
     use crate::store::sqlite::migrations;
 
-    const PAGE: Page = Page { before: None, limit: 50 };
-
-    fn index_of(list: List) -> String {
+    #[test]
+    fn every_list_walks_along_a_key_and_sorts_nothing() {
         let mut db = Connection::open_in_memory().expect("memory is there");
         migrations::run(&mut db).expect("the tables can be made");
-        let list = List { sql: format!("EXPLAIN QUERY PLAN {}", list.sql), ..list };
-        let plan = list.read(&db, |row| Ok(row.get::<_, String>("detail")?)).expect("a plan").join("; ");
-        let (_, index) = plan.split_once("INDEX ").unwrap_or(("", &plan));
-        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
-        index.split(' ').next().unwrap_or_default().to_owned()
-    }
-
-    #[test]
-    fn every_list_walks_along_the_index_that_was_made_for_it() {
-        let orders = |state, reference: Option<&str>, time| {
-            index_of(list_of_orders(OrderFilter {
-                merchant: "acme".to_owned(),
-                state,
-                reference: reference.map(str::to_owned),
-                created_after: time,
-                created_before: time,
-                page: PAGE,
-            }))
-        };
-        let now = Some(Timestamp::from_seconds(0));
-        for time in [None, now] {
-            assert_eq!(orders(None, None, time), "orders_newest");
-            assert_eq!(orders(Some(OrderState::Failed), None, time), "orders_state");
-            assert_eq!(orders(Some(OrderState::Failed), Some("A-1"), time), "orders_reference");
+        for sql in [ORDERS, PAYMENTS, ATTENTION, PROFILES, PUBLIC, INBOX, OLDEST_OPEN] {
+            let values = vec![Value::Null; sql.matches('?').count()];
+            let highest = (1..=9).rev().find(|number| sql.contains(&format!("?{number}"))).unwrap_or(0);
+            let explain = format!("EXPLAIN QUERY PLAN {sql}");
+            let values = rusqlite::params_from_iter(values.into_iter().take(highest));
+            let plan = all(&db, &explain, values, |row| Ok(row.get::<_, String>("detail")?)).expect("a plan");
+            let plan = plan.join("; ");
+            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
         }
-        let payments = |status, account: Option<&str>, order| {
-            index_of(list_of_payments(PaymentFilter {
-                merchant: "acme".to_owned(),
-                status,
-                account: account.map(str::to_owned),
-                order,
-                page: PAGE,
-            }))
-        };
-        let (paid, order) = (Some(PaymentStatus::Paid), Some(OrderId::from_uuid(port::Uuid::nil())));
-        assert_eq!(payments(None, None, None), "payments_newest");
-        assert_eq!(payments(paid, None, None), "payments_status");
-        assert_eq!(payments(None, Some("main"), None), "payments_account");
-        assert_eq!(payments(paid, Some("main"), order), "payments_order");
-        let attention = |open, account: Option<&str>| {
-            let (merchant, account) = ("acme".to_owned(), account.map(str::to_owned));
-            index_of(list_of_attention(AttentionFilter { merchant, open, code: None, account, page: PAGE }))
-        };
-        assert_eq!(attention(None, Some("main")), "attention_newest");
-        assert_eq!(attention(Some(true), None), "attention_open");
-        let none = || Value::Null;
-        let notes = List {
-            sql: NOTES.to_owned(),
-            values: vec![0.into(), String::new().into(), none(), none(), 1.into()],
-        };
-        assert_eq!(index_of(notes), "inbox_received");
-        let list = List::of(OLDEST_OPEN_PAYMENT, "main".to_owned());
-        assert_eq!(index_of(list), "payments_unsettled");
     }
 }

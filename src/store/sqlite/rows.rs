@@ -1,179 +1,219 @@
-//! Rows: a statement for each kind, and what it means if another row is in the way.
+//! Writing one change: its subject's history first, then what leads to it and when it is due, then the rows beside it.
 
-use port::Timestamp;
-use rusqlite::{Connection, ErrorCode, Params, params};
+use rusqlite::{Connection, params};
 
-use super::{audit, vault, webhooks};
-use crate::domain::RecordedEvent;
-use crate::store::{ApiKeyRow, InboxRow, Job, KeyRow, OrderRow, StoreError, Unique, Write};
+use super::names::Names;
+use super::statement::{blob, integer, run};
+use super::{audit, deliveries, jobs};
+use crate::domain::Lookup;
+use crate::store::{ApiKeyRow, Change, IdempotencyRow, InboxRow, StoreError, SubjectChange, Unique, Write};
 
-const EVENT: &str = "INSERT INTO events (order_id, sequence, id, notice, at, text, hash)
+const CHANGE: &str = "INSERT INTO changes
+         (subject, sequence, events, public_before, public, merchant, at, record, hash)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const PERSONAL: &str = "INSERT INTO personal (subject, sequence, body) VALUES (?1, ?2, ?3)";
+const SUBJECT: &str =
+    "INSERT INTO subjects (id, kind, merchant, state, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+const STATE: &str = "UPDATE subjects SET state = ?2 WHERE id = ?1";
+const SNAPSHOT: &str = "INSERT INTO snapshots (subject, sequence, body) VALUES (?1, ?2, ?3)
+     ON CONFLICT (subject) DO UPDATE SET sequence = excluded.sequence, body = excluded.body";
+const KEY: &str = "INSERT INTO idempotency (merchant, key, fingerprint, subject, sequence, at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+/// Of two requests that replace the same row, the second finds it elsewhere.
+const KEY_AGAIN: &str = "UPDATE idempotency SET fingerprint = ?3, subject = ?4, sequence = ?5, at = ?6
+     WHERE merchant = ?1 AND key = ?2 AND subject = ?7 AND sequence = ?8";
+const NOTIFICATION: &str = "INSERT INTO inbox (id, account, identity, headers, body, targets, received_at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const SEALED: &str = "INSERT INTO sealed VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-const ORDER: &str = "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-     ON CONFLICT (id) DO UPDATE SET state = excluded.state, sequence = excluded.sequence,
-         notices = excluded.notices, head = excluded.head, body = excluded.body";
-const SESSION: &str = "INSERT INTO sessions VALUES (?1, ?2, ?3)
-     ON CONFLICT (id) DO UPDATE SET body = excluded.body";
-const ATTEMPT: &str = "INSERT INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-     ON CONFLICT (id) DO UPDATE SET reference = excluded.reference, open = excluded.open,
-         return_hash = excluded.return_hash, body = excluded.body";
-const PAYMENT: &str = "INSERT INTO payments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-     ON CONFLICT (id) DO UPDATE SET account = excluded.account, status = excluded.status,
-         body = excluded.body, unsettled = excluded.unsettled";
-const REFUND: &str = "INSERT INTO refunds VALUES (?1, ?2, ?3)
-     ON CONFLICT (id) DO UPDATE SET body = excluded.body";
-const ATTENTION: &str = "INSERT INTO attention VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-     ON CONFLICT (id) DO UPDATE SET open = excluded.open, body = excluded.body";
-/// Places grow within an order, so that one of two who replace the same row finds another place there.
-const KEY: &str = "INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-     ON CONFLICT (merchant, key) DO UPDATE SET fingerprint = excluded.fingerprint,
-         sequence = excluded.sequence, at = excluded.at
-     WHERE order_id = excluded.order_id AND sequence = ?7";
-const DUE: &str = "INSERT INTO agenda VALUES (?1, ?2, ?3, ?4, 0, NULL)
-     ON CONFLICT (kind, subject) DO UPDATE SET order_id = excluded.order_id, due_at = excluded.due_at,
-         tries = 0, lease = NULL";
-const NOT_DUE: &str = "DELETE FROM agenda WHERE kind = ?1 AND subject = ?2";
-const LATER: &str = "UPDATE agenda SET due_at = ?4, lease = NULL
-     WHERE kind = ?1 AND subject = ?2 AND lease = ?3";
-const DONE: &str = "DELETE FROM agenda WHERE kind = ?1 AND subject = ?2 AND lease = ?3 AND due_at = ?4";
-const FREE: &str = "UPDATE agenda SET lease = NULL WHERE kind = ?1 AND subject = ?2 AND lease = ?3";
-const NOTE: &str = "INSERT INTO inbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const FORGET: &str = "DELETE FROM inbox WHERE id = ?1";
-const API_KEY: &str = "INSERT INTO api_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+const NO_NOTIFICATION: &str = "DELETE FROM inbox WHERE id = ?1";
+const API_KEY: &str = "INSERT INTO api_keys (hash, hint, merchant, scopes, created_at, revoked_at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
      ON CONFLICT (hash) DO UPDATE SET scopes = excluded.scopes, revoked_at = excluded.revoked_at";
-const SETTING: &str = "INSERT INTO settings VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+const SETTING: &str = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
-/// What it means that a row is in the way, by the columns that must be unique.
-const UNIQUE_VIOLATIONS: [(&str, StoreError); 4] = [
-    ("events.order_id, events.sequence", StoreError::Conflict),
-    ("orders.merchant, orders.reference", StoreError::Taken(Unique::Reference)),
-    ("attempts.order_id", StoreError::Taken(Unique::OpenAttempt)),
-    ("inbox.account, inbox.identity", StoreError::Taken(Unique::Note)),
-];
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        // Somebody's tool holds the file. That shows where a transaction begins, when nothing is written yet.
-        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
-            return Self::Busy;
-        }
-        let text = error.to_string();
-        let columns = text.strip_prefix("UNIQUE constraint failed: ");
-        let meaning = UNIQUE_VIOLATIONS.into_iter().find(|(unique, _)| columns == Some(unique));
-        meaning.map_or(Self::Failed(text), |(_, meaning)| meaning)
+/// Writes a change.
+pub(super) fn write_change(db: &Connection, names: &Names, change: &Change) -> Result<(), StoreError> {
+    // A key goes first, so that a repeat is known for one before anything else is in its way.
+    for write in change.writes.iter().filter(|write| matches!(write, Write::Key(_))) {
+        write_row(db, names, write)?;
     }
-}
-
-/// Runs a statement and says how many rows it wrote.
-pub(super) fn run(db: &Connection, sql: &str, values: impl Params) -> Result<usize, StoreError> {
-    Ok(db.prepare_cached(sql)?.execute(values)?)
-}
-
-/// Writes one row. What never changes in a row is not written again.
-pub(super) fn write(db: &Connection, row: &Write) -> Result<(), StoreError> {
-    let written = match row {
-        Write::Event(event) => append(db, event),
-        Write::Erasable { order, digest, body } => run(db, SEALED, (order.to_string(), &**digest, &**body)),
-        Write::Order(row) => order(db, row),
-        Write::Session { id, order, body } => run(db, SESSION, (id.to_string(), order.to_string(), body)),
-        Write::Attempt { id, order, account, reference, open, return_hash, body } => {
-            let (id, order) = (id.to_string(), order.to_string());
-            run(db, ATTEMPT, (id, order, account, reference, open, return_hash, body))
-        }
-        Write::Payment { id, order, merchant, account, status, open, body } => {
-            let (id, order) = (id.to_string(), order.to_string());
-            run(db, PAYMENT, (id, order, merchant, account, status, body, open))
-        }
-        Write::Refund { id, order, body } => run(db, REFUND, (id.to_string(), order.to_string(), body)),
-        Write::Attention { id, order, merchant, account, code, open, body } => {
-            run(db, ATTENTION, (id, order.to_string(), merchant, code, open, body, account))
-        }
-        Write::Key(row) => return key(db, row),
-        Write::Job { kind, subject, order, at: Some(at) } => {
-            let order = order.map(|order| order.to_string());
-            run(db, DUE, (kind.as_str(), subject, order, at.micros()))
-        }
-        Write::Job { kind, subject, at: None, .. } => run(db, NOT_DUE, (kind.as_str(), subject)),
-        Write::Release { job, at } => return release(db, job, *at),
-        Write::Notification(row) => notification(db, row),
-        Write::PruneNotification(note) => run(db, FORGET, [note.to_string()]),
-        Write::ApiKey(row) => api_key(db, row),
-        Write::Checkpoint(row) => audit::checkpoint(db, row),
-        Write::EraseCustomer { merchant, customer } => audit::erase_customer(db, merchant, customer),
-        Write::Erase { order, objects } => audit::erase(db, *order, objects),
-        Write::Setting { name, value } => run(db, SETTING, (name, value)),
-        Write::Webhook(row) => return webhooks::write(db, row),
-        Write::Vault(row) => return vault::write(db, row),
-    };
-    written.map(drop)
-}
-
-/// SQLite's integers have a sign. No count of ours comes near the end of them.
-pub(super) fn integer(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// Ends a lease that still stands. A row that was made due again meanwhile without ending the lease stays.
-pub(super) fn release(db: &Connection, job: &Job, at: Option<Timestamp>) -> Result<(), StoreError> {
-    let (kind, subject, lease) = (job.kind.as_str(), &job.subject, job.lease.0.micros());
-    match at {
-        Some(at) => run(db, LATER, (kind, subject, lease, at.micros()))?,
-        None if run(db, DONE, (kind, subject, lease, job.at.micros()))? == 0 => {
-            run(db, FREE, (kind, subject, lease))?
-        }
-        None => 0,
-    };
+    if let Some(subject) = &change.subject {
+        write_subject(db, names, subject)?;
+    }
+    for write in change.writes.iter().filter(|write| !matches!(write, Write::Key(_))) {
+        write_row(db, names, write)?;
+    }
     Ok(())
 }
 
-fn append(db: &Connection, event: &RecordedEvent) -> Result<usize, StoreError> {
+fn write_subject(db: &Connection, names: &Names, change: &SubjectChange) -> Result<(), StoreError> {
+    let (id, merchant) = (blob(change.id), names.number(&change.merchant)?);
     let values = params![
-        event.order.to_string(),
-        integer(event.sequence),
-        event.id.to_string(),
-        event.public_sequence.map(integer),
-        event.record.at.micros(),
-        &*event.text,
-        event.hash.to_string(),
+        id,
+        integer(change.first),
+        integer(change.events),
+        integer(change.public_before),
+        integer(change.public),
+        merchant,
+        change.at.micros(),
+        &*change.text,
+        change.hash.0,
     ];
-    run(db, EVENT, values)
+    run(db, CHANGE, values)?;
+    if let Some(body) = &change.personal {
+        run(db, PERSONAL, (id, integer(change.first), body))?;
+    }
+    let last = change.first + change.events - 1;
+    match (change.created_at, change.state) {
+        (Some(at), state) => {
+            let state = state.unwrap_or_default();
+            run(db, SUBJECT, (id, change.kind as u8, merchant, state, at.micros()))?;
+        }
+        (None, Some(state)) => drop(run(db, STATE, (id, state))?),
+        (None, None) => {}
+    }
+    for lookup in &change.gone {
+        write_lookup(db, names, change, lookup, false)?;
+    }
+    for lookup in &change.added {
+        write_lookup(db, names, change, lookup, true)?;
+    }
+    for (lane, due) in &change.schedule {
+        jobs::schedule(db, names.lane(lane)?, change, last, *due)?;
+    }
+    if let Some(body) = &change.snapshot {
+        run(db, SNAPSHOT, (id, integer(last), body))?;
+    }
+    Ok(())
 }
 
-fn order(db: &Connection, row: &OrderRow) -> Result<usize, StoreError> {
-    let values = params![
-        row.id.to_string(),
-        row.merchant,
-        row.reference,
-        row.state,
-        row.created_at.micros(),
-        integer(row.sequence),
-        integer(row.public_sequence),
-        row.head,
-        row.body,
-    ];
-    run(db, ORDER, values)
+/// Adds a row that leads to a subject, or takes it away.
+fn write_lookup(
+    db: &Connection,
+    names: &Names,
+    change: &SubjectChange,
+    lookup: &Lookup,
+    add: bool,
+) -> Result<(), StoreError> {
+    let (subject, merchant) = (blob(change.id), names.number(&change.merchant)?);
+    let sql = sql_of(lookup, add);
+    match lookup {
+        Lookup::OrderReference(reference) => run(db, sql, (merchant, reference, subject)),
+        Lookup::ProviderReference { account, reference } => {
+            run(db, sql, (names.number(account)?, reference, subject))
+        }
+        Lookup::Payment { id, account, status, open, created_at } => {
+            let values = params![
+                merchant,
+                names.number(account)?,
+                status.as_str(),
+                created_at.micros(),
+                blob(id.uuid()),
+                open
+            ];
+            run(db, sql, values)
+        }
+        Lookup::Attention { id, account, code, open, raised_at } => {
+            let values = params![
+                merchant,
+                open,
+                raised_at.micros(),
+                blob(id.uuid()),
+                names.number(account)?,
+                code.as_str()
+            ];
+            run(db, sql, values)
+        }
+        Lookup::CustomerProfile { customer_id, id } => run(db, sql, (merchant, customer_id, blob(id.uuid()))),
+        Lookup::ProfileReference { account, reference } => {
+            run(db, sql, (names.number(account)?, reference, subject))
+        }
+        Lookup::ProfileSessionUsed(session) => run(db, sql, (blob(session.uuid()), subject)),
+    }
+    .map(drop)
 }
 
-fn key(db: &Connection, row: &KeyRow) -> Result<(), StoreError> {
-    let values = params![
-        row.merchant,
-        row.key,
-        row.fingerprint,
-        row.order.to_string(),
-        integer(row.sequence),
-        row.at.micros(),
-        row.replaces.map(integer),
-    ];
-    match run(db, KEY, values)? {
-        0 => Err(StoreError::Taken(Unique::Key)),
-        _ => Ok(()),
+/// The statement for a kind of row; both take the same values.
+fn sql_of(lookup: &Lookup, add: bool) -> &'static str {
+    match (lookup, add) {
+        (Lookup::OrderReference(_), true) => "INSERT INTO order_references VALUES (?1, ?2, ?3)",
+        (Lookup::OrderReference(_), false) => {
+            "DELETE FROM order_references WHERE merchant = ?1 AND reference = ?2 AND subject = ?3"
+        }
+        (Lookup::ProviderReference { .. }, true) => {
+            "INSERT INTO provider_references VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
+        }
+        (Lookup::ProviderReference { .. }, false) => {
+            "DELETE FROM provider_references WHERE account = ?1 AND reference = ?2 AND subject = ?3"
+        }
+        (Lookup::Payment { .. }, true) => "INSERT INTO payments VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (Lookup::Payment { .. }, false) => {
+            "DELETE FROM payments WHERE merchant = ?1 AND account = ?2 AND status = ?3 AND created_at = ?4
+                 AND id = ?5 AND open = ?6"
+        }
+        (Lookup::Attention { .. }, true) => "INSERT INTO attention VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (Lookup::Attention { .. }, false) => {
+            "DELETE FROM attention WHERE merchant = ?1 AND open = ?2 AND raised_at = ?3 AND id = ?4
+                 AND account = ?5 AND code = ?6"
+        }
+        (Lookup::CustomerProfile { .. }, true) => "INSERT INTO customer_profiles VALUES (?1, ?2, ?3)",
+        (Lookup::CustomerProfile { .. }, false) => {
+            "DELETE FROM customer_profiles WHERE merchant = ?1 AND customer = ?2 AND id = ?3"
+        }
+        (Lookup::ProfileReference { .. }, true) => "INSERT INTO profile_references VALUES (?1, ?2, ?3)",
+        (Lookup::ProfileReference { .. }, false) => {
+            "DELETE FROM profile_references WHERE account = ?1 AND reference = ?2 AND subject = ?3"
+        }
+        (Lookup::ProfileSessionUsed(_), true) => "INSERT INTO used_profile_sessions VALUES (?1, ?2)",
+        (Lookup::ProfileSessionUsed(_), false) => {
+            "DELETE FROM used_profile_sessions WHERE session = ?1 AND subject = ?2"
+        }
     }
 }
 
-fn notification(db: &Connection, row: &InboxRow) -> Result<usize, StoreError> {
+fn write_row(db: &Connection, names: &Names, row: &Write) -> Result<(), StoreError> {
+    match row {
+        Write::Key(row) => key(db, names, row),
+        Write::Wake(wake) => jobs::wake(db, names.lane(&wake.lane)?, wake),
+        Write::Reschedule(done) => jobs::reschedule(db, names.lane(&done.job.lane)?, done),
+        Write::Notification(row) => notification(db, row),
+        Write::DeleteNotification(id) => run(db, NO_NOTIFICATION, [blob(id.uuid())]).map(drop),
+        Write::Checkpoint(row) => audit::checkpoint(db, row),
+        Write::ErasePersonal { subject, objects } => audit::erase(db, *subject, objects),
+        Write::ApiKey(row) => api_key(db, row),
+        Write::Setting { name, value } => run(db, SETTING, (name, value)).map(drop),
+        Write::Enqueue { stream, first, last, at } => deliveries::enqueue(db, *stream, *first, *last, *at),
+        Write::Advance { delivery, position, at } => deliveries::advance(db, delivery, *position, *at),
+        Write::DropStreams(endpoint) => deliveries::drop_streams(db, *endpoint),
+        Write::Delivery(row) => deliveries::tried(db, row),
+        Write::EndpointFailing { endpoint, since } => deliveries::failing(db, *endpoint, *since),
+    }
+}
+
+fn key(db: &Connection, names: &Names, row: &IdempotencyRow) -> Result<(), StoreError> {
+    let merchant = names.number(&row.merchant)?;
+    let (subject, sequence) = (blob(row.subject), integer(row.sequence));
+    let written = match row.replaces {
+        None => run(db, KEY, (merchant, &row.key, row.fingerprint, subject, sequence, row.at.micros()))?,
+        Some((old, place)) => {
+            let values = params![
+                merchant,
+                row.key,
+                row.fingerprint,
+                subject,
+                sequence,
+                row.at.micros(),
+                blob(old),
+                integer(place),
+            ];
+            run(db, KEY_AGAIN, values)?
+        }
+    };
+    if written == 0 { Err(StoreError::Taken(Unique::Key)) } else { Ok(()) }
+}
+
+fn notification(db: &Connection, row: &InboxRow) -> Result<(), StoreError> {
     let values = params![
-        row.id.to_string(),
+        blob(row.id.uuid()),
         row.account,
         row.identity,
         row.headers,
@@ -181,10 +221,10 @@ fn notification(db: &Connection, row: &InboxRow) -> Result<usize, StoreError> {
         row.targets,
         row.received_at.micros(),
     ];
-    run(db, NOTE, values)
+    run(db, NOTIFICATION, values).map(drop)
 }
 
-fn api_key(db: &Connection, row: &ApiKeyRow) -> Result<usize, StoreError> {
+fn api_key(db: &Connection, row: &ApiKeyRow) -> Result<(), StoreError> {
     let scopes = serde_json::to_string(&row.scopes).expect("words are always JSON");
     let values = params![
         row.hash,
@@ -194,5 +234,5 @@ fn api_key(db: &Connection, row: &ApiKeyRow) -> Result<usize, StoreError> {
         row.created_at.micros(),
         row.revoked_at.map(|at| at.micros()),
     ];
-    run(db, API_KEY, values)
+    run(db, API_KEY, values).map(drop)
 }

@@ -1,5 +1,8 @@
-//! The one that writes: whatever waits goes into one transaction, each change in a savepoint of its own, so that
-//! one that fails does not sink the others; one commit; then all are answered.
+//! The one writer: whatever waits goes into one transaction and is committed once; then all are answered.
+//!
+//! Nearly always every change of a batch can be written, so they are written one after the other. If one fails, the
+//! transaction is rolled back and the batch is written again with a savepoint for each change, so that the one that
+//! fails does not sink the others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,69 +10,45 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Instant;
 
-use port::{EndpointId, OrderId, Timestamp};
-use rusqlite::{Connection, TransactionBehavior};
+use port::Uuid;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{broadcast, oneshot};
 
+use super::cache::SubjectCache;
 use super::executor::Executor;
-use super::{OpenError, jobs, rows};
+use super::names::Names;
+use super::{OpenError, rows, statement};
 use crate::metrics::Metrics;
-use crate::store::{Change, Job, Lease, StoreError};
+use crate::store::{Change, StoreError};
 
-/// What the writer does.
-pub(super) enum Task {
-    /// Writes a change.
-    Commit(Change),
-    /// Leases what is due.
-    Claim {
-        /// Due by this moment.
-        now: Timestamp,
-        /// Until when.
-        until: Lease,
-        /// At most so many.
-        limit: u16,
-    },
-    /// Leases deliveries that are due.
-    ClaimDeliveries {
-        /// Due by this moment.
-        now: Timestamp,
-        /// Until when.
-        until: Lease,
-        /// At most so many.
-        limit: u16,
-        /// And so many of each endpoint.
-        wanted: Vec<(EndpointId, u16)>,
-    },
-}
-
-/// What became of a task. A change finds nothing due.
-type WriteResult = Result<Vec<Job>, StoreError>;
-
-/// A task and whom to tell.
-pub(super) struct QueuedTask {
-    pub(super) task: Task,
-    pub(super) answer: oneshot::Sender<WriteResult>,
+/// A change that waits, and whom to answer.
+pub(super) struct Waiting {
+    pub(super) change: Change,
+    pub(super) answer: oneshot::Sender<Result<(), StoreError>>,
 }
 
 /// The owner of the connection that writes.
 pub(super) struct Writer {
     db: Connection,
-    changes: broadcast::Sender<OrderId>,
+    names: Names,
+    cache: Arc<SubjectCache>,
+    changes: broadcast::Sender<Uuid>,
     metrics: Arc<Metrics>,
 }
 
 impl Writer {
-    pub(super) fn new(db: Connection, changes: broadcast::Sender<OrderId>, metrics: Arc<Metrics>) -> Self {
-        Self { db, changes, metrics }
+    pub(super) fn new(
+        db: Connection,
+        cache: Arc<SubjectCache>,
+        changes: broadcast::Sender<Uuid>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { db, names: Names::default(), cache, changes, metrics }
     }
 
-    /// Goes to work on a thread of its own. If that panics, nobody knows what is in memory, so the process ends:
+    /// Works on a thread of its own. If that panics, what is in memory cannot be trusted, so the process ends:
     /// starting again is the tested path.
-    pub(super) fn start(
-        mut self,
-        capacity: usize,
-        batch_max: usize,
-    ) -> Result<Executor<QueuedTask>, OpenError> {
+    pub(super) fn start(mut self, capacity: usize, batch_max: usize) -> Result<Executor<Waiting>, OpenError> {
         let (queue, work) = sync_channel(capacity);
         let serve = move || {
             if catch_unwind(AssertUnwindSafe(|| self.serve(&work, batch_max))).is_err() {
@@ -81,7 +60,7 @@ impl Writer {
         Ok(Executor::threads(queue, vec![thread.map_err(OpenError::Thread)?]))
     }
 
-    fn serve(&mut self, work: &Receiver<QueuedTask>, batch_max: usize) {
+    fn serve(&mut self, work: &Receiver<Waiting>, batch_max: usize) {
         let mut batch = Vec::with_capacity(batch_max);
         while let Ok(first) = work.recv() {
             batch.push(first);
@@ -90,81 +69,135 @@ impl Writer {
         }
     }
 
-    /// Writes a batch and tells everyone what became of theirs.
-    pub(super) fn write(&mut self, batch: &mut Vec<QueuedTask>) {
-        let outcomes = self.transact(batch).unwrap_or_else(|fault| vec![Err(fault); batch.len()]);
-        for (job, outcome) in batch.drain(..).zip(outcomes) {
-            match (&job.task, &outcome) {
-                // Sending fails if nobody listens; that is no fault, here and below.
-                (Task::Commit(change), Ok(_)) => {
-                    let _ = change.order().map(|order| self.changes.send(order));
-                }
-                (_, Err(StoreError::Conflict)) => self.metrics.store_conflict(),
-                _ => {}
-            }
-            let _ = job.answer.send(outcome);
-        }
-    }
-
-    /// The error is everybody's: nothing of the batch is certain.
+    /// Writes a batch and answers all of it.
     #[expect(
         clippy::disallowed_methods,
         reason = "how long a commit takes is measured; nothing is decided by it"
     )]
-    fn transact(&mut self, batch: &[QueuedTask]) -> Result<Vec<WriteResult>, StoreError> {
-        let begun = Instant::now();
-        let whole = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let outcomes =
-            batch.iter().map(|job| in_savepoint(&whole, &job.task)).collect::<Result<Vec<_>, _>>()?;
-        whole.commit()?;
-        let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        self.metrics.store_committed(u32::try_from(written).unwrap_or(u32::MAX), begun.elapsed());
-        Ok(outcomes)
+    pub(super) fn write(&mut self, batch: &mut Vec<Waiting>) {
+        let started = Instant::now();
+        let results = self.transact(batch).unwrap_or_else(|fault| vec![Err(fault); batch.len()]);
+        let written = results.iter().filter(|result| result.is_ok()).count();
+        if written > 0 {
+            self.metrics.store_committed(u32::try_from(written).unwrap_or(u32::MAX), started.elapsed());
+        }
+        for (waiting, result) in batch.drain(..).zip(results) {
+            match (&result, waiting.change.subject) {
+                (Ok(()), Some(subject)) => {
+                    // In the order of commits, so that the cache never goes back.
+                    self.cache.committed(subject.id, subject.after);
+                    // Sending fails if nobody listens; that is no fault, here and below.
+                    let _ = self.changes.send(subject.id);
+                }
+                (Err(StoreError::Conflict), _) => self.metrics.store_conflict(),
+                _ => {}
+            }
+            let _ = waiting.answer.send(result);
+        }
+    }
+
+    /// The error is everybody's: nothing of the batch is certain.
+    fn transact(&mut self, batch: &[Waiting]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let results = match self.all_at_once(batch)? {
+            Ok(()) => vec![Ok(()); batch.len()],
+            Err(fault) if batch.len() == 1 => vec![Err(fault)],
+            Err(_) => self.one_by_one(batch)?,
+        };
+        Ok(results)
+    }
+
+    /// Writes all changes, or none if one fails.
+    fn all_at_once(&mut self, batch: &[Waiting]) -> Result<Result<(), StoreError>, StoreError> {
+        let Self { db, names, .. } = self;
+        let whole = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let written = batch.iter().try_for_each(|waiting| {
+            names.ensure(&whole, &waiting.change)?;
+            rows::write_change(&whole, names, &waiting.change)
+        });
+        if let Err(fault) = written {
+            names.forget_new();
+            // A full disk may have ended the transaction already.
+            drop(whole);
+            return Ok(Err(fault));
+        }
+        commit(whole, names)?;
+        Ok(Ok(()))
+    }
+
+    /// Writes each change in a savepoint of its own.
+    fn one_by_one(&mut self, batch: &[Waiting]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let Self { db, names, .. } = self;
+        let whole = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let ensured = batch.iter().try_for_each(|waiting| names.ensure(&whole, &waiting.change));
+        let results = ensured.and_then(|()| {
+            batch.iter().map(|waiting| in_savepoint(&whole, names, &waiting.change)).collect::<Result<_, _>>()
+        });
+        match results {
+            Ok(results) => {
+                commit(whole, names)?;
+                Ok(results)
+            }
+            Err(fault) => {
+                names.forget_new();
+                Err(fault)
+            }
+        }
     }
 }
 
-/// Does a task in a savepoint. The outer error is that of the whole transaction, which a full disk, say, has
-/// ended: then there is no savepoint left to go back to.
-fn in_savepoint(db: &Connection, task: &Task) -> Result<WriteResult, StoreError> {
-    rows::run(db, "SAVEPOINT task", [])?;
-    let outcome = match task {
-        Task::Commit(change) => {
-            change.writes.iter().try_for_each(|write| rows::write(db, write)).map(|()| Vec::new())
+fn commit(whole: Transaction<'_>, names: &mut Names) -> Result<(), StoreError> {
+    match whole.commit() {
+        Ok(()) => {
+            names.keep_new();
+            Ok(())
         }
-        Task::Claim { now, until, limit } => jobs::claim(db, *now, *until, *limit),
-        Task::ClaimDeliveries { now, until, limit, wanted } => {
-            jobs::claim_deliveries(db, *now, *until, *limit, wanted)
+        Err(fault) => {
+            names.forget_new();
+            Err(fault.into())
         }
-    };
-    if outcome.is_err() {
-        rows::run(db, "ROLLBACK TO task", [])?;
     }
-    rows::run(db, "RELEASE task", [])?;
-    Ok(outcome)
+}
+
+/// The outer error is that of the whole transaction, which a full disk, say, has ended: then there is no savepoint left
+/// to go back to.
+fn in_savepoint(
+    db: &Connection,
+    names: &Names,
+    change: &Change,
+) -> Result<Result<(), StoreError>, StoreError> {
+    statement::run(db, "SAVEPOINT change", [])?;
+    let result = rows::write_change(db, names, change);
+    if result.is_err() {
+        statement::run(db, "ROLLBACK TO change", [])?;
+    }
+    statement::run(db, "RELEASE change", [])?;
+    Ok(result)
 }
 
 #[cfg(test)]
 mod tests {
+    use port::Timestamp;
+
     use super::*;
     use crate::store::sqlite::migrations;
-    use crate::store::{KeyRow, Unique, Write};
+    use crate::store::{IdempotencyRow, Unique, Write};
 
     fn writer() -> Writer {
         let mut db = Connection::open_in_memory().expect("memory is there");
         migrations::run(&mut db).expect("the tables can be made");
-        Writer::new(db, broadcast::channel(1).0, Arc::new(Metrics::new()))
+        Writer::new(db, Arc::default(), broadcast::channel(1).0, Arc::new(Metrics::new()))
     }
 
     fn setting(name: &'static str) -> Write {
         Write::Setting { name, value: String::new() }
     }
 
-    fn key(text: &str) -> Write {
-        Write::Key(KeyRow {
-            merchant: "acme".to_owned(),
+    fn key(merchant: &str, text: &str) -> Write {
+        Write::Key(IdempotencyRow {
+            merchant: merchant.to_owned(),
             key: text.to_owned(),
-            fingerprint: String::new(),
-            order: OrderId::from_uuid(port::Uuid::nil()),
+            fingerprint: [0; 32],
+            subject: Uuid::nil(),
             sequence: 1,
             at: Timestamp::default(),
             replaces: None,
@@ -172,35 +205,36 @@ mod tests {
     }
 
     /// What becomes of changes that wait together.
-    fn outcomes(writer: &mut Writer, changes: Vec<Vec<Write>>) -> Vec<Result<(), StoreError>> {
+    fn results(writer: &mut Writer, changes: Vec<Vec<Write>>) -> Vec<Result<(), StoreError>> {
         let (mut batch, answers): (Vec<_>, Vec<_>) = changes
             .into_iter()
             .map(|writes| {
                 let (answer, answered) = oneshot::channel();
-                (QueuedTask { task: Task::Commit(Change::plain("test", writes)), answer }, answered)
+                (Waiting { change: Change::plain("test", writes), answer }, answered)
             })
             .unzip();
         writer.write(&mut batch);
-        let answers = answers.into_iter().map(|mut answer| answer.try_recv().expect("all are answered"));
-        answers.map(|outcome| outcome.map(drop)).collect()
+        answers.into_iter().map(|mut answer| answer.try_recv().expect("all are answered")).collect()
     }
 
     fn settings(writer: &Writer) -> Vec<String> {
         let sql = "SELECT name FROM settings ORDER BY name";
-        crate::store::sqlite::reads::all(&writer.db, sql, [], |row| Ok(row.get(0)?)).expect("a list")
+        statement::all(&writer.db, sql, [], |row| Ok(row.get(0)?)).expect("a list")
     }
 
     #[test]
     fn one_that_fails_in_a_batch_is_undone_alone() {
         let mut writer = writer();
         let batch = vec![
-            vec![setting("a"), key("k")],
-            vec![setting("b"), key("k"), setting("c")],
-            vec![setting("d"), key("l")],
+            vec![setting("a"), key("acme", "k")],
+            vec![setting("b"), key("acme", "k"), setting("c")],
+            vec![setting("d"), key("new", "l")],
         ];
         let taken = Err(StoreError::Taken(Unique::Key));
-        assert_eq!(outcomes(&mut writer, batch), [Ok(()), taken, Ok(())]);
+        assert_eq!(results(&mut writer, batch), [Ok(()), taken.clone(), Ok(())]);
         assert_eq!(settings(&writer), ["a", "d"]);
+        // The name that was new in that batch is known, and known right.
+        assert_eq!(results(&mut writer, vec![vec![key("new", "l")]]), [taken]);
     }
 
     #[test]
@@ -210,12 +244,12 @@ mod tests {
             CREATE TRIGGER poison AFTER INSERT ON settings WHEN new.name = 'poison'
             BEGIN INSERT INTO poison VALUES ('nobody'); END;";
         writer.db.execute_batch(poison).expect("tables can be added");
-        let batch = vec![vec![setting("a")], vec![setting("poison")], vec![setting("b")]];
-        for outcome in outcomes(&mut writer, batch) {
-            assert!(matches!(outcome, Err(StoreError::Failed(_))), "{outcome:?}");
+        let batch = vec![vec![setting("a"), key("acme", "k")], vec![setting("poison")], vec![setting("b")]];
+        for result in results(&mut writer, batch) {
+            assert!(matches!(result, Err(StoreError::Failed(_))), "{result:?}");
         }
         assert_eq!(settings(&writer), [""; 0]);
-        assert_eq!(outcomes(&mut writer, vec![vec![setting("a")]]), [Ok(())]);
+        assert_eq!(results(&mut writer, vec![vec![setting("a"), key("acme", "k")]]), [Ok(())]);
     }
 
     #[test]
@@ -225,10 +259,10 @@ mod tests {
             BEGIN SELECT raise(ROLLBACK, 'no room'); END;";
         writer.db.execute_batch(full).expect("a trigger can be added");
         let batch = vec![vec![setting("a")], vec![setting("full")], vec![setting("b")]];
-        for outcome in outcomes(&mut writer, batch) {
-            assert!(matches!(outcome, Err(StoreError::Failed(_))), "{outcome:?}");
+        for result in results(&mut writer, batch) {
+            assert!(matches!(result, Err(StoreError::Failed(_))), "{result:?}");
         }
-        assert_eq!(outcomes(&mut writer, vec![vec![setting("b")]]), [Ok(())]);
+        assert_eq!(results(&mut writer, vec![vec![setting("b")]]), [Ok(())]);
         assert_eq!(settings(&writer), ["b"]);
     }
 }

@@ -9,14 +9,14 @@ async fn a_request_without_a_valid_key_is_refused_the_same_way_whatever_is_wrong
     let revoked = format!("Bearer {REVOKED_KEY}");
     let wrong = ["", "Bearer", "Bearer ", "Bearer nobody", "Basic cGs6", "Bearer a b", revoked.as_str()];
     for value in wrong {
-        let reply = gateway.ask("GET", "/v1/orders").header("Authorization", value).await_it().await;
+        let reply = gateway.request("GET", "/v1/orders").header("Authorization", value).await_it().await;
         let problem = reply.problem(401, "unauthenticated");
         assert_eq!(reply.header("www-authenticate"), Some("Bearer realm=\"paymux\""));
         assert_eq!(problem["instance"], "/v1/orders");
         assert_eq!(problem["detail"], "Send a valid API key as `Authorization: Bearer <api key>`.");
     }
     gateway
-        .ask("GET", "/v1/orders")
+        .request("GET", "/v1/orders")
         .without("Authorization")
         .await_it()
         .await
@@ -46,7 +46,7 @@ async fn what_belongs_to_another_merchant_does_not_exist() {
         format!("/v1/payments/{payment}/refunds"),
     ];
     for path in reads {
-        let reply = gateway.ask("GET", &path).header("Authorization", &bearer).await_it().await;
+        let reply = gateway.request("GET", &path).header("Authorization", &bearer).await_it().await;
         reply.problem(404, "not_found");
         gateway.get(&path).await.expect(200);
     }
@@ -54,7 +54,8 @@ async fn what_belongs_to_another_merchant_does_not_exist() {
         let path = format!("/v1/orders/{order}/{action}");
         gateway.post(&path).header("Authorization", &bearer).await_it().await.problem(404, "not_found");
     }
-    let list = gateway.ask("GET", "/v1/orders").header("Authorization", &bearer).await_it().await.expect(200);
+    let list =
+        gateway.request("GET", "/v1/orders").header("Authorization", &bearer).await_it().await.expect(200);
     assert_eq!(list["data"].as_array().unwrap().len(), 0);
 }
 
@@ -71,13 +72,13 @@ async fn what_is_no_id_names_nothing() {
 #[tokio::test]
 async fn the_id_of_a_request_is_echoed_or_made() {
     let gateway = Gateway::start().await;
-    let echoed = gateway.ask("GET", "/v1/orders").header("X-Request-Id", "till-7/42").await_it().await;
+    let echoed = gateway.request("GET", "/v1/orders").header("X-Request-Id", "till-7/42").await_it().await;
     assert_eq!(echoed.header("x-request-id"), Some("till-7/42"));
     let longest = "x".repeat(128);
-    let kept = gateway.ask("GET", "/v1/orders").header("X-Request-Id", &longest).await_it().await;
+    let kept = gateway.request("GET", "/v1/orders").header("X-Request-Id", &longest).await_it().await;
     assert_eq!(kept.header("x-request-id"), Some(longest.as_str()));
     for bad in ["", "a b", &"x".repeat(129), "4242 4242 4242 4242"] {
-        let made = gateway.ask("GET", "/v1/orders").header("X-Request-Id", bad).await_it().await;
+        let made = gateway.request("GET", "/v1/orders").header("X-Request-Id", bad).await_it().await;
         assert_ne!(made.header("x-request-id"), Some(bad));
         assert_eq!(made.header("x-request-id").unwrap().len(), 36);
     }
@@ -94,10 +95,10 @@ async fn unknown_addresses_and_methods_are_problems_too() {
     gateway.get("/").await.problem(404, "not_found");
     gateway.get("/v1/order").await.problem(404, "not_found");
     gateway.get("/v1/orders/").await.problem(404, "not_found");
-    let reply = gateway.ask("PUT", "/v1/orders").await_it().await;
+    let reply = gateway.request("PUT", "/v1/orders").await_it().await;
     reply.problem(405, "method_not_allowed");
     assert_eq!(reply.header("allow"), Some("POST, GET"));
-    let reply = gateway.ask("BREW", "/v1/orders/x/items/y").await_it().await;
+    let reply = gateway.request("BREW", "/v1/orders/x/items/y").await_it().await;
     reply.problem(405, "method_not_allowed");
     assert_eq!(reply.header("allow"), Some("PATCH, DELETE"));
 }
@@ -131,7 +132,7 @@ async fn a_body_past_the_limit_is_refused_and_told_why() {
 #[tokio::test]
 async fn each_code_has_its_page() {
     let gateway = Gateway::start().await;
-    let reply = gateway.ask("GET", "/problems/no_route").without("Authorization").await_it().await;
+    let reply = gateway.request("GET", "/problems/no_route").without("Authorization").await_it().await;
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(reply.text().contains("<code>no_route</code> &middot; HTTP 422"));
     gateway.get("/problems/nothing").await.problem(404, "not_found");
@@ -162,5 +163,5 @@ async fn an_empty_body_needs_no_type_and_may_have_any() {
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}/price", id(&order));
     gateway.post(&path).header("Content-Type", "text/plain").await_it().await.expect(200);
-    gateway.ask("GET", "/v1/orders").header("Content-Type", "text/plain").await_it().await.expect(200);
+    gateway.request("GET", "/v1/orders").header("Content-Type", "text/plain").await_it().await.expect(200);
 }

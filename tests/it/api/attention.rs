@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::{Actor, AttentionCode, AttentionDecision, Cause};
-use paymux::orders::CommandContext;
+use paymux::domain::{Actor, AttentionCode, AttentionDecision};
+use paymux::engine::Command;
 use paymux::payments::RefundPolicies;
 use port::{OrderId, ProviderError};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ impl Gateway {
         let path = format!("/v1/payment-sessions/{}", id(&session));
         self.post(&format!("{path}/cancel")).await_it().await.expect(200);
         self.clock.pass(Duration::from_secs(60));
-        self.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
+        self.provider.say(session["providerReference"].as_str().unwrap(), "paid");
         self.get(&format!("{path}?refresh=true")).await.expect(200)
     }
 
@@ -41,32 +41,32 @@ impl Gateway {
     fn gives_late_money_back(&self) {
         let own = BTreeMap::from([("shop".to_owned(), BTreeSet::from([AttentionCode::LatePayment]))]);
         let policies = RefundPolicies { common: BTreeSet::new(), own };
-        self.orders.payments.shared.refund_policies.store(Arc::new(policies));
+        self.orders.refund_policies.store(Arc::new(policies));
     }
 }
 
-fn decide(told: &Value) -> String {
-    format!("/v1/attention/{}/resolve", id(told))
+fn decide(raised: &Value) -> String {
+    format!("/v1/attention/{}/resolve", id(raised))
 }
 
 #[tokio::test]
 async fn late_money_that_is_kept_submits_its_order_and_the_timeline_says_who_and_why() {
     let gateway = Gateway::start().await;
     let session = gateway.paid_late().await;
-    let [told] = gateway.open_attention().await.try_into().unwrap();
-    assert_eq!((&told["code"], &told["account"]), (&json!("LATE_PAYMENT"), &json!("one")));
-    assert_eq!((&told["decision"], &told["version"]), (&Value::Null, &json!(1)));
+    let [raised] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!((&raised["code"], &raised["account"]), (&json!("LATE_PAYMENT"), &json!("one")));
+    assert_eq!((&raised["decision"], &raised["version"]), (&Value::Null, &json!(1)));
     assert_eq!(gateway.the_payment(&session).await["needsAttention"], true);
 
     let body = json!({"decision": "KEEP", "note": "Ann called"});
-    let first = gateway.post(&decide(&told)).key("k").json(&body).await;
+    let first = gateway.post(&decide(&raised)).key("k").json(&body).await;
     let kept = first.expect(200);
     assert_eq!((&kept["decision"], &kept["note"]), (&json!("KEEP"), &json!("Ann called")));
     assert!(kept["resolvedAt"].is_string());
     assert_eq!(first.header("etag"), Some("\"2\""));
-    let again = gateway.post(&decide(&told)).key("k").json(&body).await;
+    let again = gateway.post(&decide(&raised)).key("k").json(&body).await;
     assert_eq!((again.body, again.status), (first.body, 200));
-    gateway.post(&decide(&told)).json(&body).await.problem(409, "invalid_state");
+    gateway.post(&decide(&raised)).json(&body).await.problem(409, "invalid_state");
 
     assert_eq!(gateway.the_order(&session).await["state"], "PROCESSING");
     assert_eq!(gateway.the_payment(&session).await["needsAttention"], false);
@@ -83,9 +83,9 @@ async fn late_money_that_is_kept_submits_its_order_and_the_timeline_says_who_and
 async fn late_money_goes_back_and_stays_a_persons_task_if_the_provider_refuses() {
     let gateway = Gateway::start().await;
     let session = gateway.paid_late().await;
-    let [told] = gateway.open_attention().await.try_into().unwrap();
+    let [raised] = gateway.open_attention().await.try_into().unwrap();
     gateway.provider.fails_once(ProviderError::declined(Some("05"), Some("no")));
-    gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.expect(200);
+    gateway.post(&decide(&raised)).json(&json!({"decision": "REFUND"})).await.expect(200);
     let [again] = gateway.open_attention().await.try_into().unwrap();
     assert_eq!(again["code"], "REFUND_NEEDED");
     gateway.post(&decide(&again)).json(&json!({"decision": "REFUND"})).await.expect(200);
@@ -104,29 +104,29 @@ async fn a_refund_of_unknown_outcome_is_asked_about_until_a_person_takes_it_as_n
     let session = gateway.paid_session("AUTOMATIC").await;
     let path = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
     gateway.provider.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
-    let asked = gateway.post(&format!("{path}/refunds")).key("r").json(&json!({"amount": 300})).await;
-    let refund = asked.expect(202);
+    let requested = gateway.post(&format!("{path}/refunds")).key("r").json(&json!({"amount": 300})).await;
+    let refund = requested.expect(202);
     assert_eq!(refund["status"], "PENDING");
     gateway.clock.pass(Duration::from_secs(16 * 60));
-    gateway.agenda().await;
-    let [told] = gateway.open_attention().await.try_into().unwrap();
-    assert_eq!(told["code"], "OUTCOME_UNKNOWN");
-    gateway.post(&decide(&told)).json(&json!({"decision": "DISMISS"})).await.expect(200);
+    gateway.run_jobs().await;
+    let [raised] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!(raised["code"], "OUTCOME_UNKNOWN");
+    gateway.post(&decide(&raised)).json(&json!({"decision": "DISMISS"})).await.expect(200);
     let payment = gateway.get(&path).await.expect(200);
     assert_eq!((&payment["pendingOperation"], &payment["refundable"]), (&Value::Null, &json!(1250)));
     let failed = gateway.get(&format!("/v1/refunds/{}", id(&refund))).await.expect(200);
     assert_eq!(failed["status"], "FAILED");
-    gateway.agenda().await;
+    gateway.run_jobs().await;
 }
 
 #[tokio::test]
 async fn the_merchants_policy_gives_late_money_back_even_if_the_gateway_stopped_in_between() {
     let gateway = Gateway::start().await;
     gateway.gives_late_money_back();
-    // Nothing but the row of the agenda leads from the attention to the refund.
+    // Nothing but the job leads from the attention to the refund.
     let session = gateway.paid_late().await;
     assert_eq!(gateway.open_attention().await.len(), 1);
-    gateway.agenda().await;
+    gateway.run_jobs().await;
     let payment = gateway.the_payment(&session).await;
     assert_eq!((&payment["status"], &payment["needsAttention"]), (&json!("REFUNDED"), &json!(false)));
     let all = gateway.get("/v1/attention?open=false").await.expect(200);
@@ -139,22 +139,23 @@ async fn the_merchants_policy_gives_no_money_back_that_an_order_was_submitted_wi
     let gateway = Gateway::start().await;
     let common = BTreeSet::from([AttentionCode::PaidNotSubmitted]);
     let policies = RefundPolicies { common, own: BTreeMap::new() };
-    gateway.orders.payments.shared.refund_policies.store(Arc::new(policies));
+    gateway.orders.refund_policies.store(Arc::new(policies));
     let mut order = small_order();
     order["autoSubmit"] = false.into();
-    let asked = json!({"order": order, "checkout": hosted()});
-    let session = gateway.post("/v1/checkouts").json(&asked).await.expect(201)["session"].clone();
-    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
+    let requested = json!({"order": order, "checkout": hosted()});
+    let session = gateway.post("/v1/checkouts").json(&requested).await.expect(201)["session"].clone();
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
     let path = format!("/v1/payment-sessions/{}?refresh=true", id(&session));
     gateway.get(&path).await.expect(200);
     gateway.clock.pass(Duration::from_secs(24 * 3_600));
     let order_id: OrderId = session["orderId"].as_str().unwrap().parse().unwrap();
-    let cause = Cause { actor: Actor::Scheduler, request: None };
-    let order = gateway.orders.expire(order_id, &cause).await.unwrap();
+    let command = Command::of(Actor::Scheduler);
+    gateway.orders.expire(order_id, &command).await.unwrap();
+    let order = gateway.orders.order("shop", order_id).await.unwrap();
     let proof = json!({"paymentSessionId": id(&session)});
     gateway.post(&format!("/v1/orders/{order_id}/submit")).json(&proof).await.expect(200);
-    gateway.orders.apply_policy(order_id, order.attention[0].id, &cause).await.unwrap();
-    gateway.agenda().await;
+    gateway.orders.apply_policy(order_id, order.attention[0].id, &command).await.unwrap();
+    gateway.run_jobs().await;
     assert_eq!(gateway.the_payment(&session).await["status"], "PAID");
 }
 
@@ -162,21 +163,16 @@ async fn the_merchants_policy_gives_no_money_back_that_an_order_was_submitted_wi
 async fn a_person_and_the_policy_who_decide_at_once_give_money_back_once() {
     let gateway = Gateway::start().await;
     gateway.gives_late_money_back();
-    let context = CommandContext {
-        merchant: "shop".into(),
-        cause: Cause { actor: Actor::Operator, request: None },
-        key: None,
-        expects: None,
-    };
+    let command = Command::of(Actor::Operator);
     for _ in 0..20 {
         let session = gateway.paid_late().await;
         let order: OrderId = session["orderId"].as_str().unwrap().parse().unwrap();
-        let told = gateway.orders.order(&context, order).await.unwrap().attention[0].id;
-        let person = gateway.orders.resolve(&context, order, told, AttentionDecision::Refund, None);
-        let policy = gateway.orders.apply_policy(order, told, &context.cause);
+        let raised = gateway.orders.order("shop", order).await.unwrap().attention[0].id;
+        let person = gateway.orders.resolve("shop", &command, order, raised, AttentionDecision::Refund, None);
+        let policy = gateway.orders.apply_policy(order, raised, &command);
         // Whoever is too slow is refused, or has nothing to do.
         let (_, policy) = tokio::join!(person, policy);
-        assert!(!policy.unwrap());
+        policy.unwrap();
         let reference = session["providerReference"].as_str().unwrap();
         assert_eq!(gateway.provider.given_back(reference), 1250);
     }
@@ -186,9 +182,9 @@ async fn a_person_and_the_policy_who_decide_at_once_give_money_back_once() {
 async fn without_a_policy_late_money_waits_for_a_person() {
     let gateway = Gateway::start().await;
     let session = gateway.paid_late().await;
-    gateway.agenda().await;
+    gateway.run_jobs().await;
     gateway.gives_late_money_back();
-    gateway.agenda().await;
+    gateway.run_jobs().await;
     assert_eq!(gateway.the_payment(&session).await["status"], "PAID");
     assert_eq!(gateway.open_attention().await.len(), 1);
 }
@@ -221,17 +217,18 @@ async fn the_list_shows_the_merchants_own_by_state_code_and_account_and_page_by_
 async fn a_decision_needs_the_scope_the_word_the_version_and_the_merchant() {
     let gateway = Gateway::start().await;
     gateway.paid_late().await;
-    let [told] = gateway.open_attention().await.try_into().unwrap();
+    let [raised] = gateway.open_attention().await.try_into().unwrap();
     let keep = json!({"decision": "KEEP"});
-    let ask = |key: &str| gateway.post(&decide(&told)).header("Authorization", &format!("Bearer {key}"));
-    ask(FINANCE_KEY).json(&keep).await.problem(403, "scope_missing");
-    ask(OTHER_KEY).json(&keep).await.problem(403, "scope_missing");
-    gateway.post(&decide(&told)).json(&json!({"decision": "LATER"})).await.problem(400, "invalid_value");
-    gateway.post(&decide(&told)).json(&json!({})).await.problem(400, "field_missing");
-    let stale = gateway.post(&decide(&told)).header("If-Match", "\"2\"").json(&keep).await;
+    let request =
+        |key: &str| gateway.post(&decide(&raised)).header("Authorization", &format!("Bearer {key}"));
+    request(FINANCE_KEY).json(&keep).await.problem(403, "scope_missing");
+    request(OTHER_KEY).json(&keep).await.problem(403, "scope_missing");
+    gateway.post(&decide(&raised)).json(&json!({"decision": "LATER"})).await.problem(400, "invalid_value");
+    gateway.post(&decide(&raised)).json(&json!({})).await.problem(400, "field_missing");
+    let stale = gateway.post(&decide(&raised)).header("If-Match", "\"2\"").json(&keep).await;
     stale.problem(412, "version_mismatch");
     gateway.post("/v1/attention/ord_1/resolve").json(&keep).await.problem(404, "not_found");
-    gateway.post(&decide(&told)).header("If-Match", "\"1\"").json(&keep).await.expect(200);
+    gateway.post(&decide(&raised)).header("If-Match", "\"1\"").json(&keep).await.expect(200);
 }
 
 #[tokio::test]
@@ -239,12 +236,12 @@ async fn money_over_another_amount_goes_back_as_stated() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
     let reference = session["providerReference"].as_str().unwrap();
-    gateway.provider.asks_for(reference, 1300);
-    gateway.provider.set_status(reference, "paid");
+    gateway.provider.states(reference, 1300);
+    gateway.provider.say(reference, "paid");
     gateway.get(&format!("/v1/payment-sessions/{}?refresh=true", id(&session))).await.expect(200);
-    let [told] = gateway.open_attention().await.try_into().unwrap();
-    assert_eq!((&told["code"], &told["stated"]["amount"]), (&json!("AMOUNT_MISMATCH"), &json!(1300)));
-    gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.expect(200);
+    let [raised] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!((&raised["code"], &raised["stated"]["amount"]), (&json!("AMOUNT_MISMATCH"), &json!(1300)));
+    gateway.post(&decide(&raised)).json(&json!({"decision": "REFUND"})).await.expect(200);
     assert_eq!(gateway.provider.given_back(reference), 1300);
     let payment = gateway.the_payment(&session).await;
     assert_eq!((&payment["captured"], &payment["pendingOperation"]), (&json!(0), &Value::Null));
@@ -258,21 +255,21 @@ async fn money_over_another_amount_can_go_back_after_the_sessions_time_too_and_f
         let gateway = Gateway::start().await;
         let session = gateway.session().await;
         let reference = session["providerReference"].as_str().unwrap();
-        gateway.provider.asks_for(reference, 1300);
-        gateway.provider.set_status(reference, "paid");
+        gateway.provider.states(reference, 1300);
+        gateway.provider.say(reference, "paid");
         let path = format!("/v1/payment-sessions/{}", id(&session));
         gateway.get(&format!("{path}?refresh=true")).await.expect(200);
         if late {
             gateway.clock.pass(TWO_HOURS);
-            gateway.agenda().await;
+            gateway.run_jobs().await;
             assert_eq!(gateway.get(&path).await.expect(200)["pendingOperation"]["operation"], "CLOSE");
         }
-        let told = gateway.open_attention().await.remove(0);
-        assert_eq!(told["code"], "AMOUNT_MISMATCH");
-        gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.expect(200);
+        let raised = gateway.open_attention().await.remove(0);
+        assert_eq!(raised["code"], "AMOUNT_MISMATCH");
+        gateway.post(&decide(&raised)).json(&json!({"decision": "REFUND"})).await.expect(200);
         assert_eq!(gateway.provider.given_back(reference), 1300);
         gateway.clock.pass(TWO_HOURS);
-        gateway.agenda().await;
+        gateway.run_jobs().await;
         let ended = gateway.get(&path).await.expect(200);
         let failure = (&ended["status"], &ended["failure"]["code"]);
         assert_eq!(failure, (&json!("FAILED"), &json!("EXPIRED")), "late: {late}");
@@ -285,18 +282,18 @@ async fn another_amount_that_nobody_has_paid_is_a_persons_task_and_not_a_refund(
     let gateway = Gateway::start().await;
     let common = BTreeSet::from([AttentionCode::AmountMismatch]);
     let policies = RefundPolicies { common, own: BTreeMap::new() };
-    gateway.orders.payments.shared.refund_policies.store(Arc::new(policies));
+    gateway.orders.refund_policies.store(Arc::new(policies));
     gateway.provider.starts(Start::Wrong);
     let order = gateway.priced_order().await;
     let session =
         gateway.post(&format!("/v1/orders/{}/checkout", id(&order))).json(&hosted()).await.expect(201);
     assert_eq!(session["failure"]["code"], "PROVIDER_ERROR");
-    gateway.agenda().await;
-    let [told] = gateway.open_attention().await.try_into().unwrap();
-    assert_eq!((&told["code"], &told["stated"]), (&json!("AMOUNT_MISMATCH"), &Value::Null));
-    assert_eq!(told["detail"], "asked for 12.50 EUR, the provider states 12.51 EUR");
-    gateway.post(&decide(&told)).json(&json!({"decision": "REFUND"})).await.problem(409, "invalid_state");
-    gateway.post(&decide(&told)).json(&json!({"decision": "DISMISS"})).await.expect(200);
+    gateway.run_jobs().await;
+    let [raised] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!((&raised["code"], &raised["stated"]), (&json!("AMOUNT_MISMATCH"), &Value::Null));
+    assert_eq!(raised["detail"], "asked for 12.50 EUR, the provider states 12.51 EUR");
+    gateway.post(&decide(&raised)).json(&json!({"decision": "REFUND"})).await.problem(409, "invalid_state");
+    gateway.post(&decide(&raised)).json(&json!({"decision": "DISMISS"})).await.expect(200);
     assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
     assert_eq!(gateway.the_payment(&session).await["pendingOperation"], Value::Null);
 }
@@ -312,9 +309,9 @@ async fn a_provider_that_asks_for_another_amount_is_shown_to_a_person() {
         (&session["status"], &session["failure"]["code"]),
         (&json!("FAILED"), &json!("PROVIDER_ERROR"))
     );
-    let [told] = gateway.open_attention().await.try_into().unwrap();
-    assert_eq!((&told["code"], &told["account"]), (&json!("AMOUNT_MISMATCH"), &json!("one")));
-    assert_eq!(told["detail"], "the provider asks for another amount: 12.51 EUR");
+    let [raised] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!((&raised["code"], &raised["account"]), (&json!("AMOUNT_MISMATCH"), &json!("one")));
+    assert_eq!(raised["detail"], "the provider asks for another amount: 12.51 EUR");
     assert_eq!(gateway.the_payment(&session).await["needsAttention"], true);
     assert_eq!(gateway.the_order(&session).await["state"], "PENDING");
 }

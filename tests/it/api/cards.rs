@@ -48,7 +48,8 @@ async fn a_card_number_in_an_address_or_header_is_refused_too() {
     let reply = gateway.post("/v1/orders").key("4242424242424242").json(&small_order()).await;
     let problem = reply.problem(422, "card_data_refused");
     assert_eq!(problem["errors"][0]["pointer"], "header:Idempotency-Key");
-    let reply = gateway.ask("GET", "/v1/orders").header("X-Request-Id", "4242424242424242").await_it().await;
+    let reply =
+        gateway.request("GET", "/v1/orders").header("X-Request-Id", "4242424242424242").await_it().await;
     reply.problem(422, "card_data_refused");
 }
 
@@ -67,9 +68,9 @@ async fn numbers_that_are_none_are_let_through() {
 async fn a_card_number_in_a_checkout_reaches_nobody() {
     let gateway = Gateway::start().await;
     let order = gateway.priced_order().await;
-    let mut ask = hosted();
-    ask["metadata"] = json!({"pan": CARD});
+    let mut request = hosted();
+    request["metadata"] = json!({"pan": CARD});
     let path = format!("/v1/orders/{}/checkout", id(&order));
-    gateway.post(&path).json(&ask).await.problem(422, "card_data_refused");
+    gateway.post(&path).json(&request).await.problem(422, "card_data_refused");
     assert_eq!(gateway.provider.objects(), 0);
 }

@@ -27,7 +27,7 @@ async fn a_checkout_answers_a_page_and_a_refresh_tells_that_it_was_paid() {
     let second = gateway.post(&format!("/v1/orders/{}/checkout", id(&order))).json(&hosted()).await;
     assert_eq!(second.problem(409, "invalid_state")["allowedStates"], json!(["PENDING"]));
 
-    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
     assert_eq!(gateway.get(&path).await.expect(200)["status"], "PENDING");
     let paid = gateway.get(&format!("{path}?refresh=true")).await.expect(200);
     assert_eq!(paid["status"], "COMPLETED");
@@ -65,21 +65,25 @@ async fn a_link_has_a_picture_and_is_sent_only_to_an_address_that_is_there() {
     let gateway = Gateway::start().await;
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}", id(&order));
-    let ask = json!({"approach": "LINK", "notify": {"email": true, "sms": true}});
-    gateway.ask("PATCH", &path).json(&json!({"customer": {"email": "ann@example.test"}})).await.expect(200);
+    let request = json!({"approach": "LINK", "notify": {"email": true, "sms": true}});
+    gateway
+        .request("PATCH", &path)
+        .json(&json!({"customer": {"email": "ann@example.test"}}))
+        .await
+        .expect(200);
     gateway.post(&format!("{path}/price")).await_it().await.expect(200);
     let problem =
-        gateway.post(&format!("{path}/checkout")).json(&ask).await.problem(422, "notify_address_missing");
+        gateway.post(&format!("{path}/checkout")).json(&request).await.problem(422, "notify_address_missing");
     assert_eq!(faults(&problem), [("/notify/sms".to_owned(), "notify_address_missing".to_owned())]);
-    let ask = json!({"approach": "LINK", "notify": {"email": true}});
-    let session = gateway.post(&format!("{path}/checkout")).json(&ask).await.expect(201);
+    let request = json!({"approach": "LINK", "notify": {"email": true}});
+    let session = gateway.post(&format!("{path}/checkout")).json(&request).await.expect(201);
     assert!(session["qrCodeUrl"].as_str().unwrap().starts_with("https://pay.test/qr/"));
     // Links live a week unless the request says otherwise.
     assert_eq!(session["expiresAt"], "2026-01-08T00:00:00.000Z");
 
     let mut quick = quick();
     quick["order"]["customer"] = json!({});
-    quick["checkout"] = ask;
+    quick["checkout"] = request;
     gateway.post("/v1/checkouts").json(&quick).await.problem(400, "field_missing");
 }
 
@@ -88,14 +92,14 @@ async fn a_widget_gets_its_credentials_and_an_account_its_fields() {
     let gateway = Gateway::start().await;
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}", id(&order));
-    let ask = json!({"approach": "EMBEDDED"});
-    let problem = gateway.post(&format!("{path}/checkout")).json(&ask).await.problem(422, "no_route");
+    let request = json!({"approach": "EMBEDDED"});
+    let problem = gateway.post(&format!("{path}/checkout")).json(&request).await.problem(422, "no_route");
     let tried = problem["routing"]["tried"].as_array().unwrap();
     assert_eq!(tried[0], json!({"account": "one", "outcome": "needs billingAddress.city"}));
     assert_eq!(problem["orderId"], order["id"]);
-    gateway.ask("PATCH", &path).json(&json!({"billingAddress": {"city": "Riga"}})).await.expect(200);
+    gateway.request("PATCH", &path).json(&json!({"billingAddress": {"city": "Riga"}})).await.expect(200);
     gateway.post(&format!("{path}/price")).await_it().await.expect(200);
-    let session = gateway.post(&format!("{path}/checkout")).json(&ask).await.expect(201);
+    let session = gateway.post(&format!("{path}/checkout")).json(&request).await.expect(201);
     assert_eq!(session["clientCredentials"], json!({"clientSecret": "cs-1"}));
     assert_eq!(session["checkoutUrl"], Value::Null);
 }
@@ -103,31 +107,31 @@ async fn a_widget_gets_its_credentials_and_an_account_its_fields() {
 #[tokio::test]
 async fn an_account_is_pinned_by_its_name() {
     let gateway = Gateway::start().await;
-    let mut ask = quick();
-    ask["checkout"]["account"] = json!("two");
-    let both = gateway.post("/v1/checkouts").json(&ask).await.expect(201);
+    let mut request = quick();
+    request["checkout"]["account"] = json!("two");
+    let both = gateway.post("/v1/checkouts").json(&request).await.expect(201);
     assert_eq!(both["session"]["account"], "two");
-    ask["checkout"]["account"] = json!("three");
-    let problem = gateway.post("/v1/checkouts").json(&ask).await.problem(422, "account_unknown");
+    request["checkout"]["account"] = json!("three");
+    let problem = gateway.post("/v1/checkouts").json(&request).await.problem(422, "account_unknown");
     assert_eq!(problem.get("orderId"), None, "a fault in the request places nothing");
     assert_eq!(gateway.get("/v1/orders").await.expect(200)["data"].as_array().unwrap().len(), 1);
-    ask["checkout"]["account"] = Value::Null;
-    ask["checkout"]["paymentProfileId"] = json!("pp_01h455vb4pex5vsknk084sn02q");
-    gateway.post("/v1/checkouts").json(&ask).await.problem(412, "payment_profile_unusable");
+    request["checkout"]["account"] = Value::Null;
+    request["checkout"]["paymentProfileId"] = json!("pp_01h455vb4pex5vsknk084sn02q");
+    gateway.post("/v1/checkouts").json(&request).await.problem(412, "payment_profile_unusable");
 }
 
 #[tokio::test]
 async fn an_account_that_cannot_store_a_method_takes_no_checkout_that_is_to_store_one() {
     let gateway = Gateway::start().await;
-    let mut ask = quick();
-    ask["checkout"]["savePaymentProfile"] = json!(true);
-    let problem = gateway.post("/v1/checkouts").json(&ask).await.problem(422, "no_route");
+    let mut request = quick();
+    request["checkout"]["savePaymentProfile"] = json!(true);
+    let problem = gateway.post("/v1/checkouts").json(&request).await.problem(422, "no_route");
     assert_eq!(problem["routing"]["tried"][0]["outcome"], "cannot store a payment method");
-    let mut ask = quick();
-    ask["order"]["items"][0]["recurring"] = json!({"interval": "MONTH", "count": 1});
-    gateway.post("/v1/checkouts").json(&ask).await.problem(422, "no_route");
-    ask["checkout"]["savePaymentProfile"] = json!(false);
-    gateway.post("/v1/checkouts").json(&ask).await.expect(201);
+    let mut request = quick();
+    request["order"]["items"][0]["recurring"] = json!({"interval": "MONTH", "count": 1});
+    gateway.post("/v1/checkouts").json(&request).await.problem(422, "no_route");
+    request["checkout"]["savePaymentProfile"] = json!(false);
+    gateway.post("/v1/checkouts").json(&request).await.expect(201);
 }
 
 #[tokio::test]
@@ -168,12 +172,12 @@ async fn with_nowhere_to_go_the_order_stays_and_the_same_key_goes_on_with_it() {
 #[tokio::test]
 async fn without_a_route_a_quick_order_stays_a_cart() {
     let gateway = Gateway::start().await;
-    let mut ask = quick();
-    ask["order"]["currency"] = json!("KWD");
-    let problem = gateway.post("/v1/checkouts").key("k").json(&ask).await.problem(422, "no_route");
+    let mut request = quick();
+    request["order"]["currency"] = json!("KWD");
+    let problem = gateway.post("/v1/checkouts").key("k").json(&request).await.problem(422, "no_route");
     let order = problem["orderId"].as_str().unwrap();
     assert_eq!(problem["routing"]["tried"][0]["outcome"], "does not take KWD");
-    let again = gateway.post("/v1/checkouts").key("k").json(&ask).await.problem(422, "no_route");
+    let again = gateway.post("/v1/checkouts").key("k").json(&request).await.problem(422, "no_route");
     assert_eq!(again["orderId"], order);
     let placed = gateway.get(&format!("/v1/orders/{order}")).await.expect(200);
     assert_eq!((&placed["state"], &placed["price"]["currency"]), (&json!("PENDING"), &json!("KWD")));

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::gateway::Gateway;
 
 /// A request that is being put together.
-pub struct Ask {
+pub struct Request {
     to: SocketAddr,
     method: &'static str,
     path: String,
@@ -27,21 +27,21 @@ pub struct Reply {
 }
 
 impl Gateway {
-    pub fn ask(&self, method: &'static str, path: &str) -> Ask {
-        Ask::to(self.address, method, path)
+    pub fn request(&self, method: &'static str, path: &str) -> Request {
+        Request::to(self.address, method, path)
             .header("Authorization", &format!("Bearer {}", super::gateway::API_KEY))
     }
 
-    pub fn post(&self, path: &str) -> Ask {
-        self.ask("POST", path)
+    pub fn post(&self, path: &str) -> Request {
+        self.request("POST", path)
     }
 
     pub async fn get(&self, path: &str) -> Reply {
-        self.ask("GET", path).await_it().await
+        self.request("GET", path).await_it().await
     }
 }
 
-impl Ask {
+impl Request {
     /// A stranger's.
     pub fn to(to: SocketAddr, method: &'static str, path: &str) -> Self {
         Self { to, method, path: path.to_owned(), headers: Vec::new(), body: Vec::new() }

@@ -91,7 +91,7 @@ struct State {
     fault: Option<(u32, ProviderError)>,
     objects: BTreeMap<String, Object>,
     /// How often it was asked how something stands.
-    asked: u32,
+    reads: u32,
     /// What it waits for before it answers that, if it waits.
     answers: Option<Arc<Semaphore>>,
 }
@@ -125,7 +125,7 @@ impl FakeProvider {
     }
 
     /// What it says of an object from now on.
-    pub fn set_status(&self, reference: &str, word: &'static str) {
+    pub fn say(&self, reference: &str, word: &'static str) {
         let mut state = self.state();
         let object = state.objects.get_mut(reference).expect("an object of its own");
         object.word = word;
@@ -133,7 +133,7 @@ impl FakeProvider {
     }
 
     /// It asks the customer for another amount.
-    pub fn asks_for(&self, reference: &str, minor: i64) {
+    pub fn states(&self, reference: &str, minor: i64) {
         self.state().objects.get_mut(reference).expect("an object of its own").total.minor = minor;
     }
 
@@ -143,8 +143,8 @@ impl FakeProvider {
     }
 
     /// How often it was asked how something stands.
-    pub fn asked(&self) -> u32 {
-        self.state().asked
+    pub fn reads(&self) -> u32 {
+        self.state().reads
     }
 
     /// It never answers how something stands.
@@ -189,7 +189,7 @@ impl Object {
     }
 }
 
-fn begun(reference: &str, object: &Object, approach: Approach) -> CreatedPayment {
+fn created(reference: &str, object: &Object, approach: Approach) -> CreatedPayment {
     let next = match approach {
         Approach::Embedded => Next::Widget(BTreeMap::from([("clientSecret".to_owned(), "cs-1".to_owned())])),
         Approach::Hosted | Approach::Link => Next::Page(format!("https://teller.test/pay/{reference}")),
@@ -245,7 +245,7 @@ impl Provider for Adapter {
         }
         let object = Object { word: "waiting", total, captured: 0, refunded: 0 };
         let reference = format!("t-{}", attempt.id);
-        let mut made = begun(&reference, &object, attempt.approach);
+        let mut made = created(&reference, &object, attempt.approach);
         if matches!(start, Start::Script) {
             made.next = Next::Page("javascript:alert(1)".to_owned());
         }
@@ -268,13 +268,13 @@ impl Provider for Adapter {
             _ => {}
         }
         let reference = format!("t-{}", attempt.id);
-        Ok(state.objects.get(&reference).map(|object| begun(&reference, object, attempt.approach)))
+        Ok(state.objects.get(&reference).map(|object| created(&reference, object, attempt.approach)))
     }
 
     async fn fetch(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView, ProviderError> {
         let permits = {
             let mut state = self.0.state();
-            state.asked += 1;
+            state.reads += 1;
             state.answers.clone()
         };
         let seen = self.change(attempt, |_| {});
@@ -287,12 +287,12 @@ impl Provider for Adapter {
     /// A list of hints, with a shared key or to the account's own address.
     fn read_notification(
         &self,
-        notification: &Notification<'_>,
+        body: &Notification<'_>,
     ) -> Result<Vec<NotificationTarget>, NotificationError> {
-        if notification.header("x-teller-key") != Some("genuine") && !notification.address_key {
+        if body.header("x-teller-key") != Some("genuine") && !body.address_key {
             return Err(NotificationError::Unverified);
         }
-        serde_json::from_slice(notification.body).map_err(|_| NotificationError::Unreadable)
+        serde_json::from_slice(body.body).map_err(|_| NotificationError::Unreadable)
     }
 
     async fn capture(

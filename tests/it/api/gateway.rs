@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use paymux::config::Settings;
+use paymux::engine::Engine;
 use paymux::http;
+use paymux::jobs::{JobContext, JobRunner};
 use paymux::metrics::Metrics;
 use paymux::orders::Orders;
-use paymux::payments::{Account, Accounts, Payments, Returns, Shared};
+use paymux::payments::{Account, Accounts, Payments, Providers, Returns, Routing};
 use paymux::routing::Rules;
 use paymux::store::sqlite::{Options, Sqlite};
-use paymux::store::{ApiKeyRow, Change, Store, Write};
+use paymux::store::{ApiKeyRow, Change, JobSubject, Store, Write};
+use paymux::webhooks::WebhookDispatcher;
 use paymux_testkit::Script;
 use port::{Env, Secret, Timestamp, Uuid, sign};
 use tempfile::TempDir;
@@ -36,7 +39,7 @@ pub const NOTIFY_KEY: &str = "teller-knocks-twice";
 
 const ROUTING: &str = "pins = true\n[[rules]]\nname = \"all\"\naccounts = [\"one\"]\n";
 
-/// The whole gateway, but for its agenda.
+/// The whole gateway, but for its jobs, which are run when a test wants it.
 pub struct Gateway {
     pub address: SocketAddr,
     pub clock: Arc<Clock>,
@@ -45,7 +48,7 @@ pub struct Gateway {
     pub orders: Orders,
     pub common: Arc<http::Common>,
     server: actix_web::dev::ServerHandle,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// How long anything here may take at most.
@@ -72,6 +75,7 @@ impl Gateway {
         let options = Options::at(folder.path().join("paymux.db"));
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
         let clock = Arc::new(Clock::default());
+        let engine = Engine::new(store.clone(), clock.clone(), metrics);
         let provider = Arc::new(FakeProvider::default());
         let mut settings = Settings::default();
         settings.server.public_url = "https://pay.test".to_owned();
@@ -86,21 +90,55 @@ impl Gateway {
             made.unwrap().poll_after_capture(poll_after_capture_days)
         };
         let accounts = Accounts::new([account("one", None), account("two", Some(NOTIFY_KEY))]);
-        let rules = Arc::new(Rules::parse("routing.toml", ROUTING, &["one", "two"]).unwrap());
-        let returns = Returns::new([7; 32], &settings.server.public_url);
-        let shared = Shared::new(accounts, rules, store.clone(), clock.clone(), metrics, returns, true);
-        let payments = Payments { shared: Arc::new(shared), transport: Arc::new(Script::new(Vec::new())) };
-        let orders = Orders { payments };
+        let orders = orders(&engine, accounts, &settings.server.public_url);
         keys(&*store, clock.now()).await;
-        let common = Arc::new(http::Common::new(Arc::new(settings), &orders.payments.shared));
+        let common = Arc::new(http::Common::new(Arc::new(settings), &engine));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let worker = orders.clone();
         let running = http::serve(listener, common.clone(), move || worker.clone()).unwrap();
         let server = running.handle();
         tokio::spawn(running);
-        Self { address, clock, provider, store, orders, common, server, _folder: folder }
+        Self { address, clock, provider, store, orders, common, server, folder }
     }
+
+    /// A job runner on what the gateway shares.
+    pub fn job_runner(&self) -> JobRunner {
+        let providers = self.orders.payments.providers.clone();
+        let webhooks = WebhookDispatcher {
+            engine: self.orders.payments.engine.clone(),
+            transport: Arc::new(Script::new(Vec::new())),
+            qr_url: Arc::new(move |attempt| providers.returns().qr_url(attempt)),
+        };
+        JobRunner::new(JobContext { orders: self.orders.clone(), webhooks })
+    }
+
+    /// Does all that is due by now.
+    pub async fn run_jobs(&self) {
+        let mut runner = self.job_runner();
+        tokio::time::timeout(PATIENCE, runner.run_due()).await.expect("the jobs end").unwrap();
+    }
+
+    /// How many jobs there are of a kind of subject.
+    pub fn jobs_of(&self, kind: JobSubject) -> u32 {
+        let db = rusqlite::Connection::open(self.folder.path().join("paymux.db")).unwrap();
+        let sql = "SELECT count(*) FROM jobs WHERE kind = ?1";
+        db.query_row(sql, [kind as u8], |row| row.get(0)).unwrap()
+    }
+}
+
+/// The use cases, with a provider that does as told.
+pub fn orders(engine: &Engine, accounts: Accounts, public_url: &str) -> Orders {
+    let rules = Rules::parse("routing.toml", ROUTING, &["one", "two"]).unwrap();
+    let returns = Arc::new(Returns::new([7; 32], public_url));
+    let transport = Arc::new(Script::new(Vec::new()));
+    let payments = Payments {
+        engine: engine.clone(),
+        providers: Providers::new(Arc::new(accounts), transport, returns, engine),
+        routing: Arc::new(Routing::new(rules, true)),
+        fetches: Arc::default(),
+    };
+    Orders { payments, refund_policies: Arc::default() }
 }
 
 impl Drop for Gateway {
@@ -159,7 +197,7 @@ impl Env for Clock {
 
     fn uuid(&self) -> Uuid {
         let millis = u128::try_from(self.now().micros() / 1_000).unwrap();
-        Uuid::from_u128(millis << 80 | 0x7 << 76 | 0b10 << 62 | self.draw())
+        Uuid::from_u128(millis << 80 | 0x7 << 76 | 0b10 << 62 | self.draw() << 24)
     }
 
     fn nonce(&self) -> [u8; 16] {

@@ -17,7 +17,7 @@ async fn a_repeat_gets_the_same_answer_even_if_the_order_has_changed_since() {
     let order = first.expect(201);
     let path = format!("/v1/orders/{}", id(&order));
     let customer = json!({"customer": {"email": "bob@example.test"}, "shipping": 7});
-    gateway.ask("PATCH", &path).json(&customer).await.expect(200);
+    gateway.request("PATCH", &path).json(&customer).await.expect(200);
     for key in ["k-1", "\"k-1\""] {
         let again = gateway.post("/v1/orders").key(key).json(&small_order()).await;
         assert_eq!((again.status, again.header("idempotent-replayed")), (201, Some("true")));
@@ -161,11 +161,11 @@ async fn a_client_that_hangs_up_drops_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_hundred_at_once_one_counts_and_all_are_answered_alike() {
     let gateway = Gateway::start().await;
-    let ask = json!({"order": small_order(), "checkout": hosted()});
+    let request = json!({"order": small_order(), "checkout": hosted()});
     let all: Vec<_> = (0..100)
         .map(|_| {
-            let (ask, body) = (gateway.post("/v1/checkouts").key("k"), ask.clone());
-            tokio::spawn(async move { ask.json(&body).await })
+            let (request, body) = (gateway.post("/v1/checkouts").key("k"), request.clone());
+            tokio::spawn(async move { request.json(&body).await })
         })
         .collect();
     let mut answers = BTreeSet::new();
@@ -175,7 +175,7 @@ async fn of_a_hundred_at_once_one_counts_and_all_are_answered_alike() {
     }
     assert_eq!(answers.len(), 1, "{:?}", answers.iter().map(|(status, _)| status).collect::<Vec<_>>());
     assert_eq!(gateway.provider.objects(), 1);
-    let again = gateway.post("/v1/checkouts").key("k").json(&ask).await;
+    let again = gateway.post("/v1/checkouts").key("k").json(&request).await;
     assert_eq!(answers.pop_first(), Some((201, again.body)));
     assert_eq!(gateway.get("/v1/orders").await.expect(200)["data"].as_array().unwrap().len(), 1);
 }

@@ -159,9 +159,9 @@ async fn an_order_has_at_most_200_items_and_50_notes() {
     let one = json!({"title": "x", "quantity": 1, "unitPrice": 1});
     gateway.post(&path).json(&one).await.problem(400, "too_many_items");
 
-    let notes =
+    let notifications =
         |count: usize| (0..count).map(|n| (format!("n{n}"), json!("v"))).collect::<serde_json::Map<_, _>>();
-    let many = only_fault(&gateway, |order| order["metadata"] = notes(51).into()).await;
+    let many = only_fault(&gateway, |order| order["metadata"] = notifications(51).into()).await;
     assert_eq!(many, at("/metadata", "too_long"));
     let name = only_fault(&gateway, |order| order["metadata"] = json!({"x".repeat(41): "v"})).await;
     assert_eq!(name.1, "too_long");
@@ -184,7 +184,7 @@ async fn a_checkout_is_read_as_strictly() {
     let gateway = Gateway::start().await;
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}/checkout", id(&order));
-    let ask = json!({
+    let request = json!({
         "approach": "HOSTED",
         "captureMode": "LATER",
         "returnUrls": {"success": "/relative", "failure": "ftp://shop.test", "retry": "https://shop.test"},
@@ -193,7 +193,7 @@ async fn a_checkout_is_read_as_strictly() {
         "language": "english please",
         "paymentProfileId": "pay_01h455vb4pex5vsknk084sn02q",
     });
-    let problem = gateway.post(&path).json(&ask).await.problem(400, "validation_failed");
+    let problem = gateway.post(&path).json(&request).await.problem(400, "validation_failed");
     let mut found = faults(&problem);
     found.sort();
     let mut expected = [
@@ -220,9 +220,9 @@ async fn a_quick_checkout_with_a_fault_makes_nothing() {
     let gateway = Gateway::start().await;
     let mut order = small_order();
     order["items"][1]["quantity"] = json!(0);
-    let mut ask = hosted();
-    ask["expiresIn"] = json!(1);
-    let problem = gateway.post("/v1/checkouts").json(&json!({"order": order, "checkout": ask})).await;
+    let mut request = hosted();
+    request["expiresIn"] = json!(1);
+    let problem = gateway.post("/v1/checkouts").json(&json!({"order": order, "checkout": request})).await;
     let mut found = faults(&problem.problem(400, "validation_failed"));
     found.sort();
     assert_eq!(
@@ -264,7 +264,7 @@ async fn a_parameter_that_an_address_does_not_take_is_told_and_nothing_is_done()
         ("POST", &cancel),
         ("POST", "/v1/orders"),
     ] {
-        let reply = gateway.ask(method, &format!("{path}?refesh=true")).await_it().await;
+        let reply = gateway.request(method, &format!("{path}?refesh=true")).await_it().await;
         let problem = reply.problem(400, "unknown_field");
         assert_eq!(faults(&problem), [at("?refesh", "unknown_field")], "{method} {path}");
     }

@@ -25,7 +25,7 @@ async fn a_key_that_asks_too_often_is_told_when_to_come_back() {
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(refused.header("ratelimit"), Some("\"key\";r=0;t=1"));
     let bearer = format!("Bearer {OTHER_KEY}");
-    gateway.ask("GET", "/v1/orders").header("Authorization", &bearer).await_it().await.expect(200);
+    gateway.request("GET", "/v1/orders").header("Authorization", &bearer).await_it().await.expect(200);
     gateway.clock.pass(Duration::from_secs(1));
     gateway.get("/v1/orders").await.expect(200);
 }

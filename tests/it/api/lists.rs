@@ -79,9 +79,9 @@ async fn a_timeline_is_oldest_first_and_has_the_providers_own_words() {
     let rows = whole["data"].as_array().unwrap();
     let sequences: Vec<_> = rows.iter().map(|row| row["sequence"].as_u64().unwrap()).collect();
     assert_eq!(sequences, (1..=u64::try_from(rows.len()).unwrap()).collect::<Vec<_>>());
-    assert_eq!(rows[0]["type"], "order.placed");
+    assert_eq!(rows[0]["type"], "order.created");
     let paid = rows.iter().find(|row| row["to"] == "PAID").unwrap();
-    assert_eq!((&paid["type"], &paid["providerStatus"]), (&json!("payment.observed"), &json!("paid")));
+    assert_eq!((&paid["type"], &paid["providerStatus"]), (&json!("payment.updated"), &json!("paid")));
     let names = |row: &Value| row.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert!(rows.iter().all(|row| names(row) == names(&rows[0])));
 
@@ -101,6 +101,6 @@ async fn stored_methods_are_listed_for_every_customer_that_an_order_can_have() {
     gateway.post("/v1/orders").json(&body).await.expect(201);
     let (known, _) = ids(&gateway, &format!("/v1/payment-profiles?customerId={customer}")).await;
     assert_eq!(known, Vec::<String>::new());
-    let ask = json!({"customer": {"id": customer}, "approach": "EMBEDDED"});
-    gateway.post("/v1/payment-profiles/sessions").json(&ask).await.problem(422, "no_route");
+    let request = json!({"customer": {"id": customer}, "approach": "EMBEDDED"});
+    gateway.post("/v1/payment-profiles/sessions").json(&request).await.problem(422, "no_route");
 }

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::{Actor, Cause, DomainError, JobKind, Metadata, Owner, Profile};
-use paymux::metrics::Metrics;
-use paymux::orders::{CommandContext, MoneyRequest, OrderError, Orders};
-use paymux::payments::{Accounts, Payments, Returns, Shared};
-use paymux::reconcile::erase::erase;
+use paymux::audit::erase;
+use paymux::domain::{Actor, DomainError, Metadata, Profile, ProfileEvent, ProfileOwner, Urgency};
+use paymux::engine::{Command, CommandError, Decision};
+use paymux::orders::MoneyRequest;
+use paymux::payments::{Accounts, PaymentError, ReadPass};
 use paymux::routing::Rules;
-use paymux::store::{Change, VaultWrite, Write};
-use port::{Env as _, ProfileId, ProfileSessionId, ProviderError, ProviderStatus, StoredProfile};
+use paymux::store::{JobSubject, StoreError};
+use port::{ProfileId, ProviderError, ProviderStatus, StoredProfile};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::gateway::orders;
 use super::{Gateway, Start, hosted, id};
 
 const AFTER_THE_DEADLINE: Duration = Duration::from_secs(60);
@@ -26,9 +27,9 @@ impl Gateway {
         self.post(&path).json(&hosted()).await.expect(202)
     }
 
-    async fn what_is_told(&self) -> Vec<Value> {
+    async fn open_codes(&self) -> Vec<Value> {
         let list = self.get("/v1/attention?open=true").await.expect(200);
-        list["data"].as_array().unwrap().iter().map(|told| told["code"].clone()).collect()
+        list["data"].as_array().unwrap().iter().map(|notification| notification["code"].clone()).collect()
     }
 
     async fn statuses(&self, session: &Value) -> Vec<Value> {
@@ -41,7 +42,7 @@ impl Gateway {
     fn falls_back(&self) {
         let text = "[[rules]]\nname = \"all\"\naccounts = [\"one\"]\nfallback = [\"two\"]\n";
         let rules = Rules::parse("routing.toml", text, &["one", "two"]).unwrap();
-        self.orders.payments.shared.rules.store(Arc::new(rules));
+        self.orders.payments.routing.rules.store(Arc::new(rules));
     }
 }
 
@@ -51,19 +52,20 @@ async fn a_start_that_was_given_up_and_shows_up_paid_is_found_by_its_notificatio
     gateway.provider.starts(Start::Lags);
     let session = gateway.unanswered().await;
     gateway.clock.pass(AFTER_THE_DEADLINE);
-    gateway.agenda().await;
+    gateway.run_jobs().await;
     assert_eq!(gateway.statuses(&session).await, ["FAILED"], "the provider says that there is none");
 
     gateway.provider.starts(Start::Works);
     let [reference] = gateway.provider.references().try_into().unwrap();
-    gateway.provider.set_status(&reference, "paid");
+    gateway.provider.say(&reference, "paid");
     let ours = reference.strip_prefix("t-").unwrap();
-    let note = json!([{"reference": reference, "merchant_reference": ours, "event": "e-1"}]).to_string();
-    let told = gateway.post("/webhooks/one").without("Authorization").header("x-teller-key", "genuine");
-    assert_eq!(told.bytes(note.as_bytes()).await.status, 200);
-    gateway.agenda().await;
+    let body = json!([{"reference": reference, "merchant_reference": ours, "event": "e-1"}]).to_string();
+    let notification =
+        gateway.post("/webhooks/one").without("Authorization").header("x-teller-key", "genuine");
+    assert_eq!(notification.bytes(body.as_bytes()).await.status, 200);
+    gateway.run_jobs().await;
     assert_eq!(gateway.statuses(&session).await, ["PAID"]);
-    assert_eq!(gateway.what_is_told().await, ["LATE_PAYMENT"]);
+    assert_eq!(gateway.open_codes().await, ["LATE_PAYMENT"]);
 }
 
 #[tokio::test]
@@ -76,12 +78,12 @@ async fn an_orphan_that_does_not_close_is_not_forgotten_and_its_money_is_found()
     gateway.provider.starts(Start::Works);
     gateway.provider.fails_once(ProviderError::rejected(None, Some("somebody is paying")));
     gateway.clock.pass(AFTER_THE_DEADLINE);
-    gateway.agenda().await;
-    gateway.provider.set_status(&orphan, "paid");
+    gateway.run_jobs().await;
+    gateway.provider.say(&orphan, "paid");
     gateway.clock.pass(Duration::from_secs(10));
-    gateway.agenda().await;
+    gateway.run_jobs().await;
     assert!(gateway.statuses(&session).await.contains(&json!("PAID")));
-    assert_eq!(gateway.what_is_told().await, ["LATE_PAYMENT"]);
+    assert_eq!(gateway.open_codes().await, ["LATE_PAYMENT"]);
 }
 
 #[tokio::test]
@@ -89,15 +91,15 @@ async fn money_beside_a_merchants_own_collection_is_told() {
     let gateway = Gateway::start().await;
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}", order["id"].as_str().unwrap());
-    gateway.ask("PATCH", &path).json(&json!({"autoSubmit": false})).await.expect(200);
+    gateway.request("PATCH", &path).json(&json!({"autoSubmit": false})).await.expect(200);
     gateway.post(&format!("{path}/price")).await_it().await.expect(200);
     let session = gateway.post(&format!("{path}/checkout")).json(&hosted()).await.expect(201);
-    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
     let read = format!("/v1/payment-sessions/{}?refresh=true", session["id"].as_str().unwrap());
     assert_eq!(gateway.get(&read).await.expect(200)["status"], "COMPLETED");
     let cash = json!({"externalPayment": {"reference": "till 4"}});
     gateway.post(&format!("{path}/submit")).json(&cash).await.expect(200);
-    assert_eq!(gateway.what_is_told().await, ["DUPLICATE_PAYMENT"]);
+    assert_eq!(gateway.open_codes().await, ["DUPLICATE_PAYMENT"]);
 }
 
 #[tokio::test]
@@ -121,17 +123,17 @@ async fn a_refund_that_was_not_sent_is_sent_once_the_provider_can_be_reached() {
     let session = gateway.paid_session("AUTOMATIC").await;
     let path = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
     gateway.provider.fails_once(ProviderError::NotSent("nobody is there".to_owned()));
-    let ask = json!({"amount": 300});
-    let refund = gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await.expect(202);
-    let again = gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await;
+    let request = json!({"amount": 300});
+    let refund = gateway.post(&format!("{path}/refunds")).key("r").json(&request).await.expect(202);
+    let again = gateway.post(&format!("{path}/refunds")).key("r").json(&request).await;
     assert_eq!(again.expect(202)["status"], "PENDING");
     gateway.clock.pass(AFTER_THE_DEADLINE);
-    gateway.agenda().await;
+    gateway.run_jobs().await;
     let refund = gateway.get(&format!("/v1/refunds/{}", id(&refund))).await.expect(200);
     assert_eq!(refund["status"], "SUCCEEDED");
     let reference = session["providerReference"].as_str().unwrap();
     assert_eq!(gateway.provider.given_back(reference), 300);
-    let again = gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await;
+    let again = gateway.post(&format!("{path}/refunds")).key("r").json(&request).await;
     assert_eq!(again.expect(201)["status"], "SUCCEEDED");
 }
 
@@ -141,18 +143,18 @@ async fn a_refund_that_was_not_sent_and_then_sent_without_an_answer_is_not_sent_
     let session = gateway.paid_session("AUTOMATIC").await;
     let path = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
     gateway.provider.fails_once(ProviderError::Busy { retry_after: None });
-    let ask = json!({"amount": 300});
-    gateway.post(&format!("{path}/refunds")).key("r").json(&ask).await.expect(202);
-    // The agenda asks first, and what it sends then is not answered.
+    let request = json!({"amount": 300});
+    gateway.post(&format!("{path}/refunds")).key("r").json(&request).await.expect(202);
+    // The job reads first, and what it sends then is not answered.
     gateway.provider.fails_after(1, ProviderError::OutcomeUnknown("silence".to_owned()));
     gateway.clock.pass(AFTER_THE_DEADLINE);
-    gateway.agenda().await;
+    gateway.run_jobs().await;
     for _ in 0..3 {
         gateway.clock.pass(Duration::from_secs(3_600));
-        gateway.agenda().await;
+        gateway.run_jobs().await;
     }
     assert_eq!(gateway.provider.given_back(session["providerReference"].as_str().unwrap()), 0);
-    assert_eq!(gateway.what_is_told().await, ["OUTCOME_UNKNOWN"]);
+    assert_eq!(gateway.open_codes().await, ["OUTCOME_UNKNOWN"]);
 }
 
 #[tokio::test]
@@ -162,20 +164,20 @@ async fn a_refund_that_was_not_sent_is_not_sent_once_the_bank_contests_the_money
     let (path, reference) =
         (session["paymentId"].as_str().unwrap(), session["providerReference"].as_str().unwrap());
     gateway.provider.fails_once(ProviderError::NotSent("nobody is there".to_owned()));
-    let ask = json!({"amount": 300});
-    gateway.post(&format!("/v1/payments/{path}/refunds")).key("r").json(&ask).await.expect(202);
-    gateway.provider.set_status(reference, "charged_back");
+    let request = json!({"amount": 300});
+    gateway.post(&format!("/v1/payments/{path}/refunds")).key("r").json(&request).await.expect(202);
+    gateway.provider.say(reference, "charged_back");
     for _ in 0..3 {
         gateway.clock.pass(Duration::from_secs(3_600));
-        gateway.agenda().await;
+        gateway.run_jobs().await;
     }
     assert_eq!(
         (gateway.statuses(&session).await, gateway.provider.given_back(reference)),
         (vec![json!("DISPUTED")], 0)
     );
-    gateway.provider.set_status(reference, "paid");
+    gateway.provider.say(reference, "paid");
     gateway.clock.pass(Duration::from_secs(24 * 3_600));
-    gateway.agenda().await;
+    gateway.run_jobs().await;
     assert_eq!(gateway.provider.given_back(reference), 300);
 }
 
@@ -191,36 +193,28 @@ async fn an_order_whose_start_may_still_exist_keeps_what_is_needed_to_close_it()
     gateway.provider.starts(Start::Works);
     gateway.provider.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
     gateway.clock.pass(AFTER_THE_DEADLINE);
-    gateway.agenda().await;
-    let erased = erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap();
+    gateway.run_jobs().await;
+    let erased = erase(&gateway.orders.payments.engine, "shop", "c-1").await.unwrap();
     assert_eq!((erased.orders, erased.still_open), (0, vec![order.parse().unwrap()]));
     gateway.clock.pass(AFTER_THE_DEADLINE);
-    gateway.agenda().await;
-    assert_eq!(erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap().orders, 1);
+    gateway.run_jobs().await;
+    assert_eq!(erase(&gateway.orders.payments.engine, "shop", "c-1").await.unwrap().orders, 1);
 }
 
 #[tokio::test]
 async fn nothing_is_promised_for_money_at_an_account_that_is_not_configured_any_more() {
     let gateway = Gateway::start().await;
     let session = gateway.paid_session("AUTOMATIC").await;
-    let shared = &gateway.orders.payments.shared;
-    let without = Shared::new(
-        Accounts::default(),
-        shared.rules.load_full(),
-        gateway.store.clone(),
-        gateway.clock.clone(),
-        Arc::new(Metrics::new()),
-        Returns::new([7; 32], "https://pay.test"),
-        true,
-    );
-    let transport = gateway.orders.payments.transport.clone();
-    let orders = Orders { payments: Payments { shared: Arc::new(without), transport } };
-    let cause = Cause { actor: Actor::Merchant, request: None };
-    let context = CommandContext { merchant: "shop".into(), cause, key: None, expects: None };
+    let without = orders(&gateway.orders.payments.engine, Accounts::default(), "https://pay.test");
+    let command = Command::of(Actor::Merchant);
     let [order, payment] = ["orderId", "paymentId"].map(|name| session[name].as_str().unwrap());
     let request = MoneyRequest::Refund { amount: None, reason: None, reference: None };
-    let outcome = orders.operate(&context, order.parse().unwrap(), payment.parse().unwrap(), &request).await;
-    assert!(matches!(outcome, Err(OrderError::Refused(DomainError::Unsupported(_)))), "{outcome:?}");
+    let (order, id) = (order.parse().unwrap(), payment.parse().unwrap());
+    let outcome = without.operate("shop", &command, order, id, &request).await;
+    let unsupported = |fault: &PaymentError| {
+        matches!(fault, PaymentError::Command(CommandError::Rejected(DomainError::Unsupported(_))))
+    };
+    assert!(outcome.as_ref().is_err_and(unsupported), "{outcome:?}");
     let payment = gateway.get(&format!("/v1/payments/{payment}")).await.expect(200);
     assert_eq!((&payment["pendingOperation"], &payment["refundable"]), (&Value::Null, &json!(1250)));
 }
@@ -232,21 +226,20 @@ async fn a_capture_that_is_refused_since_an_earlier_send_of_it_has_worked_is_not
     let path = format!("/v1/payments/{}", id_at(&session, "paymentId"));
     gateway.provider.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
     gateway.post(&format!("{path}/capture")).key("c").json(&json!({})).await.expect(202);
-    let (permits, asked) = (Arc::new(Semaphore::new(0)), gateway.provider.asked());
+    let (permits, reads) = (Arc::new(Semaphore::new(0)), gateway.provider.reads());
     gateway.provider.answers_with(permits.clone());
     let payments = gateway.orders.payments.clone();
     let order = id_at(&session, "orderId").parse().unwrap();
     let payment = id_at(&session, "paymentId").parse().unwrap();
     let taken_up = tokio::spawn(async move {
-        let mut order = payments.shared.order(order).await.unwrap();
-        let cause = Cause { actor: Actor::Scheduler, request: None };
-        payments.resume(&mut order, payment, &cause).await.unwrap();
+        let (command, pass) = (Command::of(Actor::Scheduler), ReadPass::of(Urgency::UnknownOutcome));
+        payments.resume_operation(order, payment, &command, &pass).await.unwrap();
     });
-    while gateway.provider.asked() == asked {
+    while gateway.provider.reads() == reads {
         tokio::task::yield_now().await;
     }
     // It is still held when it is asked about, and taken when it is sent again.
-    gateway.provider.set_status(id_at(&session, "providerReference"), "paid");
+    gateway.provider.say(id_at(&session, "providerReference"), "paid");
     gateway.provider.fails_once(ProviderError::rejected(None, Some("it was taken already")));
     permits.add_permits(2);
     taken_up.await.unwrap();
@@ -257,44 +250,42 @@ async fn a_capture_that_is_refused_since_an_earlier_send_of_it_has_worked_is_not
 }
 
 #[tokio::test]
-async fn an_erased_profile_session_is_over_and_a_deleted_method_is_forgotten_by_its_provider_first() {
+async fn a_deleted_method_is_detached_at_its_provider_before_its_data_goes() {
     let gateway = Gateway::start().await;
+    let engine = &gateway.orders.payments.engine;
     let metadata = Metadata::new();
-    let owner = Owner {
+    let owner = ProfileOwner {
         merchant: "shop",
         customer_id: "c-1",
         account: "one",
         provider: "teller",
         metadata: &metadata,
     };
-    let provider_status = ProviderStatus::new("profile", "ACTIVE");
     let stored = StoredProfile {
         reference: "card-1".to_owned(),
-        provider_status,
+        provider_status: ProviderStatus::new("profile", "ACTIVE"),
         kind: "CARD".to_owned(),
         display_name: None,
         expires_on: None,
     };
-    let (now, method) = (gateway.clock.now(), ProfileId::from_uuid(gateway.clock.uuid()));
-    let deleted = Profile::new(method, &owner, stored, now);
-    let due = |kind, subject| Write::Job { kind, subject, order: None, at: Some(now) };
-    let session = ProfileSessionId::from_uuid(gateway.clock.uuid());
-    let writes = vec![
-        Write::Vault(VaultWrite::Profile(Box::new(Profile { forgotten: true, ..deleted }))),
-        due(JobKind::DetachMethod, method.to_string()),
-        due(JobKind::PollProfileSession, session.to_string()),
-    ];
-    gateway.store.commit(Change::plain("delete", writes)).await.unwrap();
-    erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap();
-    assert!(gateway.store.profile(method).await.unwrap().is_some());
-    gateway.agenda().await;
-    let due = gateway.store.oldest_jobs().await.unwrap();
-    assert!(
-        !due.iter().any(|(kind, _)| matches!(kind, JobKind::PollProfileSession | JobKind::DetachMethod)),
-        "{due:?}"
-    );
-    erase(&*gateway.store, &*gateway.clock, "shop", "c-1").await.unwrap();
-    assert_eq!(gateway.store.profile(method).await, Ok(None));
+    let method = ProfileId::from_uuid(engine.subject_id());
+    let command = Command::of(Actor::Merchant);
+    let created = Decision::from(vec![owner.stored(method, stored, engine.env.nonce())]);
+    let mut profile = engine.create::<Profile>("store profile", &command, created).await.unwrap();
+    let deleted = |_: &Profile, _| Ok::<_, StoreError>(vec![ProfileEvent::Deleted].into());
+    engine.change("delete profile", &command, &mut profile, deleted).await.unwrap();
+    let customer_of = async || {
+        let profile = gateway.store.profile(method).await.unwrap().unwrap();
+        (profile.customer_id().map(str::to_owned), profile.detached)
+    };
+    erase(engine, "shop", "c-1").await.unwrap();
+    assert_eq!(customer_of().await, (Some("c-1".to_owned()), false));
+    gateway.clock.pass(AFTER_THE_DEADLINE);
+    gateway.run_jobs().await;
+    assert_eq!(customer_of().await, (Some("c-1".to_owned()), true));
+    assert_eq!(gateway.jobs_of(JobSubject::Profile), 0);
+    erase(engine, "shop", "c-1").await.unwrap();
+    assert_eq!(customer_of().await, (None, true));
 }
 
 fn id_at<'a>(shown: &'a Value, name: &str) -> &'a str {

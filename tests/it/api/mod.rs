@@ -7,14 +7,14 @@ mod cards;
 mod checkout;
 mod client;
 mod fake_provider;
-mod gateway;
+pub mod gateway;
 mod idempotency;
 mod input;
 mod limits;
 mod lists;
 mod lost;
 mod money;
-mod notes;
+mod notifications;
 mod ops;
 mod orders;
 mod qr;
@@ -71,11 +71,11 @@ impl Gateway {
     async fn paid_session(&self, capture: &str) -> Value {
         let order = self.priced_order().await;
         let path = format!("/v1/orders/{}/checkout", order["id"].as_str().unwrap());
-        let mut ask = hosted();
-        ask["captureMode"] = capture.into();
-        let session = self.post(&path).json(&ask).await.expect(201);
+        let mut request = hosted();
+        request["captureMode"] = capture.into();
+        let session = self.post(&path).json(&request).await.expect(201);
         let reference = session["providerReference"].as_str().unwrap();
-        self.provider.set_status(reference, if capture == "MANUAL" { "held" } else { "paid" });
+        self.provider.say(reference, if capture == "MANUAL" { "held" } else { "paid" });
         let path = format!("/v1/payment-sessions/{}?refresh=true", session["id"].as_str().unwrap());
         self.get(&path).await.expect(200)
     }

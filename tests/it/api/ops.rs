@@ -8,23 +8,23 @@ use std::time::Duration;
 use paymux::http::ops::{Ops, serve};
 
 use super::Gateway;
-use super::client::{Ask, Reply};
+use super::client::{Reply, Request};
 
 /// The listener for operators, beside a gateway.
-struct OpsServer {
+struct Operators {
     gateway: Gateway,
     address: std::net::SocketAddr,
     draining: Arc<AtomicBool>,
     server: actix_web::dev::ServerHandle,
 }
 
-impl OpsServer {
+impl Operators {
     async fn open() -> Self {
         let gateway = Gateway::start().await;
         let draining = Arc::new(AtomicBool::new(false));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let ops = Ops { shared: gateway.orders.payments.shared.clone(), draining: draining.clone() };
+        let ops = Ops { payments: gateway.orders.payments.clone(), draining: draining.clone() };
         let running = serve(ops, listener).unwrap();
         let server = running.handle();
         tokio::spawn(running);
@@ -32,11 +32,11 @@ impl OpsServer {
     }
 
     async fn get(&self, path: &str) -> Reply {
-        Ask::to(self.address, "GET", path).await_it().await
+        Request::to(self.address, "GET", path).await_it().await
     }
 }
 
-impl Drop for OpsServer {
+impl Drop for Operators {
     fn drop(&mut self) {
         drop(self.server.stop(false));
     }
@@ -44,42 +44,43 @@ impl Drop for OpsServer {
 
 #[tokio::test]
 async fn health_is_told_in_a_word_and_in_detail_to_those_who_ask() {
-    let ops = OpsServer::open().await;
+    let operators = Operators::open().await;
     for path in ["/livez", "/readyz", "/healthz"] {
-        let reply = ops.get(path).await;
+        let reply = operators.get(path).await;
         assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")), "{path}");
     }
-    assert_eq!(ops.get("/readyz").await.text(), "ready\n");
-    let told = ops.get("/readyz?verbose").await;
-    assert_eq!(told.text(), "ok   database\nok   serving\n     2 accounts are configured\nready\n");
-    assert_eq!(ops.get("/v1/orders").await.status, 404, "the API is not here");
-    assert_eq!(ops.gateway.get("/metrics").await.status, 404, "and this is not there");
+    assert_eq!(operators.get("/readyz").await.text(), "ready\n");
+    let verbose = operators.get("/readyz?verbose").await;
+    assert_eq!(verbose.text(), "ok   database\nok   serving\n     2 accounts are configured\nready\n");
+    assert_eq!(operators.get("/v1/orders").await.status, 404, "the API is not here");
+    assert_eq!(operators.gateway.get("/metrics").await.status, 404, "and this is not there");
 }
 
 #[tokio::test]
 async fn a_gateway_that_is_about_to_stop_lives_and_is_not_ready() {
-    let ops = OpsServer::open().await;
-    ops.draining.store(true, Ordering::Relaxed);
-    let reply = ops.get("/readyz?verbose").await;
+    let operators = Operators::open().await;
+    operators.draining.store(true, Ordering::Relaxed);
+    let reply = operators.get("/readyz?verbose").await;
     assert_eq!(reply.status, 503);
     assert!(reply.text().contains("FAIL serving: about to stop\n"), "{}", reply.text());
-    assert_eq!(ops.get("/livez").await.status, 200);
+    assert_eq!(operators.get("/livez").await.status, 200);
 }
 
 #[tokio::test]
 async fn metrics_tell_for_how_long_something_has_been_due() {
-    let ops = OpsServer::open().await;
-    ops.gateway.session().await;
-    ops.gateway.clock.pass(Duration::from_secs(60));
-    let metrics = ops.get("/metrics").await;
+    let operators = Operators::open().await;
+    operators.gateway.session().await;
+    operators.gateway.clock.pass(Duration::from_secs(60));
+    let metrics = operators.get("/metrics").await;
     assert_eq!(metrics.status, 200);
-    let due = |kind: &str| {
-        let name = format!("paymux_agenda_oldest_due_seconds{{kind=\"{kind}\"}} ");
+    let due = |account: &str, lane: &str| {
+        let name = format!("paymux_job_oldest_due_seconds{{account=\"{account}\",lane=\"{lane}\"}} ");
         let line = metrics.text().lines().find_map(|line| line.strip_prefix(&name));
-        line.unwrap_or_else(|| panic!("{kind}")).parse::<f64>().unwrap()
+        line.unwrap_or_else(|| panic!("{account} {lane}")).parse::<f64>().unwrap()
     };
-    assert!(due("fetch_status") > 40.0, "the provider was to be asked after some seconds");
-    assert!(due("process_notification") == 0.0, "nothing of this kind is due");
+    assert!(due("one", "account") > 40.0, "the payment was to be read after some seconds");
+    assert!(due("two", "account") == 0.0, "nothing is due at this account");
+    assert!(due("", "webhooks") == 0.0, "nothing is to be delivered");
     assert!(
         metrics
             .text()
@@ -89,18 +90,18 @@ async fn metrics_tell_for_how_long_something_has_been_due() {
 
 #[tokio::test]
 async fn metrics_tell_how_old_the_oldest_payment_is_that_somebody_waits_for() {
-    let ops = OpsServer::open().await;
+    let operators = Operators::open().await;
     let age = async |account: &str| {
-        let metrics = ops.get("/metrics").await;
+        let metrics = operators.get("/metrics").await;
         let name = format!("paymux_oldest_open_payment_seconds{{account=\"{account}\"}} ");
         let line = metrics.text().lines().find_map(|line| line.strip_prefix(&name));
         line.unwrap_or_else(|| panic!("{account}")).to_owned()
     };
-    let session = ops.gateway.session().await;
-    ops.gateway.clock.pass(Duration::from_secs(60));
-    ops.gateway.session().await;
+    let session = operators.gateway.session().await;
+    operators.gateway.clock.pass(Duration::from_secs(60));
+    operators.gateway.session().await;
     assert_eq!((age("one").await, age("two").await), ("60".to_owned(), "0".to_owned()));
     let path = format!("/v1/payment-sessions/{}/cancel", session["id"].as_str().unwrap());
-    ops.gateway.post(&path).await_it().await.expect(200);
+    operators.gateway.post(&path).await_it().await.expect(200);
     assert_eq!(age("one").await, "0", "nobody waits for a session that has ended");
 }

@@ -63,8 +63,8 @@ async fn a_proof_is_one_and_of_something_that_is_there() {
     let session = "cs_01h455vb4pex5vsknk084sn02q";
     let two = json!({"externalPayment": {"reference": "x"}, "paymentSessionId": session});
     act(&gateway, &order, "submit", two).await.problem(400, "several_payment_proofs");
-    let stranger = json!({"paymentSessionId": session});
-    act(&gateway, &order, "submit", stranger).await.problem(412, "payment_session_unusable");
+    let unknown = json!({"paymentSessionId": session});
+    act(&gateway, &order, "submit", unknown).await.problem(412, "payment_session_unusable");
     let profile = json!({"paymentProfileId": "pp_01h455vb4pex5vsknk084sn02q"});
     act(&gateway, &order, "submit", profile.clone()).await.problem(400, "idempotency_key_missing");
     let path = format!("/v1/orders/{}/submit", id(&order));
@@ -81,20 +81,20 @@ async fn a_cart_is_changed_field_by_field() {
     let gateway = Gateway::start().await;
     let order = gateway.priced_order().await;
     let path = format!("/v1/orders/{}", id(&order));
-    let noted = gateway.ask("PATCH", &path).json(&json!({"metadata": {"a": "b"}})).await.expect(200);
+    let noted = gateway.request("PATCH", &path).json(&json!({"metadata": {"a": "b"}})).await.expect(200);
     assert_eq!(noted["metadata"], json!({"a": "b"}));
     assert_eq!(noted["customer"]["email"], "ann@example.test");
     assert_eq!(noted["price"]["total"], 1250);
-    let nothing = gateway.ask("PATCH", &path).json(&json!({})).await.expect(200);
+    let nothing = gateway.request("PATCH", &path).json(&json!({})).await.expect(200);
     assert_eq!(nothing["version"], noted["version"]);
     let moved =
         json!({"shippingAddress": {"city": "Riga", "country": "LV"}, "customer": null, "shipping": 0});
-    let changed = gateway.ask("PATCH", &path).json(&moved).await.expect(200);
+    let changed = gateway.request("PATCH", &path).json(&moved).await.expect(200);
     assert_eq!(changed["price"], Value::Null);
     assert_eq!(changed["customer"]["email"], Value::Null);
     assert_eq!(changed["shippingAddress"]["city"], "Riga");
     assert_eq!(changed["shippingAddress"]["line1"], Value::Null);
-    gateway.ask("PATCH", &path).json(&json!({"currency": "USD"})).await.problem(400, "unknown_field");
+    gateway.request("PATCH", &path).json(&json!({"currency": "USD"})).await.problem(400, "unknown_field");
 }
 
 #[tokio::test]
@@ -107,16 +107,16 @@ async fn items_are_added_changed_and_removed() {
     let added = &more["items"][2];
     assert_eq!(added["taxRate"], "0");
     let item = format!("{path}/{}", id(added));
-    let fewer = gateway.ask("PATCH", &item).json(&json!({"quantity": 1, "sku": null})).await.expect(200);
+    let fewer = gateway.request("PATCH", &item).json(&json!({"quantity": 1, "sku": null})).await.expect(200);
     assert_eq!(fewer["items"][2]["quantity"], 1);
     assert_eq!(fewer["items"][2]["title"], "Cup");
     assert_eq!(fewer["items"][2]["sku"], Value::Null);
-    let cheap = gateway.ask("PATCH", &item).json(&json!({"unitPrice": 49})).await;
+    let cheap = gateway.request("PATCH", &item).json(&json!({"unitPrice": 49})).await;
     cheap.problem(400, "discount_exceeds_price");
-    let less = gateway.ask("DELETE", &item).await_it().await.expect(200);
+    let less = gateway.request("DELETE", &item).await_it().await.expect(200);
     assert_eq!(less["items"].as_array().unwrap().len(), 2);
-    gateway.ask("DELETE", &item).await_it().await.problem(404, "not_found");
-    gateway.ask("PATCH", &item).json(&json!({"quantity": 1})).await.problem(404, "not_found");
+    gateway.request("DELETE", &item).await_it().await.problem(404, "not_found");
+    gateway.request("PATCH", &item).json(&json!({"quantity": 1})).await.problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -124,10 +124,10 @@ async fn a_locked_order_says_how_to_unlock_it() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
     let path = format!("/v1/orders/{}", session["orderId"].as_str().unwrap());
-    gateway.ask("PATCH", &path).json(&json!({"shipping": 1})).await.problem(409, "order_locked");
+    gateway.request("PATCH", &path).json(&json!({"shipping": 1})).await.problem(409, "order_locked");
     gateway.post(&format!("{path}/price")).await_it().await.problem(409, "order_locked");
     gateway.post(&format!("/v1/payment-sessions/{}/cancel", id(&session))).await_it().await.expect(200);
-    gateway.ask("PATCH", &path).json(&json!({"shipping": 1})).await.expect(200);
+    gateway.request("PATCH", &path).json(&json!({"shipping": 1})).await.expect(200);
 }
 
 #[tokio::test]
@@ -137,20 +137,25 @@ async fn if_match_guards_every_change() {
     let path = format!("/v1/orders/{}", id(&order));
     let version = format!("\"{}\"", order["version"]);
     for bad in ["\"1\"", "\"x\"", "7", "W/\"2\"", "\"999\""] {
-        let change = gateway.ask("PATCH", &path).header("If-Match", bad).json(&json!({"shipping": 1})).await;
+        let change =
+            gateway.request("PATCH", &path).header("If-Match", bad).json(&json!({"shipping": 1})).await;
         change.problem(412, "version_mismatch");
         let price = gateway.post(&format!("{path}/price")).header("If-Match", bad).await_it().await;
         price.problem(412, "version_mismatch");
     }
-    let list =
-        gateway.ask("PATCH", &path).header("If-Match", "\"1\", \"2\"").json(&json!({"shipping": 1})).await;
+    let list = gateway
+        .request("PATCH", &path)
+        .header("If-Match", "\"1\", \"2\"")
+        .json(&json!({"shipping": 1}))
+        .await;
     list.problem(400, "invalid_value");
-    let right = gateway.ask("PATCH", &path).header("If-Match", &version).json(&json!({"shipping": 1})).await;
+    let right =
+        gateway.request("PATCH", &path).header("If-Match", &version).json(&json!({"shipping": 1})).await;
     right.expect(200);
     let item = format!("{path}/items/{}", id(&order["items"][0]));
-    let stale = gateway.ask("DELETE", &item).header("If-Match", &version).await_it().await;
+    let stale = gateway.request("DELETE", &item).header("If-Match", &version).await_it().await;
     stale.problem(412, "version_mismatch");
-    gateway.ask("DELETE", &item).header("If-Match", "*").await_it().await.expect(200);
+    gateway.request("DELETE", &item).header("If-Match", "*").await_it().await.expect(200);
 }
 
 #[tokio::test]
@@ -172,7 +177,7 @@ async fn a_cancelled_order_gives_its_money_back() {
     let order = gateway.post("/v1/orders").json(&body).await.expect(201);
     act(&gateway, &order, "price", json!({})).await.expect(200);
     let session = act(&gateway, &order, "checkout", super::hosted()).await.expect(201);
-    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
     gateway.get(&format!("/v1/payment-sessions/{}?refresh=true", id(&session))).await.expect(200);
     let rejected = act(&gateway, &order, "reject", json!({})).await.expect(200);
     assert_eq!(rejected["state"], "CANCELLED");

@@ -13,7 +13,7 @@ fn picture(session: &Value) -> &str {
 
 impl Gateway {
     async fn scan(&self, path: &str) -> Reply {
-        self.ask("GET", path).without("Authorization").await_it().await
+        self.request("GET", path).without("Authorization").await_it().await
     }
 }
 

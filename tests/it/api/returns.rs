@@ -12,18 +12,18 @@ impl Gateway {
     /// The path that a provider sends the customer of a session back to.
     pub fn way_back(&self, session: &Value, redirect: Redirect) -> String {
         let attempt = session["providerReference"].as_str().unwrap().strip_prefix("t-").unwrap();
-        let token = self.orders.payments.shared.returns.token(attempt.parse().unwrap(), redirect);
+        let token = self.orders.payments.providers.returns().token(attempt.parse().unwrap(), redirect);
         format!("/return/{token}")
     }
 
     /// A session of another approach, on a new order.
-    pub async fn session_of(&self, ask: &Value) -> Value {
+    pub async fn session_of(&self, request: &Value) -> Value {
         let order = self.priced_order().await;
-        self.post(&format!("/v1/orders/{}/checkout", id(&order))).json(ask).await.expect(201)
+        self.post(&format!("/v1/orders/{}/checkout", id(&order))).json(request).await.expect(201)
     }
 
     async fn customer(&self, path: &str) -> Reply {
-        self.ask("GET", path).without("Authorization").await_it().await
+        self.request("GET", path).without("Authorization").await_it().await
     }
 }
 
@@ -42,7 +42,7 @@ fn sent_on(reply: &Reply, page: &str, session: &Value, status: &str) {
 async fn whoever_has_paid_is_sent_to_success_by_the_providers_word_and_not_the_browsers() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
-    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
     let path = format!("{}?status=failed&id=42", gateway.way_back(&session, Redirect::Failure));
     sent_on(&gateway.customer(&path).await, "ok", &session, "COMPLETED");
     let known = gateway.get(&format!("/v1/payment-sessions/{}", id(&session))).await.expect(200);
@@ -53,7 +53,7 @@ async fn whoever_has_paid_is_sent_to_success_by_the_providers_word_and_not_the_b
 async fn some_providers_send_the_customer_back_by_post() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
-    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
     let form = gateway.post(&gateway.way_back(&session, Redirect::Success)).without("Authorization");
     let form = form.header("Content-Type", "application/x-www-form-urlencoded");
     sent_on(&form.bytes(b"status=DECLINED").await, "ok", &session, "COMPLETED");
@@ -75,17 +75,17 @@ async fn reloading_asks_nobody_twice() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
     let way_back = gateway.way_back(&session, Redirect::Success);
-    let asked = gateway.provider.asked();
+    let reads = gateway.provider.reads();
     for _ in 0..5 {
         sent_on(&gateway.customer(&way_back).await, "wait", &session, "PENDING");
     }
-    assert_eq!(gateway.provider.asked(), asked + 1);
+    assert_eq!(gateway.provider.reads(), reads + 1);
     gateway.clock.pass(Duration::from_secs(6));
-    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
     sent_on(&gateway.customer(&way_back).await, "ok", &session, "COMPLETED");
     gateway.clock.pass(Duration::from_secs(6));
     sent_on(&gateway.customer(&way_back).await, "ok", &session, "COMPLETED");
-    assert_eq!(gateway.provider.asked(), asked + 2, "a session that has ended is not asked about");
+    assert_eq!(gateway.provider.reads(), reads + 2, "a session that has ended is not asked about");
 }
 
 #[tokio::test]
@@ -95,9 +95,9 @@ async fn whoever_gives_up_is_sent_to_cancel_which_may_be_the_failure_page() {
     let way_back = gateway.way_back(&session, Redirect::Cancel);
     sent_on(&gateway.customer(&way_back).await, "no", &session, "PENDING");
 
-    let mut ask = hosted();
-    ask["returnUrls"]["cancel"] = json!("https://shop.test/cart");
-    let session = gateway.session_of(&ask).await;
+    let mut request = hosted();
+    request["returnUrls"]["cancel"] = json!("https://shop.test/cart");
+    let session = gateway.session_of(&request).await;
     let way_back = gateway.way_back(&session, Redirect::Cancel);
     sent_on(&gateway.customer(&way_back).await, "cart", &session, "PENDING");
     gateway.post(&format!("/v1/payment-sessions/{}/cancel", id(&session))).await_it().await.expect(200);
@@ -109,7 +109,7 @@ async fn whoever_gives_up_is_sent_to_cancel_which_may_be_the_failure_page() {
 async fn a_declined_try_is_shown_as_failure_though_the_session_stays_open() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
-    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "declined");
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "declined");
     let way_back = gateway.way_back(&session, Redirect::InProgress);
     sent_on(&gateway.customer(&way_back).await, "no", &session, "PENDING");
 }
@@ -149,7 +149,7 @@ async fn a_link_without_addresses_ends_on_a_page_of_our_own_that_tells_nothing_e
     assert_eq!(reply.status, 200);
     assert!(reply.text().contains("Payment in progress"), "{}", reply.text());
     gateway.clock.pass(Duration::from_secs(6));
-    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
     let reply = gateway.customer(&way_back).await;
     assert!(reply.text().contains("Thank you"), "{}", reply.text());
     assert_eq!(reply.header("referrer-policy"), Some("no-referrer"));

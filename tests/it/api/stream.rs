@@ -62,7 +62,7 @@ fn names(events: &[(u64, String, Value)]) -> Vec<&str> {
 }
 
 async fn pay(gateway: &Gateway, session: &Value) {
-    gateway.provider.set_status(session["providerReference"].as_str().unwrap(), "paid");
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
     gateway.get(&format!("/v1/payment-sessions/{}?refresh=true", id(session))).await.expect(200);
 }
 
@@ -155,10 +155,10 @@ async fn a_stream_is_the_merchants_own() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
     let path = path(&session);
-    gateway.ask("GET", &path).without("Authorization").await_it().await.problem(401, "unauthenticated");
+    gateway.request("GET", &path).without("Authorization").await_it().await.problem(401, "unauthenticated");
     let bearer = format!("Bearer {OTHER_KEY}");
-    let stranger = gateway.ask("GET", &path).header("Authorization", &bearer);
-    stranger.await_it().await.problem(404, "not_found");
-    let reply = gateway.ask("GET", &path).header("Last-Event-ID", "yesterday").await_it().await;
+    let unknown = gateway.request("GET", &path).header("Authorization", &bearer);
+    unknown.await_it().await.problem(404, "not_found");
+    let reply = gateway.request("GET", &path).header("Last-Event-ID", "yesterday").await_it().await;
     assert_eq!(reply.problem(400, "invalid_value")["errors"][0]["pointer"], "header:Last-Event-ID");
 }

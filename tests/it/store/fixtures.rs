@@ -1,28 +1,54 @@
-//! Order files as a shop makes them, change by change, with the domain's own facts.
+//! Subjects as a shop makes them, change by change, with the domain's own events.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use paymux::domain::{
-    Actor, Attempt, AttemptState, Attention, AttentionCode, AttentionDecision, Cause, Erasable, Event,
-    EventMeta, LineItem, Metadata, OrderAggregate, OrderHeader, OrderState, Payment, PaymentCapabilities,
-    PaymentSource, PaymentState, PersonalData, Recurring, Refund, RefundOrigin, RefundStatus, Refunded,
-    Requirement, ReturnUrls, RouteAttempt, Routing, Session, SessionRequest, SessionStatus, TaxRate,
+    Actor, Attention, AttentionCode, AttentionDecision, Cause, ChangeMeta, EndpointEvent, EndpointSecret,
+    Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt, NewIds, NewSession, OrderAggregate,
+    OrderHeader, OrderState, PaymentCapabilities, PaymentSource, PaymentState, PersonalData, Profile,
+    ProfileDetails, ProfileEvent, ProfileSession, ProfileSessionEvent, ProfileSessionRequest, ProfileStart,
+    ProfileStatus, Recurring, Refund, RefundOrigin, RefundStatus, Refunded, Requirement, ReturnUrls,
+    RouteAttempt, Routing, SessionRequest, SessionStatus, StartFailure, Subject, TaxRate, WebhookEndpoint,
+    record, subject_of,
 };
-use paymux::store::Change;
+use paymux::store::{Change, SubjectChange};
 use port::{
-    Approach, AttemptId, AttentionId, CaptureMode, Currency, Customer, ItemId, LinkDelivery, Money, Next,
-    OrderId, PaymentId, PaymentStatus, ProviderStatus, RefundId, SessionId, Timestamp, Uuid,
+    AdapterState, Approach, CaptureMode, Currency, Customer, EndpointId, Env, ItemId, Money, Next, OrderId,
+    PaymentStatus, ProfileId, ProfileSessionId, ProviderStatus, Timestamp, Uuid,
 };
 
-/// Where time and ids come from: each look at the clock is a second later than the one before.
-pub struct OrderFactory {
+/// Where time and ids come from: each look at the clock is a millisecond later than the one before.
+pub struct Shop {
     ticks: AtomicU64,
 }
 
-/// Whose orders these are.
+/// Whose subjects these are.
 pub const MERCHANT: &str = "acme";
 
-impl OrderFactory {
+/// Whose order the customer's is.
+pub const CUSTOMER: &str = "customer-1";
+
+const BEGINNING: u64 = 1_767_225_600_000;
+
+impl Env for Shop {
+    /// A moment later than any before.
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(i64::try_from((BEGINNING + self.tick()) * 1_000).unwrap())
+    }
+
+    /// An id later than any before.
+    fn uuid(&self) -> Uuid {
+        let tick = u128::from(self.tick());
+        Uuid::from_u128((u128::from(BEGINNING) + tick) << 80 | 0x7 << 76 | 0b10 << 62 | tick)
+    }
+
+    fn nonce(&self) -> [u8; 16] {
+        self.uuid().into_bytes()
+    }
+}
+
+impl Shop {
     pub fn new() -> Self {
         Self { ticks: AtomicU64::new(1) }
     }
@@ -31,70 +57,92 @@ impl OrderFactory {
         self.ticks.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A moment later than any before.
-    pub fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(1_767_225_600 + i64::try_from(self.tick()).unwrap())
+    /// The id of a new subject.
+    pub fn id(&self) -> Uuid {
+        subject_of(self.uuid())
     }
 
-    /// An id later than any before.
-    pub fn uuid(&self) -> Uuid {
-        let tick = u128::from(self.tick());
-        Uuid::from_u128((1_767_225_600_000 + tick) << 80 | 0x7 << 76 | 0b10 << 62 | tick)
+    /// A personal value.
+    pub fn personal<T: serde::Serialize>(&self, value: T) -> Erasable<T> {
+        Erasable::new(value, self.nonce())
     }
 
-    fn seal<T: serde::Serialize>(&self, value: T) -> Erasable<T> {
-        Erasable::new(value, self.uuid().into_bytes())
-    }
-
-    /// A change of a file, which is then as it will be.
-    pub fn change(&self, name: &'static str, order: &mut OrderAggregate, events: Vec<Event>) -> Change {
+    fn meta(&self) -> ChangeMeta {
         let cause = Cause { actor: Actor::Merchant, request: Some("req_1".into()) };
-        let meta = EventMeta { at: self.now(), cause: &cause };
-        Change::of(name, order, events, &meta, &mut || self.uuid()).unwrap()
+        ChangeMeta { at: self.now(), cause }
+    }
+
+    /// A new subject, and the change that creates it.
+    pub fn create<S: Subject>(&self, name: &'static str, events: Vec<S::Event>) -> (Arc<S>, Change) {
+        let meta = self.meta();
+        let mut subject = S::open(&events[0], &meta).unwrap();
+        let change = record(&mut subject, events, meta).unwrap();
+        let subject = Arc::new(subject);
+        let change = SubjectChange::of(None, &subject, &change, 0).unwrap();
+        (subject, Change::of(name, change))
+    }
+
+    /// A change of a subject, which is then as it will be.
+    pub fn change<S: Subject>(
+        &self,
+        name: &'static str,
+        subject: &mut Arc<S>,
+        events: Vec<S::Event>,
+    ) -> Change {
+        let before = subject.clone();
+        let change = record(Arc::make_mut(subject), events, self.meta()).unwrap();
+        Change::of(name, SubjectChange::of(Some(&*before), subject, &change, 0).unwrap())
     }
 
     /// A new order of two lines.
-    pub fn place(&self, reference: Option<&str>) -> (OrderAggregate, Change) {
-        let placed = Event::OrderCreated(Box::new(self.order(reference)));
-        let mut order = OrderAggregate::create(&placed).unwrap();
-        let change = self.change("place", &mut order, vec![placed]);
-        (order, change)
+    pub fn order(&self, reference: Option<&str>) -> (Arc<OrderAggregate>, Change) {
+        self.order_of(MERCHANT, reference)
     }
 
-    fn order(&self, reference: Option<&str>) -> OrderHeader {
-        let now = self.now();
+    /// The same of a merchant.
+    pub fn order_of(&self, merchant: &str, reference: Option<&str>) -> (Arc<OrderAggregate>, Change) {
+        self.create("create order", vec![Event::OrderCreated(Box::new(self.header(merchant, reference)))])
+    }
+
+    /// A new order that is proved by a profile session.
+    pub fn proved_order(&self, session: ProfileSessionId) -> (Arc<OrderAggregate>, Change) {
+        let source = PaymentSource::ProfileSession(session);
+        let used = Event::PaymentSourceUsed { source, profile_session: Some(session) };
+        self.create("submit", vec![Event::OrderCreated(Box::new(self.header(MERCHANT, None))), used])
+    }
+
+    fn header(&self, merchant: &str, reference: Option<&str>) -> OrderHeader {
+        let (id, now) = (self.id(), self.now());
+        let month = Recurring { interval: paymux::domain::Interval::Month, count: 3 };
         OrderHeader {
-            id: OrderId::from_uuid(self.uuid()),
-            merchant: MERCHANT.into(),
+            id: OrderId::from_uuid(id),
+            merchant: merchant.into(),
             reference: reference.map(str::to_owned),
             currency: eur(),
             state: OrderState::Pending,
-            items: vec![
-                self.item("Tea", None),
-                self.item("Cups", Some(Recurring { interval: paymux::domain::Interval::Month, count: 3 })),
-            ],
+            items: vec![self.item("Tea", None), self.item("Cups", Some(month))],
             shipping: 490,
             tax_included: true,
             requires_signing: Requirement::NotRequired,
             requires_approval: false,
             auto_submit: true,
-            personal: self.seal(PersonalData {
+            personal: self.personal(PersonalData {
                 customer: Customer {
-                    email: Some("ada@example.com".into()),
+                    id: Some(CUSTOMER.into()),
                     first_name: Some("Ada".into()),
                     ..Customer::default()
                 },
-                billing_address: None,
-                shipping_address: None,
                 metadata: Metadata::from([("table".into(), "7".into())]),
+                ..PersonalData::default()
             }),
             price: None,
             requirements: None,
             signature: None,
             external_payment: None,
             external_payment_id: None,
-            fulfilment: None,
             payment_source: None,
+            profile_session: None,
+            fulfilment: None,
             created_at: now,
             updated_at: now,
             idle_seconds: 3_600,
@@ -118,136 +166,85 @@ impl OrderFactory {
     }
 
     /// A session of an order, with its payment and its first attempt.
-    pub fn checkout(&self, order: &mut OrderAggregate, account: &str) -> Change {
-        let (session, payment) = (SessionId::from_uuid(self.uuid()), PaymentId::from_uuid(self.uuid()));
-        let attempt = self.attempt(session, payment, account);
-        let opened = Event::SessionCreated {
-            session: Box::new(self.session(session, &attempt)),
-            payment: Box::new(self.payment(payment, Some(session))),
-        };
-        let from = order.header.state;
-        let moved = Event::OrderStateChanged { from, to: OrderState::PendingPayment, why: None };
-        self.change("checkout", order, vec![opened, Event::AttemptStarted(Box::new(attempt)), moved])
-    }
-
-    fn session(&self, id: SessionId, attempt: &Attempt) -> Session {
-        let now = self.now();
-        Session {
-            id,
-            payment: attempt.payment,
-            attempt: attempt.id,
-            approach: attempt.approach,
-            capture: attempt.capture,
-            money: attempt.money,
-            status: SessionStatus::Pending,
-            failure: None,
-            routing: Routing {
-                rule: "cards".into(),
-                reason: "euro cards".into(),
-                tried: vec![RouteAttempt { account: "other".into(), outcome: "too small".into() }],
+    pub fn checkout(&self, order: &mut Arc<OrderAggregate>, account: &str) -> Change {
+        let mut ids = NewIds::of(order, self.nonce());
+        let (session, attempt) = (ids.session(), self.attempt(&mut ids, account));
+        let request = SessionRequest {
+            return_urls: ReturnUrls {
+                success: Some("https://shop.example/paid".into()),
+                ..ReturnUrls::default()
             },
-            fallback: vec!["reserve".into()],
-            request: self.seal(SessionRequest {
-                return_urls: ReturnUrls {
-                    success: Some("https://shop.example/paid".into()),
-                    ..ReturnUrls::default()
-                },
-                link_delivery: LinkDelivery::default(),
-                language: Some("en".into()),
-                save_payment_profile: false,
-                payment_profile_id: None,
-                profile_reference: None,
-                metadata: Metadata::new(),
-            }),
-            charge: None,
-            closing: None,
-            used: false,
-            created_at: now,
-            updated_at: now,
-            expires_at: now,
-            version: 1,
-        }
-    }
-
-    /// A payment of 54.90 EUR.
-    pub fn payment(&self, id: PaymentId, session: Option<SessionId>) -> Payment {
-        let now = self.now();
-        Payment {
-            id,
+            language: Some("en".into()),
+            ..SessionRequest::default()
+        };
+        let created = Event::SessionCreated(Box::new(NewSession {
             session,
-            attempt: None,
-            money: total(),
-            capture: CaptureMode::Automatic,
-            capabilities: powers(),
-            authorization_expires_at: None,
-            state: PaymentState::default(),
-            provider_status: None,
-            detail: None,
-            failure: None,
-            reported_at: now,
-            capture_requested: None,
-            operation: None,
-            external: false,
-            created_at: now,
-            updated_at: now,
-            version: 1,
-        }
-    }
-
-    fn attempt(&self, session: SessionId, payment: PaymentId, account: &str) -> Attempt {
-        let id = AttemptId::from_uuid(self.uuid());
-        Attempt {
-            id,
-            session: Some(session),
-            payment,
-            account: account.into(),
-            provider: "decta".into(),
-            capabilities: powers(),
-            money: total(),
+            payment: ids.payment(),
+            attempt: attempt.attempt,
             approach: Approach::Hosted,
             capture: CaptureMode::Automatic,
-            state: AttemptState::Started,
-            reference: None,
-            adapter_state: None,
-            next: None,
-            start_failure: None,
-            provider_order_submitted: false,
+            money: total(),
+            routing: routing(),
+            fallback: vec!["reserve".into()],
+            request: self.personal(request),
+            charge: None,
+            expires_at: self.now().plus(std::time::Duration::from_secs(1_800)),
+        }));
+        let (from, to) = (order.header.state, OrderState::PendingPayment);
+        let moved = Event::OrderStateChanged { from, to, reason: None };
+        self.change("checkout", order, vec![created, Event::AttemptStarted { session, attempt }, moved])
+    }
+
+    fn attempt(&self, ids: &mut NewIds, account: &str) -> NewAttempt {
+        NewAttempt {
+            attempt: ids.attempt(),
+            account: account.into(),
+            provider: "decta".into(),
+            capabilities: PaymentCapabilities {
+                refunds: true,
+                partial_refunds: true,
+                ..PaymentCapabilities::default()
+            },
             submits_order: false,
-            return_hash: Some(format!("hash of {id}")),
-            started_at: self.now(),
         }
     }
 
-    /// The customer is sent elsewhere: the open attempt is left, another one starts.
-    pub fn fail_over(&self, order: &mut OrderAggregate, account: &str) -> Change {
-        let left = order.open_attempt().unwrap().clone();
-        let next = self.attempt(left.session.unwrap(), left.payment, account);
-        let left = Event::AttemptAbandoned { attempt: left.id, orphaned: true, why: "timeout".into() };
-        self.change("fail over", order, vec![left, Event::AttemptStarted(Box::new(next))])
+    /// The customer is sent elsewhere: the open attempt is abandoned, another one starts.
+    pub fn fail_over(&self, order: &mut Arc<OrderAggregate>, account: &str) -> Change {
+        let (session, left) = (order.open_session().unwrap().id, order.open_attempt().unwrap().id);
+        let attempt = self.attempt(&mut NewIds::of(order, self.nonce()), account);
+        let failure = StartFailure::Unavailable;
+        let left = Event::AttemptAbandoned { attempt: left, orphaned: true, failure };
+        self.change("fail over", order, vec![left, Event::AttemptStarted { session, attempt }])
     }
 
     /// The provider has the object; its id there is `reference`.
-    pub fn begun(&self, order: &mut OrderAggregate, reference: &str) -> Change {
+    pub fn created(&self, order: &mut Arc<OrderAggregate>, reference: &str) -> Change {
         let attempt = order.open_attempt().unwrap().id;
-        let begun = Event::AttemptCreated {
+        let created = Event::AttemptCreated {
             attempt,
             reference: reference.into(),
-            next: self.seal(Next::Page(format!("https://pay.example/{reference}"))),
-            adapter_state: Some(self.seal([("basket".to_owned(), reference.to_owned())].into())),
+            next: self.page(reference),
+            adapter_state: Some(self.adapter_state(reference)),
         };
-        self.change("begun", order, vec![begun])
+        self.change("created", order, vec![created])
+    }
+
+    fn page(&self, reference: &str) -> Erasable<Next> {
+        self.personal(Next::Page(format!("https://pay.example/{reference}")))
+    }
+
+    /// What an adapter remembers.
+    pub fn adapter_state(&self, reference: &str) -> Erasable<AdapterState> {
+        self.personal(AdapterState::from([("basket".to_owned(), reference.to_owned())]))
     }
 
     /// The provider says that it is paid, and the order is submitted with it.
-    pub fn paid(&self, order: &mut OrderAggregate) -> Change {
-        let attempt = order.open_attempt().unwrap().clone();
-        let session = attempt.session.unwrap();
-        let state = PaymentState {
-            authorized: total().minor,
-            captured: total().minor,
-            refunded: Refunded::default(),
-            ..PaymentState::default()
-        };
+    pub fn paid(&self, order: &mut Arc<OrderAggregate>) -> Change {
+        let (session, attempt) = (order.open_session().unwrap().id, order.open_attempt().unwrap().clone());
+        let (authorized, captured) = (total().minor, total().minor);
+        let state =
+            PaymentState { authorized, captured, refunded: Refunded::default(), ..PaymentState::default() };
         let from = order.header.state;
         let events = vec![
             Event::PaymentUpdated {
@@ -267,21 +264,22 @@ impl OrderFactory {
                 to: SessionStatus::Completed,
                 failure: None,
             },
-            Event::PaymentSourceUsed(PaymentSource::Session(session)),
-            Event::OrderStateChanged { from, to: OrderState::Submitted, why: None },
+            Event::PaymentSourceUsed { source: PaymentSource::Session(session), profile_session: None },
+            Event::OrderStateChanged { from, to: OrderState::Submitted, reason: None },
         ];
         self.change("paid", order, events)
     }
 
     /// A part goes back, and a person should look.
-    pub fn refund(&self, order: &mut OrderAggregate) -> Change {
+    pub fn refund(&self, order: &mut Arc<OrderAggregate>) -> Change {
         let (now, payment) = (self.now(), order.payments.first().unwrap().id);
+        let mut ids = NewIds::of(order, self.nonce());
         let refund = Refund {
-            id: RefundId::from_uuid(self.uuid()),
+            id: ids.refund(),
             payment,
             money: Money::new(1_000, eur()),
             status: RefundStatus::Pending,
-            reason: Some(self.seal("a broken cup".into())),
+            reason: Some(self.personal("a broken cup".into())),
             reference: None,
             origin: RefundOrigin::Api,
             failure: None,
@@ -290,7 +288,7 @@ impl OrderFactory {
             version: 1,
         };
         let attention = Attention {
-            id: AttentionId::from_uuid(self.uuid()),
+            id: ids.attention(),
             code: AttentionCode::RefundNeeded,
             payment: Some(payment),
             detail: "by hand".into(),
@@ -304,23 +302,107 @@ impl OrderFactory {
     }
 
     /// The refund went through and the person has looked.
-    pub fn refunded(&self, order: &mut OrderAggregate) -> Change {
-        let (refund, attention) = (order.refunds.first().unwrap().id, order.attention.first().unwrap().id);
+    pub fn refunded(&self, order: &mut Arc<OrderAggregate>) -> Change {
+        let (refund, attention) = (order.refunds.last().unwrap().id, order.attention.last().unwrap().id);
+        let note = Some(self.personal("Ada was told".into()));
         let events = vec![
             Event::RefundStatusChanged { refund, to: RefundStatus::Succeeded, failure: None },
-            Event::AttentionResolved { attention, decision: AttentionDecision::Dismiss, note: None },
+            Event::AttentionResolved { attention, decision: AttentionDecision::Dismiss, note },
         ];
         self.change("refunded", order, events)
     }
+
+    /// A session in which a customer stores a method, with its first attempt.
+    pub fn profile_session(&self) -> (Arc<ProfileSession>, Change) {
+        let id = ProfileSessionId::from_uuid(self.id());
+        let request = ProfileSessionRequest {
+            customer_id: CUSTOMER.into(),
+            return_urls: ReturnUrls::default(),
+            language: None,
+            metadata: Metadata::new(),
+        };
+        let created = ProfileSessionEvent::Created {
+            id,
+            merchant: MERCHANT.into(),
+            approach: Approach::Hosted,
+            routing: routing(),
+            fallback: Vec::new(),
+            request: self.personal(request),
+            expires_at: self.now(),
+        };
+        let started = ProfileSessionEvent::AttemptStarted(ProfileStart {
+            attempt: ProfileSession::next_attempt_id(id, 0),
+            account: "main".into(),
+            provider: "decta".into(),
+        });
+        self.create("create profile session", vec![created, started])
+    }
+
+    /// What becomes of a profile session, one change after the other.
+    pub fn profile_session_life(&self) -> Vec<Vec<ProfileSessionEvent>> {
+        let (next, adapter_state) = (self.page("S-1"), None);
+        vec![
+            vec![ProfileSessionEvent::AdapterStateSaved(self.adapter_state("S-1"))],
+            vec![ProfileSessionEvent::AttemptCreated { reference: "S-1".into(), next, adapter_state }],
+            vec![ProfileSessionEvent::CloseRequested { code: FailureCode::Cancelled }],
+            vec![ProfileSessionEvent::StatusChanged {
+                to: SessionStatus::Completed,
+                failure: None,
+                profile: Some(ProfileId::from_uuid(self.id())),
+            }],
+        ]
+    }
+
+    /// A stored method that its provider knows by a reference.
+    pub fn profile(&self, reference: &str) -> (Arc<Profile>, Change) {
+        let details = ProfileDetails {
+            customer_id: CUSTOMER.into(),
+            reference: reference.into(),
+            kind: "CARD".into(),
+            display_name: Some("Visa 4242".into()),
+            expires_at: None,
+            metadata: Metadata::new(),
+        };
+        let stored = ProfileEvent::Stored {
+            id: ProfileId::from_uuid(self.id()),
+            merchant: MERCHANT.into(),
+            account: "main".into(),
+            provider: "decta".into(),
+            status: ProfileStatus::Active,
+            details: self.personal(details),
+        };
+        self.create("store profile", vec![stored])
+    }
+
+    /// A webhook endpoint that takes every event.
+    pub fn endpoint(&self) -> (Arc<WebhookEndpoint>, Change) {
+        let created = EndpointEvent::Created {
+            id: EndpointId::from_uuid(self.id()),
+            merchant: MERCHANT.into(),
+            url: "https://shop.example/events".into(),
+            types: Vec::new(),
+            description: None,
+            secret: self.secret("whsec_1"),
+        };
+        self.create("create endpoint", vec![created])
+    }
+
+    /// A secret of an endpoint.
+    pub fn secret(&self, text: &str) -> Erasable<EndpointSecret> {
+        self.personal(EndpointSecret::new(text.into()))
+    }
 }
 
-/// Of every amount here.
-pub fn eur() -> Currency {
+fn routing() -> Routing {
+    Routing {
+        rule: "cards".into(),
+        reason: "euro cards".into(),
+        tried: vec![RouteAttempt { account: "other".into(), outcome: "too small".into() }],
+    }
+}
+
+fn eur() -> Currency {
     "EUR".parse().unwrap()
-}
-
-fn powers() -> PaymentCapabilities {
-    PaymentCapabilities { refunds: true, partial_refunds: true, ..PaymentCapabilities::default() }
 }
 
 fn total() -> Money {

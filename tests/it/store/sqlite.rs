@@ -1,20 +1,25 @@
-//! What only the SQLite back-end has: its file.
+//! What only SQLite has: its file, its threads, and whatever somebody does to it behind the store's back.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+use paymux::audit;
+use paymux::domain::{AnySubject, Lane, OrderAggregate, Subject as _, Urgency};
 use paymux::metrics::Metrics;
 use paymux::store::sqlite::{OpenError, Options, Sqlite};
-use paymux::store::{StoreError, Write};
+use paymux::store::{DeliveryStream, Due, JobSubject, StoreError, Wake, Write};
+use port::Env as _;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::files::whole_life;
-use super::fixtures::OrderFactory;
-use super::{TestStore, commit, write};
+use super::fixtures::{MERCHANT, Shop};
+use super::rows::key;
+use super::subjects::{assert_reads_back, long_history, one_of_each};
+use super::{Db, commit, write};
 
-fn open(folder: &Path, threads: bool) -> Result<TestStore, OpenError> {
+fn open(folder: &Path, threads: bool) -> Result<Db, OpenError> {
     let options = Options { threads, ..Options::at(folder.join("paymux.db")) };
     Ok(Arc::new(Sqlite::open(&options, Arc::new(Metrics::new()))?))
 }
@@ -25,7 +30,7 @@ fn behind(folder: &Path) -> Connection {
 }
 
 /// An empty store in a folder of its own.
-pub fn fresh(threads: bool) -> (TestStore, TempDir) {
+pub fn fresh(threads: bool) -> (Db, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     (open(folder.path(), threads).unwrap(), folder)
 }
@@ -33,28 +38,88 @@ pub fn fresh(threads: bool) -> (TestStore, TempDir) {
 #[tokio::test]
 async fn everything_is_there_again_after_reopening() {
     let (store, folder) = fresh(true);
-    let factory = OrderFactory::new();
-    let order = whole_life(&store, &factory, Some("A-1")).await.pop().unwrap();
-    let (events, due) = (store.events(order.id(), 0, 100).await, store.oldest_jobs().await);
+    let shop = Shop::new();
+    let mut subjects = one_of_each(&store, &shop).await;
+    let order = long_history(&store, &shop).await;
+    subjects.push(AnySubject::Order(order.clone()));
+    let (row, now) = (key("k", &order), shop.now());
+    let (lane, due) = (Lane::Account("reserve".into()), Due { at: now, urgency: Urgency::Notified });
+    let (subject, kind) = (order.uuid(), JobSubject::Order);
+    let AnySubject::WebhookEndpoint(endpoint) = &subjects[3] else { panic!("an endpoint") };
+    let (endpoint, stream) =
+        (endpoint.id, DeliveryStream { endpoint: endpoint.id, order: order.id(), replay: false });
+    let writes = [
+        Write::Key(row.clone()),
+        Write::Wake(Wake { subject, kind, lane: lane.clone(), due, attempt: Some(3) }),
+        Write::Enqueue { stream, first: 1, last: None, at: now },
+    ];
+    commit(&store, paymux::store::Change::plain("rows", writes.into())).await;
+    let lease = std::time::Duration::from_secs(60);
+    let jobs = store.claim(&lane, Urgency::Notified, now, lease, 9).await.unwrap();
+    let deliveries = store.claim_deliveries(endpoint, now, lease, 9).await.unwrap();
+    assert_eq!((jobs.len(), deliveries.len()), (1, 1));
     drop(store);
     for threads in [false, true] {
         let store = open(folder.path(), threads).unwrap();
-        assert_eq!(store.order(order.id()).await, Ok(Some(order.clone())));
-        assert_eq!(store.events(order.id(), 0, 100).await, events);
-        assert_eq!(store.oldest_jobs().await, due);
+        for subject in &subjects {
+            match subject {
+                AnySubject::Order(subject) => assert_reads_back(&store, subject).await,
+                AnySubject::ProfileSession(subject) => assert_reads_back(&store, subject).await,
+                AnySubject::Profile(subject) => assert_reads_back(&store, subject).await,
+                AnySubject::WebhookEndpoint(subject) => assert_reads_back(&store, subject).await,
+            }
+        }
+        assert_eq!(store.idempotency(MERCHANT, "k").await, Ok(Some(row.clone())));
+        // Whoever had leased them is gone.
+        assert_eq!(store.claim(&lane, Urgency::Notified, now, lease, 9).await, Ok(jobs.clone()));
+        assert_eq!(store.claim_deliveries(endpoint, now, lease, 9).await, Ok(deliveries.clone()));
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_meets_a_commit_keeps_nothing_old_at_hand() {
+    let (mut store, folder) = fresh(true);
+    let shop = Shop::new();
+    let (mut order, created) = shop.order(None);
+    commit(&store, created).await;
+    commit(&store, shop.checkout(&mut order, "main")).await;
+    for _ in 0..30 {
+        drop(store);
+        // Nothing is at hand now, so reads go to the rows while the change is written.
+        store = open(folder.path(), true).unwrap();
+        let change = shop.fail_over(&mut order, "main");
+        let reads = join_all((0..8).map(|_| store.order(order.id())));
+        let (written, reads) = futures_util::future::join(store.commit(change), reads).await;
+        assert_eq!(written, Ok(()));
+        assert!(reads.iter().all(|read| read.as_ref().is_ok_and(Option::is_some)));
+        assert_reads_back(&store, &order).await;
     }
 }
 
 #[tokio::test]
 async fn a_change_whose_caller_went_away_is_written_all_the_same() {
     let (store, folder) = fresh(true);
-    let (order, placed) = OrderFactory::new().place(None);
-    let mut commit = Box::pin(store.commit(placed));
+    let (order, created) = Shop::new().order(None);
+    let mut commit = Box::pin(store.commit(created));
     let _ = futures_util::poll!(&mut commit);
     drop(commit);
     drop(store);
     let store = open(folder.path(), true).unwrap();
-    assert_eq!(store.order(order.id()).await, Ok(Some(order)));
+    assert_reads_back(&store, &order).await;
+}
+
+#[tokio::test]
+async fn a_database_that_was_closed_is_one_file() {
+    for threads in [false, true] {
+        let (store, folder) = fresh(threads);
+        let (order, created) = Shop::new().order(None);
+        commit(&store, created).await;
+        assert_reads_back(&store, &order).await;
+        drop(store);
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::copy(folder.path().join("paymux.db"), copy.path().join("paymux.db")).unwrap();
+        assert_reads_back(&open(copy.path(), threads).unwrap(), &order).await;
+    }
 }
 
 #[tokio::test]
@@ -68,15 +133,15 @@ async fn a_second_gateway_on_the_same_file_is_refused() {
 }
 
 #[tokio::test]
-async fn migrations_run_once_and_a_newer_database_is_refused() {
+async fn schema_steps_run_once_and_a_newer_database_is_refused() {
     let (store, folder) = fresh(true);
     drop(store);
     drop(open(folder.path(), true).unwrap());
     let steps = || -> u32 {
-        behind(folder.path()).query_row("SELECT count(*) FROM migrations", [], |row| row.get(0)).unwrap()
+        behind(folder.path()).query_row("SELECT count(*) FROM schema_steps", [], |row| row.get(0)).unwrap()
     };
     let known = steps();
-    behind(folder.path()).execute("INSERT INTO migrations VALUES (?1, 'later')", [known + 1]).unwrap();
+    behind(folder.path()).execute("INSERT INTO schema_steps VALUES (?1, 'later')", [known + 1]).unwrap();
     let refused = open(folder.path(), true).err().unwrap();
     assert!(matches!(refused, OpenError::Newer { .. }));
     assert!(refused.to_string().starts_with("the database was made by a newer release"), "{refused}");
@@ -84,41 +149,138 @@ async fn migrations_run_once_and_a_newer_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_without_its_personal_data_can_be_read_and_changed() {
-    let (store, folder) = fresh(true);
-    let factory = OrderFactory::new();
-    let (mut order, placed) = factory.place(None);
-    commit(&store, placed).await;
-    commit(&store, factory.checkout(&mut order, "main")).await;
-    behind(folder.path()).execute("DELETE FROM sealed", []).unwrap();
-    let mut erased = store.order(order.id()).await.unwrap().unwrap();
-    assert_eq!(erased, order);
-    assert!(erased.header.personal.value().is_none());
-    assert!(erased.sessions[0].request.value().is_none());
-    commit(&store, factory.begun(&mut erased, "R-1")).await;
-    assert_eq!(store.order(order.id()).await, Ok(Some(erased)));
+async fn a_database_from_before_the_first_release_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = "CREATE TABLE migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
+        INSERT INTO migrations VALUES (1, 'start');";
+    behind(folder.path()).execute_batch(old).unwrap();
+    for _ in 0..2 {
+        let refused = open(folder.path(), true).err().unwrap();
+        assert!(matches!(refused, OpenError::Prerelease));
+        assert!(refused.to_string().contains("from before the first release"), "{refused}");
+    }
+    let tables: u32 = behind(folder.path())
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(tables, 1);
 }
 
 #[tokio::test]
-async fn a_body_that_was_changed_is_no_personal_data() {
+async fn a_subject_without_its_personal_data_can_be_read_and_changed() {
     let (store, folder) = fresh(true);
-    let (order, placed) = OrderFactory::new().place(None);
-    commit(&store, placed).await;
-    behind(folder.path()).execute("UPDATE sealed SET body = replace(body, 'Ada', 'Eve')", []).unwrap();
-    let read = store.order(order.id()).await.unwrap().unwrap();
+    let shop = Shop::new();
+    let (mut order, created) = shop.order(None);
+    commit(&store, created).await;
+    commit(&store, shop.checkout(&mut order, "main")).await;
+    drop(store);
+    // The one value is gone, the other is not what its digest says.
+    let edits = "DELETE FROM personal WHERE sequence > 1;
+        UPDATE personal SET body = replace(body, 'Ada', 'Eve');";
+    behind(folder.path()).execute_batch(edits).unwrap();
+    let store = open(folder.path(), true).unwrap();
+    let mut read = store.order(order.id()).await.unwrap().unwrap();
+    assert_eq!(read, order);
     assert!(read.header.personal.value().is_none());
+    assert!(read.sessions[0].request.value().is_none());
+    commit(&store, shop.created(&mut read, "R-1")).await;
+    assert_reads_back(&store, &read).await;
+}
+
+/// A copy of a database in another folder, in which rows are edited.
+fn alter_copy(folder: &Path, copy: &Path, edit: &str) {
+    let path = copy.join("paymux.db");
+    behind(folder).execute("VACUUM INTO ?1", [path.to_str()]).unwrap();
+    behind(copy).execute_batch(edit).unwrap();
+}
+
+/// One fault of each kind that can be made in the rows, and what the check of the books says of it.
+const FAULTS: [(&str, &str); 19] = [
+    ("UPDATE changes SET record = replace(record, 'Tea', 'Tee')", "the chain breaks at"),
+    ("UPDATE changes SET record = '[]' WHERE sequence = 1", "cannot be read"),
+    ("UPDATE changes SET hash = randomblob(32) WHERE position = 2", "the chain breaks at event 2"),
+    ("DELETE FROM changes WHERE position = 2", "the chain breaks at"),
+    ("DELETE FROM changes WHERE position = (SELECT max(position) FROM changes)", "checkpoint 1"),
+    (
+        "DELETE FROM changes WHERE subject IN (SELECT id FROM subjects WHERE kind = 4);
+         DELETE FROM subjects WHERE kind = 4",
+        "checkpoint 1",
+    ),
+    ("DELETE FROM subjects WHERE kind = 4", "and the subjects have"),
+    ("UPDATE checkpoints SET hash = randomblob(32)", "checkpoint 1"),
+    ("UPDATE subjects SET state = 'FAILED' WHERE kind = 1", "its row is not what"),
+    ("UPDATE subjects SET created_at = 1 WHERE kind = 2", "its row is not what"),
+    ("UPDATE snapshots SET body = replace(body, 'Tea', 'Tee')", "snapshot is not what"),
+    ("DELETE FROM order_references", "nothing leads to it by OrderReference"),
+    ("DELETE FROM provider_references", "nothing leads to it by ProviderReference"),
+    ("DELETE FROM profile_references", "nothing leads to it by ProfileReference"),
+    ("UPDATE payments SET status = 'FAILED'", "nothing leads to it by Payment"),
+    ("UPDATE payments SET open = 1 - open", "nothing leads to it by Payment"),
+    ("UPDATE attention SET open = 1", "nothing leads to it by Attention"),
+    ("UPDATE order_references SET subject = randomblob(16)", "nothing leads to it by OrderReference"),
+    (
+        "INSERT INTO used_profile_sessions SELECT randomblob(16), id FROM subjects WHERE kind = 2",
+        "rows lead to subjects",
+    ),
+];
+
+#[tokio::test]
+async fn whatever_was_done_to_the_rows_is_found() {
+    let (store, folder) = fresh(true);
+    let shop = Shop::new();
+    long_history(&store, &shop).await;
+    one_of_each(&store, &shop).await;
+    audit::checkpoint(&*store, shop.now()).await.unwrap();
+    drop(store);
+    for (edit, wanted) in FAULTS {
+        let copy = tempfile::tempdir().unwrap();
+        alter_copy(folder.path(), copy.path(), edit);
+        let store = open(copy.path(), true).unwrap();
+        let report = audit::verify(&*store, |_| ()).await.unwrap();
+        assert!(report.faults.iter().any(|fault| fault.contains(wanted)), "{edit}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_was_written_anew_with_its_hash_is_found_by_the_checkpoint() {
+    let (store, folder) = fresh(true);
+    let shop = Shop::new();
+    let (order, created) = shop.order(None);
+    commit(&store, created).await;
+    audit::checkpoint(&*store, shop.now()).await.unwrap();
+    drop(store);
+    let text: String =
+        behind(folder.path()).query_row("SELECT record FROM changes", [], |row| row.get(0)).unwrap();
+    let forged = text.replace("Tea", "Tee");
+    let hash = paymux::domain::Hash::default().chain(forged.as_bytes());
+    behind(folder.path()).execute("UPDATE changes SET record = ?1, hash = ?2", (forged, hash.0)).unwrap();
+    let store = open(folder.path(), true).unwrap();
+    let read = store.order(order.id()).await.unwrap().unwrap();
+    assert_eq!(read.header.items[0].title, "Tee");
+    let report = audit::verify(&*store, |_| ()).await.unwrap();
+    assert_eq!(report.faults, ["checkpoint 1: changes before it are missing or were altered"]);
 }
 
 #[tokio::test]
 async fn what_makes_no_sense_is_called_corrupt() {
+    let edits = [
+        "UPDATE changes SET record = '[]'",
+        "UPDATE changes SET record = replace(record, '\"v\":1', '\"v\":2')",
+        "UPDATE changes SET record = replace(record, 'order.created', 'order.invented')",
+        "UPDATE changes SET record = replace(record, 'Tea', 'Tee')",
+        "UPDATE snapshots SET body = '{'",
+        "UPDATE snapshots SET sequence = sequence - 1",
+    ];
     let (store, folder) = fresh(true);
-    let factory = OrderFactory::new();
-    let order = whole_life(&store, &factory, None).await.pop().unwrap();
-    behind(folder.path())
-        .execute_batch("UPDATE refunds SET body = '{'; UPDATE events SET text = '[]'")
-        .unwrap();
-    assert!(matches!(store.order(order.id()).await, Err(StoreError::Corrupt(_))));
-    assert!(matches!(store.events(order.id(), 0, 1).await, Err(StoreError::Corrupt(_))));
+    let order = long_history(&store, &Shop::new()).await;
+    drop(store);
+    for edit in edits {
+        let copy = tempfile::tempdir().unwrap();
+        alter_copy(folder.path(), copy.path(), edit);
+        let store = open(copy.path(), true).unwrap();
+        let first = store.load_at::<OrderAggregate>(order.uuid(), 1).await;
+        let last = store.order(order.id()).await;
+        assert!([first, last].iter().any(|read| matches!(read, Err(StoreError::Corrupt(_)))), "{edit}");
+    }
 }
 
 #[tokio::test]
@@ -128,7 +290,7 @@ async fn a_full_queue_is_said_to_be_busy_and_what_waits_in_it_is_written() {
     let metrics = Arc::new(Metrics::new());
     // The writer takes one at a time, and so has at most one while the file is held.
     let options = Options { queue: 1, batch_max: 1, ..Options::at(folder.path().join("paymux.db")) };
-    let store: TestStore = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
+    let store: Db = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
     let held = behind(folder.path());
     held.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut commits = JoinSet::new();

@@ -1,11 +1,11 @@
 //! Where deliveries never go.
 
 use super::receiver::Receiver;
-use super::{TestHost, outbound, until_idle};
+use super::{Host, outbound, until_idle};
 
 #[tokio::test]
 async fn no_spelling_of_a_private_address_is_reached() {
-    let host = TestHost::new();
+    let host = Host::new();
     let receiver = Receiver::taking();
     let port = receiver.url.trim_end_matches("/hook").rsplit(':').next().unwrap().to_owned();
     let hosts = [
@@ -32,9 +32,9 @@ async fn no_spelling_of_a_private_address_is_reached() {
     for name in hosts {
         endpoints.push((name, host.endpoint(&format!("http://{name}:{port}/hook")).await.id));
     }
-    host.place().await;
-    let mut dispatcher = host.courier_over(outbound(false));
-    until_idle(&mut dispatcher).await;
+    host.create().await;
+    let mut runner = host.runner_over(outbound(false));
+    until_idle(&mut runner).await;
     for (name, endpoint) in endpoints {
         let tries = host.tries(endpoint).await;
         let said = tries.iter().map(|tried| (tried.delivered, tried.error.as_deref())).collect::<Vec<_>>();
@@ -47,12 +47,12 @@ async fn no_spelling_of_a_private_address_is_reached() {
 async fn a_redirect_is_a_failure_and_is_not_followed() {
     let inside = Receiver::taking();
     for status in [301, 302, 303, 307, 308] {
-        let host = TestHost::new();
+        let host = Host::new();
         let location = format!("Location: {}\r\n", inside.url);
         let receiver = Receiver::start(move |_, _| (status, location.clone()));
         let endpoint = host.endpoint(&receiver.url).await;
-        host.place().await;
-        until_idle(&mut host.courier()).await;
+        host.create().await;
+        until_idle(&mut host.runner()).await;
         let tries = host.tries(endpoint.id).await;
         assert_eq!((tries.len(), tries[0].delivered, tries[0].response_code), (1, false, Some(status)));
     }

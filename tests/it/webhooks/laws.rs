@@ -12,8 +12,8 @@ use port::{HttpRequest, HttpResponse, Transport, TransportError};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::fixtures::OrderFactory;
-use super::{TestHost, until_idle};
+use super::fixtures::Shop;
+use super::{Host, until_idle};
 
 /// What a receiver does with a request.
 #[derive(Clone, Copy, Debug)]
@@ -37,11 +37,11 @@ struct Receivers {
 
 #[async_trait]
 impl Transport for Receivers {
-    async fn send(&self, base_url: &str, call: &HttpRequest) -> Result<HttpResponse, TransportError> {
+    async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let does = self.script.lock().unwrap().pop().unwrap_or(Does::Takes);
         let response = |status| HttpResponse { status, retry_after: None, body: Vec::new() };
         if let Does::Takes | Does::FallsSilent = does {
-            let body: Value = serde_json::from_slice(&call.body).unwrap();
+            let body: Value = serde_json::from_slice(&http_request.body).unwrap();
             let order = body["orderId"].as_str().unwrap().to_owned();
             let place = body["sequence"].as_u64().unwrap();
             self.received.lock().unwrap().push((base_url.to_owned(), order, place));
@@ -58,7 +58,7 @@ impl Transport for Receivers {
 /// What happens next.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Place,
+    Create,
     /// The order in this place goes on.
     GoOn(usize),
     Deliver,
@@ -71,15 +71,15 @@ fn does() -> impl Strategy<Value = Does> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        Just(Step::Place),
+        Just(Step::Create),
         (0usize..4).prop_map(Step::GoOn),
         Just(Step::Deliver),
         (1u64..400).prop_map(Step::Wait),
     ]
 }
 
-fn next_change(shop: &OrderFactory, order: &mut OrderAggregate) -> Option<Change> {
-    Some(match order.sequence {
+fn next_change(shop: &Shop, order: &mut Arc<OrderAggregate>) -> Option<Change> {
+    Some(match order.head.sequence {
         1 => shop.checkout(order, "main"),
         2..=4 => shop.paid(order),
         5..=8 => shop.refund(order),
@@ -88,35 +88,35 @@ fn next_change(shop: &OrderFactory, order: &mut OrderAggregate) -> Option<Change
 }
 
 async fn play(script: Vec<Does>, steps: Vec<Step>) -> (Received, BTreeMap<String, u64>) {
-    let host = TestHost::new();
+    let host = Host::new();
     let receivers = Arc::new(Receivers { script: Mutex::new(script), received: Mutex::default() });
-    let mut dispatcher = host.courier_over(receivers.clone());
+    let mut runner = host.runner_over(receivers.clone());
     for url in ["https://a.example/", "https://b.example/"] {
         host.endpoint(url).await;
     }
-    let mut files = Vec::new();
+    let mut orders = Vec::new();
     for step in steps {
         match step {
-            Step::Place => files.push(host.place().await),
+            Step::Create => orders.push(host.create().await),
             Step::GoOn(place) => {
-                if let Some(order) = files.get_mut(place)
+                if let Some(order) = orders.get_mut(place)
                     && let Some(change) = next_change(host.shop(), order)
                 {
                     host.commit(change).await;
                 }
             }
-            Step::Deliver => drop(dispatcher.run_once().await.unwrap()),
+            Step::Deliver => drop(runner.run_once().await.unwrap()),
             Step::Wait(seconds) => host.clock.pass(Duration::from_secs(seconds)),
         }
     }
     // The script ends before anybody loses patience; a lease that a step left lying runs out.
     for _ in 0..12 {
-        until_idle(&mut dispatcher).await;
+        until_idle(&mut runner).await;
         host.clock.pass(Duration::from_secs(6 * 3_600));
     }
-    let told = files.iter().map(|order| (order.id().to_string(), order.public_sequence)).collect();
+    let owed = orders.iter().map(|order| (order.id().to_string(), order.head.public_sequence)).collect();
     let received = receivers.received.lock().unwrap().clone();
-    (received, told)
+    (received, owed)
 }
 
 proptest! {
@@ -128,9 +128,9 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..40),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (received, told) = runtime.block_on(play(script, steps));
+        let (received, owed) = runtime.block_on(play(script, steps));
         for url in ["https://a.example/", "https://b.example/"] {
-            for (order, notices) in &told {
+            for (order, public) in &owed {
                 let places: Vec<u64> = received
                     .iter()
                     .filter(|(to, of, _)| to == url && of == order)
@@ -139,7 +139,7 @@ proptest! {
                 prop_assert!(places.is_sorted(), "{url} {order}: {places:?}");
                 let mut once = places.clone();
                 once.dedup();
-                prop_assert_eq!(once, (1..=*notices).collect::<Vec<_>>());
+                prop_assert_eq!(once, (1..=*public).collect::<Vec<_>>());
             }
         }
     }
@@ -162,16 +162,16 @@ impl Transport for Breaks {
 
 #[tokio::test]
 async fn a_defect_in_one_delivery_stops_no_other() {
-    let host = TestHost::new();
+    let host = Host::new();
     let (broken, fine) = ("https://a.example/", "https://b.example/");
     let transport = Arc::new(Breaks { at: broken, sent: Mutex::default() });
-    let mut dispatcher = host.courier_over(transport.clone());
+    let mut runner = host.runner_over(transport.clone());
     for url in [broken, fine] {
         host.endpoint(url).await;
     }
     for _ in 0..3 {
-        host.place().await;
+        host.create().await;
     }
-    until_idle(&mut dispatcher).await;
+    until_idle(&mut runner).await;
     assert_eq!(*transport.sent.lock().unwrap(), [fine; 3]);
 }

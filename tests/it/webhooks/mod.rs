@@ -10,16 +10,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use paymux::domain::OrderAggregate;
+use paymux::domain::{Actor, OrderAggregate, Recorded, SubjectEvent as _, WebhookEndpoint, view};
+use paymux::engine::{Command, Engine};
+use paymux::jobs::{JobContext, JobRunner};
 use paymux::metrics::Metrics;
 use paymux::outbound::{Options, Outbound};
+use paymux::payments::Accounts;
 use paymux::store::sqlite::{self, Sqlite};
-use paymux::store::{Change, DeliveryRow, EndpointRegistry, EndpointRow, Page, Store};
-use paymux::webhooks::{DeliveryContext, Draft, Endpoints, Tick, WebhookDispatcher};
-use port::{EndpointId, Env, Timestamp, Transport, Uuid};
+use paymux::store::{Change, DeliveryRow, Page, Store, Write};
+use paymux::webhooks::{Endpoints, NewEndpoint, WebhookDispatcher};
+use port::{EndpointId, Env, OrderId, Timestamp, Transport, Uuid};
 use tempfile::TempDir;
 
-use crate::store::fixtures::{self, MERCHANT, OrderFactory};
+use crate::api::gateway;
+use crate::store::fixtures::{self, MERCHANT, Shop};
 
 /// Longer than anything here takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,7 +35,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// A clock that stands still until it is set; ids and chance as the shop counts them.
 struct Clock {
     micros: AtomicI64,
-    shop: OrderFactory,
+    shop: Shop,
 }
 
 impl Clock {
@@ -55,16 +59,15 @@ impl Env for Clock {
 }
 
 /// Everything but HTTP on the inside.
-struct TestHost {
+struct Host {
     clock: Arc<Clock>,
     store: Arc<dyn Store>,
-    registry: Arc<EndpointRegistry>,
+    engine: Engine,
     endpoints: Endpoints,
-    metrics: Arc<Metrics>,
     folder: TempDir,
 }
 
-impl TestHost {
+impl Host {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new());
@@ -72,65 +75,77 @@ impl TestHost {
             sqlite::Options { threads: false, ..sqlite::Options::at(folder.path().join("paymux.db")) };
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
         let real = time::OffsetDateTime::now_utc().unix_timestamp() * 1_000_000;
-        let clock = Arc::new(Clock { micros: AtomicI64::new(real), shop: OrderFactory::new() });
-        let registry = Arc::new(EndpointRegistry::default());
-        let endpoints = Endpoints { store: store.clone(), registry: registry.clone(), env: clock.clone() };
-        Self { clock, store, registry, endpoints, metrics, folder }
+        let clock = Arc::new(Clock { micros: AtomicI64::new(real), shop: Shop::new() });
+        let engine = Engine::new(store.clone(), clock.clone(), metrics);
+        let endpoints = Endpoints { engine: engine.clone() };
+        Self { clock, store, engine, endpoints, folder }
     }
 
-    fn shop(&self) -> &OrderFactory {
+    fn shop(&self) -> &Shop {
         &self.clock.shop
     }
 
-    /// One who delivers over HTTP, to this machine too.
-    fn courier(&self) -> WebhookDispatcher {
-        self.courier_over(outbound(true))
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
-    fn courier_over(&self, transport: Arc<dyn Transport>) -> WebhookDispatcher {
-        WebhookDispatcher::new(DeliveryContext {
-            store: self.store.clone(),
-            endpoint_registry: self.registry.clone(),
-            env: self.clock.clone(),
-            metrics: self.metrics.clone(),
+    /// A runner that delivers over HTTP, to this machine too.
+    fn runner(&self) -> JobRunner {
+        self.runner_over(outbound(true))
+    }
+
+    fn runner_over(&self, transport: Arc<dyn Transport>) -> JobRunner {
+        let webhooks = WebhookDispatcher {
+            engine: self.engine.clone(),
             transport,
             qr_url: Arc::new(|attempt| format!("https://pay.example/qr/{attempt}")),
-        })
+        };
+        let orders = gateway::orders(&self.engine, Accounts::default(), "https://pay.example");
+        JobRunner::new(JobContext { orders, webhooks })
     }
 
-    async fn endpoint(&self, url: &str) -> EndpointRow {
+    async fn endpoint(&self, url: &str) -> Arc<WebhookEndpoint> {
         self.endpoint_for(url, &[]).await
     }
 
-    async fn endpoint_for(&self, url: &str, types: &[&str]) -> EndpointRow {
+    async fn endpoint_for(&self, url: &str, types: &[&str]) -> Arc<WebhookEndpoint> {
         let types = types.iter().map(|kind| (*kind).to_owned()).collect();
-        let draft = Draft { url: url.to_owned(), types, description: None };
-        self.endpoints.create(MERCHANT, draft, None).await.unwrap()
+        let new = NewEndpoint { url: url.to_owned(), types, description: None };
+        self.endpoints.create(MERCHANT, &merchant(), new).await.unwrap()
     }
 
-    async fn known(&self, id: EndpointId) -> EndpointRow {
-        self.store.endpoint(id).await.unwrap().unwrap()
+    async fn known(&self, id: EndpointId) -> Arc<WebhookEndpoint> {
+        self.store.load::<WebhookEndpoint>(id.uuid()).await.unwrap().unwrap()
     }
 
-    /// Commits as the use cases do: with what the change makes owed.
+    /// What a change of a merchant's order has to have delivered.
+    fn deliveries(&self, merchant: &str, change: &Change) -> Vec<Write> {
+        let subject = change.subject.as_ref().unwrap();
+        let (id, first, before) = (subject.id, subject.first, subject.public_before);
+        let read: Recorded<paymux::domain::Event> =
+            Recorded::read(id, first, before, subject.text.clone(), subject.hash).unwrap();
+        let public = read.events.iter().zip(first..);
+        let public = public.filter_map(|(event, at)| Some((at, view::event_type(event.public()?))));
+        let public: Vec<_> = public.collect();
+        self.engine.endpoints.deliveries(merchant, OrderId::from_uuid(id), &public, self.now())
+    }
+
+    /// Commits as the engine does, with what the change has to have delivered. The orders have no other jobs.
     async fn commit(&self, mut change: Change) {
-        change.writes.extend(self.registry.enqueue(MERCHANT, &change, self.clock.now()));
-        self.store.commit(change).await.unwrap();
-        self.registry.wake();
+        let deliveries = self.deliveries(MERCHANT, &change);
+        change.subject.as_mut().unwrap().schedule.clear();
+        self.engine.commit(change.with(deliveries)).await.unwrap();
     }
 
-    async fn place(&self) -> OrderAggregate {
-        let (order, placed) = self.shop().place(None);
-        self.commit(placed).await;
+    async fn create(&self) -> Arc<OrderAggregate> {
+        let (order, created) = self.shop().order(None);
+        self.commit(created).await;
         order
     }
 
-    /// Three changes more, with five events that merchants are told of.
-    async fn pay(&self, order: &mut OrderAggregate) {
-        for step in [
-            |shop: &OrderFactory, order: &mut OrderAggregate| shop.checkout(order, "main"),
-            OrderFactory::paid,
-        ] {
+    /// Two changes more, with five events that merchants are told of.
+    async fn pay(&self, order: &mut Arc<OrderAggregate>) {
+        for step in [|shop: &Shop, order: &mut _| shop.checkout(order, "main"), Shop::paid] {
             let change = step(self.shop(), order);
             self.commit(change).await;
         }
@@ -153,17 +168,28 @@ fn outbound(allow_private_addresses: bool) -> Arc<dyn Transport> {
     Arc::new(Outbound::new(&options).unwrap().status_only())
 }
 
+/// A merchant's command.
+fn merchant() -> Command {
+    Command::of(Actor::Merchant)
+}
+
+/// The newest secret of an endpoint.
+fn secret(endpoint: &WebhookEndpoint) -> &str {
+    endpoint.secret.value().unwrap().expose()
+}
+
 /// Delivers until nothing is due and nothing under way.
-async fn until_idle(dispatcher: &mut WebhookDispatcher) {
-    let work = async { while dispatcher.run_once().await.unwrap() == Tick::Did {} };
-    tokio::time::timeout(PATIENCE, work).await.expect("deliveries end");
+async fn until_idle(runner: &mut JobRunner) {
+    tokio::time::timeout(PATIENCE, runner.run_due()).await.expect("deliveries end").unwrap();
 }
 
 /// Delivers until something is so.
-async fn until(dispatcher: &mut WebhookDispatcher, done: impl Fn() -> bool) {
+async fn until(runner: &mut JobRunner, done: impl Fn() -> bool) {
     let work = async {
         while !done() {
-            dispatcher.run_once().await.unwrap();
+            // A delivery that hangs ends no turn.
+            let turn = tokio::time::timeout(Duration::from_millis(20), runner.run_once());
+            turn.await.ok().transpose().unwrap();
         }
     };
     tokio::time::timeout(PATIENCE, work).await.expect("it comes to that");

@@ -4,8 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 
-use paymux::store::EndpointRow;
-use port::ExposeSecret as _;
+use paymux::domain::WebhookEndpoint;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use standardwebhooks::Webhook;
@@ -45,8 +44,9 @@ impl Received {
     }
 
     /// As a merchant would check it: signature and age.
-    pub fn verify(&self, endpoint: &EndpointRow) {
-        Webhook::new(endpoint.secret.expose_secret()).unwrap().verify(&self.body, &self.headers).unwrap();
+    pub fn verify(&self, endpoint: &WebhookEndpoint) {
+        let secret = endpoint.secret.value().unwrap().expose();
+        Webhook::new(secret).unwrap().verify(&self.body, &self.headers).unwrap();
     }
 }
 
@@ -69,7 +69,7 @@ impl Gate {
     }
 }
 
-/// A receiver that notes what comes and answers as it was told.
+/// A receiver that keeps what comes and answers as it was told.
 pub struct Receiver {
     pub url: String,
     seen: Arc<Mutex<Vec<Received>>>,
@@ -81,11 +81,11 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let (seen, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(answer));
-        let notes = seen.clone();
+        let kept = seen.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (notes, answer) = (notes.clone(), answer.clone());
-                std::thread::spawn(move || serve(stream, &notes, &*answer));
+                let (kept, answer) = (kept.clone(), answer.clone());
+                std::thread::spawn(move || serve(stream, &kept, &*answer));
             }
         });
         Self { url, seen }
@@ -122,14 +122,14 @@ impl Receiver {
 
 fn serve(
     mut stream: TcpStream,
-    notes: &Mutex<Vec<Received>>,
+    kept: &Mutex<Vec<Received>>,
     answer: &(impl Fn(&Received, usize) -> Answer + ?Sized),
 ) {
     let Some(received) = read(&mut stream) else { return };
     let before = {
-        let mut notes = notes.lock().unwrap();
-        notes.push(received.clone());
-        notes.len() - 1
+        let mut kept = kept.lock().unwrap();
+        kept.push(received.clone());
+        kept.len() - 1
     };
     let (status, head) = answer(&received, before);
     let text = format!("HTTP/1.1 {status} So\r\nConnection: close\r\nContent-Length: 2\r\n{head}\r\nok");

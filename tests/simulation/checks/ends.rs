@@ -3,57 +3,79 @@
 use std::time::Duration;
 
 use paymux::domain::{
-    AttemptState, AttentionCode, OperationKind, OrderState, RefundStatus, Requirement, SessionStatus,
+    AttemptState, AttentionCode, Job, OperationKind, OrderState, RefundStatus, Requirement, SessionStatus,
+    Subject as _,
 };
-use paymux::store::{Job, JobKind};
+use paymux::store::{ClaimedJob, JobSubject};
 use port::{PaymentStatus, Timestamp};
 
-use super::Kept;
+use super::Stored;
 
-pub(super) fn check(kept: &Kept) -> Vec<String> {
-    let found = sessions(kept).into_iter().chain(payments(kept)).chain(order(kept));
-    found.map(|fault| format!("{}: {fault}", kept.order.id())).collect()
+pub(super) fn check(stored: &Stored) -> Vec<String> {
+    let found = sessions(stored).into_iter().chain(payments(stored)).chain(order(stored));
+    found.map(|fault| format!("{}: {fault}", stored.order.id())).collect()
 }
 
-/// Nothing is left on the agenda but what stays on it for a reason, and that is not overdue.
-pub(super) fn agenda(job: &[Job], orders: &[Kept], now: Timestamp) -> Vec<String> {
+/// No job is left but those that stay for a reason, and they are not overdue; and whatever an order makes due has one.
+pub(super) fn jobs(jobs: &[ClaimedJob], orders: &[Stored], now: Timestamp) -> Vec<String> {
     const OVERDUE: Duration = Duration::from_secs(24 * 3_600);
-    let of = |job: &Job| orders.iter().find(|kept| Some(kept.order.id()) == job.order);
-    let stays = |job: &Job| match job.kind {
-        JobKind::FetchStatus | JobKind::ResumeOperation | JobKind::Checkpoint => true,
-        // A dispute keeps an order from expiring for as long as it goes on; so does an operation that is unsure.
-        JobKind::ExpireOrder => {
-            of(job).is_some_and(|kept| kept.has(PaymentStatus::Disputed) || kept.is_unsure())
+    let mut faults = Vec::new();
+    for stored in orders {
+        let id = stored.order.id();
+        for due in stored.order.due(now, 0) {
+            let has_row = jobs.iter().any(|job| job.subject == id.uuid() && job.lane == due.lane);
+            if !has_row && !waits_for_a_person(stored, due.job) {
+                faults.push(format!("{id}: {:?} is due at {} and nobody will do it", due.job, due.at));
+            }
         }
-        // What the policy cannot do waits for a person.
-        JobKind::ApplyRefundPolicy => of(job).is_some_and(Kept::is_flagged),
-        _ => false,
-    };
-    let left = job.iter().filter(|job| !stays(job) || job.at.plus(OVERDUE) < now);
-    left.map(|job| {
-        let order = job.order.map(|order| order.to_string()).unwrap_or_default();
-        format!("{order}: the agenda still has {} {} at {}", job.kind.as_str(), job.subject, job.at)
-    })
-    .collect()
+    }
+    for job in jobs {
+        let Some(stored) = orders.iter().find(|stored| stored.order.id().uuid() == job.subject) else {
+            faults.push(format!("a job is left about {:?} {}", job.kind, job.subject));
+            continue;
+        };
+        let due = stored.order.due(now, 0).into_iter().filter(|due| due.lane == job.lane);
+        let stays = due.clone().any(|due| stays(stored, due.job));
+        if job.kind != JobSubject::Order || !stays || job.due_at.plus(OVERDUE) < now {
+            let (id, at, due) = (stored.order.id(), job.due_at, due.collect::<Vec<_>>());
+            faults.push(format!("{id}: a job in {:?} is left since {at}, for {due:?}", job.lane));
+        }
+    }
+    faults
 }
 
-fn sessions(kept: &Kept) -> Vec<String> {
-    let open = kept.order.sessions.iter().filter(|session| session.status.is_open());
+/// What is due again and again, for as long as something lasts.
+fn stays(stored: &Stored, job: Job) -> bool {
+    match job {
+        Job::FetchStatus(_) | Job::ResumeOperation(_) => true,
+        // A dispute keeps an order from expiring for as long as it goes on; so does an operation that is unsure.
+        Job::ExpireOrder => stored.has(PaymentStatus::Disputed) || stored.is_unsure(),
+        _ => waits_for_a_person(stored, job),
+    }
+}
+
+/// What the policy does not want, or cannot do.
+fn waits_for_a_person(stored: &Stored, job: Job) -> bool {
+    matches!(job, Job::ApplyRefundPolicy(_)) && stored.is_flagged()
+}
+
+fn sessions(stored: &Stored) -> Vec<String> {
+    let open = stored.order.sessions.iter().filter(|session| session.status.is_open());
     let mut faults: Vec<String> = open.map(|session| format!("{} is still open", session.id)).collect();
     let started = |state| matches!(state, AttemptState::Started | AttemptState::Orphaned);
-    let unsure = kept.order.attempts.iter().filter(|attempt| started(attempt.state));
+    let unsure = stored.order.attempts.iter().filter(|attempt| started(attempt.state));
     faults.extend(unsure.map(|attempt| format!("{} is still {:?}", attempt.id, attempt.state)));
     faults
 }
 
-fn payments(kept: &Kept) -> Vec<String> {
+fn payments(stored: &Stored) -> Vec<String> {
     let mut faults = Vec::new();
-    let order = &kept.order;
+    let order = &stored.order;
     for payment in &order.payments {
         if let Some(operation) = &payment.operation {
-            let told =
+            let raised =
                 order.attention.iter().any(|attention| attention.code == AttentionCode::OutcomeUnknown);
-            if operation.kind != OperationKind::Refund || !told {
+            if operation.kind != OperationKind::Refund || !raised {
                 faults.push(format!("{}: {} is still open", payment.id, operation.kind.as_str()));
             }
             continue;
@@ -69,24 +91,24 @@ fn payments(kept: &Kept) -> Vec<String> {
     faults
 }
 
-fn order(kept: &Kept) -> Vec<String> {
-    let (order, header) = (&kept.order, &kept.order.header);
+fn order(stored: &Stored) -> Vec<String> {
+    let (order, header) = (&stored.order, &stored.order.header);
     let mut faults = Vec::new();
     let money = order.payments.iter().any(|payment| payment.state.holds_money());
     let state = header.state.as_str();
     match header.state {
         OrderState::Pending | OrderState::PendingPayment => {
-            if !money && !kept.is_flagged() {
+            if !money && !stored.is_flagged() {
                 faults.push(format!("it is {state} without money since {}", header.updated_at));
             }
-            if money && !kept.is_flagged() {
+            if money && !stored.is_flagged() {
                 faults.push(format!("it is {state} with money, and nobody is told"));
             }
         }
         OrderState::Cancelled | OrderState::Expired => {
             let coming = order.payments.iter().any(|payment| payment.operation.is_some());
             let ours = order.payments.iter().any(|payment| payment.state.holds_money() && !payment.external);
-            if ours && !coming && !kept.is_flagged() {
+            if ours && !coming && !stored.is_flagged() {
                 faults.push(format!("it is {state} and keeps money, and nobody is told"));
             }
         }
@@ -94,21 +116,24 @@ fn order(kept: &Kept) -> Vec<String> {
         OrderState::PendingApproval | OrderState::Processing | OrderState::Completed | OrderState::Failed => {
         }
     }
-    faults.extend(submits_itself(kept));
+    faults.extend(submits_itself(stored));
     faults
 }
 
 /// A completed session submits an order that wants no more, if it may.
-fn submits_itself(kept: &Kept) -> Option<String> {
-    let header = &kept.order.header;
-    let session = kept.order.sessions.last()?;
+fn submits_itself(stored: &Stored) -> Option<String> {
+    let header = &stored.order.header;
+    let session = stored.order.sessions.last()?;
     let needs = header.requirements?;
     let signed = needs.requires_signing != Requirement::Required || header.signature.is_some();
     let profile = needs.requires_payment_profile != Requirement::Required;
-    let pays = kept
-        .order
-        .payment(session.payment)
-        .is_some_and(|payment| matches!(payment.status(), PaymentStatus::Authorized | PaymentStatus::Paid));
+    let pays = stored.order.payment(session.payment).is_some_and(|payment| {
+        // Money that is on its way back pays for nothing.
+        let back = |kind| matches!(kind, OperationKind::Refund | OperationKind::Void);
+        let operation = payment.operation.as_ref().is_some_and(|operation| back(operation.kind));
+        let returns = operation || stored.order.reserved(payment.id) > 0;
+        matches!(payment.status(), PaymentStatus::Authorized | PaymentStatus::Paid) && !returns
+    });
     let waits = header.state == OrderState::PendingPayment && header.auto_submit && signed && profile;
     let completed = session.status == SessionStatus::Completed;
     (waits && pays && completed).then(|| "it is paid and wants no more, and is not submitted".to_owned())

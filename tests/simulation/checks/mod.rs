@@ -1,45 +1,55 @@
 //! What must hold after every run. Each check answers with sentences about what does not.
 
+mod answers;
+mod deliveries;
 mod ends;
-mod files;
+mod history;
 mod money;
-mod webhook_order;
+mod promptness;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::{Attempt, AttentionCode, OrderAggregate, RecordedEvent};
-use paymux::store::Job;
-use port::{OrderId, PaymentId, PaymentStatus, Timestamp};
+use paymux::audit;
+use paymux::domain::{Attempt, AttentionCode, Event, Lane, OrderAggregate, Recorded, RecordedEvent, Urgency};
+use paymux::store::ClaimedJob;
+use port::{PaymentId, PaymentStatus, Timestamp};
+use strum::VariantArray as _;
 
-use crate::gateway_host::{Down, read};
+use crate::host::{Down, read};
 use crate::ledger::Entry;
-use crate::portal_and_operators::all_orders;
-use crate::world::{Facts, World};
+use crate::portal::all_orders;
+use crate::world::{Seen, World};
 
-/// As much of an event as a person wants to read.
-const MAX_SHOWN: usize = 700;
+/// As much of a change as a person wants to read.
+const MAX_SHOWN: usize = 1_500;
 
 /// Everything that the checks look at.
 pub(crate) struct Scene {
-    orders: Vec<Kept>,
+    orders: Vec<Stored>,
     ledger: Vec<Entry>,
-    facts: Facts,
+    seen: Seen,
 }
 
-/// An order as the gateway keeps it.
-pub(crate) struct Kept {
-    order: OrderAggregate,
-    events: Vec<RecordedEvent>,
+/// An order as the gateway stores it.
+pub(crate) struct Stored {
+    order: Arc<OrderAggregate>,
+    changes: Vec<Recorded<Event>>,
 }
 
-impl Kept {
-    /// Whether a payment stands so.
+impl Stored {
+    /// Its events, each in its place.
+    fn events(&self) -> impl Iterator<Item = RecordedEvent<Event>> + '_ {
+        self.changes.iter().flat_map(Recorded::recorded_events)
+    }
+
+    /// Whether a payment is in this status.
     fn has(&self, status: PaymentStatus) -> bool {
         self.order.payments.iter().any(|payment| payment.status() == status)
     }
 
-    /// Whether a person is told this of a payment, or was.
-    fn is_told(&self, payment: PaymentId, code: AttentionCode) -> bool {
+    /// Whether this was raised about a payment, decided or not.
+    fn was_raised(&self, payment: PaymentId, code: AttentionCode) -> bool {
         self.order
             .attention
             .iter()
@@ -51,7 +61,7 @@ impl Kept {
         self.order.payments.iter().any(|payment| payment.operation.is_some())
     }
 
-    /// Whether a person is told to look at it, or was and has decided.
+    /// Whether it has raised attention, decided or not.
     fn is_flagged(&self) -> bool {
         !self.order.attention.is_empty()
     }
@@ -62,64 +72,74 @@ impl Scene {
         let mut orders = Vec::new();
         for id in all_orders(world).await? {
             let order = read(world, |store| async move { store.order(id).await }).await?;
-            let events = events(world, id).await?;
-            orders.extend(order.map(|order| Kept { order, events }));
+            let changes =
+                read(world, |store| async move { store.recorded::<OrderAggregate>(id.uuid(), 0).await });
+            let changes = changes.await?;
+            orders.extend(order.map(|order| Stored { order, changes }));
         }
-        let facts = world.facts().clone();
-        Ok(Self { orders, ledger: world.ledger(), facts })
+        let seen = world.seen().clone();
+        Ok(Self { orders, ledger: world.ledger(), seen })
     }
 
-    /// Adds the events of every order with a fault to the trace.
+    /// Adds the changes of every order with a fault to the trace.
     fn show(&self, world: &World, faults: &[String]) {
         let has_fault =
-            |kept: &&Kept| faults.iter().any(|fault| fault.contains(&kept.order.id().to_string()));
-        for kept in self.orders.iter().filter(has_fault) {
-            for event in &kept.events {
-                let text: String = event.text.chars().take(MAX_SHOWN).collect();
-                world.note(&format!("{} event {} {text}", kept.order.id(), event.sequence));
+            |stored: &&Stored| faults.iter().any(|fault| fault.contains(&stored.order.id().to_string()));
+        for stored in self.orders.iter().filter(has_fault) {
+            for change in &stored.changes {
+                let text: String = change.text.chars().take(MAX_SHOWN).collect();
+                world.log(&format!("{} change {} {text}", stored.order.id(), change.first));
             }
         }
     }
 
     /// The attempt that an object at a provider was made for, and its order.
-    fn attempt_of(&self, entry: &Entry) -> Option<(&Kept, &Attempt)> {
-        self.orders.iter().find_map(|kept| {
+    fn attempt_of(&self, entry: &Entry) -> Option<(&Stored, &Attempt)> {
+        self.orders.iter().find_map(|stored| {
             let attempt =
-                kept.order.attempts.iter().find(|attempt| attempt.id.to_string() == entry.reference);
-            attempt.map(|attempt| (kept, attempt))
+                stored.order.attempts.iter().find(|attempt| attempt.id.to_string() == entry.reference);
+            attempt.map(|attempt| (stored, attempt))
         })
     }
 }
 
-/// Everything on the agenda. It is leased by being read, so this is the last thing that a gateway does.
-async fn agenda(world: &World) -> Result<Vec<Job>, Down> {
+/// Every job there is. They are leased by being read, so this is the last thing that a gateway does.
+async fn jobs(world: &World) -> Result<Vec<ClaimedJob>, Down> {
     let (ever, lease) = (Timestamp::from_micros(i64::MAX), Duration::ZERO);
-    read(world, |store| async move { store.claim(ever, lease, u16::MAX).await }).await
-}
-
-async fn events(world: &World, order: OrderId) -> Result<Vec<RecordedEvent>, Down> {
-    const AT_ONCE: u32 = 500;
-    let mut all: Vec<RecordedEvent> = Vec::new();
-    loop {
-        let after = all.last().map_or(0, |event| event.sequence);
-        let more = read(world, |store| async move { store.events(order, after, AT_ONCE).await }).await?;
-        let done = more.len() < AT_ONCE as usize;
-        all.extend(more);
-        if done {
-            return Ok(all);
+    let accounts = ["telness-demo", "paymennt-demo", "decta-demo"];
+    let accounts = accounts.into_iter().map(|name| Lane::Account(name.to_owned()));
+    let mut all = Vec::new();
+    for lane in accounts.chain([Lane::General]) {
+        for urgency in Urgency::VARIANTS {
+            let lane = lane.clone();
+            let claimed = read(world, |store| async move {
+                store.claim(&lane, *urgency, ever, lease, u32::from(u16::MAX)).await
+            });
+            all.extend(claimed.await?);
         }
     }
+    Ok(all)
 }
 
-/// What must hold once the agenda has nothing left, from what the gateway could know by then.
+/// The gateway's own check of its books.
+async fn books(world: &World) -> Result<Vec<String>, Down> {
+    let report = read(world, |store| async move { audit::verify(&*store, |_| ()).await }).await?;
+    let faults = report.faults.into_iter().map(|fault| format!("the books: {fault}"));
+    Ok(faults.collect())
+}
+
+/// What must hold once no job is left, from what the gateway could know by then.
 pub(crate) async fn after_quiet(world: &World) -> Vec<String> {
     let Ok(scene) = Scene::look(world).await else { return vec!["the gateway does not run".to_owned()] };
-    let mut faults: Vec<String> = scene.orders.iter().flat_map(files::check).collect();
+    let mut faults: Vec<String> = scene.orders.iter().flat_map(history::check).collect();
     faults.extend(money::check(&scene));
-    faults
-        .extend(money::agree(&scene, |kept, attempt, entry| money::could_know(&scene, kept, attempt, entry)));
+    faults.extend(money::agree(&scene, |stored, attempt, entry| {
+        money::could_know(&scene, stored, attempt, entry)
+    }));
     faults.extend(scene.orders.iter().flat_map(ends::check));
-    faults.extend(webhook_order::in_order(&scene));
+    faults.extend(deliveries::in_order(&scene));
+    faults.extend(answers::check(&scene));
+    faults.extend(promptness::check(&scene));
     scene.show(world, &faults);
     faults
 }
@@ -127,22 +147,21 @@ pub(crate) async fn after_quiet(world: &World) -> Vec<String> {
 /// What must hold once a person has had every provider asked.
 pub(crate) async fn after_looking(world: &World) -> Vec<String> {
     let Ok(scene) = Scene::look(world).await else { return vec!["the gateway does not run".to_owned()] };
-    let mut faults: Vec<String> = scene.orders.iter().flat_map(files::check).collect();
+    let mut faults: Vec<String> = scene.orders.iter().flat_map(history::check).collect();
     faults.extend(money::agree(&scene, |_, _, _| true));
-    faults.extend(webhook_order::complete(&scene));
-    match agenda(world).await {
-        Ok(job) => faults.extend(ends::agenda(&job, &scene.orders, world.now())),
-        Err(Down) => faults.push("the agenda cannot be read".to_owned()),
+    faults.extend(deliveries::complete(&scene));
+    match (books(world).await, jobs(world).await) {
+        (Ok(wrong), Ok(jobs)) => {
+            faults.extend(wrong);
+            faults.extend(ends::jobs(&jobs, &scene.orders, world.now()));
+        }
+        _ => faults.push("the books and the jobs cannot be read".to_owned()),
     }
     scene.show(world, &faults);
-    for kept in &scene.orders {
-        let head = kept.order.head;
-        world.note(&format!(
-            "{} {} {} {head}",
-            kept.order.id(),
-            kept.order.header.state.as_str(),
-            kept.order.sequence
-        ));
+    for stored in &scene.orders {
+        let (id, head) = (stored.order.id(), &stored.order.head);
+        let state = stored.order.header.state.as_str();
+        world.log(&format!("{id} {state} {} {}", head.sequence, head.hash));
     }
     faults
 }

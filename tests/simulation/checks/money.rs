@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use paymux::domain::{Attempt, AttentionCode, Payment, RefundOrigin, RefundStatus};
 use port::{PaymentStatus, Timestamp};
 
-use super::{Kept, Scene};
+use super::{Scene, Stored};
 use crate::ledger::Entry;
 
-/// What holds at every moment, whoever has been told what.
+/// What holds at every moment, whatever has been notified.
 pub(super) fn check(scene: &Scene) -> Vec<String> {
     let mut faults = origins(scene);
     faults.extend(once(scene));
-    faults.extend(scene.orders.iter().flat_map(|kept| paid_twice(scene, kept)));
+    faults.extend(scene.orders.iter().flat_map(|stored| paid_twice(scene, stored)));
     faults.extend(scene.ledger.iter().flat_map(|entry| given_back_once(scene, entry)));
     faults
 }
@@ -38,27 +38,28 @@ fn once(scene: &Scene) -> Vec<String> {
     for entry in &scene.ledger {
         *objects.entry(&entry.reference).or_default() += 1;
     }
-    for kept in &scene.orders {
-        *objects.entry(&kept.order.header.items[0].title).or_default() += 1;
+    for stored in &scene.orders {
+        *objects.entry(&stored.order.header.items[0].title).or_default() += 1;
     }
     let twice = objects.into_iter().filter(|(_, times)| *times > 1);
     twice.map(|(what, times)| format!("{what} was made {times} times")).collect()
 }
 
 /// Two objects of one order that hold money at the same time are shown to a person.
-fn paid_twice(scene: &Scene, kept: &Kept) -> Option<String> {
+fn paid_twice(scene: &Scene, stored: &Stored) -> Option<String> {
     use AttentionCode::{DuplicatePayment, LatePayment, RefundFailed};
-    let of_order =
-        |entry: &&Entry| kept.order.attempts.iter().any(|attempt| attempt.id.to_string() == entry.reference);
+    let of_order = |entry: &&Entry| {
+        stored.order.attempts.iter().any(|attempt| attempt.id.to_string() == entry.reference)
+    };
     let entries: Vec<&Entry> = scene.ledger.iter().filter(of_order).collect();
     let mut moments: Vec<Timestamp> =
         entries.iter().flat_map(|entry| entry.history.iter().map(|step| step.at)).collect();
     moments.sort_unstable();
     let holding = |at: Timestamp| entries.iter().filter(|entry| held_at(entry, at)).count();
     let overlap = moments.into_iter().find(|at| holding(*at) > 1)?;
-    let told = |code| matches!(code, DuplicatePayment | LatePayment | RefundFailed);
-    let is_told = kept.order.attention.iter().any(|attention| told(attention.code));
-    (!is_told).then(|| format!("{}: paid twice at {overlap} and nobody is told", kept.order.id()))
+    let raised = |code| matches!(code, DuplicatePayment | LatePayment | RefundFailed);
+    let is_raised = stored.order.attention.iter().any(|attention| raised(attention.code));
+    (!is_raised).then(|| format!("{}: paid twice at {overlap} and nobody is told", stored.order.id()))
 }
 
 fn held_at(entry: &Entry, at: Timestamp) -> bool {
@@ -68,28 +69,28 @@ fn held_at(entry: &Entry, at: Timestamp) -> bool {
 
 /// No refund of ours reached the provider twice, and no more than was asked for left it.
 fn given_back_once(scene: &Scene, entry: &Entry) -> Vec<String> {
-    let Some((kept, attempt)) = scene.attempt_of(entry) else { return Vec::new() };
-    let Some(payment) = kept.order.payment_of(attempt) else { return Vec::new() };
-    let effects = || scene.facts.effects.iter().filter(|effect| effect.object == entry.id);
+    let Some((stored, attempt)) = scene.attempt_of(entry) else { return Vec::new() };
+    let Some(payment) = stored.order.payment_of(attempt) else { return Vec::new() };
+    let effects = || scene.seen.effects.iter().filter(|effect| effect.object == entry.id);
     let ours: Vec<i64> = effects()
         .filter(|effect| effect.by_gateway && effect.verb == "refund")
         .map(|effect| effect.minor)
         .collect();
     let in_portal: i64 = effects().filter(|effect| !effect.by_gateway).map(|effect| effect.minor).sum();
-    let rows = kept.order.refunds.iter();
+    let rows = stored.order.refunds.iter();
     let rows = rows.filter(|refund| refund.payment == payment.id && refund.origin != RefundOrigin::Provider);
-    let mut asked: Vec<i64> = rows.clone().map(|refund| refund.money.minor).collect();
+    let mut requested: Vec<i64> = rows.clone().map(|refund| refund.money.minor).collect();
     let mut faults = Vec::new();
     for minor in &ours {
-        match asked.iter().position(|asked| asked == minor) {
-            Some(index) => drop(asked.swap_remove(index)),
+        match requested.iter().position(|requested| requested == minor) {
+            Some(index) => drop(requested.swap_remove(index)),
             None => faults.push(format!("{}: {minor} went back and was asked for less often", entry.id)),
         }
     }
     let stand: i64 =
         rows.filter(|refund| refund.status != RefundStatus::Failed).map(|refund| refund.money.minor).sum();
     let gone: i64 = ours.iter().sum();
-    if !scene.facts.meddled.contains(&entry.id) && gone > stand + in_portal {
+    if !scene.seen.changed_in_portal.contains(&entry.id) && gone > stand + in_portal {
         faults.push(format!("{}: {gone} went back, our refunds say {stand}", entry.id));
     }
     let captured = effects().find(|effect| effect.verb == "capture").map(|effect| effect.minor);
@@ -100,24 +101,24 @@ fn given_back_once(scene: &Scene, entry: &Entry) -> Vec<String> {
 }
 
 /// The two agree on what is held, taken and given back, wherever the gateway `could` know.
-pub(super) fn agree(scene: &Scene, could: impl Fn(&Kept, &Attempt, &Entry) -> bool) -> Vec<String> {
+pub(super) fn agree(scene: &Scene, could: impl Fn(&Stored, &Attempt, &Entry) -> bool) -> Vec<String> {
     let mut faults = Vec::new();
     for entry in &scene.ledger {
-        let Some((kept, attempt)) = scene.attempt_of(entry) else { continue };
-        if could(kept, attempt, entry) {
-            faults.extend(differ(kept, attempt, entry));
+        let Some((stored, attempt)) = scene.attempt_of(entry) else { continue };
+        if could(stored, attempt, entry) {
+            faults.extend(differ(stored, attempt, entry));
         }
     }
     faults
 }
 
-fn differ(kept: &Kept, attempt: &Attempt, entry: &Entry) -> Option<String> {
-    let what = format!("{} {} ({})", kept.order.id(), attempt.id, attempt.account);
+fn differ(stored: &Stored, attempt: &Attempt, entry: &Entry) -> Option<String> {
+    let what = format!("{} {} ({})", stored.order.id(), attempt.id, attempt.account);
     let theirs = format!(
         "{}: held {}, captured {}, refunded {}",
         entry.word, entry.held, entry.captured, entry.refunded
     );
-    let Some(payment) = kept.order.payment_of(attempt) else {
+    let Some(payment) = stored.order.payment_of(attempt) else {
         return entry
             .holds_money()
             .then(|| format!("{what}: the provider says {theirs}; there is no payment"));
@@ -134,22 +135,24 @@ fn differ(kept: &Kept, attempt: &Attempt, entry: &Entry) -> Option<String> {
     );
     // Less given back without a word for why is not believed, and shown to a person.
     let doubted =
-        entry.refunded < stands.refunded() && kept.is_told(payment.id, AttentionCode::Contradiction);
+        entry.refunded < stands.refunded() && stored.was_raised(payment.id, AttentionCode::Contradiction);
     (!same && !doubted).then(|| format!("{what}: the provider says {theirs}; we say {ours}"))
 }
 
-/// Whether the gateway had a chance to know of an object's last change: it was told of it, or it had to ask.
-pub(super) fn could_know(scene: &Scene, kept: &Kept, attempt: &Attempt, entry: &Entry) -> bool {
-    let told = scene.facts.told.get(&entry.id).is_some_and(|at| *at >= entry.changed_at());
-    told || kept.order.payment_of(attempt).is_none_or(|payment| is_polled(kept, payment))
+/// Whether the gateway had a chance to know of an object's last change: it was notified of it, or had to fetch its status.
+pub(super) fn could_know(scene: &Scene, stored: &Stored, attempt: &Attempt, entry: &Entry) -> bool {
+    let raised = scene.seen.notified.get(&entry.id).is_some_and(|at| *at >= entry.changed_at());
+    raised || stored.order.payment_of(attempt).is_none_or(|payment| is_polled(stored, payment))
 }
 
 /// Whether the provider is asked by itself as long as nothing changes.
-fn is_polled(kept: &Kept, payment: &Payment) -> bool {
+fn is_polled(stored: &Stored, payment: &Payment) -> bool {
     use PaymentStatus::{Authorized, Disputed, Failed, Pending, Processing, RequiresAction};
-    let unsure = payment.operation.is_some() || kept.order.reserved(payment.id) > 0;
-    let open =
-        payment.session.and_then(|id| kept.order.session(id)).is_some_and(|session| session.status.is_open());
+    let unsure = payment.operation.is_some() || stored.order.reserved(payment.id) > 0;
+    let open = payment
+        .session
+        .and_then(|id| stored.order.session(id))
+        .is_some_and(|session| session.status.is_open());
     match payment.status() {
         Authorized | Disputed | Processing => true,
         Pending | RequiresAction => open || unsure,

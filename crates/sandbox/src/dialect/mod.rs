@@ -19,14 +19,14 @@ use crate::object::{Effect, Object, Provider};
 pub(crate) const MAX_ROW: usize = 1_000_000_000;
 
 /// A request below a dialect's base path.
-pub(crate) struct ProviderRequest<'a> {
+pub(crate) struct Call<'a> {
     pub method: &'a str,
     /// The path's segments below the base path; a slash at the end adds none.
     pub path: Vec<&'a str>,
     pub request: &'a Request,
 }
 
-impl ProviderRequest<'_> {
+impl Call<'_> {
     /// The body's JSON, or why not. An absent body is an empty object.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         if self.request.body.is_empty() {
@@ -43,7 +43,7 @@ impl ProviderRequest<'_> {
 }
 
 /// How a notification is addressed and made believable.
-pub(crate) struct SignedRequest {
+pub(crate) struct Signed {
     pub url: String,
     pub headers: Vec<(String, String)>,
 }
@@ -56,10 +56,10 @@ pub(crate) trait Dialect: Sync {
     /// What a request is for, by its method and its path below the base.
     fn operation(&self, method: &str, path: &[&str]) -> Operation;
 
-    fn handle(&self, context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Response;
+    fn handle(&self, context: &mut RequestContext<'_>, call: &Call<'_>) -> Response;
 
     /// The provider's error body for a status that a fault orders.
-    fn error_body(&self, status: u16) -> Response;
+    fn trouble(&self, status: u16) -> Response;
 
     /// What setting an object of this kind to `word` does; `None` if the kind has no such word.
     fn effect(&self, kind: crate::object::Kind, word: &str) -> Option<Effect>;
@@ -85,20 +85,13 @@ pub(crate) trait Dialect: Sync {
     fn notification_body(&self, context: &RequestContext<'_>, object: &Object, event_id: &str) -> String;
 
     /// Address and headers of a notification; `sent_at` in unix seconds. A forged one must not convince.
-    fn sign(
-        &self,
-        to: &Subscription,
-        event_id: &str,
-        sent_at: i64,
-        body: &str,
-        forged: bool,
-    ) -> SignedRequest;
+    fn sign(&self, to: &Subscription, event_id: &str, sent_at: i64, body: &str, forged: bool) -> Signed;
 
     /// Path of the object's hosted page.
     fn page(&self, object: &Object) -> String;
 
     /// Where the customer is sent from the page in the object's present state.
-    fn return_url(&self, object: &Object) -> Option<String>;
+    fn way_back(&self, object: &Object) -> Option<String>;
 }
 
 /// The dialect of a provider.

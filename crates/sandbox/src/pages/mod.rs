@@ -1,6 +1,6 @@
 //! The hosted pages: one card form for all dialects, made of plain HTML forms.
 //!
-//! A page shows and asks; what happens then is the desk's and the dialect's business.
+//! A page shows and asks; what happens then is the context's and the dialect's business.
 
 mod card;
 mod template;
@@ -19,7 +19,7 @@ const STYLE: &str = include_str!("style.css");
 const FRAME: &str = include_str!("frame.html");
 const FORM: &str = include_str!("form.html");
 const CHALLENGE: &str = include_str!("challenge.html");
-const NOTE: &str = include_str!("note.html");
+const MESSAGE_PAGE: &str = include_str!("note.html");
 const INDEX: &str = include_str!("index.html");
 
 /// The index lists no more than this.
@@ -53,7 +53,7 @@ fn view(context: &mut RequestContext<'_>, mut object: Object) -> Response {
     if object.challenged {
         return challenge(&object);
     }
-    match context.complete(&mut object, Outcome::Viewed) {
+    match context.apply_outcome(&mut object, Outcome::Viewed) {
         Ok(()) => form(&object, 200, &BTreeMap::new(), &Faults::new(), ""),
         Err(refusal) => refused(&object, refusal),
     }
@@ -77,7 +77,7 @@ fn act(context: &mut RequestContext<'_>, mut object: Object, fields: &BTreeMap<S
         },
     };
     let Some(outcome) = outcome else { return tab_closed(&object) };
-    match context.complete(&mut object, outcome) {
+    match context.apply_outcome(&mut object, outcome) {
         Ok(()) => next(&object),
         Err(refusal) => refused(&object, refusal),
     }
@@ -93,7 +93,7 @@ fn next(object: &Object) -> Response {
         let banner = "Your bank declined the card: insufficient funds. You may try another one.";
         return form(object, 200, &BTreeMap::new(), &Faults::new(), banner);
     }
-    match dialect.return_url(object) {
+    match dialect.way_back(object) {
         Some(url) => Response::redirect(&url),
         None => Response::redirect(&dialect.page(object)),
     }
@@ -159,13 +159,13 @@ fn challenge(object: &Object) -> Response {
 fn waiting(object: &Object) -> Response {
     let refresh = "<meta http-equiv=\"refresh\" content=\"3\">";
     let text = "Your bank takes its time. This page looks again by itself; you may also close it.";
-    page(200, object, refresh, &note(object, "", "One moment", text, None))
+    page(200, object, refresh, &message_page(object, "", "One moment", text, None))
 }
 
 fn tab_closed(object: &Object) -> Response {
     let text =
         "You closed the tab: nothing was sent to the shop, and the payment is still open at this address.";
-    page(200, object, "", &note(object, "", "Tab closed", text, None))
+    page(200, object, "", &message_page(object, "", "Tab closed", text, None))
 }
 
 /// The confirmation page, or what is left to say about a payment that is over.
@@ -173,19 +173,19 @@ fn closed(object: &Object) -> Response {
     let paid = object.captured > 0 || object.held > 0 || object.word == "COMPLETED";
     let (mood, headline) = if paid { ("good", "Thank you") } else { ("", "This payment is closed") };
     let text = format!("Status: {}. Reference: {}.", object.word, object.reference);
-    let way_back = dialect::of(object.provider).return_url(object);
-    page(200, object, "", &note(object, mood, headline, &text, way_back.as_deref()))
+    let way_back = dialect::of(object.provider).way_back(object);
+    page(200, object, "", &message_page(object, mood, headline, &text, way_back.as_deref()))
 }
 
 fn refused(object: &Object, refusal: Refusal) -> Response {
     let text = format!("The payment {refusal}.");
-    page(409, object, "", &note(object, "", "That did not work", &text, None))
+    page(409, object, "", &message_page(object, "", "That did not work", &text, None))
 }
 
-fn note(object: &Object, mood: &str, headline: &str, text: &str, way_back: Option<&str>) -> String {
+fn message_page(object: &Object, mood: &str, headline: &str, text: &str, way_back: Option<&str>) -> String {
     let link = way_back.map(|url| format!("<a class=\"lead\" href=\"{}\">Back to the shop</a>", escape(url)));
     fill(
-        NOTE,
+        MESSAGE_PAGE,
         &[
             ("mood", mood),
             ("headline", headline),

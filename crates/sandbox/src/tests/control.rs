@@ -64,11 +64,11 @@ fn faults_are_listed_used_up_and_cleared() {
     bench.control("faults", r#"{"operation":"create","fault":"status_500","times":2}"#).is(201);
     order(&mut Bench::new());
     bench.send("POST", ORDERS, ORDER).is(500);
-    bench.ask(&Request::new("GET", "/control/faults")).has(r#""times":1"#);
-    bench.ask(&Request::new("DELETE", "/control/faults")).is(204);
+    bench.reply(&Request::new("GET", "/control/faults")).has(r#""times":1"#);
+    bench.reply(&Request::new("DELETE", "/control/faults")).is(204);
     bench.send("POST", ORDERS, ORDER).is(201);
-    bench.ask(&Request::new("GET", "/control/none")).is(404);
-    bench.ask(&Request::new("GET", "/control/ledger?provider=none")).is(400);
+    bench.reply(&Request::new("GET", "/control/none")).is(404);
+    bench.reply(&Request::new("GET", "/control/ledger?provider=none")).is(400);
 }
 
 #[test]
@@ -87,12 +87,12 @@ fn notifications_are_lost_doubled_overtaken_late_and_forged() {
         bench.fault("decta", "notify", fault);
         bench.pay("decta", &id, "viewed").is(200);
         bench.pay("decta", &id, "action_required").is(200);
-        let told: Vec<&str> = bench
+        let shown: Vec<&str> = bench
             .notified
             .iter()
             .map(|sent| if sent.body.contains(r#""status":"viewed""#) { "viewed" } else { "in_progress" })
             .collect();
-        assert_eq!(told, statuses, "{fault}");
+        assert_eq!(shown, statuses, "{fault}");
         assert_eq!(bench.notified[0].delay_ms, delay_ms);
         let forged = bench.notified[0].url.ends_with("/forged");
         assert_eq!(forged, fault == "bad_signature");
@@ -139,10 +139,10 @@ fn notifications_are_sent_again_as_they_were() {
 fn calls_are_kept_without_their_credentials() {
     let mut bench = Bench::new();
     order(&mut bench);
-    let calls = bench.ask(&Request::new("GET", "/control/calls?provider=decta"));
+    let calls = bench.reply(&Request::new("GET", "/control/calls?provider=decta"));
     calls.has(r#""method":"POST","path":"/decta/api/v0.6/orders/""#).has("a@b.test").has("application/json");
     calls.lacks("sk_test").lacks("mer_secret").has("[hidden]");
-    bench.ask(&Request::new("GET", "/control/calls?provider=telness")).has(r#"{"data":[]}"#);
+    bench.reply(&Request::new("GET", "/control/calls?provider=telness")).has(r#"{"data":[]}"#);
 }
 
 #[test]
@@ -151,22 +151,22 @@ fn the_journal_brings_everything_back() {
     let open = || Sandbox::open(directory.path(), "http://sandbox.test", 7);
     let mut bench = Bench { sandbox: open().unwrap(), ..Bench::new() };
     let subscription = r#"{"provider":"decta","url":"http://shop.test/in","secret":"s"}"#;
-    bench.ask(&Request::new("PUT", "/control/subscriptions").body(subscription)).is(204);
+    bench.reply(&Request::new("PUT", "/control/subscriptions").body(subscription)).is(204);
     bench
-        .ask(&Request::new("PUT", "/control/subscriptions").body(r#"{"provider":"decta","url":"x"}"#))
+        .reply(&Request::new("PUT", "/control/subscriptions").body(r#"{"provider":"decta","url":"x"}"#))
         .is(400);
     bench.control("cards", r#"{"provider":"telness","customer":"c","scenario":"paid"}"#).is(201);
     let id = order(&mut bench);
     bench.pay("decta", &id, "paid").is(200);
     let telness = super::keyed("POST", "/telness/api/v2/orders", "{}").header("X-Idempotency-Key", "k");
-    let first = bench.ask(&telness).body;
+    let first = bench.reply(&telness).body;
     let before = bench.ledger().body;
     for _ in 0..2 {
         bench.sandbox = open().unwrap();
         bench.now = START + 1;
         assert_eq!(bench.ledger().body, before);
     }
-    assert_eq!(bench.ask(&telness).body, first);
+    assert_eq!(bench.reply(&telness).body, first);
     bench.send("GET", "/telness/api/v2/payment-profiles?customerId=c", "").has("ACTIVE");
     bench.notified.clear();
     assert_ne!(order(&mut bench), id);

@@ -52,7 +52,7 @@ fn faulty_orders_are_refused_by_field() {
     for (body, part) in table {
         bench.send("POST", ORDERS, &body).is(400).has(part);
     }
-    bench.ask(&Request::new("POST", ORDERS)).is(401).has("__all__");
+    bench.reply(&Request::new("POST", ORDERS)).is(401).has("__all__");
     bench.send("GET", "/decta/api/v0.6/orders/none/", "").is(404);
 }
 

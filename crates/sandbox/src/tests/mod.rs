@@ -74,7 +74,7 @@ impl Bench {
         answer
     }
 
-    fn ask(&mut self, request: &Request) -> Reply {
+    fn reply(&mut self, request: &Request) -> Reply {
         let response = self.answer(request).response.expect("an answer");
         let location = response.headers.iter().find(|(name, _)| name == "location");
         let location = location.map(|(_, value)| value.clone()).unwrap_or_default();
@@ -83,11 +83,11 @@ impl Bench {
 
     /// A request with every provider's credentials.
     fn send(&mut self, method: &str, target: &str, body: &str) -> Reply {
-        self.ask(&keyed(method, target, body))
+        self.reply(&keyed(method, target, body))
     }
 
     fn control(&mut self, path: &str, body: &str) -> Reply {
-        self.ask(&Request::new("POST", &format!("/control/{path}")).body(body))
+        self.reply(&Request::new("POST", &format!("/control/{path}")).body(body))
     }
 
     fn fault(&mut self, provider: &str, operation: &str, fault: &str) {
@@ -105,11 +105,11 @@ impl Bench {
     }
 
     fn ledger(&mut self) -> Reply {
-        self.ask(&Request::new("GET", "/control/ledger"))
+        self.reply(&Request::new("GET", "/control/ledger"))
     }
 
     fn page(&mut self, method: &str, path: &str, form: &str) -> Reply {
-        self.ask(&Request::new(method, path).body(form))
+        self.reply(&Request::new(method, path).body(form))
     }
 }
 

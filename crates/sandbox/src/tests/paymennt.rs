@@ -70,11 +70,11 @@ fn faulty_checkouts_are_refused_in_the_envelope() {
         .paymennt("POST", "/checkout/web", &web("r-4").replace("\"requestId\"", &wrong))
         .is(400)
         .has("add up");
-    bench.ask(&Request::new("GET", &format!("{BASE}/checkout"))).is(401).has(r#""success":false"#);
+    bench.reply(&Request::new("GET", &format!("{BASE}/checkout"))).is(401).has(r#""success":false"#);
     let old = Request::new("GET", &format!("{BASE}/checkout"))
         .header("X-PointCheckout-Api-Key", "k")
         .header("X-PointCheckout-Api-Secret", "s");
-    bench.ask(&old).is(200);
+    bench.reply(&old).is(200);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn stored_cards_are_charged_and_holds_captured() {
         let body = format!(r#"{{"provider":"paymennt","customer":"u-77","scenario":"{scenario}"}}"#);
         bench.control("cards", &body).text("token")
     };
-    let (good, bad, asking) = (plant("paid"), plant("declined"), plant("challenge"));
+    let (good, bad, challenged) = (plant("paid"), plant("declined"), plant("challenge"));
     let debit = |token: &str, id: &str| {
         let source =
             format!(r#"{{"type":"STORED_CARD","token":"{token}","shopperInteraction":"UNSCHEDULED"}}"#);
@@ -145,7 +145,7 @@ fn stored_cards_are_charged_and_holds_captured() {
         .paymennt("POST", "/payment/debit", &debit(&bad, "d-2"))
         .has(r#""status":"FAILED""#)
         .has("Insufficient");
-    let redirect = bench.paymennt("POST", "/payment/debit", &debit(&asking, "d-3"));
+    let redirect = bench.paymennt("POST", "/payment/debit", &debit(&challenged, "d-3"));
     redirect.has(r#""status":"REDIRECT""#);
     let page = redirect.text("redirectUrl").replace("http://sandbox.test", "");
     bench.page("GET", &page, "").has("Your bank wants to know");

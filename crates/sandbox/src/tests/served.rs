@@ -50,8 +50,11 @@ async fn it_serves_notifies_drops_connections_and_stops() {
         let created = exchange(address, "POST /decta/api/v0.6/orders/", order);
         assert!(created.starts_with("HTTP/1.1 201"), "{created}");
         assert!(created.contains(&format!("http://{address}/decta/pay/")), "{created}");
-        let notice = receive(&shop);
-        assert!(notice.starts_with("POST /in/key") && notice.contains("application/json"), "{notice}");
+        let notification = receive(&shop);
+        assert!(
+            notification.starts_with("POST /in/key") && notification.contains("application/json"),
+            "{notification}"
+        );
         let fault = r#"{"operation":"any","fault":"reset_before","times":1}"#;
         let planned = exchange(address, "POST /control/faults", fault);
         assert!(planned.starts_with("HTTP/1.1 201"), "{planned}");

@@ -81,16 +81,16 @@ fn the_first_answer_to_an_idempotency_key_is_repeated() {
     let mut bench = Bench::new();
     let request =
         |body: &str| keyed("POST", "/telness/api/v2/orders", body).header("X-Idempotency-Key", "k-1");
-    let first = bench.ask(&request("{}"));
-    let again = bench.ask(&request("{}"));
+    let first = bench.reply(&request("{}"));
+    let again = bench.reply(&request("{}"));
     assert_eq!((first.status, &first.body), (201, &again.body));
-    bench.ask(&request("{ }")).is(409).has("idempotency_key_mismatch");
+    bench.reply(&request("{ }")).is(409).has("idempotency_key_mismatch");
     let long = "k".repeat(257);
-    bench.ask(&keyed("POST", "/telness/api/v2/orders", "{}").header("X-Idempotency-Key", &long)).is(400);
+    bench.reply(&keyed("POST", "/telness/api/v2/orders", "{}").header("X-Idempotency-Key", &long)).is(400);
     bench.now += 24 * 3600 * SECOND;
-    assert_ne!(bench.ask(&request("{}")).body, first.body);
+    assert_ne!(bench.reply(&request("{}")).body, first.body);
     let elsewhere = keyed("POST", "/telness/api/v2/payment-links", "{}").header("X-Idempotency-Key", "k-1");
-    bench.ask(&elsewhere).is(400).has("VALIDATION_ERROR");
+    bench.reply(&elsewhere).is(400).has("VALIDATION_ERROR");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_lost_answer_is_found_again_by_its_key() {
     bench.fault("telness", "create", "timeout_after");
     let lost = bench.answer(&request);
     assert_eq!((lost.response, lost.delay_ms), (None, 35_000));
-    let id = bench.ask(&request).text("paymentSessionId");
+    let id = bench.reply(&request).text("paymentSessionId");
     let ledger = bench.ledger();
     assert_eq!(ledger.text("id"), id);
     assert_eq!(ledger.body.matches("\"kind\"").count(), 1);
@@ -192,7 +192,7 @@ fn lines_that_cannot_be_priced_are_refused() {
     bench.telness("POST", &path, &line("1.001")).is(400).has("decimals");
     bench.telness("POST", &path, r#"{"type":"SUBSCRIPTION"}"#).is(400);
     bench.telness("POST", "/orders/none/calculate-price", "").is(404).has("NOT_FOUND");
-    bench.ask(&Request::new("GET", "/telness/api/v2/orders")).is(401);
+    bench.reply(&Request::new("GET", "/telness/api/v2/orders")).is(401);
     bench.telness("GET", "/orders?limit=1", "").has(&order).has(r#""nextCursor":null"#);
 }
 

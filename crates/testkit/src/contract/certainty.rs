@@ -2,25 +2,25 @@
 
 use paymux_port::{Advice, HttpRequest};
 
-use super::{AdapterUnderTest, Rule, Verdict, every, must};
-use crate::{Answer, Operation, Recording, Setup};
+use super::{Rule, RuleResult, Subject, every, must};
+use crate::{Answer, Operation, Recording, World};
 
 pub(super) const RULES: &[Rule] = &[
-    every("nothing sent: another account may be tried", |adapter| {
-        at_each_call(adapter, &[Fault::NotSent], |place| !place.written)
+    every("nothing sent: another account may be tried", |subject| {
+        at_each_call(subject, &[Fault::NotSent], |place| !place.written)
     }),
-    every("silence after a write: it is asked until it is known", |adapter| {
-        at_each_call(adapter, &[Fault::Lost], |place| !place.written && !place.reads_only)
+    every("silence after a write: it is asked until it is known", |subject| {
+        at_each_call(subject, &[Fault::Lost], |place| !place.written && !place.reads_only)
     }),
-    every("silence after a read: it is read again later", |adapter| {
-        at_each_call(adapter, &[Fault::Lost], |place| !place.written && place.reads_only)
+    every("silence after a read: it is read again later", |subject| {
+        at_each_call(subject, &[Fault::Lost], |place| !place.written && place.reads_only)
     }),
-    every("401, 404, 429, other 4xx, 3xx and 5xx are sorted by what they prove", |adapter| {
-        at_each_call(adapter, &STATUSES, |place| !place.written)
+    every("401, 404, 429, other 4xx, 3xx and 5xx are sorted by what they prove", |subject| {
+        at_each_call(subject, &STATUSES, |place| !place.written)
     }),
-    every("a write that left is never reported as harmless", |adapter| {
+    every("a write that left is never reported as harmless", |subject| {
         let faults = [&[Fault::NotSent, Fault::Lost], &STATUSES[..]].concat();
-        at_each_call(adapter, &faults, |place| place.written)
+        at_each_call(subject, &faults, |place| place.written)
     }),
     every("what could not be kept is not relied on", nothing_relies_on_what_was_not_kept),
 ];
@@ -91,18 +91,19 @@ impl Place {
 }
 
 /// Whether some recording shows the adapter getting over a failure of this call.
-pub(super) fn survivable(adapter: &AdapterUnderTest, call: &HttpRequest) -> bool {
-    let steps = adapter.working_calls().flat_map(|recording| &recording.steps);
-    let alike = steps.filter(|step| step.method == call.method.as_str() && step.path == call.path);
+pub(super) fn survivable(subject: &Subject, http_request: &HttpRequest) -> bool {
+    let steps = subject.working_calls().flat_map(|recording| &recording.steps);
+    let alike =
+        steps.filter(|step| step.method == http_request.method.as_str() && step.path == http_request.path);
     alike.into_iter().any(|step| !matches!(&step.answer, Answer::Reply(response) if response.ok()))
 }
 
-fn at_each_call(adapter: &AdapterUnderTest, faults: &[Fault], concerns: fn(&Place) -> bool) -> Verdict {
-    for recording in adapter.working_calls() {
+fn at_each_call(subject: &Subject, faults: &[Fault], concerns: fn(&Place) -> bool) -> RuleResult {
+    for recording in subject.working_calls() {
         for number in 0..recording.steps.len() {
             let place = Place::of(recording, number);
             for fault in faults.iter().filter(|_| concerns(&place)) {
-                fail_at(adapter, recording, number, &place, *fault)?;
+                fail_at(subject, recording, number, &place, *fault)?;
             }
         }
     }
@@ -110,34 +111,38 @@ fn at_each_call(adapter: &AdapterUnderTest, faults: &[Fault], concerns: fn(&Plac
 }
 
 fn fail_at(
-    adapter: &AdapterUnderTest,
+    subject: &Subject,
     recording: &Recording,
     number: usize,
     place: &Place,
     fault: Fault,
-) -> Verdict {
+) -> RuleResult {
     let mut answers = recording.answers();
     answers[number] = fault.answer();
-    let run = Setup::of(&recording.input).play(adapter.about, recording.operation, answers);
-    let advice = run.error().map(paymux_port::ProviderError::advice);
-    let survived = advice.is_none() && run.calls.get(number).is_some_and(|call| survivable(adapter, call));
+    let played = World::of(&recording.options).play(subject.about, recording.operation, answers);
+    let advice = played.error().map(paymux_port::ProviderError::advice);
+    let survived = advice.is_none()
+        && played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
     let proven = place.proven(fault);
     must(survived || advice == Some(proven), || {
         let (file, call) = (&recording.file, number + 1);
-        format!("{file}: {fault:?} at call {call} proves {proven:?}, but it ends in {:?}", run.result)
+        format!("{file}: {fault:?} at call {call} proves {proven:?}, but it ends in {:?}", played.end)
     })
 }
 
-fn nothing_relies_on_what_was_not_kept(adapter: &AdapterUnderTest) -> Verdict {
-    for (recording, operation) in adapter.working_calls().map(|recording| (recording, recording.operation)) {
-        let setup = Setup::of(&recording.input);
-        if setup.play(adapter.about, operation, recording.answers()).saved_state.is_empty() {
+fn nothing_relies_on_what_was_not_kept(subject: &Subject) -> RuleResult {
+    for (recording, operation) in subject.working_calls().map(|recording| (recording, recording.operation)) {
+        let world = World::of(&recording.options);
+        if world.play(subject.about, operation, recording.answers()).kept.is_empty() {
             continue;
         }
-        let run = Setup { saves_state: false, ..setup }.play(adapter.about, operation, recording.answers());
-        must(run.error().is_some(), || format!("{} goes on without what it wanted to keep", recording.file))?;
-        let at_rest =
-            run.calls.is_empty() || operation != Operation::Begin || run.calls.len() < recording.steps.len();
+        let played = World { keeps: false, ..world }.play(subject.about, operation, recording.answers());
+        must(played.error().is_some(), || {
+            format!("{} goes on without what it wanted to keep", recording.file)
+        })?;
+        let at_rest = played.calls.is_empty()
+            || operation != Operation::Begin
+            || played.calls.len() < recording.steps.len();
         must(at_rest, || format!("{} sends everything without what it wanted to keep", recording.file))?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use paymux_port::SettingsError;
 use paymux_providers::ALL;
 
-use super::{AdapterUnderTest, Rule, Verdict, every, must, providers};
+use super::{Rule, RuleResult, Subject, every, must, providers};
 use crate::settings;
 
 pub(super) const RULES: &[Rule] = &[
@@ -17,7 +17,7 @@ pub(super) const RULES: &[Rule] = &[
     every("no question of its first day is left open", questions_are_answered),
 ];
 
-pub(super) fn every_folder_is_listed() -> Verdict {
+pub(super) fn every_folder_is_listed() -> RuleResult {
     let entries = std::fs::read_dir(providers())?.filter_map(Result::ok);
     let folders = entries
         .filter(|entry| entry.path().is_dir())
@@ -29,19 +29,19 @@ pub(super) fn every_folder_is_listed() -> Verdict {
     })
 }
 
-fn belongs_together(adapter: &AdapterUnderTest) -> Verdict {
-    let about = adapter.about;
+fn belongs_together(subject: &Subject) -> RuleResult {
+    let about = subject.about;
     let plain =
         !about.name.is_empty() && about.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     must(plain, || format!("the name `{}` is more than small letters and digits", about.name))?;
-    let file = std::fs::read_to_string(adapter.folder.join("statuses.toml"))?;
+    let file = std::fs::read_to_string(subject.folder.join("statuses.toml"))?;
     must(file == about.statuses, || "`statuses` is not the folder's statuses.toml".to_owned())?;
-    let built = adapter.provider().about().name;
+    let built = subject.provider().about().name;
     must(built == about.name, || format!("what it builds calls itself `{built}`"))
 }
 
-fn fits_together(adapter: &AdapterUnderTest) -> Verdict {
-    let (about, capabilities) = (adapter.about, &adapter.about.capabilities);
+fn fits_together(subject: &Subject) -> RuleResult {
+    let (about, capabilities) = (subject.about, &subject.about.capabilities);
     let at_https = about.base_url.starts_with("https://") && !about.base_url.ends_with('/');
     must(at_https, || format!("`{}` is not an https address without a slash at its end", about.base_url))?;
     must(!about.title.is_empty() && !capabilities.approaches.is_empty(), || {
@@ -61,11 +61,11 @@ fn fits_together(adapter: &AdapterUnderTest) -> Verdict {
     must(codes.count() == 0, || "one of its currencies is none".to_owned())
 }
 
-fn missing_settings_are_named(adapter: &AdapterUnderTest) -> Verdict {
-    for required in adapter.about.settings.iter().filter(|setting| setting.required) {
+fn missing_settings_are_named(subject: &Subject) -> RuleResult {
+    for required in subject.about.settings.iter().filter(|setting| setting.required) {
         for value in [None, Some(String::new())] {
             let refusal =
-                (adapter.about.build)(&settings(adapter.about, &[(required.key.to_owned(), value)])).err();
+                (subject.about.build)(&settings(subject.about, &[(required.key.to_owned(), value)])).err();
             let named = matches!(refusal, Some(SettingsError::Missing(key) | SettingsError::Invalid(key, _)) if key == required.key);
             must(named, || format!("without `{}` it says: {refusal:?}", required.key))?;
         }
@@ -73,9 +73,9 @@ fn missing_settings_are_named(adapter: &AdapterUnderTest) -> Verdict {
     Ok(())
 }
 
-fn settings_have_help(adapter: &AdapterUnderTest) -> Verdict {
+fn settings_have_help(subject: &Subject) -> RuleResult {
     let mut keys = BTreeSet::new();
-    for setting in adapter.about.settings {
+    for setting in subject.about.settings {
         let plain = setting.key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         must(plain && keys.insert(setting.key), || {
             format!("`{}` is twice, or not in snake case", setting.key)
@@ -85,8 +85,8 @@ fn settings_have_help(adapter: &AdapterUnderTest) -> Verdict {
     Ok(())
 }
 
-fn readme_names_its_sources(adapter: &AdapterUnderTest) -> Verdict {
-    let readme = std::fs::read_to_string(adapter.folder.join("README.md"))?;
+fn readme_names_its_sources(subject: &Subject) -> RuleResult {
+    let readme = std::fs::read_to_string(subject.folder.join("README.md"))?;
     let dated = |text: &str| {
         text.split(|c: char| !c.is_ascii_digit() && c != '-').any(|word| {
             let mut parts = word.split('-');
@@ -95,16 +95,16 @@ fn readme_names_its_sources(adapter: &AdapterUnderTest) -> Verdict {
         })
     };
     must(dated(&readme), || "the README has no date such as 2026-11".to_owned())?;
-    must(dated(adapter.table.source()), || "the source of statuses.toml has no date".to_owned())?;
+    must(dated(subject.table.source()), || "the source of statuses.toml has no date".to_owned())?;
     must(readme.contains("source"), || "the README names no source".to_owned())
 }
 
 /// A new adapter is full of questions, each where its answer belongs.
-fn questions_are_answered(adapter: &AdapterUnderTest) -> Verdict {
-    let readme = std::fs::read_to_string(adapter.folder.join("README.md"))?;
-    let helps = adapter.about.settings.iter().map(|setting| setting.help);
-    let heads = adapter.recordings.iter().filter_map(|recording| recording.text.lines().next());
-    let said = readme.lines().chain([adapter.table.source()]).chain(helps).chain(heads);
+fn questions_are_answered(subject: &Subject) -> RuleResult {
+    let readme = std::fs::read_to_string(subject.folder.join("README.md"))?;
+    let helps = subject.about.settings.iter().map(|setting| setting.help);
+    let heads = subject.recordings.iter().filter_map(|recording| recording.text.lines().next());
+    let said = readme.lines().chain([subject.table.source()]).chain(helps).chain(heads);
     let open: Vec<&str> = said.filter(|line| line.ends_with('?') || line.contains("? ")).collect();
     must(open.is_empty(), || open.join("\n"))
 }

@@ -4,8 +4,8 @@ use paymux_port::Advice;
 use serde_json::{Value, json};
 
 use super::certainty::{Place, survivable};
-use super::{AdapterUnderTest, Rule, Verdict, every, must};
-use crate::{Answer, Operation, Recording, Run, Setup};
+use super::{Rule, RuleResult, Subject, every, must};
+use crate::{Answer, Operation, Played, Recording, World};
 
 pub(super) const RULES: &[Rule] = &[
     every("a broken answer is never a panic and never an outcome", broken_answers),
@@ -48,44 +48,45 @@ fn wrong_types(value: Value) -> Value {
     }
 }
 
-fn broken_answers(adapter: &AdapterUnderTest) -> Verdict {
-    each_answer(adapter, |recording, number, body| {
-        broken(body).into_iter().try_for_each(|body| break_at(adapter, recording, number, body))
+fn broken_answers(subject: &Subject) -> RuleResult {
+    each_answer(subject, |recording, number, body| {
+        broken(body).into_iter().try_for_each(|body| break_at(subject, recording, number, body))
     })
 }
 
-fn large_answers(adapter: &AdapterUnderTest) -> Verdict {
+fn large_answers(subject: &Subject) -> RuleResult {
     let large = format!("{{\"filler\": \"{}\"}}", "a".repeat(10 << 20)).into_bytes();
     for (operation, _) in Operation::ALL {
-        let first = adapter.working(operation).find(|recording| recording.operation != Operation::Note);
+        let first = subject.working(operation).find(|recording| recording.operation != Operation::Note);
         if let Some(recording) = first {
-            break_at(adapter, recording, 0, large.clone())?;
+            break_at(subject, recording, 0, large.clone())?;
         }
     }
     Ok(())
 }
 
 /// An answer that says nothing must end as one, unless nobody needed to read it.
-fn break_at(adapter: &AdapterUnderTest, recording: &Recording, number: usize, body: Vec<u8>) -> Verdict {
+fn break_at(subject: &Subject, recording: &Recording, number: usize, body: Vec<u8>) -> RuleResult {
     let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
-    let run = play_with(adapter, recording, number, body);
-    let unread = run.facts(&adapter.table) == recording.expected;
+    let played = play_with(subject, recording, number, body);
+    let unread = played.facts(&subject.table) == recording.expected;
     let unclear = Place::of(recording, number).unclear();
-    let advice = run.error().map(paymux_port::ProviderError::advice);
-    let survived = advice.is_none() && run.calls.get(number).is_some_and(|call| survivable(adapter, call));
+    let advice = played.error().map(paymux_port::ProviderError::advice);
+    let survived = advice.is_none()
+        && played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
     must(unread || survived || advice == Some(unclear), || {
         let (file, call) = (&recording.file, number + 1);
         format!(
             "{file}: `{shown}` in answer to call {call} calls for {unclear:?}, but it ends in {:?}",
-            run.result
+            played.end
         )
     })
 }
 
-fn broken_fields(adapter: &AdapterUnderTest) -> Verdict {
-    each_answer(adapter, |recording, number, body| {
+fn broken_fields(subject: &Subject) -> RuleResult {
+    each_answer(subject, |recording, number, body| {
         let mut damaged = damaged(body).into_iter();
-        damaged.try_for_each(|(damage, body)| break_field(adapter, recording, number, &damage, body))
+        damaged.try_for_each(|(damage, body)| break_field(subject, recording, number, &damage, body))
     })
 }
 
@@ -115,20 +116,20 @@ pub(super) fn damaged(body: &[u8]) -> Vec<(String, Vec<u8>)> {
 }
 
 fn break_field(
-    adapter: &AdapterUnderTest,
+    subject: &Subject,
     recording: &Recording,
     number: usize,
     damage: &str,
     body: Vec<u8>,
-) -> Verdict {
+) -> RuleResult {
     let answer = String::from_utf8_lossy(&body).into_owned();
-    let run = play_with(adapter, recording, number, body);
+    let played = play_with(subject, recording, number, body);
     // It asks on, which is no outcome, and no answer to that is recorded.
-    if run.calls.len() > recording.steps.len() {
+    if played.calls.len() > recording.steps.len() {
         return Ok(());
     }
     let at = format!("{}: {damage} in answer to call {}", recording.file, number + 1);
-    if let Some(error) = run.error() {
+    if let Some(error) = played.error() {
         let harmless = matches!(error.advice(), Advice::TryElsewhere | Advice::RetryLater);
         let place = Place::of(recording, number);
         let fine = if place.unclear() == Advice::ResolveUnknown {
@@ -138,10 +139,10 @@ fn break_field(
         };
         return must(fine, || format!("{at}: it looks harmless: {error:?}"));
     }
-    let facts = run.facts(&adapter.table);
+    let facts = played.facts(&subject.table);
     let known = |fact: &String| recording.expected.iter().any(|whole| says_no_more(fact, whole));
     let invented = facts.iter().find(|fact| !known(fact) && !stands_in(fact, &answer));
-    let survived = run.calls.get(number).is_some_and(|call| survivable(adapter, call));
+    let survived = played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
     must(survived || invented.is_none(), || {
         format!("{at}: it makes up `{}`", invented.cloned().unwrap_or_default())
     })
@@ -149,8 +150,8 @@ fn break_field(
 
 /// Whether a fact says what the `whole` one says, or less of it: a decline without its code, a session without its page.
 fn says_no_more(fact: &str, whole: &str) -> bool {
-    let mut words = fact.split([' ', ',']).filter(|word| !["no", "-", "-:"].contains(word));
-    words.all(|word| whole.split([' ', ',']).any(|known| known == word))
+    let mut parts = fact.split([' ', ',']).filter(|word| !["no", "-", "-:"].contains(word));
+    parts.all(|word| whole.split([' ', ',']).any(|known| known == word))
 }
 
 /// Whether a fact is a word that the answer still has, or follows from one.
@@ -180,8 +181,8 @@ fn point(value: &Value, here: String, pointers: &mut Vec<String>) {
 }
 
 /// Does something with every answer that brought a body and was not a refusal.
-fn each_answer(adapter: &AdapterUnderTest, test: impl Fn(&Recording, usize, &[u8]) -> Verdict) -> Verdict {
-    for recording in adapter.working_calls() {
+fn each_answer(subject: &Subject, test: impl Fn(&Recording, usize, &[u8]) -> RuleResult) -> RuleResult {
+    for recording in subject.working_calls() {
         for (number, step) in recording.steps.iter().enumerate() {
             if let Answer::Reply(response) = &step.answer
                 && response.ok()
@@ -194,10 +195,10 @@ fn each_answer(adapter: &AdapterUnderTest, test: impl Fn(&Recording, usize, &[u8
     Ok(())
 }
 
-fn play_with(adapter: &AdapterUnderTest, recording: &Recording, number: usize, body: Vec<u8>) -> Run {
+fn play_with(subject: &Subject, recording: &Recording, number: usize, body: Vec<u8>) -> Played {
     let mut answers = recording.answers();
     if let Answer::Reply(response) = &mut answers[number] {
         response.body = body;
     }
-    Setup::of(&recording.input).play(adapter.about, recording.operation, answers)
+    World::of(&recording.options).play(subject.about, recording.operation, answers)
 }

@@ -12,7 +12,7 @@ mod notifications;
 mod repeat;
 mod replay;
 mod secrecy;
-mod words;
+mod statuses;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,30 +21,30 @@ use libtest_mimic::{Failed, Trial};
 use paymux_port::{About, Provider, StatusTable};
 use paymux_providers::ALL;
 
-use crate::{Operation, Recording, Setup, load};
+use crate::{Operation, Recording, World, load};
 
 pub use replay::facts_of;
 
 /// How a rule ends.
-pub(crate) type Verdict = Result<(), Failed>;
+pub(crate) type RuleResult = Result<(), Failed>;
 
 /// A sentence that must be true of an adapter.
 pub(crate) struct Rule {
     says: &'static str,
-    concerns: fn(&AdapterUnderTest) -> bool,
-    holds: fn(&AdapterUnderTest) -> Verdict,
+    concerns: fn(&Subject) -> bool,
+    holds: fn(&Subject) -> RuleResult,
 }
 
 /// A rule that concerns every adapter.
-pub(crate) const fn every(says: &'static str, holds: fn(&AdapterUnderTest) -> Verdict) -> Rule {
+pub(crate) const fn every(says: &'static str, holds: fn(&Subject) -> RuleResult) -> Rule {
     Rule { says, concerns: |_| true, holds }
 }
 
 /// A rule that concerns the adapters of which `concerns` is true.
 pub(crate) const fn some(
     says: &'static str,
-    concerns: fn(&AdapterUnderTest) -> bool,
-    holds: fn(&AdapterUnderTest) -> Verdict,
+    concerns: fn(&Subject) -> bool,
+    holds: fn(&Subject) -> RuleResult,
 ) -> Rule {
     Rule { says, concerns, holds }
 }
@@ -52,7 +52,7 @@ pub(crate) const fn some(
 const RULES: [&[Rule]; 9] = [
     face::RULES,
     abilities::RULES,
-    words::RULES,
+    statuses::RULES,
     money::RULES,
     certainty::RULES,
     hostility::RULES,
@@ -62,7 +62,7 @@ const RULES: [&[Rule]; 9] = [
 ];
 
 /// An adapter with its folder, read once for all rules.
-pub struct AdapterUnderTest {
+pub struct Subject {
     pub(crate) about: &'static About,
     pub(crate) folder: PathBuf,
     pub(crate) table: StatusTable,
@@ -70,7 +70,7 @@ pub struct AdapterUnderTest {
     pub recordings: Vec<Recording>,
 }
 
-impl AdapterUnderTest {
+impl Subject {
     /// Reads the folder of an adapter.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl AdapterUnderTest {
     }
 
     pub(crate) fn provider(&self) -> Box<dyn Provider> {
-        Setup::usual(Operation::Fetch).provider(self.about)
+        World::usual(Operation::Fetch).provider(self.about)
     }
 
     /// The recordings of an operation that show it working.
@@ -115,24 +115,24 @@ pub fn trials() -> Vec<Trial> {
 
 fn trials_of(about: &'static About) -> Vec<Trial> {
     let name = about.name;
-    let adapter = match AdapterUnderTest::load(about) {
-        Ok(adapter) => Arc::new(adapter),
+    let subject = match Subject::load(about) {
+        Ok(subject) => Arc::new(subject),
         Err(why) => return vec![Trial::test(format!("{name}: its folder can be read"), || Err(why))],
     };
-    let rules = RULES.into_iter().flatten().filter(|rule| (rule.concerns)(&adapter));
+    let rules = RULES.into_iter().flatten().filter(|rule| (rule.concerns)(&subject));
     let rules = rules.map(|rule| {
-        let adapter = Arc::clone(&adapter);
-        Trial::test(format!("{name}: {}", rule.says), move || (rule.holds)(&adapter))
+        let subject = Arc::clone(&subject);
+        Trial::test(format!("{name}: {}", rule.says), move || (rule.holds)(&subject))
     });
-    let replays = (0..adapter.recordings.len()).map(|number| {
-        let adapter = Arc::clone(&adapter);
-        let says = format!("{name}: replays {}", adapter.recordings[number].file);
-        Trial::test(says, move || replay::replays(&adapter, &adapter.recordings[number]))
+    let replays = (0..subject.recordings.len()).map(|number| {
+        let subject = Arc::clone(&subject);
+        let says = format!("{name}: replays {}", subject.recordings[number].file);
+        Trial::test(says, move || replay::replays(&subject, &subject.recordings[number]))
     });
     rules.chain(replays).collect()
 }
 
 /// Fails with a sentence unless `fine`.
-pub(crate) fn must(fine: bool, otherwise: impl FnOnce() -> String) -> Verdict {
+pub(crate) fn must(fine: bool, otherwise: impl FnOnce() -> String) -> RuleResult {
     if fine { Ok(()) } else { Err(otherwise().into()) }
 }

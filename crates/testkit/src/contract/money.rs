@@ -6,16 +6,16 @@ use libtest_mimic::Failed;
 use paymux_port::{Currency, Decimal, HttpRequest, Money};
 use serde_json::Value;
 
-use super::{AdapterUnderTest, Rule, Verdict, every, must, some};
+use super::{Rule, RuleResult, Subject, every, must, some};
 use crate::world::{checkout, currency, euros, generated_order};
-use crate::{Answer, Operation, Recording, Run, Setup};
+use crate::{Answer, Operation, Played, Recording, World};
 
 pub(super) const RULES: &[Rule] = &[
     every("an amount leaves exactly, in yen, euros and dinars", amounts_leave_exactly),
     every("whatever the order, what leaves adds up to what is asked", orders_add_up),
-    some("an amount comes back exactly, in yen, euros and dinars", tells_amounts, amounts_come_back_exactly),
-    some("a digit that a currency does not have is never rounded away", tells_amounts, nothing_is_rounded),
-    some("an amount is of the currency that the provider says", tells_amounts, currencies_are_theirs),
+    some("an amount comes back exactly, in yen, euros and dinars", states_amounts, amounts_come_back_exactly),
+    some("a digit that a currency does not have is never rounded away", states_amounts, nothing_is_rounded),
+    some("an amount is of the currency that the provider says", states_amounts, currencies_are_theirs),
 ];
 
 /// How a provider writes amounts.
@@ -34,9 +34,9 @@ impl Units {
     }
 }
 
-fn amounts_leave_exactly(adapter: &AdapterUnderTest) -> Verdict {
-    let capabilities = &adapter.about.capabilities;
-    for recording in usual_starts(adapter) {
+fn amounts_leave_exactly(subject: &Subject) -> RuleResult {
+    let capabilities = &subject.about.capabilities;
+    for recording in usual_starts(subject) {
         let units = units(recording)?;
         for (code, minor) in
             [("JPY", 1250), ("JPY", 7), ("EUR", 30), ("EUR", 1999), ("KWD", 1230), ("KWD", 1234)]
@@ -45,27 +45,28 @@ fn amounts_leave_exactly(adapter: &AdapterUnderTest) -> Verdict {
             if capabilities.currencies.ineligible_because(money).is_some() {
                 continue;
             }
-            let sent = begin(adapter, recording, money)?.calls;
-            let written =
-                sent.iter().any(|call| numbers_of(call).any(|number| same(number, units.of(money))));
+            let sent = begin(subject, recording, money)?.calls;
+            let written = sent
+                .iter()
+                .any(|http_request| numbers_of(http_request).any(|number| same(number, units.of(money))));
             must(written, || format!("{}: {money} is nowhere in what leaves", recording.file))?;
         }
     }
     Ok(())
 }
 
-fn orders_add_up(adapter: &AdapterUnderTest) -> Verdict {
-    for recording in usual_starts(adapter) {
+fn orders_add_up(subject: &Subject) -> RuleResult {
+    for recording in usual_starts(subject) {
         let units = units(recording)?;
         for seed in 0..60 {
             let (money, request) = generated_order(seed, currency(if seed % 3 == 0 { "JPY" } else { "EUR" }));
-            let mut setup = Setup::of(&recording.input);
-            setup.attempt.money = money;
-            setup.request.clone_from(&request);
-            let play = |told: Money| {
+            let mut world = World::of(&recording.options);
+            world.attempt.money = money;
+            world.request.clone_from(&request);
+            let play = |stated: Money| {
                 let answers =
-                    recording.steps.iter().map(|step| restated(&step.answer, euros(1250), told, units));
-                setup.play(adapter.about, Operation::Begin, answers.collect())
+                    recording.steps.iter().map(|step| restated(&step.answer, euros(1250), stated, units));
+                world.play(subject.about, Operation::Begin, answers.collect())
             };
             // Discounts and taxes may be the provider's to work out, if its price is compared with what is asked.
             let plain = request.discount == 0 && (request.tax_included || request.tax == 0);
@@ -78,17 +79,17 @@ fn orders_add_up(adapter: &AdapterUnderTest) -> Verdict {
     Ok(())
 }
 
-fn tells_amounts(adapter: &AdapterUnderTest) -> bool {
-    adapter.working(Operation::Fetch).any(|recording| !told(recording).is_empty())
+fn states_amounts(subject: &Subject) -> bool {
+    subject.working(Operation::Fetch).any(|recording| !stated_names(recording).is_empty())
 }
 
-fn amounts_come_back_exactly(adapter: &AdapterUnderTest) -> Verdict {
-    for (recording, units) in telling_reads(adapter) {
+fn amounts_come_back_exactly(subject: &Subject) -> RuleResult {
+    for (recording, units) in telling_reads(subject) {
         for (code, minor) in [("JPY", 1250), ("EUR", 30), ("KWD", 1230), ("KWD", 1234)] {
             let money = Money::new(minor, currency(code));
-            let run = fetch(adapter, recording, money, units.of(money), units);
-            let facts = run.facts(&adapter.table);
-            for name in told(recording) {
+            let played = fetch(subject, recording, money, units.of(money), units);
+            let facts = played.facts(&subject.table);
+            for name in stated_names(recording) {
                 let expected = format!("{name} {money}");
                 must(facts.contains(&expected), || {
                     format!("{}: not `{expected}`, but {facts:?}", recording.file)
@@ -99,8 +100,8 @@ fn amounts_come_back_exactly(adapter: &AdapterUnderTest) -> Verdict {
     Ok(())
 }
 
-fn nothing_is_rounded(adapter: &AdapterUnderTest) -> Verdict {
-    for (recording, units) in telling_reads(adapter) {
+fn nothing_is_rounded(subject: &Subject) -> RuleResult {
+    for (recording, units) in telling_reads(subject) {
         for (code, digits, decimals) in
             [("EUR", 12_505, 3), ("EUR", 299_999, 4), ("JPY", 125, 1), ("KWD", 12_345, 4)]
         {
@@ -109,10 +110,11 @@ fn nothing_is_rounded(adapter: &AdapterUnderTest) -> Verdict {
                 Units::Major => Decimal::new(digits, decimals),
                 Units::Minor => Decimal::new(digits, 1),
             };
-            let run = fetch(adapter, recording, Money::new(1250, currency), too_fine, units);
-            let facts = run.facts(&adapter.table);
-            let rounded =
-                told(recording).into_iter().find(|name| facts.iter().any(|fact| fact.starts_with(*name)));
+            let played = fetch(subject, recording, Money::new(1250, currency), too_fine, units);
+            let facts = played.facts(&subject.table);
+            let rounded = stated_names(recording)
+                .into_iter()
+                .find(|name| facts.iter().any(|fact| fact.starts_with(*name)));
             must(rounded.is_none(), || {
                 format!("{}: {too_fine} {code} was read as {facts:?}", recording.file)
             })?;
@@ -122,12 +124,13 @@ fn nothing_is_rounded(adapter: &AdapterUnderTest) -> Verdict {
 }
 
 /// Asked for euros, a provider may answer with dollars: then that must be seen.
-fn currencies_are_theirs(adapter: &AdapterUnderTest) -> Verdict {
-    for (recording, units) in telling_reads(adapter) {
-        let (asked, told_money) = (euros(1250), Money::new(1250, currency("USD")));
-        let answers = recording.steps.iter().map(|step| restated(&step.answer, asked, told_money, units));
-        let run = Setup::of(&recording.input).play(adapter.about, Operation::Fetch, answers.collect());
-        let facts = run.facts(&adapter.table);
+fn currencies_are_theirs(subject: &Subject) -> RuleResult {
+    for (recording, units) in telling_reads(subject) {
+        let (requested, stated_money) = (euros(1250), Money::new(1250, currency("USD")));
+        let answers =
+            recording.steps.iter().map(|step| restated(&step.answer, requested, stated_money, units));
+        let played = World::of(&recording.options).play(subject.about, Operation::Fetch, answers.collect());
+        let facts = played.facts(&subject.table);
         let mistaken = facts.iter().find(|fact| fact.ends_with(" EUR"));
         must(mistaken.is_none(), || {
             format!("{}: the answer says USD, it says {mistaken:?}", recording.file)
@@ -137,51 +140,47 @@ fn currencies_are_theirs(adapter: &AdapterUnderTest) -> Verdict {
 }
 
 /// The recorded starts that ask for the usual order.
-fn usual_starts(adapter: &AdapterUnderTest) -> impl Iterator<Item = &Recording> {
-    adapter
+fn usual_starts(subject: &Subject) -> impl Iterator<Item = &Recording> {
+    subject
         .working(Operation::Begin)
-        .filter(|recording| recording.input.money == euros(1250) && recording.input.adapter_state.is_empty())
+        .filter(|recording| recording.options.money == euros(1250) && recording.options.theirs.is_empty())
 }
 
-fn begin(adapter: &AdapterUnderTest, recording: &Recording, money: Money) -> Result<Run, Failed> {
+fn begin(subject: &Subject, recording: &Recording, money: Money) -> Result<Played, Failed> {
     let units = units(recording)?;
-    let mut setup = Setup::of(&recording.input);
-    setup.attempt.money = money;
-    setup.request = checkout(money);
+    let mut world = World::of(&recording.options);
+    world.attempt.money = money;
+    world.request = checkout(money);
     let answers = recording.steps.iter().map(|step| restated(&step.answer, euros(1250), money, units));
-    Ok(setup.play(adapter.about, Operation::Begin, answers.collect()))
+    Ok(world.play(subject.about, Operation::Begin, answers.collect()))
 }
 
-fn fetch(
-    adapter: &AdapterUnderTest,
-    recording: &Recording,
-    money: Money,
-    told: Decimal,
-    units: Units,
-) -> Run {
-    let mut setup = Setup::of(&recording.input);
-    setup.attempt.money = money;
-    setup.request = checkout(money);
+fn fetch(subject: &Subject, recording: &Recording, money: Money, stated: Decimal, units: Units) -> Played {
+    let mut world = World::of(&recording.options);
+    world.attempt.money = money;
+    world.request = checkout(money);
     let from = units.of(euros(1250));
-    let answers = recording.steps.iter().map(|step| replaced(&step.answer, from, told, money.currency));
-    setup.play(adapter.about, Operation::Fetch, answers.collect())
+    let answers = recording.steps.iter().map(|step| replaced(&step.answer, from, stated, money.currency));
+    world.play(subject.about, Operation::Fetch, answers.collect())
 }
 
 /// The reads that tell the payment's own amount, and how their provider writes it.
-fn telling_reads(adapter: &AdapterUnderTest) -> impl Iterator<Item = (&Recording, Units)> {
-    adapter.working(Operation::Fetch).filter(|recording| !told(recording).is_empty()).map(|recording| {
-        let bodies = recording.steps.iter().filter_map(|step| match &step.answer {
-            Answer::Reply(response) => Some(String::from_utf8_lossy(&response.body).into_owned()),
-            Answer::NotSent | Answer::Lost => None,
-        });
-        let major = Units::Major.of(euros(1250));
-        let major = bodies.into_iter().any(|body| numbers(&body).any(|number| same(number, major)));
-        (recording, if major { Units::Major } else { Units::Minor })
-    })
+fn telling_reads(subject: &Subject) -> impl Iterator<Item = (&Recording, Units)> {
+    subject.working(Operation::Fetch).filter(|recording| !stated_names(recording).is_empty()).map(
+        |recording| {
+            let bodies = recording.steps.iter().filter_map(|step| match &step.answer {
+                Answer::Reply(response) => Some(String::from_utf8_lossy(&response.body).into_owned()),
+                Answer::NotSent | Answer::Lost => None,
+            });
+            let major = Units::Major.of(euros(1250));
+            let major = bodies.into_iter().any(|body| numbers(&body).any(|number| same(number, major)));
+            (recording, if major { Units::Major } else { Units::Minor })
+        },
+    )
 }
 
 /// Which facts of a recording tell the payment's own amount.
-fn told(recording: &Recording) -> Vec<&str> {
+fn stated_names(recording: &Recording) -> Vec<&str> {
     let amount = euros(1250).to_string();
     let facts = recording.expected.iter().filter_map(|fact| fact.split_once(' '));
     facts.filter(|(_, value)| *value == amount).map(|(name, _)| name).collect()
@@ -217,10 +216,10 @@ fn replaced(answer: &Answer, from: Decimal, to: Decimal, currency: Currency) -> 
 
 /// Whether the total stands in what was sent, or some part of its lines, or product of two parts, sums up to it.
 fn adds_up(sent: &[HttpRequest], total: Decimal) -> bool {
-    if sent.iter().any(|call| numbers_of(call).any(|number| same(number, total))) {
+    if sent.iter().any(|http_request| numbers_of(http_request).any(|number| same(number, total))) {
         return true;
     }
-    let bodies = sent.iter().filter_map(|call| serde_json::from_slice(&call.body).ok());
+    let bodies = sent.iter().filter_map(|http_request| serde_json::from_slice(&http_request.body).ok());
     let mut objects: BTreeMap<Vec<String>, Vec<Value>> = BTreeMap::new();
     bodies.for_each(|body: Value| gather(body, &mut objects));
     let Some(total) = scaled(total).and_then(|total| total.checked_mul(scaled(Decimal::whole(1))?)) else {
@@ -250,8 +249,8 @@ fn gather(value: Value, objects: &mut BTreeMap<Vec<String>, Vec<Value>>) {
     }
 }
 
-fn numbers_of(call: &HttpRequest) -> impl Iterator<Item = Decimal> {
-    let text = format!("{} {}", call.path, String::from_utf8_lossy(&call.body));
+fn numbers_of(http_request: &HttpRequest) -> impl Iterator<Item = Decimal> {
+    let text = format!("{} {}", http_request.path, String::from_utf8_lossy(&http_request.body));
     numbers(&text).collect::<Vec<_>>().into_iter()
 }
 
@@ -261,10 +260,10 @@ fn numbers(text: &str) -> impl Iterator<Item = Decimal> {
 
 /// The text cut where words and numbers begin and end.
 fn runs(text: &str) -> Vec<&str> {
-    let of_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
     let (mut runs, mut start, mut inside) = (Vec::new(), 0, false);
     for (place, c) in text.char_indices() {
-        if of_word(c) != inside {
+        if is_part(c) != inside {
             runs.push(&text[start..place]);
             (start, inside) = (place, !inside);
         }

@@ -2,16 +2,16 @@
 
 use paymux_port::NotificationAuth;
 
-use super::{AdapterUnderTest, Rule, Verdict, every, must, some};
-use crate::facts::RunResult;
-use crate::play::Note;
-use crate::{Operation, Recording, Setup, setting_value};
+use super::{Rule, RuleResult, Subject, every, must, some};
+use crate::facts::End;
+use crate::play::NotificationInput;
+use crate::{Operation, Recording, World, setting_value};
 
 pub(super) const RULES: &[Rule] = &[
-    every("it has recorded notifications, if it says it has any", notices_are_recorded),
+    every("it has recorded notifications, if it says it has any", notifications_are_recorded),
     some(
         "a notification changed by one byte is refused",
-        |adapter| notifications(adapter) == NotificationAuth::Signed,
+        |subject| notification_auth(subject) == NotificationAuth::Signed,
         changed_ones,
     ),
     some("a notification without a header of its proof is refused", proves_by_header, bare_ones),
@@ -21,75 +21,80 @@ pub(super) const RULES: &[Rule] = &[
     every("a broken notification is never a panic and points at nothing", broken_ones),
 ];
 
-fn notifications(adapter: &AdapterUnderTest) -> NotificationAuth {
-    adapter.about.capabilities.notification_auth
+fn notification_auth(subject: &Subject) -> NotificationAuth {
+    subject.about.capabilities.notification_auth
 }
 
-fn proves_by_header(adapter: &AdapterUnderTest) -> bool {
-    matches!(notifications(adapter), NotificationAuth::Signed | NotificationAuth::SharedKey)
+fn proves_by_header(subject: &Subject) -> bool {
+    matches!(notification_auth(subject), NotificationAuth::Signed | NotificationAuth::SharedKey)
 }
 
-fn by_address(adapter: &AdapterUnderTest) -> bool {
-    matches!(notifications(adapter), NotificationAuth::AddressKey | NotificationAuth::SharedKey)
+fn by_address(subject: &Subject) -> bool {
+    matches!(notification_auth(subject), NotificationAuth::AddressKey | NotificationAuth::SharedKey)
 }
 
 /// The recorded notifications that are taken and point at something.
-fn taken(adapter: &AdapterUnderTest) -> impl Iterator<Item = (&Recording, Setup, Note)> {
-    adapter
+fn taken(subject: &Subject) -> impl Iterator<Item = (&Recording, World, NotificationInput)> {
+    subject
         .working(Operation::Note)
         .filter(|recording| recording.expected != ["nothing"])
-        .map(|recording| (recording, Setup::of(&recording.input), Note::of(recording)))
+        .map(|recording| (recording, World::of(&recording.options), NotificationInput::of(recording)))
 }
 
 /// Those whose headers carry their proof: any of a provider that signs, and those with the shared key.
-fn proved(adapter: &AdapterUnderTest) -> impl Iterator<Item = (&Recording, Setup, Note, Vec<usize>)> {
-    taken(adapter).filter_map(|(recording, setup, note)| {
+fn proved(subject: &Subject) -> impl Iterator<Item = (&Recording, World, NotificationInput, Vec<usize>)> {
+    taken(subject).filter_map(|(recording, world, notification)| {
         let no_proof = ["content-type", "content-length", "user-agent", "host"];
-        let proof: Vec<usize> = (0..note.headers.len())
-            .filter(|number| !no_proof.contains(&note.headers[*number].0.as_str()))
+        let proof: Vec<usize> = (0..notification.headers.len())
+            .filter(|number| !no_proof.contains(&notification.headers[*number].0.as_str()))
             .collect();
-        (!proof.is_empty()).then_some((recording, setup, note, proof))
+        (!proof.is_empty()).then_some((recording, world, notification, proof))
     })
 }
 
-fn refused(adapter: &AdapterUnderTest, setup: &Setup, note: &Note, why: impl FnOnce() -> String) -> Verdict {
-    let end = setup.note(adapter.about, note);
-    must(matches!(end, RunResult::Refused(_)), || format!("{}: it is taken: {end:?}", why()))
+fn refused(
+    subject: &Subject,
+    world: &World,
+    notification: &NotificationInput,
+    why: impl FnOnce() -> String,
+) -> RuleResult {
+    let end = world.notify(subject.about, notification);
+    must(matches!(end, End::Refused(_)), || format!("{}: it is taken: {end:?}", why()))
 }
 
-fn notices_are_recorded(adapter: &AdapterUnderTest) -> Verdict {
-    if notifications(adapter) == NotificationAuth::None {
-        return must(taken(adapter).next().is_none(), || {
+fn notifications_are_recorded(subject: &Subject) -> RuleResult {
+    if notification_auth(subject) == NotificationAuth::None {
+        return must(taken(subject).next().is_none(), || {
             "it says it has none, but one is recorded".to_owned()
         });
     }
-    must(taken(adapter).next().is_some(), || "no recording shows one that is taken".to_owned())?;
-    must(!proves_by_header(adapter) || proved(adapter).next().is_some(), || {
+    must(taken(subject).next().is_some(), || "no recording shows one that is taken".to_owned())?;
+    must(!proves_by_header(subject) || proved(subject).next().is_some(), || {
         "none carries its proof".to_owned()
     })
 }
 
-fn changed_ones(adapter: &AdapterUnderTest) -> Verdict {
-    for (recording, setup, note, _) in proved(adapter) {
-        for place in 0..note.body.len() {
-            let mut changed = note.clone();
+fn changed_ones(subject: &Subject) -> RuleResult {
+    for (recording, world, notification, _) in proved(subject) {
+        for place in 0..notification.body.len() {
+            let mut changed = notification.clone();
             changed.body[place] ^= 1;
-            refused(adapter, &setup, &changed, || format!("{} with byte {place} changed", recording.file))?;
+            refused(subject, &world, &changed, || format!("{} with byte {place} changed", recording.file))?;
         }
     }
     Ok(())
 }
 
-fn bare_ones(adapter: &AdapterUnderTest) -> Verdict {
-    for (recording, setup, note, proof) in proved(adapter) {
+fn bare_ones(subject: &Subject) -> RuleResult {
+    for (recording, world, notification, proof) in proved(subject) {
         for number in proof {
-            let name = &note.headers[number].0;
-            let mut bare = note.clone();
+            let name = &notification.headers[number].0;
+            let mut bare = notification.clone();
             bare.headers.remove(number);
-            refused(adapter, &setup, &bare, || format!("{} without {name}", recording.file))?;
-            let mut other = note.clone();
-            other.headers[number].1 = note.headers[number].1.chars().map(next).collect();
-            refused(adapter, &setup, &other, || format!("{} with another {name}", recording.file))?;
+            refused(subject, &world, &bare, || format!("{} without {name}", recording.file))?;
+            let mut other = notification.clone();
+            other.headers[number].1 = notification.headers[number].1.chars().map(next).collect();
+            refused(subject, &world, &other, || format!("{} with another {name}", recording.file))?;
         }
     }
     Ok(())
@@ -106,38 +111,38 @@ fn next(c: char) -> char {
     }
 }
 
-fn foreign_ones(adapter: &AdapterUnderTest) -> Verdict {
-    for (recording, setup, note, _) in proved(adapter) {
-        let secrets = adapter.about.settings.iter().filter(|setting| setting.secret);
+fn foreign_ones(subject: &Subject) -> RuleResult {
+    for (recording, world, notification, _) in proved(subject) {
+        let secrets = subject.about.settings.iter().filter(|setting| setting.secret);
         let with_other = |key: &str| {
-            let mut setup = setup.clone();
-            setup.settings.push((key.to_owned(), Some(setting_value(&format!("other {key}")))));
-            setup.note(adapter.about, &note)
+            let mut world = world.clone();
+            world.settings.push((key.to_owned(), Some(setting_value(&format!("other {key}")))));
+            world.notify(subject.about, &notification)
         };
-        let refusing =
-            secrets.filter(|setting| matches!(with_other(setting.key), RunResult::Refused(_))).count();
+        let refusing = secrets.filter(|setting| matches!(with_other(setting.key), End::Refused(_))).count();
         must(refusing > 0, || format!("{} is taken whatever the secret", recording.file))?;
     }
     Ok(())
 }
 
-fn ones_from_elsewhere(adapter: &AdapterUnderTest) -> Verdict {
-    let shared = notifications(adapter) == NotificationAuth::SharedKey;
-    for (recording, setup, note) in taken(adapter) {
-        let configured = recording.input.settings.iter().all(|(_, value)| value.is_some());
+fn ones_from_elsewhere(subject: &Subject) -> RuleResult {
+    let shared = notification_auth(subject) == NotificationAuth::SharedKey;
+    for (recording, world, notification) in taken(subject) {
+        let configured = recording.options.settings.iter().all(|(_, value)| value.is_some());
         if shared && configured {
             continue;
         }
-        let elsewhere = Note { address_key: false, ..note };
-        refused(adapter, &setup, &elsewhere, || format!("{} without the address key", recording.file))?;
+        let elsewhere = NotificationInput { address_key: false, ..notification };
+        refused(subject, &world, &elsewhere, || format!("{} without the address key", recording.file))?;
     }
     Ok(())
 }
 
-fn same_hints(adapter: &AdapterUnderTest) -> Verdict {
-    for (recording, setup, note) in taken(adapter) {
-        let facts = |end: RunResult| end.facts(&adapter.table);
-        let (first, second) = (setup.note(adapter.about, &note), setup.note(adapter.about, &note));
+fn same_hints(subject: &Subject) -> RuleResult {
+    for (recording, world, notification) in taken(subject) {
+        let facts = |end: End| end.facts(&subject.table);
+        let (first, second) =
+            (world.notify(subject.about, &notification), world.notify(subject.about, &notification));
         must(facts(first) == facts(second), || {
             format!("{} gives other hints the second time", recording.file)
         })?;
@@ -145,19 +150,19 @@ fn same_hints(adapter: &AdapterUnderTest) -> Verdict {
     Ok(())
 }
 
-fn broken_ones(adapter: &AdapterUnderTest) -> Verdict {
-    for (recording, setup, note) in taken(adapter) {
+fn broken_ones(subject: &Subject) -> RuleResult {
+    for (recording, world, notification) in taken(subject) {
         let bodies = ["", "null", "[]", "{}", "<html></html>", "{\"id\": 7, \"data\": []}", "[[[[[["];
         for body in bodies {
-            let broken = Note { body: body.as_bytes().to_vec(), ..note.clone() };
-            let end = setup.note(adapter.about, &broken);
-            let points = matches!(&end, RunResult::Hints(targets) if !targets.is_empty());
+            let broken = NotificationInput { body: body.as_bytes().to_vec(), ..notification.clone() };
+            let end = world.notify(subject.about, &broken);
+            let points = matches!(&end, End::Hints(targets) if !targets.is_empty());
             must(!points, || format!("{} with the body `{body}` gives {end:?}", recording.file))?;
         }
-        for place in 0..note.body.len() {
-            let mut changed = note.clone();
+        for place in 0..notification.body.len() {
+            let mut changed = notification.clone();
             changed.body[place] ^= 0x80;
-            let _ = setup.note(adapter.about, &changed);
+            let _ = world.notify(subject.about, &changed);
         }
     }
     Ok(())

@@ -2,27 +2,27 @@
 
 use paymux_port::HttpRequest;
 
-use super::{AdapterUnderTest, Verdict, must};
-use crate::{Operation, Recording, Setup, Step};
+use super::{RuleResult, Subject, must};
+use crate::{Operation, Recording, Step, World};
 
 /// What comes of a recording, in lines for its file.
-pub fn facts_of(adapter: &AdapterUnderTest, recording: &Recording) -> Vec<String> {
-    let run = Setup::of(&recording.input).replay(adapter.about, recording, recording.answers());
-    run.facts(&adapter.table).iter().map(|fact| recording.with_places(fact)).collect()
+pub fn facts_of(subject: &Subject, recording: &Recording) -> Vec<String> {
+    let played = World::of(&recording.options).replay(subject.about, recording, recording.answers());
+    played.facts(&subject.table).iter().map(|fact| recording.with_places(fact)).collect()
 }
 
-pub(super) fn replays(adapter: &AdapterUnderTest, recording: &Recording) -> Verdict {
-    let run = Setup::of(&recording.input).replay(adapter.about, recording, recording.answers());
+pub(super) fn replays(subject: &Subject, recording: &Recording) -> RuleResult {
+    let played = World::of(&recording.options).replay(subject.about, recording, recording.answers());
     if recording.operation != Operation::Note {
-        for (number, (call, step)) in run.calls.iter().zip(&recording.steps).enumerate() {
-            same_call(call, step).map_err(|why| format!("call {}: {why}", number + 1))?;
+        for (number, (http_request, step)) in played.calls.iter().zip(&recording.steps).enumerate() {
+            same_call(http_request, step).map_err(|why| format!("call {}: {why}", number + 1))?;
         }
-        let (sent, recorded) = (run.calls.len(), recording.steps.len());
+        let (sent, recorded) = (played.calls.len(), recording.steps.len());
         must(sent == recorded, || {
-            format!("it made {sent} calls, recorded are {recorded}; the last was {:?}", run.calls.last())
+            format!("it made {sent} calls, recorded are {recorded}; the last was {:?}", played.calls.last())
         })?;
     }
-    let facts = run.facts(&adapter.table);
+    let facts = played.facts(&subject.table);
     must(facts == recording.expected, || {
         let block: Vec<String> =
             facts.iter().map(|fact| format!("= {}", recording.with_places(fact))).collect();
@@ -30,20 +30,22 @@ pub(super) fn replays(adapter: &AdapterUnderTest, recording: &Recording) -> Verd
     })
 }
 
-fn same_call(call: &HttpRequest, step: &Step) -> Result<(), String> {
-    let (line, expected) =
-        (format!("{} {}", call.method.as_str(), call.path), format!("{} {}", step.method, step.path));
+fn same_call(http_request: &HttpRequest, step: &Step) -> Result<(), String> {
+    let (line, expected) = (
+        format!("{} {}", http_request.method.as_str(), http_request.path),
+        format!("{} {}", step.method, step.path),
+    );
     if line != expected {
         return Err(format!("it sent {line}, recorded is {expected}"));
     }
-    if call.reads_only != step.reads_only {
+    if http_request.reads_only != step.reads_only {
         return Err(format!(
             "it says that this call only reads: {}; recorded is the contrary",
-            call.reads_only
+            http_request.reads_only
         ));
     }
     for (name, value) in &step.headers {
-        let sent: Vec<&str> = call
+        let sent: Vec<&str> = http_request
             .headers
             .iter()
             .filter(|(known, _)| known.eq_ignore_ascii_case(name))
@@ -53,7 +55,7 @@ fn same_call(call: &HttpRequest, step: &Step) -> Result<(), String> {
             return Err(format!("the header {name} is not sent once with the recorded value"));
         }
     }
-    let body = String::from_utf8_lossy(&call.body);
+    let body = String::from_utf8_lossy(&http_request.body);
     let (sent, recorded) = (without_blanks(&body), without_blanks(&step.body));
     if sent == recorded { Ok(()) } else { Err(format!("it sent the body\n{sent}\nrecorded is\n{recorded}")) }
 }

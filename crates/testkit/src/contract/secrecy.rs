@@ -1,35 +1,35 @@
 //! Nothing that is printed holds a secret or a person.
 
 use super::hostility::damaged;
-use super::{AdapterUnderTest, Rule, Verdict, every, must};
+use super::{Rule, RuleResult, Subject, every, must};
 use crate::world::{EMAIL, PHONE};
-use crate::{Answer, Recording, Setup, setting_value, settings};
+use crate::{Answer, Recording, World, setting_value, settings};
 
 pub(super) const RULES: &[Rule] = &[
     every("no secret, e-mail address or telephone number is ever printed", nothing_leaks),
     every("what is wrong with a setting is said without its value", settings_stay_secret),
-    every("its recordings hold no secret and no stranger", recordings_are_clean),
+    every("its recordings hold no secret and no foreign", recordings_are_clean),
 ];
 
 /// What must never be seen: the secrets and the customer of every recording.
-fn guarded(adapter: &AdapterUnderTest, recording: &Recording) -> Vec<String> {
-    let secrets = adapter.about.settings.iter().filter(|setting| setting.secret);
+fn guarded(subject: &Subject, recording: &Recording) -> Vec<String> {
+    let secrets = subject.about.settings.iter().filter(|setting| setting.secret);
     let usual = secrets.map(|setting| setting_value(setting.key));
-    let own = recording.input.settings.iter().filter_map(|(key, value)| {
-        let secret = adapter.about.settings.iter().any(|setting| setting.key == key && setting.secret);
+    let own = recording.options.settings.iter().filter_map(|(key, value)| {
+        let secret = subject.about.settings.iter().any(|setting| setting.key == key && setting.secret);
         value.clone().filter(|_| secret)
     });
     usual.chain(own).chain([EMAIL, PHONE, "Berg", "Harbour"].map(str::to_owned)).collect()
 }
 
-fn nothing_leaks(adapter: &AdapterUnderTest) -> Verdict {
+fn nothing_leaks(subject: &Subject) -> RuleResult {
     let echo = format!("{{\"id\": [\"{EMAIL} {PHONE} Ann Berg\"], \"{EMAIL}\": ");
     let faults = [Answer::Lost, Answer::NotSent, Answer::reply(500, echo.clone()), Answer::reply(200, echo)];
-    for recording in &adapter.recordings {
-        let guarded = guarded(adapter, recording);
-        let setup = Setup::of(&recording.input);
+    for recording in &subject.recordings {
+        let guarded = guarded(subject, recording);
+        let world = World::of(&recording.options);
         let silent = |answers| {
-            let shown = setup.replay(adapter.about, recording, answers).shown();
+            let shown = world.replay(subject.about, recording, answers).shown();
             let leaked = guarded.iter().find(|secret| shown.contains(secret.as_str()));
             must(leaked.is_none(), || format!("{} prints {leaked:?}", recording.file))
         };
@@ -50,11 +50,11 @@ fn nothing_leaks(adapter: &AdapterUnderTest) -> Verdict {
     Ok(())
 }
 
-fn settings_stay_secret(adapter: &AdapterUnderTest) -> Verdict {
-    for setting in adapter.about.settings {
+fn settings_stay_secret(subject: &Subject) -> RuleResult {
+    for setting in subject.about.settings {
         let planted = "planted value, nowhere to be seen";
-        let built = (adapter.about.build)(&settings(
-            adapter.about,
+        let built = (subject.about.build)(&settings(
+            subject.about,
             &[(setting.key.to_owned(), Some(planted.to_owned()))],
         ));
         if let Err(why) = built {
@@ -65,20 +65,20 @@ fn settings_stay_secret(adapter: &AdapterUnderTest) -> Verdict {
     Ok(())
 }
 
-fn recordings_are_clean(adapter: &AdapterUnderTest) -> Verdict {
-    for recording in &adapter.recordings {
+fn recordings_are_clean(subject: &Subject) -> RuleResult {
+    for recording in &subject.recordings {
         let (file, text) = (&recording.file, &recording.text);
         let literal =
-            adapter.about.settings.iter().find(|setting| text.contains(&setting_value(setting.key)));
+            subject.about.settings.iter().find(|setting| text.contains(&setting_value(setting.key)));
         must(literal.is_none(), || {
             format!("{file} holds a setting's value; write {{{}}}", literal.map_or("", |it| it.key))
         })?;
         let bearer = text.split("Bearer ").skip(1).any(|rest| !rest.starts_with('{'));
         must(!bearer, || format!("{file} holds a bearer token"))?;
-        let words = || text.split(|c: char| c.is_whitespace() || "\"'<>(),;".contains(c));
-        let stranger = words().find(|word| word.contains('@') && !at_example(word));
-        must(stranger.is_none(), || format!("{file} holds the address {stranger:?}"))?;
-        let called = words().find(|word| {
+        let parts = || text.split(|c: char| c.is_whitespace() || "\"'<>(),;".contains(c));
+        let foreign = parts().find(|word| word.contains('@') && !at_example(word));
+        must(foreign.is_none(), || format!("{file} holds the address {foreign:?}"))?;
+        let called = parts().find(|word| {
             word.strip_prefix('+')
                 .is_some_and(|digits| digits.len() >= 9 && digits.bytes().all(|it| it.is_ascii_digit()))
         });

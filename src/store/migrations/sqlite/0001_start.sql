@@ -1,126 +1,188 @@
--- Ids are text, times are microseconds since 1970 in UTC, bodies are JSON.
--- Whatever carries a body is a rowid table: long rows in a WITHOUT ROWID table spill to overflow pages.
+-- Ids are 16 bytes, times are microseconds since 1970 in UTC, merchants and accounts are numbers of `names`.
+-- Small rows that are found by their key are WITHOUT ROWID; whatever carries a text that may be long is a rowid table,
+-- since long rows in a WITHOUT ROWID table spill to overflow pages.
 
-CREATE TABLE orders (
-    id         TEXT    NOT NULL PRIMARY KEY,
-    merchant   TEXT    NOT NULL,
-    reference  TEXT,
-    state      TEXT    NOT NULL,
-    created_at INTEGER NOT NULL,
-    sequence   INTEGER NOT NULL,
-    notices    INTEGER NOT NULL,
-    head       TEXT    NOT NULL,
-    body       TEXT    NOT NULL
+CREATE TABLE names (
+    id   INTEGER NOT NULL PRIMARY KEY,
+    name TEXT    NOT NULL UNIQUE
 ) STRICT;
-CREATE UNIQUE INDEX orders_reference ON orders (merchant, reference) WHERE reference IS NOT NULL;
--- The time is there so that a list by time looks at the index alone.
-CREATE INDEX orders_newest ON orders (merchant, id, created_at);
-CREATE INDEX orders_state ON orders (merchant, state, id, created_at);
 
-CREATE TABLE sessions (
-    id       TEXT NOT NULL PRIMARY KEY,
-    order_id TEXT NOT NULL REFERENCES orders (id),
-    body     TEXT NOT NULL
+-- The history: one row for each change, with all its events. The sequence of its first event is the lock. The position
+-- grows with every change of any subject.
+CREATE TABLE changes (
+    position      INTEGER NOT NULL PRIMARY KEY,
+    subject       BLOB    NOT NULL,
+    sequence      INTEGER NOT NULL,
+    events        INTEGER NOT NULL,
+    public_before INTEGER NOT NULL,
+    public        INTEGER NOT NULL,
+    merchant      INTEGER NOT NULL,
+    at            INTEGER NOT NULL,
+    record        TEXT    NOT NULL,
+    hash          BLOB    NOT NULL,
+    UNIQUE (subject, sequence)
 ) STRICT;
-CREATE INDEX sessions_order ON sessions (order_id, id);
+CREATE INDEX changes_public ON changes (merchant, position) WHERE public > 0;
 
-CREATE TABLE attempts (
-    id          TEXT    NOT NULL PRIMARY KEY,
-    order_id    TEXT    NOT NULL REFERENCES orders (id),
-    account     TEXT    NOT NULL,
-    reference   TEXT,
-    open        INTEGER NOT NULL,
-    return_hash TEXT,
-    body        TEXT    NOT NULL
-) STRICT;
-CREATE INDEX attempts_order ON attempts (order_id, id);
-CREATE UNIQUE INDEX attempts_open ON attempts (order_id) WHERE open = 1;
-CREATE INDEX attempts_reference ON attempts (account, reference) WHERE reference IS NOT NULL;
-CREATE UNIQUE INDEX attempts_return ON attempts (return_hash) WHERE return_hash IS NOT NULL;
+-- The personal values of one change, one on a line. Deleting them erases them.
+CREATE TABLE personal (
+    subject  BLOB    NOT NULL,
+    sequence INTEGER NOT NULL,
+    body     TEXT    NOT NULL,
+    PRIMARY KEY (subject, sequence)
+) STRICT, WITHOUT ROWID;
 
-CREATE TABLE payments (
-    id       TEXT NOT NULL PRIMARY KEY,
-    order_id TEXT NOT NULL REFERENCES orders (id),
-    merchant TEXT NOT NULL,
-    account  TEXT NOT NULL,
-    status   TEXT NOT NULL,
-    body     TEXT NOT NULL
-) STRICT;
-CREATE INDEX payments_order ON payments (order_id, id);
-CREATE INDEX payments_newest ON payments (merchant, id);
-CREATE INDEX payments_status ON payments (merchant, status, id);
-CREATE INDEX payments_account ON payments (merchant, account, id);
-
-CREATE TABLE refunds (
-    id       TEXT NOT NULL PRIMARY KEY,
-    order_id TEXT NOT NULL REFERENCES orders (id),
-    body     TEXT NOT NULL
-) STRICT;
-CREATE INDEX refunds_order ON refunds (order_id, id);
-
-CREATE TABLE attention (
-    id       TEXT    NOT NULL PRIMARY KEY,
-    order_id TEXT    NOT NULL REFERENCES orders (id),
-    merchant TEXT    NOT NULL,
-    code     TEXT    NOT NULL,
-    open     INTEGER NOT NULL,
+-- A long history is read from its last snapshot on.
+CREATE TABLE snapshots (
+    subject  BLOB    NOT NULL PRIMARY KEY,
+    sequence INTEGER NOT NULL,
     body     TEXT    NOT NULL
 ) STRICT;
-CREATE INDEX attention_order ON attention (order_id, id);
 
--- The place in the order is the lock. The position grows with every event, for those who follow all of them.
--- No reference to the order: an order's first events are written before its row, so that a conflict is the
--- first thing to fail.
-CREATE TABLE events (
-    position INTEGER PRIMARY KEY,
-    order_id TEXT    NOT NULL,
-    sequence INTEGER NOT NULL,
-    id       TEXT    NOT NULL,
-    notice   INTEGER,
-    at       INTEGER NOT NULL,
-    text     TEXT    NOT NULL,
-    hash     TEXT    NOT NULL,
-    UNIQUE (order_id, sequence)
-) STRICT;
-
--- Personal data; deleting a row erases it.
-CREATE TABLE sealed (
-    order_id TEXT NOT NULL,
-    digest   TEXT NOT NULL,
-    body     TEXT NOT NULL,
-    UNIQUE (order_id, digest)
-) STRICT;
-
-CREATE TABLE agenda (
-    kind     TEXT    NOT NULL,
-    subject  TEXT    NOT NULL,
-    order_id TEXT,
-    due_at   INTEGER NOT NULL,
-    tries    INTEGER NOT NULL,
-    lease    INTEGER,
-    PRIMARY KEY (kind, subject)
+CREATE TABLE subjects (
+    id         BLOB    NOT NULL PRIMARY KEY,
+    kind       INTEGER NOT NULL,
+    merchant   INTEGER NOT NULL,
+    state      TEXT    NOT NULL,
+    created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX agenda_due ON agenda (kind, due_at);
+CREATE INDEX subjects_state ON subjects (merchant, kind, state, id);
+
+-- Rows that lead to subjects.
+CREATE TABLE order_references (
+    merchant  INTEGER NOT NULL,
+    reference TEXT    NOT NULL,
+    subject   BLOB    NOT NULL,
+    PRIMARY KEY (merchant, reference)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE provider_references (
+    account   INTEGER NOT NULL,
+    reference TEXT    NOT NULL,
+    subject   BLOB    NOT NULL,
+    PRIMARY KEY (account, reference, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE payments (
+    merchant   INTEGER NOT NULL,
+    account    INTEGER NOT NULL,
+    status     TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    id         BLOB    NOT NULL,
+    open       INTEGER NOT NULL,
+    PRIMARY KEY (merchant, account, status, created_at, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX payments_open ON payments (account, created_at) WHERE open = 1;
+
+CREATE TABLE attention (
+    merchant  INTEGER NOT NULL,
+    open      INTEGER NOT NULL,
+    raised_at INTEGER NOT NULL,
+    id        BLOB    NOT NULL,
+    account   INTEGER NOT NULL,
+    code      TEXT    NOT NULL,
+    PRIMARY KEY (merchant, open, raised_at, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE customer_profiles (
+    merchant INTEGER NOT NULL,
+    customer TEXT    NOT NULL,
+    id       BLOB    NOT NULL,
+    PRIMARY KEY (merchant, customer, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE profile_references (
+    account   INTEGER NOT NULL,
+    reference TEXT    NOT NULL,
+    subject   BLOB    NOT NULL,
+    PRIMARY KEY (account, reference)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE used_profile_sessions (
+    session BLOB NOT NULL PRIMARY KEY,
+    subject BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+    merchant    INTEGER NOT NULL,
+    key         TEXT    NOT NULL,
+    fingerprint BLOB    NOT NULL,
+    subject     BLOB    NOT NULL,
+    sequence    INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (merchant, key)
+) STRICT, WITHOUT ROWID;
+
+-- When a subject is due next, in each lane that it is in: 0, or the account that has to be asked. What is due is
+-- computed from the subject. `version` is the subject's sequence that the moment follows from; `wakes` counts who
+-- asked for it to be sooner, `attempt` says about what: an attempt's number, or 0 for anything.
+CREATE TABLE jobs (
+    subject BLOB    NOT NULL,
+    lane    INTEGER NOT NULL,
+    kind    INTEGER NOT NULL,
+    urgency INTEGER NOT NULL,
+    due_at  INTEGER NOT NULL,
+    tries   INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    wakes   INTEGER NOT NULL,
+    attempt INTEGER,
+    PRIMARY KEY (subject, lane)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX jobs_due ON jobs (lane, urgency, due_at);
+
+-- What an endpoint is told next of an order, only while there is something to tell.
+CREATE TABLE delivery_streams (
+    endpoint BLOB    NOT NULL,
+    subject  BLOB    NOT NULL,
+    replay   INTEGER NOT NULL,
+    next     INTEGER NOT NULL,
+    last     INTEGER,
+    failures INTEGER NOT NULL,
+    due_at   INTEGER NOT NULL,
+    enqueued INTEGER NOT NULL,
+    PRIMARY KEY (endpoint, subject, replay)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_streams_due ON delivery_streams (endpoint, due_at);
+
+CREATE TABLE deliveries (
+    position        INTEGER NOT NULL PRIMARY KEY,
+    endpoint        BLOB    NOT NULL,
+    subject         BLOB    NOT NULL,
+    event           BLOB    NOT NULL,
+    event_type      TEXT    NOT NULL,
+    public_sequence INTEGER NOT NULL,
+    attempt         INTEGER NOT NULL,
+    delivered       INTEGER NOT NULL,
+    response_code   INTEGER,
+    error           TEXT,
+    duration_ms     INTEGER NOT NULL,
+    at              INTEGER NOT NULL
+) STRICT;
+CREATE INDEX deliveries_endpoint ON deliveries (endpoint, position);
+
+CREATE TABLE failing_endpoints (
+    endpoint BLOB    NOT NULL PRIMARY KEY,
+    since    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE inbox (
-    id          TEXT    NOT NULL PRIMARY KEY,
+    id          BLOB    NOT NULL PRIMARY KEY,
     account     TEXT    NOT NULL,
     identity    TEXT    NOT NULL,
     headers     TEXT    NOT NULL,
     body        BLOB    NOT NULL,
-    hints       TEXT    NOT NULL,
+    targets     TEXT    NOT NULL,
     received_at INTEGER NOT NULL,
     UNIQUE (account, identity)
 ) STRICT;
+CREATE INDEX inbox_received ON inbox (received_at, id);
 
-CREATE TABLE idempotency (
-    merchant    TEXT    NOT NULL,
-    key         TEXT    NOT NULL,
-    fingerprint TEXT    NOT NULL,
-    order_id    TEXT    NOT NULL,
-    sequence    INTEGER NOT NULL,
-    at          INTEGER NOT NULL,
-    PRIMARY KEY (merchant, key)
+CREATE TABLE checkpoints (
+    number   INTEGER NOT NULL PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    changes  INTEGER NOT NULL,
+    hash     BLOB    NOT NULL
 ) STRICT;
 
 CREATE TABLE api_keys (

@@ -5,7 +5,7 @@ mod order;
 use serde::Deserialize;
 
 use crate::context::{Outcome, RequestContext};
-use crate::dialect::{Dialect, ProviderRequest, SignedRequest, two_decimals};
+use crate::dialect::{Call, Dialect, Signed, two_decimals};
 use crate::doc::Doc;
 use crate::faults::Operation;
 use crate::http::Response;
@@ -17,7 +17,7 @@ pub(crate) struct Decta;
 const US: Provider = Provider::Decta;
 
 /// The gateway cancels a hold after 28 days (status page); in microseconds.
-const MAX_HOLD_US: i64 = 28 * 24 * 3600 * 1_000_000;
+const MAX_AUTHORIZATION_US: i64 = 28 * 24 * 3600 * 1_000_000;
 
 /// Words under which the customer can still pay.
 const OPEN: [&str; 5] = ["issued", "viewed", "in_progress", "failed", "overdue"];
@@ -42,11 +42,11 @@ impl Dialect for Decta {
         }
     }
 
-    fn handle(&self, context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
+    fn handle(&self, context: &mut RequestContext<'_>, call: &Call<'_>) -> Response {
         let bearer =
             call.request.filled_header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         if bearer.is_none_or(|key| key.trim().is_empty()) {
-            return self.error_body(401);
+            return self.trouble(401);
         }
         let done = match (call.method, call.path.as_slice()) {
             ("POST", ["orders"]) => order::create(context, call),
@@ -60,7 +60,7 @@ impl Dialect for Decta {
         done.unwrap_or_else(|refused| refused)
     }
 
-    fn error_body(&self, status: u16) -> Response {
+    fn trouble(&self, status: u16) -> Response {
         let (message, code) = match status {
             401 => ("Invalid API key", "not_authenticated"),
             429 => ("Request was throttled", "throttled"),
@@ -106,7 +106,7 @@ impl Dialect for Decta {
 
     fn deadline(&self, object: &Object) -> Option<(i64, &'static str)> {
         if object.word == "hold" {
-            return Some((object.changed_at().saturating_add(MAX_HOLD_US), "cancelled"));
+            return Some((object.changed_at().saturating_add(MAX_AUTHORIZATION_US), "cancelled"));
         }
         let due = object.terms.deadline.filter(|_| self.is_open(object))?;
         match object.terms.deny_late {
@@ -122,25 +122,18 @@ impl Dialect for Decta {
 
     /// DECTA signs nothing: the address carries the merchant's key, which a forger does not know. Where the
     /// subscription names no such secret a forgery looks genuine, as it would in life.
-    fn sign(
-        &self,
-        to: &Subscription,
-        _event_id: &str,
-        _sent_at: i64,
-        _body: &str,
-        forged: bool,
-    ) -> SignedRequest {
+    fn sign(&self, to: &Subscription, _event_id: &str, _sent_at: i64, _body: &str, forged: bool) -> Signed {
         let knows = !forged || to.secret.is_empty();
         let url = if knows { to.url.clone() } else { to.url.replace(&to.secret, "forged") };
-        SignedRequest { url, headers: Vec::new() }
+        Signed { url, headers: Vec::new() }
     }
 
     fn page(&self, object: &Object) -> String {
         format!("/decta/pay/{}", object.key)
     }
 
-    fn return_url(&self, object: &Object) -> Option<String> {
-        let ways = &object.terms.return_urls;
+    fn way_back(&self, object: &Object) -> Option<String> {
+        let ways = &object.terms.ways_back;
         match object.word.as_str() {
             "paid" | "hold" => ways.paid.clone(),
             "in_progress" => ways.in_progress.clone(),
@@ -175,7 +168,7 @@ struct Part {
 }
 
 /// The amount that an action names in minor units, or `whole` if it names none.
-fn part(call: &ProviderRequest<'_>, object: &Object, whole: i64) -> Result<i64, Response> {
+fn part(call: &Call<'_>, object: &Object, whole: i64) -> Result<i64, Response> {
     let part: Part = call.json().map_err(|_| fault(400, "__all__", "Invalid JSON", "parse_error"))?;
     let Some(amount) = part.amount else { return Ok(whole) };
     let exact = two_decimals(amount, object.currency);
@@ -186,7 +179,7 @@ fn part(call: &ProviderRequest<'_>, object: &Object, whole: i64) -> Result<i64, 
 
 fn act(
     context: &mut RequestContext<'_>,
-    call: &ProviderRequest<'_>,
+    call: &Call<'_>,
     id: &str,
     action: &str,
 ) -> Result<Response, Response> {

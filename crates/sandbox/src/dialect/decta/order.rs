@@ -6,11 +6,11 @@ use serde_json::value::RawValue;
 
 use super::{Decta, OPEN, US, fault, refused};
 use crate::context::RequestContext;
-use crate::dialect::{Dialect, MAX_ROW, ProviderRequest, is_web_address, two_decimals};
+use crate::dialect::{Call, Dialect, MAX_ROW, is_web_address, two_decimals};
 use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
 use crate::http::Response;
-use crate::object::{Kind, Object, ReturnUrls, Terms};
+use crate::object::{Kind, Object, Terms, WaysBack};
 
 /// What is read of a create; every other field is kept as it was sent and ignored.
 #[derive(Deserialize)]
@@ -59,10 +59,7 @@ fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, 
     })
 }
 
-pub(super) fn create(
-    context: &mut RequestContext<'_>,
-    call: &ProviderRequest<'_>,
-) -> Result<Response, Response> {
+pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>) -> Result<Response, Response> {
     let unreadable = |_| fault(400, "__all__", "Invalid JSON", "parse_error");
     let wanted: Wanted = call.json().map_err(unreadable)?;
     let sent: Sent = call.json().map_err(unreadable)?;
@@ -88,7 +85,7 @@ pub(super) fn create(
         ),
         None => None,
     };
-    let id = context.ids.uuid(context.now);
+    let id = context.mint.uuid(context.now);
     let mut object = Object {
         provider: US,
         kind: Kind::Order,
@@ -119,7 +116,7 @@ pub(super) fn create(
 }
 
 fn terms(wanted: Wanted, now: i64) -> Result<Terms, Response> {
-    let ways_back = ReturnUrls {
+    let ways_back = WaysBack {
         paid: address("success_redirect", wanted.success_redirect)?,
         in_progress: address("in_progress_redirect", wanted.in_progress_redirect)?,
         failed: address("failure_redirect", wanted.failure_redirect)?,
@@ -135,8 +132,8 @@ fn terms(wanted: Wanted, now: i64) -> Result<Terms, Response> {
         save_card: wanted.save_card.unwrap_or(false),
         deadline,
         deny_late: wanted.deny_overdue_payment.unwrap_or(false),
-        max_tries: wanted.max_payment_attempts,
-        return_urls: ways_back,
+        most_tries: wanted.max_payment_attempts,
+        ways_back,
         customer: client.and_then(|client| client.original_client.or(client.email)),
         order_id: None,
         title: wanted.products.into_iter().find_map(|product| product.title).unwrap_or_default(),
@@ -183,14 +180,14 @@ fn total(wanted: &Wanted, currency: Currency) -> Result<i64, Response> {
 }
 
 /// Newest first, in pages whose cursor counts the orders already shown.
-pub(super) fn list(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
+pub(super) fn list(context: &RequestContext<'_>, call: &Call<'_>) -> Response {
     let size = call.number("page_size", 20, 100).max(1);
     let start = call.number("cursor", 0, MAX_ROW);
     let orders = context.ledger.objects().iter().rev().filter(|object| object.provider == US);
     let rows: Vec<Doc> = orders
         .skip(start)
         .take(size + 1)
-        .map(|object| show(&context.as_shown(object), context.base_url, &detail(call)))
+        .map(|object| show(&context.seen(object), context.base_url, &detail(call)))
         .collect();
     let page = |cursor: usize| {
         format!("{}/decta/api/v0.6/orders/?page_size={size}&cursor={cursor}", context.base_url)
@@ -205,16 +202,11 @@ pub(super) fn list(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> 
 }
 
 /// The order as an answer.
-pub(super) fn reply(
-    context: &RequestContext<'_>,
-    call: &ProviderRequest<'_>,
-    status: u16,
-    object: &Object,
-) -> Response {
-    Response::json(status, show(&context.as_shown(object), context.base_url, &detail(call)).finish())
+pub(super) fn reply(context: &RequestContext<'_>, call: &Call<'_>, status: u16, object: &Object) -> Response {
+    Response::json(status, show(&context.seen(object), context.base_url, &detail(call)).finish())
 }
 
-fn detail(call: &ProviderRequest<'_>) -> String {
+fn detail(call: &Call<'_>) -> String {
     call.request.parameter("response_type").unwrap_or_else(|| "minimum".into())
 }
 

@@ -5,10 +5,10 @@ use serde::Deserialize;
 
 use super::{Done, OPEN, Paymennt, US, refused};
 use crate::context::RequestContext;
-use crate::dialect::{Dialect, MAX_ROW, ProviderRequest, is_web_address, moment, two_decimals};
+use crate::dialect::{Call, Dialect, MAX_ROW, is_web_address, moment, two_decimals};
 use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
-use crate::object::{Effect, Kind, Object, ReturnUrls, Terms};
+use crate::object::{Effect, Kind, Object, Terms, WaysBack};
 
 /// What is read of a create, or of a debit's `checkoutDetails`.
 #[derive(Deserialize)]
@@ -74,12 +74,12 @@ pub(super) const BRANCH: &str = "1853070350745600002";
 
 const MINUTE_US: i64 = 60_000_000;
 
-pub(super) fn create(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>, kind: &str) -> Done {
+pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>, kind: &str) -> Done {
     let way = if kind == "link" { Way::Link } else { Way::Web };
     let wanted: Wanted = call.json().map_err(|fault| format!("Invalid request: {fault}"))?;
     let sent: Sent = call.json().map_err(|fault| format!("Invalid request: {fault}"))?;
     let object = make(context, wanted, sent, way)?;
-    Ok(show(&context.as_shown(&object), context.base_url).finish())
+    Ok(show(&context.seen(&object), context.base_url).finish())
 }
 
 /// Checks the request and writes a new checkout down.
@@ -100,11 +100,8 @@ pub(super) fn make(
         save_card: false,
         deadline: minutes.map(|minutes| context.now.saturating_add(minutes.saturating_mul(MINUTE_US))),
         deny_late: true,
-        max_tries: None,
-        return_urls: ReturnUrls {
-            paid: wanted.return_url.filter(|_| way != Way::Link),
-            ..ReturnUrls::default()
-        },
+        most_tries: None,
+        ways_back: WaysBack { paid: wanted.return_url.filter(|_| way != Way::Link), ..WaysBack::default() },
         customer: customer.and_then(|customer| customer.id),
         order_id: None,
         title: wanted.description.unwrap_or(wanted.order_id),
@@ -112,8 +109,8 @@ pub(super) fn make(
     let mut object = Object {
         provider: US,
         kind: Kind::Checkout,
-        id: context.ids.snowflake(context.now),
-        key: context.ids.hex(context.now, 48),
+        id: context.mint.snowflake(context.now),
+        key: context.mint.hex(context.now, 48),
         reference: wanted.request_id,
         currency,
         amount,
@@ -175,7 +172,7 @@ fn check(wanted: &Wanted, way: Way) -> Result<(Currency, i64), String> {
     Ok((currency, minor))
 }
 
-/// Both sums are demanded once totals are sent; that they add up, only when asked.
+/// Both sums are demanded once totals are sent; that they add up, only when requested.
 fn check_totals(totals: &Totals, amount: Decimal) -> Result<(), String> {
     let (Some(subtotal), Some(tax)) = (totals.subtotal, totals.tax) else {
         return Err("totals need subtotal and tax".to_owned());
@@ -202,18 +199,18 @@ pub(super) fn find(context: &RequestContext<'_>, id: &str) -> Result<Object, Str
 
 pub(super) fn read(context: &RequestContext<'_>, id: &str) -> Done {
     let object = find(context, id)?;
-    Ok(show(&context.as_shown(&object), context.base_url).finish())
+    Ok(show(&context.seen(&object), context.base_url).finish())
 }
 
 /// Newest first. The filters that a merchant needs to find a lost create, and the status.
-pub(super) fn search(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> Done {
+pub(super) fn search(context: &RequestContext<'_>, call: &Call<'_>) -> Done {
     if call.request.parameter("size").is_some_and(|size| size.parse::<u32>().is_ok_and(|size| size == 0)) {
         return Err("Page size must be a positive integer".to_owned());
     }
     let (page, size) = (call.number("page", 0, MAX_ROW), call.number("size", 20, 100).max(1));
-    let asked = |name: &str| call.request.parameter(name).filter(|value| !value.is_empty());
-    let (request_id, order_id, status) = (asked("requestId"), asked("orderId"), asked("status"));
-    let customer = asked("customer.reference");
+    let parameter = |name: &str| call.request.parameter(name).filter(|value| !value.is_empty());
+    let (request_id, order_id, status) = (parameter("requestId"), parameter("orderId"), parameter("status"));
+    let customer = parameter("customer.reference");
     let fits = |object: &&Object| {
         object.provider == US
             && request_id.as_ref().is_none_or(|wanted| *wanted == object.reference)
@@ -223,7 +220,7 @@ pub(super) fn search(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -
     };
     let all: Vec<&Object> = context.ledger.objects().iter().rev().filter(fits).collect();
     let shown = all.iter().skip(page.saturating_mul(size)).take(size);
-    let rows = shown.map(|object| show(&context.as_shown(object), context.base_url));
+    let rows = shown.map(|object| show(&context.seen(object), context.base_url));
     let body = Doc::default()
         .put("page", page)
         .put("size", size)
@@ -240,18 +237,18 @@ pub(super) fn cancel(context: &mut RequestContext<'_>, id: &str) -> Done {
         return Err("Only a pending checkout can be cancelled".to_owned());
     }
     context.set(&mut object, "CANCELLED", Effect::Release).map_err(refused)?;
-    Ok(show(&context.as_shown(&object), context.base_url).finish())
+    Ok(show(&context.seen(&object), context.base_url).finish())
 }
 
 /// Everything is in the query, as the specification has it; the body stays empty.
-pub(super) fn refund(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>, id: &str) -> Done {
+pub(super) fn refund(context: &mut RequestContext<'_>, call: &Call<'_>, id: &str) -> Done {
     let mut object = find(context, id)?;
-    let asked = |name: &str| {
+    let parameter = |name: &str| {
         let value = call.request.parameter(name).filter(|value| !value.trim().is_empty());
         value.ok_or_else(|| format!("{name} is required"))
     };
-    let (amount, currency) = (asked("amount")?, asked("currency")?);
-    asked("note")?;
+    let (amount, currency) = (parameter("amount")?, parameter("currency")?);
+    parameter("note")?;
     if currency != object.currency.code() {
         return Err("currency is not that of the checkout".to_owned());
     }
@@ -264,7 +261,7 @@ pub(super) fn refund(context: &mut RequestContext<'_>, call: &ProviderRequest<'_
     object.refund(minor).map_err(refused)?;
     let word = if object.refunded == object.captured { "REFUNDED" } else { "PARTIALLY_REFUNDED" };
     context.transition(&mut object, word, word).map_err(refused)?;
-    Ok(show(&context.as_shown(&object), context.base_url).finish())
+    Ok(show(&context.seen(&object), context.base_url).finish())
 }
 
 /// Searches answer with rows in the same shape as a read.

@@ -9,7 +9,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::context::{Outcome, RequestContext};
-use crate::dialect::{Dialect, ProviderRequest, SignedRequest, rfc3339};
+use crate::dialect::{Call, Dialect, Signed, rfc3339};
 use crate::doc::{Doc, text};
 use crate::faults::Operation;
 use crate::http::{Request, Response};
@@ -39,9 +39,9 @@ impl Dialect for Paymennt {
         }
     }
 
-    fn handle(&self, context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
+    fn handle(&self, context: &mut RequestContext<'_>, call: &Call<'_>) -> Response {
         if !has_keys(call.request) {
-            return self.error_body(401);
+            return self.trouble(401);
         }
         let done = match (call.method, call.path.as_slice()) {
             ("POST", ["checkout", kind @ ("link" | "web")]) => checkout::create(context, call, kind),
@@ -62,7 +62,7 @@ impl Dialect for Paymennt {
         }
     }
 
-    fn error_body(&self, status: u16) -> Response {
+    fn trouble(&self, status: u16) -> Response {
         let error = match status {
             401 => "Invalid API key or secret",
             429 => "Too many requests",
@@ -143,14 +143,7 @@ impl Dialect for Paymennt {
             .finish()
     }
 
-    fn sign(
-        &self,
-        to: &Subscription,
-        event_id: &str,
-        sent_at: i64,
-        body: &str,
-        forged: bool,
-    ) -> SignedRequest {
+    fn sign(&self, to: &Subscription, event_id: &str, sent_at: i64, body: &str, forged: bool) -> Signed {
         let message_id = format!("msg_{}", event_id.replace('-', ""));
         let secret = if forged { "whsec_Zm9yZ2VkLWtleQ==" } else { to.secret.as_str() };
         let signature = signature(secret, &message_id, sent_at, body);
@@ -159,7 +152,7 @@ impl Dialect for Paymennt {
             ("message-timestamp".to_owned(), sent_at.to_string()),
             ("message-signature".to_owned(), signature),
         ];
-        SignedRequest { url: to.url.clone(), headers }
+        Signed { url: to.url.clone(), headers }
     }
 
     fn page(&self, object: &Object) -> String {
@@ -167,8 +160,8 @@ impl Dialect for Paymennt {
     }
 
     /// Web checkouts return on success and on failure; links have no return address.
-    fn return_url(&self, object: &Object) -> Option<String> {
-        let mut url = url::Url::parse(object.terms.return_urls.paid.as_deref()?).ok()?;
+    fn way_back(&self, object: &Object) -> Option<String> {
+        let mut url = url::Url::parse(object.terms.ways_back.paid.as_deref()?).ok()?;
         url.query_pairs_mut().append_pair("reference", &object.reference).append_pair("checkout", &object.id);
         (object.word != "PENDING").then(|| url.to_string())
     }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::checkout::{self, Wanted, Way};
 use super::{Done, OPEN, Paymennt, US, refused};
 use crate::context::{Outcome, RequestContext};
-use crate::dialect::{Dialect, ProviderRequest, rfc3339};
+use crate::dialect::{Call, Dialect, rfc3339};
 use crate::doc::Doc;
 use crate::journal::Record;
 use crate::ledger::Behaviour;
@@ -33,7 +33,7 @@ struct Source {
 }
 
 /// Charges a token or a stored card, on a checkout that exists or on one made for it.
-pub(super) fn debit(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Done {
+pub(super) fn debit(context: &mut RequestContext<'_>, call: &Call<'_>) -> Done {
     let debit: Debit = call.json().map_err(|fault| format!("Invalid request: {fault}"))?;
     let source = debit.source.ok_or_else(|| "source is required".to_owned())?;
     let behaviour = behaviour(context, &source)?;
@@ -58,13 +58,13 @@ pub(super) fn debit(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>
         object.terms.save_card = source.store_card_details;
         context.ledger.keep(Record::Spent(source.token));
     }
-    object.payment_id.get_or_insert_with(|| context.ids.snowflake(context.now));
+    object.payment_id.get_or_insert_with(|| context.mint.snowflake(context.now));
     let outcome = match behaviour {
         Behaviour::Paid => Outcome::Paid,
         Behaviour::Declined => Outcome::DeclinedFinal,
         Behaviour::Challenge => Outcome::ActionRequired,
     };
-    context.complete(&mut object, outcome).map_err(refused)?;
+    context.apply_outcome(&mut object, outcome).map_err(refused)?;
     Ok(show(context, &object))
 }
 
@@ -106,9 +106,9 @@ pub(super) fn capture(context: &mut RequestContext<'_>, id: &str) -> Done {
     Ok(show(context, &object))
 }
 
-pub(super) fn cards(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> Done {
-    let asked = ["customerReferenceId", "customerId", "customer.reference"].into_iter();
-    let customer = asked.filter_map(|name| call.request.parameter(name)).next();
+pub(super) fn cards(context: &RequestContext<'_>, call: &Call<'_>) -> Done {
+    let names = ["customerReferenceId", "customerId", "customer.reference"].into_iter();
+    let customer = names.filter_map(|name| call.request.parameter(name)).next();
     let customer = customer.ok_or_else(|| "customerReferenceId is required".to_owned())?;
     let (page, size) = (call.number("page", 0, 1_000_000), call.number("size", 20, 100).max(1));
     let all: Vec<_> = context.ledger.cards(US).filter(|card| card.customer == customer).collect();
@@ -131,7 +131,7 @@ pub(super) fn cards(context: &RequestContext<'_>, call: &ProviderRequest<'_>) ->
     Ok(body.finish())
 }
 
-pub(super) fn delete_card(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Done {
+pub(super) fn delete_card(context: &mut RequestContext<'_>, call: &Call<'_>) -> Done {
     let token = call.request.parameter("cardToken").unwrap_or_default();
     let card = context.ledger.card(US, &token).ok_or_else(|| "Card not found for API merchant".to_owned())?;
     let gone = card.token.clone();
@@ -140,7 +140,7 @@ pub(super) fn delete_card(context: &mut RequestContext<'_>, call: &ProviderReque
 }
 
 fn show(context: &RequestContext<'_>, object: &Object) -> String {
-    let seen = context.as_shown(object);
+    let seen = context.seen(object);
     let status = if seen.word == object.word { status(object) } else { &seen.word };
     let page = format!("{}{}", context.base_url, Paymennt.page(object));
     Doc::default()

@@ -8,7 +8,7 @@ mod session;
 pub(crate) use order::{Order, advance as advance_order};
 
 use crate::context::{Outcome, RequestContext};
-use crate::dialect::{Dialect, ProviderRequest, SignedRequest, rfc3339};
+use crate::dialect::{Call, Dialect, Signed, rfc3339};
 use crate::doc::Doc;
 use crate::faults::Operation;
 use crate::http::Response;
@@ -44,9 +44,9 @@ impl Dialect for Telness {
         }
     }
 
-    fn handle(&self, context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
+    fn handle(&self, context: &mut RequestContext<'_>, call: &Call<'_>) -> Response {
         if call.request.filled_header("x-api-key").is_none() {
-            return self.error_body(401);
+            return self.trouble(401);
         }
         match call.request.filled_header("x-idempotency-key").filter(|_| call.method == "POST") {
             Some(key) => once(context, call, key),
@@ -54,7 +54,7 @@ impl Dialect for Telness {
         }
     }
 
-    fn error_body(&self, status: u16) -> Response {
+    fn trouble(&self, status: u16) -> Response {
         match status {
             401 => fault(401, "UNAUTHORIZED", "Invalid API key"),
             429 => fault(429, "RATE_LIMIT_EXCEEDED", "Too many requests"),
@@ -125,16 +125,9 @@ impl Dialect for Telness {
         envelope(event_id, kind, object.changed_at(), session::show(object, context.base_url))
     }
 
-    fn sign(
-        &self,
-        to: &Subscription,
-        _event_id: &str,
-        _sent_at: i64,
-        _body: &str,
-        forged: bool,
-    ) -> SignedRequest {
+    fn sign(&self, to: &Subscription, _event_id: &str, _sent_at: i64, _body: &str, forged: bool) -> Signed {
         let key = if forged { "forged" } else { to.secret.as_str() };
-        SignedRequest { url: to.url.clone(), headers: vec![("x-api-key".to_owned(), key.to_owned())] }
+        Signed { url: to.url.clone(), headers: vec![("x-api-key".to_owned(), key.to_owned())] }
     }
 
     fn page(&self, object: &Object) -> String {
@@ -142,8 +135,8 @@ impl Dialect for Telness {
         format!("/telness/{step}/{}", object.key)
     }
 
-    fn return_url(&self, object: &Object) -> Option<String> {
-        let ways = &object.terms.return_urls;
+    fn way_back(&self, object: &Object) -> Option<String> {
+        let ways = &object.terms.ways_back;
         match object.word.as_str() {
             "COMPLETED" => ways.paid.clone(),
             "FAILED" | "CANCELLED" | "EXPIRED" if object.declines.is_empty() => {
@@ -155,7 +148,7 @@ impl Dialect for Telness {
     }
 }
 
-fn route(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
+fn route(context: &mut RequestContext<'_>, call: &Call<'_>) -> Response {
     let done = match (call.method, call.path.as_slice()) {
         ("POST", ["orders"]) => order::create(context, call),
         ("GET", ["orders"]) => Ok(order::list(context, call)),
@@ -188,7 +181,7 @@ fn route(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>) -> Respon
 }
 
 /// The first answer to a key is the only one, for the same method, URL, body and processing headers.
-fn once(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>, key: &str) -> Response {
+fn once(context: &mut RequestContext<'_>, call: &Call<'_>, key: &str) -> Response {
     if key.chars().count() > MAX_KEY {
         return blame("X-Idempotency-Key", "INVALID_FORMAT", "The key has more than 256 characters");
     }

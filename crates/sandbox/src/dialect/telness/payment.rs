@@ -3,7 +3,7 @@
 use super::order::customer_id_of;
 use super::{Telness, US, blame, missing};
 use crate::context::RequestContext;
-use crate::dialect::{Dialect, MAX_ROW, ProviderRequest, rfc3339};
+use crate::dialect::{Call, Dialect, MAX_ROW, rfc3339};
 use crate::doc::{Doc, list as array};
 use crate::http::Response;
 use crate::ledger::Card;
@@ -18,15 +18,15 @@ pub(super) fn read(context: &RequestContext<'_>, id: &str) -> Done {
 }
 
 /// Newest first.
-pub(super) fn list(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> Response {
+pub(super) fn list(context: &RequestContext<'_>, call: &Call<'_>) -> Response {
     let (limit, start) = (call.number("limit", 100, 1000).max(1), call.number("cursor", 0, MAX_ROW));
     let (wanted, customer) = (call.request.parameter("status"), call.request.parameter("customerId"));
     let fits = |object: &&Object| {
         object.provider == US
             && object.payment_id.is_some()
             && wanted.as_ref().is_none_or(|wanted| wanted == status(object))
-            && customer.as_ref().is_none_or(|asked| {
-                object.terms.customer.as_ref().is_some_and(|known| is_customer(known, asked))
+            && customer.as_ref().is_none_or(|wanted| {
+                object.terms.customer.as_ref().is_some_and(|known| is_customer(known, wanted))
             })
     };
     let mut rows = context.ledger.objects().iter().rev().filter(fits).skip(start).peekable();
@@ -38,7 +38,7 @@ pub(super) fn list(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> 
 
 /// The link from a payment to its session is not public; the session's metadata comes along.
 fn show(context: &RequestContext<'_>, object: &Object) -> Doc {
-    let seen = context.as_shown(object);
+    let seen = context.seen(object);
     let status = if seen.word == object.word { status(object) } else { &seen.word };
     Doc::default()
         .put("paymentId", object.payment_id.as_deref())
@@ -61,19 +61,19 @@ fn status(object: &Object) -> &str {
     }
 }
 
-/// `asked` is a customer's id, or the merchant's own reference behind `rid_`.
-fn is_customer(known: &str, asked: &str) -> bool {
-    let reference = asked.strip_prefix("rid_").unwrap_or(asked);
-    known == asked
+/// `wanted` is a customer's id, or the merchant's own reference behind `rid_`.
+fn is_customer(known: &str, wanted: &str) -> bool {
+    let reference = wanted.strip_prefix("rid_").unwrap_or(wanted);
+    known == wanted
         || known == reference
         || known == customer_id_of(reference)
-        || customer_id_of(known) == asked
+        || customer_id_of(known) == wanted
 }
 
-pub(super) fn profiles(context: &RequestContext<'_>, call: &ProviderRequest<'_>) -> Done {
-    let asked = call.request.parameter("customerId").filter(|asked| !asked.is_empty());
-    let asked = asked.ok_or_else(|| blame("customerId", "FIELD_REQUIRED", "customerId is required"))?;
-    let cards = context.ledger.cards(US).filter(|card| is_customer(&card.customer, &asked)).map(profile_of);
+pub(super) fn profiles(context: &RequestContext<'_>, call: &Call<'_>) -> Done {
+    let wanted = call.request.parameter("customerId").filter(|wanted| !wanted.is_empty());
+    let wanted = wanted.ok_or_else(|| blame("customerId", "FIELD_REQUIRED", "customerId is required"))?;
+    let cards = context.ledger.cards(US).filter(|card| is_customer(&card.customer, &wanted)).map(profile_of);
     Ok(Response::json(200, format!("{{\"items\":{}}}", array(cards))))
 }
 

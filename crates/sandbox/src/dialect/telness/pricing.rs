@@ -151,8 +151,8 @@ fn price_line(item: &Item) -> Result<(PricedLine, Currency), Problem> {
     Ok((PricedLine { item, name, base, discount: discount_minor, tax, tax_included, tax_rate }, currency))
 }
 
-/// The `pricing` object. `told` is the total as the answer tells it.
-pub(crate) fn show(priced: &Priced, told: Money) -> Doc {
+/// The `pricing` object. `shown` is the total as the answer states it.
+pub(crate) fn show(priced: &Priced, shown: Money) -> Doc {
     let major = |minor: i64| Money::new(minor, priced.currency).to_major();
     let included = priced.lines.iter().all(|line| line.tax_included);
     let subtotal = priced.total - if included { 0 } else { excluded_tax(priced) };
@@ -179,8 +179,8 @@ pub(crate) fn show(priced: &Priced, told: Money) -> Doc {
             .put("totalDiscounts", major(line.discount))
     });
     Doc::default()
-        .put("total", told.to_major())
-        .put("currency", told.currency)
+        .put("total", shown.to_major())
+        .put("currency", shown.currency)
         .put("calculatedAt", rfc3339(priced.at))
         .put("subtotal", major(subtotal))
         .put("taxAmount", major(priced.tax))

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use super::order::{self, Order};
 use super::{Telness, US, blame, conflict, fault, missing, unreadable};
 use crate::context::RequestContext;
-use crate::dialect::{Dialect, ProviderRequest, is_web_address, rfc3339};
+use crate::dialect::{Call, Dialect, is_web_address, rfc3339};
 use crate::doc::{Doc, Sent};
 use crate::http::Response;
 use crate::ids;
-use crate::object::{Effect, Kind, Object, ReturnUrls, Terms};
+use crate::object::{Effect, Kind, Object, Terms, WaysBack};
 
 /// No time-out of sessions is published; ours is a day, a link's a month. In microseconds.
 const SESSION_LIFE_US: i64 = 24 * 3600 * 1_000_000;
@@ -34,7 +34,7 @@ struct Wanted {
     description: Option<String>,
 }
 
-pub(super) fn create(context: &mut RequestContext<'_>, call: &ProviderRequest<'_>, kind: Kind) -> Done {
+pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>, kind: Kind) -> Done {
     let wanted: Wanted = call.json().map_err(|fault| unreadable(&fault))?;
     let sent: Sent = call.json().map_err(|fault| unreadable(&fault))?;
     let order_id = check(&wanted, kind)?;
@@ -47,7 +47,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, call: &ProviderRequest<'_
     if kind != Kind::ProfileSession && priced.total <= 0 {
         return Err(fault(400, "failed_precondition", "The order has nothing to pay"));
     }
-    let id = context.ids.uuid(context.now);
+    let id = context.mint.uuid(context.now);
     let hosted = wanted.hosted;
     order::bind(context, &mut order, &id);
     let mut object = Object {
@@ -117,8 +117,8 @@ fn terms(wanted: Wanted, kind: Kind, order: &Order, now: i64) -> Terms {
         save_card: kind == Kind::ProfileSession || wanted.save_payment_profile,
         deadline: Some(now.saturating_add(life)),
         deny_late: true,
-        max_tries: None,
-        return_urls: ReturnUrls {
+        most_tries: None,
+        ways_back: WaysBack {
             paid: back.clone(),
             in_progress: None,
             failed: back,
@@ -151,7 +151,7 @@ pub(super) fn cancel(context: &mut RequestContext<'_>, id: &str, kind: Kind) -> 
 }
 
 fn reply(context: &RequestContext<'_>, status: u16, object: &Object) -> Response {
-    Response::json(status, show(&context.as_shown(object), context.base_url).finish())
+    Response::json(status, show(&context.seen(object), context.base_url).finish())
 }
 
 /// The object as its GET shows it. There is no amount in it: the order has that.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Done, Item, Order, customer_id_of, detail, find, keep, reply};
 use crate::context::RequestContext;
-use crate::dialect::ProviderRequest;
+use crate::dialect::Call;
 use crate::dialect::telness::{blame, blame_all, fault, missing, pricing, unreadable};
 use crate::doc::{Doc, Sent};
 use crate::http::Response;
@@ -27,13 +27,10 @@ struct Named {
     reference_id: Option<String>,
 }
 
-pub(in crate::dialect::telness) fn create(
-    context: &mut RequestContext<'_>,
-    call: &ProviderRequest<'_>,
-) -> Done {
+pub(in crate::dialect::telness) fn create(context: &mut RequestContext<'_>, call: &Call<'_>) -> Done {
     let wanted: Wanted = call.json().map_err(|fault| unreadable(&fault))?;
     let sent: Sent = call.json().map_err(|fault| unreadable(&fault))?;
-    let id = context.ids.uuid(context.now);
+    let id = context.mint.uuid(context.now);
     let mut order = Order {
         id,
         state: "PENDING".into(),
@@ -61,7 +58,7 @@ fn name_customer(context: &mut RequestContext<'_>, order: &mut Order, customer: 
     order.customer_id = Some(match (customer.customer_id, customer.reference_id) {
         (Some(id), _) => id,
         (None, Some(reference)) => customer_id_of(&reference),
-        (None, None) => context.ids.uuid(context.now),
+        (None, None) => context.mint.uuid(context.now),
     });
 }
 
@@ -69,7 +66,7 @@ fn push_item(context: &mut RequestContext<'_>, order: &mut Order, sent: Sent) ->
     if order.items.len() >= MAX_ITEMS {
         return Err(blame("lineItems", "VALIDATION_ERROR", "Too many line items"));
     }
-    order.items.push(Item { id: context.ids.uuid(context.now), sent });
+    order.items.push(Item { id: context.mint.uuid(context.now), sent });
     order.priced = None;
     sound(order)
 }
@@ -92,7 +89,7 @@ fn cart(context: &mut RequestContext<'_>, id: &str) -> Result<Order, Response> {
 
 pub(in crate::dialect::telness) fn patch(
     context: &mut RequestContext<'_>,
-    call: &ProviderRequest<'_>,
+    call: &Call<'_>,
     id: &str,
 ) -> Done {
     let mut order = cart(context, id)?;
@@ -107,7 +104,7 @@ pub(in crate::dialect::telness) fn patch(
 
 pub(in crate::dialect::telness) fn add_item(
     context: &mut RequestContext<'_>,
-    call: &ProviderRequest<'_>,
+    call: &Call<'_>,
     id: &str,
 ) -> Done {
     let mut order = cart(context, id)?;
@@ -118,7 +115,7 @@ pub(in crate::dialect::telness) fn add_item(
 
 pub(in crate::dialect::telness) fn change_item(
     context: &mut RequestContext<'_>,
-    call: &ProviderRequest<'_>,
+    call: &Call<'_>,
     id: &str,
     item: &str,
 ) -> Done {

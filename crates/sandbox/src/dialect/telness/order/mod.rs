@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::pricing::{self, Item, Priced, Problem};
 use super::{US, blame_all, envelope, fault, missing};
-use crate::context::{Notification, RequestContext};
+use crate::context::{PendingNotification, RequestContext};
 use crate::dialect::of;
 use crate::doc::{Doc, Sent};
 use crate::http::Response;
@@ -77,7 +77,7 @@ impl Order {
         metadata_reference(&self.sent).or(named).unwrap_or_else(|| self.id.clone())
     }
 
-    /// What it costs, where it can be told.
+    /// What it costs, where it is known.
     pub(super) fn priced(&self) -> Option<&Priced> {
         self.priced.as_ref()
     }
@@ -124,7 +124,7 @@ fn enter(context: &mut RequestContext<'_>, order: &mut Order, state: &str) {
     let event_id = ids::fixed_uuid(&format!("{}/{}", order.id, order.changes));
     let kind = if state == "SUBMITTED" { "order.submitted" } else { "order.updated" };
     let body = envelope(&event_id, kind, context.now, show::show(order, context));
-    context.notifications.push(Notification { provider: US, event_id, body });
+    context.notifications.push(PendingNotification { provider: US, event_id, body });
 }
 
 /// Sets an order to any state, for the control API; `None` if there is no such state.
@@ -156,8 +156,8 @@ pub(super) fn ensure_priced(context: &mut RequestContext<'_>, order: &mut Order)
 pub(super) fn price(context: &mut RequestContext<'_>, id: &str) -> Done {
     let mut order = find(context, id)?;
     let priced = ensure_priced(context, &mut order)?;
-    let told = context.distort(Money::new(priced.total, priced.currency));
-    let body = Doc::default().put_doc("pricing", pricing::show(&priced, told));
+    let shown = context.distorted(Money::new(priced.total, priced.currency));
+    let body = Doc::default().put_doc("pricing", pricing::show(&priced, shown));
     Ok(Response::json(200, body.finish()))
 }
 

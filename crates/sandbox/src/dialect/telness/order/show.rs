@@ -5,15 +5,12 @@ use paymux_port::Money;
 use super::{LIFE_US, Order};
 use crate::context::RequestContext;
 use crate::dialect::telness::pricing;
-use crate::dialect::{MAX_ROW, ProviderRequest, rfc3339};
+use crate::dialect::{Call, MAX_ROW, rfc3339};
 use crate::doc::{Doc, Sent};
 use crate::http::Response;
 
 /// Summaries, newest first.
-pub(in crate::dialect::telness) fn list(
-    context: &RequestContext<'_>,
-    call: &ProviderRequest<'_>,
-) -> Response {
+pub(in crate::dialect::telness) fn list(context: &RequestContext<'_>, call: &Call<'_>) -> Response {
     let (limit, start) = (call.number("limit", 100, 1000).max(1), call.number("cursor", 0, MAX_ROW));
     let state = call.request.parameter("state");
     let fits = |order: &&Order| state.as_ref().is_none_or(|wanted| *wanted == order.state);
@@ -67,8 +64,8 @@ pub(super) fn show(order: &Order, context: &RequestContext<'_>) -> Doc {
     };
     match &order.priced {
         Some(priced) => {
-            let told = context.distort(Money::new(priced.total, priced.currency));
-            doc.put_doc("pricing", pricing::show(priced, told))
+            let shown = context.distorted(Money::new(priced.total, priced.currency));
+            doc.put_doc("pricing", pricing::show(priced, shown))
         }
         None => doc,
     }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::{Done, ensure_priced, enter, find, reply};
 use crate::context::RequestContext;
 use crate::dialect::telness::{US, blame, conflict, fault, unreadable};
-use crate::dialect::{ProviderRequest, of};
+use crate::dialect::{Call, of};
 use crate::object::{Effect, Kind};
 
 #[derive(Deserialize)]
@@ -25,7 +25,7 @@ struct External {
 /// Hands the order over. A repeat after it was handed over changes nothing.
 pub(in crate::dialect::telness) fn submit(
     context: &mut RequestContext<'_>,
-    call: &ProviderRequest<'_>,
+    call: &Call<'_>,
     id: &str,
 ) -> Done {
     let mut order = find(context, id)?;

@@ -1,0 +1,335 @@
+//! What a provider's words mean: tables, and the one function that reads them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Failure, Money, ProviderView};
+
+/// A provider's word for a state, verbatim, and the kind of object it is said of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderStatus {
+    /// The section of the table, such as `order`.
+    pub object: String,
+    /// The word, as it came.
+    pub status: String,
+}
+
+impl ProviderStatus {
+    /// The `word` of an `of`.
+    pub fn new(of: &str, word: impl Into<String>) -> Self {
+        Self { object: of.to_owned(), status: word.into() }
+    }
+}
+
+/// Where a payment stands. See the status model for what each word means for the money.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum PaymentStatus {
+    /// Waiting for the customer.
+    Pending,
+    /// The customer must do something more.
+    RequiresAction,
+    /// A try is running.
+    Processing,
+    /// Funds are held.
+    Authorized,
+    /// Collected.
+    Paid,
+    /// Some was given back.
+    PartiallyRefunded,
+    /// All was given back.
+    Refunded,
+    /// Not collected.
+    Failed,
+    /// Cancelled, or the hold was voided.
+    Cancelled,
+    /// Not paid in time.
+    Expired,
+    /// The cardholder's bank is taking it back or asking.
+    Disputed,
+}
+
+impl PaymentStatus {
+    /// As the API and metric labels write it.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// The shade that the one status word drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Detail {
+    /// The page was opened.
+    Viewed,
+    /// Past the deadline, late tries still allowed.
+    Overdue,
+    /// The customer refused on the page.
+    CustomerRejected,
+    /// Collected outside the provider.
+    #[serde(rename = "PAID_OUTSIDE")]
+    PaidExternally,
+    /// A refund is under way.
+    RefundPending,
+    /// A refund did not go through.
+    RefundFailed,
+    /// A refund came back.
+    RefundReversed,
+    /// A reversal is under way.
+    ReversalPending,
+    /// A reversal did not go through.
+    ReversalFailed,
+    /// Undone before it was settled.
+    Reversed,
+    /// A payout order was made.
+    PayoutCreated,
+    /// A test.
+    Test,
+    /// Paid, waiting for the provider to confirm.
+    AwaitingConfirmation,
+}
+
+/// Where a dispute stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DisputeStage {
+    /// The bank asks for papers.
+    Retrieval,
+    /// The bank reports fraud.
+    FraudAdvice,
+    /// Before a compliance case.
+    PreCompliance,
+    /// A compliance case.
+    Compliance,
+    /// The money was taken back.
+    Chargeback,
+    /// The merchant contests.
+    Representation,
+    /// Before arbitration.
+    PreArbitration,
+    /// The scheme decides.
+    Arbitration,
+    /// An appeal without rights.
+    GoodFaith,
+}
+
+impl DisputeStage {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retrieval => "RETRIEVAL",
+            Self::FraudAdvice => "FRAUD_ADVICE",
+            Self::PreCompliance => "PRE_COMPLIANCE",
+            Self::Compliance => "COMPLIANCE",
+            Self::Chargeback => "CHARGEBACK",
+            Self::Representation => "REPRESENTATION",
+            Self::PreArbitration => "PRE_ARBITRATION",
+            Self::Arbitration => "ARBITRATION",
+            Self::GoodFaith => "GOOD_FAITH",
+        }
+    }
+
+    /// Whether the bank only asks and nothing was taken yet.
+    pub fn is_inquiry(self) -> bool {
+        matches!(self, Self::Retrieval | Self::FraudAdvice | Self::PreCompliance)
+    }
+}
+
+/// What a row of a table says about the payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusMapping {
+    /// This status.
+    Status(PaymentStatus),
+    /// The status stays as it is.
+    Unchanged,
+    /// What was captured and refunded decides.
+    FromAmounts,
+    /// All was undone: a refund if it had been captured, else a cancel.
+    Reversed,
+    /// The table has no such word. Nothing may follow from it.
+    Unmapped,
+}
+
+impl<'de> Deserialize<'de> for StatusMapping {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "UNCHANGED" => Ok(Self::Unchanged),
+            "FROM_AMOUNTS" => Ok(Self::FromAmounts),
+            "REVERSED" => Ok(Self::Reversed),
+            status => {
+                let status = serde::de::value::StrDeserializer::<D::Error>::new(status);
+                PaymentStatus::deserialize(status).map(Self::Status)
+            }
+        }
+    }
+}
+
+/// How sure we are of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// In running code or a real answer.
+    Seen,
+    /// In the provider's documents.
+    Documented,
+    /// Our reading.
+    Assumed,
+}
+
+/// One row: what a word means.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// The status it implies.
+    pub says: StatusMapping,
+    /// How we know.
+    pub evidence: Evidence,
+    /// Whether the provider will not change its mind.
+    #[serde(default)]
+    pub terminal: bool,
+    /// The shade to keep.
+    #[serde(default)]
+    pub detail: Option<Detail>,
+    /// The stage, with `DISPUTED`.
+    #[serde(default)]
+    pub stage: Option<DisputeStage>,
+}
+
+/// A provider's words, by kind of object.
+#[derive(Clone, Debug)]
+pub struct StatusTable {
+    source: String,
+    sections: BTreeMap<String, BTreeMap<String, Row>>,
+}
+
+#[derive(Deserialize)]
+struct TableFile {
+    source: String,
+    #[serde(flatten)]
+    sections: BTreeMap<String, BTreeMap<String, Row>>,
+}
+
+/// A `statuses.toml` that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("statuses.toml: {0}")]
+pub struct TableError(String);
+
+impl StatusTable {
+    /// Reads a `statuses.toml`.
+    ///
+    /// # Errors
+    /// [`TableError`] for anything that is not a table of rows, a word that is not in its normal spelling, or a
+    /// dispute without its stage.
+    pub fn parse(text: &str) -> Result<Self, TableError> {
+        let file: TableFile = toml::from_str(text).map_err(|fault| TableError(fault.to_string()))?;
+        for (of, word, row) in rows(&file.sections) {
+            if normal(word) != word {
+                return Err(TableError(format!("[{of}] `{word}` is not in lower case with underscores")));
+            }
+            if (row.says == StatusMapping::Status(PaymentStatus::Disputed)) != row.stage.is_some() {
+                return Err(TableError(format!(
+                    "[{of}] `{word}`: a stage goes with DISPUTED and with nothing else"
+                )));
+            }
+        }
+        Ok(Self { source: file.source, sections: file.sections })
+    }
+
+    /// Where the table's knowledge comes from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What a word means; `None` if nobody has said.
+    pub fn row(&self, provider_status: &ProviderStatus) -> Option<&Row> {
+        self.sections.get(&provider_status.object)?.get(&normal(&provider_status.status))
+    }
+
+    /// Every row as `(section, word, row)`.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &str, &Row)> {
+        rows(&self.sections)
+    }
+}
+
+fn rows(sections: &BTreeMap<String, BTreeMap<String, Row>>) -> impl Iterator<Item = (&str, &str, &Row)> {
+    sections
+        .iter()
+        .flat_map(|(of, words)| words.iter().map(move |(word, row)| (of.as_str(), word.as_str(), row)))
+}
+
+/// The spelling that words are compared in: lower case, blanks and dashes as underscores.
+fn normal(word: &str) -> String {
+    let trimmed = word.trim().chars().take(100);
+    trimmed.map(|c| if c == ' ' || c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
+}
+
+/// A snapshot and what it means.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The status it implies, if any.
+    pub says: StatusMapping,
+    /// Whether the provider will not change its mind.
+    pub terminal: bool,
+    /// The shade.
+    pub detail: Option<Detail>,
+    /// The stage of a dispute.
+    pub stage: Option<DisputeStage>,
+    /// The word itself.
+    pub provider_status: ProviderStatus,
+    /// What is to be paid in all.
+    pub total: Option<Money>,
+    /// What is or was held.
+    pub authorized: Option<Money>,
+    /// What was taken.
+    pub captured: Option<Money>,
+    /// What was given back.
+    pub refunded: Option<Money>,
+    /// What is in dispute.
+    pub disputed: Option<Money>,
+    /// Our reference as echoed.
+    pub merchant_reference: Option<String>,
+    /// Whether it is a test.
+    pub is_test: Option<bool>,
+    /// The last decline.
+    pub failure: Option<Failure>,
+    /// The moment it speaks of: the provider's own, else the given place of the read.
+    pub as_of: crate::Timestamp,
+}
+
+/// Joins a snapshot with the table's row for its word. There is no default row: a word that nobody has
+/// described is [`StatusMapping::Unmapped`]. `place` is used where the provider states no time of its own.
+pub fn translate(table: &StatusTable, view: ProviderView, as_of: crate::Timestamp) -> Observation {
+    let row = table.row(&view.provider_status);
+    Observation {
+        says: row.map_or(StatusMapping::Unmapped, |row| row.says),
+        terminal: row.is_some_and(|row| row.terminal),
+        detail: row.and_then(|row| row.detail),
+        stage: row.and_then(|row| row.stage),
+        provider_status: view.provider_status,
+        total: view.total,
+        authorized: view.authorized,
+        captured: view.captured,
+        refunded: view.refunded,
+        disputed: view.disputed,
+        merchant_reference: view.merchant_reference,
+        is_test: view.is_test,
+        failure: view.failure,
+        as_of: view.at.unwrap_or(as_of),
+    }
+}

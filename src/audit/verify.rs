@@ -1,0 +1,205 @@
+//! Checking the books: the chain of each subject, the checkpoints over all of them, and whether the rows are what the
+//! changes make.
+
+use port::Uuid;
+
+use super::checkpoint::{PAGE, before_the_first, chained};
+use crate::domain::{
+    Hash, OrderAggregate, Profile, ProfileSession, Recorded, Subject, SubjectKind, WebhookEndpoint, replay,
+};
+use crate::store::{Store, StoreError, SubjectRow};
+
+/// Faults that are listed one by one; more are counted.
+const MAX_LISTED: usize = 100;
+
+/// What a check of the books came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditReport {
+    /// Subjects that were checked.
+    pub subjects: u64,
+    /// Events that were checked.
+    pub events: u64,
+    /// Checkpoints that were checked.
+    pub checkpoints: u64,
+    /// What is wrong, in words; at most 100.
+    pub faults: Vec<String>,
+    /// How much more is wrong.
+    pub more_faults: u64,
+    /// The changes of the subjects that were checked.
+    changes: u64,
+    /// Rows that should lead to them.
+    lookups: u64,
+}
+
+impl AuditReport {
+    /// Whether everything fits.
+    pub fn is_fine(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    fn fault(&mut self, what: String) {
+        if self.faults.len() < MAX_LISTED {
+            self.faults.push(what);
+        } else {
+            self.more_faults += 1;
+        }
+    }
+}
+
+/// Checks every subject's chain, makes it again from its changes with all that follows from it, and checks the
+/// checkpoints. `progress` hears how many subjects are done.
+///
+/// # Errors
+/// [`StoreError`] if something cannot be read at all; what is read and wrong is in the report.
+pub async fn verify(store: &dyn Store, mut progress: impl FnMut(u64)) -> Result<AuditReport, StoreError> {
+    let mut report = AuditReport::default();
+    let mut last = None;
+    loop {
+        let page = store.subjects_after(last, PAGE).await?;
+        for row in &page {
+            verify_any(store, row, &mut report).await?;
+            report.subjects += 1;
+            progress(report.subjects);
+        }
+        last = page.last().map(|row| row.id);
+        if page.len() < PAGE as usize {
+            break;
+        }
+    }
+    let changes = store.change_count().await?;
+    if report.is_fine() && changes != report.changes {
+        let expected = report.changes;
+        report.fault(format!("there are {changes} changes, and the subjects have {expected}"));
+    }
+    let rows = store.lookup_count().await?;
+    if report.is_fine() && rows != report.lookups {
+        let expected = report.lookups;
+        report.fault(format!("{rows} rows lead to subjects, and their changes make {expected}"));
+    }
+    verify_checkpoints(store, &mut report).await?;
+    Ok(report)
+}
+
+async fn verify_any(store: &dyn Store, row: &SubjectRow, report: &mut AuditReport) -> Result<(), StoreError> {
+    let checked = match row.kind {
+        SubjectKind::Order => verify_subject::<OrderAggregate>(store, row, report).await,
+        SubjectKind::ProfileSession => verify_subject::<ProfileSession>(store, row, report).await,
+        SubjectKind::Profile => verify_subject::<Profile>(store, row, report).await,
+        SubjectKind::WebhookEndpoint => verify_subject::<WebhookEndpoint>(store, row, report).await,
+    };
+    match checked {
+        Err(StoreError::Corrupt(why)) => {
+            report.fault(format!("{}: {why}", name(row)));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// A subject as the API names it.
+fn name(row: &SubjectRow) -> String {
+    match row.kind {
+        SubjectKind::Order => port::OrderId::from_uuid(row.id).to_string(),
+        SubjectKind::ProfileSession => port::ProfileSessionId::from_uuid(row.id).to_string(),
+        SubjectKind::Profile => port::ProfileId::from_uuid(row.id).to_string(),
+        SubjectKind::WebhookEndpoint => port::EndpointId::from_uuid(row.id).to_string(),
+    }
+}
+
+async fn verify_subject<S: Subject>(
+    store: &dyn Store,
+    row: &SubjectRow,
+    report: &mut AuditReport,
+) -> Result<(), StoreError> {
+    let changes = store.recorded::<S>(row.id, 0).await?;
+    report.changes += changes.len() as u64;
+    report.events += changes.iter().map(|change| change.events.len() as u64).sum::<u64>();
+    if let Some(first) = broken_chain(&changes) {
+        report.fault(format!("{}: the chain breaks at event {first}", name(row)));
+        return Ok(());
+    }
+    let made: S = match replay(&changes) {
+        Ok(made) => made,
+        Err(fault) => {
+            report.fault(format!("{}: {fault}", name(row)));
+            return Ok(());
+        }
+    };
+    let fits = made.list_state() == row.state
+        && made.created_at() == row.created_at
+        && made.merchant() == row.merchant;
+    if !fits {
+        report.fault(format!("{}: its row is not what its {} changes make", name(row), changes.len()));
+    }
+    if !snapshot_fits::<S>(store, row.id, &changes).await? {
+        report.fault(format!("{}: its snapshot is not what its changes make", name(row)));
+    }
+    // Personal values are part of what leads to some subjects, so those that still exist are filled in.
+    let Some(stored) = store.load::<S>(row.id).await? else {
+        report.fault(format!("{}: it has changes and cannot be read", name(row)));
+        return Ok(());
+    };
+    if *stored != made {
+        report.fault(format!("{}: what is read is not what its changes make", name(row)));
+    }
+    let mut lookups = stored.lookups();
+    // Two attempts may have the same id at their provider.
+    lookups.sort_unstable();
+    lookups.dedup();
+    report.lookups += lookups.len() as u64;
+    for missing in store.missing_lookups(row.id, &row.merchant, lookups).await? {
+        report.fault(format!("{}: nothing leads to it by {missing:?}", name(row)));
+    }
+    Ok(())
+}
+
+/// The first event of the change at which a chain breaks.
+fn broken_chain<E>(changes: &[Recorded<E>]) -> Option<u64> {
+    let mut head = Hash::default();
+    for change in changes {
+        head = head.chain(change.text.as_bytes());
+        if head != change.hash {
+            return Some(change.first);
+        }
+    }
+    None
+}
+
+async fn snapshot_fits<S: Subject>(
+    store: &dyn Store,
+    id: Uuid,
+    changes: &[Recorded<S::Event>],
+) -> Result<bool, StoreError> {
+    let Some((sequence, text)) = store.snapshot(id).await? else { return Ok(true) };
+    let until = changes.iter().take_while(|change| change.last() <= sequence);
+    let made: Option<S> = replay(until).ok();
+    let stored: Option<S> = serde_json::from_str(&text).ok();
+    Ok(stored.is_some() && made == stored)
+}
+
+async fn verify_checkpoints(store: &dyn Store, report: &mut AuditReport) -> Result<(), StoreError> {
+    let mut made = before_the_first();
+    let mut hashes = Vec::new().into_iter();
+    loop {
+        let Some(stored) = store.checkpoints(made.number, 1).await?.into_iter().next() else { return Ok(()) };
+        report.checkpoints += 1;
+        while made.position < stored.position {
+            let next = match hashes.next() {
+                Some(next) => next,
+                None => {
+                    hashes = store.change_hashes(made.position, PAGE).await?.into_iter();
+                    let Some(next) = hashes.next() else { break };
+                    next
+                }
+            };
+            made = chained(made, next.0, next.1);
+        }
+        made.number += 1;
+        let fits = made.hash == stored.hash && made.number == stored.number && made.changes == stored.changes;
+        if !fits {
+            let number = stored.number;
+            report.fault(format!("checkpoint {number}: changes before it are missing or were altered"));
+            return Ok(());
+        }
+    }
+}

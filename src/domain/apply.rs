@@ -1,0 +1,296 @@
+//! Applying an order's events: each changes what it names, and the version of whatever shows the change.
+
+use port::{AttemptId, PaymentId, PaymentStatus, SessionId, Timestamp};
+
+use super::aggregate::OrderAggregate;
+use super::erasable::ErasableSlot;
+use super::event::{Content, Event};
+use super::order::{OrderHeader, OrderState, PaymentSource};
+use super::payment::{OperationKind, Payment, Resolution};
+use super::payment_state::ReportedStatus;
+use super::session::{Attempt, AttemptState, NewAttempt, RouteAttempt, Session, SessionStatus};
+use super::subject::{ReplayError, Subject as _};
+
+impl OrderAggregate {
+    /// Applies what happened at a moment.
+    pub(super) fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
+        match event {
+            Event::OrderCreated(_)
+            | Event::OrderEdited(_)
+            | Event::OrderPriced { .. }
+            | Event::OrderSigned(_)
+            | Event::ExternalPaymentRecorded { .. }
+            | Event::OrderStateChanged { .. }
+            | Event::FulfilmentReported(_)
+            | Event::PaymentSourceUsed { .. } => self.apply_to_order(event, at),
+            Event::SessionCreated(_)
+            | Event::AttemptStarted { .. }
+            | Event::AdapterStateSaved { .. }
+            | Event::AttemptCreated { .. }
+            | Event::AttemptAbandoned { .. }
+            | Event::SessionStatusChanged { .. }
+            | Event::ProfilesSynced { .. }
+            | Event::ProviderOrderSubmitted { .. } => self.apply_to_session(event, at),
+            Event::PaymentUpdated { .. }
+            | Event::PaymentNotStarted { .. }
+            | Event::LatePaymentFound(_)
+            | Event::OperationRequested { .. }
+            | Event::OperationFinished { .. }
+            | Event::RefundCreated(_)
+            | Event::RefundStatusChanged { .. }
+            | Event::DisputeUpdated { .. } => self.apply_to_payment(event, at),
+            Event::AttentionRaised(attention) => {
+                self.attention.push(attention.clone());
+                self.touch_payment(attention.payment, at)
+            }
+            Event::PersonalDataErased => {
+                self.erasables().into_iter().for_each(ErasableSlot::erase_value);
+                // Less is shown of them than before.
+                for session in &mut self.sessions {
+                    (session.updated_at, session.version) = (at, session.version + 1);
+                }
+                for refund in self.refunds.iter_mut().filter(|refund| refund.reason.is_some()) {
+                    (refund.updated_at, refund.version) = (at, refund.version + 1);
+                }
+                Ok(())
+            }
+            Event::AttentionResolved { attention, decision, note } => {
+                let found = self.attention.iter_mut().find(|open| open.id == *attention);
+                let attention = found.ok_or(ReplayError::from("no such attention"))?;
+                attention.resolved_at = Some(at);
+                attention.resolution = Some(Resolution { decision: *decision, note: note.clone() });
+                let payment = attention.payment;
+                self.touch_payment(payment, at)
+            }
+        }
+    }
+
+    fn apply_to_order(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
+        let header = &mut self.header;
+        match event {
+            Event::OrderCreated(created) => *header = (**created).clone(),
+            Event::OrderEdited(content) => edit(header, content),
+            Event::OrderPriced { price, requirements } => {
+                header.price = Some(*price);
+                header.requirements = Some(*requirements);
+            }
+            Event::OrderSigned(signature) => header.signature = Some(signature.clone()),
+            Event::ExternalPaymentRecorded { external, payment } => {
+                header.external_payment = Some(external.clone());
+                header.external_payment_id = Some(payment.id);
+                self.payments.push((**payment).clone());
+            }
+            Event::OrderStateChanged { to, .. } => {
+                header.state = *to;
+                match to {
+                    OrderState::Submitted => header.submitted_at = Some(at),
+                    OrderState::Completed => header.completed_at = Some(at),
+                    _ => {}
+                }
+            }
+            Event::FulfilmentReported(detail) => header.fulfilment = Some(detail.clone()),
+            Event::PaymentSourceUsed { source, profile_session } => {
+                header.payment_source = Some(source.clone());
+                header.profile_session = *profile_session;
+                let used = match source {
+                    PaymentSource::Session(id) => Some(*id),
+                    PaymentSource::Profile(profile) => self.charge_of(*profile).map(|session| session.id),
+                    _ => None,
+                };
+                if let Some(id) = used {
+                    self.session_mut(id, at)?.used = true;
+                }
+            }
+            _ => return Err(ReplayError::from("it is not about the order")),
+        }
+        Ok(())
+    }
+
+    fn apply_to_session(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
+        match event {
+            Event::SessionCreated(session) => {
+                self.sessions.push(session.opened(at));
+                self.payments.push(session.payment_of(at));
+            }
+            Event::AttemptStarted { session, attempt } => self.start_attempt(*session, attempt, at)?,
+            Event::ProfilesSynced { session } => self.session_mut(*session, at)?.profiles_synced = true,
+            Event::AdapterStateSaved { attempt, adapter_state } => {
+                self.attempt_mut(*attempt)?.adapter_state = Some(adapter_state.clone());
+            }
+            Event::AttemptCreated { attempt, reference, next, adapter_state } => {
+                let record = self.attempt_mut(*attempt)?;
+                record.state = AttemptState::Created;
+                record.reference = Some(reference.clone());
+                record.next = Some(next.clone());
+                record.adapter_state = adapter_state.clone().or_else(|| record.adapter_state.take());
+                let (session, payment) = (record.session, record.payment);
+                self.touch_session(session, at)?;
+                self.payment_mut(payment, at)?;
+            }
+            Event::AttemptAbandoned { attempt, orphaned, failure } => {
+                let record = self.attempt_mut(*attempt)?;
+                record.state = if *orphaned { AttemptState::Orphaned } else { AttemptState::Ended };
+                record.failure = Some(*failure);
+                let (session, tried) = (record.session, RouteAttempt::failed(&record.account, *failure));
+                if let Some(id) = session {
+                    self.session_mut(id, at)?.routing.tried.push(tried);
+                }
+            }
+            Event::SessionStatusChanged { session, to, failure, .. } => {
+                let session = self.session_mut(*session, at)?;
+                session.status = *to;
+                session.failure = failure.clone();
+                let (attempt, ended) = (session.attempt, *to == SessionStatus::Failed);
+                let record = self.attempt_mut(attempt)?;
+                if ended && record.state == AttemptState::Created {
+                    record.state = AttemptState::Ended;
+                }
+            }
+            Event::ProviderOrderSubmitted { attempt } => {
+                self.attempt_mut(*attempt)?.provider_order_submitted = true;
+            }
+            _ => return Err(ReplayError::from("it is not about a session")),
+        }
+        Ok(())
+    }
+
+    fn start_attempt(
+        &mut self,
+        session: SessionId,
+        attempt: &NewAttempt,
+        at: Timestamp,
+    ) -> Result<(), ReplayError> {
+        let session = self.session_mut(session, at)?;
+        session.attempt = attempt.attempt;
+        session.fallback.retain(|account| *account != attempt.account);
+        let attempt = attempt.started(session, at);
+        let payment = self.payment_mut(attempt.payment, at)?;
+        payment.attempt = Some(attempt.id);
+        payment.capabilities = attempt.capabilities;
+        self.attempts.push(attempt);
+        Ok(())
+    }
+
+    fn apply_to_payment(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
+        match event {
+            Event::PaymentUpdated {
+                payment,
+                attempt,
+                state,
+                provider_status,
+                detail,
+                failure,
+                reported_at,
+                ..
+            } => {
+                let payment = self.payment_mut(*payment, at)?;
+                payment.attempt = Some(*attempt);
+                if state.is_held() && !payment.state.is_held() {
+                    payment.authorization_expires_at = payment.capabilities.authorization_expires_at(state);
+                }
+                payment.state = state.clone();
+                payment.provider_status = Some(provider_status.clone());
+                payment.detail = *detail;
+                payment.reported_at = *reported_at;
+                payment.failure = failure.clone().or_else(|| payment.failure.take());
+            }
+            Event::PaymentNotStarted { payment } => {
+                let reported = ReportedStatus { terminal: true, as_of: at, status: PaymentStatus::Failed };
+                self.payment_mut(*payment, at)?.state.reported_status = Some(reported);
+            }
+            Event::LatePaymentFound(payment) => self.payments.push((**payment).clone()),
+            Event::OperationRequested { payment, operation, closing } => {
+                let payment = self.payment_mut(*payment, at)?;
+                payment.operation = Some(operation.clone());
+                if operation.kind == OperationKind::Capture {
+                    let requested = payment.state.captured + operation.amount.unwrap_or(0);
+                    payment.capture_requested = Some(requested);
+                }
+                if let Some(id) = payment.session {
+                    let session = self.session_mut(id, at)?;
+                    session.closing = closing.or(session.closing);
+                }
+            }
+            Event::OperationFinished { payment, operation, declined } => {
+                let payment = self.payment_mut(*payment, at)?;
+                payment.operation = None;
+                if declined.is_some() && operation.kind == OperationKind::Capture {
+                    payment.capture_requested =
+                        (payment.state.captured > 0).then_some(payment.state.captured);
+                }
+                let session = payment.session;
+                self.touch_session(session, at)?;
+            }
+            Event::DisputeUpdated { payment, .. } => {
+                self.payment_mut(*payment, at)?;
+            }
+            // What is left to give back is the payment's, so it changes with its refunds.
+            Event::RefundCreated(refund) => {
+                self.payment_mut(refund.payment, at)?;
+                self.refunds.push((**refund).clone());
+            }
+            Event::RefundStatusChanged { refund, to, failure } => {
+                let found = self.refunds.iter_mut().find(|known| known.id == *refund);
+                let refund = found.ok_or(ReplayError::from("no such refund"))?;
+                refund.status = *to;
+                refund.failure = failure.clone();
+                refund.updated_at = at;
+                refund.version += 1;
+                let payment = refund.payment;
+                self.payment_mut(payment, at)?;
+            }
+            _ => return Err(ReplayError::from("it is not about a payment")),
+        }
+        Ok(())
+    }
+
+    fn session_mut(&mut self, id: SessionId, at: Timestamp) -> Result<&mut Session, ReplayError> {
+        let session = self
+            .sessions
+            .iter_mut()
+            .find(|session| session.id == id)
+            .ok_or(ReplayError::from("no such session"))?;
+        session.updated_at = at;
+        session.version += 1;
+        Ok(session)
+    }
+
+    fn touch_session(&mut self, id: Option<SessionId>, at: Timestamp) -> Result<(), ReplayError> {
+        id.map_or(Ok(()), |id| self.session_mut(id, at).map(|_| ()))
+    }
+
+    fn payment_mut(&mut self, id: PaymentId, at: Timestamp) -> Result<&mut Payment, ReplayError> {
+        let payment = self
+            .payments
+            .iter_mut()
+            .find(|payment| payment.id == id)
+            .ok_or(ReplayError::from("no such payment"))?;
+        payment.updated_at = at;
+        payment.version += 1;
+        Ok(payment)
+    }
+
+    /// What is shown of it has changed elsewhere in the file.
+    fn touch_payment(&mut self, id: Option<PaymentId>, at: Timestamp) -> Result<(), ReplayError> {
+        id.map_or(Ok(()), |id| self.payment_mut(id, at).map(drop))
+    }
+
+    fn attempt_mut(&mut self, id: AttemptId) -> Result<&mut Attempt, ReplayError> {
+        self.attempts.iter_mut().find(|attempt| attempt.id == id).ok_or(ReplayError::from("no such attempt"))
+    }
+}
+
+fn edit(header: &mut OrderHeader, content: &Content) {
+    header.items.clone_from(&content.items);
+    header.shipping = content.shipping;
+    header.tax_included = content.tax_included;
+    header.requires_signing = content.requires_signing;
+    header.requires_approval = content.requires_approval;
+    header.auto_submit = content.auto_submit;
+    header.personal = content.personal.clone();
+    if !content.only_metadata {
+        header.price = None;
+        header.requirements = None;
+        header.signature = None;
+    }
+}

@@ -1,0 +1,285 @@
+//! Merchants' webhook endpoints.
+
+use std::fmt;
+use std::time::Duration;
+
+use port::{EndpointId, Timestamp, Uuid};
+use serde::{Deserialize, Serialize};
+
+use super::erasable::{Body, Erasable, ErasableSlot};
+use super::jobs::DueJob;
+use super::lookup::Lookup;
+use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectEvent, SubjectKind, any_subject};
+
+/// How long a secret that was replaced signs beside the new one.
+pub const SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3_600);
+
+/// A merchant's endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WebhookEndpoint {
+    /// Its id.
+    pub id: EndpointId,
+    /// Whose.
+    pub merchant: String,
+    /// Where it listens.
+    pub url: String,
+    /// The types of events that it takes, `payment.paid` or `payment.*`; none for all.
+    pub types: Vec<String>,
+    /// The merchant's words for it.
+    pub description: Option<String>,
+    /// What signs.
+    pub secret: Erasable<EndpointSecret>,
+    /// The secret before, while it signs too. So at most two are live.
+    pub previous_secret: Option<PreviousSecret>,
+    /// Since when and why it gets nothing.
+    pub disabled: Option<Disabled>,
+    /// Whether the merchant has deleted it.
+    pub deleted: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Grows with each change of the endpoint itself.
+    pub version: u64,
+    /// Where its history ends.
+    pub head: Head,
+}
+
+/// A signing secret. It is never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointSecret(String);
+
+impl EndpointSecret {
+    /// Of a secret's text, `whsec_…`.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, to sign with it or to show it once.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for EndpointSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EndpointSecret")
+    }
+}
+
+/// A secret that was replaced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// The secret.
+    pub secret: Erasable<EndpointSecret>,
+    /// Until when it signs.
+    pub expires_at: Timestamp,
+}
+
+/// That an endpoint gets nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: DisabledReason,
+}
+
+/// Why an endpoint gets nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum DisabledReason {
+    /// The merchant wanted so.
+    Merchant,
+    /// It answered that it is gone for good.
+    Gone,
+    /// It could not be told for days.
+    Failing,
+}
+
+/// What happens to an endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum EndpointEvent {
+    /// It was created.
+    #[serde(rename = "endpoint.created")]
+    Created {
+        /// Its id.
+        id: EndpointId,
+        /// Whose.
+        merchant: String,
+        /// Where it listens.
+        url: String,
+        /// The types of events that it takes.
+        types: Vec<String>,
+        /// The merchant's words for it.
+        description: Option<String>,
+        /// What signs.
+        secret: Erasable<EndpointSecret>,
+    },
+    /// The merchant changed it.
+    #[serde(rename = "endpoint.edited")]
+    Edited {
+        /// Where it listens.
+        url: String,
+        /// The types of events that it takes.
+        types: Vec<String>,
+        /// The merchant's words for it.
+        description: Option<String>,
+    },
+    /// It got a new secret; the one before signs beside it for a day.
+    #[serde(rename = "endpoint.secret_rotated")]
+    SecretRotated(Erasable<EndpointSecret>),
+    /// It gets events again.
+    #[serde(rename = "endpoint.enabled")]
+    Enabled,
+    /// It gets nothing from now on.
+    #[serde(rename = "endpoint.disabled")]
+    Disabled {
+        /// Why.
+        reason: DisabledReason,
+    },
+    /// Events are sent to it, or to other endpoints of the merchant, once more.
+    #[serde(rename = "endpoint.redelivery_requested")]
+    RedeliveryRequested {
+        /// How many endpoints, or orders, that is about.
+        count: u64,
+    },
+    /// The merchant deleted it.
+    #[serde(rename = "endpoint.deleted")]
+    Deleted,
+}
+
+impl SubjectEvent for EndpointEvent {
+    fn personal(&self) -> Vec<Body> {
+        match self {
+            Self::Created { secret, .. } | Self::SecretRotated(secret) => secret.body().into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl WebhookEndpoint {
+    /// The list state of an endpoint that was not deleted.
+    pub const KEPT: &str = "KEPT";
+    const DELETED: &str = "DELETED";
+
+    /// Whether it takes events of this type.
+    pub fn takes(&self, event_type: &str) -> bool {
+        let fits = |wanted: &String| match wanted.strip_suffix('*') {
+            Some(noun) => event_type.starts_with(noun),
+            None => wanted == event_type,
+        };
+        self.types.is_empty() || self.types.iter().any(fits)
+    }
+
+    /// The secrets that sign at a moment, the newest first.
+    pub fn live_secrets(&self, at: Timestamp) -> impl Iterator<Item = &EndpointSecret> {
+        let previous = self.previous_secret.as_ref().filter(|previous| at < previous.expires_at);
+        std::iter::once(&self.secret)
+            .chain(previous.map(|previous| &previous.secret))
+            .filter_map(Erasable::value)
+    }
+
+    fn rotate(&mut self, secret: Erasable<EndpointSecret>, at: Timestamp) {
+        // While an old one still signs, another rotation replaces only the new one, so that a rotation whose answer
+        // was lost can be repeated.
+        let live = self.previous_secret.as_ref().is_some_and(|previous| at < previous.expires_at);
+        let replaced = std::mem::replace(&mut self.secret, secret);
+        if !live {
+            self.previous_secret =
+                Some(PreviousSecret { secret: replaced, expires_at: at.plus(SECRET_OVERLAP) });
+        }
+    }
+}
+
+impl Subject for WebhookEndpoint {
+    type Event = EndpointEvent;
+
+    const KIND: SubjectKind = SubjectKind::WebhookEndpoint;
+
+    any_subject!(WebhookEndpoint);
+
+    fn open(first: &EndpointEvent, meta: &ChangeMeta) -> Option<Self> {
+        let EndpointEvent::Created { id, merchant, url, types, description, secret } = first else {
+            return None;
+        };
+        Some(Self {
+            id: *id,
+            merchant: merchant.clone(),
+            url: url.clone(),
+            types: types.clone(),
+            description: description.clone(),
+            secret: secret.clone(),
+            previous_secret: None,
+            disabled: None,
+            deleted: false,
+            created_at: meta.at,
+            updated_at: meta.at,
+            version: 0,
+            head: Head::default(),
+        })
+    }
+
+    fn apply_event(&mut self, event: &EndpointEvent, meta: &ChangeMeta) -> Result<(), ReplayError> {
+        match event {
+            EndpointEvent::RedeliveryRequested { .. } => return Ok(()),
+            EndpointEvent::Created { .. } => {}
+            EndpointEvent::Edited { url, types, description } => {
+                self.url.clone_from(url);
+                self.types.clone_from(types);
+                self.description.clone_from(description);
+            }
+            EndpointEvent::SecretRotated(secret) => self.rotate(secret.clone(), meta.at),
+            EndpointEvent::Enabled => self.disabled = None,
+            EndpointEvent::Disabled { reason } => {
+                self.disabled = Some(Disabled { at: meta.at, reason: *reason });
+            }
+            EndpointEvent::Deleted => self.deleted = true,
+        }
+        self.updated_at = meta.at;
+        self.version += 1;
+        Ok(())
+    }
+
+    fn uuid(&self) -> Uuid {
+        self.id.uuid()
+    }
+
+    fn merchant(&self) -> &str {
+        &self.merchant
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn head_mut(&mut self) -> &mut Head {
+        &mut self.head
+    }
+
+    fn list_state(&self) -> &'static str {
+        if self.deleted { Self::DELETED } else { Self::KEPT }
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn erasables(&mut self) -> Vec<&mut dyn ErasableSlot> {
+        let mut slots: Vec<&mut dyn ErasableSlot> = vec![&mut self.secret];
+        slots.extend(
+            self.previous_secret.as_mut().map(|previous| &mut previous.secret as &mut dyn ErasableSlot),
+        );
+        slots
+    }
+
+    fn lookups(&self) -> Vec<Lookup> {
+        Vec::new()
+    }
+
+    fn due(&self, _: Timestamp, _: u64) -> Vec<DueJob> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,179 @@
+//! What a request came to: computed from the changes since it was made, by the request itself and by every repeat of
+//! it alike.
+
+use std::sync::Arc;
+
+use port::{AttentionId, Failure, PaymentId, RefundId, SessionId};
+
+use super::subject::Step;
+use super::{
+    AttemptState, Attention, AttentionCode, Event, Operation, OperationKind, OrderAggregate, Session,
+    SessionStatus,
+};
+
+/// What a request about an order came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The order as it was when the request was closed, or as it is.
+    pub order: Arc<OrderAggregate>,
+    /// The session that was created or closed.
+    pub session: Option<SessionId>,
+    /// The payment that an operation was requested on, or a refund created.
+    pub payment: Option<PaymentId>,
+    /// The refund that was created.
+    pub refund: Option<RefundId>,
+    /// The attention that was resolved.
+    pub attention: Option<AttentionId>,
+    /// How far it got.
+    pub status: OutcomeStatus,
+}
+
+/// How far a request got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutcomeStatus {
+    /// It took effect.
+    Done,
+    /// It is recorded; whether it took effect is not known yet.
+    Pending,
+    /// The provider declined the operation.
+    Declined(Failure),
+}
+
+impl Outcome {
+    /// A request that changed nothing, or whose change is done with its commit.
+    pub fn unchanged(order: Arc<OrderAggregate>) -> Self {
+        Self {
+            order,
+            session: None,
+            payment: None,
+            refund: None,
+            attention: None,
+            status: OutcomeStatus::Done,
+        }
+    }
+
+    /// What a request came to, by its own change and those that followed. `order` is the order as it is.
+    pub fn of(steps: &[Step<OrderAggregate>], order: Arc<OrderAggregate>) -> Self {
+        let mut request = Request::default();
+        for (index, step) in steps.iter().enumerate() {
+            for event in &step.change.events {
+                if index == 0 {
+                    request.take_change(event, &step.after);
+                }
+                request.take_end(event);
+            }
+            if !request.is_open(&step.after) {
+                return request.outcome(step.after.clone(), false);
+            }
+        }
+        match steps.is_empty() {
+            true => Self::unchanged(order),
+            false => request.outcome(order, true),
+        }
+    }
+
+    /// Whether the session that was created has a start without a known outcome.
+    pub fn is_pending(&self) -> bool {
+        self.status == OutcomeStatus::Pending
+    }
+
+    /// Whether a request that was to create a session reached no provider, so that the same idempotency key tries
+    /// again.
+    pub fn had_no_effect(&self, creates_session: bool) -> bool {
+        let Some(session) = self.session.and_then(|id| self.order.session(id)) else {
+            return creates_session;
+        };
+        if !creates_session && session.charge.is_none() {
+            return false;
+        }
+        let failure = self.order.attempt(session.attempt).and_then(|attempt| attempt.failure);
+        session.status == SessionStatus::Failed && failure.is_some_and(|failure| failure.reached_nobody())
+    }
+}
+
+/// A request as the changes show it.
+#[derive(Default)]
+struct Request {
+    created: Option<SessionId>,
+    closing: Option<SessionId>,
+    operations: Vec<(PaymentId, Operation)>,
+    refund: Option<(RefundId, PaymentId)>,
+    attention: Option<AttentionId>,
+    declined: Option<Failure>,
+}
+
+impl Request {
+    /// Takes in what the request's own change did.
+    fn take_change(&mut self, event: &Event, order: &OrderAggregate) {
+        match event {
+            Event::SessionCreated(session) => self.created = Some(session.session),
+            Event::RefundCreated(refund) => self.refund = Some((refund.id, refund.payment)),
+            Event::AttentionResolved { attention, .. } => self.attention = Some(*attention),
+            Event::OperationRequested { payment, operation, closing } => {
+                self.operations.push((*payment, operation.clone()));
+                let session = order.payment(*payment).and_then(|payment| payment.session);
+                self.closing = self.closing.or(session.filter(|_| closing.is_some()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in how something that was requested ended. A page that does not close is no decline: it was paid, or stays
+    /// open.
+    fn take_end(&mut self, event: &Event) {
+        if let Event::OperationFinished { payment, operation, declined: Some(failure) } = event
+            && operation.kind != OperationKind::Close
+            && self.operations.iter().any(|(of, requested)| of == payment && requested.is_same(operation))
+        {
+            self.declined = Some(failure.clone());
+        }
+    }
+
+    fn is_open(&self, order: &OrderAggregate) -> bool {
+        let created = self.created.and_then(|id| order.session(id));
+        let starting = created.filter(|session| session.status.is_open());
+        let under_way = |(payment, operation): &(PaymentId, Operation)| {
+            let now = order.payment(*payment).and_then(|payment| payment.operation.as_ref());
+            now.is_some_and(|now| now.is_same(operation))
+        };
+        let waits = |session: &Session| session.charge.is_some() || has_no_start(order, session);
+        starting.is_some_and(waits) || self.operations.iter().any(under_way)
+    }
+
+    /// Whether a session that was to be closed is open all the same.
+    fn leaves_open(&self, order: &OrderAggregate) -> bool {
+        let session = self.closing.and_then(|id| order.session(id));
+        session.is_some_and(|session| session.status.is_open())
+    }
+
+    fn outcome(self, order: Arc<OrderAggregate>, pending: bool) -> Outcome {
+        let status = match self.declined {
+            Some(failure) => OutcomeStatus::Declined(failure),
+            None if pending || self.leaves_open(&order) => OutcomeStatus::Pending,
+            None => OutcomeStatus::Done,
+        };
+        let operated = self.operations.first().map(|(payment, _)| *payment);
+        Outcome {
+            order,
+            session: self.created.or(self.closing),
+            payment: operated.or(self.refund.map(|(_, payment)| payment)),
+            refund: self.refund.map(|(refund, _)| refund),
+            attention: self.attention,
+            status,
+        }
+    }
+}
+
+/// Whether the customer cannot pay yet: the start has no known outcome, or made something that must not be shown or is
+/// being closed.
+fn has_no_start(order: &OrderAggregate, session: &Session) -> bool {
+    let started =
+        order.attempt(session.attempt).is_some_and(|attempt| attempt.state != AttemptState::Started);
+    let wrong = |raised: &Attention| {
+        let of_start = matches!(raised.code, AttentionCode::AmountMismatch | AttentionCode::Contradiction);
+        of_start && raised.payment == Some(session.payment)
+    };
+    let operation = order.payment(session.payment).and_then(|payment| payment.operation.as_ref());
+    let closing = operation.is_some_and(|operation| operation.kind == OperationKind::Close);
+    !started || closing || order.attention.iter().any(wrong)
+}

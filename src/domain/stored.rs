@@ -1,0 +1,110 @@
+//! The stored text of a change: kept for ever, so it has a version and names of its own.
+//!
+//! `{"v":1,"at":…,"by":…,"events":[{"type":"order.created","data":…}, …]}`. The names are those of the `serde`
+//! attributes of the events and of what they hold; golden texts in the tests hold each of them. A change of a name or
+//! a meaning raises [`VERSION`] and adds an upcaster, which turns the text of the version before into this one's.
+
+use port::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::subject::{ChangeMeta, SubjectEvent};
+use super::{Actor, Cause};
+
+/// The version that is written.
+pub const VERSION: u64 = 1;
+
+/// Turns a record into the version after its own. The first one is for version 1.
+pub type Upcaster = fn(Value) -> Value;
+
+/// One for each version before [`VERSION`].
+const UPCASTERS: &[Upcaster] = &[];
+
+#[derive(Serialize)]
+struct Writing<'a, E> {
+    v: u64,
+    at: Timestamp,
+    by: Actor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<&'a str>,
+    events: &'a [E],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reading<E> {
+    #[serde(rename = "v")]
+    _version: u64,
+    at: Timestamp,
+    by: Actor,
+    #[serde(default)]
+    request: Option<String>,
+    events: Vec<E>,
+}
+
+/// Why a stored record cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// It was written by a newer release.
+    #[error("a record has version {found}; this release reads versions up to {known}")]
+    Newer {
+        /// Of the record.
+        found: u64,
+        /// The newest that can be read.
+        known: u64,
+    },
+    /// It is no record, or has an event of an unknown kind.
+    #[error("a record cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl From<serde_json::Error> for RecordError {
+    fn from(fault: serde_json::Error) -> Self {
+        Self::Unreadable(fault.to_string())
+    }
+}
+
+/// The text of a change.
+///
+/// # Errors
+/// If an event cannot be written as JSON: a defect.
+pub(super) fn write<E: SubjectEvent>(meta: &ChangeMeta, events: &[E]) -> serde_json::Result<String> {
+    let ChangeMeta { at, cause: Cause { actor, request } } = meta;
+    serde_json::to_string(&Writing { v: VERSION, at: *at, by: *actor, request: request.as_deref(), events })
+}
+
+/// Reads the text of a change, of this version or an older one.
+///
+/// # Errors
+/// [`RecordError`].
+pub fn read<E: SubjectEvent>(text: &str) -> Result<(ChangeMeta, Vec<E>), RecordError> {
+    read_with(text, VERSION, UPCASTERS)
+}
+
+/// The same for other versions than today's.
+pub(super) fn read_with<E: SubjectEvent>(
+    text: &str,
+    known: u64,
+    upcasters: &[Upcaster],
+) -> Result<(ChangeMeta, Vec<E>), RecordError> {
+    let newest = text.strip_prefix("{\"v\":").and_then(|rest| rest.split_once(','));
+    let reading: Reading<E> = match newest {
+        Some((digits, _)) if digits.parse() == Ok(known) => serde_json::from_str(text)?,
+        _ => serde_json::from_value(upcast(serde_json::from_str(text)?, known, upcasters)?)?,
+    };
+    let meta = ChangeMeta { at: reading.at, cause: Cause { actor: reading.by, request: reading.request } };
+    if reading.events.is_empty() {
+        return Err(RecordError::Unreadable("it has no events".to_owned()));
+    }
+    Ok((meta, reading.events))
+}
+
+fn upcast(record: Value, known: u64, upcasters: &[Upcaster]) -> Result<Value, RecordError> {
+    let version = record.get("v").and_then(Value::as_u64).filter(|version| *version > 0);
+    let found = version.ok_or_else(|| RecordError::Unreadable("it has no version".to_owned()))?;
+    if found > known {
+        return Err(RecordError::Newer { found, known });
+    }
+    let skipped = usize::try_from(found.saturating_sub(1)).unwrap_or(usize::MAX);
+    Ok(upcasters.iter().skip(skipped).fold(record, |record, upcaster| upcaster(record)))
+}

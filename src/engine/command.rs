@@ -1,0 +1,127 @@
+//! What is asked for, by whom, and under which conditions.
+
+use port::Uuid;
+
+use crate::domain::{Actor, Cause, DomainError, Recorded, SubjectEvent};
+use crate::store::{IdempotencyRow, StoreError, Unique, Write};
+
+/// Something that is asked for.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Who or what asks, for the events.
+    pub cause: Cause,
+    /// The idempotency key, if one was sent.
+    pub key: Option<IdempotencyKey>,
+    /// The version that the resource must still have.
+    pub if_match: Option<u64>,
+}
+
+/// An idempotency key with what it was sent with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The merchant's text.
+    pub text: String,
+    /// A hash of method, path and body.
+    pub fingerprint: [u8; 32],
+    /// Where the key stands already, if what it stood for had no effect: subject and sequence.
+    pub replaces: Option<(Uuid, u64)>,
+}
+
+impl IdempotencyKey {
+    /// The row that makes a change idempotent.
+    pub(super) fn row<E: SubjectEvent>(&self, merchant: &str, change: &Recorded<E>) -> IdempotencyRow {
+        IdempotencyRow {
+            merchant: merchant.to_owned(),
+            key: self.text.clone(),
+            fingerprint: self.fingerprint,
+            subject: change.subject,
+            sequence: change.first,
+            at: change.meta.at,
+            replaces: self.replaces,
+        }
+    }
+}
+
+impl Command {
+    /// Of an actor that is no request.
+    pub fn of(actor: Actor) -> Self {
+        Self { cause: Cause { actor, request: None }, key: None, if_match: None }
+    }
+
+    /// What follows from a command that has been recorded: by the same cause, without its key and condition.
+    #[must_use]
+    pub fn following(&self) -> Self {
+        Self { cause: self.cause.clone(), key: None, if_match: None }
+    }
+
+    /// Refuses a resource of another version than the one that is asked for.
+    ///
+    /// # Errors
+    /// [`CommandError::VersionMismatch`].
+    pub fn ensure_version(&self, actual: u64) -> Result<(), CommandError> {
+        match self.if_match {
+            Some(version) if version != actual => Err(CommandError::VersionMismatch { actual }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a decision wants written.
+#[derive(Clone, Debug)]
+pub struct Decision<E> {
+    /// What happened.
+    pub events: Vec<E>,
+    /// Rows beside it.
+    pub also: Vec<Write>,
+}
+
+impl<E> From<Vec<E>> for Decision<E> {
+    fn from(events: Vec<E>) -> Self {
+        Self { events, also: Vec::new() }
+    }
+}
+
+impl<E> From<Option<E>> for Decision<E> {
+    fn from(event: Option<E>) -> Self {
+        event.into_iter().collect::<Vec<_>>().into()
+    }
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// There is no such thing, or it is another merchant's.
+    #[error("not found")]
+    NotFound,
+    /// The merchant expected another version.
+    #[error("the version is {actual}")]
+    VersionMismatch {
+        /// What it is.
+        actual: u64,
+    },
+    /// The merchant's reference is in use.
+    #[error("the reference is in use")]
+    ReferenceTaken,
+    /// The idempotency key was used meanwhile.
+    #[error("the idempotency key is in use")]
+    KeyTaken,
+    /// The state forbids it.
+    #[error(transparent)]
+    Rejected(#[from] DomainError),
+    /// The store did not work.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for CommandError {
+    fn from(fault: StoreError) -> Self {
+        match fault {
+            StoreError::Taken(Unique::OrderReference) => Self::ReferenceTaken,
+            StoreError::Taken(Unique::Key) => Self::KeyTaken,
+            StoreError::Taken(Unique::ProfileSession) => {
+                Self::Rejected(DomainError::SessionUnusable("it was used already"))
+            }
+            other => Self::Store(other),
+        }
+    }
+}

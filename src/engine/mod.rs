@@ -1,0 +1,270 @@
+//! The one path of every change: load a subject, decide, commit, and decide anew if another change was faster.
+//!
+//! Orders, profile sessions, stored methods and webhook endpoints all change here and nowhere else. A decision is a
+//! pure function of the subject; the engine gives it the moment, turns its events into a change, and writes the change
+//! with everything that follows from it: what leads to the subject, when it is due, what has to be delivered.
+
+mod alarm;
+mod command;
+mod telemetry;
+mod working_copy;
+
+pub use alarm::{AlarmLane, JobAlarm};
+pub use command::{Command, CommandError, Decision, IdempotencyKey};
+pub use working_copy::WorkingCopy;
+
+use std::sync::Arc;
+
+use port::{Env, OrderId, Timestamp, Uuid};
+
+use crate::domain::view::event_type;
+use crate::domain::{
+    ChangeMeta, NewIds, OrderAggregate, Recorded, ReplayError, Step, Subject, SubjectEvent, SubjectKind,
+    apply, open, record, subject_of,
+};
+use crate::metrics::Metrics;
+use crate::store::{Change, EndpointRegistry, Store, StoreError, SubjectChange, Write};
+
+/// How often a change is decided anew after another change was faster.
+const MAX_CONFLICTS: u32 = 16;
+
+/// The engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Time, ids, chance.
+    pub env: Arc<dyn Env>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The endpoints that are told of what happens to orders.
+    pub endpoints: Arc<EndpointRegistry>,
+    /// Tells the job runner when something is due.
+    pub alarm: Arc<JobAlarm>,
+}
+
+impl Engine {
+    /// An engine on a store.
+    pub fn new(store: Arc<dyn Store>, env: Arc<dyn Env>, metrics: Arc<Metrics>) -> Self {
+        Self { store, env, metrics, endpoints: Arc::default(), alarm: Arc::default() }
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.env.now()
+    }
+
+    /// A number that nobody can foresee.
+    pub fn draw(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.env.nonce();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// Ids for the parts that a decision adds to an order.
+    pub fn ids(&self, order: &OrderAggregate) -> NewIds {
+        NewIds::of(order, self.env.nonce())
+    }
+
+    /// The id of a new subject.
+    pub fn subject_id(&self) -> Uuid {
+        subject_of(self.env.uuid())
+    }
+
+    /// A subject, to be changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn load<S: Subject>(&self, id: Uuid) -> Result<Option<WorkingCopy<S>>, StoreError> {
+        Ok(self.store.load::<S>(id).await?.map(WorkingCopy::of))
+    }
+
+    /// A subject that is known to exist.
+    ///
+    /// # Errors
+    /// [`StoreError`]; `Corrupt` if it is gone.
+    pub async fn existing<S: Subject>(&self, id: Uuid) -> Result<WorkingCopy<S>, StoreError> {
+        let found = self.load(id).await?;
+        found.ok_or_else(|| StoreError::Corrupt(format!("subject {id} is gone")))
+    }
+
+    /// A merchant's subject.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`], also for another merchant's.
+    pub async fn of_merchant<S: Subject>(
+        &self,
+        merchant: &str,
+        id: Uuid,
+    ) -> Result<WorkingCopy<S>, CommandError> {
+        let found = self.load::<S>(id).await?;
+        found.filter(|subject| subject.merchant() == merchant).ok_or(CommandError::NotFound)
+    }
+
+    /// Creates a subject.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing is written.
+    pub async fn create<S: Subject>(
+        &self,
+        name: &'static str,
+        command: &Command,
+        decision: Decision<S::Event>,
+    ) -> Result<WorkingCopy<S>, StoreError> {
+        let meta = ChangeMeta { at: self.now(), cause: command.cause.clone() };
+        let first = decision.events.first().and_then(|event| S::open(event, &meta));
+        let mut subject =
+            first.ok_or_else(|| StoreError::Corrupt("an event creates no subject".to_owned()))?;
+        let change = record(&mut subject, decision.events, meta).map_err(corrupt)?;
+        let step = Step { change, after: Arc::new(subject) };
+        self.write(name, command, None, &step, decision.also).await?;
+        Ok(WorkingCopy::after(step))
+    }
+
+    /// Decides on a subject and commits what follows, as often as another change was faster. The subject is brought
+    /// along, so the usual change reads nothing back. Answers the sequence of the change's first event; `None` if
+    /// there was nothing to change. The key of the command is written with the change, if it has events.
+    ///
+    /// # Errors
+    /// The decision's own, and [`StoreError`].
+    pub async fn change<S: Subject, E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        command: &Command,
+        subject: &mut WorkingCopy<S>,
+        mut decide: impl FnMut(&S, Timestamp) -> Result<Decision<S::Event>, E>,
+    ) -> Result<Option<u64>, E> {
+        for _ in 0..MAX_CONFLICTS {
+            let now = self.now();
+            let decision = decide(subject, now)?;
+            if decision.events.is_empty() {
+                if !decision.also.is_empty() {
+                    self.commit(Change::plain(name, decision.also)).await?;
+                }
+                return Ok(None);
+            }
+            let mut next = S::clone(subject);
+            let meta = ChangeMeta { at: now, cause: command.cause.clone() };
+            let change = record(&mut next, decision.events, meta).map_err(corrupt)?;
+            let step = Step { change, after: Arc::new(next) };
+            match self.write(name, command, Some(subject.current()), &step, decision.also).await {
+                Ok(()) => {
+                    let first = step.change.first;
+                    subject.advance(step);
+                    return Ok(Some(first));
+                }
+                Err(StoreError::Conflict) => self.catch_up(subject).await?,
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        Err(StoreError::Busy.into())
+    }
+
+    /// Writes a change of a subject with what follows from it.
+    async fn write<S: Subject>(
+        &self,
+        name: &'static str,
+        command: &Command,
+        before: Option<&Arc<S>>,
+        step: &Step<S>,
+        also: Vec<Write>,
+    ) -> Result<(), StoreError> {
+        let Step { change, after } = step;
+        let written = SubjectChange::of(before.map(|before| &**before), after, change, self.draw())?;
+        let key = command.key.as_ref().map(|key| Write::Key(key.row(after.merchant(), change)));
+        let writes = key.into_iter().chain(self.deliveries(after.merchant(), change).await?).chain(also);
+        let written = Change::of(name, written).with(writes);
+        if S::KIND == SubjectKind::WebhookEndpoint {
+            let alarms = alarms(&written);
+            let committed = self.endpoints.commit(&*self.store, written).await;
+            self.ring(alarms);
+            return committed;
+        }
+        self.commit(written).await?;
+        let before = before.map(|before| S::into_any(before.clone()));
+        telemetry::committed(&self.metrics, before.as_ref(), &S::into_any(after.clone()));
+        Ok(())
+    }
+
+    /// What has to be delivered to the merchant's endpoints of a change.
+    async fn deliveries<E: SubjectEvent>(
+        &self,
+        merchant: &str,
+        change: &Recorded<E>,
+    ) -> Result<Vec<Write>, StoreError> {
+        self.endpoints.ensure_fresh(&*self.store).await?;
+        if !self.endpoints.has_endpoints(merchant) {
+            return Ok(Vec::new());
+        }
+        let public = change.events.iter().zip(change.first..);
+        let public = public.filter_map(|(event, sequence)| Some((sequence, event_type(event.public()?))));
+        let order = OrderId::from_uuid(change.subject);
+        Ok(self.endpoints.deliveries(merchant, order, &public.collect::<Vec<_>>(), change.meta.at))
+    }
+
+    /// Commits rows, or a change that is complete, and tells the job runner what it makes due.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing is written.
+    pub async fn commit(&self, change: Change) -> Result<(), StoreError> {
+        let alarms = alarms(&change);
+        let committed = self.store.commit(change).await;
+        // Also if it failed: whether it was written is then not known.
+        self.ring(alarms);
+        committed
+    }
+
+    fn ring(&self, alarms: Vec<(AlarmLane, Timestamp)>) {
+        for (lane, at) in alarms {
+            self.alarm.ring(lane, at);
+        }
+    }
+
+    /// Brings a copy up to date with what was committed since it was read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn catch_up<S: Subject>(&self, subject: &mut WorkingCopy<S>) -> Result<(), StoreError> {
+        let (id, sequence) = (subject.uuid(), subject.head().sequence);
+        for change in self.store.recorded::<S>(id, sequence).await? {
+            let after = self.store.load_at::<S>(id, change.last()).await?;
+            let after = after.ok_or_else(|| StoreError::Corrupt(format!("subject {id} is gone")))?;
+            subject.advance(Step { change, after });
+        }
+        Ok(())
+    }
+
+    /// The changes of a subject from the one with a first event on, each with the subject after it. Personal values
+    /// are absent.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn steps_from<S: Subject>(&self, id: Uuid, first: u64) -> Result<Vec<Step<S>>, StoreError> {
+        let (mut steps, mut subject) = (Vec::new(), None::<S>);
+        for change in self.store.recorded::<S>(id, 0).await? {
+            let mut next = subject.take().map_or_else(|| open(&change), Ok).map_err(corrupt)?;
+            apply(&mut next, &change).map_err(corrupt)?;
+            if change.first >= first {
+                steps.push(Step { change, after: Arc::new(next.clone()) });
+            }
+            subject = Some(next);
+        }
+        Ok(steps)
+    }
+}
+
+/// What a change makes due.
+fn alarms(change: &Change) -> Vec<(AlarmLane, Timestamp)> {
+    let jobs = change.wakes().map(|(lane, due)| (AlarmLane::Jobs(lane.clone()), due.at));
+    let deliveries = change.writes.iter().filter_map(|write| match write {
+        Write::Enqueue { stream, at, .. } => Some((AlarmLane::Endpoint(stream.endpoint), *at)),
+        Write::Advance { delivery, at: Some(at), .. } => {
+            Some((AlarmLane::Endpoint(delivery.stream.endpoint), *at))
+        }
+        _ => None,
+    });
+    jobs.chain(deliveries).collect()
+}
+
+fn corrupt(fault: ReplayError) -> StoreError {
+    StoreError::Corrupt(fault.to_string())
+}

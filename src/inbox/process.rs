@@ -1,0 +1,136 @@
+//! What a stored notification leads to: the provider is asked about the payment that it points at.
+//!
+//! One that points at nothing of ours yet waits: it may have overtaken the answer to our own start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use port::{AttemptId, NotificationId, NotificationTarget, PaymentId};
+
+use super::MAX_TARGETS;
+use crate::domain::{Attempt, AttemptState, OrderAggregate, subject_of};
+use crate::engine::{Command, CommandError};
+use crate::metrics::NotificationOutcome;
+use crate::payments::{PaymentError, Payments, ReadPass};
+use crate::store::{ClaimedJob, InboxRow, StoreError};
+
+/// How long a notification waits for an object of ours, or for its provider to answer.
+const MAX_WAIT: Duration = Duration::from_secs(3 * 24 * 3_600);
+
+/// How often it is tried at least: about a quarter of a day.
+const MIN_TRIES: u32 = 12;
+
+/// Asks the provider about each payment that a stored notification points at. True if something of it has to wait.
+///
+/// # Errors
+/// [`StoreError`]; whatever else goes wrong waits.
+pub async fn process(
+    payments: &Payments,
+    job: &ClaimedJob,
+    command: &Command,
+    pass: &ReadPass,
+) -> Result<bool, StoreError> {
+    let (engine, id) = (&payments.engine, NotificationId::from_uuid(job.subject));
+    let Some(row) = engine.store.notification(id).await? else { return Ok(false) };
+    let targets: Vec<NotificationTarget> = serde_json::from_str(&row.targets)
+        .map_err(|fault| StoreError::Corrupt(format!("the targets of {id}: {fault}")))?;
+    let mut waits = false;
+    for target in targets.iter().take(MAX_TARGETS) {
+        waits |= follow(payments, &row, target, command, pass).await?;
+    }
+    // One that is acted on again is old, and has its tries before it all the same.
+    if waits && job.tries >= MIN_TRIES && engine.now().since(row.received_at) > MAX_WAIT {
+        engine.metrics.notification(&row.account, NotificationOutcome::Unmatched);
+        tracing::warn!(notification.id = %row.id, account.name = %row.account,
+            "a notification has waited in vain");
+        return Ok(false);
+    }
+    Ok(waits)
+}
+
+/// Asks about what one target points at. True if it has to wait.
+async fn follow(
+    payments: &Payments,
+    row: &InboxRow,
+    target: &NotificationTarget,
+    command: &Command,
+    pass: &ReadPass,
+) -> Result<bool, StoreError> {
+    let Some((order, attempt)) = find(payments, &row.account, target).await? else { return Ok(true) };
+    let id = order.id();
+    let followed = match step(&order, &attempt) {
+        Step::Wait => return Ok(true),
+        Step::Nothing => return Ok(false),
+        // A read that has begun may have been answered before what the notification tells of.
+        Step::Fetch(payment) if payments.fetched_lately(payment) => return Ok(true),
+        Step::Fetch(payment) => {
+            let fetched = payments.fetch_status(id, payment, command, pass).await;
+            // One that was under way and answered us too may be such a read.
+            fetched.map(|_| payments.fetched_before(payment, row.received_at))
+        }
+        // One that its provider does not know yet may be on its way.
+        Step::Close => payments
+            .close_orphan(id, attempt.id, command, pass)
+            .await
+            .map(|order| order.attempt(attempt.id).is_some_and(|attempt| attempt.reference.is_none())),
+    };
+    match followed {
+        Ok(waits) => Ok(waits),
+        Err(PaymentError::Command(CommandError::Store(fault))) => Err(fault),
+        Err(fault) => {
+            tracing::info!(notification.id = %row.id, account.name = %row.account, order.id = %id,
+                "a notification could not be followed up: {fault}");
+            Ok(true)
+        }
+    }
+}
+
+/// What a target at an attempt leads to.
+enum Step {
+    /// Its start is under way, and the answer to it says more than a look would.
+    Wait,
+    /// It was abandoned, and no payment stands on it.
+    Nothing,
+    /// A look at the provider.
+    Fetch(PaymentId),
+    /// It was abandoned and exists all the same.
+    Close,
+}
+
+fn step(order: &OrderAggregate, attempt: &Attempt) -> Step {
+    match attempt.state {
+        AttemptState::Started => Step::Wait,
+        AttemptState::Orphaned => Step::Close,
+        AttemptState::Ended if attempt.reference.is_none() => Step::Close,
+        AttemptState::Created | AttemptState::Ended => {
+            order.payment_of(attempt).map_or(Step::Nothing, |payment| Step::Fetch(payment.id))
+        }
+    }
+}
+
+/// The attempt of ours at this account that a target points at, by the provider's id or else by our own.
+async fn find(
+    payments: &Payments,
+    account: &str,
+    target: &NotificationTarget,
+) -> Result<Option<(Arc<OrderAggregate>, Attempt)>, StoreError> {
+    let store = &payments.engine.store;
+    let mut subjects = match &target.reference {
+        Some(reference) => store.with_provider_reference(account, reference).await?,
+        None => Vec::new(),
+    };
+    let ours = target.merchant_reference.as_deref().and_then(|text| text.parse::<AttemptId>().ok());
+    subjects.extend(ours.map(|attempt| subject_of(attempt.uuid())));
+    for subject in subjects {
+        let Some(order) = store.load::<OrderAggregate>(subject).await? else { continue };
+        let named = |attempt: &&Attempt| {
+            attempt.account == account
+                && (Some(attempt.id) == ours
+                    || attempt.reference.is_some() && attempt.reference == target.reference)
+        };
+        if let Some(attempt) = order.attempts.iter().rev().find(named).cloned() {
+            return Ok(Some((order, attempt)));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,206 @@
+//! Doing what is due: finding out about unknown outcomes, reading open payments, closing what is past its time, acting
+//! on notifications, delivering webhooks.
+//!
+//! Work stands in lanes. An account's reads are one lane, handed out at the rate that its budget allows, the most
+//! urgent first; an endpoint's deliveries are another. What must wait costs nothing: the runner sleeps until the next
+//! moment that it can do something. A lane that hangs holds up nothing but itself.
+
+mod order;
+mod recurring;
+mod runner;
+
+pub use recurring::Recurring;
+pub use runner::{JobRunner, Tick};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use port::{ProviderError, Timestamp};
+
+use crate::domain::{Actor, Job, JobKind};
+use crate::engine::{Command, Engine};
+use crate::orders::Orders;
+use crate::payments::{PaymentError, ReadPass};
+use crate::store::{Change, ClaimedJob, Due, JobSubject, Rescheduled, StoreError, Write};
+use crate::webhooks::WebhookDispatcher;
+
+/// What jobs are done with.
+pub struct JobContext {
+    /// The use cases.
+    pub orders: Orders,
+    /// Deliveries to merchants.
+    pub webhooks: WebhookDispatcher,
+}
+
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+const MAX_RETRY: Duration = Duration::from_secs(6 * 3_600);
+
+/// How a job went.
+enum JobResult {
+    /// What it was for is done, or the subject says when it is due again.
+    Done,
+    /// It has to be tried again.
+    Failed {
+        /// Not before this long, as far as anybody has said.
+        retry_after: Option<Duration>,
+        /// Whether trying again can help only if something else changes first.
+        hopeless: bool,
+    },
+}
+
+impl JobResult {
+    fn failed() -> Self {
+        Self::Failed { retry_after: None, hopeless: false }
+    }
+}
+
+/// A fault of the store is everybody's; whatever a provider does is the job's own.
+fn result_of(job: JobKind, result: Result<(), PaymentError>) -> JobResult {
+    match result {
+        Ok(()) => JobResult::Done,
+        Err(PaymentError::Provider(error)) => JobResult::Failed {
+            retry_after: match error {
+                ProviderError::Busy { retry_after } => retry_after,
+                _ => None,
+            },
+            hopeless: error.advice() == port::Advice::Stop,
+        },
+        Err(fault) => {
+            let job: &'static str = job.into();
+            tracing::error!(job.kind = job, "{fault}");
+            JobResult::failed()
+        }
+    }
+}
+
+/// 5 s, then twice as long each time, at most 6 h.
+fn backoff(tries: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1u32.checked_shl(tries.min(16)).unwrap_or(u32::MAX)).min(MAX_RETRY)
+}
+
+impl JobContext {
+    fn engine(&self) -> &Engine {
+        &self.orders.payments.engine
+    }
+
+    /// Does a job that was claimed, and writes down when it is due again.
+    async fn run(&self, job: ClaimedJob, pass: ReadPass) -> Result<(), StoreError> {
+        let command = Command::of(match job.kind {
+            JobSubject::Notification => Actor::Provider,
+            _ => Actor::Scheduler,
+        });
+        let done = match job.kind {
+            JobSubject::Order => self.run_order(&job, &command, &pass).await?,
+            JobSubject::ProfileSession => self.run_profile_session(&job, &command, &pass).await?,
+            JobSubject::Profile => self.run_profile(&job, &command, &pass).await?,
+            JobSubject::Notification => self.run_notification(&job, &command, &pass).await?,
+        };
+        if let Some(account) = self.orders.payments.providers.account_of_lane(&job.lane) {
+            pass.give_back(&account.reads);
+        }
+        self.engine().commit(Change::plain("reschedule", vec![Write::Reschedule(done)])).await
+    }
+
+    async fn run_profile_session(
+        &self,
+        job: &ClaimedJob,
+        command: &Command,
+        pass: &ReadPass,
+    ) -> Result<Rescheduled, StoreError> {
+        let followed = self.orders.payments.follow_profile_session(job.subject, command, pass).await;
+        let result = result_of(JobKind::FollowProfileSession, followed);
+        self.count(JobKind::FollowProfileSession, &result);
+        self.rescheduled::<crate::domain::ProfileSession>(job, result, &[Job::FollowProfileSession]).await
+    }
+
+    async fn run_profile(
+        &self,
+        job: &ClaimedJob,
+        command: &Command,
+        _: &ReadPass,
+    ) -> Result<Rescheduled, StoreError> {
+        let detached = self.orders.payments.detach_profile(job.subject, command).await;
+        let result = result_of(JobKind::DetachProfile, detached);
+        self.count(JobKind::DetachProfile, &result);
+        self.rescheduled::<crate::domain::Profile>(job, result, &[Job::DetachProfile]).await
+    }
+
+    async fn run_notification(
+        &self,
+        job: &ClaimedJob,
+        command: &Command,
+        pass: &ReadPass,
+    ) -> Result<Rescheduled, StoreError> {
+        let payments = &self.orders.payments;
+        let waits = crate::inbox::process(payments, job, command, pass).await?;
+        let result = if waits { JobResult::failed() } else { JobResult::Done };
+        self.count(JobKind::ProcessNotification, &result);
+        let tries = if waits { job.tries + 1 } else { 0 };
+        let at = self.engine().now().plus(backoff(job.tries));
+        let next = waits.then_some(Due { at, urgency: job.urgency });
+        Ok(Rescheduled { job: job.clone(), version: 0, next, tries, stays_woken: false })
+    }
+
+    /// When a job's subject is due again, as it is after the job. What was `done` and is due all the same waits for
+    /// something else, and is looked at again after a fifth of the time that it has been due.
+    async fn rescheduled<S: crate::domain::Subject>(
+        &self,
+        job: &ClaimedJob,
+        result: JobResult,
+        done: &[Job],
+    ) -> Result<Rescheduled, StoreError> {
+        let (engine, now) = (self.engine(), self.engine().now());
+        let subject = engine.load::<S>(job.subject).await?;
+        let version = subject.as_ref().map_or(0, |subject| subject.head().sequence);
+        let mut due = subject.map(|subject| subject.due(now, engine.draw())).unwrap_or_default();
+        // A policy that has had its say leaves the attention to a person.
+        due.retain(|due| !(matches!(due.job, Job::ApplyRefundPolicy(_)) && done.contains(&due.job)));
+        for again in due.iter_mut().filter(|due| due.at <= now && done.contains(&due.job)) {
+            again.at = now.plus((now.since(again.at) / 5).clamp(FIRST_RETRY, MAX_RETRY));
+        }
+        let next = crate::store::next_in(&job.lane, &due);
+        Ok(after(job, version, next, result, now))
+    }
+
+    fn count(&self, job: JobKind, result: &JobResult) {
+        let outcome = match result {
+            JobResult::Done => "done",
+            JobResult::Failed { .. } => "failed",
+        };
+        self.engine().metrics.job_run(job.into(), outcome);
+    }
+}
+
+/// When a job is due again: as its subject says, and after a failure not before a while. A job that was woken and
+/// failed is tried again even where no schedule asks for it, unless that is hopeless.
+fn after(
+    job: &ClaimedJob,
+    version: u64,
+    next: Option<Due>,
+    result: JobResult,
+    now: Timestamp,
+) -> Rescheduled {
+    let JobResult::Failed { retry_after, hopeless } = result else {
+        return Rescheduled { job: job.clone(), version, next, tries: 0, stays_woken: false };
+    };
+    let pause = retry_after.unwrap_or_else(|| backoff(job.tries));
+    let retry = now.plus(pause);
+    let stays_woken = job.woken.is_some() && !hopeless;
+    let next = match next {
+        Some(due) if stays_woken => Some(Due { at: retry, urgency: due.urgency.min(job.urgency) }),
+        Some(due) => Some(Due { at: due.at.max(retry), ..due }),
+        None if stays_woken => Some(Due { at: retry, urgency: job.urgency }),
+        None => None,
+    };
+    // Waiting for a read is no failure.
+    let tries = if retry_after.is_some() { job.tries } else { job.tries + 1 };
+    Rescheduled { job: job.clone(), version, next, tries, stays_woken }
+}
+
+/// Shared by all that runs.
+pub(crate) type SharedContext = Arc<JobContext>;
+
+/// What is due of an order.
+fn kind_of(job: Job) -> JobKind {
+    job.into()
+}

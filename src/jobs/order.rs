@@ -1,0 +1,111 @@
+//! What is due of an order.
+
+use port::{PaymentId, Timestamp};
+
+use super::{JobContext, JobResult, kind_of, result_of};
+use crate::domain::{AttemptState, DueJob, Job, Lane, OrderAggregate, Subject as _, number_of};
+use crate::engine::Command;
+use crate::payments::{PaymentError, ReadPass};
+use crate::store::{ClaimedJob, Rescheduled, StoreError, WokenBy};
+
+impl JobContext {
+    /// Does everything that is due of an order in a lane.
+    pub(super) async fn run_order(
+        &self,
+        job: &ClaimedJob,
+        command: &Command,
+        pass: &ReadPass,
+    ) -> Result<Rescheduled, StoreError> {
+        let engine = self.engine();
+        let Some(order) = engine.load::<OrderAggregate>(job.subject).await? else {
+            return self.rescheduled::<OrderAggregate>(job, JobResult::Done, &[]).await;
+        };
+        let (id, mut result, mut done) = (order.id(), JobResult::Done, Vec::new());
+        for due in due_now(&order, job, engine.now()) {
+            let acted = result_of(kind_of(due), self.act(id, due, command, pass).await);
+            self.count(kind_of(due), &acted);
+            match acted {
+                JobResult::Done => done.push(due),
+                failed @ JobResult::Failed { .. } => result = failed,
+            }
+        }
+        self.rescheduled::<OrderAggregate>(job, result, &done).await
+    }
+
+    async fn act(
+        &self,
+        order: port::OrderId,
+        job: Job,
+        command: &Command,
+        pass: &ReadPass,
+    ) -> Result<(), PaymentError> {
+        let (orders, payments) = (&self.orders, &self.orders.payments);
+        match job {
+            Job::ResolveStart(attempt) => {
+                payments.resolve_start(order, attempt, command, pass).await.map(drop)
+            }
+            Job::FetchStatus(payment) => payments.fetch_status(order, payment, command, pass).await.map(drop),
+            Job::ResumeOperation(payment) => payments.resume_operation(order, payment, command, pass).await,
+            Job::CloseOrphan(attempt) => payments.close_orphan(order, attempt, command, pass).await.map(drop),
+            Job::SubmitProviderOrder(attempt) => {
+                payments.submit_provider_order(order, attempt, command).await
+            }
+            Job::SyncProfiles(session) => payments.sync_profiles(order, session, command, pass).await,
+            Job::CloseSession(session) => orders.expire_session(order, session, command, pass).await,
+            Job::ExpireOrder => orders.expire(order, command).await,
+            Job::ApplyRefundPolicy(attention) => orders.apply_policy(order, attention, command).await,
+            // Of other subjects.
+            Job::FollowProfileSession | Job::DetachProfile | Job::ProcessNotification => Ok(()),
+        }
+    }
+}
+
+/// What is due of an order now: what its moments say, and a read of the payments of the lane that are to be read.
+fn due_now(order: &OrderAggregate, job: &ClaimedJob, now: Timestamp) -> Vec<Job> {
+    let of_lane = order.due(now, 0).into_iter().filter(|due| due.lane == job.lane);
+    let (reads, scheduled): (Vec<DueJob>, Vec<_>) =
+        of_lane.partition(|due| matches!(due.job, Job::FetchStatus(_)));
+    let mut due: Vec<Job> = scheduled.iter().filter(|due| due.at <= now).map(|due| due.job).collect();
+    let reads = match (&job.lane, job.woken) {
+        (Lane::Account(account), Some(WokenBy::Attempt(number))) => {
+            woken(order, account, |id| number_of(id) == number)
+        }
+        (Lane::Account(account), Some(WokenBy::Anything)) => woken(order, account, |_| true),
+        _ => reads.into_iter().map(|due| due.job).filter(|read| !is_read_by(order, &due, *read)).collect(),
+    };
+    // What a notification asked for is read in any case: another job may end without a read.
+    for read in reads {
+        if !due.contains(&read) {
+            due.push(read);
+        }
+    }
+    due
+}
+
+/// What a wake about attempts at an account asks for.
+fn woken(order: &OrderAggregate, account: &str, about: impl Fn(port::Uuid) -> bool) -> Vec<Job> {
+    let attempts =
+        order.attempts.iter().filter(|attempt| attempt.account == account && about(attempt.id.uuid()));
+    let jobs = attempts.filter_map(|attempt| match attempt.state {
+        AttemptState::Started => None,
+        AttemptState::Orphaned => Some(Job::CloseOrphan(attempt.id)),
+        AttemptState::Ended if attempt.reference.is_none() => Some(Job::CloseOrphan(attempt.id)),
+        AttemptState::Created | AttemptState::Ended => {
+            order.payment_of(attempt).map(|payment| Job::FetchStatus(payment.id))
+        }
+    });
+    jobs.collect()
+}
+
+/// Whether another job that is due reads the payment anyway.
+fn is_read_by(order: &OrderAggregate, due: &[Job], read: Job) -> bool {
+    let Job::FetchStatus(payment) = read else { return false };
+    let of = |job: &Job| -> Option<PaymentId> {
+        match job {
+            Job::ResumeOperation(id) => Some(*id),
+            Job::CloseSession(id) => order.session(*id).map(|session| session.payment),
+            _ => None,
+        }
+    };
+    due.iter().any(|job| of(job) == Some(payment))
+}

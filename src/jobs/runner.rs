@@ -1,0 +1,306 @@
+//! The job runner: claims what is due in each lane as far as there is room in it, and sleeps until there is more.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use port::{EndpointId, Timestamp};
+use strum::VariantArray as _;
+
+use super::{JobContext, SharedContext};
+use crate::domain::{Lane, Urgency};
+use crate::engine::AlarmLane;
+use crate::payments::{Account, ReadPass};
+use crate::store::{ClaimedDelivery, ClaimedJob, StoreError};
+
+/// How long a claimed job is nobody else's: longer than the longest operation at a provider.
+const JOB_LEASE: Duration = Duration::from_secs(90);
+
+/// The same for a delivery: longer than its longest time-out.
+const DELIVERY_LEASE: Duration = Duration::from_secs(60);
+
+/// Jobs under way at a time: that ask no provider, and at one account.
+const MAX_GENERAL: u32 = 32;
+const MAX_AT_ACCOUNT: u32 = 16;
+
+/// Deliveries under way at a time: in all, to one merchant's endpoints, to an endpoint that works, and to one whose
+/// last delivery failed.
+const MAX_DELIVERIES: u32 = 256;
+const MAX_TO_MERCHANT: u32 = 32;
+const MAX_TO_ENDPOINT: u32 = 8;
+const MAX_TO_FAILING: u32 = 1;
+
+/// How long the runner sleeps at most, so that a lease that ran out is seen.
+const MAX_SLEEP: Duration = Duration::from_secs(60);
+
+/// How long it rests after the store has failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Does what is due. One for the whole gateway, since it counts what each lane has under way.
+pub struct JobRunner {
+    context: SharedContext,
+    under_way: FuturesUnordered<BoxFuture<'static, Place>>,
+    busy: HashMap<Place, u32>,
+}
+
+/// Where something under way counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    lane: AlarmLane,
+    /// The merchant of a delivery.
+    merchant: Option<String>,
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// Nothing can be done before this moment, as far as is known, and nothing is under way.
+    Idle(Option<Timestamp>),
+    /// Something was begun, is under way, or has ended.
+    Busy,
+}
+
+impl JobRunner {
+    /// A runner that has to look at every lane.
+    pub fn new(context: JobContext) -> Self {
+        let alarm = context.engine().alarm.clone();
+        let accounts = context.orders.payments.providers.accounts().iter();
+        let lanes = accounts.map(|account| Lane::Account(account.name.clone())).chain([Lane::General]);
+        for lane in lanes {
+            alarm.ring(AlarmLane::Jobs(lane), Timestamp::default());
+        }
+        for enabled in context.engine().endpoints.enabled() {
+            alarm.ring(AlarmLane::Endpoint(enabled.endpoint.id), Timestamp::default());
+        }
+        Self { context: context.into(), under_way: FuturesUnordered::new(), busy: HashMap::new() }
+    }
+
+    /// Does what is due, for ever.
+    pub async fn run(mut self) {
+        loop {
+            match self.run_once().await {
+                Ok(Tick::Busy) => {}
+                Ok(Tick::Idle(next)) => self.sleep_until(next).await,
+                Err(fault) => {
+                    tracing::error!("what is due could not be looked at: {fault}");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Begins what is due, as far as there is room, and waits until something ends or there may be more to begin.
+    ///
+    /// # Errors
+    /// [`StoreError`] if nothing could be claimed; what is under way stays so.
+    pub async fn run_once(&mut self) -> Result<Tick, StoreError> {
+        let next = self.begin_due().await?;
+        if self.under_way.is_empty() {
+            return Ok(Tick::Idle(next));
+        }
+        let wait = self.wait_until(next);
+        let alarm = self.context.engine().alarm.clone();
+        tokio::select! {
+            // In this order, and not by a chance that `Env` does not give.
+            biased;
+            Some(place) = self.under_way.next() => self.ended(&place),
+            () = alarm.rung() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+        while let Some(Some(place)) = self.under_way.next().now_or_never() {
+            self.ended(&place);
+        }
+        Ok(Tick::Busy)
+    }
+
+    /// Does everything that is due now and waits until it has ended. For tests: the gateway runs for ever.
+    ///
+    /// # Errors
+    /// [`StoreError`] if nothing could be claimed.
+    pub async fn run_due(&mut self) -> Result<(), StoreError> {
+        while self.run_once().await? == Tick::Busy {}
+        Ok(())
+    }
+
+    /// Waits until a moment, or until something is due.
+    pub async fn sleep_until(&mut self, next: Option<Timestamp>) {
+        let alarm = self.context.engine().alarm.clone();
+        tokio::select! {
+            biased;
+            () = alarm.rung() => {}
+            () = tokio::time::sleep(self.wait_until(next)) => {}
+        }
+    }
+
+    fn wait_until(&self, next: Option<Timestamp>) -> Duration {
+        let now = self.context.engine().now();
+        next.map_or(MAX_SLEEP, |next| next.since(now)).min(MAX_SLEEP)
+    }
+
+    /// Begins what is due in every lane that has room. Answers the earliest moment at which more can be begun.
+    async fn begin_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let (engine, now) = (self.context.engine().clone(), self.context.engine().now());
+        let (due, mut next) = engine.alarm.due(now);
+        for (lane, at) in due {
+            let room = self.room(&lane);
+            if room == 0 {
+                continue;
+            }
+            let again = match &lane {
+                AlarmLane::Jobs(of) => self.begin_jobs(of, room, now).await,
+                AlarmLane::Endpoint(endpoint) => self.begin_deliveries(*endpoint, room, now).await,
+            };
+            // It is looked at again if the store has failed.
+            let again = again.inspect_err(|_| engine.alarm.ring(lane.clone(), at))?;
+            if let Some(again) = again {
+                engine.alarm.ring(lane, again);
+                next = Some(next.map_or(again, |next| next.min(again)));
+            }
+        }
+        Ok(next)
+    }
+
+    /// How much more may be under way in a lane.
+    fn room(&self, lane: &AlarmLane) -> u32 {
+        let under_way = |of: &dyn Fn(&Place) -> bool| -> u32 {
+            self.busy.iter().filter(|(place, _)| of(place)).map(|(_, count)| count).sum()
+        };
+        let own = under_way(&|place| place.lane == *lane);
+        match lane {
+            AlarmLane::Jobs(Lane::General) => MAX_GENERAL.saturating_sub(own),
+            AlarmLane::Jobs(Lane::Account(_)) => MAX_AT_ACCOUNT.saturating_sub(own),
+            AlarmLane::Endpoint(id) => {
+                let Some(enabled) = self.context.engine().endpoints.get(*id) else { return 1 };
+                let most = if enabled.failing_since.is_some() { MAX_TO_FAILING } else { MAX_TO_ENDPOINT };
+                let merchant = Some(&enabled.endpoint.merchant);
+                let of_merchant = under_way(&|place| place.merchant.as_ref() == merchant);
+                let all = under_way(&|place| place.merchant.is_some());
+                let room = [(most, own), (MAX_TO_MERCHANT, of_merchant), (MAX_DELIVERIES, all)];
+                room.into_iter().map(|(most, now)| most.saturating_sub(now)).min().unwrap_or(0)
+            }
+        }
+    }
+
+    /// Begins jobs of a lane, the most urgent first. Answers when it has to be looked at again.
+    async fn begin_jobs(
+        &mut self,
+        lane: &Lane,
+        room: u32,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let engine = self.context.engine().clone();
+        engine.alarm.take(&AlarmLane::Jobs(lane.clone()));
+        let account = self.context.orders.payments.providers.account_of_lane(lane).cloned();
+        let mut room = room;
+        for urgency in Urgency::VARIANTS {
+            while room > 0 {
+                let reads = self.take_reads(account.as_deref(), *urgency, room, now);
+                if reads == 0 {
+                    break;
+                }
+                let claimed = engine.store.claim(lane, *urgency, now, JOB_LEASE, reads).await;
+                let jobs = claimed.inspect_err(|_| give_back(account.as_deref(), *urgency, reads))?;
+                let count = u32::try_from(jobs.len()).unwrap_or(reads);
+                give_back(account.as_deref(), *urgency, reads - count);
+                room -= count;
+                jobs.into_iter().for_each(|job| self.begin_job(job, account.is_some()));
+                if count < reads {
+                    break;
+                }
+            }
+        }
+        let next = engine.store.next_due(lane).await?;
+        let when = next.into_iter().map(|due| match &account {
+            Some(account) => due.at.max(account.reads.next_at(due.urgency, now)),
+            None => due.at,
+        });
+        Ok(when.min())
+    }
+
+    /// Takes reads for a class beforehand, so that each is handed out once.
+    fn take_reads(&self, account: Option<&Account>, class: Urgency, most: u32, now: Timestamp) -> u32 {
+        let Some(account) = account else { return most };
+        let taken = (0..most).take_while(|_| account.reads.take(class, now).is_ok());
+        u32::try_from(taken.count()).unwrap_or(most)
+    }
+
+    fn begin_job(&mut self, job: ClaimedJob, prepaid: bool) {
+        let place = Place { lane: AlarmLane::Jobs(job.lane.clone()), merchant: None };
+        let pass = if prepaid { ReadPass::prepaid(job.urgency) } else { ReadPass::of(job.urgency) };
+        let (context, lane, subject) = (self.context.clone(), job.lane.clone(), job.subject);
+        let work = async move {
+            let result = AssertUnwindSafe(context.run(job, pass)).catch_unwind().await;
+            if let Some(fault) = fault_of(result) {
+                // The lease runs out by itself; then it is tried again.
+                tracing::error!(job.lane = ?lane, job.subject = %subject, "a job failed: {fault}");
+            }
+        };
+        self.begin(place, work.boxed());
+    }
+
+    /// Begins deliveries to an endpoint. Answers when it has to be looked at again.
+    async fn begin_deliveries(
+        &mut self,
+        endpoint: EndpointId,
+        room: u32,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let engine = self.context.engine().clone();
+        engine.alarm.take(&AlarmLane::Endpoint(endpoint));
+        engine.endpoints.ensure_fresh(&*engine.store).await?;
+        // One that was disabled is owed nothing.
+        let Some(enabled) = engine.endpoints.get(endpoint) else { return Ok(None) };
+        let claimed = engine.store.claim_deliveries(endpoint, now, DELIVERY_LEASE, room).await?;
+        for delivery in claimed {
+            self.begin_delivery(delivery, enabled.endpoint.merchant.clone());
+        }
+        engine.store.next_delivery(endpoint).await
+    }
+
+    fn begin_delivery(&mut self, delivery: ClaimedDelivery, merchant: String) {
+        let stream = delivery.stream;
+        let place = Place { lane: AlarmLane::Endpoint(stream.endpoint), merchant: Some(merchant) };
+        let context = self.context.clone();
+        let work = async move {
+            let result = AssertUnwindSafe(context.webhooks.deliver(delivery)).catch_unwind().await;
+            if let Some(fault) = fault_of(result) {
+                tracing::error!(endpoint.id = %stream.endpoint, order.id = %stream.order, "a delivery failed: {fault}");
+            }
+        };
+        self.begin(place, work.boxed());
+    }
+
+    fn begin(&mut self, place: Place, work: BoxFuture<'static, ()>) {
+        *self.busy.entry(place.clone()).or_default() += 1;
+        self.under_way.push(work.map(|()| place).boxed());
+    }
+
+    /// Something has ended. What was woken while it was under way has to be looked at.
+    fn ended(&mut self, place: &Place) {
+        self.context.engine().alarm.ring(place.lane.clone(), Timestamp::default());
+        if let Some(busy) = self.busy.get_mut(place) {
+            *busy -= 1;
+            if *busy == 0 {
+                self.busy.remove(place);
+            }
+        }
+    }
+}
+
+fn give_back(account: Option<&Account>, class: Urgency, reads: u32) {
+    if let Some(account) = account {
+        (0..reads).for_each(|_| account.reads.give_back(class));
+    }
+}
+
+/// Nothing of one job stops the others, not even a defect.
+fn fault_of(result: std::thread::Result<Result<(), StoreError>>) -> Option<String> {
+    match result {
+        Ok(Ok(())) => None,
+        Ok(Err(fault)) => Some(fault.to_string()),
+        Err(_) => Some("it has panicked".to_owned()),
+    }
+}

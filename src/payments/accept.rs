@@ -1,0 +1,82 @@
+//! Accepting what a provider made for an attempt: as the attempt's own, closed if nobody may see it, left to be closed
+//! as an orphan if the attempt was abandoned meanwhile.
+
+use port::{AttemptId, Next, Timestamp};
+
+use super::{Account, PaymentError, Payments};
+use crate::domain::attention::no_web_page;
+use crate::domain::session_start::accept_start;
+use crate::domain::{Erasable, Event, FailureCode, OrderAggregate, Session, operate};
+use crate::engine::{Command, WorkingCopy};
+
+impl Payments {
+    /// Accepts an object as the attempt's own. One that states another amount, or whose page is no web page, is never
+    /// shown to the customer: it is closed at the provider, and attention is raised.
+    pub(super) async fn accept_start(
+        &self,
+        order: &mut WorkingCopy<OrderAggregate>,
+        account: &Account,
+        attempt: AttemptId,
+        created: port::CreatedPayment,
+        as_of: Timestamp,
+        command: &Command,
+    ) -> Result<(), PaymentError> {
+        let Some(record) = order.attempt(attempt) else { return Ok(()) };
+        let differs = created.view.total.is_some_and(|total| total != record.money);
+        let unsafe_page = !can_be_opened(&created.next);
+        let wrong = differs || unsafe_page;
+        let nonce = || self.engine.env.nonce();
+        let mut state = record.adapter_state.as_ref().and_then(Erasable::value).cloned().unwrap_or_default();
+        let saves = !created.adapter_state.is_empty();
+        state.extend(created.adapter_state);
+        let mut first = vec![Event::AttemptCreated {
+            attempt,
+            reference: created.reference,
+            next: Erasable::new(if wrong { Next::Nothing } else { created.next }, nonce()),
+            adapter_state: saves.then(|| Erasable::new(state, nonce())),
+        }];
+        if unsafe_page {
+            let mut ids = self.engine.ids(order);
+            first.extend(no_web_page(order, record.payment, self.engine.now(), &mut ids));
+        }
+        let seen = self.providers.translate(account, created.view, as_of);
+        let accepted = |order: &OrderAggregate| accept_start(order, attempt, &first);
+        self.observe_start(order, account, attempt, &seen, accepted, command).await?;
+        self.engine.metrics.attempt_created(&account.name);
+        self.close_created(order, attempt, wrong, command).await
+    }
+
+    /// Closes what was just created, if it must not be shown, or if somebody wanted it closed meanwhile: that found
+    /// nothing to close yet.
+    async fn close_created(
+        &self,
+        order: &mut WorkingCopy<OrderAggregate>,
+        attempt: AttemptId,
+        wrong: bool,
+        command: &Command,
+    ) -> Result<(), PaymentError> {
+        let open = |order: &OrderAggregate| {
+            let own = |session: &&Session| session.attempt == attempt;
+            order.open_session().filter(own).cloned()
+        };
+        if let Some(session) = open(order).filter(|_| wrong) {
+            let decide = |order: &OrderAggregate, now| {
+                let close = operate::close(order, session.id, FailureCode::ProviderError, now)?;
+                Ok::<_, PaymentError>(close.into())
+            };
+            self.engine.change("close", &command.following(), order, decide).await?;
+        }
+        match open(order).filter(|session| session.closing.is_some()) {
+            Some(session) => Box::pin(self.operate(order, session.payment, command)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a browser that is sent there opens a page, and runs no script.
+fn can_be_opened(next: &Next) -> bool {
+    match next {
+        Next::Page(url) => url.starts_with("https://") || url.starts_with("http://"),
+        Next::Widget(_) | Next::Nothing => true,
+    }
+}

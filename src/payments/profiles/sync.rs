@@ -1,0 +1,108 @@
+//! Listing the methods that a payment has stored, and deleting one.
+
+use port::{Advice, OrderId, SessionId, Uuid};
+
+use super::follow::no_metadata;
+use super::vault_of;
+use crate::domain::{Event, OrderAggregate, Profile, ProfileEvent, ProfileOwner};
+use crate::engine::{Command, WorkingCopy};
+use crate::payments::providers::NoState;
+use crate::payments::{PaymentError, Payments, ReadPass};
+
+impl Payments {
+    /// Lists the methods that an order's customer has at the account of a paid session, and stores those that are new.
+    ///
+    /// # Errors
+    /// [`PaymentError::Provider`] while the provider cannot be asked.
+    pub async fn sync_profiles(
+        &self,
+        order: OrderId,
+        session: SessionId,
+        command: &Command,
+        pass: &ReadPass,
+    ) -> Result<(), PaymentError> {
+        let mut order = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
+        let found = order.session(session).filter(|session| !session.profiles_synced);
+        let Some(attempt) = found.and_then(|session| order.attempt(session.attempt)) else { return Ok(()) };
+        let account = self.providers.account(&attempt.account)?;
+        let customer = order.header.personal.value().map(|personal| personal.customer.clone());
+        let customer = customer.filter(|customer| customer.id.is_some());
+        if let (Ok(vault), Some(customer)) = (vault_of(&account), customer) {
+            self.providers.spend_read(&account, pass)?;
+            let ctx = self.providers.ctx(&account, &NoState);
+            let list = vault.list(&ctx, &customer);
+            let (stored, _) = self.providers.call(&account, "profile_list", &ctx, list).await?;
+            let metadata = no_metadata();
+            let owner = ProfileOwner {
+                merchant: &order.header.merchant,
+                customer_id: customer.id.as_deref().unwrap_or_default(),
+                account: &account.name,
+                provider: account.about().name,
+                metadata: &metadata,
+            };
+            for profile in &stored {
+                self.upsert_profile(&owner, profile, command).await?;
+            }
+        }
+        let synced = |order: &OrderAggregate, _| {
+            let news = order.session(session).is_some_and(|session| !session.profiles_synced);
+            Ok::<_, PaymentError>(news.then_some(Event::ProfilesSynced { session }).into())
+        };
+        self.engine.change("profiles synced", command, &mut order, synced).await.map(drop)
+    }
+
+    /// Deletes a stored method: at once for the merchant, and at its provider where that can.
+    ///
+    /// # Errors
+    /// [`PaymentError::Command`].
+    pub async fn delete_profile(
+        &self,
+        profile: &mut WorkingCopy<Profile>,
+        command: &Command,
+    ) -> Result<(), PaymentError> {
+        let delete = |profile: &Profile, _| {
+            command.ensure_version(profile.version())?;
+            Ok::<_, PaymentError>((!profile.deleted).then_some(ProfileEvent::Deleted).into())
+        };
+        self.engine.change("delete profile", command, profile, delete).await?;
+        match self.detach(profile, &command.following()).await {
+            // A job goes on with it.
+            Err(PaymentError::Provider(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Detaches a deleted method at its provider, as a job does until that has an answer.
+    ///
+    /// # Errors
+    /// [`PaymentError::Provider`] while the provider cannot be reached.
+    pub async fn detach_profile(&self, id: Uuid, command: &Command) -> Result<(), PaymentError> {
+        match self.engine.load::<Profile>(id).await? {
+            Some(mut profile) if profile.deleted && !profile.detached => {
+                self.detach(&mut profile, command).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn detach(
+        &self,
+        profile: &mut WorkingCopy<Profile>,
+        command: &Command,
+    ) -> Result<(), PaymentError> {
+        let account = self.providers.account(&profile.account)?;
+        if let (Ok(vault), Some(reference)) = (vault_of(&account), profile.reference()) {
+            let ctx = self.providers.ctx(&account, &NoState);
+            let detach = vault.detach(&ctx, reference);
+            match self.providers.call(&account, "profile_detach", &ctx, detach).await {
+                Err(error) if error.advice() != Advice::Stop => return Err(error.into()),
+                // A plain no: it has no such call, or no such method.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let detached = |profile: &Profile, _| {
+            Ok::<_, PaymentError>((!profile.detached).then_some(ProfileEvent::Detached).into())
+        };
+        self.engine.change("profile detached", command, profile, detached).await.map(drop)
+    }
+}

@@ -1,0 +1,180 @@
+//! Deliveries: what an endpoint is told next of each order, and what became of every try.
+
+use std::time::Duration;
+
+use port::{EndpointId, EventId, OrderId, Timestamp};
+use rusqlite::{Connection, Row, params};
+
+use super::statement::{all, blob, count, integer, maybe_count, moment, parsed, run, uuid};
+use crate::store::{ClaimedDelivery, DeliveryRow, DeliveryStream, Page, StoreError, StreamPosition};
+
+/// For how long tries are kept.
+const DELIVERIES_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+const ENQUEUE: &str =
+    "INSERT INTO delivery_streams (endpoint, subject, replay, next, last, failures, due_at, enqueued)
+     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, 0)
+     ON CONFLICT (endpoint, subject, replay) DO UPDATE SET
+         next = min(next, excluded.next), last = max(last, excluded.last), enqueued = enqueued + 1,
+         failures = CASE WHEN excluded.replay THEN 0 ELSE failures END";
+/// Whoever asks for an order once more wants all that waits of it.
+const AT_ONCE: &str = "UPDATE delivery_streams SET due_at = min(due_at, ?3)
+     WHERE endpoint = ?1 AND subject = ?2";
+/// The stream may be another one by now, if it was dropped meanwhile: then it stands elsewhere.
+const ADVANCE: &str = "UPDATE delivery_streams SET next = ?6, failures = ?7, due_at = ?8
+     WHERE endpoint = ?1 AND subject = ?2 AND replay = ?3 AND enqueued = ?4 AND next = ?5";
+/// More was enqueued while the delivery was under way.
+const ADVANCE_PAST: &str = "UPDATE delivery_streams SET next = CASE WHEN next = ?4 THEN ?5 ELSE next END,
+         failures = CASE WHEN next = ?4 THEN ?6 ELSE failures END, due_at = max(due_at, ?7)
+     WHERE endpoint = ?1 AND subject = ?2 AND replay = ?3";
+const DONE: &str = "DELETE FROM delivery_streams
+     WHERE endpoint = ?1 AND subject = ?2 AND replay = ?3 AND enqueued = ?4 AND next = ?5";
+const DROP_STREAMS: &str = "DELETE FROM delivery_streams WHERE endpoint = ?1";
+const FAILING: &str = "INSERT INTO failing_endpoints VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+const WORKING: &str = "DELETE FROM failing_endpoints WHERE endpoint = ?1";
+const TRIED: &str =
+    "INSERT INTO deliveries (endpoint, subject, event, event_type, public_sequence, attempt, delivered,
+         response_code, error, duration_ms, at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+/// Two go for each that comes, so that all that are too old go in time.
+const OLD_TRIES: &str = "DELETE FROM deliveries
+     WHERE position IN (SELECT position FROM deliveries ORDER BY position LIMIT 2) AND at < ?1";
+const WAITING: &str = "SELECT subject, replay, next, last, failures, due_at, enqueued FROM delivery_streams
+     WHERE endpoint = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
+const TRIES: &str = "SELECT position, endpoint, subject, event, event_type, public_sequence, attempt,
+         delivered, response_code, error, duration_ms, at
+     FROM deliveries WHERE endpoint = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3";
+
+fn key(stream: DeliveryStream) -> ([u8; 16], [u8; 16], bool) {
+    (blob(stream.endpoint.uuid()), blob(stream.order.uuid()), stream.replay)
+}
+
+/// Has events delivered.
+pub(super) fn enqueue(
+    db: &Connection,
+    stream: DeliveryStream,
+    first: u64,
+    last: Option<u64>,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let (endpoint, order, replay) = key(stream);
+    run(db, ENQUEUE, (endpoint, order, replay, integer(first), last.map(integer), at.micros()))?;
+    if replay {
+        run(db, AT_ONCE, (endpoint, order, at.micros()))?;
+    }
+    Ok(())
+}
+
+/// Writes down where a stream stands after a try, and when it is due; with no moment it is done, unless more was
+/// enqueued meanwhile, which is due as it was.
+pub(super) fn advance(
+    db: &Connection,
+    delivery: &ClaimedDelivery,
+    position: StreamPosition,
+    at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let (endpoint, order, replay) = key(delivery.stream);
+    let (enqueued, was, next) =
+        (integer(delivery.enqueued), integer(delivery.position.next), integer(position.next));
+    let written = match at {
+        Some(at) => {
+            let values =
+                params![endpoint, order, replay, enqueued, was, next, position.failures, at.micros()];
+            run(db, ADVANCE, values)?
+        }
+        None => run(db, DONE, (endpoint, order, replay, enqueued, was))?,
+    };
+    if written == 0 {
+        let at = at.map_or(0, Timestamp::micros);
+        run(db, ADVANCE_PAST, params![endpoint, order, replay, was, next, position.failures, at])?;
+    }
+    Ok(())
+}
+
+/// Drops all that waits for an endpoint.
+pub(super) fn drop_streams(db: &Connection, endpoint: EndpointId) -> Result<(), StoreError> {
+    run(db, DROP_STREAMS, [blob(endpoint.uuid())]).map(drop)
+}
+
+/// Writes down since when deliveries fail, or that they work.
+pub(super) fn failing(
+    db: &Connection,
+    endpoint: EndpointId,
+    since: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let endpoint = blob(endpoint.uuid());
+    match since {
+        Some(since) => run(db, FAILING, (endpoint, since.micros())),
+        None => run(db, WORKING, [endpoint]),
+    }
+    .map(drop)
+}
+
+/// Writes down a try.
+pub(super) fn tried(db: &Connection, row: &DeliveryRow) -> Result<(), StoreError> {
+    let values = params![
+        blob(row.endpoint.uuid()),
+        blob(row.order.uuid()),
+        blob(row.event.uuid()),
+        row.event_type,
+        integer(row.public_sequence),
+        row.attempt,
+        row.delivered,
+        row.response_code,
+        row.error,
+        integer(row.duration_ms),
+        row.at.micros(),
+    ];
+    run(db, TRIED, values)?;
+    run(db, OLD_TRIES, [row.at.minus(DELIVERIES_KEPT).micros()]).map(drop)
+}
+
+/// What waits for an endpoint, by when it is due.
+pub(super) fn waiting(
+    db: &Connection,
+    endpoint: EndpointId,
+    until: Timestamp,
+    limit: u32,
+) -> Result<Vec<ClaimedDelivery>, StoreError> {
+    all(db, WAITING, (blob(endpoint.uuid()), until.micros(), limit), |row| {
+        let order = OrderId::from_uuid(uuid(row, 0)?);
+        Ok(ClaimedDelivery {
+            stream: DeliveryStream { endpoint, order, replay: row.get(1)? },
+            position: StreamPosition {
+                next: count(row, 2)?,
+                last: maybe_count(row, 3)?,
+                failures: row.get(4)?,
+            },
+            due_at: moment(row, 5)?,
+            enqueued: count(row, 6)?,
+        })
+    })
+}
+
+/// The tries at an endpoint, newest first.
+pub(super) fn tries(
+    db: &Connection,
+    endpoint: EndpointId,
+    page: &Page,
+) -> Result<Vec<DeliveryRow>, StoreError> {
+    // A cursor that is none of ours finds nothing.
+    let before = page.before.as_ref().map_or(i64::MAX, |text| text.parse().unwrap_or(0));
+    all(db, TRIES, (blob(endpoint.uuid()), before, page.limit), delivery_row)
+}
+
+fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow, StoreError> {
+    Ok(DeliveryRow {
+        position: count(row, 0)?,
+        endpoint: EndpointId::from_uuid(uuid(row, 1)?),
+        order: OrderId::from_uuid(uuid(row, 2)?),
+        event: EventId::from_uuid(uuid(row, 3)?),
+        event_type: parsed(row, 4)?,
+        public_sequence: count(row, 5)?,
+        attempt: row.get(6)?,
+        delivered: row.get(7)?,
+        response_code: row.get(8)?,
+        error: row.get(9)?,
+        duration_ms: count(row, 10)?,
+        at: moment(row, 11)?,
+    })
+}

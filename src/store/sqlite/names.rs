@@ -1,0 +1,121 @@
+//! Merchants and accounts as small numbers: their names stand in one table, and the writer knows them by heart.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::statement::{self, one};
+use crate::domain::{Lane, Lookup};
+use crate::store::{Change, StoreError, Write};
+
+/// The lane of work that asks no provider; the lane of an account is the number of its name.
+pub(super) const GENERAL_LANE: i64 = 0;
+
+/// The names that the writer knows.
+#[derive(Default)]
+pub(super) struct Names {
+    known: HashMap<String, i64>,
+    /// Those that were added since the last commit: they are gone if the transaction is.
+    new: Vec<String>,
+}
+
+impl Names {
+    /// Gives numbers to the names that a change writes.
+    pub(super) fn ensure(&mut self, db: &Connection, change: &Change) -> Result<(), StoreError> {
+        if let Some(subject) = &change.subject {
+            self.ensure_name(db, &subject.merchant)?;
+            let lookups = subject.added.iter().chain(&subject.gone);
+            for name in
+                lookups.filter_map(account).chain(subject.schedule.iter().filter_map(|(lane, _)| of(lane)))
+            {
+                self.ensure_name(db, name)?;
+            }
+        }
+        for write in &change.writes {
+            let name = match write {
+                Write::Key(row) => Some(row.merchant.as_str()),
+                Write::Wake(wake) => of(&wake.lane),
+                Write::Reschedule(done) => of(&done.job.lane),
+                _ => None,
+            };
+            name.map_or(Ok(()), |name| self.ensure_name(db, name))?;
+        }
+        Ok(())
+    }
+
+    fn ensure_name(&mut self, db: &Connection, name: &str) -> Result<(), StoreError> {
+        if self.known.contains_key(name) {
+            return Ok(());
+        }
+        statement::run(db, "INSERT INTO names (name) VALUES (?1) ON CONFLICT DO NOTHING", [name])?;
+        let id = number(db, name)?.ok_or_else(|| StoreError::Failed("a name was not kept".to_owned()))?;
+        self.known.insert(name.to_owned(), id);
+        self.new.push(name.to_owned());
+        Ok(())
+    }
+
+    /// The number of a name that was ensured.
+    pub(super) fn number(&self, name: &str) -> Result<i64, StoreError> {
+        let known = self.known.get(name).copied();
+        known.ok_or_else(|| StoreError::Failed(format!("the name `{name}` has no number")))
+    }
+
+    /// The number of a lane whose name was ensured.
+    pub(super) fn lane(&self, lane: &Lane) -> Result<i64, StoreError> {
+        of(lane).map_or(Ok(GENERAL_LANE), |name| self.number(name))
+    }
+
+    /// The transaction was committed.
+    pub(super) fn keep_new(&mut self) {
+        self.new.clear();
+    }
+
+    /// The transaction was rolled back.
+    pub(super) fn forget_new(&mut self) {
+        for name in self.new.drain(..) {
+            self.known.remove(&name);
+        }
+    }
+}
+
+fn of(lane: &Lane) -> Option<&str> {
+    match lane {
+        Lane::General => None,
+        Lane::Account(name) => Some(name),
+    }
+}
+
+fn account(lookup: &Lookup) -> Option<&str> {
+    match lookup {
+        Lookup::ProviderReference { account, .. }
+        | Lookup::Payment { account, .. }
+        | Lookup::Attention { account, .. }
+        | Lookup::ProfileReference { account, .. } => Some(account),
+        Lookup::OrderReference(_) | Lookup::CustomerProfile { .. } | Lookup::ProfileSessionUsed(_) => None,
+    }
+}
+
+/// The number of a name, for a reader; none if nothing with this name was ever written.
+pub(super) fn number(db: &Connection, name: &str) -> Result<Option<i64>, StoreError> {
+    one(db, "SELECT id FROM names WHERE name = ?1", [name], |row| Ok(row.get(0)?))
+}
+
+/// The number of a lane, for a reader.
+pub(super) fn lane(db: &Connection, lane: &Lane) -> Result<Option<i64>, StoreError> {
+    of(lane).map_or(Ok(Some(GENERAL_LANE)), |name| number(db, name))
+}
+
+/// The numbers of all accounts at which a merchant has payments, and that of its own collections.
+pub(super) fn accounts_of_payments(db: &Connection, merchant: i64) -> Result<Vec<i64>, StoreError> {
+    // A walk from one account to the next along the key, however many payments each has.
+    const NEXT: &str =
+        "SELECT account FROM payments WHERE merchant = ?1 AND account > ?2 ORDER BY account LIMIT 1";
+    let mut found = Vec::new();
+    let mut last = i64::MIN;
+    let mut statement = db.prepare_cached(NEXT)?;
+    while let Some(next) = statement.query_row((merchant, last), |row| row.get(0)).optional()? {
+        found.push(next);
+        last = next;
+    }
+    Ok(found)
+}

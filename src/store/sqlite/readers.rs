@@ -1,0 +1,44 @@
+//! The threads that read.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rusqlite::Connection;
+
+use super::OpenError;
+use super::executor::Executor;
+use crate::store::StoreError;
+
+/// A read, and handing over what it found.
+pub(super) type Query = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Puts a thread behind each connection; they share one queue.
+pub(super) fn start(connections: Vec<Connection>, capacity: usize) -> Result<Executor<Query>, OpenError> {
+    let (queue, work) = sync_channel::<Query>(capacity);
+    let work = Arc::new(Mutex::new(work));
+    let mut threads = Vec::with_capacity(connections.len());
+    for db in connections {
+        let work = work.clone();
+        let next = move || work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let serve = move || {
+            while let Ok(query) = next() {
+                // A read that panics is answered by its absence; its snapshot ends with it.
+                let _ = catch_unwind(AssertUnwindSafe(|| query(&db)));
+            }
+        };
+        let thread = thread::Builder::new().name("store-reader".to_owned()).spawn(serve);
+        threads.push(thread.map_err(OpenError::Thread)?);
+    }
+    Ok(Executor::threads(queue, threads))
+}
+
+/// Reads without seeing anything that is committed meanwhile.
+pub(super) fn in_snapshot<T>(
+    db: &Connection,
+    query: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let snapshot = db.unchecked_transaction()?;
+    query(&snapshot)
+}

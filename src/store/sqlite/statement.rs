@@ -1,0 +1,131 @@
+//! Running statements, and reading rows.
+
+use std::str::FromStr;
+
+use port::{Timestamp, Uuid};
+use rusqlite::{Connection, ErrorCode, Params, Row};
+use serde::de::DeserializeOwned;
+
+use crate::domain::Hash;
+use crate::store::{StoreError, Unique};
+
+/// What it means that a row is in the way, by the columns that must be unique.
+const UNIQUE_VIOLATIONS: [(&str, StoreError); 5] = [
+    ("changes.subject, changes.sequence", StoreError::Conflict),
+    ("order_references.merchant, order_references.reference", StoreError::Taken(Unique::OrderReference)),
+    ("profile_references.account, profile_references.reference", StoreError::Taken(Unique::ProfileReference)),
+    ("used_profile_sessions.session", StoreError::Taken(Unique::ProfileSession)),
+    ("inbox.account, inbox.identity", StoreError::Taken(Unique::Notification)),
+];
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        // Another program holds the file. That shows where a transaction begins, when nothing is written yet.
+        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
+            return Self::Busy;
+        }
+        let text = error.to_string();
+        let columns = text.strip_prefix("UNIQUE constraint failed: ");
+        let meaning = UNIQUE_VIOLATIONS.into_iter().find(|(unique, _)| columns == Some(unique));
+        meaning.map_or(Self::Failed(text), |(_, meaning)| meaning)
+    }
+}
+
+/// Runs a statement and answers how many rows it wrote.
+pub(super) fn run(db: &Connection, sql: &str, values: impl Params) -> Result<usize, StoreError> {
+    Ok(db.prepare_cached(sql)?.execute(values)?)
+}
+
+/// Every row of a query.
+pub(super) fn all<T>(
+    db: &Connection,
+    sql: &str,
+    values: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = db.prepare_cached(sql)?;
+    statement.query_and_then(values, read)?.collect()
+}
+
+/// The first row of a query.
+pub(super) fn one<T>(
+    db: &Connection,
+    sql: &str,
+    values: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    let mut statement = db.prepare_cached(sql)?;
+    statement.query_and_then(values, read)?.next().transpose()
+}
+
+/// SQLite's integers have a sign. No count of ours comes near the end of them.
+pub(super) fn integer(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// An id as it is stored.
+pub(super) fn blob(id: Uuid) -> [u8; 16] {
+    *id.as_bytes()
+}
+
+pub(super) fn corrupt(row: &Row<'_>, column: usize, fault: impl std::fmt::Display) -> StoreError {
+    let name = row.as_ref().column_name(column).unwrap_or("a column");
+    StoreError::Corrupt(format!("{name}: {fault}"))
+}
+
+/// A text, without a copy.
+pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, StoreError> {
+    row.get_ref(column)?.as_str().map_err(|fault| corrupt(row, column, fault))
+}
+
+/// Something that is stored as a word.
+pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<T, StoreError> {
+    text(row, column)?.parse().map_err(|fault| corrupt(row, column, fault))
+}
+
+/// Something that is stored as JSON.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
+    serde_json::from_str(text(row, column)?).map_err(|fault| corrupt(row, column, fault))
+}
+
+/// A time.
+pub(super) fn moment(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {
+    Ok(Timestamp::from_micros(row.get(column)?))
+}
+
+/// A time that may be absent.
+pub(super) fn maybe_moment(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_micros))
+}
+
+/// A sequence, a position or a count.
+pub(super) fn count(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
+    u64::try_from(row.get::<_, i64>(column)?).map_err(|fault| corrupt(row, column, fault))
+}
+
+/// The same where it may be absent.
+pub(super) fn maybe_count(row: &Row<'_>, column: usize) -> Result<Option<u64>, StoreError> {
+    row.get::<_, Option<i64>>(column)?.map(|_| count(row, column)).transpose()
+}
+
+/// An id.
+pub(super) fn uuid(row: &Row<'_>, column: usize) -> Result<Uuid, StoreError> {
+    Ok(Uuid::from_bytes(row.get(column)?))
+}
+
+/// A hash.
+pub(super) fn hash(row: &Row<'_>, column: usize) -> Result<Hash, StoreError> {
+    Ok(Hash(row.get(column)?))
+}
+
+/// A number that stands for a word of the code.
+pub(super) fn coded<T>(
+    row: &Row<'_>,
+    column: usize,
+    read: impl Fn(u8) -> Option<T>,
+) -> Result<T, StoreError> {
+    read(row.get(column)?).ok_or_else(|| corrupt(row, column, "an unknown number"))
+}

@@ -1,0 +1,149 @@
+//! The books: personal data beside the history, erasing it, and checking that everything fits.
+
+use std::sync::Arc;
+
+use paymux::audit::{self, Erased};
+use paymux::domain::{
+    Event, OrderAggregate, OrderState, Profile, ProfileEvent, ProfileSession, Subject as _,
+};
+use paymux::engine::Engine;
+use paymux::metrics::Metrics;
+use paymux::store::{InboxRow, Write};
+use port::{Env as _, NotificationId};
+
+use super::fixtures::{CUSTOMER, MERCHANT, Shop};
+use super::subjects::{assert_reads_back, long_history, one_of_each};
+use super::{Db, commit, write};
+
+fn engine(store: &Db, shop: &Arc<Shop>) -> Engine {
+    Engine::new(store.clone(), shop.clone(), Arc::new(Metrics::new()))
+}
+
+/// Nothing is wrong, after so many subjects.
+async fn assert_fine(store: &Db, subjects: u64) {
+    let report = audit::verify(&**store, |_| ()).await.unwrap();
+    assert!(report.is_fine(), "{report:?}");
+    assert_eq!(report.subjects, subjects);
+}
+
+/// An order that was paid and fulfilled.
+async fn completed(store: &Db, shop: &Shop, reference: &str) -> Arc<OrderAggregate> {
+    let (mut order, created) = shop.order(None);
+    commit(store, created).await;
+    commit(store, shop.checkout(&mut order, "main")).await;
+    commit(store, shop.created(&mut order, reference)).await;
+    commit(store, shop.paid(&mut order)).await;
+    let (from, to) = (OrderState::Submitted, OrderState::Completed);
+    let done = vec![Event::OrderStateChanged { from, to, reason: None }];
+    commit(store, shop.change("complete", &mut order, done)).await;
+    order
+}
+
+pub async fn personal_data_is_not_in_the_history(store: Db) {
+    let shop = Shop::new();
+    one_of_each(&store, &shop).await;
+    let secrets =
+        [CUSTOMER, "Ada", "shop.example/paid", "pay.example", "basket", "whsec", "P-1", "broken cup"];
+    for row in store.subjects_after(None, 9).await.unwrap() {
+        for change in store.changes_of(row.id, 0, 99).await.unwrap() {
+            let found = secrets.iter().find(|secret| change.text.contains(**secret));
+            assert_eq!(found, None, "{}", change.text);
+        }
+    }
+    let order = long_history(&store, &shop).await;
+    let (_, snapshot) = store.snapshot(order.uuid()).await.unwrap().unwrap();
+    assert_eq!(secrets.iter().find(|secret| snapshot.contains(**secret)), None);
+}
+
+pub async fn a_customer_who_is_erased_leaves_a_history_that_can_be_checked(store: Db) {
+    let shop = Arc::new(Shop::new());
+    let order = completed(&store, &shop, "R-1").await;
+    let (session, created) = shop.profile_session();
+    commit(&store, created).await;
+    let mut profiles = Vec::new();
+    for (reference, after) in [("P-1", vec![]), ("P-2", vec![ProfileEvent::Deleted, ProfileEvent::Detached])]
+    {
+        let (mut profile, stored) = shop.profile(reference);
+        commit(&store, stored).await;
+        if !after.is_empty() {
+            commit(&store, shop.change("detach", &mut profile, after)).await;
+        }
+        profiles.push(profile);
+    }
+    let row = |account: &str, reference: &str| InboxRow {
+        id: NotificationId::from_uuid(shop.uuid()),
+        account: account.into(),
+        identity: format!("{account} {reference}"),
+        headers: "{}".into(),
+        body: b"Ada".to_vec(),
+        targets: format!("[{{\"reference\":\"{reference}\"}}]"),
+        received_at: shop.now(),
+    };
+    let notifications = [row("main", "R-1"), row("main", "R-11"), row("reserve", "R-1")];
+    for row in &notifications {
+        write(&store, Write::Notification(row.clone())).await.unwrap();
+    }
+    audit::checkpoint(&*store, shop.now()).await.unwrap();
+    assert_fine(&store, 4).await;
+    let text = store.changes_of(order.uuid(), 0, 1).await.unwrap();
+
+    let erased = audit::erase(&engine(&store, &shop), MERCHANT, CUSTOMER).await;
+    assert_eq!(erased, Ok(Erased { orders: 1, still_open: Vec::new() }));
+
+    assert_eq!(store.changes_of(order.uuid(), 0, 1).await, Ok(text));
+    for at in [1, order.head.sequence, order.head.sequence + 1, u64::MAX] {
+        let read = store.load_at::<OrderAggregate>(order.uuid(), at).await.unwrap().unwrap();
+        assert!(read.header.personal.value().is_none(), "{at}");
+        assert!(read.attempts.iter().all(|attempt| attempt.for_adapter(read.id()).adapter_state.is_empty()));
+    }
+    let read = store.order(order.id()).await.unwrap().unwrap();
+    assert!(read.header.personal.value().is_none() && read.sessions[0].request.value().is_none());
+    assert_reads_back(&store, &read).await;
+    let read = store.load::<ProfileSession>(session.uuid()).await.unwrap().unwrap();
+    assert_eq!(read.customer_id(), None);
+    for profile in &profiles {
+        let read = store.load::<Profile>(profile.uuid()).await.unwrap().unwrap();
+        assert_eq!(read.reference(), None);
+    }
+    for reference in ["P-1", "P-2"] {
+        assert_eq!(store.profile_with_reference("main", reference).await, Ok(None));
+    }
+    for (row, kept) in notifications.iter().zip([false, true, true]) {
+        assert_eq!(store.notification(row.id).await.unwrap().is_some(), kept, "{}", row.identity);
+    }
+    audit::checkpoint(&*store, shop.now()).await.unwrap();
+    assert_fine(&store, 4).await;
+}
+
+pub async fn an_open_order_keeps_the_personal_data_of_its_customer(store: Db) {
+    let shop = Arc::new(Shop::new());
+    let (open, created) = shop.order(None);
+    commit(&store, created).await;
+    let (profile, stored) = shop.profile("P-1");
+    commit(&store, stored).await;
+    let erased = audit::erase(&engine(&store, &shop), MERCHANT, CUSTOMER).await;
+    assert_eq!(erased, Ok(Erased { orders: 0, still_open: vec![open.id()] }));
+    assert_reads_back(&store, &open).await;
+    assert_reads_back(&store, &profile).await;
+    for (merchant, customer) in [(MERCHANT, "other"), ("another", CUSTOMER)] {
+        assert_eq!(audit::erase(&engine(&store, &shop), merchant, customer).await, Ok(Erased::default()));
+    }
+}
+
+pub async fn books_that_are_in_order_are_found_so(store: Db) {
+    let shop = Shop::new();
+    assert_fine(&store, 0).await;
+    one_of_each(&store, &shop).await;
+    long_history(&store, &shop).await;
+    audit::checkpoint(&*store, shop.now()).await.unwrap();
+    // A provider may have one object for two attempts of an order.
+    let (mut order, created) = shop.order(None);
+    commit(&store, created).await;
+    commit(&store, shop.checkout(&mut order, "main")).await;
+    commit(&store, shop.created(&mut order, "R-1")).await;
+    commit(&store, shop.fail_over(&mut order, "main")).await;
+    commit(&store, shop.created(&mut order, "R-1")).await;
+    assert_fine(&store, 6).await;
+    let report = audit::verify(&*store, |_| ()).await.unwrap();
+    assert_eq!(report.checkpoints, 1);
+}
