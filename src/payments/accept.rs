@@ -6,7 +6,7 @@ use port::{AttemptId, Next, Timestamp};
 use super::{Account, PaymentError, Payments};
 use crate::domain::attention::no_web_page;
 use crate::domain::session_start::accept_start;
-use crate::domain::{Erasable, Event, FailureCode, OrderAggregate, Session, operate};
+use crate::domain::{Erasable, Event, FailureCode, NewIds, OrderAggregate, Session, operate};
 use crate::engine::{Command, WorkingCopy};
 
 impl Payments {
@@ -22,6 +22,7 @@ impl Payments {
         command: &Command,
     ) -> Result<(), PaymentError> {
         let Some(record) = order.attempt(attempt) else { return Ok(()) };
+        let payment = record.payment;
         let differs = created.view.total.is_some_and(|total| total != record.money);
         let unsafe_page = !can_be_opened(&created.next);
         let wrong = differs || unsafe_page;
@@ -29,18 +30,20 @@ impl Payments {
         let mut state = record.adapter_state.as_ref().and_then(Erasable::value).cloned().unwrap_or_default();
         let saves = !created.adapter_state.is_empty();
         state.extend(created.adapter_state);
-        let mut first = vec![Event::AttemptCreated {
+        let made = Event::AttemptCreated {
             attempt,
             reference: created.reference,
             next: Erasable::new(if wrong { Next::Nothing } else { created.next }, nonce()),
             adapter_state: saves.then(|| Erasable::new(state, nonce())),
-        }];
-        if unsafe_page {
-            let mut ids = self.engine.ids(order);
-            first.extend(no_web_page(order, record.payment, self.engine.now(), &mut ids));
-        }
+        };
         let seen = self.providers.translate(account, created.view, as_of);
-        let accepted = |order: &OrderAggregate| accept_start(order, attempt, &first);
+        let accepted = |order: &OrderAggregate, now, ids: &mut NewIds| {
+            let mut events = vec![made.clone()];
+            if unsafe_page {
+                events.extend(no_web_page(order, payment, now, ids));
+            }
+            accept_start(order, attempt, &events)
+        };
         self.observe_start(order, account, attempt, &seen, accepted, command).await?;
         self.engine.metrics.attempt_created(&account.name);
         self.close_created(order, attempt, wrong, command).await

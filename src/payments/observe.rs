@@ -1,11 +1,11 @@
 //! What a provider said reaches an order here and nowhere else.
 
-use port::{AttemptId, Observation};
+use port::{AttemptId, Observation, Timestamp};
 
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::{Expected, observe};
 use crate::domain::session_start::StartResult;
-use crate::domain::{Event, OrderAggregate};
+use crate::domain::{Event, NewIds, OrderAggregate};
 use crate::engine::{Command, WorkingCopy};
 
 impl Payments {
@@ -23,11 +23,12 @@ impl Payments {
         first: &[Event],
         command: &Command,
     ) -> Result<(), PaymentError> {
-        let accepted = |_: &OrderAggregate| StartResult::Accepted(first.to_vec());
+        let accepted = |_: &OrderAggregate, _, _: &mut NewIds| StartResult::Accepted(first.to_vec());
         self.observe_start(order, account, attempt, seen, accepted, command).await
     }
 
-    /// The same for the answer to a start, of which the order as it is decides whether it counts.
+    /// The same for the answer to a start, of which the order as it is decides whether it counts. All parts that the
+    /// change adds get their ids from one source: two would number them alike.
     ///
     /// # Errors
     /// That of the store.
@@ -37,7 +38,7 @@ impl Payments {
         account: &Account,
         attempt: AttemptId,
         seen: &Observation,
-        accept: impl Fn(&OrderAggregate) -> StartResult,
+        accept: impl Fn(&OrderAggregate, Timestamp, &mut NewIds) -> StartResult,
         command: &Command,
     ) -> Result<(), PaymentError> {
         let expected = Expected { is_test: account.is_test };
@@ -45,11 +46,11 @@ impl Payments {
         let decide = |order: &OrderAggregate, now| {
             // Not what an earlier look at the order, which has changed since, made follow.
             follows = None;
-            let mut events = match accept(order) {
+            let mut ids = self.engine.ids(order);
+            let mut events = match accept(order, now, &mut ids) {
                 StartResult::Accepted(first) => first,
                 StartResult::Abandoned(events) => return Ok(events.into()),
             };
-            let mut ids = self.engine.ids(order);
             events.extend(observe(order, attempt, seen, expected, now, &mut ids));
             follows = events.iter().find_map(|event| match event {
                 Event::OperationRequested { payment, .. } => Some(*payment),

@@ -1,5 +1,6 @@
 //! Checking out: what the customer gets, and what happens when nobody can take it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use port::ProviderError;
@@ -217,6 +218,18 @@ async fn a_page_that_would_run_a_script_is_never_shown() {
     assert_eq!(both["order"]["attention"]["code"], "CONTRADICTION");
     let again = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
     assert_eq!(again.value(), both);
+}
+
+#[tokio::test]
+async fn two_reasons_to_look_at_one_start_are_two() {
+    let gateway = Gateway::start().await;
+    gateway.provider.starts(Start::WrongScript);
+    gateway.post("/v1/checkouts").key("k").json(&quick()).await.expect(201);
+    let listed = gateway.get("/v1/attention").await.expect(200);
+    let raised = listed["data"].as_array().unwrap();
+    let of = |name: &str| raised.iter().map(|raised| raised[name].to_string()).collect::<BTreeSet<_>>();
+    assert_eq!(of("code"), ["\"AMOUNT_MISMATCH\"".to_owned(), "\"CONTRADICTION\"".to_owned()].into());
+    assert_eq!(of("id").len(), 2, "{listed}");
 }
 
 #[tokio::test]

@@ -72,6 +72,8 @@ pub enum Start {
     Wrong,
     /// It makes an object whose page would run a script.
     Script,
+    /// It makes an object over another amount whose page would run a script.
+    WrongScript,
     /// It would make one over another amount, and is not let.
     Misquotes,
     /// It waits for a permit first.
@@ -240,13 +242,13 @@ impl Provider for Adapter {
             Start::Down => return Err(ProviderError::Busy { retry_after: Some(Duration::from_secs(7)) }),
             Start::Refuses => return Err(ProviderError::declined(Some("R1"), Some("no such shop"))),
             Start::Misquotes => return Err(ProviderError::AmountDiffers("12.51 EUR".to_owned())),
-            Start::Wrong => total.minor += 1,
+            Start::Wrong | Start::WrongScript => total.minor += 1,
             Start::Works | Start::Script | Start::Silent | Start::Lags | Start::Waits(_) => {}
         }
         let object = Object { word: "waiting", total, captured: 0, refunded: 0 };
         let reference = format!("t-{}", attempt.id);
         let mut made = created(&reference, &object, attempt.approach);
-        if matches!(start, Start::Script) {
+        if matches!(start, Start::Script | Start::WrongScript) {
             made.next = Next::Page("javascript:alert(1)".to_owned());
         }
         self.0.state().objects.insert(reference, object);
