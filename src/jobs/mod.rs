@@ -12,7 +12,6 @@ mod runner;
 pub use recurring::Recurring;
 pub use runner::{JobRunner, Tick};
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use port::{ProviderError, Timestamp};
@@ -51,6 +50,16 @@ enum JobResult {
 impl JobResult {
     fn failed() -> Self {
         Self::Failed { retry_after: None, hopeless: false }
+    }
+
+    /// Of several jobs of one subject: it fails if one does, and is hopeless only if all that failed are.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Failed { retry_after, hopeless }, Self::Failed { retry_after: later, hopeless: also }) => {
+                Self::Failed { retry_after: retry_after.max(later), hopeless: hopeless && also }
+            }
+            (failed @ Self::Failed { .. }, Self::Done) | (Self::Done, failed) => failed,
+        }
     }
 }
 
@@ -92,7 +101,7 @@ impl JobContext {
         let done = match job.kind {
             JobSubject::Order => self.run_order(&job, &command, &pass).await?,
             JobSubject::ProfileSession => self.run_profile_session(&job, &command, &pass).await?,
-            JobSubject::Profile => self.run_profile(&job, &command, &pass).await?,
+            JobSubject::Profile => self.run_profile(&job, &command).await?,
             JobSubject::Notification => self.run_notification(&job, &command, &pass).await?,
         };
         if let Some(account) = self.orders.payments.providers.account_of_lane(&job.lane) {
@@ -113,12 +122,7 @@ impl JobContext {
         self.rescheduled::<crate::domain::ProfileSession>(job, result, &[Job::FollowProfileSession]).await
     }
 
-    async fn run_profile(
-        &self,
-        job: &ClaimedJob,
-        command: &Command,
-        _: &ReadPass,
-    ) -> Result<Rescheduled, StoreError> {
+    async fn run_profile(&self, job: &ClaimedJob, command: &Command) -> Result<Rescheduled, StoreError> {
         let detached = self.orders.payments.detach_profile(job.subject, command).await;
         let result = result_of(JobKind::DetachProfile, detached);
         self.count(JobKind::DetachProfile, &result);
@@ -197,10 +201,43 @@ fn after(
     Rescheduled { job: job.clone(), version, next, tries, stays_woken }
 }
 
-/// Shared by all that runs.
-pub(crate) type SharedContext = Arc<JobContext>;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What is due of an order.
-fn kind_of(job: Job) -> JobKind {
-    job.into()
+    /// `done`, `busy 5`, `hopeless`: how it went, and how long to wait.
+    fn shown(result: &JobResult) -> String {
+        match result {
+            JobResult::Done => "done".to_owned(),
+            JobResult::Failed { retry_after: Some(wait), .. } => format!("busy {}", wait.as_secs()),
+            JobResult::Failed { hopeless: true, .. } => "hopeless".to_owned(),
+            JobResult::Failed { .. } => "failed".to_owned(),
+        }
+    }
+
+    fn read(text: &str) -> JobResult {
+        match text.split_once(' ') {
+            Some((_, wait)) => {
+                let retry_after = Some(Duration::from_secs(wait.parse().unwrap()));
+                JobResult::Failed { retry_after, hopeless: false }
+            }
+            None if text == "done" => JobResult::Done,
+            None => JobResult::Failed { retry_after: None, hopeless: text == "hopeless" },
+        }
+    }
+
+    #[test]
+    fn a_job_that_may_work_later_is_not_given_up_beside_one_that_cannot() {
+        for (one, other, both) in [
+            ("done", "done", "done"),
+            ("done", "hopeless", "hopeless"),
+            ("hopeless", "hopeless", "hopeless"),
+            ("failed", "hopeless", "failed"),
+            ("busy 5", "hopeless", "busy 5"),
+            ("busy 5", "busy 9", "busy 9"),
+        ] {
+            assert_eq!(shown(&read(one).and(read(other))), both, "{one} and {other}");
+            assert_eq!(shown(&read(other).and(read(one))), both, "{other} and {one}");
+        }
+    }
 }

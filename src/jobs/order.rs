@@ -2,7 +2,7 @@
 
 use port::{PaymentId, Timestamp};
 
-use super::{JobContext, JobResult, kind_of, result_of};
+use super::{JobContext, JobResult, result_of};
 use crate::domain::{AttemptState, DueJob, Job, Lane, OrderAggregate, Subject as _, number_of};
 use crate::engine::Command;
 use crate::payments::{PaymentError, ReadPass};
@@ -22,12 +22,12 @@ impl JobContext {
         };
         let (id, mut result, mut done) = (order.id(), JobResult::Done, Vec::new());
         for due in due_now(&order, job, engine.now()) {
-            let acted = result_of(kind_of(due), self.act(id, due, command, pass).await);
-            self.count(kind_of(due), &acted);
-            match acted {
-                JobResult::Done => done.push(due),
-                failed @ JobResult::Failed { .. } => result = failed,
+            let acted = result_of(due.into(), self.act(id, due, command, pass).await);
+            self.count(due.into(), &acted);
+            if matches!(acted, JobResult::Done) {
+                done.push(due);
             }
+            result = result.and(acted);
         }
         self.rescheduled::<OrderAggregate>(job, result, &done).await
     }

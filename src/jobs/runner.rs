@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -10,7 +11,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use port::{EndpointId, Timestamp};
 use strum::VariantArray as _;
 
-use super::{JobContext, SharedContext};
+use super::JobContext;
 use crate::domain::{Lane, Urgency};
 use crate::engine::AlarmLane;
 use crate::payments::{Account, ReadPass};
@@ -41,7 +42,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Does what is due. One for the whole gateway, since it counts what each lane has under way.
 pub struct JobRunner {
-    context: SharedContext,
+    context: Arc<JobContext>,
     under_way: FuturesUnordered<BoxFuture<'static, Place>>,
     busy: HashMap<Place, u32>,
 }
