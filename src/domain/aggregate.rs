@@ -76,14 +76,6 @@ impl Subject for OrderAggregate {
         &self.header.merchant
     }
 
-    fn head(&self) -> &Head {
-        &self.head
-    }
-
-    fn head_mut(&mut self) -> &mut Head {
-        &mut self.head
-    }
-
     fn list_state(&self) -> &'static str {
         self.header.state.as_str()
     }

@@ -251,14 +251,6 @@ impl Subject for WebhookEndpoint {
         &self.merchant
     }
 
-    fn head(&self) -> &Head {
-        &self.head
-    }
-
-    fn head_mut(&mut self) -> &mut Head {
-        &mut self.head
-    }
-
     fn list_state(&self) -> &'static str {
         if self.deleted { Self::DELETED } else { Self::KEPT }
     }

@@ -254,14 +254,6 @@ impl Subject for Profile {
         &self.merchant
     }
 
-    fn head(&self) -> &Head {
-        &self.head
-    }
-
-    fn head_mut(&mut self) -> &mut Head {
-        &mut self.head
-    }
-
     fn list_state(&self) -> &'static str {
         if self.deleted { "DELETED" } else { "STORED" }
     }

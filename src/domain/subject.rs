@@ -201,9 +201,18 @@ pub struct Step<S: Subject> {
     pub after: Arc<S>,
 }
 
-/// Implements the last two functions of [`Subject`].
+/// Implements those functions of [`Subject`] that are the same for all: its head is a field, and it is one of
+/// [`AnySubject`].
 macro_rules! any_subject {
     ($kind:ident) => {
+        fn head(&self) -> &$crate::domain::Head {
+            &self.head
+        }
+
+        fn head_mut(&mut self) -> &mut $crate::domain::Head {
+            &mut self.head
+        }
+
         fn into_any(this: std::sync::Arc<Self>) -> $crate::domain::AnySubject {
             $crate::domain::AnySubject::$kind(this)
         }

@@ -90,14 +90,6 @@ impl Subject for ProfileSession {
         &self.merchant
     }
 
-    fn head(&self) -> &Head {
-        &self.head
-    }
-
-    fn head_mut(&mut self) -> &mut Head {
-        &mut self.head
-    }
-
     fn list_state(&self) -> &'static str {
         self.status.into()
     }
