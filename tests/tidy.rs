@@ -302,7 +302,7 @@ fn the_shipped_accounts_are_in_order_once_their_variables_are_set() {
 #[test]
 fn the_provider_table_says_what_the_adapters_say() {
     let mut table =
-        "| Provider | Checkout | Hold, capture by hand | Closes | Refunds | Currencies | Notices | \
+        "| Provider | Checkout | Hold, capture by hand | Closes | Refunds | Currencies | Notifications | \
                      After a lost answer | Exchanges |\n|---|---|---|---|---|---|---|---|---|\n"
             .to_owned();
     for about in ALL {

@@ -28,10 +28,10 @@ pub struct NewProfileSession {
     pub request: ProfileSessionRequest,
 }
 
-/// The word that stands for a rule where the first account that can do it takes a session.
+/// The name of the rule by which the first account that can do it takes a session.
 const FIRST_ABLE: &str = "first-able";
 
-/// The word that stands for a rule where the merchant has named the account.
+/// The name of the rule by which the merchant has named the account.
 const PINNED: &str = "pinned";
 
 impl Payments {
