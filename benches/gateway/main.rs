@@ -46,10 +46,10 @@ struct Args {
     #[arg(long, value_delimiter = ',', default_values = ["load", "open", "disk"])]
     only: Vec<Part>,
     /// The program to measure, instead of the one that was just built.
-    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_paymux"))]
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_paymux"), value_parser = program)]
     binary: PathBuf,
     /// The folder below which databases are made: it decides which disk is measured.
-    #[arg(long, value_name = "FOLDER", default_value = env!("CARGO_TARGET_TMPDIR"))]
+    #[arg(long, value_name = "FOLDER", default_value = env!("CARGO_TARGET_TMPDIR"), value_parser = folder)]
     dir: PathBuf,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
@@ -65,6 +65,24 @@ enum Part {
     Open,
     /// Bytes on the disk for an order with one paid checkout.
     Disk,
+}
+
+fn program(path: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(path);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err("there is no such program; build it, or name another".to_owned())
+    }
+}
+
+fn folder(path: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(path);
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err("there is no such folder; create it, or name another".to_owned())
+    }
 }
 
 fn main() {
