@@ -204,7 +204,7 @@ impl Engine {
     /// Commits rows, or a change that is complete, and tells the job runner what it makes due.
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing is written.
+    /// [`StoreError`]; after `Failed` it is not known whether it was written, after any other it was not.
     pub async fn commit(&self, change: Change) -> Result<(), StoreError> {
         let alarms = alarms(&change);
         let committed = self.store.commit(change).await;
