@@ -196,7 +196,7 @@ impl AnySubject {
 #[derive(Clone, Debug)]
 pub struct Step<S: Subject> {
     /// The change.
-    pub change: Recorded<S::Event>,
+    pub change: Arc<Recorded<S::Event>>,
     /// The subject after it.
     pub after: Arc<S>,
 }

@@ -1,5 +1,8 @@
 //! What is asked for, by whom, and under which conditions.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use port::Uuid;
 
 use crate::domain::{Actor, Cause, DomainError, Recorded, SubjectEvent};
@@ -17,7 +20,7 @@ pub struct Command {
 }
 
 /// An idempotency key with what it was sent with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct IdempotencyKey {
     /// The merchant's text.
     pub text: String,
@@ -25,9 +28,25 @@ pub struct IdempotencyKey {
     pub fingerprint: [u8; 32],
     /// Where the key stands already, if what it stood for had no effect: subject and sequence.
     pub replaces: Option<(Uuid, u64)>,
+    is_written: Arc<AtomicBool>,
 }
 
 impl IdempotencyKey {
+    /// A key that stands nowhere yet.
+    pub fn new(text: String, fingerprint: [u8; 32]) -> Self {
+        Self { text, fingerprint, replaces: None, is_written: Arc::default() }
+    }
+
+    /// Whether a change was committed with it.
+    pub fn is_written(&self) -> bool {
+        self.is_written.load(Ordering::Relaxed)
+    }
+
+    /// A change was committed with it.
+    pub(super) fn written(&self) {
+        self.is_written.store(true, Ordering::Relaxed);
+    }
+
     /// The row that makes a change idempotent.
     pub(super) fn row<E: SubjectEvent>(&self, merchant: &str, change: &Recorded<E>) -> IdempotencyRow {
         IdempotencyRow {

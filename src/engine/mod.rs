@@ -115,7 +115,7 @@ impl Engine {
         let mut subject =
             first.ok_or_else(|| StoreError::Corrupt("an event creates no subject".to_owned()))?;
         let change = record(&mut subject, decision.events, meta).map_err(corrupt)?;
-        let step = Step { change, after: Arc::new(subject) };
+        let step = Step { change: Arc::new(change), after: Arc::new(subject) };
         self.write(name, command, None, &step, decision.also).await?;
         Ok(WorkingCopy::after(step))
     }
@@ -145,7 +145,7 @@ impl Engine {
             let mut next = S::clone(subject);
             let meta = ChangeMeta { at: now, cause: command.cause.clone() };
             let change = record(&mut next, decision.events, meta).map_err(corrupt)?;
-            let step = Step { change, after: Arc::new(next) };
+            let step = Step { change: Arc::new(change), after: Arc::new(next) };
             match self.write(name, command, Some(subject.current()), &step, decision.also).await {
                 Ok(()) => {
                     let first = step.change.first;
@@ -177,9 +177,11 @@ impl Engine {
             let alarms = alarms(&written);
             let committed = self.endpoints.commit(&*self.store, written).await;
             self.ring(alarms);
-            return committed;
+            committed?;
+        } else {
+            self.commit(written).await?;
         }
-        self.commit(written).await?;
+        command.key.iter().for_each(IdempotencyKey::written);
         let before = before.map(|before| S::into_any(before.clone()));
         telemetry::committed(&self.metrics, before.as_ref(), &S::into_any(after.clone()));
         Ok(())
@@ -228,7 +230,7 @@ impl Engine {
         for change in self.store.recorded::<S>(id, sequence).await? {
             let after = self.store.load_at::<S>(id, change.last()).await?;
             let after = after.ok_or_else(|| StoreError::Corrupt(format!("subject {id} is gone")))?;
-            subject.advance(Step { change, after });
+            subject.advance(Step { change: Arc::new(change), after });
         }
         Ok(())
     }
@@ -244,7 +246,7 @@ impl Engine {
             let mut next = subject.take().map_or_else(|| open(&change), Ok).map_err(corrupt)?;
             apply(&mut next, &change).map_err(corrupt)?;
             if change.first >= first {
-                steps.push(Step { change, after: Arc::new(next.clone()) });
+                steps.push(Step { change: Arc::new(change), after: Arc::new(next.clone()) });
             }
             subject = Some(next);
         }

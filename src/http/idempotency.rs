@@ -3,6 +3,9 @@
 //! A key stands in the store beside the change that its request made, in the same commit. What a repeat is answered
 //! follows from the changes of the same subject, by the same rules as for the request itself. A request that changed
 //! nothing has no row and is decided anew.
+//!
+//! Usually a request is the first with its key. One that starts a payment has its key in its first commit, before
+//! anybody is called, so it is not looked up beforehand: the commit of a repeat fails, and changes nothing.
 
 use std::sync::Arc;
 
@@ -23,15 +26,13 @@ use crate::store::IdempotencyRow;
 /// Longest key.
 const MAX_KEY: usize = 255;
 
-/// How often a key is looked up again after another request took it meanwhile.
-const MAX_LOOKUPS: u32 = 3;
+/// How often a request is run: another one may take its key meanwhile.
+const MAX_RUNS: u32 = 3;
 
 /// An idempotency key while its request runs.
 pub(super) struct InFlightKey {
     /// As the use cases take it.
     pub(super) key: IdempotencyKey,
-    /// Where it stands in the store already.
-    row: Option<IdempotencyRow>,
     /// Lets one request with this key run at a time.
     pub(super) permit: Arc<Permit>,
 }
@@ -41,22 +42,12 @@ impl InFlightKey {
     pub(super) fn earlier_order(&self) -> Option<OrderId> {
         self.key.replaces.map(|(subject, _)| OrderId::from_uuid(subject))
     }
-
-    async fn look_up(&mut self, state: &State, merchant: &str) -> Result<(), Problem> {
-        self.row = state.store().idempotency(merchant, &self.key.text).await?;
-        if self.row.as_ref().is_some_and(|row| row.fingerprint != self.key.fingerprint) {
-            let detail = "This idempotency key was sent before with another method, path or body.";
-            return Err(Problem::new(Code::IdempotencyKeyReused, detail));
-        }
-        Ok(())
-    }
 }
 
 /// Reads a request's idempotency key, if it has one, and waits until no other request with the same key runs.
 ///
 /// # Errors
-/// `idempotency_key_invalid`; as [`InFlightRequests::permit`](super::in_flight::InFlightRequests::permit);
-/// `idempotency_key_reused`.
+/// `idempotency_key_invalid`; as [`InFlightRequests::permit`](super::in_flight::InFlightRequests::permit).
 pub(super) async fn in_flight_key(
     state: &State,
     caller: &Caller,
@@ -68,10 +59,7 @@ pub(super) async fn in_flight_key(
     let fingerprint = sign::sha256(&parts);
     let scope = (caller.merchant.clone(), text.clone(), fingerprint);
     let permit = Arc::new(state.common().in_flight.permit(scope, QUEUE_TIMEOUT).await?);
-    let key = IdempotencyKey { text, fingerprint, replaces: None };
-    let mut in_flight = InFlightKey { key, row: None, permit };
-    in_flight.look_up(state, &caller.merchant).await?;
-    Ok(Some(in_flight))
+    Ok(Some(InFlightKey { key: IdempotencyKey::new(text, fingerprint), permit }))
 }
 
 fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {
@@ -109,7 +97,22 @@ impl Recall for Outcome {
     }
 }
 
-/// Carries a request out, once for each key, and shows what it came to; a repeat is shown the same.
+/// Where the request's key stands in the store, if it has one and was sent before.
+///
+/// # Errors
+/// `idempotency_key_reused`, and that of the store.
+async fn look_up(request: &ApiRequest) -> Result<Option<IdempotencyRow>, Problem> {
+    let Some(InFlightKey { key, .. }) = &request.in_flight else { return Ok(None) };
+    let row = request.state().store().idempotency(&request.merchant, &key.text).await?;
+    if row.as_ref().is_some_and(|row| row.fingerprint != key.fingerprint) {
+        let detail = "This idempotency key was sent before with another method, path or body.";
+        return Err(Problem::new(Code::IdempotencyKeyReused, detail));
+    }
+    Ok(row)
+}
+
+/// Carries a request out, once for each key, and shows what it came to; a repeat is shown the same. `creates_session`
+/// says whether the request is to create a session, and so writes its key before anything else.
 ///
 /// # Errors
 /// What the use case refuses, and what a repeat was refused with before.
@@ -119,26 +122,28 @@ pub(super) async fn act<T: Recall>(
     show: impl Fn(&ApiRequest, &T) -> Result<Answer, Problem>,
     creates_session: bool,
 ) -> Result<HttpResponse, Problem> {
-    for _ in 0..MAX_LOOKUPS {
-        let row = request.in_flight.as_ref().and_then(|in_flight| in_flight.row.clone());
+    let mut row = if creates_session { None } else { look_up(&request).await? };
+    for _ in 0..MAX_RUNS {
         if let Some(row) = &row
             && let Some(outcome) = T::recall(&request, row, creates_session).await?
         {
             let shown = show(&request, &outcome);
             return shown.map(|answer| answer.replayed().into()).map_err(Problem::replayed);
         }
-        if let Some(in_flight) = &mut request.in_flight {
-            in_flight.key.replaces = row.map(|row| (row.subject, row.sequence));
+        if let Some(InFlightKey { key, .. }) = &mut request.in_flight {
+            key.replaces = row.as_ref().map(|row| (row.subject, row.sequence));
         }
-        match run(&request).await {
-            Err(problem) if problem.code() == Code::IdempotencyKeyInUse => {
-                let (state, merchant) = (request.state().clone(), request.merchant.clone());
-                if let Some(in_flight) = &mut request.in_flight {
-                    in_flight.look_up(&state, &merchant).await?;
-                }
-            }
-            outcome => return show(&request, &outcome?).map(Into::into),
+        let refused = match run(&request).await {
+            Ok(outcome) => return show(&request, &outcome).map(Into::into),
+            Err(problem) => problem,
+        };
+        // A refusal after the request's own change is its answer; any other may be that of a repeat.
+        let written = request.in_flight.as_ref().is_none_or(|in_flight| in_flight.key.is_written());
+        let before = if written { return Err(refused) } else { look_up(&request).await? };
+        if before == row {
+            return Err(refused);
         }
+        row = before;
     }
     Err(Problem::key_in_use())
 }

@@ -98,10 +98,8 @@ impl Shop {
         F: Future<Output = Result<Outcome, PaymentError>> + Send + 'static,
     {
         let (world, random) = (self.world.clone(), &self.world.random);
-        let key = random.percent(70).then(|| IdempotencyKey {
-            text: format!("{:016x}", random.roll()),
-            fingerprint: sign::sha256(&[what.as_bytes()]),
-            replaces: None,
+        let key = random.percent(70).then(|| {
+            IdempotencyKey::new(format!("{:016x}", random.roll()), sign::sha256(&[what.as_bytes()]))
         });
         let repeated = key.is_some() && random.permille(world.habits.repeated_permille);
         let command = Command { key, ..Command::of(Actor::Merchant) };

@@ -10,7 +10,7 @@ fn steps(changes: &[Recorded<Event>]) -> Vec<Step<OrderAggregate>> {
     let mut order: OrderAggregate = open(&changes[0]).unwrap();
     let step = |change: &Recorded<Event>| {
         apply(&mut order, change).unwrap();
-        Step { change: change.clone(), after: Arc::new(order.clone()) }
+        Step { change: Arc::new(change.clone()), after: Arc::new(order.clone()) }
     };
     changes.iter().map(step).collect()
 }

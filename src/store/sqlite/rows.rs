@@ -30,19 +30,30 @@ const API_KEY: &str = "INSERT INTO api_keys (hash, hint, merchant, scopes, creat
      ON CONFLICT (hash) DO UPDATE SET scopes = excluded.scopes, revoked_at = excluded.revoked_at";
 const SETTING: &str = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
-/// Writes a change.
+/// Writes a change. Its key goes first, so that a repeat is known for one before anything else is in its way, and has
+/// written nothing.
 pub(super) fn write_change(db: &Connection, names: &Names, change: &Change) -> Result<(), StoreError> {
-    // A key goes first, so that a repeat is known for one before anything else is in its way.
-    for write in change.writes.iter().filter(|write| matches!(write, Write::Key(_))) {
-        write_row(db, names, write)?;
+    if !write_key(db, names, change)? {
+        return Err(StoreError::Taken(Unique::Key));
     }
+    write_all_but_key(db, names, change)
+}
+
+/// Writes a change's key, if it has one. False if it is in use: then nothing is written.
+pub(super) fn write_key(db: &Connection, names: &Names, change: &Change) -> Result<bool, StoreError> {
+    let row = change.writes.iter().find_map(|write| match write {
+        Write::Key(row) => Some(row),
+        _ => None,
+    });
+    row.map_or(Ok(true), |row| key(db, names, row))
+}
+
+/// Writes the rest of a change whose key is written.
+pub(super) fn write_all_but_key(db: &Connection, names: &Names, change: &Change) -> Result<(), StoreError> {
     if let Some(subject) = &change.subject {
         write_subject(db, names, subject)?;
     }
-    for write in change.writes.iter().filter(|write| !matches!(write, Write::Key(_))) {
-        write_row(db, names, write)?;
-    }
-    Ok(())
+    change.writes.iter().try_for_each(|write| write_row(db, names, write))
 }
 
 fn write_subject(db: &Connection, names: &Names, change: &SubjectChange) -> Result<(), StoreError> {
@@ -172,7 +183,8 @@ fn sql_of(lookup: &Lookup, add: bool) -> &'static str {
 
 fn write_row(db: &Connection, names: &Names, row: &Write) -> Result<(), StoreError> {
     match row {
-        Write::Key(row) => key(db, names, row),
+        // Written before all others.
+        Write::Key(_) => Ok(()),
         Write::Wake(wake) => jobs::wake(db, names.lane(&wake.lane)?, wake),
         Write::Reschedule(done) => jobs::reschedule(db, names.lane(&done.job.lane)?, done),
         Write::Notification(row) => notification(db, row),
@@ -189,7 +201,7 @@ fn write_row(db: &Connection, names: &Names, row: &Write) -> Result<(), StoreErr
     }
 }
 
-fn key(db: &Connection, names: &Names, row: &IdempotencyRow) -> Result<(), StoreError> {
+fn key(db: &Connection, names: &Names, row: &IdempotencyRow) -> Result<bool, StoreError> {
     let merchant = names.number(&row.merchant)?;
     let (subject, sequence) = (blob(row.subject), integer(row.sequence));
     let written = match row.replaces {
@@ -208,7 +220,7 @@ fn key(db: &Connection, names: &Names, row: &IdempotencyRow) -> Result<(), Store
             run(db, KEY_AGAIN, values)?
         }
     };
-    if written == 0 { Err(StoreError::Taken(Unique::Key)) } else { Ok(()) }
+    Ok(written > 0)
 }
 
 fn notification(db: &Connection, row: &InboxRow) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 //!
 //! Nearly always every change of a batch can be written, so they are written one after the other. If one fails, the
 //! transaction is rolled back and the batch is written again with a savepoint for each change, so that the one that
-//! fails does not sink the others.
+//! fails does not sink the others. Only a repeat, whose idempotency key is in use, is cheaper: it has written nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,13 +19,16 @@ use super::executor::Executor;
 use super::names::Names;
 use super::{OpenError, rows, statement};
 use crate::metrics::Metrics;
-use crate::store::{Change, StoreError};
+use crate::store::{Change, StoreError, Unique};
 
 /// A change that waits, and whom to answer.
 pub(super) struct Waiting {
     pub(super) change: Change,
     pub(super) answer: oneshot::Sender<Result<(), StoreError>>,
 }
+
+/// What became of each change of a batch.
+type Results = Vec<Result<(), StoreError>>;
 
 /// The owner of the connection that writes.
 pub(super) struct Writer {
@@ -62,9 +65,15 @@ impl Writer {
 
     fn serve(&mut self, work: &Receiver<Waiting>, batch_max: usize) {
         let mut batch = Vec::with_capacity(batch_max);
+        let mut crowded = false;
         while let Ok(first) = work.recv() {
+            if crowded {
+                // Whoever was answered by the last commit may want the next one: let them run first.
+                thread::yield_now();
+            }
             batch.push(first);
             batch.extend(work.try_iter().take(batch_max.saturating_sub(1)));
+            crowded = batch.len() > 1;
             self.write(&mut batch);
         }
     }
@@ -97,35 +106,41 @@ impl Writer {
     }
 
     /// The error is everybody's: nothing of the batch is certain.
-    fn transact(&mut self, batch: &[Waiting]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        let results = match self.all_at_once(batch)? {
-            Ok(()) => vec![Ok(()); batch.len()],
-            Err(fault) if batch.len() == 1 => vec![Err(fault)],
-            Err(_) => self.one_by_one(batch)?,
-        };
-        Ok(results)
+    fn transact(&mut self, batch: &[Waiting]) -> Result<Results, StoreError> {
+        match self.all_at_once(batch)? {
+            Ok(results) => Ok(results),
+            Err(fault) if batch.len() == 1 => Ok(vec![Err(fault)]),
+            Err(_) => self.one_by_one(batch),
+        }
     }
 
-    /// Writes all changes, or none if one fails.
-    fn all_at_once(&mut self, batch: &[Waiting]) -> Result<Result<(), StoreError>, StoreError> {
+    /// Writes all changes but those of repeats, or none if one fails.
+    fn all_at_once(&mut self, batch: &[Waiting]) -> Result<Result<Results, StoreError>, StoreError> {
         let Self { db, names, .. } = self;
         let whole = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let written = batch.iter().try_for_each(|waiting| {
+        let written = batch.iter().map(|waiting| {
             names.ensure(&whole, &waiting.change)?;
-            rows::write_change(&whole, names, &waiting.change)
+            if !rows::write_key(&whole, names, &waiting.change)? {
+                return Ok(Err(StoreError::Taken(Unique::Key)));
+            }
+            rows::write_all_but_key(&whole, names, &waiting.change).map(Ok)
         });
-        if let Err(fault) = written {
-            names.forget_new();
-            // A full disk may have ended the transaction already.
-            drop(whole);
-            return Ok(Err(fault));
+        match written.collect() {
+            Ok(results) => {
+                commit(whole, names)?;
+                Ok(Ok(results))
+            }
+            Err(fault) => {
+                names.forget_new();
+                // A full disk may have ended the transaction already.
+                drop(whole);
+                Ok(Err(fault))
+            }
         }
-        commit(whole, names)?;
-        Ok(Ok(()))
     }
 
     /// Writes each change in a savepoint of its own.
-    fn one_by_one(&mut self, batch: &[Waiting]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    fn one_by_one(&mut self, batch: &[Waiting]) -> Result<Results, StoreError> {
         let Self { db, names, .. } = self;
         let whole = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let ensured = batch.iter().try_for_each(|waiting| names.ensure(&whole, &waiting.change));
@@ -180,7 +195,7 @@ mod tests {
 
     use super::*;
     use crate::store::sqlite::migrations;
-    use crate::store::{IdempotencyRow, Unique, Write};
+    use crate::store::{IdempotencyRow, Write};
 
     fn writer() -> Writer {
         let mut db = Connection::open_in_memory().expect("memory is there");

@@ -247,7 +247,7 @@ async fn a_merchant_has_its_own_endpoints_and_not_too_many() {
 #[tokio::test]
 async fn a_key_makes_one_endpoint() {
     let host = Host::new();
-    let key = IdempotencyKey { text: "k-1".to_owned(), fingerprint: [1; 32], replaces: None };
+    let key = IdempotencyKey::new("k-1".to_owned(), [1; 32]);
     let command = Command { key: Some(key), ..merchant() };
     let url = "https://shop.example/a";
     let created = host.endpoints.create(MERCHANT, &command, new(url)).await.unwrap();

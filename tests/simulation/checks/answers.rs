@@ -32,7 +32,7 @@ fn steps(stored: &Stored, first: u64) -> Vec<Step<OrderAggregate>> {
             break;
         }
         if change.first >= first {
-            steps.push(Step { change: change.clone(), after: Arc::new(order.clone()) });
+            steps.push(Step { change: Arc::new(change.clone()), after: Arc::new(order.clone()) });
         }
     }
     steps
