@@ -50,8 +50,15 @@ pub enum OpenError {
 /// How long a connection waits for a tool that somebody runs on the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Page cache of the writer, and of all readers together, KiB.
-const CACHE_KIB: i64 = 32 * 1024;
+/// Page cache of all readers together, KiB.
+const READERS_CACHE_KIB: i64 = 32 * 1024;
+
+/// Page cache of the writer, KiB. SQLite looks through all of it at the end of nearly every transaction, so a larger
+/// one costs more than it saves.
+const WRITER_CACHE_KIB: i64 = 8 * 1024;
+
+/// At how many pages the log is copied into the database: a page that changes again and again is copied once for all.
+const LOG_PAGES: i64 = 4_000;
 
 /// To what size the log shrinks after a burst, bytes.
 const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
@@ -79,7 +86,7 @@ pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
 /// The connection that writes.
 pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let db = open(database, flags, CACHE_KIB)?;
+    let db = open(database, flags, WRITER_CACHE_KIB)?;
     let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
         return Err(OpenError::NoLog);
@@ -88,13 +95,15 @@ pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
     db.pragma_update(None, "foreign_keys", true)?;
     // What a savepoint may have to undo is kept in a temporary file otherwise: two fifths of the writer's time.
     db.pragma_update(None, "temp_store", "memory")?;
+    db.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
     db.pragma_update_and_check(None, "journal_size_limit", LOG_KEPT_BYTES, |_| Ok(()))?;
     Ok(db)
 }
 
 /// One of so many connections that read.
 pub(super) fn for_reading(database: &Path, readers: usize) -> Result<Connection, OpenError> {
-    let share = i64::try_from(readers).map_or(CACHE_KIB, |readers| CACHE_KIB / readers.max(1));
+    let share =
+        i64::try_from(readers).map_or(READERS_CACHE_KIB, |readers| READERS_CACHE_KIB / readers.max(1));
     Ok(open(database, OpenFlags::SQLITE_OPEN_READ_ONLY, share)?)
 }
 
