@@ -160,6 +160,9 @@ pub fn configure(cfg: &mut ServiceConfig, state: &State) {
             paths.push(route.path);
         }
     }
+    // They are tried one after the other, and a plain text is compared faster than a pattern. Of two of a kind the
+    // first in the table goes first.
+    paths.sort_by_key(|path| path.contains('{'));
     for path in paths {
         cfg.service(resource(path, state));
     }

@@ -71,9 +71,16 @@ impl Returns {
 
     /// The token that a redirect of an attempt carries.
     pub fn token(&self, attempt: AttemptId, redirect: Redirect) -> String {
-        let id = attempt.to_string();
-        let id = id.strip_prefix(ATTEMPT_PREFIX).unwrap_or(&id);
-        format!("{id}{}{}", hex::encode(self.secret(attempt)), redirect.letter())
+        self.tokens(attempt)(redirect)
+    }
+
+    /// The tokens of an attempt, by redirect.
+    fn tokens(&self, attempt: AttemptId) -> impl Fn(Redirect) -> String {
+        let (id, secret) = (attempt.to_string(), hex::encode(self.secret(attempt)));
+        move |redirect| {
+            let id = id.strip_prefix(ATTEMPT_PREFIX).unwrap_or(&id);
+            format!("{id}{secret}{}", redirect.letter())
+        }
     }
 
     /// Reads a token. `None` if it is none of ours.
@@ -94,7 +101,8 @@ impl Returns {
 
     /// The addresses for a provider.
     pub fn urls(&self, attempt: AttemptId) -> RedirectUrls {
-        let url = |redirect| format!("{}/return/{}", self.public_url, self.token(attempt, redirect));
+        let token = self.tokens(attempt);
+        let url = |redirect| format!("{}/return/{}", self.public_url, token(redirect));
         RedirectUrls {
             success: url(Redirect::Success),
             in_progress: url(Redirect::InProgress),
