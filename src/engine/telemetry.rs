@@ -1,5 +1,7 @@
 //! Counting and logging what a committed change did to payments and attention.
 
+use port::PaymentStatus;
+
 use crate::domain::{AnySubject, OrderAggregate, Payment};
 use crate::metrics::Metrics;
 
@@ -24,6 +26,10 @@ fn payments(metrics: &Metrics, before: Option<&OrderAggregate>, after: &OrderAgg
         let provider = attempt.map_or("external", |attempt| &*attempt.provider);
         let status = payment.status().as_str();
         metrics.payment_changed(provider, status);
+        if was.is_none() && payment.status() == PaymentStatus::Pending {
+            // Every checkout creates one, so it is no news.
+            continue;
+        }
         tracing::info!(order.id = %after.id(), payment.id = %payment.id, provider.name = provider,
             "payment {} is {status}", payment.id);
     }

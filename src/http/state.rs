@@ -56,13 +56,14 @@ impl Common {
 #[derive(Clone)]
 pub struct State {
     common: Arc<Common>,
-    orders: Orders,
+    /// Behind a pointer of the worker's own: each request takes a copy of it.
+    orders: Arc<Orders>,
 }
 
 impl State {
     /// For one worker, whose `orders` have a way out of their own.
     pub fn new(common: Arc<Common>, orders: Orders) -> Self {
-        Self { common, orders }
+        Self { common, orders: Arc::new(orders) }
     }
 
     /// What all workers share.
