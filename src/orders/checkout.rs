@@ -63,12 +63,7 @@ impl Orders {
                 self.start(command, order, session, Some(1)).await
             }
             // The request is sound, so its order waits; one that names a wrong account creates nothing.
-            Err(
-                fault @ PaymentError::Route {
-                    error: RouteError::NoRoute { .. } | RouteError::AllDown { .. },
-                    ..
-                },
-            ) => {
+            Err(fault @ PaymentError::Route { error: RouteError::NoRoute { .. }, .. }) => {
                 let order = self.commit_new("create", command, vec![created]).await?;
                 Err(fault.about(order.id()))
             }

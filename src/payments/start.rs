@@ -130,7 +130,6 @@ impl Payments {
             .map(|account| AccountFacts {
                 account: &account.name,
                 ineligible_because: ineligible_because(account),
-                available: true,
             })
             .collect();
         let mut metadata = personal.metadata.clone();

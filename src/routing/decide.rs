@@ -45,8 +45,6 @@ pub struct AccountFacts<'a> {
     pub account: &'a str,
     /// Why it cannot take this checkout, from [`Capabilities`](port::Capabilities::ineligible_because).
     pub ineligible_because: Vec<String>,
-    /// Whether it may be called at present.
-    pub available: bool,
 }
 
 /// Where the checkout goes.
@@ -86,12 +84,6 @@ pub enum RouteError {
     #[error("no account can take this checkout")]
     NoRoute {
         /// Every configured account, and why it cannot.
-        ruled_out: Vec<RuledOut>,
-    },
-    /// The accounts that could take it are all down.
-    #[error("every account that could take this checkout is down")]
-    AllDown {
-        /// Every configured account, and why it is not tried.
         ruled_out: Vec<RuledOut>,
     },
     /// The checkout names an account, and the routing does not allow that.
@@ -182,16 +174,13 @@ impl<'a> Choice<'a> {
         let ruled_out = others
             .map(|facts| {
                 let named = self.order.contains(&facts.account);
-                let why = if named { facts.ineligible_because() } else { vec![self.against_others.clone()] };
+                let why =
+                    if named { facts.ineligible_because.clone() } else { vec![self.against_others.clone()] };
                 RuledOut { account: facts.account.to_owned(), why }
             })
             .collect();
         let Some(first) = candidates.first() else {
-            let only_down = meant.iter().any(|facts| facts.ineligible_because.is_empty());
-            return Err(match only_down {
-                true => RouteError::AllDown { ruled_out },
-                false => RouteError::NoRoute { ruled_out },
-            });
+            return Err(RouteError::NoRoute { ruled_out });
         };
         Ok(RouteDecision { rule: self.rule.to_owned(), reason: self.reason(first), candidates, ruled_out })
     }
@@ -216,15 +205,7 @@ impl<'a> Choice<'a> {
 
 impl AccountFacts<'_> {
     fn eligible(&self) -> bool {
-        self.available && self.ineligible_because.is_empty()
-    }
-
-    fn ineligible_because(&self) -> Vec<String> {
-        if self.ineligible_because.is_empty() {
-            vec!["is down".to_owned()]
-        } else {
-            self.ineligible_because.clone()
-        }
+        self.ineligible_because.is_empty()
     }
 }
 

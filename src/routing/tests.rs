@@ -36,8 +36,8 @@ fn request(metadata: &BTreeMap<String, String>) -> Request<'_> {
     }
 }
 
-/// All accounts, those of `objected` with an objection and those of `down` not available.
-fn facts<'a>(objected: &[&str], down: &[&str]) -> Vec<AccountFacts<'a>> {
+/// All accounts, those of `objected` with an objection.
+fn facts<'a>(objected: &[&str]) -> Vec<AccountFacts<'a>> {
     let one = |account: &'static str| AccountFacts {
         account,
         ineligible_because: objected
@@ -45,7 +45,6 @@ fn facts<'a>(objected: &[&str], down: &[&str]) -> Vec<AccountFacts<'a>> {
             .filter(|name| **name == account)
             .map(|_| "no LINK checkout".to_owned())
             .collect(),
-        available: !down.contains(&account),
     };
     ACCOUNTS.into_iter().map(one).collect()
 }
@@ -59,7 +58,6 @@ fn outcome(request: &Request<'_>, rules: &Rules, facts: &[AccountFacts<'_>]) -> 
     match decide(request, rules, facts, 0) {
         Ok(decision) => format!("{} > {}", decision.rule, decision.candidates.join(" ")),
         Err(RouteError::NoRoute { ruled_out }) => format!("no route | {}", out(&ruled_out).join(" | ")),
-        Err(RouteError::AllDown { ruled_out }) => format!("all down | {}", out(&ruled_out).join(" | ")),
         Err(other) => other.to_string(),
     }
 }
@@ -143,28 +141,22 @@ fn the_first_rule_that_fits_decides_and_no_later_one_is_asked() {
     );
     let metadata = BTreeMap::new();
     let request = request(&metadata);
-    assert_eq!(outcome(&request, &rules, &facts(&[], &[])), "small > decta spare");
-    assert_eq!(outcome(&request, &rules, &facts(&["decta"], &[])), "small > spare");
-    assert_eq!(outcome(&request, &rules, &facts(&[], &["decta"])), "small > spare");
+    assert_eq!(outcome(&request, &rules, &facts(&[])), "small > decta spare");
+    assert_eq!(outcome(&request, &rules, &facts(&["decta"])), "small > spare");
     assert_eq!(
-        outcome(&request, &rules, &facts(&["decta", "spare"], &[])),
+        outcome(&request, &rules, &facts(&["decta", "spare"])),
         "no route | decta: no LINK checkout | paymennt: rule `small` does not name it | \
          telness: rule `small` does not name it | spare: no LINK checkout"
     );
-    assert_eq!(
-        outcome(&request, &rules, &facts(&["decta"], &["spare"])),
-        "all down | decta: no LINK checkout | paymennt: rule `small` does not name it | \
-         telness: rule `small` does not name it | spare: is down"
-    );
     let francs = Request { money: money(1999, "CHF"), ..request };
-    assert_eq!(outcome(&francs, &rules, &facts(&[], &[])), "rest > paymennt");
+    assert_eq!(outcome(&francs, &rules, &facts(&[])), "rest > paymennt");
 }
 
 #[test]
 fn where_no_rule_fits_there_is_no_route() {
     let rules = parse("[[rules]]\nname = \"dollars\"\ncurrency = \"USD\"\naccounts = \"telness\"");
     let metadata = BTreeMap::new();
-    let text = outcome(&request(&metadata), &rules, &facts(&[], &["decta"]));
+    let text = outcome(&request(&metadata), &rules, &facts(&["decta"]));
     assert!(text.starts_with("no route | decta: no rule fits this checkout | paymennt: no rule"), "{text}");
 }
 
@@ -175,7 +167,7 @@ fn pins_and_stored_methods_pass_by_the_rules_but_not_by_what_an_account_can_do()
     let metadata = BTreeMap::new();
     let pin = |pin| Request { pin: Some(pin), ..request(&metadata) };
     let stored = |stored_at, pin| Request { stored_at: Some(stored_at), pin, ..request(&metadata) };
-    let all = facts(&[], &[]);
+    let all = facts(&[]);
     assert_eq!(outcome(&pin("spare"), &open, &all), "pinned > spare");
     assert_eq!(outcome(&pin("spare"), &closed, &all), RouteError::PinsNotAllowed.to_string());
     assert_eq!(outcome(&pin("nobody"), &open, &all), "there is no account `nobody`");
@@ -183,10 +175,9 @@ fn pins_and_stored_methods_pass_by_the_rules_but_not_by_what_an_account_can_do()
     assert_eq!(outcome(&stored("spare", Some("spare")), &open, &all), "stored-method > spare");
     let apart = outcome(&stored("spare", Some("decta")), &open, &all);
     assert!(apart.starts_with("no route | decta: the stored payment method belongs to spare"), "{apart}");
-    let objected = outcome(&pin("spare"), &open, &facts(&["spare"], &[]));
+    let objected = outcome(&pin("spare"), &open, &facts(&["spare"]));
     assert!(objected.starts_with("no route | decta: the checkout is pinned to spare"), "{objected}");
     assert!(objected.ends_with("| spare: no LINK checkout"), "{objected}");
-    assert!(outcome(&pin("spare"), &open, &facts(&[], &["spare"])).starts_with("all down"));
     assert!(outcome(&stored("gone", None), &open, &all).starts_with("no route"));
 }
 
@@ -198,14 +189,14 @@ fn the_reason_says_what_made_the_first_account_the_first() {
     let reason =
         |request: Request<'_>, facts: &[AccountFacts<'_>]| decide(&request, &rules, facts, 0).unwrap().reason;
     let plain = request(&metadata);
-    assert_eq!(reason(plain, &facts(&[], &[])), "rule `rest` drew decta, which has 30 of 100 parts");
+    assert_eq!(reason(plain, &facts(&[])), "rule `rest` drew decta, which has 30 of 100 parts");
     assert_eq!(
-        reason(plain, &facts(&["decta"], &["telness"])),
+        reason(plain, &facts(&["decta", "telness"])),
         "rule `rest` falls back to spare: none of its accounts can take the checkout"
     );
-    assert_eq!(reason(Request { pin: Some("spare"), ..plain }, &facts(&[], &[])), "the checkout names spare");
+    assert_eq!(reason(Request { pin: Some("spare"), ..plain }, &facts(&[])), "the checkout names spare");
     let one = parse("[[rules]]\nname = \"one\"\naccounts = \"decta\"");
-    assert_eq!(decide(&plain, &one, &facts(&[], &[]), 9).unwrap().reason, "rule `one` names decta");
+    assert_eq!(decide(&plain, &one, &facts(&[]), 9).unwrap().reason, "rule `one` names decta");
 }
 
 #[test]
@@ -259,7 +250,7 @@ fn a_rule_behind_one_that_fits_everything_is_a_fault() {
 #[test]
 fn the_demo_sends_dirhams_to_one_account_and_shares_the_rest_out() {
     let names = ["decta-demo", "paymennt-demo", "telness-demo"];
-    let fact = |account| AccountFacts { account, ineligible_because: Vec::new(), available: true };
+    let fact = |account| AccountFacts { account, ineligible_because: Vec::new() };
     let facts = names.map(fact);
     let metadata = BTreeMap::new();
     let first = |text: &str, code: &str, draw: u64| {
@@ -307,15 +298,15 @@ fn some_accounts() -> impl Strategy<Value = Vec<&'static str>> {
 proptest! {
     #[test]
     fn decisions_are_repeatable_and_hold_only_who_can_take_it(
-        rules in rules_strategy(), objected in some_accounts(), down in some_accounts(), draw: u64,
+        rules in rules_strategy(), objected in some_accounts(), draw: u64,
     ) {
         let metadata = BTreeMap::new();
-        let (request, facts) = (request(&metadata), facts(&objected, &down));
+        let (request, facts) = (request(&metadata), facts(&objected));
         let decided = decide(&request, &rules, &facts, draw);
         prop_assert_eq!(&decided, &decide(&request, &rules, &facts, draw));
         let rule = &rules.rules[0];
         let shared = |name: &str| rule.accounts.iter().any(|share| share.account == name);
-        let fine = |name: &str| !objected.contains(&name) && !down.contains(&name);
+        let fine = |name: &str| !objected.contains(&name);
         let named = |name: &str| shared(name) || rule.fallback.iter().any(|other| other == name);
         match decided {
             Ok(decision) => {
@@ -329,12 +320,8 @@ proptest! {
                 let place = |name: &String| rule.fallback.iter().position(|other| other == name);
                 prop_assert!(decision.candidates[sharing..].is_sorted_by_key(place));
             }
-            Err(RouteError::AllDown { .. }) => {
-                prop_assert!(!ACCOUNTS.iter().any(|name| named(name) && fine(name)));
-                prop_assert!(ACCOUNTS.iter().any(|name| named(name) && !objected.contains(name)));
-            }
             Err(RouteError::NoRoute { .. }) => {
-                prop_assert!(ACCOUNTS.iter().all(|name| !named(name) || objected.contains(name)));
+                prop_assert!(!ACCOUNTS.iter().any(|name| named(name) && fine(name)));
             }
             Err(other) => prop_assert!(false, "{other}"),
         }
@@ -344,7 +331,7 @@ proptest! {
     #[test]
     fn weights_are_kept_exactly_among_those_who_can_take_it(rules in rules_strategy(), objected in some_accounts()) {
         let metadata = BTreeMap::new();
-        let (request, facts) = (request(&metadata), facts(&objected, &[]));
+        let (request, facts) = (request(&metadata), facts(&objected));
         let able = rules.rules[0].accounts.iter().filter(|share| !objected.contains(&share.account.as_str()));
         let able: Vec<_> = able.collect();
         let round: u32 = able.iter().map(|share| share.weight).sum();

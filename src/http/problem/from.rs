@@ -153,7 +153,6 @@ impl From<RouteError> for Problem {
             RouteError::NoRoute { ruled_out } => {
                 Self::new(Code::NoRoute, says).with("routing", tried(&ruled_out))
             }
-            RouteError::AllDown { ruled_out } => Self::down(None).with("routing", tried(&ruled_out)),
             RouteError::PinsNotAllowed => Self::new(Code::AccountNotAllowed, says),
             RouteError::UnknownAccount(_) => Self::new(Code::AccountUnknown, says),
         }
