@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use criterion::{Criterion, criterion_group, criterion_main};
 use paymux_testkit::contract::Subject;
 use paymux_testkit::{ALL, Answer, FixedSource, Memory, Operation, Recording, World, at_once};
-use port::{About, Ctx, HttpRequest, HttpResponse, Timestamp, Transport, TransportError};
+use port::{About, Ctx, HttpRequest, HttpResponse, StatusTable, Timestamp, Transport, TransportError};
 
 /// Gives the recorded answers in turn, for ever.
 struct Instant {
@@ -52,10 +52,11 @@ fn measure(criterion: &mut Criterion, about: &'static About, recording: &Recordi
     let (attempt, request, provider) = (&world.attempt, &world.request, world.provider(about));
     let (transport, state_store) = (Instant::of(recording), Memory::default());
     let source = FixedSource::new(Timestamp::default());
+    let statuses = StatusTable::parse(about.statuses).expect("the contract reads the table first");
     let calls = recording.steps.len();
     criterion.bench_function(&format!("{}/{} ({calls} calls)", about.name, recording.file), |bench| {
         bench.iter(|| {
-            let ctx = Ctx::new(about.base_url, &transport, &state_store, &source);
+            let ctx = Ctx::new(about.base_url, &statuses, &transport, &state_store, &source);
             match recording.operation {
                 Operation::Begin => {
                     at_once(provider.create(&ctx, attempt, request)).map(|created| created.view)

@@ -138,6 +138,6 @@ fn calls_stay_in_their_place(played: &Played, operation: Operation) {
             path.starts_with('/') && !path.split('/').any(|part| [".", ".."].contains(&part)),
             "{path:?}"
         );
-        assert!(http_request.reads_only || !operation.only_reads(), "a read that writes: {http_request:?}");
+        assert!(http_request.reads_only() || !operation.only_reads(), "a read that writes: {http_request:?}");
     }
 }

@@ -1,29 +1,27 @@
 //! Telness Connect: orders at the provider, payment sessions and links on them, stored payment methods.
 //!
-//! A payment is an order of the provider's own, its price, and a session or link on it (`begin`); what we send
-//! stands in `request`, what they answer in `wire`. Sessions state no amount, so the price is compared before one is
-//! opened. There is no refund and no capture by hand in this API, and none may be imitated here.
+//! A payment is an order of the provider's own, its price, and a session or link on it. Sessions state no amount, so the
+//! price is compared before one is opened. There is no refund and no capture by hand in this API, and none may be
+//! imitated here.
 
-mod begin;
-mod opened;
 mod request;
+mod response;
 #[cfg(test)]
 mod tests;
 mod vault;
-mod wire;
 
 use async_trait::async_trait;
 use paymux_port::{
-    About, AdapterSettings, AmountLimits, Approach, Attempt, CancelSupport, Capabilities, CaptureSupport,
-    CreatedPayment, Ctx, Currencies, HttpRequest, HttpResponse, Lookup, Notification, NotificationAuth,
-    NotificationError, NotificationTarget, PaymentRequest, Provider, ProviderError, ProviderStatus,
-    ProviderView, RefundSupport, Repeat, Repeats, Result, Secret, Setting, SettingsError, Truth, Vault,
-    encoded, sign,
+    About, AdapterSettings, AdapterState, Advice, Approach, Attempt, CancelSupport, Capabilities,
+    CreatedPayment, Ctx, Currencies, HttpRequest, HttpResponse, JsonObject, Lookup, Notification,
+    NotificationAuth, NotificationError, NotificationTarget, PaymentRequest, Provider, ProviderError,
+    ProviderOrderStatus, ProviderView, Repeat, Repeats, Result, Secret, Setting, SettingsError, Vault,
+    VaultSupport, encoded,
 };
 use serde::de::DeserializeOwned;
 
-use opened::{Kind, Opened};
-use wire::{Envelope, Order};
+use request::{Kind, Target};
+use response::{NotificationBody, Opened, Order, Priced};
 
 /// Telness Connect, by its current reference; answers of the earlier one are read too.
 pub(crate) static ABOUT: About = About {
@@ -32,48 +30,32 @@ pub(crate) static ABOUT: About = About {
     base_url: "https://connect.telnesstech.com/api/v2",
     capabilities: Capabilities {
         approaches: &[Approach::Hosted, Approach::Embedded, Approach::Link],
-        capture: CaptureSupport::Automatic,
         cancel: CancelSupport::Unpaid,
-        refund: RefundSupport::None,
         lookup: Lookup::ByProviderReference,
-        repeat: Repeats {
-            create: Repeat::Deduplicated,
-            capture: Repeat::Unsafe,
-            cancel: Repeat::Deduplicated,
-            refund: Repeat::Unsafe,
-        },
+        repeat: Repeats { create: Repeat::Deduplicated, cancel: Repeat::Deduplicated, ..Repeats::UNSAFE },
         notification_auth: NotificationAuth::SharedKey,
-        truth: Truth::Fetch,
-        create_moves_money: false,
-        delivers_links: false,
         currencies: Currencies { only: &[], max_decimals: 4 },
-        limits: AmountLimits {
-            min_minor: 1,
-            max_minor: i64::MAX,
-            authorization_lifetime: None,
-            page_lifetime: None,
-        },
-        needs: &[],
+        vault: Some(VaultSupport {
+            approaches: &[Approach::Hosted, Approach::Embedded],
+            charges: false,
+            detaches: false,
+        }),
+        submits_order: true,
+        ..Capabilities::NONE
     },
     settings: &[
-        Setting {
-            key: "api_key",
-            required: true,
-            secret: true,
-            help: "API key of the organisation, made in the Connect portal; one for each environment",
-        },
-        Setting {
-            key: "payment_provider",
-            required: false,
-            secret: false,
-            help: "paymentProvider of the sessions: who processes the cards behind Connect; STRIPE if absent",
-        },
-        Setting {
-            key: "webhook_key",
-            required: false,
-            secret: true,
-            help: "shared key that notifications carry in X-Api-Key; without it their address must carry notify_key",
-        },
+        Setting::secret(
+            "api_key",
+            "API key of the organisation, made in the Connect portal; one for each environment",
+        ),
+        Setting::optional_text(
+            "payment_provider",
+            "paymentProvider of the sessions: who processes the cards behind Connect; STRIPE if absent",
+        ),
+        Setting::optional_secret(
+            "webhook_key",
+            "shared key that notifications carry in X-Api-Key; without it their address must carry notify_key",
+        ),
     ],
     statuses: include_str!("statuses.toml"),
     build,
@@ -95,6 +77,13 @@ struct Telness {
     webhook_key: Option<Secret>,
 }
 
+/// In the adapter state: the exact body that creates the provider's order.
+const ORDER_BODY: &str = "order_body";
+/// In the adapter state: the provider's id of the order.
+const ORDER_ID: &str = "order_id";
+/// In the adapter state: the exact body that opens what stands on the order.
+const OPEN_BODY: &str = "open_body";
+
 /// The body of a write that says everything by its path.
 const NOTHING_TO_SAY: &str = "{}";
 
@@ -104,48 +93,65 @@ impl Provider for Telness {
         &ABOUT
     }
 
+    /// Makes the order, compares its price with what is asked for, and opens a session or link. What has to be the same
+    /// on a repeat is saved before it is sent, so that a start that was cut off anywhere is simply made again.
     async fn create(
         &self,
         ctx: &Ctx<'_>,
         attempt: &Attempt,
         request: &PaymentRequest,
     ) -> Result<CreatedPayment> {
-        self.start(ctx, attempt, request, Kind::of(attempt.approach)).await
+        let target = Target::from(attempt);
+        let order = self.order(ctx, &target, request::order_to_pay(attempt, request)).await?;
+        let price =
+            target.post("price", &format!("/orders/{}/calculate-price", encoded(&order)), NOTHING_TO_SAY);
+        let priced: Priced = self.send(ctx, price).await?;
+        if priced.money() != Some(attempt.money) {
+            let text = format!("priced at {priced}, asked for {}", attempt.money);
+            return Err(self.give_up(ctx, &target, &order, ProviderError::AmountDiffers(text)).await);
+        }
+        let payable = match target.kind {
+            Kind::Link => request::link(attempt, request, &order),
+            _ => request::session(attempt, request, &order, &self.payment_provider),
+        };
+        let opened = self.open(ctx, &target, &order, payable).await?;
+        Ok(CreatedPayment {
+            reference: ctx.require(opened.id(target.kind), "an id")?,
+            next: ctx.require(opened.next(&target, &self.payment_provider), "a way to pay")?,
+            // The price was compared, so what was asked for is what is to be paid.
+            view: ProviderView { total: Some(attempt.money), ..opened.view(target.kind) },
+            adapter_state: AdapterState::new(),
+        })
     }
 
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
-        let kind = Kind::of(attempt.approach);
-        Ok(snapshot(kind, &self.read(ctx, attempt, kind).await?))
+        let target = Target::from(attempt);
+        Ok(self.read(ctx, &target).await?.view(target.kind))
     }
 
     /// Closes the session or the link. The provider's order is left to expire by itself: nothing on it can be
     /// paid any more, and a second write would only make a certain answer uncertain.
     async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
-        let kind = Kind::of(attempt.approach);
-        Ok(snapshot(kind, &self.close(ctx, attempt, kind).await?))
-    }
-
-    fn submits_order(&self) -> bool {
-        true
+        let target = Target::from(attempt);
+        Ok(self.close(ctx, &target).await?.view(target.kind))
     }
 
     /// Submits the provider's order. It may already have done so by itself ("submitted automatically once every
-    /// requirement is met", submit-order page), so a refusal is checked against the order. A link has no field
-    /// in the submit body: its order needs no further proof.
+    /// requirement is met", submit-order page), so a refusal is checked against the order.
     async fn submit_provider_order(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<()> {
-        let order = attempt.adapter_state.get(begin::ORDER_ID).ok_or(ProviderError::NotFound)?;
+        let target = Target::from(attempt);
+        let order = attempt.adapter_state.get(ORDER_ID).ok_or(ProviderError::NotFound)?;
         let order = format!("/orders/{}", encoded(order));
-        let proof = match Kind::of(attempt.approach) {
-            Kind::Session => request::submit(Some(attempt.provider_reference()?))?,
-            Kind::Link | Kind::ProfileSession => request::submit(None)?,
-        };
-        let response = self.answer(ctx, keyed(attempt, "submit", &format!("{order}/submit"), &proof)).await?;
-        match understood::<Order>(&response, false) {
+        let submit =
+            target.post("submit", &format!("{order}/submit"), &request::submit(&target).into_text()?);
+        let response = self.answer(ctx, submit).await?;
+        match understood::<Order>(ctx, &response) {
             Err(refusal @ ProviderError::Rejected { .. }) if matches!(response.status, 409 | 412) => {
                 let order: Order = self.send(ctx, HttpRequest::get(order)).await?;
-                if order.was_submitted() { Ok(()) } else { Err(refusal) }
+                let status = ctx.statuses().provider_order(&order.state);
+                if status == Some(ProviderOrderStatus::Submitted) { Ok(()) } else { Err(refusal) }
             }
-            done => done.map(|_| ()),
+            done => done.map(drop),
         }
     }
 
@@ -153,18 +159,11 @@ impl Provider for Telness {
         &self,
         notification: &Notification<'_>,
     ) -> std::result::Result<Vec<NotificationTarget>, NotificationError> {
-        let proven = match &self.webhook_key {
-            Some(key) => {
-                notification.header("x-api-key").is_some_and(|sent| sign::same_secret(key, sent.as_bytes()))
-            }
-            None => notification.address_key,
-        };
-        if !proven {
+        if !notification.has_shared_key("x-api-key", self.webhook_key.as_ref()) {
             return Err(NotificationError::Unverified);
         }
-        let envelope: Envelope =
-            serde_json::from_slice(notification.body).map_err(|_| NotificationError::Unreadable)?;
-        Ok(envelope.hint().into_iter().collect())
+        let body: NotificationBody = notification.json()?;
+        Ok(body.target().into_iter().collect())
     }
 
     fn vault(&self) -> Option<&dyn Vault> {
@@ -173,37 +172,67 @@ impl Provider for Telness {
 }
 
 impl Telness {
-    /// Reads the attempt's session, link or profile session.
-    async fn read(&self, ctx: &Ctx<'_>, attempt: &Attempt, kind: Kind) -> Result<Opened> {
-        let path = format!("{}/{}", kind.path(), encoded(attempt.provider_reference()?));
-        self.send(ctx, HttpRequest::get(path)).await
+    /// The provider's id of the order, from an earlier try or made now.
+    async fn order(&self, ctx: &Ctx<'_>, target: &Target<'_>, order: JsonObject) -> Result<String> {
+        let known = target.state.get(ORDER_ID);
+        if target.is_forgotten(ctx.now()) {
+            let why = ProviderError::rejected(Some("start_too_old"), Some("too old to be repeated"));
+            return Err(match known {
+                Some(order) => self.give_up(ctx, target, order, why).await,
+                // A session is opened only after the order's id was saved: there is nothing to close.
+                None => why,
+            });
+        }
+        if let Some(known) = known {
+            return Ok(known.clone());
+        }
+        let body = saved(ctx, target, ORDER_BODY, order, None).await?;
+        let order: Order = self.send(ctx, target.post("order", "/orders", &body)).await?;
+        Ok(order.id)
+    }
+
+    /// Opens the session, link or profile session on the order.
+    async fn open(
+        &self,
+        ctx: &Ctx<'_>,
+        target: &Target<'_>,
+        order: &str,
+        payable: JsonObject,
+    ) -> Result<Opened> {
+        let body = saved(ctx, target, OPEN_BODY, payable, Some((ORDER_ID, order))).await?;
+        self.send(ctx, target.post("open", target.kind.path(), &body)).await
+    }
+
+    /// Closes the provider's order, so that nothing on it can ever be paid, and says why the start ends.
+    async fn give_up(
+        &self,
+        ctx: &Ctx<'_>,
+        target: &Target<'_>,
+        order: &str,
+        why: ProviderError,
+    ) -> ProviderError {
+        let path = format!("/orders/{}/cancel", encoded(order));
+        let cancel = self.answer(ctx, target.post("cancel_order", &path, NOTHING_TO_SAY)).await;
+        let closed = cancel.and_then(|response| ensure_ok(ctx, &response));
+        closed.err().filter(|unsure| unsure.advice() != Advice::Stop).unwrap_or(why)
+    }
+
+    async fn read(&self, ctx: &Ctx<'_>, target: &Target<'_>) -> Result<Opened> {
+        self.send(ctx, HttpRequest::get(target.path()?)).await
     }
 
     /// Cancels it. An answer that shows the object is believed; one that does not is followed by a read.
-    async fn close(&self, ctx: &Ctx<'_>, attempt: &Attempt, kind: Kind) -> Result<Opened> {
-        let path = format!("{}/{}/cancel", kind.path(), encoded(attempt.provider_reference()?));
-        let response = self.answer(ctx, keyed(attempt, "cancel", &path, NOTHING_TO_SAY)).await?;
-        match understood(&response, false) {
-            Err(_) if response.ok() => self.read(ctx, attempt, kind).await,
+    async fn close(&self, ctx: &Ctx<'_>, target: &Target<'_>) -> Result<Opened> {
+        let path = format!("{}/cancel", target.path()?);
+        let response = self.answer(ctx, target.post("cancel", &path, NOTHING_TO_SAY)).await?;
+        match understood(ctx, &response) {
+            Err(_) if response.ok() => self.read(ctx, target).await,
             done => done,
         }
     }
 
-    /// A write whose repeats the provider recognises.
-    async fn post<T: DeserializeOwned>(
-        &self,
-        ctx: &Ctx<'_>,
-        attempt: &Attempt,
-        step: &str,
-        path: &str,
-        body: &str,
-    ) -> Result<T> {
-        self.send(ctx, keyed(attempt, step, path, body)).await
-    }
-
     async fn send<T: DeserializeOwned>(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<T> {
-        let reads_only = http_request.reads_only;
-        understood(&self.answer(ctx, http_request).await?, reads_only)
+        understood(ctx, &self.answer(ctx, http_request).await?)
     }
 
     /// Whatever answer comes.
@@ -213,27 +242,31 @@ impl Telness {
 }
 
 /// An answer's content, or what its refusal proves.
-fn understood<T: DeserializeOwned>(response: &HttpResponse, reads_only: bool) -> Result<T> {
-    if !response.ok() {
-        return Err(wire::refusal(response, reads_only));
-    }
-    response.json().map_err(|why| Ctx::unreadable(reads_only, why))
+fn understood<T: DeserializeOwned>(ctx: &Ctx<'_>, response: &HttpResponse) -> Result<T> {
+    ensure_ok(ctx, response)?;
+    ctx.json(response)
 }
 
-/// The same attempt, step and body make the same bytes, which is what Connect compares for 24 hours
-/// (idempotency page).
-fn keyed(attempt: &Attempt, step: &str, path: &str, body: &str) -> HttpRequest {
-    HttpRequest::post(path)
-        .header("X-Idempotency-Key", format!("{}.{step}", attempt.id))
-        .json_bytes(body.as_bytes().to_vec())
+fn ensure_ok(ctx: &Ctx<'_>, response: &HttpResponse) -> Result<()> {
+    if response::is_locked(response) {
+        return Err(ProviderError::Busy { retry_after: response.retry_after });
+    }
+    ctx.ensure_ok(response, response::complaint)
 }
 
-/// Sessions and links state no amounts and no reasons. Their `updatedAt` is not taken as the time of the state:
-/// nobody says that every change of the state moves it.
-fn snapshot(kind: Kind, shown: &Opened) -> ProviderView {
-    ProviderView {
-        provider_status: ProviderStatus::new(kind.section(), &shown.status),
-        merchant_reference: shown.ours(),
-        ..ProviderView::default()
+/// The text of a body as an earlier try has saved it, else as it is now, saved under `name` together with `more`.
+async fn saved(
+    ctx: &Ctx<'_>,
+    target: &Target<'_>,
+    name: &str,
+    body: JsonObject,
+    more: Option<(&str, &str)>,
+) -> Result<String> {
+    if let Some(saved) = target.state.get(name) {
+        return Ok(saved.clone());
     }
+    let written = body.into_text()?;
+    let pairs: Vec<_> = more.into_iter().chain([(name, written.as_str())]).collect();
+    ctx.save_state(&pairs).await?;
+    Ok(written)
 }

@@ -1,210 +1,241 @@
 //! What is sent. Names are those of the current reference, but for two: the fields of an `EXTERNAL_ITEM`, which
 //! nobody shows, and the addresses of a link are ours (assumed).
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use paymux_port::{
-    Address, Approach, Attempt, Customer, Decimal, Money, PaymentRequest, ProviderError, Result,
+    AdapterState, Address, Approach, Attempt, AttemptId, Currency, Customer, Decimal, HttpRequest,
+    JsonObject, Money, PaymentRequest, ProviderError, Result, StoreAttempt, StoreRequest, Timestamp, encoded,
 };
-use serde::Serialize;
 
-use super::opened::Kind;
+/// Connect knows a key for 24 hours (idempotency page); the last of them is left for clocks and slow answers.
+const KEY_LIFE: Duration = Duration::from_secs(23 * 3600);
 
-/// The JSON text of a body, to be kept and sent.
-pub(super) fn written(body: &impl Serialize) -> Result<String> {
-    serde_json::to_string(body).map_err(|fault| ProviderError::NotSent(fault.to_string()))
+/// What stands on a provider's order and is paid or stored on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Session,
+    Link,
+    ProfileSession,
 }
 
-/// The body that hands an order over, with the completed session that paid it.
-pub(super) fn submit(session: Option<&str>) -> Result<String> {
-    written(&given([("paymentSessionId", session)]))
-}
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Session, Self::Link, Self::ProfileSession];
 
-/// Members that are strings; those that are not known stay out of the body.
-type Given<'a> = BTreeMap<&'static str, &'a str>;
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Session => "/payment-sessions",
+            Self::Link => "/payment-links",
+            Self::ProfileSession => "/payment-profiles/sessions",
+        }
+    }
 
-fn given<'a, const N: usize>(pairs: [(&'static str, Option<&'a str>); N]) -> Given<'a> {
-    let known = pairs.into_iter().filter_map(|(name, text)| Some((name, text?)));
-    known.filter(|(_, text)| !text.is_empty()).collect()
-}
+    /// The section of `statuses.toml` that its statuses stand in.
+    pub(super) fn section(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Link => "payment_link",
+            Self::ProfileSession => "profile_session",
+        }
+    }
 
-/// `POST /orders`
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct NewOrder<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    customer: Option<NewCustomer<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    billing: Option<NewParty<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shipping: Option<NewParty<'a>>,
-    line_items: Vec<NewItem<'a>>,
-    metadata: OurMetadata,
-}
-
-impl<'a> NewOrder<'a> {
-    /// The order that the attempt pays: its customer, its lines, and delivery as one more line. One that only
-    /// carries the storing of a method has a line worth nothing, since an order without lines has no price.
-    pub(super) fn new(kind: Kind, attempt: &Attempt, request: &'a PaymentRequest) -> Self {
-        let (email, phone) = (request.customer.email.as_deref(), request.customer.phone.as_deref());
-        Self {
-            customer: (request.customer != Customer::default()).then(|| NewCustomer::new(&request.customer)),
-            billing: request.billing_address.as_ref().map(|address| NewParty::new(address, "email", email)),
-            shipping: request
-                .shipping_address
-                .as_ref()
-                .map(|address| NewParty::new(address, "msisdn", phone)),
-            line_items: items(kind, attempt, request),
-            metadata: OurMetadata::new(attempt),
+    /// The member that names it, in answers and notifications.
+    pub(super) fn id(self) -> &'static str {
+        match self {
+            Self::Session => "paymentSessionId",
+            Self::Link => "paymentLinkId",
+            Self::ProfileSession => "paymentProfileSessionId",
         }
     }
 }
 
-/// Our ids, echoed in answers and notifications.
-#[derive(Serialize)]
-struct OurMetadata {
-    attempt: String,
-    order: String,
+/// A session, link or profile session with the attempt that it belongs to. Starting, reading and cancelling them is
+/// done in one manner.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) kind: Kind,
+    pub(super) approach: Approach,
+    pub(super) state: &'a AdapterState,
+    pub(super) reference: Option<&'a str>,
+    attempt: AttemptId,
+    started_at: Timestamp,
 }
 
-impl OurMetadata {
-    fn new(attempt: &Attempt) -> Self {
-        Self { attempt: attempt.id.to_string(), order: attempt.order.to_string() }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NewCustomer<'a> {
-    customer_type: &'static str,
-    #[serde(flatten)]
-    given: Given<'a>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    name: String,
-    contact: Given<'a>,
-}
-
-impl<'a> NewCustomer<'a> {
-    fn new(customer: &'a Customer) -> Self {
-        let names = [&customer.first_name, &customer.last_name].into_iter().flatten();
+impl<'a> From<&'a Attempt> for Target<'a> {
+    fn from(attempt: &'a Attempt) -> Self {
         Self {
-            customer_type: "CONSUMER",
-            given: given([("referenceId", customer.id.as_deref())]),
-            name: names.map(String::as_str).collect::<Vec<_>>().join(" "),
-            contact: given([("email", customer.email.as_deref()), ("msisdn", customer.phone.as_deref())]),
+            kind: if attempt.approach == Approach::Link { Kind::Link } else { Kind::Session },
+            approach: attempt.approach,
+            state: &attempt.adapter_state,
+            reference: attempt.reference.as_deref(),
+            attempt: attempt.id,
+            started_at: attempt.started_at,
         }
     }
+}
+
+impl<'a> From<&'a StoreAttempt> for Target<'a> {
+    fn from(attempt: &'a StoreAttempt) -> Self {
+        Self {
+            kind: Kind::ProfileSession,
+            approach: attempt.approach,
+            state: &attempt.adapter_state,
+            reference: attempt.reference.as_deref(),
+            attempt: attempt.id,
+            started_at: attempt.started_at,
+        }
+    }
+}
+
+impl Target<'_> {
+    /// Where it is read.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotFound`] while its id is not known.
+    pub(super) fn path(&self) -> Result<String> {
+        let reference = self.reference.ok_or(ProviderError::NotFound)?;
+        Ok(format!("{}/{}", self.kind.path(), encoded(reference)))
+    }
+
+    /// A write whose repeats the provider recognises: the same attempt, step and body make the same bytes, which is what
+    /// Connect compares for 24 hours (idempotency page).
+    pub(super) fn post(&self, step: &str, path: &str, body: &str) -> HttpRequest {
+        HttpRequest::post(path)
+            .header("X-Idempotency-Key", format!("{}.{step}", self.attempt))
+            .json_bytes(body.as_bytes().to_vec())
+    }
+
+    /// Whether something was sent so long ago that its repeat could make a second one.
+    pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
+        !self.state.is_empty() && now.since(self.started_at) > KEY_LIFE
+    }
+}
+
+/// The body that submits an order, with the completed session that paid it. There is no field for a link: its order
+/// needs no further proof.
+pub(super) fn submit(target: &Target<'_>) -> JsonObject {
+    JsonObject::new().given(Kind::Session.id(), target.reference.filter(|_| target.kind == Kind::Session))
+}
+
+/// The body of `POST /orders` that an attempt pays: its customer, its lines, and delivery as one more line.
+pub(super) fn order_to_pay(attempt: &Attempt, request: &PaymentRequest) -> JsonObject {
+    let customer = &request.customer;
+    let (billing, shipping) = (request.billing_address.as_ref(), request.shipping_address.as_ref());
+    JsonObject::new()
+        .given("customer", (*customer != Customer::default()).then(|| consumer(customer)))
+        .given("billing", billing.map(|address| party(address, "email", customer.email.as_deref())))
+        .given("shipping", shipping.map(|address| party(address, "msisdn", customer.phone.as_deref())))
+        .put("lineItems", items(attempt.currency(), request))
+        .put("metadata", paid_for(attempt))
+}
+
+/// The body of `POST /orders` for one that only carries the storing of a method. Without a line it has no price, and a
+/// line has a currency: it has one that is worth nothing, in any.
+pub(super) fn order_to_store(attempt: &StoreAttempt, request: &StoreRequest) -> JsonObject {
+    let customer = Customer { id: Some(request.customer_id.clone()), ..Customer::default() };
+    let nothing = external_item("Payment method", 1, Decimal::whole(0)).put("currency", "EUR");
+    JsonObject::new()
+        .put("customer", consumer(&customer))
+        .put("lineItems", [nothing])
+        .put("metadata", stored_by(attempt))
+}
+
+/// Our ids, echoed in answers and notifications: that of the attempt, and of the order it pays.
+fn paid_for(attempt: &Attempt) -> JsonObject {
+    JsonObject::new().put("attempt", attempt.id.to_string()).put("order", attempt.order.to_string())
+}
+
+/// Our ids of an attempt to store a method: its own, and that of its session.
+fn stored_by(attempt: &StoreAttempt) -> JsonObject {
+    JsonObject::new().put("attempt", attempt.id.to_string()).put("session", attempt.session.to_string())
+}
+
+fn consumer(customer: &Customer) -> JsonObject {
+    let names = [&customer.first_name, &customer.last_name].into_iter().flatten();
+    let name = names.map(String::as_str).collect::<Vec<_>>().join(" ");
+    let contact = JsonObject::new()
+        .given("email", customer.email.as_deref())
+        .given("msisdn", customer.phone.as_deref());
+    JsonObject::new()
+        .put("customerType", "CONSUMER")
+        .given("referenceId", customer.id.as_deref())
+        .given("name", Some(name).filter(|name| !name.is_empty()))
+        .put("contact", contact)
 }
 
 /// Whom a bill or a parcel goes to.
-#[derive(Serialize)]
-struct NewParty<'a> {
-    #[serde(flatten)]
-    given: Given<'a>,
-    address: Given<'a>,
+fn party(address: &Address, reached_by: &str, reach: Option<&str>) -> JsonObject {
+    let postal = JsonObject::new()
+        .given("city", address.city.as_deref())
+        .given("country", address.country.as_deref())
+        .given("region", address.region.as_deref())
+        .given("street1", address.line1.as_deref())
+        .given("street2", address.line2.as_deref())
+        .given("zip", address.postal_code.as_deref());
+    JsonObject::new().given(reached_by, reach).given("name", address.name.as_deref()).put("address", postal)
 }
 
-impl<'a> NewParty<'a> {
-    fn new(address: &'a Address, reached_by: &'static str, reach: Option<&'a str>) -> Self {
-        Self {
-            given: given([("name", address.name.as_deref()), (reached_by, reach)]),
-            address: given([
-                ("street1", address.line1.as_deref()),
-                ("street2", address.line2.as_deref()),
-                ("city", address.city.as_deref()),
-                ("zip", address.postal_code.as_deref()),
-                ("region", address.region.as_deref()),
-                ("country", address.country.as_deref()),
-            ]),
-        }
-    }
-}
-
-/// Free-priced goods. Amounts in major units; `discount` is taken off the whole line.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NewItem<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    name: &'a str,
-    quantity: i64,
-    unit_price: Decimal,
-    discount: Decimal,
-    tax_rate: Decimal,
-    tax_included: bool,
-    currency: &'static str,
-}
-
-fn items<'a>(kind: Kind, attempt: &Attempt, request: &'a PaymentRequest) -> Vec<NewItem<'a>> {
-    let item = |name, quantity, unit_price, discount, tax_rate| NewItem {
-        kind: "EXTERNAL_ITEM",
-        name,
-        quantity,
-        unit_price: Money::new(unit_price, attempt.currency()).to_major(),
-        discount: Money::new(discount, attempt.currency()).to_major(),
-        tax_rate,
-        tax_included: request.tax_included,
-        currency: attempt.currency().code(),
+/// The lines as free-priced goods. Amounts in major units; the discount is taken off the whole line.
+fn items(currency: Currency, request: &PaymentRequest) -> Vec<JsonObject> {
+    let major = |minor| Money::new(minor, currency).to_major();
+    let item = |name: &str, quantity: i64, unit_price, discount, tax_rate: Decimal| {
+        external_item(name, quantity, major(unit_price))
+            .put("discount", major(discount))
+            .put("taxRate", tax_rate)
+            .put("taxIncluded", request.tax_included)
+            .put("currency", currency)
     };
-    let untaxed = |name, price| item(name, 1, price, 0, Decimal::whole(0));
-    if kind == Kind::ProfileSession {
-        return vec![untaxed("Payment method", 0)];
-    }
     let goods = request.items.iter();
     let goods =
         goods.map(|line| item(&line.title, line.quantity, line.unit_price, line.discount, line.tax_rate));
-    goods.chain((request.shipping > 0).then(|| untaxed("Shipping", request.shipping))).collect()
+    let shipping =
+        (request.shipping > 0).then(|| item("Shipping", 1, request.shipping, 0, Decimal::whole(0)));
+    goods.chain(shipping).collect()
 }
 
-/// `POST /payment-sessions`, `/payment-links`, `/payment-profiles/sessions`: each takes its own part of this.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct NewPayable<'a> {
-    #[serde(flatten)]
-    given: Given<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hosted: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    save_payment_profile: Option<bool>,
-    metadata: OurMetadata,
+fn external_item(name: &str, quantity: i64, unit_price: Decimal) -> JsonObject {
+    JsonObject::new()
+        .put("type", "EXTERNAL_ITEM")
+        .put("name", name)
+        .put("quantity", quantity)
+        .put("unitPrice", unit_price)
 }
 
-impl<'a> NewPayable<'a> {
-    /// The session, link or profile session on the provider's order `order`. A session has one address to come
-    /// back to whatever happened, and "arriving there is not proof of payment" (orders-and-payments page), so it
-    /// gets the one for an open outcome; a link has one for success.
-    pub(super) fn new(
-        kind: Kind,
-        order: &'a str,
-        payment_provider: &'a str,
-        attempt: &Attempt,
-        request: &'a PaymentRequest,
-    ) -> Self {
-        let (urls, profile) = (&request.urls, request.profile.as_deref());
-        let given = match kind {
-            Kind::Session => given([
-                ("orderId", Some(order)),
-                ("paymentProvider", Some(payment_provider)),
-                ("returnUrl", Some(&urls.in_progress)),
-                ("cancelUrl", Some(&urls.cancel)),
-                ("paymentProfileId", profile),
-            ]),
-            Kind::Link => given([
-                ("orderId", Some(order)),
-                ("description", Some(&request.description)),
-                ("successUrl", Some(&urls.success)),
-                ("cancelUrl", Some(&urls.cancel)),
-                ("paymentProfileId", profile),
-            ]),
-            Kind::ProfileSession => {
-                given([("orderId", Some(order)), ("paymentProvider", Some(payment_provider))])
-            }
-        };
-        Self {
-            given,
-            hosted: (kind == Kind::Session).then_some(attempt.approach == Approach::Hosted),
-            save_payment_profile: (kind != Kind::ProfileSession).then_some(request.save_profile),
-            metadata: OurMetadata::new(attempt),
-        }
-    }
+/// The body of `POST /payment-sessions`. It has one address to come back to whatever happened, and "arriving there is
+/// not proof of payment" (orders-and-payments page), so it gets the one for an open outcome.
+pub(super) fn session(
+    attempt: &Attempt,
+    request: &PaymentRequest,
+    order: &str,
+    payment_provider: &str,
+) -> JsonObject {
+    JsonObject::new()
+        .put("cancelUrl", &request.urls.cancel)
+        .put("orderId", order)
+        .given("paymentProfileId", request.profile.as_deref())
+        .put("paymentProvider", payment_provider)
+        .put("returnUrl", &request.urls.in_progress)
+        .put("hosted", attempt.approach == Approach::Hosted)
+        .put("savePaymentProfile", request.save_profile)
+        .put("metadata", paid_for(attempt))
+}
+
+/// The body of `POST /payment-links`.
+pub(super) fn link(attempt: &Attempt, request: &PaymentRequest, order: &str) -> JsonObject {
+    JsonObject::new()
+        .put("cancelUrl", &request.urls.cancel)
+        .put("description", &request.description)
+        .put("orderId", order)
+        .given("paymentProfileId", request.profile.as_deref())
+        .put("successUrl", &request.urls.success)
+        .put("savePaymentProfile", request.save_profile)
+        .put("metadata", paid_for(attempt))
+}
+
+/// The body of `POST /payment-profiles/sessions`.
+pub(super) fn profile_session(attempt: &StoreAttempt, order: &str, payment_provider: &str) -> JsonObject {
+    JsonObject::new()
+        .put("orderId", order)
+        .put("paymentProvider", payment_provider)
+        .put("metadata", stored_by(attempt))
 }

@@ -1,7 +1,4 @@
-use port::{
-    About, AmountLimits, Approach, CancelSupport, Capabilities, CaptureSupport, Currencies, Lookup,
-    NotificationAuth, RefundSupport, Repeat, Repeats, Setting, SettingsError, Truth,
-};
+use port::{About, Approach, Capabilities, Setting, SettingsError};
 
 use super::*;
 
@@ -159,34 +156,10 @@ static ACME: About = About {
     name: "acme",
     title: "Acme",
     base_url: "https://api.acme.example/v1",
-    capabilities: Capabilities {
-        approaches: &[Approach::Hosted],
-        capture: CaptureSupport::Automatic,
-        cancel: CancelSupport::None,
-        refund: RefundSupport::None,
-        lookup: Lookup::None,
-        repeat: Repeats {
-            create: Repeat::Unsafe,
-            capture: Repeat::Unsafe,
-            cancel: Repeat::Unsafe,
-            refund: Repeat::Unsafe,
-        },
-        notification_auth: NotificationAuth::None,
-        truth: Truth::Fetch,
-        create_moves_money: false,
-        delivers_links: false,
-        currencies: Currencies { only: &[], max_decimals: 2 },
-        limits: AmountLimits {
-            min_minor: 1,
-            max_minor: i64::MAX,
-            authorization_lifetime: None,
-            page_lifetime: None,
-        },
-        needs: &[],
-    },
+    capabilities: Capabilities { approaches: &[Approach::Hosted], ..Capabilities::NONE },
     settings: &[
-        Setting { key: "api_key", required: true, secret: true, help: "from the portal" },
-        Setting { key: "branch", required: false, secret: false, help: "which branch" },
+        Setting::secret("api_key", "from the portal"),
+        Setting::optional_text("branch", "which branch"),
     ],
     statuses: "",
     build: |_| Err(SettingsError::Invalid("branch", "is not a branch")),

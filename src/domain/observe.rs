@@ -89,7 +89,7 @@ fn reject_reason(
         let detail = format!("asked for {}, the provider states {other}", record.money);
         return Some((AttentionCode::AmountMismatch, detail, Some(other)));
     }
-    if seen.says == StatusMapping::Unmapped {
+    if seen.meaning == StatusMapping::Unmapped {
         let detail =
             format!("`{}` says `{}`, which no table has", record.provider, seen.provider_status.status);
         return Some((AttentionCode::UnknownWord, detail, None));
@@ -118,7 +118,7 @@ fn ended_all_the_same(
     code: AttentionCode,
 ) -> Vec<Event> {
     let ours = matches!(code, AttentionCode::AmountMismatch | AttentionCode::TestModeMismatch);
-    let ended = match seen.says {
+    let ended = match seen.meaning {
         StatusMapping::Status(PaymentStatus::Cancelled | PaymentStatus::Expired) => true,
         StatusMapping::Status(PaymentStatus::Failed) => seen.terminal,
         _ => is_all_back(seen),
@@ -133,7 +133,7 @@ fn is_all_back(seen: &Observation) -> bool {
     let all = figures.is_some_and(|(back, taken)| {
         back.currency == taken.currency && 0 < taken.minor && taken.minor <= back.minor
     });
-    matches!(seen.says, StatusMapping::Reversed | StatusMapping::Status(PaymentStatus::Refunded))
+    matches!(seen.meaning, StatusMapping::Reversed | StatusMapping::Status(PaymentStatus::Refunded))
         || (all && implies_capture(seen))
 }
 
@@ -150,7 +150,8 @@ fn gone_back(
     let operation = payment.operation.as_ref().filter(stray)?;
     let back = seen.refunded.filter(|back| back.currency == payment.money.currency);
     let enough = back.is_some_and(|back| Some(back.minor) >= operation.amount);
-    let all = matches!(seen.says, StatusMapping::Reversed | StatusMapping::Status(PaymentStatus::Refunded));
+    let all =
+        matches!(seen.meaning, StatusMapping::Reversed | StatusMapping::Status(PaymentStatus::Refunded));
     let ended =
         Event::OperationFinished { payment: payment.id, operation: operation.clone(), declined: None };
     (enough || all).then_some(ended)

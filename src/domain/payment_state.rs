@@ -112,7 +112,7 @@ impl PaymentState {
             .refunded
             .stated
             .extend(stated.refunded.filter(|_| implies_capture(seen)).map(|figure| (as_of, figure)));
-        match seen.says {
+        match seen.meaning {
             StatusMapping::Status(PaymentStatus::Authorized) => {
                 state.authorized = stated.authorized.unwrap_or(terms.amount);
                 state.captured = stated.captured.unwrap_or(0);
@@ -316,7 +316,7 @@ fn join_dispute(a: Option<DisputeReport>, b: Option<DisputeReport>) -> Option<Di
 /// Whether it says that money was taken, however much of it went back.
 pub(super) fn implies_capture(seen: &Observation) -> bool {
     use PaymentStatus::{Disputed, Paid, PartiallyRefunded, Refunded};
-    match seen.says {
+    match seen.meaning {
         StatusMapping::Status(PaymentStatus::Authorized) => {
             seen.captured.is_some_and(|captured| captured.minor > 0)
         }
@@ -330,12 +330,12 @@ pub(super) fn implies_capture(seen: &Observation) -> bool {
 /// Whether it says that nothing was taken, and nothing is on its way.
 pub(crate) fn leaves_unpaid(seen: &Observation) -> bool {
     use PaymentStatus::{Cancelled, Expired, Failed, Pending, RequiresAction};
-    matches!(seen.says, StatusMapping::Status(Pending | RequiresAction | Failed | Cancelled | Expired))
+    matches!(seen.meaning, StatusMapping::Status(Pending | RequiresAction | Failed | Cancelled | Expired))
 }
 
 /// Whether it leaves open what becomes of the payment.
 pub(crate) fn leaves_open(seen: &Observation) -> bool {
-    match seen.says {
+    match seen.meaning {
         StatusMapping::Status(PaymentStatus::Failed) => !seen.terminal,
         StatusMapping::Status(
             PaymentStatus::Pending | PaymentStatus::RequiresAction | PaymentStatus::Processing,

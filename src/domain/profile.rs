@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use port::{ProfileId, StoredProfile, Timestamp, Uuid};
+use port::{ProfileId, ProfileStatus, StoredProfile, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
 use super::aggregate::OrderAggregate;
@@ -37,32 +37,6 @@ pub struct Profile {
     pub updated_at: Timestamp,
     /// Where its history ends.
     pub head: Head,
-}
-
-/// Whether a stored method can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ProfileStatus {
-    /// It can.
-    Active,
-    /// It cannot.
-    Inactive,
-    /// It cannot any more.
-    Expired,
-    /// The customer has to do something first.
-    RequiresAction,
-}
-
-impl ProfileStatus {
-    /// What a provider's status of a method means. One that nobody knows cannot be used.
-    fn of(status: &str) -> Self {
-        match status.to_ascii_uppercase().as_str() {
-            "ACTIVE" => Self::Active,
-            "EXPIRED" => Self::Expired,
-            "REQUIRES_ACTION" => Self::RequiresAction,
-            _ => Self::Inactive,
-        }
-    }
 }
 
 /// What is personal about a stored method.
@@ -145,8 +119,13 @@ pub struct ProfileOwner<'a> {
 
 impl ProfileOwner<'_> {
     /// The event of a method that a provider has stored for this customer.
-    pub fn stored(&self, id: ProfileId, stored: StoredProfile, salt: [u8; 16]) -> ProfileEvent {
-        let stored_status = stored.provider_status.status;
+    pub fn stored(
+        &self,
+        id: ProfileId,
+        stored: StoredProfile,
+        status: ProfileStatus,
+        salt: [u8; 16],
+    ) -> ProfileEvent {
         let details = ProfileDetails {
             customer_id: self.customer_id.to_owned(),
             reference: stored.reference,
@@ -160,7 +139,7 @@ impl ProfileOwner<'_> {
             merchant: self.merchant.to_owned(),
             account: self.account.to_owned(),
             provider: self.provider.to_owned(),
-            status: ProfileStatus::of(&stored_status),
+            status,
             details: Erasable::new(details, salt),
         }
     }

@@ -5,8 +5,8 @@ mod subject;
 use std::fmt;
 
 use port::{
-    AdapterState, Approach, AttemptId, CaptureMode, Currency, Money, Next, Observation, OrderId,
-    PaymentStatus, ProfileId, ProfileSessionId, StatusMapping, Timestamp,
+    AdapterState, Approach, AttemptId, Next, Observation, PaymentStatus, ProfileId, ProfileSessionId,
+    StatusMapping, StoreAttempt, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +20,6 @@ use super::{
     AttemptState, DomainError, FailureCode, Metadata, OrderAggregate, ReturnUrls, Routing, SessionFailure,
     SessionStatus, StartFailure,
 };
-
-/// The currency of the nothing that storing a method costs: an attempt has an amount, and an amount a currency.
-const NOTHING_IN: &str = "EUR";
 
 /// One opening of a page or widget in which a customer stores a method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,24 +209,17 @@ impl ProfileSession {
         AttemptId::from_uuid(part_of(id.uuid(), before as u64 + 1))
     }
 
-    /// What the adapter sees of its start. There is no order: the id of the session stands for it.
-    pub fn for_adapter(&self) -> Option<port::Attempt> {
+    /// What the adapter sees of its start.
+    pub fn for_adapter(&self) -> Option<StoreAttempt> {
         let attempt = self.attempt()?;
-        let currency: Currency = NOTHING_IN.parse().ok()?;
-        Some(port::Attempt {
+        let adapter_state = attempt.adapter_state.as_ref().and_then(Erasable::value);
+        Some(StoreAttempt {
             id: attempt.id,
-            order: OrderId::from_uuid(self.id.uuid()),
-            money: Money::new(0, currency),
+            session: self.id,
             approach: self.approach,
-            capture: CaptureMode::Automatic,
             started_at: attempt.started_at,
             reference: attempt.reference.clone(),
-            adapter_state: attempt
-                .adapter_state
-                .as_ref()
-                .and_then(Erasable::value)
-                .cloned()
-                .unwrap_or_default(),
+            adapter_state: adapter_state.cloned().unwrap_or_default(),
         })
     }
 
@@ -301,7 +291,7 @@ impl ProfileSession {
                 profile: None,
             })
         };
-        match (seen.says, stored) {
+        match (seen.meaning, stored) {
             (StatusMapping::Status(PaymentStatus::Paid), Some(_)) => {
                 let to = SessionStatus::Completed;
                 Some(ProfileSessionEvent::StatusChanged { to, failure: None, profile: stored })
@@ -323,7 +313,7 @@ impl ProfileSession {
     }
 
     fn failure_of(&self, seen: &Observation) -> SessionFailure {
-        let code = self.closing.unwrap_or(match seen.says {
+        let code = self.closing.unwrap_or(match seen.meaning {
             StatusMapping::Status(PaymentStatus::Cancelled) => FailureCode::CancelledByCustomer,
             StatusMapping::Status(PaymentStatus::Expired) => FailureCode::Expired,
             _ => FailureCode::Declined,

@@ -89,7 +89,7 @@ impl Orders {
     /// Refuses a method whose provider charges nothing without the customer.
     fn ensure_charges(&self, stored: Option<&Profile>) -> Result<(), DomainError> {
         let account = stored.and_then(|profile| self.payments.providers.accounts().get(&profile.account));
-        if account.and_then(|account| account.adapter.vault()).is_some_and(port::Vault::charges) {
+        if account.is_some_and(|account| account.about().capabilities.charges()) {
             return Ok(());
         }
         Err(DomainError::Unsupported("charge a stored method without the customer"))

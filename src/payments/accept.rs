@@ -3,6 +3,7 @@
 
 use port::{AttemptId, Next, Timestamp};
 
+use super::providers::extended;
 use super::{Account, PaymentError, Payments};
 use crate::domain::attention::no_web_page;
 use crate::domain::session_start::accept_start;
@@ -27,14 +28,11 @@ impl Payments {
         let unsafe_page = !can_be_opened(&created.next);
         let wrong = differs || unsafe_page;
         let nonce = || self.engine.env.nonce();
-        let mut state = record.adapter_state.as_ref().and_then(Erasable::value).cloned().unwrap_or_default();
-        let saves = !created.adapter_state.is_empty();
-        state.extend(created.adapter_state);
         let made = Event::AttemptCreated {
             attempt,
             reference: created.reference,
             next: Erasable::new(if wrong { Next::Nothing } else { created.next }, nonce()),
-            adapter_state: saves.then(|| Erasable::new(state, nonce())),
+            adapter_state: extended(record.adapter_state.as_ref(), created.adapter_state, nonce()),
         };
         let seen = self.providers.translate(account, created.view, as_of);
         let accepted = |order: &OrderAggregate, now, ids: &mut NewIds| {
@@ -77,7 +75,7 @@ impl Payments {
 }
 
 /// Whether a browser that is sent there opens a page, and runs no script.
-fn can_be_opened(next: &Next) -> bool {
+pub(super) fn can_be_opened(next: &Next) -> bool {
     match next {
         Next::Page(url) => url.starts_with("https://") || url.starts_with("http://"),
         Next::Widget(_) | Next::Nothing => true,

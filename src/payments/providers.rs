@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use port::{
-    AdapterState, AttemptId, Ctx, Env, Observation, ProviderError, ProviderView, StateStore, StateStoreError,
-    StatusMapping, Timestamp, Transport, translate,
+    AdapterState, AttemptId, Ctx, Env, Observation, ProfileStatus, ProviderError, ProviderView, StateStore,
+    StateStoreError, StatusMapping, StoredProfile, Timestamp, Transport, translate,
 };
 use tokio::sync::Mutex;
 
 use super::{Account, Accounts, PaymentError, ReadPass, Returns};
 use crate::crash;
-use crate::domain::{Erasable, Event, Lane, OrderAggregate};
+use crate::domain::{Erasable, Event, Lane, OrderAggregate, ProfileSession, ProfileSessionEvent, Subject};
 use crate::engine::{Command, Engine, WorkingCopy};
 use crate::metrics::Metrics;
 
@@ -69,7 +69,7 @@ impl Providers {
 
     /// Everything that one operation at an account may touch.
     pub(super) fn ctx<'a>(&'a self, account: &'a Account, state_store: &'a dyn StateStore) -> Ctx<'a> {
-        Ctx::new(&account.base_url, &*self.transport, state_store, &*self.env)
+        Ctx::new(&account.base_url, &account.statuses, &*self.transport, state_store, &*self.env)
     }
 
     /// Lets an adapter's operation run: sets the limit, classifies what came, counts. Also answers the moment that
@@ -116,53 +116,106 @@ impl Providers {
     /// What a provider's view means.
     pub(super) fn translate(&self, account: &Account, view: ProviderView, as_of: Timestamp) -> Observation {
         let seen = translate(&account.statuses, view, as_of);
-        if seen.says == StatusMapping::Unmapped {
-            self.metrics.unknown_status(account.about().name);
+        if seen.meaning == StatusMapping::Unmapped {
+            self.report_unknown_status(account, &seen.provider_status.object, &seen.provider_status.status);
         }
         seen
     }
+
+    /// Whether a stored method can be used. One with an unknown status cannot; where its provider gives no status, it
+    /// can as long as it is listed.
+    pub(super) fn profile_status(&self, account: &Account, stored: &StoredProfile) -> ProfileStatus {
+        let Some(status) = &stored.provider_status else { return ProfileStatus::Active };
+        account.statuses.profile(status).unwrap_or_else(|| {
+            self.report_unknown_status(account, "profile", status);
+            ProfileStatus::Inactive
+        })
+    }
+
+    fn report_unknown_status(&self, account: &Account, object: &str, status: &str) {
+        let provider = account.about().name;
+        self.metrics.unknown_status(provider);
+        tracing::warn!(account.name = %account.name, provider.name = provider,
+            "the provider reports a status that its statuses.toml does not have: [{object}] {status}");
+    }
 }
 
-/// Saves what an adapter wants to find again, with the order's attempt.
-pub(super) struct AttemptStateStore<'a> {
+/// A subject whose attempts remember something for their adapters.
+pub(super) trait WithAttempts: Subject {
+    /// What an attempt remembers.
+    fn adapter_state(&self, attempt: AttemptId) -> Option<&Erasable<AdapterState>>;
+
+    /// The event that an attempt remembers this.
+    fn state_saved(attempt: AttemptId, adapter_state: Erasable<AdapterState>) -> Self::Event;
+}
+
+impl WithAttempts for OrderAggregate {
+    fn adapter_state(&self, attempt: AttemptId) -> Option<&Erasable<AdapterState>> {
+        self.attempt(attempt)?.adapter_state.as_ref()
+    }
+
+    fn state_saved(attempt: AttemptId, adapter_state: Erasable<AdapterState>) -> Event {
+        Event::AdapterStateSaved { attempt, adapter_state }
+    }
+}
+
+impl WithAttempts for ProfileSession {
+    fn adapter_state(&self, attempt: AttemptId) -> Option<&Erasable<AdapterState>> {
+        self.attempts.iter().find(|known| known.id == attempt)?.adapter_state.as_ref()
+    }
+
+    fn state_saved(_: AttemptId, adapter_state: Erasable<AdapterState>) -> ProfileSessionEvent {
+        ProfileSessionEvent::AdapterStateSaved(adapter_state)
+    }
+}
+
+/// Saves what an adapter wants to find again, with the attempt.
+pub(super) struct AttemptStateStore<'a, S: Subject> {
     engine: &'a Engine,
     attempt: AttemptId,
     command: &'a Command,
-    order: Mutex<WorkingCopy<OrderAggregate>>,
+    subject: Mutex<WorkingCopy<S>>,
 }
 
-impl<'a> AttemptStateStore<'a> {
+impl<'a, S: Subject> AttemptStateStore<'a, S> {
     pub(super) fn new(
         engine: &'a Engine,
-        order: WorkingCopy<OrderAggregate>,
+        subject: WorkingCopy<S>,
         attempt: AttemptId,
         command: &'a Command,
     ) -> Self {
-        Self { engine, attempt, command, order: Mutex::new(order) }
+        Self { engine, attempt, command, subject: Mutex::new(subject) }
     }
 
-    /// The order with everything that was saved.
-    pub(super) fn into_order(self) -> WorkingCopy<OrderAggregate> {
-        self.order.into_inner()
+    /// The subject with everything that was saved.
+    pub(super) fn into_subject(self) -> WorkingCopy<S> {
+        self.subject.into_inner()
     }
 }
 
-/// What an adapter remembers, with more pairs.
-pub(super) fn extended(known: Option<&Erasable<AdapterState>>, pairs: &[(&str, &str)]) -> AdapterState {
+/// What an attempt remembers once its adapter has said more; `None` if it says nothing more.
+pub(super) fn extended(
+    known: Option<&Erasable<AdapterState>>,
+    more: AdapterState,
+    nonce: [u8; 16],
+) -> Option<Erasable<AdapterState>> {
+    if more.is_empty() {
+        return None;
+    }
     let mut state = known.and_then(Erasable::value).cloned().unwrap_or_default();
-    state.extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    state
+    state.extend(more);
+    Some(Erasable::new(state, nonce))
 }
 
 #[async_trait]
-impl StateStore for AttemptStateStore<'_> {
+impl<S: WithAttempts> StateStore for AttemptStateStore<'_, S> {
     async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), StateStoreError> {
-        let mut order = self.order.lock().await;
+        let mut subject = self.subject.lock().await;
         let attempt = self.attempt;
-        let saved = self.engine.change("save adapter state", self.command, &mut order, |order, _| {
-            let known = order.attempt(attempt).and_then(|attempt| attempt.adapter_state.as_ref());
-            let adapter_state = Erasable::new(extended(known, pairs), self.engine.env.nonce());
-            Ok::<_, PaymentError>(vec![Event::AdapterStateSaved { attempt, adapter_state }].into())
+        let more = || pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let saved = self.engine.change("save adapter state", self.command, &mut subject, |subject: &S, _| {
+            let state = extended(subject.adapter_state(attempt), more(), self.engine.env.nonce());
+            Ok::<_, PaymentError>(state.map(|state| S::state_saved(attempt, state)).into())
         });
         saved.await.map(drop).map_err(|fault| {
             tracing::error!(attempt.id = %attempt, "the adapter's state could not be saved: {fault}");

@@ -154,7 +154,7 @@ impl Payments {
         let ctx = self.providers.ctx(account, &state);
         let create = account.adapter.create(&ctx, &view, &request);
         let again = self.providers.call(account, "create", &ctx, create).await;
-        *order = state.into_order();
+        *order = state.into_subject();
         match again {
             Ok(created) => Ok(Some(created)),
             Err(error) if error.advice() == Advice::Stop => Ok(None),
@@ -183,7 +183,7 @@ impl Payments {
         let ctx = self.providers.ctx(&account, &state);
         let submit = account.adapter.submit_provider_order(&ctx, &view);
         self.providers.call(&account, "submit_order", &ctx, submit).await?;
-        let mut order = state.into_order();
+        let mut order = state.into_subject();
         let done = |order: &OrderAggregate, _| {
             let event = waits(order).then_some(Event::ProviderOrderSubmitted { attempt });
             Ok::<_, PaymentError>(event.into())

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use port::{
-    Advice, Approach, CaptureMode, LinkDelivery, Lookup, Money, PaymentRequest, ProfileId, ProviderError,
-    Repeat, SessionId, Timestamp,
+    Advice, Approach, AttemptId, CaptureMode, LinkDelivery, Lookup, Money, PaymentRequest, ProfileId,
+    ProviderError, Repeat, SessionId, Timestamp,
 };
 
 use super::providers::{AttemptStateStore, NoState};
@@ -60,6 +60,42 @@ pub enum StartOutcome {
         /// When to come back, as far as a provider has said.
         retry_after: Option<Duration>,
     },
+}
+
+impl StartOutcome {
+    /// After an error that leaves nothing open.
+    pub(super) fn abandoned(error: &ProviderError) -> Self {
+        match error {
+            ProviderError::Busy { retry_after } => Self::Down { retry_after: *retry_after },
+            _ if error.advice() == Advice::Stop => Self::Ended,
+            _ => Self::Down { retry_after: None },
+        }
+    }
+}
+
+/// Which start was sent a second time. A start of unknown outcome is, once, where the provider knows our key.
+#[derive(Default)]
+pub(super) struct Repeats(Option<AttemptId>);
+
+impl Repeats {
+    /// Of an attempt that was sent before.
+    pub(super) fn sent_before(attempt: AttemptId) -> Self {
+        Self(Some(attempt))
+    }
+
+    /// How an error of this start counts: the first send is unsure for ever, whatever a second one says short of a plain
+    /// no.
+    pub(super) fn classify(&self, attempt: AttemptId, error: ProviderError) -> ProviderError {
+        match self.0 == Some(attempt) && error.advice() != Advice::Stop {
+            true => ProviderError::OutcomeUnknown(error.to_string()),
+            false => error,
+        }
+    }
+
+    /// Whether this start of unknown outcome is sent again at once.
+    pub(super) fn allow(&mut self, attempt: AttemptId, account: &Account) -> bool {
+        may_repeat(account) && self.0.replace(attempt) != Some(attempt)
+    }
 }
 
 impl Payments {
@@ -118,12 +154,7 @@ impl Payments {
         let payment = payment_request(order, &personal, session_data, now.plus(request.expires_in));
         let ineligible_because = |account: &Account| {
             let capabilities = &account.about().capabilities;
-            let mut reasons =
-                capabilities.ineligible_because(money, request.approach, request.capture, &payment);
-            if payment.save_profile && payment.profile.is_none() && account.adapter.vault().is_none() {
-                reasons.push("cannot store a payment method".to_owned());
-            }
-            reasons
+            capabilities.ineligible_because(money, request.approach, request.capture, &payment)
         };
         let accounts = self.providers.accounts().iter();
         let facts: Vec<_> = accounts
@@ -162,25 +193,21 @@ impl Payments {
         session: SessionId,
         command: &Command,
     ) -> Result<StartOutcome, PaymentError> {
-        let mut repeated = None;
+        let mut repeats = Repeats::default();
         loop {
             let Some(attempt) = current(order, session) else { return Ok(StartOutcome::Ended) };
             let account = self.providers.account(&attempt.account)?;
             let outcome = self.send_create(order, &account, &attempt, command).await?;
             let error = match outcome {
                 Ok(()) => return Ok(start_outcome(order, session)),
-                // The first send is unsure for ever, whatever a second one says short of a plain no.
-                Err(error) if repeated == Some(attempt.id) && error.advice() != Advice::Stop => {
-                    ProviderError::OutcomeUnknown(error.to_string())
-                }
-                Err(error) => error,
+                Err(error) => repeats.classify(attempt.id, error),
             };
             if error.advice() == Advice::ResolveUnknown {
                 if self.accept_if_found(order, &account, &attempt, command).await? {
                     return Ok(start_outcome(order, session));
                 }
                 let charge = order.session(session).is_some_and(|session| session.charge.is_some());
-                if !charge && may_repeat(&account) && repeated.replace(attempt.id) != Some(attempt.id) {
+                if !charge && repeats.allow(attempt.id, &account) {
                     continue;
                 }
             }
@@ -215,7 +242,7 @@ impl Payments {
                     .await
             }
         };
-        *order = state.into_order();
+        *order = state.into_subject();
         match outcome {
             Ok((created, as_of)) => {
                 self.accept_start(order, account, attempt.id, created, as_of, command).await.map(Ok)
@@ -312,11 +339,7 @@ impl Payments {
             return Ok(Some(StartOutcome::Unknown));
         }
         self.abandon(order, attempt, error, command).await?;
-        Ok(Some(match error {
-            ProviderError::Busy { retry_after } => StartOutcome::Down { retry_after: *retry_after },
-            _ if error.advice() == Advice::Stop => StartOutcome::Ended,
-            _ => StartOutcome::Down { retry_after: None },
-        }))
+        Ok(Some(StartOutcome::abandoned(error)))
     }
 
     /// Abandons a start for good: the session ends, the order is a cart again. Attention is raised on a provider that
@@ -352,7 +375,7 @@ fn new_attempt(ids: &mut NewIds, account: &Account) -> NewAttempt {
         account: account.name.clone(),
         provider: account.about().name.to_owned(),
         capabilities: account.capabilities(),
-        submits_order: account.adapter.submits_order(),
+        submits_order: account.about().capabilities.submits_order,
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use crate::{Address, Approach, CaptureMode, Currency, Money, PaymentRequest, Provider, Secret};
+use crate::{
+    Address, Approach, CaptureMode, Currency, Decimal, Money, PaymentRequest, Provider, ProviderError, Secret,
+};
 
 /// Everything there is to know about an adapter before it is configured.
 pub struct About {
@@ -41,8 +43,6 @@ pub struct Capabilities {
     pub repeat: Repeats,
     /// How a notification proves itself.
     pub notification_auth: NotificationAuth,
-    /// Who is believed about the state.
-    pub truth: Truth,
     /// Whether a start can take money before the customer does anything.
     pub create_moves_money: bool,
     /// Whether the provider sends links by itself.
@@ -53,9 +53,31 @@ pub struct Capabilities {
     pub limits: AmountLimits,
     /// What an order must carry for an approach.
     pub needs: &'static [(Approach, &'static [Field])],
+    /// What can be done with stored payment methods; `None` if none can be stored.
+    pub vault: Option<VaultSupport>,
+    /// Whether the provider has an order of its own that must be submitted once ours is.
+    pub submits_order: bool,
 }
 
 impl Capabilities {
+    /// The weakest claim in everything, and no approach: an adapter names what its provider can do beyond it.
+    pub const NONE: Self = Self {
+        approaches: &[],
+        capture: CaptureSupport::Automatic,
+        cancel: CancelSupport::None,
+        refund: RefundSupport::None,
+        lookup: Lookup::None,
+        repeat: Repeats::UNSAFE,
+        notification_auth: NotificationAuth::None,
+        create_moves_money: false,
+        delivers_links: false,
+        currencies: Currencies { only: &[], max_decimals: 2 },
+        limits: AmountLimits::NONE,
+        needs: &[],
+        vault: None,
+        submits_order: false,
+    };
+
     /// What rules this payment out, in words that a merchant understands; empty if nothing does.
     pub fn ineligible_because(
         &self,
@@ -74,6 +96,9 @@ impl Capabilities {
         if request.link_delivery.any() && !self.delivers_links {
             against.push("does not deliver links".to_owned());
         }
+        if request.save_profile && request.profile.is_none() && self.vault.is_none() {
+            against.push("cannot store a payment method".to_owned());
+        }
         against.extend(self.currencies.ineligible_because(money));
         against.extend(self.limits.ineligible_because(money));
         let needed =
@@ -83,6 +108,27 @@ impl Capabilities {
         );
         against
     }
+
+    /// Whether a customer can store a payment method this way without paying.
+    pub fn stores_by(&self, approach: Approach) -> bool {
+        self.vault.is_some_and(|vault| vault.approaches.contains(&approach))
+    }
+
+    /// Whether a stored payment method can be charged without the customer.
+    pub fn charges(&self) -> bool {
+        self.vault.is_some_and(|vault| vault.charges)
+    }
+}
+
+/// What can be done with stored payment methods, beside listing them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VaultSupport {
+    /// How a customer can store a method without paying; empty where only a payment can store one.
+    pub approaches: &'static [Approach],
+    /// Whether a stored method can be charged without the customer.
+    pub charges: bool,
+    /// Whether a stored method can be deleted at the provider.
+    pub detaches: bool,
 }
 
 fn approach_name(approach: Approach) -> &'static str {
@@ -182,6 +228,16 @@ pub struct Repeats {
     pub refund: Repeat,
 }
 
+impl Repeats {
+    /// Nothing is known of any repeat.
+    pub const UNSAFE: Self = Self {
+        create: Repeat::Unsafe,
+        capture: Repeat::Unsafe,
+        cancel: Repeat::Unsafe,
+        refund: Repeat::Unsafe,
+    };
+}
+
 /// How a notification proves where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotificationAuth {
@@ -193,15 +249,6 @@ pub enum NotificationAuth {
     AddressKey,
     /// There are none.
     None,
-}
-
-/// Who is believed about the state of a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
-    /// The provider, when asked.
-    Fetch,
-    /// Its signed notification, because it cannot be asked.
-    SignedNotification,
 }
 
 /// Which currencies a provider takes, and how many decimals its wire carries.
@@ -230,6 +277,16 @@ impl Currencies {
         None
     }
 
+    /// The amount in major units, as it goes out.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotSent`] where a decimal would be lost.
+    pub fn to_major(&self, money: Money) -> Result<Decimal, ProviderError> {
+        money.to_major_within(self.max_decimals).ok_or_else(|| {
+            ProviderError::NotSent(format!("{money} has more than {} decimals", self.max_decimals))
+        })
+    }
+
     fn shown(&self, currency: Currency) -> String {
         format!("{currency} with {} decimals", currency.exponent())
     }
@@ -249,6 +306,10 @@ pub struct AmountLimits {
 }
 
 impl AmountLimits {
+    /// Any amount; nothing ends by itself.
+    pub const NONE: Self =
+        Self { min_minor: 1, max_minor: i64::MAX, authorization_lifetime: None, page_lifetime: None };
+
     fn ineligible_because(&self, money: Money) -> Option<String> {
         if money.minor < self.min_minor {
             return Some(format!("takes no less than {}", Money::new(self.min_minor, money.currency)));
@@ -324,6 +385,23 @@ pub struct Setting {
     pub secret: bool,
     /// What it is and where to find it.
     pub help: &'static str,
+}
+
+impl Setting {
+    /// A secret that every account must have.
+    pub const fn secret(key: &'static str, help: &'static str) -> Self {
+        Self { key, required: true, secret: true, help }
+    }
+
+    /// A secret that an account may have.
+    pub const fn optional_secret(key: &'static str, help: &'static str) -> Self {
+        Self { key, required: false, secret: true, help }
+    }
+
+    /// A plain text that an account may have.
+    pub const fn optional_text(key: &'static str, help: &'static str) -> Self {
+        Self { key, required: false, secret: false, help }
+    }
 }
 
 /// The values of an account's settings.

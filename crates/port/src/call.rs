@@ -16,7 +16,7 @@ use crate::{ProviderError, Secret};
 pub enum Method {
     /// A read.
     Get,
-    /// A write, unless declared [`HttpRequest::read_only`].
+    /// A write.
     Post,
     /// A write.
     Put,
@@ -69,8 +69,6 @@ pub struct HttpRequest {
     pub headers: Vec<(&'static str, HeaderValue)>,
     /// The body's exact bytes; empty for none.
     pub body: Vec<u8>,
-    /// Whether an unanswered call can have changed anything.
-    pub reads_only: bool,
 }
 
 impl HttpRequest {
@@ -86,7 +84,12 @@ impl HttpRequest {
 
     /// A call with any method; everything but GET counts as a write.
     pub fn new(method: Method, path: String) -> Self {
-        Self { method, path, headers: Vec::new(), body: Vec::new(), reads_only: method == Method::Get }
+        Self { method, path, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// Whether it changes nothing, even where no answer comes.
+    pub fn reads_only(&self) -> bool {
+        self.method == Method::Get
     }
 
     /// A JSON body.
@@ -123,13 +126,6 @@ impl HttpRequest {
     #[must_use]
     pub fn header_secret(mut self, name: &'static str, value: &Secret) -> Self {
         self.headers.push((name, HeaderValue::Secret(value.clone())));
-        self
-    }
-
-    /// Declares that this call only reads, whatever its method.
-    #[must_use]
-    pub fn read_only(mut self) -> Self {
-        self.reads_only = true;
         self
     }
 
@@ -191,8 +187,8 @@ impl HttpResponse {
     /// Reads the JSON body.
     ///
     /// # Errors
-    /// The parser's complaint, without the body's content. [`Ctx::send`](crate::Ctx::send) sorts it by what
-    /// was asked.
+    /// The parser's complaint, without the body's content. [`Ctx::json`](crate::Ctx::json) sorts it by what was
+    /// asked.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_slice(&self.body).map_err(|fault| {
             let kind = match fault.classify() {
@@ -206,26 +202,6 @@ impl HttpResponse {
                 fault.column()
             )
         })
-    }
-
-    /// Sorts a status that is not 2xx into an error, by HTTP's usual meaning. `said` finds the provider's own
-    /// code and text in the body. For a 5xx nothing is known yet: the caller of the port sorts it by whether
-    /// the call could have changed anything.
-    pub fn into_error(
-        &self,
-        reads_only: bool,
-        said: Option<(Option<String>, Option<String>)>,
-    ) -> ProviderError {
-        let (code, text) = said.unwrap_or_default();
-        match self.status {
-            401 | 403 => ProviderError::Misconfigured,
-            404 => ProviderError::NotFound,
-            429 => ProviderError::Busy { retry_after: self.retry_after },
-            402 => ProviderError::declined(code.as_deref(), text.as_deref()),
-            400..=499 => ProviderError::rejected(code.as_deref(), text.as_deref()),
-            status if reads_only => ProviderError::Unavailable(format!("HTTP {status}")),
-            status => ProviderError::OutcomeUnknown(format!("HTTP {status}")),
-        }
     }
 }
 

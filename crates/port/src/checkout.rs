@@ -163,6 +163,14 @@ pub struct PaymentRequest {
     pub profile: Option<String>,
 }
 
+impl PaymentRequest {
+    /// The ISO 639 code of the language, two or three letters.
+    pub fn language_code(&self) -> Option<&str> {
+        let code = self.language.as_deref()?.split('-').next()?;
+        (2..=3).contains(&code.len()).then_some(code)
+    }
+}
+
 /// What an adapter has asked to remember of an attempt: ids, or the exact bytes of a request that may have to
 /// be repeated. The gateway keeps it and never looks inside.
 pub type AdapterState = BTreeMap<String, String>;
@@ -184,7 +192,7 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// The provider's id of the object, once known; shown as `providerReference`.
     pub reference: Option<String>,
-    /// What the adapter has kept.
+    /// What the adapter has saved.
     pub adapter_state: AdapterState,
 }
 

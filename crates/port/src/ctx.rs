@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
-use crate::{Env, HttpRequest, HttpResponse, ProviderError, Timestamp, Transport};
+use crate::{
+    Currency, Decimal, Env, HttpRequest, HttpResponse, Money, ProviderError, StatusTable, Timestamp,
+    Transport,
+};
 
 /// Remembers what an adapter wants to find again after a crash. Durable when it returns.
 #[async_trait]
@@ -22,13 +25,14 @@ pub trait StateStore: Send + Sync {
 #[error("what was to be remembered could not be stored")]
 pub struct StateStoreError;
 
-/// The provider's own code and text in a refusal.
+/// The provider's own code and text in a refusal, as far as it gives them.
 pub type Complaint = (Option<String>, Option<String>);
 
 /// One operation's way to the outside: calls, memory, time. It remembers whether a write has left, so that no
 /// later failure of the same operation looks harmless ([`Ctx::classify`]).
 pub struct Ctx<'a> {
     base_url: &'a str,
+    statuses: &'a StatusTable,
     transport: &'a dyn Transport,
     state_store: &'a dyn StateStore,
     env: &'a dyn Env,
@@ -38,15 +42,17 @@ pub struct Ctx<'a> {
 }
 
 impl<'a> Ctx<'a> {
-    /// For one operation at the account whose provider listens at `base_url`.
+    /// For one operation at the account whose provider listens at `base_url` and means this by its statuses.
     pub fn new(
         base_url: &'a str,
+        statuses: &'a StatusTable,
         transport: &'a dyn Transport,
         state_store: &'a dyn StateStore,
         env: &'a dyn Env,
     ) -> Self {
         Self {
             base_url,
+            statuses,
             transport,
             state_store,
             env,
@@ -59,6 +65,11 @@ impl<'a> Ctx<'a> {
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.env.now()
+    }
+
+    /// What the provider's statuses mean, for an adapter whose next call depends on one.
+    pub fn statuses(&self) -> &'a StatusTable {
+        self.statuses
     }
 
     /// Stores pairs with the attempt; durable when it returns.
@@ -77,7 +88,7 @@ impl<'a> Ctx<'a> {
         if !http_request.is_in_its_place() {
             return Err(ProviderError::NotSent("the address would leave its place".to_owned()));
         }
-        let reads_only = http_request.reads_only;
+        let reads_only = http_request.reads_only();
         self.last_was_read.store(reads_only, Ordering::Relaxed);
         let sent_at = self.now();
         let outcome =
@@ -99,17 +110,73 @@ impl<'a> Ctx<'a> {
         http_request: HttpRequest,
         complaint: impl FnOnce(&HttpResponse) -> Option<Complaint> + Send,
     ) -> Result<T, ProviderError> {
-        let reads_only = http_request.reads_only;
         let response = self.send_raw(http_request).await?;
-        if !response.ok() {
-            return Err(response.into_error(reads_only, complaint(&response)));
-        }
-        response.json().map_err(|why| Self::unreadable(reads_only, why))
+        self.ensure_ok(&response, complaint)?;
+        self.json(&response)
     }
 
-    /// The error for an answer that says nothing certain.
-    pub fn unreadable(reads_only: bool, why: String) -> ProviderError {
-        if reads_only { ProviderError::Unavailable(why) } else { ProviderError::OutcomeUnknown(why) }
+    /// Sorts a last answer that is not 2xx into an error, by HTTP's usual meaning. `complaint` finds the provider's
+    /// code and text in it.
+    ///
+    /// # Errors
+    /// By certainty; a 5xx proves nothing.
+    pub fn ensure_ok(
+        &self,
+        response: &HttpResponse,
+        complaint: impl FnOnce(&HttpResponse) -> Option<Complaint>,
+    ) -> Result<(), ProviderError> {
+        if response.ok() {
+            return Ok(());
+        }
+        let (code, text) = complaint(response).unwrap_or_default();
+        Err(match response.status {
+            401 | 403 => ProviderError::Misconfigured,
+            404 => ProviderError::NotFound,
+            429 => ProviderError::Busy { retry_after: response.retry_after },
+            402 => ProviderError::declined(code.as_deref(), text.as_deref()),
+            400..=499 => ProviderError::rejected(code.as_deref(), text.as_deref()),
+            status => self.unreadable(format!("HTTP {status}")),
+        })
+    }
+
+    /// Reads the JSON of the last answer.
+    ///
+    /// # Errors
+    /// [`Ctx::unreadable`] if it is none, or of another shape.
+    pub fn json<T: DeserializeOwned>(&self, response: &HttpResponse) -> Result<T, ProviderError> {
+        response.json().map_err(|why| self.unreadable(why))
+    }
+
+    /// The error for a complaint inside a 2xx: a write was rejected; of a read it says nothing about the object.
+    pub fn refusal_in_success(&self, (code, text): Complaint) -> ProviderError {
+        match self.last_was_read.load(Ordering::Relaxed) {
+            true => ProviderError::Unavailable("an error inside a 2xx".to_owned()),
+            false => ProviderError::rejected(code.as_deref(), text.as_deref()),
+        }
+    }
+
+    /// The error for a last answer that proves nothing: the read is repeated, the outcome of a write is unknown.
+    pub fn unreadable(&self, why: impl Into<String>) -> ProviderError {
+        match self.last_was_read.load(Ordering::Relaxed) {
+            true => ProviderError::Unavailable(why.into()),
+            false => ProviderError::OutcomeUnknown(why.into()),
+        }
+    }
+
+    /// Something that the last answer must have, such as "an id".
+    ///
+    /// # Errors
+    /// [`Ctx::unreadable`] if it has not.
+    pub fn require<T>(&self, found: Option<T>, what: &str) -> Result<T, ProviderError> {
+        found.ok_or_else(|| self.unreadable(format!("an answer without {what}")))
+    }
+
+    /// An amount in major units as the last answer states it.
+    ///
+    /// # Errors
+    /// [`Ctx::unreadable`] if it has more digits than the currency.
+    pub fn money(&self, major: Decimal, currency: Currency) -> Result<Money, ProviderError> {
+        Money::from_major(major, currency).map_err(|fault| self.unreadable(fault.to_string()))
     }
 
     /// The moment that the operation's last answer speaks of: when a read was sent, when a write was answered.

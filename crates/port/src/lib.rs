@@ -23,15 +23,17 @@ mod checkout;
 mod ctx;
 mod error;
 mod id;
+mod json;
 mod money;
 mod provider;
 pub mod sign;
 mod status;
 mod time;
+mod vault;
 
 pub use about::{
     About, AdapterSettings, AmountLimits, CancelSupport, Capabilities, CaptureSupport, Captures, Currencies,
-    Field, Lookup, NotificationAuth, RefundSupport, Repeat, Repeats, Setting, SettingsError, Truth,
+    Field, Lookup, NotificationAuth, RefundSupport, Repeat, Repeats, Setting, SettingsError, VaultSupport,
 };
 pub use call::{HeaderValue, HttpRequest, HttpResponse, Method, Transport, TransportError, encoded};
 pub use checkout::{
@@ -44,15 +46,17 @@ pub use id::{
     AttemptId, AttentionId, EndpointId, EventId, ItemId, NotificationId, OrderId, PaymentId, ProfileId,
     ProfileSessionId, RefundId, SessionId,
 };
+pub use json::JsonObject;
 pub use money::{Currency, Decimal, Money, MoneyError};
 pub use provider::{
     CreatedPayment, Failure, Next, Notification, NotificationError, NotificationTarget, Provider,
-    ProviderView, Result, StoredProfile, Vault, VaultView,
+    ProviderView, Result,
 };
 pub use secrecy::{ExposeSecret, SecretString as Secret};
 pub use status::{
-    Detail, DisputeStage, Evidence, Observation, PaymentStatus, ProviderStatus, Row, StatusMapping,
-    StatusTable, TableError, translate,
+    Detail, DisputeStage, Evidence, Observation, PaymentStatus, ProfileStatus, ProviderOrderStatus,
+    ProviderStatus, Row, StatusMapping, StatusTable, TableError, translate,
 };
 pub use time::{BadTimestamp, Env, Timestamp};
 pub use uuid::Uuid;
+pub use vault::{CreatedProfileSession, StoreAttempt, StoreRequest, StoredProfile, Vault, VaultView};

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    About, Approach, Attempt, Ctx, Customer, Money, PaymentRequest, ProviderError, ProviderStatus,
-    RefundRequest, Timestamp,
+    About, Attempt, Ctx, Money, PaymentRequest, ProviderError, ProviderStatus, RefundRequest, Secret,
+    Timestamp, Vault, sign::same_secret,
 };
 
 /// The result of an operation at a provider.
@@ -23,7 +24,7 @@ pub trait Provider: Send + Sync {
     fn about(&self) -> &'static About;
 
     /// Starts a payment. The attempt is already stored; its id is the merchant reference and makes the
-    /// idempotency key. Repeated only for providers whose `repeat.begin` allows it.
+    /// idempotency key. Repeated only for providers whose `repeat.create` allows it.
     ///
     /// # Errors
     /// By certainty, see [`ProviderError`].
@@ -40,13 +41,13 @@ pub trait Provider: Send + Sync {
     /// By certainty; a failing read is never worse than `Unavailable`.
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView>;
 
-    /// Verifies and reads a notification. Pure: same note, same answer.
+    /// Verifies and reads a notification. Pure: the same notification gives the same answer.
     ///
     /// # Errors
     /// [`NotificationError`].
     fn read_notification(
         &self,
-        note: &Notification<'_>,
+        notification: &Notification<'_>,
     ) -> std::result::Result<Vec<NotificationTarget>, NotificationError>;
 
     /// Looks for the object of an attempt whose answer was lost, by our reference. `None`: there is none.
@@ -81,82 +82,18 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::Unsupported("refund"))
     }
 
-    /// Whether the provider has an order of its own that wants handing over once ours is submitted.
-    fn submits_order(&self) -> bool {
-        false
-    }
-
-    /// Hands over an order of the provider's own once ours is submitted; repeated until its outcome is known,
-    /// so it must tolerate "already submitted".
+    /// Submits the provider's own order once ours is submitted; repeated until its outcome is known, so it must
+    /// tolerate "already submitted".
     ///
     /// # Errors
     /// By certainty.
     async fn submit_provider_order(&self, _: &Ctx<'_>, _: &Attempt) -> Result<()> {
-        Ok(())
+        Err(ProviderError::Unsupported("submit an order of its own"))
     }
 
     /// Stored payment methods, for providers that have them.
     fn vault(&self) -> Option<&dyn Vault> {
         None
-    }
-}
-
-/// The optional family of stored payment methods.
-#[async_trait]
-pub trait Vault: Send + Sync {
-    /// How a customer can store a method by a session here; empty where sessions cannot.
-    fn approaches(&self) -> &'static [Approach] {
-        &[]
-    }
-
-    /// Starts a session that stores a method.
-    ///
-    /// # Errors
-    /// By certainty, see [`ProviderError`].
-    async fn create(
-        &self,
-        ctx: &Ctx<'_>,
-        attempt: &Attempt,
-        request: &PaymentRequest,
-    ) -> Result<CreatedPayment>;
-
-    /// Says how the session stands, and which method it stored.
-    ///
-    /// # Errors
-    /// By certainty.
-    async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<VaultView>;
-
-    /// Closes a session that has stored nothing.
-    ///
-    /// # Errors
-    /// By certainty.
-    async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<VaultView>;
-
-    /// The methods stored for a customer.
-    ///
-    /// # Errors
-    /// By certainty.
-    async fn list(&self, ctx: &Ctx<'_>, customer: &Customer) -> Result<Vec<StoredProfile>>;
-
-    /// Whether a stored method can be charged without the customer.
-    fn charges(&self) -> bool {
-        false
-    }
-
-    /// Charges a stored method without the customer. May move money at once.
-    ///
-    /// # Errors
-    /// By certainty.
-    async fn charge(&self, _: &Ctx<'_>, _: &Attempt, _: &PaymentRequest) -> Result<CreatedPayment> {
-        Err(ProviderError::Unsupported("charge a stored method"))
-    }
-
-    /// Forgets a stored method.
-    ///
-    /// # Errors
-    /// By certainty.
-    async fn detach(&self, _: &Ctx<'_>, _profile: &str) -> Result<()> {
-        Err(ProviderError::Unsupported("forget a stored method"))
     }
 }
 
@@ -198,7 +135,7 @@ impl std::fmt::Debug for Next {
 /// The provider's view, without judgement.
 #[derive(Clone, Debug, Default)]
 pub struct ProviderView {
-    /// Its word for the state, verbatim.
+    /// Its status, verbatim.
     pub provider_status: ProviderStatus,
     /// What is to be paid in all.
     pub total: Option<Money>,
@@ -229,30 +166,6 @@ pub struct Failure {
     pub text: Option<String>,
 }
 
-/// How a session that stores a method stands.
-#[derive(Clone, Debug)]
-pub struct VaultView {
-    /// Its word for the state, verbatim; `of` is `profile_session`.
-    pub provider_status: ProviderStatus,
-    /// The stored method, once there is one.
-    pub profile: Option<StoredProfile>,
-}
-
-/// A stored method as the provider describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredProfile {
-    /// Its id there.
-    pub reference: String,
-    /// Its word for the state, verbatim; `of` is `profile`.
-    pub provider_status: ProviderStatus,
-    /// The kind, such as `CARD`.
-    pub kind: String,
-    /// What to show of it, such as `Visa 4242`.
-    pub display_name: Option<String>,
-    /// RFC 3339 date of its expiry.
-    pub expires_on: Option<String>,
-}
-
 /// A notification as it arrived.
 #[derive(Clone, Copy)]
 pub struct Notification<'a> {
@@ -270,6 +183,22 @@ impl Notification<'_> {
     /// A header by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether it carries the account's shared key in this header; where none is configured, whether its address did.
+    pub fn has_shared_key(&self, header: &str, key: Option<&Secret>) -> bool {
+        match key {
+            Some(key) => self.header(header).is_some_and(|sent| same_secret(key, sent.as_bytes())),
+            None => self.address_key,
+        }
+    }
+
+    /// Reads the JSON body. Prove first, read second.
+    ///
+    /// # Errors
+    /// [`NotificationError::Unreadable`].
+    pub fn json<T: DeserializeOwned>(&self) -> std::result::Result<T, NotificationError> {
+        serde_json::from_slice(self.body).map_err(|_| NotificationError::Unreadable)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a provider's words mean: tables, and the one function that reads them.
+//! What a provider's statuses mean: tables, and the one function that reads them.
 
 use std::collections::BTreeMap;
 
@@ -69,6 +69,34 @@ impl PaymentStatus {
     pub fn as_str(self) -> &'static str {
         self.into()
     }
+}
+
+/// Whether a stored payment method can be used.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum ProfileStatus {
+    /// It can.
+    Active,
+    /// It cannot.
+    Inactive,
+    /// It cannot any more.
+    Expired,
+    /// The customer has to do something first.
+    RequiresAction,
+}
+
+/// Whether an order of the provider's own was submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum ProviderOrderStatus {
+    /// It was not.
+    NotSubmitted,
+    /// It was, whatever became of it then.
+    Submitted,
 }
 
 /// The shade that the one status word drops.
@@ -192,12 +220,12 @@ pub enum Evidence {
     Assumed,
 }
 
-/// One row: what a word means.
+/// What a status of a payment means.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// The status it implies.
-    pub says: StatusMapping,
+    pub meaning: StatusMapping,
     /// How we know.
     pub evidence: Evidence,
     /// Whether the provider will not change its mind.
@@ -211,18 +239,30 @@ pub struct Row {
     pub stage: Option<DisputeStage>,
 }
 
-/// A provider's words, by kind of object.
-#[derive(Clone, Debug)]
-pub struct StatusTable {
-    source: String,
-    sections: BTreeMap<String, BTreeMap<String, Row>>,
+/// What a status of something else than a payment means.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainRow<M> {
+    meaning: M,
+    evidence: Evidence,
 }
 
-#[derive(Deserialize)]
-struct TableFile {
+/// The rows of one kind of object, by status.
+type Section<R> = BTreeMap<String, R>;
+
+/// What a provider's statuses mean, by kind of object.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StatusTable {
     source: String,
+    /// Of stored payment methods.
+    #[serde(default)]
+    profile: Section<PlainRow<ProfileStatus>>,
+    /// Of orders of the provider's own.
+    #[serde(default)]
+    provider_order: Section<PlainRow<ProviderOrderStatus>>,
+    /// Of payments, and of sessions that store a method: PAID means there that it is stored.
     #[serde(flatten)]
-    sections: BTreeMap<String, BTreeMap<String, Row>>,
+    payments: BTreeMap<String, Section<Row>>,
 }
 
 /// A `statuses.toml` that cannot be read.
@@ -237,18 +277,20 @@ impl StatusTable {
     /// [`TableError`] for anything that is not a table of rows, a word that is not in its normal spelling, or a
     /// dispute without its stage.
     pub fn parse(text: &str) -> Result<Self, TableError> {
-        let file: TableFile = toml::from_str(text).map_err(|fault| TableError(fault.to_string()))?;
-        for (of, word, row) in rows(&file.sections) {
+        let table: Self = toml::from_str(text).map_err(|fault| TableError(fault.to_string()))?;
+        for (of, word) in table.statuses() {
             if normal(word) != word {
                 return Err(TableError(format!("[{of}] `{word}` is not in lower case with underscores")));
             }
-            if (row.says == StatusMapping::Status(PaymentStatus::Disputed)) != row.stage.is_some() {
+        }
+        for (of, word, row) in table.rows() {
+            if (row.meaning == StatusMapping::Status(PaymentStatus::Disputed)) != row.stage.is_some() {
                 return Err(TableError(format!(
                     "[{of}] `{word}`: a stage goes with DISPUTED and with nothing else"
                 )));
             }
         }
-        Ok(Self { source: file.source, sections: file.sections })
+        Ok(table)
     }
 
     /// Where the table's knowledge comes from.
@@ -256,21 +298,57 @@ impl StatusTable {
         &self.source
     }
 
-    /// What a word means; `None` if nobody has said.
+    /// What a status of a payment means; `None` if nobody has said.
     pub fn row(&self, provider_status: &ProviderStatus) -> Option<&Row> {
-        self.sections.get(&provider_status.object)?.get(&normal(&provider_status.status))
+        self.payments.get(&provider_status.object)?.get(&normal(&provider_status.status))
     }
 
-    /// Every row as `(section, word, row)`.
+    /// Whether the table says that this status of a payment is that one.
+    pub fn means(&self, provider_status: &ProviderStatus, status: PaymentStatus) -> bool {
+        self.row(provider_status).is_some_and(|row| row.meaning == StatusMapping::Status(status))
+    }
+
+    /// What a status of a stored payment method means; `None` if nobody has said.
+    pub fn profile(&self, provider_status: &str) -> Option<ProfileStatus> {
+        self.profile.get(&normal(provider_status)).map(|row| row.meaning)
+    }
+
+    /// What a status of the provider's own order means; `None` if nobody has said.
+    pub fn provider_order(&self, provider_status: &str) -> Option<ProviderOrderStatus> {
+        self.provider_order.get(&normal(provider_status)).map(|row| row.meaning)
+    }
+
+    /// Every row about payments as `(section, status, row)`.
     pub fn rows(&self) -> impl Iterator<Item = (&str, &str, &Row)> {
-        rows(&self.sections)
+        self.payments
+            .iter()
+            .flat_map(|(of, rows)| rows.iter().map(move |(word, row)| (of.as_str(), word.as_str(), row)))
+    }
+
+    /// Every other row as `(section, status, meaning, evidence)`.
+    pub fn plain_rows(&self) -> impl Iterator<Item = (&'static str, &str, &'static str, Evidence)> {
+        let profiles = plain(PROFILE, &self.profile);
+        profiles.chain(plain(PROVIDER_ORDER, &self.provider_order))
+    }
+
+    /// Every status that has a row, with its section.
+    fn statuses(&self) -> impl Iterator<Item = (&str, &str)> {
+        let plain = self.plain_rows().map(|(of, word, ..)| (of, word));
+        self.rows().map(|(of, word, _)| (of, word)).chain(plain)
     }
 }
 
-fn rows(sections: &BTreeMap<String, BTreeMap<String, Row>>) -> impl Iterator<Item = (&str, &str, &Row)> {
-    sections
-        .iter()
-        .flat_map(|(of, words)| words.iter().map(move |(word, row)| (of.as_str(), word.as_str(), row)))
+/// The section of stored payment methods.
+const PROFILE: &str = "profile";
+
+/// The section of orders of the provider's own.
+const PROVIDER_ORDER: &str = "provider_order";
+
+fn plain<'a, M: Copy + Into<&'static str>>(
+    of: &'static str,
+    rows: &'a Section<PlainRow<M>>,
+) -> impl Iterator<Item = (&'static str, &'a str, &'static str, Evidence)> + use<'a, M> {
+    rows.iter().map(move |(word, row)| (of, word.as_str(), row.meaning.into(), row.evidence))
 }
 
 /// The spelling that words are compared in: lower case, blanks and dashes as underscores.
@@ -279,11 +357,11 @@ fn normal(word: &str) -> String {
     trimmed.map(|c| if c == ' ' || c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
 }
 
-/// A snapshot and what it means.
+/// A provider's view of a payment and what it means.
 #[derive(Clone, Debug)]
 pub struct Observation {
     /// The status it implies, if any.
-    pub says: StatusMapping,
+    pub meaning: StatusMapping,
     /// Whether the provider will not change its mind.
     pub terminal: bool,
     /// The shade.
@@ -317,7 +395,7 @@ pub struct Observation {
 pub fn translate(table: &StatusTable, view: ProviderView, as_of: crate::Timestamp) -> Observation {
     let row = table.row(&view.provider_status);
     Observation {
-        says: row.map_or(StatusMapping::Unmapped, |row| row.says),
+        meaning: row.map_or(StatusMapping::Unmapped, |row| row.meaning),
         terminal: row.is_some_and(|row| row.terminal),
         detail: row.and_then(|row| row.detail),
         stage: row.and_then(|row| row.stage),

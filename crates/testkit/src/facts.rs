@@ -1,15 +1,19 @@
 //! What came of an operation, as lines that a person can read and a recording can hold.
 
 use paymux_port::{
-    AdapterState, CreatedPayment, Money, Next, NotificationError, NotificationTarget, ProviderError,
-    ProviderStatus, ProviderView, StatusMapping, StatusTable, StoredProfile, VaultView,
+    AdapterState, CreatedPayment, CreatedProfileSession, Money, Next, NotificationError, NotificationTarget,
+    ProviderError, ProviderStatus, ProviderView, StatusMapping, StatusTable, StoredProfile, VaultView,
 };
 use serde::Serialize;
+
+/// The section of `statuses.toml` about stored methods.
+pub(crate) const PROFILE: &str = "profile";
 
 /// Everything that an operation can end in.
 #[derive(Debug)]
 pub(crate) enum End {
     Begun(Box<CreatedPayment>),
+    SessionCreated(CreatedProfileSession),
     Nothing,
     Stands(Box<ProviderView>),
     Saved(VaultView),
@@ -40,16 +44,22 @@ pub fn facts(table: &StatusTable, view: &ProviderView) -> Vec<String> {
 impl End {
     pub(crate) fn facts(&self, table: &StatusTable) -> Vec<String> {
         match self {
-            Self::Begun(created) => created_lines(table, created),
+            Self::Begun(created) => {
+                let view = facts(table, &created.view);
+                created_lines(&created.reference, &created.next, view, &created.adapter_state)
+            }
+            Self::SessionCreated(created) => {
+                created_lines(&created.reference, &created.next, Vec::new(), &created.adapter_state)
+            }
             Self::Nothing => vec!["nothing".to_owned()],
             Self::Stands(view) => facts(table, view),
             Self::Saved(saved) => {
                 let mut lines = status_lines(table, &saved.provider_status);
-                lines.extend(saved.profile.iter().map(profile_line));
+                lines.extend(saved.profile.iter().map(|profile| profile_line(table, profile)));
                 lines
             }
             Self::Profiles(profiles) if profiles.is_empty() => vec!["nothing".to_owned()],
-            Self::Profiles(profiles) => profiles.iter().map(profile_line).collect(),
+            Self::Profiles(profiles) => profiles.iter().map(|profile| profile_line(table, profile)).collect(),
             Self::Hints(targets) if targets.is_empty() => vec!["nothing".to_owned()],
             Self::Hints(targets) => targets.iter().map(hint_line).collect(),
             Self::Done => vec!["done".to_owned()],
@@ -59,15 +69,24 @@ impl End {
         }
     }
 
-    pub(crate) fn provider_statuses(&self) -> Vec<&ProviderStatus> {
+    /// The statuses that were reported, those of stored methods under `profile`.
+    pub(crate) fn provider_statuses(&self) -> Vec<ProviderStatus> {
+        let of = |profile: &StoredProfile| {
+            profile.provider_status.as_ref().map(|status| ProviderStatus::new(PROFILE, status))
+        };
         match self {
-            Self::Begun(created) => vec![&created.view.provider_status],
-            Self::Stands(view) => vec![&view.provider_status],
-            Self::Saved(saved) => std::iter::once(&saved.provider_status)
-                .chain(saved.profile.iter().map(|profile| &profile.provider_status))
+            Self::Begun(created) => vec![created.view.provider_status.clone()],
+            Self::Stands(view) => vec![view.provider_status.clone()],
+            Self::Saved(saved) => std::iter::once(saved.provider_status.clone())
+                .chain(saved.profile.as_ref().and_then(of))
                 .collect(),
-            Self::Profiles(profiles) => profiles.iter().map(|profile| &profile.provider_status).collect(),
-            Self::Nothing | Self::Hints(_) | Self::Done | Self::Failed(_) | Self::Refused(_) => Vec::new(),
+            Self::Profiles(profiles) => profiles.iter().filter_map(of).collect(),
+            Self::Nothing
+            | Self::SessionCreated(_)
+            | Self::Hints(_)
+            | Self::Done
+            | Self::Failed(_)
+            | Self::Refused(_) => Vec::new(),
         }
     }
 }
@@ -77,17 +96,17 @@ pub(crate) fn kept_lines(kept: &AdapterState) -> impl Iterator<Item = String> + 
     kept.iter().map(|(name, value)| format!("keeps {name} = {value}"))
 }
 
-fn created_lines(table: &StatusTable, created: &CreatedPayment) -> Vec<String> {
-    let mut lines = vec![format!("reference {}", created.reference)];
-    match &created.next {
+fn created_lines(reference: &str, next: &Next, view: Vec<String>, state: &AdapterState) -> Vec<String> {
+    let mut lines = vec![format!("reference {reference}")];
+    match next {
         Next::Page(address) => lines.push(format!("page {address}")),
         Next::Widget(parts) => {
             lines.extend(parts.iter().map(|(name, value)| format!("widget {name} = {value}")));
         }
         Next::Nothing => lines.push("no page".to_owned()),
     }
-    lines.extend(facts(table, &created.view));
-    lines.extend(created.adapter_state.iter().map(|(name, value)| format!("theirs {name} = {value}")));
+    lines.extend(view);
+    lines.extend(state.iter().map(|(name, value)| format!("theirs {name} = {value}")));
     lines
 }
 
@@ -96,7 +115,7 @@ fn status_lines(table: &StatusTable, provider_status: &ProviderStatus) -> Vec<St
     let means = match table.row(provider_status) {
         None => "UNMAPPED".to_owned(),
         Some(row) => {
-            let says = match row.says {
+            let meaning = match row.meaning {
                 StatusMapping::Status(status) => status.as_str(),
                 StatusMapping::Unchanged => "UNCHANGED",
                 StatusMapping::FromAmounts => "FROM_AMOUNTS",
@@ -106,7 +125,7 @@ fn status_lines(table: &StatusTable, provider_status: &ProviderStatus) -> Vec<St
             let detail = row.detail.map(|detail| format!(", {}", screaming(detail)));
             let stage = row.stage.map(|stage| format!(", {}", screaming(stage)));
             let last = if row.terminal { ", last" } else { "" };
-            format!("{says}{}{}{last}", detail.unwrap_or_default(), stage.unwrap_or_default())
+            format!("{meaning}{}{}{last}", detail.unwrap_or_default(), stage.unwrap_or_default())
         }
     };
     vec![format!("word {}/{}", provider_status.object, provider_status.status), format!("means {means}")]
@@ -117,9 +136,12 @@ fn screaming(shade: impl Serialize) -> String {
     serde_json::to_value(shade).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn profile_line(profile: &StoredProfile) -> String {
-    let status = format!("{}/{}", profile.provider_status.object, profile.provider_status.status);
-    let mut line = format!("profile {} {} {status}", profile.reference, profile.kind);
+fn profile_line(table: &StatusTable, profile: &StoredProfile) -> String {
+    let mut line = format!("profile {} {}", profile.reference, profile.kind);
+    if let Some(status) = &profile.provider_status {
+        let meaning = table.profile(status).map_or("UNMAPPED", <&'static str>::from);
+        line.push_str(&format!(" {status} means {meaning}"));
+    }
     for value in [&profile.display_name, &profile.expires_on].into_iter().flatten() {
         line.push_str(", ");
         line.push_str(value);

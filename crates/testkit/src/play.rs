@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use paymux_port::{
     About, AdapterState, Attempt, Ctx, HttpRequest, Money, Notification, PaymentRequest, Provider,
-    ProviderError, RefundRequest, StatusTable, Timestamp, Transport, Vault,
+    ProviderError, RefundRequest, StatusTable, StoreAttempt, StoreRequest, Timestamp, Transport, Vault,
 };
 
 use crate::facts::{End, kept_lines};
@@ -107,7 +107,32 @@ impl World {
         built.unwrap_or_else(|why| panic!("{} cannot be built of the usual settings: {why}", about.name))
     }
 
-    /// Plays `operation` against `answers`; the result is settled, as the gateway would see it.
+    /// The attempt, if it is to store a method and pays nothing.
+    fn store_attempt(&self) -> StoreAttempt {
+        StoreAttempt {
+            id: self.attempt.id,
+            session: world::PROFILE_SESSION.parse().expect("a TypeID"),
+            approach: self.attempt.approach,
+            started_at: self.attempt.started_at,
+            reference: self.attempt.reference.clone(),
+            adapter_state: self.attempt.adapter_state.clone(),
+        }
+    }
+
+    fn store_request(&self) -> StoreRequest {
+        StoreRequest {
+            customer_id: self.customer_id(),
+            urls: self.request.urls.clone(),
+            language: self.request.language.clone(),
+            expires_at: self.request.expires_at,
+        }
+    }
+
+    fn customer_id(&self) -> String {
+        self.request.customer.id.clone().expect("every customer of the recordings has an id")
+    }
+
+    /// Plays `operation` against `answers`; the result is classified, as the gateway would see it.
     pub fn play(&self, about: &About, operation: Operation, answers: Vec<Answer>) -> Played {
         let script = Script::new(answers);
         let played = self.play_over(about, operation, &script);
@@ -119,7 +144,8 @@ impl World {
         let provider = self.provider(about);
         let state_store = if self.keeps { Memory::default() } else { Memory::broken() };
         let source = FixedSource::new(self.now);
-        let ctx = Ctx::new(about.base_url, transport, &state_store, &source);
+        let statuses = StatusTable::parse(about.statuses).expect("the contract reads the table first");
+        let ctx = Ctx::new(about.base_url, &statuses, transport, &state_store, &source);
         let end = at_once(self.run(provider.as_ref(), &ctx, operation));
         let end = ctx.classify(end).unwrap_or_else(End::Failed);
         Played { calls: Vec::new(), kept: state_store.kept(), end }
@@ -181,12 +207,15 @@ impl World {
         operation: Operation,
     ) -> paymux_port::Result<End> {
         let (attempt, request) = (&self.attempt, &self.request);
+        let storing = self.store_attempt();
         match operation {
-            Operation::ProfileBegin => Ok(End::Begun(Box::new(vault.create(ctx, attempt, request).await?))),
+            Operation::ProfileBegin => {
+                vault.create(ctx, &storing, &self.store_request()).await.map(End::SessionCreated)
+            }
             Operation::ProfileCharge => Ok(End::Begun(Box::new(vault.charge(ctx, attempt, request).await?))),
-            Operation::ProfileFetch => vault.fetch(ctx, attempt).await.map(End::Saved),
-            Operation::ProfileCancel => vault.cancel(ctx, attempt).await.map(End::Saved),
-            Operation::ProfileList => vault.list(ctx, &request.customer).await.map(End::Profiles),
+            Operation::ProfileFetch => vault.fetch(ctx, &storing).await.map(End::Saved),
+            Operation::ProfileCancel => vault.cancel(ctx, &storing).await.map(End::Saved),
+            Operation::ProfileList => vault.list(ctx, &self.customer_id()).await.map(End::Profiles),
             _ => {
                 let profile = request.profile.as_deref().unwrap_or_default();
                 vault.detach(ctx, profile).await.map(|()| End::Done)

@@ -120,8 +120,6 @@ pub struct Step {
     pub headers: Vec<(String, String)>,
     /// The body; empty for none.
     pub body: String,
-    /// Whether it changes nothing.
-    pub reads_only: bool,
     /// What came back.
     pub answer: Answer,
 }
@@ -170,6 +168,13 @@ pub fn load(about: &About, exchanges: &Path) -> Result<Vec<Recording>, Recording
         Recording::parse(about, &file, &text)
     };
     paths.iter().filter(|path| path.extension().is_some_and(|end| end == "http")).map(read).collect()
+}
+
+impl Step {
+    /// Whether it changes nothing.
+    pub fn reads_only(&self) -> bool {
+        self.method == "GET"
+    }
 }
 
 impl Recording {
@@ -245,6 +250,7 @@ fn places(about: &About, options: &RecordingOptions) -> Vec<(String, String)> {
     let fixed = [
         ("attempt", world::ATTEMPT),
         ("order", world::ORDER),
+        ("session", world::PROFILE_SESSION),
         ("refund", world::REFUND),
         ("reference", reference),
         ("version", env!("CARGO_PKG_VERSION")),
@@ -372,17 +378,12 @@ fn append(body: &mut String, line: &str) {
 
 /// A call that has no answer yet: status 0 stands for that until the `<` line.
 fn step(request: &str) -> Result<Step, String> {
-    let (request, marked) = match request.strip_suffix(" (reads)") {
-        Some(request) => (request, true),
-        None => (request, false),
-    };
     let (method, path) = request.split_once(' ').ok_or("is not `> METHOD path`")?;
     Ok(Step {
         method: method.to_owned(),
         path: path.to_owned(),
         headers: Vec::new(),
         body: String::new(),
-        reads_only: marked || method == "GET",
         answer: Answer::Reply(HttpResponse { status: 0, retry_after: None, body: Vec::new() }),
     })
 }
@@ -419,7 +420,7 @@ mod tests {
     #[test]
     fn a_file_reads_as_calls_answers_and_facts() {
         let text = "# from documents: a page\n# asks: KWD 1.230 LINK MANUAL\n# amount: 0.500\n\
-            > POST {base}/a/{reference}/ (reads)\nX-Key: {attempt}\n{\"a\":\n 1}\n< 429\nRetry-After: 7\n<html>\n= error busy 7 s\n";
+            > GET {base}/a/{reference}/\nX-Key: {attempt}\n{\"a\":\n 1}\n< 429\nRetry-After: 7\n<html>\n= error busy 7 s\n";
         let recording = read("refund_part.http", text).unwrap();
         assert_eq!(recording.options.money.to_string(), "1.230 KWD");
         assert_eq!(
@@ -430,7 +431,7 @@ mod tests {
         assert_eq!(step.path, format!("/a/{}/", world::REFERENCE));
         assert_eq!(step.headers, [("X-Key".to_owned(), world::ATTEMPT.to_owned())]);
         assert_eq!(step.body, "{\"a\":\n 1}");
-        assert!(step.reads_only);
+        assert!(step.reads_only());
         let Answer::Reply(response) = &step.answer else { panic!("a reply") };
         assert_eq!((response.status, response.retry_after), (429, Some(Duration::from_secs(7))));
         assert_eq!(response.body, b"<html>");

@@ -25,9 +25,10 @@ pub enum ScaffoldError {
 #[path = "../scaffold/mod.rs"]
 mod acme;
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("mod.rs", include_str!("../scaffold/mod.rs")),
-    ("wire.rs", include_str!("../scaffold/wire.rs")),
+    ("request.rs", include_str!("../scaffold/request.rs")),
+    ("response.rs", include_str!("../scaffold/response.rs")),
     ("statuses.toml", include_str!("../scaffold/statuses.toml")),
     ("README.md", include_str!("../scaffold/README.md")),
     ("exchanges/begin_hosted.http", include_str!("../scaffold/begin_hosted.http")),

@@ -17,6 +17,7 @@ use paymux_port::{
 pub(crate) const NOW: i64 = 1_767_225_600;
 pub(crate) const ATTEMPT: &str = "att_01kdvdna00e008000000000001";
 pub(crate) const ORDER: &str = "ord_01kdvdna00e008000000000002";
+pub(crate) const PROFILE_SESSION: &str = "pps_01kdvdna00e008000000000004";
 pub(crate) const REFUND: &str = "ref_01kdvdna00e008000000000003";
 pub(crate) const REFERENCE: &str = "0d5c3f0e-7a41-4c55-9a3b-5f2f6f1f7a10";
 pub(crate) const EMAIL: &str = "ann@example.test";

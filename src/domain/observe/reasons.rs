@@ -57,7 +57,7 @@ impl View<'_, '_> {
 
     /// Money went back in the provider's portal, by a word without a figure. A refund of ours is asked about anyway.
     fn left_out_how_much(&self) -> Option<String> {
-        let partly = match self.seen.says {
+        let partly = match self.seen.meaning {
             StatusMapping::Status(PaymentStatus::PartiallyRefunded) => true,
             StatusMapping::FromAmounts => self.seen.detail.is_none(),
             _ => false,

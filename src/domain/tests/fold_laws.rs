@@ -25,8 +25,8 @@ const STAGES: [DisputeStage; 4] =
 fn a_statement() -> impl Strategy<Value = Observation> {
     let status = (0..STATUSES.len(), 0..STAGES.len()).prop_map(|(status, stage)| {
         let disputed = STATUSES[status] == PaymentStatus::Disputed;
-        let says = StatusMapping::Status(STATUSES[status]);
-        Observation { says, stage: disputed.then_some(STAGES[stage]), ..seen("PENDING", at(0)) }
+        let meaning = StatusMapping::Status(STATUSES[status]);
+        Observation { meaning, stage: disputed.then_some(STAGES[stage]), ..seen("PENDING", at(0)) }
     });
     let detailed = prop_oneof![
         Just("FROM_AMOUNTS"),
@@ -52,7 +52,7 @@ fn an_observation() -> impl Strategy<Value = Observation> {
     let amounts = (an_amount(), an_amount(), an_amount(), an_amount());
     (a_statement(), any::<bool>(), amounts, 0i64..12).prop_map(|(stated, last, amounts, place)| {
         let (authorized, captured, refunded, disputed) = amounts;
-        let verbatim = format!("{:?} {:?} {last}", stated.says, stated.detail);
+        let verbatim = format!("{:?} {:?} {last}", stated.meaning, stated.detail);
         Observation {
             terminal: last,
             authorized,
@@ -152,7 +152,7 @@ proptest! {
         let says = [Pending, RequiresAction, Processing, Failed, Cancelled, Expired];
         for status in says {
             let ends_authorization = matches!(status, Cancelled | Expired);
-            let weak = Observation { says: StatusMapping::Status(status), detail: None, stage: None, ..weak.clone() };
+            let weak = Observation { meaning: StatusMapping::Status(status), detail: None, stage: None, ..weak.clone() };
             let refunded = None;
             let after = before.join(&folded([&Observation { refunded, ..weak }], terms));
             if is_money(before.status()) && (!ends_authorization || before.captured > 0) {

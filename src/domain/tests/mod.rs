@@ -24,7 +24,8 @@ use std::time::Duration;
 
 use port::{
     Approach, AttemptId, CaptureMode, Currency, Customer, Detail, DisputeStage, Failure, ItemId, Money, Next,
-    Observation, OrderId, PaymentStatus, ProviderStatus, SessionId, StatusMapping, Timestamp, Uuid,
+    Observation, OrderId, PaymentStatus, ProfileStatus, ProviderStatus, SessionId, StatusMapping, Timestamp,
+    Uuid,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -381,7 +382,7 @@ fn seen(says: &str, as_of: Timestamp) -> Observation {
     let mut parts = says.split_whitespace();
     let first = parts.next().unwrap();
     let mut seen = Observation {
-        says: if first == "UNMAPPED" { StatusMapping::Unmapped } else { named(first) },
+        meaning: if first == "UNMAPPED" { StatusMapping::Unmapped } else { named(first) },
         terminal: false,
         detail: None,
         stage: None,

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use port::{Approach, Next, ProfileId, ProfileSessionId, Timestamp};
+use port::{Approach, Next, ProfileId, ProfileSessionId, ProfileStatus, Timestamp};
 use serde::Serialize;
 
 use super::{PendingOperation, RoutingView, START, tried};
 use crate::domain::{
-    AttemptState, Erasable, Metadata, OperationKind, Profile, ProfileSession, ProfileStatus, SessionFailure,
-    SessionStatus,
+    AttemptState, Erasable, Metadata, OperationKind, Profile, ProfileSession, SessionFailure, SessionStatus,
 };
 
 /// A session that stores a method.

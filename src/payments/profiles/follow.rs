@@ -136,10 +136,7 @@ impl Payments {
     ) -> Result<(), PaymentError> {
         let close = |session: &ProfileSession, _| Ok::<_, PaymentError>(session.close(code)?.into());
         self.engine.change("close profile session", command, session, close).await?;
-        let (account, view) = match (session.attempt(), session.for_adapter()) {
-            (Some(attempt), Some(view)) => (self.providers.account(&attempt.account)?, view),
-            _ => return Ok(()),
-        };
+        let Some((account, view)) = self.at_provider(session)? else { return Ok(()) };
         let (vault, ctx) = (vault_of(&account)?, self.providers.ctx(&account, &NoState));
         let cancel = vault.cancel(&ctx, &view);
         match self.providers.call(&account, "profile_cancel", &ctx, cancel).await {
@@ -172,10 +169,7 @@ impl Payments {
         command: &Command,
         pass: &ReadPass,
     ) -> Result<(), PaymentError> {
-        let (account, view) = match (session.attempt(), session.for_adapter()) {
-            (Some(attempt), Some(view)) => (self.providers.account(&attempt.account)?, view),
-            _ => return Ok(()),
-        };
+        let Some((account, view)) = self.at_provider(session)? else { return Ok(()) };
         let vault = vault_of(&account)?;
         self.providers.spend_read(&account, pass)?;
         self.fetches.profile_fetched.insert(session.id, self.engine.now());
@@ -210,7 +204,7 @@ impl Payments {
                     provider: account.about().name,
                     metadata: &request.metadata,
                 };
-                self.upsert_profile(&owner, profile, command).await?
+                self.upsert_profile(account, &owner, profile, command).await?
             }
             _ => None,
         };
@@ -223,6 +217,7 @@ impl Payments {
     /// customer's, or was deleted: then it is no news.
     pub(super) async fn upsert_profile(
         &self,
+        account: &Account,
         owner: &ProfileOwner<'_>,
         stored: &StoredProfile,
         command: &Command,
@@ -237,7 +232,8 @@ impl Payments {
                 return Ok(own.then_some(id));
             }
             let id = ProfileId::from_uuid(engine.subject_id());
-            let event = owner.stored(id, stored.clone(), engine.env.nonce());
+            let status = self.providers.profile_status(account, stored);
+            let event = owner.stored(id, stored.clone(), status, engine.env.nonce());
             let decision = Decision::from(vec![event]);
             match engine.create::<crate::domain::Profile>("store profile", command, decision).await {
                 Ok(_) => return Ok(Some(id)),

@@ -9,37 +9,13 @@ mod sync;
 
 pub use start::NewProfileSession;
 
-use async_trait::async_trait;
-use port::{ProfileId, ProfileSessionId, ProviderError, StateStore, StateStoreError, Vault};
-use tokio::sync::Mutex;
+use std::sync::Arc;
 
-use super::providers::extended;
+use port::{ProfileId, ProfileSessionId, ProviderError, StoreAttempt, Vault};
+
 use super::{Account, PaymentError, Payments};
-use crate::domain::{Erasable, Profile, ProfileSession, ProfileSessionEvent};
-use crate::engine::{Command, CommandError, Engine, WorkingCopy};
-
-/// Saves what an adapter wants to find again, with the profile session.
-struct SessionStateStore<'a> {
-    engine: &'a Engine,
-    command: &'a Command,
-    session: Mutex<WorkingCopy<ProfileSession>>,
-}
-
-#[async_trait]
-impl StateStore for SessionStateStore<'_> {
-    async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), StateStoreError> {
-        let mut session = self.session.lock().await;
-        let saved = self.engine.change("save adapter state", self.command, &mut session, |session, _| {
-            let known = session.attempt().and_then(|attempt| attempt.adapter_state.as_ref());
-            let state = Erasable::new(extended(known, pairs), self.engine.env.nonce());
-            Ok::<_, PaymentError>(vec![ProfileSessionEvent::AdapterStateSaved(state)].into())
-        });
-        saved.await.map(drop).map_err(|fault| {
-            tracing::error!(profile_session.id = %session.id, "the adapter's state could not be saved: {fault}");
-            StateStoreError
-        })
-    }
-}
+use crate::domain::{Profile, ProfileSession};
+use crate::engine::{CommandError, WorkingCopy};
 
 impl Payments {
     /// The merchant's stored method, unless it was deleted.
@@ -68,6 +44,15 @@ impl Payments {
             return Err(CommandError::NotFound.into());
         }
         Ok(found)
+    }
+
+    /// The account of a session's start, and what its adapter sees of it. `None` before there is one.
+    fn at_provider(
+        &self,
+        session: &ProfileSession,
+    ) -> Result<Option<(Arc<Account>, StoreAttempt)>, PaymentError> {
+        let Some((attempt, view)) = session.attempt().zip(session.for_adapter()) else { return Ok(None) };
+        Ok(Some((self.providers.account(&attempt.account)?, view)))
     }
 }
 

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use port::{Advice, Approach, Customer, LinkDelivery, PaymentRequest, ProfileSessionId, ProviderError};
-use tokio::sync::Mutex;
+use port::{
+    Advice, Approach, CreatedProfileSession, ProfileSessionId, ProviderError, StoreAttempt, StoreRequest,
+};
 
-use super::{SessionStateStore, vault_of};
+use super::vault_of;
 use crate::domain::{
     Erasable, ProfileSession, ProfileSessionEvent, ProfileSessionRequest, ProfileStart, RouteAttempt,
     Routing, StartFailure,
 };
 use crate::engine::{Command, Decision, WorkingCopy};
-use crate::payments::start::{StartOutcome, may_repeat, start_failure};
+use crate::payments::accept::can_be_opened;
+use crate::payments::providers::{AttemptStateStore, extended};
+use crate::payments::start::{Repeats, StartOutcome, start_failure};
 use crate::payments::{Account, PaymentError, Payments};
 use crate::routing::{RouteError, RuledOut};
 
@@ -88,7 +91,7 @@ impl Payments {
         let (mut candidates, mut tried) = (Vec::new(), Vec::new());
         for name in named {
             let Some(account) = self.providers.accounts().get(name) else { continue };
-            if account.adapter.vault().is_some_and(|vault| vault.approaches().contains(&new.approach)) {
+            if account.about().capabilities.stores_by(new.approach) {
                 candidates.push(name.to_owned());
             } else {
                 let outcome = "cannot store a payment method this way".to_owned();
@@ -114,37 +117,39 @@ impl Payments {
         again: bool,
         command: &Command,
     ) -> Result<StartOutcome, PaymentError> {
-        let mut repeated = session.attempt().filter(|_| again).map(|attempt| attempt.id);
-        while let Some(attempt) = session.attempt().cloned() {
-            let account = self.providers.account(&attempt.account)?;
-            let Err(error) = self.send_profile_session(session, &account, command).await? else {
+        let sent_before = session.attempt().filter(|_| again).map(|attempt| attempt.id);
+        let mut repeats = sent_before.map(Repeats::sent_before).unwrap_or_default();
+        while let Some(attempt) = session.attempt().map(|attempt| attempt.id) {
+            let Some((account, view)) = self.at_provider(session)? else { break };
+            let Err(error) = self.send_profile_session(session, &account, &view, command).await? else {
                 return Ok(StartOutcome::Ready);
             };
-            let unsure = error.advice() == Advice::ResolveUnknown
-                || repeated == Some(attempt.id) && error.advice() != Advice::Stop;
-            if unsure {
-                if may_repeat(&account) && repeated.replace(attempt.id) != Some(attempt.id) {
-                    continue;
+            let error = repeats.classify(attempt, error);
+            match error.advice() {
+                Advice::ResolveUnknown if repeats.allow(attempt, &account) => continue,
+                Advice::ResolveUnknown => return Ok(StartOutcome::Unknown),
+                Advice::TryElsewhere | Advice::RetryLater
+                    if self.fail_over_session(session, &error, command).await? => {}
+                _ => {
+                    self.abandon_profile_session(session, &error, command).await?;
+                    return Ok(StartOutcome::abandoned(&error));
                 }
-                return Ok(StartOutcome::Unknown);
             }
-            if error.advice() != Advice::Stop && self.fail_over_session(session, &error, command).await? {
-                continue;
-            }
-            let failure = start_failure(&error);
-            let end = |session: &ProfileSession, _| {
-                Ok::<_, PaymentError>(
-                    session.never_started(StartFailure::from(&error), failure.clone()).into(),
-                )
-            };
-            self.engine.change("abandon profile session", command, session, end).await?;
-            return Ok(match error {
-                ProviderError::Busy { retry_after } => StartOutcome::Down { retry_after },
-                _ if error.advice() == Advice::Stop => StartOutcome::Ended,
-                _ => StartOutcome::Down { retry_after: None },
-            });
         }
         Ok(StartOutcome::Ended)
+    }
+
+    async fn abandon_profile_session(
+        &self,
+        session: &mut WorkingCopy<ProfileSession>,
+        error: &ProviderError,
+        command: &Command,
+    ) -> Result<(), PaymentError> {
+        let failure = start_failure(error);
+        let end = |session: &ProfileSession, _| {
+            Ok::<_, PaymentError>(session.never_started(StartFailure::from(error), failure.clone()).into())
+        };
+        self.engine.change("abandon profile session", command, session, end).await.map(drop)
     }
 
     async fn fail_over_session(
@@ -163,24 +168,34 @@ impl Payments {
         Ok(changed.is_some())
     }
 
-    /// Sends a start and accepts what it made.
+    /// Sends a start and accepts what it made. A page that is no web page is never shown to the customer.
     async fn send_profile_session(
         &self,
         session: &mut WorkingCopy<ProfileSession>,
         account: &Account,
+        attempt: &StoreAttempt,
         command: &Command,
     ) -> Result<Result<(), ProviderError>, PaymentError> {
         let vault = vault_of(account)?;
-        let (Some(view), Some(request)) = (session.for_adapter(), self.store_request(session)) else {
+        let Some(request) = session.request.value() else {
             return Ok(Err(ProviderError::Unsupported("store a method of a customer whose data was erased")));
         };
-        let state = SessionStateStore { engine: &self.engine, command, session: Mutex::new(session.clone()) };
+        let request = StoreRequest {
+            customer_id: request.customer_id.clone(),
+            urls: self.providers.returns().urls(attempt.id),
+            language: request.language.clone(),
+            expires_at: session.expires_at,
+        };
+        let state = AttemptStateStore::new(&self.engine, session.clone(), attempt.id, command);
         let ctx = self.providers.ctx(account, &state);
-        let create = vault.create(&ctx, &view, &request);
+        let create = vault.create(&ctx, attempt, &request);
         let outcome = self.providers.call(account, "profile_create", &ctx, create).await;
-        *session = state.session.into_inner();
+        *session = state.into_subject();
         match outcome {
-            Ok((created, _)) => self.accept_profile_session(session, created, command).await.map(Ok),
+            Ok((created, _)) if can_be_opened(&created.next) => {
+                self.accept_profile_session(session, created, command).await.map(Ok)
+            }
+            Ok(_) => Ok(Err(ProviderError::rejected(None, Some("the provider's page is no web page")))),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -188,48 +203,24 @@ impl Payments {
     async fn accept_profile_session(
         &self,
         session: &mut WorkingCopy<ProfileSession>,
-        created: port::CreatedPayment,
+        created: CreatedProfileSession,
         command: &Command,
     ) -> Result<(), PaymentError> {
         let accept = |session: &ProfileSession, _| {
+            let nonce = || self.engine.env.nonce();
             let attempt = session.attempt().filter(|_| session.is_starting());
-            let event = attempt.map(|attempt| {
-                let known = attempt.adapter_state.as_ref().and_then(Erasable::value);
-                let mut state = known.cloned().unwrap_or_default();
-                state.extend(created.adapter_state.clone());
-                let nonce = || self.engine.env.nonce();
-                ProfileSessionEvent::AttemptCreated {
-                    reference: created.reference.clone(),
-                    next: Erasable::new(created.next.clone(), nonce()),
-                    adapter_state: (!created.adapter_state.is_empty()).then(|| Erasable::new(state, nonce())),
-                }
+            let event = attempt.map(|attempt| ProfileSessionEvent::AttemptCreated {
+                reference: created.reference.clone(),
+                next: Erasable::new(created.next.clone(), nonce()),
+                adapter_state: extended(
+                    attempt.adapter_state.as_ref(),
+                    created.adapter_state.clone(),
+                    nonce(),
+                ),
             });
             Ok::<_, PaymentError>(event.into())
         };
         self.engine.change("accept profile session", command, session, accept).await.map(drop)
-    }
-
-    /// What a session asks of its provider: the same whenever it is asked. `None` once the customer's data was erased.
-    fn store_request(&self, session: &ProfileSession) -> Option<PaymentRequest> {
-        let (attempt, request) = (session.attempt()?, session.request.value()?);
-        Some(PaymentRequest {
-            description: "Payment method".to_owned(),
-            items: Vec::new(),
-            subtotal: 0,
-            discount: 0,
-            tax: 0,
-            shipping: 0,
-            tax_included: false,
-            customer: Customer { id: Some(request.customer_id.clone()), ..Customer::default() },
-            billing_address: None,
-            shipping_address: None,
-            urls: self.providers.returns().urls(attempt.id),
-            link_delivery: LinkDelivery::default(),
-            language: request.language.clone(),
-            expires_at: session.expires_at,
-            save_profile: true,
-            profile: None,
-        })
     }
 }
 

@@ -25,23 +25,22 @@ impl Payments {
         let found = order.session(session).filter(|session| !session.profiles_synced);
         let Some(attempt) = found.and_then(|session| order.attempt(session.attempt)) else { return Ok(()) };
         let account = self.providers.account(&attempt.account)?;
-        let customer = order.header.personal.value().map(|personal| personal.customer.clone());
-        let customer = customer.filter(|customer| customer.id.is_some());
-        if let (Ok(vault), Some(customer)) = (vault_of(&account), customer) {
+        let customer_id = order.header.personal.value().and_then(|personal| personal.customer.id.clone());
+        if let (Ok(vault), Some(customer_id)) = (vault_of(&account), customer_id) {
             self.providers.spend_read(&account, pass)?;
             let ctx = self.providers.ctx(&account, &NoState);
-            let list = vault.list(&ctx, &customer);
+            let list = vault.list(&ctx, &customer_id);
             let (stored, _) = self.providers.call(&account, "profile_list", &ctx, list).await?;
             let metadata = no_metadata();
             let owner = ProfileOwner {
                 merchant: &order.header.merchant,
-                customer_id: customer.id.as_deref().unwrap_or_default(),
+                customer_id: &customer_id,
                 account: &account.name,
                 provider: account.about().name,
                 metadata: &metadata,
             };
             for profile in &stored {
-                self.upsert_profile(&owner, profile, command).await?;
+                self.upsert_profile(&account, &owner, profile, command).await?;
             }
         }
         let synced = |order: &OrderAggregate, _| {
@@ -91,12 +90,13 @@ impl Payments {
         command: &Command,
     ) -> Result<(), PaymentError> {
         let account = self.providers.account(&profile.account)?;
-        if let (Ok(vault), Some(reference)) = (vault_of(&account), profile.reference()) {
+        let detaches = account.about().capabilities.vault.is_some_and(|vault| vault.detaches);
+        if let (Ok(vault), Some(reference)) = (vault_of(&account), profile.reference().filter(|_| detaches)) {
             let ctx = self.providers.ctx(&account, &NoState);
             let detach = vault.detach(&ctx, reference);
             match self.providers.call(&account, "profile_detach", &ctx, detach).await {
                 Err(error) if error.advice() != Advice::Stop => return Err(error.into()),
-                // A plain no: it has no such call, or no such method.
+                // A plain no: it has no such method.
                 Ok(_) | Err(_) => {}
             }
         }

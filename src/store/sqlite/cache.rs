@@ -91,7 +91,7 @@ impl SubjectCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Erasable, Head, Profile, ProfileDetails, ProfileStatus};
+    use crate::domain::{Erasable, Head, Profile, ProfileDetails};
     use std::sync::Arc;
 
     fn version(sequence: u64) -> AnySubject {
@@ -108,7 +108,7 @@ mod tests {
             merchant: "acme".to_owned(),
             account: "decta".to_owned(),
             provider: "decta".to_owned(),
-            status: ProfileStatus::Active,
+            status: port::ProfileStatus::Active,
             details: Erasable::new(details, [0; 16]),
             deleted: false,
             detached: false,

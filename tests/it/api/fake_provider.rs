@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use port::{
-    About, AdapterState, AmountLimits, Approach, Attempt, CancelSupport, Capabilities, CaptureSupport,
-    Captures, CreatedPayment, Ctx, Currencies, Field, Lookup, Money, Next, Notification, NotificationAuth,
+    About, AdapterState, Approach, Attempt, CancelSupport, Capabilities, CaptureSupport, Captures,
+    CreatedPayment, Ctx, Currencies, Field, Lookup, Money, Next, Notification, NotificationAuth,
     NotificationError, NotificationTarget, PaymentRequest, Provider, ProviderError, ProviderStatus,
-    ProviderView, RefundRequest, RefundSupport, Repeat, Repeats, Truth,
+    ProviderView, RefundRequest, RefundSupport, Repeat, Repeats,
 };
 use tokio::sync::Semaphore;
 
@@ -30,27 +30,20 @@ static ABOUT: About = About {
             refund: Repeat::Unsafe,
         },
         notification_auth: NotificationAuth::SharedKey,
-        truth: Truth::Fetch,
-        create_moves_money: false,
         delivers_links: true,
         currencies: Currencies { only: &["EUR", "JPY"], max_decimals: 2 },
-        limits: AmountLimits {
-            min_minor: 1,
-            max_minor: i64::MAX,
-            authorization_lifetime: None,
-            page_lifetime: None,
-        },
         needs: &[(Approach::Embedded, &[Field::BillingCity])],
+        ..Capabilities::NONE
     },
     settings: &[],
     statuses: "source = \"the test\"\n[payment]\n\
-               waiting = { says = \"PENDING\", evidence = \"seen\" }\n\
-               held = { says = \"AUTHORIZED\", evidence = \"seen\" }\n\
-               paid = { says = \"PAID\", evidence = \"seen\" }\n\
-               charged_back = { says = \"DISPUTED\", evidence = \"seen\", stage = \"CHARGEBACK\" }\n\
-               given_back = { says = \"FROM_AMOUNTS\", evidence = \"seen\" }\n\
-               declined = { says = \"FAILED\", evidence = \"seen\" }\n\
-               closed = { says = \"CANCELLED\", evidence = \"seen\", terminal = true }\n",
+               waiting = { meaning = \"PENDING\", evidence = \"seen\" }\n\
+               held = { meaning = \"AUTHORIZED\", evidence = \"seen\" }\n\
+               paid = { meaning = \"PAID\", evidence = \"seen\" }\n\
+               charged_back = { meaning = \"DISPUTED\", evidence = \"seen\", stage = \"CHARGEBACK\" }\n\
+               given_back = { meaning = \"FROM_AMOUNTS\", evidence = \"seen\" }\n\
+               declined = { meaning = \"FAILED\", evidence = \"seen\" }\n\
+               closed = { meaning = \"CANCELLED\", evidence = \"seen\", terminal = true }\n",
     build: |_| unreachable!("the test makes its adapters itself"),
 };
 

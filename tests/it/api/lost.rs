@@ -10,7 +10,7 @@ use paymux::orders::MoneyRequest;
 use paymux::payments::{Accounts, PaymentError, ReadPass};
 use paymux::routing::Rules;
 use paymux::store::{JobSubject, StoreError};
-use port::{ProfileId, ProviderError, ProviderStatus, StoredProfile};
+use port::{ProfileId, ProfileStatus, ProviderError, StoredProfile};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -263,14 +263,15 @@ async fn a_deleted_method_is_detached_at_its_provider_before_its_data_goes() {
     };
     let stored = StoredProfile {
         reference: "card-1".to_owned(),
-        provider_status: ProviderStatus::new("profile", "ACTIVE"),
+        provider_status: None,
         kind: "CARD".to_owned(),
         display_name: None,
         expires_on: None,
     };
     let method = ProfileId::from_uuid(engine.subject_id());
     let command = Command::of(Actor::Merchant);
-    let created = Decision::from(vec![owner.stored(method, stored, engine.env.nonce())]);
+    let created =
+        Decision::from(vec![owner.stored(method, stored, ProfileStatus::Active, engine.env.nonce())]);
     let mut profile = engine.create::<Profile>("store profile", &command, created).await.unwrap();
     let deleted = |_: &Profile, _| Ok::<_, StoreError>(vec![ProfileEvent::Deleted].into());
     engine.change("delete profile", &command, &mut profile, deleted).await.unwrap();

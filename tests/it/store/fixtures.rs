@@ -8,14 +8,13 @@ use paymux::domain::{
     Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt, NewIds, NewSession, OrderAggregate,
     OrderHeader, OrderState, PaymentCapabilities, PaymentSource, PaymentState, PersonalData, Profile,
     ProfileDetails, ProfileEvent, ProfileSession, ProfileSessionEvent, ProfileSessionRequest, ProfileStart,
-    ProfileStatus, Recurring, Refund, RefundOrigin, RefundStatus, Refunded, Requirement, ReturnUrls,
-    RouteAttempt, Routing, SessionRequest, SessionStatus, StartFailure, Subject, TaxRate, WebhookEndpoint,
-    record, subject_of,
+    Recurring, Refund, RefundOrigin, RefundStatus, Refunded, Requirement, ReturnUrls, RouteAttempt, Routing,
+    SessionRequest, SessionStatus, StartFailure, Subject, TaxRate, WebhookEndpoint, record, subject_of,
 };
 use paymux::store::{Change, SubjectChange};
 use port::{
     AdapterState, Approach, CaptureMode, Currency, Customer, EndpointId, Env, ItemId, Money, Next, OrderId,
-    PaymentStatus, ProfileId, ProfileSessionId, ProviderStatus, Timestamp, Uuid,
+    PaymentStatus, ProfileId, ProfileSessionId, ProfileStatus, ProviderStatus, Timestamp, Uuid,
 };
 
 /// Where time and ids come from: each look at the clock is a millisecond later than the one before.

@@ -21,7 +21,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
 ];
 
-/// Whether an adapter offers an operation; for stored methods, what is not recorded may also be unsupported.
+/// Whether an adapter says that it offers an operation.
 fn offers(subject: &Subject, operation: Operation) -> bool {
     let capabilities = &subject.about.capabilities;
     match operation {
@@ -29,9 +29,14 @@ fn offers(subject: &Subject, operation: Operation) -> bool {
         Operation::Capture => capabilities.capture != CaptureSupport::Automatic,
         Operation::Cancel => capabilities.cancel != CancelSupport::None,
         Operation::Refund => capabilities.refund != RefundSupport::None,
-        Operation::HandOver => subject.provider().submits_order(),
+        Operation::HandOver => capabilities.submits_order,
         Operation::Begin | Operation::Fetch | Operation::Note => true,
-        _ => subject.provider().vault().is_some() && subject.working(operation).next().is_some(),
+        Operation::ProfileBegin | Operation::ProfileFetch | Operation::ProfileCancel => {
+            capabilities.vault.is_some_and(|vault| !vault.approaches.is_empty())
+        }
+        Operation::ProfileList => capabilities.vault.is_some(),
+        Operation::ProfileCharge => capabilities.charges(),
+        Operation::ProfileForget => capabilities.vault.is_some_and(|vault| vault.detaches),
     }
 }
 
@@ -54,8 +59,9 @@ fn shows_what_it_claims(subject: &Subject) -> RuleResult {
         } else {
             let played = World::usual(operation).play(subject.about, operation, Vec::new());
             let unsupported = matches!(played.error(), Some(ProviderError::Unsupported(_)));
-            let says_so = (unsupported || operation == Operation::HandOver) && played.calls.is_empty();
-            must(says_so, || format!("{word} is not among its abilities, but ends in {:?}", played.end))?;
+            must(unsupported && played.calls.is_empty(), || {
+                format!("{word} is not among its abilities, but ends in {:?}", played.end)
+            })?;
             let recorded = subject.working(operation).next();
             must(recorded.is_none(), || format!("{word} is not among its abilities, but recorded"))?;
         }
@@ -69,6 +75,13 @@ fn starts_are_recorded(subject: &Subject) -> RuleResult {
         let recorded =
             subject.working(Operation::Begin).any(|recording| recording.options.approach == *approach);
         must(recorded, || format!("no start is recorded for {approach:?}"))?;
+    }
+    for approach in capabilities.vault.map(|vault| vault.approaches).unwrap_or_default() {
+        let recorded =
+            subject.working(Operation::ProfileBegin).any(|recording| recording.options.approach == *approach);
+        must(recorded, || {
+            format!("no start of a session that stores a method is recorded for {approach:?}")
+        })?;
     }
     let sent = subject.working(Operation::Begin).any(|recording| recording.options.notify.any());
     must(sent == capabilities.delivers_links, || {
@@ -117,7 +130,7 @@ fn reads_only_read(subject: &Subject) -> RuleResult {
     for recording in subject.recordings.iter().filter(|recording| recording.operation.only_reads()) {
         let played =
             World::of(&recording.options).play(subject.about, recording.operation, recording.answers());
-        let wrote = played.calls.iter().find(|http_request| !http_request.reads_only);
+        let wrote = played.calls.iter().find(|http_request| !http_request.reads_only());
         must(wrote.is_none(), || format!("{} writes: {wrote:?}", recording.file))?;
     }
     Ok(())

@@ -68,9 +68,9 @@ impl Place {
         let written = recording.steps[..number].iter().any(|step| {
             let refused =
                 matches!(&step.answer, Answer::Reply(response) if (400..500).contains(&response.status));
-            !step.reads_only && !refused
+            !step.reads_only() && !refused
         });
-        Self { reads_only: recording.steps[number].reads_only, written }
+        Self { reads_only: recording.steps[number].reads_only(), written }
     }
 
     /// What may be done after an answer that says nothing certain.

@@ -36,8 +36,12 @@ fn belongs_together(subject: &Subject) -> RuleResult {
     must(plain, || format!("the name `{}` is more than small letters and digits", about.name))?;
     let file = std::fs::read_to_string(subject.folder.join("statuses.toml"))?;
     must(file == about.statuses, || "`statuses` is not the folder's statuses.toml".to_owned())?;
-    let built = subject.provider().about().name;
-    must(built == about.name, || format!("what it builds calls itself `{built}`"))
+    let built = subject.provider();
+    let name = built.about().name;
+    must(name == about.name, || format!("what it builds calls itself `{name}`"))?;
+    must(built.vault().is_some() == about.capabilities.vault.is_some(), || {
+        "`capabilities.vault` is not what it builds".to_owned()
+    })
 }
 
 fn fits_together(subject: &Subject) -> RuleResult {

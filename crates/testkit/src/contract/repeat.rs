@@ -73,7 +73,8 @@ fn refunds_are_distinct(subject: &Subject) -> RuleResult {
 }
 
 fn resumes(subject: &Subject) -> bool {
-    let several = |recording: &Recording| recording.steps.iter().filter(|step| !step.reads_only).count() > 1;
+    let several =
+        |recording: &Recording| recording.steps.iter().filter(|step| !step.reads_only()).count() > 1;
     subject.about.capabilities.repeat.create == Repeat::Deduplicated
         && subject.working(Operation::Begin).any(several)
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use paymux_port::Evidence;
+use paymux_port::{Evidence, ProviderStatus, StatusTable};
 use serde_json::Value;
 
 use super::{Rule, RuleResult, Subject, every, must};
+use crate::facts::PROFILE;
 use crate::{Answer, Operation, World};
 
 pub(super) const RULES: &[Rule] = &[
@@ -14,15 +15,19 @@ pub(super) const RULES: &[Rule] = &[
     every("an unknown status is unmapped, never paid, never failed", unknown_statuses_are_unmapped),
 ];
 
+/// Whether the table has a row for a status.
+fn is_mapped(table: &StatusTable, provider_status: &ProviderStatus) -> bool {
+    match provider_status.object.as_str() {
+        PROFILE => table.profile(&provider_status.status).is_some(),
+        _ => table.row(provider_status).is_some(),
+    }
+}
+
 fn reported_statuses_are_mapped(subject: &Subject) -> RuleResult {
     for recording in &subject.recordings {
         let played = World::of(&recording.options).replay(subject.about, recording, recording.answers());
-        let unmapped = played
-            .end
-            .provider_statuses()
-            .into_iter()
-            .find(|provider_status| subject.table.row(provider_status).is_none())
-            .cloned();
+        let mut reported = played.end.provider_statuses().into_iter();
+        let unmapped = reported.find(|status| !is_mapped(&subject.table, status));
         must(unmapped.is_none(), || format!("{} reports {unmapped:?}", recording.file))?;
     }
     Ok(())
@@ -32,36 +37,31 @@ fn seen_rows_are_recorded(subject: &Subject) -> RuleResult {
     let mut seen = BTreeSet::new();
     for recording in &subject.recordings {
         let played = World::of(&recording.options).replay(subject.about, recording, recording.answers());
-        seen.extend(
-            played.end.provider_statuses().into_iter().map(|provider_status| normal(&provider_status.status)),
-        );
+        seen.extend(played.end.provider_statuses().iter().map(|reported| normal(&reported.status)));
         seen.extend(texts(&recording.text).map(normal));
     }
-    let rows = subject.table.rows().filter(|(_, _, row)| row.evidence == Evidence::Seen);
-    let unseen: Vec<&str> = rows.map(|(_, word, _)| word).filter(|word| !seen.contains(*word)).collect();
+    let rows = subject.table.rows().map(|(_, word, row)| (word, row.evidence));
+    let rows = rows.chain(subject.table.plain_rows().map(|(_, word, _, evidence)| (word, evidence)));
+    let unseen: Vec<&str> = rows
+        .filter(|(word, evidence)| *evidence == Evidence::Seen && !seen.contains(*word))
+        .map(|(word, _)| word)
+        .collect();
     must(unseen.is_empty(), || format!("in no recording: {unseen:?}"))
 }
 
 fn unknown_statuses_are_unmapped(subject: &Subject) -> RuleResult {
-    for recording in subject.working(Operation::Fetch) {
-        let played = World::of(&recording.options).play(subject.about, Operation::Fetch, recording.answers());
-        let status = played
-            .end
-            .provider_statuses()
-            .first()
-            .map(|provider_status| normal(&provider_status.status))
-            .unwrap_or_default();
-        let renamed = recording.steps.iter().map(|step| renamed(&step.answer, &status)).collect();
-        let played = World::of(&recording.options).play(subject.about, Operation::Fetch, renamed);
-        let mapped = played
-            .end
-            .provider_statuses()
-            .into_iter()
-            .find(|provider_status| subject.table.row(provider_status).is_some())
-            .cloned();
+    let reads = [Operation::Fetch, Operation::ProfileFetch, Operation::ProfileList];
+    for recording in reads.into_iter().flat_map(|operation| subject.working(operation)) {
+        let play = |answers| World::of(&recording.options).play(subject.about, recording.operation, answers);
+        let reported = play(recording.answers()).end.provider_statuses();
+        let statuses: Vec<String> = reported.iter().map(|reported| normal(&reported.status)).collect();
+        let unknown = |answer| statuses.iter().fold(answer, |answer, word| renamed(&answer, word));
+        let played = play(recording.answers().into_iter().map(unknown).collect());
+        let mut reported = played.end.provider_statuses().into_iter();
+        let mapped = reported.find(|status| is_mapped(&subject.table, status));
         must(mapped.is_none(), || {
             format!(
-                "{}: with `{status}` replaced by an unknown status it still reports {mapped:?}",
+                "{}: with {statuses:?} replaced by an unknown status it still reports {mapped:?}",
                 recording.file
             )
         })?;

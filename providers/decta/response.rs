@@ -1,45 +1,13 @@
-//! DECTA's JSON: only the fields that are used. Words for states stay text.
+//! What DECTA answers: only the fields that are used. Statuses stay text.
 
-use paymux_port::{Complaint, Currency, Decimal, Failure, HttpResponse};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use std::time::Duration;
+
+use paymux_port::{
+    Attempt, Complaint, Ctx, Decimal, Detail, Failure, HttpResponse, ProviderStatus, ProviderView, Result,
+    StatusTable, Timestamp,
+};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
-
-/// The body of `POST /orders/`.
-#[derive(Serialize)]
-pub(super) struct NewOrder<'a> {
-    pub(super) number: String,
-    pub(super) currency: Currency,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) language: Option<&'a str>,
-    pub(super) referrer: &'a str,
-    pub(super) client: Client<'a>,
-    pub(super) products: Vec<Product<'a>>,
-    pub(super) success_redirect: &'a str,
-    pub(super) in_progress_redirect: &'a str,
-    pub(super) failure_redirect: &'a str,
-    pub(super) cancel_redirect: &'a str,
-    pub(super) skip_capture: bool,
-    pub(super) due: i64,
-    pub(super) deny_overdue_payment: bool,
-}
-
-#[derive(Serialize)]
-pub(super) struct Client<'a> {
-    pub(super) email: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) phone: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) first_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_name: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Product<'a> {
-    pub(super) title: &'a str,
-    pub(super) price: Decimal,
-    pub(super) quantity: i64,
-}
 
 /// An order as it is read back. Which fields a short answer has is not documented, so most may be missing.
 #[derive(Deserialize)]
@@ -47,11 +15,11 @@ pub(super) struct Order {
     pub(super) id: String,
     status: String,
     #[serde(default, deserialize_with = "text")]
-    pub(super) number: Option<String>,
-    pub(super) currency: Option<String>,
-    pub(super) total: Option<Decimal>,
-    pub(super) amount_refunded: Option<Decimal>,
-    pub(super) is_test: Option<bool>,
+    number: Option<String>,
+    currency: Option<String>,
+    total: Option<Decimal>,
+    amount_refunded: Option<Decimal>,
+    is_test: Option<bool>,
     pub(super) full_page_checkout: Option<String>,
     status_changes: Option<Vec<StatusChange>>,
     transaction_details: Option<TransactionDetails>,
@@ -76,17 +44,42 @@ struct Decline {
 }
 
 impl Order {
-    /// The newest entry of the history, which moves before `status` does; the last of equals. `test` only marks
-    /// an order, so the newest other word stands before it.
-    pub(super) fn status(&self) -> &str {
+    /// Where the order stands. States no captured amount: at DECTA `captured` is a time. Amounts without a currency are
+    /// in that of the attempt, so that they are compared all the same.
+    ///
+    /// # Errors
+    /// [`Ctx::unreadable`] for an amount or a currency that cannot be one.
+    pub(super) fn view(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
+        let currency = match &self.currency {
+            Some(code) => code.parse().map_err(|_| ctx.unreadable("an unknown currency"))?,
+            None => attempt.currency(),
+        };
+        let money = |major: Option<Decimal>| major.map(|major| ctx.money(major, currency)).transpose();
+        Ok(ProviderView {
+            provider_status: self.status(ctx.statuses()),
+            total: money(self.total)?,
+            refunded: money(self.amount_refunded)?,
+            merchant_reference: self.number.clone(),
+            is_test: self.is_test,
+            failure: self.last_decline(),
+            ..ProviderView::default()
+        })
+    }
+
+    /// The newest entry of the history, which moves before `status` does; the last of equals. One that only marks a
+    /// test order says nothing, so the newest other stands before it.
+    fn status(&self, table: &StatusTable) -> ProviderStatus {
         let history = self.status_changes.as_deref().unwrap_or_default();
-        let is_test = |word: &str| word.trim().eq_ignore_ascii_case("test");
-        let newest = |change: &&StatusChange| (!is_test(&change.new_status), change.on);
-        history.iter().max_by_key(newest).map_or(&self.status, |change| &change.new_status)
+        let of = |status: &str| ProviderStatus::new("order", status);
+        let marks_test = |change: &StatusChange| {
+            table.row(&of(&change.new_status)).is_some_and(|row| row.detail == Some(Detail::Test))
+        };
+        let newest = history.iter().max_by_key(|change| (!marks_test(change), change.on));
+        of(newest.map_or(&self.status, |change| &change.new_status))
     }
 
     /// The last failed try, if there was one.
-    pub(super) fn last_decline(&self) -> Option<Failure> {
+    fn last_decline(&self) -> Option<Failure> {
         let last = self.transaction_details.as_ref()?.errors.as_ref()?.last()?;
         Some(Failure { code: last.code.clone(), text: last.description.clone() })
     }
@@ -101,17 +94,29 @@ pub(super) struct Page {
     pub(super) results: Vec<Row>,
 }
 
+impl Page {
+    /// Whether the list runs from new to old and has come to orders from well before this moment.
+    pub(super) fn ends_before(&self, moment: Timestamp) -> bool {
+        let issued = |row: Option<&Row>| row.and_then(|row| row.issued);
+        let well_before = moment.minus(Duration::from_secs(3600)).seconds();
+        match (issued(self.results.first()), issued(self.results.last())) {
+            (Some(first), Some(last)) => first >= last && last < well_before,
+            _ => false,
+        }
+    }
+}
+
 /// An order in a list, and all that is read of a notification.
 #[derive(Deserialize)]
 pub(super) struct Row {
     pub(super) id: String,
     #[serde(default, deserialize_with = "text")]
     pub(super) number: Option<String>,
-    pub(super) issued: Option<i64>,
+    issued: Option<i64>,
 }
 
 /// A text that some clients send as a number and so get back as one.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<String>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text)),
