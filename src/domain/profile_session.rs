@@ -240,24 +240,21 @@ impl ProfileSession {
         self.status.is_open() && self.attempt().is_some_and(|attempt| attempt.state == AttemptState::Created)
     }
 
-    /// It could not be started anywhere. Nothing unless it was being started.
-    pub fn never_started(&self, why: StartFailure, failure: SessionFailure) -> Vec<ProfileSessionEvent> {
+    /// The account could not start it: the next one is to, or it ends. Nothing unless it was being started.
+    pub fn start_failed(
+        &self,
+        why: StartFailure,
+        next: Result<ProfileStart, SessionFailure>,
+    ) -> Vec<ProfileSessionEvent> {
         if !self.is_starting() {
             return Vec::new();
         }
+        let follows = match next {
+            Ok(start) => Some(ProfileSessionEvent::AttemptStarted(start)),
+            Err(failure) => self.ended(failure),
+        };
         let abandoned = ProfileSessionEvent::AttemptAbandoned { failure: why };
-        std::iter::once(abandoned).chain(self.ended(failure)).collect()
-    }
-
-    /// The account could not start it, the next one is to. Nothing unless it was being started.
-    pub fn failed_over(&self, why: StartFailure, start: ProfileStart) -> Vec<ProfileSessionEvent> {
-        if !self.is_starting() {
-            return Vec::new();
-        }
-        vec![
-            ProfileSessionEvent::AttemptAbandoned { failure: why },
-            ProfileSessionEvent::AttemptStarted(start),
-        ]
+        std::iter::once(abandoned).chain(follows).collect()
     }
 
     /// It ends without a stored method, unless it has ended already.

@@ -75,14 +75,9 @@ impl StartOutcome {
 
 /// Which start was sent a second time. A start of unknown outcome is, once, where the provider knows our key.
 #[derive(Default)]
-pub(super) struct Repeats(Option<AttemptId>);
+pub(super) struct Repeats(pub(super) Option<AttemptId>);
 
 impl Repeats {
-    /// Of an attempt that was sent before.
-    pub(super) fn sent_before(attempt: AttemptId) -> Self {
-        Self(Some(attempt))
-    }
-
     /// How an error of this start counts: the first send is unsure for ever, whatever a second one says short of a plain
     /// no.
     pub(super) fn classify(&self, attempt: AttemptId, error: ProviderError) -> ProviderError {

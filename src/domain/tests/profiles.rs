@@ -121,13 +121,13 @@ fn a_session_that_failed_says_why_and_how_it_was_closed() {
 #[test]
 fn a_start_moves_on_only_while_no_provider_has_it() {
     let session = started();
-    let moved = changed(&session, session.failed_over(StartFailure::NotSent, start("two", 1)), at(1));
+    let moved = changed(&session, session.start_failed(StartFailure::NotSent, Ok(start("two", 1))), at(1));
     assert_eq!((moved.attempt().unwrap().account.as_str(), moved.fallback.len()), ("two", 0));
     assert_eq!((moved.attempts.len(), moved.attempts[0].state), (2, AttemptState::Ended));
     assert_eq!(moved.routing.tried[0].outcome, "not_sent");
-    assert_eq!(live().failed_over(StartFailure::NotSent, start("two", 1)), []);
-    assert_eq!(live().never_started(StartFailure::Busy, failed(FailureCode::ProviderError)), []);
-    let nowhere = session.never_started(StartFailure::Busy, failed(FailureCode::ProviderError));
+    assert_eq!(live().start_failed(StartFailure::NotSent, Ok(start("two", 1))), []);
+    assert_eq!(live().start_failed(StartFailure::Busy, Err(failed(FailureCode::ProviderError))), []);
+    let nowhere = session.start_failed(StartFailure::Busy, Err(failed(FailureCode::ProviderError)));
     let nowhere = changed(&session, nowhere, at(1));
     assert_eq!(
         (nowhere.status, nowhere.attempts[0].failure),

@@ -4,8 +4,7 @@ use port::{Advice, ProfileId, ProviderView, StoredProfile, Timestamp, Uuid, Vaul
 
 use super::vault_of;
 use crate::domain::{
-    FailureCode, Metadata, ProfileOwner, ProfileSession, ProfileSessionEvent, SessionFailure, SessionStatus,
-    Urgency,
+    FailureCode, ProfileOwner, ProfileSession, ProfileSessionEvent, SessionFailure, SessionStatus, Urgency,
 };
 use crate::engine::{Command, Decision, WorkingCopy};
 use crate::payments::fetch::{MIN_FETCH_INTERVAL, NO_JITTER};
@@ -244,9 +243,4 @@ impl Payments {
         }
         Err(StoreError::Busy.into())
     }
-}
-
-/// The metadata of a method that no profile session stored.
-pub(super) fn no_metadata() -> Metadata {
-    Metadata::new()
 }

@@ -8,8 +8,7 @@ use port::{
 
 use super::vault_of;
 use crate::domain::{
-    Erasable, ProfileSession, ProfileSessionEvent, ProfileSessionRequest, ProfileStart, RouteAttempt,
-    Routing, StartFailure,
+    Erasable, ProfileSession, ProfileSessionEvent, ProfileSessionRequest, ProfileStart, RouteAttempt, Routing,
 };
 use crate::engine::{Command, Decision, WorkingCopy};
 use crate::payments::accept::can_be_opened;
@@ -88,24 +87,22 @@ impl Payments {
             Some(name) => (PINNED, vec![name]),
             None => (FIRST_ABLE, rules.accounts_for(merchant)),
         };
-        let (mut candidates, mut tried) = (Vec::new(), Vec::new());
-        for name in named {
-            let Some(account) = self.providers.accounts().get(name) else { continue };
-            if account.about().capabilities.stores_by(new.approach) {
-                candidates.push(name.to_owned());
-            } else {
-                let outcome = "cannot store a payment method this way".to_owned();
-                tried.push(RouteAttempt { account: name.to_owned(), outcome });
-            }
-        }
-        let first = candidates.first().map_or("nobody", String::as_str);
+        let configured = named.into_iter().filter_map(|name| self.providers.accounts().get(name));
+        let (able, unable): (Vec<_>, Vec<_>) =
+            configured.partition(|account| account.about().capabilities.stores_by(new.approach));
+        let outcome = "cannot store a payment method this way".to_owned();
+        let tried = unable
+            .into_iter()
+            .map(|account| RouteAttempt { account: account.name.clone(), outcome: outcome.clone() });
+        let first = able.first().map_or("nobody", |account| &account.name);
         let reason = match rule {
             PINNED => format!("the request names {first}"),
             _ => {
                 format!("{first} is the first account of the rules that can store a payment method this way")
             }
         };
-        Ok((candidates, Routing { rule: rule.to_owned(), reason, tried }))
+        let routing = Routing { rule: rule.to_owned(), reason, tried: tried.collect() };
+        Ok((able.into_iter().map(|account| account.name.clone()).collect(), routing))
     }
 
     /// Makes the start whose intent is recorded, at one account after the other where nothing can have happened at the
@@ -117,55 +114,41 @@ impl Payments {
         again: bool,
         command: &Command,
     ) -> Result<StartOutcome, PaymentError> {
-        let sent_before = session.attempt().filter(|_| again).map(|attempt| attempt.id);
-        let mut repeats = sent_before.map(Repeats::sent_before).unwrap_or_default();
-        while let Some(attempt) = session.attempt().map(|attempt| attempt.id) {
-            let Some((account, view)) = self.at_provider(session)? else { break };
-            let Err(error) = self.send_profile_session(session, &account, &view, command).await? else {
+        let mut repeats = Repeats(session.attempt().filter(|_| again).map(|attempt| attempt.id));
+        while let Some((account, attempt)) = self.at_provider(session)? {
+            let Err(error) = self.send_profile_session(session, &account, &attempt, command).await? else {
                 return Ok(StartOutcome::Ready);
             };
-            let error = repeats.classify(attempt, error);
-            match error.advice() {
-                Advice::ResolveUnknown if repeats.allow(attempt, &account) => continue,
-                Advice::ResolveUnknown => return Ok(StartOutcome::Unknown),
-                Advice::TryElsewhere | Advice::RetryLater
-                    if self.fail_over_session(session, &error, command).await? => {}
-                _ => {
-                    self.abandon_profile_session(session, &error, command).await?;
-                    return Ok(StartOutcome::abandoned(&error));
+            let error = repeats.classify(attempt.id, error);
+            if error.advice() == Advice::ResolveUnknown {
+                if repeats.allow(attempt.id, &account) {
+                    continue;
                 }
+                return Ok(StartOutcome::Unknown);
+            }
+            if !self.fail_over_session(session, &error, command).await? {
+                return Ok(StartOutcome::abandoned(&error));
             }
         }
         Ok(StartOutcome::Ended)
     }
 
-    async fn abandon_profile_session(
-        &self,
-        session: &mut WorkingCopy<ProfileSession>,
-        error: &ProviderError,
-        command: &Command,
-    ) -> Result<(), PaymentError> {
-        let failure = start_failure(error);
-        let end = |session: &ProfileSession, _| {
-            Ok::<_, PaymentError>(session.never_started(StartFailure::from(error), failure.clone()).into())
-        };
-        self.engine.change("abandon profile session", command, session, end).await.map(drop)
-    }
-
+    /// Abandons a start: for one at the next account where another may be tried, else for good. False if it was for good.
     async fn fail_over_session(
         &self,
         session: &mut WorkingCopy<ProfileSession>,
         error: &ProviderError,
         command: &Command,
     ) -> Result<bool, PaymentError> {
-        let Some(name) = session.fallback.first().cloned() else { return Ok(false) };
-        let account = self.providers.account(&name)?;
-        let fail_over = |session: &ProfileSession, _| {
-            let start = profile_start(session.id, session.attempts.len(), &account);
-            Ok::<_, PaymentError>(session.failed_over(StartFailure::from(error), start).into())
+        let next = session.fallback.first().filter(|_| error.advice() != Advice::Stop);
+        let next = next.map(|name| self.providers.account(name)).transpose()?;
+        let abandon = |session: &ProfileSession, _| {
+            let start = |account| profile_start(session.id, session.attempts.len(), account);
+            let next = next.as_deref().map(start).ok_or_else(|| start_failure(error));
+            Ok::<_, PaymentError>(session.start_failed(error.into(), next).into())
         };
-        let changed = self.engine.change("fail over profile session", command, session, fail_over).await?;
-        Ok(changed.is_some())
+        let changed = self.engine.change("abandon profile start", command, session, abandon).await?;
+        Ok(changed.is_some() && next.is_some())
     }
 
     /// Sends a start and accepts what it made. A page that is no web page is never shown to the customer.

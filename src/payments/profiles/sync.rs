@@ -2,9 +2,8 @@
 
 use port::{Advice, OrderId, SessionId, Uuid};
 
-use super::follow::no_metadata;
 use super::vault_of;
-use crate::domain::{Event, OrderAggregate, Profile, ProfileEvent, ProfileOwner};
+use crate::domain::{Event, Metadata, OrderAggregate, Profile, ProfileEvent, ProfileOwner};
 use crate::engine::{Command, WorkingCopy};
 use crate::payments::providers::NoState;
 use crate::payments::{PaymentError, Payments, ReadPass};
@@ -31,7 +30,7 @@ impl Payments {
             let ctx = self.providers.ctx(&account, &NoState);
             let list = vault.list(&ctx, &customer_id);
             let (stored, _) = self.providers.call(&account, "profile_list", &ctx, list).await?;
-            let metadata = no_metadata();
+            let metadata = Metadata::new();
             let owner = ProfileOwner {
                 merchant: &order.header.merchant,
                 customer_id: &customer_id,

@@ -21,6 +21,7 @@ mod qr;
 mod reads;
 mod returns;
 mod stream;
+mod vault;
 
 use client::Reply;
 use fake_provider::Start;

@@ -1,0 +1,152 @@
+//! Sessions that store a payment method, at a provider whose answers are those of the test.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use paymux::domain::{Actor, Metadata, ProfileSessionRequest, ReturnUrls, SessionStatus};
+use paymux::engine::Command;
+use paymux::orders::Orders;
+use paymux::payments::{Account, Accounts, NewProfileSession, StartOutcome};
+use port::{
+    About, AdapterState, Approach, Attempt, Capabilities, CreatedPayment, CreatedProfileSession, Ctx, Next,
+    Notification, NotificationError, NotificationTarget, PaymentRequest, ProfileStatus, Provider,
+    ProviderError, ProviderStatus, ProviderView, StoreAttempt, StoreRequest, StoredProfile, Vault,
+    VaultSupport, VaultView,
+};
+
+use super::Gateway;
+use super::gateway::orders;
+
+static ABOUT: About = About {
+    name: "strongbox",
+    title: "The strongbox",
+    base_url: "https://strongbox.test",
+    capabilities: Capabilities {
+        approaches: &[Approach::Hosted],
+        vault: Some(VaultSupport { approaches: &[Approach::Hosted], charges: false, detaches: false }),
+        ..Capabilities::NONE
+    },
+    settings: &[],
+    statuses: "source = \"the test\"\n\
+               [profile_session]\nstored = { meaning = \"PAID\", evidence = \"seen\" }\n\
+               [profile]\nusable = { meaning = \"ACTIVE\", evidence = \"seen\" }\n",
+    build: |_| unreachable!("the test makes its adapters itself"),
+};
+
+/// A provider that has stored a method as soon as it is asked.
+struct Strongbox {
+    page: &'static str,
+    method_status: Option<&'static str>,
+}
+
+#[async_trait]
+impl Provider for Strongbox {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    async fn create(&self, _: &Ctx<'_>, _: &Attempt, _: &PaymentRequest) -> port::Result<CreatedPayment> {
+        Err(ProviderError::Unsupported("be paid"))
+    }
+
+    async fn fetch(&self, _: &Ctx<'_>, _: &Attempt) -> port::Result<ProviderView> {
+        Err(ProviderError::Unsupported("be paid"))
+    }
+
+    fn read_notification(&self, _: &Notification<'_>) -> Result<Vec<NotificationTarget>, NotificationError> {
+        Err(NotificationError::Unverified)
+    }
+
+    fn vault(&self) -> Option<&dyn Vault> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Vault for Strongbox {
+    async fn list(&self, _: &Ctx<'_>, _: &str) -> port::Result<Vec<StoredProfile>> {
+        Ok(Vec::new())
+    }
+
+    async fn create(
+        &self,
+        _: &Ctx<'_>,
+        attempt: &StoreAttempt,
+        _: &StoreRequest,
+    ) -> port::Result<CreatedProfileSession> {
+        Ok(CreatedProfileSession {
+            reference: attempt.session.to_string(),
+            next: Next::Page(self.page.to_owned()),
+            adapter_state: AdapterState::new(),
+        })
+    }
+
+    async fn fetch(&self, _: &Ctx<'_>, _: &StoreAttempt) -> port::Result<VaultView> {
+        let stored = StoredProfile {
+            reference: "card-1".to_owned(),
+            provider_status: self.method_status.map(str::to_owned),
+            kind: "CARD".to_owned(),
+            display_name: None,
+            expires_on: None,
+        };
+        Ok(VaultView {
+            provider_status: ProviderStatus::new("profile_session", "STORED"),
+            profile: Some(stored),
+        })
+    }
+}
+
+fn new_session() -> NewProfileSession {
+    NewProfileSession {
+        approach: Approach::Hosted,
+        expires_in: Duration::from_secs(3_600),
+        account: None,
+        request: ProfileSessionRequest {
+            customer_id: "c-1".to_owned(),
+            return_urls: ReturnUrls::default(),
+            language: None,
+            metadata: Metadata::new(),
+        },
+    }
+}
+
+/// The use cases of a gateway whose only account is at this provider.
+fn orders_at(gateway: &Gateway, provider: Strongbox) -> Orders {
+    let account = Account::new("one".to_owned(), Box::new(provider), String::new(), false, None).unwrap();
+    orders(&gateway.orders.payments.engine, Accounts::new([account]), "https://pay.test")
+}
+
+#[tokio::test]
+async fn a_stored_method_is_as_usable_as_its_status_says_and_one_that_nobody_knows_is_counted_and_is_not() {
+    let unknown = "paymux_unknown_provider_statuses_total{provider=\"strongbox\"} 1";
+    for (status, expected, counted) in [
+        (Some("USABLE"), ProfileStatus::Active, false),
+        (None, ProfileStatus::Active, false),
+        (Some("SHINY"), ProfileStatus::Inactive, true),
+    ] {
+        let gateway = Gateway::start().await;
+        let provider = Strongbox { page: "https://strongbox.test/store", method_status: status };
+        let payments = orders_at(&gateway, provider).payments;
+        let command = Command::of(Actor::Merchant);
+        let created = payments.create_profile_session("shop", &new_session(), &command).await.unwrap();
+        let (mut session, outcome) = created;
+        assert_eq!(outcome, StartOutcome::Ready);
+        payments.refresh_profile_session(&mut session, true, &command).await.unwrap();
+        assert_eq!(session.status, SessionStatus::Completed);
+        let method = payments.profile("shop", session.profile.unwrap()).await.unwrap();
+        assert_eq!(method.status, expected, "{status:?}");
+        assert_eq!(payments.engine.metrics.render().contains(unknown), counted, "{status:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_would_run_a_script_stores_nothing_and_is_shown_to_nobody() {
+    let gateway = Gateway::start().await;
+    let provider = Strongbox { page: "javascript:alert(1)", method_status: None };
+    let payments = orders_at(&gateway, provider).payments;
+    let command = Command::of(Actor::Merchant);
+    let created = payments.create_profile_session("shop", &new_session(), &command).await.unwrap();
+    let (session, outcome) = created;
+    assert_eq!((outcome, session.status), (StartOutcome::Ended, SessionStatus::Failed));
+    assert!(session.attempts.iter().all(|attempt| attempt.next.is_none()));
+}
