@@ -76,7 +76,7 @@ impl fmt::Display for Timestamp {
             (20..23, self.0 / 1_000 % 1_000),
         ] {
             let mut rest: i64 = number;
-            for digit in text[place].iter_mut().rev() {
+            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
                 *digit += u8::try_from(rest % 10).unwrap_or_default();
                 rest /= 10;
             }
