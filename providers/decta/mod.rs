@@ -74,7 +74,7 @@ impl Provider for Decta {
         request: &PaymentRequest,
     ) -> Result<CreatedPayment> {
         let order = request::order(attempt, request)?;
-        let http_request = HttpRequest::post("/orders/?response_type=full").json(&order)?;
+        let http_request = HttpRequest::post("/orders/?response_type=full").json(order)?;
         created(ctx, ctx.json(&self.send(ctx, http_request).await?)?, attempt)
     }
 
@@ -158,7 +158,7 @@ impl Decta {
         let mut http_request =
             HttpRequest::post(format!("/orders/{}/{verb}/", encoded(of.provider_reference()?)));
         if let Some(money) = money {
-            http_request = http_request.json(&JsonObject::new().put("amount", request::exact(money)?))?;
+            http_request = http_request.json(JsonObject::new().put("amount", request::exact(money)?))?;
         }
         self.send(ctx, http_request).await?;
         self.fetch(ctx, of).await

@@ -119,8 +119,8 @@ impl Provider for Paymennt {
         request: &PaymentRequest,
     ) -> Result<CreatedPayment> {
         let http_request = match attempt.approach {
-            Approach::Hosted => HttpRequest::post("/checkout/web").json(&request::web(attempt, request)?)?,
-            Approach::Link => HttpRequest::post("/checkout/link").json(&request::link(attempt, request)?)?,
+            Approach::Hosted => HttpRequest::post("/checkout/web").json(request::web(attempt, request)?)?,
+            Approach::Link => HttpRequest::post("/checkout/link").json(request::link(attempt, request)?)?,
             Approach::Embedded => return Err(ProviderError::Unsupported("show a widget")),
         };
         let checkout: Checkout = self.send(ctx, http_request).await?;

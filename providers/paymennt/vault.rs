@@ -30,7 +30,7 @@ impl Vault for Paymennt {
         attempt: &Attempt,
         request: &PaymentRequest,
     ) -> Result<CreatedPayment> {
-        let debit = HttpRequest::post("/payment/debit").json(&request::debit(attempt, request)?)?;
+        let debit = HttpRequest::post("/payment/debit").json(request::debit(attempt, request)?)?;
         let mut payment: Payment = self.send(ctx, debit).await?;
         let checkout = ctx.require(payment.checkout_details.take(), "its checkout")?;
         if ctx.statuses().means(&payment.provider_status(), PaymentStatus::Authorized) {

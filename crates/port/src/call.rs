@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::brief;
-use crate::{ProviderError, Secret};
+use crate::{JsonObject, ProviderError, Secret};
 
 /// The methods that providers use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,10 +94,9 @@ impl HttpRequest {
     /// A JSON body.
     ///
     /// # Errors
-    /// [`ProviderError::NotSent`] if the value cannot be written as JSON.
-    pub fn json<T: Serialize>(self, value: &T) -> Result<Self, ProviderError> {
-        let body = serde_json::to_vec(value).map_err(|fault| ProviderError::NotSent(fault.to_string()))?;
-        Ok(self.json_bytes(body))
+    /// [`ProviderError::NotSent`] if it cannot be written as JSON.
+    pub fn json(self, body: JsonObject) -> Result<Self, ProviderError> {
+        Ok(self.json_bytes(body.into_text()?.into_bytes()))
     }
 
     /// A JSON body that is already written, byte for byte.

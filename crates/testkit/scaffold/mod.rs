@@ -38,7 +38,7 @@ impl Provider for Acme {
 
     async fn create(&self, ctx: &Ctx<'_>, attempt: &Attempt, _: &PaymentRequest) -> Result<CreatedPayment> {
         let payment = request::payment(attempt)?;
-        let call = HttpRequest::post("/which/path/starts/a/payment").bearer(&self.key).json(&payment)?;
+        let call = HttpRequest::post("/which/path/starts/a/payment").bearer(&self.key).json(payment)?;
         let started: response::Payment = ctx.send(call, |_| None).await?;
         let view = ProviderView {
             provider_status: ProviderStatus::new("payment", started.status),
