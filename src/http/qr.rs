@@ -9,8 +9,7 @@ use qrcode::{Color, QrCode};
 use super::pages::{self, private_page};
 use super::problem::Problem;
 use super::request::RawRequest;
-use crate::domain::{Erasable, OrderAggregate};
-use crate::payments::{Returned, returned};
+use crate::domain::{AnySubject, Erasable, OrderAggregate, subject_of};
 
 /// Longer links make pictures too fine for a phone's camera. Those of the providers have some hundred characters.
 const MAX_LINK: usize = 1_200;
@@ -25,9 +24,9 @@ const FRAME: usize = 4;
 pub(super) async fn picture(raw: RawRequest) -> Result<HttpResponse, Problem> {
     let token = raw.state.payments().providers.returns().read(raw.segment("token"));
     let Some(attempt) = token.map(|token| token.attempt) else { return Ok(pages::not_found()) };
-    let png = match returned(&**raw.state.store(), attempt).await {
-        Ok(Some(Returned::Order(order))) => link(&order, attempt).and_then(png_of),
-        Ok(Some(Returned::ProfileSession(_)) | None) => None,
+    let png = match raw.state.store().subject(subject_of(attempt.uuid()), None).await {
+        Ok(Some(AnySubject::Order(order))) => link(&order, attempt).and_then(png_of),
+        Ok(_) => None,
         Err(fault) => return Ok(pages::unavailable(&fault)),
     };
     let shown = |png| private_page(StatusCode::OK).insert_header((CONTENT_TYPE, "image/png")).body(png);

@@ -17,10 +17,11 @@ use super::problem::Problem;
 use super::request::RawRequest;
 use super::serve::run_detached;
 use crate::domain::{
-    Actor, FailureCode, OrderAggregate, ProfileSession, ReturnUrls, SessionFailure, SessionStatus,
+    Actor, AnySubject, FailureCode, OrderAggregate, ProfileSession, ReturnUrls, SessionFailure,
+    SessionStatus, subject_of,
 };
 use crate::engine::WorkingCopy;
-use crate::payments::{Redirect, ReturnToken, Returned, returned};
+use crate::payments::{Redirect, ReturnToken};
 
 /// How long the customer waits for the provider's answer.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -29,16 +30,16 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) async fn handle_return(raw: RawRequest) -> Result<HttpResponse, Problem> {
     let token = raw.state.payments().providers.returns().read(raw.segment("token"));
     let Some(ReturnToken { attempt, redirect }) = token else { return Ok(pages::not_found()) };
-    Ok(match returned(&**raw.state.store(), attempt).await {
-        Ok(Some(Returned::Order(order))) => {
+    Ok(match raw.state.store().subject(subject_of(attempt.uuid()), None).await {
+        Ok(Some(AnySubject::Order(order))) => {
             let order = fetch_order(&raw, order, attempt).await;
             of_order(&order, attempt).map_or_else(pages::not_found, |session| session.answer(redirect))
         }
-        Ok(Some(Returned::ProfileSession(session))) => {
+        Ok(Some(AnySubject::ProfileSession(session))) => {
             let session = fetch_profile_session(&raw, session).await;
             of_profile_session(&session).answer(redirect)
         }
-        Ok(None) => pages::not_found(),
+        Ok(_) => pages::not_found(),
         Err(fault) => pages::unavailable(&fault),
     })
 }

@@ -23,7 +23,7 @@ pub use profiles::NewProfileSession;
 pub use providers::Providers;
 pub use read_limiter::{ReadLimiter, ReadPass};
 pub use refund_policy::RefundPolicies;
-pub use returns::{Redirect, ReturnToken, Returned, Returns, returned};
+pub use returns::{Redirect, ReturnToken, Returns};
 pub use start::{CheckoutRequest, StartOutcome};
 
 use std::sync::Arc;

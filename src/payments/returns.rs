@@ -4,12 +4,7 @@
 //! derived from a key of the installation, so that a start that is resumed after a crash sends the same addresses, and
 //! nothing has to be kept or looked up to know whether a token is ours.
 
-use std::sync::Arc;
-
 use port::{AttemptId, RedirectUrls, sign};
-
-use crate::domain::{OrderAggregate, ProfileSession, SubjectKind, subject_of};
-use crate::store::{Store, StoreError};
 
 /// Which of a provider's redirects brought the customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
@@ -115,28 +110,6 @@ impl Returns {
     pub fn qr_url(&self, attempt: AttemptId) -> String {
         format!("{}/qr/{}", self.public_url, self.token(attempt, Redirect::InProgress))
     }
-}
-
-/// What a customer comes back to.
-#[derive(Clone, Debug)]
-pub enum Returned {
-    /// An order.
-    Order(Arc<OrderAggregate>),
-    /// A profile session.
-    ProfileSession(Arc<ProfileSession>),
-}
-
-/// What an attempt belongs to.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn returned(store: &dyn Store, attempt: AttemptId) -> Result<Option<Returned>, StoreError> {
-    let id = subject_of(attempt.uuid());
-    Ok(match store.kind_of(id).await? {
-        Some(SubjectKind::Order) => store.load(id).await?.map(Returned::Order),
-        Some(SubjectKind::ProfileSession) => store.load(id).await?.map(Returned::ProfileSession),
-        Some(SubjectKind::Profile | SubjectKind::WebhookEndpoint) | None => None,
-    })
 }
 
 #[cfg(test)]

@@ -21,15 +21,14 @@ pub use rows::{
 };
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use port::{EndpointId, NotificationId, OrderId, ProfileId, ProfileSessionId, Timestamp, Uuid};
+use port::{OrderId, ProfileId, ProfileSessionId, Timestamp, Uuid};
 use tokio::sync::broadcast;
 
+use self::sqlite::{Leases, Query};
 use crate::domain::{
-    AnySubject, Hash, Lane, Lookup, OrderAggregate, Profile, ProfileSession, Recorded, Subject, SubjectKind,
-    Urgency,
+    AnySubject, Hash, OrderAggregate, Profile, ProfileSession, Recorded, Subject, SubjectKind,
 };
 
 /// A stored change of a subject whose events have not been read yet.
@@ -77,7 +76,7 @@ pub struct SubjectRow {
     pub created_at: Timestamp,
 }
 
-/// Reads and writes.
+/// Where everything is kept. Its reads are functions of `dyn Store`, beside the statements that they run.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// All or nothing, durable when it returns.
@@ -90,183 +89,38 @@ pub trait Store: Send + Sync {
     /// Tells of every subject that a commit has changed. It carries nothing else: a listener reads.
     fn changes(&self) -> broadcast::Receiver<Uuid>;
 
-    /// Leases jobs of a lane that are due, the longest waiting first: at most `limit`, each for `lease`, to nobody
-    /// else meanwhile.
-    async fn claim(
-        &self,
-        lane: &Lane,
-        urgency: Urgency,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> Result<Vec<ClaimedJob>, StoreError>;
+    /// A subject as it is, or as it was after the event with a sequence, with what still exists of its personal data.
+    async fn subject(&self, id: Uuid, sequence: Option<u64>) -> Result<Option<AnySubject>, StoreError>;
 
-    /// The earliest moment at which a job of each urgency can be claimed in a lane: it is due, and no lease is on it.
-    async fn next_due(&self, lane: &Lane) -> Result<Vec<Due>, StoreError>;
+    /// Runs a query, or has it run as soon as a connection is free.
+    async fn run(&self, query: Query) -> Result<(), StoreError>;
 
-    /// Leases deliveries to an endpoint that are due, the longest waiting first.
-    async fn claim_deliveries(
-        &self,
-        endpoint: EndpointId,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> Result<Vec<ClaimedDelivery>, StoreError>;
-
-    /// The earliest moment at which a delivery to an endpoint can be claimed.
-    async fn next_delivery(&self, endpoint: EndpointId) -> Result<Option<Timestamp>, StoreError>;
-
-    /// Ends the lease on a job whose row stays as it is.
-    fn release(&self, lane: &Lane, subject: Uuid);
-
-    /// Ends the lease on a delivery whose row stays as it is.
-    fn release_delivery(&self, stream: DeliveryStream);
-
-    /// A subject as it is.
-    async fn subject(&self, kind: SubjectKind, id: Uuid) -> Result<Option<AnySubject>, StoreError>;
-
-    /// A subject as it was after the event with a sequence, with what still exists of its personal data.
-    async fn subject_at(
-        &self,
-        kind: SubjectKind,
-        id: Uuid,
-        sequence: u64,
-    ) -> Result<Option<AnySubject>, StoreError>;
-
-    /// The changes of a subject that have events after a sequence, oldest first, at most `limit`.
-    async fn changes_of(&self, id: Uuid, after: u64, limit: u32) -> Result<Vec<StoredChange>, StoreError>;
-
-    /// The kind of a subject.
-    async fn kind_of(&self, id: Uuid) -> Result<Option<SubjectKind>, StoreError>;
-
-    /// The subjects of a provider's own id at an account, newest first.
-    async fn with_provider_reference(&self, account: &str, reference: &str) -> Result<Vec<Uuid>, StoreError>;
-
-    /// The stored method that a provider knows by this reference, deleted or not.
-    async fn profile_with_reference(
-        &self,
-        account: &str,
-        reference: &str,
-    ) -> Result<Option<ProfileId>, StoreError>;
-
-    /// A merchant's orders, newest first.
-    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreError>;
-
-    /// A merchant's payments, newest first, each with what the next page begins after.
-    async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<Cursor>, StoreError>;
-
-    /// A merchant's attention, newest first, each with what the next page begins after.
-    async fn attention(&self, filter: &AttentionFilter) -> Result<Vec<Cursor>, StoreError>;
-
-    /// A customer's stored methods, newest first.
-    async fn profiles(&self, filter: &ProfileFilter) -> Result<Vec<ProfileId>, StoreError>;
-
-    /// Every endpoint that was not deleted, oldest first, with the moment since when its deliveries fail.
-    async fn endpoints(&self) -> Result<Vec<(EndpointId, Option<Timestamp>)>, StoreError>;
-
-    /// A merchant's changes that have public events, newest first.
-    async fn public_changes(&self, filter: &PublicFilter) -> Result<Vec<StoredChange>, StoreError>;
-
-    /// The place of a subject's change among all, by the sequence of its first event or of a later one.
-    async fn position_of(&self, id: Uuid, sequence: u64) -> Result<Option<u64>, StoreError>;
-
-    /// A merchant's idempotency key.
-    async fn idempotency(&self, merchant: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError>;
-
-    /// An API key by the hash of its text.
-    async fn api_key(&self, hash: &str) -> Result<Option<ApiKeyRow>, StoreError>;
-
-    /// Every API key, oldest first. Only hashes are stored.
-    async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, StoreError>;
-
-    /// A value that the installation keeps about itself.
-    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
-
-    /// Notifications of a range of time after a place, oldest first.
-    async fn notifications(
-        &self,
-        filter: &InboxFilter,
-    ) -> Result<Vec<(Timestamp, NotificationId, String)>, StoreError>;
-
-    /// A stored notification.
-    async fn notification(&self, id: NotificationId) -> Result<Option<InboxRow>, StoreError>;
-
-    /// The tries to deliver to an endpoint, newest first; a page by its last position.
-    async fn deliveries(&self, endpoint: EndpointId, page: &Page) -> Result<Vec<DeliveryRow>, StoreError>;
-
-    /// When the oldest payment of an account was created whose outcome is awaited.
-    async fn oldest_open_payment(&self, account: &str) -> Result<Option<Timestamp>, StoreError>;
-
-    /// The subjects after one, by id, at most `limit`.
-    async fn subjects_after(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<SubjectRow>, StoreError>;
-
-    /// How many subjects there are.
-    async fn subject_count(&self) -> Result<u64, StoreError>;
-
-    /// How many changes there are, of all subjects.
-    async fn change_count(&self) -> Result<u64, StoreError>;
-
-    /// Whether rows that lead to a subject are there; answers those that are not.
-    async fn missing_lookups(
-        &self,
-        subject: Uuid,
-        merchant: &str,
-        lookups: Vec<Lookup>,
-    ) -> Result<Vec<Lookup>, StoreError>;
-
-    /// How many rows there are that lead to subjects.
-    async fn lookup_count(&self) -> Result<u64, StoreError>;
-
-    /// The last snapshot of a subject: the sequence of its last event, and its text.
-    async fn snapshot(&self, id: Uuid) -> Result<Option<(u64, String)>, StoreError>;
-
-    /// The hashes of the changes after a position, in the order of their commits, at most `limit`.
-    async fn change_hashes(&self, after: u64, limit: u32) -> Result<Vec<(u64, Hash)>, StoreError>;
-
-    /// The checkpoints after a number, oldest first, at most `limit`.
-    async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<CheckpointRow>, StoreError>;
-
-    /// The newest checkpoint.
-    async fn last_checkpoint(&self) -> Result<Option<CheckpointRow>, StoreError>;
+    /// Who works on what.
+    fn leases(&self) -> &Leases;
 }
 
 impl dyn Store + '_ {
-    /// A subject of a kind that is known by its type.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// A subject, if it is of this kind.
     pub async fn load<S: Subject>(&self, id: Uuid) -> Result<Option<Arc<S>>, StoreError> {
-        Ok(self.subject(S::KIND, id).await?.and_then(S::from_any))
+        Ok(self.subject(id, None).await?.and_then(S::from_any))
     }
 
     /// The same as it was after the event with a sequence.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn load_at<S: Subject>(&self, id: Uuid, sequence: u64) -> Result<Option<Arc<S>>, StoreError> {
-        Ok(self.subject_at(S::KIND, id, sequence).await?.and_then(S::from_any))
+        Ok(self.subject(id, Some(sequence)).await?.and_then(S::from_any))
     }
 
     /// An order with everything that hangs on it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn order(&self, id: OrderId) -> Result<Option<Arc<OrderAggregate>>, StoreError> {
         self.load(id.uuid()).await
     }
 
     /// A stored payment method, deleted or not.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn profile(&self, id: ProfileId) -> Result<Option<Arc<Profile>>, StoreError> {
         self.load(id.uuid()).await
     }
 
     /// A session that stores a payment method.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn profile_session(
         &self,
         id: ProfileSessionId,
@@ -275,9 +129,6 @@ impl dyn Store + '_ {
     }
 
     /// The changes of a subject that have events after a sequence, oldest first, with their events.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn recorded<S: Subject>(
         &self,
         id: Uuid,

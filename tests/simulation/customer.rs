@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::{Actor, Attempt};
+use paymux::domain::{Actor, Attempt, OrderAggregate, subject_of};
 use paymux::engine::Command;
 use paymux::orders::Orders;
-use paymux::payments::{Returned, returned};
 use paymux_sandbox::Request;
 use port::{Next, Timestamp};
 use serde_json::json;
@@ -134,7 +133,7 @@ async fn come_back(world: &Arc<World>, url: &str) {
 async fn come_back_with(orders: &Orders, token: &str) -> Option<&'static str> {
     let payments = &orders.payments;
     let attempt = payments.providers.returns().read(token)?.attempt;
-    let Returned::Order(order) = returned(&*payments.engine.store, attempt).await.ok()?? else { return None };
+    let order = payments.engine.store.load::<OrderAggregate>(subject_of(attempt.uuid())).await.ok()??;
     let session = order.session(order.attempt(attempt)?.session?)?;
     let (id, payment) = (session.id, session.payment);
     if !session.status.is_open() {

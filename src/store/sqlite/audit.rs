@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row};
 use super::names::number;
 use super::statement::{all, blob, coded, count, hash, integer, moment, one, run, uuid};
 use crate::domain::{Hash, Lookup, SubjectKind};
-use crate::store::{CheckpointRow, StoreError, SubjectRow};
+use crate::store::{CheckpointRow, Store, StoreError, SubjectRow};
 
 const CHECKPOINT: &str =
     "INSERT INTO checkpoints (number, at, position, changes, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -43,58 +43,82 @@ pub(super) fn erase(db: &Connection, subject: Uuid, objects: &[(String, String)]
     Ok(())
 }
 
-/// The subjects after one.
-pub(super) fn subjects_after(
-    db: &Connection,
-    after: Option<Uuid>,
-    limit: u32,
-) -> Result<Vec<SubjectRow>, StoreError> {
-    all(db, SUBJECTS, (blob(after.unwrap_or_default()), limit), |row| {
-        Ok(SubjectRow {
-            id: uuid(row, 0)?,
-            kind: coded(row, 1, SubjectKind::from_repr)?,
-            merchant: row.get(2)?,
-            state: row.get(3)?,
-            created_at: moment(row, 4)?,
+impl dyn Store + '_ {
+    /// The subjects after one, by id, at most `limit`.
+    pub async fn subjects_after(
+        &self,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<SubjectRow>, StoreError> {
+        self.read(move |db| all(db, SUBJECTS, (blob(after.unwrap_or_default()), limit), subject_row)).await
+    }
+
+    /// How many subjects there are.
+    pub async fn subject_count(&self) -> Result<u64, StoreError> {
+        self.read(|db| rows_of(db, "subjects")).await
+    }
+
+    /// How many changes there are, of all subjects.
+    pub async fn change_count(&self) -> Result<u64, StoreError> {
+        self.read(|db| rows_of(db, "changes")).await
+    }
+
+    /// How many rows there are that lead to subjects.
+    pub async fn lookup_count(&self) -> Result<u64, StoreError> {
+        self.read(|db| LOOKUP_TABLES.iter().map(|table| rows_of(db, table)).sum()).await
+    }
+
+    /// Whether rows that lead to a subject are there; answers those that are not.
+    pub async fn missing_lookups(
+        &self,
+        subject: Uuid,
+        merchant: &str,
+        lookups: Vec<Lookup>,
+    ) -> Result<Vec<Lookup>, StoreError> {
+        let merchant = merchant.to_owned();
+        self.read(move |db| {
+            let merchant = number(db, &merchant)?.unwrap_or_default();
+            let mut missing = Vec::new();
+            for lookup in lookups {
+                if !has(db, subject, merchant, &lookup)? {
+                    missing.push(lookup);
+                }
+            }
+            Ok(missing)
         })
+        .await
+    }
+
+    /// The hashes of the changes after a position, in the order of their commits, at most `limit`.
+    pub async fn change_hashes(&self, after: u64, limit: u32) -> Result<Vec<(u64, Hash)>, StoreError> {
+        let sql = "SELECT position, hash FROM changes WHERE position > ?1 ORDER BY position LIMIT ?2";
+        let values = (integer(after), limit);
+        self.read(move |db| all(db, sql, values, |row| Ok((count(row, 0)?, hash(row, 1)?)))).await
+    }
+
+    /// The checkpoints after a number, oldest first, at most `limit`.
+    pub async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<CheckpointRow>, StoreError> {
+        self.read(move |db| all(db, CHECKPOINTS, (integer(after), limit), checkpoint_row)).await
+    }
+
+    /// The newest checkpoint.
+    pub async fn last_checkpoint(&self) -> Result<Option<CheckpointRow>, StoreError> {
+        self.read(|db| one(db, LAST_CHECKPOINT, [], checkpoint_row)).await
+    }
+}
+
+fn rows_of(db: &Connection, table: &str) -> Result<u64, StoreError> {
+    Ok(one(db, &format!("SELECT count(*) FROM {table}"), [], |row| count(row, 0))?.unwrap_or(0))
+}
+
+fn subject_row(row: &Row<'_>) -> Result<SubjectRow, StoreError> {
+    Ok(SubjectRow {
+        id: uuid(row, 0)?,
+        kind: coded(row, 1, SubjectKind::from_repr)?,
+        merchant: row.get(2)?,
+        state: row.get(3)?,
+        created_at: moment(row, 4)?,
     })
-}
-
-/// How many subjects there are.
-pub(super) fn subject_count(db: &Connection) -> Result<u64, StoreError> {
-    Ok(one(db, "SELECT count(*) FROM subjects", [], |row| count(row, 0))?.unwrap_or(0))
-}
-
-/// How many changes there are.
-pub(super) fn change_count(db: &Connection) -> Result<u64, StoreError> {
-    Ok(one(db, "SELECT count(*) FROM changes", [], |row| count(row, 0))?.unwrap_or(0))
-}
-
-/// How many rows there are that lead to subjects.
-pub(super) fn lookup_count(db: &Connection) -> Result<u64, StoreError> {
-    let mut total = 0;
-    for table in LOOKUP_TABLES {
-        let sql = format!("SELECT count(*) FROM {table}");
-        total += one(db, &sql, [], |row| count(row, 0))?.unwrap_or(0);
-    }
-    Ok(total)
-}
-
-/// Those of the rows that should lead to a subject and do not.
-pub(super) fn missing_lookups(
-    db: &Connection,
-    subject: Uuid,
-    merchant: &str,
-    lookups: Vec<Lookup>,
-) -> Result<Vec<Lookup>, StoreError> {
-    let merchant = number(db, merchant)?.unwrap_or_default();
-    let mut missing = Vec::new();
-    for lookup in lookups {
-        if !has(db, subject, merchant, &lookup)? {
-            missing.push(lookup);
-        }
-    }
-    Ok(missing)
 }
 
 fn has(db: &Connection, subject: Uuid, merchant: i64, lookup: &Lookup) -> Result<bool, StoreError> {
@@ -140,22 +164,6 @@ fn has(db: &Connection, subject: Uuid, merchant: i64, lookup: &Lookup) -> Result
         }
     };
     Ok(found?.is_some())
-}
-
-/// The hashes of the changes after a position.
-pub(super) fn change_hashes(db: &Connection, after: u64, limit: u32) -> Result<Vec<(u64, Hash)>, StoreError> {
-    let sql = "SELECT position, hash FROM changes WHERE position > ?1 ORDER BY position LIMIT ?2";
-    all(db, sql, (integer(after), limit), |row| Ok((count(row, 0)?, hash(row, 1)?)))
-}
-
-/// The checkpoints after a number.
-pub(super) fn checkpoints(db: &Connection, after: u64, limit: u32) -> Result<Vec<CheckpointRow>, StoreError> {
-    all(db, CHECKPOINTS, (integer(after), limit), checkpoint_row)
-}
-
-/// The newest checkpoint.
-pub(super) fn last_checkpoint(db: &Connection) -> Result<Option<CheckpointRow>, StoreError> {
-    one(db, LAST_CHECKPOINT, [], checkpoint_row)
 }
 
 fn checkpoint_row(row: &Row<'_>) -> Result<CheckpointRow, StoreError> {

@@ -6,7 +6,7 @@ use port::{EndpointId, EventId, OrderId, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::statement::{all, blob, count, integer, maybe_count, moment, parsed, run, uuid};
-use crate::store::{ClaimedDelivery, DeliveryRow, DeliveryStream, Page, StoreError, StreamPosition};
+use crate::store::{ClaimedDelivery, DeliveryRow, DeliveryStream, Page, Store, StoreError, StreamPosition};
 
 /// For how long tries are kept.
 const DELIVERIES_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -129,8 +129,49 @@ pub(super) fn tried(db: &Connection, row: &DeliveryRow) -> Result<(), StoreError
     run(db, OLD_TRIES, [row.at.minus(DELIVERIES_KEPT).micros()]).map(drop)
 }
 
+impl dyn Store + '_ {
+    /// Leases deliveries to an endpoint that are due, the longest waiting first.
+    pub async fn claim_deliveries(
+        &self,
+        endpoint: EndpointId,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<ClaimedDelivery>, StoreError> {
+        let leases = self.leases().deliveries.clone();
+        self.read(move |db| {
+            let look = |most| waiting(db, endpoint, now, most);
+            leases.claim(now, lease, limit, look, |delivery| delivery.stream)
+        })
+        .await
+    }
+
+    /// The earliest moment at which a delivery to an endpoint can be claimed.
+    pub async fn next_delivery(&self, endpoint: EndpointId) -> Result<Option<Timestamp>, StoreError> {
+        let leases = self.leases().deliveries.clone();
+        let ever = Timestamp::from_micros(i64::MAX);
+        self.read(move |db| {
+            let look = |most| waiting(db, endpoint, ever, most);
+            leases.next(look, |delivery| delivery.stream, |delivery| delivery.due_at)
+        })
+        .await
+    }
+
+    /// The tries to deliver to an endpoint, newest first; a page by its last position.
+    pub async fn deliveries(
+        &self,
+        endpoint: EndpointId,
+        page: &Page,
+    ) -> Result<Vec<DeliveryRow>, StoreError> {
+        // A cursor that is none of ours finds nothing.
+        let before = page.before.as_ref().map_or(i64::MAX, |text| text.parse().unwrap_or(0));
+        let values = (blob(endpoint.uuid()), before, page.limit);
+        self.read(move |db| all(db, TRIES, values, delivery_row)).await
+    }
+}
+
 /// What waits for an endpoint, by when it is due.
-pub(super) fn waiting(
+fn waiting(
     db: &Connection,
     endpoint: EndpointId,
     until: Timestamp,
@@ -149,17 +190,6 @@ pub(super) fn waiting(
             enqueued: count(row, 6)?,
         })
     })
-}
-
-/// The tries at an endpoint, newest first.
-pub(super) fn tries(
-    db: &Connection,
-    endpoint: EndpointId,
-    page: &Page,
-) -> Result<Vec<DeliveryRow>, StoreError> {
-    // A cursor that is none of ours finds nothing.
-    let before = page.before.as_ref().map_or(i64::MAX, |text| text.parse().unwrap_or(0));
-    all(db, TRIES, (blob(endpoint.uuid()), before, page.limit), delivery_row)
 }
 
 fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow, StoreError> {

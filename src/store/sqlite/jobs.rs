@@ -1,20 +1,17 @@
-//! Jobs: when a subject is due in a lane, and to whom it is leased.
-//!
-//! One gateway owns the database, so a lease is kept in memory: claiming writes nothing, and a lease that a crash left
-//! behind is gone with the process.
+//! Jobs: when a subject is due in a lane.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use port::{Timestamp, Uuid};
 use rusqlite::{Connection, Row, params};
+use strum::VariantArray as _;
 
 use super::names;
 use super::statement::{all, blob, coded, count, integer, maybe_count, moment, run, uuid};
 use crate::domain::{Lane, SubjectKind, Urgency};
-use crate::store::{ClaimedJob, Due, JobSubject, Rescheduled, StoreError, SubjectChange, Wake, WokenBy};
+use crate::store::{
+    ClaimedJob, Due, JobSubject, Rescheduled, Store, StoreError, SubjectChange, Wake, WokenBy,
+};
 
 /// A change makes a job sooner and never later: only the job itself, once it has run, puts it off. What comes sooner is
 /// something new, whose failures have not been counted yet.
@@ -43,56 +40,38 @@ const WAITING: &str = "SELECT subject, kind, due_at, tries, wakes, attempt FROM 
 const NEXT: &str = "SELECT subject, due_at FROM jobs
      WHERE lane = ?1 AND urgency = ?2 ORDER BY due_at LIMIT ?3";
 
-/// What is leased, and until when.
-pub(super) struct Leases<K>(Mutex<HashMap<K, Timestamp>>);
-
-impl<K> Default for Leases<K> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash> Leases<K> {
-    fn held(&self) -> MutexGuard<'_, HashMap<K, Timestamp>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Leases at most `limit` of what is waiting. `look` is asked for so many rows that those under lease cannot hide
-    /// the others.
-    pub(super) fn claim<T>(
+impl dyn Store + '_ {
+    /// Leases jobs of a lane that are due, the longest waiting first: at most `limit`, each for `lease`, to nobody
+    /// else meanwhile.
+    pub async fn claim(
         &self,
+        lane: &Lane,
+        urgency: Urgency,
         now: Timestamp,
         lease: Duration,
         limit: u32,
-        look: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
-        key: impl Fn(&T) -> K,
-    ) -> Result<Vec<T>, StoreError> {
-        let mut held = self.held();
-        held.retain(|_, until| *until > now);
-        let most = limit.saturating_add(u32::try_from(held.len()).unwrap_or(u32::MAX));
-        let mut free = look(most)?;
-        free.retain(|found| !held.contains_key(&key(found)));
-        free.truncate(limit as usize);
-        held.extend(free.iter().map(|found| (key(found), now.plus(lease))));
-        Ok(free)
+    ) -> Result<Vec<ClaimedJob>, StoreError> {
+        let (lane, leases) = (lane.clone(), self.leases().jobs.clone());
+        self.read(move |db| {
+            let look = |most| waiting(db, &lane, urgency, now, most);
+            leases.claim(now, lease, limit, look, |job| (job.lane.clone(), job.subject))
+        })
+        .await
     }
 
-    /// The earliest moment at which one can be claimed: when it is due, and its lease has run out.
-    pub(super) fn next<T>(
-        &self,
-        look: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
-        key: impl Fn(&T) -> K,
-        due_at: impl Fn(&T) -> Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        let held = self.held();
-        let most = u32::try_from(held.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let free_at =
-            |found: &T| held.get(&key(found)).map_or(due_at(found), |until| due_at(found).max(*until));
-        Ok(look(most)?.iter().map(free_at).min())
-    }
-
-    pub(super) fn end(&self, key: &K) {
-        self.held().remove(key);
+    /// The earliest moment at which a job of each urgency can be claimed in a lane: it is due, and no lease is on it.
+    pub async fn next_due(&self, lane: &Lane) -> Result<Vec<Due>, StoreError> {
+        let (lane, leases) = (lane.clone(), self.leases().jobs.clone());
+        self.read(move |db| {
+            let mut next_due = Vec::new();
+            for urgency in Urgency::VARIANTS {
+                let look = |most| next(db, &lane, *urgency, most);
+                let at = leases.next(look, |(subject, _)| (lane.clone(), *subject), |(_, at)| *at)?;
+                next_due.extend(at.map(|at| Due { at, urgency: *urgency }));
+            }
+            Ok(next_due)
+        })
+        .await
     }
 }
 
@@ -141,7 +120,7 @@ pub(super) fn reschedule(db: &Connection, lane: i64, done: &Rescheduled) -> Resu
 }
 
 /// What is due in a lane, the longest waiting first.
-pub(super) fn waiting(
+fn waiting(
     db: &Connection,
     lane: &Lane,
     urgency: Urgency,
@@ -170,7 +149,7 @@ fn claimed(row: &Row<'_>, lane: &Lane, urgency: Urgency) -> Result<ClaimedJob, S
 }
 
 /// The subjects of a lane, by when they are due.
-pub(super) fn next(
+fn next(
     db: &Connection,
     lane: &Lane,
     urgency: Urgency,

@@ -1,34 +1,73 @@
 //! Small rows that are found by a name: idempotency keys, API keys, settings, notifications.
 
-use port::{NotificationId, Uuid};
-use rusqlite::{Connection, Row};
+use port::NotificationId;
+use rusqlite::Row;
 
 use super::names::number;
 use super::statement::{all, blob, count, json, maybe_moment, moment, one, uuid};
-use crate::store::{ApiKeyRow, IdempotencyRow, InboxRow, StoreError};
+use crate::store::{ApiKeyRow, IdempotencyRow, InboxRow, Store, StoreError};
 
-const API_KEYS: &str = "SELECT hash, hint, merchant, scopes, created_at, revoked_at FROM api_keys";
-
-/// A merchant's idempotency key.
-pub(super) fn idempotency(
-    db: &Connection,
-    merchant: &str,
-    key: &str,
-) -> Result<Option<IdempotencyRow>, StoreError> {
-    let Some(owner) = number(db, merchant)? else { return Ok(None) };
-    let sql = "SELECT fingerprint, subject, sequence, at FROM idempotency WHERE merchant = ?1 AND key = ?2";
-    one(db, sql, (owner, key), |row| {
-        let subject: Uuid = uuid(row, 1)?;
-        Ok(IdempotencyRow {
-            merchant: merchant.to_owned(),
-            key: key.to_owned(),
-            fingerprint: row.get(0)?,
-            subject,
-            sequence: count(row, 2)?,
-            at: moment(row, 3)?,
-            replaces: None,
+impl dyn Store + '_ {
+    /// A merchant's idempotency key.
+    pub async fn idempotency(&self, merchant: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
+        const SQL: &str =
+            "SELECT fingerprint, subject, sequence, at FROM idempotency WHERE merchant = ?1 AND key = ?2";
+        let (merchant, key) = (merchant.to_owned(), key.to_owned());
+        self.read(move |db| {
+            let Some(owner) = number(db, &merchant)? else { return Ok(None) };
+            one(db, SQL, (owner, &key), |row| {
+                Ok(IdempotencyRow {
+                    merchant: merchant.clone(),
+                    key: key.clone(),
+                    fingerprint: row.get(0)?,
+                    subject: uuid(row, 1)?,
+                    sequence: count(row, 2)?,
+                    at: moment(row, 3)?,
+                    replaces: None,
+                })
+            })
         })
-    })
+        .await
+    }
+
+    /// An API key by the hash of its text.
+    pub async fn api_key(&self, hash: &str) -> Result<Option<ApiKeyRow>, StoreError> {
+        const SQL: &str =
+            "SELECT hash, hint, merchant, scopes, created_at, revoked_at FROM api_keys WHERE hash = ?1";
+        let hash = hash.to_owned();
+        self.read(move |db| one(db, SQL, [hash], api_key_row)).await
+    }
+
+    /// Every API key, oldest first. Only hashes are stored.
+    pub async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, StoreError> {
+        const SQL: &str = "SELECT hash, hint, merchant, scopes, created_at, revoked_at FROM api_keys
+             ORDER BY created_at, hash";
+        self.read(|db| all(db, SQL, [], api_key_row)).await
+    }
+
+    /// A value that the installation keeps about itself.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let name = name.to_owned();
+        let sql = "SELECT value FROM settings WHERE name = ?1";
+        self.read(move |db| one(db, sql, [name], |row| Ok(row.get(0)?))).await
+    }
+
+    /// A stored notification.
+    pub async fn notification(&self, id: NotificationId) -> Result<Option<InboxRow>, StoreError> {
+        let sql = "SELECT account, identity, headers, body, targets, received_at FROM inbox WHERE id = ?1";
+        let read = move |row: &Row<'_>| {
+            Ok(InboxRow {
+                id,
+                account: row.get(0)?,
+                identity: row.get(1)?,
+                headers: row.get(2)?,
+                body: row.get(3)?,
+                targets: row.get(4)?,
+                received_at: moment(row, 5)?,
+            })
+        };
+        self.read(move |db| one(db, sql, [blob(id.uuid())], read)).await
+    }
 }
 
 fn api_key_row(row: &Row<'_>) -> Result<ApiKeyRow, StoreError> {
@@ -39,36 +78,5 @@ fn api_key_row(row: &Row<'_>) -> Result<ApiKeyRow, StoreError> {
         scopes: json(row, 3)?,
         created_at: moment(row, 4)?,
         revoked_at: maybe_moment(row, 5)?,
-    })
-}
-
-/// An API key.
-pub(super) fn api_key(db: &Connection, hash: &str) -> Result<Option<ApiKeyRow>, StoreError> {
-    one(db, &format!("{API_KEYS} WHERE hash = ?1"), [hash], api_key_row)
-}
-
-/// Every API key.
-pub(super) fn api_keys(db: &Connection) -> Result<Vec<ApiKeyRow>, StoreError> {
-    all(db, &format!("{API_KEYS} ORDER BY created_at, hash"), [], api_key_row)
-}
-
-/// A value that the installation keeps.
-pub(super) fn setting(db: &Connection, name: &str) -> Result<Option<String>, StoreError> {
-    one(db, "SELECT value FROM settings WHERE name = ?1", [name], |row| Ok(row.get(0)?))
-}
-
-/// A stored notification.
-pub(super) fn notification(db: &Connection, id: NotificationId) -> Result<Option<InboxRow>, StoreError> {
-    let sql = "SELECT account, identity, headers, body, targets, received_at FROM inbox WHERE id = ?1";
-    one(db, sql, [blob(id.uuid())], |row| {
-        Ok(InboxRow {
-            id,
-            account: row.get(0)?,
-            identity: row.get(1)?,
-            headers: row.get(2)?,
-            body: row.get(3)?,
-            targets: row.get(4)?,
-            received_at: moment(row, 5)?,
-        })
     })
 }

@@ -3,18 +3,19 @@
 //! A list that is not narrowed to one state or account is merged from those of all of them: a few short walks along
 //! one key cost less than another index that every write would have to keep.
 
-use port::{NotificationId, OrderId, PaymentStatus, ProfileId, Timestamp, Uuid};
-use rusqlite::Connection;
+use std::str::FromStr;
+
+use port::{EndpointId, NotificationId, OrderId, PaymentStatus, ProfileId, Timestamp, Uuid};
+use rusqlite::{Connection, Row};
+use strum::VariantArray as _;
 
 use super::load::stored_change;
 use super::names::{accounts_of_payments, number};
-use super::statement::{all, blob, count, integer, moment, one, text, uuid};
-use strum::VariantArray as _;
-
+use super::statement::{all, blob, integer, maybe_moment, moment, one, text, uuid};
 use crate::domain::{OrderState, SubjectKind, WebhookEndpoint};
 use crate::store::{
-    AttentionFilter, Cursor, InboxFilter, OrderFilter, PaymentFilter, ProfileFilter, PublicFilter,
-    StoreError, StoredChange,
+    AttentionFilter, Cursor, InboxFilter, OrderFilter, Page, PaymentFilter, ProfileFilter, PublicFilter,
+    Store, StoreError, StoredChange,
 };
 
 const ORDERS: &str = "SELECT id FROM subjects
@@ -41,6 +42,117 @@ const INBOX: &str = "SELECT received_at, id, account FROM inbox
 const OLDEST_OPEN: &str =
     "SELECT created_at FROM payments WHERE account = ?1 AND open = 1 ORDER BY created_at LIMIT 1";
 
+/// One walk for each merchant along the key; there are few endpoints and this is asked when one changes.
+const ENDPOINTS: &str = "SELECT subjects.id, since FROM names
+     JOIN subjects ON merchant = names.id AND kind = ?1 AND state = ?2
+     LEFT JOIN failing_endpoints ON endpoint = subjects.id ORDER BY subjects.id";
+
+impl dyn Store + '_ {
+    /// A merchant's orders, newest first.
+    pub async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |db| orders(db, &filter)).await
+    }
+
+    /// A merchant's payments, newest first, each with what the next page begins after.
+    pub async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<Cursor>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |db| payments(db, &filter)).await
+    }
+
+    /// A merchant's attention, newest first, each with what the next page begins after.
+    pub async fn attention(&self, filter: &AttentionFilter) -> Result<Vec<Cursor>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |db| attention(db, &filter)).await
+    }
+
+    /// A customer's stored methods, newest first.
+    pub async fn profiles(&self, filter: &ProfileFilter) -> Result<Vec<ProfileId>, StoreError> {
+        let ProfileFilter { merchant, customer_id, page } = filter.clone();
+        let Some(before) = before_id(&page, |id: ProfileId| id.uuid()) else { return Ok(Vec::new()) };
+        self.read(move |db| {
+            let Some(merchant) = number(db, &merchant)? else { return Ok(Vec::new()) };
+            let values = (merchant, customer_id, before, page.limit);
+            all(db, PROFILES, values, |row| Ok(ProfileId::from_uuid(uuid(row, 0)?)))
+        })
+        .await
+    }
+
+    /// Every endpoint that was not deleted, oldest first, with the moment since when its deliveries fail.
+    pub async fn endpoints(&self) -> Result<Vec<(EndpointId, Option<Timestamp>)>, StoreError> {
+        let values = (SubjectKind::WebhookEndpoint as u8, WebhookEndpoint::KEPT);
+        let read = |row: &Row<'_>| Ok((EndpointId::from_uuid(uuid(row, 0)?), maybe_moment(row, 1)?));
+        self.read(move |db| all(db, ENDPOINTS, values, read)).await
+    }
+
+    /// A merchant's changes that have public events, newest first.
+    pub async fn public_changes(&self, filter: &PublicFilter) -> Result<Vec<StoredChange>, StoreError> {
+        let PublicFilter { merchant, from, to, up_to, limit } = filter.clone();
+        let micros = |at: Option<Timestamp>| at.map(Timestamp::micros);
+        let (up_to, from, to) = (up_to.map_or(i64::MAX, integer), micros(from), micros(to));
+        self.read(move |db| {
+            let Some(merchant) = number(db, &merchant)? else { return Ok(Vec::new()) };
+            all(db, PUBLIC, (merchant, up_to, from, to, limit), stored_change)
+        })
+        .await
+    }
+
+    /// The subjects of a provider's own id at an account, newest first.
+    pub async fn with_provider_reference(
+        &self,
+        account: &str,
+        reference: &str,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        const MAX_SUBJECTS: u32 = 20;
+        const SQL: &str = "SELECT subject FROM provider_references WHERE account = ?1 AND reference = ?2
+             ORDER BY subject DESC LIMIT ?3";
+        let (account, reference) = (account.to_owned(), reference.to_owned());
+        self.read(move |db| {
+            let Some(account) = number(db, &account)? else { return Ok(Vec::new()) };
+            all(db, SQL, (account, reference, MAX_SUBJECTS), |row| uuid(row, 0))
+        })
+        .await
+    }
+
+    /// The stored method that a provider knows by this reference, deleted or not.
+    pub async fn profile_with_reference(
+        &self,
+        account: &str,
+        reference: &str,
+    ) -> Result<Option<ProfileId>, StoreError> {
+        const SQL: &str = "SELECT subject FROM profile_references WHERE account = ?1 AND reference = ?2";
+        let (account, reference) = (account.to_owned(), reference.to_owned());
+        self.read(move |db| {
+            let Some(account) = number(db, &account)? else { return Ok(None) };
+            one(db, SQL, (account, reference), |row| Ok(ProfileId::from_uuid(uuid(row, 0)?)))
+        })
+        .await
+    }
+
+    /// Notifications of a range of time after a place, oldest first.
+    pub async fn notifications(
+        &self,
+        filter: &InboxFilter,
+    ) -> Result<Vec<(Timestamp, NotificationId, String)>, StoreError> {
+        let InboxFilter { from, to, account, after, limit } = filter.clone();
+        let (at, id) = after.map_or((from.micros() - 1, LAST_ID), |(at, id)| (at.micros(), blob(id.uuid())));
+        let values = (at, id, to.micros(), account, limit);
+        let read =
+            |row: &Row<'_>| Ok((moment(row, 0)?, NotificationId::from_uuid(uuid(row, 1)?), row.get(2)?));
+        self.read(move |db| all(db, INBOX, values, read)).await
+    }
+
+    /// When the oldest payment of an account was created whose outcome is awaited.
+    pub async fn oldest_open_payment(&self, account: &str) -> Result<Option<Timestamp>, StoreError> {
+        let account = account.to_owned();
+        self.read(move |db| {
+            let Some(account) = number(db, &account)? else { return Ok(None) };
+            one(db, OLDEST_OPEN, [account], |row| moment(row, 0))
+        })
+        .await
+    }
+}
+
 /// The greatest id there can be.
 const LAST_ID: [u8; 16] = [0xff; 16];
 
@@ -50,15 +162,17 @@ fn first_id_at(at: Timestamp) -> [u8; 16] {
     (millis << 80).to_be_bytes()
 }
 
-/// A merchant's orders.
-pub(super) fn orders(db: &Connection, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreError> {
+/// Where a page begins: before this id. None for a text that is no such id.
+fn before_id<T: FromStr>(page: &Page, uuid: impl Fn(T) -> Uuid) -> Option<[u8; 16]> {
+    match &page.before {
+        None => Some(LAST_ID),
+        Some(id) => id.parse().ok().map(|id| blob(uuid(id))),
+    }
+}
+
+fn orders(db: &Connection, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreError> {
     let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
-    let before = filter.page.before.as_deref();
-    let before = match before.map(str::parse::<OrderId>) {
-        None => LAST_ID,
-        Some(Ok(id)) => blob(id.uuid()),
-        Some(Err(_)) => return Ok(Vec::new()),
-    };
+    let Some(before) = before_id(&filter.page, |id: OrderId| id.uuid()) else { return Ok(Vec::new()) };
     if let Some(reference) = &filter.reference {
         return with_reference(db, merchant, reference, before, filter);
     }
@@ -136,8 +250,7 @@ fn before(cursor: Option<Cursor>) -> (i64, [u8; 16]) {
     cursor.map_or((i64::MAX, LAST_ID), |cursor| (cursor.at.micros(), blob(cursor.id)))
 }
 
-/// A merchant's payments.
-pub(super) fn payments(db: &Connection, filter: &PaymentFilter) -> Result<Vec<Cursor>, StoreError> {
+fn payments(db: &Connection, filter: &PaymentFilter) -> Result<Vec<Cursor>, StoreError> {
     let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
     let accounts = match &filter.account {
         Some(account) => number(db, account)?.into_iter().collect(),
@@ -156,12 +269,11 @@ pub(super) fn payments(db: &Connection, filter: &PaymentFilter) -> Result<Vec<Cu
     Ok(newest(rows, filter.limit))
 }
 
-fn cursor(row: &rusqlite::Row<'_>) -> Result<Cursor, StoreError> {
+fn cursor(row: &Row<'_>) -> Result<Cursor, StoreError> {
     Ok(Cursor { at: moment(row, 0)?, id: uuid(row, 1)? })
 }
 
-/// A merchant's attention.
-pub(super) fn attention(db: &Connection, filter: &AttentionFilter) -> Result<Vec<Cursor>, StoreError> {
+fn attention(db: &Connection, filter: &AttentionFilter) -> Result<Vec<Cursor>, StoreError> {
     let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
     let account = match &filter.account {
         Some(account) => match number(db, account)? {
@@ -178,91 +290,6 @@ pub(super) fn attention(db: &Connection, filter: &AttentionFilter) -> Result<Vec
         rows.extend(all(db, ATTENTION, values, cursor)?);
     }
     Ok(newest(rows, filter.limit))
-}
-
-/// A customer's stored methods.
-pub(super) fn profiles(db: &Connection, filter: &ProfileFilter) -> Result<Vec<ProfileId>, StoreError> {
-    let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
-    let before = match filter.page.before.as_deref().map(str::parse::<ProfileId>) {
-        None => LAST_ID,
-        Some(Ok(id)) => blob(id.uuid()),
-        Some(Err(_)) => return Ok(Vec::new()),
-    };
-    let values = (merchant, &filter.customer_id, before, filter.page.limit);
-    all(db, PROFILES, values, |row| Ok(ProfileId::from_uuid(uuid(row, 0)?)))
-}
-
-/// Every endpoint that was not deleted, with the moment since when its deliveries fail.
-pub(super) fn endpoints(db: &Connection) -> Result<Vec<(port::EndpointId, Option<Timestamp>)>, StoreError> {
-    // One walk for each merchant along the key; there are few endpoints and this is asked when one changes.
-    const ENDPOINTS: &str = "SELECT subjects.id, since FROM names
-         JOIN subjects ON merchant = names.id AND kind = ?1 AND state = ?2
-         LEFT JOIN failing_endpoints ON endpoint = subjects.id ORDER BY subjects.id";
-    let values = (SubjectKind::WebhookEndpoint as u8, WebhookEndpoint::KEPT);
-    all(db, ENDPOINTS, values, |row| {
-        let since = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_micros);
-        Ok((port::EndpointId::from_uuid(uuid(row, 0)?), since))
-    })
-}
-
-/// A merchant's changes that have public events.
-pub(super) fn public_changes(
-    db: &Connection,
-    filter: &PublicFilter,
-) -> Result<Vec<StoredChange>, StoreError> {
-    let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
-    let micros = |at: Option<Timestamp>| at.map(Timestamp::micros);
-    let up_to = filter.up_to.map_or(i64::MAX, integer);
-    let values = (merchant, up_to, micros(filter.from), micros(filter.to), filter.limit);
-    all(db, PUBLIC, values, stored_change)
-}
-
-/// The position of the change that holds an event.
-pub(super) fn position_of(db: &Connection, id: Uuid, sequence: u64) -> Result<Option<u64>, StoreError> {
-    const POSITION: &str = "SELECT position FROM changes
-         WHERE subject = ?1 AND sequence <= ?2 AND sequence + events > ?2 ORDER BY sequence DESC LIMIT 1";
-    one(db, POSITION, (blob(id), integer(sequence)), |row| count(row, 0))
-}
-
-/// The subjects of a provider's own id.
-pub(super) fn with_provider_reference(
-    db: &Connection,
-    account: &str,
-    reference: &str,
-) -> Result<Vec<Uuid>, StoreError> {
-    const MAX_SUBJECTS: u32 = 20;
-    let Some(account) = number(db, account)? else { return Ok(Vec::new()) };
-    let sql = "SELECT subject FROM provider_references WHERE account = ?1 AND reference = ?2
-               ORDER BY subject DESC LIMIT ?3";
-    all(db, sql, (account, reference, MAX_SUBJECTS), |row| uuid(row, 0))
-}
-
-/// The stored method of a provider's own id.
-pub(super) fn profile_with_reference(
-    db: &Connection,
-    account: &str,
-    reference: &str,
-) -> Result<Option<ProfileId>, StoreError> {
-    let Some(account) = number(db, account)? else { return Ok(None) };
-    let sql = "SELECT subject FROM profile_references WHERE account = ?1 AND reference = ?2";
-    one(db, sql, (account, reference), |row| Ok(ProfileId::from_uuid(uuid(row, 0)?)))
-}
-
-/// The notifications of a range of time after a place.
-pub(super) fn notifications(
-    db: &Connection,
-    filter: &InboxFilter,
-) -> Result<Vec<(Timestamp, NotificationId, String)>, StoreError> {
-    let after =
-        filter.after.map_or((filter.from.micros() - 1, LAST_ID), |(at, id)| (at.micros(), blob(id.uuid())));
-    let values = (after.0, after.1, filter.to.micros(), &filter.account, filter.limit);
-    all(db, INBOX, values, |row| Ok((moment(row, 0)?, NotificationId::from_uuid(uuid(row, 1)?), row.get(2)?)))
-}
-
-/// When the oldest payment of an account was created whose outcome is awaited.
-pub(super) fn oldest_open(db: &Connection, account: &str) -> Result<Option<Timestamp>, StoreError> {
-    let Some(account) = number(db, account)? else { return Ok(None) };
-    one(db, OLDEST_OPEN, [account], |row| moment(row, 0))
 }
 
 #[cfg(test)]

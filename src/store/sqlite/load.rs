@@ -11,8 +11,9 @@ use crate::domain::{
     AnySubject, Hash, OrderAggregate, Profile, ProfileSession, Recorded, ReplayError, Subject, SubjectKind,
     WebhookEndpoint, apply, erasable_digest, open,
 };
-use crate::store::{StoreError, StoredChange};
+use crate::store::{Store, StoreError, StoredChange};
 
+const KIND: &str = "SELECT kind FROM subjects WHERE id = ?1";
 const CHANGES: &str = "SELECT position, subject, sequence, public_before, record, hash FROM changes
      WHERE subject = ?1 AND sequence + events > ?2 + 1 ORDER BY sequence LIMIT ?3";
 const PERSONAL: &str = "SELECT body FROM personal WHERE subject = ?1";
@@ -20,41 +21,41 @@ const SNAPSHOT: &str = "SELECT sequence, body FROM snapshots WHERE subject = ?1 
 const HASH_AT: &str = "SELECT hash FROM changes WHERE subject = ?1 AND sequence <= ?2
      ORDER BY sequence DESC LIMIT 1";
 
-/// A subject as it is, or as it was after the event with a sequence.
-pub(super) fn any(
-    db: &Connection,
-    kind: SubjectKind,
-    id: Uuid,
-    up_to: Option<u64>,
-) -> Result<Option<AnySubject>, StoreError> {
-    let found = of_kind(db, kind, id, up_to);
-    // The events of a subject of another kind cannot be read as if they were this one's.
-    match found {
-        Err(StoreError::Corrupt(_)) if kind_of(db, id)?.is_some_and(|known| known != kind) => Ok(None),
-        found => found,
+impl dyn Store + '_ {
+    /// The changes of a subject that have events after a sequence, oldest first, at most `limit`.
+    pub async fn changes_of(
+        &self,
+        id: Uuid,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredChange>, StoreError> {
+        self.read(move |db| changes_of(db, id, after, limit)).await
+    }
+
+    /// The last snapshot of a subject: the sequence of its last event, and its text.
+    pub async fn snapshot(&self, id: Uuid) -> Result<Option<(u64, String)>, StoreError> {
+        self.read(move |db| snapshot(db, id, u64::MAX)).await
     }
 }
 
-fn of_kind(
+/// A subject as it is, or as it was after the event with a sequence.
+pub(super) fn subject(
     db: &Connection,
-    kind: SubjectKind,
     id: Uuid,
     up_to: Option<u64>,
 ) -> Result<Option<AnySubject>, StoreError> {
+    let kind = one(db, KIND, [blob(id)], |row| coded(row, 0, SubjectKind::from_repr))?;
+    let up_to = up_to.unwrap_or(u64::MAX);
     Ok(match kind {
-        SubjectKind::Order => subject::<OrderAggregate>(db, id, up_to)?.map(any_of),
-        SubjectKind::ProfileSession => subject::<ProfileSession>(db, id, up_to)?.map(any_of),
-        SubjectKind::Profile => subject::<Profile>(db, id, up_to)?.map(any_of),
-        SubjectKind::WebhookEndpoint => subject::<WebhookEndpoint>(db, id, up_to)?.map(any_of),
+        Some(SubjectKind::Order) => of_kind::<OrderAggregate>(db, id, up_to)?,
+        Some(SubjectKind::ProfileSession) => of_kind::<ProfileSession>(db, id, up_to)?,
+        Some(SubjectKind::Profile) => of_kind::<Profile>(db, id, up_to)?,
+        Some(SubjectKind::WebhookEndpoint) => of_kind::<WebhookEndpoint>(db, id, up_to)?,
+        None => None,
     })
 }
 
-fn any_of<S: Subject>(subject: S) -> AnySubject {
-    S::into_any(Arc::new(subject))
-}
-
-fn subject<S: Subject>(db: &Connection, id: Uuid, up_to: Option<u64>) -> Result<Option<S>, StoreError> {
-    let up_to = up_to.unwrap_or(u64::MAX);
+fn of_kind<S: Subject>(db: &Connection, id: Uuid, up_to: u64) -> Result<Option<AnySubject>, StoreError> {
     let mut subject: Option<S> = from_snapshot(db, id, up_to)?;
     let known = subject.as_ref().map_or(0, |subject| subject.head().sequence);
     for stored in changes_of(db, id, known, u32::MAX)?.iter().take_while(|change| change.first <= up_to) {
@@ -63,7 +64,7 @@ fn subject<S: Subject>(db: &Connection, id: Uuid, up_to: Option<u64>) -> Result<
     }
     let Some(mut subject) = subject else { return Ok(None) };
     fill(db, id, &mut subject)?;
-    Ok(Some(subject))
+    Ok(Some(S::into_any(Arc::new(subject))))
 }
 
 /// A change without its events after a sequence.
@@ -100,7 +101,7 @@ fn damaged(id: Uuid, fault: &impl std::fmt::Display) -> StoreError {
 }
 
 /// The last snapshot that has no later event than `up_to`.
-pub(super) fn snapshot(db: &Connection, id: Uuid, up_to: u64) -> Result<Option<(u64, String)>, StoreError> {
+fn snapshot(db: &Connection, id: Uuid, up_to: u64) -> Result<Option<(u64, String)>, StoreError> {
     one(db, SNAPSHOT, (blob(id), integer(up_to)), |row| Ok((count(row, 0)?, row.get(1)?)))
 }
 
@@ -121,13 +122,7 @@ fn fill<S: Subject>(db: &Connection, id: Uuid, subject: &mut S) -> Result<(), St
     Ok(())
 }
 
-/// The changes of a subject that have events after a sequence.
-pub(super) fn changes_of(
-    db: &Connection,
-    id: Uuid,
-    after: u64,
-    limit: u32,
-) -> Result<Vec<StoredChange>, StoreError> {
+fn changes_of(db: &Connection, id: Uuid, after: u64, limit: u32) -> Result<Vec<StoredChange>, StoreError> {
     all(db, CHANGES, (blob(id), integer(after), limit), stored_change)
 }
 
@@ -140,12 +135,5 @@ pub(super) fn stored_change(row: &Row<'_>) -> Result<StoredChange, StoreError> {
         public_before: count(row, 3)?,
         text: text(row, 4)?.into(),
         hash: hash(row, 5)?,
-    })
-}
-
-/// The kind of a subject.
-pub(super) fn kind_of(db: &Connection, id: Uuid) -> Result<Option<SubjectKind>, StoreError> {
-    one(db, "SELECT kind FROM subjects WHERE id = ?1", [blob(id)], |row| {
-        coded(row, 0, SubjectKind::from_repr)
     })
 }

@@ -12,6 +12,7 @@ mod deliveries;
 mod executor;
 mod jobs;
 mod kept;
+mod leases;
 mod lists;
 mod load;
 mod migrations;
@@ -24,26 +25,21 @@ mod writer;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use port::{EndpointId, NotificationId, OrderId, ProfileId, Timestamp, Uuid};
+use port::Uuid;
 use rusqlite::Connection;
-use strum::VariantArray as _;
 use tokio::sync::{broadcast, oneshot};
 
 use self::cache::SubjectCache;
 pub use self::connection::OpenError;
 use self::executor::Executor;
-use self::jobs::Leases;
+pub use self::leases::Leases;
+pub use self::readers::Query;
 use self::writer::{Waiting, Writer};
-use super::{
-    ApiKeyRow, AttentionFilter, Change, CheckpointRow, ClaimedDelivery, ClaimedJob, Cursor, DeliveryRow,
-    DeliveryStream, Due, IdempotencyRow, InboxFilter, InboxRow, OrderFilter, Page, PaymentFilter,
-    ProfileFilter, PublicFilter, Store, StoreError, StoredChange, SubjectRow, Write,
-};
+use super::{Change, DeliveryStream, Store, StoreError, Write};
 use crate::crash;
-use crate::domain::{AnySubject, Hash, Lane, Lookup, SubjectKind, Urgency};
+use crate::domain::{AnySubject, Lane};
 use crate::metrics::Metrics;
 
 /// How the store is opened.
@@ -75,11 +71,10 @@ const CHANGES_KEPT: usize = 4096;
 /// The store. Dropping it writes what waits, then gives the file free.
 pub struct Sqlite {
     /// They go first, so that the writer closes the file last and leaves all of it in one piece.
-    readers: Executor<readers::Query>,
+    readers: Executor<Query>,
     writer: Executor<Waiting>,
     cache: Arc<SubjectCache>,
-    jobs: Arc<Leases<(Lane, Uuid)>>,
-    deliveries: Arc<Leases<DeliveryStream>>,
+    leases: Leases,
     changes: broadcast::Sender<Uuid>,
     metrics: Arc<Metrics>,
     /// The last to go: held until the threads have ended.
@@ -107,10 +102,10 @@ impl Sqlite {
         } else {
             let reader = connections.remove(0);
             let write = move |waiting| writer.write(&mut vec![waiting]);
-            (Executor::inline(write), Executor::inline(move |query: readers::Query| query(&reader)))
+            (Executor::inline(write), Executor::inline(move |query: Query| query.run(&reader)))
         };
-        let (jobs, deliveries) = (Arc::default(), Arc::default());
-        Ok(Self { writer, readers, cache, jobs, deliveries, changes, metrics, _lock: lock })
+        let leases = Leases::default();
+        Ok(Self { writer, readers, cache, leases, changes, metrics, _lock: lock })
     }
 
     async fn write(&self, change: Change) -> Result<(), StoreError> {
@@ -123,22 +118,10 @@ impl Sqlite {
         answered.await.unwrap_or_else(|_| Err(StoreError::Failed("the writer has stopped".to_owned())))
     }
 
-    async fn read<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.readers.submit(Box::new(move |db: &Connection| {
-            // Nobody waits any more if this fails.
-            let _ = answer.send(readers::in_snapshot(db, query));
-        }))?;
-        answered.await.unwrap_or_else(|_| Err(StoreError::Failed("the read was given up".to_owned())))
-    }
-
     /// Ends the leases on what a change has dealt with.
     fn end_leases(&self, change: &Finished) {
-        change.jobs.iter().for_each(|(lane, subject)| self.release(lane, *subject));
-        change.deliveries.iter().for_each(|stream| self.release_delivery(*stream));
+        change.jobs.iter().for_each(|job| self.leases.jobs.end(job));
+        change.deliveries.iter().for_each(|stream| self.leases.deliveries.end(stream));
     }
 }
 
@@ -177,236 +160,48 @@ impl Store for Sqlite {
         self.changes.subscribe()
     }
 
-    async fn claim(
-        &self,
-        lane: &Lane,
-        urgency: Urgency,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> Result<Vec<ClaimedJob>, StoreError> {
-        let (lane, leases) = (lane.clone(), self.jobs.clone());
-        self.read(move |db| {
-            let look = |most| jobs::waiting(db, &lane, urgency, now, most);
-            leases.claim(now, lease, limit, look, |job| (job.lane.clone(), job.subject))
-        })
-        .await
-    }
-
-    async fn next_due(&self, lane: &Lane) -> Result<Vec<Due>, StoreError> {
-        let (lane, leases) = (lane.clone(), self.jobs.clone());
-        self.read(move |db| {
-            let mut next = Vec::new();
-            for urgency in Urgency::VARIANTS {
-                let look = |most| jobs::next(db, &lane, *urgency, most);
-                let at = leases.next(look, |(subject, _)| (lane.clone(), *subject), |(_, at)| *at)?;
-                next.extend(at.map(|at| Due { at, urgency: *urgency }));
-            }
-            Ok(next)
-        })
-        .await
-    }
-
-    async fn claim_deliveries(
-        &self,
-        endpoint: EndpointId,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> Result<Vec<ClaimedDelivery>, StoreError> {
-        let leases = self.deliveries.clone();
-        self.read(move |db| {
-            let look = |most| deliveries::waiting(db, endpoint, now, most);
-            leases.claim(now, lease, limit, look, |delivery| delivery.stream)
-        })
-        .await
-    }
-
-    async fn next_delivery(&self, endpoint: EndpointId) -> Result<Option<Timestamp>, StoreError> {
-        let leases = self.deliveries.clone();
-        let ever = Timestamp::from_micros(i64::MAX);
-        self.read(move |db| {
-            let look = |most| deliveries::waiting(db, endpoint, ever, most);
-            leases.next(look, |delivery| delivery.stream, |delivery| delivery.due_at)
-        })
-        .await
-    }
-
-    fn release(&self, lane: &Lane, subject: Uuid) {
-        self.jobs.end(&(lane.clone(), subject));
-    }
-
-    fn release_delivery(&self, stream: DeliveryStream) {
-        self.deliveries.end(&stream);
-    }
-
-    async fn subject(&self, kind: SubjectKind, id: Uuid) -> Result<Option<AnySubject>, StoreError> {
-        if let Some(known) = self.cache.get(id) {
-            return Ok(Some(known).filter(|known| known.kind() == kind));
+    async fn subject(&self, id: Uuid, sequence: Option<u64>) -> Result<Option<AnySubject>, StoreError> {
+        let known = self.cache.get(id);
+        if known
+            .as_ref()
+            .is_some_and(|known| sequence.is_none_or(|sequence| known.head().sequence == sequence))
+        {
+            return Ok(known);
         }
         let cache = self.cache.clone();
-        self.read(move |db| {
+        let store: &dyn Store = self;
+        let read = move |db: &Connection| {
             let epoch = cache.epoch();
             // The snapshot of a read begins with its first statement, so what is found is not older than the epoch.
-            let found = load::any(db, kind, id, None)?;
-            found.iter().for_each(|subject| cache.read(id, subject, epoch));
+            let found = load::subject(db, id, sequence)?;
+            let newest = found.iter().filter(|_| sequence.is_none());
+            newest.for_each(|subject| cache.read(id, subject, epoch));
             Ok(found)
-        })
-        .await
+        };
+        store.read(read).await
     }
 
-    async fn subject_at(
+    async fn run(&self, query: Query) -> Result<(), StoreError> {
+        self.readers.submit(query)
+    }
+
+    fn leases(&self) -> &Leases {
+        &self.leases
+    }
+}
+
+impl dyn Store + '_ {
+    /// Reads a snapshot: nothing that is committed meanwhile.
+    async fn read<T: Send + 'static>(
         &self,
-        kind: SubjectKind,
-        id: Uuid,
-        sequence: u64,
-    ) -> Result<Option<AnySubject>, StoreError> {
-        let known =
-            self.cache.get(id).filter(|known| known.kind() == kind && known.head().sequence == sequence);
-        match known {
-            Some(known) => Ok(Some(known)),
-            None => self.read(move |db| load::any(db, kind, id, Some(sequence))).await,
-        }
-    }
-
-    async fn changes_of(&self, id: Uuid, after: u64, limit: u32) -> Result<Vec<StoredChange>, StoreError> {
-        self.read(move |db| load::changes_of(db, id, after, limit)).await
-    }
-
-    async fn kind_of(&self, id: Uuid) -> Result<Option<SubjectKind>, StoreError> {
-        if let Some(known) = self.cache.get(id) {
-            return Ok(Some(known.kind()));
-        }
-        self.read(move |db| load::kind_of(db, id)).await
-    }
-
-    async fn with_provider_reference(&self, account: &str, reference: &str) -> Result<Vec<Uuid>, StoreError> {
-        let (account, reference) = (account.to_owned(), reference.to_owned());
-        self.read(move |db| lists::with_provider_reference(db, &account, &reference)).await
-    }
-
-    async fn profile_with_reference(
-        &self,
-        account: &str,
-        reference: &str,
-    ) -> Result<Option<ProfileId>, StoreError> {
-        let (account, reference) = (account.to_owned(), reference.to_owned());
-        self.read(move |db| lists::profile_with_reference(db, &account, &reference)).await
-    }
-
-    async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |db| lists::orders(db, &filter)).await
-    }
-
-    async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<Cursor>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |db| lists::payments(db, &filter)).await
-    }
-
-    async fn attention(&self, filter: &AttentionFilter) -> Result<Vec<Cursor>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |db| lists::attention(db, &filter)).await
-    }
-
-    async fn profiles(&self, filter: &ProfileFilter) -> Result<Vec<ProfileId>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |db| lists::profiles(db, &filter)).await
-    }
-
-    async fn endpoints(&self) -> Result<Vec<(EndpointId, Option<Timestamp>)>, StoreError> {
-        self.read(lists::endpoints).await
-    }
-
-    async fn public_changes(&self, filter: &PublicFilter) -> Result<Vec<StoredChange>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |db| lists::public_changes(db, &filter)).await
-    }
-
-    async fn position_of(&self, id: Uuid, sequence: u64) -> Result<Option<u64>, StoreError> {
-        self.read(move |db| lists::position_of(db, id, sequence)).await
-    }
-
-    async fn idempotency(&self, merchant: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
-        let (merchant, key) = (merchant.to_owned(), key.to_owned());
-        self.read(move |db| kept::idempotency(db, &merchant, &key)).await
-    }
-
-    async fn api_key(&self, hash: &str) -> Result<Option<ApiKeyRow>, StoreError> {
-        let hash = hash.to_owned();
-        self.read(move |db| kept::api_key(db, &hash)).await
-    }
-
-    async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, StoreError> {
-        self.read(kept::api_keys).await
-    }
-
-    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let name = name.to_owned();
-        self.read(move |db| kept::setting(db, &name)).await
-    }
-
-    async fn notifications(
-        &self,
-        filter: &InboxFilter,
-    ) -> Result<Vec<(Timestamp, NotificationId, String)>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |db| lists::notifications(db, &filter)).await
-    }
-
-    async fn notification(&self, id: NotificationId) -> Result<Option<InboxRow>, StoreError> {
-        self.read(move |db| kept::notification(db, id)).await
-    }
-
-    async fn deliveries(&self, endpoint: EndpointId, page: &Page) -> Result<Vec<DeliveryRow>, StoreError> {
-        let page = page.clone();
-        self.read(move |db| deliveries::tries(db, endpoint, &page)).await
-    }
-
-    async fn oldest_open_payment(&self, account: &str) -> Result<Option<Timestamp>, StoreError> {
-        let account = account.to_owned();
-        self.read(move |db| lists::oldest_open(db, &account)).await
-    }
-
-    async fn subjects_after(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<SubjectRow>, StoreError> {
-        self.read(move |db| audit::subjects_after(db, after, limit)).await
-    }
-
-    async fn subject_count(&self) -> Result<u64, StoreError> {
-        self.read(audit::subject_count).await
-    }
-
-    async fn change_count(&self) -> Result<u64, StoreError> {
-        self.read(audit::change_count).await
-    }
-
-    async fn missing_lookups(
-        &self,
-        subject: Uuid,
-        merchant: &str,
-        lookups: Vec<Lookup>,
-    ) -> Result<Vec<Lookup>, StoreError> {
-        let merchant = merchant.to_owned();
-        self.read(move |db| audit::missing_lookups(db, subject, &merchant, lookups)).await
-    }
-
-    async fn lookup_count(&self) -> Result<u64, StoreError> {
-        self.read(audit::lookup_count).await
-    }
-
-    async fn snapshot(&self, id: Uuid) -> Result<Option<(u64, String)>, StoreError> {
-        self.read(move |db| load::snapshot(db, id, u64::MAX)).await
-    }
-
-    async fn change_hashes(&self, after: u64, limit: u32) -> Result<Vec<(u64, Hash)>, StoreError> {
-        self.read(move |db| audit::change_hashes(db, after, limit)).await
-    }
-
-    async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<CheckpointRow>, StoreError> {
-        self.read(move |db| audit::checkpoints(db, after, limit)).await
-    }
-
-    async fn last_checkpoint(&self) -> Result<Option<CheckpointRow>, StoreError> {
-        self.read(audit::last_checkpoint).await
+        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.run(Query::new(move |db| {
+            // Nobody waits any more if this fails.
+            let _ = answer.send(readers::in_snapshot(db, query));
+        }))
+        .await?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Failed("the read was given up".to_owned())))
     }
 }

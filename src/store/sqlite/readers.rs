@@ -12,7 +12,17 @@ use super::executor::Executor;
 use crate::store::StoreError;
 
 /// A read, and handing over what it found.
-pub(super) type Query = Box<dyn FnOnce(&Connection) + Send>;
+pub struct Query(Box<dyn FnOnce(&Connection) + Send>);
+
+impl Query {
+    pub(super) fn new(query: impl FnOnce(&Connection) + Send + 'static) -> Self {
+        Self(Box::new(query))
+    }
+
+    pub(super) fn run(self, db: &Connection) {
+        (self.0)(db);
+    }
+}
 
 /// Puts a thread behind each connection; they share one queue.
 pub(super) fn start(connections: Vec<Connection>, capacity: usize) -> Result<Executor<Query>, OpenError> {
@@ -25,7 +35,7 @@ pub(super) fn start(connections: Vec<Connection>, capacity: usize) -> Result<Exe
         let serve = move || {
             while let Ok(query) = next() {
                 // A read that panics is answered by its absence; its snapshot ends with it.
-                let _ = catch_unwind(AssertUnwindSafe(|| query(&db)));
+                let _ = catch_unwind(AssertUnwindSafe(|| query.run(&db)));
             }
         };
         let thread = thread::Builder::new().name("store-reader".to_owned()).spawn(serve);

@@ -213,9 +213,8 @@ pub async fn pages_do_not_move_while_rows_are_added(store: Db) {
         commit(&store, shop.checkout(&mut order, account)).await;
         ids.insert(0, order.id());
         payment_rows.insert(0, row_of(&order));
-        for first in [1, 2] {
-            positions.extend(store.position_of(order.uuid(), first).await.unwrap());
-        }
+        let changes = store.changes_of(order.uuid(), 0, 9).await.unwrap();
+        positions.extend(changes.iter().map(|change| change.position));
     }
     let (mut by_order, mut by_payment, mut by_change) = (Vec::new(), Vec::<Cursor>::new(), Vec::new());
     for round in 0..6 {

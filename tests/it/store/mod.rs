@@ -43,7 +43,7 @@ macro_rules! suite {
             }
             suite! { @jobs $fresh,
                 what_is_due_is_claimed_oldest_first_by_lane_and_urgency
-                a_lease_ends_by_itself_or_when_it_is_given_back
+                a_lease_ends_by_itself_or_when_its_job_has_run
                 of_many_who_claim_at_once_each_job_goes_to_one
                 a_wake_makes_a_job_sooner_and_says_what_it_is_about
                 a_change_makes_a_job_sooner_and_never_later

@@ -47,21 +47,19 @@ fn personal(subject: &AnySubject) -> Vec<Option<Body>> {
 /// A subject reads back whole: as the store keeps it at hand, and as its rows make it.
 pub async fn assert_reads_back<S: Subject>(store: &Db, subject: &Arc<S>) {
     let made = S::into_any(subject.clone());
-    let at_hand = store.subject(S::KIND, subject.uuid()).await.unwrap();
-    let from_rows = store.subject_at(S::KIND, subject.uuid(), u64::MAX).await.unwrap();
+    let at_hand = store.subject(subject.uuid(), None).await.unwrap();
+    let from_rows = store.subject(subject.uuid(), Some(u64::MAX)).await.unwrap();
     for read in [at_hand, from_rows].map(Option::unwrap) {
         assert_eq!(read, made);
         assert_eq!(personal(&read), personal(&made));
     }
-    assert_eq!(store.kind_of(subject.uuid()).await, Ok(Some(S::KIND)));
 }
 
 /// A subject was never there.
 async fn assert_absent<S: Subject>(store: &Db, id: Uuid) {
     assert_eq!(store.load::<S>(id).await, Ok(None));
     assert_eq!(store.changes_of(id, 0, 9).await, Ok(Vec::new()));
-    assert_eq!(store.kind_of(id).await, Ok(None));
-    assert_eq!(store.position_of(id, 1).await, Ok(None));
+    assert_eq!(store.subject(id, None).await, Ok(None));
 }
 
 /// An order from its cart to a refund, with a fail-over on the way, as it is after each change.
@@ -169,10 +167,6 @@ pub async fn its_changes_read_back_as_they_were_hashed(store: Db) {
         let changes = store.changes_of(order.uuid(), after, 100).await;
         assert_eq!(changes, Ok(stored[wanted].to_vec()), "{after}");
     }
-    for (sequence, position) in [(1, Some(0)), (2, Some(1)), (4, Some(1)), (5, None)] {
-        let position = position.map(|index: usize| stored[index].position);
-        assert_eq!(store.position_of(order.uuid(), sequence).await, Ok(position), "{sequence}");
-    }
 }
 
 pub async fn of_two_changes_of_one_version_the_second_leaves_no_trace(store: Db) {
@@ -214,11 +208,11 @@ pub async fn of_many_changes_of_one_version_at_once_exactly_one_wins(store: Db) 
 }
 
 /// What makes a subject with something that must be unique, the same each time.
-type Rival = fn(&Shop) -> (Uuid, SubjectKind, Change);
+type Rival = fn(&Shop) -> (Uuid, Change);
 
 pub async fn what_is_in_use_is_refused_and_sinks_no_neighbour(store: Db) {
-    fn of<S: Subject>((subject, change): (Arc<S>, Change)) -> (Uuid, SubjectKind, Change) {
-        (subject.uuid(), S::KIND, change)
+    fn of<S: Subject>((subject, change): (Arc<S>, Change)) -> (Uuid, Change) {
+        (subject.uuid(), change)
     }
     let proof = ProfileSessionId::from_uuid(Uuid::from_u128(1 << 24));
     let shop = Shop::new();
@@ -235,7 +229,7 @@ pub async fn what_is_in_use_is_refused_and_sinks_no_neighbour(store: Db) {
         }),
     ];
     for (unique, make) in cases {
-        let (holder, _, change) = make(&shop);
+        let (holder, change) = make(&shop);
         commit(&store, change).await;
         let made: Vec<_> = (0..30)
             .map(|place| {
@@ -243,7 +237,7 @@ pub async fn what_is_in_use_is_refused_and_sinks_no_neighbour(store: Db) {
             })
             .collect();
         let outcomes = join_all(made.iter().map(|(.., change)| store.commit(change.clone()))).await;
-        for (place, (outcome, (id, kind, change))) in outcomes.into_iter().zip(made).enumerate() {
+        for (place, (outcome, (id, change))) in outcomes.into_iter().zip(made).enumerate() {
             let after = change.subject.map(|change| change.after);
             if place % 3 == 0 {
                 assert_eq!(outcome, Err(StoreError::Taken(unique)));
@@ -251,10 +245,10 @@ pub async fn what_is_in_use_is_refused_and_sinks_no_neighbour(store: Db) {
                 assert_absent::<Profile>(&store, id).await;
             } else {
                 assert_eq!(outcome, Ok(()));
-                assert_eq!(store.subject_at(kind, id, u64::MAX).await, Ok(after));
+                assert_eq!(store.subject(id, Some(u64::MAX)).await, Ok(after));
             }
         }
-        assert!(store.kind_of(holder).await.unwrap().is_some());
+        assert!(store.subject(holder, None).await.unwrap().is_some());
     }
     // Another merchant may use the same reference.
     commit(&store, shop.order_of("another", Some("taken")).1).await;

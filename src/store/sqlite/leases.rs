@@ -1,0 +1,74 @@
+//! Leases: who works on what.
+//!
+//! One gateway owns the database, so a lease is kept in memory: claiming writes nothing, and a lease that a crash left
+//! behind is gone with the process.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use port::{Timestamp, Uuid};
+
+use crate::domain::Lane;
+use crate::store::{DeliveryStream, StoreError};
+
+/// What is nobody else's for a while.
+#[derive(Default)]
+pub struct Leases {
+    pub(super) jobs: Arc<Leased<(Lane, Uuid)>>,
+    pub(super) deliveries: Arc<Leased<DeliveryStream>>,
+}
+
+/// What is leased, and until when.
+pub(super) struct Leased<K>(Mutex<HashMap<K, Timestamp>>);
+
+impl<K> Default for Leased<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash> Leased<K> {
+    fn held(&self) -> MutexGuard<'_, HashMap<K, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leases at most `limit` of what is waiting. `look` is asked for so many rows that those under lease cannot hide
+    /// the others.
+    pub(super) fn claim<T>(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+        look: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut held = self.held();
+        held.retain(|_, until| *until > now);
+        let most = limit.saturating_add(u32::try_from(held.len()).unwrap_or(u32::MAX));
+        let mut free = look(most)?;
+        free.retain(|found| !held.contains_key(&key(found)));
+        free.truncate(limit as usize);
+        held.extend(free.iter().map(|found| (key(found), now.plus(lease))));
+        Ok(free)
+    }
+
+    /// The earliest moment at which one can be claimed: when it is due, and its lease has run out.
+    pub(super) fn next<T>(
+        &self,
+        look: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
+        key: impl Fn(&T) -> K,
+        due_at: impl Fn(&T) -> Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let held = self.held();
+        let most = u32::try_from(held.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let free_at =
+            |found: &T| held.get(&key(found)).map_or(due_at(found), |until| due_at(found).max(*until));
+        Ok(look(most)?.iter().map(free_at).min())
+    }
+
+    pub(super) fn end(&self, key: &K) {
+        self.held().remove(key);
+    }
+}
