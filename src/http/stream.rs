@@ -178,7 +178,7 @@ impl Watch {
         let order = self.state.store().load_at::<OrderAggregate>(event.subject, event.sequence).await?;
         let Some(order) = order else { return Ok(()) };
         if let Some(view) = view::event(&order, event, &|attempt| self.state.qr_url(attempt)) {
-            self.last_seen = view.sequence();
+            self.last_seen = view.sequence;
             self.waiting.push_back(sse_frame(&view)?);
         }
         Ok(())
@@ -230,7 +230,7 @@ impl SessionProgress {
 /// An event as it is sent. JSON has no line breaks of its own, so it is one line of data.
 fn sse_frame(event: &view::EventView<'_>) -> Result<Bytes, StoreError> {
     let data = serde_json::to_string(event).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;
-    Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", event.sequence(), event.kind()).into())
+    Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", event.sequence, event.kind).into())
 }
 
 /// The streams that are open.

@@ -23,7 +23,7 @@ const INQUIRIES: usize = 3;
 
 impl Scenario {
     fn shown_payment(&self) -> Value {
-        serde_json::to_value(view::payment(&self.order, self.payment())).unwrap()
+        serde_json::to_value(view::PaymentView(&self.order, self.payment())).unwrap()
     }
 }
 

@@ -257,10 +257,10 @@ impl Scenario {
     /// Everything that has a version, as it is shown, by its id.
     fn shown(&self) -> BTreeMap<String, Value> {
         let (order, qr_url) = (&self.order, |_| String::new());
-        let sessions = order.sessions.iter().map(|session| json!(view::session(order, session, &qr_url)));
-        let payments = order.payments.iter().map(|payment| json!(view::payment(order, payment)));
-        let refunds = order.refunds.iter().map(|refund| json!(view::refund(order, refund)));
-        let parts = sessions.chain(payments).chain(refunds).chain([json!(view::order(order))]);
+        let sessions = order.sessions.iter().map(|session| json!(view::SessionView(order, session, &qr_url)));
+        let payments = order.payments.iter().map(|payment| json!(view::PaymentView(order, payment)));
+        let refunds = order.refunds.iter().map(|refund| json!(view::RefundView(order, refund)));
+        let parts = sessions.chain(payments).chain(refunds).chain([json!(view::OrderView(order))]);
         parts.map(|shown| (shown["id"].to_string(), shown)).collect()
     }
 

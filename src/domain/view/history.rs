@@ -1,19 +1,13 @@
 //! What happened to an order, as its timeline and its events show it.
 
-use port::{
-    AttemptId, EventId, Failure, OrderId, PaymentId, PaymentStatus, ProviderStatus, RefundId, SessionId,
-    Timestamp,
-};
+use port::{AttemptId, EventId, Failure, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
 use serde::Serialize;
 
-use super::{
-    AttentionView, OrderView, PaymentView, QrUrl, RefundView, SessionView, attention, order as order_view,
-    payment, refund, session,
-};
+use super::{AttentionView, OrderView, PaymentView, RefundView, SessionView};
 use crate::domain::event::dispute_outcome;
 use crate::domain::{
-    Actor, Event, Operation, OrderAggregate, PublicEvent, RecordedEvent, SessionFailure, SessionStatus,
-    SubjectEvent as _,
+    Actor, Erasable, Event, Operation, OrderAggregate, PublicEvent, RecordedEvent, SessionFailure,
+    SessionStatus, SubjectEvent as _,
 };
 
 /// One entry of a timeline: what happened, to what, and in whose words. What an entry has no value for is null.
@@ -27,6 +21,14 @@ pub struct TimelineEntry<'a> {
     occurred_at: Timestamp,
     actor: Actor,
     request_id: Option<&'a str>,
+    #[serde(flatten)]
+    facts: Facts<'a>,
+}
+
+/// What an event says.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Facts<'a> {
     session_id: Option<SessionId>,
     payment_id: Option<PaymentId>,
     attempt_id: Option<AttemptId>,
@@ -41,70 +43,26 @@ pub struct TimelineEntry<'a> {
     detail: Option<&'a str>,
 }
 
-/// The entry of an event of a file.
+/// The entry of an event of an order.
 pub fn timeline_entry<'a>(
     order: &'a OrderAggregate,
     recorded: &'a RecordedEvent<Event>,
 ) -> TimelineEntry<'a> {
-    let blank = TimelineEntry {
+    TimelineEntry {
         id: recorded.id(),
         sequence: recorded.sequence,
         kind: recorded.event.name(),
         occurred_at: recorded.at,
         actor: recorded.cause.actor,
         request_id: recorded.cause.request.as_deref(),
-        session_id: None,
-        payment_id: None,
-        attempt_id: None,
-        refund_id: None,
-        account: None,
-        from: None,
-        to: None,
-        amount: None,
-        provider_status: None,
-        provider_code: None,
-        provider_message: None,
-        detail: None,
-    };
-    let event = &recorded.event;
-    let entry = match event {
-        Event::AttemptStarted { attempt, .. } => {
-            let started = order.attempt(attempt.attempt);
-            let (payment_id, amount) = started.map(|started| (started.payment, started.money.minor)).unzip();
-            TimelineEntry { payment_id, amount, ..of_order(blank, event) }
-        }
-        Event::AttentionResolved { attention, decision, .. } => {
-            let payment_id = order.attention(*attention).and_then(|attention| attention.payment);
-            TimelineEntry { payment_id, to: Some(decision.as_str()), ..blank }
-        }
-        event => of_order(blank, event),
-    };
-    TimelineEntry { detail: entry.detail.or_else(|| merchant_text(order, event)), ..entry }
+        facts: of_order(order, &recorded.event),
+    }
 }
 
-/// The merchant's words beside a fact, unless they were erased: the event has only their digest.
-fn merchant_text<'a>(order: &'a OrderAggregate, event: &Event) -> Option<&'a str> {
-    let texts = match event {
-        Event::ExternalPaymentRecorded { .. } => {
-            return Some(&order.header.external_payment.as_ref()?.value()?.reference);
-        }
-        Event::FulfilmentReported(_) => order.header.fulfilment.as_ref(),
-        Event::RefundCreated(refund) => order.refund(refund.id)?.reason.as_ref(),
-        Event::AttentionResolved { attention, .. } => {
-            order.attention(*attention)?.resolution.as_ref()?.note.as_ref()
-        }
-        _ => None,
-    };
-    texts?.value().map(String::as_str)
-}
-
-impl<'a> TimelineEntry<'a> {
+impl<'a> Facts<'a> {
     fn said(self, failure: Option<&'a Failure>) -> Self {
-        Self {
-            provider_code: failure.and_then(|failure| failure.code.as_deref()),
-            provider_message: failure.and_then(|failure| failure.text.as_deref()),
-            ..self
-        }
+        let (code, text) = failure.map(|failure| (failure.code.as_deref(), failure.text.as_deref())).unzip();
+        Self { provider_code: code.flatten(), provider_message: text.flatten(), ..self }
     }
 
     fn ended(self, failure: Option<&'a SessionFailure>) -> Self {
@@ -115,172 +73,174 @@ impl<'a> TimelineEntry<'a> {
         }
     }
 
-    fn provider_status(self, provider_status: &'a ProviderStatus) -> Self {
-        Self { provider_status: Some(&provider_status.status), ..self }
-    }
-
-    fn operation(self, payment: PaymentId, operation: &Operation) -> Self {
+    fn operation(payment: PaymentId, operation: &Operation) -> Self {
         Self {
             payment_id: Some(payment),
             refund_id: operation.refund,
             amount: operation.amount,
             to: Some(operation.kind.as_str()),
-            ..self
+            ..Self::default()
         }
     }
 }
 
-fn of_order<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'a> {
+/// The merchant's words beside a fact, unless they were erased: the event has only their digest.
+fn text(words: Option<&Erasable<String>>) -> Option<&str> {
+    words?.value().map(String::as_str)
+}
+
+fn of_order<'a>(order: &'a OrderAggregate, event: &'a Event) -> Facts<'a> {
+    let none = Facts::default();
+    let header = &order.header;
     match event {
-        Event::OrderCreated(header) => TimelineEntry { to: Some(header.state.as_str()), ..entry },
-        Event::OrderStateChanged { from, to, reason } => TimelineEntry {
-            from: Some(from.as_str()),
-            to: Some(to.as_str()),
-            detail: reason.as_deref(),
-            ..entry
-        },
-        Event::OrderPriced { price, .. } => TimelineEntry { amount: Some(price.total), ..entry },
+        Event::OrderCreated(header) => Facts { to: Some(header.state.as_str()), ..none },
+        Event::OrderStateChanged { from, to, reason } => {
+            Facts { from: Some(from.as_str()), to: Some(to.as_str()), detail: reason.as_deref(), ..none }
+        }
+        Event::OrderPriced { price, .. } => Facts { amount: Some(price.total), ..none },
+        Event::FulfilmentReported(_) => Facts { detail: text(header.fulfilment.as_ref()), ..none },
         Event::ExternalPaymentRecorded { payment, .. } => {
-            TimelineEntry { payment_id: Some(payment.id), amount: Some(payment.money.minor), ..entry }
+            let external = header.external_payment.as_ref().and_then(Erasable::value);
+            let (payment_id, amount) = (Some(payment.id), Some(payment.money.minor));
+            Facts { payment_id, amount, detail: external.map(|external| &*external.reference), ..none }
         }
-        Event::AttentionRaised(raised) => TimelineEntry {
-            payment_id: raised.payment,
-            to: Some(raised.code.as_str()),
-            detail: Some(&raised.detail),
-            ..entry
-        },
-        other => of_session(entry, other),
+        Event::AttentionRaised(raised) => {
+            let (to, detail) = (Some(raised.code.as_str()), Some(&*raised.detail));
+            Facts { payment_id: raised.payment, to, detail, ..none }
+        }
+        Event::AttentionResolved { attention, decision, .. } => {
+            let attention = order.attention(*attention);
+            let note = attention.and_then(|attention| attention.resolution.as_ref()?.note.as_ref());
+            let payment_id = attention.and_then(|attention| attention.payment);
+            Facts { payment_id, to: Some(decision.as_str()), detail: text(note), ..none }
+        }
+        other => of_session(order, other),
     }
 }
 
-fn of_session<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'a> {
+fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> Facts<'a> {
+    let none = Facts::default();
     match event {
-        Event::SessionCreated(session) => TimelineEntry {
+        Event::SessionCreated(session) => Facts {
             session_id: Some(session.session),
             payment_id: Some(session.payment),
             to: Some(SessionStatus::Pending.as_str()),
             amount: Some(session.money.minor),
             detail: Some(&session.routing.reason),
-            ..entry
+            ..none
         },
-        Event::AttemptStarted { session, attempt } => TimelineEntry {
-            attempt_id: Some(attempt.attempt),
-            session_id: Some(*session),
-            account: Some(&attempt.account),
-            ..entry
-        },
-        Event::ProfilesSynced { session } => TimelineEntry { session_id: Some(*session), ..entry },
+        Event::AttemptStarted { session, attempt } => {
+            let started = order.attempt(attempt.attempt);
+            Facts {
+                attempt_id: Some(attempt.attempt),
+                session_id: Some(*session),
+                payment_id: started.map(|started| started.payment),
+                account: Some(&attempt.account),
+                amount: started.map(|started| started.money.minor),
+                ..none
+            }
+        }
+        Event::ProfilesSynced { session } => Facts { session_id: Some(*session), ..none },
         Event::AdapterStateSaved { attempt, .. } | Event::ProviderOrderSubmitted { attempt } => {
-            TimelineEntry { attempt_id: Some(*attempt), ..entry }
+            Facts { attempt_id: Some(*attempt), ..none }
         }
         Event::AttemptCreated { attempt, reference, .. } => {
-            TimelineEntry { attempt_id: Some(*attempt), detail: Some(reference), ..entry }
+            Facts { attempt_id: Some(*attempt), detail: Some(reference), ..none }
         }
         Event::AttemptAbandoned { attempt, failure, .. } => {
-            TimelineEntry { attempt_id: Some(*attempt), detail: Some(failure.as_str()), ..entry }
+            Facts { attempt_id: Some(*attempt), detail: Some(failure.as_str()), ..none }
         }
-        Event::SessionStatusChanged { session, from, to, failure } => TimelineEntry {
-            session_id: Some(*session),
-            from: Some(from.as_str()),
-            to: Some(to.as_str()),
-            ..entry
+        Event::SessionStatusChanged { session, from, to, failure } => {
+            let (from, to) = (Some(from.as_str()), Some(to.as_str()));
+            Facts { session_id: Some(*session), from, to, ..none }.ended(failure.as_ref())
         }
-        .ended(failure.as_ref()),
-        other => of_payment(entry, other),
+        other => of_payment(order, other),
     }
 }
 
-fn of_payment<'a>(entry: TimelineEntry<'a>, event: &'a Event) -> TimelineEntry<'a> {
+fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> Facts<'a> {
+    let none = Facts::default();
     match event {
-        Event::PaymentUpdated { payment, attempt, from, to, provider_status, failure, .. } => TimelineEntry {
+        Event::PaymentUpdated { payment, attempt, from, to, provider_status, failure, .. } => Facts {
             payment_id: Some(*payment),
             attempt_id: Some(*attempt),
             from: Some(from.as_str()),
             to: Some(to.as_str()),
-            ..entry
+            provider_status: Some(&provider_status.status),
+            ..none
         }
-        .provider_status(provider_status)
         .said(failure.as_ref()),
         Event::PaymentNotStarted { payment } => {
-            TimelineEntry { payment_id: Some(*payment), to: Some(PaymentStatus::Failed.as_str()), ..entry }
+            Facts { payment_id: Some(*payment), to: Some(PaymentStatus::Failed.as_str()), ..none }
         }
-        Event::LatePaymentFound(payment) => TimelineEntry {
+        Event::LatePaymentFound(payment) => Facts {
             payment_id: Some(payment.id),
             attempt_id: payment.attempt,
             to: Some(payment.status().as_str()),
             amount: Some(payment.money.minor),
-            ..entry
+            ..none
         },
-        Event::OperationRequested { payment, operation, .. } => entry.operation(*payment, operation),
+        Event::OperationRequested { payment, operation, .. } => Facts::operation(*payment, operation),
         Event::OperationFinished { payment, operation, declined } => {
-            entry.operation(*payment, operation).said(declined.as_ref())
+            Facts::operation(*payment, operation).said(declined.as_ref())
         }
-        Event::RefundCreated(refund) => TimelineEntry {
+        Event::RefundCreated(refund) => Facts {
             refund_id: Some(refund.id),
             payment_id: Some(refund.payment),
             amount: Some(refund.money.minor),
             to: Some(refund.status.as_str()),
-            ..entry
+            detail: text(order.refund(refund.id).and_then(|refund| refund.reason.as_ref())),
+            ..none
         },
         Event::RefundStatusChanged { refund, to, failure } => {
-            TimelineEntry { refund_id: Some(*refund), to: Some(to.as_str()), ..entry }.said(failure.as_ref())
+            Facts { refund_id: Some(*refund), to: Some(to.as_str()), ..none }.said(failure.as_ref())
         }
-        Event::DisputeUpdated { payment, stage, lost } => TimelineEntry {
+        Event::DisputeUpdated { payment, stage, lost } => Facts {
             payment_id: Some(*payment),
             from: lost.map(|_| stage.as_str()),
             to: Some(lost.map_or(stage.as_str(), dispute_outcome)),
-            ..entry
+            ..none
         },
-        _ => entry,
+        _ => none,
     }
 }
 
 /// An event as a merchant is told of it: what it concerns, as it was then.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventView<'a> {
     id: EventId,
+    /// Its public name, such as `payment.paid`.
     #[serde(rename = "type")]
-    kind: String,
+    pub kind: String,
     occurred_at: Timestamp,
     order_id: OrderId,
-    sequence: u64,
+    /// Its place among the events of its order that merchants are told of.
+    pub sequence: u64,
     data: EventData<'a>,
 }
 
-impl EventView<'_> {
-    /// Its public name, such as `payment.paid`.
-    pub fn kind(&self) -> &str {
-        &self.kind
-    }
-
-    /// Its place among the events of its order that merchants are told of.
-    pub fn sequence(&self) -> u64 {
-        self.sequence
-    }
-}
-
 /// What an event concerns.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 pub enum EventData<'a> {
     /// The order.
-    Order(Box<OrderView<'a>>),
+    Order(OrderView<'a>),
     /// A session.
-    Session(Box<SessionView<'a>>),
+    Session(SessionView<'a>),
     /// A payment; of a dispute too.
-    Payment(Box<PaymentView<'a>>),
+    Payment(PaymentView<'a>),
     /// A refund.
-    Refund(Box<RefundView<'a>>),
+    Refund(RefundView<'a>),
     /// A reason why a person should look.
     Attention(AttentionView<'a>),
 }
 
-/// The event, if merchants are told of it. `file` is as of that event.
+/// The event, if merchants are told of it. The order is as of that event.
 pub fn event<'a>(
     order: &'a OrderAggregate,
     recorded: &RecordedEvent<Event>,
-    qr_url: QrUrl<'_>,
+    qr_url: &'a dyn Fn(AttemptId) -> String,
 ) -> Option<EventView<'a>> {
     let public = recorded.event.public()?;
     Some(EventView {
@@ -298,20 +258,15 @@ pub fn event_type(public_event: PublicEvent) -> String {
     format!("{}.{}", public_event.noun, camel(public_event.change))
 }
 
-/// What a fact concerns, as the file has it.
-fn concerns<'a>(order: &'a OrderAggregate, event: &Event, qr_url: QrUrl<'_>) -> Option<EventData<'a>> {
-    let of_session = |id: SessionId| {
-        let found = order.session(id)?;
-        Some(EventData::Session(Box::new(session(order, found, qr_url))))
-    };
-    let of_payment = |id: PaymentId| {
-        let found = order.payment(id)?;
-        Some(EventData::Payment(Box::new(payment(order, found))))
-    };
-    let of_refund = |id: RefundId| {
-        let found = order.refund(id)?;
-        Some(EventData::Refund(Box::new(refund(order, found))))
-    };
+/// What an event concerns, as the order has it.
+fn concerns<'a>(
+    order: &'a OrderAggregate,
+    event: &Event,
+    qr_url: &'a dyn Fn(AttemptId) -> String,
+) -> Option<EventData<'a>> {
+    let of_session = |id| Some(EventData::Session(SessionView(order, order.session(id)?, qr_url)));
+    let of_payment = |id| Some(EventData::Payment(PaymentView(order, order.payment(id)?)));
+    let of_refund = |id| Some(EventData::Refund(RefundView(order, order.refund(id)?)));
     match event {
         Event::SessionCreated(created) => of_session(created.session),
         Event::SessionStatusChanged { session, .. } => of_session(*session),
@@ -324,10 +279,9 @@ fn concerns<'a>(order: &'a OrderAggregate, event: &Event, qr_url: QrUrl<'_>) -> 
         Event::RefundCreated(refund) => of_refund(refund.id),
         Event::RefundStatusChanged { refund, .. } => of_refund(*refund),
         Event::AttentionRaised(raised) => {
-            let found = order.attention(raised.id)?;
-            Some(EventData::Attention(attention(order, found)))
+            Some(EventData::Attention(AttentionView(order, order.attention(raised.id)?)))
         }
-        _ => Some(EventData::Order(Box::new(order_view(order)))),
+        _ => Some(EventData::Order(OrderView(order))),
     }
 }
 

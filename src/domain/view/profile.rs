@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use port::{Approach, Next, ProfileId, ProfileSessionId, ProfileStatus, Timestamp};
 use serde::Serialize;
 
-use super::{PendingOperation, RoutingView, START, tried};
+use super::{PendingOperation, START};
 use crate::domain::{
-    AttemptState, Erasable, Metadata, OperationKind, Profile, ProfileSession, SessionFailure, SessionStatus,
+    AttemptState, Erasable, Metadata, OperationKind, Profile, ProfileSession, Routing, SessionFailure,
+    SessionStatus,
 };
 
 /// A session that stores a method.
@@ -25,7 +26,7 @@ pub struct ProfileSessionView<'a> {
     account: Option<&'a str>,
     provider: Option<&'a str>,
     provider_reference: Option<&'a str>,
-    routing: RoutingView<'a>,
+    routing: &'a Routing,
     pending_operation: Option<PendingOperation>,
     metadata: Metadata,
     expires_at: Timestamp,
@@ -55,11 +56,7 @@ pub fn profile_session(session: &ProfileSession) -> ProfileSessionView<'_> {
         account: attempt.map(|attempt| attempt.account.as_str()),
         provider: attempt.map(|attempt| attempt.provider.as_str()),
         provider_reference: attempt.and_then(|attempt| attempt.reference.as_deref()),
-        routing: RoutingView {
-            rule: &session.routing.rule,
-            reason: &session.routing.reason,
-            tried: session.routing.tried.iter().map(tried).collect(),
-        },
+        routing: &session.routing,
         pending_operation: pending(session),
         metadata: session.request.value().map(|request| request.metadata.clone()).unwrap_or_default(),
         expires_at: session.expires_at,

@@ -28,7 +28,7 @@ pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Pro
         .zip(&rows)
         .filter_map(|(order, row)| Some((*row, order, order.attention(AttentionId::from_uuid(row.id))?)));
     let shown: Vec<_> = shown.collect();
-    list(&shown, limit, |(row, ..)| row.text(), |(_, order, attention)| view::attention(order, attention))
+    list(&shown, limit, |(row, ..)| row.text(), |(_, order, attention)| view::AttentionView(order, attention))
 }
 
 pub(in crate::http) async fn resolve(request: &ApiRequest) -> Result<Outcome, Problem> {

@@ -60,7 +60,7 @@ pub(in crate::http) async fn create(request: &ApiRequest) -> Result<Outcome, Pro
 pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
     request.no_query()?;
     let order = request.order(request.order_id()?).await?;
-    Ok(Answer::ok(&view::order(&order))?.version(order.version()))
+    Ok(Answer::ok(&view::OrderView(&order))?.version(order.version()))
 }
 
 pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
@@ -76,7 +76,7 @@ pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Pro
     };
     let ids = request.state().store().orders(&query.finish(filter)?).await?;
     let orders = request.load_all::<OrderAggregate>(ids.iter().map(|id| id.uuid())).await?;
-    list(&orders, limit, |order| order.id().to_string(), |order| view::order(order))
+    list(&orders, limit, |order| order.id().to_string(), |order| view::OrderView(order))
 }
 
 pub(in crate::http) async fn change(request: &ApiRequest) -> Result<Outcome, Problem> {

@@ -32,7 +32,7 @@ pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Pro
     };
     let orders = request.load_orders_of(rows.iter().map(|row| row.id)).await?;
     let shown: Vec<_> = orders.iter().zip(&rows).filter_map(|(order, row)| shown(order, *row)).collect();
-    list(&shown, limit, |(row, ..)| row.text(), |(_, order, payment)| view::payment(order, payment))
+    list(&shown, limit, |(row, ..)| row.text(), |(_, order, payment)| view::PaymentView(order, payment))
 }
 
 fn shown(order: &Arc<OrderAggregate>, row: Cursor) -> Option<(Cursor, &OrderAggregate, &Payment)> {
@@ -65,7 +65,7 @@ pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem
     let id: PaymentId = request.id("payment")?;
     let order = request.order_of(id.uuid()).await?;
     let payment = order.payment(id).ok_or_else(Problem::not_found)?;
-    Ok(Answer::ok(&view::payment(&order, payment))?.version(payment.version))
+    Ok(Answer::ok(&view::PaymentView(&order, payment))?.version(payment.version))
 }
 
 pub(in crate::http) async fn list_refunds(request: ApiRequest) -> Result<Answer, Problem> {
@@ -82,7 +82,7 @@ pub(in crate::http) async fn list_refunds(request: ApiRequest) -> Result<Answer,
     if let Some(before) = before {
         refunds.retain(|refund| refund.id.to_string() < before);
     }
-    list(&refunds, limit, |refund| refund.id.to_string(), |refund| view::refund(&order, refund))
+    list(&refunds, limit, |refund| refund.id.to_string(), |refund| view::RefundView(&order, refund))
 }
 
 pub(in crate::http) async fn get_refund(request: ApiRequest) -> Result<Answer, Problem> {
@@ -90,7 +90,7 @@ pub(in crate::http) async fn get_refund(request: ApiRequest) -> Result<Answer, P
     let id: RefundId = request.id("refund")?;
     let order = request.order_of(id.uuid()).await?;
     let refund = order.refund(id).ok_or_else(Problem::not_found)?;
-    Ok(Answer::ok(&view::refund(&order, refund))?.version(refund.version))
+    Ok(Answer::ok(&view::RefundView(&order, refund))?.version(refund.version))
 }
 
 pub(in crate::http) async fn capture(request: &ApiRequest) -> Result<Outcome, Problem> {

@@ -14,7 +14,7 @@ use crate::http::state::State;
 
 /// An order as it is.
 pub(in crate::http) fn order(_: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
-    Ok(Answer::ok(&view::order(&outcome.order))?.version(outcome.order.version()))
+    Ok(Answer::ok(&view::OrderView(&outcome.order))?.version(outcome.order.version()))
 }
 
 /// An order that was created, or got one more line.
@@ -58,8 +58,8 @@ pub(in crate::http) fn order_and_session(request: &ApiRequest, outcome: &Outcome
     let session = session_of(outcome)?;
     let qr_url = |attempt| request.state().qr_url(attempt);
     let both = OrderAndSession {
-        order: view::order(&outcome.order),
-        session: view::session(&outcome.order, session, &qr_url),
+        order: view::OrderView(&outcome.order),
+        session: view::SessionView(&outcome.order, session, &qr_url),
     };
     Ok(started(Answer::ok(&both)?, session, outcome))
 }
@@ -89,7 +89,7 @@ pub(in crate::http) fn cancelled_session(request: &ApiRequest, outcome: &Outcome
 pub(in crate::http) fn operated(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     let id: PaymentId = request.id("payment")?;
     let payment = outcome.order.payment(id).ok_or_else(Problem::not_found)?;
-    let answer = Answer::ok(&view::payment(&outcome.order, payment))?.version(payment.version);
+    let answer = Answer::ok(&view::PaymentView(&outcome.order, payment))?.version(payment.version);
     match &outcome.status {
         OutcomeStatus::Done => Ok(answer),
         OutcomeStatus::Pending => Ok(answer.accepted(format!("/v1/payments/{id}"))),
@@ -101,7 +101,7 @@ pub(in crate::http) fn operated(request: &ApiRequest, outcome: &Outcome) -> Resu
 pub(in crate::http) fn refund(_: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     let found = outcome.refund.and_then(|id| outcome.order.refund(id));
     let refund = found.ok_or_else(|| Problem::internal("the refund that was created is gone"))?;
-    let answer = Answer::ok(&view::refund(&outcome.order, refund))?.version(refund.version);
+    let answer = Answer::ok(&view::RefundView(&outcome.order, refund))?.version(refund.version);
     let location = format!("/v1/refunds/{}", refund.id);
     match &outcome.status {
         OutcomeStatus::Done => Ok(answer.created(location)),
@@ -117,7 +117,7 @@ pub(in crate::http) fn refund(_: &ApiRequest, outcome: &Outcome) -> Result<Answe
 pub(in crate::http) fn attention(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     let id: AttentionId = request.id("attention")?;
     let attention = outcome.order.attention(id).ok_or_else(Problem::not_found)?;
-    Ok(Answer::ok(&view::attention(&outcome.order, attention))?.version(attention.version()))
+    Ok(Answer::ok(&view::AttentionView(&outcome.order, attention))?.version(attention.version()))
 }
 
 /// A session as it is.
@@ -127,7 +127,7 @@ pub(super) fn session_answer(
     session: &Session,
 ) -> Result<Answer, Problem> {
     let qr_url = |attempt| state.qr_url(attempt);
-    Ok(Answer::ok(&view::session(order, session, &qr_url))?.version(session.version))
+    Ok(Answer::ok(&view::SessionView(order, session, &qr_url))?.version(session.version))
 }
 
 fn order_address(order: &OrderAggregate) -> String {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use futures_util::future::try_join_all;
-use port::{EndpointId, EventId, OrderId, Timestamp};
-use serde::Serialize;
+use port::{EndpointId, Timestamp};
 use serde_json::json;
 
 use super::list;
-use crate::domain::{Event, OrderAggregate, RecordedEvent, WebhookEndpoint, view};
+use crate::domain::view::{self, view};
+use crate::domain::{EndpointSecret, Event, OrderAggregate, RecordedEvent, WebhookEndpoint};
 use crate::engine::CommandError;
 use crate::http::answer::Answer;
 use crate::http::idempotency::Recall;
@@ -20,83 +20,47 @@ use crate::http::request::ApiRequest;
 use crate::store::{DeliveryRow, IdempotencyRow, Page, PublicFilter, StoreError};
 use crate::webhooks::Endpoints;
 
-/// An endpoint. Its secret is shown by the requests that make one, and never again.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EndpointView<'a> {
-    id: EndpointId,
-    url: &'a str,
-    events: Option<&'a [String]>,
-    description: Option<&'a str>,
-    enabled: bool,
-    disabled_at: Option<Timestamp>,
-    disabled_reason: Option<&'static str>,
-    failing_since: Option<Timestamp>,
-    secret: Option<&'a str>,
-    previous_secret_expires_at: Option<Timestamp>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    version: u64,
-}
-
-/// `failing_since` is the moment since when no delivery to it has worked.
-fn view_of(endpoint: &WebhookEndpoint, failing_since: Option<Timestamp>) -> EndpointView<'_> {
-    EndpointView {
-        id: endpoint.id,
-        url: &endpoint.url,
-        events: Some(&*endpoint.types).filter(|types| !types.is_empty()),
-        description: endpoint.description.as_deref(),
-        enabled: endpoint.disabled.is_none(),
-        disabled_at: endpoint.disabled.map(|disabled| disabled.at),
-        disabled_reason: endpoint.disabled.map(|disabled| disabled.reason.into()),
-        failing_since,
-        secret: None,
-        previous_secret_expires_at: endpoint.previous_secret.as_ref().map(|previous| previous.expires_at),
-        created_at: endpoint.created_at,
-        updated_at: endpoint.updated_at,
-        version: endpoint.version,
-    }
+view! {
+    /// An endpoint, since when no delivery to it has worked, and its secret: shown by the requests that make one, and
+    /// never again.
+    EndpointView(endpoint: WebhookEndpoint, failing_since: Option<Timestamp>, secret: Option<EndpointSecret>)
+    "id": endpoint.id,
+    "url": endpoint.url,
+    "events": Some(&endpoint.types).filter(|types| !types.is_empty()),
+    "description": endpoint.description,
+    "enabled": endpoint.disabled.is_none(),
+    "disabledAt": endpoint.disabled.map(|disabled| disabled.at),
+    "disabledReason": endpoint.disabled.map(|disabled| disabled.reason),
+    "failingSince": failing_since,
+    "secret": secret,
+    "previousSecretExpiresAt": endpoint.previous_secret.as_ref().map(|previous| previous.expires_at),
+    "createdAt": endpoint.created_at,
+    "updatedAt": endpoint.updated_at,
+    "version": endpoint.version,
 }
 
 async fn shown(request: &ApiRequest, endpoint: &WebhookEndpoint) -> Result<Answer, Problem> {
     let failing_since = request.endpoints().failing_since(endpoint.id).await?;
-    Ok(Answer::ok(&view_of(endpoint, failing_since))?.version(endpoint.version))
+    Ok(Answer::ok(&EndpointView(endpoint, &failing_since, &None))?.version(endpoint.version))
 }
 
 fn address(endpoint: EndpointId) -> String {
     format!("/v1/webhook-endpoints/{endpoint}")
 }
 
-/// One try to deliver an event.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DeliveryView<'a> {
-    event_id: EventId,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    order_id: OrderId,
-    sequence: u64,
-    attempt: u32,
-    status: &'static str,
-    response_code: Option<u16>,
-    error: Option<&'a str>,
-    duration_ms: u64,
-    attempted_at: Timestamp,
-}
-
-fn delivery(row: &DeliveryRow) -> DeliveryView<'_> {
-    DeliveryView {
-        event_id: row.event,
-        kind: &row.event_type,
-        order_id: row.order,
-        sequence: row.public_sequence,
-        attempt: row.attempt,
-        status: if row.delivered { "SUCCEEDED" } else { "FAILED" },
-        response_code: row.response_code,
-        error: row.error.as_deref(),
-        duration_ms: row.duration_ms,
-        attempted_at: row.at,
-    }
+view! {
+    /// One try to deliver an event.
+    DeliveryView(row: DeliveryRow)
+    "eventId": row.event,
+    "type": row.event_type,
+    "orderId": row.order,
+    "sequence": row.public_sequence,
+    "attempt": row.attempt,
+    "status": if row.delivered { "SUCCEEDED" } else { "FAILED" },
+    "responseCode": row.response_code,
+    "error": row.error,
+    "durationMs": row.duration_ms,
+    "attemptedAt": row.at,
 }
 
 impl ApiRequest {
@@ -147,9 +111,9 @@ pub(in crate::http) async fn rotate(request: &ApiRequest) -> Result<WithSecret, 
 }
 
 pub(in crate::http) fn rotated(_: &ApiRequest, with: &WithSecret) -> Result<Answer, Problem> {
-    let view = view_of(&with.endpoint, with.failing_since);
-    let secret = with.endpoint.secret.value().map(|secret| secret.expose());
-    Ok(Answer::ok(&EndpointView { secret, ..view })?.version(with.endpoint.version))
+    let WithSecret { endpoint, failing_since } = with;
+    let secret = endpoint.secret.value().cloned();
+    Ok(Answer::ok(&EndpointView(endpoint, failing_since, &secret))?.version(endpoint.version))
 }
 
 pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
@@ -161,13 +125,9 @@ pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Pro
         endpoints.retain(|endpoint| endpoint.id.to_string() < before);
     }
     let failing: HashMap<_, _> = request.state().store().endpoints().await?.into_iter().collect();
-    let since = |id| failing.get(&id).copied().flatten();
-    list(
-        &endpoints,
-        limit,
-        |endpoint| endpoint.id.to_string(),
-        |endpoint| view_of(endpoint, since(endpoint.id)),
-    )
+    let since = |id| failing.get(&id).unwrap_or(&None);
+    let key = |endpoint: &Arc<WebhookEndpoint>| endpoint.id.to_string();
+    list(&endpoints, limit, key, |endpoint| EndpointView(endpoint, since(endpoint.id), &None))
 }
 
 pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
@@ -196,7 +156,7 @@ pub(in crate::http) async fn deliveries(request: ApiRequest) -> Result<Answer, P
     let endpoint = request.endpoints().get(&request.merchant, request.endpoint_id()?).await?;
     let page = Page { before, limit: limit + 1 };
     let rows = request.state().store().deliveries(endpoint.id, &page).await?;
-    list(&rows, limit, |row| row.position.to_string(), delivery)
+    list(&rows, limit, |row| row.position.to_string(), DeliveryView)
 }
 
 /// Where an event stands: the position of its change among all changes, and its sequence.
@@ -221,12 +181,8 @@ pub(in crate::http) async fn events(request: ApiRequest) -> Result<Answer, Probl
     });
     let shown = try_join_all(shown).await?;
     let qr_url = |attempt| request.state().qr_url(attempt);
-    list(
-        &shown,
-        limit,
-        |((position, sequence), ..)| format!("{position}.{sequence}"),
-        |(_, order, event)| view::event(order, event, &qr_url),
-    )
+    let key = |(position, sequence): &Position| format!("{position}.{sequence}");
+    list(&shown, limit, |(at, ..)| key(at), |(_, order, event)| view::event(order, event, &qr_url))
 }
 
 /// The merchant's public events before a position, newest first.
