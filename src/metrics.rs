@@ -23,69 +23,84 @@ const COMMIT_SECONDS: [f64; 10] = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.
 /// Changes in one commit.
 const BATCH_CHANGES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Declares [`Metrics`] and makes each of its metrics, so that field, name, labels and help stand in one place.
+/// Declares [`Metrics`] and makes each of its metrics, so that field, name, labels and help stand in one place. What is
+/// `counted` gets its function too, whose arguments are the labels.
 macro_rules! catalogue {
-    ($($field:ident: $kind:ty = $make:ident($name:literal $(, $more:expr)*), $help:literal;)*) => {
+    (
+        counted { $($event:ident($($label:ident: $type:ty),*): $total:literal, $counts:literal;)* }
+        measured { $($field:ident: $kind:ty = $make:ident($name:literal $(, $more:expr)*), $help:literal;)* }
+    ) => {
         /// The catalogue.
         pub struct Metrics {
             registry: Registry,
+            $($event: IntCounterVec,)*
             $($field: $kind,)*
         }
 
         impl Metrics {
             fn all(registry: Registry) -> Self {
+                $(let $event = registered(&registry, counters($total, $counts, &[$(stringify!($label)),*]));)*
                 $(let $field = registered(&registry, $make($name, $help $(, $more)*));)*
-                Self { registry, $($field,)* }
+                Self { registry, $($event,)* $($field,)* }
             }
+
+            $(#[doc = $counts]
+            pub fn $event(&self, $($label: $type),*) {
+                self.$event.with_label_values::<&str>(&[$($label.into()),*]).inc();
+            })*
         }
     };
 }
 
 catalogue! {
-    build_info: GaugeVec = gauges("paymux_build_info", &["version"]),
-        "The version that runs; always 1.";
-    http_requests: IntCounterVec = counters("paymux_http_requests_total", &["method", "route", "status"]),
-        "Requests answered, by route and class of status.";
-    http_seconds: HistogramVec = histograms("paymux_http_request_duration_seconds", &["method", "route"], &CALL_SECONDS),
-        "From a request's arrival to its answer.";
-    provider_calls: IntCounterVec = counters("paymux_provider_calls_total", &["provider", "operation", "outcome"]),
-        "Operations at a provider that have ended; the outcome says what may be done next.";
-    provider_seconds: HistogramVec = histograms("paymux_provider_call_duration_seconds", &["provider", "operation"], &CALL_SECONDS),
-        "How long an operation at a provider took, with all its calls.";
-    routing_decisions: IntCounterVec = counters("paymux_routing_decisions_total", &["rule", "account"]),
-        "Checkouts routed, by the rule that decided and the account that was first.";
-    payment_changes: IntCounterVec = counters("paymux_payment_status_changes_total", &["provider", "status"]),
-        "Payments that came to a status.";
-    attempts_created: IntCounterVec = counters("paymux_attempts_created_total", &["account"]),
-        "Attempts that an account's provider has created.";
-    attempts_failed_over: IntCounterVec = counters("paymux_attempts_failed_over_total", &["account"]),
-        "Attempts at an account that were abandoned for another account.";
-    cache_lookups: IntCounterVec = counters("paymux_cache_lookups_total", &["cache", "result"]),
-        "Lookups in a cache, by their result.";
-    notifications: IntCounterVec = counters("paymux_notifications_total", &["account", "outcome"]),
-        "Notifications from providers, by what became of them.";
-    unknown_statuses: IntCounterVec = counters("paymux_unknown_provider_statuses_total", &["provider"]),
-        "Provider statuses that no status table has; nothing followed from them.";
-    store_changes: IntCounter = counter("paymux_store_changes_total"),
-        "Changes written.";
-    store_batch: Histogram = histogram("paymux_store_batch_changes", &BATCH_CHANGES),
-        "Changes in one transaction.";
-    store_commit_seconds: Histogram = histogram("paymux_store_commit_duration_seconds", &COMMIT_SECONDS),
-        "How long a transaction took until it was durable.";
-    store_conflicts: IntCounter = counter("paymux_store_conflicts_total"),
-        "Changes refused because another change of the same subject was faster.";
-    store_queue_full: IntCounter = counter("paymux_store_queue_full_total"),
-        "Changes refused because too many were waiting.";
-    job_oldest_due: GaugeVec = gauges("paymux_job_oldest_due_seconds", &["lane", "account"]),
-        "For how long the longest overdue job of a lane has been due.";
-    oldest_open_payment: GaugeVec = gauges("paymux_oldest_open_payment_seconds", &["account"]),
-        "How old the oldest payment of an account is whose outcome is awaited.";
-    job_runs: IntCounterVec = counters("paymux_job_runs_total", &["kind", "outcome"]),
-        "Jobs that were run.";
-    attention_raised: IntCounterVec = counters("paymux_attention_raised_total", &["code"]),
-        "Attention raised, by code.";
-    webhook_deliveries: IntCounterVec = counters("paymux_webhook_deliveries_total", &["outcome"]),
-        "Attempts to deliver an event to a merchant's endpoint.";
+    counted {
+        routed(rule: &str, account: &str): "paymux_routing_decisions_total",
+            "Checkouts routed, by the rule that decided and the account that was first.";
+        payment_changed(provider: &str, status: &'static str): "paymux_payment_status_changes_total",
+            "Payments that came to a status.";
+        attempt_created(account: &str): "paymux_attempts_created_total",
+            "Attempts that an account's provider has created.";
+        attempt_failed_over(account: &str): "paymux_attempts_failed_over_total",
+            "Attempts at an account that were abandoned for another account.";
+        notification(account: &str, outcome: NotificationOutcome): "paymux_notifications_total",
+            "Notifications from providers, by what became of them.";
+        unknown_status(provider: &'static str): "paymux_unknown_provider_statuses_total",
+            "Provider statuses that no status table has; nothing followed from them.";
+        job_run(kind: &'static str, outcome: &'static str): "paymux_job_runs_total",
+            "Jobs that were run.";
+        attention_raised(code: &'static str): "paymux_attention_raised_total",
+            "Attention raised, by code.";
+        webhook_delivery(outcome: DeliveryOutcome): "paymux_webhook_deliveries_total",
+            "Attempts to deliver an event to a merchant's endpoint.";
+    }
+    measured {
+        build_info: GaugeVec = gauges("paymux_build_info", &["version"]),
+            "The version that runs; always 1.";
+        http_requests: IntCounterVec = counters("paymux_http_requests_total", &["method", "route", "status"]),
+            "Requests answered, by route and class of status.";
+        http_seconds: HistogramVec = histograms("paymux_http_request_duration_seconds", &["method", "route"], &CALL_SECONDS),
+            "From a request's arrival to its answer.";
+        provider_calls: IntCounterVec = counters("paymux_provider_calls_total", &["provider", "operation", "outcome"]),
+            "Operations at a provider that have ended; the outcome says what may be done next.";
+        provider_seconds: HistogramVec = histograms("paymux_provider_call_duration_seconds", &["provider", "operation"], &CALL_SECONDS),
+            "How long an operation at a provider took, with all its calls.";
+        cache_lookups: IntCounterVec = counters("paymux_cache_lookups_total", &["cache", "result"]),
+            "Lookups in a cache, by their result.";
+        store_changes: IntCounter = counter("paymux_store_changes_total"),
+            "Changes written.";
+        store_batch: Histogram = histogram("paymux_store_batch_changes", &BATCH_CHANGES),
+            "Changes in one transaction.";
+        store_commit_seconds: Histogram = histogram("paymux_store_commit_duration_seconds", &COMMIT_SECONDS),
+            "How long a transaction took until it was durable.";
+        store_conflicts: IntCounter = counter("paymux_store_conflicts_total"),
+            "Changes refused because another change of the same subject was faster.";
+        store_queue_full: IntCounter = counter("paymux_store_queue_full_total"),
+            "Changes refused because too many were waiting.";
+        job_oldest_due: GaugeVec = gauges("paymux_job_oldest_due_seconds", &["lane", "account"]),
+            "For how long the longest overdue job of a lane has been due.";
+        oldest_open_payment: GaugeVec = gauges("paymux_oldest_open_payment_seconds", &["account"]),
+            "How old the oldest payment of an account is whose outcome is awaited.";
+    }
 }
 
 /// The outcome of an operation at a provider that did what was asked. Any other outcome is the label of its
@@ -129,7 +144,8 @@ impl RouteMetrics {
 }
 
 /// What became of a provider's notification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum NotificationOutcome {
     /// Verified and stored.
     Accepted,
@@ -143,20 +159,9 @@ pub enum NotificationOutcome {
     Limited,
 }
 
-impl NotificationOutcome {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Unverified => "unverified",
-            Self::Unreadable => "unreadable",
-            Self::Unmatched => "unmatched",
-            Self::Limited => "limited",
-        }
-    }
-}
-
 /// What became of a delivery to a merchant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum DeliveryOutcome {
     /// Answered 2xx.
     Delivered,
@@ -164,16 +169,6 @@ pub enum DeliveryOutcome {
     Failed,
     /// Not, and the endpoint is switched off.
     GivenUp,
-}
-
-impl DeliveryOutcome {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::GivenUp => "given_up",
-        }
-    }
 }
 
 impl Default for Metrics {
@@ -232,36 +227,6 @@ impl Metrics {
         CacheMetrics { hits: lookups("hit"), misses: lookups("miss") }
     }
 
-    /// A checkout was routed: `rule` decided, `account` is tried first.
-    pub fn routed(&self, rule: &str, account: &str) {
-        self.routing_decisions.with_label_values(&[rule, account]).inc();
-    }
-
-    /// A payment came to a status.
-    pub fn payment_changed(&self, provider: &str, status: &'static str) {
-        self.payment_changes.with_label_values(&[provider, status]).inc();
-    }
-
-    /// An account's provider has created an attempt.
-    pub fn attempt_created(&self, account: &str) {
-        self.attempts_created.with_label_values(&[account]).inc();
-    }
-
-    /// An attempt at an account was abandoned and another account is tried.
-    pub fn attempt_failed_over(&self, account: &str) {
-        self.attempts_failed_over.with_label_values(&[account]).inc();
-    }
-
-    /// A notification came to an account.
-    pub fn notification(&self, account: &str, outcome: NotificationOutcome) {
-        self.notifications.with_label_values(&[account, outcome.as_str()]).inc();
-    }
-
-    /// A provider answered with a status that no status table has.
-    pub fn unknown_status(&self, provider: &'static str) {
-        self.unknown_statuses.with_label_values(&[provider]).inc();
-    }
-
     /// A transaction with so many changes was durable after `took`.
     pub fn store_committed(&self, changes: u32, took: Duration) {
         self.store_changes.inc_by(u64::from(changes));
@@ -288,21 +253,6 @@ impl Metrics {
     /// How old the oldest payment of an account is whose outcome is awaited; zero if there is none.
     pub fn oldest_open_payment(&self, account: &str, age: Duration) {
         self.oldest_open_payment.with_label_values(&[account]).set(age.as_secs_f64());
-    }
-
-    /// A job was run.
-    pub fn job_run(&self, kind: &'static str, outcome: &'static str) {
-        self.job_runs.with_label_values(&[kind, outcome]).inc();
-    }
-
-    /// Attention was raised.
-    pub fn attention_raised(&self, code: &'static str) {
-        self.attention_raised.with_label_values(&[code]).inc();
-    }
-
-    /// A delivery to a merchant was tried.
-    pub fn webhook_delivery(&self, outcome: DeliveryOutcome) {
-        self.webhook_deliveries.with_label_values(&[outcome.as_str()]).inc();
     }
 }
 

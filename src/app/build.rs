@@ -139,9 +139,6 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Builds the accounts and reads what the database knows of the installation and of the endpoints.
-    ///
-    /// # Errors
-    /// [`BuildError`].
     pub(super) async fn new(plan: &Plan, engine: Engine) -> Result<Self, BuildError> {
         let settings = &plan.settings;
         let accounts = plan.accounts.iter().map(account).collect::<Result<Vec<_>, _>>()?;

@@ -25,9 +25,6 @@ const KEY: &str = "pmx_test_demo";
 const MERCHANT: &str = "demo";
 
 /// Runs the demo until it has to stop.
-///
-/// # Errors
-/// [`BuildError`].
 pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
     for address in [args.listen, args.ops_listen] {
         if !address.ip().is_loopback() && !args.allow_remote {

@@ -31,9 +31,6 @@ impl Scope {
 const HINT_LENGTH: usize = 14;
 
 /// Creates a key for a merchant and stores its hash. Returns its text, which cannot be found again.
-///
-/// # Errors
-/// [`StoreError`].
 pub(super) async fn create(
     engine: &Engine,
     merchant: &str,
@@ -49,9 +46,6 @@ pub(super) async fn create(
 }
 
 /// Stores the hash of a key.
-///
-/// # Errors
-/// [`StoreError`].
 pub(super) async fn put(
     engine: &Engine,
     text: &str,
@@ -75,9 +69,6 @@ fn hash(text: &str) -> String {
 }
 
 /// Revokes the key whose text or hint is given, as it is listed. False if there is none, or more than one.
-///
-/// # Errors
-/// [`StoreError`].
 pub(super) async fn revoke(engine: &Engine, key: &str) -> Result<bool, StoreError> {
     let known = engine.store.api_keys().await?;
     let hint = key.trim_end_matches('…');

@@ -28,9 +28,6 @@ pub(super) struct Gateway {
 }
 
 /// Runs the gateway until it has to stop.
-///
-/// # Errors
-/// [`BuildError`].
 pub(super) async fn run(plan: Plan) -> Result<ExitCode, BuildError> {
     let gateway = start(plan).await?;
     println!("API       {}\nmetrics   {}/metrics", gateway.url(), gateway.ops_url());

@@ -14,9 +14,6 @@ pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3_600);
 pub(super) const PAGE: u32 = 1_000;
 
 /// Chains every change since the last checkpoint into a new one. Nothing if there are none.
-///
-/// # Errors
-/// [`StoreError`].
 pub async fn checkpoint(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
     let last = store.last_checkpoint().await?.unwrap_or(before_the_first());
     let mut next = CheckpointRow { number: last.number + 1, at: now, ..last };

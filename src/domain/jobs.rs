@@ -55,21 +55,10 @@ pub enum Lane {
 }
 
 /// Who goes first in a lane that is behind, most urgent first. Each class has a share of its own that no other takes.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-    strum::FromRepr,
-)]
-#[strum(serialize_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
+#[derive(strum::IntoStaticStr, strum::VariantArray, strum::FromRepr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Urgency {
     /// A customer who came back.
     Customer = 0,

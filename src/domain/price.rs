@@ -21,9 +21,6 @@ pub struct LinePrice {
 }
 
 /// Prices one line.
-///
-/// # Errors
-/// [`AmountTooLarge`].
 pub fn price_line(item: &LineItem, tax_included: bool) -> Result<LinePrice, AmountTooLarge> {
     let gross = item.quantity.checked_mul(item.unit_price).ok_or(AmountTooLarge)?;
     let base = gross.checked_sub(item.discount).ok_or(AmountTooLarge)?;
@@ -36,9 +33,6 @@ pub fn price_line(item: &LineItem, tax_included: bool) -> Result<LinePrice, Amou
 }
 
 /// Prices the order as it stands.
-///
-/// # Errors
-/// [`AmountTooLarge`].
 pub fn price(header: &OrderHeader, now: Timestamp) -> Result<Price, AmountTooLarge> {
     let add = |sum: i64, part: i64| sum.checked_add(part).ok_or(AmountTooLarge);
     let (mut subtotal, mut discount, mut base, mut tax) = (0, 0, 0, 0);

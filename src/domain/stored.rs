@@ -74,9 +74,6 @@ pub(super) fn write<E: SubjectEvent>(meta: &ChangeMeta, events: &[E]) -> serde_j
 }
 
 /// Reads the text of a change, of this version or an older one.
-///
-/// # Errors
-/// [`RecordError`].
 pub fn read<E: SubjectEvent>(text: &str) -> Result<(ChangeMeta, Vec<E>), RecordError> {
     read_with(text, VERSION, UPCASTERS)
 }

@@ -20,21 +20,10 @@ use super::stored;
 use super::{Cause, OrderAggregate, Profile, ProfileSession, WebhookEndpoint};
 
 /// The kinds of subject.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    strum::IntoStaticStr,
-    strum::FromRepr,
-    strum::VariantArray,
-)]
-#[strum(serialize_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
+#[derive(strum::IntoStaticStr, strum::FromRepr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum SubjectKind {
     /// An order with everything that hangs on it.
     Order = 1,

@@ -57,9 +57,6 @@ impl Orders {
     }
 
     /// What is due for an order that nobody touches.
-    ///
-    /// # Errors
-    /// [`PaymentError`].
     pub async fn expire(&self, order: OrderId, command: &Command) -> Result<(), PaymentError> {
         let engine = &self.payments.engine;
         let mut order = engine.existing(order.uuid()).await?;
@@ -72,9 +69,6 @@ impl Orders {
 
     /// What is due for a session past its time. Closing it costs the provider a call, so it takes a read of the
     /// account's budget.
-    ///
-    /// # Errors
-    /// [`PaymentError`].
     pub async fn expire_session(
         &self,
         order: OrderId,

@@ -80,9 +80,6 @@ impl Orders {
 
     /// What the request behind an idempotency key came to. A start that no request is making any more is resolved
     /// first. `None` if the request was to create a session and reached no provider: it is to be run again.
-    ///
-    /// # Errors
-    /// [`PaymentError`].
     pub async fn recall(
         &self,
         command: &Command,

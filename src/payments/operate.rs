@@ -62,9 +62,6 @@ impl Payments {
 
     /// Goes on with an operation whose outcome is not known: asks first, and sends again only where a second effect is
     /// impossible.
-    ///
-    /// # Errors
-    /// [`PaymentError`].
     pub async fn resume_operation(
         &self,
         order: OrderId,

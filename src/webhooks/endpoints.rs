@@ -60,9 +60,6 @@ type Span = (u64, u64);
 
 impl Endpoints {
     /// Creates an endpoint. It hears of what happens from now on.
-    ///
-    /// # Errors
-    /// [`CommandError`].
     pub async fn create(
         &self,
         merchant: &str,
@@ -124,9 +121,6 @@ impl Endpoints {
 
     /// Changes an endpoint. One that is enabled again hears of what happens from then on; what it missed can be sent
     /// again with [`Endpoints::replay`].
-    ///
-    /// # Errors
-    /// [`CommandError`].
     pub async fn edit(
         &self,
         merchant: &str,
@@ -138,9 +132,6 @@ impl Endpoints {
     }
 
     /// Gives an endpoint a new secret; the one before signs beside it for a day.
-    ///
-    /// # Errors
-    /// [`CommandError`].
     pub async fn rotate(
         &self,
         merchant: &str,
@@ -153,9 +144,6 @@ impl Endpoints {
     }
 
     /// Deletes an endpoint, with all that waits for it.
-    ///
-    /// # Errors
-    /// [`CommandError`].
     pub async fn delete(
         &self,
         merchant: &str,
