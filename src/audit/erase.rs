@@ -1,13 +1,13 @@
 //! Erasing a customer: the personal data of every order that has ended goes, the events and their chains stay.
 
-use port::OrderId;
+use port::{OrderId, Uuid};
 
 use crate::domain::{
     Actor, Event, JobKind, OrderAggregate, Payment, Profile, ProfileEvent, ProfileSession,
     ProfileSessionEvent, Subject, SubjectKind, scheduled,
 };
 use crate::engine::{Command, Decision, Engine, WorkingCopy};
-use crate::store::{OrderFilter, Page, ProfileFilter, StoreError, Write};
+use crate::store::{StoreError, SubjectRow, Write};
 
 /// Subjects read at a time.
 const PAGE: u32 = 200;
@@ -21,45 +21,41 @@ pub struct Erased {
     pub still_open: Vec<OrderId>,
 }
 
-/// Erases a merchant's customer, by the merchant's own id of it.
+/// Erases a merchant's customer, by the merchant's own id of it: orders that have ended, and once no order is open, all
+/// that was stored of payment methods.
 ///
 /// # Errors
 /// [`StoreError`]; what was erased before stays erased, and a second run goes on.
 pub async fn erase(engine: &Engine, merchant: &str, customer: &str) -> Result<Erased, StoreError> {
-    let mut erased = Erased::default();
-    let mut before = None;
-    loop {
-        let filter = OrderFilter {
-            merchant: merchant.to_owned(),
-            state: None,
-            reference: None,
-            created_after: None,
-            created_before: None,
-            page: Page { before, limit: PAGE },
-        };
-        let page = engine.store.orders(&filter).await?;
-        before = page.last().map(ToString::to_string);
-        for id in &page {
-            let Some(order) = engine.load::<OrderAggregate>(id.uuid()).await? else { continue };
-            if !is_of(&order, customer) {
-                continue;
-            }
-            if has_ended(&order) {
+    let (mut erased, mut last) = (Erased::default(), None);
+    while let Some(page) = next_page(engine, merchant, &mut last).await? {
+        for row in page.iter().filter(|row| row.kind == SubjectKind::Order) {
+            let order = engine.existing::<OrderAggregate>(row.id).await?;
+            if is_of(&order, customer) && has_ended(&order) {
                 erase_order(engine, order).await?;
                 erased.orders += 1;
-            } else {
-                erased.still_open.push(*id);
+            } else if is_of(&order, customer) {
+                erased.still_open.push(order.id());
             }
-        }
-        if page.len() < PAGE as usize {
-            break;
         }
     }
     if erased.still_open.is_empty() {
         erase_profiles(engine, merchant, customer).await?;
-        erase_profile_sessions(engine, merchant, customer).await?;
     }
     Ok(erased)
+}
+
+/// The next of a merchant's subjects, after the last one that was looked at; `None` at the end.
+async fn next_page(
+    engine: &Engine,
+    merchant: &str,
+    last: &mut Option<Uuid>,
+) -> Result<Option<Vec<SubjectRow>>, StoreError> {
+    let mut page = engine.store.subjects_after(*last, PAGE).await?;
+    let Some(row) = page.last() else { return Ok(None) };
+    *last = Some(row.id);
+    page.retain(|row| row.merchant == merchant);
+    Ok(Some(page))
 }
 
 /// Whether nothing more can happen that would need the data, such as closing a start that was abandoned.
@@ -97,53 +93,29 @@ async fn erase_subject<S: Subject>(
     engine.change("erase", &command, &mut subject, erase).await.map(drop)
 }
 
-/// A customer's stored methods. A deleted one that its provider still has stays until it was detached there, which
-/// takes the provider's id of it.
+/// A customer's stored methods, and the sessions in which they were stored. A deleted method that its provider still
+/// has stays until it was detached there, which takes the provider's id of it.
 async fn erase_profiles(engine: &Engine, merchant: &str, customer: &str) -> Result<(), StoreError> {
-    let page = || Page { before: None, limit: PAGE };
-    loop {
-        let (merchant, customer_id) = (merchant.to_owned(), customer.to_owned());
-        let filter = ProfileFilter { merchant, customer_id, page: page() };
-        let ids = engine.store.profiles(&filter).await?;
-        for id in &ids {
-            if let Some(profile) = engine.load::<Profile>(id.uuid()).await? {
-                erase_subject(engine, profile, ProfileEvent::PersonalDataErased, Vec::new()).await?;
-            }
-        }
-        if ids.len() < PAGE as usize {
-            return Ok(());
-        }
-    }
-}
-
-/// The sessions in which a customer stored methods. They are few, and nothing else leads to them.
-async fn erase_profile_sessions(engine: &Engine, merchant: &str, customer: &str) -> Result<(), StoreError> {
     let mut last = None;
-    loop {
-        let page = engine.store.subjects_after(last, PAGE).await?;
-        let sessions = page.iter().filter(|row| {
-            row.merchant == merchant && matches!(row.kind, SubjectKind::ProfileSession | SubjectKind::Profile)
-        });
-        for row in sessions {
+    while let Some(page) = next_page(engine, merchant, &mut last).await? {
+        for row in page {
             match row.kind {
                 SubjectKind::ProfileSession => {
-                    let Some(session) = engine.load::<ProfileSession>(row.id).await? else { continue };
+                    let session = engine.existing::<ProfileSession>(row.id).await?;
                     if session.customer_id() == Some(customer) {
                         let event = ProfileSessionEvent::PersonalDataErased;
                         erase_subject(engine, session, event, Vec::new()).await?;
                     }
                 }
-                _ => {
-                    let Some(profile) = engine.load::<Profile>(row.id).await? else { continue };
-                    if profile.customer_id() == Some(customer) && profile.detached {
+                SubjectKind::Profile => {
+                    let profile = engine.existing::<Profile>(row.id).await?;
+                    if profile.customer_id() == Some(customer) && (!profile.deleted || profile.detached) {
                         erase_subject(engine, profile, ProfileEvent::PersonalDataErased, Vec::new()).await?;
                     }
                 }
+                SubjectKind::Order | SubjectKind::WebhookEndpoint => {}
             }
         }
-        last = page.last().map(|row| row.id);
-        if page.len() < PAGE as usize {
-            return Ok(());
-        }
     }
+    Ok(())
 }

@@ -14,58 +14,6 @@ use super::subject::{ReplayError, Subject as _};
 impl OrderAggregate {
     /// Applies what happened at a moment.
     pub(super) fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
-        match event {
-            Event::OrderCreated(_)
-            | Event::OrderEdited(_)
-            | Event::OrderPriced { .. }
-            | Event::OrderSigned(_)
-            | Event::ExternalPaymentRecorded { .. }
-            | Event::OrderStateChanged { .. }
-            | Event::FulfilmentReported(_)
-            | Event::PaymentSourceUsed { .. } => self.apply_to_order(event, at),
-            Event::SessionCreated(_)
-            | Event::AttemptStarted { .. }
-            | Event::AdapterStateSaved { .. }
-            | Event::AttemptCreated { .. }
-            | Event::AttemptAbandoned { .. }
-            | Event::SessionStatusChanged { .. }
-            | Event::ProfilesSynced { .. }
-            | Event::ProviderOrderSubmitted { .. } => self.apply_to_session(event, at),
-            Event::PaymentUpdated { .. }
-            | Event::PaymentNotStarted { .. }
-            | Event::LatePaymentFound(_)
-            | Event::OperationRequested { .. }
-            | Event::OperationFinished { .. }
-            | Event::RefundCreated(_)
-            | Event::RefundStatusChanged { .. }
-            | Event::DisputeUpdated { .. } => self.apply_to_payment(event, at),
-            Event::AttentionRaised(attention) => {
-                self.attention.push(attention.clone());
-                self.touch_payment(attention.payment, at)
-            }
-            Event::PersonalDataErased => {
-                self.erasables().into_iter().for_each(ErasableSlot::erase_value);
-                // Less is shown of them than before.
-                for session in &mut self.sessions {
-                    (session.updated_at, session.version) = (at, session.version + 1);
-                }
-                for refund in self.refunds.iter_mut().filter(|refund| refund.reason.is_some()) {
-                    (refund.updated_at, refund.version) = (at, refund.version + 1);
-                }
-                Ok(())
-            }
-            Event::AttentionResolved { attention, decision, note } => {
-                let found = self.attention.iter_mut().find(|open| open.id == *attention);
-                let attention = found.ok_or(ReplayError::from("no such attention"))?;
-                attention.resolved_at = Some(at);
-                attention.resolution = Some(Resolution { decision: *decision, note: note.clone() });
-                let payment = attention.payment;
-                self.touch_payment(payment, at)
-            }
-        }
-    }
-
-    fn apply_to_order(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
         let header = &mut self.header;
         match event {
             Event::OrderCreated(created) => *header = (**created).clone(),
@@ -101,7 +49,7 @@ impl OrderAggregate {
                     self.session_mut(id, at)?.used = true;
                 }
             }
-            _ => return Err(ReplayError::from("it is not about the order")),
+            other => return self.apply_to_session(other, at),
         }
         Ok(())
     }
@@ -110,7 +58,8 @@ impl OrderAggregate {
         match event {
             Event::SessionCreated(session) => {
                 self.sessions.push(session.opened(at));
-                self.payments.push(session.payment_of(at));
+                let payment = Payment::new(session.payment, session.money, session.capture, at);
+                self.payments.push(Payment { session: Some(session.session), ..payment });
             }
             Event::AttemptStarted { session, attempt } => self.start_attempt(*session, attempt, at)?,
             Event::ProfilesSynced { session } => self.session_mut(*session, at)?.profiles_synced = true,
@@ -149,7 +98,7 @@ impl OrderAggregate {
             Event::ProviderOrderSubmitted { attempt } => {
                 self.attempt_mut(*attempt)?.provider_order_submitted = true;
             }
-            _ => return Err(ReplayError::from("it is not about a session")),
+            other => return self.apply_to_payment(other, at),
         }
         Ok(())
     }
@@ -239,9 +188,38 @@ impl OrderAggregate {
                 let payment = refund.payment;
                 self.payment_mut(payment, at)?;
             }
-            _ => return Err(ReplayError::from("it is not about a payment")),
+            other => return self.apply_to_attention(other, at),
         }
         Ok(())
+    }
+
+    fn apply_to_attention(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
+        match event {
+            Event::AttentionRaised(attention) => {
+                self.attention.push(attention.clone());
+                self.touch_payment(attention.payment, at)
+            }
+            Event::PersonalDataErased => {
+                self.erasables().into_iter().for_each(ErasableSlot::erase);
+                // Less is shown of them than before.
+                for session in &mut self.sessions {
+                    (session.updated_at, session.version) = (at, session.version + 1);
+                }
+                for refund in self.refunds.iter_mut().filter(|refund| refund.reason.is_some()) {
+                    (refund.updated_at, refund.version) = (at, refund.version + 1);
+                }
+                Ok(())
+            }
+            Event::AttentionResolved { attention, decision, note } => {
+                let found = self.attention.iter_mut().find(|open| open.id == *attention);
+                let attention = found.ok_or(ReplayError::from("no such attention"))?;
+                attention.resolved_at = Some(at);
+                attention.resolution = Some(Resolution { decision: *decision, note: note.clone() });
+                let payment = attention.payment;
+                self.touch_payment(payment, at)
+            }
+            _ => Err(ReplayError::from("nothing of an order changes by it")),
+        }
     }
 
     fn session_mut(&mut self, id: SessionId, at: Timestamp) -> Result<&mut Session, ReplayError> {

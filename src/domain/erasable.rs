@@ -63,12 +63,6 @@ impl<T> Erasable<T> {
     pub fn body(&self) -> Option<Body> {
         Some(Body { digest: self.digest.clone(), text: self.body.clone()? })
     }
-
-    /// Forgets the value.
-    pub fn erase(&mut self) {
-        self.body = None;
-        self.value = None;
-    }
 }
 
 /// A place in a subject that a stored value belongs into.
@@ -80,7 +74,7 @@ pub trait ErasableSlot {
     fn fill(&mut self, body: Arc<str>);
 
     /// Forgets the value.
-    fn erase_value(&mut self);
+    fn erase(&mut self);
 }
 
 impl<T: DeserializeOwned> ErasableSlot for Erasable<T> {
@@ -98,8 +92,9 @@ impl<T: DeserializeOwned> ErasableSlot for Erasable<T> {
         }
     }
 
-    fn erase_value(&mut self) {
-        self.erase();
+    fn erase(&mut self) {
+        self.body = None;
+        self.value = None;
     }
 }
 

@@ -3,7 +3,6 @@
 use port::{Failure, OrderId};
 
 use super::order::OrderState;
-use super::price::AmountTooLarge;
 
 /// A request that the stored state forbids. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,10 +104,4 @@ pub enum DomainError {
     /// The stored events do not fit together.
     #[error("the order {0} is damaged")]
     Damaged(OrderId),
-}
-
-impl From<AmountTooLarge> for DomainError {
-    fn from(_: AmountTooLarge) -> Self {
-        Self::AmountTooLarge
-    }
 }

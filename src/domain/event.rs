@@ -317,36 +317,9 @@ impl SubjectEvent for Event {
 
 impl Event {
     /// Its name in the timeline, which is also its stored name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::OrderCreated(_) => "order.created",
-            Self::OrderEdited(_) => "order.edited",
-            Self::OrderPriced { .. } => "order.priced",
-            Self::OrderSigned(_) => "order.signed",
-            Self::ExternalPaymentRecorded { .. } => "order.external_payment_recorded",
-            Self::OrderStateChanged { .. } => "order.state_changed",
-            Self::FulfilmentReported(_) => "order.fulfilment_reported",
-            Self::PaymentSourceUsed { .. } => "order.payment_source_used",
-            Self::SessionCreated(_) => "session.created",
-            Self::AttemptStarted { .. } => "attempt.started",
-            Self::AdapterStateSaved { .. } => "attempt.adapter_state_saved",
-            Self::AttemptCreated { .. } => "attempt.created",
-            Self::AttemptAbandoned { .. } => "attempt.abandoned",
-            Self::SessionStatusChanged { .. } => "session.status_changed",
-            Self::ProfilesSynced { .. } => "session.profiles_synced",
-            Self::PaymentUpdated { .. } => "payment.updated",
-            Self::PaymentNotStarted { .. } => "payment.not_started",
-            Self::LatePaymentFound(_) => "payment.late_found",
-            Self::OperationRequested { .. } => "operation.requested",
-            Self::OperationFinished { .. } => "operation.finished",
-            Self::RefundCreated(_) => "refund.created",
-            Self::RefundStatusChanged { .. } => "refund.status_changed",
-            Self::DisputeUpdated { .. } => "dispute.updated",
-            Self::ProviderOrderSubmitted { .. } => "attempt.provider_order_submitted",
-            Self::PersonalDataErased => "order.personal_data_erased",
-            Self::AttentionRaised(_) => "attention.raised",
-            Self::AttentionResolved { .. } => "attention.resolved",
-        }
+    pub fn name(&self) -> String {
+        let stored = serde_json::json!(self);
+        stored.get("type").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
     }
 }
 

@@ -163,6 +163,19 @@ fn urgency(order: &OrderAggregate, job: Job) -> Urgency {
     }
 }
 
+/// What a look at an attempt's provider is good for, whatever is scheduled: to find and close it if it was abandoned,
+/// else how its payment stands. `None` while its start is under way, and if no payment stands on it.
+pub fn read_of(order: &OrderAggregate, attempt: &Attempt) -> Option<Job> {
+    match attempt.state {
+        AttemptState::Started => None,
+        AttemptState::Orphaned => Some(Job::CloseOrphan(attempt.id)),
+        AttemptState::Ended if attempt.reference.is_none() => Some(Job::CloseOrphan(attempt.id)),
+        AttemptState::Created | AttemptState::Ended => {
+            order.payment_of(attempt).map(|payment| Job::FetchStatus(payment.id))
+        }
+    }
+}
+
 /// Whether the end of an open session is under way, or left to a person because money is held on it. A close that was
 /// taken as not done leaves it as it was.
 fn is_closing(order: &OrderAggregate, session: &Session) -> bool {

@@ -73,7 +73,7 @@ pub use payment_state::{
     ReportedStatus,
 };
 pub(crate) use payment_state::{leaves_open, leaves_unpaid};
-pub use price::{AmountTooLarge, LinePrice, price, price_line, requirements};
+pub use price::{LinePrice, price, price_line, requirements};
 pub use profile::*;
 pub use profile_session::*;
 pub use schedule::{is_open, next_read};

@@ -8,9 +8,7 @@ mod authorization;
 mod effects;
 mod reasons;
 
-use port::{
-    AttemptId, Detail, Failure, Money, Observation, PaymentId, PaymentStatus, StatusMapping, Timestamp,
-};
+use port::{AttemptId, Detail, Money, Observation, PaymentId, PaymentStatus, StatusMapping, Timestamp};
 
 use super::aggregate::OrderAggregate;
 use super::attention::{late_code, raise};
@@ -405,7 +403,7 @@ impl View<'_, '_> {
     /// A decline that the provider lets the customer repeat.
     fn retryable(&self) -> Option<SessionFailure> {
         let declined = self.status() == PaymentStatus::Failed && !self.after.is_final();
-        declined.then(|| self.failure(FailureCode::Declined, self.seen.failure.as_ref(), true))
+        declined.then(|| SessionFailure::new(FailureCode::Declined, self.seen.failure.as_ref(), true))
     }
 
     fn session_failure(&self, session: &Session, code: FailureCode) -> SessionFailure {
@@ -420,38 +418,15 @@ impl View<'_, '_> {
             FailureCode::Cancelled => FailureCode::CancelledByCustomer,
             other => other,
         };
-        let mut failure = self.failure(code, last, false);
-        if last.is_none() {
-            let kept = session.failure.clone();
-            failure.message = kept.as_ref().and_then(|kept| kept.message.clone());
-            failure.provider_code = kept.and_then(|kept| kept.provider_code);
-        }
-        failure
-    }
-
-    fn failure(&self, code: FailureCode, said: Option<&Failure>, retryable: bool) -> SessionFailure {
-        SessionFailure {
-            code,
-            message: said.and_then(|said| said.text.clone()),
-            provider_code: said.and_then(|said| said.code.clone()),
-            retryable,
+        match (&session.failure, last) {
+            (Some(kept), None) => SessionFailure { code, retryable: false, ..kept.clone() },
+            _ => SessionFailure::new(code, last, false),
         }
     }
 }
 
 /// Money that somebody gave back in the provider's portal.
 fn portal_refund(payment: &Payment, minor: i64, now: Timestamp, ids: &mut NewIds) -> Refund {
-    Refund {
-        id: ids.refund(),
-        payment: payment.id,
-        money: Money::new(minor, payment.money.currency),
-        status: RefundStatus::Succeeded,
-        reason: None,
-        reference: None,
-        origin: RefundOrigin::Provider,
-        failure: None,
-        created_at: now,
-        updated_at: now,
-        version: 1,
-    }
+    let refund = Refund::new(ids.refund(), payment, minor, RefundOrigin::Provider, now);
+    Refund { status: RefundStatus::Succeeded, ..refund }
 }

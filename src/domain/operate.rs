@@ -1,6 +1,6 @@
 //! Operations on money: what may be asked, with the amount reserved in the same change; one at a time.
 
-use port::{Failure, Money, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
+use port::{Failure, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
 
 use super::aggregate::OrderAggregate;
 use super::attention::raise;
@@ -146,19 +146,8 @@ pub fn refund(
     if amount < payment.state.captured && !payment.capabilities.partial_refunds {
         return Err(DomainError::Unsupported("refund a part"));
     }
-    let refund = Refund {
-        id: new_refund.id,
-        payment: payment.id,
-        money: Money::new(amount, payment.money.currency),
-        status: RefundStatus::Pending,
-        reason: new_refund.reason,
-        reference: new_refund.reference,
-        origin: new_refund.origin,
-        failure: None,
-        created_at: now,
-        updated_at: now,
-        version: 1,
-    };
+    let NewRefund { id, reason, reference, origin, .. } = new_refund;
+    let refund = Refund { reason, reference, ..Refund::new(id, payment, amount, origin, now) };
     let send = payment.operation.is_none().then(|| send_refund(payment, &refund, now));
     Ok(std::iter::once(Event::RefundCreated(Box::new(refund))).chain(send).collect())
 }

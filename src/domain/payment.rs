@@ -92,6 +92,30 @@ impl PaymentCapabilities {
 }
 
 impl Payment {
+    /// One that no provider has spoken of yet.
+    pub(super) fn new(id: PaymentId, money: Money, capture: CaptureMode, now: Timestamp) -> Self {
+        Self {
+            id,
+            session: None,
+            attempt: None,
+            money,
+            capture,
+            capabilities: PaymentCapabilities::default(),
+            authorization_expires_at: None,
+            state: PaymentState::default(),
+            provider_status: None,
+            detail: None,
+            failure: None,
+            reported_at: Timestamp::default(),
+            capture_requested: None,
+            operation: None,
+            external: false,
+            created_at: now,
+            updated_at: now,
+            version: 0,
+        }
+    }
+
     /// Its status.
     pub fn status(&self) -> PaymentStatus {
         self.state.status()
@@ -230,6 +254,31 @@ pub struct Refund {
     pub updated_at: Timestamp,
     /// Grows with each change.
     pub version: u64,
+}
+
+impl Refund {
+    /// Money of a payment that has gone back, or is to, without any word of why.
+    pub(super) fn new(
+        id: RefundId,
+        payment: &Payment,
+        minor: i64,
+        origin: RefundOrigin,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            payment: payment.id,
+            money: Money::new(minor, payment.money.currency),
+            status: RefundStatus::Pending,
+            reason: None,
+            reference: None,
+            origin,
+            failure: None,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
+    }
 }
 
 /// Why a person should look.

@@ -2,12 +2,10 @@
 
 use port::Timestamp;
 
+use super::error::DomainError;
 use super::order::{LineItem, OrderHeader, Price, Requirement, Requirements};
 
-/// A total does not fit 63 bits of minor units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an amount is too large")]
-pub struct AmountTooLarge;
+const TOO_LARGE: DomainError = DomainError::AmountTooLarge;
 
 /// What a line comes to, in minor units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,20 +19,26 @@ pub struct LinePrice {
 }
 
 /// Prices one line.
-pub fn price_line(item: &LineItem, tax_included: bool) -> Result<LinePrice, AmountTooLarge> {
-    let gross = item.quantity.checked_mul(item.unit_price).ok_or(AmountTooLarge)?;
-    let base = gross.checked_sub(item.discount).ok_or(AmountTooLarge)?;
+///
+/// # Errors
+/// [`DomainError::AmountTooLarge`] past 63 bits of minor units.
+pub fn price_line(item: &LineItem, tax_included: bool) -> Result<LinePrice, DomainError> {
+    let gross = item.quantity.checked_mul(item.unit_price).ok_or(TOO_LARGE)?;
+    let base = gross.checked_sub(item.discount).ok_or(TOO_LARGE)?;
     let (rate, scale) = item.tax_rate.percent().parts();
-    let hundred = 10i128.checked_pow(scale).and_then(|unit| unit.checked_mul(100)).ok_or(AmountTooLarge)?;
+    let hundred = 10i128.checked_pow(scale).and_then(|unit| unit.checked_mul(100)).ok_or(TOO_LARGE)?;
     let whole = if tax_included { hundred + rate } else { hundred };
-    let product = i128::from(base).checked_mul(rate).ok_or(AmountTooLarge)?;
-    let tax = i64::try_from(half_even(product, whole)).map_err(|_| AmountTooLarge)?;
+    let product = i128::from(base).checked_mul(rate).ok_or(TOO_LARGE)?;
+    let tax = i64::try_from(half_even(product, whole)).map_err(|_| TOO_LARGE)?;
     Ok(LinePrice { gross, base, tax })
 }
 
 /// Prices the order as it stands.
-pub fn price(header: &OrderHeader, now: Timestamp) -> Result<Price, AmountTooLarge> {
-    let add = |sum: i64, part: i64| sum.checked_add(part).ok_or(AmountTooLarge);
+///
+/// # Errors
+/// As [`price_line`].
+pub fn price(header: &OrderHeader, now: Timestamp) -> Result<Price, DomainError> {
+    let add = |sum: i64, part: i64| sum.checked_add(part).ok_or(TOO_LARGE);
     let (mut subtotal, mut discount, mut base, mut tax) = (0, 0, 0, 0);
     for item in &header.items {
         let line = price_line(item, header.tax_included)?;

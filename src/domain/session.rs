@@ -1,13 +1,12 @@
 //! Payment sessions and the attempts behind them.
 
 use port::{
-    AdapterState, Approach, AttemptId, CaptureMode, LinkDelivery, Money, Next, PaymentId, ProfileId,
+    AdapterState, Approach, AttemptId, CaptureMode, Failure, LinkDelivery, Money, Next, PaymentId, ProfileId,
     ProviderError, SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use super::payment_state::PaymentState;
-use super::{Erasable, Metadata, Payment, PaymentCapabilities};
+use super::{Erasable, Metadata, PaymentCapabilities};
 
 /// The four published statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,6 +66,14 @@ pub struct SessionFailure {
     pub provider_code: Option<String>,
     /// Whether the customer may try again on the same page.
     pub retryable: bool,
+}
+
+impl SessionFailure {
+    /// With what the provider said, if it said anything.
+    pub fn new(code: FailureCode, said: Option<&Failure>, retryable: bool) -> Self {
+        let Failure { code: provider_code, text: message } = said.cloned().unwrap_or_default();
+        Self { code, message, provider_code, retryable }
+    }
 }
 
 /// What the merchant asked for when creating a session: erasable, since addresses may carry anything.
@@ -285,30 +292,6 @@ impl NewSession {
             created_at: at,
             updated_at: at,
             expires_at: self.expires_at,
-            version: 0,
-        }
-    }
-
-    /// Its payment, before any provider has spoken of it.
-    pub(super) fn payment_of(&self, at: Timestamp) -> Payment {
-        Payment {
-            id: self.payment,
-            session: Some(self.session),
-            attempt: None,
-            money: self.money,
-            capture: self.capture,
-            capabilities: PaymentCapabilities::default(),
-            authorization_expires_at: None,
-            state: PaymentState::default(),
-            provider_status: None,
-            detail: None,
-            failure: None,
-            reported_at: Timestamp::default(),
-            capture_requested: None,
-            operation: None,
-            external: false,
-            created_at: at,
-            updated_at: at,
             version: 0,
         }
     }

@@ -51,14 +51,8 @@ pub fn closed_by_gateway(order: &OrderAggregate, payment: PaymentId) -> Vec<Even
     let code = session.and_then(|session| session.closing);
     match (operation.kind, session, code) {
         (OperationKind::Close, Some(session), Some(code)) if !payment.state.holds_money() => {
-            let last = session.failure.clone();
-            let failure = SessionFailure {
-                code,
-                message: last.as_ref().and_then(|last| last.message.clone()),
-                provider_code: last.and_then(|last| last.provider_code),
-                retryable: false,
-            };
-            end(order, session, failure)
+            let last = session.failure.clone().unwrap_or_else(|| SessionFailure::new(code, None, false));
+            end(order, session, SessionFailure { code, retryable: false, ..last })
         }
         _ => Vec::new(),
     }

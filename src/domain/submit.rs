@@ -10,7 +10,7 @@ use super::event::Event;
 use super::guard::ensure;
 use super::ids::NewIds;
 use super::order::{ExternalPayment, OrderHeader, OrderState, PaymentSource, Requirement};
-use super::payment::{AttentionCode, Payment, PaymentCapabilities};
+use super::payment::{AttentionCode, Payment};
 use super::payment_proof::{submission, unmet, usable};
 use super::payment_state::PaymentState;
 use super::session::SessionStatus;
@@ -138,24 +138,7 @@ pub fn chargeable(order: &OrderAggregate, profile: ProfileId) -> Result<bool, Do
 /// The merchant's own collection as a payment: taken whole, at no provider of ours.
 fn external_payment(header: &OrderHeader, id: PaymentId, now: Timestamp) -> Result<Payment, DomainError> {
     let total = header.price.ok_or(DomainError::NotPriced)?.total;
-    Ok(Payment {
-        id,
-        session: None,
-        attempt: None,
-        money: Money::new(total, header.currency),
-        capture: port::CaptureMode::Automatic,
-        capabilities: PaymentCapabilities::default(),
-        authorization_expires_at: None,
-        state: PaymentState { captured: total, ..PaymentState::default() },
-        provider_status: None,
-        detail: None,
-        failure: None,
-        reported_at: now,
-        capture_requested: None,
-        operation: None,
-        external: true,
-        created_at: now,
-        updated_at: now,
-        version: 1,
-    })
+    let payment = Payment::new(id, Money::new(total, header.currency), port::CaptureMode::Automatic, now);
+    let state = PaymentState { captured: total, ..PaymentState::default() };
+    Ok(Payment { state, reported_at: now, external: true, version: 1, ..payment })
 }

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use port::{AttemptId, NotificationId, NotificationTarget, PaymentId};
+use port::{AttemptId, NotificationId, NotificationTarget};
 
 use super::MAX_TARGETS;
-use crate::domain::{Attempt, AttemptState, OrderAggregate, subject_of};
+use crate::domain::{Attempt, AttemptState, Job, OrderAggregate, read_of, subject_of};
 use crate::engine::{Command, CommandError};
 use crate::metrics::NotificationOutcome;
 use crate::payments::{PaymentError, Payments, ReadPass};
@@ -58,21 +58,22 @@ async fn follow(
 ) -> Result<bool, StoreError> {
     let Some((order, attempt)) = find(payments, &row.account, target).await? else { return Ok(true) };
     let id = order.id();
-    let followed = match step(&order, &attempt) {
-        Step::Wait => return Ok(true),
-        Step::Nothing => return Ok(false),
+    let followed = match read_of(&order, &attempt) {
+        // Its start is under way, and the answer to it says more than a look would.
+        _ if attempt.state == AttemptState::Started => return Ok(true),
         // A read that has begun may have been answered before what the notification tells of.
-        Step::Fetch(payment) if payments.fetched_lately(payment) => return Ok(true),
-        Step::Fetch(payment) => {
+        Some(Job::FetchStatus(payment)) if payments.fetched_lately(payment) => return Ok(true),
+        Some(Job::FetchStatus(payment)) => {
             let fetched = payments.fetch_status(id, payment, command, pass).await;
             // One that was under way and answered us too may be such a read.
             fetched.map(|_| payments.fetched_before(payment, row.received_at))
         }
         // One that its provider does not know yet may be on its way.
-        Step::Close => payments
-            .close_orphan(id, attempt.id, command, pass)
+        Some(Job::CloseOrphan(attempt)) => payments
+            .close_orphan(id, attempt, command, pass)
             .await
-            .map(|order| order.attempt(attempt.id).is_some_and(|attempt| attempt.reference.is_none())),
+            .map(|order| order.attempt(attempt).is_some_and(|attempt| attempt.reference.is_none())),
+        _ => return Ok(false),
     };
     match followed {
         Ok(waits) => Ok(waits),
@@ -81,29 +82,6 @@ async fn follow(
             tracing::info!(notification.id = %row.id, account.name = %row.account, order.id = %id,
                 "a notification could not be followed up: {fault}");
             Ok(true)
-        }
-    }
-}
-
-/// What a target at an attempt leads to.
-enum Step {
-    /// Its start is under way, and the answer to it says more than a look would.
-    Wait,
-    /// It was abandoned, and no payment stands on it.
-    Nothing,
-    /// A look at the provider.
-    Fetch(PaymentId),
-    /// It was abandoned and exists all the same.
-    Close,
-}
-
-fn step(order: &OrderAggregate, attempt: &Attempt) -> Step {
-    match attempt.state {
-        AttemptState::Started => Step::Wait,
-        AttemptState::Orphaned => Step::Close,
-        AttemptState::Ended if attempt.reference.is_none() => Step::Close,
-        AttemptState::Created | AttemptState::Ended => {
-            order.payment_of(attempt).map_or(Step::Nothing, |payment| Step::Fetch(payment.id))
         }
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use port::{ProviderError, Timestamp};
 
-use crate::domain::{Actor, Job, JobKind};
+use crate::domain::{Actor, Job, JobKind, Profile, ProfileSession, Subject};
 use crate::engine::{Command, Engine};
 use crate::orders::Orders;
 use crate::payments::{PaymentError, ReadPass};
@@ -98,35 +98,35 @@ impl JobContext {
             JobSubject::Notification => Actor::Provider,
             _ => Actor::Scheduler,
         });
+        let payments = &self.orders.payments;
         let done = match job.kind {
             JobSubject::Order => self.run_order(&job, &command, &pass).await?,
-            JobSubject::ProfileSession => self.run_profile_session(&job, &command, &pass).await?,
-            JobSubject::Profile => self.run_profile(&job, &command).await?,
+            JobSubject::ProfileSession => {
+                let followed = payments.follow_profile_session(job.subject, &command, &pass).await;
+                self.ran::<ProfileSession>(&job, Job::FollowProfileSession, followed).await?
+            }
+            JobSubject::Profile => {
+                let detached = payments.detach_profile(job.subject, &command).await;
+                self.ran::<Profile>(&job, Job::DetachProfile, detached).await?
+            }
             JobSubject::Notification => self.run_notification(&job, &command, &pass).await?,
         };
-        if let Some(account) = self.orders.payments.providers.account_of_lane(&job.lane) {
+        if let Some(account) = payments.providers.account_of_lane(&job.lane) {
             pass.give_back(&account.reads);
         }
         self.engine().commit(Change::plain("reschedule", vec![Write::Reschedule(done)])).await
     }
 
-    async fn run_profile_session(
+    /// Writes down how the one job went that a subject ever has.
+    async fn ran<S: Subject>(
         &self,
         job: &ClaimedJob,
-        command: &Command,
-        pass: &ReadPass,
+        only: Job,
+        result: Result<(), PaymentError>,
     ) -> Result<Rescheduled, StoreError> {
-        let followed = self.orders.payments.follow_profile_session(job.subject, command, pass).await;
-        let result = result_of(JobKind::FollowProfileSession, followed);
-        self.count(JobKind::FollowProfileSession, &result);
-        self.rescheduled::<crate::domain::ProfileSession>(job, result, &[Job::FollowProfileSession]).await
-    }
-
-    async fn run_profile(&self, job: &ClaimedJob, command: &Command) -> Result<Rescheduled, StoreError> {
-        let detached = self.orders.payments.detach_profile(job.subject, command).await;
-        let result = result_of(JobKind::DetachProfile, detached);
-        self.count(JobKind::DetachProfile, &result);
-        self.rescheduled::<crate::domain::Profile>(job, result, &[Job::DetachProfile]).await
+        let result = result_of(only.into(), result);
+        self.count(only.into(), &result);
+        self.rescheduled::<S>(job, result, &[only]).await
     }
 
     async fn run_notification(
@@ -147,7 +147,7 @@ impl JobContext {
 
     /// When a job's subject is due again, as it is after the job. What was `done` and is due all the same waits for
     /// something else, and is looked at again after a fifth of the time that it has been due.
-    async fn rescheduled<S: crate::domain::Subject>(
+    async fn rescheduled<S: Subject>(
         &self,
         job: &ClaimedJob,
         result: JobResult,

@@ -3,7 +3,7 @@
 use port::{PaymentId, Timestamp};
 
 use super::{JobContext, JobResult, result_of};
-use crate::domain::{AttemptState, DueJob, Job, Lane, OrderAggregate, Subject as _, number_of};
+use crate::domain::{DueJob, Job, Lane, OrderAggregate, Subject as _, number_of, read_of};
 use crate::engine::Command;
 use crate::payments::{PaymentError, ReadPass};
 use crate::store::{ClaimedJob, Rescheduled, StoreError, WokenBy};
@@ -86,15 +86,7 @@ fn due_now(order: &OrderAggregate, job: &ClaimedJob, now: Timestamp) -> Vec<Job>
 fn woken(order: &OrderAggregate, account: &str, about: impl Fn(port::Uuid) -> bool) -> Vec<Job> {
     let attempts =
         order.attempts.iter().filter(|attempt| attempt.account == account && about(attempt.id.uuid()));
-    let jobs = attempts.filter_map(|attempt| match attempt.state {
-        AttemptState::Started => None,
-        AttemptState::Orphaned => Some(Job::CloseOrphan(attempt.id)),
-        AttemptState::Ended if attempt.reference.is_none() => Some(Job::CloseOrphan(attempt.id)),
-        AttemptState::Created | AttemptState::Ended => {
-            order.payment_of(attempt).map(|payment| Job::FetchStatus(payment.id))
-        }
-    });
-    jobs.collect()
+    attempts.filter_map(|attempt| read_of(order, attempt)).collect()
 }
 
 /// Whether another job that is due reads the payment anyway.

@@ -128,7 +128,7 @@ impl Orders {
 
     /// A header that is priced as its order is created.
     pub(super) fn priced(mut header: OrderHeader, now: Timestamp) -> Result<OrderHeader, PaymentError> {
-        let price = price(&header, now).map_err(DomainError::from)?;
+        let price = price(&header, now)?;
         header.price = Some(price);
         header.requirements = Some(requirements(&header, price.total));
         Ok(header)

@@ -76,7 +76,7 @@ impl Subject for ProfileSession {
                 }
             }
             ProfileSessionEvent::PersonalDataErased => {
-                self.erasables().into_iter().for_each(ErasableSlot::erase_value);
+                self.erasables().into_iter().for_each(ErasableSlot::erase);
             }
         }
         Ok(())

@@ -92,11 +92,14 @@ fn a_total_past_63_bits_is_refused_wherever_it_arises() {
     let priced = |items: Vec<LineItem>, shipping: i64, tax_included: bool| {
         price(&OrderHeader { shipping, tax_included, ..order(items) }, at(0)).map(|price| price.total)
     };
-    assert_eq!(priced(vec![item(2, most, "0", 0)], 0, false), Err(AmountTooLarge));
-    assert_eq!(priced(vec![item(1, most, "0", 0), item(1, 1, "0", 0)], 0, false), Err(AmountTooLarge));
-    assert_eq!(priced(vec![item(1, most, "0", 0)], 1, false), Err(AmountTooLarge));
-    assert_eq!(priced(vec![item(1, most, "25", 0)], 0, false), Err(AmountTooLarge));
-    assert_eq!(priced(vec![item(1, most, "101", 0)], 0, false), Err(AmountTooLarge));
+    assert_eq!(priced(vec![item(2, most, "0", 0)], 0, false), Err(DomainError::AmountTooLarge));
+    assert_eq!(
+        priced(vec![item(1, most, "0", 0), item(1, 1, "0", 0)], 0, false),
+        Err(DomainError::AmountTooLarge)
+    );
+    assert_eq!(priced(vec![item(1, most, "0", 0)], 1, false), Err(DomainError::AmountTooLarge));
+    assert_eq!(priced(vec![item(1, most, "25", 0)], 0, false), Err(DomainError::AmountTooLarge));
+    assert_eq!(priced(vec![item(1, most, "101", 0)], 0, false), Err(DomainError::AmountTooLarge));
     assert_eq!(priced(vec![item(1, most, "1000", 0)], 0, true), Ok(most));
     assert_eq!(priced(vec![item(1, most, "0", most)], most, false), Ok(most));
     let large = Scenario::create(order(vec![item(2, most, "0", 0)]));

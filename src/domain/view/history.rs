@@ -17,7 +17,7 @@ pub struct TimelineEntry<'a> {
     id: EventId,
     sequence: u64,
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: String,
     occurred_at: Timestamp,
     actor: Actor,
     request_id: Option<&'a str>,
