@@ -2,7 +2,7 @@
 
 use port::{Currency, ItemId, OrderId, Timestamp};
 
-use super::Orders;
+use super::{OrderCommand, Orders};
 use crate::domain::cart::{content, edit, price_order, sign};
 use crate::domain::{
     Content, DomainError, Erasable, Event, LineItem, OrderAggregate, OrderHeader, OrderState, Outcome,
@@ -133,23 +133,22 @@ impl Orders {
         header.requirements = Some(requirements(&header, price.total));
         Ok(header)
     }
+}
 
+impl OrderCommand<'_> {
     /// Changes the content of a cart, as `change` wants it of the order as it is: nothing if it wants nothing.
     ///
     /// # Errors
     /// Those of `change`, and [`PaymentError::Command`] for an order that is none any more, or has no such line.
     pub async fn edit<E: From<StoreError> + From<PaymentError>>(
-        &self,
-        merchant: &str,
-        command: &Command,
-        order: OrderId,
+        self,
         change: impl Fn(&OrderAggregate) -> Result<Option<Edit>, E>,
     ) -> Result<Outcome, E> {
-        self.run("edit", merchant, command, order, |order, _| {
-            command.ensure_version(order.head.sequence).map_err(PaymentError::from)?;
-            let Some(change) = change(order)? else { return Ok(Vec::new().into()) };
+        self.run("edit", |order, _| {
+            self.command.ensure_version(order.version()).map_err(PaymentError::from)?;
+            let Some(change) = change(order)? else { return Ok(Vec::new()) };
             let content = self.edited(order, change).map_err(PaymentError::from)?;
-            Ok(edit(order, content).map_err(PaymentError::from)?.into())
+            Ok(edit(order, content).map_err(PaymentError::from)?)
         })
         .await
     }
@@ -189,22 +188,17 @@ impl Orders {
             && content.requires_approval == header.requires_approval
             && content.auto_submit == header.auto_submit;
         content.only_metadata = same_people && same_rest;
-        content.personal = Erasable::new(personal, self.payments.engine.env.nonce());
+        content.personal = Erasable::new(personal, self.payments().engine.env.nonce());
     }
 
     /// Computes totals and requirements.
     ///
     /// # Errors
     /// [`PaymentError::Command`].
-    pub async fn price(
-        &self,
-        merchant: &str,
-        command: &Command,
-        order: OrderId,
-    ) -> Result<Outcome, PaymentError> {
-        self.run("price", merchant, command, order, |order, now| {
-            command.ensure_version(order.head.sequence)?;
-            Ok::<_, PaymentError>(vec![price_order(&order.header, now)?].into())
+    pub async fn price(self) -> Result<Outcome, PaymentError> {
+        self.run("price", |order, now| {
+            self.command.ensure_version(order.version())?;
+            Ok::<_, PaymentError>(vec![price_order(&order.header, now)?])
         })
         .await
     }
@@ -213,17 +207,11 @@ impl Orders {
     ///
     /// # Errors
     /// [`PaymentError::Command`].
-    pub async fn sign(
-        &self,
-        merchant: &str,
-        command: &Command,
-        order: OrderId,
-        signature: Signature,
-    ) -> Result<Outcome, PaymentError> {
-        let signature = Erasable::new(signature, self.payments.engine.env.nonce());
-        self.run("sign", merchant, command, order, |order, _| {
-            command.ensure_version(order.head.sequence)?;
-            Ok::<_, PaymentError>(sign(order, signature.clone())?.into())
+    pub async fn sign(self, signature: Signature) -> Result<Outcome, PaymentError> {
+        let signature = Erasable::new(signature, self.payments().engine.env.nonce());
+        self.run("sign", |order, _| {
+            self.command.ensure_version(order.version())?;
+            Ok::<_, PaymentError>(sign(order, signature.clone())?)
         })
         .await
     }

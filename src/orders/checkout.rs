@@ -2,7 +2,7 @@
 
 use port::{AttemptId, OrderId, SessionId};
 
-use super::{NewOrder, Orders, outcome};
+use super::{NewOrder, OrderCommand, Orders, outcome};
 use crate::domain::{
     ChangeMeta, DomainError, Event, FailureCode, OrderAggregate, Outcome, OutcomeStatus, Profile,
     Subject as _, Urgency, operate,
@@ -12,37 +12,11 @@ use crate::payments::{CheckoutRequest, PaymentError, ReadPass, StartOutcome};
 use crate::routing::RouteError;
 
 impl Orders {
-    /// Routes the order to a provider and creates a payment session.
-    ///
-    /// # Errors
-    /// [`PaymentError::Command`], [`PaymentError::Route`], [`PaymentError::ProvidersUnavailable`].
-    pub async fn checkout(
-        &self,
-        merchant: &str,
-        command: &Command,
-        order: OrderId,
-        request: &CheckoutRequest,
-    ) -> Result<Outcome, PaymentError> {
-        let mut order = self.order(merchant, order).await?;
-        let stored = self.stored(merchant, request).await?;
-        let (mut session, stored) = (None, stored.as_deref());
-        let decide = |order: &OrderAggregate, now| {
-            command.ensure_version(order.head.sequence)?;
-            let created = self.payments.new_session(order, request, stored, now);
-            let (id, events) = created.map_err(|fault| fault.about(order.id()))?;
-            session = Some(id);
-            Ok::<_, PaymentError>(events.into())
-        };
-        let first = self.payments.engine.change("checkout", command, &mut order, decide).await?;
-        let session = session.ok_or(CommandError::NotFound)?;
-        self.start(command, order, session, first).await
-    }
-
     /// Creates, prices and checks out in one go: one change before the provider is called. When only the checkout finds
     /// nowhere to go, the order is created and waits.
     ///
     /// # Errors
-    /// As [`Orders::create`] and [`Orders::checkout`].
+    /// As [`Orders::create`] and [`OrderCommand::checkout`].
     pub async fn create_and_checkout(
         &self,
         merchant: &str,
@@ -116,25 +90,41 @@ impl Orders {
             Err(fault) => Err(fault),
         }
     }
+}
+
+impl OrderCommand<'_> {
+    /// Routes the order to a provider and creates a payment session.
+    ///
+    /// # Errors
+    /// [`PaymentError::Command`], [`PaymentError::Route`], [`PaymentError::ProvidersUnavailable`].
+    pub async fn checkout(self, request: &CheckoutRequest) -> Result<Outcome, PaymentError> {
+        let (payments, command) = (self.payments(), self.command);
+        let mut order = self.load().await?;
+        let stored = self.orders.stored(self.merchant, request).await?;
+        let (mut session, stored) = (None, stored.as_deref());
+        let decide = |order: &OrderAggregate, now| {
+            command.ensure_version(order.version())?;
+            let created = payments.new_session(order, request, stored, now);
+            let (id, events) = created.map_err(|fault| fault.about(order.id()))?;
+            session = Some(id);
+            Ok::<_, PaymentError>(events.into())
+        };
+        let first = payments.engine.change("checkout", command, &mut order, decide).await?;
+        let session = session.ok_or(CommandError::NotFound)?;
+        self.orders.start(command, order, session, first).await
+    }
 
     /// Cancels an open session: its object is closed at the provider, and the provider's answer ends it.
     ///
     /// # Errors
     /// [`PaymentError::Command`] for one that was paid.
-    pub async fn cancel_session(
-        &self,
-        merchant: &str,
-        command: &Command,
-        order: OrderId,
-        session: SessionId,
-    ) -> Result<Outcome, PaymentError> {
+    pub async fn cancel_session(self, session: SessionId) -> Result<Outcome, PaymentError> {
         let decide = |order: &OrderAggregate, now| {
             let found = order.session(session).ok_or(CommandError::NotFound)?;
-            command.ensure_version(found.version)?;
-            let events = operate::close(order, session, FailureCode::Cancelled, now)?;
-            Ok::<_, PaymentError>(events.into())
+            self.command.ensure_version(found.version)?;
+            Ok::<_, PaymentError>(operate::close(order, session, FailureCode::Cancelled, now)?)
         };
-        let outcome = self.run("cancel session", merchant, command, order, decide).await?;
+        let outcome = self.run("cancel session", decide).await?;
         let open = outcome.order.session(session).is_some_and(|session| session.status.is_open());
         // Where another request is closing it already, nothing was recorded.
         let status = if open { OutcomeStatus::Pending } else { OutcomeStatus::Done };

@@ -2,7 +2,7 @@
 
 use port::{OrderId, SessionId};
 
-use super::Orders;
+use super::{OrderCommand, Orders};
 use crate::domain::{Erasable, FailureCode, OrderAggregate, Outcome, finish, operate};
 use crate::engine::{Command, WorkingCopy};
 use crate::payments::{PaymentError, ReadPass};
@@ -25,24 +25,17 @@ pub enum Finish {
     },
 }
 
-impl Orders {
+impl OrderCommand<'_> {
     /// Approves, rejects, cancels or fulfils the order. The order ends at once; what returns its money is recorded with
     /// it and sent before this returns, or by a job.
     ///
     /// # Errors
     /// [`PaymentError::Command`].
-    pub async fn finish(
-        &self,
-        merchant: &str,
-        command: &Command,
-        order: OrderId,
-        how: &Finish,
-    ) -> Result<Outcome, PaymentError> {
-        let engine = &self.payments.engine;
-        let outcome = self.run("finish", merchant, command, order, |order, now| {
-            command.ensure_version(order.head.sequence)?;
-            let mut ids = engine.ids(order);
-            let events = match how {
+    pub async fn finish(self, how: &Finish) -> Result<Outcome, PaymentError> {
+        self.run("finish", |order, now| {
+            self.command.ensure_version(order.version())?;
+            let mut ids = self.payments().engine.ids(order);
+            Ok::<_, PaymentError>(match how {
                 Finish::Approve => finish::approve(order)?,
                 Finish::Reject => finish::reject(order, now, &mut ids)?,
                 Finish::Cancel => finish::cancel(order, now, &mut ids)?,
@@ -50,12 +43,13 @@ impl Orders {
                     let detail = detail.clone().map(|detail| Erasable::new(detail, ids.salt()));
                     finish::fulfil(order, *completed, detail, now, &mut ids)?
                 }
-            };
-            Ok::<_, PaymentError>(events.into())
-        });
-        outcome.await
+            })
+        })
+        .await
     }
+}
 
+impl Orders {
     /// What is due for an order that nobody touches.
     pub async fn expire(&self, order: OrderId, command: &Command) -> Result<(), PaymentError> {
         let engine = &self.payments.engine;

@@ -47,20 +47,9 @@ impl Orders {
         self.payments.engine.of_merchant(merchant, id.uuid()).await
     }
 
-    /// Decides on the merchant's order, commits, sends the operations that the change has recorded and nothing else (an
-    /// operation that was under way before may have taken effect already), and tells what the request came to.
-    async fn run<E: From<StoreError> + From<PaymentError>>(
-        &self,
-        name: &'static str,
-        merchant: &str,
-        command: &Command,
-        id: OrderId,
-        decide: impl FnMut(&OrderAggregate, Timestamp) -> Result<Decision<Event>, E>,
-    ) -> Result<Outcome, E> {
-        let mut order = self.order(merchant, id).await.map_err(PaymentError::from)?;
-        let first = self.payments.engine.change(name, command, &mut order, decide).await?;
-        self.send_requested(&mut order, first, command).await?;
-        Ok(outcome(&order, first))
+    /// A merchant's command about one of its orders.
+    pub fn on<'a>(&'a self, merchant: &'a str, command: &'a Command, order: OrderId) -> OrderCommand<'a> {
+        OrderCommand { orders: self, merchant, command, order }
     }
 
     /// Sends the operations that a change has requested.
@@ -105,6 +94,39 @@ impl Orders {
         let order = engine.store.load_at(row.subject, sequence).await?;
         outcome.order = order.ok_or_else(|| StoreError::Corrupt("an order is gone".to_owned()))?;
         Ok(outcome)
+    }
+}
+
+/// A merchant's command about one of its orders: what the merchant may do with it.
+#[derive(Clone, Copy)]
+pub struct OrderCommand<'a> {
+    orders: &'a Orders,
+    merchant: &'a str,
+    command: &'a Command,
+    order: OrderId,
+}
+
+impl OrderCommand<'_> {
+    fn payments(&self) -> &Payments {
+        &self.orders.payments
+    }
+
+    async fn load(&self) -> Result<WorkingCopy<OrderAggregate>, CommandError> {
+        self.orders.order(self.merchant, self.order).await
+    }
+
+    /// Decides on the order, commits, sends the operations that the change has recorded and nothing else (an operation
+    /// that was under way before may have taken effect already), and tells what the request came to.
+    async fn run<E: From<StoreError> + From<PaymentError>>(
+        &self,
+        name: &'static str,
+        mut decide: impl FnMut(&OrderAggregate, Timestamp) -> Result<Vec<Event>, E>,
+    ) -> Result<Outcome, E> {
+        let mut order = self.load().await.map_err(PaymentError::from)?;
+        let decide = |order: &OrderAggregate, now| decide(order, now).map(Decision::from);
+        let first = self.payments().engine.change(name, self.command, &mut order, decide).await?;
+        self.orders.send_requested(&mut order, first, self.command).await?;
+        Ok(outcome(&order, first))
     }
 }
 

@@ -1,11 +1,11 @@
 //! What a merchant does with a payment's money: capture, void, refund.
 
-use port::{OrderId, PaymentId};
+use port::PaymentId;
 
-use super::Orders;
+use super::OrderCommand;
 use crate::domain::operate::{NewRefund, capture, refund, void};
 use crate::domain::{DomainError, Erasable, OrderAggregate, Outcome, RefundOrigin};
-use crate::engine::{Command, CommandError};
+use crate::engine::CommandError;
 use crate::payments::PaymentError;
 
 /// What is asked. Amounts in minor units; absent means all that is left.
@@ -29,29 +29,21 @@ pub enum MoneyRequest {
     },
 }
 
-impl Orders {
+impl OrderCommand<'_> {
     /// Records an operation on a payment, with its amount reserved, and sends it.
     ///
     /// # Errors
     /// [`PaymentError::Command`] for what the state, the amount or the provider rules out before anything is sent.
-    pub async fn operate(
-        &self,
-        merchant: &str,
-        command: &Command,
-        order: OrderId,
-        payment: PaymentId,
-        request: &MoneyRequest,
-    ) -> Result<Outcome, PaymentError> {
-        let engine = &self.payments.engine;
+    pub async fn operate(self, payment: PaymentId, request: &MoneyRequest) -> Result<Outcome, PaymentError> {
         let decide = |order: &OrderAggregate, now| {
             let found = order.payment(payment).ok_or(CommandError::NotFound)?;
-            command.ensure_version(found.version)?;
+            self.command.ensure_version(found.version)?;
             self.ensure_account(order, payment)?;
-            let events = match request {
+            Ok::<_, PaymentError>(match request {
                 MoneyRequest::Capture { amount } => capture(order, payment, *amount, now)?,
                 MoneyRequest::Void => void(order, payment, now)?,
                 MoneyRequest::Refund { amount, reason, reference } => {
-                    let mut ids = engine.ids(order);
+                    let mut ids = self.payments().engine.ids(order);
                     let new_refund = NewRefund {
                         id: ids.refund(),
                         amount: *amount,
@@ -61,17 +53,16 @@ impl Orders {
                     };
                     refund(order, payment, new_refund, now)?
                 }
-            };
-            Ok::<_, PaymentError>(events.into())
+            })
         };
-        let outcome = self.run("operate", merchant, command, order, decide).await?;
+        let outcome = self.run("operate", decide).await?;
         Ok(Outcome { payment: Some(payment), ..outcome })
     }
 
     /// Refuses money at an account that is not configured any more: it can be shown, and nobody can be asked to move it.
     fn ensure_account(&self, order: &OrderAggregate, payment: PaymentId) -> Result<(), DomainError> {
         let attempt = order.payment(payment).and_then(|payment| order.attempt(payment.attempt?));
-        match attempt.map(|attempt| self.payments.providers.accounts().get(&attempt.account)) {
+        match attempt.map(|attempt| self.payments().providers.accounts().get(&attempt.account)) {
             Some(None) => {
                 Err(DomainError::Unsupported("be reached, since its account is not configured any more"))
             }

@@ -2,7 +2,7 @@
 
 use port::{AttentionId, OrderId};
 
-use super::Orders;
+use super::{OrderCommand, Orders};
 use crate::domain::resolve::resolve;
 use crate::domain::{
     AttentionDecision, DomainError, Erasable, OrderAggregate, Outcome, Resolution, is_decidable,
@@ -10,33 +10,31 @@ use crate::domain::{
 use crate::engine::{Command, CommandError, WorkingCopy};
 use crate::payments::PaymentError;
 
-impl Orders {
+impl OrderCommand<'_> {
     /// Closes an attention as a person has decided, and sends what returns money. What that comes to is seen at the
     /// payment and its refunds.
     ///
     /// # Errors
     /// [`PaymentError::Command`]; then it stays open.
     pub async fn resolve(
-        &self,
-        merchant: &str,
-        command: &Command,
-        order: OrderId,
+        self,
         attention: AttentionId,
         decision: AttentionDecision,
         note: Option<String>,
     ) -> Result<Outcome, PaymentError> {
-        let engine = &self.payments.engine;
+        let engine = &self.payments().engine;
         let note = note.map(|note| Erasable::new(note, engine.env.nonce()));
         let with = Resolution { decision, note };
-        let decide = |order: &OrderAggregate, now| {
+        self.run("resolve", |order, now| {
             let found = order.attention(attention).ok_or(CommandError::NotFound)?;
-            command.ensure_version(found.version())?;
-            let events = resolve(order, attention, &with, now, &mut engine.ids(order))?;
-            Ok::<_, PaymentError>(events.into())
-        };
-        self.run("resolve", merchant, command, order, decide).await
+            self.command.ensure_version(found.version())?;
+            Ok::<_, PaymentError>(resolve(order, attention, &with, now, &mut engine.ids(order))?)
+        })
+        .await
     }
+}
 
+impl Orders {
     /// Refunds or voids the money of an attention if that is its merchant's policy. Where it cannot be done the
     /// attention stays open for a person.
     ///

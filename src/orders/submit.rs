@@ -2,45 +2,38 @@
 
 use std::time::Duration;
 
-use port::{Approach, CaptureMode, LinkDelivery, OrderId, ProfileId};
+use port::{Approach, CaptureMode, LinkDelivery, ProfileId};
 
-use super::{Orders, outcome};
+use super::{OrderCommand, outcome};
 use crate::domain::submit::{Submission, chargeable, submit};
 use crate::domain::{DomainError, Metadata, OrderAggregate, Outcome, Profile, ReturnUrls, SessionStatus};
-use crate::engine::{Command, CommandError};
+use crate::engine::CommandError;
 use crate::payments::{CheckoutRequest, PaymentError};
 
-impl Orders {
+impl OrderCommand<'_> {
     /// Submits the order with what proves that it may be. A profile session that is among it serves one order only.
     ///
     /// # Errors
     /// [`PaymentError::Command`], which names what is missing.
-    pub async fn submit(
-        &self,
-        merchant: &str,
-        command: &Command,
-        order: OrderId,
-        with: &Submission,
-    ) -> Result<Outcome, PaymentError> {
-        let engine = &self.payments.engine;
+    pub async fn submit(self, with: &Submission) -> Result<Outcome, PaymentError> {
         let session = match with.profile_session {
-            Some(id) => match self.payments.profile_session(merchant, id).await {
+            Some(id) => match self.payments().profile_session(self.merchant, id).await {
                 Ok(session) => Some(session),
                 Err(PaymentError::Command(CommandError::NotFound)) => None,
                 Err(fault) => return Err(fault),
             },
             None => None,
         };
-        let decide = |order: &OrderAggregate, now| {
-            command.ensure_version(order.head.sequence)?;
-            let events = submit(order, with, now, &mut engine.ids(order))?;
+        self.run("submit", |order, now| {
+            self.command.ensure_version(order.version())?;
+            let events = submit(order, with, now, &mut self.payments().engine.ids(order))?;
             if with.profile_session.is_some() && !events.is_empty() {
                 let none = DomainError::SessionUnusable("there is no such payment profile session");
                 session.as_ref().ok_or(none)?.ensure_proves(order)?;
             }
-            Ok::<_, PaymentError>(events.into())
-        };
-        self.run("submit", merchant, command, order, decide).await
+            Ok::<_, PaymentError>(events)
+        })
+        .await
     }
 
     /// Charges a stored method without the customer and submits the order with it. The money moves in the start itself,
@@ -48,39 +41,35 @@ impl Orders {
     ///
     /// # Errors
     /// [`PaymentError::Command`] for what is ruled out before anything is sent, [`PaymentError::ProvidersUnavailable`].
-    pub async fn charge(
-        &self,
-        merchant: &str,
-        command: &Command,
-        order: OrderId,
-        profile: ProfileId,
-    ) -> Result<Outcome, PaymentError> {
-        let (id, mut order) = (order, self.order(merchant, order).await?);
+    pub async fn charge(self, profile: ProfileId) -> Result<Outcome, PaymentError> {
+        let (payments, command) = (self.payments(), self.command);
+        let mut order = self.load().await?;
         let request = charge_request(profile);
-        let stored = self.stored(merchant, &request).await?;
+        let stored = self.orders.stored(self.merchant, &request).await?;
         self.ensure_charges(stored.as_deref())?;
         let mut session = None;
         let decide = |order: &OrderAggregate, now| {
-            command.ensure_version(order.head.sequence)?;
+            command.ensure_version(order.version())?;
             session = None;
             if !chargeable(order, profile)? {
                 return Ok(Vec::new().into());
             }
-            let created = self.payments.new_session(order, &request, stored.as_deref(), now);
+            let created = payments.new_session(order, &request, stored.as_deref(), now);
             let (id, events) = created.map_err(|fault| fault.about(order.id()))?;
             session = Some(id);
             Ok::<_, PaymentError>(events.into())
         };
-        let first = self.payments.engine.change("charge", command, &mut order, decide).await?;
+        let first = payments.engine.change("charge", command, &mut order, decide).await?;
         let Some(session) = session else {
             let session = order.charge_of(profile).map(|session| session.id);
             return Ok(Outcome { session, ..outcome(&order, None) });
         };
-        let charged = self.start(command, order, session, first).await?;
+        let charged = self.orders.start(command, order, session, first).await?;
         let status = charged.order.session(session).map(|session| session.status);
         if status == Some(SessionStatus::RequiresAction) {
             // The bank wants the customer, who is not there.
-            let cancelled = self.cancel_session(merchant, &command.following(), id, session).await?;
+            let following = command.following();
+            let cancelled = OrderCommand { command: &following, ..self }.cancel_session(session).await?;
             return Ok(Outcome { session: Some(session), ..cancelled });
         }
         Ok(charged)
@@ -88,7 +77,7 @@ impl Orders {
 
     /// Refuses a method whose provider charges nothing without the customer.
     fn ensure_charges(&self, stored: Option<&Profile>) -> Result<(), DomainError> {
-        let account = stored.and_then(|profile| self.payments.providers.accounts().get(&profile.account));
+        let account = stored.and_then(|profile| self.payments().providers.accounts().get(&profile.account));
         if account.is_some_and(|account| account.about().capabilities.charges()) {
             return Ok(());
         }

@@ -68,7 +68,7 @@ impl Shop {
             async move {
                 let earlier = command.key.as_ref().and_then(|key| key.replaces);
                 match earlier.map(|(subject, _)| OrderId::from_uuid(subject)) {
-                    Some(order) => orders.checkout(MERCHANT, &command, order, &request).await,
+                    Some(order) => orders.on(MERCHANT, &command, order).checkout(&request).await,
                     None => orders.create_and_checkout(MERCHANT, &command, new, &request).await,
                 }
             }
@@ -80,17 +80,16 @@ impl Shop {
     pub(crate) async fn open_session(&self, order: OrderId, request: CheckoutRequest) {
         self.send_for_session("checkout", move |orders, command| {
             let request = request.clone();
-            async move { orders.checkout(MERCHANT, &command, order, &request).await }
+            async move { orders.on(MERCHANT, &command, order).checkout(&request).await }
         })
         .await;
     }
 
     /// Prices the order and checks it out.
     async fn check_out(&self, order: OrderId) {
-        self.send(
-            "price",
-            move |orders, command| async move { orders.price(MERCHANT, &command, order).await },
-        )
+        self.send("price", move |orders, command| async move {
+            orders.on(MERCHANT, &command, order).price().await
+        })
         .await;
         self.open_session(order, cart::checkout(&self.world)).await;
     }
@@ -126,7 +125,7 @@ impl Shop {
             let item = item.clone();
             async move {
                 let add = |_: &OrderAggregate| Ok::<_, PaymentError>(Some(Edit::AddItem(item.clone())));
-                orders.edit(MERCHANT, &command, order, add).await
+                orders.on(MERCHANT, &command, order).edit(add).await
             }
         })
         .await;
@@ -139,7 +138,7 @@ impl Shop {
 
     pub(crate) async fn close_session(&self, order: OrderId, session: SessionId) {
         self.send("cancel session", move |orders, command| async move {
-            orders.cancel_session(MERCHANT, &command, order, session).await
+            orders.on(MERCHANT, &command, order).cancel_session(session).await
         })
         .await;
     }
@@ -162,7 +161,7 @@ impl Shop {
     async fn submit(&self, order: OrderId, with: Submission) {
         self.send("submit", move |orders, command| {
             let with = with.clone();
-            async move { orders.submit(MERCHANT, &command, order, &with).await }
+            async move { orders.on(MERCHANT, &command, order).submit(&with).await }
         })
         .await;
     }
@@ -176,7 +175,7 @@ impl Shop {
         };
         self.send("sign", move |orders, command| {
             let signature = signature.clone();
-            async move { orders.sign(MERCHANT, &command, order, signature).await }
+            async move { orders.on(MERCHANT, &command, order).sign(signature).await }
         })
         .await;
     }
@@ -184,7 +183,7 @@ impl Shop {
     pub(crate) async fn finish(&self, order: OrderId, how: Finish) {
         self.send(&format!("{how:?}"), move |orders, command| {
             let how = how.clone();
-            async move { orders.finish(MERCHANT, &command, order, &how).await }
+            async move { orders.on(MERCHANT, &command, order).finish(&how).await }
         })
         .await;
     }
@@ -232,7 +231,7 @@ impl Shop {
         };
         self.send(&format!("{request:?}"), move |orders, command| {
             let request = request.clone();
-            async move { orders.operate(MERCHANT, &command, order, id, &request).await }
+            async move { orders.on(MERCHANT, &command, order).operate(id, &request).await }
         })
         .await;
     }

@@ -131,7 +131,7 @@ async fn decide(world: &World) {
         world.random.pick(&[AttentionDecision::Keep, AttentionDecision::Refund, AttentionDecision::Dismiss]);
     let done = world.gateway(|orders| async move {
         let command = Command::of(Actor::Operator);
-        orders.resolve(MERCHANT, &command, order, attention, decision, None).await.map(drop)
+        orders.on(MERCHANT, &command, order).resolve(attention, decision, None).await.map(drop)
     });
     let done = done.await;
     world.log(&format!("operator decides {decision:?} about {attention}: {done:?}"));

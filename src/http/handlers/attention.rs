@@ -35,6 +35,6 @@ pub(in crate::http) async fn resolve(request: &ApiRequest) -> Result<Outcome, Pr
     let (decision, note) = request.read(input::decision)?;
     let id: AttentionId = request.id("attention")?;
     let (orders, command) = (request.state().orders(), request.command_of(Actor::Operator));
-    let order = order_id_of(id.uuid());
-    Ok(orders.resolve(&request.merchant, &command, order, id, decision, note).await?)
+    let order = orders.on(&request.merchant, &command, order_id_of(id.uuid()));
+    Ok(order.resolve(id, decision, note).await?)
 }

@@ -43,7 +43,7 @@ async fn check_out(
         reachable(customer, checkout, at)?;
     }
     let orders = request.state().orders();
-    Ok(orders.checkout(&request.merchant, &request.command(), order, checkout).await?)
+    Ok(orders.on(&request.merchant, &request.command(), order).checkout(checkout).await?)
 }
 
 /// Whether the customer has the addresses that the link is to be sent to.

@@ -43,12 +43,12 @@ impl ApiRequest {
         &self,
         change: impl Fn(&OrderAggregate) -> Result<Option<Edit>, Problem>,
     ) -> Result<Outcome, Problem> {
-        self.state().orders().edit(&self.merchant, &self.command(), self.order_id()?, change).await
+        self.state().orders().on(&self.merchant, &self.command(), self.order_id()?).edit(change).await
     }
 
     async fn finish(&self, how: Finish) -> Result<Outcome, Problem> {
         let orders = self.state().orders();
-        Ok(orders.finish(&self.merchant, &self.command(), self.order_id()?, &how).await?)
+        Ok(orders.on(&self.merchant, &self.command(), self.order_id()?).finish(&how).await?)
     }
 }
 
@@ -117,13 +117,13 @@ pub(in crate::http) async fn remove_item(request: &ApiRequest) -> Result<Outcome
 pub(in crate::http) async fn price(request: &ApiRequest) -> Result<Outcome, Problem> {
     request.read_nothing()?;
     let orders = request.state().orders();
-    Ok(orders.price(&request.merchant, &request.command(), request.order_id()?).await?)
+    Ok(orders.on(&request.merchant, &request.command(), request.order_id()?).price().await?)
 }
 
 pub(in crate::http) async fn sign(request: &ApiRequest) -> Result<Outcome, Problem> {
     let signature = request.read(input::signature)?;
     let orders = request.state().orders();
-    Ok(orders.sign(&request.merchant, &request.command(), request.order_id()?, signature).await?)
+    Ok(orders.on(&request.merchant, &request.command(), request.order_id()?).sign(signature).await?)
 }
 
 pub(in crate::http) async fn submit(request: &ApiRequest) -> Result<Outcome, Problem> {
@@ -133,10 +133,11 @@ pub(in crate::http) async fn submit(request: &ApiRequest) -> Result<Outcome, Pro
         let detail = "Charging a stored payment method moves money: send an `Idempotency-Key` header.";
         return Err(Problem::new(Code::IdempotencyKeyMissing, detail));
     }
-    let (orders, command, order) = (request.state().orders(), request.command(), request.order_id()?);
+    let command = request.command();
+    let order = request.state().orders().on(&request.merchant, &command, request.order_id()?);
     Ok(match submission.profile {
-        Some(profile) => orders.charge(&request.merchant, &command, order, profile).await?,
-        None => orders.submit(&request.merchant, &command, order, &submission).await?,
+        Some(profile) => order.charge(profile).await?,
+        None => order.submit(&submission).await?,
     })
 }
 

@@ -113,7 +113,7 @@ pub(in crate::http) async fn create_refund(request: &ApiRequest) -> Result<Outco
 async fn operate(request: &ApiRequest, operation: &MoneyRequest) -> Result<Outcome, Problem> {
     let payment: PaymentId = request.id("payment")?;
     let (orders, order) = (request.state().orders(), order_id_of(payment.uuid()));
-    Ok(orders.operate(&request.merchant, &request.command(), order, payment, operation).await?)
+    Ok(orders.on(&request.merchant, &request.command(), order).operate(payment, operation).await?)
 }
 
 /// Money is moved only where a repeat is safe.

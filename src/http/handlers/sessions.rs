@@ -32,5 +32,5 @@ pub(in crate::http) async fn cancel(request: &ApiRequest) -> Result<Outcome, Pro
     request.read_nothing()?;
     let id: SessionId = request.id("session")?;
     let (orders, order) = (request.state().orders(), order_id_of(id.uuid()));
-    Ok(orders.cancel_session(&request.merchant, &request.command(), order, id).await?)
+    Ok(orders.on(&request.merchant, &request.command(), order).cancel_session(id).await?)
 }

@@ -168,7 +168,8 @@ async fn a_person_and_the_policy_who_decide_at_once_give_money_back_once() {
         let session = gateway.paid_late().await;
         let order: OrderId = session["orderId"].as_str().unwrap().parse().unwrap();
         let raised = gateway.orders.order("shop", order).await.unwrap().attention[0].id;
-        let person = gateway.orders.resolve("shop", &command, order, raised, AttentionDecision::Refund, None);
+        let person =
+            gateway.orders.on("shop", &command, order).resolve(raised, AttentionDecision::Refund, None);
         let policy = gateway.orders.apply_policy(order, raised, &command);
         // Whoever is too slow is refused, or has nothing to do.
         let (_, policy) = tokio::join!(person, policy);

@@ -210,7 +210,7 @@ async fn nothing_is_promised_for_money_at_an_account_that_is_not_configured_any_
     let [order, payment] = ["orderId", "paymentId"].map(|name| session[name].as_str().unwrap());
     let request = MoneyRequest::Refund { amount: None, reason: None, reference: None };
     let (order, id) = (order.parse().unwrap(), payment.parse().unwrap());
-    let outcome = without.operate("shop", &command, order, id, &request).await;
+    let outcome = without.on("shop", &command, order).operate(id, &request).await;
     let unsupported = |fault: &PaymentError| {
         matches!(fault, PaymentError::Command(CommandError::Rejected(DomainError::Unsupported(_))))
     };
