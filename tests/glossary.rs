@@ -155,7 +155,7 @@ fn declarations(source: &Source) -> Vec<Name> {
     found
 }
 
-/// The public names of a file: quoted texts that have the form of a name, and the fields of views.
+/// The public names of a file: quoted texts that have the form of a name, the fields of views, and the labels of metrics.
 fn public_names(source: &Source) -> Vec<Name> {
     let text = source.text.split("#[cfg(test)]").next().unwrap();
     let mut found = Vec::new();
@@ -168,7 +168,9 @@ fn public_names(source: &Source) -> Vec<Name> {
         let field = line.strip_prefix("    ").and_then(|rest| rest.split_once(": "));
         let field = field.filter(|(name, rest)| is_name(name) && rest.ends_with(',') && !rest.contains('('));
         let field = field.filter(|_| source.path.starts_with("src/domain/view"));
-        let names = quoted.chain(field.map(|(name, _)| name));
+        let labels = line.split(['(', ' ']).filter_map(|part| part.strip_suffix(':'));
+        let labels = labels.filter(|name| is_name(name) && line.contains("\"paymux_"));
+        let names = quoted.chain(field.map(|(name, _)| name)).chain(labels);
         let place = format!("{}:{}", source.path, number + 1);
         found.extend(names.map(|name| Name { place: place.clone(), name: name.to_owned() }));
     }

@@ -8,7 +8,7 @@ use port::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::erasable::ErasableSlot;
+use super::erasable::{ErasableSlot, slots};
 use super::event::{Actor, Event};
 use super::jobs::{DueJob, due};
 use super::lookup::Lookup;
@@ -85,21 +85,19 @@ impl Subject for OrderAggregate {
     }
 
     fn erasables(&mut self) -> Vec<&mut dyn ErasableSlot> {
-        let mut slots: Vec<&mut dyn ErasableSlot> = vec![&mut self.header.personal];
-        slots.extend(self.header.signature.as_mut().map(|slot| slot as &mut dyn ErasableSlot));
-        slots.extend(self.header.external_payment.as_mut().map(|slot| slot as &mut dyn ErasableSlot));
-        slots.extend(self.header.fulfilment.as_mut().map(|slot| slot as &mut dyn ErasableSlot));
-        slots.extend(self.sessions.iter_mut().map(|session| &mut session.request as &mut dyn ErasableSlot));
+        let header = &mut self.header;
+        let mut found: Vec<&mut dyn ErasableSlot> = vec![&mut header.personal];
+        found.extend(slots(&mut header.signature));
+        found.extend(slots(&mut header.external_payment));
+        found.extend(slots(&mut header.fulfilment));
+        found.extend(slots(self.sessions.iter_mut().map(|session| &mut session.request)));
         for attempt in &mut self.attempts {
-            slots.extend(attempt.adapter_state.as_mut().map(|slot| slot as &mut dyn ErasableSlot));
-            slots.extend(attempt.next.as_mut().map(|slot| slot as &mut dyn ErasableSlot));
+            found.extend(slots(&mut attempt.adapter_state).chain(slots(&mut attempt.next)));
         }
-        let reasons = self.refunds.iter_mut().filter_map(|refund| refund.reason.as_mut());
-        slots.extend(reasons.map(|slot| slot as &mut dyn ErasableSlot));
-        let written =
-            self.attention.iter_mut().filter_map(|raised| raised.resolution.as_mut()?.note.as_mut());
-        slots.extend(written.map(|slot| slot as &mut dyn ErasableSlot));
-        slots
+        found.extend(slots(self.refunds.iter_mut().filter_map(|refund| refund.reason.as_mut())));
+        let resolutions = self.attention.iter_mut().filter_map(|raised| raised.resolution.as_mut());
+        found.extend(slots(resolutions.filter_map(|resolution| resolution.note.as_mut())));
+        found
     }
 
     fn lookups(&self) -> Vec<Lookup> {
@@ -188,12 +186,6 @@ impl OrderAggregate {
     /// The session that can still be paid. There is at most one.
     pub fn open_session(&self) -> Option<&Session> {
         self.sessions.iter().find(|session| session.status.is_open())
-    }
-
-    /// The attempt that an open session stands on, while it may still be paid. There is at most one.
-    pub fn open_attempt(&self) -> Option<&Attempt> {
-        let session = self.open_session()?;
-        self.attempt(session.attempt).filter(|attempt| attempt.state != AttemptState::Ended)
     }
 
     /// The payment an attempt stands for: its own, or the one found for it.

@@ -77,6 +77,13 @@ pub trait ErasableSlot {
     fn erase(&mut self);
 }
 
+/// The slots of values that are there.
+pub(super) fn slots<'a, T: DeserializeOwned + 'a>(
+    values: impl IntoIterator<Item = &'a mut Erasable<T>>,
+) -> impl Iterator<Item = &'a mut dyn ErasableSlot> {
+    values.into_iter().map(|value| value as &mut dyn ErasableSlot)
+}
+
 impl<T: DeserializeOwned> ErasableSlot for Erasable<T> {
     fn digest(&self) -> &str {
         &self.digest

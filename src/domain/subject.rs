@@ -160,16 +160,6 @@ pub enum AnySubject {
 }
 
 impl AnySubject {
-    /// Its kind.
-    pub fn kind(&self) -> SubjectKind {
-        match self {
-            Self::Order(_) => SubjectKind::Order,
-            Self::ProfileSession(_) => SubjectKind::ProfileSession,
-            Self::Profile(_) => SubjectKind::Profile,
-            Self::WebhookEndpoint(_) => SubjectKind::WebhookEndpoint,
-        }
-    }
-
     /// Where its history ends.
     pub fn head(&self) -> &Head {
         match self {

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 pub(super) const REPLAYED: (&str, &str) = ("Idempotent-Replayed", "true");
 
 /// One thing that is wrong in a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// Where: a JSON pointer into the body, `?name` for a query parameter, `header:Name` for a header.
     pub pointer: String,
@@ -153,9 +153,9 @@ impl Problem {
             status,
             detail: &detail,
             instance,
-            code: code.as_str(),
+            code,
             request_id,
-            errors: faults.iter().map(FaultBody::of).collect(),
+            errors: &faults,
             more: &more,
         };
         let text = serde_json::to_string(&body).unwrap_or_else(|_| String::from("{}"));
@@ -194,25 +194,12 @@ struct Body<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'a str>,
-    code: &'static str,
+    code: Code,
     request_id: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FaultBody<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
     #[serde(flatten)]
     more: &'a Map<String, Value>,
-}
-
-#[derive(Serialize)]
-struct FaultBody<'a> {
-    pointer: &'a str,
-    code: &'static str,
-    detail: &'a str,
-}
-
-impl<'a> FaultBody<'a> {
-    fn of(fault: &'a FieldError) -> Self {
-        Self { pointer: &fault.pointer, code: fault.code.as_str(), detail: &fault.detail }
-    }
 }
 
 #[cfg(test)]

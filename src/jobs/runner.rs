@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use port::{EndpointId, Timestamp};
+use port::{EndpointId, Timestamp, Uuid};
 use strum::VariantArray as _;
 
 use super::JobContext;
@@ -231,15 +231,8 @@ impl JobRunner {
     fn begin_job(&mut self, job: ClaimedJob, prepaid: bool) {
         let place = Place { lane: AlarmLane::Jobs(job.lane.clone()), merchant: None };
         let pass = if prepaid { ReadPass::prepaid(job.urgency) } else { ReadPass::of(job.urgency) };
-        let (context, lane, subject) = (self.context.clone(), job.lane.clone(), job.subject);
-        let work = async move {
-            let result = AssertUnwindSafe(context.run(job, pass)).catch_unwind().await;
-            if let Some(fault) = fault_of(result) {
-                // The lease runs out by itself; then it is tried again.
-                tracing::error!(job.lane = ?lane, job.subject = %subject, "a job failed: {fault}");
-            }
-        };
-        self.begin(place, work.boxed());
+        let (context, subject) = (self.context.clone(), job.subject);
+        self.begin(place, subject, async move { context.run(job, pass).await });
     }
 
     /// Begins deliveries to an endpoint. Answers when it has to be looked at again.
@@ -265,18 +258,28 @@ impl JobRunner {
         let stream = delivery.stream;
         let place = Place { lane: AlarmLane::Endpoint(stream.endpoint), merchant: Some(merchant) };
         let context = self.context.clone();
-        let work = async move {
-            let result = AssertUnwindSafe(context.webhooks.deliver(delivery)).catch_unwind().await;
-            if let Some(fault) = fault_of(result) {
-                tracing::error!(endpoint.id = %stream.endpoint, order.id = %stream.order, "a delivery failed: {fault}");
-            }
-        };
-        self.begin(place, work.boxed());
+        self.begin(place, stream.order.uuid(), async move { context.webhooks.deliver(delivery).await });
     }
 
-    fn begin(&mut self, place: Place, work: BoxFuture<'static, ()>) {
+    /// Begins work about a subject. Nothing of it stops other work, not even a defect.
+    fn begin(
+        &mut self,
+        place: Place,
+        subject: Uuid,
+        work: impl Future<Output = Result<(), StoreError>> + Send + 'static,
+    ) {
         *self.busy.entry(place.clone()).or_default() += 1;
-        self.under_way.push(work.map(|()| place).boxed());
+        let work = async move {
+            let fault = match AssertUnwindSafe(work).catch_unwind().await {
+                Ok(Ok(())) => return place,
+                Ok(Err(fault)) => fault.to_string(),
+                Err(_) => "it has panicked".to_owned(),
+            };
+            // The lease runs out by itself; then it is tried again.
+            tracing::error!(job.lane = ?place.lane, job.subject = %subject, "a job failed: {fault}");
+            place
+        };
+        self.under_way.push(work.boxed());
     }
 
     /// Something has ended. What was woken while it was under way has to be looked at.
@@ -294,14 +297,5 @@ impl JobRunner {
 fn give_back(account: Option<&Account>, class: Urgency, reads: u32) {
     if let Some(account) = account {
         (0..reads).for_each(|_| account.reads.give_back(class));
-    }
-}
-
-/// Nothing of one job stops the others, not even a defect.
-fn fault_of(result: std::thread::Result<Result<(), StoreError>>) -> Option<String> {
-    match result {
-        Ok(Ok(())) => None,
-        Ok(Err(fault)) => Some(fault.to_string()),
-        Err(_) => Some("it has panicked".to_owned()),
     }
 }

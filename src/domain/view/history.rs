@@ -22,13 +22,13 @@ pub struct TimelineEntry<'a> {
     actor: Actor,
     request_id: Option<&'a str>,
     #[serde(flatten)]
-    facts: Facts<'a>,
+    event: EventDetails<'a>,
 }
 
 /// What an event says.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Facts<'a> {
+struct EventDetails<'a> {
     session_id: Option<SessionId>,
     payment_id: Option<PaymentId>,
     attempt_id: Option<AttemptId>,
@@ -55,11 +55,11 @@ pub fn timeline_entry<'a>(
         occurred_at: recorded.at,
         actor: recorded.cause.actor,
         request_id: recorded.cause.request.as_deref(),
-        facts: of_order(order, &recorded.event),
+        event: of_order(order, &recorded.event),
     }
 }
 
-impl<'a> Facts<'a> {
+impl<'a> EventDetails<'a> {
     fn said(self, failure: Option<&'a Failure>) -> Self {
         let (code, text) = failure.map(|failure| (failure.code.as_deref(), failure.text.as_deref())).unzip();
         Self { provider_code: code.flatten(), provider_message: text.flatten(), ..self }
@@ -89,39 +89,42 @@ fn text(words: Option<&Erasable<String>>) -> Option<&str> {
     words?.value().map(String::as_str)
 }
 
-fn of_order<'a>(order: &'a OrderAggregate, event: &'a Event) -> Facts<'a> {
-    let none = Facts::default();
+fn of_order<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'a> {
+    let none = EventDetails::default();
     let header = &order.header;
     match event {
-        Event::OrderCreated(header) => Facts { to: Some(header.state.as_str()), ..none },
-        Event::OrderStateChanged { from, to, reason } => {
-            Facts { from: Some(from.as_str()), to: Some(to.as_str()), detail: reason.as_deref(), ..none }
-        }
-        Event::OrderPriced { price, .. } => Facts { amount: Some(price.total), ..none },
-        Event::FulfilmentReported(_) => Facts { detail: text(header.fulfilment.as_ref()), ..none },
+        Event::OrderCreated(header) => EventDetails { to: Some(header.state.as_str()), ..none },
+        Event::OrderStateChanged { from, to, reason } => EventDetails {
+            from: Some(from.as_str()),
+            to: Some(to.as_str()),
+            detail: reason.as_deref(),
+            ..none
+        },
+        Event::OrderPriced { price, .. } => EventDetails { amount: Some(price.total), ..none },
+        Event::FulfilmentReported(_) => EventDetails { detail: text(header.fulfilment.as_ref()), ..none },
         Event::ExternalPaymentRecorded { payment, .. } => {
             let external = header.external_payment.as_ref().and_then(Erasable::value);
             let (payment_id, amount) = (Some(payment.id), Some(payment.money.minor));
-            Facts { payment_id, amount, detail: external.map(|external| &*external.reference), ..none }
+            EventDetails { payment_id, amount, detail: external.map(|external| &*external.reference), ..none }
         }
         Event::AttentionRaised(raised) => {
             let (to, detail) = (Some(raised.code.as_str()), Some(&*raised.detail));
-            Facts { payment_id: raised.payment, to, detail, ..none }
+            EventDetails { payment_id: raised.payment, to, detail, ..none }
         }
         Event::AttentionResolved { attention, decision, .. } => {
             let attention = order.attention(*attention);
             let note = attention.and_then(|attention| attention.resolution.as_ref()?.note.as_ref());
             let payment_id = attention.and_then(|attention| attention.payment);
-            Facts { payment_id, to: Some(decision.as_str()), detail: text(note), ..none }
+            EventDetails { payment_id, to: Some(decision.as_str()), detail: text(note), ..none }
         }
         other => of_session(order, other),
     }
 }
 
-fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> Facts<'a> {
-    let none = Facts::default();
+fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'a> {
+    let none = EventDetails::default();
     match event {
-        Event::SessionCreated(session) => Facts {
+        Event::SessionCreated(session) => EventDetails {
             session_id: Some(session.session),
             payment_id: Some(session.payment),
             to: Some(SessionStatus::Pending.as_str()),
@@ -131,7 +134,7 @@ fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> Facts<'a> {
         },
         Event::AttemptStarted { session, attempt } => {
             let started = order.attempt(attempt.attempt);
-            Facts {
+            EventDetails {
                 attempt_id: Some(attempt.attempt),
                 session_id: Some(*session),
                 payment_id: started.map(|started| started.payment),
@@ -140,28 +143,28 @@ fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> Facts<'a> {
                 ..none
             }
         }
-        Event::ProfilesSynced { session } => Facts { session_id: Some(*session), ..none },
+        Event::ProfilesSynced { session } => EventDetails { session_id: Some(*session), ..none },
         Event::AdapterStateSaved { attempt, .. } | Event::ProviderOrderSubmitted { attempt } => {
-            Facts { attempt_id: Some(*attempt), ..none }
+            EventDetails { attempt_id: Some(*attempt), ..none }
         }
         Event::AttemptCreated { attempt, reference, .. } => {
-            Facts { attempt_id: Some(*attempt), detail: Some(reference), ..none }
+            EventDetails { attempt_id: Some(*attempt), detail: Some(reference), ..none }
         }
         Event::AttemptAbandoned { attempt, failure, .. } => {
-            Facts { attempt_id: Some(*attempt), detail: Some(failure.as_str()), ..none }
+            EventDetails { attempt_id: Some(*attempt), detail: Some(failure.as_str()), ..none }
         }
         Event::SessionStatusChanged { session, from, to, failure } => {
             let (from, to) = (Some(from.as_str()), Some(to.as_str()));
-            Facts { session_id: Some(*session), from, to, ..none }.ended(failure.as_ref())
+            EventDetails { session_id: Some(*session), from, to, ..none }.ended(failure.as_ref())
         }
         other => of_payment(order, other),
     }
 }
 
-fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> Facts<'a> {
-    let none = Facts::default();
+fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'a> {
+    let none = EventDetails::default();
     match event {
-        Event::PaymentUpdated { payment, attempt, from, to, provider_status, failure, .. } => Facts {
+        Event::PaymentUpdated { payment, attempt, from, to, provider_status, failure, .. } => EventDetails {
             payment_id: Some(*payment),
             attempt_id: Some(*attempt),
             from: Some(from.as_str()),
@@ -171,20 +174,20 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> Facts<'a> {
         }
         .said(failure.as_ref()),
         Event::PaymentNotStarted { payment } => {
-            Facts { payment_id: Some(*payment), to: Some(PaymentStatus::Failed.as_str()), ..none }
+            EventDetails { payment_id: Some(*payment), to: Some(PaymentStatus::Failed.as_str()), ..none }
         }
-        Event::LatePaymentFound(payment) => Facts {
+        Event::LatePaymentFound(payment) => EventDetails {
             payment_id: Some(payment.id),
             attempt_id: payment.attempt,
             to: Some(payment.status().as_str()),
             amount: Some(payment.money.minor),
             ..none
         },
-        Event::OperationRequested { payment, operation, .. } => Facts::operation(*payment, operation),
+        Event::OperationRequested { payment, operation, .. } => EventDetails::operation(*payment, operation),
         Event::OperationFinished { payment, operation, declined } => {
-            Facts::operation(*payment, operation).said(declined.as_ref())
+            EventDetails::operation(*payment, operation).said(declined.as_ref())
         }
-        Event::RefundCreated(refund) => Facts {
+        Event::RefundCreated(refund) => EventDetails {
             refund_id: Some(refund.id),
             payment_id: Some(refund.payment),
             amount: Some(refund.money.minor),
@@ -193,9 +196,9 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> Facts<'a> {
             ..none
         },
         Event::RefundStatusChanged { refund, to, failure } => {
-            Facts { refund_id: Some(*refund), to: Some(to.as_str()), ..none }.said(failure.as_ref())
+            EventDetails { refund_id: Some(*refund), to: Some(to.as_str()), ..none }.said(failure.as_ref())
         }
-        Event::DisputeUpdated { payment, stage, lost } => Facts {
+        Event::DisputeUpdated { payment, stage, lost } => EventDetails {
             payment_id: Some(*payment),
             from: lost.map(|_| stage.as_str()),
             to: Some(lost.map_or(stage.as_str(), dispute_outcome)),

@@ -1,5 +1,7 @@
 //! Every code that a client can see, with its status and the text of its page.
 
+use serde::{Serialize, Serializer};
+
 /// Declares [`Code`] and everything that is known of each.
 macro_rules! codes {
     ($($code:ident = $status:literal $text:literal, $title:literal, $help:literal;)*) => {
@@ -159,6 +161,12 @@ codes! {
          idempotency key.";
     Overloaded = 503 "overloaded", "The gateway is busy",
         "Too much is waiting to be written. Nothing was done; try again after `Retry-After`.";
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 impl Code {

@@ -210,7 +210,7 @@ impl Shop {
 
     /// The customer is sent elsewhere: the open attempt is abandoned, another one starts.
     pub fn fail_over(&self, order: &mut Arc<OrderAggregate>, account: &str) -> Change {
-        let (session, left) = (order.open_session().unwrap().id, order.open_attempt().unwrap().id);
+        let (session, left) = (order.open_session().unwrap().id, order.open_session().unwrap().attempt);
         let attempt = self.attempt(&mut NewIds::of(order, self.nonce()), account);
         let failure = StartFailure::Unavailable;
         let left = Event::AttemptAbandoned { attempt: left, orphaned: true, failure };
@@ -219,7 +219,7 @@ impl Shop {
 
     /// The provider has the object; its id there is `reference`.
     pub fn created(&self, order: &mut Arc<OrderAggregate>, reference: &str) -> Change {
-        let attempt = order.open_attempt().unwrap().id;
+        let attempt = order.open_session().unwrap().attempt;
         let created = Event::AttemptCreated {
             attempt,
             reference: reference.into(),
@@ -240,7 +240,10 @@ impl Shop {
 
     /// The provider says that it is paid, and the order is submitted with it.
     pub fn paid(&self, order: &mut Arc<OrderAggregate>) -> Change {
-        let (session, attempt) = (order.open_session().unwrap().id, order.open_attempt().unwrap().clone());
+        let (session, attempt) = (
+            order.open_session().unwrap().id,
+            order.attempt(order.open_session().unwrap().attempt).unwrap().clone(),
+        );
         let (authorized, captured) = (total().minor, total().minor);
         let state =
             PaymentState { authorized, captured, refunded: Refunded::default(), ..PaymentState::default() };

@@ -306,7 +306,7 @@ pub async fn long_history(store: &Db, shop: &Shop) -> Arc<OrderAggregate> {
     commit(store, created).await;
     commit(store, shop.checkout(&mut order, "main")).await;
     for round in 0..50 {
-        let attempt = order.open_attempt().unwrap().id;
+        let attempt = order.open_session().unwrap().attempt;
         let saved = || {
             let adapter_state = shop.adapter_state(&format!("R-{round}"));
             Event::AdapterStateSaved { attempt, adapter_state }
