@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use port::{
     AttemptId, AttentionId, OrderId, PaymentId, PaymentStatus, ProfileId, RefundId, SessionId, Timestamp,
-    Uuid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +15,7 @@ use super::order::OrderHeader;
 use super::payment::{Attention, Payment, Refund, RefundStatus};
 use super::schedule::is_open;
 use super::session::{Attempt, AttemptState, Session};
-use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectKind, any_subject};
+use super::subject::{ChangeMeta, Head, ReplayError, Subject, any_subject};
 
 /// An order and everything that hangs on it: the unit of consistency. Its parts stand in the order they were made,
 /// which is that of their ids.
@@ -41,9 +40,7 @@ pub struct OrderAggregate {
 impl Subject for OrderAggregate {
     type Event = Event;
 
-    const KIND: SubjectKind = SubjectKind::Order;
-
-    any_subject!(Order);
+    any_subject!(Order, |order| order.header);
 
     fn open(first: &Event, _: &ChangeMeta) -> Option<Self> {
         let Event::OrderCreated(header) = first else { return None };
@@ -68,20 +65,8 @@ impl Subject for OrderAggregate {
         Ok(())
     }
 
-    fn uuid(&self) -> Uuid {
-        self.header.id.uuid()
-    }
-
-    fn merchant(&self) -> &str {
-        &self.header.merchant
-    }
-
     fn list_state(&self) -> &'static str {
         self.header.state.as_str()
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.header.created_at
     }
 
     fn erasables(&mut self) -> Vec<&mut dyn ErasableSlot> {

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use port::{EndpointId, Timestamp, Uuid};
+use port::{EndpointId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::erasable::{Body, Erasable, ErasableSlot};
 use super::jobs::DueJob;
 use super::lookup::Lookup;
-use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectEvent, SubjectKind, any_subject};
+use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectEvent, any_subject};
 
 /// How long a secret that was replaced signs beside the new one.
 pub const SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3_600);
@@ -21,12 +21,9 @@ pub struct WebhookEndpoint {
     pub id: EndpointId,
     /// Whose.
     pub merchant: String,
-    /// Where it listens.
-    pub url: String,
-    /// The types of events that it takes, `payment.paid` or `payment.*`; none for all.
-    pub types: Vec<String>,
-    /// The merchant's words for it.
-    pub description: Option<String>,
+    /// What the merchant has said of it.
+    #[serde(flatten)]
+    pub settings: EndpointSettings,
     /// What signs.
     pub secret: Erasable<EndpointSecret>,
     /// The secret before, while it signs too. So at most two are live.
@@ -43,6 +40,17 @@ pub struct WebhookEndpoint {
     pub version: u64,
     /// Where its history ends.
     pub head: Head,
+}
+
+/// What a merchant says of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointSettings {
+    /// Where it listens.
+    pub url: String,
+    /// The types of events that it takes, `payment.paid` or `payment.*`; none for all.
+    pub types: Vec<String>,
+    /// The merchant's words for it.
+    pub description: Option<String>,
 }
 
 /// A signing secret. It is never printed.
@@ -109,25 +117,15 @@ pub enum EndpointEvent {
         id: EndpointId,
         /// Whose.
         merchant: String,
-        /// Where it listens.
-        url: String,
-        /// The types of events that it takes.
-        types: Vec<String>,
-        /// The merchant's words for it.
-        description: Option<String>,
+        /// What the merchant says of it.
+        #[serde(flatten)]
+        settings: EndpointSettings,
         /// What signs.
         secret: Erasable<EndpointSecret>,
     },
     /// The merchant changed it.
     #[serde(rename = "endpoint.edited")]
-    Edited {
-        /// Where it listens.
-        url: String,
-        /// The types of events that it takes.
-        types: Vec<String>,
-        /// The merchant's words for it.
-        description: Option<String>,
-    },
+    Edited(EndpointSettings),
     /// It got a new secret; the one before signs beside it for a day.
     #[serde(rename = "endpoint.secret_rotated")]
     SecretRotated(Erasable<EndpointSecret>),
@@ -171,7 +169,7 @@ impl WebhookEndpoint {
             Some(noun) => event_type.starts_with(noun),
             None => wanted == event_type,
         };
-        self.types.is_empty() || self.types.iter().any(fits)
+        self.settings.types.is_empty() || self.settings.types.iter().any(fits)
     }
 
     /// The secrets that sign at a moment, the newest first.
@@ -197,20 +195,14 @@ impl WebhookEndpoint {
 impl Subject for WebhookEndpoint {
     type Event = EndpointEvent;
 
-    const KIND: SubjectKind = SubjectKind::WebhookEndpoint;
-
-    any_subject!(WebhookEndpoint);
+    any_subject!(WebhookEndpoint, |endpoint| endpoint);
 
     fn open(first: &EndpointEvent, meta: &ChangeMeta) -> Option<Self> {
-        let EndpointEvent::Created { id, merchant, url, types, description, secret } = first else {
-            return None;
-        };
+        let EndpointEvent::Created { id, merchant, settings, secret } = first else { return None };
         Some(Self {
             id: *id,
             merchant: merchant.clone(),
-            url: url.clone(),
-            types: types.clone(),
-            description: description.clone(),
+            settings: settings.clone(),
             secret: secret.clone(),
             previous_secret: None,
             disabled: None,
@@ -226,11 +218,7 @@ impl Subject for WebhookEndpoint {
         match event {
             EndpointEvent::RedeliveryRequested { .. } => return Ok(()),
             EndpointEvent::Created { .. } => {}
-            EndpointEvent::Edited { url, types, description } => {
-                self.url.clone_from(url);
-                self.types.clone_from(types);
-                self.description.clone_from(description);
-            }
+            EndpointEvent::Edited(settings) => self.settings.clone_from(settings),
             EndpointEvent::SecretRotated(secret) => self.rotate(secret.clone(), meta.at),
             EndpointEvent::Enabled => self.disabled = None,
             EndpointEvent::Disabled { reason } => {
@@ -243,20 +231,8 @@ impl Subject for WebhookEndpoint {
         Ok(())
     }
 
-    fn uuid(&self) -> Uuid {
-        self.id.uuid()
-    }
-
-    fn merchant(&self) -> &str {
-        &self.merchant
-    }
-
     fn list_state(&self) -> &'static str {
         if self.deleted { Self::DELETED } else { Self::KEPT }
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
     }
 
     fn erasables(&mut self) -> Vec<&mut dyn ErasableSlot> {

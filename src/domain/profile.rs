@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use port::{ProfileId, ProfileStatus, StoredProfile, Timestamp, Uuid};
+use port::{ProfileId, ProfileStatus, StoredProfile, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::aggregate::OrderAggregate;
 use super::erasable::{Body, Erasable, ErasableSlot};
 use super::jobs::{CALL_DEADLINE, DueJob, Job, Lane, Urgency};
 use super::lookup::Lookup;
-use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectEvent, SubjectKind, any_subject};
+use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectEvent, any_subject};
 use super::{DomainError, Metadata};
 
 /// A stored payment method.
@@ -191,9 +191,7 @@ impl Profile {
 impl Subject for Profile {
     type Event = ProfileEvent;
 
-    const KIND: SubjectKind = SubjectKind::Profile;
-
-    any_subject!(Profile);
+    any_subject!(Profile, |profile| profile);
 
     fn open(first: &ProfileEvent, meta: &ChangeMeta) -> Option<Self> {
         let ProfileEvent::Stored { id, merchant, account, provider, status, details } = first else {
@@ -225,20 +223,8 @@ impl Subject for Profile {
         Ok(())
     }
 
-    fn uuid(&self) -> Uuid {
-        self.id.uuid()
-    }
-
-    fn merchant(&self) -> &str {
-        &self.merchant
-    }
-
     fn list_state(&self) -> &'static str {
         if self.deleted { "DELETED" } else { "STORED" }
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
     }
 
     fn erasables(&mut self) -> Vec<&mut dyn ErasableSlot> {

@@ -180,10 +180,27 @@ pub struct Step<S: Subject> {
     pub after: Arc<S>,
 }
 
-/// Implements those functions of [`Subject`] that are the same for all: its head is a field, and it is one of
-/// [`AnySubject`].
+/// Implements those functions of [`Subject`] that are the same for all: its head is a field, its id, its merchant and
+/// when it was created are fields of it or of a part of it, and it is one of [`AnySubject`].
 macro_rules! any_subject {
-    ($kind:ident) => {
+    ($kind:ident, |$this:ident| $part:expr) => {
+        const KIND: $crate::domain::SubjectKind = $crate::domain::SubjectKind::$kind;
+
+        fn uuid(&self) -> port::Uuid {
+            let $this = self;
+            $part.id.uuid()
+        }
+
+        fn merchant(&self) -> &str {
+            let $this = self;
+            &$part.merchant
+        }
+
+        fn created_at(&self) -> port::Timestamp {
+            let $this = self;
+            $part.created_at
+        }
+
         fn head(&self) -> &$crate::domain::Head {
             &self.head
         }

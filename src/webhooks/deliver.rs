@@ -124,7 +124,7 @@ impl WebhookDispatcher {
             .header("webhook-id", event.id().to_string())
             .header("webhook-timestamp", started_at.seconds().to_string())
             .header("webhook-signature", signatures);
-        let (response, error) = match self.transport.send(&endpoint.url, &request).await {
+        let (response, error) = match self.transport.send(&endpoint.settings.url, &request).await {
             Ok(response) => {
                 let error = (!response.ok()).then(|| format!("it answered {}", response.status));
                 (DeliveryResponse::Status(response.status, response.retry_after), error)

@@ -8,8 +8,8 @@ use port::{EndpointId, EventId, OrderId, Timestamp};
 use super::secret;
 use crate::domain::view::event_type;
 use crate::domain::{
-    DisabledReason, DomainError, EndpointEvent, Erasable, Event, OrderAggregate, Recorded, SubjectEvent as _,
-    WebhookEndpoint, number_of, subject_of,
+    DisabledReason, DomainError, EndpointEvent, EndpointSettings, Erasable, Event, OrderAggregate, Recorded,
+    SubjectEvent as _, WebhookEndpoint, number_of, subject_of,
 };
 use crate::engine::{Command, CommandError, Decision, Engine, WorkingCopy};
 use crate::store::{Change, DeliveryStream, PublicFilter, StoredChange, Write};
@@ -29,17 +29,6 @@ const ROWS_AT_ONCE: usize = 200;
 pub struct Endpoints {
     /// How subjects change.
     pub engine: Engine,
-}
-
-/// A new endpoint, checked for its shape.
-#[derive(Clone, Debug)]
-pub struct NewEndpoint {
-    /// Where it listens.
-    pub url: String,
-    /// The types of events that it takes; none for all.
-    pub types: Vec<String>,
-    /// The merchant's words for it.
-    pub description: Option<String>,
 }
 
 /// A change of an endpoint; what is absent stays.
@@ -64,7 +53,7 @@ impl Endpoints {
         &self,
         merchant: &str,
         command: &Command,
-        new: NewEndpoint,
+        settings: EndpointSettings,
     ) -> Result<Arc<WebhookEndpoint>, CommandError> {
         if self.list(merchant).await?.len() >= MAX_ENDPOINTS {
             return Err(DomainError::TooManyEndpoints { max: MAX_ENDPOINTS }.into());
@@ -73,9 +62,7 @@ impl Endpoints {
         let created = EndpointEvent::Created {
             id: EndpointId::from_uuid(engine.subject_id()),
             merchant: merchant.to_owned(),
-            url: new.url,
-            types: new.types,
-            description: new.description,
+            settings,
             secret: Erasable::new(secret::make(&*engine.env), engine.env.nonce()),
         };
         let endpoint: WorkingCopy<WebhookEndpoint> =
@@ -344,15 +331,18 @@ fn add_span(spans: &mut BTreeMap<OrderId, Span>, change: &StoredChange) -> Resul
 }
 
 fn edited(endpoint: &WebhookEndpoint, fields: &EndpointFields) -> Decision<EndpointEvent> {
-    let url = fields.url.clone().unwrap_or_else(|| endpoint.url.clone());
-    let types = fields.types.clone().unwrap_or_else(|| endpoint.types.clone());
-    let description = fields.description.clone().unwrap_or_else(|| endpoint.description.clone());
+    let old = &endpoint.settings;
+    let settings = EndpointSettings {
+        url: fields.url.as_ref().unwrap_or(&old.url).clone(),
+        types: fields.types.as_ref().unwrap_or(&old.types).clone(),
+        description: fields.description.as_ref().unwrap_or(&old.description).clone(),
+    };
     let mut also = Vec::new();
     // Another address, or another beginning, has not failed yet.
     if fields.url.is_some() || fields.enabled == Some(true) {
         also.push(Write::EndpointFailing { endpoint: endpoint.id, since: None });
     }
-    let mut events = vec![EndpointEvent::Edited { url, types, description }];
+    let mut events = vec![EndpointEvent::Edited(settings)];
     match fields.enabled {
         Some(true) if endpoint.disabled.is_some() => events.push(EndpointEvent::Enabled),
         Some(false) if endpoint.disabled.is_none() => {

@@ -39,7 +39,7 @@ mod tests {
     use port::{EndpointId, Secret, Uuid};
 
     use super::*;
-    use crate::domain::{Erasable, Head, PreviousSecret};
+    use crate::domain::{EndpointSettings, Erasable, Head, PreviousSecret};
 
     struct Counting(AtomicU8);
 
@@ -65,9 +65,11 @@ mod tests {
         WebhookEndpoint {
             id: EndpointId::from_uuid(Uuid::nil()),
             merchant: "shop".into(),
-            url: "https://shop.example/hook".into(),
-            types: Vec::new(),
-            description: None,
+            settings: EndpointSettings {
+                url: "https://shop.example/hook".into(),
+                types: Vec::new(),
+                description: None,
+            },
             secret: secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
             previous_secret,
             disabled: None,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use paymux::domain::Actor;
+use paymux::domain::{Actor, EndpointSettings};
 use paymux::engine::Command;
-use paymux::webhooks::{Endpoints, NewEndpoint};
+use paymux::webhooks::Endpoints;
 use port::{HttpRequest, HttpResponse, Transport, TransportError};
 use serde_json::Value;
 use standardwebhooks::Webhook;
@@ -29,7 +29,7 @@ impl Listener {
 
     /// The merchant wants to hear of everything.
     pub(crate) async fn subscribe(world: &World) {
-        let new = NewEndpoint { url: URL.to_owned(), types: Vec::new(), description: None };
+        let new = EndpointSettings { url: URL.to_owned(), types: Vec::new(), description: None };
         let subscribing = world.gateway(|orders| async move {
             let endpoints = Endpoints { engine: orders.payments.engine.clone() };
             let command = Command::of(Actor::Merchant);

@@ -1,20 +1,18 @@
 //! A profile session among the subjects: how its events change it, and when it is due.
 
-use port::{Timestamp, Uuid};
+use port::Timestamp;
 
 use super::{ProfileSession, ProfileSessionEvent};
 use crate::domain::erasable::ErasableSlot;
 use crate::domain::jobs::{DueJob, Job, Lane, Urgency};
 use crate::domain::lookup::Lookup;
-use crate::domain::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectKind, any_subject};
+use crate::domain::subject::{ChangeMeta, Head, ReplayError, Subject, any_subject};
 use crate::domain::{AttemptState, RouteAttempt, SessionStatus};
 
 impl Subject for ProfileSession {
     type Event = ProfileSessionEvent;
 
-    const KIND: SubjectKind = SubjectKind::ProfileSession;
-
-    any_subject!(ProfileSession);
+    any_subject!(ProfileSession, |session| session);
 
     fn open(first: &ProfileSessionEvent, meta: &ChangeMeta) -> Option<Self> {
         let ProfileSessionEvent::Created { id, merchant, approach, routing, fallback, request, expires_at } =
@@ -82,20 +80,8 @@ impl Subject for ProfileSession {
         Ok(())
     }
 
-    fn uuid(&self) -> Uuid {
-        self.id.uuid()
-    }
-
-    fn merchant(&self) -> &str {
-        &self.merchant
-    }
-
     fn list_state(&self) -> &'static str {
         self.status.into()
-    }
-
-    fn created_at(&self) -> Timestamp {
-        self.created_at
     }
 
     fn erasables(&mut self) -> Vec<&mut dyn ErasableSlot> {

@@ -9,13 +9,16 @@ fn secret(text: &str) -> Erasable<EndpointSecret> {
     Erasable::new(EndpointSecret::new(format!("whsec_{text}")), [1; 16])
 }
 
+fn settings(url: &str, types: &[&str]) -> EndpointSettings {
+    let types = types.iter().map(|&name| name.to_owned()).collect();
+    EndpointSettings { url: url.to_owned(), types, description: None }
+}
+
 fn endpoint(types: &[&str]) -> WebhookEndpoint {
     let created = EndpointEvent::Created {
         id: EndpointId::from_uuid(subject_id(1)),
         merchant: "shop".to_owned(),
-        url: "https://shop.example/hook".to_owned(),
-        types: types.iter().map(|&name| name.to_owned()).collect(),
-        description: None,
+        settings: settings("https://shop.example/hook", types),
         secret: secret("a"),
     };
     opened(created, at(0))
@@ -68,9 +71,9 @@ fn what_happens_to_an_endpoint_shows_in_it_and_a_redelivery_changes_nothing_of_i
     assert_eq!((on.disabled, on.updated_at), (None, at(6)));
     let again = changed(&on, vec![EndpointEvent::RedeliveryRequested { count: 2 }], at(7));
     assert_eq!((again.updated_at, again.version), (at(6), on.version));
-    let url = "https://shop.example/new".to_owned();
-    let edited = EndpointEvent::Edited { url: url.clone(), types: vec![], description: None };
-    assert_eq!(changed(&again, vec![edited], at(8)).url, url);
+    let new = settings("https://shop.example/new", &[]);
+    let edited = changed(&again, vec![EndpointEvent::Edited(new.clone())], at(8));
+    assert_eq!(edited.settings, new);
     assert_eq!(before.list_state(), WebhookEndpoint::KEPT);
     assert_ne!(changed(&again, vec![EndpointEvent::Deleted], at(9)).list_state(), WebhookEndpoint::KEPT);
 }

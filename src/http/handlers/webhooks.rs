@@ -25,9 +25,9 @@ view! {
     /// never again.
     EndpointView(endpoint: WebhookEndpoint, failing_since: Option<Timestamp>, secret: Option<EndpointSecret>)
     "id": endpoint.id,
-    "url": endpoint.url,
-    "events": Some(&endpoint.types).filter(|types| !types.is_empty()),
-    "description": endpoint.description,
+    "url": endpoint.settings.url,
+    "events": Some(&endpoint.settings.types).filter(|types| !types.is_empty()),
+    "description": endpoint.settings.description,
     "enabled": endpoint.disabled.is_none(),
     "disabledAt": endpoint.disabled.map(|disabled| disabled.at),
     "disabledReason": endpoint.disabled.map(|disabled| disabled.reason),

@@ -5,19 +5,20 @@ use url::Url;
 
 use super::reader::{Fields, Value};
 use super::values::web_address;
+use crate::domain::EndpointSettings;
 use crate::http::problem::Code;
-use crate::webhooks::{ALL_TYPES, EndpointFields, NewEndpoint, is_type};
+use crate::webhooks::{ALL_TYPES, EndpointFields, is_type};
 
 /// Longest description.
 const MAX_DESCRIPTION: usize = 200;
 
 /// A new endpoint.
-pub(in crate::http) fn endpoint(value: Value<'_>) -> Option<NewEndpoint> {
+pub(in crate::http) fn endpoint(value: Value<'_>) -> Option<EndpointSettings> {
     value.object(|fields| {
         let url = fields.required("url", address);
         let types = fields.optional("events", types);
         let description = fields.optional("description", description);
-        Some(NewEndpoint { url: url?, types: types.unwrap_or_default(), description })
+        Some(EndpointSettings { url: url?, types: types.unwrap_or_default(), description })
     })
 }
 

@@ -11,13 +11,31 @@ use std::time::Duration;
 use port::{Timestamp, Uuid};
 
 use crate::domain::Lane;
-use crate::store::{DeliveryStream, StoreError};
+use crate::store::{Change, DeliveryStream, StoreError, Write};
 
 /// What is nobody else's for a while.
 #[derive(Default)]
 pub struct Leases {
     pub(super) jobs: Arc<Leased<(Lane, Uuid)>>,
     pub(super) deliveries: Arc<Leased<DeliveryStream>>,
+}
+
+impl Leases {
+    /// Ends the leases on what a change deals with, once it is committed.
+    pub(super) fn ended_by(&self, change: &Change) -> impl FnOnce() + use<'_> {
+        let (mut jobs, mut deliveries) = (Vec::new(), Vec::new());
+        for write in &change.writes {
+            match write {
+                Write::Reschedule(done) => jobs.push((done.job.lane.clone(), done.job.subject)),
+                Write::Advance { delivery, .. } => deliveries.push(delivery.stream),
+                _ => {}
+            }
+        }
+        move || {
+            jobs.iter().for_each(|job| self.jobs.end(job));
+            deliveries.iter().for_each(|stream| self.deliveries.end(stream));
+        }
+    }
 }
 
 /// What is leased, and until when.

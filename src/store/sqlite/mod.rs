@@ -37,9 +37,9 @@ use self::executor::Executor;
 pub use self::leases::Leases;
 pub use self::readers::Query;
 use self::writer::{Waiting, Writer};
-use super::{Change, DeliveryStream, Store, StoreError, Write};
+use super::{Change, Store, StoreError};
 use crate::crash;
-use crate::domain::{AnySubject, Lane};
+use crate::domain::AnySubject;
 use crate::metrics::Metrics;
 
 /// How the store is opened.
@@ -117,42 +117,16 @@ impl Sqlite {
         })?;
         answered.await.unwrap_or_else(|_| Err(StoreError::Failed("the writer has stopped".to_owned())))
     }
-
-    /// Ends the leases on what a change has dealt with.
-    fn end_leases(&self, change: &Finished) {
-        change.jobs.iter().for_each(|job| self.leases.jobs.end(job));
-        change.deliveries.iter().for_each(|stream| self.leases.deliveries.end(stream));
-    }
-}
-
-/// What a change deals with of what was claimed.
-struct Finished {
-    jobs: Vec<(Lane, Uuid)>,
-    deliveries: Vec<DeliveryStream>,
-}
-
-impl Finished {
-    fn of(change: &Change) -> Self {
-        let jobs = change.writes.iter().filter_map(|write| match write {
-            Write::Reschedule(done) => Some((done.job.lane.clone(), done.job.subject)),
-            _ => None,
-        });
-        let deliveries = change.writes.iter().filter_map(|write| match write {
-            Write::Advance { delivery, .. } => Some(delivery.stream),
-            _ => None,
-        });
-        Self { jobs: jobs.collect(), deliveries: deliveries.collect() }
-    }
 }
 
 #[async_trait]
 impl Store for Sqlite {
     async fn commit(&self, change: Change) -> Result<(), StoreError> {
-        let (name, finished) = (change.name, Finished::of(&change));
+        let (name, end_leases) = (change.name, self.leases.ended_by(&change));
         crash::point("before commit", name);
         self.write(change).await?;
         crash::point("after commit", name);
-        self.end_leases(&finished);
+        end_leases();
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use paymux::domain::{
     Actor, Attention, AttentionCode, AttentionDecision, Cause, ChangeMeta, EndpointEvent, EndpointSecret,
+    EndpointSettings,
     Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt, NewIds, NewSession, OrderAggregate,
     OrderHeader, OrderState, PaymentCapabilities, PaymentSource, PaymentState, PersonalData, Profile,
     ProfileDetails, ProfileEvent, ProfileSession, ProfileSessionEvent, ProfileSessionRequest, ProfileStart,
@@ -381,9 +382,11 @@ impl Shop {
         let created = EndpointEvent::Created {
             id: EndpointId::from_uuid(self.id()),
             merchant: MERCHANT.into(),
-            url: "https://shop.example/events".into(),
-            types: Vec::new(),
-            description: None,
+            settings: EndpointSettings {
+                url: "https://shop.example/events".into(),
+                types: Vec::new(),
+                description: None,
+            },
             secret: self.secret("whsec_1"),
         };
         self.create("create endpoint", vec![created])

@@ -1,17 +1,17 @@
 //! Endpoints: kept, changed, given new secrets, told again.
 
-use paymux::domain::{DisabledReason, DomainError, OrderAggregate};
+use paymux::domain::{DisabledReason, DomainError, EndpointSettings, OrderAggregate};
 use paymux::engine::{Command, CommandError, Engine, IdempotencyKey};
 use paymux::store::{Change, Page, PublicFilter};
-use paymux::webhooks::{EndpointFields, Endpoints, MAX_ENDPOINTS, NewEndpoint};
+use paymux::webhooks::{EndpointFields, Endpoints, MAX_ENDPOINTS};
 use port::{Env as _, EventId};
 
 use super::fixtures::MERCHANT;
 use super::receiver::Receiver;
 use super::{DAY, Host, MINUTE, SECOND, merchant, secret, until_idle};
 
-fn new(url: &str) -> NewEndpoint {
-    NewEndpoint { url: url.to_owned(), types: Vec::new(), description: Some("the shop".to_owned()) }
+fn new(url: &str) -> EndpointSettings {
+    EndpointSettings { url: url.to_owned(), types: Vec::new(), description: Some("the shop".to_owned()) }
 }
 
 fn if_match(version: u64) -> Command {
@@ -176,7 +176,7 @@ async fn changes_keep_what_they_do_not_name_and_mind_the_version() {
     let edit = EndpointFields { url: Some("https://shop.example/b".to_owned()), ..EndpointFields::default() };
     let changed = host.endpoints.edit(MERCHANT, &if_match(1), made.id, &edit).await.unwrap();
     assert_eq!(
-        (changed.url.as_str(), changed.description.as_deref()),
+        (changed.settings.url.as_str(), changed.settings.description.as_deref()),
         ("https://shop.example/b", Some("the shop"))
     );
     assert_eq!((changed.version, secret(&changed)), (2, secret(&made)));
@@ -241,7 +241,7 @@ async fn a_merchant_has_its_own_endpoints_and_not_too_many() {
     host.endpoints.create("another", &merchant(), new("https://other.example/")).await.unwrap();
     let listed = host.endpoints.list(MERCHANT).await.unwrap();
     assert_eq!(listed.len(), MAX_ENDPOINTS);
-    assert_eq!(listed[0].url, format!("https://shop.example/{}", MAX_ENDPOINTS - 1));
+    assert_eq!(listed[0].settings.url, format!("https://shop.example/{}", MAX_ENDPOINTS - 1));
 }
 
 #[tokio::test]

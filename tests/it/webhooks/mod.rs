@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use paymux::domain::{Actor, OrderAggregate, Recorded, SubjectEvent as _, WebhookEndpoint, view};
+use paymux::domain::{
+    Actor, EndpointSettings, OrderAggregate, Recorded, SubjectEvent as _, WebhookEndpoint, view,
+};
 use paymux::engine::{Command, Engine};
 use paymux::jobs::{JobContext, JobRunner};
 use paymux::metrics::Metrics;
@@ -18,7 +20,7 @@ use paymux::outbound::{Options, Outbound};
 use paymux::payments::Accounts;
 use paymux::store::sqlite::{self, Sqlite};
 use paymux::store::{Change, DeliveryRow, Page, Store, Write};
-use paymux::webhooks::{Endpoints, NewEndpoint, WebhookDispatcher};
+use paymux::webhooks::{Endpoints, WebhookDispatcher};
 use port::{EndpointId, Env, OrderId, Timestamp, Transport, Uuid};
 use tempfile::TempDir;
 
@@ -110,7 +112,7 @@ impl Host {
 
     async fn endpoint_for(&self, url: &str, types: &[&str]) -> Arc<WebhookEndpoint> {
         let types = types.iter().map(|kind| (*kind).to_owned()).collect();
-        let new = NewEndpoint { url: url.to_owned(), types, description: None };
+        let new = EndpointSettings { url: url.to_owned(), types, description: None };
         self.endpoints.create(MERCHANT, &merchant(), new).await.unwrap()
     }
 

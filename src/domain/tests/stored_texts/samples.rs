@@ -434,17 +434,15 @@ pub(super) fn profile_events() -> Vec<ProfileEvent> {
 
 pub(super) fn endpoint_events() -> Vec<EndpointEvent> {
     let (url, types) = ("https://shop.example/hook".to_owned(), vec!["payment.*".to_owned()]);
-    let description = some("till");
+    let settings = EndpointSettings { url, types, description: some("till") };
     vec![
         EndpointEvent::Created {
             id: EndpointId::from_uuid(subject_id(4)),
             merchant: "shop".to_owned(),
-            url: url.clone(),
-            types: types.clone(),
-            description: description.clone(),
+            settings: settings.clone(),
             secret: secret(),
         },
-        EndpointEvent::Edited { url, types, description },
+        EndpointEvent::Edited(settings),
         EndpointEvent::SecretRotated(secret()),
         EndpointEvent::Enabled,
         EndpointEvent::Disabled { reason: DisabledReason::Failing },
