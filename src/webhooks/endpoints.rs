@@ -48,26 +48,9 @@ pub struct EndpointFields {
 type Span = (u64, u64);
 
 impl Endpoints {
-    /// Creates an endpoint. It hears of what happens from now on.
-    pub async fn create(
-        &self,
-        merchant: &str,
-        command: &Command,
-        settings: EndpointSettings,
-    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
-        if self.list(merchant).await?.len() >= MAX_ENDPOINTS {
-            return Err(DomainError::TooManyEndpoints { max: MAX_ENDPOINTS }.into());
-        }
-        let engine = &self.engine;
-        let created = EndpointEvent::Created {
-            id: EndpointId::from_uuid(engine.subject_id()),
-            merchant: merchant.to_owned(),
-            settings,
-            secret: Erasable::new(secret::make(&*engine.env), engine.env.nonce()),
-        };
-        let endpoint: WorkingCopy<WebhookEndpoint> =
-            engine.create("create endpoint", command, Decision::from(vec![created])).await?;
-        Ok(endpoint.current().clone())
+    /// A merchant's command about its endpoints.
+    pub fn by<'a>(&'a self, merchant: &'a str, command: &'a Command) -> EndpointCommand<'a> {
+        EndpointCommand { endpoints: self, merchant, command }
     }
 
     /// A merchant's endpoints, newest first.
@@ -106,90 +89,6 @@ impl Endpoints {
         Ok(endpoints.into_iter().find(|(of, _)| *of == id).and_then(|(_, since)| since))
     }
 
-    /// Changes an endpoint. One that is enabled again hears of what happens from then on; what it missed can be sent
-    /// again with [`Endpoints::replay`].
-    pub async fn edit(
-        &self,
-        merchant: &str,
-        command: &Command,
-        id: EndpointId,
-        fields: &EndpointFields,
-    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
-        self.change(merchant, command, id, |endpoint| edited(endpoint, fields)).await
-    }
-
-    /// Gives an endpoint a new secret; the one before signs beside it for a day.
-    pub async fn rotate(
-        &self,
-        merchant: &str,
-        command: &Command,
-        id: EndpointId,
-    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
-        let secret = Erasable::new(secret::make(&*self.engine.env), self.engine.env.nonce());
-        let rotated = |_: &WebhookEndpoint| vec![EndpointEvent::SecretRotated(secret.clone())].into();
-        self.change(merchant, command, id, rotated).await
-    }
-
-    /// Deletes an endpoint, with all that waits for it.
-    pub async fn delete(
-        &self,
-        merchant: &str,
-        command: &Command,
-        id: EndpointId,
-    ) -> Result<(), CommandError> {
-        let deleted = |endpoint: &WebhookEndpoint| Decision {
-            events: vec![EndpointEvent::Deleted],
-            also: vec![Write::DropStreams(endpoint.id)],
-        };
-        self.change(merchant, command, id, deleted).await.map(drop)
-    }
-
-    async fn change(
-        &self,
-        merchant: &str,
-        command: &Command,
-        id: EndpointId,
-        change: impl Fn(&WebhookEndpoint) -> Decision<EndpointEvent>,
-    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
-        let mut endpoint = self.get(merchant, id).await?;
-        let decide = |endpoint: &WebhookEndpoint, _| {
-            command.ensure_version(endpoint.version)?;
-            if endpoint.deleted {
-                return Err(CommandError::NotFound);
-            }
-            Ok(change(endpoint))
-        };
-        self.engine.change("endpoint", command, &mut endpoint, decide).await?;
-        Ok(endpoint.current().clone())
-    }
-
-    /// Sends an event again, to one endpoint or to all that take it. Answers to how many.
-    ///
-    /// # Errors
-    /// [`CommandError::NotFound`] for the event or the endpoint; [`DomainError::EventNotTaken`].
-    pub async fn redeliver(
-        &self,
-        merchant: &str,
-        command: &Command,
-        event: EventId,
-        to: Option<EndpointId>,
-    ) -> Result<u64, CommandError> {
-        let order = OrderId::from_uuid(subject_of(event.uuid()));
-        let sequence = number_of(event.uuid());
-        let kind = self.public_type(merchant, order, sequence).await?.ok_or(CommandError::NotFound)?;
-        let mut endpoints = match to {
-            Some(id) => vec![self.get(merchant, id).await?.current().clone()],
-            None => self.list(merchant).await?,
-        };
-        endpoints.retain(|endpoint| endpoint.disabled.is_none() && endpoint.takes(&kind));
-        if to.is_some() && endpoints.is_empty() {
-            return Err(DomainError::EventNotTaken.into());
-        }
-        let span = (sequence, sequence);
-        let streams = endpoints.iter().map(|endpoint| (endpoint.id, order, span)).collect::<Vec<_>>();
-        self.enqueue(merchant, command, &streams).await
-    }
-
     /// The type of an event of a merchant's order, if merchants are told of it.
     async fn public_type(
         &self,
@@ -208,27 +107,6 @@ impl Endpoints {
             change.recorded_events().find(|event| event.sequence == sequence).map(|event| event.event)
         });
         Ok(event.and_then(|event: Event| event.public()).map(event_type))
-    }
-
-    /// Sends an endpoint again all that happened from one moment to before another. Answers of how many orders.
-    ///
-    /// # Errors
-    /// [`CommandError::NotFound`]; [`DomainError::EventNotTaken`] if it is disabled;
-    /// [`DomainError::ReplayTooLarge`].
-    pub async fn replay(
-        &self,
-        merchant: &str,
-        command: &Command,
-        id: EndpointId,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<u64, CommandError> {
-        if self.get(merchant, id).await?.disabled.is_some() {
-            return Err(DomainError::EventNotTaken.into());
-        }
-        let spans = self.spans(merchant, from, to).await?;
-        let streams: Vec<_> = spans.into_iter().map(|(order, span)| (id, order, span)).collect();
-        self.enqueue(merchant, command, &streams).await
     }
 
     /// What happened to each order of a merchant in a range of time.
@@ -261,37 +139,6 @@ impl Endpoints {
         }
     }
 
-    /// Writes down what is to be sent again, and how much that is. A part of it may stand if the store fails; asked for
-    /// again, it is merged. The key comes with the last of it, on the first endpoint.
-    async fn enqueue(
-        &self,
-        merchant: &str,
-        command: &Command,
-        streams: &[(EndpointId, OrderId, Span)],
-    ) -> Result<u64, CommandError> {
-        let (at, count) = (self.engine.now(), streams.len() as u64);
-        let Some((first, ..)) = streams.first() else { return Ok(0) };
-        let mut endpoint = self.get(merchant, *first).await?;
-        let mut rest = streams.chunks(ROWS_AT_ONCE).peekable();
-        while let Some(some) = rest.next() {
-            let rows = some.iter().map(|(endpoint, order, (first, last))| {
-                let stream = DeliveryStream { endpoint: *endpoint, order: *order, replay: true };
-                Write::Enqueue { stream, first: *first, last: Some(*last), at }
-            });
-            if rest.peek().is_some() {
-                self.engine.commit(Change::plain("redeliver", rows.collect())).await?;
-                continue;
-            }
-            let also: Vec<Write> = rows.collect();
-            let requested = |_: &WebhookEndpoint, _| {
-                let events = vec![EndpointEvent::RedeliveryRequested { count }];
-                Ok::<_, CommandError>(Decision { events, also: also.clone() })
-            };
-            self.engine.change("redeliver", command, &mut endpoint, requested).await?;
-        }
-        Ok(count)
-    }
-
     /// What a request with an idempotency key came to: the endpoint as its change left it, and how many endpoints or
     /// orders it was about, if it was to send events again.
     ///
@@ -312,6 +159,142 @@ impl Endpoints {
         });
         let endpoint = self.engine.store.load_at(subject, change.last()).await?;
         Ok((endpoint.ok_or(CommandError::NotFound)?, count))
+    }
+}
+
+/// A merchant's command about its endpoints.
+#[derive(Clone, Copy)]
+pub struct EndpointCommand<'a> {
+    endpoints: &'a Endpoints,
+    merchant: &'a str,
+    command: &'a Command,
+}
+
+impl EndpointCommand<'_> {
+    /// Creates an endpoint. It hears of what happens from now on.
+    pub async fn create(self, settings: EndpointSettings) -> Result<Arc<WebhookEndpoint>, CommandError> {
+        if self.endpoints.list(self.merchant).await?.len() >= MAX_ENDPOINTS {
+            return Err(DomainError::TooManyEndpoints { max: MAX_ENDPOINTS }.into());
+        }
+        let engine = &self.endpoints.engine;
+        let created = EndpointEvent::Created {
+            id: EndpointId::from_uuid(engine.subject_id()),
+            merchant: self.merchant.to_owned(),
+            settings,
+            secret: Erasable::new(secret::make(&*engine.env), engine.env.nonce()),
+        };
+        let endpoint: WorkingCopy<WebhookEndpoint> =
+            engine.create("create endpoint", self.command, Decision::from(vec![created])).await?;
+        Ok(endpoint.current().clone())
+    }
+
+    /// Changes an endpoint. One that is enabled again hears of what happens from then on; what it missed can be sent
+    /// again with [`EndpointCommand::replay`].
+    pub async fn edit(
+        self,
+        id: EndpointId,
+        fields: &EndpointFields,
+    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
+        self.change(id, |endpoint| edited(endpoint, fields)).await
+    }
+
+    /// Gives an endpoint a new secret; the one before signs beside it for a day.
+    pub async fn rotate(self, id: EndpointId) -> Result<Arc<WebhookEndpoint>, CommandError> {
+        let secret =
+            Erasable::new(secret::make(&*self.endpoints.engine.env), self.endpoints.engine.env.nonce());
+        let rotated = |_: &WebhookEndpoint| vec![EndpointEvent::SecretRotated(secret.clone())].into();
+        self.change(id, rotated).await
+    }
+
+    /// Deletes an endpoint, with all that waits for it.
+    pub async fn delete(self, id: EndpointId) -> Result<(), CommandError> {
+        let deleted = |endpoint: &WebhookEndpoint| Decision {
+            events: vec![EndpointEvent::Deleted],
+            also: vec![Write::DropStreams(endpoint.id)],
+        };
+        self.change(id, deleted).await.map(drop)
+    }
+
+    async fn change(
+        self,
+        id: EndpointId,
+        change: impl Fn(&WebhookEndpoint) -> Decision<EndpointEvent>,
+    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
+        let mut endpoint = self.endpoints.get(self.merchant, id).await?;
+        let decide = |endpoint: &WebhookEndpoint, _| {
+            self.command.ensure_version(endpoint.version)?;
+            if endpoint.deleted {
+                return Err(CommandError::NotFound);
+            }
+            Ok(change(endpoint))
+        };
+        self.endpoints.engine.change("endpoint", self.command, &mut endpoint, decide).await?;
+        Ok(endpoint.current().clone())
+    }
+
+    /// Sends an event again, to one endpoint or to all that take it. Answers to how many.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`] for the event or the endpoint; [`DomainError::EventNotTaken`].
+    pub async fn redeliver(self, event: EventId, to: Option<EndpointId>) -> Result<u64, CommandError> {
+        let order = OrderId::from_uuid(subject_of(event.uuid()));
+        let sequence = number_of(event.uuid());
+        let kind = self
+            .endpoints
+            .public_type(self.merchant, order, sequence)
+            .await?
+            .ok_or(CommandError::NotFound)?;
+        let mut endpoints = match to {
+            Some(id) => vec![self.endpoints.get(self.merchant, id).await?.current().clone()],
+            None => self.endpoints.list(self.merchant).await?,
+        };
+        endpoints.retain(|endpoint| endpoint.disabled.is_none() && endpoint.takes(&kind));
+        if to.is_some() && endpoints.is_empty() {
+            return Err(DomainError::EventNotTaken.into());
+        }
+        let span = (sequence, sequence);
+        let streams = endpoints.iter().map(|endpoint| (endpoint.id, order, span)).collect::<Vec<_>>();
+        self.enqueue(&streams).await
+    }
+
+    /// Sends an endpoint again all that happened from one moment to before another. Answers of how many orders.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`]; [`DomainError::EventNotTaken`] if it is disabled;
+    /// [`DomainError::ReplayTooLarge`].
+    pub async fn replay(self, id: EndpointId, from: Timestamp, to: Timestamp) -> Result<u64, CommandError> {
+        if self.endpoints.get(self.merchant, id).await?.disabled.is_some() {
+            return Err(DomainError::EventNotTaken.into());
+        }
+        let spans = self.endpoints.spans(self.merchant, from, to).await?;
+        let streams: Vec<_> = spans.into_iter().map(|(order, span)| (id, order, span)).collect();
+        self.enqueue(&streams).await
+    }
+
+    /// Writes down what is to be sent again, and how much that is. A part of it may stand if the store fails; asked for
+    /// again, it is merged. The key comes with the last of it, on the first endpoint.
+    async fn enqueue(self, streams: &[(EndpointId, OrderId, Span)]) -> Result<u64, CommandError> {
+        let (at, count) = (self.endpoints.engine.now(), streams.len() as u64);
+        let Some((first, ..)) = streams.first() else { return Ok(0) };
+        let mut endpoint = self.endpoints.get(self.merchant, *first).await?;
+        let mut rest = streams.chunks(ROWS_AT_ONCE).peekable();
+        while let Some(some) = rest.next() {
+            let rows = some.iter().map(|(endpoint, order, (first, last))| {
+                let stream = DeliveryStream { endpoint: *endpoint, order: *order, replay: true };
+                Write::Enqueue { stream, first: *first, last: Some(*last), at }
+            });
+            if rest.peek().is_some() {
+                self.endpoints.engine.commit(Change::plain("redeliver", rows.collect())).await?;
+                continue;
+            }
+            let also: Vec<Write> = rows.collect();
+            let requested = |_: &WebhookEndpoint, _| {
+                let events = vec![EndpointEvent::RedeliveryRequested { count }];
+                Ok::<_, CommandError>(Decision { events, also: also.clone() })
+            };
+            self.endpoints.engine.change("redeliver", self.command, &mut endpoint, requested).await?;
+        }
+        Ok(count)
     }
 }
 

@@ -15,5 +15,5 @@ mod secret;
 mod types;
 
 pub use deliver::{QrUrl, WebhookDispatcher};
-pub use endpoints::{EndpointFields, Endpoints, MAX_ENDPOINTS, MAX_REPLAYED};
+pub use endpoints::{EndpointCommand, EndpointFields, Endpoints, MAX_ENDPOINTS, MAX_REPLAYED};
 pub use types::{ALL_TYPES, is_type};

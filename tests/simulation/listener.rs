@@ -40,7 +40,7 @@ impl Listener {
                         let secret = made.secret.value().expect("nobody has erased it");
                         return secret.expose().to_owned();
                     }
-                    Ok([]) => drop(endpoints.create(MERCHANT, &command, new.clone()).await),
+                    Ok([]) => drop(endpoints.by(MERCHANT, &command).create(new.clone()).await),
                     Err(_) => {}
                 }
             }

@@ -95,7 +95,7 @@ impl Recall for WithSecret {
 
 pub(in crate::http) async fn create(request: &ApiRequest) -> Result<WithSecret, Problem> {
     let new = request.read(input::endpoint)?;
-    let endpoint = request.endpoints().create(&request.merchant, &request.command(), new).await?;
+    let endpoint = request.endpoints().by(&request.merchant, &request.command()).create(new).await?;
     WithSecret::of(request, endpoint).await
 }
 
@@ -106,7 +106,7 @@ pub(in crate::http) fn created(request: &ApiRequest, with: &WithSecret) -> Resul
 pub(in crate::http) async fn rotate(request: &ApiRequest) -> Result<WithSecret, Problem> {
     request.read_nothing()?;
     let id = request.endpoint_id()?;
-    let endpoint = request.endpoints().rotate(&request.merchant, &request.command(), id).await?;
+    let endpoint = request.endpoints().by(&request.merchant, &request.command()).rotate(id).await?;
     WithSecret::of(request, endpoint).await
 }
 
@@ -139,13 +139,13 @@ pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem
 pub(in crate::http) async fn change(request: ApiRequest) -> Result<Answer, Problem> {
     let fields = request.read(input::endpoint_changes)?;
     let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
-    let endpoint = endpoints.edit(&request.merchant, &request.command(), id, &fields).await?;
+    let endpoint = endpoints.by(&request.merchant, &request.command()).edit(id, &fields).await?;
     shown(&request, &endpoint).await
 }
 
 pub(in crate::http) async fn remove(request: ApiRequest) -> Result<HttpResponse, Problem> {
     let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
-    endpoints.delete(&request.merchant, &request.command(), id).await?;
+    endpoints.by(&request.merchant, &request.command()).delete(id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -224,7 +224,7 @@ impl Recall for Redelivery {
 pub(in crate::http) async fn redeliver(request: &ApiRequest) -> Result<Redelivery, Problem> {
     let (to, event) = (request.read(input::redelivery)?, request.id("event")?);
     let endpoints = request.endpoints();
-    Ok(Redelivery(endpoints.redeliver(&request.merchant, &request.command(), event, to).await?))
+    Ok(Redelivery(endpoints.by(&request.merchant, &request.command()).redeliver(event, to).await?))
 }
 
 pub(in crate::http) fn redelivered(request: &ApiRequest, done: &Redelivery) -> Result<Answer, Problem> {
@@ -238,7 +238,7 @@ pub(in crate::http) async fn replay(request: &ApiRequest) -> Result<Redelivery, 
     let now = request.state().now();
     let (from, to) = request.read(|body| input::range(body, now))?;
     let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
-    Ok(Redelivery(endpoints.replay(&request.merchant, &request.command(), id, from, to).await?))
+    Ok(Redelivery(endpoints.by(&request.merchant, &request.command()).replay(id, from, to).await?))
 }
 
 pub(in crate::http) fn replayed(request: &ApiRequest, done: &Redelivery) -> Result<Answer, Problem> {

@@ -23,7 +23,7 @@ async fn a_new_secret_signs_beside_the_old_one_for_a_day() {
     let host = Host::new();
     let receiver = Receiver::taking();
     let first = host.endpoint(&receiver.url).await;
-    let second = host.endpoints.rotate(MERCHANT, &merchant(), first.id).await.unwrap();
+    let second = host.endpoints.by(MERCHANT, &merchant()).rotate(first.id).await.unwrap();
     let (old, newest) = (secret(&first), secret(&second));
     assert_ne!(old, newest);
     let mut runner = host.runner();
@@ -44,9 +44,9 @@ async fn a_turn_whose_answer_was_lost_can_be_repeated() {
     let host = Host::new();
     let receiver = Receiver::taking();
     let first = host.endpoint(&receiver.url).await;
-    let lost = host.endpoints.rotate(MERCHANT, &merchant(), first.id).await.unwrap();
+    let lost = host.endpoints.by(MERCHANT, &merchant()).rotate(first.id).await.unwrap();
     host.clock.pass(MINUTE);
-    let second = host.endpoints.rotate(MERCHANT, &merchant(), first.id).await.unwrap();
+    let second = host.endpoints.by(MERCHANT, &merchant()).rotate(first.id).await.unwrap();
     host.create().await;
     until_idle(&mut host.runner()).await;
     let [received] = receiver.seen().try_into().unwrap();
@@ -67,7 +67,7 @@ async fn sent_again_an_event_is_the_same_to_the_byte() {
     let before = receiver.seen();
     for received in &before {
         let event: EventId = received.header("webhook-id").parse().unwrap();
-        assert_eq!(host.endpoints.redeliver(MERCHANT, &merchant(), event, None).await, Ok(1));
+        assert_eq!(host.endpoints.by(MERCHANT, &merchant()).redeliver(event, None).await, Ok(1));
         until_idle(&mut runner).await;
         let again = receiver.seen().pop().unwrap();
         assert_eq!(
@@ -89,15 +89,15 @@ async fn what_is_sent_again_goes_to_those_who_take_it() {
     let mut runner = host.runner();
     until_idle(&mut runner).await;
     let event: EventId = all.seen()[0].header("webhook-id").parse().unwrap();
-    assert_eq!(host.endpoints.redeliver(MERCHANT, &merchant(), event, None).await, Ok(1));
-    assert_eq!(host.endpoints.redeliver(MERCHANT, &merchant(), event, Some(to_all)).await, Ok(1));
-    let refused = host.endpoints.redeliver(MERCHANT, &merchant(), event, Some(to_payments)).await;
+    assert_eq!(host.endpoints.by(MERCHANT, &merchant()).redeliver(event, None).await, Ok(1));
+    assert_eq!(host.endpoints.by(MERCHANT, &merchant()).redeliver(event, Some(to_all)).await, Ok(1));
+    let refused = host.endpoints.by(MERCHANT, &merchant()).redeliver(event, Some(to_payments)).await;
     assert_eq!(refused, Err(DomainError::EventNotTaken.into()));
     until_idle(&mut runner).await;
     assert_eq!((all.count(), payments.count()), (2, 0), "asked twice before it was sent, it is sent once");
     for (whose, event) in [("another", event), (MERCHANT, EventId::from_uuid(host.clock.uuid()))] {
         assert_eq!(
-            host.endpoints.redeliver(whose, &merchant(), event, None).await,
+            host.endpoints.by(whose, &merchant()).redeliver(event, None).await,
             Err(CommandError::NotFound)
         );
     }
@@ -113,7 +113,7 @@ async fn asking_for_an_event_again_also_hastens_what_waits() {
     let mut runner = host.runner();
     until_idle(&mut runner).await;
     let event: EventId = receiver.seen()[0].header("webhook-id").parse().unwrap();
-    host.endpoints.redeliver(MERCHANT, &merchant(), event, None).await.unwrap();
+    host.endpoints.by(MERCHANT, &merchant()).redeliver(event, None).await.unwrap();
     until_idle(&mut runner).await;
     let mut places = receiver.places();
     places.sort_unstable();
@@ -134,11 +134,11 @@ async fn a_range_of_time_is_sent_again_in_order() {
     host.commit(refund).await;
     until_idle(&mut runner).await;
     let before = receiver.count();
-    assert_eq!(host.endpoints.replay(MERCHANT, &merchant(), endpoint, from, to).await, Ok(1));
+    assert_eq!(host.endpoints.by(MERCHANT, &merchant()).replay(endpoint, from, to).await, Ok(1));
     until_idle(&mut runner).await;
     assert_eq!(receiver.places()[before..], [2, 3, 4, 5, 6]);
-    assert_eq!(host.endpoints.replay(MERCHANT, &merchant(), endpoint, to, to).await, Ok(0));
-    let elsewhere = host.endpoints.replay("another", &merchant(), endpoint, from, to).await;
+    assert_eq!(host.endpoints.by(MERCHANT, &merchant()).replay(endpoint, to, to).await, Ok(0));
+    let elsewhere = host.endpoints.by("another", &merchant()).replay(endpoint, from, to).await;
     assert_eq!(elsewhere, Err(CommandError::NotFound));
 }
 
@@ -149,22 +149,23 @@ async fn switched_off_it_misses_what_happens_and_can_be_told_later() {
     let endpoint = host.endpoint(&receiver.url).await.id;
     let mut runner = host.runner();
     let enabled = |enabled| EndpointFields { enabled: Some(enabled), ..EndpointFields::default() };
-    let off = host.endpoints.edit(MERCHANT, &merchant(), endpoint, &enabled(false)).await.unwrap();
+    let off = host.endpoints.by(MERCHANT, &merchant()).edit(endpoint, &enabled(false)).await.unwrap();
     assert_eq!(off.disabled.as_ref().map(|off| off.reason), Some(DisabledReason::Merchant));
     let from = host.shop().now();
     let mut order = host.create().await;
     let to = host.shop().now();
     until_idle(&mut runner).await;
     assert_eq!(
-        host.endpoints.replay(MERCHANT, &merchant(), endpoint, from, to).await,
+        host.endpoints.by(MERCHANT, &merchant()).replay(endpoint, from, to).await,
         Err(DomainError::EventNotTaken.into())
     );
-    let on = host.endpoints.edit(MERCHANT, &if_match(off.version), endpoint, &enabled(true)).await.unwrap();
+    let on =
+        host.endpoints.by(MERCHANT, &if_match(off.version)).edit(endpoint, &enabled(true)).await.unwrap();
     assert!(on.disabled.is_none());
     host.pay(&mut order).await;
     until_idle(&mut runner).await;
     assert_eq!(receiver.places(), [2, 3, 4, 5, 6]);
-    assert_eq!(host.endpoints.replay(MERCHANT, &merchant(), endpoint, from, to).await, Ok(1));
+    assert_eq!(host.endpoints.by(MERCHANT, &merchant()).replay(endpoint, from, to).await, Ok(1));
     until_idle(&mut runner).await;
     assert_eq!(receiver.places(), [2, 3, 4, 5, 6, 1]);
 }
@@ -172,17 +173,17 @@ async fn switched_off_it_misses_what_happens_and_can_be_told_later() {
 #[tokio::test]
 async fn changes_keep_what_they_do_not_name_and_mind_the_version() {
     let host = Host::new();
-    let made = host.endpoints.create(MERCHANT, &merchant(), new("https://shop.example/a")).await.unwrap();
+    let made = host.endpoints.by(MERCHANT, &merchant()).create(new("https://shop.example/a")).await.unwrap();
     let edit = EndpointFields { url: Some("https://shop.example/b".to_owned()), ..EndpointFields::default() };
-    let changed = host.endpoints.edit(MERCHANT, &if_match(1), made.id, &edit).await.unwrap();
+    let changed = host.endpoints.by(MERCHANT, &if_match(1)).edit(made.id, &edit).await.unwrap();
     assert_eq!(
         (changed.settings.url.as_str(), changed.settings.description.as_deref()),
         ("https://shop.example/b", Some("the shop"))
     );
     assert_eq!((changed.version, secret(&changed)), (2, secret(&made)));
-    let stale = host.endpoints.edit(MERCHANT, &if_match(1), made.id, &edit).await.map(|row| row.version);
+    let stale = host.endpoints.by(MERCHANT, &if_match(1)).edit(made.id, &edit).await.map(|row| row.version);
     assert_eq!(stale, Err(CommandError::VersionMismatch { actual: 2 }));
-    let others = host.endpoints.edit("another", &merchant(), made.id, &edit).await.map(|row| row.version);
+    let others = host.endpoints.by("another", &merchant()).edit(made.id, &edit).await.map(|row| row.version);
     assert_eq!(others, Err(CommandError::NotFound));
     assert!(!format!("{changed:?}").contains(secret(&changed)));
 }
@@ -194,7 +195,7 @@ async fn endpoints_that_could_not_be_read_are_read_before_anybody_is_told() {
     let (known, store) = (&host.engine.endpoints, &*host.store);
     let another = Engine::new(host.store.clone(), host.clock.clone(), host.engine.metrics.clone());
     let endpoints = Endpoints { engine: another };
-    let created = endpoints.create(MERCHANT, &merchant(), new("https://shop.example/")).await.unwrap();
+    let created = endpoints.by(MERCHANT, &merchant()).create(new("https://shop.example/")).await.unwrap();
     assert!(known.get(created.id).is_none());
 
     behind.execute_batch("ALTER TABLE failing_endpoints RENAME TO elsewhere").unwrap();
@@ -213,7 +214,7 @@ async fn a_deleted_endpoint_leaves_nothing_to_do() {
     host.create().await;
     let mut runner = host.runner();
     until_idle(&mut runner).await;
-    host.endpoints.delete(MERCHANT, &if_match(1), endpoint.id).await.unwrap();
+    host.endpoints.by(MERCHANT, &if_match(1)).delete(endpoint.id).await.unwrap();
     host.create().await;
     host.clock.pass(DAY);
     until_idle(&mut runner).await;
@@ -228,17 +229,19 @@ async fn a_merchant_has_its_own_endpoints_and_not_too_many() {
     let host = Host::new();
     for number in 0..MAX_ENDPOINTS {
         host.endpoints
-            .create(MERCHANT, &merchant(), new(&format!("https://shop.example/{number}")))
+            .by(MERCHANT, &merchant())
+            .create(new(&format!("https://shop.example/{number}")))
             .await
             .unwrap();
     }
     let more = host
         .endpoints
-        .create(MERCHANT, &merchant(), new("https://shop.example/more"))
+        .by(MERCHANT, &merchant())
+        .create(new("https://shop.example/more"))
         .await
         .map(|row| row.id);
     assert_eq!(more, Err(DomainError::TooManyEndpoints { max: MAX_ENDPOINTS }.into()));
-    host.endpoints.create("another", &merchant(), new("https://other.example/")).await.unwrap();
+    host.endpoints.by("another", &merchant()).create(new("https://other.example/")).await.unwrap();
     let listed = host.endpoints.list(MERCHANT).await.unwrap();
     assert_eq!(listed.len(), MAX_ENDPOINTS);
     assert_eq!(listed[0].settings.url, format!("https://shop.example/{}", MAX_ENDPOINTS - 1));
@@ -250,8 +253,8 @@ async fn a_key_makes_one_endpoint() {
     let key = IdempotencyKey::new("k-1".to_owned(), [1; 32]);
     let command = Command { key: Some(key), ..merchant() };
     let url = "https://shop.example/a";
-    let created = host.endpoints.create(MERCHANT, &command, new(url)).await.unwrap();
-    let again = host.endpoints.create(MERCHANT, &command, new(url)).await.map(|row| row.id);
+    let created = host.endpoints.by(MERCHANT, &command).create(new(url)).await.unwrap();
+    let again = host.endpoints.by(MERCHANT, &command).create(new(url)).await.map(|row| row.id);
     assert_eq!(again, Err(CommandError::KeyTaken));
     let row = host.store.idempotency(MERCHANT, "k-1").await.unwrap().unwrap();
     assert_eq!((row.subject, row.fingerprint), (created.id.uuid(), [1; 32]));

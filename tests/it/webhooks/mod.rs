@@ -113,7 +113,7 @@ impl Host {
     async fn endpoint_for(&self, url: &str, types: &[&str]) -> Arc<WebhookEndpoint> {
         let types = types.iter().map(|kind| (*kind).to_owned()).collect();
         let new = EndpointSettings { url: url.to_owned(), types, description: None };
-        self.endpoints.create(MERCHANT, &merchant(), new).await.unwrap()
+        self.endpoints.by(MERCHANT, &merchant()).create(new).await.unwrap()
     }
 
     async fn known(&self, id: EndpointId) -> Arc<WebhookEndpoint> {
