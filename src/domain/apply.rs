@@ -179,8 +179,7 @@ impl OrderAggregate {
                 self.refunds.push((**refund).clone());
             }
             Event::RefundStatusChanged { refund, to, failure } => {
-                let found = self.refunds.iter_mut().find(|known| known.id == *refund);
-                let refund = found.ok_or(ReplayError::from("no such refund"))?;
+                let refund = find(&mut self.refunds, "refund", |known| known.id == *refund)?;
                 refund.status = *to;
                 refund.failure = failure.clone();
                 refund.updated_at = at;
@@ -211,8 +210,7 @@ impl OrderAggregate {
                 Ok(())
             }
             Event::AttentionResolved { attention, decision, note } => {
-                let found = self.attention.iter_mut().find(|open| open.id == *attention);
-                let attention = found.ok_or(ReplayError::from("no such attention"))?;
+                let attention = find(&mut self.attention, "attention", |open| open.id == *attention)?;
                 attention.resolved_at = Some(at);
                 attention.resolution = Some(Resolution { decision: *decision, note: note.clone() });
                 let payment = attention.payment;
@@ -223,11 +221,7 @@ impl OrderAggregate {
     }
 
     fn session_mut(&mut self, id: SessionId, at: Timestamp) -> Result<&mut Session, ReplayError> {
-        let session = self
-            .sessions
-            .iter_mut()
-            .find(|session| session.id == id)
-            .ok_or(ReplayError::from("no such session"))?;
+        let session = find(&mut self.sessions, "session", |session| session.id == id)?;
         session.updated_at = at;
         session.version += 1;
         Ok(session)
@@ -238,11 +232,7 @@ impl OrderAggregate {
     }
 
     fn payment_mut(&mut self, id: PaymentId, at: Timestamp) -> Result<&mut Payment, ReplayError> {
-        let payment = self
-            .payments
-            .iter_mut()
-            .find(|payment| payment.id == id)
-            .ok_or(ReplayError::from("no such payment"))?;
+        let payment = find(&mut self.payments, "payment", |payment| payment.id == id)?;
         payment.updated_at = at;
         payment.version += 1;
         Ok(payment)
@@ -254,8 +244,12 @@ impl OrderAggregate {
     }
 
     fn attempt_mut(&mut self, id: AttemptId) -> Result<&mut Attempt, ReplayError> {
-        self.attempts.iter_mut().find(|attempt| attempt.id == id).ok_or(ReplayError::from("no such attempt"))
+        find(&mut self.attempts, "attempt", |attempt| attempt.id == id)
     }
+}
+
+fn find<'a, T>(parts: &'a mut [T], what: &str, named: impl Fn(&T) -> bool) -> Result<&'a mut T, ReplayError> {
+    parts.iter_mut().find(|part| named(part)).ok_or_else(|| ReplayError(format!("no such {what}")))
 }
 
 fn edit(header: &mut OrderHeader, content: &Content) {

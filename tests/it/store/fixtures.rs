@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use paymux::domain::{
     Actor, Attention, AttentionCode, AttentionDecision, Cause, ChangeMeta, EndpointEvent, EndpointSecret,
-    EndpointSettings,
-    Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt, NewIds, NewSession, OrderAggregate,
-    OrderHeader, OrderState, PaymentCapabilities, PaymentSource, PaymentState, PersonalData, Profile,
-    ProfileDetails, ProfileEvent, ProfileSession, ProfileSessionEvent, ProfileSessionRequest, ProfileStart,
-    Recurring, Refund, RefundOrigin, RefundStatus, Refunded, Requirement, ReturnUrls, RouteAttempt, Routing,
-    SessionRequest, SessionStatus, StartFailure, Subject, TaxRate, WebhookEndpoint, record, subject_of,
+    EndpointSettings, Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt, NewIds, NewSession,
+    OrderAggregate, OrderHeader, OrderState, PaymentCapabilities, PaymentSource, PaymentState, PersonalData,
+    Profile, ProfileDetails, ProfileEvent, ProfileSession, ProfileSessionEvent, ProfileSessionRequest,
+    ProfileStart, Recurring, Refund, RefundOrigin, RefundStatus, Refunded, Requirement, ReturnUrls,
+    RouteAttempt, Routing, SessionRequest, SessionStatus, StartFailure, Subject, TaxRate, WebhookEndpoint,
+    record, subject_of,
 };
 use paymux::store::{Change, SubjectChange};
 use port::{
