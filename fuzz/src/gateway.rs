@@ -235,7 +235,7 @@ fn accounts() -> Accounts {
 
 fn api_key(now: Timestamp) -> ApiKeyRow {
     ApiKeyRow {
-        hash: sign::hex(&sign::sha256(&[API_KEY.as_bytes()])),
+        hash: hex::encode(sign::sha256(&[API_KEY.as_bytes()])),
         hint: "pk".to_owned(),
         merchant: "shop".to_owned(),
         scopes: ["payments", "ops"].map(str::to_owned).into(),

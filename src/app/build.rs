@@ -232,7 +232,7 @@ fn reasons(policy: &RefundPolicy) -> BTreeSet<AttentionCode> {
 async fn installation_key(engine: &Engine) -> Result<[u8; 32], StoreError> {
     const NAME: &str = "installation_key";
     if engine.store.setting(NAME).await?.is_none() {
-        let value = sign::hex(&[engine.env.nonce(), engine.env.nonce()].concat());
+        let value = hex::encode([engine.env.nonce(), engine.env.nonce()].concat());
         engine.commit(Change::plain("installation key", vec![Write::Setting { name: NAME, value }])).await?;
     }
     let kept = engine.store.setting(NAME).await?;

@@ -7,7 +7,8 @@ use crate::engine::Engine;
 use crate::store::{ApiKeyRow, Change, StoreError, Write};
 
 /// What a key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Scope {
     /// Orders, checkout, refunds, webhook endpoints.
     Payments,
@@ -15,16 +16,6 @@ pub(super) enum Scope {
     Finance,
     /// Attention, replay of events.
     Ops,
-}
-
-impl Scope {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Payments => "payments",
-            Self::Finance => "finance",
-            Self::Ops => "ops",
-        }
-    }
 }
 
 /// How many characters of a key are kept in clear, to tell keys apart.
@@ -39,8 +30,8 @@ pub(super) async fn create(
 ) -> Result<String, StoreError> {
     let kind = if test { "test" } else { "live" };
     let secret = [engine.env.nonce(), engine.env.nonce()].concat();
-    let text = format!("pmx_{kind}_{}", sign::hex(&secret));
-    let scopes = scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>();
+    let text = format!("pmx_{kind}_{}", hex::encode(secret));
+    let scopes = scopes.iter().map(<&str>::from).collect::<Vec<_>>();
     put(engine, &text, merchant, &scopes).await?;
     Ok(text)
 }
@@ -65,7 +56,7 @@ pub(super) async fn put(
 
 /// The hash that a key is stored and looked up by. Keys are random, so a plain hash cannot be reversed.
 fn hash(text: &str) -> String {
-    sign::hex(&sign::sha256(&[text.as_bytes()]))
+    hex::encode(sign::sha256(&[text.as_bytes()]))
 }
 
 /// Revokes the key whose text or hint is given, as it is listed. False if there is none, or more than one.

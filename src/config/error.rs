@@ -68,26 +68,11 @@ impl std::error::Error for ConfigErrors {}
 /// `; did you mean …?` if one of the known names is close to `name`, else nothing.
 pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let most = 1 + name.chars().count() / 4;
-    let near = known.into_iter().map(|other| (distance(name, other), other)).min();
+    let near = known.into_iter().map(|other| (strsim::levenshtein(name, other), other)).min();
     match near {
         Some((edits, other)) if edits <= most => format!("; did you mean `{other}`?"),
         _ => String::new(),
     }
-}
-
-/// How many letters must be added, dropped or changed to make one name the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (done, letter) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], done + 1);
-        for (column, other) in to.iter().enumerate() {
-            let change = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

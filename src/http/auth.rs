@@ -22,21 +22,13 @@ const MAX_KEYS: u64 = 10_000;
 const MAX_KEY: usize = 200;
 
 /// What a key may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Scope {
     /// Orders, checkout, refunds.
     Payments,
     /// Operations.
     Ops,
-}
-
-impl Scope {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Payments => "payments",
-            Self::Ops => "ops",
-        }
-    }
 }
 
 /// Whose a request is.
@@ -54,7 +46,7 @@ impl Caller {
     /// # Errors
     /// `scope_missing`.
     pub(super) fn needs(&self, scope: Scope) -> Result<(), Problem> {
-        let name = scope.as_str();
+        let name: &str = scope.into();
         if self.scopes.iter().any(|held| held == name) {
             return Ok(());
         }
@@ -82,7 +74,7 @@ impl ApiKeys {
     /// `unauthenticated`, with the same text whatever is wrong with the key.
     pub(super) async fn caller(&self, request: &HttpRequest, now: Timestamp) -> Result<Caller, Problem> {
         let text = bearer(request).ok_or_else(unauthenticated)?;
-        let hash: Arc<str> = sign::hex(&sign::sha256(&[text.as_bytes()])).into();
+        let hash: Arc<str> = hex::encode(sign::sha256(&[text.as_bytes()])).into();
         let row = self.row(&hash).await?.ok_or_else(unauthenticated)?;
         if row.revoked_at.is_some_and(|at| at <= now) {
             return Err(unauthenticated());

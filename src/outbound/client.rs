@@ -9,8 +9,6 @@ use async_trait::async_trait;
 use port::{HeaderValue, HttpRequest, HttpResponse, Method, Transport, TransportError};
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
 use super::guard::{self, PublicOnly};
 use super::trace;
@@ -198,13 +196,9 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let wait = date(text)? - date(headers.get(DATE)?.to_str().ok()?)?;
-    Some(Duration::try_from(wait).unwrap_or_default())
-}
-
-/// A date as HTTP writes it: that of RFC 2822 with its obsolete zone `GMT`.
-fn date(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc2822).ok()
+    let date = |text| httpdate::parse_http_date(text).ok();
+    let wait = date(text)?.duration_since(date(headers.get(DATE)?.to_str().ok()?)?);
+    Some(wait.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -220,6 +214,8 @@ mod tests {
             ("Sun, 06 Nov 1994 08:50:37 GMT", now, Some(60)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", now, Some(0)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", now, Some(0)),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", now, Some(60)),
+            ("Sun Nov  6 08:50:37 1994", now, Some(60)),
             ("Sun, 06 Nov 1994 08:50:37 GMT", "", None),
             ("-1", now, None),
             ("soon", now, None),

@@ -29,6 +29,6 @@ impl Trace {
 
     /// The hash of every line so far.
     pub(crate) fn hash(&self) -> String {
-        sign::hex(&*held(&self.hash))
+        hex::encode(*held(&self.hash))
     }
 }

@@ -1,9 +1,10 @@
 //! One HTTP exchange with a provider, as plain values.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
@@ -11,7 +12,8 @@ use crate::error::brief;
 use crate::{JsonObject, ProviderError, Secret};
 
 /// The methods that providers use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum Method {
     /// A read.
     Get,
@@ -28,13 +30,7 @@ pub enum Method {
 impl Method {
     /// As on the wire.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
+        self.into()
     }
 }
 
@@ -137,18 +133,14 @@ impl HttpRequest {
     }
 }
 
+/// What does not stand for itself in a path or a query (RFC 3986, section 2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A text as one segment of a path or one value of a query: everything but letters, digits and `-._~` is
 /// percent-encoded. Ids of a provider's are texts like any other. A segment of dots alone stays one, and
 /// [`Ctx`](crate::Ctx) sends no call with it.
 pub fn encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut safe, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            safe.push(char::from(byte));
-        } else {
-            write!(safe, "%{byte:02X}").expect("a String takes everything");
-        }
-        safe
-    })
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 impl fmt::Debug for HttpRequest {
@@ -244,6 +236,9 @@ mod tests {
     fn an_encoded_text_stays_one_segment_and_one_value() {
         assert_eq!(encoded("0c6f-2b_1.e~"), "0c6f-2b_1.e~");
         assert_eq!(encoded("a/b?c=d&e é%"), "a%2Fb%3Fc%3Dd%26e%20%C3%A9%25");
+        let stays = (0..=127u8).map(char::from).filter(|letter| encoded(&letter.to_string()).len() == 1);
+        let unreserved = "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~";
+        assert_eq!(stays.collect::<String>(), unreserved);
     }
 
     #[test]

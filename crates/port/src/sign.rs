@@ -27,15 +27,6 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-        text
-    })
-}
-
 /// Whether a secret that was sent is the one we hold, in constant time for equal lengths.
 pub fn same_secret(held: &Secret, sent: &[u8]) -> bool {
     same_bytes(held.expose_secret().as_bytes(), sent)

@@ -1,7 +1,5 @@
 //! Identifiers in each provider's shape, drawn from a seed and a counter so that a run can be repeated.
 
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
 
 /// Draws identifiers. The time takes part, so that a restart on an old journal repeats none.
@@ -43,10 +41,7 @@ pub(crate) fn fixed_uuid(text: &str) -> String {
 
 /// The SHA-256 of a text in hexadecimal.
 pub(crate) fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
-        hex
-    })
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 fn uuid_of(hex: &str) -> String {

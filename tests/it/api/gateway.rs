@@ -157,7 +157,7 @@ async fn keys(store: &dyn Store, now: Timestamp) {
     ];
     let rows = rows.map(|(text, merchant, scopes, revoked_at)| {
         Write::ApiKey(ApiKeyRow {
-            hash: sign::hex(&sign::sha256(&[text.as_bytes()])),
+            hash: hex::encode(sign::sha256(&[text.as_bytes()])),
             hint: text[..5].to_owned(),
             merchant: merchant.to_owned(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
