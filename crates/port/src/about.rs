@@ -88,7 +88,7 @@ impl Capabilities {
     ) -> Vec<String> {
         let mut against = Vec::new();
         if !self.approaches.contains(&approach) {
-            against.push(format!("no {} checkout", approach_name(approach)));
+            against.push(format!("no {} checkout", <&str>::from(approach)));
         }
         if capture == CaptureMode::Manual && self.capture == CaptureSupport::Automatic {
             against.push("no capture by hand".to_owned());
@@ -129,14 +129,6 @@ pub struct VaultSupport {
     pub charges: bool,
     /// Whether a stored method can be deleted at the provider.
     pub detaches: bool,
-}
-
-fn approach_name(approach: Approach) -> &'static str {
-    match approach {
-        Approach::Hosted => "HOSTED",
-        Approach::Embedded => "EMBEDDED",
-        Approach::Link => "LINK",
-    }
 }
 
 /// Whether and how money can be held before it is taken.

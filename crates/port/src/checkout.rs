@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::{AttemptId, Currency, Decimal, Money, OrderId, RefundId, Timestamp};
 
 /// How the customer reaches the payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Approach {
     /// A page of the provider's.
     Hosted,

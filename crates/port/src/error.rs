@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// What went wrong in one operation at a provider.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ProviderError {
     /// Nothing reached them.
     #[error("nothing was sent: {0}")]
@@ -47,6 +48,7 @@ pub enum ProviderError {
     Unsupported(&'static str),
     /// It may have happened, or not.
     #[error("the outcome is unknown: {0}")]
+    #[strum(serialize = "unknown")]
     OutcomeUnknown(String),
 }
 
@@ -80,18 +82,7 @@ impl ProviderError {
 
     /// The outcome as a metric label, from a closed set.
     pub fn label(&self) -> &'static str {
-        match self {
-            Self::NotSent(_) => "not_sent",
-            Self::Busy { .. } => "busy",
-            Self::Misconfigured => "misconfigured",
-            Self::Unavailable(_) => "unavailable",
-            Self::Declined { .. } => "declined",
-            Self::Rejected { .. } => "rejected",
-            Self::AmountDiffers(_) => "amount_differs",
-            Self::NotFound => "not_found",
-            Self::Unsupported(_) => "unsupported",
-            Self::OutcomeUnknown(_) => "unknown",
-        }
+        self.into()
     }
 
     /// A refusal with the provider's code and text where it gave them.

@@ -133,8 +133,22 @@ pub enum Detail {
 }
 
 /// Where a dispute stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum DisputeStage {
     /// The bank asks for papers.
     Retrieval,
@@ -159,17 +173,7 @@ pub enum DisputeStage {
 impl DisputeStage {
     /// As the API writes it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Retrieval => "RETRIEVAL",
-            Self::FraudAdvice => "FRAUD_ADVICE",
-            Self::PreCompliance => "PRE_COMPLIANCE",
-            Self::Compliance => "COMPLIANCE",
-            Self::Chargeback => "CHARGEBACK",
-            Self::Representation => "REPRESENTATION",
-            Self::PreArbitration => "PRE_ARBITRATION",
-            Self::Arbitration => "ARBITRATION",
-            Self::GoodFaith => "GOOD_FAITH",
-        }
+        self.into()
     }
 
     /// Whether the bank only asks and nothing was taken yet.

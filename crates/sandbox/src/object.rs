@@ -6,8 +6,22 @@ use serde::{Deserialize, Serialize};
 use crate::doc::Sent;
 
 /// The provider that is imitated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub(crate) enum Provider {
     #[serde(alias = "telness-connect")]
     Telness,
@@ -16,15 +30,9 @@ pub(crate) enum Provider {
 }
 
 impl Provider {
-    pub(crate) const ALL: [Self; 3] = [Self::Telness, Self::Paymennt, Self::Decta];
-
     /// The word in paths and in the control API.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Telness => "telness",
-            Self::Paymennt => "paymennt",
-            Self::Decta => "decta",
-        }
+        self.into()
     }
 
     /// The name a customer reads on the page.

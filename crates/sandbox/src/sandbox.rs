@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use strum::VariantArray as _;
+
 use crate::calls::Calls;
 use crate::context::{PendingNotification, RequestContext};
 use crate::control;
@@ -68,7 +70,7 @@ impl Sandbox {
     /// Tells where the notifications of `provider` (`telness`, `paymennt`, `decta`) go, and with which secret.
     /// `false` if there is no such provider or the address is no web address.
     pub fn subscribe(&mut self, provider: &str, url: &str, secret: &str) -> bool {
-        let known = Provider::ALL.into_iter().find(|known| known.name() == provider);
+        let known = Provider::VARIANTS.iter().copied().find(|known| known.name() == provider);
         let Some(provider) = known.filter(|_| dialect::is_web_address(url)) else { return false };
         let subscription = Subscription { provider, url: url.into(), secret: secret.into() };
         self.ledger.keep(Record::Subscription(subscription));
@@ -115,7 +117,7 @@ impl Sandbox {
             let (response, notifications) = control::handle(self, request, rest, now);
             return Answer { delay_ms: 0, response: Some(response), notifications };
         }
-        for provider in Provider::ALL {
+        for &provider in Provider::VARIANTS {
             if let Some(rest) = path.strip_prefix(dialect::of(provider).base()) {
                 return self.serve_provider(provider, request, rest, now);
             }
