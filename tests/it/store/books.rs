@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use paymux::audit::{self, Erased};
+use paymux::domain::submit::{Submission, submit};
 use paymux::domain::{
-    Event, OrderAggregate, OrderState, Profile, ProfileEvent, ProfileSession, Subject as _,
+    Event, Lookup, NewIds, OrderAggregate, OrderState, PaymentSource, Profile, ProfileEvent, ProfileSession,
+    Subject as _,
 };
 use paymux::engine::Engine;
 use paymux::metrics::Metrics;
-use paymux::store::{InboxRow, Write};
-use port::{Env as _, NotificationId};
+use paymux::store::{InboxRow, StoreError, Unique, Write};
+use port::{Env as _, NotificationId, PaymentStatus};
 
 use super::fixtures::{CUSTOMER, MERCHANT, Shop};
 use super::subjects::{assert_reads_back, long_history, one_of_each};
@@ -128,6 +130,52 @@ pub async fn an_open_order_keeps_the_personal_data_of_its_customer(store: Db) {
     for (merchant, customer) in [(MERCHANT, "other"), ("another", CUSTOMER)] {
         assert_eq!(audit::erase(&engine(&store, &shop), merchant, customer).await, Ok(Erased::default()));
     }
+}
+
+pub async fn what_pays_for_an_order_is_kept_when_a_dispute_was_seen_before_the_payment(store: Db) {
+    let shop = Shop::new();
+    let (profile, stored) = shop.profile("P-1");
+    commit(&store, stored).await;
+    let (session, created) = shop.profile_session();
+    commit(&store, created).await;
+    let proof = session.id;
+    // One charges a stored method; of the other the customer pays, and a session that stored a method proves it too.
+    for charge in [Some(profile.id), None] {
+        let (mut order, created) = shop.order(None);
+        commit(&store, created).await;
+        commit(&store, shop.price(&mut order)).await;
+        let intent = match charge {
+            Some(profile) => shop.charge(&mut order, "main", profile),
+            None => shop.checkout(&mut order, "main"),
+        };
+        commit(&store, intent).await;
+        commit(&store, shop.created(&mut order, "R-1")).await;
+        for (reported, status) in [("chargeback", PaymentStatus::Disputed), ("paid", PaymentStatus::Paid)] {
+            commit(&store, shop.observe(&mut order, reported)).await;
+            assert_eq!(order.payments[0].status(), status);
+            assert_reads_back(&store, &order).await;
+        }
+        let paid = order.sessions[0].id;
+        if charge.is_none() {
+            assert_eq!(order.header.state, OrderState::PendingPayment, "it needs a stored method");
+            let with =
+                Submission { session: Some(paid), profile_session: Some(proof), ..Submission::default() };
+            let mut ids = NewIds::of(&order, shop.nonce());
+            let submitted = submit(&order, &with, shop.now(), &mut ids).unwrap();
+            commit(&store, shop.change("submit", &mut order, submitted)).await;
+            let used = vec![Lookup::ProfileSessionUsed(proof)];
+            assert_eq!(store.missing_lookups(order.uuid(), MERCHANT, used).await, Ok(Vec::new()));
+        }
+        let source = charge.map_or(PaymentSource::Session(paid), PaymentSource::Profile);
+        assert_eq!(order.header.payment_source, Some(source));
+        assert_eq!(order.header.state, OrderState::Processing);
+        assert_reads_back(&store, &order).await;
+        assert!(store.order(order.id()).await.unwrap().unwrap().sessions[0].used);
+    }
+    let (_, second) = shop.proved_order(proof);
+    assert_eq!(store.commit(second).await, Err(StoreError::Taken(Unique::ProfileSession)));
+    audit::checkpoint(&*store, shop.now()).await.unwrap();
+    assert_fine(&store, 4).await;
 }
 
 pub async fn books_that_are_in_order_are_found_so(store: Db) {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use paymux::domain::cart::price_order;
+use paymux::domain::observe::{Expected, observe};
 use paymux::domain::{
     Actor, Attention, AttentionCode, AttentionDecision, Cause, ChangeMeta, EndpointEvent, EndpointSecret,
     EndpointSettings, Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt, NewIds, NewSession,
@@ -15,7 +17,8 @@ use paymux::domain::{
 use paymux::store::{Change, SubjectChange};
 use port::{
     AdapterState, Approach, CaptureMode, Currency, Customer, EndpointId, Env, ItemId, Money, Next, OrderId,
-    PaymentStatus, ProfileId, ProfileSessionId, ProfileStatus, ProviderStatus, Timestamp, Uuid,
+    PaymentStatus, ProfileId, ProfileSessionId, ProfileStatus, ProviderStatus, ProviderView, StatusTable,
+    Timestamp, Uuid, translate,
 };
 
 /// Where time and ids come from: each look at the clock is a millisecond later than the one before.
@@ -165,8 +168,23 @@ impl Shop {
         }
     }
 
+    /// Computes the order's totals and what it needs.
+    pub fn price(&self, order: &mut Arc<OrderAggregate>) -> Change {
+        let priced = price_order(&order.header, self.now()).unwrap();
+        self.change("price", order, vec![priced])
+    }
+
     /// A session of an order, with its payment and its first attempt.
     pub fn checkout(&self, order: &mut Arc<OrderAggregate>, account: &str) -> Change {
+        self.session(order, account, None)
+    }
+
+    /// The same, which charges a stored method without the customer.
+    pub fn charge(&self, order: &mut Arc<OrderAggregate>, account: &str, profile: ProfileId) -> Change {
+        self.session(order, account, Some(profile))
+    }
+
+    fn session(&self, order: &mut Arc<OrderAggregate>, account: &str, charge: Option<ProfileId>) -> Change {
         let mut ids = NewIds::of(order, self.nonce());
         let (session, attempt) = (ids.session(), self.attempt(&mut ids, account));
         let request = SessionRequest {
@@ -187,7 +205,7 @@ impl Shop {
             routing: routing(),
             fallback: vec!["reserve".into()],
             request: self.personal(request),
-            charge: None,
+            charge,
             expires_at: self.now().plus(std::time::Duration::from_secs(1_800)),
         }));
         let (from, to) = (order.header.state, OrderState::PendingPayment);
@@ -237,6 +255,18 @@ impl Shop {
     /// What an adapter remembers.
     pub fn adapter_state(&self, reference: &str) -> Erasable<AdapterState> {
         self.personal(AdapterState::from([("basket".to_owned(), reference.to_owned())]))
+    }
+
+    /// DECTA reports a status with the whole amount taken, and what follows from it follows.
+    pub fn observe(&self, order: &mut Arc<OrderAggregate>, status: &str) -> Change {
+        let decta = paymux_providers::ALL.iter().find(|about| about.name == "decta").unwrap();
+        let table = StatusTable::parse(decta.statuses).unwrap();
+        let (provider_status, captured) = (ProviderStatus::new("order", status), Some(total()));
+        let view = ProviderView { provider_status, captured, ..ProviderView::default() };
+        let (seen, expected) = (translate(&table, view, self.now()), Expected { is_test: false });
+        let (attempt, mut ids) = (order.attempts.last().unwrap().id, NewIds::of(order, self.nonce()));
+        let events = observe(order, attempt, &seen, expected, self.now(), &mut ids);
+        self.change("observe", order, events)
     }
 
     /// The provider says that it is paid, and the order is submitted with it.
