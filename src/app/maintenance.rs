@@ -17,7 +17,7 @@ const BAR: u64 = 40;
 /// [`BuildError::Store`] if something cannot be read at all.
 pub(super) async fn verify(engine: &Engine) -> Result<ExitCode, BuildError> {
     let total = engine.store.subject_count().await?;
-    let report = audit::verify(&*engine.store, |done| progress(done, total)).await?;
+    let report = audit::verify(&*engine.store, engine.now(), |done| progress(done, total)).await?;
     for fault in &report.faults {
         eprintln!("{fault}");
     }

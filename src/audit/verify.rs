@@ -1,11 +1,14 @@
 //! Checking the books: the chain of each subject, the checkpoints over all of them, and whether the rows are what the
 //! changes make.
 
-use port::Uuid;
+use std::collections::BTreeSet;
+
+use port::{Timestamp, Uuid};
 
 use super::checkpoint::{PAGE, before_the_first, chained};
 use crate::domain::{
-    Hash, OrderAggregate, Profile, ProfileSession, Recorded, Subject, SubjectKind, WebhookEndpoint, replay,
+    DueJob, Hash, Job, Lane, OrderAggregate, Profile, ProfileSession, Recorded, Subject, SubjectKind,
+    WebhookEndpoint, replay,
 };
 use crate::store::{Store, StoreError, SubjectRow};
 
@@ -46,18 +49,22 @@ impl AuditReport {
     }
 }
 
-/// Checks every subject's chain, makes it again from its changes with all that follows from it, and checks the
-/// checkpoints. `progress` hears how many subjects are done.
+/// Checks every subject's chain, makes it again from its changes with all that follows from it, looks for the jobs of
+/// what is due, judged at `now`, and checks the checkpoints. `progress` hears how many subjects are done.
 ///
 /// # Errors
 /// [`StoreError`] if something cannot be read at all; what is read and wrong is in the report.
-pub async fn verify(store: &dyn Store, mut progress: impl FnMut(u64)) -> Result<AuditReport, StoreError> {
+pub async fn verify(
+    store: &dyn Store,
+    now: Timestamp,
+    mut progress: impl FnMut(u64),
+) -> Result<AuditReport, StoreError> {
     let mut report = AuditReport::default();
     let mut last = None;
     loop {
         let page = store.subjects_after(last, PAGE).await?;
         for row in &page {
-            verify_any(store, row, &mut report).await?;
+            verify_any(store, row, now, &mut report).await?;
             report.subjects += 1;
             progress(report.subjects);
         }
@@ -80,12 +87,17 @@ pub async fn verify(store: &dyn Store, mut progress: impl FnMut(u64)) -> Result<
     Ok(report)
 }
 
-async fn verify_any(store: &dyn Store, row: &SubjectRow, report: &mut AuditReport) -> Result<(), StoreError> {
+async fn verify_any(
+    store: &dyn Store,
+    row: &SubjectRow,
+    now: Timestamp,
+    report: &mut AuditReport,
+) -> Result<(), StoreError> {
     let checked = match row.kind {
-        SubjectKind::Order => verify_subject::<OrderAggregate>(store, row, report).await,
-        SubjectKind::ProfileSession => verify_subject::<ProfileSession>(store, row, report).await,
-        SubjectKind::Profile => verify_subject::<Profile>(store, row, report).await,
-        SubjectKind::WebhookEndpoint => verify_subject::<WebhookEndpoint>(store, row, report).await,
+        SubjectKind::Order => verify_subject::<OrderAggregate>(store, row, now, report).await,
+        SubjectKind::ProfileSession => verify_subject::<ProfileSession>(store, row, now, report).await,
+        SubjectKind::Profile => verify_subject::<Profile>(store, row, now, report).await,
+        SubjectKind::WebhookEndpoint => verify_subject::<WebhookEndpoint>(store, row, now, report).await,
     };
     match checked {
         Err(StoreError::Corrupt(why)) => {
@@ -109,6 +121,7 @@ fn name(row: &SubjectRow) -> String {
 async fn verify_subject<S: Subject>(
     store: &dyn Store,
     row: &SubjectRow,
+    now: Timestamp,
     report: &mut AuditReport,
 ) -> Result<(), StoreError> {
     let changes = store.recorded::<S>(row.id, 0).await?;
@@ -150,7 +163,17 @@ async fn verify_subject<S: Subject>(
     for missing in store.missing_lookups(row.id, &row.merchant, lookups).await? {
         report.fault(format!("{}: nothing leads to it by {missing:?}", name(row)));
     }
+    for lane in store.lanes_without_job(row.id, lanes(&stored.due(now, 0))).await? {
+        report.fault(format!("{}: something of it is due in {lane:?}, and no job will do it", name(row)));
+    }
     Ok(())
+}
+
+/// The lanes that must have a job. When it runs is not checked: one that has failed waits longer than its subject says.
+/// Nor is whether a refund policy has a job, for one that has had its say leaves the attention to a person.
+fn lanes(due: &[DueJob]) -> Vec<Lane> {
+    let with_job = due.iter().filter(|due| !matches!(due.job, Job::ApplyRefundPolicy(_)));
+    with_job.map(|due| due.lane.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The first event of the change at which a chain breaks.

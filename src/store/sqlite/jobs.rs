@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use strum::VariantArray as _;
 
 use super::names;
-use super::statement::{all, blob, coded, count, integer, maybe_count, moment, run, uuid};
+use super::statement::{all, blob, coded, count, integer, maybe_count, moment, one, run, uuid};
 use crate::domain::{Lane, SubjectKind, Urgency};
 use crate::store::{
     ClaimedJob, Due, JobSubject, Rescheduled, Store, StoreError, SubjectChange, Wake, WokenBy,
@@ -37,6 +37,7 @@ const LATER: &str = "UPDATE jobs SET urgency = ?5, due_at = ?6, tries = ?7,
 const DONE: &str = "DELETE FROM jobs WHERE subject = ?1 AND lane = ?2 AND version <= ?3 AND wakes = ?4";
 const WAITING: &str = "SELECT subject, kind, due_at, tries, wakes, attempt FROM jobs
      WHERE lane = ?1 AND urgency = ?2 AND due_at <= ?3 ORDER BY due_at LIMIT ?4";
+const HAS: &str = "SELECT 1 FROM jobs WHERE subject = ?1 AND lane = ?2";
 const NEXT: &str = "SELECT subject, due_at FROM jobs
      WHERE lane = ?1 AND urgency = ?2 ORDER BY due_at LIMIT ?3";
 
@@ -70,6 +71,22 @@ impl dyn Store + '_ {
                 next_due.extend(at.map(|at| Due { at, urgency: *urgency }));
             }
             Ok(next_due)
+        })
+        .await
+    }
+
+    /// Those of the lanes in which a subject has no job.
+    pub async fn lanes_without_job(&self, subject: Uuid, lanes: Vec<Lane>) -> Result<Vec<Lane>, StoreError> {
+        self.read(move |db| {
+            let mut without = Vec::new();
+            for lane in lanes {
+                let number = names::lane(db, &lane)?;
+                let job = number.map(|number| one(db, HAS, (blob(subject), number), |_| Ok(())));
+                if job.transpose()?.flatten().is_none() {
+                    without.push(lane);
+                }
+            }
+            Ok(without)
         })
         .await
     }

@@ -11,7 +11,7 @@ use paymux::domain::{
 use paymux::engine::Engine;
 use paymux::metrics::Metrics;
 use paymux::store::{InboxRow, StoreError, Unique, Write};
-use port::{Env as _, NotificationId, PaymentStatus};
+use port::{Env as _, NotificationId, PaymentStatus, Timestamp};
 
 use super::fixtures::{CUSTOMER, MERCHANT, Shop};
 use super::subjects::{assert_reads_back, long_history, one_of_each};
@@ -22,8 +22,8 @@ fn engine(store: &Db, shop: &Arc<Shop>) -> Engine {
 }
 
 /// Nothing is wrong, after so many subjects.
-async fn assert_fine(store: &Db, subjects: u64) {
-    let report = audit::verify(&**store, |_| ()).await.unwrap();
+async fn assert_fine(store: &Db, now: Timestamp, subjects: u64) {
+    let report = audit::verify(&**store, now, |_| ()).await.unwrap();
     assert!(report.is_fine(), "{report:?}");
     assert_eq!(report.subjects, subjects);
 }
@@ -86,7 +86,7 @@ pub async fn a_customer_who_is_erased_leaves_a_history_that_can_be_checked(store
         write(&store, Write::Notification(row.clone())).await.unwrap();
     }
     audit::checkpoint(&*store, shop.now()).await.unwrap();
-    assert_fine(&store, 4).await;
+    assert_fine(&store, shop.now(), 4).await;
     let text = store.changes_of(order.uuid(), 0, 1).await.unwrap();
 
     let erased = audit::erase(&engine(&store, &shop), MERCHANT, CUSTOMER).await;
@@ -114,7 +114,7 @@ pub async fn a_customer_who_is_erased_leaves_a_history_that_can_be_checked(store
         assert_eq!(store.notification(row.id).await.unwrap().is_some(), kept, "{}", row.identity);
     }
     audit::checkpoint(&*store, shop.now()).await.unwrap();
-    assert_fine(&store, 4).await;
+    assert_fine(&store, shop.now(), 4).await;
 }
 
 pub async fn an_open_order_keeps_the_personal_data_of_its_customer(store: Db) {
@@ -175,12 +175,12 @@ pub async fn what_pays_for_an_order_is_kept_when_a_dispute_was_seen_before_the_p
     let (_, second) = shop.proved_order(proof);
     assert_eq!(store.commit(second).await, Err(StoreError::Taken(Unique::ProfileSession)));
     audit::checkpoint(&*store, shop.now()).await.unwrap();
-    assert_fine(&store, 4).await;
+    assert_fine(&store, shop.now(), 4).await;
 }
 
 pub async fn books_that_are_in_order_are_found_so(store: Db) {
     let shop = Shop::new();
-    assert_fine(&store, 0).await;
+    assert_fine(&store, shop.now(), 0).await;
     one_of_each(&store, &shop).await;
     long_history(&store, &shop).await;
     audit::checkpoint(&*store, shop.now()).await.unwrap();
@@ -191,7 +191,7 @@ pub async fn books_that_are_in_order_are_found_so(store: Db) {
     commit(&store, shop.created(&mut order, "R-1")).await;
     commit(&store, shop.fail_over(&mut order, "main")).await;
     commit(&store, shop.created(&mut order, "R-1")).await;
-    assert_fine(&store, 6).await;
-    let report = audit::verify(&*store, |_| ()).await.unwrap();
+    assert_fine(&store, shop.now(), 6).await;
+    let report = audit::verify(&*store, shop.now(), |_| ()).await.unwrap();
     assert_eq!(report.checkpoints, 1);
 }

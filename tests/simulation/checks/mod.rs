@@ -123,7 +123,8 @@ async fn jobs(world: &World) -> Result<Vec<ClaimedJob>, Down> {
 
 /// The gateway's own check of its books.
 async fn books(world: &World) -> Result<Vec<String>, Down> {
-    let report = read(world, |store| async move { audit::verify(&*store, |_| ()).await }).await?;
+    let now = world.now();
+    let report = read(world, |store| async move { audit::verify(&*store, now, |_| ()).await }).await?;
     let faults = report.faults.into_iter().map(|fault| format!("the books: {fault}"));
     Ok(faults.collect())
 }
