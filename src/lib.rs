@@ -1,11 +1,12 @@
 //! paymux: a payment gateway that a merchant integrates once.
 //!
 //! Rooms, from the ground up; each may use only those below it (`tests/tidy.rs` holds the exact table): `domain`,
-//! `config`, `metrics` and `crash`; then `store`, `routing` and `outbound`; then `engine`, on which everything changes;
+//! `config`, `metrics`, `bucket` and `crash`; then `store`, `routing` and `outbound`; then `engine`, on which everything changes;
 //! then `payments` and `webhooks`; then `orders`, `inbox` and `audit`; then `jobs`; then `http`; and `app`, which wires
 //! them.
 pub mod app;
 pub mod audit;
+pub mod bucket;
 pub mod config;
 pub mod crash;
 pub mod domain;

@@ -21,11 +21,12 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("metrics", &[]),
     ("crash", &[]),
+    ("bucket", &[]),
     ("routing", &["config"]),
     ("store", &["domain", "metrics", "crash"]),
     ("outbound", &[]),
     ("engine", &["domain", "store", "metrics"]),
-    ("payments", &["domain", "engine", "routing", "store", "metrics", "crash"]),
+    ("payments", &["domain", "engine", "routing", "store", "metrics", "crash", "bucket"]),
     ("webhooks", &["domain", "engine", "store", "metrics"]),
     ("orders", &["domain", "engine", "routing", "payments", "store"]),
     ("inbox", &["domain", "engine", "payments", "store", "metrics"]),
@@ -34,8 +35,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "domain", "engine", "config", "metrics", "routing", "store", "outbound", "payments", "webhooks",
-            "orders", "inbox", "audit", "jobs",
+            "domain", "engine", "config", "metrics", "bucket", "routing", "store", "outbound", "payments",
+            "webhooks", "orders", "inbox", "audit", "jobs",
         ],
     ),
 ];

@@ -8,23 +8,21 @@ use moka::sync::Cache;
 use port::Timestamp;
 
 use super::problem::{Code, Problem, seconds_up};
+use crate::bucket::{Bucket, TOKEN};
 
 /// The keys that are remembered; one that was forgotten starts with a full bucket.
 const MAX_KEYS: u64 = 10_000;
-
-/// A token in the unit that is counted.
-const TOKEN: u64 = 1_000_000;
 
 /// The buckets of all keys.
 pub(super) struct Buckets {
     per_second: u64,
     burst: u64,
-    buckets: Cache<Arc<str>, Arc<Mutex<Bucket>>>,
+    buckets: Cache<Arc<str>, Arc<Mutex<KeyBucket>>>,
 }
 
-/// What a key has left, in millionths of a request.
-struct Bucket {
-    level: u64,
+/// What a key has left, and when that was.
+struct KeyBucket {
+    tokens: Bucket,
     at: Timestamp,
 }
 
@@ -52,24 +50,19 @@ impl Buckets {
 
     /// Takes a token for a request of a key.
     pub(super) fn take(&self, key: &Arc<str>, now: Timestamp) -> Allowance {
-        let full = || Arc::new(Mutex::new(Bucket { level: self.burst * TOKEN, at: now }));
+        let full = || Arc::new(Mutex::new(KeyBucket { tokens: Bucket::full(self.burst * TOKEN), at: now }));
         let bucket = self.buckets.get_with(key.clone(), full);
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let micros = u64::try_from(now.since(bucket.at).as_micros()).unwrap_or(u64::MAX);
-        let gained = micros.saturating_mul(self.per_second);
-        bucket.level = bucket.level.saturating_add(gained).min(self.burst * TOKEN);
+        bucket.tokens.add(micros.saturating_mul(self.per_second));
         bucket.at = bucket.at.max(now);
-        let wait = bucket.level < TOKEN;
-        let wait = wait.then(|| self.time_for(TOKEN - bucket.level));
-        if wait.is_none() {
-            bucket.level -= TOKEN;
-        }
+        let taken = bucket.tokens.take();
         Allowance {
             burst: self.burst,
             window: self.time_for(self.burst * TOKEN),
-            remaining: bucket.level / TOKEN,
-            full_in: self.time_for(self.burst * TOKEN - bucket.level),
-            wait,
+            remaining: bucket.tokens.tokens(),
+            full_in: self.time_for(bucket.tokens.room()),
+            wait: (!taken).then(|| self.time_for(bucket.tokens.missing())),
         }
     }
 

@@ -12,19 +12,17 @@ use std::time::Duration;
 use port::Timestamp;
 use strum::VariantArray as _;
 
+use crate::bucket::{Bucket, TOKEN};
 use crate::domain::Urgency;
 
-/// What one read takes, in millionths of a read.
-const READ: i64 = 1_000_000;
-
 /// Classes of readers; each has the same share.
-const CLASSES: i64 = Urgency::VARIANTS.len() as i64;
+const CLASSES: u64 = Urgency::VARIANTS.len() as u64;
 
 /// For how long reads that nobody makes are saved, seconds.
-const SAVED_S: i64 = 2;
+const SAVED_S: u64 = 2;
 
 /// How much slower reads come after the provider has complained, and for how long at least.
-const SLOWED_BY: i64 = 4;
+const SLOWED_BY: u64 = 4;
 const SLOWED_FOR: Duration = Duration::from_secs(60);
 
 /// A provider cannot keep us away for longer than this.
@@ -34,16 +32,16 @@ const MAX_PAUSE: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug)]
 pub struct ReadLimiter {
     /// Reads a second.
-    rate: i64,
+    rate: u64,
     buckets: Mutex<Buckets>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Buckets {
-    /// Millionths of a read that each class has of its own.
-    own: [i64; CLASSES as usize],
+    /// What each class has of its own.
+    own: [Bucket; CLASSES as usize],
     /// What all classes may take from.
-    pool: i64,
+    pool: Bucket,
     /// When they were last filled.
     filled_at: Timestamp,
     /// Until when they fill slowly.
@@ -55,11 +53,11 @@ struct Buckets {
 impl ReadLimiter {
     /// Of so many reads a second on average, full.
     pub fn new(reads_per_second: u32) -> Self {
-        let rate = i64::from(reads_per_second.max(1));
+        let rate = u64::from(reads_per_second.max(1));
         let never = Timestamp::default();
         let buckets = Buckets {
-            own: [own_capacity(rate); CLASSES as usize],
-            pool: pool_capacity(rate),
+            own: [Bucket::full(own_capacity(rate)); CLASSES as usize],
+            pool: Bucket::full(pool_capacity(rate)),
             filled_at: never,
             slow_until: never,
             closed_until: never,
@@ -83,11 +81,8 @@ impl ReadLimiter {
         if !wait.is_zero() {
             return Err(wait);
         }
-        let own = &mut buckets.own[class as usize];
-        if *own >= READ {
-            *own -= READ
-        } else {
-            buckets.pool -= READ
+        if !buckets.own[class as usize].take() {
+            buckets.pool.take();
         }
         Ok(())
     }
@@ -95,12 +90,8 @@ impl ReadLimiter {
     /// Gives back a read that was taken and not made: to the class, and what it cannot save to the pool.
     pub fn give_back(&self, class: Urgency) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let Buckets { own, pool, .. } = &mut *buckets;
-        let own = &mut own[class as usize];
-        let full = (*own + READ).min(own_capacity(self.rate));
-        let over = *own + READ - full;
-        *own = full;
-        *pool = (*pool + over).min(pool_capacity(self.rate));
+        let over = buckets.own[class as usize].add(TOKEN);
+        buckets.pool.add(over);
     }
 
     /// When there will be a read for a class: now, or later.
@@ -112,8 +103,8 @@ impl ReadLimiter {
     pub fn throttled(&self, retry_after: Option<Duration>, now: Timestamp) {
         let mut buckets = self.filled(now);
         let pause = retry_after.unwrap_or_default().min(MAX_PAUSE);
-        buckets.own = buckets.own.map(|own| own.min(0));
-        buckets.pool = 0;
+        buckets.own.iter_mut().for_each(Bucket::clear);
+        buckets.pool.clear();
         buckets.closed_until = buckets.closed_until.max(now.plus(pause));
         buckets.slow_until = buckets.slow_until.max(now.plus(pause.max(SLOWED_FOR)));
     }
@@ -157,45 +148,40 @@ impl ReadPass {
 }
 
 /// The most that a class saves: two seconds of its share, at least one read.
-fn own_capacity(rate: i64) -> i64 {
-    (rate * SAVED_S * READ / CLASSES).max(READ)
+fn own_capacity(rate: u64) -> u64 {
+    (rate * SAVED_S * TOKEN / CLASSES).max(TOKEN)
 }
 
 /// The most that is saved for all: with what the classes save it makes two seconds of the whole rate, or a little more
 /// where that is less than a read for each class.
-fn pool_capacity(rate: i64) -> i64 {
-    (rate * SAVED_S * READ / 2).max(READ)
+fn pool_capacity(rate: u64) -> u64 {
+    (rate * SAVED_S * TOKEN / 2).max(TOKEN)
 }
 
 impl Buckets {
-    fn fill(&mut self, rate: i64, now: Timestamp) {
+    fn fill(&mut self, rate: u64, now: Timestamp) {
         // Longer than it takes to fill everything, even slowly.
         let long = Duration::from_secs(120);
         let passed = now.since(self.filled_at).min(long);
         let slow = self.slow_until.since(now.minus(passed)).min(passed);
-        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         let come = micros(passed - slow) * rate + micros(slow) * rate / SLOWED_BY;
         let share = come / CLASSES;
-        let mut over = come - share * CLASSES;
-        for own in &mut self.own {
-            let full = (*own + share).min(own_capacity(rate));
-            over += *own + share - full;
-            *own = full;
-        }
-        self.pool = (self.pool + over).min(pool_capacity(rate));
+        let over: u64 = self.own.iter_mut().map(|own| own.add(share)).sum();
+        self.pool.add(come - share * CLASSES + over);
         self.filled_at = self.filled_at.max(now);
     }
 
     /// How long a class has to wait for a read; nothing if there is one.
-    fn wait(&self, rate: i64, class: Urgency, now: Timestamp) -> Duration {
+    fn wait(&self, rate: u64, class: Urgency, now: Timestamp) -> Duration {
         let pause = self.closed_until.since(now);
         let own = self.own[class as usize];
-        if own >= READ || self.pool >= READ {
+        if own.tokens() > 0 || self.pool.tokens() > 0 {
             return pause;
         }
         // Rounded up: moments are kept to the millisecond.
         let slowed_by = if self.slow_until > now { SLOWED_BY } else { 1 };
-        let millis = u64::try_from((READ - own) * CLASSES * slowed_by / rate / 1_000).unwrap_or(0);
+        let millis = own.missing() * CLASSES * slowed_by / rate / 1_000;
         pause.max(Duration::from_millis(millis + 1))
     }
 }
