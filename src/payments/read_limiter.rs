@@ -179,10 +179,13 @@ impl Buckets {
         if own.tokens() > 0 || self.pool.tokens() > 0 {
             return pause;
         }
-        // Rounded up: moments are kept to the millisecond.
+        // Its own share fills, and so does the pool from the shares that are full.
         let slowed_by = if self.slow_until > now { SLOWED_BY } else { 1 };
-        let millis = own.missing() * CLASSES * slowed_by / rate / 1_000;
-        pause.max(Duration::from_millis(millis + 1))
+        let full = self.own.iter().filter(|own| own.room() == 0).map(|_| 1).sum();
+        let micros = |missing: u64, shares: u64| (missing * CLASSES * slowed_by).checked_div(rate * shares);
+        let soonest = micros(own.missing(), 1).into_iter().chain(micros(self.pool.missing(), full)).min();
+        // Rounded up: moments are kept to the millisecond.
+        pause.max(Duration::from_millis(soonest.unwrap_or(0) / 1_000 + 1))
     }
 }
 
@@ -211,6 +214,20 @@ mod tests {
         }
         // A minute of eight a second; the others' shares were full already.
         assert!((478..=480).contains(&reads), "{reads}");
+    }
+
+    #[test]
+    fn a_class_that_is_alone_and_waits_as_it_was_told_has_the_whole_rate_too() {
+        for rate in [1, 2, 3, 5, 50] {
+            let limiter = ReadLimiter::new(rate);
+            drain(&limiter, Urgency::Scheduled, start());
+            let (mut reads, mut now) = (0, start());
+            while now < start().plus(600 * SECOND) {
+                now = limiter.next_at(Urgency::Scheduled, now);
+                reads += drain(&limiter, Urgency::Scheduled, now) as u32;
+            }
+            assert!((598 * rate..=601 * rate).contains(&reads), "{reads} at {rate} a second");
+        }
     }
 
     #[test]
