@@ -5,6 +5,7 @@
 //! urgent first; an endpoint's deliveries are another. What must wait costs nothing: the runner sleeps until the next
 //! moment that it can do something. A lane that hangs holds up nothing but itself.
 
+mod backlog;
 mod order;
 mod recurring;
 mod runner;

@@ -12,6 +12,7 @@ use port::{EndpointId, Timestamp, Uuid};
 use strum::VariantArray as _;
 
 use super::JobContext;
+use super::backlog::{Backlog, Progress};
 use crate::domain::{Lane, Urgency};
 use crate::engine::AlarmLane;
 use crate::payments::{Account, ReadPass};
@@ -45,6 +46,7 @@ pub struct JobRunner {
     context: Arc<JobContext>,
     under_way: FuturesUnordered<BoxFuture<'static, Place>>,
     busy: HashMap<Place, u32>,
+    backlog: Backlog,
 }
 
 /// Where something under way counts.
@@ -76,7 +78,12 @@ impl JobRunner {
         for enabled in context.engine().endpoints.enabled() {
             alarm.ring(AlarmLane::Endpoint(enabled.endpoint.id), Timestamp::default());
         }
-        Self { context: context.into(), under_way: FuturesUnordered::new(), busy: HashMap::new() }
+        Self {
+            context: context.into(),
+            under_way: FuturesUnordered::new(),
+            busy: HashMap::new(),
+            backlog: Backlog::default(),
+        }
     }
 
     /// Does what is due, for ever.
@@ -214,11 +221,38 @@ impl JobRunner {
             }
         }
         let next = engine.store.next_due(lane).await?;
+        self.report_backlog(lane, next.iter().map(|due| due.at).min(), now).await?;
         let when = next.into_iter().map(|due| match &account {
             Some(account) => due.at.max(account.reads.next_at(due.urgency, now)),
             None => due.at,
         });
         Ok(when.min())
+    }
+
+    /// Says in the log if a lane has fallen behind or has caught up.
+    async fn report_backlog(
+        &mut self,
+        lane: &Lane,
+        oldest: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        match self.backlog.judge(lane, oldest, now) {
+            Some(Progress::Behind(overdue)) => {
+                let (jobs, seconds) =
+                    (self.context.engine().store.due_count(lane, now).await?, overdue.as_secs());
+                tracing::warn!(
+                    job.lane = ?lane, job.due = jobs, job.overdue_seconds = seconds,
+                    "a lane is behind: {jobs} jobs are due, the first for {seconds} s; an account catches up faster if \
+                     its provider allows more `reads_per_second`"
+                );
+            }
+            Some(Progress::CaughtUp(lasted)) => {
+                let seconds = lasted.as_secs();
+                tracing::info!(job.lane = ?lane, "a lane that was behind for {seconds} s has caught up");
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     /// Takes reads for a class beforehand, so that each is handed out once.

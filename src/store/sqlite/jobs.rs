@@ -37,6 +37,7 @@ const LATER: &str = "UPDATE jobs SET urgency = ?5, due_at = ?6, tries = ?7,
 const DONE: &str = "DELETE FROM jobs WHERE subject = ?1 AND lane = ?2 AND version <= ?3 AND wakes = ?4";
 const WAITING: &str = "SELECT subject, kind, due_at, tries, wakes, attempt FROM jobs
      WHERE lane = ?1 AND urgency = ?2 AND due_at <= ?3 ORDER BY due_at LIMIT ?4";
+const DUE: &str = "SELECT count(*) FROM jobs WHERE lane = ?1 AND due_at <= ?2";
 const HAS: &str = "SELECT 1 FROM jobs WHERE subject = ?1 AND lane = ?2";
 const NEXT: &str = "SELECT subject, due_at FROM jobs
      WHERE lane = ?1 AND urgency = ?2 ORDER BY due_at LIMIT ?3";
@@ -71,6 +72,16 @@ impl dyn Store + '_ {
                 next_due.extend(at.map(|at| Due { at, urgency: *urgency }));
             }
             Ok(next_due)
+        })
+        .await
+    }
+
+    /// How many jobs of a lane are due, leased or not.
+    pub async fn due_count(&self, lane: &Lane, now: Timestamp) -> Result<u64, StoreError> {
+        let lane = lane.clone();
+        self.read(move |db| {
+            let Some(number) = names::lane(db, &lane)? else { return Ok(0) };
+            Ok(one(db, DUE, (number, now.micros()), |row| count(row, 0))?.unwrap_or(0))
         })
         .await
     }

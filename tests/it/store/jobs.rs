@@ -66,6 +66,10 @@ pub async fn what_is_due_is_claimed_oldest_first_by_lane_and_urgency(store: Db) 
     commit(&store, Change::plain("wake", rows.map(Write::Wake).into())).await;
     let next = |rows: &[Due]| Ok(rows.to_vec());
     assert_eq!(store.next_due(&Lane::General).await, next(&[due(5, customer), due(1, scheduled)]));
+    for (lane, now, due) in [(Lane::General, 2, 2), (Lane::General, 5, 4), (account(), 9, 1)] {
+        assert_eq!(store.due_count(&lane, at(now)).await, Ok(due));
+    }
+    assert_eq!(store.due_count(&Lane::Account("unknown".into()), at(9)).await, Ok(0));
     assert_eq!(claimed(&store, &Lane::General, scheduled, at(0), 9).await, []);
     assert_eq!(claimed(&store, &Lane::General, scheduled, at(3), 1).await, [(1, at(1))]);
     assert_eq!(claimed(&store, &Lane::General, scheduled, at(3), 9).await, [(2, at(2)), (3, at(3))]);
