@@ -89,6 +89,8 @@ struct State {
     reads: u32,
     /// What it waits for before it answers that, if it waits.
     answers: Option<Arc<Semaphore>>,
+    /// The account at which it never answers that.
+    mute_at: Option<&'static str>,
 }
 
 #[derive(Clone)]
@@ -152,6 +154,11 @@ impl FakeProvider {
         self.state().answers = Some(permits);
     }
 
+    /// At one account it never answers how something stands.
+    pub fn falls_mute_at(&self, account: &'static str) {
+        self.state().mute_at = Some(account);
+    }
+
     /// The objects it has, by its own ids.
     pub fn references(&self) -> Vec<String> {
         self.state().objects.keys().cloned().collect()
@@ -163,12 +170,15 @@ impl FakeProvider {
     }
 }
 
-/// An adapter for it.
-pub fn adapter(provider: &Arc<FakeProvider>) -> Box<dyn Provider> {
-    Box::new(Adapter(provider.clone()))
+/// An adapter for it, of an account.
+pub fn adapter(provider: &Arc<FakeProvider>, account: &str) -> Box<dyn Provider> {
+    Box::new(Adapter { provider: provider.clone(), account: account.to_owned() })
 }
 
-struct Adapter(Arc<FakeProvider>);
+struct Adapter {
+    provider: Arc<FakeProvider>,
+    account: String,
+}
 
 impl Object {
     fn snapshot(&self) -> ProviderView {
@@ -203,7 +213,7 @@ impl Adapter {
         attempt: &Attempt,
         act: impl FnOnce(&mut Object),
     ) -> Result<ProviderView, ProviderError> {
-        let mut state = self.0.state();
+        let mut state = self.provider.state();
         match state.fault.take() {
             Some((0, fault)) => return Err(fault),
             waits => state.fault = waits.map(|(passes, fault)| (passes - 1, fault)),
@@ -226,7 +236,7 @@ impl Provider for Adapter {
         attempt: &Attempt,
         _: &PaymentRequest,
     ) -> Result<CreatedPayment, ProviderError> {
-        let start = self.0.state().start.clone();
+        let start = self.provider.state().start.clone();
         if let Start::Waits(permits) = &start {
             permits.acquire().await.unwrap().forget();
         }
@@ -244,7 +254,7 @@ impl Provider for Adapter {
         if matches!(start, Start::Script | Start::WrongScript) {
             made.next = Next::Page("javascript:alert(1)".to_owned());
         }
-        self.0.state().objects.insert(reference, object);
+        self.provider.state().objects.insert(reference, object);
         match start {
             Start::Silent | Start::Lags => Err(ProviderError::OutcomeUnknown("silence".to_owned())),
             _ => Ok(made),
@@ -256,7 +266,7 @@ impl Provider for Adapter {
         _: &Ctx<'_>,
         attempt: &Attempt,
     ) -> Result<Option<CreatedPayment>, ProviderError> {
-        let state = self.0.state();
+        let state = self.provider.state();
         match state.start {
             Start::Silent => return Err(ProviderError::Unavailable("silence".to_owned())),
             Start::Lags => return Ok(None),
@@ -267,11 +277,14 @@ impl Provider for Adapter {
     }
 
     async fn fetch(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView, ProviderError> {
-        let permits = {
-            let mut state = self.0.state();
+        let (permits, mute_at) = {
+            let mut state = self.provider.state();
             state.reads += 1;
-            state.answers.clone()
+            (state.answers.clone(), state.mute_at)
         };
+        if mute_at == Some(self.account.as_str()) {
+            std::future::pending::<()>().await;
+        }
         let seen = self.change(attempt, |_| {});
         if let Some(permits) = permits {
             permits.acquire().await.unwrap().forget();

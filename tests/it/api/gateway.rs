@@ -17,7 +17,7 @@ use paymux::store::sqlite::{Options, Sqlite};
 use paymux::store::{ApiKeyRow, Change, JobSubject, Store, Write};
 use paymux::webhooks::WebhookDispatcher;
 use paymux_testkit::Script;
-use port::{Env, Secret, Timestamp, Uuid, sign};
+use port::{Env, Secret, Timestamp, Transport, Uuid, sign};
 use tempfile::TempDir;
 
 use super::fake_provider::{self, FakeProvider};
@@ -61,15 +61,20 @@ impl Gateway {
 
     /// Whose accounts are watched for so many days.
     pub async fn watching(days: u32) -> Self {
-        Self::of(|_| {}, days).await
+        Self::of(|_| {}, |account| account.poll_after_capture(days)).await
+    }
+
+    /// Whose accounts are read so often at most.
+    pub async fn reading(reads_per_second: u32) -> Self {
+        Self::of(|_| {}, |account| account.reads_per_second(reads_per_second)).await
     }
 
     /// With other settings than the usual ones.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::of(change, 0).await
+        Self::of(change, |account| account).await
     }
 
-    async fn of(change: impl FnOnce(&mut Settings), poll_after_capture_days: u32) -> Self {
+    async fn of(change: impl FnOnce(&mut Settings), set_up: impl Fn(Account) -> Account) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new());
         let options = Options::at(folder.path().join("paymux.db"));
@@ -85,9 +90,9 @@ impl Gateway {
         change(&mut settings);
         let account = |name: &str, notify_key: Option<&str>| {
             let notify_key = notify_key.map(Secret::from);
-            let adapter = fake_provider::adapter(&provider);
+            let adapter = fake_provider::adapter(&provider, name);
             let made = Account::new(name.to_owned(), adapter, String::new(), false, notify_key);
-            made.unwrap().poll_after_capture(poll_after_capture_days)
+            set_up(made.unwrap())
         };
         let accounts = Accounts::new([account("one", None), account("two", Some(NOTIFY_KEY))]);
         let orders = orders(&engine, accounts, &settings.server.public_url);
@@ -104,10 +109,15 @@ impl Gateway {
 
     /// A job runner on what the gateway shares.
     pub fn job_runner(&self) -> JobRunner {
+        self.job_runner_over(Arc::new(Script::new(Vec::new())))
+    }
+
+    /// The same, that delivers to merchants by this way.
+    pub fn job_runner_over(&self, transport: Arc<dyn Transport>) -> JobRunner {
         let providers = self.orders.payments.providers.clone();
         let webhooks = WebhookDispatcher {
             engine: self.orders.payments.engine.clone(),
-            transport: Arc::new(Script::new(Vec::new())),
+            transport,
             qr_url: Arc::new(move |attempt| providers.returns().qr_url(attempt)),
         };
         JobRunner::new(JobContext { orders: self.orders.clone(), webhooks })

@@ -10,6 +10,7 @@ mod fake_provider;
 pub mod gateway;
 mod idempotency;
 mod input;
+mod lanes;
 mod limits;
 mod lists;
 mod lost;

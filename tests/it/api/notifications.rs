@@ -20,7 +20,7 @@ use super::{Gateway, hosted, id};
 
 impl Gateway {
     /// Notifies the account `one`, with the key that its provider shares with it.
-    async fn notified(&self, hints: &Value) -> Reply {
+    pub async fn notified(&self, hints: &Value) -> Reply {
         self.notified_with("x-teller-key", "genuine", hints.to_string().as_bytes()).await
     }
 
@@ -29,7 +29,7 @@ impl Gateway {
     }
 
     /// Notifies the account `two`, at an address with this key.
-    async fn notified_at_two(&self, key: &str, hints: &Value) -> Reply {
+    pub async fn notified_at_two(&self, key: &str, hints: &Value) -> Reply {
         let path = format!("/webhooks/two/{key}");
         self.post(&path).without("Authorization").bytes(hints.to_string().as_bytes()).await
     }
@@ -49,16 +49,16 @@ impl Gateway {
         value.map_or(0, |value| value.parse().unwrap())
     }
 
-    async fn status(&self, session: &Value) -> Value {
+    pub async fn status(&self, session: &Value) -> Value {
         self.get(&format!("/v1/payment-sessions/{}", id(session))).await.expect(200)["status"].take()
     }
 }
 
-fn reference(session: &Value) -> &'static str {
+pub fn reference(session: &Value) -> &'static str {
     session["providerReference"].as_str().unwrap().to_owned().leak()
 }
 
-fn hint(session: &Value, event: &str) -> Value {
+pub fn hint(session: &Value, event: &str) -> Value {
     json!([{"reference": reference(session), "merchant_reference": null, "event": event}])
 }
 
