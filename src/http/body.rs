@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::{Bytes, BytesMut, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 
 use super::problem::{Code, Problem};
-use super::request::header;
 
 /// How much of a body that is too large is still taken in, so that its sender gets to read why.
 const DRAINED_BYTES: usize = 4 * 1024 * 1024;
@@ -51,17 +50,12 @@ pub(super) fn ensure_json(request: &HttpRequest, body: &Bytes) -> Result<(), Pro
     if body.is_empty() {
         return Ok(());
     }
-    let kind = header(request, "Content-Type").unwrap_or_default();
-    let mut parts = kind.split(';').map(str::trim);
-    let json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
-    let utf8 = parts.all(|part| match part.split_once('=') {
-        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
-            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
+    let plain = request.mime_type().ok().flatten().is_some_and(|mime| {
+        let charset = mime.get_param("charset");
+        mime.essence_str() == "application/json" && charset.is_none_or(|charset| charset == "utf-8")
     });
     let coded = request.headers().get("Content-Encoding").is_some_and(|coding| coding != "identity");
-    if json && utf8 && !coded {
+    if plain && !coded {
         return Ok(());
     }
     let detail =

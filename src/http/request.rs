@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
+use actix_web::http::header::{EntityTag, Header as _, IF_MATCH, IfMatch};
 use actix_web::web::Bytes;
 use port::{OrderId, Uuid};
 
@@ -127,19 +128,22 @@ pub(super) fn order_id_of(part: Uuid) -> OrderId {
 /// # Errors
 /// `invalid_value` for a list of tags, `version_mismatch` for a tag that no version of ours can have.
 pub(super) fn if_match(request: &HttpRequest) -> Result<Option<u64>, Problem> {
-    let Some(given) = request.headers().get("If-Match") else { return Ok(None) };
-    let text = header(request, "If-Match").unwrap_or_default().trim();
-    if text == "*" {
+    if !request.headers().contains_key(IF_MATCH) {
         return Ok(None);
     }
-    if given.is_empty() || text.contains(',') {
+    let tags = match IfMatch::parse(request) {
+        Ok(IfMatch::Any) => return Ok(None),
+        Ok(IfMatch::Items(tags)) => tags,
+        Err(_) => Vec::new(),
+    };
+    if tags.len() > 1 {
         let detail = "If-Match takes one entity tag, as the ETag header gave it.".to_owned();
         let pointer = "header:If-Match".to_owned();
         return Err(Problem::faulty(vec![FieldError { pointer, code: Code::InvalidValue, detail }]));
     }
-    let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let version = bare.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    match version.and_then(|digits| digits.parse().ok()) {
+    let text = tags.first().filter(|tag| !tag.weak).map(EntityTag::tag);
+    let digits = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    match digits.and_then(|digits| digits.parse().ok()) {
         Some(version) => Ok(Some(version)),
         None => Err(Problem::new(Code::VersionMismatch, "If-Match names a version that there never was.")),
     }
