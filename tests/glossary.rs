@@ -204,7 +204,9 @@ fn config_names() -> Vec<Name> {
 
 fn public() -> Vec<Name> {
     let code = sources("src", "rs");
-    let of_public = code.iter().filter(|source| PUBLIC.iter().any(|path| source.path.starts_with(path)));
+    let is_public =
+        |path: &str| PUBLIC.iter().any(|public| path.starts_with(public)) && !path.ends_with("/tests.rs");
+    let of_public = code.iter().filter(|source| is_public(&source.path));
     of_public.flat_map(public_names).chain(config_names()).collect()
 }
 

@@ -29,7 +29,8 @@ mod server;
 mod state;
 mod stream;
 
+pub use input::schema;
 pub use request::{ApiRequest, RawRequest};
-pub use routes::configure;
+pub use routes::{RequestDescription, configure, requests};
 pub use server::{Server, listen, serve};
 pub use state::{Common, State};

@@ -9,7 +9,6 @@ use actix_web::web::Bytes;
 use port::{OrderId, Uuid};
 
 use super::idempotency::InFlightKey;
-use super::input::Query;
 use super::problem::{Code, FieldError, Problem};
 use super::state::State;
 use crate::domain::{Actor, Cause, OrderAggregate, subject_of};
@@ -67,19 +66,6 @@ impl ApiRequest {
     /// What handlers share.
     pub fn state(&self) -> &State {
         &self.raw.state
-    }
-
-    /// The parameters of its address.
-    pub(super) fn query(&self) -> Query<'_> {
-        Query::of(self.raw.request.query_string())
-    }
-
-    /// Refuses every parameter in its address.
-    ///
-    /// # Errors
-    /// `unknown_field`.
-    pub(super) fn no_query(&self) -> Result<(), Problem> {
-        self.query().finish(())
     }
 
     /// What it asks for, to the use cases.

@@ -3,16 +3,21 @@
 //! `reads` answers from what is stored; `acts` changes something, once for each idempotency key, and runs to its end
 //! even if the client hangs up; `starts` also tries again under the same key while no provider was reached; `does`
 //! changes something that is the same however often it is done. A `page` takes no API key.
+//!
+//! Behind a colon stands the reader of the query or the body; the handler gets what it has read, and a route without
+//! one takes neither. `edits` is `acts` for a body that is read beside the order as it is, which the handler does.
+//! [`requests`] says what the readers take.
 
 use actix_web::http::Method;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::TryFutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
 use super::auth::Scope;
 use super::handlers::{attention, checkout, orders, payments, problems, profiles, sessions, show, webhooks};
 use super::idempotency::act;
+use super::input::schema::Object;
+use super::input::{self, Reader, query};
 use super::problem::Problem;
 use super::request::{ApiRequest, RawRequest};
 use super::serve::{fallback, run_detached, serve};
@@ -25,8 +30,67 @@ pub(super) struct Route {
     pub(super) method: &'static str,
     /// The pattern of the address; also a metric label.
     pub(super) path: &'static str,
+    /// What it takes beside its address.
+    pub(super) input: Input,
     /// What it does.
     pub(super) handler: Handler,
+}
+
+/// What a route takes beside its address, as the reader that its handler gets it from.
+pub(super) enum Input {
+    /// Nothing.
+    Nothing,
+    /// A query.
+    Query(Reader<()>),
+    /// A body in JSON.
+    Body(Reader<()>),
+}
+
+impl Input {
+    /// Refuses a query and a body that the route does not take.
+    ///
+    /// # Errors
+    /// `unknown_field`; of a body also `malformed_json` and `card_data_refused`.
+    pub(super) fn refuse_others(&self, query: &str, body: &[u8]) -> Result<(), Problem> {
+        if !matches!(self, Self::Query(_)) {
+            input::no_query(query)?;
+        }
+        if !matches!(self, Self::Body(_)) {
+            input::no_body(body)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a request of the API may say.
+pub struct RequestDescription {
+    /// In capitals.
+    pub method: &'static str,
+    /// The pattern of the address, with its parameters in braces.
+    pub path: &'static str,
+    /// The parameters of the query.
+    pub query: Object,
+    /// The body; `None` if there is none.
+    pub body: Option<Object>,
+}
+
+impl RequestDescription {
+    /// The names of the parameters in the path.
+    pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+}
+
+/// What every request that takes an API key may say, in the order of the table.
+pub fn requests() -> impl Iterator<Item = RequestDescription> {
+    ROUTES.iter().filter(|route| matches!(route.handler, Handler::Api(..))).map(|route| {
+        let (query, body) = match route.input {
+            Input::Nothing => (Object::default(), None),
+            Input::Query(reader) => (input::describe_object(reader), None),
+            Input::Body(reader) => (Object::default(), Some(input::describe_object(reader))),
+        };
+        RequestDescription { method: route.method, path: route.path, query, body }
+    })
 }
 
 /// What serves a route.
@@ -49,87 +113,128 @@ macro_rules! handler {
     (anybody page $run:path) => {
         Handler::Page(|raw| Box::pin($run(raw)))
     };
-    ($scope:ident reads $run:path) => {
-        Handler::Api(Scope::$scope, Api::Reads(|request| Box::pin($run(request).map_ok(HttpResponse::from))))
+    ($scope:ident reads $run:path $(: $query:path)?) => {
+        Handler::Api(Scope::$scope, Api::Reads(|request| Box::pin(async move {
+            $run(&request $(, request.query($query)?)?).await.map(HttpResponse::from)
+        })))
     };
-    ($scope:ident does $run:path) => {
-        Handler::Api(Scope::$scope, Api::Acts(|request| Box::pin($run(request).map_ok(HttpResponse::from))))
+    ($scope:ident does $run:path $(: $body:path)?) => {
+        Handler::Api(Scope::$scope, Api::Acts(|request| Box::pin(async move {
+            $run(&request $(, request.read($body)?)?).await.map(HttpResponse::from)
+        })))
     };
-    ($scope:ident acts $run:path => $show:path) => {
-        Handler::Api(Scope::$scope, Api::Acts(|request| Box::pin(act(request, $run, $show, false))))
+    ($scope:ident acts $run:path $(: $body:path)? => $show:path) => {
+        handler!($scope, async |request| $run(request $(, request.read($body)?)?).await, $show, false)
     };
-    ($scope:ident starts $run:path => $show:path) => {
-        Handler::Api(Scope::$scope, Api::Acts(|request| Box::pin(act(request, $run, $show, true))))
+    ($scope:ident edits $run:path : $body:path => $show:path) => {
+        handler!($scope, async |request| $run(request, $body).await, $show, false)
+    };
+    ($scope:ident starts $run:path : $body:path => $show:path) => {
+        handler!($scope, async |request| $run(request, request.read($body)?).await, $show, true)
+    };
+    ($scope:ident, $run:expr, $show:path, $creates_session:literal) => {
+        Handler::Api(Scope::$scope, Api::Acts(|request| Box::pin(act(request, $run, $show, $creates_session))))
+    };
+}
+
+macro_rules! input {
+    ($kind:ident) => {
+        Input::Nothing
+    };
+    (reads $query:path) => {
+        Input::Query(|value| $query(value).map(drop))
+    };
+    ($kind:ident $body:path) => {
+        Input::Body(|value| $body(value).map(drop))
     };
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal $scope:ident $kind:ident $run:path $(=> $show:path)?;)*) => {
+    ($(
+        $method:ident $path:literal $scope:ident $kind:ident $run:path $(: $input:path)? $(=> $show:path)?;
+    )*) => {
         /// Every route.
         pub(super) static ROUTES: &[Route] = &[$(Route {
             method: stringify!($method),
             path: $path,
-            handler: handler!($scope $kind $run $(=> $show)?),
+            input: input!($kind $($input)?),
+            handler: handler!($scope $kind $run $(: $input)? $(=> $show)?),
         },)*];
     };
 }
 
 routes! {
-    POST   "/v1/orders"                              Payments acts   orders::create         => show::created;
-    GET    "/v1/orders"                              Payments reads  orders::list_all;
-    GET    "/v1/orders/{order}"                      Payments reads  orders::read;
-    PATCH  "/v1/orders/{order}"                      Payments acts   orders::change         => show::order;
-    POST   "/v1/orders/{order}/items"                Payments acts   orders::add_item       => show::created;
-    PATCH  "/v1/orders/{order}/items/{item}"         Payments acts   orders::change_item    => show::order;
-    DELETE "/v1/orders/{order}/items/{item}"         Payments acts   orders::remove_item    => show::order;
-    POST   "/v1/orders/{order}/price"                Payments acts   orders::price          => show::order;
-    POST   "/v1/orders/{order}/sign"                 Payments acts   orders::sign           => show::order;
-    POST   "/v1/orders/{order}/checkout"             Payments starts checkout::checkout     => show::session;
-    POST   "/v1/orders/{order}/submit"               Payments acts   orders::submit         => show::submitted;
-    POST   "/v1/orders/{order}/approve"              Payments acts   orders::approve        => show::order;
-    POST   "/v1/orders/{order}/reject"               Payments acts   orders::reject         => show::order;
-    POST   "/v1/orders/{order}/fulfil"               Payments acts   orders::fulfil         => show::order;
-    POST   "/v1/orders/{order}/cancel"               Payments acts   orders::cancel         => show::order;
-    GET    "/v1/orders/{order}/timeline"             Payments reads  orders::timeline;
-    POST   "/v1/checkouts"                           Payments starts checkout::create_and_checkout
-        => show::order_and_session;
-    GET    "/v1/payment-sessions/{session}"          Payments reads  sessions::read;
-    POST   "/v1/payment-sessions/{session}/cancel"   Payments acts   sessions::cancel
+    POST   "/v1/orders"                               Payments acts   orders::create: input::new_order
+        => show::created;
+    GET    "/v1/orders"                               Payments reads  orders::list_all: query::orders;
+    GET    "/v1/orders/{order}"                       Payments reads  orders::read;
+    PATCH  "/v1/orders/{order}"                       Payments edits  orders::change: input::order_changes
+        => show::order;
+    POST   "/v1/orders/{order}/items"                 Payments edits  orders::add_item: input::new_item
+        => show::created;
+    PATCH  "/v1/orders/{order}/items/{item}"          Payments edits  orders::change_item: input::item_changes
+        => show::order;
+    DELETE "/v1/orders/{order}/items/{item}"          Payments acts   orders::remove_item => show::order;
+    POST   "/v1/orders/{order}/price"                 Payments acts   orders::price => show::order;
+    POST   "/v1/orders/{order}/sign"                  Payments acts   orders::sign: input::signature
+        => show::order;
+    POST   "/v1/orders/{order}/checkout"              Payments starts checkout::checkout: input::checkout
+        => show::session;
+    POST   "/v1/orders/{order}/submit"                Payments acts   orders::submit: input::submission
+        => show::submitted;
+    POST   "/v1/orders/{order}/approve"               Payments acts   orders::approve => show::order;
+    POST   "/v1/orders/{order}/reject"                Payments acts   orders::reject => show::order;
+    POST   "/v1/orders/{order}/fulfil"                Payments acts   orders::fulfil: input::fulfilment
+        => show::order;
+    POST   "/v1/orders/{order}/cancel"                Payments acts   orders::cancel => show::order;
+    GET    "/v1/orders/{order}/timeline"              Payments reads  orders::timeline: query::timeline;
+    POST   "/v1/checkouts"                            Payments starts checkout::create_and_checkout
+        : input::order_and_checkout => show::order_and_session;
+    GET    "/v1/payment-sessions/{session}"           Payments reads  sessions::read: query::refresh;
+    POST   "/v1/payment-sessions/{session}/cancel"    Payments acts   sessions::cancel
         => show::cancelled_session;
-    GET    "/v1/payment-sessions/{session}/events"   Payments reads  stream::watch;
-    GET    "/v1/payments"                            Payments reads  payments::list_all;
-    GET    "/v1/payments/{payment}"                  Payments reads  payments::read;
-    POST   "/v1/payments/{payment}/capture"          Payments acts   payments::capture      => show::operated;
-    POST   "/v1/payments/{payment}/void"             Payments acts   payments::void         => show::operated;
-    POST   "/v1/payments/{payment}/refunds"          Payments acts   payments::create_refund => show::refund;
-    GET    "/v1/payments/{payment}/refunds"          Payments reads  payments::list_refunds;
-    GET    "/v1/refunds/{refund}"                    Payments reads  payments::get_refund;
-    POST   "/v1/payment-profiles/sessions"           Payments starts profiles::create_session
-        => profiles::created_session;
-    GET    "/v1/payment-profiles/sessions/{session}" Payments reads  profiles::read_session;
-    POST   "/v1/payment-profiles/sessions/{session}/cancel" Payments acts profiles::cancel_session
+    GET    "/v1/payment-sessions/{session}/events"    Payments reads  stream::watch;
+    GET    "/v1/payments"                             Payments reads  payments::list_all: query::payments;
+    GET    "/v1/payments/{payment}"                   Payments reads  payments::read;
+    POST   "/v1/payments/{payment}/capture"           Payments acts   payments::capture: input::part
+        => show::operated;
+    POST   "/v1/payments/{payment}/void"              Payments acts   payments::void => show::operated;
+    POST   "/v1/payments/{payment}/refunds"           Payments acts   payments::create_refund: input::refund
+        => show::refund;
+    GET    "/v1/payments/{payment}/refunds"           Payments reads  payments::list_refunds: query::page;
+    GET    "/v1/refunds/{refund}"                     Payments reads  payments::get_refund;
+    POST   "/v1/payment-profiles/sessions"            Payments starts profiles::create_session
+        : input::profile_session => profiles::created_session;
+    GET    "/v1/payment-profiles/sessions/{session}"  Payments reads  profiles::read_session: query::refresh;
+    POST   "/v1/payment-profiles/sessions/{session}/cancel" Payments acts   profiles::cancel_session
         => profiles::cancelled_session;
-    GET    "/v1/payment-profiles"                    Payments reads  profiles::list_all;
-    GET    "/v1/payment-profiles/{profile}"          Payments reads  profiles::read;
-    DELETE "/v1/payment-profiles/{profile}"          Payments does   profiles::remove;
-    POST   "/v1/webhook-endpoints"                   Payments acts   webhooks::create       => webhooks::created;
-    GET    "/v1/webhook-endpoints"                   Payments reads  webhooks::list_all;
-    GET    "/v1/webhook-endpoints/{endpoint}"        Payments reads  webhooks::read;
-    PATCH  "/v1/webhook-endpoints/{endpoint}"        Payments does   webhooks::change;
-    DELETE "/v1/webhook-endpoints/{endpoint}"        Payments does   webhooks::remove;
-    POST   "/v1/webhook-endpoints/{endpoint}/rotate-secret" Payments acts webhooks::rotate  => webhooks::rotated;
-    POST   "/v1/webhook-endpoints/{endpoint}/replay" Ops      acts   webhooks::replay       => webhooks::replayed;
-    GET    "/v1/webhook-endpoints/{endpoint}/deliveries" Payments reads webhooks::deliveries;
-    GET    "/v1/events"                              Payments reads  webhooks::events;
-    POST   "/v1/events/{event}/redeliver"            Payments acts   webhooks::redeliver    => webhooks::redelivered;
-    GET    "/v1/attention"                           Ops      reads  attention::list_all;
-    POST   "/v1/attention/{attention}/resolve"       Ops      acts   attention::resolve     => show::attention;
-    GET    "/return/{token}"                         anybody  page   returning::handle_return;
-    POST   "/return/{token}"                         anybody  page   returning::handle_return;
-    GET    "/qr/{token}"                             anybody  page   qr::picture;
-    POST   "/webhooks/{account}"                     anybody  page   notifications::receive;
-    POST   "/webhooks/{account}/{key}"               anybody  page   notifications::receive;
-    GET    "/problems/{code}"                        anybody  page   problems::page;
+    GET    "/v1/payment-profiles"                     Payments reads  profiles::list_all: query::profiles;
+    GET    "/v1/payment-profiles/{profile}"           Payments reads  profiles::read;
+    DELETE "/v1/payment-profiles/{profile}"           Payments does   profiles::remove;
+    POST   "/v1/webhook-endpoints"                    Payments acts   webhooks::create: input::endpoint
+        => webhooks::created;
+    GET    "/v1/webhook-endpoints"                    Payments reads  webhooks::list_all: query::page;
+    GET    "/v1/webhook-endpoints/{endpoint}"         Payments reads  webhooks::read;
+    PATCH  "/v1/webhook-endpoints/{endpoint}"         Payments does   webhooks::change
+        : input::endpoint_changes;
+    DELETE "/v1/webhook-endpoints/{endpoint}"         Payments does   webhooks::remove;
+    POST   "/v1/webhook-endpoints/{endpoint}/rotate-secret" Payments acts   webhooks::rotate
+        => webhooks::rotated;
+    POST   "/v1/webhook-endpoints/{endpoint}/replay"  Ops      acts   webhooks::replay: input::range
+        => webhooks::replayed;
+    GET    "/v1/webhook-endpoints/{endpoint}/deliveries" Payments reads  webhooks::deliveries: query::page;
+    GET    "/v1/events"                               Payments reads  webhooks::events: query::events;
+    POST   "/v1/events/{event}/redeliver"             Payments acts   webhooks::redeliver: input::redelivery
+        => webhooks::redelivered;
+    GET    "/v1/attention"                            Ops      reads  attention::list_all: query::attention;
+    POST   "/v1/attention/{attention}/resolve"        Ops      acts   attention::resolve: input::decision
+        => show::attention;
+    GET    "/return/{token}"                          anybody  page   returning::handle_return;
+    POST   "/return/{token}"                          anybody  page   returning::handle_return;
+    GET    "/qr/{token}"                              anybody  page   qr::picture;
+    POST   "/webhooks/{account}"                      anybody  page   notifications::receive;
+    POST   "/webhooks/{account}/{key}"                anybody  page   notifications::receive;
+    GET    "/problems/{code}"                         anybody  page   problems::page;
 }
 
 impl Api {

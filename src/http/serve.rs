@@ -11,7 +11,6 @@ use tracing::Instrument as _;
 
 use super::auth::{Caller, Scope};
 use super::connections::Connection;
-use super::input::Query;
 use super::problem::{Code, FieldError, Problem};
 use super::request::{ApiRequest, RawRequest, header, if_match};
 use super::routes::{Handler, Route};
@@ -96,13 +95,11 @@ async fn answer(
     no_card_outside_the_body(&request)?;
     let body = body::take(payload, settings.limits.body_bytes, patience).await?;
     body::ensure_json(&request, &body)?;
-    if route.method != "GET" {
-        Query::of(request.query_string()).finish(())?;
-    }
     let in_flight = match route.method {
         "POST" => idempotency::in_flight_key(state, &caller, &request, &body).await?,
         _ => None,
     };
+    route.input.refuse_others(request.query_string(), &body)?;
     let if_match = if route.method == "GET" { None } else { if_match(&request)? };
     handler.handle(ApiRequest { raw: raw(body), merchant: caller.merchant, if_match, in_flight }).await
 }

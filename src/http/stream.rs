@@ -32,10 +32,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// `GET /v1/payment-sessions/{id}/events`
-pub(super) async fn watch(request: ApiRequest) -> Result<HttpResponse, Problem> {
-    request.no_query()?;
+pub(super) async fn watch(request: &ApiRequest) -> Result<HttpResponse, Problem> {
     let session: SessionId = request.id("session")?;
-    let last_seen = last_seen(&request)?;
+    let last_seen = last_seen(request)?;
     // Listening begins before reading, so that no change falls between the two.
     let changes = request.state().store().changes();
     let order = request.order_of(session.uuid()).await?;

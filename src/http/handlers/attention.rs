@@ -3,25 +3,19 @@
 use port::AttentionId;
 
 use super::list;
-use crate::domain::{Actor, Outcome, view};
+use crate::domain::{Actor, AttentionDecision, Outcome, view};
 use crate::http::answer::Answer;
-use crate::http::input;
 use crate::http::problem::Problem;
 use crate::http::request::{ApiRequest, order_id_of};
-use crate::store::{AttentionFilter, Cursor};
+use crate::store::AttentionFilter;
 
-pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = request.query();
-    let (before, limit) = query.page_after(Cursor::read);
-    let filter = AttentionFilter {
-        merchant: request.merchant.to_string(),
-        open: query.parsed("open", "true or false"),
-        code: query.enum_value("code"),
-        account: query.text("account").map(ToOwned::to_owned),
-        before,
-        limit: limit + 1,
-    };
-    let rows = request.state().store().attention(&query.finish(filter)?).await?;
+pub(in crate::http) async fn list_all(
+    request: &ApiRequest,
+    filter: AttentionFilter,
+) -> Result<Answer, Problem> {
+    let limit = filter.limit;
+    let filter = AttentionFilter { limit: limit + 1, ..filter };
+    let rows = request.state().store().attention(&filter).await?;
     let orders = request.load_orders_of(rows.iter().map(|row| row.id)).await?;
     let shown = orders
         .iter()
@@ -31,8 +25,10 @@ pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Pro
     list(&shown, limit, |(row, ..)| row.text(), |(_, order, attention)| view::AttentionView(order, attention))
 }
 
-pub(in crate::http) async fn resolve(request: &ApiRequest) -> Result<Outcome, Problem> {
-    let (decision, note) = request.read(input::decision)?;
+pub(in crate::http) async fn resolve(
+    request: &ApiRequest,
+    (decision, note): (AttentionDecision, Option<String>),
+) -> Result<Outcome, Problem> {
     let id: AttentionId = request.id("attention")?;
     let (orders, command) = (request.state().orders(), request.command_of(Actor::Operator));
     let order = orders.on(&request.merchant, &command, order_id_of(id.uuid()));

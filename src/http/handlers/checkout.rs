@@ -4,24 +4,22 @@ use port::{Approach, Customer, OrderId};
 
 use crate::domain::Outcome;
 use crate::http::idempotency::InFlightKey;
-use crate::http::input::{self, Lifetimes};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::request::ApiRequest;
+use crate::orders::NewOrder;
 use crate::payments::CheckoutRequest;
 
-pub(super) fn lifetimes(request: &ApiRequest) -> Lifetimes {
-    Lifetimes::from(&request.state().settings().checkout)
-}
-
-pub(in crate::http) async fn checkout(request: &ApiRequest) -> Result<Outcome, Problem> {
-    let checkout = request.read(|body| input::checkout(body, lifetimes(request)))?;
+pub(in crate::http) async fn checkout(
+    request: &ApiRequest,
+    checkout: CheckoutRequest,
+) -> Result<Outcome, Problem> {
     check_out(request, request.id("order")?, &checkout, "").await
 }
 
-pub(in crate::http) async fn create_and_checkout(request: &ApiRequest) -> Result<Outcome, Problem> {
-    let (new, checkout) = request.with_defaults(|defaults| {
-        request.read(|body| input::order_and_checkout(body, defaults, lifetimes(request)))
-    })?;
+pub(in crate::http) async fn create_and_checkout(
+    request: &ApiRequest,
+    (new, checkout): (NewOrder, CheckoutRequest),
+) -> Result<Outcome, Problem> {
     // An earlier try under the same key has created the order: it goes on with that one.
     if let Some(order) = request.in_flight.as_ref().and_then(InFlightKey::earlier_order) {
         return check_out(request, order, &checkout, "/checkout").await;

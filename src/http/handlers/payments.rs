@@ -8,26 +8,19 @@ use port::{OrderId, PaymentId, RefundId};
 use super::list;
 use crate::domain::{OrderAggregate, Outcome, Payment, view};
 use crate::http::answer::Answer;
-use crate::http::input;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{ApiRequest, order_id_of};
 use crate::orders::MoneyRequest;
 use crate::store::{Cursor, Page, PaymentFilter};
 
-pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = request.query();
-    let (before, limit) = query.page_after(Cursor::read);
-    let order = query.parsed::<OrderId>("orderId", "the id of an order");
-    let filter = PaymentFilter {
-        merchant: request.merchant.to_string(),
-        status: query.enum_value("status"),
-        account: query.text("account").map(ToOwned::to_owned),
-        before,
-        limit: limit + 1,
-    };
-    let filter = query.finish(filter)?;
+pub(in crate::http) async fn list_all(
+    request: &ApiRequest,
+    (filter, order): (PaymentFilter, Option<OrderId>),
+) -> Result<Answer, Problem> {
+    let limit = filter.limit;
+    let filter = PaymentFilter { limit: limit + 1, ..filter };
     let rows = match order {
-        Some(order) => payments_of(&request, order, &filter).await?,
+        Some(order) => payments_of(request, order, &filter).await?,
         None => request.state().store().payments(&filter).await?,
     };
     let orders = request.load_orders_of(rows.iter().map(|row| row.id)).await?;
@@ -60,18 +53,17 @@ async fn payments_of(
     Ok(rows)
 }
 
-pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
-    request.no_query()?;
+pub(in crate::http) async fn read(request: &ApiRequest) -> Result<Answer, Problem> {
     let id: PaymentId = request.id("payment")?;
     let order = request.order_of(id.uuid()).await?;
     let payment = order.payment(id).ok_or_else(Problem::not_found)?;
     Ok(Answer::ok(&view::PaymentView(&order, payment))?.version(payment.version))
 }
 
-pub(in crate::http) async fn list_refunds(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = request.query();
-    let page = query.page();
-    let Page { before, limit } = query.finish(page)?;
+pub(in crate::http) async fn list_refunds(
+    request: &ApiRequest,
+    Page { before, limit }: Page,
+) -> Result<Answer, Problem> {
     let id: PaymentId = request.id("payment")?;
     let order = request.order_of(id.uuid()).await?;
     if order.payment(id).is_none() {
@@ -85,29 +77,28 @@ pub(in crate::http) async fn list_refunds(request: ApiRequest) -> Result<Answer,
     list(&refunds, limit, |refund| refund.id.to_string(), |refund| view::RefundView(&order, refund))
 }
 
-pub(in crate::http) async fn get_refund(request: ApiRequest) -> Result<Answer, Problem> {
-    request.no_query()?;
+pub(in crate::http) async fn get_refund(request: &ApiRequest) -> Result<Answer, Problem> {
     let id: RefundId = request.id("refund")?;
     let order = request.order_of(id.uuid()).await?;
     let refund = order.refund(id).ok_or_else(Problem::not_found)?;
     Ok(Answer::ok(&view::RefundView(&order, refund))?.version(refund.version))
 }
 
-pub(in crate::http) async fn capture(request: &ApiRequest) -> Result<Outcome, Problem> {
+pub(in crate::http) async fn capture(request: &ApiRequest, amount: Option<i64>) -> Result<Outcome, Problem> {
     needs_key(request)?;
-    let amount = request.read(input::part)?;
     operate(request, &MoneyRequest::Capture { amount }).await
 }
 
 pub(in crate::http) async fn void(request: &ApiRequest) -> Result<Outcome, Problem> {
-    request.read_nothing()?;
     operate(request, &MoneyRequest::Void).await
 }
 
-pub(in crate::http) async fn create_refund(request: &ApiRequest) -> Result<Outcome, Problem> {
+pub(in crate::http) async fn create_refund(
+    request: &ApiRequest,
+    refund: MoneyRequest,
+) -> Result<Outcome, Problem> {
     needs_key(request)?;
-    let (amount, reason, reference) = request.read(input::refund)?;
-    operate(request, &MoneyRequest::Refund { amount, reason, reference }).await
+    operate(request, &refund).await
 }
 
 async fn operate(request: &ApiRequest, operation: &MoneyRequest) -> Result<Outcome, Problem> {

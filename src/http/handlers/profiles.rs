@@ -3,17 +3,15 @@
 use actix_web::HttpResponse;
 use port::ProfileSessionId;
 
-use super::checkout::lifetimes;
 use super::list;
 use crate::domain::{Profile, ProfileSession, SessionStatus, view};
 use crate::engine::WorkingCopy;
 use crate::http::answer::Answer;
 use crate::http::idempotency::Recall;
-use crate::http::input::{self, MAX_CUSTOMER};
-use crate::http::problem::{Code, FieldError, Problem};
+use crate::http::problem::{Code, Problem};
 use crate::http::request::ApiRequest;
-use crate::payments::{PaymentError, StartOutcome};
-use crate::store::{IdempotencyRow, Page, ProfileFilter};
+use crate::payments::{NewProfileSession, PaymentError, StartOutcome};
+use crate::store::{IdempotencyRow, ProfileFilter};
 
 impl Recall for WorkingCopy<ProfileSession> {
     /// The session as it is.
@@ -36,8 +34,10 @@ impl Recall for WorkingCopy<ProfileSession> {
 
 type Session = WorkingCopy<ProfileSession>;
 
-pub(in crate::http) async fn create_session(request: &ApiRequest) -> Result<Session, Problem> {
-    let new = request.read(|body| input::profile_session(body, lifetimes(request)))?;
+pub(in crate::http) async fn create_session(
+    request: &ApiRequest,
+    new: NewProfileSession,
+) -> Result<Session, Problem> {
     let payments = request.state().payments();
     match payments.create_profile_session(&request.merchant, &new, &request.command()).await? {
         (_, StartOutcome::Down { retry_after }) => Err(Problem::down(retry_after)),
@@ -51,11 +51,8 @@ pub(in crate::http) fn created_session(_: &ApiRequest, session: &Session) -> Res
     Ok(if session.is_starting() { answer.accepted(location) } else { answer.created(location) })
 }
 
-pub(in crate::http) async fn read_session(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = request.query();
-    let refresh = query.parsed("refresh", "true or false").unwrap_or(false);
-    query.finish(())?;
-    let mut session = find_session(&request).await?;
+pub(in crate::http) async fn read_session(request: &ApiRequest, refresh: bool) -> Result<Answer, Problem> {
+    let mut session = find_session(request).await?;
     if refresh {
         let payments = request.state().payments();
         match payments.refresh_profile_session(&mut session, false, &request.command()).await {
@@ -68,7 +65,6 @@ pub(in crate::http) async fn read_session(request: ApiRequest) -> Result<Answer,
 }
 
 pub(in crate::http) async fn cancel_session(request: &ApiRequest) -> Result<Session, Problem> {
-    request.read_nothing()?;
     let mut session = find_session(request).await?;
     request.state().payments().cancel_profile_session(&mut session, &request.command()).await?;
     Ok(session)
@@ -99,19 +95,12 @@ fn address(session: &ProfileSession) -> String {
     format!("/v1/payment-profiles/sessions/{}", session.id)
 }
 
-pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = request.query();
-    let customer_id = query.text("customerId").filter(|id| (1..=MAX_CUSTOMER).contains(&id.chars().count()));
-    let customer_id = customer_id.map(ToOwned::to_owned);
-    let Page { before, limit } = query.page();
-    query.finish(())?;
-    let Some(customer_id) = customer_id else {
-        let detail = "`customerId` says whose stored payment methods to list.".to_owned();
-        let pointer = "?customerId".to_owned();
-        return Err(Problem::faulty(vec![FieldError { pointer, code: Code::FieldMissing, detail }]));
-    };
-    let page = Page { before, limit: limit + 1 };
-    let filter = ProfileFilter { merchant: request.merchant.to_string(), customer_id, page };
+pub(in crate::http) async fn list_all(
+    request: &ApiRequest,
+    mut filter: ProfileFilter,
+) -> Result<Answer, Problem> {
+    let limit = filter.page.limit;
+    filter.page.limit += 1;
     let ids = request.state().store().profiles(&filter).await?;
     let profiles = request.load_all::<Profile>(ids.iter().map(|id| id.uuid())).await?;
     list(&profiles, limit, |profile| profile.id.to_string(), |profile| view::profile(profile))
@@ -121,14 +110,13 @@ async fn find(request: &ApiRequest) -> Result<WorkingCopy<Profile>, Problem> {
     Ok(request.state().payments().profile(&request.merchant, request.id("profile")?).await?)
 }
 
-pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
-    request.no_query()?;
-    let profile = find(&request).await?;
+pub(in crate::http) async fn read(request: &ApiRequest) -> Result<Answer, Problem> {
+    let profile = find(request).await?;
     Ok(Answer::ok(&view::profile(&profile))?.version(profile.version()))
 }
 
-pub(in crate::http) async fn remove(request: ApiRequest) -> Result<HttpResponse, Problem> {
-    let mut profile = find(&request).await?;
+pub(in crate::http) async fn remove(request: &ApiRequest) -> Result<HttpResponse, Problem> {
+    let mut profile = find(request).await?;
     request.state().payments().delete_profile(&mut profile, &request.command()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -9,10 +9,7 @@ use crate::http::problem::Problem;
 use crate::http::request::{ApiRequest, order_id_of};
 use crate::payments::PaymentError;
 
-pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = request.query();
-    let refresh = query.parsed("refresh", "true or false").unwrap_or(false);
-    query.finish(())?;
+pub(in crate::http) async fn read(request: &ApiRequest, refresh: bool) -> Result<Answer, Problem> {
     let id: SessionId = request.id("session")?;
     let mut order = request.order_of(id.uuid()).await?;
     let payment = order.session(id).map(|session| session.payment);
@@ -29,7 +26,6 @@ pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem
 }
 
 pub(in crate::http) async fn cancel(request: &ApiRequest) -> Result<Outcome, Problem> {
-    request.read_nothing()?;
     let id: SessionId = request.id("session")?;
     let (orders, order) = (request.state().orders(), order_id_of(id.uuid()));
     Ok(orders.on(&request.merchant, &request.command(), order).cancel_session(id).await?)

@@ -10,15 +10,15 @@ use serde_json::json;
 
 use super::list;
 use crate::domain::view::{self, view};
-use crate::domain::{EndpointSecret, Event, OrderAggregate, RecordedEvent, WebhookEndpoint};
+use crate::domain::{EndpointSecret, EndpointSettings, Event, OrderAggregate, RecordedEvent, WebhookEndpoint};
 use crate::engine::CommandError;
 use crate::http::answer::Answer;
 use crate::http::idempotency::Recall;
-use crate::http::input;
+use crate::http::input::{self, query::Position};
 use crate::http::problem::Problem;
 use crate::http::request::ApiRequest;
 use crate::store::{DeliveryRow, IdempotencyRow, Page, PublicFilter, StoreError};
-use crate::webhooks::Endpoints;
+use crate::webhooks::{EndpointFields, Endpoints};
 
 view! {
     /// An endpoint, since when no delivery to it has worked, and its secret: shown by the requests that make one, and
@@ -93,8 +93,7 @@ impl Recall for WithSecret {
     }
 }
 
-pub(in crate::http) async fn create(request: &ApiRequest) -> Result<WithSecret, Problem> {
-    let new = request.read(input::endpoint)?;
+pub(in crate::http) async fn create(request: &ApiRequest, new: EndpointSettings) -> Result<WithSecret, Problem> {
     let endpoint = request.endpoints().by(&request.merchant, &request.command()).create(new).await?;
     WithSecret::of(request, endpoint).await
 }
@@ -104,7 +103,6 @@ pub(in crate::http) fn created(request: &ApiRequest, with: &WithSecret) -> Resul
 }
 
 pub(in crate::http) async fn rotate(request: &ApiRequest) -> Result<WithSecret, Problem> {
-    request.read_nothing()?;
     let id = request.endpoint_id()?;
     let endpoint = request.endpoints().by(&request.merchant, &request.command()).rotate(id).await?;
     WithSecret::of(request, endpoint).await
@@ -116,10 +114,10 @@ pub(in crate::http) fn rotated(_: &ApiRequest, with: &WithSecret) -> Result<Answ
     Ok(Answer::ok(&EndpointView(endpoint, failing_since, &secret))?.version(endpoint.version))
 }
 
-pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = request.query();
-    let page = query.page();
-    let Page { before, limit } = query.finish(page)?;
+pub(in crate::http) async fn list_all(
+    request: &ApiRequest,
+    Page { before, limit }: Page,
+) -> Result<Answer, Problem> {
     let mut endpoints = request.endpoints().list(&request.merchant).await?;
     if let Some(before) = before {
         endpoints.retain(|endpoint| endpoint.id.to_string() < before);
@@ -130,48 +128,38 @@ pub(in crate::http) async fn list_all(request: ApiRequest) -> Result<Answer, Pro
     list(&endpoints, limit, key, |endpoint| EndpointView(endpoint, since(endpoint.id), &None))
 }
 
-pub(in crate::http) async fn read(request: ApiRequest) -> Result<Answer, Problem> {
-    request.no_query()?;
+pub(in crate::http) async fn read(request: &ApiRequest) -> Result<Answer, Problem> {
     let endpoint = request.endpoints().get(&request.merchant, request.endpoint_id()?).await?;
-    shown(&request, &endpoint).await
+    shown(request, &endpoint).await
 }
 
-pub(in crate::http) async fn change(request: ApiRequest) -> Result<Answer, Problem> {
-    let fields = request.read(input::endpoint_changes)?;
+pub(in crate::http) async fn change(request: &ApiRequest, fields: EndpointFields) -> Result<Answer, Problem> {
     let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
     let endpoint = endpoints.by(&request.merchant, &request.command()).edit(id, &fields).await?;
-    shown(&request, &endpoint).await
+    shown(request, &endpoint).await
 }
 
-pub(in crate::http) async fn remove(request: ApiRequest) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn remove(request: &ApiRequest) -> Result<HttpResponse, Problem> {
     let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
     endpoints.by(&request.merchant, &request.command()).delete(id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub(in crate::http) async fn deliveries(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = request.query();
-    let page = query.page();
-    let Page { before, limit } = query.finish(page)?;
+pub(in crate::http) async fn deliveries(
+    request: &ApiRequest,
+    Page { before, limit }: Page,
+) -> Result<Answer, Problem> {
     let endpoint = request.endpoints().get(&request.merchant, request.endpoint_id()?).await?;
     let page = Page { before, limit: limit + 1 };
     let rows = request.state().store().deliveries(endpoint.id, &page).await?;
     list(&rows, limit, |row| row.position.to_string(), DeliveryView)
 }
 
-/// Where an event stands: the position of its change among all changes, and its sequence.
-type Position = (u64, u64);
-
-fn read_position(text: &str) -> Option<Position> {
-    let (position, sequence) = text.split_once('.')?;
-    Some((position.parse().ok()?, sequence.parse().ok()?))
-}
-
-pub(in crate::http) async fn events(request: ApiRequest) -> Result<Answer, Problem> {
-    let query = request.query();
-    let (before, limit) = query.page_after(read_position);
-    query.finish(())?;
-    let events = public_events(&request, before, limit + 1).await?;
+pub(in crate::http) async fn events(
+    request: &ApiRequest,
+    (before, limit): (Option<Position>, u32),
+) -> Result<Answer, Problem> {
+    let events = public_events(request, before, limit + 1).await?;
     let store = request.state().store();
     let shown = events.into_iter().map(|(position, event)| async move {
         let order = store.load_at::<OrderAggregate>(event.subject, event.sequence).await?;
@@ -221,8 +209,11 @@ impl Recall for Redelivery {
     }
 }
 
-pub(in crate::http) async fn redeliver(request: &ApiRequest) -> Result<Redelivery, Problem> {
-    let (to, event) = (request.read(input::redelivery)?, request.id("event")?);
+pub(in crate::http) async fn redeliver(
+    request: &ApiRequest,
+    to: Option<EndpointId>,
+) -> Result<Redelivery, Problem> {
+    let event = request.id("event")?;
     let endpoints = request.endpoints();
     Ok(Redelivery(endpoints.by(&request.merchant, &request.command()).redeliver(event, to).await?))
 }
@@ -234,9 +225,10 @@ pub(in crate::http) fn redelivered(request: &ApiRequest, done: &Redelivery) -> R
     Ok(Answer::ok(&json!({"endpoints": done.0}))?.accepted(location))
 }
 
-pub(in crate::http) async fn replay(request: &ApiRequest) -> Result<Redelivery, Problem> {
-    let now = request.state().now();
-    let (from, to) = request.read(|body| input::range(body, now))?;
+pub(in crate::http) async fn replay(
+    request: &ApiRequest,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Redelivery, Problem> {
     let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
     Ok(Redelivery(endpoints.by(&request.merchant, &request.command()).replay(id, from, to).await?))
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use port::{Approach, CaptureMode, LinkDelivery};
+use port::{Approach, CaptureMode, LinkDelivery, ProfileId};
 
-use super::order::{Defaults, new_order};
-use super::reader::{Fields, Value};
-use super::values::{language, metadata, web_address};
+use super::fields::Fields;
+use super::order::new_order;
+use super::reader::Value;
+use super::schema::Presence;
+use super::values::{MAX_ACCOUNT, language, metadata, web_address};
 use crate::config;
 use crate::domain::ReturnUrls;
 use crate::http::problem::Code;
@@ -17,30 +19,15 @@ use crate::payments::CheckoutRequest;
 const MIN: i64 = 300;
 const MAX: i64 = 604_800;
 
-/// Longest name of an account.
-pub(super) const MAX_ACCOUNT: usize = 100;
+/// The sentences of its rules.
+const HOSTED_RETURNS: &str = "HOSTED needs `returnUrls` with `success`, `inProgress` and `failure`.";
+const ONLY_LINKS: &str = "Only a LINK can be sent to the customer.";
+const REACHABLE: &str = "The order's customer has the address that `notify` asks for.";
 
-/// How long sessions live whose request does not say.
-#[derive(Clone, Copy)]
-pub(in crate::http) struct Lifetimes {
-    page: Duration,
-    link: Duration,
-}
-
-impl From<&config::Checkout> for Lifetimes {
-    fn from(settings: &config::Checkout) -> Self {
-        Self {
-            page: Duration::from_secs(settings.expires_in_s),
-            link: Duration::from_secs(settings.link_expires_in_s),
-        }
-    }
-}
-
-impl Lifetimes {
-    /// How long a session of this approach lives if its request does not say.
-    pub(super) fn usual(self, approach: Approach) -> Duration {
-        if approach == Approach::Link { self.link } else { self.page }
-    }
+/// How long a session of this approach lives if its request does not say.
+pub(super) fn usual_lifetime(settings: &config::Checkout, approach: Approach) -> Duration {
+    let is_link = approach == Approach::Link;
+    Duration::from_secs(if is_link { settings.link_expires_in_s } else { settings.expires_in_s })
 }
 
 /// How long a session is to live.
@@ -49,30 +36,26 @@ pub(super) fn lifetime(value: Value<'_>) -> Option<Duration> {
 }
 
 /// A checkout.
-pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Option<CheckoutRequest> {
+pub(in crate::http) fn checkout(value: Value<'_>) -> Option<CheckoutRequest> {
     value.object(|fields| {
-        let approach = fields.required("approach", |value| value.enum_value("HOSTED, EMBEDDED, LINK"));
-        let capture =
-            fields.optional("captureMode", |value| value.enum_value::<CaptureMode>("AUTOMATIC, MANUAL"));
-        let return_urls = fields.optional("returnUrls", |value| return_urls(value, approach));
-        if approach == Some(Approach::Hosted) && !fields.is_given("returnUrls") {
-            fields.missing::<()>("returnUrls");
-        }
+        fields.rules(&[ONLY_LINKS]);
+        let approach = fields.required("approach", |value| value.enum_value());
+        let capture = fields.optional("captureMode", |value| value.enum_value::<CaptureMode>());
+        let return_urls = return_urls(fields, approach);
         let notify = notify(fields, approach);
         let expires_in = fields.optional("expiresIn", lifetime);
         let language = fields.optional("language", language);
         let save_payment_profile = fields.optional("savePaymentProfile", |value| value.flag());
-        let payment_profile_id =
-            fields.optional("paymentProfileId", |value| value.parsed("the id of a payment profile"));
+        let payment_profile_id = fields.optional("paymentProfileId", profile_id);
         let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
         let metadata = fields.optional("metadata", metadata).unwrap_or_default();
-        let approach = approach?;
+        let (settings, approach) = (&value.context()?.settings.checkout, approach?);
         Some(CheckoutRequest {
             approach,
             capture: capture.unwrap_or_default(),
-            return_urls: return_urls.unwrap_or_default(),
+            return_urls,
             link_delivery: notify,
-            expires_in: expires_in.unwrap_or(lifetimes.usual(approach)),
+            expires_in: expires_in.unwrap_or(usual_lifetime(settings, approach)),
             language,
             save_payment_profile,
             payment_profile_id,
@@ -83,19 +66,30 @@ pub(in crate::http) fn checkout(value: Value<'_>, lifetimes: Lifetimes) -> Optio
     })
 }
 
-pub(super) fn return_urls(value: Value<'_>, approach: Option<Approach>) -> Option<ReturnUrls> {
-    value.object(|fields| {
-        let needed = approach == Some(Approach::Hosted);
-        let url = |name| {
-            if needed { fields.required(name, web_address) } else { fields.optional(name, web_address) }
-        };
-        Some(ReturnUrls {
-            success: url("success"),
-            in_progress: url("inProgress"),
-            failure: url("failure"),
-            cancel: fields.optional("cancel", web_address),
+/// Where the customer goes; a page needs to know.
+pub(super) fn return_urls(fields: &Fields<'_>, approach: Option<Approach>) -> ReturnUrls {
+    fields.rules(&[HOSTED_RETURNS]);
+    let presence = match approach {
+        Some(Approach::Hosted) => Presence::Required,
+        _ => Presence::Optional,
+    };
+    let read = fields.field("returnUrls", presence, |value| {
+        value.object(|fields| {
+            let url = |name| fields.field(name, presence, web_address).flatten();
+            Some(ReturnUrls {
+                success: url("success"),
+                in_progress: url("inProgress"),
+                failure: url("failure"),
+                cancel: fields.optional("cancel", web_address),
+            })
         })
-    })
+    });
+    read.flatten().unwrap_or_default()
+}
+
+/// A stored payment method.
+pub(super) fn profile_id(value: Value<'_>) -> Option<ProfileId> {
+    value.parsed("the id of a payment profile, such as pp_01h455vb4pex5vsknk084sn02q")
 }
 
 fn notify(fields: &Fields<'_>, approach: Option<Approach>) -> LinkDelivery {
@@ -108,20 +102,17 @@ fn notify(fields: &Fields<'_>, approach: Option<Approach>) -> LinkDelivery {
     });
     let notify = read.unwrap_or_default();
     if notify.any() && approach.is_some_and(|approach| approach != Approach::Link) {
-        fields.fault::<()>("notify", Code::InvalidValue, "Only a LINK can be sent to the customer.");
+        fields.fault::<()>("notify", Code::InvalidValue, ONLY_LINKS);
     }
     notify
 }
 
 /// A new order and its checkout in one.
-pub(in crate::http) fn order_and_checkout(
-    value: Value<'_>,
-    defaults: &Defaults<'_>,
-    lifetimes: Lifetimes,
-) -> Option<(NewOrder, CheckoutRequest)> {
+pub(in crate::http) fn order_and_checkout(value: Value<'_>) -> Option<(NewOrder, CheckoutRequest)> {
     value.object(|fields| {
-        let new = fields.required("order", |value| new_order(value, defaults));
-        let checkout = fields.required("checkout", |value| checkout(value, lifetimes));
+        fields.rules(&[REACHABLE]);
+        let new = fields.required("order", new_order);
+        let checkout = fields.required("checkout", checkout);
         let (new, checkout) = (new?, checkout?);
         let customer = &new.personal.customer;
         for (asked, address, name) in [
@@ -129,12 +120,9 @@ pub(in crate::http) fn order_and_checkout(
             (checkout.link_delivery.sms, &customer.phone, "sms"),
         ] {
             if asked && address.is_none() {
-                let detail = "The order's customer has no such address.";
-                fields.fault::<()>(
-                    "checkout",
-                    Code::FieldMissing,
-                    format!("`notify.{name}` is asked for. {detail}"),
-                );
+                let detail =
+                    format!("`notify.{name}` is asked for. The order's customer has no such address.");
+                fields.fault::<()>("checkout", Code::FieldMissing, detail);
             }
         }
         Some((new, checkout))

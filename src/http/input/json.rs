@@ -1,5 +1,6 @@
 //! JSON as it was written: numbers keep their digits, and a name that is given twice is there twice.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -17,6 +18,8 @@ pub(crate) enum Node<'a> {
     /// The digits as they were written.
     Number(&'a str),
     Text(String),
+    /// The text of a parameter, which may also be a number or a flag.
+    Parameter(Cow<'a, str>),
     List(Vec<Node<'a>>),
     /// In the order of writing; a name may be there more than once.
     Object(Vec<(String, Node<'a>)>),

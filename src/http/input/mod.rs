@@ -1,49 +1,120 @@
-//! Reading requests: bytes into checked values, with every fault at once.
+//! Reading requests: bytes into checked values, with every fault at once; and what they may say.
 
 mod attention;
 mod checkout;
+mod faults;
+mod fields;
 mod item;
 mod json;
 mod money;
 mod order;
 mod profiles;
-mod query;
+pub(super) mod query;
 mod reader;
+pub mod schema;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod values;
+mod variants;
 mod webhooks;
 
 pub(super) use attention::decision;
-pub(super) use checkout::{Lifetimes, checkout, order_and_checkout};
-pub(super) use item::item;
+pub(super) use checkout::{checkout, order_and_checkout};
+use faults::Pointer;
+pub(super) use item::{item_changes, new_item};
 pub(super) use money::{part, refund};
-pub(super) use order::{Defaults, new_order, order_changes};
+pub(super) use order::{OrderChanges, new_order, order_changes};
 pub(super) use profiles::profile_session;
-pub(super) use query::{Query, cursor};
-use reader::Value;
+pub(super) use query::cursor;
+use reader::Context;
+pub(super) use reader::Value;
 pub(super) use submit::{fulfilment, signature, submission};
-pub(super) use values::MAX_CUSTOMER;
 pub(super) use webhooks::{endpoint, endpoint_changes, range, redelivery};
 
 use super::problem::{Code, Problem};
 use super::request::ApiRequest;
+use crate::domain::{LineItem, OrderAggregate};
+use json::Node;
+use schema::{Object, Schema};
+
+/// What reads a body or a query, and describes it.
+pub(super) type Reader<T> = fn(Value<'_>) -> Option<T>;
 
 impl ApiRequest {
     /// Reads the body.
     ///
     /// # Errors
     /// `malformed_json`, `card_data_refused`, or every fault that the reader found.
-    pub(super) fn read<T>(&self, reader: impl FnOnce(Value<'_>) -> Option<T>) -> Result<T, Problem> {
-        let body: &[u8] = if self.raw.body.is_empty() { b"{}" } else { &self.raw.body };
-        let root = json::parse(body).map_err(|fault| Problem::new(Code::MalformedJson, fault.to_string()))?;
-        reader::read(&root, reader)
+    pub(super) fn read<T>(&self, reader: Reader<T>) -> Result<T, Problem> {
+        read_body(&self.raw.body, Some(&self.context()), reader)
     }
 
-    /// Reads a body that says nothing.
+    /// Reads the body as a change of this order, or of this line of it.
     ///
     /// # Errors
     /// As [`ApiRequest::read`].
-    pub(super) fn read_nothing(&self) -> Result<(), Problem> {
-        self.read(|body| body.object(|_| Some(())))
+    pub(super) fn read_change<T>(
+        &self,
+        order: &OrderAggregate,
+        item: Option<&LineItem>,
+        reader: Reader<T>,
+    ) -> Result<T, Problem> {
+        let currency = Some(order.header.currency);
+        read_body(&self.raw.body, Some(&Context { currency, item, ..self.context() }), reader)
     }
+
+    /// Reads the query.
+    ///
+    /// # Errors
+    /// Every fault that the reader found.
+    pub(super) fn query<T>(&self, reader: Reader<T>) -> Result<T, Problem> {
+        read_query(self.raw.request.query_string(), Some(&self.context()), reader)
+    }
+
+    fn context(&self) -> Context<'_> {
+        let state = self.state();
+        let (settings, env) = (state.settings(), state.env());
+        Context { settings, merchant: &self.merchant, env, currency: None, item: None }
+    }
+}
+
+/// The fields that a reader of a body or a query takes.
+pub(super) fn describe_object(reader: Reader<()>) -> Object {
+    match reader::describe(reader) {
+        Schema::Object(object) => object,
+        other => unreachable!("a body and a query are objects, not {other:?}"),
+    }
+}
+
+/// Refuses a body that says anything.
+///
+/// # Errors
+/// As [`ApiRequest::read`].
+pub(super) fn no_body(body: &[u8]) -> Result<(), Problem> {
+    read_body(body, None, nothing)
+}
+
+/// Refuses a query that says anything.
+///
+/// # Errors
+/// `unknown_field`.
+pub(super) fn no_query(text: &str) -> Result<(), Problem> {
+    read_query(text, None, nothing)
+}
+
+fn nothing(value: Value<'_>) -> Option<()> {
+    value.object(|_| Some(()))
+}
+
+fn read_body<T>(bytes: &[u8], context: Option<&Context<'_>>, reader: Reader<T>) -> Result<T, Problem> {
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    let root = json::parse(bytes).map_err(|fault| Problem::new(Code::MalformedJson, fault.to_string()))?;
+    reader::read(&root, &Pointer::Body, context, reader)
+}
+
+fn read_query<T>(text: &str, context: Option<&Context<'_>>, reader: Reader<T>) -> Result<T, Problem> {
+    let pairs = url::form_urlencoded::parse(text.as_bytes());
+    let members = pairs.map(|(name, value)| (name.into_owned(), Node::Parameter(value)));
+    reader::read(&Node::Object(members.collect()), &Pointer::Query, context, reader)
 }

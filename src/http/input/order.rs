@@ -1,36 +1,26 @@
 //! An order: new, or changed.
 
-use port::{Address, Currency, Customer, ItemId};
+use port::{Address, Currency, Customer};
 
+use super::fields::Fields;
 use super::item::item;
-use super::reader::{Fields, Value};
-use super::values::{address, amount, currency, customer, metadata};
-use crate::config::{Merchant, Need};
+use super::reader::Value;
+use super::schema::Presence;
+use super::values::{MAX_REFERENCE, address, amount, currency, customer, metadata};
+use crate::config::Need;
 use crate::domain::cart::MAX_ITEMS;
 use crate::domain::{LineItem, Metadata, PersonalData, Requirement};
 use crate::http::problem::Code;
 use crate::orders::{NewOrder, OrderFields};
 
-/// Longest reference of the merchant's.
-const MAX_REFERENCE: usize = 100;
-
-const REQUIREMENTS: &str = "NOT_REQUIRED, OPTIONAL, REQUIRED";
-
-/// What an order is where its request does not say.
-pub(in crate::http) struct Defaults<'d> {
-    /// What the operator has set for the merchant.
-    pub merchant: Merchant,
-    /// After how long without a request it expires, seconds.
-    pub idle_seconds: u64,
-    /// Makes ids for its lines.
-    pub item_id: &'d dyn Fn() -> ItemId,
-}
+/// Seconds in a day.
+const DAY_S: u64 = 86_400;
 
 /// A new order.
-pub(in crate::http) fn new_order(value: Value<'_>, defaults: &Defaults<'_>) -> Option<NewOrder> {
+pub(in crate::http) fn new_order(value: Value<'_>) -> Option<NewOrder> {
     value.object(|fields| {
         let code = fields.required("currency", currency);
-        let items = fields.optional("items", |value| items(value, code, defaults));
+        let items = fields.optional("items", |value| items(value, code));
         let more = More::of(fields, code);
         let reference = fields.optional("reference", |value| value.text(MAX_REFERENCE));
         let personal = PersonalData {
@@ -39,25 +29,25 @@ pub(in crate::http) fn new_order(value: Value<'_>, defaults: &Defaults<'_>) -> O
             shipping_address: fields.optional("shippingAddress", address),
             metadata: fields.optional("metadata", metadata).unwrap_or_default(),
         };
+        let context = value.context()?;
+        let usual = context.settings.merchant(context.merchant);
         Some(NewOrder {
             reference,
             currency: code?,
             items: items.unwrap_or_default(),
             shipping: more.shipping.unwrap_or(0),
             tax_included: more.tax_included.unwrap_or(false),
-            requires_signing: more
-                .requires_signing
-                .unwrap_or(requirement(defaults.merchant.requires_signing)),
-            requires_approval: more.requires_approval.unwrap_or(defaults.merchant.requires_approval),
-            auto_submit: more.auto_submit.unwrap_or(defaults.merchant.auto_submit),
+            requires_signing: more.requires_signing.unwrap_or(requirement(usual.requires_signing)),
+            requires_approval: more.requires_approval.unwrap_or(usual.requires_approval),
+            auto_submit: more.auto_submit.unwrap_or(usual.auto_submit),
             personal,
-            idle_seconds: defaults.idle_seconds,
+            idle_seconds: u64::from(context.settings.orders.expire_after_days) * DAY_S,
         })
     })
 }
 
-fn items(value: Value<'_>, currency: Option<Currency>, defaults: &Defaults<'_>) -> Option<Vec<LineItem>> {
-    value.list(MAX_ITEMS, Code::TooManyItems, |value| item(value, (defaults.item_id)(), None, currency))
+fn items(value: Value<'_>, currency: Option<Currency>) -> Option<Vec<LineItem>> {
+    value.list(MAX_ITEMS, Code::TooManyItems, |value| item(value, Presence::Required, currency))
 }
 
 fn requirement(need: Need) -> Requirement {
@@ -82,7 +72,7 @@ impl More {
         Self {
             shipping: fields.optional("shipping", |value| amount(value, currency)),
             tax_included: fields.optional("taxIncluded", |value| value.flag()),
-            requires_signing: fields.optional("requiresSigning", |value| value.enum_value(REQUIREMENTS)),
+            requires_signing: fields.optional("requiresSigning", |value| value.enum_value()),
             requires_approval: fields.optional("requiresApproval", |value| value.flag()),
             auto_submit: fields.optional("autoSubmit", |value| value.flag()),
         }
@@ -106,11 +96,12 @@ pub(in crate::http) struct OrderChanges {
     metadata: Option<Option<Metadata>>,
 }
 
-/// Reads a change of an order in this currency.
-pub(in crate::http) fn order_changes(value: Value<'_>, currency: Currency) -> Option<OrderChanges> {
+/// A change of an order.
+pub(in crate::http) fn order_changes(value: Value<'_>) -> Option<OrderChanges> {
+    let currency = value.context().and_then(|context| context.currency);
     value.object(|fields| {
         Some(OrderChanges {
-            more: More::of(fields, Some(currency)),
+            more: More::of(fields, currency),
             customer: fields.clearable("customer", customer),
             billing_address: fields.clearable("billingAddress", address),
             shipping_address: fields.clearable("shippingAddress", address),

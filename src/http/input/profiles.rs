@@ -1,43 +1,50 @@
 //! A session that stores a payment method.
 
 use port::Approach;
+use serde::Deserialize;
 
-use super::checkout::{Lifetimes, MAX_ACCOUNT, lifetime, return_urls};
+use super::checkout::{lifetime, return_urls, usual_lifetime};
 use super::reader::Value;
-use super::values::{MAX_CUSTOMER, language, metadata};
+use super::values::{MAX_ACCOUNT, MAX_CUSTOMER, language, metadata};
 use crate::domain::ProfileSessionRequest;
-use crate::http::problem::Code;
 use crate::payments::NewProfileSession;
 
+/// How a method can be stored: not by a link.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum StoringApproach {
+    Hosted,
+    Embedded,
+}
+
+impl From<StoringApproach> for Approach {
+    fn from(approach: StoringApproach) -> Self {
+        match approach {
+            StoringApproach::Hosted => Self::Hosted,
+            StoringApproach::Embedded => Self::Embedded,
+        }
+    }
+}
+
 /// A session that stores a method of a customer's.
-pub(in crate::http) fn profile_session(value: Value<'_>, lifetimes: Lifetimes) -> Option<NewProfileSession> {
+pub(in crate::http) fn profile_session(value: Value<'_>) -> Option<NewProfileSession> {
     value.object(|fields| {
         let customer_id = fields.required("customer", |value| {
             value.object(|fields| fields.required("id", |value| value.text(MAX_CUSTOMER)))
         });
-        let approach = fields.required("approach", |value| match value.enum_value("HOSTED, EMBEDDED")? {
-            Approach::Link => value.fault(Code::InvalidValue, "A method is not stored by a link."),
-            approach => Some(approach),
-        });
-        let urls = fields.optional("returnUrls", |value| return_urls(value, approach));
-        if approach == Some(Approach::Hosted) && !fields.is_given("returnUrls") {
-            fields.missing::<()>("returnUrls");
-        }
+        let approach = fields.required("approach", |value| value.enum_value::<StoringApproach>());
+        let approach = approach.map(Approach::from);
+        let return_urls = return_urls(fields, approach);
         let expires_in = fields.optional("expiresIn", lifetime);
         let language = fields.optional("language", language);
         let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
         let metadata = fields.optional("metadata", metadata).unwrap_or_default();
-        let approach = approach?;
+        let (settings, approach) = (&value.context()?.settings.checkout, approach?);
         Some(NewProfileSession {
             approach,
-            expires_in: expires_in.unwrap_or(lifetimes.usual(approach)),
+            expires_in: expires_in.unwrap_or(usual_lifetime(settings, approach)),
             account,
-            request: ProfileSessionRequest {
-                customer_id: customer_id?,
-                return_urls: urls.unwrap_or_default(),
-                language,
-                metadata,
-            },
+            request: ProfileSessionRequest { customer_id: customer_id?, return_urls, language, metadata },
         })
     })
 }

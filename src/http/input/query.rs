@@ -1,112 +1,108 @@
-//! Reading the query of an address strictly, with every fault at once.
-
-use std::borrow::Cow;
-use std::cell::RefCell;
-use std::str::FromStr;
+//! Reading the query of an address: which rows of a list, and which page of them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
-use serde::de::value::{Error as DeError, StrDeserializer};
+use port::OrderId;
 
-use super::reader::FieldErrors;
-use crate::http::problem::{Code, Problem};
-use crate::store::Page;
+use super::fields::Fields;
+use super::reader::Value;
+use super::values::{MAX_ACCOUNT, MAX_CUSTOMER, MAX_REFERENCE, time};
+use crate::http::problem::Code;
+use crate::store::{AttentionFilter, Cursor, OrderFilter, Page, PaymentFilter, ProfileFilter};
 
 /// Entries of a page: at most, and where nothing is said.
-const MAX: u32 = 200;
+const MAX: i64 = 200;
 const USUAL: u32 = 50;
 
-/// Longer parameters than any that the API has are cut where they are named.
-const MAX_NAME: usize = 100;
+/// Where an event stands: the position of its change among all changes, and its sequence.
+pub(in crate::http) type Position = (u64, u64);
 
-/// The parameters of an address.
-pub(in crate::http) struct Query<'q> {
-    pairs: Vec<(Cow<'q, str>, Cow<'q, str>)>,
-    known: RefCell<Vec<&'static str>>,
-    faults: FieldErrors,
+/// Which page: what it begins after, as `parse` understands it, and how many rows it has.
+fn paging<T>(fields: &Fields<'_>, parse: impl FnOnce(&str) -> Option<T>) -> (Option<T>, u32) {
+    let limit = fields.optional("limit", |value| value.integer(1..=MAX));
+    let before = fields.optional("cursor", |value| {
+        let what = "the `nextCursor` of a page before";
+        value.parsed_by(what, Code::InvalidValue, |cursor| parse(&read_cursor(cursor)?))
+    });
+    (before, limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(USUAL))
 }
 
-impl<'q> Query<'q> {
-    /// Of the text behind the question mark.
-    pub(in crate::http) fn of(text: &'q str) -> Self {
-        let pairs = url::form_urlencoded::parse(text.as_bytes()).collect();
-        Self { pairs, known: RefCell::default(), faults: FieldErrors::default() }
-    }
+fn page_of(fields: &Fields<'_>) -> Page {
+    let (before, limit) = paging(fields, |id| Some(id.to_owned()));
+    Page { before, limit }
+}
 
-    /// A parameter as text.
-    pub(in crate::http) fn text(&self, name: &'static str) -> Option<&str> {
-        self.known.borrow_mut().push(name);
-        let mut given = self.pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| &**value);
-        let first = given.next();
-        if given.next().is_some() {
-            return self.fault(name, Code::DuplicateField, "This parameter is given twice.");
-        }
-        first
-    }
+/// A page of a list that has no filter.
+pub(in crate::http) fn page(value: Value<'_>) -> Option<Page> {
+    value.object(|fields| Some(page_of(fields)))
+}
 
-    /// A parameter with a form of its own; `what` says which.
-    pub(in crate::http) fn parsed<T: FromStr>(&self, name: &'static str, what: &str) -> Option<T> {
-        match self.text(name)?.parse() {
-            Ok(value) => Some(value),
-            Err(_) => self.fault(name, Code::InvalidValue, format!("This must be {what}.")),
-        }
-    }
+/// A page of an order's timeline: the sequence after which it begins, and how many events it has.
+pub(in crate::http) fn timeline(value: Value<'_>) -> Option<(Option<u64>, u32)> {
+    value.object(|fields| Some(paging(fields, |sequence| sequence.parse().ok())))
+}
 
-    /// One of a closed set of words, in the API's own writing.
-    pub(in crate::http) fn enum_value<T: for<'de> Deserialize<'de>>(&self, name: &'static str) -> Option<T> {
-        match T::deserialize(StrDeserializer::<DeError>::new(self.text(name)?)) {
-            Ok(value) => Some(value),
-            Err(_) => self.fault(name, Code::InvalidValue, "This is not one of the words of the API."),
-        }
-    }
+/// A page of the public events.
+pub(in crate::http) fn events(value: Value<'_>) -> Option<(Option<Position>, u32)> {
+    let position = |text: &str| {
+        let (position, sequence) = text.split_once('.')?;
+        Some((position.parse().ok()?, sequence.parse().ok()?))
+    };
+    value.object(|fields| Some(paging(fields, position)))
+}
 
-    /// Which page: what it begins after, as `read` reads it, and `limit`.
-    pub(in crate::http) fn page_after<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> (Option<T>, u32) {
-        let Page { before, limit } = self.page();
-        let Some(text) = before else { return (None, limit) };
-        let after = read(&text);
-        if after.is_none() {
-            self.bad_cursor();
-        }
-        (after, limit)
-    }
+/// Which orders.
+pub(in crate::http) fn orders(value: Value<'_>) -> Option<OrderFilter> {
+    value.object(|fields| {
+        let page = page_of(fields);
+        let state = fields.optional("state", |value| value.enum_value());
+        let reference = fields.optional("reference", |value| value.text(MAX_REFERENCE));
+        let created_after = fields.optional("createdAfter", time);
+        let created_before = fields.optional("createdBefore", time);
+        let merchant = value.context()?.merchant.to_owned();
+        Some(OrderFilter { merchant, state, reference, created_after, created_before, page })
+    })
+}
 
-    /// Which page: `limit` and `cursor`.
-    pub(in crate::http) fn page(&self) -> Page {
-        let limit = self.parsed("limit", "a whole number from 1 to 200").unwrap_or(USUAL);
-        if !(1..=MAX).contains(&limit) {
-            self.fault::<()>("limit", Code::OutOfRange, format!("A page has 1 to {MAX} entries."));
-        }
-        let before = self.text("cursor").and_then(|cursor| {
-            let id = read_cursor(cursor);
-            if id.is_none() {
-                self.bad_cursor();
-            }
-            id
+/// Which payments, and of which order if not of all.
+pub(in crate::http) fn payments(value: Value<'_>) -> Option<(PaymentFilter, Option<OrderId>)> {
+    value.object(|fields| {
+        let (before, limit) = paging(fields, Cursor::read);
+        let order = fields.optional("orderId", |value| {
+            value.parsed("the id of an order, such as ord_01h455vb4pex5vsknk084sn02q")
         });
-        Page { before, limit }
-    }
+        let status = fields.optional("status", |value| value.enum_value());
+        let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
+        let merchant = value.context()?.merchant.to_owned();
+        Some((PaymentFilter { merchant, status, account, before, limit }, order))
+    })
+}
 
-    /// Notes that the cursor is none of this list's.
-    fn bad_cursor(&self) {
-        self.fault::<()>("cursor", Code::InvalidValue, "This must be the `nextCursor` of a page before.");
-    }
+/// Which attention.
+pub(in crate::http) fn attention(value: Value<'_>) -> Option<AttentionFilter> {
+    value.object(|fields| {
+        let (before, limit) = paging(fields, Cursor::read);
+        let open = fields.optional("open", |value| value.flag());
+        let code = fields.optional("code", |value| value.enum_value());
+        let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
+        let merchant = value.context()?.merchant.to_owned();
+        Some(AttentionFilter { merchant, open, code, account, before, limit })
+    })
+}
 
-    /// Done: parameters that nobody asked for are faults.
-    pub(in crate::http) fn finish<T>(self, read: T) -> Result<T, Problem> {
-        let known = self.known.borrow();
-        for (name, _) in self.pairs.iter().filter(|(name, _)| !known.contains(&&**name)) {
-            self.fault::<()>(name, Code::UnknownField, "This parameter is not known here.");
-        }
-        drop(known);
-        self.faults.or(Some(read))
-    }
+/// Whose stored payment methods.
+pub(in crate::http) fn profiles(value: Value<'_>) -> Option<ProfileFilter> {
+    value.object(|fields| {
+        let page = page_of(fields);
+        let customer_id = fields.required("customerId", |value| value.text(MAX_CUSTOMER));
+        let merchant = value.context()?.merchant.to_owned();
+        Some(ProfileFilter { merchant, customer_id: customer_id?, page })
+    })
+}
 
-    fn fault<T>(&self, name: &str, code: Code, detail: impl Into<String>) -> Option<T> {
-        let name: String = name.chars().take(MAX_NAME).collect();
-        self.faults.note(format!("?{name}"), code, detail)
-    }
+/// Whether the provider is to be asked first.
+pub(in crate::http) fn refresh(value: Value<'_>) -> Option<bool> {
+    value.object(|fields| Some(fields.optional("refresh", |value| value.flag()).unwrap_or(false)))
 }
 
 /// What a client sends to get the page behind this row.

@@ -1,6 +1,6 @@
 //! Values that several requests share.
 
-use port::{Address, Currency, Customer};
+use port::{Address, Currency, Customer, Timestamp};
 use url::Url;
 
 use super::reader::Value;
@@ -8,16 +8,22 @@ use crate::domain::{Metadata, TaxRate};
 use crate::http::problem::Code;
 
 /// Longest address of the web that is taken.
-const MAX_URL: usize = 2_048;
+pub(super) const MAX_URL: usize = 2_048;
 
 /// Longest e-mail address there is (RFC 5321).
 const MAX_EMAIL: usize = 254;
+
+/// Longest reference of the merchant's.
+pub(super) const MAX_REFERENCE: usize = 100;
+
+/// Longest name of an account.
+pub(super) const MAX_ACCOUNT: usize = 100;
 
 /// Longest name of a person, street or town.
 const MAX_LINE: usize = 200;
 
 /// Longest id of a customer, in characters.
-pub(in crate::http) const MAX_CUSTOMER: usize = 200;
+pub(super) const MAX_CUSTOMER: usize = 200;
 
 /// Metadata: how many entries, and how long names and values are.
 const MAX_METADATA: usize = 50;
@@ -26,55 +32,49 @@ const MAX_METADATA_VALUE: usize = 500;
 
 /// Minor units, zero or more: digits alone, or an amount with its currency, which must be the order's.
 pub(super) fn amount(value: Value<'_>, currency: Option<Currency>) -> Option<i64> {
-    if !value.is_object() {
-        return minor(value);
-    }
-    value.object(|fields| {
-        let amount = fields.required("amount", minor);
-        let stated = fields.required("currency", self::currency);
-        if let (Some(stated), Some(expected)) = (stated, currency)
-            && stated != expected
-        {
-            let detail = format!("The order's currency is {expected}.");
-            return fields.fault("currency", Code::CurrencyMismatch, detail);
-        }
-        amount
-    })
+    value.either(|value| value.amount(0), |value| with_currency(value, currency))
 }
 
-fn minor(value: Value<'_>) -> Option<i64> {
-    let digits = value.digits()?;
-    match digits.parse::<i64>() {
-        Ok(amount) if amount >= 0 => Some(amount),
-        Ok(_) => value.fault(Code::AmountNegative, "This amount must be zero or more."),
-        Err(_) if digits.starts_with('-') => {
-            value.fault(Code::AmountNegative, "This amount must be zero or more.")
+fn with_currency(value: Value<'_>, expected: Option<Currency>) -> Option<i64> {
+    value.object(|fields| {
+        fields.rules(&["The currency is the order's."]);
+        let amount = fields.required("amount", |value| value.amount(0));
+        let stated = fields.required("currency", currency)?;
+        match expected {
+            Some(expected) if stated != expected => {
+                let detail = format!("The order's currency is {expected}.");
+                fields.fault("currency", Code::CurrencyMismatch, detail)
+            }
+            _ => amount,
         }
-        Err(_) => value.fault(Code::AmountTooLarge, "This amount does not fit 63 bits of minor units."),
-    }
+    })
 }
 
 /// An ISO 4217 code.
 pub(super) fn currency(value: Value<'_>) -> Option<Currency> {
-    let code = value.text(MAX_LINE)?;
-    match code.parse() {
-        Ok(currency) => Some(currency),
-        Err(_) => {
-            value.fault(Code::CurrencyUnknown, "This must be an ISO 4217 code in capitals, such as EUR.")
-        }
-    }
+    let what = "an ISO 4217 code in capitals, such as EUR";
+    value.parsed_by(what, Code::CurrencyUnknown, |code| code.parse().ok())
 }
 
 /// Percent.
 pub(super) fn rate(value: Value<'_>) -> Option<TaxRate> {
-    value.parsed("a tax rate in percent as a decimal text, such as \"25\" or \"8.25\"")
+    value.parsed("a tax rate in percent as a decimal text, such as 8.25")
+}
+
+/// A moment.
+pub(super) fn time(value: Value<'_>) -> Option<Timestamp> {
+    value.parsed("an RFC 3339 time, such as 2026-01-31T12:00:00Z")
 }
 
 /// An absolute address of the web.
 pub(super) fn web_address(value: Value<'_>) -> Option<String> {
-    value.text_of(MAX_URL, "an absolute http or https address", |text| {
-        Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-    })
+    let what = "an absolute http or https address, such as https://shop.example/thanks";
+    value.text_of(MAX_URL, what, |text| web_url(text).is_some())
+}
+
+/// The address, if it is an absolute one of the web.
+pub(super) fn web_url(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// A BCP 47 tag.
@@ -85,7 +85,7 @@ pub(super) fn language(value: Value<'_>) -> Option<String> {
         let length = if index == 0 { 2..=8 } else { 1..=8 };
         letters && length.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
-    value.text_of(MAX, "a BCP 47 tag, such as de or pt-BR", |text| text.split('-').enumerate().all(part))
+    value.text_of(MAX, "a BCP 47 tag, such as pt-BR", |text| text.split('-').enumerate().all(part))
 }
 
 /// The merchant's own metadata.
@@ -107,7 +107,7 @@ pub(super) fn customer(value: Value<'_>) -> Option<Customer> {
 }
 
 fn email(value: Value<'_>) -> Option<String> {
-    value.text_of(MAX_EMAIL, "an e-mail address", |text| {
+    value.text_of(MAX_EMAIL, "an e-mail address, such as ann@shop.example", |text| {
         let parts = text.split_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
         parts.is_some_and(|(_, domain)| !domain.contains('@') && !text.contains(char::is_whitespace))
     })
@@ -116,7 +116,7 @@ fn email(value: Value<'_>) -> Option<String> {
 /// International digits, with or without `+`; blanks, dashes, dots and brackets may stand between.
 fn phone(value: Value<'_>) -> Option<String> {
     const MAX: usize = 32;
-    value.text_of(MAX, "a telephone number", |text| {
+    value.text_of(MAX, "a telephone number, such as +371 2000 0000", |text| {
         let digits = text.bytes().filter(u8::is_ascii_digit).count();
         let rest = text.strip_prefix('+').unwrap_or(text);
         let plain = rest.bytes().all(|byte| byte.is_ascii_digit() || b" -.()/".contains(&byte));

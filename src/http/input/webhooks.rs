@@ -3,8 +3,8 @@
 use port::{EndpointId, Timestamp};
 use url::Url;
 
-use super::reader::{Fields, Value};
-use super::values::web_address;
+use super::reader::Value;
+use super::values::{MAX_URL, time, web_url};
 use crate::domain::EndpointSettings;
 use crate::http::problem::Code;
 use crate::webhooks::{ALL_TYPES, EndpointFields, is_type};
@@ -26,55 +26,45 @@ pub(in crate::http) fn endpoint(value: Value<'_>) -> Option<EndpointSettings> {
 pub(in crate::http) fn endpoint_changes(value: Value<'_>) -> Option<EndpointFields> {
     value.object(|fields| {
         Some(EndpointFields {
-            url: set(fields, "url", address),
+            url: fields.kept("url", address),
             types: fields.clearable("events", types).map(Option::unwrap_or_default),
             description: fields.clearable("description", description),
-            enabled: set(fields, "enabled", |value| value.flag()),
+            enabled: fields.kept("enabled", |value| value.flag()),
         })
     })
 }
 
-/// A field of a change that cannot be cleared.
-fn set<T>(fields: &Fields<'_>, name: &'static str, reader: impl FnOnce(Value<'_>) -> Option<T>) -> Option<T> {
-    match fields.clearable(name, reader)? {
-        None if !fields.is_given(name) => fields.fault(name, Code::WrongType, "This cannot be null."),
-        value => value,
-    }
-}
-
 /// Which endpoint an event is to be sent to again; none for all.
 pub(in crate::http) fn redelivery(value: Value<'_>) -> Option<Option<EndpointId>> {
-    value.object(|fields| {
-        Some(fields.optional("endpointId", |value| value.parsed("the id of a webhook endpoint")))
-    })
+    const WHAT: &str = "the id of a webhook endpoint, such as we_01h455vb4pex5vsknk084sn02q";
+    value.object(|fields| Some(fields.optional("endpointId", |value| value.parsed(WHAT))))
 }
 
-/// Which time is to be sent again, until `now` if it says nothing else.
-pub(in crate::http) fn range(value: Value<'_>, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+/// Which time is to be sent again, until now if it says nothing else.
+pub(in crate::http) fn range(value: Value<'_>) -> Option<(Timestamp, Timestamp)> {
+    const IN_ORDER: &str = "`from` must be before `to`.";
     value.object(|fields| {
-        let from = fields.required("from", |value| value.parsed("an RFC 3339 time"));
-        let to = fields.optional("to", |value| value.parsed("an RFC 3339 time")).unwrap_or(now);
-        match from? {
-            from if from < to => Some((from, to)),
-            _ => fields.fault("from", Code::OutOfRange, "This must be before `to`."),
-        }
+        fields.rules(&[IN_ORDER]);
+        let from = fields.required("from", time);
+        let to = fields.optional("to", time);
+        let (from, to) = (from?, to.unwrap_or(value.context()?.env.now()));
+        if from < to { Some((from, to)) } else { fields.fault("from", Code::OutOfRange, IN_ORDER) }
     })
 }
 
 /// Where an endpoint listens. Names and passwords would show up wherever the address is shown.
 fn address(value: Value<'_>) -> Option<String> {
-    let text = web_address(value)?;
-    let bare = Url::parse(&text)
-        .is_ok_and(|url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
-    if bare {
-        Some(text)
-    } else {
-        value.fault(Code::InvalidValue, "This must have no user, password or fragment.")
-    }
+    const WHAT: &str = "an absolute http or https address without user, password and fragment, such as \
+                        https://shop.example/webhooks";
+    value.text_of(MAX_URL, WHAT, |text| {
+        let bare =
+            |url: Url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        web_url(text).is_some_and(bare)
+    })
 }
 
 fn types(value: Value<'_>) -> Option<Vec<String>> {
-    const WHAT: &str = "the type of an event, such as `payment.paid`, or `payment.*`";
+    const WHAT: &str = "the type of an event, or `payment.*` for all of a noun, such as payment.paid";
     value.list(ALL_TYPES.len(), Code::TooLong, |value| value.text_of(MAX_DESCRIPTION, WHAT, is_type))
 }
 

@@ -149,6 +149,7 @@ async fn a_query_is_read_as_strictly_as_a_body() {
         ("?createdAfter", "invalid_value"),
         ("?cursor", "invalid_value"),
         ("?limit", "duplicate_field"),
+        ("?limit", "out_of_range"),
         ("?page", "unknown_field"),
         ("?state", "invalid_value"),
     ];
