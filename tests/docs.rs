@@ -4,6 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use paymux::config::{AccountConfig, Kind, Setting, Settings};
+use paymux::routing::Rules;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -98,6 +101,87 @@ fn every_test_that_a_promise_names_is_there() {
     let missing: Vec<&&str> = named.iter().filter(|name| !is_there(name)).collect();
     assert!(missing.is_empty(), "no such test or rule: {missing:?}");
     assert!(named.len() > 40, "the tables were not read");
+}
+
+/// What a file explains at the head of a table: the lines `#   name  text`, each with those that go on with it.
+fn explained(text: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("#   ")) {
+        match found.last_mut() {
+            Some((_, before)) if line.starts_with(' ') => *before = format!("{before} {}", line.trim()),
+            _ => {
+                let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+                found.push((name.to_owned(), rest.trim().to_owned()));
+            }
+        }
+    }
+    found.into_iter().map(|(name, text)| (name, text.trim().to_lowercase())).collect()
+}
+
+/// The same of settings as they are described: the last part of each key, and its text with bounds and default.
+fn described(settings: Vec<Setting>) -> Vec<(String, String)> {
+    let texts = settings.into_iter().map(|Setting { key, kind, default, help }| {
+        let bounds = match kind {
+            Kind::Whole(bounds) => Some(format!("{} to {}", bounds.start(), bounds.end())),
+            _ => None,
+        };
+        let more: Vec<String> =
+            bounds.into_iter().chain(default.map(|usual| format!("default {usual}"))).collect();
+        let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
+        let name = key.rsplit('.').next().unwrap().to_owned();
+        (name, format!("{}{more}", help.trim().trim_end_matches('.')).to_lowercase())
+    });
+    texts.collect()
+}
+
+#[test]
+fn the_files_of_accounts_and_rules_explain_every_setting_and_no_other() {
+    for (file, settings) in
+        [("config/accounts.toml", AccountConfig::described()), ("config/routing.toml", Rules::described())]
+    {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        let mut explained = explained(&text);
+        let mut described = described(settings);
+        explained.sort();
+        described.sort();
+        assert_eq!(explained, described, "{file}");
+    }
+}
+
+#[test]
+fn the_file_of_the_gateways_own_settings_shows_each_with_its_default_and_what_it_is_for() {
+    let text = fs::read_to_string(root().join("config/paymux.toml")).unwrap();
+    let mut section = String::new();
+    let mut shown = Vec::new();
+    for line in text.lines().map(|line| line.strip_prefix('#').unwrap_or(line)) {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = name.replace("merchants.shop", "merchants.*");
+        } else if let Some((name, rest)) = line.split_once(" = ").filter(|(name, _)| !name.contains(' ')) {
+            let (default, help) = rest.split_once(" # ").unwrap_or((rest, ""));
+            shown.push((format!("{section}.{name}"), default.trim().to_owned(), help.to_lowercase()));
+        }
+    }
+    let described = Settings::described().into_iter().map(|Setting { key, kind, default, help }| {
+        let more = match kind {
+            Kind::Whole(bounds) => format!(" ({} to {})", bounds.start(), bounds.end()),
+            Kind::OneOf(texts) => format!(" ({})", texts.join(", ")),
+            _ => String::new(),
+        };
+        (
+            key,
+            default.unwrap().to_string(),
+            format!("{}{more}", help.trim().trim_end_matches('.')).to_lowercase(),
+        )
+    });
+    for (shown, described) in shown.iter().zip(described.clone()) {
+        // What a merchant's own policy is by default, and what for, stands at the common one.
+        if shown.0.starts_with("merchants.*.policy.") {
+            assert_eq!(shown.0, described.0);
+        } else {
+            assert_eq!(*shown, described);
+        }
+    }
+    assert_eq!(shown.len(), described.count());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::document::{Document, Section};
 use super::environment::{Environment, is_reference};
 use super::error::{ConfigErrors, did_you_mean};
 use super::load::is_name;
+use super::setting::{Described, Setting, described, settings};
 
 /// One account at one provider.
 #[derive(Clone)]
@@ -41,9 +42,28 @@ impl fmt::Debug for AccountConfig {
 /// More accounts than this would make the series of the metrics too many.
 const MAX_ACCOUNTS: usize = 64;
 
-/// What an account has besides its adapter's own settings.
-const COMMON_KEYS: [&str; 7] =
-    ["provider", "base_url", "test", "sandbox", "notify_key", "reads_per_second", "poll_after_capture_days"];
+settings! {
+    /// What an account has besides its adapter's own settings.
+    struct CommonSettings {
+        /// telness, paymennt or decta.
+        provider: Option<String>;
+        /// Only where the provider gave you another address than its usual one.
+        base_url: Option<String>;
+        /// Whether the account makes test payments; a live payment on it is never counted as paid,
+        /// nor a test payment on a live account.
+        test: bool;
+        /// Whether it is an account of the sandbox, the only one whose secrets may stand in this file.
+        sandbox: bool;
+        /// For providers that do not sign: the last part of the address that you give to the provider,
+        /// https://your.gateway/webhooks/{account}/{notify_key}; 16 characters at least.
+        notify_key: Option<String>;
+        /// How often the provider is asked how payments stand, on average.
+        reads_per_second: u32 = 5, 1..=1_000;
+        /// For how many days a paid payment is asked about daily; for accounts whose provider sends no
+        /// notifications of refunds and disputes.
+        poll_after_capture_days: u32 = 0, 0..=540;
+    }
+}
 
 /// The key in an address is all that an unsigned notification proves; a shorter one could be guessed.
 const MIN_NOTIFY_KEY: usize = 16;
@@ -67,6 +87,11 @@ impl AccountConfig {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|why| ConfigErrors::unreadable(&file, &why))?;
         Self::parse(&file, &text, providers)
+    }
+
+    /// Every setting of `accounts.toml` but those of the adapters, which [`About::settings`] lists.
+    pub fn described() -> Vec<Setting> {
+        described::<CommonSettings>("accounts.*")
     }
 
     /// The names of the accounts of a file, also of those that have errors. `None` if the file cannot be read.
@@ -93,8 +118,7 @@ impl AccountConfig {
         }
         let folder = Path::new(file).parent().unwrap_or(Path::new(""));
         let accounts = sections.iter().filter_map(|(name, section)| {
-            let reader =
-                Reader { section, providers, folder, sandbox: section.flag("sandbox").unwrap_or(false) };
+            let reader = Reader { section, providers, folder, common: section.settings() };
             let before = document.errors_so_far();
             let account = reader.account(name)?;
             if document.errors_so_far() == before {
@@ -114,8 +138,7 @@ struct Reader<'a> {
     section: &'a Section<'a>,
     providers: &'a Providers<'a>,
     folder: &'a Path,
-    /// Whether it is an account of the sandbox, whose secrets are none.
-    sandbox: bool,
+    common: CommonSettings,
 }
 
 impl Reader<'_> {
@@ -124,22 +147,26 @@ impl Reader<'_> {
             self.section.fault("must be named with small letters, digits, `-` and `_`, 40 at most");
         }
         let about = self.provider()?;
+        let common = described::<CommonSettings>("");
         let own = about.settings.iter().map(|setting| setting.key);
-        self.section.only(&COMMON_KEYS.into_iter().chain(own).collect::<Vec<_>>());
+        self.section.only(&common.iter().map(|setting| &*setting.key).chain(own).collect::<Vec<_>>());
         Some(AccountConfig {
             name: name.to_owned(),
             about,
             base_url: self.base_url(about.base_url),
-            test: self.section.flag("test").unwrap_or(false),
+            test: self.common.test,
             notify_key: self.notify_key(),
-            reads_per_second: self.section.whole("reads_per_second", 1..=1_000).unwrap_or(5),
-            poll_after_capture_days: self.section.whole("poll_after_capture_days", 0..=540).unwrap_or(0),
+            reads_per_second: self.common.reads_per_second,
+            poll_after_capture_days: self.common.poll_after_capture_days,
             settings: self.settings(about),
         })
     }
 
     fn provider(&self) -> Option<&'static About> {
-        let wanted = self.section.need_text("provider")?;
+        if !self.section.has("provider") {
+            self.section.fault("`provider` is missing");
+        }
+        let wanted = self.common.provider.as_deref()?;
         let known = self.providers.known;
         let found = known.iter().find(|about| about.name == wanted).copied();
         if found.is_none() {
@@ -152,7 +179,7 @@ impl Reader<'_> {
     fn settings(&self, about: &About) -> AdapterSettings {
         let mut values = Vec::new();
         for setting in about.settings {
-            match self.value(setting.key, setting.secret) {
+            match self.resolve(setting.key, self.section.text(setting.key), setting.secret) {
                 Some(value) => values.push((setting.key.to_owned(), Secret::from(value))),
                 None if setting.required && !self.section.has(setting.key) => {
                     self.section.fault(&format!("`{}` is missing: {}", setting.key, setting.help));
@@ -164,9 +191,9 @@ impl Reader<'_> {
     }
 
     /// The text at `key` with its references resolved. A secret must be one reference and nothing else.
-    fn value(&self, key: &str, secret: bool) -> Option<String> {
-        let text = self.section.text(key)?;
-        if secret && !self.sandbox && !is_reference(text) {
+    fn resolve(&self, key: &str, text: Option<&str>, secret: bool) -> Option<String> {
+        let text = text?;
+        if secret && !self.common.sandbox && !is_reference(text) {
             let message =
                 "is a secret: name it as \"${NAME}\" or \"file:/path\" and keep it out of this file";
             self.section.fault_at(key, message);
@@ -177,7 +204,7 @@ impl Reader<'_> {
     }
 
     fn notify_key(&self) -> Option<Secret> {
-        let key = self.value("notify_key", true)?;
+        let key = self.resolve("notify_key", self.common.notify_key.as_deref(), true)?;
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
         if key.len() < MIN_NOTIFY_KEY || !key.bytes().all(fits) {
             let message = format!(
@@ -189,7 +216,8 @@ impl Reader<'_> {
     }
 
     fn base_url(&self, usual: &str) -> String {
-        let Some(text) = self.value("base_url", false) else { return usual.to_owned() };
+        let given = self.common.base_url.as_deref();
+        let Some(text) = self.resolve("base_url", given, false) else { return usual.to_owned() };
         let private = self.providers.allow_private_addresses;
         let complaint = match Url::parse(&text) {
             Err(_) => Some("is not an address"),

@@ -12,6 +12,7 @@ use serde::de::value::{Error as TextError, StrDeserializer};
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, ConfigErrors, did_you_mean};
+use super::setting::{Described, described};
 
 /// Settings are written by people: a longer file is a mistake.
 const MAX_FILE: usize = 1 << 20;
@@ -27,6 +28,18 @@ pub(crate) struct Document {
 pub(crate) struct Node {
     pub(crate) line: u32,
     pub(crate) value: Value,
+}
+
+impl Node {
+    /// The value as `toml` has it. What no setting can be becomes a list, which none accepts.
+    pub(super) fn plain(&self) -> toml::Value {
+        match &self.value {
+            Value::Text(text) => toml::Value::String(text.clone()),
+            Value::Whole(number) => toml::Value::Integer(*number),
+            Value::Flag(flag) => toml::Value::Boolean(*flag),
+            Value::List(_) | Value::Table(_) | Value::Other => toml::Value::Array(Vec::new()),
+        }
+    }
 }
 
 /// What settings are made of. Fractions and dates are not among them.
@@ -253,6 +266,19 @@ impl<'a> Section<'a> {
     /// Reports an error of one text of the list at `key`.
     pub(crate) fn fault_of(&self, key: &str, item: ListItem<'_>, message: &str) {
         self.document.fault(item.line, self.path(key), message.to_owned());
+    }
+
+    /// The settings of this table that `T` declares; a value that does not fit is an error.
+    pub(super) fn settings<T: Described + Default + DeserializeOwned>(&self) -> T {
+        let mut given = toml::Table::new();
+        for setting in described::<T>("") {
+            let Some(value) = self.entries.get(&setting.key).map(Node::plain) else { continue };
+            match setting.refusal(&value) {
+                Some(message) => self.fault_at(&setting.key, &message),
+                None => drop(given.insert(setting.key, value)),
+            }
+        }
+        T::deserialize(toml::Value::Table(given)).expect("values that are not refused can be read")
     }
 
     /// Every value below this section that is not a table, and every empty table, with its dotted path.

@@ -1,20 +1,18 @@
 //! Layers the settings: built-in defaults, the file, the environment, flags; each over the one before.
 //!
-//! Every value that anybody gives is first tried alone on top of the defaults, so that each error is found and has
-//! its place. Only a set without errors is then layered.
+//! Every value that anybody gives is first compared with what is described, so that each error is found and has its
+//! place. Only a set without errors is then layered.
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use ::config::{Config, File, FileFormat};
-use serde::Deserialize;
 use toml::Table;
 
-use super::document::{Document, Node, Value};
+use super::document::{Document, Value};
 use super::environment::Environment;
 use super::error::{ConfigError, ConfigErrors, did_you_mean};
-use super::settings::{Merchant, Settings};
+use super::setting::{Kind, Setting};
+use super::settings::Settings;
 
 /// What the names of settings start with in the environment; `__` also stands between their parts.
 const PREFIX: &str = "PAYMUX__";
@@ -97,22 +95,11 @@ fn in_file(file: &str, text: &str) -> Result<Vec<Given>, ConfigErrors> {
     let given = values.map(|(key, node)| Given {
         name: key.clone(),
         key,
-        value: plain(node),
+        value: node.plain(),
         file: file.to_owned(),
         line: Some(node.line),
     });
     Ok(given.collect())
-}
-
-/// The value as `toml` has it. What no setting can be becomes a date, which none accepts.
-fn plain(node: &Node) -> toml::Value {
-    match &node.value {
-        Value::Text(text) => toml::Value::String(text.clone()),
-        Value::Whole(number) => toml::Value::Integer(*number),
-        Value::Flag(flag) => toml::Value::Boolean(*flag),
-        Value::List(nodes) => toml::Value::Array(nodes.iter().map(plain).collect()),
-        Value::Table(_) | Value::Other => toml::Value::Array(Vec::new()),
-    }
 }
 
 fn in_environment(environment: &Environment) -> impl Iterator<Item = Given> {
@@ -130,113 +117,69 @@ fn in_environment(environment: &Environment) -> impl Iterator<Item = Given> {
 
 /// A text from outside as the kind of value that the setting wants, where it can be read so.
 fn typed(key: &str, text: &str) -> toml::Value {
-    let read = match known_value(key) {
-        Some(toml::Value::Integer(_)) => text.parse().ok().map(toml::Value::Integer),
-        Some(toml::Value::Boolean(_)) => text.parse().ok().map(toml::Value::Boolean),
+    let read = match find(key).map(|setting| setting.kind) {
+        Some(Kind::Whole(_)) => text.parse().ok().map(toml::Value::Integer),
+        Some(Kind::Flag) => text.parse().ok().map(toml::Value::Boolean),
         _ => None,
     };
     read.unwrap_or_else(|| toml::Value::String(text.to_owned()))
 }
 
-/// What is wrong with one given value, tried alone.
+/// What is wrong with one given value by itself.
 fn complaint(given: &Given) -> Option<String> {
-    if known_value(&given.key).is_none() {
-        return Some(unknown(&given.key));
+    let Some(setting) = find(&given.key) else { return Some(unknown(&given.key)) };
+    let refusal = setting.refusal(&given.value);
+    if refusal.is_none()
+        && given.key == "server.public_url"
+        && !given.value.as_str().is_some_and(is_public_url)
+    {
+        return Some(
+            "must be an http or https address without query and without a slash at its end".to_owned(),
+        );
     }
-    let mut table = Table::new();
-    put(&mut table, &given.key, given.value.clone());
-    let tried = Settings::deserialize(toml::Value::Table(table));
-    match tried {
-        Ok(settings) => {
-            settings.out_of_range().into_iter().find(|(key, _)| *key == given.key).map(|(_, why)| why)
-        }
-        Err(fault) => Some(fault.message().to_owned()),
-    }
+    refusal
 }
 
 fn unknown(key: &str) -> String {
-    let known = known_values();
-    let below = format!("{key}.");
-    if known.keys().any(|known| known.starts_with(&below)) {
+    if is_section(key) {
         return "must be a table".to_owned();
     }
+    let known = Settings::described();
+    let known = known.iter().map(|setting| setting.key.as_str());
     match key.strip_prefix("merchants.").and_then(|rest| rest.split_once('.')) {
         Some((name, _)) if !is_name(name) => {
             "a merchant's name has small letters, digits, `-` and `_`".to_owned()
         }
         Some((name, rest)) => {
-            let known = leaves_of(&Merchant::default());
-            let hint = did_you_mean(rest, known.keys().map(String::as_str));
+            let hint = did_you_mean(rest, known.filter_map(|key| key.strip_prefix("merchants.*.")));
             format!("is not a known key of merchant `{name}`{hint}")
         }
-        None => format!("is not a known key{}", did_you_mean(key, known.keys().map(String::as_str))),
+        None => format!("is not a known key{}", did_you_mean(key, known)),
     }
 }
 
-/// The default value of a setting, which also shows its kind; `None` if there is no such setting.
-fn known_value(key: &str) -> Option<toml::Value> {
-    match key.strip_prefix("merchants.").and_then(|rest| rest.split_once('.')) {
-        Some((name, rest)) if is_name(name) => leaves_of(&Merchant::default()).remove(rest),
-        Some(_) => None,
-        None => known_values().remove(key),
-    }
+/// A path as it is described: with `*` for the name of a merchant. `None` where that is no name.
+fn pattern(key: &str) -> Option<String> {
+    let Some(rest) = key.strip_prefix("merchants.") else { return Some(key.to_owned()) };
+    let (name, below) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
+    is_name(name).then(|| format!("merchants.*{below}"))
+}
+
+fn find(key: &str) -> Option<Setting> {
+    let pattern = pattern(key)?;
+    Settings::described().into_iter().find(|setting| setting.key == pattern)
 }
 
 /// Whether settings can stand below this path, so that an empty table of its name says nothing.
 fn is_section(key: &str) -> bool {
-    let of_merchant = key.strip_prefix("merchants.").map(|rest| rest.split_once('.').unwrap_or((rest, "")));
-    let (path, known) = match of_merchant {
-        Some((name, path)) if is_name(name) => (path, leaves_of(&Merchant::default())),
-        Some(_) => return false,
-        None => (key, known_values()),
-    };
-    let above = |known: &String| known.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-    (of_merchant.is_some() && path.is_empty()) || key == "merchants" || known.keys().any(above)
-}
-
-fn known_values() -> BTreeMap<String, toml::Value> {
-    leaves_of(&Settings::default())
+    let Some(above) = pattern(key).map(|pattern| pattern + ".") else { return false };
+    Settings::described().iter().any(|setting| setting.key.starts_with(&above))
 }
 
 /// A name that can stand in addresses, labels and the environment.
 pub(crate) fn is_name(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     (1..=40).contains(&name.len()) && name.bytes().all(letter)
-}
-
-/// Every value of a structure by its dotted path.
-fn leaves_of(settings: &impl serde::Serialize) -> BTreeMap<String, toml::Value> {
-    fn collect(path: &str, value: toml::Value, leaves: &mut BTreeMap<String, toml::Value>) {
-        match value {
-            toml::Value::Table(table) => {
-                let dot = if path.is_empty() { "" } else { "." };
-                for (key, value) in table {
-                    collect(&format!("{path}{dot}{key}"), value, leaves);
-                }
-            }
-            leaf => {
-                leaves.insert(path.to_owned(), leaf);
-            }
-        }
-    }
-    let mut leaves = BTreeMap::new();
-    let table = toml::Value::try_from(settings).expect("settings are texts, numbers and flags");
-    collect("", table, &mut leaves);
-    leaves
-}
-
-fn put(table: &mut Table, path: &str, value: toml::Value) {
-    match path.split_once('.') {
-        None => {
-            table.insert(path.to_owned(), value);
-        }
-        Some((head, rest)) => {
-            let below = table.entry(head).or_insert_with(|| toml::Value::Table(Table::new()));
-            if let toml::Value::Table(below) = below {
-                put(below, rest, value);
-            }
-        }
-    }
 }
 
 /// Puts the layers over each other. A merchant's policy starts from the common one.
@@ -246,9 +189,10 @@ fn layered(text: &str, given: &[Given]) -> Result<Settings, ::config::ConfigErro
         builder = builder.set_override(&outside.key, from_toml(&outside.value))?;
     }
     let common: Settings = builder.build_cloned()?.try_deserialize()?;
+    let policy = Table::try_from(common.policy).expect("a policy is texts");
     for name in common.merchants.keys() {
-        for (key, value) in leaves_of(&common.policy) {
-            builder = builder.set_default(format!("merchants.{name}.policy.{key}"), from_toml(&value))?;
+        for (key, value) in &policy {
+            builder = builder.set_default(format!("merchants.{name}.policy.{key}"), from_toml(value))?;
         }
     }
     builder.build()?.try_deserialize()
@@ -263,42 +207,6 @@ fn from_toml(value: &toml::Value) -> ::config::Value {
 }
 
 impl Settings {
-    /// Values that are of the right kind and make no sense.
-    fn out_of_range(&self) -> Vec<(&'static str, String)> {
-        let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let (server, limits, checkout) = (&self.server, &self.limits, &self.checkout);
-        let (outbound, store) = (&self.outbound, &self.store);
-        let ranges: [(&str, u64, RangeInclusive<u64>); 18] = [
-            ("server.workers", wide(server.workers), 0..=256),
-            ("server.request_timeout_s", server.request_timeout_s, 1..=300),
-            ("server.shutdown_s", server.shutdown_s, 1..=300),
-            ("store.queue", wide(store.queue), 1..=65_536),
-            ("store.batch", wide(store.batch), 1..=1_024),
-            ("store.keep_notifications_days", store.keep_notifications_days.into(), 7..=3_650),
-            ("limits.body_bytes", wide(limits.body_bytes), 1_024..=1_048_576),
-            ("limits.notification_bytes", wide(limits.notification_bytes), 1_024..=65_536),
-            ("limits.requests_per_second", limits.requests_per_second.into(), 1..=100_000),
-            ("limits.requests_burst", limits.requests_burst.into(), 1..=100_000),
-            ("limits.notifications_per_second", limits.notifications_per_second.into(), 1..=10_000),
-            ("checkout.expires_in_s", checkout.expires_in_s, 300..=604_800),
-            ("checkout.link_expires_in_s", checkout.link_expires_in_s, 300..=604_800),
-            ("orders.expire_after_days", self.orders.expire_after_days.into(), 1..=365),
-            ("outbound.connect_timeout_ms", outbound.connect_timeout_ms, 100..=30_000),
-            ("outbound.read_timeout_ms", outbound.read_timeout_ms, 100..=120_000),
-            ("outbound.timeout_ms", outbound.timeout_ms, 100..=120_000),
-            ("webhooks.timeout_ms", self.webhooks.timeout_ms, 1_000..=30_000),
-        ];
-        let outside = ranges.into_iter().filter(|(_, number, range)| !range.contains(number));
-        let mut wrong: Vec<_> = outside
-            .map(|(key, _, range)| (key, format!("must be from {} to {}", range.start(), range.end())))
-            .collect();
-        if !is_public_url(&server.public_url) {
-            let message = "must be an http or https address without query and without a slash at its end";
-            wrong.push(("server.public_url", message.to_owned()));
-        }
-        wrong
-    }
-
     /// Values that make no sense together, with the keys of which one must have been given.
     fn contradictions(&self) -> Vec<([&'static str; 2], String)> {
         let (server, outbound) = (&self.server, &self.outbound);

@@ -10,19 +10,24 @@ pub(crate) mod document;
 mod environment;
 mod error;
 mod load;
+mod setting;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod variants;
 
 pub use accounts::{AccountConfig, Providers};
 pub use environment::Environment;
 pub(crate) use error::did_you_mean;
 pub use error::{ConfigError, ConfigErrors};
 pub(crate) use load::is_name;
+pub use setting::{Kind, Setting};
 pub use settings::{
     Checkout, Files, Limits, LogFormat, LogLevel, Logs, Merchant, Need, Orders, Outbound, PolicyAction,
     RefundPolicy, Server, Settings, Store, Webhooks,
 };
+
+pub(crate) use variants::variants_of;
 
 /// The accounts of the sandbox: `config/sandbox.toml`, whose `${PAYMUX_SANDBOX_URL}` is where it listens.
 pub const SANDBOX_ACCOUNTS: &str = include_str!("../../config/sandbox.toml");

@@ -9,16 +9,45 @@ use sha2::{Digest, Sha256};
 use super::decide::{PINNED, STORED};
 use super::rules::{Conditions, Rule, Rules, Share};
 use crate::config::document::{Document, Section};
-use crate::config::{ConfigErrors, did_you_mean, is_name};
+use crate::config::{ConfigErrors, Kind, Setting, did_you_mean, is_name};
 
 /// Rules are tried one after the other, and each is a metric label.
 const MAX_RULES: usize = 200;
 
-/// What a rule may ask; one that asks nothing fits everything.
-const CONDITION_KEYS: [&str; 8] =
-    ["currency", "country", "min_amount", "max_amount", "approach", "capture_mode", "merchant", "metadata"];
+/// What a rule may ask, and what for; one that asks nothing fits everything.
+const CONDITIONS: [(&str, Kind, &str); 8] = [
+    ("currency", Kind::List, "\"AED\", or a list: [\"AED\", \"SAR\"]"),
+    ("country", Kind::List, "of the billing address, else of the shipping address: \"SE\", or a list"),
+    ("min_amount", Kind::Text, "\"10.00 EUR\": this much or more, in this currency"),
+    ("max_amount", Kind::Text, "\"500.00 EUR\": this much or less, in this currency"),
+    ("approach", Kind::List, "\"HOSTED\", \"EMBEDDED\" or \"LINK\", or a list"),
+    ("capture_mode", Kind::List, "\"AUTOMATIC\" or \"MANUAL\""),
+    ("merchant", Kind::List, "the merchant's name, or a list"),
+    ("metadata", Kind::Table, "{ channel = \"web\" }: every pair must stand in the checkout's metadata"),
+];
+
+/// What else a rule has.
+const OTHERS: [(&str, Kind, &str); 3] = [
+    ("name", Kind::Text, "its own, shown with each checkout that it decides"),
+    ("accounts", Kind::Table, "one of these; a list shares evenly, a table by weight (1 to 1000)"),
+    ("fallback", Kind::List, "tried in this order if none of `accounts` can be reached"),
+];
 
 impl Rules {
+    /// Every setting of `routing.toml`.
+    pub fn described() -> Vec<Setting> {
+        let whether = "whether a checkout may name its account and so pass by the rules";
+        let pins =
+            Setting { key: "pins".to_owned(), kind: Kind::Flag, default: Some(false.into()), help: whether };
+        let of_rule = CONDITIONS.into_iter().chain(OTHERS).map(|(key, kind, help)| Setting {
+            key: format!("rules.*.{key}"),
+            kind,
+            default: None,
+            help,
+        });
+        of_rule.chain([pins]).collect()
+    }
+
     /// Reads the rules of a file. `accounts` are the configured accounts.
     ///
     /// # Errors
@@ -54,7 +83,7 @@ impl Rules {
             if rules.iter().any(|before| before.name == rule.name) {
                 section.fault_at("name", "is the name of another rule");
             }
-            if !CONDITION_KEYS.iter().any(|key| section.has(key)) {
+            if !CONDITIONS.iter().any(|(key, ..)| section.has(key)) {
                 fits_all.get_or_insert_with(|| rule.name.clone());
             }
             rules.push(rule);
@@ -67,7 +96,7 @@ impl Rules {
 }
 
 fn read_rule(section: &Section<'_>, accounts: &[&str]) -> Option<Rule> {
-    let known = CONDITION_KEYS.into_iter().chain(["name", "accounts", "fallback"]);
+    let known = CONDITIONS.iter().chain(&OTHERS).map(|(key, ..)| *key);
     section.only(&known.collect::<Vec<_>>());
     let name = section.need_text("name")?;
     if !is_name(name) {

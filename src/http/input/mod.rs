@@ -16,7 +16,6 @@ mod submit;
 #[cfg(test)]
 mod tests;
 mod values;
-mod variants;
 mod webhooks;
 
 pub(super) use attention::decision;

@@ -19,8 +19,8 @@ use super::faults::{FieldErrors, Pointer, find_cards};
 use super::fields::Fields;
 use super::json::Node;
 use super::schema::Schema;
-use super::variants::variants_of;
-use crate::config::Settings;
+
+use crate::config::{Settings, variants_of};
 use crate::domain::LineItem;
 use crate::http::problem::{Code, Problem};
 

@@ -5,7 +5,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
 /// The words that serde reads an enum from; none for other types.
-pub(super) fn variants_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+pub(crate) fn variants_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     // Nothing is read: the type names its variants, and the reading fails.
     drop(T::deserialize(Variants(&mut names)));
