@@ -10,7 +10,7 @@ use super::document::{Document, Section};
 use super::environment::{Environment, is_reference};
 use super::error::{ConfigErrors, did_you_mean};
 use super::load::is_name;
-use super::setting::{Described, Setting, described, settings};
+use super::setting::{Declared, Described, Setting, described, settings};
 
 /// One account at one provider.
 #[derive(Clone)]

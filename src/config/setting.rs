@@ -71,35 +71,26 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What is declared of a field: its dotted path, what it is for, and its bounds.
+pub(super) type Declared = (String, &'static str, Option<RangeInclusive<i64>>);
+
 /// What is declared as a setting, or holds some.
 pub(super) trait Described {
-    /// Adds itself, or what it holds, at the path `key`; `self` is the default.
-    fn describe(
-        &self,
-        key: String,
-        help: &'static str,
-        bounds: Option<RangeInclusive<i64>>,
-        found: &mut Vec<Setting>,
-    );
+    /// Adds itself, or what it holds; `self` is the default.
+    fn describe(&self, declared: Declared, found: &mut Vec<Setting>);
 }
 
 /// Every setting in `T`, with its path below `key`.
 pub(super) fn described<T: Described + Default>(key: &str) -> Vec<Setting> {
     let mut found = Vec::new();
-    T::default().describe(key.to_owned(), "", None, &mut found);
+    T::default().describe((key.to_owned(), "", None), &mut found);
     found
 }
 
 macro_rules! kinds {
     ($($leaf:ty => $kind:expr;)*) => {$(
         impl Described for $leaf {
-            fn describe(
-                &self,
-                key: String,
-                help: &'static str,
-                bounds: Option<RangeInclusive<i64>>,
-                found: &mut Vec<Setting>,
-            ) {
+            fn describe(&self, (key, help, bounds): Declared, found: &mut Vec<Setting>) {
                 let kind = bounds.map_or($kind, Kind::Whole);
                 found.push(Setting { key, kind, default: Value::try_from(self).ok(), help });
             }
@@ -123,14 +114,8 @@ kinds! {
 }
 
 impl<T: Described + Default> Described for BTreeMap<String, T> {
-    fn describe(
-        &self,
-        key: String,
-        help: &'static str,
-        bounds: Option<RangeInclusive<i64>>,
-        found: &mut Vec<Setting>,
-    ) {
-        T::default().describe(key + ".*", help, bounds, found);
+    fn describe(&self, (key, help, bounds): Declared, found: &mut Vec<Setting>) {
+        T::default().describe((key + ".*", help, bounds), found);
     }
 }
 
@@ -157,17 +142,12 @@ macro_rules! settings {
         }
 
         impl Described for $name {
-            fn describe(
-                &self,
-                key: String,
-                _: &'static str,
-                _: Option<std::ops::RangeInclusive<i64>>,
-                found: &mut Vec<Setting>,
-            ) {
+            fn describe(&self, (key, ..): Declared, found: &mut Vec<Setting>) {
                 let of = if key.is_empty() { key } else { key + "." };
                 $(
+                    let key = format!("{of}{}", stringify!($key));
                     let bounds = [$($bounds)?].into_iter().next();
-                    self.$key.describe(format!("{of}{}", stringify!($key)), concat!($($help),+), bounds, found);
+                    self.$key.describe((key, concat!($($help),+), bounds), found);
                 )*
             }
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::setting::{Described, Setting, described, settings};
+use super::setting::{Declared, Described, Setting, described, settings};
 
 settings! {
     /// Everything an operator can set, but for accounts and routing.

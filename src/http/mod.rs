@@ -31,6 +31,6 @@ mod stream;
 
 pub use input::schema;
 pub use request::{ApiRequest, RawRequest};
-pub use routes::{RequestDescription, configure, requests};
+pub use routes::{Route, api_routes, configure};
 pub use server::{Server, listen, serve};
 pub use state::{Common, State};

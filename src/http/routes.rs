@@ -4,9 +4,9 @@
 //! even if the client hangs up; `starts` also tries again under the same key while no provider was reached; `does`
 //! changes something that is the same however often it is done. A `page` takes no API key.
 //!
-//! Behind a colon stands the reader of the query or the body; the handler gets what it has read, and a route without
-//! one takes neither. `edits` is `acts` for a body that is read beside the order as it is, which the handler does.
-//! [`requests`] says what the readers take.
+//! Behind a colon stands the reader of the query or the body; the handler gets what it has read. A route without one
+//! takes no query, and if it `acts` no body. `edits` is `acts` for a body that is read beside the order as it is, which
+//! the handler does. [`Route`] says what the readers take.
 
 use actix_web::http::Method;
 use actix_web::web::{self, Payload, ServiceConfig};
@@ -17,7 +17,11 @@ use super::auth::Scope;
 use super::handlers::{attention, checkout, orders, payments, problems, profiles, sessions, show, webhooks};
 use super::idempotency::act;
 use super::input::schema::Object;
-use super::input::{self, Reader, query};
+use super::input::{
+    self, Reader, decision, endpoint, endpoint_changes, fulfilment, item_changes, new_item, new_order,
+    order_and_checkout, order_changes, part, profile_session, query, range, redelivery, refund, signature,
+    submission,
+};
 use super::problem::Problem;
 use super::request::{ApiRequest, RawRequest};
 use super::serve::{fallback, run_detached, serve};
@@ -25,72 +29,36 @@ use super::state::State;
 use super::{notifications, qr, returning, stream};
 
 /// A line of the table.
-pub(super) struct Route {
+pub struct Route {
     /// In capitals.
-    pub(super) method: &'static str,
-    /// The pattern of the address; also a metric label.
-    pub(super) path: &'static str,
-    /// What it takes beside its address.
-    pub(super) input: Input,
-    /// What it does.
+    pub method: &'static str,
+    /// The pattern of the address, with its parameters in braces; also a metric label.
+    pub path: &'static str,
+    pub(super) query: Option<Reader<()>>,
+    pub(super) body: Option<Reader<()>>,
     pub(super) handler: Handler,
 }
 
-/// What a route takes beside its address, as the reader that its handler gets it from.
-pub(super) enum Input {
-    /// Nothing.
-    Nothing,
-    /// A query.
-    Query(Reader<()>),
-    /// A body in JSON.
-    Body(Reader<()>),
-}
-
-impl Input {
-    /// Refuses a query and a body that the route does not take.
-    ///
-    /// # Errors
-    /// `unknown_field`; of a body also `malformed_json` and `card_data_refused`.
-    pub(super) fn refuse_others(&self, query: &str, body: &[u8]) -> Result<(), Problem> {
-        if !matches!(self, Self::Query(_)) {
-            input::no_query(query)?;
-        }
-        if !matches!(self, Self::Body(_)) {
-            input::no_body(body)?;
-        }
-        Ok(())
-    }
-}
-
-/// What a request of the API may say.
-pub struct RequestDescription {
-    /// In capitals.
-    pub method: &'static str,
-    /// The pattern of the address, with its parameters in braces.
-    pub path: &'static str,
-    /// The parameters of the query.
-    pub query: Object,
-    /// The body; `None` if there is none.
-    pub body: Option<Object>,
-}
-
-impl RequestDescription {
+impl Route {
     /// The names of the parameters in the path.
     pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
+
+    /// The parameters of the query; `None` if there are none.
+    pub fn query(&self) -> Option<Object> {
+        self.query.map(input::describe_object)
+    }
+
+    /// The fields of the body; `None` if there is none.
+    pub fn body(&self) -> Option<Object> {
+        self.body.map(input::describe_object)
+    }
 }
 
-/// What every request that takes an API key may say, in the order of the table.
-pub fn requests() -> impl Iterator<Item = RequestDescription> {
-    ROUTES.iter().filter(|route| matches!(route.handler, Handler::Api(..))).map(|route| {
-        let (query, body) = match route.input {
-            Input::Nothing => (Object::default(), None),
-            Input::Query(reader) => (input::describe_object(reader), None),
-            Input::Body(reader) => (Object::default(), Some(input::describe_object(reader))),
-        };
-        RequestDescription { method: route.method, path: route.path, query, body }
-    })
+/// The routes that take an API key, in the order of the table. They describe their requests.
+pub fn api_routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| matches!(route.handler, Handler::Api(..)))
 }
 
 /// What serves a route.
@@ -123,8 +91,11 @@ macro_rules! handler {
             $run(&request $(, request.read($body)?)?).await.map(HttpResponse::from)
         })))
     };
-    ($scope:ident acts $run:path $(: $body:path)? => $show:path) => {
-        handler!($scope, async |request| $run(request $(, request.read($body)?)?).await, $show, false)
+    ($scope:ident acts $run:path => $show:path) => {
+        handler!($scope, async |request| $run(request.with_empty_body()?).await, $show, false)
+    };
+    ($scope:ident acts $run:path : $body:path => $show:path) => {
+        handler!($scope, async |request| $run(request, request.read($body)?).await, $show, false)
     };
     ($scope:ident edits $run:path : $body:path => $show:path) => {
         handler!($scope, async |request| $run(request, $body).await, $show, false)
@@ -132,20 +103,29 @@ macro_rules! handler {
     ($scope:ident starts $run:path : $body:path => $show:path) => {
         handler!($scope, async |request| $run(request, request.read($body)?).await, $show, true)
     };
-    ($scope:ident, $run:expr, $show:path, $creates_session:literal) => {
-        Handler::Api(Scope::$scope, Api::Acts(|request| Box::pin(act(request, $run, $show, $creates_session))))
+    ($scope:ident, $run:expr, $show:path, $session:literal) => {
+        Handler::Api(Scope::$scope, Api::Acts(|request| Box::pin(act(request, $run, $show, $session))))
     };
 }
 
-macro_rules! input {
-    ($kind:ident) => {
-        Input::Nothing
-    };
+macro_rules! query {
     (reads $query:path) => {
-        Input::Query(|value| $query(value).map(drop))
+        Some(|value| $query(value).map(drop))
+    };
+    ($kind:ident $($body:path)?) => {
+        None
+    };
+}
+
+macro_rules! body {
+    (reads $($query:path)?) => {
+        None
     };
     ($kind:ident $body:path) => {
-        Input::Body(|value| $body(value).map(drop))
+        Some(|value| $body(value).map(drop))
+    };
+    ($kind:ident) => {
+        None
     };
 }
 
@@ -157,84 +137,77 @@ macro_rules! routes {
         pub(super) static ROUTES: &[Route] = &[$(Route {
             method: stringify!($method),
             path: $path,
-            input: input!($kind $($input)?),
+            query: query!($kind $($input)?),
+            body: body!($kind $($input)?),
             handler: handler!($scope $kind $run $(: $input)? $(=> $show)?),
         },)*];
     };
 }
 
 routes! {
-    POST   "/v1/orders"                               Payments acts   orders::create: input::new_order
-        => show::created;
-    GET    "/v1/orders"                               Payments reads  orders::list_all: query::orders;
-    GET    "/v1/orders/{order}"                       Payments reads  orders::read;
-    PATCH  "/v1/orders/{order}"                       Payments edits  orders::change: input::order_changes
+    POST   "/v1/orders"                         Payments acts   orders::create: new_order => show::created;
+    GET    "/v1/orders"                         Payments reads  orders::list_all: query::orders;
+    GET    "/v1/orders/{order}"                 Payments reads  orders::read;
+    PATCH  "/v1/orders/{order}"                 Payments edits  orders::change: order_changes => show::order;
+    POST   "/v1/orders/{order}/items"           Payments edits  orders::add_item: new_item => show::created;
+    PATCH  "/v1/orders/{order}/items/{item}"    Payments edits  orders::change_item: item_changes
         => show::order;
-    POST   "/v1/orders/{order}/items"                 Payments edits  orders::add_item: input::new_item
-        => show::created;
-    PATCH  "/v1/orders/{order}/items/{item}"          Payments edits  orders::change_item: input::item_changes
-        => show::order;
-    DELETE "/v1/orders/{order}/items/{item}"          Payments acts   orders::remove_item => show::order;
-    POST   "/v1/orders/{order}/price"                 Payments acts   orders::price => show::order;
-    POST   "/v1/orders/{order}/sign"                  Payments acts   orders::sign: input::signature
-        => show::order;
-    POST   "/v1/orders/{order}/checkout"              Payments starts checkout::checkout: input::checkout
+    DELETE "/v1/orders/{order}/items/{item}"    Payments acts   orders::remove_item => show::order;
+    POST   "/v1/orders/{order}/price"           Payments acts   orders::price => show::order;
+    POST   "/v1/orders/{order}/sign"            Payments acts   orders::sign: signature => show::order;
+    POST   "/v1/orders/{order}/checkout"        Payments starts checkout::checkout: input::checkout
         => show::session;
-    POST   "/v1/orders/{order}/submit"                Payments acts   orders::submit: input::submission
-        => show::submitted;
-    POST   "/v1/orders/{order}/approve"               Payments acts   orders::approve => show::order;
-    POST   "/v1/orders/{order}/reject"                Payments acts   orders::reject => show::order;
-    POST   "/v1/orders/{order}/fulfil"                Payments acts   orders::fulfil: input::fulfilment
-        => show::order;
-    POST   "/v1/orders/{order}/cancel"                Payments acts   orders::cancel => show::order;
-    GET    "/v1/orders/{order}/timeline"              Payments reads  orders::timeline: query::timeline;
-    POST   "/v1/checkouts"                            Payments starts checkout::create_and_checkout
-        : input::order_and_checkout => show::order_and_session;
-    GET    "/v1/payment-sessions/{session}"           Payments reads  sessions::read: query::refresh;
-    POST   "/v1/payment-sessions/{session}/cancel"    Payments acts   sessions::cancel
+    POST   "/v1/orders/{order}/submit"          Payments acts   orders::submit: submission => show::submitted;
+    POST   "/v1/orders/{order}/approve"         Payments acts   orders::approve => show::order;
+    POST   "/v1/orders/{order}/reject"          Payments acts   orders::reject => show::order;
+    POST   "/v1/orders/{order}/fulfil"          Payments acts   orders::fulfil: fulfilment => show::order;
+    POST   "/v1/orders/{order}/cancel"          Payments acts   orders::cancel => show::order;
+    GET    "/v1/orders/{order}/timeline"        Payments reads  orders::timeline: query::timeline;
+    POST   "/v1/checkouts"                      Payments starts checkout::create_and_checkout
+        : order_and_checkout => show::order_and_session;
+    GET    "/v1/payment-sessions/{session}"     Payments reads  sessions::read: query::refresh;
+    POST   "/v1/payment-sessions/{session}/cancel" Payments acts   sessions::cancel
         => show::cancelled_session;
-    GET    "/v1/payment-sessions/{session}/events"    Payments reads  stream::watch;
-    GET    "/v1/payments"                             Payments reads  payments::list_all: query::payments;
-    GET    "/v1/payments/{payment}"                   Payments reads  payments::read;
-    POST   "/v1/payments/{payment}/capture"           Payments acts   payments::capture: input::part
-        => show::operated;
-    POST   "/v1/payments/{payment}/void"              Payments acts   payments::void => show::operated;
-    POST   "/v1/payments/{payment}/refunds"           Payments acts   payments::create_refund: input::refund
+    GET    "/v1/payment-sessions/{session}/events" Payments reads  stream::watch;
+    GET    "/v1/payments"                       Payments reads  payments::list_all: query::payments;
+    GET    "/v1/payments/{payment}"             Payments reads  payments::read;
+    POST   "/v1/payments/{payment}/capture"     Payments acts   payments::capture: part => show::operated;
+    POST   "/v1/payments/{payment}/void"        Payments acts   payments::void => show::operated;
+    POST   "/v1/payments/{payment}/refunds"     Payments acts   payments::create_refund: refund
         => show::refund;
-    GET    "/v1/payments/{payment}/refunds"           Payments reads  payments::list_refunds: query::page;
-    GET    "/v1/refunds/{refund}"                     Payments reads  payments::get_refund;
-    POST   "/v1/payment-profiles/sessions"            Payments starts profiles::create_session
-        : input::profile_session => profiles::created_session;
-    GET    "/v1/payment-profiles/sessions/{session}"  Payments reads  profiles::read_session: query::refresh;
+    GET    "/v1/payments/{payment}/refunds"     Payments reads  payments::list_refunds: query::page;
+    GET    "/v1/refunds/{refund}"               Payments reads  payments::get_refund;
+    POST   "/v1/payment-profiles/sessions"      Payments starts profiles::create_session: profile_session
+        => profiles::created_session;
+    GET    "/v1/payment-profiles/sessions/{session}" Payments reads  profiles::read_session: query::refresh;
     POST   "/v1/payment-profiles/sessions/{session}/cancel" Payments acts   profiles::cancel_session
         => profiles::cancelled_session;
-    GET    "/v1/payment-profiles"                     Payments reads  profiles::list_all: query::profiles;
-    GET    "/v1/payment-profiles/{profile}"           Payments reads  profiles::read;
-    DELETE "/v1/payment-profiles/{profile}"           Payments does   profiles::remove;
-    POST   "/v1/webhook-endpoints"                    Payments acts   webhooks::create: input::endpoint
+    GET    "/v1/payment-profiles"               Payments reads  profiles::list_all: query::profiles;
+    GET    "/v1/payment-profiles/{profile}"     Payments reads  profiles::read;
+    DELETE "/v1/payment-profiles/{profile}"     Payments does   profiles::remove;
+    POST   "/v1/webhook-endpoints"              Payments acts   webhooks::create: endpoint
         => webhooks::created;
-    GET    "/v1/webhook-endpoints"                    Payments reads  webhooks::list_all: query::page;
-    GET    "/v1/webhook-endpoints/{endpoint}"         Payments reads  webhooks::read;
-    PATCH  "/v1/webhook-endpoints/{endpoint}"         Payments does   webhooks::change
-        : input::endpoint_changes;
-    DELETE "/v1/webhook-endpoints/{endpoint}"         Payments does   webhooks::remove;
+    GET    "/v1/webhook-endpoints"              Payments reads  webhooks::list_all: query::page;
+    GET    "/v1/webhook-endpoints/{endpoint}"   Payments reads  webhooks::read;
+    PATCH  "/v1/webhook-endpoints/{endpoint}"   Payments does   webhooks::change: endpoint_changes;
+    DELETE "/v1/webhook-endpoints/{endpoint}"   Payments does   webhooks::remove;
     POST   "/v1/webhook-endpoints/{endpoint}/rotate-secret" Payments acts   webhooks::rotate
         => webhooks::rotated;
-    POST   "/v1/webhook-endpoints/{endpoint}/replay"  Ops      acts   webhooks::replay: input::range
+    POST   "/v1/webhook-endpoints/{endpoint}/replay" Ops      acts   webhooks::replay: range
         => webhooks::replayed;
     GET    "/v1/webhook-endpoints/{endpoint}/deliveries" Payments reads  webhooks::deliveries: query::page;
-    GET    "/v1/events"                               Payments reads  webhooks::events: query::events;
-    POST   "/v1/events/{event}/redeliver"             Payments acts   webhooks::redeliver: input::redelivery
+    GET    "/v1/events"                         Payments reads  webhooks::events: query::events;
+    POST   "/v1/events/{event}/redeliver"       Payments acts   webhooks::redeliver: redelivery
         => webhooks::redelivered;
-    GET    "/v1/attention"                            Ops      reads  attention::list_all: query::attention;
-    POST   "/v1/attention/{attention}/resolve"        Ops      acts   attention::resolve: input::decision
+    GET    "/v1/attention"                      Ops      reads  attention::list_all: query::attention;
+    POST   "/v1/attention/{attention}/resolve"  Ops      acts   attention::resolve: decision
         => show::attention;
-    GET    "/return/{token}"                          anybody  page   returning::handle_return;
-    POST   "/return/{token}"                          anybody  page   returning::handle_return;
-    GET    "/qr/{token}"                              anybody  page   qr::picture;
-    POST   "/webhooks/{account}"                      anybody  page   notifications::receive;
-    POST   "/webhooks/{account}/{key}"                anybody  page   notifications::receive;
-    GET    "/problems/{code}"                         anybody  page   problems::page;
+    GET    "/return/{token}"                    anybody  page   returning::handle_return;
+    POST   "/return/{token}"                    anybody  page   returning::handle_return;
+    GET    "/qr/{token}"                        anybody  page   qr::picture;
+    POST   "/webhooks/{account}"                anybody  page   notifications::receive;
+    POST   "/webhooks/{account}/{key}"          anybody  page   notifications::receive;
+    GET    "/problems/{code}"                   anybody  page   problems::page;
 }
 
 impl Api {

@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::auth::{Caller, Scope};
 use super::connections::Connection;
+use super::input::no_query;
 use super::problem::{Code, FieldError, Problem};
 use super::request::{ApiRequest, RawRequest, header, if_match};
 use super::routes::{Handler, Route};
@@ -95,11 +96,13 @@ async fn answer(
     no_card_outside_the_body(&request)?;
     let body = body::take(payload, settings.limits.body_bytes, patience).await?;
     body::ensure_json(&request, &body)?;
+    if route.query.is_none() {
+        no_query(request.query_string())?;
+    }
     let in_flight = match route.method {
         "POST" => idempotency::in_flight_key(state, &caller, &request, &body).await?,
         _ => None,
     };
-    route.input.refuse_others(request.query_string(), &body)?;
     let if_match = if route.method == "GET" { None } else { if_match(&request)? };
     handler.handle(ApiRequest { raw: raw(body), merchant: caller.merchant, if_match, in_flight }).await
 }

@@ -46,7 +46,7 @@ impl ApiRequest {
     /// # Errors
     /// `malformed_json`, `card_data_refused`, or every fault that the reader found.
     pub(super) fn read<T>(&self, reader: Reader<T>) -> Result<T, Problem> {
-        read_body(&self.raw.body, Some(&self.context()), reader)
+        self.read_in(&self.context(), reader)
     }
 
     /// Reads the body as a change of this order, or of this line of it.
@@ -60,7 +60,13 @@ impl ApiRequest {
         reader: Reader<T>,
     ) -> Result<T, Problem> {
         let currency = Some(order.header.currency);
-        read_body(&self.raw.body, Some(&Context { currency, item, ..self.context() }), reader)
+        self.read_in(&Context { currency, item, ..self.context() }, reader)
+    }
+
+    fn read_in<T>(&self, context: &Context<'_>, reader: Reader<T>) -> Result<T, Problem> {
+        let body: &[u8] = if self.raw.body.is_empty() { b"{}" } else { &self.raw.body };
+        let root = json::parse(body).map_err(|fault| Problem::new(Code::MalformedJson, fault.to_string()))?;
+        reader::read(&root, &Pointer::Body, Some(context), reader)
     }
 
     /// Reads the query.
@@ -69,6 +75,14 @@ impl ApiRequest {
     /// Every fault that the reader found.
     pub(super) fn query<T>(&self, reader: Reader<T>) -> Result<T, Problem> {
         read_query(self.raw.request.query_string(), Some(&self.context()), reader)
+    }
+
+    /// Itself, if its body says nothing.
+    ///
+    /// # Errors
+    /// As [`ApiRequest::read`].
+    pub(super) fn with_empty_body(&self) -> Result<&Self, Problem> {
+        self.read(nothing).map(|()| self)
     }
 
     fn context(&self) -> Context<'_> {
@@ -86,14 +100,6 @@ pub(super) fn describe_object(reader: Reader<()>) -> Object {
     }
 }
 
-/// Refuses a body that says anything.
-///
-/// # Errors
-/// As [`ApiRequest::read`].
-pub(super) fn no_body(body: &[u8]) -> Result<(), Problem> {
-    read_body(body, None, nothing)
-}
-
 /// Refuses a query that says anything.
 ///
 /// # Errors
@@ -104,12 +110,6 @@ pub(super) fn no_query(text: &str) -> Result<(), Problem> {
 
 fn nothing(value: Value<'_>) -> Option<()> {
     value.object(|_| Some(()))
-}
-
-fn read_body<T>(bytes: &[u8], context: Option<&Context<'_>>, reader: Reader<T>) -> Result<T, Problem> {
-    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
-    let root = json::parse(bytes).map_err(|fault| Problem::new(Code::MalformedJson, fault.to_string()))?;
-    reader::read(&root, &Pointer::Body, context, reader)
 }
 
 fn read_query<T>(text: &str, context: Option<&Context<'_>>, reader: Reader<T>) -> Result<T, Problem> {

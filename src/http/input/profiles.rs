@@ -10,20 +10,11 @@ use crate::domain::ProfileSessionRequest;
 use crate::payments::NewProfileSession;
 
 /// How a method can be stored: not by a link.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum StoringApproach {
     Hosted,
     Embedded,
-}
-
-impl From<StoringApproach> for Approach {
-    fn from(approach: StoringApproach) -> Self {
-        match approach {
-            StoringApproach::Hosted => Self::Hosted,
-            StoringApproach::Embedded => Self::Embedded,
-        }
-    }
 }
 
 /// A session that stores a method of a customer's.
@@ -32,8 +23,10 @@ pub(in crate::http) fn profile_session(value: Value<'_>) -> Option<NewProfileSes
         let customer_id = fields.required("customer", |value| {
             value.object(|fields| fields.required("id", |value| value.text(MAX_CUSTOMER)))
         });
-        let approach = fields.required("approach", |value| value.enum_value::<StoringApproach>());
-        let approach = approach.map(Approach::from);
+        let approach = fields.required("approach", |value| match value.enum_value()? {
+            StoringApproach::Hosted => Some(Approach::Hosted),
+            StoringApproach::Embedded => Some(Approach::Embedded),
+        });
         let return_urls = return_urls(fields, approach);
         let expires_in = fields.optional("expiresIn", lifetime);
         let language = fields.optional("language", language);

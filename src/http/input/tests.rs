@@ -12,9 +12,8 @@ use super::schema::{Field, Object, Presence, Schema};
 use super::{Reader, json, read_query};
 use crate::config::Settings;
 use crate::domain::{LineItem, TaxRate};
+use crate::http::api_routes;
 use crate::http::problem::{Code, Problem};
-use crate::http::requests;
-use crate::http::routes::{Input, ROUTES};
 
 const GOLDEN: &str = include_str!("tests/requests.txt");
 
@@ -34,8 +33,8 @@ impl Env for Fixed {
     }
 }
 
-/// Reads a body, or the pairs of a query, as the route at `path` would.
-fn accept(path: &str, input: &Input, given: &Json) -> Result<(), Problem> {
+/// Reads a body, or the pairs of a query, as its route would.
+fn accept((path, kind, reader): &Input, given: &Json) -> Result<(), Problem> {
     let item = LineItem {
         id: ItemId::from_uuid(Uuid::nil()),
         sku: None,
@@ -53,31 +52,26 @@ fn accept(path: &str, input: &Input, given: &Json) -> Result<(), Problem> {
         currency: Some("EUR".parse().unwrap()),
         item: Some(&item).filter(|_| path.ends_with("{item}")),
     };
-    match input {
-        Input::Nothing => Ok(()),
-        Input::Body(reader) => {
-            let text = given.to_string();
-            read(&json::parse(text.as_bytes()).unwrap(), &Pointer::Body, Some(&context), *reader)
+    if *kind == "query" {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in given.as_object().unwrap() {
+            let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            query.append_pair(name, &text);
         }
-        Input::Query(reader) => {
-            let mut query = url::form_urlencoded::Serializer::new(String::new());
-            for (name, value) in given.as_object().unwrap() {
-                let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-                query.append_pair(name, &text);
-            }
-            read_query(&query.finish(), Some(&context), *reader)
-        }
+        return read_query(&query.finish(), Some(&context), *reader);
     }
+    read(&json::parse(given.to_string().as_bytes()).unwrap(), &Pointer::Body, Some(&context), *reader)
 }
 
-/// Every route that takes something, with what it takes.
-fn inputs() -> impl Iterator<Item = (&'static str, &'static Input, Object)> {
-    ROUTES.iter().filter_map(|route| {
-        let reader: Reader<()> = match route.input {
-            Input::Nothing => return None,
-            Input::Query(reader) | Input::Body(reader) => reader,
-        };
-        Some((route.path, &route.input, super::describe_object(reader)))
+/// A query or a body: the path of its route, which of the two it is, and its reader.
+type Input = (&'static str, &'static str, Reader<()>);
+
+/// Every query and body, with what they take.
+fn inputs() -> impl Iterator<Item = (Input, Object)> {
+    api_routes().flat_map(|route| {
+        let kinds = [("query", route.query), ("body", route.body)].into_iter();
+        kinds
+            .filter_map(|(kind, reader)| Some(((route.path, kind, reader?), super::describe_object(reader?))))
     })
 }
 
@@ -161,10 +155,9 @@ fn whole(path: &str, object: &Object) -> Json {
 }
 
 /// Whether a request is refused with a fault at or below this pointer.
-fn refuses(path: &str, input: &Input, given: &Json, pointer: &str, code: Option<Code>) -> bool {
-    let pointer =
-        if matches!(input, Input::Query(_)) { pointer.replacen('/', "?", 1) } else { pointer.to_owned() };
-    let answer = accept(path, input, given).unwrap_err().respond("https://pay.test", None, "r-1");
+fn refuses(input: &Input, given: &Json, pointer: &str, code: Option<Code>) -> bool {
+    let pointer = if input.1 == "query" { pointer.replacen('/', "?", 1) } else { pointer.to_owned() };
+    let answer = accept(input, given).unwrap_err().respond("https://pay.test", None, "r-1");
     let answer: Json = serde_json::from_slice(&answer.into_body().try_into_bytes().unwrap()).unwrap();
     let fits = |fault: &Json| code.is_none_or(|code| fault["code"] == code.as_str());
     let stands = |fault: &Json| fault["pointer"].as_str().unwrap().starts_with(&pointer);
@@ -173,41 +166,41 @@ fn refuses(path: &str, input: &Input, given: &Json, pointer: &str, code: Option<
 
 #[test]
 fn a_request_made_from_its_description_is_accepted_whole_and_with_what_it_needs() {
-    for (path, input, object) in inputs() {
+    for (input, object) in inputs() {
         let least = value(&Schema::Object(object.clone()), false).unwrap();
-        for given in [whole(path, &object), least] {
-            accept(path, input, &given).unwrap_or_else(|problem| panic!("{path}: {given}\n{problem:?}"));
+        for given in [whole(input.0, &object), least] {
+            accept(&input, &given).unwrap_or_else(|problem| panic!("{input:?}: {given}\n{problem:?}"));
         }
     }
 }
 
 #[test]
 fn a_request_without_a_field_that_its_description_requires_is_refused() {
-    for (path, input, object) in inputs() {
+    for (input, object) in inputs() {
         let (schema, mut found) = (Schema::Object(object.clone()), Vec::new());
         fields("", &schema, &mut found);
         for (of, field) in found.iter().filter(|(_, field)| field.presence == Presence::Required) {
-            let mut given = whole(path, &object);
+            let mut given = whole(input.0, &object);
             given.pointer_mut(of).unwrap().as_object_mut().unwrap().remove(field.name);
             let pointer = format!("{of}/{}", field.name);
-            assert!(refuses(path, input, &given, &pointer, Some(Code::FieldMissing)), "{path}: {pointer}");
+            assert!(refuses(&input, &given, &pointer, Some(Code::FieldMissing)), "{input:?}: {pointer}");
         }
     }
 }
 
 #[test]
 fn a_value_outside_what_its_description_says_is_refused_at_its_place() {
-    for (path, input, object) in inputs() {
+    for (input, object) in inputs() {
         let (schema, mut found) = (Schema::Object(object.clone()), Vec::new());
         fields("", &schema, &mut found);
         for (of, field) in found {
             let mut bad = faulty(&field.schema);
             bad.extend((field.presence == Presence::Kept).then_some(Json::Null));
             for bad in bad {
-                let mut given = whole(path, &object);
+                let mut given = whole(input.0, &object);
                 given.pointer_mut(&of).unwrap()[field.name] = bad.clone();
                 let pointer = format!("{of}/{}", field.name);
-                assert!(refuses(path, input, &given, &pointer, None), "{path}: {pointer}: {bad}");
+                assert!(refuses(&input, &given, &pointer, None), "{input:?}: {pointer}: {bad}");
             }
         }
     }
@@ -215,12 +208,12 @@ fn a_value_outside_what_its_description_says_is_refused_at_its_place() {
 
 #[test]
 fn null_is_as_good_as_nothing_where_the_description_says_so() {
-    for (path, input, object) in inputs().filter(|(_, input, _)| matches!(input, Input::Body(_))) {
+    for (input, object) in inputs().filter(|(input, _)| input.1 == "body") {
         for field in &object.fields {
             if matches!(field.presence, Presence::Optional | Presence::Clearable) {
                 let mut given = value(&Schema::Object(object.clone()), false).unwrap();
                 given[field.name] = Json::Null;
-                accept(path, input, &given).unwrap_or_else(|problem| panic!("{path}: {given}\n{problem:?}"));
+                accept(&input, &given).unwrap_or_else(|problem| panic!("{input:?}: {given}\n{problem:?}"));
             }
         }
     }
@@ -294,16 +287,14 @@ fn inner(schema: &Schema) -> Option<&Object> {
 #[test]
 fn requests_are_described_as_they_were() {
     let mut page = Page::default();
-    for request in requests() {
-        writeln!(page.text, "{} {}", request.method, request.path).unwrap();
-        let (kind, object) = match &request.body {
-            Some(body) => ("body", body),
-            None => ("query", &request.query),
-        };
-        if !object.fields.is_empty() {
-            writeln!(page.text, "  {kind}").unwrap();
+    for route in api_routes() {
+        writeln!(page.text, "{} {}", route.method, route.path).unwrap();
+        for (kind, object) in [("query", route.query()), ("body", route.body())] {
+            if let Some(object) = object {
+                writeln!(page.text, "  {kind}").unwrap();
+                page.object(&object, 2);
+            }
         }
-        page.object(object, 2);
     }
     if page.text != GOLDEN {
         let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/input/tests/requests.txt");
@@ -318,7 +309,7 @@ fn requests_are_described_as_they_were() {
 
 #[test]
 fn the_parameters_of_a_path_are_those_in_braces() {
-    let change_item = requests().find(|request| request.path.ends_with("{item}")).unwrap();
+    let change_item = api_routes().find(|route| route.path.ends_with("{item}")).unwrap();
     assert_eq!(change_item.path_parameters().collect::<Vec<_>>(), ["order", "item"]);
 }
 
