@@ -167,7 +167,7 @@ impl<'a> Section<'a> {
     }
 
     /// The whole number at `key`, if it is there and within `range`.
-    pub(crate) fn whole(&self, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
+    fn whole(&self, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         self.of_kind(key, &expected, |value| match value {
             Value::Whole(number) => u32::try_from(*number).ok().filter(|number| range.contains(number)),

@@ -61,7 +61,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => f.write_str("text in quotes"),
-            Self::Address => f.write_str("an IP address and a port in quotes, such as \"127.0.0.1:8080\""),
+            Self::Address => f.write_str("an IP address with its port, such as \"127.0.0.1:8080\""),
             Self::OneOf(texts) => write!(f, "\"{}\"", texts.join("\" or \"")),
             Self::Flag => f.write_str("true or false"),
             Self::List => f.write_str("text in quotes, or a list of at least one"),

@@ -89,7 +89,7 @@ fn every_fault_of_the_settings_is_told_at_once_with_its_line() {
                 [logs.level]\nx = 1";
     let faults = faults_of(text);
     let expected = [
-        ":2: server.listen: must be an IP address and a port in quotes, such as \"127.0.0.1:8080\"",
+        ":2: server.listen: must be an IP address with its port, such as \"127.0.0.1:8080\"",
         ":3: server.listn: is not a known key; did you mean `server.listen`?",
         ":4: server.workers: must be a whole number from 0 to 256",
         ":5: server.public_url: must be an http or https address",
