@@ -10,7 +10,9 @@ use serde_json::json;
 
 use super::list;
 use crate::domain::view::{self, view};
-use crate::domain::{EndpointSecret, EndpointSettings, Event, OrderAggregate, RecordedEvent, WebhookEndpoint};
+use crate::domain::{
+    EndpointSecret, EndpointSettings, Event, OrderAggregate, RecordedEvent, WebhookEndpoint,
+};
 use crate::engine::CommandError;
 use crate::http::answer::Answer;
 use crate::http::idempotency::Recall;
@@ -93,7 +95,10 @@ impl Recall for WithSecret {
     }
 }
 
-pub(in crate::http) async fn create(request: &ApiRequest, new: EndpointSettings) -> Result<WithSecret, Problem> {
+pub(in crate::http) async fn create(
+    request: &ApiRequest,
+    new: EndpointSettings,
+) -> Result<WithSecret, Problem> {
     let endpoint = request.endpoints().by(&request.merchant, &request.command()).create(new).await?;
     WithSecret::of(request, endpoint).await
 }
