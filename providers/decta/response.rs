@@ -137,6 +137,11 @@ pub(super) fn errors_in_success(response: &HttpResponse) -> Option<Complaint> {
     struct Refused {
         errors: Value,
     }
+    // Hardly any answer has them, so it is searched before it is read.
+    const NAME: &[u8] = b"\"errors\"";
+    if !response.body.windows(NAME.len()).any(|part| part == NAME) {
+        return None;
+    }
     let errors = response.json::<Refused>().ok()?.errors;
     let nothing = ["null", "\"\"", "[]", "{}"].contains(&errors.to_string().as_str());
     (!nothing).then(|| first_message(&errors).unwrap_or_default())

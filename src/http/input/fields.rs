@@ -1,5 +1,6 @@
 //! Reading the fields of an object, and describing them.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use super::faults::Pointer;
@@ -11,7 +12,7 @@ use crate::http::problem::Code;
 /// The members of an object.
 pub(crate) enum Fields<'r> {
     /// Of an object in a request, with the names that its reader takes.
-    Given { of: Given<'r>, members: &'r [(String, Node<'r>)], taken: RefCell<Vec<&'static str>> },
+    Given { of: Given<'r>, members: &'r [(Cow<'r, str>, Node<'r>)], taken: RefCell<Vec<&'static str>> },
     /// Of none: the reader leaves their descriptions.
     Described(&'r RefCell<Object>),
 }
@@ -116,7 +117,7 @@ impl Fields<'_> {
         let Self::Given { members, taken, .. } = self else { return };
         let taken = taken.borrow();
         for (index, (name, _)) in members.iter().enumerate() {
-            if !taken.contains(&name.as_str()) {
+            if !taken.contains(&&**name) {
                 self.fault::<()>(name, Code::UnknownField, "This is not known here.");
             } else if members.iter().take(index).any(|(before, _)| before == name) {
                 self.fault::<()>(name, Code::DuplicateField, "This is given twice.");

@@ -1,10 +1,7 @@
 //! JSON as it was written: numbers keep their digits, and a name that is given twice is there twice.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The deepest nesting that is read; what the API takes is half as deep.
@@ -17,12 +14,12 @@ pub(crate) enum Node<'a> {
     Flag(bool),
     /// The digits as they were written.
     Number(&'a str),
-    Text(String),
+    Text(Cow<'a, str>),
     /// The text of a parameter, which may also be a number or a flag.
     Parameter(Cow<'a, str>),
     List(Vec<Node<'a>>),
     /// In the order of writing; a name may be there more than once.
-    Object(Vec<(String, Node<'a>)>),
+    Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
 /// Why bytes could not be read.
@@ -42,55 +39,90 @@ impl From<serde_json::Error> for NotJson {
     }
 }
 
-/// Reads a document.
+/// Reads a document. It is checked as a whole first, and then cut into its parts on one walk.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Node<'_>, NotJson> {
-    node(serde_json::from_slice(bytes)?, MAX_DEPTH)
+    let checked: &RawValue = serde_json::from_slice(bytes)?;
+    Walk { rest: checked.get() }.node(MAX_DEPTH)
 }
 
-fn node(raw: &RawValue, levels: usize) -> Result<Node<'_>, NotJson> {
-    let text = raw.get();
-    let levels = levels.checked_sub(1).ok_or(NotJson::TooDeep)?;
-    Ok(match text.bytes().next() {
-        Some(b'{') => {
-            let Members(members) = serde_json::from_str(text)?;
-            let read = |(name, raw)| Ok((name, node(raw, levels)?));
-            Node::Object(members.into_iter().map(read).collect::<Result<_, NotJson>>()?)
-        }
-        Some(b'[') => {
-            let parts: Vec<&RawValue> = serde_json::from_str(text)?;
-            Node::List(parts.into_iter().map(|raw| node(raw, levels)).collect::<Result<_, _>>()?)
-        }
-        Some(b'"') => Node::Text(serde_json::from_str(text)?),
-        Some(b't' | b'f') => Node::Flag(text == "true"),
-        Some(b'n') => Node::Null,
-        _ => Node::Number(text),
-    })
+/// What is left of a text that is known to be JSON.
+struct Walk<'a> {
+    rest: &'a str,
 }
 
-/// The members of an object, every one of them.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-
-        impl<'de> Visitor<'de> for All {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+impl<'a> Walk<'a> {
+    fn node(&mut self, levels: usize) -> Result<Node<'a>, NotJson> {
+        let levels = levels.checked_sub(1).ok_or(NotJson::TooDeep)?;
+        Ok(match self.next() {
+            Some(b'{') => {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                self.skip(1);
+                while self.next() == Some(b'"') {
+                    let name = self.text()?;
+                    self.skip_separator(b':');
+                    members.push((name, self.node(levels)?));
+                    self.skip_separator(b',');
                 }
-                Ok(Members(members))
+                self.skip(1);
+                Node::Object(members)
             }
-        }
+            Some(b'[') => {
+                let mut parts = Vec::new();
+                self.skip(1);
+                while self.next().is_some_and(|byte| byte != b']') {
+                    parts.push(self.node(levels)?);
+                    self.skip_separator(b',');
+                }
+                self.skip(1);
+                Node::List(parts)
+            }
+            Some(b'"') => Node::Text(self.text()?),
+            _ => match self.plain() {
+                "null" => Node::Null,
+                "true" => Node::Flag(true),
+                "false" => Node::Flag(false),
+                digits => Node::Number(digits),
+            },
+        })
+    }
 
-        deserializer.deserialize_map(All)
+    /// The first byte that is not a blank.
+    fn next(&mut self) -> Option<u8> {
+        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+        self.rest.bytes().next()
+    }
+
+    fn skip(&mut self, bytes: usize) -> &'a str {
+        let (skipped, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        skipped
+    }
+
+    fn skip_separator(&mut self, separator: u8) {
+        if self.next() == Some(separator) {
+            self.skip(1);
+        }
+    }
+
+    /// A text in quotes.
+    fn text(&mut self) -> Result<Cow<'a, str>, NotJson> {
+        let mut escaped = false;
+        let end = self.rest.bytes().skip(1).position(|byte| {
+            let ends = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            ends
+        });
+        let quoted = self.skip(end.map_or(self.rest.len(), |end| end + 2));
+        match quoted.get(1..quoted.len().saturating_sub(1)) {
+            Some(plain) if !plain.contains('\\') => Ok(plain.into()),
+            _ => Ok(Cow::Owned(serde_json::from_str(quoted)?)),
+        }
+    }
+
+    /// A number or a word, up to what ends it.
+    fn plain(&mut self) -> &'a str {
+        let ends = |c: char| matches!(c, ',' | ']' | '}' | ' ' | '\t' | '\n' | '\r');
+        self.skip(self.rest.find(ends).unwrap_or(self.rest.len()))
     }
 }
 
@@ -133,7 +165,44 @@ mod tests {
         assert_eq!(parse(deep.as_bytes()), Err(NotJson::TooDeep));
     }
 
+    fn as_value(node: &Node<'_>) -> serde_json::Value {
+        match node {
+            Node::Null => serde_json::Value::Null,
+            Node::Flag(flag) => (*flag).into(),
+            Node::Number(digits) => digits.parse::<i64>().unwrap().into(),
+            Node::Text(text) | Node::Parameter(text) => text.as_ref().into(),
+            Node::List(parts) => parts.iter().map(as_value).collect(),
+            Node::Object(members) => {
+                members.iter().map(|(name, node)| (name.clone().into_owned(), as_value(node))).collect()
+            }
+        }
+    }
+
+    fn values() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            ".{0,8}".prop_map(Into::into),
+            "[\\\\\"{}:, \\[\\]]{0,8}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+                proptest::collection::btree_map("[a\\\\\": ]{0,4}", inner, 0..5)
+                    .prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
     proptest! {
+        #[test]
+        fn every_document_is_read_as_what_it_is(value in values()) {
+            for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+                prop_assert_eq!(as_value(&parse(text.as_bytes()).unwrap()), value.clone());
+            }
+        }
+
         #[test]
         fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&bytes);

@@ -114,6 +114,6 @@ fn nothing(value: Value<'_>) -> Option<()> {
 
 fn read_query<T>(text: &str, context: Option<&Context<'_>>, reader: Reader<T>) -> Result<T, Problem> {
     let pairs = url::form_urlencoded::parse(text.as_bytes());
-    let members = pairs.map(|(name, value)| (name.into_owned(), Node::Parameter(value)));
+    let members = pairs.map(|(name, value)| (name, Node::Parameter(value)));
     reader::read(&Node::Object(members.collect()), &Pointer::Query, context, reader)
 }

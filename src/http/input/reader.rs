@@ -177,7 +177,7 @@ impl<'r> Value<'r> {
             if !good {
                 return value.fault(Code::TooLong, format!("A name has 1 to {max_name} characters."));
             }
-            Some((name.clone(), value.lines(max_text)?.to_owned()))
+            Some((name.to_string(), value.lines(max_text)?.to_owned()))
         });
         read.collect::<Vec<_>>().into_iter().collect()
     }
@@ -278,8 +278,7 @@ impl<'r> Given<'r> {
 
     fn text(self) -> Option<&'r str> {
         match self.node {
-            Node::Text(text) => Some(text),
-            Node::Parameter(text) => Some(text),
+            Node::Text(text) | Node::Parameter(text) => Some(text),
             _ => self.unfit("a text"),
         }
     }
