@@ -249,25 +249,21 @@ impl SubjectChange {
     }
 }
 
-/// The next moment of each lane in which a change makes something due, or takes something away. What was due before
-/// stands in the row already, or has had its turn and waits for its next: it makes nothing sooner.
+/// The next moment of each lane that a subject is in, and the lanes that it has left. What was due before stands in the
+/// row already, or has had its turn and waits for its next: it makes nothing sooner.
 fn schedule(before: &[DueJob], after: &[DueJob], now: Timestamp) -> Vec<(Lane, Option<Due>)> {
     let (old, new): (Vec<_>, Vec<_>) =
         after.iter().cloned().partition(|due| due.at <= now && before.contains(due));
     let mut lanes: Vec<&Lane> = before.iter().chain(&new).map(|due| &due.lane).collect();
     lanes.sort_unstable();
     lanes.dedup();
-    lanes.retain(|lane| !in_lane(before, lane).eq(in_lane(after, lane)));
     let next = lanes.into_iter().map(|lane| (lane.clone(), next_in(lane, &new)));
-    next.filter(|(lane, due)| due.is_some() || in_lane(&old, lane).next().is_none()).collect()
-}
-
-fn in_lane<'a>(jobs: &'a [DueJob], lane: &'a Lane) -> impl Iterator<Item = &'a DueJob> {
-    jobs.iter().filter(move |due| due.lane == *lane)
+    next.filter(|(lane, due)| due.is_some() || !old.iter().any(|old| old.lane == *lane)).collect()
 }
 
 /// The earliest of the jobs in a lane; of those at the same moment the most urgent.
 pub fn next_in(lane: &Lane, jobs: &[DueJob]) -> Option<Due> {
-    let earliest = in_lane(jobs, lane).min_by_key(|due| (due.at, due.urgency))?;
+    let of_lane = jobs.iter().filter(|due| due.lane == *lane);
+    let earliest = of_lane.min_by_key(|due| (due.at, due.urgency))?;
     Some(Due { at: earliest.at, urgency: earliest.urgency })
 }
