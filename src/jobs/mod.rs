@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use port::{ProviderError, Timestamp};
 
-use crate::domain::{Actor, Job, JobKind, Profile, ProfileSession, Subject};
+use crate::domain::{Actor, DueJob, Job, JobKind, Profile, ProfileSession, Subject};
 use crate::engine::{Command, Engine};
 use crate::orders::Orders;
 use crate::payments::{PaymentError, ReadPass};
@@ -60,6 +60,14 @@ impl JobResult {
                 Self::Failed { retry_after: retry_after.max(later), hopeless: hopeless && also }
             }
             (failed @ Self::Failed { .. }, Self::Done) | (Self::Done, failed) => failed,
+        }
+    }
+
+    /// When what failed for the so-many-and-first time is tried again; `None` if nothing did.
+    fn retry(&self, tries: u32, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Done => None,
+            Self::Failed { retry_after, .. } => Some(now.plus(retry_after.unwrap_or_else(|| backoff(tries)))),
         }
     }
 }
@@ -127,7 +135,7 @@ impl JobContext {
     ) -> Result<Rescheduled, StoreError> {
         let result = result_of(only.into(), result);
         self.count(only.into(), &result);
-        self.rescheduled::<S>(job, result, &[only]).await
+        self.rescheduled::<S>(job, result, &[only], &[only]).await
     }
 
     async fn run_notification(
@@ -146,13 +154,13 @@ impl JobContext {
         Ok(Rescheduled { job: job.clone(), version: 0, next, tries, stays_woken: false })
     }
 
-    /// When a job's subject is due again, as it is after the job. What was `done` and is due all the same waits for
-    /// something else, and is looked at again after a fifth of the time that it has been due.
+    /// When a job's subject is due again, as it is after the job.
     async fn rescheduled<S: Subject>(
         &self,
         job: &ClaimedJob,
         result: JobResult,
         done: &[Job],
+        failed: &[Job],
     ) -> Result<Rescheduled, StoreError> {
         let (engine, now) = (self.engine(), self.engine().now());
         let subject = engine.load::<S>(job.subject).await?;
@@ -160,9 +168,7 @@ impl JobContext {
         let mut due = subject.map(|subject| subject.due(now, engine.draw())).unwrap_or_default();
         // A policy that has had its say leaves the attention to a person.
         due.retain(|due| !(matches!(due.job, Job::ApplyRefundPolicy(_)) && done.contains(&due.job)));
-        for again in due.iter_mut().filter(|due| due.at <= now && done.contains(&due.job)) {
-            again.at = now.plus((now.since(again.at) / 5).clamp(FIRST_RETRY, MAX_RETRY));
-        }
+        put_off(&mut due, done, failed, result.retry(job.tries, now), now);
         let next = crate::store::next_in(&job.lane, &due);
         Ok(after(job, version, next, result, now))
     }
@@ -176,8 +182,20 @@ impl JobContext {
     }
 }
 
-/// When a job is due again: as its subject says, and after a failure not before a while. A job that was woken and
-/// failed is tried again even where no schedule asks for it, unless that is hopeless.
+/// What was `done` and is due all the same waits for something else, and is looked at again after a fifth of the time
+/// that it has been due. What `failed` waits for a retry, and with it all that is due already. What else is to come keeps
+/// its moment, above all an operation that the job itself has just requested.
+fn put_off(due: &mut [DueJob], done: &[Job], failed: &[Job], retry: Option<Timestamp>, now: Timestamp) {
+    for again in due.iter_mut().filter(|due| due.at <= now && done.contains(&due.job)) {
+        again.at = now.plus((now.since(again.at) / 5).clamp(FIRST_RETRY, MAX_RETRY));
+    }
+    for waits in due.iter_mut().filter(|due| due.at <= now || failed.contains(&due.job)) {
+        waits.at = retry.map_or(waits.at, |retry| waits.at.max(retry));
+    }
+}
+
+/// When a job is due again: at the `next` moment of its subject. A job that was woken and failed is tried again even
+/// where no schedule asks for it, unless that is hopeless.
 fn after(
     job: &ClaimedJob,
     version: u64,
@@ -185,26 +203,32 @@ fn after(
     result: JobResult,
     now: Timestamp,
 ) -> Rescheduled {
-    let JobResult::Failed { retry_after, hopeless } = result else {
+    let (JobResult::Failed { retry_after, hopeless }, Some(retry)) = (&result, result.retry(job.tries, now))
+    else {
         return Rescheduled { job: job.clone(), version, next, tries: 0, stays_woken: false };
     };
-    let pause = retry_after.unwrap_or_else(|| backoff(job.tries));
-    let retry = now.plus(pause);
     let stays_woken = job.woken.is_some() && !hopeless;
     let next = match next {
-        Some(due) if stays_woken => Some(Due { at: retry, urgency: due.urgency.min(job.urgency) }),
-        Some(due) => Some(Due { at: due.at.max(retry), ..due }),
+        Some(due) if stays_woken => {
+            Some(Due { at: due.at.min(retry), urgency: due.urgency.min(job.urgency) })
+        }
         None if stays_woken => Some(Due { at: retry, urgency: job.urgency }),
-        None => None,
+        next => next,
     };
-    // Waiting for a read is no failure.
-    let tries = if retry_after.is_some() { job.tries } else { job.tries + 1 };
+    let tries = match next {
+        // Something more urgent comes first, whose failures have not been counted yet.
+        Some(due) if due.at < retry && due.urgency < job.urgency => 0,
+        // Waiting for a read is no failure.
+        _ if retry_after.is_some() => job.tries,
+        _ => job.tries + 1,
+    };
     Rescheduled { job: job.clone(), version, next, tries, stays_woken }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Lane, Urgency};
 
     /// `done`, `busy 5`, `hopeless`: how it went, and how long to wait.
     fn shown(result: &JobResult) -> String {
@@ -225,6 +249,38 @@ mod tests {
             None if text == "done" => JobResult::Done,
             None => JobResult::Failed { retry_after: None, hopeless: text == "hopeless" },
         }
+    }
+
+    #[test]
+    fn what_failed_does_not_put_off_what_was_requested_meanwhile() {
+        let (now, hours) = (Timestamp::from_seconds(1_800_000_000), Duration::from_secs(2 * 3_600));
+        let soon = now.plus(Duration::from_secs(45));
+        let orphan = Job::CloseOrphan(port::AttemptId::from_uuid(port::Uuid::nil()));
+        let operation = Job::ResumeOperation(port::PaymentId::from_uuid(port::Uuid::nil()));
+        let lane = Lane::Account("decta".to_owned());
+        let due_job = |job, urgency, at| DueJob { job, lane: lane.clone(), urgency, at };
+        let mut due = [
+            due_job(orphan, Urgency::Scheduled, now.minus(hours)),
+            due_job(operation, Urgency::UnknownOutcome, soon),
+        ];
+        put_off(&mut due, &[], &[orphan], Some(now.plus(hours)), now);
+        assert_eq!(due.each_ref().map(|due| due.at), [now.plus(hours), soon]);
+        let job = ClaimedJob {
+            subject: port::Uuid::nil(),
+            kind: JobSubject::Order,
+            lane: lane.clone(),
+            urgency: Urgency::Scheduled,
+            due_at: now,
+            tries: 11,
+            woken: None,
+            wakes: 0,
+        };
+        let next = crate::store::next_in(&lane, &due);
+        let done = after(&job, 1, next, JobResult::failed(), now);
+        assert_eq!((done.next, done.tries), (next, 0));
+        let only_orphan = crate::store::next_in(&lane, &due[..1]);
+        let done = after(&job, 1, only_orphan, JobResult::failed(), now);
+        assert_eq!((done.next, done.tries), (only_orphan, 12));
     }
 
     #[test]

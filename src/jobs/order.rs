@@ -18,18 +18,16 @@ impl JobContext {
     ) -> Result<Rescheduled, StoreError> {
         let engine = self.engine();
         let Some(order) = engine.load::<OrderAggregate>(job.subject).await? else {
-            return self.rescheduled::<OrderAggregate>(job, JobResult::Done, &[]).await;
+            return self.rescheduled::<OrderAggregate>(job, JobResult::Done, &[], &[]).await;
         };
-        let (id, mut result, mut done) = (order.id(), JobResult::Done, Vec::new());
+        let (id, mut result, mut done, mut failed) = (order.id(), JobResult::Done, Vec::new(), Vec::new());
         for due in due_now(&order, job, engine.now()) {
             let acted = result_of(due.into(), self.act(id, due, command, pass).await);
             self.count(due.into(), &acted);
-            if matches!(acted, JobResult::Done) {
-                done.push(due);
-            }
+            if matches!(acted, JobResult::Done) { &mut done } else { &mut failed }.push(due);
             result = result.and(acted);
         }
-        self.rescheduled::<OrderAggregate>(job, result, &done).await
+        self.rescheduled::<OrderAggregate>(job, result, &done, &failed).await
     }
 
     async fn act(
