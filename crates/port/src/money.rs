@@ -279,7 +279,7 @@ mod tests {
         code.parse().unwrap()
     }
 
-    /// ISO 4217's exceptions from "two decimals", by heart, so that a change in the library's data shows here.
+    /// ISO 4217's exceptions from "two decimals", written out, so that a change in the library's data shows here.
     #[test]
     fn exponents_are_those_of_iso_4217() {
         let none = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF";

@@ -1,4 +1,4 @@
-//! Merchants and accounts as small numbers: their names stand in one table, and the writer knows them by heart.
+//! Merchants and accounts as small numbers: their names stand in one table, which the writer keeps in memory.
 
 use std::collections::HashMap;
 
