@@ -77,12 +77,12 @@ impl<'a> Walk<'a> {
                 Node::List(parts)
             }
             Some(b'"') => Node::Text(self.text()?),
-            _ => match self.plain() {
-                "null" => Node::Null,
-                "true" => Node::Flag(true),
-                "false" => Node::Flag(false),
-                digits => Node::Number(digits),
-            },
+            Some(b'n') => {
+                self.plain();
+                Node::Null
+            }
+            Some(b't' | b'f') => Node::Flag(self.plain() == "true"),
+            _ => Node::Number(self.plain()),
         })
     }
 
