@@ -55,7 +55,7 @@ settings! {
         /// Whether it is an account of the sandbox, the only one whose secrets may stand in this file.
         sandbox: bool;
         /// For providers that do not sign: the last part of the address that you give to the provider,
-        /// https://your.gateway/webhooks/{account}/{notify_key}; 16 characters at least.
+        /// `https://your.gateway/webhooks/{account}/{notify_key}`; 16 characters at least.
         notify_key: Option<String>;
         /// How often the provider is asked how payments stand, on average.
         reads_per_second: u32 = 5, 1..=1_000;

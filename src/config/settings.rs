@@ -153,7 +153,7 @@ settings! {
         requires_signing: Need;
         /// Whether a completed payment submits its order.
         auto_submit: bool = true;
-        /// Its own refund policy; what is not set here is as in [policy].
+        /// Its own refund policy; what is not set here is as in `policy`.
         policy: RefundPolicy;
     }
 }
