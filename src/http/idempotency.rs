@@ -138,12 +138,14 @@ pub(super) async fn act<T: Recall>(
             Err(problem) => problem,
         };
         // A refusal after the request's own change is its answer; any other may be that of a repeat.
-        let written = request.in_flight.as_ref().is_none_or(|in_flight| in_flight.key.is_written());
-        let before = if written { return Err(refused) } else { look_up(&request).await? };
-        if before == row {
+        if request.in_flight.as_ref().is_none_or(|in_flight| in_flight.key.is_written()) {
             return Err(refused);
         }
-        row = before;
+        let found = look_up(&request).await?;
+        if found == row {
+            return Err(refused);
+        }
+        row = found;
     }
     Err(Problem::key_in_use())
 }

@@ -63,7 +63,7 @@ impl JobResult {
         }
     }
 
-    /// When what failed for the so-many-and-first time is tried again; `None` if nothing did.
+    /// When what failed is tried again, after so many failures before this one; `None` if nothing failed.
     fn retry(&self, tries: u32, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Done => None,

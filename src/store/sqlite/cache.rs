@@ -15,7 +15,7 @@ use crate::domain::AnySubject;
 /// Parts with a lock each, so that threads seldom wait for each other.
 const SHARDS: usize = 16;
 
-/// Subjects of one generation in a shard: the cache holds up to 8,192, and at least the 4,096 that were used last.
+/// Subjects of one generation in a shard: the cache holds up to 8,192, and about the 4,096 that were used last.
 const GENERATION: usize = 256;
 
 /// Subjects by their id.
