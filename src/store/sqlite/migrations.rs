@@ -1,11 +1,11 @@
 //! Migrations: numbered from 1, each run once, all at opening. They only add; dropping takes two releases.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use super::OpenError;
 
 /// Name and statements; the place is the number.
-const STEPS: [(&str, &str); 1] = [("start", include_str!("../migrations/sqlite/0001_start.sql"))];
+const STEPS: [(&str, &str); 1] = [("first tables", include_str!("../migrations/sqlite/0001_start.sql"))];
 
 /// Brings the database to the tables that this program knows, or leaves it as it is.
 pub(super) fn run(db: &mut Connection) -> Result<(), OpenError> {
@@ -21,6 +21,10 @@ pub(super) fn run(db: &mut Connection) -> Result<(), OpenError> {
     let found = last as usize;
     if found > STEPS.len() {
         return Err(OpenError::Newer { found, known: STEPS.len() });
+    }
+    let first = whole.query_row("SELECT name FROM schema_steps WHERE number = 1", [], |row| row.get(0));
+    if first.optional()?.is_some_and(|name: String| name != STEPS[0].0) {
+        return Err(OpenError::Prerelease);
     }
     for (number, (name, statements)) in (1u32..).zip(STEPS).skip(found) {
         whole.execute_batch(statements)?;

@@ -108,25 +108,27 @@ impl Sqlite {
         Ok(Self { writer, readers, cache, leases, changes, metrics, _lock: lock })
     }
 
-    async fn write(&self, change: Change) -> Result<(), StoreError> {
+    /// Has a change written, and gives it back.
+    async fn write(&self, change: Change) -> Result<Change, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.writer.submit(Waiting { change, answer }).inspect_err(|fault| {
             if *fault == StoreError::Busy {
                 self.metrics.store_queue_full();
             }
         })?;
-        answered.await.unwrap_or_else(|_| Err(StoreError::Failed("the writer has stopped".to_owned())))
+        let stopped = |_| StoreError::Failed("the writer has stopped".to_owned());
+        let (change, result) = answered.await.map_err(stopped)?;
+        result.map(|()| change)
     }
 }
 
 #[async_trait]
 impl Store for Sqlite {
     async fn commit(&self, change: Change) -> Result<(), StoreError> {
-        let (name, end_leases) = (change.name, self.leases.ended_by(&change));
-        crash::point("before commit", name);
-        self.write(change).await?;
-        crash::point("after commit", name);
-        end_leases();
+        crash::point("before commit", change.name);
+        let change = self.write(change).await?;
+        crash::point("after commit", change.name);
+        self.leases.end_of(&change);
         Ok(())
     }
 

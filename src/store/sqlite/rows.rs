@@ -11,7 +11,7 @@ use crate::store::{ApiKeyRow, Change, IdempotencyRow, InboxRow, StoreError, Subj
 const CHANGE: &str = "INSERT INTO changes
          (subject, sequence, events, public_before, public, merchant, at, record, hash)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-const PERSONAL: &str = "INSERT INTO personal (subject, sequence, body) VALUES (?1, ?2, ?3)";
+const PERSONAL: &str = "INSERT INTO personal (position, body) VALUES (?1, ?2)";
 const SUBJECT: &str =
     "INSERT INTO subjects (id, kind, merchant, state, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
 const STATE: &str = "UPDATE subjects SET state = ?2 WHERE id = ?1";
@@ -71,7 +71,7 @@ fn write_subject(db: &Connection, names: &Names, change: &SubjectChange) -> Resu
     ];
     run(db, CHANGE, values)?;
     if let Some(body) = &change.personal {
-        run(db, PERSONAL, (id, integer(change.first), body))?;
+        run(db, PERSONAL, (db.last_insert_rowid(), body))?;
     }
     let last = change.first + change.events - 1;
     match (change.created_at, change.state) {

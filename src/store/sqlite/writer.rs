@@ -21,10 +21,11 @@ use super::{OpenError, rows, statement};
 use crate::metrics::Metrics;
 use crate::store::{Change, StoreError, Unique};
 
-/// A change that waits, and whom to answer.
+/// A change that waits, and whom to answer. The change goes back with the answer: memory is freed at less cost by the
+/// thread that took it.
 pub(super) struct Waiting {
     pub(super) change: Change,
-    pub(super) answer: oneshot::Sender<Result<(), StoreError>>,
+    pub(super) answer: oneshot::Sender<(Change, Result<(), StoreError>)>,
 }
 
 /// What became of each change of a batch.
@@ -90,18 +91,18 @@ impl Writer {
         if written > 0 {
             self.metrics.store_committed(u32::try_from(written).unwrap_or(u32::MAX), started.elapsed());
         }
-        for (waiting, result) in batch.drain(..).zip(results) {
-            match (&result, waiting.change.subject) {
+        for (Waiting { change, answer }, result) in batch.drain(..).zip(results) {
+            match (&result, &change.subject) {
                 (Ok(()), Some(subject)) => {
                     // In the order of commits, so that the cache never goes back.
-                    self.cache.committed(subject.id, subject.after);
+                    self.cache.committed(subject.id, subject.after.clone());
                     // Sending fails if nobody listens; that is no fault, here and below.
                     let _ = self.changes.send(subject.id);
                 }
                 (Err(StoreError::Conflict), _) => self.metrics.store_conflict(),
                 _ => {}
             }
-            let _ = waiting.answer.send(result);
+            let _ = answer.send((change, result));
         }
     }
 
@@ -229,7 +230,7 @@ mod tests {
             })
             .unzip();
         writer.write(&mut batch);
-        answers.into_iter().map(|mut answer| answer.try_recv().expect("all are answered")).collect()
+        answers.into_iter().map(|mut answer| answer.try_recv().expect("all are answered").1).collect()
     }
 
     fn settings(writer: &Writer) -> Vec<String> {

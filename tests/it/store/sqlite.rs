@@ -174,7 +174,7 @@ async fn a_subject_without_its_personal_data_can_be_read_and_changed() {
     commit(&store, shop.checkout(&mut order, "main")).await;
     drop(store);
     // The one value is gone, the other is not what its digest says.
-    let edits = "DELETE FROM personal WHERE sequence > 1;
+    let edits = "DELETE FROM personal WHERE position > 1;
         UPDATE personal SET body = replace(body, 'Ada', 'Eve');";
     behind(folder.path()).execute_batch(edits).unwrap();
     let store = open(folder.path(), true).unwrap();

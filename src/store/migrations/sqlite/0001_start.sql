@@ -24,13 +24,11 @@ CREATE TABLE changes (
 ) STRICT;
 CREATE INDEX changes_public ON changes (merchant, position) WHERE public > 0;
 
--- The personal values of one change, one on a line. Deleting them erases them.
+-- The personal values of the change at a position, one on a line. Deleting them erases them.
 CREATE TABLE personal (
-    subject  BLOB    NOT NULL,
-    sequence INTEGER NOT NULL,
-    body     TEXT    NOT NULL,
-    PRIMARY KEY (subject, sequence)
-) STRICT, WITHOUT ROWID;
+    position INTEGER NOT NULL PRIMARY KEY,
+    body     TEXT    NOT NULL
+) STRICT;
 
 -- A long history is read from its last snapshot on.
 CREATE TABLE snapshots (
