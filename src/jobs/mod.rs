@@ -20,7 +20,7 @@ use port::{ProviderError, Timestamp};
 use crate::domain::{Actor, DueJob, Job, JobKind, Profile, ProfileSession, Subject};
 use crate::engine::{Command, Engine};
 use crate::orders::Orders;
-use crate::payments::{PaymentError, ReadPass};
+use crate::payments::{MAX_PAUSE, PaymentError, ReadPass};
 use crate::store::{Change, ClaimedJob, Due, JobSubject, Rescheduled, StoreError, Write};
 use crate::webhooks::WebhookDispatcher;
 
@@ -78,7 +78,7 @@ fn result_of(job: JobKind, result: Result<(), PaymentError>) -> JobResult {
         Ok(()) => JobResult::Done,
         Err(PaymentError::Provider(error)) => JobResult::Failed {
             retry_after: match error {
-                ProviderError::Busy { retry_after } => retry_after,
+                ProviderError::Busy { retry_after } => retry_after.map(|wait| wait.min(MAX_PAUSE)),
                 _ => None,
             },
             hopeless: error.advice() == port::Advice::Stop,
@@ -248,6 +248,17 @@ mod tests {
             }
             None if text == "done" => JobResult::Done,
             None => JobResult::Failed { retry_after: None, hopeless: text == "hopeless" },
+        }
+    }
+
+    #[test]
+    fn a_provider_puts_a_job_off_for_a_quarter_of_an_hour_at_most() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        for (asked, waited) in [(7, 7), (900, 900), (31_536_000, 900)] {
+            let retry_after = Some(Duration::from_secs(asked));
+            let busy = PaymentError::Provider(ProviderError::Busy { retry_after });
+            let again = result_of(JobKind::ResumeOperation, Err(busy)).retry(0, now);
+            assert_eq!(again, Some(now.plus(Duration::from_secs(waited))), "{asked}");
         }
     }
 

@@ -19,7 +19,7 @@ pub(super) const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_REMEMBERED: u64 = 100_000;
 
 /// A moment in the middle of what jitter makes of one.
-pub(super) const NO_JITTER: u64 = 100;
+pub(super) const NO_JITTER: u64 = 2;
 
 /// Which reads were made lately or are under way. It only spares reads; nothing relies on it.
 pub struct FetchLog {

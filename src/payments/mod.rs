@@ -21,7 +21,7 @@ pub use accounts::{Account, Accounts};
 pub use fetch::FetchLog;
 pub use profiles::NewProfileSession;
 pub use providers::Providers;
-pub use read_limiter::{ReadLimiter, ReadPass};
+pub use read_limiter::{MAX_PAUSE, ReadLimiter, ReadPass};
 pub use refund_policy::RefundPolicies;
 pub use returns::{Redirect, ReturnToken, Returns};
 pub use start::{CheckoutRequest, StartOutcome};

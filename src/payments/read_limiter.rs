@@ -26,7 +26,7 @@ const SLOWED_BY: u64 = 4;
 const SLOWED_FOR: Duration = Duration::from_secs(60);
 
 /// A provider cannot keep us away for longer than this.
-const MAX_PAUSE: Duration = Duration::from_secs(15 * 60);
+pub const MAX_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// The reads that an account has left.
 #[derive(Debug)]

@@ -30,7 +30,8 @@ CREATE TABLE personal (
     body     TEXT    NOT NULL
 ) STRICT;
 
--- A long history is read from its last snapshot on.
+-- A long history is read from its last snapshot on. A step that belongs to a release in which subjects serialise otherwise
+-- deletes all rows: the history is read from its start then.
 CREATE TABLE snapshots (
     subject  BLOB    NOT NULL PRIMARY KEY,
     sequence INTEGER NOT NULL,
