@@ -434,7 +434,7 @@ fn the_word_tables_say_what_the_adapters_say() {
     for about in ALL {
         let table = StatusTable::parse(about.statuses).unwrap();
         let _ = write!(tables, "**{}**, from: {}.\n\n", about.title, table.source().trim_end_matches('.'));
-        tables.push_str("| of | words | mean | known |\n|---|---|---|---|\n");
+        tables.push_str("| object | statuses | meaning | evidence |\n|---|---|---|---|\n");
         let mut rows: BTreeMap<_, Vec<String>> = BTreeMap::new();
         for (of, word, row) in table.rows() {
             let status = if let StatusMapping::Status(status) = row.meaning { Ok(status) } else { Err(()) };
@@ -451,7 +451,7 @@ fn the_word_tables_say_what_the_adapters_say() {
         }
         tables.push('\n');
     }
-    compare("docs/status-model.md", "words", tables.trim_end_matches('\n'));
+    compare("docs/status-model.md", "statuses", tables.trim_end_matches('\n'));
 }
 
 fn meaning(word: &str, row: &Row) -> String {

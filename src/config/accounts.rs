@@ -52,12 +52,12 @@ settings! {
         /// Whether the account makes test payments; a live payment on it is never counted as paid,
         /// nor a test payment on a live account.
         test: bool;
-        /// Whether it is an account of the sandbox, the only one whose secrets may stand in this file.
+        /// Whether it is an account of the sandbox, the only kind whose secrets may be in this file.
         sandbox: bool;
         /// For providers that do not sign: the last part of the address that you give to the provider,
         /// `https://your.gateway/webhooks/{account}/{notify_key}`; 16 characters at least.
         notify_key: Option<String>;
-        /// How often the provider is asked how payments stand, on average.
+        /// How many reads of payments a second, on average.
         reads_per_second: u32 = 5, 1..=1_000;
         /// For how many days a paid payment is asked about daily; for accounts whose provider sends no
         /// notifications of refunds and disputes.

@@ -27,7 +27,7 @@ settings! {
         logs: Logs;
         /// How providers are called.
         outbound: Outbound;
-        /// How merchants are told.
+        /// Webhooks: events sent to merchants.
         webhooks: Webhooks;
         /// The other files.
         files: Files;
@@ -118,7 +118,7 @@ settings! {
 
     /// How providers are called.
     pub struct Outbound {
-        /// Until a connection stands, name look-up and TLS included, milliseconds.
+        /// Until a connection is established, name look-up and TLS included, milliseconds.
         connect_timeout_ms: u64 = 3_000, 100..=30_000;
         /// Longest silence while an answer is awaited or read, milliseconds.
         read_timeout_ms: u64 = 20_000, 100..=120_000;
@@ -128,7 +128,7 @@ settings! {
         allow_private_addresses: bool;
     }
 
-    /// How merchants are told.
+    /// Webhooks: events sent to merchants.
     pub struct Webhooks {
         /// A whole delivery, milliseconds.
         timeout_ms: u64 = 20_000, 1_000..=30_000;

@@ -16,7 +16,7 @@ use super::trace;
 /// What a client waits for and where it may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Until a connection stands, name look-up and TLS included.
+    /// Until a connection is established, name look-up and TLS included.
     pub connect_timeout: Duration,
     /// Longest silence while an answer is awaited or read.
     pub read_timeout: Duration,

@@ -23,7 +23,7 @@ const CONDITIONS: [(&str, Kind, &str); 8] = [
     ("approach", Kind::List, "\"HOSTED\", \"EMBEDDED\" or \"LINK\", or a list"),
     ("capture_mode", Kind::List, "\"AUTOMATIC\" or \"MANUAL\""),
     ("merchant", Kind::List, "the merchant's name, or a list"),
-    ("metadata", Kind::Table, "{ channel = \"web\" }: every pair must stand in the checkout's metadata"),
+    ("metadata", Kind::Table, "{ channel = \"web\" }: every pair must be in the checkout's metadata"),
 ];
 
 /// What else a rule has.
