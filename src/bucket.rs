@@ -1,9 +1,9 @@
 //! A bucket of tokens, which limits how often something may happen.
 
-/// A token in the unit that is counted: at one token a second, one unit comes each microsecond.
+/// One token in internal units. At a rate of one token a second, one unit is added every microsecond.
 pub const TOKEN: u64 = 1_000_000;
 
-/// What is saved, in millionths of a token, up to a limit.
+/// A token bucket; levels are counted in millionths of a token.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
     level: u64,
@@ -11,19 +11,18 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
     pub fn full(capacity: u64) -> Self {
         Self { level: capacity, capacity }
     }
 
-    /// Adds what has come, and returns what there is no room for.
+    /// Adds units and returns those that do not fit.
     pub fn add(&mut self, amount: u64) -> u64 {
         let room = self.room();
         self.level += amount.min(room);
         amount.saturating_sub(room)
     }
 
-    /// Takes a token, if there is a whole one.
+    /// Takes one token; false if there is none.
     pub fn take(&mut self) -> bool {
         let has_one = self.level >= TOKEN;
         if has_one {
@@ -32,7 +31,6 @@ impl Bucket {
         has_one
     }
 
-    /// Takes everything.
     pub fn clear(&mut self) {
         self.level = 0;
     }
@@ -42,12 +40,12 @@ impl Bucket {
         self.level / TOKEN
     }
 
-    /// What is missing for a token.
+    /// How many units are missing until there is a whole token.
     pub fn missing(self) -> u64 {
         TOKEN.saturating_sub(self.level)
     }
 
-    /// What is missing until it is full.
+    /// How many units are missing until the bucket is full.
     pub fn room(self) -> u64 {
         self.capacity - self.level
     }

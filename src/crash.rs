@@ -1,16 +1,16 @@
-//! Crash points: named moments at which a test can make the program die.
+//! Crash points: named places in the code where a test can make the program abort.
 //!
-//! They exist in debug builds, that is in the program which `cargo test` builds and drives; a release build
-//! contains none. `PAYMUX_CRASH_AT` names a moment, as in `before commit checkout`, or its N-th time, as in
-//! `after send begin#2`; `PAYMUX_CRASH_LIST` names a file that every moment reached is added to, once each.
+//! They exist in debug builds, that is in the program which `cargo test` builds and drives; a release build contains
+//! none. `PAYMUX_CRASH_AT` names a crash point, as in `before commit checkout`, or its N-th passage, as in `after send
+//! begin#2`; `PAYMUX_CRASH_LIST` names a file to which each crash point that is reached is written once.
 
 /// Passes a moment: `before commit`, `after send` … of a change or operation of this name.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn point(_moment: &str, _name: &str) {}
 
-/// Passes a moment: `before commit`, `after send` … of a change or operation of this name. Dies here if a test
-/// wants it.
+/// Passes a moment: `before commit`, `after send` … of a change or operation of this name. Aborts the process here if a
+/// test has asked for it.
 #[cfg(debug_assertions)]
 pub fn point(moment: &str, name: &str) {
     let Some(plan) = plan::get() else { return };
@@ -23,7 +23,7 @@ mod plan {
     use std::io::Write as _;
     use std::sync::{Mutex, OnceLock};
 
-    /// What a test asked for.
+    /// Which crash point a test has selected, and how often each was passed.
     pub(super) struct Plan {
         at: Option<(String, u32)>,
         list: Option<String>,
@@ -38,7 +38,7 @@ mod plan {
 
     #[expect(
         clippy::disallowed_methods,
-        reason = "a test steers the built program, before there are settings"
+        reason = "a test controls the built program before any settings are read"
     )]
     fn read() -> Option<Plan> {
         let at = std::env::var("PAYMUX_CRASH_AT").ok().map(|text| match text.split_once('#') {

@@ -4,6 +4,6 @@ fn main() -> std::process::ExitCode {
     paymux::app::main()
 }
 
-/// A tenth less time for a checkout than with the system's.
+/// A checkout takes a tenth less time than with the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,8 +1,8 @@
-//! Every metric there is: its name, its help and who may label it with what.
+//! All metrics with their names, labels and help.
 //!
 //! Names are `paymux_<noun>_<unit>`. The values of a label are a closed set: constants of the code (`&'static str`) or
 //! names that an operator has configured (accounts, rules, routes); never an id, an amount or anything a client sends.
-//! Callers hold an `Arc<Metrics>` and call the method named after what happened. Nothing is decided here.
+//! Callers hold an `Arc<Metrics>` and call the method named after what happened.
 
 use std::time::Duration;
 
@@ -14,23 +14,21 @@ use prometheus::{
     TextEncoder,
 };
 
-/// Requests and calls, seconds. The bounds are where service objectives are likely to be drawn.
+/// Histogram bounds for requests and calls, seconds.
 const CALL_SECONDS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
 
 /// Commits, seconds: from a fast disk to one in trouble.
 const COMMIT_SECONDS: [f64; 10] = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
 
-/// Changes in one commit.
 const BATCH_CHANGES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Declares [`Metrics`] and makes each of its metrics, so that field, name, labels and help stand in one place. What is
-/// `counted` gets its function too, whose arguments are the labels.
+/// Declares [`Metrics`] and makes each of its metrics, so that field, name, labels and help are in one place. Each
+/// `counted` metric also gets a function with its labels as arguments.
 macro_rules! catalogue {
     (
         counted { $($event:ident($($label:ident: $type:ty),*): $total:literal, $counts:literal;)* }
         measured { $($field:ident: $kind:ty = $make:ident($name:literal $(, $more:expr)*), $help:literal;)* }
     ) => {
-        /// The catalogue.
         pub struct Metrics {
             registry: Registry,
             $($event: IntCounterVec,)*
@@ -57,7 +55,7 @@ catalogue! {
         routed(rule: &str, account: &str): "paymux_routing_decisions_total",
             "Checkouts routed, by the rule that decided and the account that was first.";
         payment_changed(provider: &str, status: &'static str): "paymux_payment_status_changes_total",
-            "Payments that came to a status.";
+            "Changes of payment statuses, by the new status.";
         attempt_created(account: &str): "paymux_attempts_created_total",
             "Attempts that an account's provider has created.";
         attempt_failed_over(account: &str): "paymux_attempts_failed_over_total",
@@ -99,11 +97,11 @@ catalogue! {
         job_oldest_due: GaugeVec = gauges("paymux_job_oldest_due_seconds", &["lane", "account"]),
             "For how long the longest overdue job of a lane has been due.";
         oldest_open_payment: GaugeVec = gauges("paymux_oldest_open_payment_seconds", &["account"]),
-            "How old the oldest payment of an account is whose outcome is awaited.";
+            "The age of an account's oldest payment whose outcome is awaited.";
     }
 }
 
-/// The outcome of an operation at a provider that did what was asked. Any other outcome is the label of its
+/// The outcome label of a successful operation at a provider. Any other outcome is the label of its
 /// [`ProviderError`](port::ProviderError::label).
 pub const CALL_OK: &str = "ok";
 
@@ -115,7 +113,6 @@ pub struct CacheMetrics {
 }
 
 impl CacheMetrics {
-    /// Found.
     pub fn hit(&self) {
         self.hits.inc();
     }
@@ -143,11 +140,10 @@ impl RouteMetrics {
     }
 }
 
-/// What became of a provider's notification.
+/// The outcome of a provider's notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum NotificationOutcome {
-    /// Verified and stored.
     Accepted,
     /// It does not prove where it comes from.
     Unverified,
@@ -155,19 +151,18 @@ pub enum NotificationOutcome {
     Unreadable,
     /// It names no object of ours.
     Unmatched,
-    /// Over the account's rate.
     Limited,
 }
 
-/// What became of a delivery to a merchant.
+/// The outcome of a delivery to a merchant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum DeliveryOutcome {
     /// Answered 2xx.
     Delivered,
-    /// Not, and it will be tried again.
+    /// It failed and will be retried.
     Failed,
-    /// Not, and the endpoint is switched off.
+    /// It failed and the endpoint was disabled.
     GivenUp,
 }
 
@@ -178,7 +173,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A registry of its own with every metric in it, and those of the process.
+    /// Creates all metrics and those of the process in a new registry.
     pub fn new() -> Self {
         let registry = Registry::new();
         #[cfg(target_os = "linux")]
@@ -250,7 +245,7 @@ impl Metrics {
         self.job_oldest_due.with_label_values(&[lane, account]).set(overdue.as_secs_f64());
     }
 
-    /// How old the oldest payment of an account is whose outcome is awaited; zero if there is none.
+    /// The age of an account's oldest payment whose outcome is awaited; zero if there is none.
     pub fn oldest_open_payment(&self, account: &str, age: Duration) {
         self.oldest_open_payment.with_label_values(&[account]).set(age.as_secs_f64());
     }

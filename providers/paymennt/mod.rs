@@ -1,7 +1,7 @@
 //! paymennt, a gateway of the United Arab Emirates: hosted checkouts, payment links and stored cards.
 //!
-//! Start at [`ABOUT`]. A checkout is the source of truth and is read back after every notification; its states are
-//! in `statuses.toml` and the oddities in the README. This module must not judge a state.
+//! Start at [`ABOUT`]. A checkout is the source of truth and is read back after every notification; its states are in
+//! `statuses.toml` and the oddities in the README. This module must not interpret a status.
 
 mod request;
 mod response;
@@ -32,13 +32,13 @@ pub(crate) static ABOUT: About = About {
     base_url: "https://api.paymennt.com/mer/v2.0",
     capabilities: Capabilities {
         approaches: &[Approach::Hosted, Approach::Link],
-        // Nothing is captured by hand: that needs a payment's id, and neither a page nor a link ever tells one.
+        // Nothing is captured by hand: that needs a payment's id, which neither a page nor a link returns.
         cancel: CancelSupport::Unpaid,
         refund: RefundSupport::Partial,
         lookup: Lookup::ByMerchantReference,
         repeat: Repeats {
-            // A request id is used once. What a second one is answered while the first lives is not known, so
-            // looking for the first one before is no mere courtesy.
+            // A request id is used once. What a second one is answered while the first lives is not known, so the first
+            // one must be looked up before.
             create: Repeat::SelfLimiting,
             cancel: Repeat::SelfLimiting,
             ..Repeats::UNSAFE
@@ -86,7 +86,7 @@ pub(crate) static ABOUT: About = About {
     build,
 };
 
-/// How far a notification's own time may be from ours, seconds; the vendor's advice.
+/// The largest allowed difference between a notification's time and ours, seconds; the vendor's recommendation.
 const MAX_CLOCK_DIFFERENCE_S: u64 = 300;
 
 struct Paymennt {
@@ -147,7 +147,8 @@ impl Provider for Paymennt {
             return Ok(None);
         }
         let checkout = found.content.into_iter().find(|one| one.request_id.as_deref() == Some(&ours));
-        // Others in the place of ours mean that the search did not look for it, not that there is none.
+        // If the list contains only other payments, the search has ignored the filter; that does not prove that ours
+        // does not exist.
         let checkout = checkout.ok_or_else(|| ProviderError::Unavailable("found only others".to_owned()))?;
         checkout.created(ctx).map(Some)
     }
@@ -189,7 +190,7 @@ impl Provider for Paymennt {
 }
 
 impl Paymennt {
-    /// Sends a call that answers a checkout, and says how that stands.
+    /// Sends a request whose response is a checkout, and returns its view.
     async fn checkout(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<ProviderView> {
         let checkout: Checkout = self.send(ctx, http_request).await?;
         checkout.view(ctx)

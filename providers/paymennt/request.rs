@@ -11,8 +11,8 @@ use super::ABOUT;
 /// The shortest and longest life of a link, minutes.
 pub(super) const LINK_MINUTES: (u64, u64) = (15, 10_080);
 
-/// The body of `POST /checkout/web`: a page to send the customer to. It brings all outcomes back to one address: that of
-/// the open outcome, the only one which claims nothing.
+/// The body of `POST /checkout/web`: a page to send the customer to. All outcomes return to one address, so it is the
+/// one for `inProgress`, which promises nothing.
 pub(super) fn web(attempt: &Attempt, request: &PaymentRequest) -> Result<JsonObject> {
     Ok(order(attempt, request)?.put("returnUrl", &request.urls.in_progress))
 }
@@ -21,7 +21,7 @@ pub(super) fn web(attempt: &Attempt, request: &PaymentRequest) -> Result<JsonObj
 /// that a repeat asks for the same.
 ///
 /// # Errors
-/// [`ProviderError::NotSent`] where it is to be delivered to nobody.
+/// [`ProviderError::NotSent`] where it is to be sent but the customer is incomplete.
 pub(super) fn link(attempt: &Attempt, request: &PaymentRequest) -> Result<JsonObject> {
     let (shortest, longest) = LINK_MINUTES;
     let minutes = request.expires_at.since(attempt.started_at).as_secs().div_ceil(60);
@@ -36,7 +36,7 @@ pub(super) fn link(attempt: &Attempt, request: &PaymentRequest) -> Result<JsonOb
         .put("sendEmail", request.link_delivery.email))
 }
 
-/// The body of `POST /payment/debit`: a charge of a stored card. The customer is away, and nothing says that there is a
+/// The body of `POST /payment/debit`: a charge of a stored card. The customer is not present, and there is no known
 /// schedule.
 pub(super) fn debit(attempt: &Attempt, request: &PaymentRequest) -> Result<JsonObject> {
     let source = JsonObject::new()

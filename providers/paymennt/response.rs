@@ -1,5 +1,5 @@
-//! What paymennt answers, and how it reads as the port's values. Only the fields we use; amounts are decimals
-//! in major units, states stay strings. The source is the vendor's OpenAPI file, version 2.0 of March 2026.
+//! paymennt's responses, converted to the port's values. Only the fields we use; amounts are decimals in major units,
+//! states stay strings. The source is the vendor's OpenAPI file, version 2.0 of March 2026.
 
 use paymux_port::{
     AdapterState, Complaint, CreatedPayment, Ctx, Currency, Decimal, HttpResponse, Next, ProviderStatus,
@@ -21,12 +21,12 @@ impl Envelope {
     }
 }
 
-/// What a refusal complains about.
+/// The text of an error response.
 pub(super) fn complaint(response: &HttpResponse) -> Option<Complaint> {
     response.json().ok().map(Envelope::complaint)
 }
 
-/// What a call that worked has brought.
+/// The response of a successful call.
 #[derive(Deserialize)]
 pub(super) struct Answer<T> {
     pub(super) result: T,
@@ -66,8 +66,8 @@ impl Checkout {
         })
     }
 
-    /// The checkout as one that exists, with what is saved of it: the document that changes when it does. One without a
-    /// page has nothing for the customer to do.
+    /// The checkout as one that exists, with its Firestore document as adapter state. Without a page the customer has
+    /// nothing to do.
     pub(super) fn created(self, ctx: &Ctx<'_>) -> Result<CreatedPayment> {
         let view = self.view(ctx)?;
         let document = [

@@ -10,10 +10,10 @@ use paymux_port::{
 use super::response::{Card, Listed, Payment};
 use super::{Paymennt, request};
 
-/// In the adapter state: the id of a charge's payment. The reference is its checkout's.
+/// The adapter state key of a charge's payment id. The provider reference is the checkout's id.
 pub(super) const PAYMENT: &str = "payment";
 
-/// More cards than anybody stores with one merchant; listed as a single page.
+/// The most cards that are listed, in a single page.
 const MAX_CARDS: u8 = 100;
 
 #[async_trait]
@@ -59,7 +59,7 @@ impl Paymennt {
         }
     }
 
-    /// A charge whose checkout is open: only its payment tells a challenge from a decline.
+    /// A charge whose checkout is open: only its payment distinguishes a challenge from a decline.
     pub(super) async fn fetch_charge(
         &self,
         ctx: &Ctx<'_>,

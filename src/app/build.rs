@@ -1,4 +1,4 @@
-//! Putting the rooms together from their settings.
+//! Builds the parts of the gateway (store, engine, accounts, use cases) from the settings.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -21,32 +21,28 @@ use crate::routing::Rules;
 use crate::store::{Change, StoreError, Write, sqlite};
 use crate::webhooks::WebhookDispatcher;
 
-/// Everything that the files say, checked.
+/// The three configuration files, read and checked.
 pub(super) struct Plan {
-    /// The gateway's own settings.
     pub(super) settings: Settings,
-    /// The provider accounts.
     pub(super) accounts: Vec<config::AccountConfig>,
-    /// The routing.
     pub(super) rules: Rules,
 }
 
-/// Why the gateway could not be put together.
+/// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BuildError {
-    /// The files are wrong.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
     /// The database could not be opened.
     #[error(transparent)]
     Open(#[from] sqlite::OpenError),
-    /// The database did not work.
+    /// A database operation failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An adapter's own table cannot be read: a defect of this build.
+    /// An adapter's `statuses.toml` cannot be parsed: a defect of this build.
     #[error(transparent)]
     Statuses(#[from] port::TableError),
-    /// An account's settings do not make an adapter.
+    /// An adapter could not be built from an account's settings.
     #[error("account `{0}`: {1}")]
     Account(String, port::SettingsError),
     /// The HTTP client could not be made.
@@ -55,7 +51,7 @@ pub(super) enum BuildError {
     /// A listener could not be opened.
     #[error("{0} could not be opened: {1}")]
     Listen(std::net::SocketAddr, std::io::Error),
-    /// The demo was to be reached from elsewhere.
+    /// The demo was told to listen on an address other than loopback.
     #[error(
         "the demo's API key is no secret, so it listens on loopback only, not on {0}; --allow-remote overrides"
     )]
@@ -66,7 +62,7 @@ pub(super) enum BuildError {
     /// The sandbox could not be served.
     #[error(transparent)]
     Sandbox(#[from] paymux_sandbox::ServeError),
-    /// Something else of the machine did not work.
+    /// Another I/O error.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -92,7 +88,8 @@ impl Plan {
         let file = folder.join(&settings.files.accounts);
         let accounts = errors.gather(config::AccountConfig::load(&file, &providers));
         let routing = folder.join(&settings.files.routing);
-        // A rule may name an account that has errors; where not even names can be read, every rule would seem wrong.
+        // A rule may name an account that has errors. If the names cannot be read at all, the rules are not checked,
+        // since every one would be reported.
         let rules = config::AccountConfig::names(&file).and_then(|names| {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             errors.gather(Rules::load(&routing, &names))
@@ -115,7 +112,7 @@ pub(super) fn names(accounts: &[config::AccountConfig]) -> Vec<&str> {
 /// [`BuildError::Io`], [`BuildError::Open`].
 pub(super) fn open_engine(settings: &config::Store) -> Result<Engine, BuildError> {
     if let Some(folder) = settings.path.parent().filter(|folder| *folder != Path::new("")) {
-        // It will hold personal data.
+        // The database holds personal data, so only its owner may read the folder.
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let limits = sqlite::Options::at(&settings.path);
@@ -125,10 +122,8 @@ pub(super) fn open_engine(settings: &config::Store) -> Result<Engine, BuildError
     Ok(Engine::new(Arc::new(store), Arc::new(SystemEnv::default()), metrics))
 }
 
-/// What all workers share.
 #[derive(Clone)]
 pub(super) struct Shared {
-    /// How subjects change.
     pub(super) engine: Engine,
     accounts: Arc<Accounts>,
     returns: Arc<Returns>,
@@ -138,7 +133,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Builds the accounts and reads what the database knows of the installation and of the endpoints.
+    /// Builds the accounts and reads the installation key and the webhook endpoints from the database.
     pub(super) async fn new(plan: &Plan, engine: Engine) -> Result<Self, BuildError> {
         let settings = &plan.settings;
         let accounts = plan.accounts.iter().map(account).collect::<Result<Vec<_>, _>>()?;
@@ -155,7 +150,7 @@ impl Shared {
         })
     }
 
-    /// The use cases of one worker, which reaches providers by a transport of its own.
+    /// The use cases for one worker thread, with its own HTTP client.
     pub(super) fn orders(&self, transport: Arc<dyn Transport>) -> Orders {
         let (accounts, returns) = (self.accounts.clone(), self.returns.clone());
         let payments = Payments {
@@ -167,7 +162,7 @@ impl Shared {
         Orders { payments, refund_policies: self.refund_policies.clone() }
     }
 
-    /// The dispatcher of webhooks, which reaches merchants by a transport of its own.
+    /// The webhook dispatcher, with its own HTTP client.
     ///
     /// # Errors
     /// [`BuildError::Outbound`].
@@ -210,7 +205,7 @@ fn account(config: &config::AccountConfig) -> Result<Account, BuildError> {
     Ok(account.reads_per_second(config.reads_per_second).poll_after_capture(config.poll_after_capture_days))
 }
 
-/// The reasons for which money is refunded at once, merchant by merchant.
+/// The refund policy of each merchant.
 fn refund_policies(settings: &Settings) -> RefundPolicies {
     let own = settings.merchants.iter().map(|(name, merchant)| (name.clone(), reasons(&merchant.policy)));
     RefundPolicies { common: reasons(&settings.policy), own: own.collect() }

@@ -34,7 +34,7 @@ enum Command {
     /// Runs the gateway with a sandbox of three imitated providers on this machine.
     ///
     /// Prints its addresses, a curl line that opens a checkout, and a payment link to click. It accepts the API key
-    /// `pmx_test_demo`. Started again on the same folder, it carries on where it was.
+    /// `pmx_test_demo`. Started again with the same folder, it continues with the same data.
     Demo(DemoArgs),
     /// Runs the gateway.
     ///
@@ -58,14 +58,14 @@ enum Command {
     Erase {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Whose customer.
+        /// The merchant whose customer is erased.
         #[arg(long)]
         merchant: String,
         /// The merchant's own id of the customer, as in `customer.id`.
         #[arg(long)]
         customer: String,
     },
-    /// Manages the notifications that providers have sent.
+    /// Manages stored notifications of providers.
     Inbox {
         #[command(flatten)]
         config: ConfigArgs,
@@ -148,10 +148,10 @@ enum InboxAction {
 enum KeysAction {
     /// Creates a key and shows it, once.
     Create {
-        /// Whose it is: the merchant's name, as in the settings.
+        /// The merchant that the key belongs to, as named in the settings.
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         merchant: String,
-        /// What it may do; more than one with commas between them.
+        /// The scopes of the key, separated by commas.
         #[arg(long, value_delimiter = ',', default_value = "payments")]
         scopes: Vec<Scope>,
         /// Marks it as a key for tests.
@@ -252,7 +252,7 @@ async fn manage_keys(args: &ConfigArgs, action: KeysAction) -> Result<ExitCode, 
         KeysAction::List => print!("{}", keys::list(&engine).await?),
         KeysAction::Revoke { key } => {
             if !keys::revoke(&engine, &key).await? {
-                eprintln!("there is no such key, or more than one that begins so");
+                eprintln!("there is no such key, or more than one starts with this text");
                 return Ok(ExitCode::FAILURE);
             }
             println!("revoked; the gateway refuses it within seconds");

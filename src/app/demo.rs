@@ -21,10 +21,9 @@ use crate::routing::Rules;
 /// The one API key of the demo. It is no secret, which is why the demo listens on loopback only.
 const KEY: &str = "pmx_test_demo";
 
-/// The demo's merchant.
 const MERCHANT: &str = "demo";
 
-/// Runs the demo until it has to stop.
+/// Runs the demo until a stop signal.
 pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
     for address in [args.listen, args.ops_listen] {
         if !address.ip().is_loopback() && !args.allow_remote {

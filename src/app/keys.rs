@@ -1,4 +1,4 @@
-//! API keys: created, listed, revoked. Only their hashes are kept.
+//! Creates, lists and revokes API keys. Only their hashes are stored.
 
 use port::sign;
 
@@ -12,7 +12,7 @@ use crate::store::{ApiKeyRow, Change, StoreError, Write};
 pub(super) enum Scope {
     /// Orders, checkout, refunds, webhook endpoints.
     Payments,
-    /// Nothing yet: kept for reports.
+    /// Not used yet.
     Finance,
     /// Attention, replay of events.
     Ops,
@@ -70,7 +70,7 @@ pub(super) async fn revoke(engine: &Engine, key: &str) -> Result<bool, StoreErro
     Ok(true)
 }
 
-/// Every key, a line each.
+/// All keys as text, one per line.
 ///
 /// # Errors
 /// [`BuildError::Store`].
@@ -79,7 +79,7 @@ pub(super) async fn list(engine: &Engine) -> Result<String, BuildError> {
     let line = |row: &ApiKeyRow| {
         let state = row.revoked_at.map_or_else(|| "active".to_owned(), |at| format!("revoked {at}"));
         format!(
-            "{}…  {}  {}  made {}  {state}\n",
+            "{}…  {}  {}  created {}  {state}\n",
             row.hint,
             row.merchant,
             row.scopes.join(","),

@@ -1,4 +1,4 @@
-//! Logs: for people or for machines, on standard error.
+//! Starts logging to standard error, as text or as JSON.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -9,8 +9,8 @@ use crate::config::{LogFormat, LogLevel, Logs};
 
 /// Starts logging. A second start in the same process is ignored.
 pub(super) fn start(logs: &Logs) {
-    // What libraries say is of interest when something is wrong, and never worth a request's headers or bodies.
-    // What strangers send that is not HTTP is nothing wrong here, and they must not fill the log with it.
+    // Libraries log warnings and errors only, so that headers and bodies of requests never appear in the log. Input
+    // that is not HTTP can come from anybody, so it is not logged: nobody may fill the log with it.
     let filter = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("actix_http::h1", LevelFilter::OFF)

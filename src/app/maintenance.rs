@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::store::InboxFilter;
 use crate::{audit, inbox};
 
-/// Cells of the progress bar.
+/// Width of the progress bar in characters.
 const BAR: u64 = 40;
 
 /// Checks the records and prints what is wrong with them.
@@ -30,7 +30,7 @@ pub(super) async fn verify(engine: &Engine) -> Result<ExitCode, BuildError> {
          checked"
     );
     if report.is_fine() {
-        println!("everything fits");
+        println!("no errors found");
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)
@@ -49,7 +49,7 @@ fn progress(done: u64, total: u64) {
     let _ = write!(terminal, "\r[{}{}] {done} of {total}{end}", "#".repeat(filled), " ".repeat(empty));
 }
 
-/// Erases a customer's personal data and prints which orders keep theirs.
+/// Erases a customer's personal data and prints the orders whose data was not erased.
 ///
 /// # Errors
 /// [`BuildError::Store`]; what was erased stays erased.

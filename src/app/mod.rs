@@ -1,4 +1,4 @@
-//! Wiring, clock, signals and the command line. No rules live here.
+//! Wiring, clock, signals and the command line. No business rules.
 
 mod build;
 mod cli;

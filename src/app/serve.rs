@@ -1,4 +1,4 @@
-//! The running gateway: listeners, the job runner, and stopping in good order.
+//! The running gateway: listeners, background work and an orderly shutdown.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use crate::http::{self, ops};
 use crate::jobs::{JobContext, JobRunner, Recurring};
 use crate::orders::Orders;
 
-/// A gateway that serves.
+/// A running gateway.
 pub(super) struct Gateway {
     listen: SocketAddr,
     ops_listen: SocketAddr,
@@ -27,7 +27,7 @@ pub(super) struct Gateway {
     background: Vec<JoinHandle<()>>,
 }
 
-/// Runs the gateway until it has to stop.
+/// Runs the gateway until a stop signal.
 pub(super) async fn run(plan: Plan) -> Result<ExitCode, BuildError> {
     let gateway = start(plan).await?;
     println!("API       {}\nmetrics   {}/metrics", gateway.url(), gateway.ops_url());
@@ -92,12 +92,11 @@ impl Gateway {
         format!("http://{}", self.ops_listen)
     }
 
-    /// Its use cases.
     pub(super) fn orders(&self) -> &Orders {
         &self.orders
     }
 
-    /// Serves until the process has to stop, then lets open requests finish.
+    /// Serves until a stop signal, then lets open requests finish.
     pub(super) async fn until_stopped(self) {
         stop_requested().await;
         tracing::info!("stopping: open requests may finish");
@@ -108,10 +107,10 @@ impl Gateway {
         }
         for server in self.servers {
             if let Ok(Err(fault)) = server.await {
-                tracing::error!("a listener ended badly: {fault}");
+                tracing::error!("a listener failed: {fault}");
             }
         }
-        // What they leave undone is still due, and the next start takes it up.
+        // Work that they leave unfinished is still due and runs after the next start.
         self.background.iter().for_each(JoinHandle::abort);
     }
 }

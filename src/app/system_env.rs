@@ -9,7 +9,7 @@ use port::{Env, Timestamp, Uuid};
 /// or a nonce costs no system call.
 #[derive(Debug, Default)]
 pub(super) struct SystemEnv {
-    /// The time of the last id, in ticks: ids ascend, also where the clock goes back.
+    /// The time of the last id, in ticks. Ids always increase, even if the clock is set back.
     last_id: AtomicU64,
 }
 
@@ -23,7 +23,7 @@ const VARIANT: u128 = 0b10 << 62;
 /// The part of a UUIDv7 below its variant.
 const RANDOM_BITS: u32 = 62;
 
-/// How long ago 1970 began; nothing on a machine whose clock stands before that.
+/// The time since 1970-01-01; zero if the clock shows an earlier date.
 #[expect(clippy::disallowed_methods, reason = "this is where the time comes from")]
 fn since_1970() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Checkpoints: what every change up to a position hashes to, so that a whole subject cannot vanish unseen.
+//! Checkpoints: a hash over all changes up to a position, so that a deleted subject is detected.
 
 use std::time::Duration;
 

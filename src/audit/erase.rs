@@ -1,4 +1,4 @@
-//! Erasing a customer: the personal data of every order that has ended goes, the events and their chains stay.
+//! Erases a customer's personal data from every order that has ended. The events and their hashes stay.
 
 use port::{OrderId, Uuid};
 
@@ -12,7 +12,6 @@ use crate::store::{StoreError, SubjectRow, Write};
 /// Subjects read at a time.
 const PAGE: u32 = 200;
 
-/// What erasing came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
     /// Orders whose personal data is gone.
@@ -45,7 +44,7 @@ pub async fn erase(engine: &Engine, merchant: &str, customer: &str) -> Result<Er
     Ok(erased)
 }
 
-/// The next of a merchant's subjects, after the last one that was looked at; `None` at the end.
+/// The next page of a merchant's subjects, after `last`; `None` at the end.
 async fn next_page(
     engine: &Engine,
     merchant: &str,
@@ -58,7 +57,7 @@ async fn next_page(
     Ok(Some(page))
 }
 
-/// Whether nothing more can happen that would need the data, such as closing a start that was abandoned.
+/// Whether the order is final and no job or operation still needs its personal data.
 fn has_ended(order: &OrderAggregate) -> bool {
     let moving = |payment: &Payment| {
         payment.operation.is_some() || payment.state.is_held() || order.reserved(payment.id) > 0

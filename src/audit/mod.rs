@@ -1,4 +1,4 @@
-//! The books: checkpoints over all changes, checking that everything fits, and erasing personal data.
+//! The audit: checkpoints over all changes, verification of the stored data, and erasure of personal data.
 
 mod checkpoint;
 mod erase;

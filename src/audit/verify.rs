@@ -1,5 +1,4 @@
-//! Checking the books: the chain of each subject, the checkpoints over all of them, and whether the rows are what the
-//! changes make.
+//! Verifies the stored data: each subject's hash chain, the checkpoints, and whether all rows follow from the changes.
 
 use std::collections::BTreeSet;
 
@@ -15,14 +14,11 @@ use crate::store::{Store, StoreError, SubjectRow};
 /// Faults that are listed one by one; more are counted.
 const MAX_LISTED: usize = 100;
 
-/// What a check of the books came to.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditReport {
-    /// Subjects that were checked.
     pub subjects: u64,
-    /// Events that were checked.
     pub events: u64,
-    /// Checkpoints that were checked.
     pub checkpoints: u64,
     /// What is wrong, in words; at most 100.
     pub faults: Vec<String>,
@@ -35,7 +31,6 @@ pub struct AuditReport {
 }
 
 impl AuditReport {
-    /// Whether everything fits.
     pub fn is_fine(&self) -> bool {
         self.faults.is_empty()
     }
@@ -49,8 +44,8 @@ impl AuditReport {
     }
 }
 
-/// Checks every subject's chain, makes it again from its changes with all that follows from it, looks for the jobs of
-/// what is due, judged at `now`, and checks the checkpoints. `progress` hears how many subjects are done.
+/// Verifies each subject's hash chain, rebuilds it from its changes, compares its rows and jobs (due at `now`), and
+/// verifies the checkpoints. `progress` is called with the number of subjects done.
 ///
 /// # Errors
 /// [`StoreError`] if something cannot be read at all; what is read and wrong is in the report.
@@ -76,12 +71,12 @@ pub async fn verify(
     let changes = store.change_count().await?;
     if report.is_fine() && changes != report.changes {
         let expected = report.changes;
-        report.fault(format!("there are {changes} changes, and the subjects have {expected}"));
+        report.fault(format!("there are {changes} changes, and the subjects have {expected} of them"));
     }
     let rows = store.lookup_count().await?;
     if report.is_fine() && rows != report.lookups {
         let expected = report.lookups;
-        report.fault(format!("{rows} rows lead to subjects, and their changes make {expected}"));
+        report.fault(format!("there are {rows} lookup rows, and the changes give {expected}"));
     }
     verify_checkpoints(store, &mut report).await?;
     Ok(report)
@@ -142,18 +137,18 @@ async fn verify_subject<S: Subject>(
         && made.created_at() == row.created_at
         && made.merchant() == row.merchant;
     if !fits {
-        report.fault(format!("{}: its row is not what its {} changes make", name(row), changes.len()));
+        report.fault(format!("{}: its row does not match its {} changes", name(row), changes.len()));
     }
     if !snapshot_fits::<S>(store, row.id, &changes).await? {
-        report.fault(format!("{}: its snapshot is not what its changes make", name(row)));
+        report.fault(format!("{}: its snapshot does not match its changes", name(row)));
     }
-    // Personal values are part of what leads to some subjects, so those that still exist are filled in.
+    // Some lookup rows are computed from personal values, so the subject is loaded with those that still exist.
     let Some(stored) = store.load::<S>(row.id).await? else {
         report.fault(format!("{}: it has changes and cannot be read", name(row)));
         return Ok(());
     };
     if *stored != made {
-        report.fault(format!("{}: what is read is not what its changes make", name(row)));
+        report.fault(format!("{}: the loaded subject does not match its changes", name(row)));
     }
     let mut lookups = stored.lookups();
     // Two attempts may have the same id at their provider.
@@ -161,16 +156,16 @@ async fn verify_subject<S: Subject>(
     lookups.dedup();
     report.lookups += lookups.len() as u64;
     for missing in store.missing_lookups(row.id, &row.merchant, lookups).await? {
-        report.fault(format!("{}: nothing leads to it by {missing:?}", name(row)));
+        report.fault(format!("{}: the lookup row {missing:?} is missing", name(row)));
     }
     for lane in store.lanes_without_job(row.id, lanes(&stored.due(now, 0))).await? {
-        report.fault(format!("{}: something of it is due in {lane:?}, and no job will do it", name(row)));
+        report.fault(format!("{}: it has work due in {lane:?} and no job for it", name(row)));
     }
     Ok(())
 }
 
-/// The lanes that must have a job. When it runs is not checked: one that has failed waits longer than its subject says.
-/// Nor is whether a refund policy has a job, for one that has had its say leaves the attention to a person.
+/// The lanes that must have a job. Its due time is not checked, since a failed job is retried later. Refund policy jobs
+/// are left out, since a policy that could not be applied leaves the attention to a person.
 fn lanes(due: &[DueJob]) -> Vec<Lane> {
     let with_job = due.iter().filter(|due| !matches!(due.job, Job::ApplyRefundPolicy(_)));
     with_job.map(|due| due.lane.clone()).collect::<BTreeSet<_>>().into_iter().collect()

@@ -1,4 +1,4 @@
-//! The configured provider accounts: `accounts.toml`, checked against what each adapter says it needs.
+//! Reads `accounts.toml` and validates each account against its adapter's settings.
 
 use std::fmt;
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::setting::{Declared, Described, Setting, described, settings};
 pub struct AccountConfig {
     /// Its name: in routing, in the API, in metrics, in the address of its notifications.
     pub name: String,
-    /// The adapter that speaks for it.
+    /// Its adapter.
     pub about: &'static About,
     /// Where the provider is called; no slash at the end.
     pub base_url: String,
@@ -25,11 +25,11 @@ pub struct AccountConfig {
     pub test: bool,
     /// The key in the address of its notifications, where the provider does not sign them.
     pub notify_key: Option<Secret>,
-    /// How many reads a second the provider is asked for, on average.
+    /// The read limit: reads per second, on average.
     pub reads_per_second: u32,
-    /// For how many days a paid payment is asked about daily, where the provider notifies of no refunds and disputes.
+    /// For how many days a paid payment is fetched daily, where the provider does not notify of refunds and disputes.
     pub poll_after_capture_days: u32,
-    /// What its adapter is built from.
+    /// The settings of its adapter.
     pub settings: AdapterSettings,
 }
 
@@ -39,11 +39,11 @@ impl fmt::Debug for AccountConfig {
     }
 }
 
-/// More accounts than this would make the series of the metrics too many.
+/// The most accounts; each adds time series to the metrics.
 const MAX_ACCOUNTS: usize = 64;
 
 settings! {
-    /// What an account has besides its adapter's own settings.
+    /// The settings that every account has.
     struct CommonSettings {
         /// telness, paymennt or decta.
         provider: Option<String>;
@@ -59,22 +59,22 @@ settings! {
         notify_key: Option<String>;
         /// How many reads of payments a second, on average.
         reads_per_second: u32 = 5, 1..=1_000;
-        /// For how many days a paid payment is asked about daily; for accounts whose provider sends no
-        /// notifications of refunds and disputes.
+        /// For how many days a paid payment is fetched daily; for accounts whose provider sends no notifications of
+        /// refunds and disputes.
         poll_after_capture_days: u32 = 0, 0..=540;
     }
 }
 
-/// The key in an address is all that an unsigned notification proves; a shorter one could be guessed.
+/// The key in the address is all that verifies an unsigned notification, so it must not be guessable.
 const MIN_NOTIFY_KEY: usize = 16;
 
-/// What the accounts of a file are read against.
+/// What accounts are validated against.
 pub struct Providers<'a> {
     /// The adapters of this build.
     pub known: &'a [&'static About],
     /// Where `${NAME}` is looked up.
     pub environment: &'a Environment,
-    /// Whether an account may live at a loopback address.
+    /// Whether an account may have a loopback address.
     pub allow_private_addresses: bool,
 }
 
@@ -112,7 +112,7 @@ impl AccountConfig {
         root.only(&["accounts"]);
         let sections = root.section("accounts").map(|accounts| accounts.sections()).unwrap_or_default();
         match sections.len() {
-            0 => root.fault("names no account"),
+            0 => root.fault("has no account"),
             many if many > MAX_ACCOUNTS => root.fault(&format!("names more than {MAX_ACCOUNTS} accounts")),
             _ => {}
         }
@@ -208,7 +208,7 @@ impl Reader<'_> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
         if key.len() < MIN_NOTIFY_KEY || !key.bytes().all(fits) {
             let message = format!(
-                "stands in an address: {MIN_NOTIFY_KEY} characters at least, letters, digits and `-_.~` only"
+                "is part of an address: {MIN_NOTIFY_KEY} characters at least, letters, digits and `-_.~` only"
             );
             self.section.fault_at("notify_key", &message);
         }
@@ -236,7 +236,7 @@ impl Reader<'_> {
         text.trim_end_matches('/').to_owned()
     }
 
-    /// Lets the adapter look at its settings; what it makes of them is thrown away.
+    /// Builds the adapter to validate its settings; the result is discarded.
     fn try_to_build(&self, account: &AccountConfig) {
         match (account.about.build)(&account.settings) {
             Ok(_) => {}

@@ -1,7 +1,7 @@
-//! A TOML file read for checking: every value knows its line, and every error is kept, not only the first.
+//! A TOML document for validation: every value has its line, and all errors are collected.
 //!
-//! Reading is by question: a [`Section`] is asked for the keys it may have, and whatever is of the wrong kind, out of
-//! range or unknown becomes a [`ConfigError`]. [`Document::finish`] then says whether the file can be used.
+//! Values are read through a [`Section`]; a wrong type, a value out of range or an unknown key becomes a
+//! [`ConfigError`]. [`Document::finish`] returns them all.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,10 +14,10 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, ConfigErrors, did_you_mean};
 use super::setting::{Described, described};
 
-/// Settings are written by people: a longer file is a mistake.
+/// The longest file that is read.
 const MAX_FILE: usize = 1 << 20;
 
-/// A parsed file and what was found wrong with it so far.
+/// A parsed file and the errors found so far.
 pub(crate) struct Document {
     file: String,
     root: Node,
@@ -31,7 +31,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// The value as `toml` has it. What no setting can be becomes a list, which none accepts.
+    /// As a `toml` value. Types that no setting has become a list, which no setting accepts.
     pub(super) fn plain(&self) -> toml::Value {
         match &self.value {
             Value::Text(text) => toml::Value::String(text.clone()),
@@ -42,7 +42,7 @@ impl Node {
     }
 }
 
-/// What settings are made of. Fractions and dates are not among them.
+/// A value of a type that settings can have; `Other` for floats and dates.
 pub(crate) enum Value {
     Text(String),
     Whole(i64),
@@ -63,7 +63,7 @@ impl Document {
     /// Parses `text`, which came from `file`.
     ///
     /// # Errors
-    /// Each place where it is not TOML.
+    /// Every syntax error.
     pub(crate) fn parse(file: &str, text: &str) -> Result<Self, ConfigErrors> {
         let lines = Lines::of(text);
         let fault =
@@ -137,7 +137,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Whether anything stands at `key`.
+    /// Whether `key` is set.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
@@ -158,7 +158,7 @@ impl<'a> Section<'a> {
         self.text(key)
     }
 
-    /// The yes or no at `key`, if it is there.
+    /// The boolean at `key`, if it is set.
     pub(crate) fn flag(&self, key: &str) -> Option<bool> {
         self.of_kind(key, "true or false", |value| match value {
             Value::Flag(flag) => Some(*flag),
@@ -192,7 +192,7 @@ impl<'a> Section<'a> {
         texts
     }
 
-    /// The texts at `key`, each read as a `T` in the spelling of the API; those that cannot be read are errors.
+    /// The texts at `key`, each parsed as a `T` in its API spelling; invalid ones are errors.
     pub(crate) fn items_as<T: DeserializeOwned>(&self, key: &str) -> Vec<T> {
         let texts = self.items(key).unwrap_or_default();
         let read = |item: ListItem<'_>| {
@@ -230,7 +230,7 @@ impl<'a> Section<'a> {
         self.entries.iter().filter_map(named).collect()
     }
 
-    /// The tables of the list at `key`, in order. One that has a `name` is called by it in errors.
+    /// The tables of the list at `key`, in order. Errors show its `name` if it has one.
     pub(crate) fn list(&self, key: &str) -> Vec<Self> {
         let nodes = self.of_kind(key, "a list of tables", |value| match value {
             Value::List(nodes) => Some(nodes),
@@ -308,7 +308,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Where the lines of a text start, to find the line of a byte.
+/// The positions of line breaks, to find the line of a byte.
 struct Lines(Vec<usize>);
 
 impl Lines {

@@ -1,4 +1,4 @@
-//! The process's environment as a value, and the references to it and to files that settings may hold.
+//! The environment variables, and the references to variables and files in settings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
-/// A secret is a key or a password; a longer file is a mistake.
+/// The longest file of a secret.
 const MAX_SECRET: u64 = 64 * 1024;
 
 impl Environment {
@@ -36,11 +36,11 @@ impl Environment {
         self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
     }
 
-    /// What a text of a file stands for: the content of the file it names as `file:path` (seen from `folder`), or
-    /// itself with each `${NAME}` replaced.
+    /// Resolves a text: `file:path` to the content of that file (relative to `folder`), otherwise each `${NAME}` to its
+    /// variable.
     ///
     /// # Errors
-    /// What cannot be found, in words that hold nothing of a secret.
+    /// What was not found, without any part of a secret.
     pub(crate) fn resolve(&self, text: &str, folder: &Path) -> Result<String, String> {
         if let Some(path) = text.strip_prefix("file:") {
             return read_secret(&folder.join(path)).map_err(|why| format!("`{path}` cannot be read: {why}"));

@@ -1,8 +1,8 @@
-//! What is wrong with the settings, said so that the right line is found at once.
+//! Errors of the configuration, with file, line and key.
 
 use std::fmt;
 
-/// One thing that is wrong, and where.
+/// One error with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The file, or `environment` or `command line`.
@@ -28,7 +28,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Everything that is wrong, one error a line. Never empty when it is an error.
+/// All errors, one per line. Not empty when returned as an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 

@@ -1,7 +1,7 @@
-//! Layers the settings: built-in defaults, the file, the environment, flags; each over the one before.
+//! Loads the settings in layers: defaults, file, environment, flags; each overrides the ones before.
 //!
-//! Every value that anybody gives is first compared with what is described, so that each error is found and has its
-//! place. Only a set without errors is then layered.
+//! Every given value is validated first, so that each error has its position. The layers are merged only if there is no
+//! error.
 
 use std::path::Path;
 
@@ -14,16 +14,16 @@ use super::error::{ConfigError, ConfigErrors, did_you_mean};
 use super::setting::{Kind, Setting};
 use super::settings::Settings;
 
-/// What the names of settings start with in the environment; `__` also stands between their parts.
+/// The prefix of settings in the environment; `__` also separates their parts.
 const PREFIX: &str = "PAYMUX__";
 
-/// A setting that somebody has given: its dotted path, its value, and where it stands.
+/// A given setting: its dotted path, value and position.
 struct Given {
     key: String,
     value: toml::Value,
     file: String,
     line: Option<u32>,
-    /// As it is called there.
+    /// Its name there.
     name: String,
 }
 
@@ -115,7 +115,7 @@ fn in_environment(environment: &Environment) -> impl Iterator<Item = Given> {
     })
 }
 
-/// A text from outside as the kind of value that the setting wants, where it can be read so.
+/// Converts a text to the type of its setting, if it can be parsed.
 fn typed(key: &str, text: &str) -> toml::Value {
     let read = match find(key).map(|setting| setting.kind) {
         Some(Kind::Whole(_)) => text.parse().ok().map(toml::Value::Integer),
@@ -125,7 +125,7 @@ fn typed(key: &str, text: &str) -> toml::Value {
     read.unwrap_or_else(|| toml::Value::String(text.to_owned()))
 }
 
-/// What is wrong with one given value by itself.
+/// The error of a single value.
 fn complaint(given: &Given) -> Option<String> {
     let Some(setting) = find(&given.key) else { return Some(unknown(&given.key)) };
     let refusal = setting.refusal(&given.value);
@@ -158,7 +158,7 @@ fn unknown(key: &str) -> String {
     }
 }
 
-/// A path as it is described: with `*` for the name of a merchant. `None` where that is no name.
+/// The described path: with `*` for a merchant's name. `None` if the name is invalid.
 fn pattern(key: &str) -> Option<String> {
     let Some(rest) = key.strip_prefix("merchants.") else { return Some(key.to_owned()) };
     let (name, below) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
@@ -170,19 +170,19 @@ fn find(key: &str) -> Option<Setting> {
     Settings::described().into_iter().find(|setting| setting.key == pattern)
 }
 
-/// Whether settings can stand below this path, so that an empty table of its name says nothing.
+/// Whether there are settings below this path, so that an empty table with its name is allowed.
 fn is_section(key: &str) -> bool {
     let Some(above) = pattern(key).map(|pattern| pattern + ".") else { return false };
     Settings::described().iter().any(|setting| setting.key.starts_with(&above))
 }
 
-/// A name that can stand in addresses, labels and the environment.
+/// Whether a name can be used in addresses, metric labels and environment variables.
 pub(crate) fn is_name(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     (1..=40).contains(&name.len()) && name.bytes().all(letter)
 }
 
-/// Puts the layers over each other. A merchant's policy starts from the common one.
+/// Merges the layers. A merchant's policy starts from the common one.
 fn layered(text: &str, given: &[Given]) -> Result<Settings, ::config::ConfigError> {
     let mut builder = Config::builder().add_source(File::from_str(text, FileFormat::Toml));
     for outside in given.iter().filter(|one| one.line.is_none()) {
@@ -207,7 +207,7 @@ fn from_toml(value: &toml::Value) -> ::config::Value {
 }
 
 impl Settings {
-    /// Values that make no sense together, with the keys of which one must have been given.
+    /// Values that contradict each other, with the keys of which at least one was given.
     fn contradictions(&self) -> Vec<([&'static str; 2], String)> {
         let (server, outbound) = (&self.server, &self.outbound);
         let mut wrong = Vec::new();

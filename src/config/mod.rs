@@ -1,9 +1,9 @@
-//! Plain settings: what an operator can set, read, layered and checked. No behaviour.
+//! Configuration: reads, layers and validates the settings and accounts.
 //!
 //! Three files: the gateway's own settings ([`Settings`], `config/paymux.toml`), the provider accounts
-//! ([`AccountConfig`], `accounts.toml`) and the routing rules, whose text is read with the same [`document`] but whose
-//! meaning is `routing`'s. Everything that is wrong is reported at once, each [`ConfigError`] with its file, line and
-//! key. Secrets are given as `${NAME}` or `file:` and never shown.
+//! ([`AccountConfig`], `accounts.toml`) and the routing rules, whose text is read with the same [`document`] and
+//! interpreted by `routing`. All errors are reported at once, each [`ConfigError`] with its file, line and key. Secrets
+//! are given as `${NAME}` or `file:` and never shown.
 
 mod accounts;
 pub(crate) mod document;

@@ -1,4 +1,4 @@
-//! Settings that are declared once: the struct that holds them, and what an operator must know of each.
+//! Declares settings: the struct with its defaults, and the type, bounds and help of each.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,35 +16,29 @@ use super::variants::variants_of;
 pub struct Setting {
     /// Its dotted path in its file; `*` stands for a name that the operator gives.
     pub key: String,
-    /// What it can be.
     pub kind: Kind,
-    /// What it is if nobody sets it; nothing for some texts.
+    /// Its default; `None` for some texts.
     pub default: Option<Value>,
-    /// What it is for.
     pub help: &'static str,
 }
 
 /// What a setting can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Text.
     Text,
     /// An IP address with its port, as text.
     Address,
-    /// One of these texts.
     OneOf(&'static [&'static str]),
-    /// True or false.
     Flag,
     /// A whole number within these bounds.
     Whole(RangeInclusive<i64>),
     /// Text, or a list of texts.
     List,
-    /// A table.
     Table,
 }
 
 impl Setting {
-    /// What is wrong with a value for it, if anything is.
+    /// The error of a value, if it is invalid.
     pub(super) fn refusal(&self, value: &Value) -> Option<String> {
         let fits = match (&self.kind, value) {
             (Kind::Text, Value::String(_)) | (Kind::Flag, Value::Boolean(_)) => true,
@@ -71,12 +65,12 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What is declared of a field: its dotted path, what it is for, and its bounds.
+/// A declared field: its dotted path, help and bounds.
 pub(super) type Declared = (String, &'static str, Option<RangeInclusive<i64>>);
 
-/// What is declared as a setting, or holds some.
+/// A setting or a struct of settings.
 pub(super) trait Described {
-    /// Adds itself, or what it holds; `self` is the default.
+    /// Adds its setting or settings to `found`; `self` is the default.
     fn describe(&self, declared: Declared, found: &mut Vec<Setting>);
 }
 

@@ -1,4 +1,4 @@
-//! The gateway's own settings, each declared once. `config/paymux.toml` shows them with the same words.
+//! The gateway's own settings, each declared once. `config/paymux.toml` shows them with the same texts.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,13 +15,13 @@ settings! {
         server: Server;
         /// The database.
         store: Store;
-        /// Bounds of what comes in.
+        /// Limits of requests and notifications.
         limits: Limits;
         /// Opening payments.
         checkout: Checkout;
-        /// The life of orders.
+        /// Expiry of orders.
         orders: Orders;
-        /// What happens with money that no order goes on with.
+        /// The refund policy for money that no order needs.
         policy: RefundPolicy;
         /// What the gateway writes about itself.
         logs: Logs;
@@ -81,9 +81,9 @@ settings! {
     pub struct Checkout {
         /// A hosted page whose start was never answered may be opened elsewhere.
         failover_after_unknown: bool = true;
-        /// Life of a page or widget that does not ask for another, seconds.
+        /// Default lifetime of a page or widget, seconds.
         expires_in_s: u64 = 3_600, 300..=604_800;
-        /// Life of a link that does not ask for another, seconds.
+        /// Default lifetime of a link, seconds.
         link_expires_in_s: u64 = 604_800, 300..=604_800;
     }
 
@@ -93,14 +93,14 @@ settings! {
         expire_after_days: u32 = 7, 1..=365;
     }
 
-    /// What to do with money that no order goes on with.
+    /// The refund policy for money that no order needs.
     #[derive(Copy)]
     pub struct RefundPolicy {
         /// Paid after the order was cancelled, expired or a cart again.
         late_payment: PolicyAction;
         /// Paid although another payment of the order holds money.
         duplicate_payment: PolicyAction;
-        /// Another amount or currency than was asked.
+        /// Paid with another amount or currency than requested.
         amount_mismatch: PolicyAction;
         /// Paid a day ago and the order was never submitted.
         paid_not_submitted: PolicyAction;
@@ -124,7 +124,7 @@ settings! {
         read_timeout_ms: u64 = 20_000, 100..=120_000;
         /// A whole call, milliseconds.
         timeout_ms: u64 = 30_000, 100..=120_000;
-        /// Whether a provider may live at a private or loopback address.
+        /// Whether a provider may have a private or loopback address.
         allow_private_addresses: bool;
     }
 
@@ -132,7 +132,7 @@ settings! {
     pub struct Webhooks {
         /// A whole delivery, milliseconds.
         timeout_ms: u64 = 20_000, 1_000..=30_000;
-        /// Whether an endpoint may live at a private or loopback address.
+        /// Whether an endpoint may have a private or loopback address.
         allow_private_addresses: bool;
     }
 
@@ -144,7 +144,7 @@ settings! {
         routing: PathBuf = "routing.toml".into();
     }
 
-    /// What holds for the orders of one merchant that do not say otherwise.
+    /// Defaults for the orders of one merchant.
     #[derive(Copy)]
     pub struct Merchant {
         /// Whether a submitted order waits for approval.
@@ -164,7 +164,7 @@ impl Settings {
         described::<Self>("")
     }
 
-    /// What holds for a merchant: its own section, else the defaults.
+    /// The settings of a merchant: its own section, else the defaults.
     pub fn merchant(&self, name: &str) -> Merchant {
         let fallback = || Merchant { policy: self.policy, ..Merchant::default() };
         self.merchants.get(name).copied().unwrap_or_else(fallback)
@@ -199,7 +199,7 @@ pub enum LogFormat {
 pub enum LogLevel {
     /// What failed.
     Error,
-    /// What may need somebody.
+    /// What an operator should know.
     Warn,
     /// What happened.
     #[default]
@@ -230,7 +230,7 @@ pub enum Need {
     /// Not at all.
     #[default]
     NotRequired,
-    /// If it is there.
+    /// Used if it is given.
     Optional,
     /// Without it the order cannot be submitted.
     Required,

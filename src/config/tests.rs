@@ -215,7 +215,7 @@ fn an_adapter_has_the_last_word_on_its_settings() {
 
 #[test]
 fn a_file_without_accounts_is_refused() {
-    assert_eq!(account_faults("# nothing"), ["accounts.toml:1: names no account"]);
+    assert_eq!(account_faults("# nothing"), ["accounts.toml:1: has no account"]);
 }
 
 #[test]
@@ -250,5 +250,5 @@ fn a_literal_secret_is_taken_in_the_sandbox_and_never_printed() {
     assert_eq!(faults.to_string(), "accounts.toml:1: accounts.one.branch: is not a branch");
     let secret = format!("{account}notify_key = \"p\u{e5}ssword-of-the-shop\"");
     let shown = format!("{:?}", accounts(&secret, false));
-    assert!(shown.contains("stands in an address") && !shown.contains("ssword"), "{shown}");
+    assert!(shown.contains("is part of an address") && !shown.contains("ssword"), "{shown}");
 }

@@ -1,13 +1,13 @@
-//! The words of a closed set, from the type itself.
+//! Lists the serde names of an enum's variants.
 
 use serde::de::value::Error;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// The words that serde reads an enum from; none for other types.
+/// The names that serde reads an enum from; empty for other types.
 pub(crate) fn variants_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
-    // Nothing is read: the type names its variants, and the reading fails.
+    // Deserialization fails on purpose, after the type has named its variants.
     drop(T::deserialize(Variants(&mut names)));
     names
 }
@@ -24,11 +24,11 @@ impl<'de> Deserializer<'de> for Variants<'_> {
         _: V,
     ) -> Result<V::Value, Error> {
         *self.0 = variants;
-        Err(Error::custom("only the words are wanted"))
+        Err(Error::custom("only the names of the variants are wanted"))
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
-        Err(Error::custom("not a closed set of words"))
+        Err(Error::custom("not an enum"))
     }
 
     forward_to_deserialize_any! {

@@ -1,4 +1,5 @@
-//! When each lane has to be looked at next, so that nothing is polled: a commit that makes something due rings.
+//! The next due time of each lane, in memory. A commit that makes something due updates it and wakes the job runner, so
+//! that nothing is polled.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,13 +12,11 @@ use crate::domain::Lane;
 /// A lane of the job runner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AlarmLane {
-    /// Jobs.
     Jobs(Lane),
-    /// Deliveries to an endpoint.
     Endpoint(EndpointId),
 }
 
-/// The earliest moment of each lane that is known of.
+/// The earliest known due time of each lane.
 #[derive(Default)]
 pub struct JobAlarm {
     lanes: Mutex<HashMap<AlarmLane, Timestamp>>,
@@ -29,7 +28,7 @@ impl JobAlarm {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something is due in a lane at a moment.
+    /// Records that something is due in a lane at `at`, and wakes the runner if that is earlier than known.
     pub fn ring(&self, lane: AlarmLane, at: Timestamp) {
         let mut lanes = self.lanes();
         let known = lanes.get(&lane).copied();
@@ -39,13 +38,12 @@ impl JobAlarm {
         }
     }
 
-    /// Takes the moment of a lane away, before the store is asked for the next one: whatever is committed meanwhile
-    /// rings again.
+    /// Removes a lane's due time before the store is queried for the next one; later commits set it again.
     pub fn take(&self, lane: &AlarmLane) -> Option<Timestamp> {
         self.lanes().remove(lane)
     }
 
-    /// The lanes that have to be looked at now, the longest overdue first, and the next moment after.
+    /// The lanes that are due now, the longest overdue first, and the next due time after `now`.
     pub fn due(&self, now: Timestamp) -> (Vec<(AlarmLane, Timestamp)>, Option<Timestamp>) {
         let lanes = self.lanes();
         let due = lanes.iter().filter(|(_, at)| **at <= now);
@@ -54,7 +52,7 @@ impl JobAlarm {
         (due, lanes.values().filter(|at| **at > now).min().copied())
     }
 
-    /// Waits until it rings.
+    /// Waits until a due time was moved forward.
     pub async fn rung(&self) {
         self.rung.notified().await;
     }

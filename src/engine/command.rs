@@ -1,4 +1,4 @@
-//! What is asked for, by whom, and under which conditions.
+//! Commands: who requests a change, with which idempotency key and on which condition.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +8,10 @@ use port::Uuid;
 use crate::domain::{Actor, Cause, DomainError, Recorded, SubjectEvent};
 use crate::store::{IdempotencyRow, StoreError, Unique, Write};
 
-/// Something that is asked for.
+/// A command: a request to change something.
 #[derive(Clone, Debug)]
 pub struct Command {
-    /// Who or what asks, for the events.
+    /// Who or what caused it, for the events.
     pub cause: Cause,
     /// The idempotency key, if one was sent.
     pub key: Option<IdempotencyKey>,
@@ -22,17 +22,16 @@ pub struct Command {
 /// An idempotency key with what it was sent with.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
-    /// The merchant's text.
     pub text: String,
     /// A hash of method, path and body.
     pub fingerprint: [u8; 32],
-    /// Where the key stands already, if what it stood for had no effect: subject and sequence.
+    /// The subject and sequence that the stored key points to, if that change had no effect and is to be replaced.
     pub replaces: Option<(Uuid, u64)>,
     is_written: Arc<AtomicBool>,
 }
 
 impl IdempotencyKey {
-    /// A key that stands nowhere yet.
+    /// A key that is not stored yet.
     pub fn new(text: String, fingerprint: [u8; 32]) -> Self {
         Self { text, fingerprint, replaces: None, is_written: Arc::default() }
     }
@@ -62,18 +61,18 @@ impl IdempotencyKey {
 }
 
 impl Command {
-    /// Of an actor that is no request.
+    /// A command of an actor without a request.
     pub fn of(actor: Actor) -> Self {
         Self { cause: Cause { actor, request: None }, key: None, if_match: None }
     }
 
-    /// What follows from a command that has been recorded: by the same cause, without its key and condition.
+    /// A follow-up of this command: same cause, without idempotency key and condition.
     #[must_use]
     pub fn following(&self) -> Self {
         Self { cause: self.cause.clone(), key: None, if_match: None }
     }
 
-    /// Refuses a resource of another version than the one that is asked for.
+    /// Refuses if the resource does not have the version that `If-Match` names.
     ///
     /// # Errors
     /// [`CommandError::VersionMismatch`].
@@ -85,12 +84,10 @@ impl Command {
     }
 }
 
-/// What a decision wants written.
+/// The events of a decision, with further rows to write.
 #[derive(Clone, Debug)]
 pub struct Decision<E> {
-    /// What happened.
     pub events: Vec<E>,
-    /// Rows beside it.
     pub also: Vec<Write>,
 }
 
@@ -114,20 +111,16 @@ pub enum CommandError {
     NotFound,
     /// The merchant expected another version.
     #[error("the version is {actual}")]
-    VersionMismatch {
-        /// What it is.
-        actual: u64,
-    },
+    VersionMismatch { actual: u64 },
     /// The merchant's reference is in use.
     #[error("the reference is in use")]
     ReferenceTaken,
     /// The idempotency key was used meanwhile.
     #[error("the idempotency key is in use")]
     KeyTaken,
-    /// The state forbids it.
     #[error(transparent)]
     Rejected(#[from] DomainError),
-    /// The store did not work.
+    /// The store failed.
     #[error(transparent)]
     Store(StoreError),
 }

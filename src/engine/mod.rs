@@ -1,4 +1,4 @@
-//! The one path of every change: load a subject, decide, commit, and decide anew if another change was faster.
+//! The only path of a change: load a subject, decide, commit, and decide again on a conflict.
 //!
 //! Orders, profile sessions, stored methods and webhook endpoints all change here and nowhere else. A decision is a
 //! pure function of the subject; the engine gives it the moment, turns its events into a change, and writes the change
@@ -25,21 +25,19 @@ use crate::domain::{
 use crate::metrics::Metrics;
 use crate::store::{Change, EndpointRegistry, Store, StoreError, SubjectChange, Write};
 
-/// How often a change is decided anew after another change was faster.
+/// How often a change is decided again after a conflict.
 const MAX_CONFLICTS: u32 = 16;
 
 /// The engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    /// Where everything is kept.
+    /// The database.
     pub store: Arc<dyn Store>,
-    /// Time, ids, chance.
     pub env: Arc<dyn Env>,
-    /// Counters.
     pub metrics: Arc<Metrics>,
-    /// The endpoints that are told of what happens to orders.
+    /// The enabled webhook endpoints.
     pub endpoints: Arc<EndpointRegistry>,
-    /// Tells the job runner when something is due.
+    /// Wakes the job runner when something is due.
     pub alarm: Arc<JobAlarm>,
 }
 
@@ -49,12 +47,11 @@ impl Engine {
         Self { store, env, metrics, endpoints: Arc::default(), alarm: Arc::default() }
     }
 
-    /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.env.now()
     }
 
-    /// A number that nobody can foresee.
+    /// A random number.
     pub fn draw(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.env.nonce();
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
@@ -70,15 +67,12 @@ impl Engine {
         subject_of(self.env.uuid())
     }
 
-    /// A subject, to be changed.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Loads a subject to be changed.
     pub async fn load<S: Subject>(&self, id: Uuid) -> Result<Option<WorkingCopy<S>>, StoreError> {
         Ok(self.store.load::<S>(id).await?.map(WorkingCopy::of))
     }
 
-    /// A subject that is known to exist.
+    /// Loads a subject that must exist.
     ///
     /// # Errors
     /// [`StoreError`]; `Corrupt` if it is gone.
@@ -87,7 +81,7 @@ impl Engine {
         found.ok_or_else(|| StoreError::Corrupt(format!("subject {id} is gone")))
     }
 
-    /// A merchant's subject.
+    /// Loads a subject of this merchant.
     ///
     /// # Errors
     /// [`CommandError::NotFound`], also for another merchant's.
@@ -120,9 +114,9 @@ impl Engine {
         Ok(WorkingCopy::after(step))
     }
 
-    /// Decides on a subject and commits what follows, as often as another change was faster. The subject is brought
-    /// along, so the usual change reads nothing back. Answers the sequence of the change's first event; `None` if
-    /// there was nothing to change. The key of the command is written with the change, if it has events.
+    /// Decides on a subject and commits the change, again after each conflict. The caller passes the subject it has, so
+    /// usually nothing is read. Returns the sequence of the change's first event; `None` if nothing changed. The key of
+    /// the command is written with the change, if it has events.
     ///
     /// # Errors
     /// The decision's own, and [`StoreError`].
@@ -187,7 +181,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What has to be delivered to the merchant's endpoints of a change.
+    /// The deliveries of a change to the merchant's endpoints.
     async fn deliveries<E: SubjectEvent>(
         &self,
         merchant: &str,
@@ -203,14 +197,14 @@ impl Engine {
         Ok(self.endpoints.deliveries(merchant, order, &public.collect::<Vec<_>>(), change.meta.at))
     }
 
-    /// Commits rows, or a change that is complete, and tells the job runner what it makes due.
+    /// Commits a complete change or rows, and wakes the job runner for what it makes due.
     ///
     /// # Errors
     /// [`StoreError`]; after `Failed` it is not known whether it was written, after any other it was not.
     pub async fn commit(&self, change: Change) -> Result<(), StoreError> {
         let alarms = alarms(&change);
         let committed = self.store.commit(change).await;
-        // Also if it failed: whether it was written is then not known.
+        // Also after a failure, since it is not known whether the change was written.
         self.ring(alarms);
         committed
     }
@@ -221,10 +215,7 @@ impl Engine {
         }
     }
 
-    /// Brings a copy up to date with what was committed since it was read.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Updates a copy with the changes committed since it was read.
     pub async fn catch_up<S: Subject>(&self, subject: &mut WorkingCopy<S>) -> Result<(), StoreError> {
         let (id, sequence) = (subject.uuid(), subject.head().sequence);
         for change in self.store.recorded::<S>(id, sequence).await? {
@@ -237,9 +228,6 @@ impl Engine {
 
     /// The changes of a subject from the one with a first event on, each with the subject after it. Personal values
     /// are absent.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn steps_from<S: Subject>(&self, id: Uuid, first: u64) -> Result<Vec<Step<S>>, StoreError> {
         let (mut steps, mut subject) = (Vec::new(), None::<S>);
         for change in self.store.recorded::<S>(id, 0).await? {
@@ -254,7 +242,7 @@ impl Engine {
     }
 }
 
-/// What a change makes due.
+/// The lanes and times at which a change makes something due.
 fn alarms(change: &Change) -> Vec<(AlarmLane, Timestamp)> {
     let jobs = change.wakes().map(|(lane, due)| (AlarmLane::Jobs(lane.clone()), due.at));
     let deliveries = change.writes.iter().filter_map(|write| match write {

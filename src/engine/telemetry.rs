@@ -1,11 +1,10 @@
-//! Counting and logging what a committed change did to payments and attention.
+//! Counts and logs changed payment statuses and new attention after a commit.
 
 use port::PaymentStatus;
 
 use crate::domain::{AnySubject, OrderAggregate, Payment};
 use crate::metrics::Metrics;
 
-/// A change was committed.
 pub(super) fn committed(metrics: &Metrics, before: Option<&AnySubject>, after: &AnySubject) {
     let AnySubject::Order(after) = after else { return };
     let before = match before {
@@ -27,7 +26,7 @@ fn payments(metrics: &Metrics, before: Option<&OrderAggregate>, after: &OrderAgg
         let status = payment.status().as_str();
         metrics.payment_changed(provider, status);
         if was.is_none() && payment.status() == PaymentStatus::Pending {
-            // Every checkout creates one, so it is no news.
+            // Every checkout creates a pending payment, so that is not logged.
             continue;
         }
         tracing::info!(order.id = %after.id(), payment.id = %payment.id, provider.name = provider,

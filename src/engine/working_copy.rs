@@ -1,11 +1,11 @@
-//! A subject under change, with the changes made and seen since it was read.
+//! A copy of a subject, with the changes made and loaded since it was read.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::domain::{Step, Subject};
 
-/// A subject as it was last read or changed by whoever holds this copy.
+/// A subject as its holder last read or changed it.
 #[derive(Clone, Debug)]
 pub struct WorkingCopy<S: Subject> {
     current: Arc<S>,
@@ -23,13 +23,11 @@ impl<S: Subject> WorkingCopy<S> {
         Self { current: step.after.clone(), steps: vec![step] }
     }
 
-    /// A change was committed.
     pub(super) fn advance(&mut self, step: Step<S>) {
         self.current = step.after.clone();
         self.steps.push(step);
     }
 
-    /// The subject.
     pub fn current(&self) -> &Arc<S> {
         &self.current
     }

@@ -1,7 +1,7 @@
-//! Notifications of providers: proven, and kept before they are answered; acted on later, at our own pace; acted on
-//! again when somebody asks for it; forgotten in time.
+//! Notifications of providers: verified, stored before they are answered, processed by a job, replayed on request, and
+//! pruned.
 //!
-//! A notification is a hint and never a fact: all it leads to is a read of the provider.
+//! A notification proves nothing about a payment: it only causes a read of the provider.
 
 mod process;
 mod receive;
@@ -11,5 +11,5 @@ pub use process::process;
 pub use receive::NotificationReceiver;
 pub use replay::{prune, replay};
 
-/// More objects than this are not looked at in one notification. The providers name one, or a few.
+/// The most targets of a notification that are processed. Providers name one or a few.
 const MAX_TARGETS: usize = 20;

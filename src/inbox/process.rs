@@ -1,6 +1,6 @@
-//! What a stored notification leads to: the provider is asked about the payment that it points at.
+//! Processes a stored notification: fetches each payment that it names.
 //!
-//! One that points at nothing of ours yet waits: it may have overtaken the answer to our own start.
+//! A notification that names an unknown object waits: it may have arrived before the answer to our start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::metrics::NotificationOutcome;
 use crate::payments::{PaymentError, Payments, ReadPass};
 use crate::store::{ClaimedJob, InboxRow, StoreError};
 
-/// How long a notification waits for an object of ours, or for its provider to answer.
+/// How long a notification waits until its object is known and its provider answers.
 const MAX_WAIT: Duration = Duration::from_secs(3 * 24 * 3_600);
 
-/// How often it is tried at least: about a quarter of a day.
+/// How often it is tried at least; with the backoff about a quarter of a day.
 const MIN_TRIES: u32 = 12;
 
-/// Asks the provider about each payment that a stored notification points at. True if something of it has to wait.
+/// Fetches each payment that a stored notification names. True if a target has to wait.
 ///
 /// # Errors
-/// [`StoreError`]; whatever else goes wrong waits.
+/// [`StoreError`]; after any other error the target waits.
 pub async fn process(
     payments: &Payments,
     job: &ClaimedJob,
@@ -38,17 +38,17 @@ pub async fn process(
     for target in targets.iter().take(MAX_TARGETS) {
         waits |= follow(payments, &row, target, command, pass).await?;
     }
-    // One that is acted on again is old, and has its tries before it all the same.
+    // A replayed notification is old, but gets its tries all the same.
     if waits && job.tries >= MIN_TRIES && engine.now().since(row.received_at) > MAX_WAIT {
         engine.metrics.notification(&row.account, NotificationOutcome::Unmatched);
         tracing::warn!(notification.id = %row.id, account.name = %row.account,
-            "a notification has waited in vain");
+            "a notification was given up: its target was not found");
         return Ok(false);
     }
     Ok(waits)
 }
 
-/// Asks about what one target points at. True if it has to wait.
+/// Fetches what one target names. True if it has to wait.
 async fn follow(
     payments: &Payments,
     row: &InboxRow,
@@ -59,16 +59,16 @@ async fn follow(
     let Some((order, attempt)) = find(payments, &row.account, target).await? else { return Ok(true) };
     let id = order.id();
     let followed = match read_of(&order, &attempt) {
-        // Its start is under way, and the answer to it says more than a look would.
+        // Its start is running; wait for the answer, which says more than a read would.
         _ if attempt.state == AttemptState::Started => return Ok(true),
-        // A read that has begun may have been answered before what the notification tells of.
+        // A read that is running may have been answered before the notified change.
         Some(Job::FetchStatus(payment)) if payments.fetched_lately(payment) => return Ok(true),
         Some(Job::FetchStatus(payment)) => {
             let fetched = payments.fetch_status(id, payment, command, pass).await;
-            // One that was under way and answered us too may be such a read.
+            // The shared read may have begun before the notification.
             fetched.map(|_| payments.fetched_before(payment, row.received_at))
         }
-        // One that its provider does not know yet may be on its way.
+        // One that the provider does not know yet may still arrive there.
         Some(Job::CloseOrphan(attempt)) => payments
             .close_orphan(id, attempt, command, pass)
             .await
@@ -86,7 +86,7 @@ async fn follow(
     }
 }
 
-/// The attempt of ours at this account that a target points at, by the provider's id or else by our own.
+/// The attempt that a target names, by the provider's reference or by ours.
 async fn find(
     payments: &Payments,
     account: &str,

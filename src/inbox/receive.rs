@@ -1,8 +1,8 @@
-//! Receiving notifications.
+//! Receives notifications: verifies them, then stores them or schedules a read.
 //!
-//! A notification that proves itself (a signature, a shared key) is stored raw. One that is proven by the secret part
-//! of its address alone says nothing about its content: it leaves no trace but a read of the provider that was allowed
-//! anyway, so a flood of forged ones costs neither disk nor the provider's patience.
+//! A notification with a signature or shared key is stored as it arrived. One that is verified only by the secret in
+//! its address is not stored: it only schedules a read within the read limit, so a flood of forged ones costs neither
+//! disk nor extra reads.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,18 @@ use crate::metrics::NotificationOutcome;
 use crate::payments::{Account, PaymentError, Payments};
 use crate::store::{Change, Due, InboxRow, JobSubject, StoreError, Unique, Wake, Write};
 
-/// Receives notifications, and remembers which need not be looked up again.
+/// Receives notifications, and remembers for which references a read is already scheduled.
 pub struct NotificationReceiver {
     planned: moka::sync::Cache<(String, String), Planned>,
 }
 
-/// The read that is planned about a reference of ours. Until then, another notification about it adds nothing, unless
-/// that read has begun earlier.
+/// The read that is scheduled for a reference. Until it begins, further notifications add nothing.
 #[derive(Clone, Copy)]
 struct Planned {
     payment: PaymentId,
     at: Timestamp,
 }
 
-/// References that are remembered.
 const MAX_PLANNED: u64 = 50_000;
 
 impl Default for NotificationReceiver {
@@ -36,21 +34,21 @@ impl Default for NotificationReceiver {
     }
 }
 
-/// What shows that a notification comes from the provider.
+/// How a notification was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Authenticity {
-    /// Something in it: a signature, or a key that was agreed on.
+    /// A signature or shared key in the notification.
     Own,
-    /// Only the address that it came to.
+    /// Only the secret in the address.
     Address,
 }
 
 impl NotificationReceiver {
-    /// Receives a notification that came to an account at an address with this secret part. `notification` does not
-    /// vouch for the address; the same notification again is nothing new.
+    /// Receives a notification that came to an account at an address with this secret part. `notification.address_key`
+    /// is set here; the same notification again changes nothing.
     ///
     /// # Errors
-    /// [`PaymentError`]; then the provider shall send it again.
+    /// [`PaymentError`]; the provider should then send it again.
     pub async fn receive(
         &self,
         payments: &Payments,
@@ -70,7 +68,7 @@ impl NotificationReceiver {
         }
     }
 
-    /// Has the provider asked about what an unsigned notification points at.
+    /// Schedules reads of what an unsigned notification names.
     async fn follow(
         &self,
         payments: &Payments,
@@ -91,15 +89,15 @@ impl NotificationReceiver {
         Ok(outcome)
     }
 
-    /// Whether a read is planned that will answer a notification about this reference too.
+    /// Whether a scheduled read already covers this reference.
     fn adds_nothing(&self, payments: &Payments, name: &(String, String), now: Timestamp) -> bool {
         let planned = self.planned.get(name);
         planned.is_some_and(|planned| now < planned.at && payments.awaits_fetch(planned.payment))
     }
 }
 
-/// What a notification points at, `None` where it is not understood, and how it proved itself, if it did. Whether a
-/// proof of its own is needed, and there, only the adapter knows, so it is asked without the address first.
+/// How a notification was verified and its targets (`None` if unreadable); `None` if it is not verified. Only the
+/// adapter knows whether a signature is required, so it is called without the address key first.
 fn read(
     account: &Account,
     notification: &Notification<'_>,
@@ -117,7 +115,7 @@ fn read(
     None
 }
 
-/// Stores a verified notification, and makes it due if it points at anything.
+/// Stores a verified notification, and makes it due if it has targets.
 async fn keep(
     payments: &Payments,
     account: &Account,
@@ -159,13 +157,13 @@ pub(super) fn wake(id: NotificationId, account: &str, at: Timestamp) -> Wake {
     }
 }
 
-/// What makes a notification the same as another one.
+/// The identity of a notification, for deduplication.
 fn identity(notification: &Notification<'_>, targets: &[NotificationTarget]) -> String {
     let event = targets.iter().find_map(|target| target.event.as_ref());
     event.map_or_else(|| hex::encode(sign::sha256(&[notification.body])), |event| format!("event {event}"))
 }
 
-/// The headers that are stored. A list of what is harmless: where a provider puts its secrets is its own affair.
+/// The headers that are stored. An allow list, since any other header may contain a secret.
 const KEPT_HEADERS: [&str; 6] =
     ["content-type", "user-agent", "message-id", "message-timestamp", "webhook-id", "webhook-timestamp"];
 

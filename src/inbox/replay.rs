@@ -1,19 +1,18 @@
-//! Acting again on notifications that are stored: after a defect, or when a provider's answers were wrong for a
-//! while. And forgetting them in time: everything that they led to stands in the history of the orders.
+//! Replays stored notifications, for example after a defect, and prunes old ones. What they caused is in the history of
+//! the orders.
 
 use port::Timestamp;
 
 use super::receive::wake;
 use crate::store::{Change, InboxFilter, Store, StoreError, Write};
 
-/// Notifications in one commit.
 const PAGE: u32 = 200;
 
-/// Makes the notifications of a range of time due again, oldest first. `progress` hears how many there are so far.
-/// Answers how many there were.
+/// Makes the notifications of a range of time due again, oldest first. `progress` is called with the number so far.
+/// Returns the number.
 ///
 /// # Errors
-/// [`StoreError`]; those that `progress` heard of stay due.
+/// [`StoreError`]; those reported to `progress` stay due.
 pub async fn replay(
     store: &dyn Store,
     filter: &InboxFilter,
@@ -33,7 +32,7 @@ pub async fn replay(
     }
 }
 
-/// Deletes some of the notifications that came before a moment, oldest first. Whether there may be more.
+/// Deletes a page of notifications older than `before`. True if there may be more.
 ///
 /// # Errors
 /// [`StoreError`]; then none of them is deleted.

@@ -1,4 +1,4 @@
-//! Which lanes are behind, so that the log says once when one falls behind and once when it has caught up.
+//! Tracks lanes that are behind, so that each change is logged once.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,17 +7,18 @@ use port::Timestamp;
 
 use crate::domain::Lane;
 
-/// A lane is behind once a job in it has waited for this long.
+/// A lane is behind once its oldest job has been due for this long.
 const BEHIND: Duration = Duration::from_secs(5 * 60);
 
-/// It has caught up once none waits for longer than this: far less, so that a lane at the edge does not say both in turn.
+/// A lane has caught up once its oldest job is due for less than this; far less, so that a lane near the limit does not
+/// alternate.
 const CAUGHT_UP: Duration = Duration::from_secs(10);
 
 /// The lanes that are behind, and since when.
 #[derive(Default)]
 pub(super) struct Backlog(HashMap<Lane, Timestamp>);
 
-/// What is new about a lane.
+/// A change of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// It has fallen behind: its oldest job has been due for this long.
@@ -27,7 +28,7 @@ pub(super) enum Progress {
 }
 
 impl Backlog {
-    /// Judges a lane by when the oldest job that waits in it was due.
+    /// Compares a lane with the limits by the due time of its oldest job.
     pub(super) fn judge(
         &mut self,
         lane: &Lane,

@@ -1,9 +1,8 @@
-//! Doing what is due: finding out about unknown outcomes, reading open payments, closing what is past its time, acting
-//! on notifications, delivering webhooks.
+//! Background work: resolves unknown outcomes, fetches open payments, closes expired sessions, processes notifications,
+//! delivers webhooks.
 //!
-//! Work stands in lanes. An account's reads are one lane, handed out at the rate that its budget allows, the most
-//! urgent first; an endpoint's deliveries are another. What must wait costs nothing: the runner sleeps until the next
-//! moment that it can do something. A lane that hangs holds up nothing but itself.
+//! Work is queued in lanes: one for each account, run within its read limit, most urgent first; one for each webhook
+//! endpoint; one for the rest. The runner sleeps until the next job can run. A lane that hangs delays no other.
 
 mod backlog;
 mod order;
@@ -24,26 +23,24 @@ use crate::payments::{MAX_PAUSE, PaymentError, ReadPass};
 use crate::store::{Change, ClaimedJob, Due, JobSubject, Rescheduled, StoreError, Write};
 use crate::webhooks::WebhookDispatcher;
 
-/// What jobs are done with.
+/// What jobs need.
 pub struct JobContext {
-    /// The use cases.
     pub orders: Orders,
-    /// Deliveries to merchants.
     pub webhooks: WebhookDispatcher,
 }
 
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const MAX_RETRY: Duration = Duration::from_secs(6 * 3_600);
 
-/// How a job went.
+/// The result of a job.
 enum JobResult {
-    /// What it was for is done, or the subject says when it is due again.
+    /// It succeeded; the subject determines when it is due again.
     Done,
-    /// It has to be tried again.
+    /// It failed and has to be retried.
     Failed {
-        /// Not before this long, as far as anybody has said.
+        /// Not before this delay, if one was given.
         retry_after: Option<Duration>,
-        /// Whether trying again can help only if something else changes first.
+        /// Whether a retry can only succeed after something else has changed.
         hopeless: bool,
     },
 }
@@ -53,7 +50,7 @@ impl JobResult {
         Self::Failed { retry_after: None, hopeless: false }
     }
 
-    /// Of several jobs of one subject: it fails if one does, and is hopeless only if all that failed are.
+    /// The result of several jobs of one subject: failed if one failed, hopeless only if all failed ones are.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Failed { retry_after, hopeless }, Self::Failed { retry_after: later, hopeless: also }) => {
@@ -63,7 +60,7 @@ impl JobResult {
         }
     }
 
-    /// When what failed is tried again, after so many failures before this one; `None` if nothing failed.
+    /// When a failed job is retried, after `tries` earlier failures; `None` if it succeeded.
     fn retry(&self, tries: u32, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Done => None,
@@ -72,7 +69,7 @@ impl JobResult {
     }
 }
 
-/// A fault of the store is everybody's; whatever a provider does is the job's own.
+/// Converts the result of a use case. Errors of providers are expected; any other error is logged.
 fn result_of(job: JobKind, result: Result<(), PaymentError>) -> JobResult {
     match result {
         Ok(()) => JobResult::Done,
@@ -101,7 +98,7 @@ impl JobContext {
         &self.orders.payments.engine
     }
 
-    /// Does a job that was claimed, and writes down when it is due again.
+    /// Runs a claimed job and stores when it is due again.
     async fn run(&self, job: ClaimedJob, pass: ReadPass) -> Result<(), StoreError> {
         let command = Command::of(match job.kind {
             JobSubject::Notification => Actor::Provider,
@@ -126,7 +123,7 @@ impl JobContext {
         self.engine().commit(Change::plain("reschedule", vec![Write::Reschedule(done)])).await
     }
 
-    /// Writes down how the one job went that a subject ever has.
+    /// The new due time of a subject that has only one kind of job.
     async fn ran<S: Subject>(
         &self,
         job: &ClaimedJob,
@@ -154,7 +151,7 @@ impl JobContext {
         Ok(Rescheduled { job: job.clone(), version: 0, next, tries, stays_woken: false })
     }
 
-    /// When a job's subject is due again, as it is after the job.
+    /// When a subject is due again after a job.
     async fn rescheduled<S: Subject>(
         &self,
         job: &ClaimedJob,
@@ -166,7 +163,7 @@ impl JobContext {
         let subject = engine.load::<S>(job.subject).await?;
         let version = subject.as_ref().map_or(0, |subject| subject.head().sequence);
         let mut due = subject.map(|subject| subject.due(now, engine.draw())).unwrap_or_default();
-        // A policy that has had its say leaves the attention to a person.
+        // A policy that was applied without success leaves the attention to a person.
         due.retain(|due| !(matches!(due.job, Job::ApplyRefundPolicy(_)) && done.contains(&due.job)));
         put_off(&mut due, done, failed, result.retry(job.tries, now), now);
         let next = crate::store::next_in(&job.lane, &due);
@@ -182,9 +179,9 @@ impl JobContext {
     }
 }
 
-/// What was `done` and is due all the same waits for something else, and is looked at again after a fifth of the time
-/// that it has been due. What `failed` waits for a retry, and with it all that is due already. What else is to come keeps
-/// its moment, above all an operation that the job itself has just requested.
+/// A job that was `done` but is still due waits for something else: it runs again after a fifth of the time it has been
+/// due. A job that `failed`, and all others due now, wait for the retry. Later jobs keep their time, such as an
+/// operation that this job has just requested.
 fn put_off(due: &mut [DueJob], done: &[Job], failed: &[Job], retry: Option<Timestamp>, now: Timestamp) {
     for again in due.iter_mut().filter(|due| due.at <= now && done.contains(&due.job)) {
         again.at = now.plus((now.since(again.at) / 5).clamp(FIRST_RETRY, MAX_RETRY));
@@ -194,8 +191,8 @@ fn put_off(due: &mut [DueJob], done: &[Job], failed: &[Job], retry: Option<Times
     }
 }
 
-/// When a job is due again: at the `next` moment of its subject. A job that was woken and failed is tried again even
-/// where no schedule asks for it, unless that is hopeless.
+/// When a job is due again: at the `next` time of its subject. A woken job that failed is also retried without a
+/// schedule, unless it is hopeless.
 fn after(
     job: &ClaimedJob,
     version: u64,
@@ -216,9 +213,9 @@ fn after(
         next => next,
     };
     let tries = match next {
-        // Something more urgent comes first, whose failures have not been counted yet.
+        // A more urgent job comes first; its failures are counted from zero.
         Some(due) if due.at < retry && due.urgency < job.urgency => 0,
-        // Waiting for a read is no failure.
+        // Waiting for the read limit is not a failure.
         _ if retry_after.is_some() => job.tries,
         _ => job.tries + 1,
     };

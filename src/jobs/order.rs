@@ -1,4 +1,4 @@
-//! What is due of an order.
+//! Runs the due jobs of an order.
 
 use port::{PaymentId, Timestamp};
 
@@ -9,7 +9,7 @@ use crate::payments::{PaymentError, ReadPass};
 use crate::store::{ClaimedJob, Rescheduled, StoreError, WokenBy};
 
 impl JobContext {
-    /// Does everything that is due of an order in a lane.
+    /// Runs all due jobs of an order in a lane.
     pub(super) async fn run_order(
         &self,
         job: &ClaimedJob,
@@ -52,13 +52,13 @@ impl JobContext {
             Job::CloseSession(session) => orders.expire_session(order, session, command, pass).await,
             Job::ExpireOrder => orders.expire(order, command).await,
             Job::ApplyRefundPolicy(attention) => orders.apply_policy(order, attention, command).await,
-            // Of other subjects.
+            // Jobs of other subjects.
             Job::FollowProfileSession | Job::DetachProfile | Job::ProcessNotification => Ok(()),
         }
     }
 }
 
-/// What is due of an order now: what its moments say, and a read of the payments of the lane that are to be read.
+/// The jobs of an order to run now: those due, and reads of the payments of the lane.
 fn due_now(order: &OrderAggregate, job: &ClaimedJob, now: Timestamp) -> Vec<Job> {
     let of_lane = order.due(now, 0).into_iter().filter(|due| due.lane == job.lane);
     let (reads, scheduled): (Vec<DueJob>, Vec<_>) =
@@ -71,7 +71,7 @@ fn due_now(order: &OrderAggregate, job: &ClaimedJob, now: Timestamp) -> Vec<Job>
         (Lane::Account(account), Some(WokenBy::Anything)) => woken(order, account, |_| true),
         _ => reads.into_iter().map(|due| due.job).filter(|read| !is_read_by(order, &due, *read)).collect(),
     };
-    // What a notification asked for is read in any case: another job may end without a read.
+    // A notified payment is read in any case, since another job may end without a read.
     for read in reads {
         if !due.contains(&read) {
             due.push(read);
@@ -80,7 +80,7 @@ fn due_now(order: &OrderAggregate, job: &ClaimedJob, now: Timestamp) -> Vec<Job>
     due
 }
 
-/// What a wake about attempts at an account asks for.
+/// The reads that a wake requests.
 fn woken(order: &OrderAggregate, account: &str, about: impl Fn(port::Uuid) -> bool) -> Vec<Job> {
     let attempts =
         order.attempts.iter().filter(|attempt| attempt.account == account && about(attempt.id.uuid()));

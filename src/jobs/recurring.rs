@@ -1,4 +1,4 @@
-//! What recurs: checkpoints over all changes, and forgetting notifications that are old enough.
+//! Recurring work: checkpoints, and pruning of old notifications.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::engine::Engine;
 use crate::inbox;
 use crate::store::StoreError;
 
-/// How far apart the looks for old notifications are, and the pages of one, so that nobody waits long for the writer.
+/// The interval of pruning, and the pause between its pages, so that it does not block the writer for long.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3_600);
 const PRUNE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long recurring work rests after the store has failed.
+/// The pause after a failure of the store.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// Work that recurs.
+/// Recurring work.
 pub struct Recurring {
     engine: Engine,
     keep_notifications: Duration,
@@ -25,13 +25,13 @@ pub struct Recurring {
 }
 
 impl Recurring {
-    /// Due at once, and again and again. Notifications are kept for `keep_notifications`.
+    /// Starts with everything due. Notifications are kept for `keep_notifications`.
     pub fn new(engine: Engine, keep_notifications: Duration) -> Self {
         let now = engine.now();
         Self { engine, keep_notifications, checkpoint_at: now, prune_at: now }
     }
 
-    /// Does what is due, for ever.
+    /// Runs what is due, without end.
     pub async fn run(mut self) {
         loop {
             let next = self.run_once().await;
@@ -39,7 +39,7 @@ impl Recurring {
         }
     }
 
-    /// Does what is due now. Answers when something is due next.
+    /// Runs what is due now. Returns when something is due next.
     pub async fn run_once(&mut self) -> Timestamp {
         let now = self.engine.now();
         if self.checkpoint_at <= now {

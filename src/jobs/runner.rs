@@ -1,4 +1,4 @@
-//! The job runner: claims what is due in each lane as far as there is room in it, and sleeps until there is more.
+//! The job runner: claims due jobs and deliveries up to each lane's limit, runs them, and sleeps until more are due.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -18,30 +18,29 @@ use crate::engine::AlarmLane;
 use crate::payments::{Account, ReadPass};
 use crate::store::{ClaimedDelivery, ClaimedJob, StoreError};
 
-/// How long a claimed job is nobody else's: longer than the longest operation at a provider.
+/// The lease of a job; longer than the longest operation at a provider.
 const JOB_LEASE: Duration = Duration::from_secs(90);
 
-/// The same for a delivery: longer than its longest time-out.
+/// The lease of a delivery; longer than its longest timeout.
 const DELIVERY_LEASE: Duration = Duration::from_secs(60);
 
-/// Jobs under way at a time: that ask no provider, and at one account.
+/// The most running jobs: in the general lane, and at one account.
 const MAX_GENERAL: u32 = 32;
 const MAX_AT_ACCOUNT: u32 = 16;
 
-/// Deliveries under way at a time: in all, to one merchant's endpoints, to an endpoint that works, and to one whose
-/// last delivery failed.
+/// The most running deliveries: in all, to one merchant, to a working endpoint, and to a failing one.
 const MAX_DELIVERIES: u32 = 256;
 const MAX_TO_MERCHANT: u32 = 32;
 const MAX_TO_ENDPOINT: u32 = 8;
 const MAX_TO_FAILING: u32 = 1;
 
-/// How long the runner sleeps at most, so that a lease that ran out is seen.
+/// The longest sleep, so that expired leases are noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
-/// How long it rests after the store has failed.
+/// The pause after a failure of the store.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Does what is due. One for the whole gateway, since it counts what each lane has under way.
+/// Runs due jobs and deliveries. There is one per gateway, since it counts what is running in each lane.
 pub struct JobRunner {
     context: Arc<JobContext>,
     under_way: FuturesUnordered<BoxFuture<'static, Place>>,
@@ -49,7 +48,7 @@ pub struct JobRunner {
     backlog: Backlog,
 }
 
-/// Where something under way counts.
+/// The limits that running work counts against.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Place {
     lane: AlarmLane,
@@ -57,17 +56,17 @@ struct Place {
     merchant: Option<String>,
 }
 
-/// What a turn came to.
+/// The result of one turn of the runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tick {
-    /// Nothing can be done before this moment, as far as is known, and nothing is under way.
+    /// Nothing is running, and nothing is due before this time.
     Idle(Option<Timestamp>),
-    /// Something was begun, is under way, or has ended.
+    /// Something was started, is running, or has ended.
     Busy,
 }
 
 impl JobRunner {
-    /// A runner that has to look at every lane.
+    /// A runner with every lane due, so that each is read once.
     pub fn new(context: JobContext) -> Self {
         let alarm = context.engine().alarm.clone();
         let accounts = context.orders.payments.providers.accounts().iter();
@@ -93,14 +92,14 @@ impl JobRunner {
                 Ok(Tick::Busy) => {}
                 Ok(Tick::Idle(next)) => self.sleep_until(next).await,
                 Err(fault) => {
-                    tracing::error!("what is due could not be looked at: {fault}");
+                    tracing::error!("due jobs could not be read: {fault}");
                     tokio::time::sleep(STORE_PAUSE).await;
                 }
             }
         }
     }
 
-    /// Begins what is due, as far as there is room, and waits until something ends or there may be more to begin.
+    /// Starts what is due, up to the limits, and waits until something ends or more is due.
     ///
     /// # Errors
     /// [`StoreError`] if nothing could be claimed; what is under way stays so.
@@ -112,7 +111,7 @@ impl JobRunner {
         let wait = self.wait_until(next);
         let alarm = self.context.engine().alarm.clone();
         tokio::select! {
-            // In this order, and not by a chance that `Env` does not give.
+            // In a fixed order, since tokio's random choice would not be repeatable from a seed.
             biased;
             Some(place) = self.under_way.next() => self.ended(&place),
             () = alarm.rung() => {}
@@ -124,7 +123,7 @@ impl JobRunner {
         Ok(Tick::Busy)
     }
 
-    /// Does everything that is due now and waits until it has ended. For tests: the gateway runs for ever.
+    /// Runs everything that is due now and waits until it has ended. For tests.
     ///
     /// # Errors
     /// [`StoreError`] if nothing could be claimed.
@@ -148,7 +147,7 @@ impl JobRunner {
         next.map_or(MAX_SLEEP, |next| next.since(now)).min(MAX_SLEEP)
     }
 
-    /// Begins what is due in every lane that has room. Answers the earliest moment at which more can be begun.
+    /// Starts what is due in every lane below its limit. Returns the earliest time at which more can be started.
     async fn begin_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let (engine, now) = (self.context.engine().clone(), self.context.engine().now());
         let (due, mut next) = engine.alarm.due(now);
@@ -161,7 +160,7 @@ impl JobRunner {
                 AlarmLane::Jobs(of) => self.begin_jobs(of, room, now).await,
                 AlarmLane::Endpoint(endpoint) => self.begin_deliveries(*endpoint, room, now).await,
             };
-            // It is looked at again if the store has failed.
+            // Due again after a failure of the store.
             let again = again.inspect_err(|_| engine.alarm.ring(lane.clone(), at))?;
             if let Some(again) = again {
                 engine.alarm.ring(lane, again);
@@ -192,7 +191,7 @@ impl JobRunner {
         }
     }
 
-    /// Begins jobs of a lane, the most urgent first. Answers when it has to be looked at again.
+    /// Starts jobs of a lane, the most urgent first. Returns when the lane is due again.
     async fn begin_jobs(
         &mut self,
         lane: &Lane,
@@ -229,7 +228,7 @@ impl JobRunner {
         Ok(when.min())
     }
 
-    /// Says in the log if a lane has fallen behind or has caught up.
+    /// Logs that a lane has fallen behind or caught up.
     async fn report_backlog(
         &mut self,
         lane: &Lane,
@@ -255,7 +254,7 @@ impl JobRunner {
         Ok(())
     }
 
-    /// Takes reads for a class beforehand, so that each is handed out once.
+    /// Takes reads of a class in advance, one for each job to claim.
     fn take_reads(&self, account: Option<&Account>, class: Urgency, most: u32, now: Timestamp) -> u32 {
         let Some(account) = account else { return most };
         let taken = (0..most).take_while(|_| account.reads.take(class, now).is_ok());
@@ -269,7 +268,7 @@ impl JobRunner {
         self.begin(place, subject, async move { context.run(job, pass).await });
     }
 
-    /// Begins deliveries to an endpoint. Answers when it has to be looked at again.
+    /// Starts deliveries to an endpoint. Returns when it is due again.
     async fn begin_deliveries(
         &mut self,
         endpoint: EndpointId,
@@ -279,7 +278,7 @@ impl JobRunner {
         let engine = self.context.engine().clone();
         engine.alarm.take(&AlarmLane::Endpoint(endpoint));
         engine.endpoints.ensure_fresh(&*engine.store).await?;
-        // One that was disabled is owed nothing.
+        // A disabled endpoint gets nothing.
         let Some(enabled) = engine.endpoints.get(endpoint) else { return Ok(None) };
         let claimed = engine.store.claim_deliveries(endpoint, now, DELIVERY_LEASE, room).await?;
         for delivery in claimed {
@@ -295,7 +294,7 @@ impl JobRunner {
         self.begin(place, stream.order.uuid(), async move { context.webhooks.deliver(delivery).await });
     }
 
-    /// Begins work about a subject. Nothing of it stops other work, not even a defect.
+    /// Starts work on a subject. A panic in it does not stop other work.
     fn begin(
         &mut self,
         place: Place,
@@ -309,14 +308,14 @@ impl JobRunner {
                 Ok(Err(fault)) => fault.to_string(),
                 Err(_) => "it has panicked".to_owned(),
             };
-            // The lease runs out by itself; then it is tried again.
+            // It is retried when the lease has expired.
             tracing::error!(job.lane = ?place.lane, job.subject = %subject, "a job failed: {fault}");
             place
         };
         self.under_way.push(work.boxed());
     }
 
-    /// Something has ended. What was woken while it was under way has to be looked at.
+    /// Something has ended: makes its lane due, since jobs may have been woken meanwhile.
     fn ended(&mut self, place: &Place) {
         self.context.engine().alarm.ring(place.lane.clone(), Timestamp::default());
         if let Some(busy) = self.busy.get_mut(place) {

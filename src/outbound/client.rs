@@ -1,4 +1,4 @@
-//! The client itself: limits, and the sorting of failures.
+//! The HTTP client: timeouts, size limits and error classification.
 
 use std::error::Error;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use reqwest::{Client, Response, Url};
 use super::guard::{self, PublicOnly};
 use super::trace;
 
-/// What a client waits for and where it may go.
+/// Timeouts of a client, and which addresses it may connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Until a connection is established, name look-up and TLS included.
@@ -26,7 +26,7 @@ pub struct Options {
     pub allow_private_addresses: bool,
 }
 
-/// Why there is no client.
+/// The client could not be built.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot be made")]
 pub struct OutboundError(#[from] reqwest::Error);
@@ -43,18 +43,18 @@ pub struct Outbound {
 /// The largest answer that is read, bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
 
-/// What is read of an answer that nobody wants to see, bytes.
+/// How much of an unneeded response body is read, bytes.
 const MAX_REMNANT: usize = 16 * 1024;
 
-/// How long an unused connection is kept. Node's servers close theirs after 5 s, others later: whoever closes second
-/// may have just sent a request into it.
+/// How long an unused connection is kept. Node's servers close idle connections after 5 s, others later. If the server
+/// closes first, a request may be sent on a closed connection.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 /// Unused connections kept for one host.
 const MAX_IDLE: usize = 256;
 
 impl Outbound {
-    /// A client of its own connections.
+    /// A client with its own connection pool.
     ///
     /// # Errors
     /// [`OutboundError`], usually because the machine has no certificate authorities installed.
@@ -79,8 +79,7 @@ impl Outbound {
         Ok(Self { client: builder.build()?, guarded: !options.allow_private_addresses, status_only: false })
     }
 
-    /// The same, for whom an answer is its status alone: of its body little is read and nothing kept, so that a large
-    /// one, or one that breaks off, is no fault.
+    /// The same, but it ignores response bodies, so that a large or incomplete one is no error.
     #[must_use]
     pub fn status_only(self) -> Self {
         Self { status_only: true, ..self }
@@ -113,7 +112,7 @@ impl Outbound {
 fn headers(http_request: &HttpRequest) -> Result<HeaderMap, &'static str> {
     let mut headers = HeaderMap::with_capacity(http_request.headers.len() + 1);
     if let Some(parent) = trace::current() {
-        let parent = parent.parse().map_err(|_| "the place in the trace is not allowed")?;
+        let parent = parent.parse().map_err(|_| "the traceparent is invalid")?;
         headers.insert(HeaderName::from_static("traceparent"), parent);
     }
     for (name, value) in &http_request.headers {
@@ -142,7 +141,7 @@ impl Transport for Outbound {
     }
 }
 
-/// Reads what is left over, as long as it is little, so that the connection can be used again.
+/// Reads the rest of a small body, so that the connection can be reused.
 async fn drained(response: &mut Response) -> Vec<u8> {
     let mut seen = 0;
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -170,7 +169,7 @@ async fn body(response: &mut Response) -> Result<Vec<u8>, TransportError> {
     Ok(body)
 }
 
-/// Only what failed while connecting is known not to have left; all else may have.
+/// Only a failed connection proves that nothing was sent.
 fn sorted(error: reqwest::Error) -> TransportError {
     let why = if error.is_timeout() { "it took too long".to_owned() } else { innermost(&error) };
     if error.is_connect() || error.is_builder() {
@@ -180,7 +179,7 @@ fn sorted(error: reqwest::Error) -> TransportError {
     }
 }
 
-/// The cause at the bottom: the outer ones repeat the address, which may hold a key.
+/// The innermost cause; the outer ones contain the address, which may hold a key.
 fn innermost(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     while let Some(below) = cause.and_then(Error::source) {

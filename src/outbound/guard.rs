@@ -1,4 +1,4 @@
-//! Refuses addresses that are not on the public internet, at the moment of connecting.
+//! Refuses to connect to addresses that are not on the public internet (SSRF protection).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,7 +10,7 @@ use url::{Host, Url};
 #[error("the address is private")]
 pub(super) struct Private;
 
-/// Looks names up and hands on only public addresses.
+/// A DNS resolver that returns only public addresses.
 pub(super) struct PublicOnly;
 
 impl Resolve for PublicOnly {
@@ -27,7 +27,7 @@ impl Resolve for PublicOnly {
 }
 
 /// Refuses a URL whose host is a private address itself: such a host is never looked up. All spellings of an address
-/// (`127.1`, `0x7f000001`, `2130706433`, `0177.0.0.1`) have become the usual one when the URL was parsed.
+/// (`127.1`, `0x7f000001`, `2130706433`, `0177.0.0.1`) are normalized when the URL is parsed.
 pub(super) fn literal(url: &Url) -> Result<(), Private> {
     let fine = match url.host() {
         Some(Host::Ipv4(address)) => is_public(address.into()),

@@ -1,10 +1,10 @@
-//! A request's place in a trace (W3C Trace Context), carried along to the providers that are called for it.
+//! Propagates a request's `traceparent` (W3C Trace Context) to the calls made for it.
 
 tokio::task_local! {
     static PARENT: Option<String>;
 }
 
-/// Runs `work`: what it sends has `parent` as its `traceparent`. A task that it spawns has to be given it again.
+/// Runs `work`: what it sends has `parent` as its `traceparent`. Spawned tasks do not inherit it.
 pub async fn within<T>(parent: Option<String>, work: impl Future<Output = T>) -> T {
     PARENT.scope(parent, work).await
 }

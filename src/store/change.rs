@@ -1,4 +1,4 @@
-//! Changes as values: one change of one subject, and the rows beside it.
+//! A change as a value: the change of one subject and the rows to write with it.
 
 use std::sync::Arc;
 
@@ -16,50 +16,43 @@ use crate::domain::{
 /// Everything that one commit writes, all or nothing.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// What it is, for crash points, logs and metrics.
+    /// Its name, for crash points.
     pub name: &'static str,
     /// The subject that it changes, if it changes one.
     pub subject: Option<Box<SubjectChange>>,
-    /// Rows beside it.
     pub writes: Vec<Write>,
 }
 
 /// One change of one subject, with the rows that follow from it.
 #[derive(Clone, Debug)]
 pub struct SubjectChange {
-    /// Whose.
     pub id: Uuid,
-    /// Its kind.
     pub kind: SubjectKind,
     /// The merchant it belongs to.
     pub merchant: String,
-    /// The sequence of the first event. Its being taken is a conflict.
+    /// The sequence of the first event. If it is already used, that is a conflict.
     pub first: u64,
-    /// How many events.
     pub events: u64,
     /// How many public events came before.
     pub public_before: u64,
     /// How many of the events are public.
     pub public: u64,
-    /// When.
     pub at: Timestamp,
-    /// The record.
     pub text: Arc<str>,
-    /// Its hash.
     pub hash: Hash,
-    /// The personal values beside the record, one on a line.
+    /// The erasable values of the change, one per line.
     pub personal: Option<String>,
     /// When the subject was created, if this change creates it.
     pub created_at: Option<Timestamp>,
     /// The state for lists, if this change sets it.
     pub state: Option<&'static str>,
-    /// Rows that lead to the subject no more.
+    /// Lookup rows to delete.
     pub gone: Vec<Lookup>,
-    /// Rows that lead to it from now on.
+    /// Lookup rows to insert.
     pub added: Vec<Lookup>,
-    /// When it is due next in each lane that it is, or was, in.
+    /// The next due time in each lane that it is, or was, in; `None` if it is not due there any more.
     pub schedule: Vec<(Lane, Option<Due>)>,
-    /// The whole subject, written once in a while so that a long history need not be read from its start.
+    /// A snapshot of the subject, written every 64 events.
     pub snapshot: Option<String>,
     /// The subject after the change.
     pub after: AnySubject,
@@ -68,75 +61,64 @@ pub struct SubjectChange {
 /// A moment at which a subject is due in a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// When.
     pub at: Timestamp,
-    /// How urgent.
     pub urgency: Urgency,
 }
 
-/// After so many events a subject is written as a whole.
+/// After this many events a snapshot is written.
 const SNAPSHOT_EVERY: u64 = 64;
 
 /// One row to write beside a subject's change.
 #[derive(Clone, Debug)]
 pub enum Write {
-    /// A merchant's idempotency key. `Taken` if it is in use, unless it stands where `replaces` says.
+    /// An idempotency key. Fails with `Taken` if it is in use, unless it points to what `replaces` names.
     Key(IdempotencyRow),
     /// Makes a subject due at once, or earlier than it was.
     Wake(Wake),
-    /// A job that was claimed has run. Leaves the row as it is if the subject was changed or woken meanwhile.
+    /// A claimed job has run: sets its next due time, unless the subject was changed or woken since.
     Reschedule(Rescheduled),
-    /// A verified notification, raw.
     Notification(InboxRow),
-    /// Deletes a stored notification.
     DeleteNotification(NotificationId),
     /// A checkpoint over all changes.
     Checkpoint(CheckpointRow),
     /// Deletes the personal values of a subject, and the stored notifications that name its objects.
     ErasePersonal {
-        /// Whose.
         subject: Uuid,
         /// Its objects at providers, by account and the provider's id.
         objects: Vec<(String, String)>,
     },
-    /// An API key.
     ApiKey(ApiKeyRow),
-    /// Something that the installation keeps about itself. The first value stays.
+    /// A value of the installation. The first value is kept.
     Setting {
-        /// Its name.
         name: &'static str,
-        /// Its value.
         value: String,
     },
-    /// Events to deliver to an endpoint. What waits for a retry keeps its moment, unless it is a replay: then all that
-    /// waits of this order is due.
+    /// Events to deliver to an endpoint. A delivery that waits for a retry keeps its due time; a replay makes all
+    /// waiting deliveries of the order due.
     Enqueue {
-        /// To whom and of what.
+        /// The endpoint and order.
         stream: DeliveryStream,
         /// The sequence of the first event.
         first: u64,
-        /// Of the last; none for all that follow.
+        /// The sequence of the last event; `None` for all that follow.
         last: Option<u64>,
-        /// When.
         at: Timestamp,
     },
-    /// A delivery that was claimed has been tried: where its stream stands now and when it is due, or that it is
-    /// done. More that was enqueued meanwhile stays.
+    /// A claimed delivery was tried: the new position of its stream and when it is due, or that it is done. What was
+    /// enqueued since stays.
     Advance {
-        /// What was claimed.
         delivery: ClaimedDelivery,
-        /// Where it stands.
+        /// Its new position.
         position: StreamPosition,
-        /// When it is due; none if nothing more is known of.
+        /// When it is due; `None` if there is nothing more to deliver.
         at: Option<Timestamp>,
     },
-    /// Drops everything that waits for an endpoint.
+    /// Deletes all deliveries that wait for an endpoint.
     DropStreams(EndpointId),
-    /// What became of a try to deliver.
+    /// The result of one delivery.
     Delivery(DeliveryRow),
-    /// Deliveries to an endpoint fail since then, or work again.
+    /// Since when deliveries to an endpoint fail, or that they work again.
     EndpointFailing {
-        /// Which.
         endpoint: EndpointId,
         /// Since when; none if they work.
         since: Option<Timestamp>,
@@ -146,7 +128,6 @@ pub enum Write {
 /// A job that has run, and when it is due again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rescheduled {
-    /// What was claimed.
     pub job: ClaimedJob,
     /// The version of the subject from which `next` was computed.
     pub version: u64,
@@ -154,20 +135,16 @@ pub struct Rescheduled {
     pub next: Option<Due>,
     /// How often it has failed in a row.
     pub tries: u32,
-    /// Whether what it was woken for is still to be done.
+    /// Whether it failed and stays woken for a retry.
     pub stays_woken: bool,
 }
 
 /// Makes a subject due in a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wake {
-    /// Which.
     pub subject: Uuid,
-    /// What it is.
     pub kind: JobSubject,
-    /// In which lane.
     pub lane: Lane,
-    /// When, and how urgent.
     pub due: Due,
     /// The number of the attempt that it is about; none for all.
     pub attempt: Option<u64>,
@@ -184,7 +161,6 @@ impl Change {
         Self { name, subject: Some(Box::new(subject)), writes: Vec::new() }
     }
 
-    /// With more rows.
     #[must_use]
     pub fn with(mut self, writes: impl IntoIterator<Item = Write>) -> Self {
         self.writes.extend(writes);
@@ -204,7 +180,7 @@ impl Change {
 }
 
 impl SubjectChange {
-    /// What follows from a recorded change: `before` is the subject before it, none if it creates the subject.
+    /// Computes all rows of a recorded change. `before` is the subject before it, `None` if it creates the subject.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the subject cannot be written: a defect.
@@ -249,8 +225,8 @@ impl SubjectChange {
     }
 }
 
-/// The next moment of each lane that a subject is in, and the lanes that it has left. What was due before stands in the
-/// row already, or has had its turn and waits for its next: it makes nothing sooner.
+/// The next moment of each lane that a subject is in, and the lanes that it has left. A job that was already due before
+/// the change is in the row, or has run and was rescheduled, so it is left out.
 fn schedule(before: &[DueJob], after: &[DueJob], now: Timestamp) -> Vec<(Lane, Option<Due>)> {
     let (old, new): (Vec<_>, Vec<_>) =
         after.iter().cloned().partition(|due| due.at <= now && before.contains(due));

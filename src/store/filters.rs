@@ -1,4 +1,4 @@
-//! What lists are narrowed by.
+//! Filters and pages of lists.
 
 use port::{NotificationId, PaymentStatus, Timestamp, Uuid};
 
@@ -7,42 +7,36 @@ use crate::domain::{AttentionCode, OrderState};
 /// One page: newest first, `limit` rows older than `before`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// What the page before ended with; rows are older than it.
+    /// The last key of the previous page; rows are older than it.
     pub before: Option<String>,
     /// At most this many, 1 to 200.
     pub limit: u32,
 }
 
-/// A row of a list that is in the order of its moments: what the next page begins after.
+/// The position of a row in a list ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    /// When it was made.
     pub at: Timestamp,
-    /// Its id.
     pub id: Uuid,
 }
 
 impl Cursor {
-    /// As a page's `before` has it.
+    /// As the text of a page's `before`.
     pub fn text(self) -> String {
         format!("{}.{}", self.at.micros(), self.id.simple())
     }
 
-    /// Reads it back; `None` for a text that is none of ours.
+    /// Reads it back; `None` for an invalid text.
     pub fn read(text: &str) -> Option<Self> {
         let (at, id) = text.split_once('.')?;
         Some(Self { at: Timestamp::from_micros(at.parse().ok()?), id: id.parse().ok()? })
     }
 }
 
-/// Which orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderFilter {
-    /// Whose.
     pub merchant: String,
-    /// In this state.
     pub state: Option<OrderState>,
-    /// With this reference.
     pub reference: Option<String>,
     /// Created at or after.
     pub created_after: Option<Timestamp>,
@@ -52,33 +46,24 @@ pub struct OrderFilter {
     pub page: Page,
 }
 
-/// Which payments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentFilter {
-    /// Whose.
     pub merchant: String,
-    /// In this status.
     pub status: Option<PaymentStatus>,
-    /// At this account.
     pub account: Option<String>,
-    /// Older than this one.
     pub before: Option<Cursor>,
     /// At most this many.
     pub limit: u32,
 }
 
-/// Which attention.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttentionFilter {
-    /// Whose.
     pub merchant: String,
-    /// Waiting for a decision, or decided.
+    /// Unresolved (true) or resolved (false) ones.
     pub open: Option<bool>,
-    /// With this code.
     pub code: Option<AttentionCode>,
     /// About a payment at this account.
     pub account: Option<String>,
-    /// Older than this one.
     pub before: Option<Cursor>,
     /// At most this many.
     pub limit: u32,
@@ -87,7 +72,6 @@ pub struct AttentionFilter {
 /// A customer's stored methods, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileFilter {
-    /// Whose.
     pub merchant: String,
     /// The merchant's own id of the customer.
     pub customer_id: String,
@@ -95,29 +79,25 @@ pub struct ProfileFilter {
     pub page: Page,
 }
 
-/// Which changes that have public events.
+/// A filter for changes with public events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicFilter {
-    /// Whose.
     pub merchant: String,
-    /// From this moment.
     pub from: Option<Timestamp>,
     /// Before this moment.
     pub to: Option<Timestamp>,
-    /// Up to this position, which counts too.
+    /// Up to and including this position.
     pub up_to: Option<u64>,
     /// At most this many.
     pub limit: u32,
 }
 
-/// Which notifications.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxFilter {
     /// That came at or after.
     pub from: Timestamp,
     /// That came before.
     pub to: Timestamp,
-    /// To this account.
     pub account: Option<String>,
     /// After this one.
     pub after: Option<(Timestamp, NotificationId)>,

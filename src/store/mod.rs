@@ -1,8 +1,8 @@
-//! Keeping: one way to write, plain reads, and the jobs that are due later.
+//! The database: one way to write, plain reads, and the table of due jobs.
 //!
 //! A [`Change`] is a value. It is complete before the store sees it, and committed whole or not at all. The sequence of
 //! its first event is the lock: of two changes decided on the same version of a subject the second fails on its first
-//! statement. What leads to a subject, and when it is due, are rows that follow from the subject alone.
+//! statement. Lookup rows and due times are computed from the subject.
 
 mod change;
 mod filters;
@@ -34,17 +34,14 @@ use crate::domain::{
 /// A stored change of a subject whose events have not been read yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredChange {
-    /// Its place among all changes.
+    /// Its position among all changes.
     pub position: u64,
-    /// Whose.
     pub subject: Uuid,
     /// The sequence of its first event.
     pub first: u64,
     /// How many public events of the subject came before.
     pub public_before: u64,
-    /// The record.
     pub text: Arc<str>,
-    /// Its hash.
     pub hash: Hash,
 }
 
@@ -61,32 +58,28 @@ impl StoredChange {
     }
 }
 
-/// What is stored of a subject beside its changes.
+/// A subject's row, beside its changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubjectRow {
-    /// Which.
     pub id: Uuid,
-    /// Its kind.
     pub kind: SubjectKind,
-    /// Whose.
     pub merchant: String,
     /// The state that lists are filtered by.
     pub state: String,
-    /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// Where everything is kept. Its reads are functions of `dyn Store`, beside the statements that they run.
+/// The database. Its reads are methods of `dyn Store`, next to their SQL.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// All or nothing, durable when it returns.
+    /// Commits a change: all or nothing, durable when it returns.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`]: the subject has moved on. [`StoreError::Taken`]: a key or reference is in use.
-    /// Neither has written anything. [`StoreError::Busy`]: not even tried.
+    /// [`StoreError::Conflict`]: the subject was changed by another commit. [`StoreError::Taken`]: a key or reference
+    /// is in use. Neither has written anything. [`StoreError::Busy`]: not even tried.
     async fn commit(&self, change: Change) -> Result<(), StoreError>;
 
-    /// Tells of every subject that a commit has changed. It carries nothing else: a listener reads.
+    /// The ids of changed subjects, sent after each commit. Listeners read the subject themselves.
     fn changes(&self) -> broadcast::Receiver<Uuid>;
 
     /// A subject as it is, or as it was after the event with a sequence, with what still exists of its personal data.
@@ -95,7 +88,6 @@ pub trait Store: Send + Sync {
     /// Runs a query, or has it run as soon as a connection is free.
     async fn run(&self, query: Query) -> Result<(), StoreError>;
 
-    /// Who works on what.
     fn leases(&self) -> &Leases;
 }
 
@@ -110,7 +102,7 @@ impl dyn Store + '_ {
         Ok(self.subject(id, Some(sequence)).await?.and_then(S::from_any))
     }
 
-    /// An order with everything that hangs on it.
+    /// An order aggregate.
     pub async fn order(&self, id: OrderId) -> Result<Option<Arc<OrderAggregate>>, StoreError> {
         self.load(id.uuid()).await
     }
@@ -150,11 +142,11 @@ impl dyn Store + '_ {
     }
 }
 
-/// Why the store could not do it.
+/// Errors of the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Another change was faster: read the subject again.
-    #[error("the subject has changed meanwhile")]
+    /// Another change of the subject was committed first: load it again.
+    #[error("the subject was changed by another request")]
     Conflict,
     /// Something that must be unique is in use.
     #[error("{0} is in use")]
@@ -162,21 +154,19 @@ pub enum StoreError {
     /// The queue in front of the writer is full.
     #[error("the store is busy")]
     Busy,
-    /// The database did not work. Whether a commit happened is not known.
+    /// The database failed. Whether a commit took effect is not known.
     #[error("the store failed: {0}")]
     Failed(String),
-    /// What was read does not make sense.
-    #[error("the store holds something unreadable: {0}")]
+    /// Stored data is inconsistent.
+    #[error("stored data is damaged: {0}")]
     Corrupt(String),
 }
 
-/// What must be unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Unique {
     /// A merchant's reference of an order.
     #[strum(serialize = "the reference")]
     OrderReference,
-    /// A merchant's idempotency key.
     #[strum(serialize = "the idempotency key")]
     Key,
     /// A notification that is already stored.

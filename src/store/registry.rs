@@ -1,4 +1,4 @@
-//! The endpoints that are enabled, in memory, so that a change finds out for nothing who is to be told.
+//! The enabled webhook endpoints, in memory, so that a change needs no query to find its receivers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use crate::domain::WebhookEndpoint;
 /// An endpoint that is enabled.
 #[derive(Clone, Debug)]
 pub struct Enabled {
-    /// The endpoint.
     pub endpoint: Arc<WebhookEndpoint>,
     /// Since when no delivery has worked; none while they do.
     pub failing_since: Option<Timestamp>,
@@ -24,9 +23,9 @@ pub struct Enabled {
 #[derive(Default)]
 pub struct EndpointRegistry {
     known: ArcSwap<Known>,
-    /// Held while they are read, so that an older look never replaces a newer one.
+    /// Held while they are read, so that an older result never replaces a newer one.
     reading: Mutex<()>,
-    /// They may have changed since they were read.
+    /// Whether they may have changed since they were read.
     stale: AtomicBool,
 }
 
@@ -37,7 +36,7 @@ struct Known {
 }
 
 impl EndpointRegistry {
-    /// Reads the endpoints anew: at the start, and after every change of one.
+    /// Reads the endpoints again: at the start, and after each change of one.
     ///
     /// # Errors
     /// [`StoreError`]; then it stays as it was, and is read before it is used next.
@@ -49,7 +48,7 @@ impl EndpointRegistry {
         Ok(())
     }
 
-    /// Commits a change of an endpoint and reads them anew, also if it is not known whether the change was written.
+    /// Commits a change of an endpoint and reads the endpoints again, also after a failure whose effect is unknown.
     ///
     /// # Errors
     /// That of the commit, else that of the read.
@@ -60,10 +59,10 @@ impl EndpointRegistry {
         written.and(read)
     }
 
-    /// Reads them anew if they may have changed. Costs nothing but after a failure of the store.
+    /// Reads them again if they may have changed, which is only after a failure of the store.
     ///
     /// # Errors
-    /// [`StoreError`]; then it is not known who is to be told.
+    /// [`StoreError`]; the receivers of events are then not known.
     pub async fn ensure_fresh(&self, store: &dyn Store) -> Result<(), StoreError> {
         if self.stale.load(Ordering::SeqCst) { self.refresh(store).await } else { Ok(()) }
     }
@@ -72,8 +71,8 @@ impl EndpointRegistry {
         self.stale.store(true, Ordering::SeqCst);
     }
 
-    /// What has to be delivered of a change of an order: a row for each of the merchant's endpoints that takes one of
-    /// its public events. `public` has their sequences and types. The rows belong into the same commit.
+    /// The deliveries of a change: a row for each of the merchant's endpoints that subscribes to one of its public
+    /// events. `public` has their sequences and types. The rows must be written in the same commit.
     pub fn deliveries(
         &self,
         merchant: &str,

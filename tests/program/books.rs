@@ -75,7 +75,7 @@ async fn books_that_were_touched_do_not_verify() {
     };
     let status = "UPDATE payments SET status = 'PAID' WHERE id = ?1";
     assert!(database.execute(status, [payment(&first)]).unwrap() > 0);
-    assert!(output("a changed row").contains(&format!("{first}: nothing leads to it by Payment")));
+    assert!(output("a changed row").contains(&format!("{first}: the lookup row Payment")));
     let record =
         "UPDATE changes SET record = replace(record, '1999', '9') WHERE subject = ?1 AND sequence = 1";
     assert!(database.execute(record, [subject(&first)]).unwrap() > 0);

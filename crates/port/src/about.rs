@@ -1,4 +1,4 @@
-//! The face of an adapter: what it can do and needs, as constants that routing and the contract suite read.
+//! An adapter's description: capabilities and settings, as constants.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,17 +31,17 @@ pub struct About {
 pub struct Capabilities {
     /// Ways to reach the customer.
     pub approaches: &'static [Approach],
-    /// Whether money can be held first.
+    /// Whether money can be authorized first.
     pub capture: CaptureSupport,
-    /// What can be closed.
+    /// What can be cancelled.
     pub cancel: CancelSupport,
-    /// What can be given back.
+    /// What can be refunded.
     pub refund: RefundSupport,
-    /// How an object is found whose answer was lost.
+    /// How a payment is looked up after a lost answer.
     pub lookup: Lookup,
-    /// What a repeated write does.
+    /// What happens when a write is repeated.
     pub repeat: Repeats,
-    /// How a notification proves itself.
+    /// How notifications are verified.
     pub notification_auth: NotificationAuth,
     /// Whether a start can take money before the customer does anything.
     pub create_moves_money: bool,
@@ -60,7 +60,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// The weakest claim in everything, and no approach: an adapter names what its provider can do beyond it.
+    /// No capabilities at all; an adapter overrides what its provider can do.
     pub const NONE: Self = Self {
         approaches: &[],
         capture: CaptureSupport::Automatic,
@@ -78,7 +78,7 @@ impl Capabilities {
         submits_order: false,
     };
 
-    /// What rules this payment out, in words that a merchant understands; empty if nothing does.
+    /// Why the provider cannot take this payment, for merchants; empty if it can.
     pub fn ineligible_because(
         &self,
         money: Money,
@@ -131,21 +131,21 @@ pub struct VaultSupport {
     pub detaches: bool,
 }
 
-/// Whether and how money can be held before it is taken.
+/// Whether money can be authorized before it is captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptureSupport {
-    /// Taken at once, always.
+    /// Captured at once, always.
     Automatic,
-    /// Can be held; taken in this many parts.
+    /// Can be authorized first, with this many captures.
     ManualToo(Captures),
 }
 
-/// How often a hold can be captured.
+/// How many captures an authorization allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Captures {
-    /// Once; what is not taken then is released.
+    /// One; the rest is voided.
     One,
-    /// Until nothing is left.
+    /// Several, until nothing is left.
     Many,
 }
 
@@ -154,9 +154,9 @@ pub enum Captures {
 pub enum CancelSupport {
     /// Nothing.
     None,
-    /// A page that is not paid.
+    /// An unpaid checkout.
     Unpaid,
-    /// A hold.
+    /// An authorization.
     Authorization,
     /// Either.
     Both,
@@ -243,7 +243,7 @@ pub enum NotificationAuth {
     None,
 }
 
-/// Which currencies a provider takes, and how many decimals its wire carries.
+/// Which currencies a provider accepts, and how many decimals its API allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Currencies {
     /// ISO 4217 codes; empty for any.
@@ -253,7 +253,7 @@ pub struct Currencies {
 }
 
 impl Currencies {
-    /// Why this amount cannot go out, if it cannot.
+    /// Why this amount cannot be sent, if it cannot.
     pub fn ineligible_because(&self, money: Money) -> Option<String> {
         let code = money.currency.code();
         if !self.only.is_empty() && !self.only.contains(&code) {
@@ -291,7 +291,7 @@ pub struct AmountLimits {
     pub min_minor: i64,
     /// Largest amount, minor units; `i64::MAX` for none known.
     pub max_minor: i64,
-    /// How long a hold lives, if it ends by itself.
+    /// How long an authorization is valid, if it expires.
     pub authorization_lifetime: Option<Duration>,
     /// The shortest and longest life of a page that can be asked for, where the provider closes it by itself.
     pub page_lifetime: Option<(Duration, Duration)>,

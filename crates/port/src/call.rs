@@ -123,8 +123,8 @@ impl HttpRequest {
         self
     }
 
-    /// Whether the address is below the base URL as it is written. A client would resolve dots, take `\\` for `/`
-    /// and drop line breaks, and so ask for something else than the adapter meant.
+    /// Whether the path stays below the base URL. An HTTP client resolves dots, treats `\\` as `/` and drops line
+    /// breaks, and so would request another path.
     pub(crate) fn is_in_its_place(&self) -> bool {
         let path = self.path.split('?').next().unwrap_or_default();
         let dots = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
@@ -133,7 +133,7 @@ impl HttpRequest {
     }
 }
 
-/// What does not stand for itself in a path or a query (RFC 3986, section 2.3).
+/// The characters that must be percent-encoded in a path or query (RFC 3986, section 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A text as one segment of a path or one value of a query: everything but letters, digits and `-._~` is
@@ -177,8 +177,7 @@ impl HttpResponse {
     /// Reads the JSON body.
     ///
     /// # Errors
-    /// The parser's complaint, without the body's content. [`Ctx::json`](crate::Ctx::json) sorts it by what was
-    /// asked.
+    /// The parser's error, without the body's content. [`Ctx::json`](crate::Ctx::json) sorts it by what was asked.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_slice(&self.body).map_err(|fault| {
             let kind = match fault.classify() {
@@ -195,7 +194,7 @@ impl HttpResponse {
     }
 }
 
-/// Why no reply came.
+/// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
     /// The connection was never made, or nothing of the request left.
@@ -217,8 +216,8 @@ impl TransportError {
     }
 }
 
-/// The one way out: sends a call to the account's provider. The gateway's is an HTTP client with limits and an
-/// address guard; tests replay recordings; the simulation calls the sandbox.
+/// Sends HTTP requests to the account's provider. The gateway's is an HTTP client with limits and an address guard;
+/// tests replay recordings; the simulation calls the sandbox.
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Sends `call` below `base_url` and waits for the whole answer.

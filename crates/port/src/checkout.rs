@@ -1,4 +1,4 @@
-//! What is asked of a provider: the order's content in the words that every adapter understands.
+//! Requests to a provider: the order's content in a form common to all adapters.
 
 use std::collections::BTreeMap;
 
@@ -112,7 +112,7 @@ pub struct RedirectUrls {
     pub cancel: String,
 }
 
-/// Whom the provider shall send a link to.
+/// How the provider sends the link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinkDelivery {
@@ -174,8 +174,8 @@ impl PaymentRequest {
     }
 }
 
-/// What an adapter has asked to remember of an attempt: ids, or the exact bytes of a request that may have to
-/// be repeated. The gateway keeps it and never looks inside.
+/// Adapter state of an attempt: ids, or the exact bytes of a request that may have to be repeated. The gateway stores
+/// it and does not interpret it.
 pub type AdapterState = BTreeMap<String, String>;
 
 /// One start of a payment at one account, as stored before anything is sent.
@@ -185,7 +185,7 @@ pub struct Attempt {
     pub id: AttemptId,
     /// The order it pays.
     pub order: OrderId,
-    /// What is asked for, exactly.
+    /// The requested amount.
     pub money: Money,
     /// How the customer pays.
     pub approach: Approach,
@@ -208,7 +208,7 @@ impl Attempt {
         self.reference.as_deref().ok_or(crate::ProviderError::NotFound)
     }
 
-    /// The currency asked for.
+    /// The requested currency.
     pub fn currency(&self) -> Currency {
         self.money.currency
     }
@@ -221,6 +221,6 @@ pub struct RefundRequest {
     pub id: RefundId,
     /// How much to give back.
     pub money: Money,
-    /// Why, in the merchant's words.
+    /// The merchant's reason.
     pub reason: Option<String>,
 }

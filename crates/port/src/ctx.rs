@@ -1,4 +1,4 @@
-//! Everything that an operation may touch.
+//! The context of an operation: calls, adapter state, time.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -10,7 +10,7 @@ use crate::{
     Transport,
 };
 
-/// Remembers what an adapter wants to find again after a crash. Durable when it returns.
+/// Saves adapter state so that it survives a crash. Durable when it returns.
 #[async_trait]
 pub trait StateStore: Send + Sync {
     /// Stores the pairs with the attempt, all or none.
@@ -20,16 +20,16 @@ pub trait StateStore: Send + Sync {
     async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), StateStoreError>;
 }
 
-/// What was to be remembered is not stored.
+/// The adapter state was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("what was to be remembered could not be stored")]
+#[error("the adapter state could not be stored")]
 pub struct StateStoreError;
 
 /// The provider's own code and text in a refusal, as far as it gives them.
 pub type Complaint = (Option<String>, Option<String>);
 
-/// One operation's way to the outside: calls, memory, time. It remembers whether a write has left, so that no
-/// later failure of the same operation looks harmless ([`Ctx::classify`]).
+/// The context of one operation. It remembers whether a write may have been sent, so that a later error of the same
+/// operation is classified as unknown ([`Ctx::classify`]).
 pub struct Ctx<'a> {
     base_url: &'a str,
     statuses: &'a StatusTable,
@@ -80,13 +80,13 @@ impl<'a> Ctx<'a> {
         self.state_store.save_state(pairs).await.map_err(|fault| ProviderError::NotSent(fault.to_string()))
     }
 
-    /// Sends a call and returns whatever answer came, for providers with their own dialect of failure.
+    /// Sends a request and returns any response, for providers with their own error format.
     ///
     /// # Errors
     /// No answer: [`ProviderError::NotSent`], `Unavailable` after a read, `OutcomeUnknown` after a write.
     pub async fn send_raw(&self, http_request: HttpRequest) -> Result<HttpResponse, ProviderError> {
         if !http_request.is_in_its_place() {
-            return Err(ProviderError::NotSent("the address would leave its place".to_owned()));
+            return Err(ProviderError::NotSent("the path leaves the base URL".to_owned()));
         }
         let reads_only = http_request.reads_only();
         self.last_was_read.store(reads_only, Ordering::Relaxed);
@@ -115,8 +115,8 @@ impl<'a> Ctx<'a> {
         self.json(&response)
     }
 
-    /// Sorts a last answer that is not 2xx into an error, by HTTP's usual meaning. `complaint` finds the provider's
-    /// code and text in it.
+    /// Converts a response that is not 2xx to an error, by the usual meaning of its status. `complaint` finds the
+    /// provider's code and text in it.
     ///
     /// # Errors
     /// By certainty; a 5xx proves nothing.
@@ -179,14 +179,13 @@ impl<'a> Ctx<'a> {
         Money::from_major(major, currency).map_err(|fault| self.unreadable(fault.to_string()))
     }
 
-    /// The moment that the operation's last answer speaks of: when a read was sent, when a write was answered.
-    /// A read sent earlier and answered later is older.
+    /// The time that the last response is about: when a read was sent, or when a write was answered.
     pub fn as_of(&self) -> Timestamp {
         Timestamp::from_micros(self.as_of_micros.load(Ordering::Relaxed))
     }
 
-    /// Makes a result honest about everything the operation has sent: once a write may have worked, no later
-    /// failure is harmless. "Captured, then the confirming read failed" is an unknown outcome.
+    /// Corrects the error of an operation with several calls: once a write may have taken effect, a later error means
+    /// an unknown outcome. "Captured, then the confirming read failed" is an unknown outcome.
     ///
     /// # Errors
     /// The same error, or [`ProviderError::OutcomeUnknown`].

@@ -1,4 +1,4 @@
-//! Failures of a provider call, sorted by the only question that matters with money: did something leave?
+//! Errors of a provider call, by whether the call can have taken effect.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ProviderError {
-    /// Nothing reached them.
+    /// Nothing reached the provider.
     #[error("nothing was sent: {0}")]
     NotSent(String),
-    /// They refused for now, provably without effect.
+    /// The provider refused for now, provably without effect.
     #[error("the provider is busy")]
     Busy {
-        /// When they said to come back, if they did.
+        /// When to try again, if the provider said so.
         retry_after: Option<Duration>,
     },
-    /// They refused our credentials or permissions.
+    /// The provider refused our credentials or permissions.
     #[error("the provider refused our credentials")]
     Misconfigured,
     /// A read did not work; nothing can have changed.
@@ -24,12 +24,12 @@ pub enum ProviderError {
     /// A business "no" to the payment or the operation.
     #[error("the provider declined")]
     Declined {
-        /// Their own code, verbatim.
+        /// The provider's code, verbatim.
         code: Option<String>,
-        /// Their own words.
+        /// The provider's text.
         text: Option<String>,
     },
-    /// They say that our request is wrong.
+    /// The provider says that our request is wrong.
     #[error("the provider rejected the request")]
     Rejected {
         /// Their own code, verbatim.
@@ -37,16 +37,16 @@ pub enum ProviderError {
         /// Their own words.
         text: Option<String>,
     },
-    /// They ask for another amount or currency than we do; nothing is left there that could be paid.
+    /// The provider asks for another amount or currency; nothing can be paid there any more.
     #[error("the provider asks for another amount: {0}")]
     AmountDiffers(String),
-    /// They do not know the object.
-    #[error("the provider does not know it")]
+    /// The provider does not know the object.
+    #[error("the provider does not know this payment")]
     NotFound,
     /// Not among the adapter's capabilities; routing never gets here.
     #[error("the provider cannot {0}")]
     Unsupported(&'static str),
-    /// It may have happened, or not.
+    /// It may have taken effect.
     #[error("the outcome is unknown: {0}")]
     #[strum(serialize = "unknown")]
     OutcomeUnknown(String),
@@ -55,13 +55,13 @@ pub enum ProviderError {
 /// What the caller may do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
-    /// Nothing happened: another account may be tried.
+    /// It had no effect: another account may be tried.
     TryElsewhere,
     /// Nothing changed: the same read may be tried later.
     RetryLater,
-    /// The answer is no.
+    /// It is declined for good.
     Stop,
-    /// Ask until it is known; never send again blindly, never elsewhere while money could have moved.
+    /// Read until the outcome is known; never send again blindly, and not to another account if money may have moved.
     ResolveUnknown,
 }
 

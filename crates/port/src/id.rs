@@ -1,7 +1,7 @@
 //! Identifiers: [TypeID](https://github.com/jetify-com/typeid)s, a prefix and a UUIDv7 in Crockford base32.
 //!
-//! They sort by the time they were made and say what they name. None is ever made here: ids come from a
-//! [`Env`](crate::Env), so that a run can be repeated from a seed.
+//! They sort by the time they were made and say what they name. Ids are created by an [`Env`](crate::Env) only, so that
+//! a run can be repeated from a seed.
 
 use type_safe_id::{StaticType, TypeSafeId};
 
@@ -37,11 +37,11 @@ ids! {
     ProfileId(ProfileKind) = "pp";
     /// A session that stores a payment method.
     ProfileSessionId(ProfileSessionKind) = "pps";
-    /// One change of one order.
+    /// An event of an order.
     EventId(EventKind) = "evt";
     /// A merchant's webhook endpoint.
     EndpointId(EndpointKind) = "we";
-    /// A reason why a person should look.
+    /// An attention.
     AttentionId(AttentionKind) = "atn";
     /// A stored notification of a provider.
     NotificationId(NotificationKind) = "note";

@@ -1,8 +1,8 @@
-//! The words that adapters and the gateway share.
+//! The interface between adapters and the gateway.
 //!
 //! An adapter is written against this crate alone: it describes itself ([`About`]), implements [`Provider`], and
-//! reports what its provider said as a [`ProviderView`]. The crate does no I/O and reads no clock; whatever an
-//! operation may touch comes to it through [`Ctx`].
+//! reports what its provider said as a [`ProviderView`]. The crate does no I/O and reads no clock; everything an
+//! operation may use is given to it in [`Ctx`].
 //!
 //! Start at [`Provider`]; then [`ProviderError`], whose question is always "what may be done next?".
 #![cfg_attr(

@@ -1,7 +1,7 @@
 //! Exact money: integer minor units with their currency, and the decimal text that wires carry.
 //!
-//! There is no float here and none can be made: a [`Decimal`] is read from the digits of the JSON text itself
-//! and written back the same way, and it becomes [`Money`] only if the currency can hold every digit of it.
+//! No floats are used: a [`Decimal`] is read from the digits of the JSON text itself and written back the same way, and
+//! it becomes [`Money`] only if the currency can hold every digit of it.
 
 use std::fmt;
 use std::str::FromStr;

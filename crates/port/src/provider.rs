@@ -1,4 +1,4 @@
-//! What an adapter is: one trait, and the values it answers with.
+//! The trait of an adapter, and the values it returns.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub type Result<T> = std::result::Result<T, ProviderError>;
 /// An adapter does not map statuses, retry, sleep, log, count, or read the clock or the environment.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// What it can do and needs.
+    /// Its description.
     fn about(&self) -> &'static About;
 
     /// Starts a payment. The attempt is already stored; its id is the merchant reference and makes the
@@ -35,13 +35,13 @@ pub trait Provider: Send + Sync {
         request: &PaymentRequest,
     ) -> Result<CreatedPayment>;
 
-    /// Says how things stand. Never changes anything.
+    /// Reads a payment. Never changes anything.
     ///
     /// # Errors
     /// By certainty; a failing read is never worse than `Unavailable`.
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView>;
 
-    /// Verifies and reads a notification. Pure: the same notification gives the same answer.
+    /// Verifies and parses a notification. Pure.
     ///
     /// # Errors
     /// [`NotificationError`].
@@ -58,7 +58,7 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::Unsupported("look an object up by our reference"))
     }
 
-    /// Takes an amount of what is held.
+    /// Captures an amount of an authorization.
     ///
     /// # Errors
     /// By certainty.
@@ -66,7 +66,7 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::Unsupported("capture"))
     }
 
-    /// Closes what has not been taken: an unpaid page, or a hold.
+    /// Closes an unpaid checkout, or voids an authorization.
     ///
     /// # Errors
     /// By certainty.
@@ -74,7 +74,7 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::Unsupported("cancel"))
     }
 
-    /// Gives back an amount of what was taken.
+    /// Refunds an amount.
     ///
     /// # Errors
     /// By certainty.
@@ -104,7 +104,7 @@ pub struct CreatedPayment {
     pub reference: String,
     /// What the customer needs next.
     pub next: Next,
-    /// How it stands.
+    /// Its first view.
     pub view: ProviderView,
     /// More to remember with the attempt, stored together with the reference.
     pub adapter_state: crate::AdapterState,
@@ -132,18 +132,18 @@ impl std::fmt::Debug for Next {
     }
 }
 
-/// The provider's view, without judgement.
+/// What the provider reports, not interpreted.
 #[derive(Clone, Debug, Default)]
 pub struct ProviderView {
     /// Its status, verbatim.
     pub provider_status: ProviderStatus,
     /// What is to be paid in all.
     pub total: Option<Money>,
-    /// What is or was held.
+    /// What was authorized.
     pub authorized: Option<Money>,
-    /// What was taken.
+    /// What was captured.
     pub captured: Option<Money>,
-    /// What was given back.
+    /// What was refunded.
     pub refunded: Option<Money>,
     /// What is in dispute.
     pub disputed: Option<Money>,
@@ -151,13 +151,13 @@ pub struct ProviderView {
     pub merchant_reference: Option<String>,
     /// Whether the provider calls it a test.
     pub is_test: Option<bool>,
-    /// The last decline, if one is told.
+    /// The last decline, if the provider reports it.
     pub failure: Option<Failure>,
     /// The provider's own time of this state; only where it gives one with every answer.
     pub at: Option<Timestamp>,
 }
 
-/// A decline in the provider's own words.
+/// The provider's code and text of a decline.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Its code, verbatim.
@@ -193,7 +193,7 @@ impl Notification<'_> {
         }
     }
 
-    /// Reads the JSON body. Prove first, read second.
+    /// Reads the JSON body. To be called after verification only.
     ///
     /// # Errors
     /// [`NotificationError::Unreadable`].
@@ -202,7 +202,7 @@ impl Notification<'_> {
     }
 }
 
-/// What a verified notification points at. It proves nothing about the state: the provider is asked.
+/// The object that a notification names. Its state is read from the provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotificationTarget {
     /// The provider's id of the object.

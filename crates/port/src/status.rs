@@ -1,4 +1,4 @@
-//! What a provider's statuses mean: tables, and the one function that reads them.
+//! Status tables, and the function that applies them to a provider's view.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Failure, Money, ProviderView};
 
-/// A provider's word for a state, verbatim, and the kind of object it is said of.
+/// A provider status, verbatim, with the kind of object it belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderStatus {
     /// The section of the table, such as `order`.
     pub object: String,
-    /// The word, as it came.
+    /// The status, verbatim.
     pub status: String,
 }
 
 impl ProviderStatus {
-    /// The `word` of an `of`.
+    /// The `status` of an object.
     pub fn new(of: &str, word: impl Into<String>) -> Self {
         Self { object: of.to_owned(), status: word.into() }
     }
 }
 
-/// Where a payment stands. See the status model for what each word means for the money.
+/// The status of a payment. The status model says what each means for the money.
 #[derive(
     Clone,
     Copy,
@@ -44,23 +44,23 @@ pub enum PaymentStatus {
     Pending,
     /// The customer must do something more.
     RequiresAction,
-    /// A try is running.
+    /// The payment is being processed.
     Processing,
-    /// Funds are held.
+    /// Money is authorized.
     Authorized,
     /// Collected.
     Paid,
-    /// Some was given back.
+    /// A part was refunded.
     PartiallyRefunded,
-    /// All was given back.
+    /// It was refunded whole.
     Refunded,
-    /// Not collected.
+    /// Not captured.
     Failed,
     /// Cancelled, or the hold was voided.
     Cancelled,
     /// Not paid in time.
     Expired,
-    /// The cardholder's bank is taking it back or asking.
+    /// The customer's bank questions it or takes it back.
     Disputed,
 }
 
@@ -99,7 +99,7 @@ pub enum ProviderOrderStatus {
     Submitted,
 }
 
-/// The shade that the one status word drops.
+/// A detail that the status does not express.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Detail {
@@ -116,13 +116,13 @@ pub enum Detail {
     RefundPending,
     /// A refund did not go through.
     RefundFailed,
-    /// A refund came back.
+    /// A refund was reversed.
     RefundReversed,
     /// A reversal is under way.
     ReversalPending,
     /// A reversal did not go through.
     ReversalFailed,
-    /// Undone before it was settled.
+    /// Reversed by the provider.
     Reversed,
     /// A payout order was made.
     PayoutCreated,
@@ -132,7 +132,7 @@ pub enum Detail {
     AwaitingConfirmation,
 }
 
-/// Where a dispute stands.
+/// The stage of a dispute.
 #[derive(
     Clone,
     Copy,
@@ -150,7 +150,7 @@ pub enum Detail {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum DisputeStage {
-    /// The bank asks for papers.
+    /// The bank requests documents.
     Retrieval,
     /// The bank reports fraud.
     FraudAdvice,
@@ -176,13 +176,13 @@ impl DisputeStage {
         self.into()
     }
 
-    /// Whether the bank only asks and nothing was taken yet.
+    /// Whether it is an inquiry, so that no money was taken yet.
     pub fn is_inquiry(self) -> bool {
         matches!(self, Self::Retrieval | Self::FraudAdvice | Self::PreCompliance)
     }
 }
 
-/// What a row of a table says about the payment.
+/// The meaning of a provider status for a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusMapping {
     /// This status.
@@ -191,9 +191,9 @@ pub enum StatusMapping {
     Unchanged,
     /// What was captured and refunded decides.
     FromAmounts,
-    /// All was undone: a refund if it had been captured, else a cancel.
+    /// Reversed: a refund if it was captured, else a cancel.
     Reversed,
-    /// The table has no such word. Nothing may follow from it.
+    /// The table has no such status. Nothing may follow from it.
     Unmapped,
 }
 
@@ -212,15 +212,15 @@ impl<'de> Deserialize<'de> for StatusMapping {
     }
 }
 
-/// How sure we are of a row.
+/// How a row of a table is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Evidence {
-    /// In running code or a real answer.
+    /// Seen in running code or a real answer.
     Seen,
     /// In the provider's documents.
     Documented,
-    /// Our reading.
+    /// Assumed.
     Assumed,
 }
 
@@ -232,10 +232,10 @@ pub struct Row {
     pub meaning: StatusMapping,
     /// How we know.
     pub evidence: Evidence,
-    /// Whether the provider will not change its mind.
+    /// Whether the status is final at the provider.
     #[serde(default)]
     pub terminal: bool,
-    /// The shade to keep.
+    /// The detail to store.
     #[serde(default)]
     pub detail: Option<Detail>,
     /// The stage, with `DISPUTED`.
@@ -278,7 +278,7 @@ impl StatusTable {
     /// Reads a `statuses.toml`.
     ///
     /// # Errors
-    /// [`TableError`] for anything that is not a table of rows, a word that is not in its normal spelling, or a
+    /// [`TableError`] for anything that is not a table of rows, a status that is not in its normal spelling, or a
     /// dispute without its stage.
     pub fn parse(text: &str) -> Result<Self, TableError> {
         let table: Self = toml::from_str(text).map_err(|fault| TableError(fault.to_string()))?;
@@ -302,7 +302,7 @@ impl StatusTable {
         &self.source
     }
 
-    /// What a status of a payment means; `None` if nobody has said.
+    /// What a status of a payment means; `None` if the table has no row.
     pub fn row(&self, provider_status: &ProviderStatus) -> Option<&Row> {
         self.payments.get(&provider_status.object)?.get(&normal(&provider_status.status))
     }
@@ -355,7 +355,7 @@ fn plain<'a, M: Copy + Into<&'static str>>(
     rows.iter().map(move |(word, row)| (of, word.as_str(), row.meaning.into(), row.evidence))
 }
 
-/// The spelling that words are compared in: lower case, blanks and dashes as underscores.
+/// The normal spelling of a status: lower case, blanks and dashes as underscores.
 fn normal(word: &str) -> String {
     let trimmed = word.trim().chars().take(100);
     trimmed.map(|c| if c == ' ' || c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
@@ -368,11 +368,11 @@ pub struct Observation {
     pub meaning: StatusMapping,
     /// Whether the provider will not change its mind.
     pub terminal: bool,
-    /// The shade.
+    /// The detail.
     pub detail: Option<Detail>,
     /// The stage of a dispute.
     pub stage: Option<DisputeStage>,
-    /// The word itself.
+    /// The provider status.
     pub provider_status: ProviderStatus,
     /// What is to be paid in all.
     pub total: Option<Money>,
@@ -390,12 +390,12 @@ pub struct Observation {
     pub is_test: Option<bool>,
     /// The last decline.
     pub failure: Option<Failure>,
-    /// The moment it speaks of: the provider's own, else the given place of the read.
+    /// The time it is about: the provider's own, else that of the read.
     pub as_of: crate::Timestamp,
 }
 
-/// Joins a snapshot with the table's row for its word. There is no default row: a word that nobody has
-/// described is [`StatusMapping::Unmapped`]. `place` is used where the provider states no time of its own.
+/// Combines a view with the row of its status. There is no default row: an unknown status is
+/// [`StatusMapping::Unmapped`]. `as_of` is used if the provider states no time.
 pub fn translate(table: &StatusTable, view: ProviderView, as_of: crate::Timestamp) -> Observation {
     let row = table.row(&view.provider_status);
     Observation {

@@ -1,4 +1,4 @@
-//! Points in time, and where time, ids and chance come from.
+//! Timestamps, and the source of time, ids and random numbers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -119,7 +119,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Where time, ids and chance come from: the machine, or a seed in a simulation. Made once, handed down.
+/// The source of time, ids and random numbers: the machine, or a seed in the simulation.
 pub trait Env: Send + Sync {
     /// The present moment.
     fn now(&self) -> Timestamp;

@@ -7,8 +7,8 @@ use crate::{
     ProviderError, ProviderStatus, RedirectUrls, Result, Timestamp,
 };
 
-/// The stored payment methods of a provider. Methods can always be listed; what else they can is said by
-/// [`VaultSupport`](crate::VaultSupport), which must agree with what is written.
+/// The stored payment methods of a provider. Methods can always be listed; [`VaultSupport`](crate::VaultSupport) says
+/// what else is implemented.
 #[async_trait]
 pub trait Vault: Send + Sync {
     /// The methods stored for a customer, by the merchant's own id of the customer.
@@ -25,7 +25,7 @@ pub trait Vault: Send + Sync {
         Err(ProviderError::Unsupported("store a method without a payment"))
     }
 
-    /// Says how a session stands, and which method it stored. Never changes anything.
+    /// Reads a session and the method it stored. Never changes anything.
     ///
     /// # Errors
     /// By certainty.
@@ -75,7 +75,7 @@ pub struct StoreAttempt {
     pub adapter_state: AdapterState,
 }
 
-/// What a session that stores a method is to be like.
+/// A request for a session that stores a method.
 #[derive(Clone)]
 pub struct StoreRequest {
     /// The merchant's own id of the customer. Personal data, as [`Customer`](crate::Customer).
@@ -99,7 +99,7 @@ pub struct CreatedProfileSession {
     pub adapter_state: AdapterState,
 }
 
-/// How a session that stores a method stands.
+/// What the provider reports about a session that stores a method.
 #[derive(Clone, Debug)]
 pub struct VaultView {
     /// Its status, verbatim; one that means PAID says that the method is stored.

@@ -1,4 +1,4 @@
-//! Reads across all merchants, for checks of the books, and what they write.
+//! Statements of the audit: reads across all merchants, checkpoints and erasure.
 
 use port::Uuid;
 use rusqlite::{Connection, Row};
@@ -29,7 +29,6 @@ const LOOKUP_TABLES: [&str; 7] = [
 const PERSONAL_ERASED: &str = "DELETE FROM personal
      WHERE position IN (SELECT position FROM changes WHERE subject = ?1)";
 
-/// Writes a checkpoint.
 pub(super) fn checkpoint(db: &Connection, row: &CheckpointRow) -> Result<(), StoreError> {
     let (number, position, changes) = (integer(row.number), integer(row.position), integer(row.changes));
     run(db, CHECKPOINT, (number, row.at.micros(), position, changes, row.hash.0)).map(drop)
@@ -66,12 +65,12 @@ impl dyn Store + '_ {
         self.read(|db| rows_of(db, "changes")).await
     }
 
-    /// How many rows there are that lead to subjects.
+    /// How many lookup rows there are.
     pub async fn lookup_count(&self) -> Result<u64, StoreError> {
         self.read(|db| LOOKUP_TABLES.iter().map(|table| rows_of(db, table)).sum()).await
     }
 
-    /// Whether rows that lead to a subject are there; answers those that are not.
+    /// Which of these lookup rows of a subject are missing.
     pub async fn missing_lookups(
         &self,
         subject: Uuid,

@@ -1,7 +1,7 @@
-//! Subjects that were lately changed or read, so that what is already held is not read back.
+//! A cache of recently changed or read subjects.
 //!
 //! The writer puts in what it has committed, in the order of commits. A reader puts in what it has read only if nothing
-//! was committed meanwhile, so the cache never holds an older version than the database.
+//! was committed since it began, so the cache never holds an older version than the database.
 
 use std::collections::HashMap;
 use std::mem;
@@ -12,13 +12,12 @@ use port::Uuid;
 
 use crate::domain::AnySubject;
 
-/// Parts with a lock each, so that threads seldom wait for each other.
+/// The number of parts with a lock of their own, so that threads rarely wait for each other.
 const SHARDS: usize = 16;
 
 /// Subjects of one generation in a shard: the cache holds up to 8,192, and about the 4,096 that were used last.
 const GENERATION: usize = 256;
 
-/// Subjects by their id.
 #[derive(Default)]
 pub(super) struct SubjectCache {
     shards: [Mutex<Shard>; SHARDS],
@@ -26,7 +25,7 @@ pub(super) struct SubjectCache {
     commits: AtomicU64,
 }
 
-/// What was used since the last turn, and what was used in the one before. The rest is forgotten.
+/// Two generations: subjects used since the last rotation, and those used in the one before. Older ones are dropped.
 #[derive(Default)]
 struct Shard {
     young: HashMap<Uuid, AnySubject>,
@@ -60,21 +59,21 @@ impl SubjectCache {
         self.shard(id).get(id)
     }
 
-    /// A subject was committed. Only the writer says so.
+    /// Puts in a committed subject. Called by the writer only.
     pub(super) fn committed(&self, id: Uuid, subject: AnySubject) {
         self.commits.fetch_add(1, Ordering::SeqCst);
         self.shard(id).put(id, subject);
     }
 
-    /// To be asked before a read begins.
+    /// The number of commits so far; to be taken before a read begins.
     pub(super) fn epoch(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
     }
 
-    /// A subject was read, in a read that began at an epoch.
+    /// Puts in a subject that was read, unless something was committed since `epoch`.
     pub(super) fn read(&self, id: Uuid, subject: &AnySubject, epoch: u64) {
         let mut shard = self.shard(id);
-        // Looked at under the lock: a commit after it finds its turn later, and puts in what is newer.
+        // Checked under the lock: a commit after this check waits for the lock and then puts in the newer subject.
         if self.epoch() == epoch && !shard.holds(id) {
             shard.put(id, subject.clone());
         }

@@ -1,4 +1,4 @@
-//! Opening: the lock beside the file, and connections with their settings.
+//! Opening the database: the lock file, and connections with their settings.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -11,10 +11,10 @@ use rusqlite::{Connection, OpenFlags};
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Two gateways must not write to one file.
+    /// Another gateway has the database open.
     #[error("{} is in use by another gateway", .0.display())]
     InUse(PathBuf),
-    /// A program that does not know the tables would damage them.
+    /// The database has newer tables than this release knows.
     #[error("the database was made by a newer release: it is at step {found}, this program knows {known}")]
     Newer {
         /// The last migration of the database.
@@ -22,32 +22,26 @@ pub enum OpenError {
         /// The last migration of the program.
         known: usize,
     },
-    /// The tables of a program from before the first release.
+    /// The database was created before the first release.
     #[error(
         "the database was made by a program from before the first release, and its tables cannot be read any more; \
          move the file away, or name another one in `store.path`"
     )]
     Prerelease,
-    /// Files beside the database, or the file system it is on.
+    /// An I/O error of the lock file or the database's folder.
     #[error("{}: {fault}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        fault: io::Error,
-    },
-    /// Without a write-ahead log reads and writes would wait for each other.
+    File { path: PathBuf, fault: io::Error },
+    /// Write-ahead logging is not possible, for example on a network file system.
     #[error("the database cannot keep a write-ahead log where it is")]
     NoLog,
-    /// SQLite itself.
     #[error("the database could not be opened: {0}")]
     Database(#[from] rusqlite::Error),
-    /// The machine has no threads left.
+    /// A thread could not be started.
     #[error("the store could not start a thread: {0}")]
     Thread(io::Error),
 }
 
-/// How long a connection waits for a tool that somebody runs on the same file.
+/// How long a connection waits for a lock, for example of a tool that is used on the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Page cache of all readers together, KiB.
@@ -61,7 +55,8 @@ const WRITER_CACHE_KIB: i64 = 8 * 1024;
 /// Decides for a new database only.
 const PAGE_BYTES: i64 = 8 * 1024;
 
-/// At how many pages the log is copied into the database: a page that changes again and again is copied once for all.
+/// At how many pages the log is copied into the database. The larger, the fewer times a page that changes often is
+/// copied.
 const LOG_PAGES: i64 = 2_000;
 
 /// To what size the log shrinks after a burst, bytes.
@@ -70,7 +65,7 @@ const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_KEPT: usize = 128;
 
-/// Takes the lock beside the database, as long as the file lives.
+/// Takes the lock file beside the database; it is held until the returned file is dropped.
 pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
@@ -87,7 +82,6 @@ pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// The connection that writes.
 pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let db = open(database, flags, WRITER_CACHE_KIB)?;
@@ -98,7 +92,7 @@ pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
     }
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update(None, "foreign_keys", true)?;
-    // What a savepoint may have to undo is kept in a temporary file otherwise: two fifths of the writer's time.
+    // Keeps savepoint journals in memory: a temporary file costs two fifths of the writer's time.
     db.pragma_update(None, "temp_store", "memory")?;
     db.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
     db.pragma_update_and_check(None, "journal_size_limit", LOG_KEPT_BYTES, |_| Ok(()))?;
@@ -117,7 +111,7 @@ fn open(database: &Path, flags: OpenFlags, cache_kib: i64) -> rusqlite::Result<C
     let db = Connection::open_with_flags(database, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "cache_size", -cache_kib)?;
-    // A plan that looks at the values is made anew for each use of a cached statement.
+    // Query plans must not depend on bound values, or cached statements would be prepared again for each use.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(db)

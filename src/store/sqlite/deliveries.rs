@@ -1,4 +1,4 @@
-//! Deliveries: what an endpoint is told next of each order, and what became of every try.
+//! Delivery streams and the results of deliveries.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::statement::{all, blob, count, integer, maybe_count, moment, parsed, run, uuid};
 use crate::store::{ClaimedDelivery, DeliveryRow, DeliveryStream, Page, Store, StoreError, StreamPosition};
 
-/// For how long tries are kept.
+/// How long results of deliveries are kept.
 const DELIVERIES_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 const ENQUEUE: &str =
@@ -17,10 +17,10 @@ const ENQUEUE: &str =
      ON CONFLICT (endpoint, subject, replay) DO UPDATE SET
          next = min(next, excluded.next), last = max(last, excluded.last), enqueued = enqueued + 1,
          failures = CASE WHEN excluded.replay THEN 0 ELSE failures END";
-/// Whoever asks for an order once more wants all that waits of it.
+/// A replay makes all waiting deliveries of the order due.
 const AT_ONCE: &str = "UPDATE delivery_streams SET due_at = min(due_at, ?3)
      WHERE endpoint = ?1 AND subject = ?2";
-/// The stream may be another one by now, if it was dropped meanwhile: then it stands elsewhere.
+/// Matches the claimed position, since the stream may have been dropped and created again meanwhile.
 const ADVANCE: &str = "UPDATE delivery_streams SET next = ?6, failures = ?7, due_at = ?8
      WHERE endpoint = ?1 AND subject = ?2 AND replay = ?3 AND enqueued = ?4 AND next = ?5";
 /// More was enqueued while the delivery was under way.
@@ -36,7 +36,7 @@ const TRIED: &str =
     "INSERT INTO deliveries (endpoint, subject, event, event_type, public_sequence, attempt, delivered,
          response_code, error, duration_ms, at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-/// Two go for each that comes, so that all that are too old go in time.
+/// Deletes two old rows for each new one, so that old rows disappear over time.
 const OLD_TRIES: &str = "DELETE FROM deliveries
      WHERE position IN (SELECT position FROM deliveries ORDER BY position LIMIT 2) AND at < ?1";
 const WAITING: &str = "SELECT subject, replay, next, last, failures, due_at, enqueued FROM delivery_streams
@@ -49,7 +49,6 @@ fn key(stream: DeliveryStream) -> ([u8; 16], [u8; 16], bool) {
     (blob(stream.endpoint.uuid()), blob(stream.order.uuid()), stream.replay)
 }
 
-/// Has events delivered.
 pub(super) fn enqueue(
     db: &Connection,
     stream: DeliveryStream,
@@ -65,8 +64,8 @@ pub(super) fn enqueue(
     Ok(())
 }
 
-/// Writes down where a stream stands after a try, and when it is due; with no moment it is done, unless more was
-/// enqueued meanwhile, which is due as it was.
+/// Stores a stream's position after a delivery and when it is due. Without a due time the stream is deleted, unless
+/// more was enqueued meanwhile.
 pub(super) fn advance(
     db: &Connection,
     delivery: &ClaimedDelivery,
@@ -96,7 +95,7 @@ pub(super) fn drop_streams(db: &Connection, endpoint: EndpointId) -> Result<(), 
     run(db, DROP_STREAMS, [blob(endpoint.uuid())]).map(drop)
 }
 
-/// Writes down since when deliveries fail, or that they work.
+/// Stores since when deliveries to an endpoint fail, or that they work.
 pub(super) fn failing(
     db: &Connection,
     endpoint: EndpointId,
@@ -110,7 +109,6 @@ pub(super) fn failing(
     .map(drop)
 }
 
-/// Writes down a try.
 pub(super) fn tried(db: &Connection, row: &DeliveryRow) -> Result<(), StoreError> {
     let values = params![
         blob(row.endpoint.uuid()),
@@ -163,7 +161,7 @@ impl dyn Store + '_ {
         endpoint: EndpointId,
         page: &Page,
     ) -> Result<Vec<DeliveryRow>, StoreError> {
-        // A cursor that is none of ours finds nothing.
+        // An invalid cursor finds nothing.
         let before = page.before.as_ref().map_or(i64::MAX, |text| text.parse().unwrap_or(0));
         let values = (blob(endpoint.uuid()), before, page.limit);
         self.read(move |db| all(db, TRIES, values, delivery_row)).await

@@ -1,4 +1,4 @@
-//! Where work is submitted: a bounded queue with threads behind it, or the thread that calls.
+//! Executes work: on threads behind a bounded queue, or inline on the calling thread.
 
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Mutex, PoisonError};
@@ -9,16 +9,15 @@ use crate::store::StoreError;
 /// Does work on the thread that calls.
 type Inline<T> = Box<dyn FnMut(T) + Send>;
 
-/// Where work is submitted. Dropping it waits until the work submitted before is done.
+/// Executes submitted work. Dropping it waits until all submitted work is done.
 pub(super) enum Executor<T> {
-    /// Threads do it.
     Threads {
-        /// Present until the drop.
+        /// `None` only while it is dropped.
         queue: Option<SyncSender<T>>,
-        /// They end when the queue is gone and empty.
+        /// They end when the queue is closed and empty.
         threads: Vec<JoinHandle<()>>,
     },
-    /// It is done at once.
+    /// Work runs at once on the calling thread.
     Inline(Mutex<Inline<T>>),
 }
 
@@ -58,7 +57,7 @@ impl<T> Drop for Executor<T> {
         if let Self::Threads { queue, threads } = self {
             *queue = None;
             for thread in threads.drain(..) {
-                // A panic was dealt with where it happened.
+                // A panic was already handled on its thread.
                 let _ = thread.join();
             }
         }

@@ -1,4 +1,4 @@
-//! Jobs: when a subject is due in a lane.
+//! The table of jobs: when a subject is due in each lane.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::store::{
     ClaimedJob, Due, JobSubject, Rescheduled, Store, StoreError, SubjectChange, Wake, WokenBy,
 };
 
-/// A change makes a job sooner and never later: only the job itself, once it has run, puts it off. What comes sooner is
-/// something new, whose failures have not been counted yet.
+/// A change can only move a job's due time forward; only the job itself, after it has run, moves it back. An earlier
+/// due time means new work, so its failures are counted from zero.
 const SCHEDULE: &str =
     "INSERT INTO jobs (subject, lane, kind, urgency, due_at, tries, version, wakes, attempt)
      VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, 0, NULL)
@@ -22,7 +22,7 @@ const SCHEDULE: &str =
          urgency = CASE WHEN wakes > 0 THEN urgency ELSE excluded.urgency END,
          tries = CASE WHEN excluded.due_at < due_at THEN 0 ELSE tries END,
          due_at = min(due_at, excluded.due_at), version = excluded.version";
-/// A subject that was woken still has to be looked at.
+/// A woken subject still has to be processed, so its row stays.
 const UNSCHEDULE: &str = "DELETE FROM jobs WHERE subject = ?1 AND lane = ?2 AND wakes = 0";
 const UNSCHEDULED: &str = "UPDATE jobs SET version = ?3 WHERE subject = ?1 AND lane = ?2";
 const WAKE: &str = "INSERT INTO jobs (subject, lane, kind, urgency, due_at, tries, version, wakes, attempt)
@@ -103,7 +103,7 @@ impl dyn Store + '_ {
     }
 }
 
-/// Writes down when a changed subject is due next in a lane.
+/// Stores when a changed subject is due next in a lane.
 pub(super) fn schedule(
     db: &Connection,
     lane: i64,
@@ -133,7 +133,7 @@ pub(super) fn wake(db: &Connection, lane: i64, wake: &Wake) -> Result<(), StoreE
     run(db, WAKE, (blob(wake.subject), lane, kind, urgency, wake.due.at.micros(), attempt)).map(drop)
 }
 
-/// Puts a job off that has run, unless it was woken or its subject changed meanwhile.
+/// Reschedules or deletes a job that has run, unless it was woken or its subject changed meanwhile.
 pub(super) fn reschedule(db: &Connection, lane: i64, done: &Rescheduled) -> Result<(), StoreError> {
     let Rescheduled { job, version, next, tries, stays_woken } = done;
     let (subject, version, wakes) = (blob(job.subject), integer(*version), integer(job.wakes));

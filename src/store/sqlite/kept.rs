@@ -1,4 +1,4 @@
-//! Small rows that are found by a name: idempotency keys, API keys, settings, notifications.
+//! Reads of single rows by key: idempotency keys, API keys, settings, notifications.
 
 use port::NotificationId;
 use rusqlite::Row;
@@ -8,7 +8,6 @@ use super::statement::{all, blob, count, json, maybe_moment, moment, one, uuid};
 use crate::store::{ApiKeyRow, IdempotencyRow, InboxRow, Store, StoreError};
 
 impl dyn Store + '_ {
-    /// A merchant's idempotency key.
     pub async fn idempotency(&self, merchant: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
         const SQL: &str =
             "SELECT fingerprint, subject, sequence, at FROM idempotency WHERE merchant = ?1 AND key = ?2";
@@ -45,14 +44,13 @@ impl dyn Store + '_ {
         self.read(|db| all(db, SQL, [], api_key_row)).await
     }
 
-    /// A value that the installation keeps about itself.
+    /// A value of the installation.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         let name = name.to_owned();
         let sql = "SELECT value FROM settings WHERE name = ?1";
         self.read(move |db| one(db, sql, [name], |row| Ok(row.get(0)?))).await
     }
 
-    /// A stored notification.
     pub async fn notification(&self, id: NotificationId) -> Result<Option<InboxRow>, StoreError> {
         let sql = "SELECT account, identity, headers, body, targets, received_at FROM inbox WHERE id = ?1";
         let read = move |row: &Row<'_>| {

@@ -1,7 +1,7 @@
-//! Leases: who works on what.
+//! Leases: which jobs and deliveries are being worked on.
 //!
-//! One gateway owns the database, so a lease is kept in memory: claiming writes nothing, and a lease that a crash left
-//! behind is gone with the process.
+//! Only one gateway opens a database, so leases are kept in memory: claiming writes nothing, and a crash leaves no
+//! lease behind.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,7 +13,7 @@ use port::{Timestamp, Uuid};
 use crate::domain::Lane;
 use crate::store::{Change, DeliveryStream, StoreError, Write};
 
-/// What is nobody else's for a while.
+/// The leases on jobs and deliveries.
 #[derive(Default)]
 pub struct Leases {
     pub(super) jobs: Arc<Leased<(Lane, Uuid)>>,
@@ -21,7 +21,7 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// Ends the leases on what a committed change dealt with.
+    /// Ends the leases on jobs and deliveries that a committed change has rescheduled.
     pub(super) fn end_of(&self, committed: &Change) {
         for write in &committed.writes {
             match write {
@@ -47,8 +47,8 @@ impl<K: Eq + Hash> Leased<K> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leases at most `limit` of what is waiting. `look` is asked for so many rows that those under lease cannot hide
-    /// the others.
+    /// Leases at most `limit` rows. `look` is called for `limit` rows plus as many as are leased, so that enough free
+    /// ones are among them.
     pub(super) fn claim<T>(
         &self,
         now: Timestamp,
@@ -67,7 +67,7 @@ impl<K: Eq + Hash> Leased<K> {
         Ok(free)
     }
 
-    /// The earliest moment at which one can be claimed: when it is due, and its lease has run out.
+    /// The earliest time at which a row can be claimed: it is due and its lease has ended.
     pub(super) fn next<T>(
         &self,
         look: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,

@@ -1,7 +1,7 @@
-//! Lists: newest first, along a key, so that rows added meanwhile move no page.
+//! Lists: newest first, paged by key, so that new rows do not shift a page.
 //!
-//! A list that is not narrowed to one state or account is merged from those of all of them: a few short walks along
-//! one key cost less than another index that every write would have to keep.
+//! A list without a filter on state or account is merged from the lists of all of them: a few short index scans cost
+//! less than another index that each write has to maintain.
 
 use std::str::FromStr;
 
@@ -42,7 +42,7 @@ const INBOX: &str = "SELECT received_at, id, account FROM inbox
 const OLDEST_OPEN: &str =
     "SELECT created_at FROM payments WHERE account = ?1 AND open = 1 ORDER BY created_at LIMIT 1";
 
-/// One walk for each merchant along the key; there are few endpoints and this is asked when one changes.
+/// One index scan per merchant. There are few endpoints, and this runs only when one changes or is listed.
 const ENDPOINTS: &str = "SELECT subjects.id, since FROM names
      JOIN subjects ON merchant = names.id AND kind = ?1 AND state = ?2
      LEFT JOIN failing_endpoints ON endpoint = subjects.id ORDER BY subjects.id";
@@ -97,7 +97,7 @@ impl dyn Store + '_ {
         .await
     }
 
-    /// The subjects of a provider's own id at an account, newest first.
+    /// The subjects with a provider reference at an account, newest first.
     pub async fn with_provider_reference(
         &self,
         account: &str,
@@ -129,7 +129,7 @@ impl dyn Store + '_ {
         .await
     }
 
-    /// Notifications of a range of time after a place, oldest first.
+    /// Notifications of a time range after a position, oldest first.
     pub async fn notifications(
         &self,
         filter: &InboxFilter,
@@ -156,13 +156,13 @@ impl dyn Store + '_ {
 /// The greatest id there can be.
 const LAST_ID: [u8; 16] = [0xff; 16];
 
-/// The first id that can have been made at a moment: ids begin with their millisecond.
+/// The smallest id that can have been created at a time: ids start with their millisecond.
 fn first_id_at(at: Timestamp) -> [u8; 16] {
     let millis = u128::try_from(at.micros() / 1_000).unwrap_or(0);
     (millis << 80).to_be_bytes()
 }
 
-/// Where a page begins: before this id. None for a text that is no such id.
+/// The id that a page starts before; `None` for an invalid cursor.
 fn before_id<T: FromStr>(page: &Page, uuid: impl Fn(T) -> Uuid) -> Option<[u8; 16]> {
     match &page.before {
         None => Some(LAST_ID),
@@ -176,7 +176,7 @@ fn orders(db: &Connection, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreEr
     if let Some(reference) = &filter.reference {
         return with_reference(db, merchant, reference, before, filter);
     }
-    // Clocks that stepped may have put ids and moments a little apart, so the moments are looked at too.
+    // After a clock change ids and times may differ a little, so the times are compared too.
     const SLACK: std::time::Duration = std::time::Duration::from_secs(1);
     let until = filter.created_before.map_or(LAST_ID, |at| first_id_at(at.plus(SLACK))).min(before);
     let from = filter.created_after.map_or([0; 16], |at| first_id_at(at.minus(SLACK)));
@@ -186,7 +186,7 @@ fn orders(db: &Connection, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreEr
     for state in states {
         let kind = SubjectKind::Order as u8;
         let (mut until, mut fitting) = (until, 0);
-        // Rows that the moments rule out do not count.
+        // Rows outside the time range do not count towards the page.
         loop {
             let values = (merchant, kind, state.as_str(), until, from, filter.page.limit);
             let page: Vec<Uuid> = all(db, ORDERS, values, |row| uuid(row, 0))?;
@@ -220,7 +220,7 @@ fn was_created_within(db: &Connection, id: Uuid, filter: &OrderFilter) -> Result
     }))
 }
 
-/// A reference names one order, which may be ruled out by the rest of the filter.
+/// A reference belongs to one order, which must match the rest of the filter too.
 fn with_reference(
     db: &Connection,
     merchant: i64,
@@ -245,7 +245,7 @@ fn newest(mut rows: Vec<Cursor>, limit: u32) -> Vec<Cursor> {
     rows
 }
 
-/// Where a page begins: before this row.
+/// The row that a page starts before.
 fn before(cursor: Option<Cursor>) -> (i64, [u8; 16]) {
     cursor.map_or((i64::MAX, LAST_ID), |cursor| (cursor.at.micros(), blob(cursor.id)))
 }

@@ -4,10 +4,10 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use super::OpenError;
 
-/// Name and statements; the place is the number.
+/// Name and statements; the position in the list is the number.
 const STEPS: [(&str, &str); 1] = [("first tables", include_str!("../migrations/sqlite/0001_start.sql"))];
 
-/// Brings the database to the tables that this program knows, or leaves it as it is.
+/// Runs all missing migrations in one transaction.
 pub(super) fn run(db: &mut Connection) -> Result<(), OpenError> {
     let whole = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if has_table(&whole, "migrations")? {

@@ -1,9 +1,9 @@
 //! SQLite: the store of one gateway on one machine.
 //!
-//! One thread owns the connection that writes. It takes whatever waits, writes it in one transaction and commits
-//! once for all (group commit), so that many durable changes cost one flush of the disk. Reads go to a few
-//! read-only connections, each read a snapshot, unless the cache already holds the subject. Writing starts at
-//! [`writer`] and [`rows`], reading at [`load`] and [`lists`].
+//! One thread owns the connection that writes. It writes all waiting changes in one transaction and commits once (group
+//! commit), so that many changes cost one disk flush. Reads go to a few read-only connections, each read a snapshot,
+//! unless the cache already holds the subject. Writing starts at [`writer`] and [`rows`], reading at [`load`] and
+//! [`lists`].
 
 mod audit;
 mod cache;
@@ -47,37 +47,35 @@ use crate::metrics::Metrics;
 pub struct Options {
     /// The database's file; made if it is not there, with its folder.
     pub path: PathBuf,
-    /// Changes that may wait, and reads: one more is [`StoreError::Busy`].
+    /// How many changes, and how many reads, may wait; beyond it [`StoreError::Busy`].
     pub queue: usize,
     /// Changes in one transaction at most; 1 commits each by itself.
     pub batch_max: usize,
-    /// Connections that read.
     pub readers: usize,
-    /// Whether the store has threads. Without, it works on the thread that calls, one thing at a time: for a
-    /// simulation, in which nothing else may run.
+    /// Whether the store has threads. Without threads it works on the calling thread, for the simulation.
     pub threads: bool,
 }
 
 impl Options {
-    /// As a gateway runs, on a file.
+    /// The defaults of a gateway, with a file.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), queue: 4096, batch_max: 256, readers: 4, threads: true }
     }
 }
 
-/// Changed subjects that are kept for a slow listener, before it is told that it missed some.
+/// How many changed subjects are buffered for a slow listener.
 const CHANGES_KEPT: usize = 4096;
 
-/// The store. Dropping it writes what waits, then gives the file free.
+/// The store. Dropping it writes all waiting changes, then closes the database and releases the lock.
 pub struct Sqlite {
-    /// They go first, so that the writer closes the file last and leaves all of it in one piece.
+    /// Dropped first, so that the writer closes the database last and can checkpoint its log.
     readers: Executor<Query>,
     writer: Executor<Waiting>,
     cache: Arc<SubjectCache>,
     leases: Leases,
     changes: broadcast::Sender<Uuid>,
     metrics: Arc<Metrics>,
-    /// The last to go: held until the threads have ended.
+    /// Dropped last: held until the threads have ended.
     _lock: File,
 }
 
@@ -108,7 +106,7 @@ impl Sqlite {
         Ok(Self { writer, readers, cache, leases, changes, metrics, _lock: lock })
     }
 
-    /// Has a change written, and gives it back.
+    /// Sends a change to the writer and returns it when it is written.
     async fn write(&self, change: Change) -> Result<Change, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.writer.submit(Waiting { change, answer }).inspect_err(|fault| {
@@ -167,17 +165,17 @@ impl Store for Sqlite {
 }
 
 impl dyn Store + '_ {
-    /// Reads a snapshot: nothing that is committed meanwhile.
+    /// Runs a query on a consistent snapshot.
     async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.run(Query::new(move |db| {
-            // Nobody waits any more if this fails.
+            // Fails only if the caller is gone.
             let _ = answer.send(readers::in_snapshot(db, query));
         }))
         .await?;
-        answered.await.unwrap_or_else(|_| Err(StoreError::Failed("the read was given up".to_owned())))
+        answered.await.unwrap_or_else(|_| Err(StoreError::Failed("the read was aborted".to_owned())))
     }
 }

@@ -1,4 +1,4 @@
-//! Merchants and accounts as small numbers: their names stand in one table, which the writer keeps in memory.
+//! Numbers for the names of merchants and accounts: one table, which the writer caches.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use super::statement::{self, one};
 use crate::domain::{Lane, Lookup};
 use crate::store::{Change, StoreError, Write};
 
-/// The lane of work that asks no provider; the lane of an account is the number of its name.
+/// The number of the general lane; the lane of an account has the number of its name.
 pub(super) const GENERAL_LANE: i64 = 0;
 
 /// The names that the writer knows.
 #[derive(Default)]
 pub(super) struct Names {
     known: HashMap<String, i64>,
-    /// Those that were added since the last commit: they are gone if the transaction is.
+    /// Those added since the last commit; they are lost if the transaction is rolled back.
     new: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl Names {
             return Ok(());
         }
         statement::run(db, "INSERT INTO names (name) VALUES (?1) ON CONFLICT DO NOTHING", [name])?;
-        let id = number(db, name)?.ok_or_else(|| StoreError::Failed("a name was not kept".to_owned()))?;
+        let id = number(db, name)?.ok_or_else(|| StoreError::Failed("a name was not stored".to_owned()))?;
         self.known.insert(name.to_owned(), id);
         self.new.push(name.to_owned());
         Ok(())
@@ -65,7 +65,6 @@ impl Names {
         of(lane).map_or(Ok(GENERAL_LANE), |name| self.number(name))
     }
 
-    /// The transaction was committed.
     pub(super) fn keep_new(&mut self) {
         self.new.clear();
     }
@@ -105,9 +104,9 @@ pub(super) fn lane(db: &Connection, lane: &Lane) -> Result<Option<i64>, StoreErr
     of(lane).map_or(Ok(Some(GENERAL_LANE)), |name| number(db, name))
 }
 
-/// The numbers of all accounts at which a merchant has payments, and that of its own collections.
+/// The numbers of all accounts at which a merchant has payments, and that of external payments.
 pub(super) fn accounts_of_payments(db: &Connection, merchant: i64) -> Result<Vec<i64>, StoreError> {
-    // A walk from one account to the next along the key, however many payments each has.
+    // Skips from one account to the next along the key, however many payments each has.
     const NEXT: &str =
         "SELECT account FROM payments WHERE merchant = ?1 AND account > ?2 ORDER BY account LIMIT 1";
     let mut found = Vec::new();

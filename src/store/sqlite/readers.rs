@@ -1,4 +1,4 @@
-//! The threads that read.
+//! The reader threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
@@ -11,7 +11,7 @@ use super::OpenError;
 use super::executor::Executor;
 use crate::store::StoreError;
 
-/// A read, and handing over what it found.
+/// A query that also sends its result to the caller.
 pub struct Query(Box<dyn FnOnce(&Connection) + Send>);
 
 impl Query {
@@ -34,7 +34,7 @@ pub(super) fn start(connections: Vec<Connection>, capacity: usize) -> Result<Exe
         let next = move || work.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let serve = move || {
             while let Ok(query) = next() {
-                // A read that panics is answered by its absence; its snapshot ends with it.
+                // A query that panics drops its sender, so the caller gets an error; its transaction is rolled back.
                 let _ = catch_unwind(AssertUnwindSafe(|| query.run(&db)));
             }
         };
@@ -44,7 +44,7 @@ pub(super) fn start(connections: Vec<Connection>, capacity: usize) -> Result<Exe
     Ok(Executor::threads(queue, threads))
 }
 
-/// Reads without seeing anything that is committed meanwhile.
+/// Runs a query in a read transaction.
 pub(super) fn in_snapshot<T>(
     db: &Connection,
     query: impl FnOnce(&Connection) -> Result<T, StoreError>,

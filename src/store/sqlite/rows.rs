@@ -1,4 +1,4 @@
-//! Writing one change: its subject's history first, then what leads to it and when it is due, then the rows beside it.
+//! Writes one change: the change of its subject, lookup rows, due times, then the further rows.
 
 use rusqlite::{Connection, params};
 
@@ -19,7 +19,7 @@ const SNAPSHOT: &str = "INSERT INTO snapshots (subject, sequence, body) VALUES (
      ON CONFLICT (subject) DO UPDATE SET sequence = excluded.sequence, body = excluded.body";
 const KEY: &str = "INSERT INTO idempotency (merchant, key, fingerprint, subject, sequence, at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
-/// Of two requests that replace the same row, the second finds it elsewhere.
+/// Of two requests that replace the same row, the second updates nothing.
 const KEY_AGAIN: &str = "UPDATE idempotency SET fingerprint = ?3, subject = ?4, sequence = ?5, at = ?6
      WHERE merchant = ?1 AND key = ?2 AND subject = ?7 AND sequence = ?8";
 const NOTIFICATION: &str = "INSERT INTO inbox (id, account, identity, headers, body, targets, received_at)
@@ -30,8 +30,8 @@ const API_KEY: &str = "INSERT INTO api_keys (hash, hint, merchant, scopes, creat
      ON CONFLICT (hash) DO UPDATE SET scopes = excluded.scopes, revoked_at = excluded.revoked_at";
 const SETTING: &str = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
-/// Writes a change. Its key goes first, so that a repeat is known for one before anything else is in its way, and has
-/// written nothing.
+/// Writes a change. Its idempotency key is written first, so that a repeat is detected before any other conflict and
+/// has written nothing.
 pub(super) fn write_change(db: &Connection, names: &Names, change: &Change) -> Result<(), StoreError> {
     if !write_key(db, names, change)? {
         return Err(StoreError::Taken(Unique::Key));
@@ -97,7 +97,7 @@ fn write_subject(db: &Connection, names: &Names, change: &SubjectChange) -> Resu
     Ok(())
 }
 
-/// Adds a row that leads to a subject, or takes it away.
+/// Inserts or deletes a lookup row.
 fn write_lookup(
     db: &Connection,
     names: &Names,
@@ -237,7 +237,7 @@ fn notification(db: &Connection, row: &InboxRow) -> Result<(), StoreError> {
 }
 
 fn api_key(db: &Connection, row: &ApiKeyRow) -> Result<(), StoreError> {
-    let scopes = serde_json::to_string(&row.scopes).expect("words are always JSON");
+    let scopes = serde_json::to_string(&row.scopes).expect("texts are always JSON");
     let values = params![
         row.hash,
         row.hint,

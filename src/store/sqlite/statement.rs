@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::Hash;
 use crate::store::{StoreError, Unique};
 
-/// What it means that a row is in the way, by the columns that must be unique.
+/// The error for a violated unique constraint, by its columns.
 const UNIQUE_VIOLATIONS: [(&str, StoreError); 5] = [
     ("changes.subject, changes.sequence", StoreError::Conflict),
     ("order_references.merchant, order_references.reference", StoreError::Taken(Unique::OrderReference)),
@@ -20,7 +20,8 @@ const UNIQUE_VIOLATIONS: [(&str, StoreError); 5] = [
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        // Another program holds the file. That shows where a transaction begins, when nothing is written yet.
+        // Another program locks the database. This can only happen at the start of a transaction, when nothing is
+        // written yet.
         if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
             return Self::Busy;
         }
@@ -31,7 +32,7 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// Runs a statement and answers how many rows it wrote.
+/// Runs a statement and returns how many rows it changed.
 pub(super) fn run(db: &Connection, sql: &str, values: impl Params) -> Result<usize, StoreError> {
     Ok(db.prepare_cached(sql)?.execute(values)?)
 }
@@ -58,7 +59,7 @@ pub(super) fn one<T>(
     statement.query_and_then(values, read)?.next().transpose()
 }
 
-/// SQLite's integers have a sign. No count of ours comes near the end of them.
+/// Converts to SQLite's signed integers. No count comes near their limit.
 pub(super) fn integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -78,7 +79,7 @@ pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Store
     row.get_ref(column)?.as_str().map_err(|fault| corrupt(row, column, fault))
 }
 
-/// Something that is stored as a word.
+/// Parses a text column.
 pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(
     row: &Row<'_>,
     column: usize,
@@ -91,7 +92,6 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<
     serde_json::from_str(text(row, column)?).map_err(|fault| corrupt(row, column, fault))
 }
 
-/// A time.
 pub(super) fn moment(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {
     Ok(Timestamp::from_micros(row.get(column)?))
 }
@@ -111,17 +111,15 @@ pub(super) fn maybe_count(row: &Row<'_>, column: usize) -> Result<Option<u64>, S
     row.get::<_, Option<i64>>(column)?.map(|_| count(row, column)).transpose()
 }
 
-/// An id.
 pub(super) fn uuid(row: &Row<'_>, column: usize) -> Result<Uuid, StoreError> {
     Ok(Uuid::from_bytes(row.get(column)?))
 }
 
-/// A hash.
 pub(super) fn hash(row: &Row<'_>, column: usize) -> Result<Hash, StoreError> {
     Ok(Hash(row.get(column)?))
 }
 
-/// A number that stands for a word of the code.
+/// Converts a number column to an enum.
 pub(super) fn coded<T>(
     row: &Row<'_>,
     column: usize,

@@ -1,8 +1,8 @@
-//! The one writer: whatever waits goes into one transaction and is committed once; then all are answered.
+//! The writer: all waiting changes are written in one transaction, committed once, then answered.
 //!
 //! Nearly always every change of a batch can be written, so they are written one after the other. If one fails, the
-//! transaction is rolled back and the batch is written again with a savepoint for each change, so that the one that
-//! fails does not sink the others. Only a repeat, whose idempotency key is in use, is cheaper: it has written nothing.
+//! transaction is rolled back and the batch is written again with a savepoint for each change, so that one failure does
+//! not affect the others. A repeat, whose idempotency key is in use, is simply skipped: it has written nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use super::{OpenError, rows, statement};
 use crate::metrics::Metrics;
 use crate::store::{Change, StoreError, Unique};
 
-/// A change that waits, and whom to answer. The change goes back with the answer: memory is freed at less cost by the
-/// thread that took it.
+/// A waiting change with the channel for its result. The change is sent back, since freeing its memory is cheaper on
+/// the thread that allocated it.
 pub(super) struct Waiting {
     pub(super) change: Change,
     pub(super) answer: oneshot::Sender<(Change, Result<(), StoreError>)>,
 }
 
-/// What became of each change of a batch.
+/// The result of each change of a batch.
 type Results = Vec<Result<(), StoreError>>;
 
 /// The owner of the connection that writes.
@@ -50,8 +50,8 @@ impl Writer {
         Self { db, names: Names::default(), cache, changes, metrics }
     }
 
-    /// Works on a thread of its own. If that panics, what is in memory cannot be trusted, so the process ends:
-    /// starting again is the tested path.
+    /// Runs on a thread of its own. If it panics, its memory may be inconsistent, so the process aborts; recovery after
+    /// a crash is tested.
     pub(super) fn start(mut self, capacity: usize, batch_max: usize) -> Result<Executor<Waiting>, OpenError> {
         let (queue, work) = sync_channel(capacity);
         let serve = move || {
@@ -69,7 +69,7 @@ impl Writer {
         let mut crowded = false;
         while let Ok(first) = work.recv() {
             if crowded {
-                // Whoever was answered by the last commit may want the next one: let them run first.
+                // Yields, so that callers answered by the last commit can submit their next change to this batch.
                 thread::yield_now();
             }
             batch.push(first);
@@ -96,7 +96,7 @@ impl Writer {
                 (Ok(()), Some(subject)) => {
                     // In the order of commits, so that the cache never goes back.
                     self.cache.committed(subject.id, subject.after.clone());
-                    // Sending fails if nobody listens; that is no fault, here and below.
+                    // Sending fails if nobody listens; that is fine here and below.
                     let _ = self.changes.send(subject.id);
                 }
                 (Err(StoreError::Conflict), _) => self.metrics.store_conflict(),
@@ -106,7 +106,7 @@ impl Writer {
         }
     }
 
-    /// The error is everybody's: nothing of the batch is certain.
+    /// An error concerns the whole batch.
     fn transact(&mut self, batch: &[Waiting]) -> Result<Results, StoreError> {
         match self.all_at_once(batch)? {
             Ok(results) => Ok(results),

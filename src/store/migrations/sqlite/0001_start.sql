@@ -24,14 +24,14 @@ CREATE TABLE changes (
 ) STRICT;
 CREATE INDEX changes_public ON changes (merchant, position) WHERE public > 0;
 
--- The personal values of the change at a position, one on a line. Deleting them erases them.
+-- The erasable values of the change at a position, one per line.
 CREATE TABLE personal (
     position INTEGER NOT NULL PRIMARY KEY,
     body     TEXT    NOT NULL
 ) STRICT;
 
--- A long history is read from its last snapshot on. A step that belongs to a release in which subjects serialise otherwise
--- deletes all rows: the history is read from its start then.
+-- A long history is loaded from its last snapshot. A step that belongs to a release in which subjects serialise
+-- otherwise deletes all rows: the history is read from its start then.
 CREATE TABLE snapshots (
     subject  BLOB    NOT NULL PRIMARY KEY,
     sequence INTEGER NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE subjects (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX subjects_state ON subjects (merchant, kind, state, id);
 
--- Rows that lead to subjects.
+-- Lookup rows.
 CREATE TABLE order_references (
     merchant  INTEGER NOT NULL,
     reference TEXT    NOT NULL,
@@ -112,9 +112,9 @@ CREATE TABLE idempotency (
     PRIMARY KEY (merchant, key)
 ) STRICT, WITHOUT ROWID;
 
--- When a subject is due next, in each lane that it is in: 0, or the account that has to be asked. What is due is
--- computed from the subject. `version` is the subject's sequence that the moment follows from; `wakes` counts who
--- asked for it to be sooner, `attempt` says about what: an attempt's number, or 0 for anything.
+-- When a subject is due next in each lane: 0 is the general lane, else the number of the account. Which jobs run is
+-- computed from the subject. `version` is the subject's sequence that the due time was computed from; `wakes` counts
+-- the wakes since the last run, `attempt` is the number of the woken attempt, or 0 for all.
 CREATE TABLE jobs (
     subject BLOB    NOT NULL,
     lane    INTEGER NOT NULL,
@@ -129,7 +129,7 @@ CREATE TABLE jobs (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_due ON jobs (lane, urgency, due_at);
 
--- What an endpoint is told next of an order, only while there is something to tell.
+-- The next event of an order to deliver to an endpoint; a row exists only while something is to be delivered.
 CREATE TABLE delivery_streams (
     endpoint BLOB    NOT NULL,
     subject  BLOB    NOT NULL,
