@@ -1,4 +1,4 @@
-//! Applying an order's events: each changes what it names, and the version of whatever shows the change.
+//! Applies an order's events: each changes what it names, and the version of every part whose view changes.
 
 use port::{AttemptId, PaymentId, PaymentStatus, SessionId, Timestamp};
 
@@ -12,7 +12,6 @@ use super::session::{Attempt, AttemptState, NewAttempt, RouteAttempt, Session, S
 use super::subject::{ReplayError, Subject as _};
 
 impl OrderAggregate {
-    /// Applies what happened at a moment.
     pub(super) fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
         let header = &mut self.header;
         match event {
@@ -73,7 +72,7 @@ impl OrderAggregate {
                 record.next = Some(next.clone());
                 record.adapter_state = adapter_state.clone().or_else(|| record.adapter_state.take());
                 let (session, payment) = (record.session, record.payment);
-                self.touch_session(session, at)?;
+                self.session_mut(session, at)?;
                 self.payment_mut(payment, at)?;
             }
             Event::AttemptAbandoned { attempt, orphaned, failure } => {
@@ -81,9 +80,7 @@ impl OrderAggregate {
                 record.state = if *orphaned { AttemptState::Orphaned } else { AttemptState::Ended };
                 record.failure = Some(*failure);
                 let (session, tried) = (record.session, RouteAttempt::failed(&record.account, *failure));
-                if let Some(id) = session {
-                    self.session_mut(id, at)?.routing.tried.push(tried);
-                }
+                self.session_mut(session, at)?.routing.tried.push(tried);
             }
             Event::SessionStatusChanged { session, to, failure, .. } => {
                 let session = self.session_mut(*session, at)?;
@@ -167,13 +164,14 @@ impl OrderAggregate {
                     payment.capture_requested =
                         (payment.state.captured > 0).then_some(payment.state.captured);
                 }
-                let session = payment.session;
-                self.touch_session(session, at)?;
+                if let Some(id) = payment.session {
+                    self.session_mut(id, at)?;
+                }
             }
             Event::DisputeUpdated { payment, .. } => {
                 self.payment_mut(*payment, at)?;
             }
-            // What is left to give back is the payment's, so it changes with its refunds.
+            // A payment shows what can still be refunded, so its version changes with its refunds.
             Event::RefundCreated(refund) => {
                 self.payment_mut(refund.payment, at)?;
                 self.refunds.push((**refund).clone());
@@ -196,28 +194,28 @@ impl OrderAggregate {
         match event {
             Event::AttentionRaised(attention) => {
                 self.attention.push(attention.clone());
-                self.touch_payment(attention.payment, at)
+                self.payment_mut(attention.payment, at)?;
             }
             Event::PersonalDataErased => {
                 self.erasables().into_iter().for_each(ErasableSlot::erase);
-                // Less is shown of them than before.
+                // Their views change, so their versions do too.
                 for session in &mut self.sessions {
                     (session.updated_at, session.version) = (at, session.version + 1);
                 }
                 for refund in self.refunds.iter_mut().filter(|refund| refund.reason.is_some()) {
                     (refund.updated_at, refund.version) = (at, refund.version + 1);
                 }
-                Ok(())
             }
             Event::AttentionResolved { attention, decision, note } => {
                 let attention = find(&mut self.attention, "attention", |open| open.id == *attention)?;
                 attention.resolved_at = Some(at);
                 attention.resolution = Some(Resolution { decision: *decision, note: note.clone() });
                 let payment = attention.payment;
-                self.touch_payment(payment, at)
+                self.payment_mut(payment, at)?;
             }
-            _ => Err(ReplayError::from("nothing of an order changes by it")),
+            _ => return Err(ReplayError::from("this event changes nothing in an order")),
         }
+        Ok(())
     }
 
     fn session_mut(&mut self, id: SessionId, at: Timestamp) -> Result<&mut Session, ReplayError> {
@@ -227,20 +225,11 @@ impl OrderAggregate {
         Ok(session)
     }
 
-    fn touch_session(&mut self, id: Option<SessionId>, at: Timestamp) -> Result<(), ReplayError> {
-        id.map_or(Ok(()), |id| self.session_mut(id, at).map(|_| ()))
-    }
-
     fn payment_mut(&mut self, id: PaymentId, at: Timestamp) -> Result<&mut Payment, ReplayError> {
         let payment = find(&mut self.payments, "payment", |payment| payment.id == id)?;
         payment.updated_at = at;
         payment.version += 1;
         Ok(payment)
-    }
-
-    /// What is shown of it has changed elsewhere in the file.
-    fn touch_payment(&mut self, id: Option<PaymentId>, at: Timestamp) -> Result<(), ReplayError> {
-        id.map_or(Ok(()), |id| self.payment_mut(id, at).map(drop))
     }
 
     fn attempt_mut(&mut self, id: AttemptId) -> Result<&mut Attempt, ReplayError> {

@@ -1,4 +1,4 @@
-//! Totals: exact, half-even, and either there or refused.
+//! Computes an order's totals exactly, rounding taxes half to even.
 
 use port::Timestamp;
 
@@ -7,7 +7,7 @@ use super::order::{LineItem, OrderHeader, Price, Requirement, Requirements};
 
 const TOO_LARGE: DomainError = DomainError::AmountTooLarge;
 
-/// What a line comes to, in minor units.
+/// The amounts of a line, in minor units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinePrice {
     /// quantity × unit price.
@@ -18,10 +18,7 @@ pub struct LinePrice {
     pub tax: i64,
 }
 
-/// Prices one line.
-///
-/// # Errors
-/// [`DomainError::AmountTooLarge`] past 63 bits of minor units.
+/// Prices one line. Fails if an amount does not fit in `i64`.
 pub fn price_line(item: &LineItem, tax_included: bool) -> Result<LinePrice, DomainError> {
     let gross = item.quantity.checked_mul(item.unit_price).ok_or(TOO_LARGE)?;
     let base = gross.checked_sub(item.discount).ok_or(TOO_LARGE)?;
@@ -33,10 +30,7 @@ pub fn price_line(item: &LineItem, tax_included: bool) -> Result<LinePrice, Doma
     Ok(LinePrice { gross, base, tax })
 }
 
-/// Prices the order as it stands.
-///
-/// # Errors
-/// As [`price_line`].
+/// Computes the order's totals.
 pub fn price(header: &OrderHeader, now: Timestamp) -> Result<Price, DomainError> {
     let add = |sum: i64, part: i64| sum.checked_add(part).ok_or(TOO_LARGE);
     let (mut subtotal, mut discount, mut base, mut tax) = (0, 0, 0, 0);
@@ -53,7 +47,7 @@ pub fn price(header: &OrderHeader, now: Timestamp) -> Result<Price, DomainError>
     Ok(Price { subtotal, discount, tax, shipping, total, currency, calculated_at: now })
 }
 
-/// What the priced order needs.
+/// What the order needs at this total.
 pub fn requirements(header: &OrderHeader, total: i64) -> Requirements {
     let recurring = header.items.iter().any(|item| item.recurring.is_some());
     let known = header.personal.value().is_some_and(|personal| personal.customer.id.is_some());
@@ -68,7 +62,7 @@ pub fn requirements(header: &OrderHeader, total: i64) -> Requirements {
     }
 }
 
-/// The quotient of two numbers that are not negative, rounded to the nearest, a half to the even neighbour.
+/// The quotient of two numbers that are not negative, rounded half to even.
 fn half_even(number: i128, by: i128) -> i128 {
     let (quotient, rest) = (number / by, number % by);
     let double = rest * 2;

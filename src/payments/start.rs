@@ -9,12 +9,11 @@ use port::{
 
 use super::providers::{AttemptStateStore, NoState};
 use super::{Account, PaymentError, Payments, ReadPass};
-use crate::domain::attention::misquoted;
 use crate::domain::session_start::{abandon, create_session, fail_over, payable};
 use crate::domain::{
-    Attempt, AttemptState, Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt, NewIds, NewSession,
-    OrderAggregate, PersonalData, Price, Profile, Requirement, ReturnUrls, RouteAttempt, Routing,
-    SessionFailure, SessionRequest, SessionStatus, StartFailure, Urgency, price_line,
+    Attempt, AttemptState, AttentionCode, Context, Erasable, Event, FailureCode, LineItem, Metadata,
+    NewAttempt, NewSession, OrderAggregate, PersonalData, Price, Profile, Requirement, ReturnUrls,
+    RouteAttempt, Routing, SessionFailure, SessionRequest, SessionStatus, StartFailure, Urgency, price_line,
 };
 use crate::engine::{Command, WorkingCopy};
 use crate::routing::{AccountFacts, Request, RouteDecision, RouteError, decide};
@@ -115,20 +114,20 @@ impl Payments {
         let account = self.providers.account(first)?;
         let page = account.about().capabilities.limits.page_lifetime;
         let lifetime = page.map_or(request.expires_in, |(shortest, _)| request.expires_in.max(shortest));
-        let mut ids = self.engine.ids(order);
-        let attempt = new_attempt(&mut ids, &account);
+        let mut context = self.engine.context(order, now);
+        let attempt = new_attempt(&mut context, &account);
         let ruled_out = decision.ruled_out.into_iter();
         let tried = ruled_out.map(|out| RouteAttempt { account: out.account, outcome: out.why.join("; ") });
         let session = NewSession {
-            session: ids.session(),
-            payment: ids.payment(),
+            session: context.session_id(),
+            payment: context.payment_id(),
             attempt: attempt.attempt,
             approach: request.approach,
             capture: request.capture,
             money,
             fallback: fallback.to_vec(),
             charge: request.charge.then(|| stored.map(|profile| profile.id)).flatten(),
-            request: Erasable::new(session_data, ids.salt()),
+            request: Erasable::new(session_data, context.salt()),
             expires_at: now.plus(lifetime),
             routing: Routing { rule: decision.rule, reason: decision.reason, tried: tried.collect() },
         };
@@ -225,7 +224,7 @@ impl Payments {
         let view = attempt.for_adapter(order.id());
         let state = AttemptStateStore::new(&self.engine, order.clone(), attempt.id, command);
         let ctx = self.providers.ctx(account, &state);
-        let session = attempt.session.and_then(|id| order.session(id));
+        let session = order.session(attempt.session);
         let charge = session.is_some_and(|session| session.charge.is_some());
         let outcome = match account.adapter.vault().filter(|_| charge) {
             Some(vault) => {
@@ -248,7 +247,7 @@ impl Payments {
 
     /// What an attempt asks of its provider: the same whenever it is asked.
     pub(super) fn request_of(&self, order: &OrderAggregate, attempt: &Attempt) -> PaymentRequest {
-        let session = attempt.session.and_then(|id| order.session(id));
+        let session = order.session(attempt.session);
         let personal = order.header.personal.value().cloned().unwrap_or_default();
         let session_data = session.and_then(|session| session.request.value()).cloned().unwrap_or_default();
         let expires_at = session.map_or(attempt.started_at, |session| session.expires_at);
@@ -317,12 +316,12 @@ impl Payments {
         let next = order.session(session).and_then(|session| session.fallback.first().cloned());
         if let Some(name) = next.filter(|_| elsewhere) {
             let (account_name, next) = (&account.name, self.providers.account(&name)?);
-            let fail_over = |order: &OrderAggregate, _| {
+            let fail_over = |order: &OrderAggregate, now| {
                 let open = order.session(session);
                 let open = open.filter(|open| open.status.is_open() && open.attempt == attempt.id);
-                let events = open.map(|open| {
-                    let new_attempt = new_attempt(&mut self.engine.ids(order), &next);
-                    fail_over(attempt, orphaned, error.into(), open.id, new_attempt)
+                let events = open.map(|_| {
+                    let new_attempt = new_attempt(&mut self.engine.context(order, now), &next);
+                    fail_over(attempt, orphaned, error.into(), new_attempt)
                 });
                 Ok::<_, PaymentError>(events.unwrap_or_default().into())
             };
@@ -352,8 +351,10 @@ impl Payments {
             let events = still.map(|attempt| {
                 let mut events = abandon(order, attempt, StartFailure::from(error), failure.clone());
                 if let ProviderError::AmountDiffers(_) = error {
-                    let mut ids = self.engine.ids(order);
-                    events.extend(misquoted(order, attempt.payment, error.to_string(), now, &mut ids));
+                    let mut context = self.engine.context(order, now);
+                    let raised =
+                        context.raise(AttentionCode::AmountMismatch, attempt.payment, error.to_string());
+                    events.extend(raised);
                 }
                 events
             });
@@ -364,9 +365,9 @@ impl Payments {
 }
 
 /// The next attempt of an order, at an account.
-fn new_attempt(ids: &mut NewIds, account: &Account) -> NewAttempt {
+fn new_attempt(context: &mut Context<'_>, account: &Account) -> NewAttempt {
     NewAttempt {
-        attempt: ids.attempt(),
+        attempt: context.attempt_id(),
         account: account.name.clone(),
         provider: account.about().name.to_owned(),
         capabilities: account.capabilities(),

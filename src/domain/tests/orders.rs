@@ -6,26 +6,26 @@ use super::*;
 impl Scenario {
     /// Does what an action's name says, and answers where the order then is, or why it is refused.
     pub(super) fn act(&mut self, action: &str) -> String {
-        let (order, now, ids) = (&self.order, self.now, &mut self.ids());
+        let (order, now, context) = (&self.order, self.now, &mut self.context());
         let outcome = match action {
             "edit" => cart::edit(order, cart::content(&order.header)),
             "price" => cart::price_order(&order.header, now).map(|event| vec![event]),
             "sign" => cart::sign(order, signature()),
             "checkout" => payable(order).map(|_| Vec::new()),
-            "submit" => submit(order, &external("r1"), now, ids),
+            "submit" => submit(context, &external("r1")),
             "approve" => finish::approve(order),
-            "reject" => finish::reject(order, now, ids),
-            "fulfil" => finish::fulfil(order, true, None, now, ids),
-            "fail" => finish::fulfil(order, false, None, now, ids),
-            "cancel" => finish::cancel(order, now, ids),
-            "expire" => Ok(finish::expire(order, now, ids)),
+            "reject" => finish::reject(context),
+            "fulfil" => finish::fulfil(context, true, None),
+            "fail" => finish::fulfil(context, false, None),
+            "cancel" => finish::cancel(context),
+            "expire" => Ok(finish::expire(context)),
             other => panic!("`{other}` is no action"),
         };
         self.done(outcome)
     }
 
     pub(super) fn submit(&mut self, with: &Submission) -> String {
-        let outcome = submit(&self.order, with, self.now, &mut self.ids());
+        let outcome = submit(&mut self.context(), with);
         self.done(outcome)
     }
 
@@ -225,7 +225,7 @@ fn the_merchants_own_collection_is_a_payment_that_nothing_can_be_done_with() {
 #[test]
 fn a_session_proves_a_payment_while_it_is_this_orders_completed_unused_and_its_money_stands() {
     let unusable = |why: &str| format!("SessionUnusable({why:?})");
-    let gone = unusable("its money was given back, lost or is contested");
+    let gone = unusable("its money was refunded, lost or is disputed");
     let table = [
         ("PAID", "PROCESSING"),
         ("AUTHORIZED", "PROCESSING"),
@@ -324,7 +324,7 @@ fn a_session_that_saves_the_method_is_the_profile_that_a_subscription_needs() {
         let seen = seen("PAID", at(10));
         let attempt = scenario.order.attempts[0].id;
         let expected = Expected { is_test: false };
-        let events = observe(&scenario.order, attempt, &seen, expected, scenario.now, &mut scenario.ids());
+        let events = observe(&mut scenario.context(), attempt, &seen, expected);
         let submits = events.iter().any(|event| matches!(event, Event::PaymentSourceUsed { .. }));
         assert_eq!(submits, saves);
     }

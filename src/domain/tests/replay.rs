@@ -106,18 +106,17 @@ fn what_a_merchant_writes_stands_beside_the_events_and_is_shown_until_it_is_eras
     let text = |text: &str| Some(Erasable::new(text.to_owned(), [8; 16]));
     let mut refunded = Scenario::session(CaptureMode::Automatic, HOLDS);
     refunded.wait(10).see("PAID");
-    let id = refunded.ids().refund();
     let (reason, origin) = (text("Ann broke it"), RefundOrigin::Api);
-    let new_refund = operate::NewRefund { id, amount: Some(40), reason, reference: None, origin };
-    let events = operate::refund(&refunded.order, refunded.payment().id, new_refund, refunded.now).unwrap();
+    let new_refund = operate::NewRefund { amount: Some(40), reason, reference: None, origin };
+    let events = operate::refund(&mut refunded.context(), refunded.payment().id, new_refund).unwrap();
     refunded.record(events);
     let detail = text("Ann took it with her");
-    let events = finish::fulfil(&refunded.order, true, detail, refunded.now, &mut refunded.ids());
+    let events = finish::fulfil(&mut refunded.context(), true, detail);
     refunded.record(events.unwrap());
     let mut external = Scenario::cart(|_| ());
     let mut with = super::orders::external("r-1");
     with.external.as_mut().unwrap().receipt_description = Some("Ann paid in cash".to_owned());
-    let events = submit::submit(&external.order, &with, external.now, &mut external.ids());
+    let events = submit::submit(&mut external.context(), &with);
     external.record(events.unwrap());
     for (scenario, shown) in
         [(refunded, ["Ann broke it", "Ann took it with her"].as_slice()), (external, &["r-1"])]

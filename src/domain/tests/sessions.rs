@@ -15,8 +15,8 @@ impl Scenario {
     /// Leaves the newest attempt for an account called `second`, and answers the attempt that was left.
     pub(super) fn fail_over(&mut self, orphaned: bool, capabilities: PaymentCapabilities) -> AttemptId {
         let new_attempt = self.start("second", capabilities);
-        let (session, left) = (self.the_session().id, self.order.attempts.last().unwrap().clone());
-        self.record(fail_over(&left, orphaned, StartFailure::OutcomeUnknown, session, new_attempt));
+        let left = self.order.attempts.last().unwrap().clone();
+        self.record(fail_over(&left, orphaned, StartFailure::OutcomeUnknown, new_attempt));
         left.id
     }
 

@@ -1,4 +1,4 @@
-//! What happened to an order, as its timeline and its events show it.
+//! The JSON views of an order's events: timeline entries and public events.
 
 use port::{AttemptId, EventId, Failure, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::domain::{
     SessionStatus, SubjectEvent as _,
 };
 
-/// One entry of a timeline: what happened, to what, and in whose words. What an entry has no value for is null.
+/// One entry of a timeline. Members without a value are null.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TimelineEntry<'a> {
@@ -25,7 +25,6 @@ pub struct TimelineEntry<'a> {
     event: EventDetails<'a>,
 }
 
-/// What an event says.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EventDetails<'a> {
@@ -43,7 +42,6 @@ struct EventDetails<'a> {
     detail: Option<&'a str>,
 }
 
-/// The entry of an event of an order.
 pub fn timeline_entry<'a>(
     order: &'a OrderAggregate,
     recorded: &'a RecordedEvent<Event>,
@@ -84,7 +82,7 @@ impl<'a> EventDetails<'a> {
     }
 }
 
-/// The merchant's words beside a fact, unless they were erased: the event has only their digest.
+/// An erasable text, unless it was erased.
 fn text(words: Option<&Erasable<String>>) -> Option<&str> {
     words?.value().map(String::as_str)
 }
@@ -109,12 +107,12 @@ fn of_order<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'a>
         }
         Event::AttentionRaised(raised) => {
             let (to, detail) = (Some(raised.code.as_str()), Some(&*raised.detail));
-            EventDetails { payment_id: raised.payment, to, detail, ..none }
+            EventDetails { payment_id: Some(raised.payment), to, detail, ..none }
         }
         Event::AttentionResolved { attention, decision, .. } => {
             let attention = order.attention(*attention);
             let note = attention.and_then(|attention| attention.resolution.as_ref()?.note.as_ref());
-            let payment_id = attention.and_then(|attention| attention.payment);
+            let payment_id = attention.map(|attention| attention.payment);
             EventDetails { payment_id, to: Some(decision.as_str()), detail: text(note), ..none }
         }
         other => of_session(order, other),
@@ -208,38 +206,33 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
     }
 }
 
-/// An event as a merchant is told of it: what it concerns, as it was then.
+/// A public event with a snapshot of what it concerns.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventView<'a> {
     id: EventId,
-    /// Its public name, such as `payment.paid`.
     #[serde(rename = "type")]
     pub kind: String,
     occurred_at: Timestamp,
     order_id: OrderId,
-    /// Its place among the events of its order that merchants are told of.
+    /// Its sequence among the public events of its order.
     pub sequence: u64,
     data: EventData<'a>,
 }
 
-/// What an event concerns.
+/// The snapshot in an event.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum EventData<'a> {
-    /// The order.
     Order(OrderView<'a>),
-    /// A session.
     Session(SessionView<'a>),
-    /// A payment; of a dispute too.
+    /// A payment; also for disputes.
     Payment(PaymentView<'a>),
-    /// A refund.
     Refund(RefundView<'a>),
-    /// A reason why a person should look.
     Attention(AttentionView<'a>),
 }
 
-/// The event, if merchants are told of it. The order is as of that event.
+/// The view of a public event; `None` for other events. `order` is the order right after the event.
 pub fn event<'a>(
     order: &'a OrderAggregate,
     recorded: &RecordedEvent<Event>,
@@ -256,12 +249,12 @@ pub fn event<'a>(
     })
 }
 
-/// The type of an event, as merchants are told of it.
+/// The public type of an event, such as `payment.paid`.
 pub fn event_type(public_event: PublicEvent) -> String {
     format!("{}.{}", public_event.noun, camel(public_event.change))
 }
 
-/// What an event concerns, as the order has it.
+/// The snapshot of what an event concerns.
 fn concerns<'a>(
     order: &'a OrderAggregate,
     event: &Event,
@@ -288,7 +281,7 @@ fn concerns<'a>(
     }
 }
 
-/// An upper-case word as a part of an event's type: `PENDING_PAYMENT` is `pendingPayment`.
+/// Camel case of an upper-case name: `PENDING_PAYMENT` is `pendingPayment`.
 fn camel(word: &str) -> String {
     let lower = word.to_ascii_lowercase();
     let mut parts = lower.split('_');

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paymux::audit::{self, Erased};
 use paymux::domain::submit::{Submission, submit};
 use paymux::domain::{
-    Event, Lookup, NewIds, OrderAggregate, OrderState, PaymentSource, Profile, ProfileEvent, ProfileSession,
+    Context, Event, Lookup, OrderAggregate, OrderState, PaymentSource, Profile, ProfileEvent, ProfileSession,
     Subject as _,
 };
 use paymux::engine::Engine;
@@ -160,8 +160,7 @@ pub async fn what_pays_for_an_order_is_kept_when_a_dispute_was_seen_before_the_p
             assert_eq!(order.header.state, OrderState::PendingPayment, "it needs a stored method");
             let with =
                 Submission { session: Some(paid), profile_session: Some(proof), ..Submission::default() };
-            let mut ids = NewIds::of(&order, shop.nonce());
-            let submitted = submit(&order, &with, shop.now(), &mut ids).unwrap();
+            let submitted = submit(&mut Context::of(&order, shop.now(), shop.nonce()), &with).unwrap();
             commit(&store, shop.change("submit", &mut order, submitted)).await;
             let used = vec![Lookup::ProfileSessionUsed(proof)];
             assert_eq!(store.missing_lookups(order.uuid(), MERCHANT, used).await, Ok(Vec::new()));

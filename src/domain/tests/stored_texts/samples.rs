@@ -222,7 +222,7 @@ fn attention() -> Attention {
     Attention {
         id: AttentionId::from_uuid(part(1)),
         code: AttentionCode::AmountMismatch,
-        payment: Some(PaymentId::from_uuid(part(1))),
+        payment: PaymentId::from_uuid(part(1)),
         detail: "asked for 1.00 EUR, the provider states 0.90 EUR".to_owned(),
         stated: Some(eur(90)),
         raised_at: at(5),
@@ -290,7 +290,6 @@ fn events_of_the_order() -> Vec<Event> {
         Event::PersonalDataErased,
         Event::AttentionRaised(attention()),
         Event::AttentionRaised(Attention {
-            payment: None,
             stated: None,
             resolved_at: None,
             resolution: None,
