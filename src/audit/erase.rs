@@ -68,7 +68,7 @@ fn has_ended(order: &OrderAggregate) -> bool {
 }
 
 fn is_of(order: &OrderAggregate, customer: &str) -> bool {
-    let personal = order.header.personal.value();
+    let personal = order.header.content.personal.value();
     personal.is_some_and(|personal| personal.customer.id.as_deref() == Some(customer))
 }
 

@@ -65,7 +65,7 @@ impl Subject for OrderAggregate {
 
     fn erasables(&mut self) -> Vec<&mut dyn ErasableSlot> {
         let header = &mut self.header;
-        let mut found: Vec<&mut dyn ErasableSlot> = vec![&mut header.personal];
+        let mut found: Vec<&mut dyn ErasableSlot> = vec![&mut header.content.personal];
         found.extend(slots(&mut header.signature));
         found.extend(slots(&mut header.external_payment));
         found.extend(slots(&mut header.fulfilment));

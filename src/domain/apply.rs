@@ -4,8 +4,8 @@ use port::{AttemptId, PaymentId, PaymentStatus, SessionId, Timestamp};
 
 use super::aggregate::OrderAggregate;
 use super::erasable::ErasableSlot;
-use super::event::{Content, Event};
-use super::order::{OrderHeader, OrderState, PaymentSource};
+use super::event::Event;
+use super::order::{OrderState, PaymentSource};
 use super::payment::{OperationKind, Payment, Resolution};
 use super::payment_state::ReportedStatus;
 use super::session::{Attempt, AttemptState, NewAttempt, RouteAttempt, Session, SessionStatus};
@@ -16,7 +16,12 @@ impl OrderAggregate {
         let header = &mut self.header;
         match event {
             Event::OrderCreated(created) => *header = (**created).clone(),
-            Event::OrderEdited(content) => edit(header, content),
+            Event::OrderEdited { content, only_metadata } => {
+                header.content = (**content).clone();
+                if !only_metadata {
+                    (header.price, header.requirements, header.signature) = (None, None, None);
+                }
+            }
             Event::OrderPriced { price, requirements } => {
                 header.price = Some(*price);
                 header.requirements = Some(*requirements);
@@ -239,19 +244,4 @@ impl OrderAggregate {
 
 fn find<'a, T>(parts: &'a mut [T], what: &str, named: impl Fn(&T) -> bool) -> Result<&'a mut T, ReplayError> {
     parts.iter_mut().find(|part| named(part)).ok_or_else(|| ReplayError(format!("no such {what}")))
-}
-
-fn edit(header: &mut OrderHeader, content: &Content) {
-    header.items.clone_from(&content.items);
-    header.shipping = content.shipping;
-    header.tax_included = content.tax_included;
-    header.requires_signing = content.requires_signing;
-    header.requires_approval = content.requires_approval;
-    header.auto_submit = content.auto_submit;
-    header.personal = content.personal.clone();
-    if !content.only_metadata {
-        header.price = None;
-        header.requirements = None;
-        header.signature = None;
-    }
 }

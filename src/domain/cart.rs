@@ -4,8 +4,8 @@ use port::Timestamp;
 
 use super::aggregate::OrderAggregate;
 use super::error::DomainError;
-use super::event::{Content, Event};
-use super::order::{OrderHeader, OrderState, PaymentSource};
+use super::event::Event;
+use super::order::{Content, OrderHeader, OrderState, PaymentSource};
 use super::payment_proof::{ensure_met, submission, usable};
 use super::{Erasable, Signature, price, requirements};
 
@@ -24,26 +24,16 @@ fn ensure_cart(header: &OrderHeader, action: &'static str) -> Result<(), DomainE
 ///
 /// # Errors
 /// [`DomainError::OrderLocked`], [`DomainError::InvalidState`], [`DomainError::TooManyItems`].
-pub fn edit(order: &OrderAggregate, content: Content) -> Result<Vec<Event>, DomainError> {
+pub fn edit(
+    order: &OrderAggregate,
+    content: Content,
+    only_metadata: bool,
+) -> Result<Vec<Event>, DomainError> {
     ensure_cart(&order.header, "changed")?;
     if content.items.len() > MAX_ITEMS {
         return Err(DomainError::TooManyItems);
     }
-    Ok(vec![Event::OrderEdited(Box::new(content))])
-}
-
-/// A copy of the order's content, to be changed.
-pub fn content(header: &OrderHeader) -> Content {
-    Content {
-        items: header.items.clone(),
-        shipping: header.shipping,
-        tax_included: header.tax_included,
-        requires_signing: header.requires_signing,
-        requires_approval: header.requires_approval,
-        auto_submit: header.auto_submit,
-        personal: header.personal.clone(),
-        only_metadata: false,
-    }
+    Ok(vec![Event::OrderEdited { content: Box::new(content), only_metadata }])
 }
 
 /// Computes totals and requirements.
@@ -64,7 +54,7 @@ pub fn sign(order: &OrderAggregate, signature: Erasable<Signature>) -> Result<Ve
     order.header.ensure("signed", &[OrderState::Pending, OrderState::PendingPayment])?;
     let signed = OrderHeader { signature: Some(signature.clone()), ..order.header.clone() };
     let mut events = vec![Event::OrderSigned(signature)];
-    let waits = signed.state == OrderState::PendingPayment && signed.auto_submit;
+    let waits = signed.state == OrderState::PendingPayment && signed.content.auto_submit;
     let paid = order.sessions.last().filter(|_| waits).and_then(|session| usable(order, session.id).ok());
     if let Some(session) = paid.filter(|session| ensure_met(&signed, Some(session), false, true).is_ok()) {
         events.extend(submission(&signed, PaymentSource::Session(session.id), None));

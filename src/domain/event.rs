@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::erasable::{Body, Erasable};
 use super::order::{
-    ExternalPayment, LineItem, OrderHeader, OrderState, PaymentSource, PersonalData, Price, Requirement,
-    Requirements, Signature,
+    Content, ExternalPayment, OrderHeader, OrderState, PaymentSource, Price, Requirements, Signature,
 };
 use super::payment::{Attention, AttentionDecision, Operation, Payment, Refund, RefundStatus};
 use super::payment_state::PaymentState;
@@ -24,7 +23,7 @@ pub enum Event {
     OrderCreated(Box<OrderHeader>),
     /// The content changed. Price and signature are cleared, unless only the metadata changed.
     #[serde(rename = "order.edited")]
-    OrderEdited(Box<Content>),
+    OrderEdited { content: Box<Content>, only_metadata: bool },
     #[serde(rename = "order.priced")]
     OrderPriced { price: Price, requirements: Requirements },
     #[serde(rename = "order.signed")]
@@ -167,24 +166,6 @@ pub enum Event {
     },
 }
 
-/// The content of an order, which the merchant may change while it is a cart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Content {
-    pub items: Vec<LineItem>,
-    /// Untaxed, minor units.
-    pub shipping: i64,
-    /// Whether unit prices include their tax.
-    pub tax_included: bool,
-    pub requires_signing: Requirement,
-    pub requires_approval: bool,
-    /// Whether a completed payment submits it.
-    pub auto_submit: bool,
-    /// Customer, addresses, metadata.
-    pub personal: Erasable<PersonalData>,
-    /// Whether only the metadata changed, so that price and signature are kept.
-    pub only_metadata: bool,
-}
-
 impl SubjectEvent for Event {
     fn public(&self) -> Option<PublicEvent> {
         let (noun, change) = match self {
@@ -203,7 +184,7 @@ impl SubjectEvent for Event {
                 ("dispute", lost.map_or(stage.as_str(), dispute_outcome))
             }
             Self::AttentionRaised(_) => ("attention", "RAISED"),
-            Self::OrderEdited(_)
+            Self::OrderEdited { .. }
             | Self::OrderPriced { .. }
             | Self::OrderSigned(_)
             | Self::FulfilmentReported(_)
@@ -226,8 +207,8 @@ impl SubjectEvent for Event {
 
     fn personal(&self) -> Vec<Body> {
         let bodies = match self {
-            Self::OrderCreated(header) => vec![header.personal.body()],
-            Self::OrderEdited(content) => vec![content.personal.body()],
+            Self::OrderCreated(header) => vec![header.content.personal.body()],
+            Self::OrderEdited { content, .. } => vec![content.personal.body()],
             Self::OrderSigned(signature) => vec![signature.body()],
             Self::ExternalPaymentRecorded { external, .. } => vec![external.body()],
             Self::FulfilmentReported(detail) => vec![detail.body()],

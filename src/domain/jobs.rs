@@ -173,7 +173,7 @@ fn is_closing(order: &OrderAggregate, session: &Session) -> bool {
 /// Whether the methods stored by a paid session still have to be fetched.
 fn awaits_profiles(order: &OrderAggregate, session: &Session) -> bool {
     let requested = session.request.value().is_some_and(|request| request.save_payment_profile);
-    let known = order.header.personal.value().is_some_and(|personal| personal.customer.id.is_some());
+    let known = order.header.content.personal.value().is_some_and(|personal| personal.customer.id.is_some());
     session.status == SessionStatus::Completed && !session.profiles_synced && requested && known
 }
 

@@ -76,13 +76,13 @@ pub use context::Context;
 pub use endpoint::*;
 pub use erasable::*;
 pub use error::DomainError;
-pub use event::{Actor, Cause, Content, Event};
+pub use event::{Actor, Cause, Event};
 pub use hash::Hash;
 pub use ids::*;
 pub use jobs::*;
 pub use lookup::*;
 pub use order::{
-    ExternalPayment, Interval, InvalidTaxRate, LineItem, Metadata, OrderHeader, OrderState, PaymentSource,
+    Content, ExternalPayment, Interval, InvalidTaxRate, LineItem, Metadata, OrderHeader, OrderState, PaymentSource,
     PersonalData, Price, Recurring, Requirement, Requirements, Signature, TaxRate,
 };
 pub use outcome::*;

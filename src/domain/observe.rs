@@ -338,7 +338,7 @@ impl View<'_, '_, '_> {
             return Vec::new();
         }
         let header = &self.order.header;
-        let wanted = header.auto_submit || session.charge.is_some();
+        let wanted = header.content.auto_submit || session.charge.is_some();
         let pays = proves(self.status()) && !is_refunded_or_voided(self.order, self.payment);
         let waits = header.state == OrderState::PendingPayment && wanted && pays;
         if waits && ensure_met(header, Some(session), session.charge.is_some(), true).is_ok() {

@@ -226,6 +226,23 @@ pub enum PaymentSource {
     ProfileSession(ProfileSessionId),
 }
 
+/// The content of an order, which the merchant may change while it is a cart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Content {
+    /// At most 200.
+    pub items: Vec<LineItem>,
+    /// Untaxed, minor units.
+    pub shipping: i64,
+    /// Whether unit prices include their tax.
+    pub tax_included: bool,
+    pub requires_signing: Requirement,
+    pub requires_approval: bool,
+    /// Whether a completed payment submits it.
+    pub auto_submit: bool,
+    /// Customer, addresses, metadata.
+    pub personal: Erasable<PersonalData>,
+}
+
 /// The order itself; its sessions and payments are in [`OrderAggregate`](super::OrderAggregate).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderHeader {
@@ -237,20 +254,7 @@ pub struct OrderHeader {
     /// Of every amount of the order.
     pub currency: Currency,
     pub state: OrderState,
-    /// At most 200.
-    pub items: Vec<LineItem>,
-    /// Delivery, untaxed, minor units.
-    pub shipping: i64,
-    /// Whether prices include their tax.
-    pub tax_included: bool,
-    /// Whether a signature is needed.
-    pub requires_signing: Requirement,
-    /// Whether a person approves it after it is submitted.
-    pub requires_approval: bool,
-    /// Whether a completed payment submits it.
-    pub auto_submit: bool,
-    /// Customer, addresses, metadata.
-    pub personal: Erasable<PersonalData>,
+    pub content: Content,
     /// Cleared with the requirements and the signature when the content changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,

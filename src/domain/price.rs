@@ -34,23 +34,23 @@ pub fn price_line(item: &LineItem, tax_included: bool) -> Result<LinePrice, Doma
 pub fn price(header: &OrderHeader, now: Timestamp) -> Result<Price, DomainError> {
     let add = |sum: i64, part: i64| sum.checked_add(part).ok_or(TOO_LARGE);
     let (mut subtotal, mut discount, mut base, mut tax) = (0, 0, 0, 0);
-    for item in &header.items {
-        let line = price_line(item, header.tax_included)?;
+    for item in &header.content.items {
+        let line = price_line(item, header.content.tax_included)?;
         subtotal = add(subtotal, line.gross)?;
         discount = add(discount, item.discount)?;
         base = add(base, line.base)?;
         tax = add(tax, line.tax)?;
     }
-    let untaxed = add(base, header.shipping)?;
-    let total = if header.tax_included { untaxed } else { add(untaxed, tax)? };
-    let (shipping, currency) = (header.shipping, header.currency);
+    let untaxed = add(base, header.content.shipping)?;
+    let total = if header.content.tax_included { untaxed } else { add(untaxed, tax)? };
+    let (shipping, currency) = (header.content.shipping, header.currency);
     Ok(Price { subtotal, discount, tax, shipping, total, currency, calculated_at: now })
 }
 
 /// What the order needs at this total.
 pub fn requirements(header: &OrderHeader, total: i64) -> Requirements {
-    let recurring = header.items.iter().any(|item| item.recurring.is_some());
-    let known = header.personal.value().is_some_and(|personal| personal.customer.id.is_some());
+    let recurring = header.content.items.iter().any(|item| item.recurring.is_some());
+    let known = header.content.personal.value().is_some_and(|personal| personal.customer.id.is_some());
     Requirements {
         requires_payment: if total > 0 { Requirement::Required } else { Requirement::NotRequired },
         requires_payment_profile: match (recurring, known) {
@@ -58,7 +58,7 @@ pub fn requirements(header: &OrderHeader, total: i64) -> Requirements {
             (false, true) => Requirement::Optional,
             (false, false) => Requirement::NotRequired,
         },
-        requires_signing: header.requires_signing,
+        requires_signing: header.content.requires_signing,
     }
 }
 

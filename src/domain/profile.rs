@@ -124,7 +124,7 @@ impl ProfileOwner<'_> {
 
 /// Whether an order is a customer's, by the merchant's own id of the customer.
 pub(super) fn is_customer_of(order: &OrderAggregate, customer_id: Option<&str>) -> bool {
-    let personal = order.header.personal.value();
+    let personal = order.header.content.personal.value();
     let customer = personal.and_then(|personal| personal.customer.id.as_deref());
     customer.is_some() && customer == customer_id
 }

@@ -51,7 +51,7 @@ view! {
     pub OrderView(order: OrderAggregate)
     let header = &order.header;
     let nobody = PersonalData::default();
-    let personal = header.personal.value().unwrap_or(&nobody);
+    let personal = header.content.personal.value().unwrap_or(&nobody);
     "id": header.id,
     "state": header.state,
     "reference": header.reference,
@@ -59,14 +59,14 @@ view! {
     "customer": personal.customer,
     "billingAddress": personal.billing_address,
     "shippingAddress": personal.shipping_address,
-    "items": header.items,
-    "shipping": header.shipping,
-    "taxIncluded": header.tax_included,
+    "items": header.content.items,
+    "shipping": header.content.shipping,
+    "taxIncluded": header.content.tax_included,
     "price": header.price,
     "requirements": header.requirements,
-    "requiresSigning": header.requires_signing,
-    "requiresApproval": header.requires_approval,
-    "autoSubmit": header.auto_submit,
+    "requiresSigning": header.content.requires_signing,
+    "requiresApproval": header.content.requires_approval,
+    "autoSubmit": header.content.auto_submit,
     "paymentSessionId": session_shown(order),
     "payments": order.payments.iter().map(PaymentLine).collect::<Vec<_>>(),
     "externalPayment": header.external_payment.as_ref().and_then(Erasable::value),

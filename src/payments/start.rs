@@ -144,7 +144,7 @@ impl Payments {
         money: Money,
         now: Timestamp,
     ) -> Result<RouteDecision, PaymentError> {
-        let personal = order.header.personal.value().cloned().unwrap_or_default();
+        let personal = order.header.content.personal.value().cloned().unwrap_or_default();
         let payment = payment_request(order, &personal, session_data, now.plus(request.expires_in));
         let ineligible_because = |account: &Account| {
             let capabilities = &account.about().capabilities;
@@ -248,7 +248,7 @@ impl Payments {
     /// What an attempt asks of its provider: the same whenever it is asked.
     pub(super) fn request_of(&self, order: &OrderAggregate, attempt: &Attempt) -> PaymentRequest {
         let session = order.session(attempt.session);
-        let personal = order.header.personal.value().cloned().unwrap_or_default();
+        let personal = order.header.content.personal.value().cloned().unwrap_or_default();
         let session_data = session.and_then(|session| session.request.value()).cloned().unwrap_or_default();
         let expires_at = session.map_or(attempt.started_at, |session| session.expires_at);
         PaymentRequest {
@@ -436,18 +436,18 @@ fn payment_request(
         quantity: item.quantity,
         unit_price: item.unit_price,
         discount: item.discount,
-        tax: price_line(item, header.tax_included).map(|line| line.tax).unwrap_or_default(),
+        tax: price_line(item, header.content.tax_included).map(|line| line.tax).unwrap_or_default(),
         tax_rate: item.tax_rate.percent(),
     };
     let total = |part: fn(&Price) -> i64| header.price.as_ref().map(part).unwrap_or_default();
     PaymentRequest {
         description: format!("Order {}", header.reference.clone().unwrap_or_else(|| header.id.to_string())),
-        items: header.items.iter().map(item).collect(),
+        items: header.content.items.iter().map(item).collect(),
         subtotal: total(|price| price.subtotal),
         discount: total(|price| price.discount),
         tax: total(|price| price.tax),
         shipping: total(|price| price.shipping),
-        tax_included: header.tax_included,
+        tax_included: header.content.tax_included,
         customer: personal.customer.clone(),
         billing_address: personal.billing_address.clone(),
         shipping_address: personal.shipping_address.clone(),

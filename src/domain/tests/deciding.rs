@@ -56,18 +56,9 @@ fn late_money_that_is_kept_submits_the_order_that_still_waits_for_it() {
 #[test]
 fn late_money_that_is_not_the_price_or_not_alone_is_kept_and_submits_nothing() {
     let mut dearer = Scenario::paid_late("PAID", |_| ());
-    let header = &dearer.order.header;
-    let content = Content {
-        items: vec![item(2, 100, "0", 0)],
-        shipping: 0,
-        tax_included: false,
-        requires_signing: Requirement::NotRequired,
-        requires_approval: false,
-        auto_submit: true,
-        personal: header.personal.clone(),
-        only_metadata: false,
-    };
-    dearer.record(vec![Event::OrderEdited(Box::new(content))]);
+    let items = vec![item(2, 100, "0", 0)];
+    let content = Box::new(Content { items, ..dearer.order.header.content.clone() });
+    dearer.record(vec![Event::OrderEdited { content, only_metadata: false }]);
     dearer.price();
     let gone = Scenario::paid_late("PAID; REFUNDED", |_| ());
     for mut scenario in [dearer, gone] {
@@ -85,7 +76,7 @@ fn late_money_cannot_be_kept_while_another_session_is_open_or_a_signature_is_mis
     assert_eq!(scenario.decide(AttentionDecision::Keep), Err(DomainError::SessionOpen));
     assert_eq!(scenario.attention(), "LATE_PAYMENT");
 
-    let mut scenario = Scenario::paid_late("PAID", |header| header.requires_signing = Requirement::Required);
+    let mut scenario = Scenario::paid_late("PAID", |header| header.content.requires_signing = Requirement::Required);
     assert_eq!(
         scenario.decide(AttentionDecision::Keep),
         Err(DomainError::RequirementUnmet(vec!["requiresSigning"]))
@@ -272,7 +263,7 @@ fn money_that_the_provider_declines_to_give_back_needs_a_person_again() {
 
 #[test]
 fn a_cancelled_order_that_counted_on_a_refund_which_is_declined_needs_a_person() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.refund(None).unwrap();
@@ -314,7 +305,7 @@ fn a_note_is_kept_beside_the_events() {
 
 #[test]
 fn a_hold_that_is_taken_while_it_is_to_be_released_for_an_ended_order_is_a_persons_task() {
-    let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+    let mut scenario = Scenario::cart(|header| header.content.requires_approval = true);
     scenario.checkout(CaptureMode::Manual, HOLDS);
     scenario.wait(10).see("AUTHORIZED");
     scenario.act("cancel");
@@ -330,7 +321,7 @@ fn money_that_is_on_its_way_back_pays_for_no_order() {
     for (capture, line, gives_back) in
         [(CaptureMode::Automatic, "PAID", "refund"), (CaptureMode::Manual, "AUTHORIZED", "void")]
     {
-        let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
+        let mut scenario = Scenario::cart(|header| header.content.requires_signing = Requirement::Required);
         scenario.checkout(capture, HOLDS);
         scenario.wait(10).see(line);
         scenario.step(gives_back);

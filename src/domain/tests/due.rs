@@ -155,7 +155,7 @@ fn an_order_makes_due_what_is_open_in_it() {
         cancel                      |
     ";
     for row in rows(table) {
-        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
         for step in row[0].split(';').filter(|step| !step.is_empty()) {
             step_of(&mut scenario, step.trim());
         }
@@ -231,7 +231,7 @@ fn of_late_money_that_is_kept_the_order_behind_the_paid_attempt_is_submitted_and
 
 #[test]
 fn unsubmitted_money_raises_attention_once_for_each_payment() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Manual, HOLDS);
     scenario.see("PAID");
     assert_eq!(due(&scenario), "expire_order 86400");
@@ -251,7 +251,7 @@ fn unsubmitted_money_raises_attention_once_for_each_payment() {
 
 #[test]
 fn of_two_payments_that_nobody_submits_each_raises_attention() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     let first = scenario.the_session().attempt;
     scenario.wait(10).see("EXPIRED");
@@ -266,7 +266,7 @@ fn of_two_payments_that_nobody_submits_each_raises_attention() {
 
 #[test]
 fn a_policy_about_unsubmitted_money_leaves_an_order_alone_that_was_submitted_before_its_turn() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     scenario.see("PAID");
     scenario.wait(86_400).act("expire");
@@ -302,7 +302,7 @@ fn a_job_that_asks_a_provider_waits_in_its_accounts_lane_and_an_unknown_outcome_
         start; created; PAID; submit; refund | fetch_status first unknown_outcome, resume_operation first unknown_outcome
     ";
     for row in rows(table) {
-        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
         row[0]
             .split(';')
             .filter(|step| !step.is_empty())

@@ -105,7 +105,7 @@ proptest! {
 #[test]
 fn a_number_that_a_decision_left_out_makes_no_two_parts_the_same() {
     for late in ["AUTHORIZED", "DISPUTED CHARGEBACK"] {
-        let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+        let mut scenario = Scenario::cart(|header| header.content.requires_approval = true);
         scenario.checkout(CaptureMode::Manual, HOLDS);
         let first = scenario.the_session().attempt;
         scenario.see_all("EXPIRED");

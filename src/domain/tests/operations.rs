@@ -328,7 +328,7 @@ fn a_refund_that_no_longer_fits_is_never_sent() {
 
 #[test]
 fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     for step in ["PAID", "refund 10", "refund 90"] {
         scenario.step(step);
@@ -338,7 +338,7 @@ fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
     scenario.send_next();
     assert_eq!((scenario.left(), scenario.attention().as_str()), ((0, 70), "REFUND_NEEDED"));
 
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     for step in ["PAID", "refund 10", "refund 80"] {
         scenario.step(step);
@@ -378,7 +378,7 @@ fn an_order_that_ends_gives_back_what_it_holds_or_raises_attention() {
         ("PAID; DISPUTED CHARGEBACK", HOLDS, "none", "", "DISPUTE REFUND_NEEDED"),
     ];
     for (steps, capabilities, under_way, refunds, attention) in table {
-        let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+        let mut scenario = Scenario::cart(|header| header.content.requires_approval = true);
         scenario.checkout(CaptureMode::Manual, capabilities);
         steps.split(';').for_each(|step| scenario.step(step));
         scenario.act("cancel");
@@ -443,7 +443,7 @@ fn a_hold_that_nobody_asked_for_is_voided_with_its_order_and_its_session_ends_ca
 
 #[test]
 fn the_merchants_own_collection_is_for_a_person_to_give_back() {
-    let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+    let mut scenario = Scenario::cart(|header| header.content.requires_approval = true);
     scenario.submit(&orders::external("r1"));
     scenario.act("reject");
     assert_eq!((scenario.state(), scenario.attention().as_str()), ("CANCELLED", "REFUND_NEEDED"));

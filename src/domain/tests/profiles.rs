@@ -192,7 +192,7 @@ fn profile(status: ProfileStatus) -> Profile {
 fn a_method_pays_its_customers_order_while_it_is_active() {
     let order = Scenario::cart(|header| {
         let customer = Customer { id: Some("ann".to_owned()), ..Customer::default() };
-        header.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [1; 16]);
+        header.content.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [1; 16]);
     });
     let unusable = [ProfileStatus::Inactive, ProfileStatus::Expired, ProfileStatus::RequiresAction];
     assert_eq!(profile(ProfileStatus::Active).ensure_pays(&order.order), Ok(()));

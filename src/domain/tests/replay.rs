@@ -8,8 +8,8 @@ use super::*;
 fn a_story() -> Scenario {
     let mut scenario = Scenario::cart(|header| {
         let customer = Customer { email: Some("a@b.example".to_owned()), ..Customer::default() };
-        header.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [9; 16]);
-        header.requires_signing = Requirement::Required;
+        header.content.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [9; 16]);
+        header.content.requires_signing = Requirement::Required;
     });
     scenario.act("sign");
     scenario.checkout(CaptureMode::Automatic, HOLDS);
@@ -49,11 +49,11 @@ fn an_order_is_made_again_from_the_text_of_its_changes_and_the_values_beside_the
     let mut order = replayed(&scenario.changes);
     assert_eq!(order, scenario.order);
     assert!(order.erasables().len() == 4, "customer, signature, what was requested, what the customer needs");
-    assert!(order.header.personal.value().is_none() && order.sessions[0].request.value().is_none());
+    assert!(order.header.content.personal.value().is_none() && order.sessions[0].request.value().is_none());
 
     fill(&mut order, &scenario.changes);
-    assert_eq!(order.header.personal.value(), scenario.order.header.personal.value());
-    assert_eq!(order.header.personal.body(), scenario.order.header.personal.body());
+    assert_eq!(order.header.content.personal.value(), scenario.order.header.content.personal.value());
+    assert_eq!(order.header.content.personal.body(), scenario.order.header.content.personal.body());
     assert_eq!(order.sessions[0].request.value(), scenario.order.sessions[0].request.value());
     assert_eq!(
         order.attempts[0].next.as_ref().unwrap().value(),
@@ -68,7 +68,7 @@ fn what_was_erased_stays_erased_and_a_value_that_is_not_the_right_one_is_not_tak
     for slot in order.erasables() {
         slot.fill("{\"salt\":\"00\",\"value\":{}}".into());
     }
-    assert!(order.header.personal.value().is_none());
+    assert!(order.header.content.personal.value().is_none());
     assert_eq!(order, scenario.order, "only the digest is part of the order");
 }
 
@@ -80,7 +80,7 @@ fn erasing_takes_every_personal_value_away_for_good_and_leaves_the_rest() {
     scenario.wait(10).record(vec![Event::PersonalDataErased]);
     let mut again = replayed(&scenario.changes);
     for order in [&scenario.order, &again] {
-        assert!(order.header.personal.value().is_none() && order.sessions[0].request.value().is_none());
+        assert!(order.header.content.personal.value().is_none() && order.sessions[0].request.value().is_none());
         assert_eq!((&order.payments, &order.attempts), (&before.payments, &before.attempts));
         assert!(
             order
@@ -349,9 +349,9 @@ proptest! {
         steps in prop::collection::vec((0..STEPS.len(), 1i64..120, prop::bool::weighted(0.2)), 1..25),
     ) {
         let mut scenario = Scenario::cart(|header| {
-            header.auto_submit = settings[0];
-            header.requires_approval = settings[1];
-            header.requires_signing = if settings[2] { Requirement::Required } else { Requirement::NotRequired };
+            header.content.auto_submit = settings[0];
+            header.content.requires_approval = settings[1];
+            header.content.requires_signing = if settings[2] { Requirement::Required } else { Requirement::NotRequired };
         });
         scenario.start_checkout(capture, capabilities, &["second"]);
         let newest = scenario.order.attempts[0].id;

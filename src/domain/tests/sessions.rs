@@ -292,7 +292,7 @@ fn money_after_the_order_was_cancelled_is_late_even_on_a_session_that_was_still_
 
 #[test]
 fn a_hold_that_comes_back_after_the_order_was_a_cart_again_is_late() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Manual, HOLDS);
     for says in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
         scenario.wait(10).see(says);

@@ -95,11 +95,11 @@ pub async fn a_customer_who_is_erased_leaves_a_history_that_can_be_checked(store
     assert_eq!(store.changes_of(order.uuid(), 0, 1).await, Ok(text));
     for at in [1, order.head.sequence, order.head.sequence + 1, u64::MAX] {
         let read = store.load_at::<OrderAggregate>(order.uuid(), at).await.unwrap().unwrap();
-        assert!(read.header.personal.value().is_none(), "{at}");
+        assert!(read.header.content.personal.value().is_none(), "{at}");
         assert!(read.attempts.iter().all(|attempt| attempt.for_adapter(read.id()).adapter_state.is_empty()));
     }
     let read = store.order(order.id()).await.unwrap().unwrap();
-    assert!(read.header.personal.value().is_none() && read.sessions[0].request.value().is_none());
+    assert!(read.header.content.personal.value().is_none() && read.sessions[0].request.value().is_none());
     assert_reads_back(&store, &read).await;
     let read = store.load::<ProfileSession>(session.uuid()).await.unwrap().unwrap();
     assert_eq!(read.customer_id(), None);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use paymux::domain::cart::price_order;
 use paymux::domain::observe::{Expected, observe};
 use paymux::domain::{
-    Actor, Attention, AttentionCode, AttentionDecision, Cause, ChangeMeta, Context, EndpointEvent,
+    Actor, Attention, AttentionCode, AttentionDecision, Cause, ChangeMeta, Content, Context, EndpointEvent,
     EndpointSecret, EndpointSettings, Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt,
     NewSession, OrderAggregate, OrderHeader, OrderState, PaymentCapabilities, PaymentSource, PaymentState,
     PersonalData, Profile, ProfileDetails, ProfileEvent, ProfileSession, ProfileSessionEvent,
@@ -123,21 +123,23 @@ impl Shop {
             reference: reference.map(str::to_owned),
             currency: eur(),
             state: OrderState::Pending,
-            items: vec![self.item("Tea", None), self.item("Cups", Some(month))],
-            shipping: 490,
-            tax_included: true,
-            requires_signing: Requirement::NotRequired,
-            requires_approval: false,
-            auto_submit: true,
-            personal: self.personal(PersonalData {
-                customer: Customer {
-                    id: Some(CUSTOMER.into()),
-                    first_name: Some("Ada".into()),
-                    ..Customer::default()
-                },
-                metadata: Metadata::from([("table".into(), "7".into())]),
-                ..PersonalData::default()
-            }),
+            content: Content {
+                items: vec![self.item("Tea", None), self.item("Cups", Some(month))],
+                shipping: 490,
+                tax_included: true,
+                requires_signing: Requirement::NotRequired,
+                requires_approval: false,
+                auto_submit: true,
+                personal: self.personal(PersonalData {
+                    customer: Customer {
+                        id: Some(CUSTOMER.into()),
+                        first_name: Some("Ada".into()),
+                        ..Customer::default()
+                    },
+                    metadata: Metadata::from([("table".into(), "7".into())]),
+                    ..PersonalData::default()
+                }),
+            },
             price: None,
             requirements: None,
             signature: None,

@@ -39,7 +39,7 @@ fn once(scene: &Scene) -> Vec<String> {
         *objects.entry(&entry.reference).or_default() += 1;
     }
     for stored in &scene.orders {
-        *objects.entry(&stored.order.header.items[0].title).or_default() += 1;
+        *objects.entry(&stored.order.header.content.items[0].title).or_default() += 1;
     }
     let twice = objects.into_iter().filter(|(_, times)| *times > 1);
     twice.map(|(what, times)| format!("{what} was made {times} times")).collect()

@@ -120,7 +120,7 @@ fn needs() -> Requirements {
 fn header() -> OrderHeader {
     OrderHeader {
         reference: some("cart-7"),
-        personal: personal(),
+        content: Content { personal: personal(), ..order(items()).content },
         price: Some(totals()),
         requirements: Some(needs()),
         signature: Some(signature()),
@@ -268,14 +268,14 @@ fn session_failure() -> SessionFailure {
 }
 
 fn events_of_the_order() -> Vec<Event> {
-    let content = Content { only_metadata: true, ..cart::content(&header()) };
+    let content = Box::new(header().content);
     let (from, to) = (OrderState::Pending, OrderState::Expired);
     let proof = Some(ProfileSessionId::from_uuid(subject_id(3)));
     let source = |source, profile_session| Event::PaymentSourceUsed { source, profile_session };
     vec![
         Event::OrderCreated(Box::new(header())),
         Event::OrderCreated(Box::new(order(Vec::new()))),
-        Event::OrderEdited(Box::new(content)),
+        Event::OrderEdited { content, only_metadata: true },
         Event::OrderPriced { price: totals(), requirements: needs() },
         Event::OrderSigned(signature()),
         Event::ExternalPaymentRecorded { external: external(), payment: Box::new(plain_payment()) },
