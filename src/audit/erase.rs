@@ -61,7 +61,7 @@ async fn next_page(
 /// Whether nothing more can happen that would need the data, such as closing a start that was abandoned.
 fn has_ended(order: &OrderAggregate) -> bool {
     let moving = |payment: &Payment| {
-        payment.operation.is_some() || payment.state.is_held() || order.reserved(payment.id) > 0
+        payment.operation.is_some() || payment.state.is_authorized() || order.reserved(payment.id) > 0
     };
     let waits = scheduled(order).iter().any(|(job, _)| JobKind::from(job) != JobKind::ApplyRefundPolicy);
     order.header.state.is_final() && !waits && !order.payments.iter().any(moving)

@@ -61,9 +61,9 @@ impl OrderAggregate {
     fn apply_to_session(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
         match event {
             Event::SessionCreated(session) => {
-                self.sessions.push(session.opened(at));
+                self.sessions.push((**session).clone());
                 let payment = Payment::new(session.payment, session.money, session.capture, at);
-                self.payments.push(Payment { session: Some(session.session), ..payment });
+                self.payments.push(Payment { session: Some(session.id), ..payment });
             }
             Event::AttemptStarted { session, attempt } => self.start_attempt(*session, attempt, at)?,
             Event::ProfilesSynced { session } => self.session_mut(*session, at)?.profiles_synced = true,
@@ -71,20 +71,20 @@ impl OrderAggregate {
                 self.attempt_mut(*attempt)?.adapter_state = Some(adapter_state.clone());
             }
             Event::AttemptCreated { attempt, reference, next, adapter_state } => {
-                let record = self.attempt_mut(*attempt)?;
-                record.state = AttemptState::Created;
-                record.reference = Some(reference.clone());
-                record.next = Some(next.clone());
-                record.adapter_state = adapter_state.clone().or_else(|| record.adapter_state.take());
-                let (session, payment) = (record.session, record.payment);
+                let attempt = self.attempt_mut(*attempt)?;
+                attempt.state = AttemptState::Created;
+                attempt.reference = Some(reference.clone());
+                attempt.next = Some(next.clone());
+                attempt.adapter_state = adapter_state.clone().or_else(|| attempt.adapter_state.take());
+                let (session, payment) = (attempt.session, attempt.payment);
                 self.session_mut(session, at)?;
                 self.payment_mut(payment, at)?;
             }
             Event::AttemptAbandoned { attempt, orphaned, failure } => {
-                let record = self.attempt_mut(*attempt)?;
-                record.state = if *orphaned { AttemptState::Orphaned } else { AttemptState::Ended };
-                record.failure = Some(*failure);
-                let (session, tried) = (record.session, RouteAttempt::failed(&record.account, *failure));
+                let attempt = self.attempt_mut(*attempt)?;
+                attempt.state = if *orphaned { AttemptState::Orphaned } else { AttemptState::Ended };
+                attempt.failure = Some(*failure);
+                let (session, tried) = (attempt.session, RouteAttempt::failed(&attempt.account, *failure));
                 self.session_mut(session, at)?.routing.tried.push(tried);
             }
             Event::SessionStatusChanged { session, to, failure, .. } => {
@@ -92,9 +92,9 @@ impl OrderAggregate {
                 session.status = *to;
                 session.failure = failure.clone();
                 let (attempt, ended) = (session.attempt, *to == SessionStatus::Failed);
-                let record = self.attempt_mut(attempt)?;
-                if ended && record.state == AttemptState::Created {
-                    record.state = AttemptState::Ended;
+                let attempt = self.attempt_mut(attempt)?;
+                if ended && attempt.state == AttemptState::Created {
+                    attempt.state = AttemptState::Ended;
                 }
             }
             Event::ProviderOrderSubmitted { attempt } => {
@@ -136,7 +136,7 @@ impl OrderAggregate {
             } => {
                 let payment = self.payment_mut(*payment, at)?;
                 payment.attempt = Some(*attempt);
-                if state.is_held() && !payment.state.is_held() {
+                if state.is_authorized() && !payment.state.is_authorized() {
                     payment.authorization_expires_at = payment.capabilities.authorization_expires_at(state);
                 }
                 payment.state = state.clone();

@@ -37,7 +37,7 @@ impl Context<'_> {
         let known = |attention: &Attention| {
             let same_text = attention.detail == detail && attention.stated == stated;
             let of_money = attention.stated.is_some() || stated.is_none();
-            let anew = code.is_mistrust() && accepted_at.is_some_and(|at| at > attention.raised_at);
+            let anew = code.rejects_report() && accepted_at.is_some_and(|at| at > attention.raised_at);
             let known_already =
                 (attention.resolved_at.is_none() && of_money) || (code.is_sticky() && same_text && !anew);
             attention.code == code && attention.payment == payment && known_already

@@ -12,7 +12,7 @@ use super::order::{
 };
 use super::payment::{Attention, AttentionDecision, Operation, Payment, Refund, RefundStatus};
 use super::payment_state::PaymentState;
-use super::session::{FailureCode, NewAttempt, NewSession, SessionFailure, SessionStatus, StartFailure};
+use super::session::{FailureCode, NewAttempt, Session, SessionFailure, SessionStatus, StartFailure};
 use super::subject::{PublicEvent, SubjectEvent};
 
 /// Holds everything that is needed to apply it to the order.
@@ -50,7 +50,7 @@ pub enum Event {
     },
     /// A session was created, with its payment: the intent.
     #[serde(rename = "session.created")]
-    SessionCreated(Box<NewSession>),
+    SessionCreated(Box<Session>),
     /// An attempt is about to be sent to an account: the intent.
     #[serde(rename = "attempt.started")]
     AttemptStarted { session: SessionId, attempt: NewAttempt },
@@ -171,7 +171,7 @@ impl SubjectEvent for Event {
         let (noun, change) = match self {
             Self::OrderCreated(header) => ("order", header.state.as_str()),
             Self::OrderStateChanged { to, .. } => ("order", to.as_str()),
-            Self::SessionCreated(_) => ("paymentSession", SessionStatus::Pending.as_str()),
+            Self::SessionCreated(session) => ("paymentSession", session.status.as_str()),
             Self::SessionStatusChanged { from, to, .. } if from != to => ("paymentSession", to.as_str()),
             Self::PaymentUpdated { from, to, .. } if from != to => ("payment", to.as_str()),
             Self::ExternalPaymentRecorded { payment, .. } | Self::LatePaymentFound(payment) => {

@@ -5,7 +5,7 @@ use super::aggregate::OrderAggregate;
 use super::erasable::Erasable;
 use super::error::DomainError;
 use super::event::Event;
-use super::jobs::{idle, unflagged_money};
+use super::jobs::{unflagged_money, unsubmitted_until};
 use super::operate::{CANCELLABLE, blocks_expiry, close, refund_or_void_all};
 use super::order::OrderState;
 use super::payment::AttentionCode;
@@ -71,7 +71,7 @@ pub fn fulfil(
 /// submitted for a day.
 pub fn expire(context: &mut Context<'_>) -> Vec<Event> {
     let (order, now) = (context.order, context.now);
-    if idle(order).is_none_or(|at| now < at) {
+    if unsubmitted_until(order).is_none_or(|at| now < at) {
         return Vec::new();
     }
     if let Some(payment) = unflagged_money(order) {

@@ -27,9 +27,9 @@ pub fn number_of(id: Uuid) -> u64 {
 
 /// The id of the refund of a payment with the wrong amount (AMOUNT_MISMATCH). The order has no refund record for it,
 /// so its number is outside the range of refund records.
-pub fn unasked_refund(attempt: AttemptId) -> RefundId {
-    const UNASKED: u64 = 1 << (NUMBER_BITS - 1);
-    RefundId::from_uuid(part_of(attempt.uuid(), number_of(attempt.uuid()) | UNASKED))
+pub fn mismatch_refund(attempt: AttemptId) -> RefundId {
+    const MISMATCH: u64 = 1 << (NUMBER_BITS - 1);
+    RefundId::from_uuid(part_of(attempt.uuid(), number_of(attempt.uuid()) | MISMATCH))
 }
 
 pub(super) fn event_id(subject: Uuid, sequence: u64) -> EventId {

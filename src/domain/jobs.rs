@@ -114,11 +114,11 @@ pub fn scheduled(order: &OrderAggregate) -> Vec<(Job, Timestamp)> {
     if let Some(session) = order.open_session().filter(|session| !is_closing(order, session)) {
         due.push((Job::CloseSession(session.id), session.expires_at));
     }
-    let unlisted = order.sessions.iter().filter(|session| awaits_profiles(order, session));
-    due.extend(unlisted.map(|session| (Job::SyncProfiles(session.id), session.updated_at)));
+    let unsynced = order.sessions.iter().filter(|session| awaits_profiles(order, session));
+    due.extend(unsynced.map(|session| (Job::SyncProfiles(session.id), session.updated_at)));
     let decidable = order.attention.iter().filter(|attention| is_decidable(order, attention));
     due.extend(decidable.map(|raised| (Job::ApplyRefundPolicy(raised.id), raised.raised_at)));
-    due.extend(idle(order).map(|at| (Job::ExpireOrder, at)));
+    due.extend(unsubmitted_until(order).map(|at| (Job::ExpireOrder, at)));
     due
 }
 
@@ -180,8 +180,8 @@ fn awaits_profiles(order: &OrderAggregate, session: &Session) -> bool {
 /// Whether a refund policy may still resolve an attention: it is open, and its order was not submitted with the money
 /// since.
 pub fn is_decidable(order: &OrderAggregate, attention: &Attention) -> bool {
-    let outlived = attention.code == AttentionCode::PaidNotSubmitted && !order.header.state.is_unsubmitted();
-    attention.resolved_at.is_none() && attention.code.has_policy() && !outlived
+    let obsolete = attention.code == AttentionCode::PaidNotSubmitted && !order.header.state.is_unsubmitted();
+    attention.resolved_at.is_none() && attention.code.has_policy() && !obsolete
 }
 
 /// Whether the provider's own order of an attempt has to be submitted: our order was submitted with its payment. A
@@ -209,7 +209,7 @@ pub(super) fn unflagged_money(order: &OrderAggregate) -> Option<&Payment> {
 }
 
 /// When an unsubmitted order expires or has to be reported.
-pub(super) fn idle(order: &OrderAggregate) -> Option<Timestamp> {
+pub(super) fn unsubmitted_until(order: &OrderAggregate) -> Option<Timestamp> {
     if !order.header.state.is_unsubmitted() {
         return None;
     }

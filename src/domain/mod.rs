@@ -82,8 +82,8 @@ pub use ids::*;
 pub use jobs::*;
 pub use lookup::*;
 pub use order::{
-    Content, ExternalPayment, Interval, InvalidTaxRate, LineItem, Metadata, OrderHeader, OrderState, PaymentSource,
-    PersonalData, Price, Recurring, Requirement, Requirements, Signature, TaxRate,
+    Content, ExternalPayment, Interval, InvalidTaxRate, LineItem, Metadata, OrderHeader, OrderState,
+    PaymentSource, PersonalData, Price, Recurring, Requirement, Requirements, Signature, TaxRate,
 };
 pub use outcome::*;
 pub use payment::{
@@ -100,7 +100,7 @@ pub use profile::*;
 pub use profile_session::*;
 pub use schedule::{is_open, next_read};
 pub use session::{
-    Attempt, AttemptState, FailureCode, NewAttempt, NewSession, ReturnUrls, RouteAttempt, Routing, Session,
+    Attempt, AttemptState, FailureCode, NewAttempt, ReturnUrls, RouteAttempt, Routing, Session,
     SessionFailure, SessionRequest, SessionStatus, StartFailure,
 };
 pub use subject::*;

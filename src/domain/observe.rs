@@ -36,22 +36,22 @@ pub fn observe(
     expected: Expected,
 ) -> Vec<Event> {
     let order = context.order;
-    let Some(record) = order.attempt(attempt) else { return Vec::new() };
-    if let Some((code, detail, stated)) = reject_reason(record, seen, expected) {
-        let raised = context.raise_stated(code, record.payment, detail, stated);
+    let Some(attempt) = order.attempt(attempt) else { return Vec::new() };
+    if let Some((code, detail, stated)) = reject_reason(attempt, seen, expected) {
+        let raised = context.raise_stated(code, attempt.payment, detail, stated);
         let mut events: Vec<_> = raised.into_iter().collect();
-        if let Some(payment) = order.payment_of(record) {
+        if let Some(payment) = order.payment_of(attempt) {
             events.extend(refund_finished(payment, seen, code));
             events.extend(closed_although_rejected(order, payment, seen, code));
         }
         return events;
     }
-    let Some(payment) = order.payment_of(record) else { return found(context, record, seen) };
+    let Some(payment) = order.payment_of(attempt) else { return late_payment_events(context, attempt, seen) };
     let stated = match PaymentState::of(seen, payment.terms()) {
         Ok(stated) => stated,
         Err(fault) => return out_of_bounds(context, fault, payment.id, seen),
     };
-    let mut view = View { order, payment, record, seen, after: payment.state.join(&stated), context };
+    let mut view = View { order, payment, attempt, seen, after: payment.state.join(&stated), context };
     let mut events = view.payment_events();
     let operation = view.operation_events();
     events.extend(operation);
@@ -64,34 +64,34 @@ pub fn observe(
 
 /// Why an observation must be rejected: wrong reference, test mode, amount, currency or an unknown status.
 fn reject_reason(
-    record: &Attempt,
+    attempt: &Attempt,
     seen: &Observation,
     expected: Expected,
 ) -> Option<(AttentionCode, String, Option<Money>)> {
-    let ours = record.id.to_string();
-    if seen.merchant_reference.as_ref().is_some_and(|echoed| *echoed != ours) {
+    let reference = attempt.id.to_string();
+    if seen.merchant_reference.as_ref().is_some_and(|stated| *stated != reference) {
         let detail = "the provider's payment has a different reference than the attempt".to_owned();
         return Some((AttentionCode::Contradiction, detail, None));
     }
     if seen.is_test.is_some_and(|is_test| is_test != expected.is_test) {
-        let detail = format!("account `{}` and its payment disagree on test mode", record.account);
+        let detail = format!("account `{}` and its payment disagree on test mode", attempt.account);
         return Some((AttentionCode::TestModeMismatch, detail, None));
     }
-    if let Some(total) = seen.total.filter(|total| *total != record.money) {
-        let detail = format!("asked for {}, the provider states {total}", record.money);
+    if let Some(total) = seen.total.filter(|total| *total != attempt.money) {
+        let detail = format!("asked for {}, the provider states {total}", attempt.money);
         // Only captured money can be refunded.
         let captured = implies_capture(seen).then(|| seen.captured.unwrap_or(total));
         return Some((AttentionCode::AmountMismatch, detail, captured));
     }
     let others = [seen.authorized, seen.captured, seen.refunded, seen.disputed];
-    if let Some(other) = others.into_iter().flatten().find(|money| money.currency != record.money.currency) {
-        let detail = format!("asked for {}, the provider states {other}", record.money);
+    if let Some(other) = others.into_iter().flatten().find(|money| money.currency != attempt.money.currency) {
+        let detail = format!("asked for {}, the provider states {other}", attempt.money);
         return Some((AttentionCode::AmountMismatch, detail, Some(other)));
     }
     if seen.meaning == StatusMapping::Unmapped {
         let detail = format!(
             "`{}` reports `{}`, which is not in its status table",
-            record.provider, seen.provider_status.status
+            attempt.provider, seen.provider_status.status
         );
         return Some((AttentionCode::UnknownWord, detail, None));
     }
@@ -116,13 +116,13 @@ fn closed_although_rejected(
     seen: &Observation,
     code: AttentionCode,
 ) -> Vec<Event> {
-    let ours = matches!(code, AttentionCode::AmountMismatch | AttentionCode::TestModeMismatch);
+    let closable = matches!(code, AttentionCode::AmountMismatch | AttentionCode::TestModeMismatch);
     let ended = match seen.meaning {
         StatusMapping::Status(PaymentStatus::Cancelled | PaymentStatus::Expired) => true,
         StatusMapping::Status(PaymentStatus::Failed) => seen.terminal,
         _ => is_all_refunded(seen),
     };
-    if ours && ended { closed_by_gateway(order, payment.id) } else { Vec::new() }
+    if closable && ended { closed_by_gateway(order, payment.id) } else { Vec::new() }
 }
 
 /// Whether everything captured was refunded, by the provider's figures.
@@ -149,12 +149,12 @@ fn refund_finished(payment: &Payment, seen: &Observation, code: AttentionCode) -
 }
 
 /// An abandoned attempt that holds money: creates a payment of its own for it.
-fn found(context: &mut Context<'_>, record: &Attempt, seen: &Observation) -> Vec<Event> {
+fn late_payment_events(context: &mut Context<'_>, attempt: &Attempt, seen: &Observation) -> Vec<Event> {
     let (order, now) = (context.order, context.now);
-    let Some(first) = order.payment(record.payment) else { return Vec::new() };
+    let Some(first) = order.payment(attempt.payment) else { return Vec::new() };
     let empty = Payment {
-        attempt: Some(record.id),
-        capabilities: record.capabilities,
+        attempt: Some(attempt.id),
+        capabilities: attempt.capabilities,
         capture_requested: None,
         operation: None,
         failure: None,
@@ -167,7 +167,7 @@ fn found(context: &mut Context<'_>, record: &Attempt, seen: &Observation) -> Vec
     };
     let payment = Payment {
         id: context.payment_id(),
-        authorization_expires_at: record.capabilities.authorization_expires_at(&state),
+        authorization_expires_at: attempt.capabilities.authorization_expires_at(&state),
         state,
         provider_status: Some(seen.provider_status.clone()),
         detail: seen.detail,
@@ -180,7 +180,7 @@ fn found(context: &mut Context<'_>, record: &Attempt, seen: &Observation) -> Vec
     let mut events = vec![Event::LatePaymentFound(Box::new(payment.clone()))];
     let refunded = payment.state.refunded();
     events.extend((refunded > 0).then(|| portal_refund(context, &payment, refunded)));
-    let detail = format!("an abandoned attempt at `{}` holds {}", record.account, record.money);
+    let detail = format!("an abandoned attempt at `{}` holds {}", attempt.account, attempt.money);
     events.extend(context.raise(late_code(order, payment.id), payment.id, detail));
     events
 }
@@ -189,7 +189,7 @@ fn found(context: &mut Context<'_>, record: &Attempt, seen: &Observation) -> Vec
 struct View<'a, 'b, 'c> {
     order: &'a OrderAggregate,
     payment: &'a Payment,
-    record: &'a Attempt,
+    attempt: &'a Attempt,
     seen: &'b Observation,
     after: PaymentState,
     context: &'c mut Context<'a>,
@@ -224,7 +224,7 @@ impl View<'_, '_, '_> {
         }
         let mut events = vec![Event::PaymentUpdated {
             payment: self.payment.id,
-            attempt: self.record.id,
+            attempt: self.attempt.id,
             from: self.before(),
             to: self.status(),
             state: self.after.clone(),
@@ -256,18 +256,18 @@ impl View<'_, '_, '_> {
     fn operation_events(&self) -> Vec<Event> {
         let operation = self.payment.operation.as_ref();
         let effect = operation.and_then(|operation| effect_of(operation, &self.after, self.refund_failed()));
-        let Some(worked) = effect else { return Vec::new() };
-        finish(self.payment, (!worked).then(|| self.seen.failure.clone().unwrap_or_default()))
+        let Some(succeeded) = effect else { return Vec::new() };
+        finish(self.payment, (!succeeded).then(|| self.seen.failure.clone().unwrap_or_default()))
     }
 
     /// Whether this report newly says that a refund failed or was reversed. A detail that was already there says
     /// nothing about the current refund.
-    fn lowers_anew(&self) -> bool {
+    fn newly_reverses_refund(&self) -> bool {
         reverses_refund(self.seen) && self.is_newest() && self.payment.detail != self.seen.detail
     }
 
     fn refund_failed(&self) -> bool {
-        self.seen.detail == Some(Detail::RefundFailed) && self.lowers_anew()
+        self.seen.detail == Some(Detail::RefundFailed) && self.newly_reverses_refund()
     }
 
     /// Makes the refund records add up to the provider's figure: a surplus was refunded in its portal, a deficit was
@@ -302,7 +302,7 @@ impl View<'_, '_, '_> {
 
     fn session_and_order_events(&self) -> Vec<Event> {
         let session = self.order.session_of(self.payment);
-        let Some(session) = session.filter(|session| session.attempt == self.record.id) else {
+        let Some(session) = session.filter(|session| session.attempt == self.attempt.id) else {
             return Vec::new();
         };
         if !session.status.is_open() {
@@ -338,9 +338,9 @@ impl View<'_, '_, '_> {
             return Vec::new();
         }
         let header = &self.order.header;
-        let wanted = header.content.auto_submit || session.charge.is_some();
+        let submits = header.content.auto_submit || session.charge.is_some();
         let pays = proves(self.status()) && !is_refunded_or_voided(self.order, self.payment);
-        let waits = header.state == OrderState::PendingPayment && wanted && pays;
+        let waits = header.state == OrderState::PendingPayment && submits && pays;
         if waits && ensure_met(header, Some(session), session.charge.is_some(), true).is_ok() {
             return submission(
                 header,

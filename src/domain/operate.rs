@@ -254,7 +254,7 @@ pub(super) fn refund_or_void(
     payment: &Payment,
     reason: &str,
 ) -> Result<Vec<Event>, DomainError> {
-    if payment.state.is_held() {
+    if payment.state.is_authorized() {
         return void(context.order, payment.id, context.now);
     }
     let reason = Some(Erasable::new(reason.to_owned(), context.salt()));

@@ -36,14 +36,7 @@ pub enum OutcomeStatus {
 impl Outcome {
     /// The outcome of a request that changed nothing.
     pub fn unchanged(order: Arc<OrderAggregate>) -> Self {
-        Self {
-            order,
-            session: None,
-            payment: None,
-            refund: None,
-            attention: None,
-            status: OutcomeStatus::Done,
-        }
+        Request::default().outcome(order, false)
     }
 
     /// The outcome of a request, from its own change and those that followed. `order` is the current order.
@@ -52,18 +45,15 @@ impl Outcome {
         for (index, step) in steps.iter().enumerate() {
             for event in &step.change.events {
                 if index == 0 {
-                    request.take_change(event, &step.after);
+                    request.record_change(event, &step.after);
                 }
-                request.take_end(event);
+                request.record_end(event);
             }
             if !request.is_open(&step.after) {
                 return request.outcome(step.after.clone(), false);
             }
         }
-        match steps.is_empty() {
-            true => Self::unchanged(order),
-            false => request.outcome(order, true),
-        }
+        request.outcome(order, !steps.is_empty())
     }
 
     /// Whether the created session has a start of unknown outcome, or an operation is pending.
@@ -81,7 +71,8 @@ impl Outcome {
             return false;
         }
         let failure = self.order.attempt(session.attempt).and_then(|attempt| attempt.failure);
-        session.status == SessionStatus::Failed && failure.is_some_and(|failure| failure.reached_nobody())
+        session.status == SessionStatus::Failed
+            && failure.is_some_and(|failure| failure.reached_no_provider())
     }
 }
 
@@ -98,9 +89,9 @@ struct Request {
 
 impl Request {
     /// Records what the request's own change requested.
-    fn take_change(&mut self, event: &Event, order: &OrderAggregate) {
+    fn record_change(&mut self, event: &Event, order: &OrderAggregate) {
         match event {
-            Event::SessionCreated(session) => self.created = Some(session.session),
+            Event::SessionCreated(session) => self.created = Some(session.id),
             Event::RefundCreated(refund) => self.refund = Some((refund.id, refund.payment)),
             Event::AttentionResolved { attention, .. } => self.attention = Some(*attention),
             Event::OperationRequested { payment, operation, closing } => {
@@ -114,7 +105,7 @@ impl Request {
 
     /// Records how a requested operation ended. A declined close is no decline of the request: the session was paid,
     /// or stays open.
-    fn take_end(&mut self, event: &Event) {
+    fn record_end(&mut self, event: &Event) {
         if let Event::OperationFinished { payment, operation, declined: Some(failure) } = event
             && operation.kind != OperationKind::Close
             && self.operations.iter().any(|(of, requested)| of == payment && requested.is_same(operation))
@@ -126,12 +117,12 @@ impl Request {
     fn is_open(&self, order: &OrderAggregate) -> bool {
         let created = self.created.and_then(|id| order.session(id));
         let starting = created.filter(|session| session.status.is_open());
-        let under_way = |(payment, operation): &(PaymentId, Operation)| {
+        let pending = |(payment, operation): &(PaymentId, Operation)| {
             let now = order.payment(*payment).and_then(|payment| payment.operation.as_ref());
             now.is_some_and(|now| now.is_same(operation))
         };
         let waits = |session: &Session| session.charge.is_some() || has_no_start(order, session);
-        starting.is_some_and(waits) || self.operations.iter().any(under_way)
+        starting.is_some_and(waits) || self.operations.iter().any(pending)
     }
 
     /// Whether a session that was to be closed is still open.

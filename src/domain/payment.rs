@@ -71,7 +71,7 @@ pub struct PaymentCapabilities {
 impl PaymentCapabilities {
     /// When the authorization in a state expires, counted from the time of the report.
     pub(super) fn authorization_expires_at(self, state: &PaymentState) -> Option<Timestamp> {
-        let authorization = state.authorization.filter(|_| state.is_held())?;
+        let authorization = state.authorization.filter(|_| state.is_authorized())?;
         Some(authorization.as_of.plus(Duration::from_secs(self.authorization_seconds?)))
     }
 }
@@ -282,7 +282,7 @@ pub enum AttentionCode {
 
 impl AttentionCode {
     /// Whether it is about a report that was rejected.
-    pub(super) fn is_mistrust(self) -> bool {
+    pub(super) fn rejects_report(self) -> bool {
         matches!(
             self,
             Self::AmountMismatch | Self::TestModeMismatch | Self::UnknownWord | Self::Contradiction

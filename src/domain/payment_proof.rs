@@ -66,7 +66,8 @@ pub(super) fn submission(
     source: PaymentSource,
     profile_session: Option<ProfileSessionId>,
 ) -> Vec<Event> {
-    let next = if header.content.requires_approval { OrderState::PendingApproval } else { OrderState::Processing };
+    let next =
+        if header.content.requires_approval { OrderState::PendingApproval } else { OrderState::Processing };
     vec![
         Event::PaymentSourceUsed { source, profile_session },
         header.moved(OrderState::Submitted, None),

@@ -106,21 +106,21 @@ impl PaymentState {
                     Some(Authorization { as_of, gone: terms.one_capture && state.captured > 0 });
             }
             StatusMapping::Status(PaymentStatus::Paid) => {
-                state.take(stated, terms, as_of);
+                state.capture(stated, terms, as_of);
                 state.dispute_closed = Some(DisputeClosed { as_of, lost: false });
             }
             StatusMapping::Status(PaymentStatus::PartiallyRefunded) | StatusMapping::FromAmounts => {
-                state.take(stated, terms, as_of);
+                state.capture(stated, terms, as_of);
                 let lost = state.is_all_refunded();
                 state.dispute_closed = Some(DisputeClosed { as_of, lost });
             }
             StatusMapping::Status(PaymentStatus::Refunded) => {
-                state.take(stated, terms, as_of);
+                state.capture(stated, terms, as_of);
                 state.refunded.stated = vec![(as_of, stated.refunded.unwrap_or(ALL))];
                 state.dispute_closed = Some(DisputeClosed { as_of, lost: true });
             }
             StatusMapping::Status(PaymentStatus::Disputed) => {
-                state.take(stated, terms, as_of);
+                state.capture(stated, terms, as_of);
                 let stage = seen.stage.unwrap_or(DisputeStage::Chargeback);
                 let amount = seen.disputed.map(|money| money.minor);
                 state.dispute = Some(DisputeReport { as_of, stage, amount, opened_at: as_of });
@@ -142,7 +142,7 @@ impl PaymentState {
                 state.dispute_closed = Some(DisputeClosed { as_of, lost: true });
             }
             StatusMapping::Unchanged if seen.detail == Some(Detail::RefundPending) => {
-                state.take(stated, terms, as_of)
+                state.capture(stated, terms, as_of)
             }
             StatusMapping::Unchanged | StatusMapping::Unmapped => {}
         }
@@ -154,8 +154,8 @@ impl PaymentState {
     }
 
     /// Sets the captured amount: as stated, else as our captures requested, else the whole amount.
-    fn take(&mut self, stated: StatedAmounts, terms: FoldTerms, as_of: Timestamp) {
-        self.captured = stated.taken(terms);
+    fn capture(&mut self, stated: StatedAmounts, terms: FoldTerms, as_of: Timestamp) {
+        self.captured = stated.captured_of(terms);
         if terms.authorizes {
             self.authorized = stated.authorized.unwrap_or(terms.amount).max(self.captured);
             if terms.one_capture {
@@ -186,7 +186,7 @@ impl PaymentState {
                 some if some < self.captured => PaymentStatus::PartiallyRefunded,
                 _ => PaymentStatus::Refunded,
             }
-        } else if self.is_held() {
+        } else if self.is_authorized() {
             PaymentStatus::Authorized
         } else {
             self.reported_status.map_or(PaymentStatus::Pending, |reported| reported.status)
@@ -211,14 +211,16 @@ impl PaymentState {
     }
 
     /// Whether money is authorized and nothing of it captured.
-    pub fn is_held(&self) -> bool {
-        self.authorized > 0 && self.captured == 0 && self.authorization.is_some_and(|hold| !hold.gone)
+    pub fn is_authorized(&self) -> bool {
+        self.authorized > 0
+            && self.captured == 0
+            && self.authorization.is_some_and(|authorization| !authorization.gone)
     }
 
     /// What can still be captured.
     pub fn capturable(&self) -> i64 {
-        let stands = self.authorization.is_some_and(|hold| !hold.gone);
-        if stands { (self.authorized - self.captured).max(0) } else { 0 }
+        let valid = self.authorization.is_some_and(|authorization| !authorization.gone);
+        if valid { (self.authorized - self.captured).max(0) } else { 0 }
     }
 
     /// The refunded amount, at most the captured amount.
@@ -244,15 +246,15 @@ impl PaymentState {
 
     /// Whether an open dispute is about money that was already refunded, so that it may be lost twice.
     pub(super) fn disputes_returned_money(&self) -> bool {
-        let back = self.refunded();
+        let refunded = self.refunded();
         self.open_dispute().is_some()
-            && back > 0
-            && (back >= self.captured || self.disputed() > self.captured - back)
+            && refunded > 0
+            && (refunded >= self.captured || self.disputed() > self.captured - refunded)
     }
 
     /// Whether money is authorized, or captured and not refunded whole.
     pub fn holds_money(&self) -> bool {
-        self.is_held() || self.captured > self.refunded()
+        self.is_authorized() || self.captured > self.refunded()
     }
 
     fn is_all_refunded(&self) -> bool {
@@ -350,16 +352,18 @@ impl StatedAmounts {
             captured: minor(seen.captured),
             refunded: minor(seen.refunded).filter(|figure| *figure != 0),
         };
-        let held = stated.authorized.unwrap_or(terms.amount);
-        let most = stated.taken(terms);
-        let taken = if implies_capture(seen) { most } else { stated.captured.unwrap_or(0) };
-        let back = stated.refunded.unwrap_or(0);
-        let bounded = 0 <= back && back <= most && 0 <= taken && taken <= held && held <= terms.amount;
+        let authorized = stated.authorized.unwrap_or(terms.amount);
+        let most = stated.captured_of(terms);
+        let captured = if implies_capture(seen) { most } else { stated.captured.unwrap_or(0) };
+        let refunded = stated.refunded.unwrap_or(0);
+        let bounded = (0..=most).contains(&refunded)
+            && (0..=authorized).contains(&captured)
+            && authorized <= terms.amount;
         let disputed = minor(seen.disputed).is_none_or(|figure| (0..=terms.amount).contains(&figure));
         if bounded && disputed { Ok(stated) } else { Err(OutOfBounds) }
     }
 
-    fn taken(self, terms: FoldTerms) -> i64 {
+    fn captured_of(self, terms: FoldTerms) -> i64 {
         self.captured.or(terms.capture_requested).unwrap_or(terms.amount)
     }
 }

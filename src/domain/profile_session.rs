@@ -178,10 +178,10 @@ impl ProfileSession {
     }
 
     /// Whether it failed without reaching a provider, so that a repeat with the same key runs it again.
-    pub fn reached_nobody(&self) -> bool {
+    pub fn reached_no_provider(&self) -> bool {
         let attempt = self.attempt().filter(|attempt| attempt.reference.is_none());
         let failure = attempt.and_then(|attempt| attempt.failure);
-        self.status == SessionStatus::Failed && failure.is_some_and(StartFailure::reached_nobody)
+        self.status == SessionStatus::Failed && failure.is_some_and(StartFailure::reached_no_provider)
     }
 
     /// Whether it is open and exists at the provider.
@@ -221,8 +221,8 @@ impl ProfileSession {
         if self.status == SessionStatus::Completed {
             return Err(DomainError::TooLate("the session is COMPLETED; the method is stored"));
         }
-        let news = self.status.is_open() && self.closing.is_none();
-        Ok(news.then_some(ProfileSessionEvent::CloseRequested { code }))
+        let closes = self.status.is_open() && self.closing.is_none();
+        Ok(closes.then_some(ProfileSessionEvent::CloseRequested { code }))
     }
 
     /// The event that follows from a report, with the id of the stored method if there is one. `None` if nothing
@@ -234,9 +234,7 @@ impl ProfileSession {
         let StatusMapping::Status(status) = seen.meaning else { return None };
         let changed = |to, profile| ProfileSessionEvent::StatusChanged { to, failure: None, profile };
         let to = match status {
-            PaymentStatus::Paid => {
-                return stored.map(|_| changed(SessionStatus::Completed, stored));
-            }
+            PaymentStatus::Paid => return stored.map(|_| changed(SessionStatus::Completed, stored)),
             PaymentStatus::Cancelled | PaymentStatus::Expired => return self.ended(self.failure_of(seen)),
             PaymentStatus::Failed if seen.terminal => return self.ended(self.failure_of(seen)),
             PaymentStatus::RequiresAction => SessionStatus::RequiresAction,
@@ -257,7 +255,7 @@ impl ProfileSession {
 
     /// When its job is due next; `None` once it has ended. A start of unknown outcome is due after the longest call,
     /// an open session at the intervals of a payment, at the latest when it expires.
-    pub fn next_look(&self, now: Timestamp, draw: u64) -> Option<Timestamp> {
+    pub fn next_due(&self, now: Timestamp, draw: u64) -> Option<Timestamp> {
         if !self.status.is_open() {
             return None;
         }
@@ -296,8 +294,8 @@ impl ProfileSession {
         });
     }
 
-    fn change_attempt(&mut self, change: impl FnOnce(&mut ProfileAttempt)) -> Result<(), ReplayError> {
-        self.attempts.last_mut().map(change).ok_or_else(|| "the session has no attempt".into())
+    fn attempt_mut(&mut self) -> Result<&mut ProfileAttempt, ReplayError> {
+        self.attempts.last_mut().ok_or_else(|| "the session has no attempt".into())
     }
 }
 
@@ -337,24 +335,21 @@ impl Subject for ProfileSession {
             ProfileSessionEvent::Created { .. } => {}
             ProfileSessionEvent::AttemptStarted(start) => self.start(start, meta.at),
             ProfileSessionEvent::AdapterStateSaved(state) => {
-                self.change_attempt(|attempt| attempt.adapter_state = Some(state.clone()))?;
+                self.attempt_mut()?.adapter_state = Some(state.clone());
             }
             ProfileSessionEvent::AttemptCreated { reference, next, adapter_state } => {
-                self.change_attempt(|attempt| {
-                    attempt.state = AttemptState::Created;
-                    attempt.reference = Some(reference.clone());
-                    attempt.next = Some(next.clone());
-                    attempt.adapter_state = adapter_state.clone().or_else(|| attempt.adapter_state.take());
-                })?;
+                let attempt = self.attempt_mut()?;
+                attempt.state = AttemptState::Created;
+                attempt.reference = Some(reference.clone());
+                attempt.next = Some(next.clone());
+                attempt.adapter_state = adapter_state.clone().or_else(|| attempt.adapter_state.take());
             }
             ProfileSessionEvent::AttemptAbandoned { failure } => {
-                let mut tried = None;
-                self.change_attempt(|attempt| {
-                    attempt.state = AttemptState::Ended;
-                    attempt.failure = Some(*failure);
-                    tried = Some(RouteAttempt::failed(&attempt.account, *failure));
-                })?;
-                self.routing.tried.extend(tried);
+                let attempt = self.attempt_mut()?;
+                attempt.state = AttemptState::Ended;
+                attempt.failure = Some(*failure);
+                let tried = RouteAttempt::failed(&attempt.account, *failure);
+                self.routing.tried.push(tried);
             }
             ProfileSessionEvent::CloseRequested { code } => self.closing = Some(*code),
             ProfileSessionEvent::StatusChanged { to, failure, profile } => {
@@ -362,7 +357,7 @@ impl Subject for ProfileSession {
                 self.failure.clone_from(failure);
                 self.profile = profile.or(self.profile);
                 if *to == SessionStatus::Failed {
-                    self.change_attempt(|attempt| attempt.state = AttemptState::Ended)?;
+                    self.attempt_mut()?.state = AttemptState::Ended;
                 }
             }
             ProfileSessionEvent::PersonalDataErased => {
@@ -387,7 +382,7 @@ impl Subject for ProfileSession {
     fn due(&self, now: Timestamp, draw: u64) -> Vec<DueJob> {
         let account = self.attempt().map(|attempt| attempt.account.clone());
         let urgency = if self.is_starting() { Urgency::UnknownOutcome } else { Urgency::Scheduled };
-        let due = self.next_look(now, draw).zip(account).map(|(at, account)| DueJob {
+        let due = self.next_due(now, draw).zip(account).map(|(at, account)| DueJob {
             job: Job::FollowProfileSession,
             lane: Lane::Account(account),
             urgency,

@@ -43,8 +43,8 @@ pub fn next_read(order: &OrderAggregate, payment: &Payment, now: Timestamp, draw
         | PaymentStatus::Failed
         | PaymentStatus::Cancelled
         | PaymentStatus::Expired => {
-            let doubt = mistrusted_since(order, payment).map(|since| by_age(now.since(since), DAY));
-            let wait = doubt.or(polls_after_capture(payment, now).then_some(DAY))?;
+            let rejected = rejected_since(order, payment).map(|since| by_age(now.since(since), DAY));
+            let wait = rejected.or(polls_after_capture(payment, now).then_some(DAY))?;
             Some(jittered(now, wait, draw))
         }
     }
@@ -52,35 +52,26 @@ pub fn next_read(order: &OrderAggregate, payment: &Payment, now: Timestamp, draw
 
 /// Whether a captured payment is still fetched daily (`poll_after_capture_days`).
 fn polls_after_capture(payment: &Payment, now: Timestamp) -> bool {
-    let watched = DAY * payment.capabilities.poll_after_capture_days;
-    payment.state.captured > 0 && now < payment.created_at.plus(watched)
+    let polled = DAY * payment.capabilities.poll_after_capture_days;
+    payment.state.captured > 0 && now < payment.created_at.plus(polled)
 }
 
 /// When the newest open attention about a rejected report was raised.
-fn mistrusted_since(order: &OrderAggregate, payment: &Payment) -> Option<Timestamp> {
+fn rejected_since(order: &OrderAggregate, payment: &Payment) -> Option<Timestamp> {
     let open = order
         .attention
         .iter()
-        .filter(|attention| attention.resolved_at.is_none() && attention.code.is_mistrust());
+        .filter(|attention| attention.resolved_at.is_none() && attention.code.rejects_report());
     open.filter(|attention| attention.payment == payment.id).map(|attention| attention.raised_at).max()
 }
 
 /// Whether the outcome of a payment is still awaited.
 pub fn is_open(order: &OrderAggregate, payment: &Payment) -> bool {
-    let session = order.session_of(payment);
-    match payment.status() {
-        PaymentStatus::Processing => true,
-        PaymentStatus::Pending | PaymentStatus::RequiresAction | PaymentStatus::Failed => {
-            !payment.state.is_final() && session.is_some_and(|session| session.status.is_open())
-        }
-        PaymentStatus::Authorized
-        | PaymentStatus::Paid
-        | PaymentStatus::PartiallyRefunded
-        | PaymentStatus::Refunded
-        | PaymentStatus::Disputed
-        | PaymentStatus::Cancelled
-        | PaymentStatus::Expired => false,
-    }
+    use PaymentStatus::{Failed, Pending, Processing, RequiresAction};
+    let session_open = || order.session_of(payment).is_some_and(|session| session.status.is_open());
+    let status = payment.status();
+    let waits = matches!(status, Pending | RequiresAction | Failed) && !payment.state.is_final();
+    status == Processing || (waits && session_open())
 }
 
 /// The next read while the customer may still pay; after its session has ended only notifications cause reads.

@@ -70,8 +70,8 @@ pub struct SessionFailure {
 }
 
 impl SessionFailure {
-    pub fn new(code: FailureCode, said: Option<&Failure>, retryable: bool) -> Self {
-        let Failure { code: provider_code, text: message } = said.cloned().unwrap_or_default();
+    pub fn new(code: FailureCode, failure: Option<&Failure>, retryable: bool) -> Self {
+        let Failure { code: provider_code, text: message } = failure.cloned().unwrap_or_default();
         Self { code, message, provider_code, retryable }
     }
 }
@@ -154,7 +154,7 @@ pub enum StartFailure {
 
 impl StartFailure {
     /// Whether the start provably had no effect at the provider, so that another account can be tried.
-    pub fn reached_nobody(self) -> bool {
+    pub fn reached_no_provider(self) -> bool {
         matches!(self, Self::NotSent | Self::Busy | Self::Misconfigured | Self::Unavailable | Self::NotFound)
     }
 }
@@ -171,18 +171,24 @@ pub struct Session {
     pub money: Money,
     pub status: SessionStatus,
     /// Why it failed, or why its last try was declined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<SessionFailure>,
     pub routing: Routing,
     /// Which accounts to try next, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<String>,
     pub request: Erasable<SessionRequest>,
     /// The stored method that is charged without the customer; none where the customer pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge: Option<ProfileId>,
     /// Set while it is being closed: the failure code it ends with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<FailureCode>,
     /// Whether its order was submitted with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub used: bool,
     /// Whether the methods that its payment stored were fetched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub profiles_synced: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -210,50 +216,6 @@ impl From<&ProviderError> for StartFailure {
             ProviderError::NotFound => Self::NotFound,
             ProviderError::Unsupported(_) => Self::Unsupported,
             ProviderError::OutcomeUnknown(_) => Self::OutcomeUnknown,
-        }
-    }
-}
-
-/// A session as it is created, with its payment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NewSession {
-    pub session: SessionId,
-    pub payment: PaymentId,
-    pub attempt: AttemptId,
-    pub approach: Approach,
-    pub capture: CaptureMode,
-    pub money: Money,
-    pub routing: Routing,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fallback: Vec<String>,
-    pub request: Erasable<SessionRequest>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub charge: Option<ProfileId>,
-    pub expires_at: Timestamp,
-}
-
-impl NewSession {
-    pub(super) fn opened(&self, at: Timestamp) -> Session {
-        Session {
-            id: self.session,
-            payment: self.payment,
-            attempt: self.attempt,
-            approach: self.approach,
-            capture: self.capture,
-            money: self.money,
-            status: SessionStatus::Pending,
-            failure: None,
-            routing: self.routing.clone(),
-            fallback: self.fallback.clone(),
-            request: self.request.clone(),
-            charge: self.charge,
-            closing: None,
-            used: false,
-            profiles_synced: false,
-            created_at: at,
-            updated_at: at,
-            expires_at: self.expires_at,
-            version: 0,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::aggregate::OrderAggregate;
 use super::error::DomainError;
 use super::event::Event;
 use super::order::{OrderState, Requirement};
-use super::session::{Attempt, AttemptState, NewAttempt, NewSession, SessionFailure, StartFailure};
+use super::session::{Attempt, AttemptState, NewAttempt, Session, SessionFailure, StartFailure};
 use super::session_end::end;
 
 /// The amount to pay, if a session may be created.
@@ -26,8 +26,8 @@ pub fn payable(order: &OrderAggregate) -> Result<Money, DomainError> {
 }
 
 /// Creates a session with its payment and its first attempt: the intent, before anything is sent.
-pub fn create_session(session: NewSession, attempt: NewAttempt) -> Vec<Event> {
-    let started = Event::AttemptStarted { session: session.session, attempt };
+pub fn create_session(session: Session, attempt: NewAttempt) -> Vec<Event> {
+    let started = Event::AttemptStarted { session: session.id, attempt };
     let moved =
         Event::OrderStateChanged { from: OrderState::Pending, to: OrderState::PendingPayment, reason: None };
     vec![Event::SessionCreated(Box::new(session)), started, moved]
@@ -73,7 +73,7 @@ pub enum StartResult {
 pub fn accept_start(order: &OrderAggregate, attempt: AttemptId, created: &[Event]) -> StartResult {
     let failure = StartFailure::AnsweredTooLate;
     let left = || Event::AttemptAbandoned { attempt, orphaned: true, failure };
-    match order.attempt(attempt).map(|record| (record.state, record.reference.is_some())) {
+    match order.attempt(attempt).map(|attempt| (attempt.state, attempt.reference.is_some())) {
         Some((AttemptState::Started, _)) => StartResult::Accepted(created.to_vec()),
         Some((AttemptState::Created, _)) => StartResult::Accepted(Vec::new()),
         Some((AttemptState::Ended, false)) => StartResult::Abandoned(vec![left()]),

@@ -26,9 +26,8 @@ pub struct Submission {
 impl Submission {
     /// How many payment proofs it has; more than one is rejected earlier.
     pub fn payment_sources(&self) -> usize {
-        usize::from(self.external.is_some())
-            + usize::from(self.session.is_some())
-            + usize::from(self.profile.is_some())
+        let given = [self.external.is_some(), self.session.is_some(), self.profile.is_some()];
+        given.into_iter().filter(|given| *given).count()
     }
 
     /// The payment proof that is stored with the order.
@@ -58,15 +57,15 @@ pub fn submit(context: &mut Context<'_>, with: &Submission) -> Result<Vec<Event>
     if requirements.requires_payment == Requirement::NotRequired && with.payment_sources() > 0 {
         return Err(DomainError::PaymentSourceNotWanted);
     }
-    let beside = order.open_session().is_some_and(|open| with.session != Some(open.id));
-    if beside && with.payment_sources() > 0 {
+    let other_open = order.open_session().is_some_and(|open| with.session != Some(open.id));
+    if other_open && with.payment_sources() > 0 {
         return Err(DomainError::SessionOpen);
     }
     let session = with.session.map(|id| usable(order, id)).transpose()?;
     let pays = with.external.is_some() || session.is_some();
     ensure_met(header, session, with.profile_session.is_some(), pays)?;
     // No requirement is missing, but the open session could still be paid.
-    if beside {
+    if other_open {
         return Err(DomainError::SessionOpen);
     }
     let mut events = Vec::new();
@@ -76,20 +75,20 @@ pub fn submit(context: &mut Context<'_>, with: &Submission) -> Result<Vec<Event>
         events.push(Event::ExternalPaymentRecorded { external, payment });
     }
     events.extend(submission(header, with.payment_source(), with.profile_session));
-    events.extend(paid_beside(context, with.session));
+    events.extend(duplicate_payments(context, with.session));
     Ok(events)
 }
 
 /// Raises DUPLICATE_PAYMENT if a completed session holds money and the order is submitted with another proof.
-fn paid_beside(context: &mut Context<'_>, proof: Option<SessionId>) -> Vec<Event> {
+fn duplicate_payments(context: &mut Context<'_>, proof: Option<SessionId>) -> Vec<Event> {
     let order = context.order;
     let completed = |payment: &&Payment| {
         let session = order.session_of(payment).filter(|session| Some(session.id) != proof);
         session.is_some_and(|session| session.status == SessionStatus::Completed)
     };
-    let beside = order.payments.iter().filter(completed).filter(|payment| payment.state.holds_money());
+    let others = order.payments.iter().filter(completed).filter(|payment| payment.state.holds_money());
     let detail = "the order was submitted with another proof, and this payment also holds money";
-    beside.filter_map(|of| context.raise(AttentionCode::DuplicatePayment, of.id, detail)).collect()
+    others.filter_map(|other| context.raise(AttentionCode::DuplicatePayment, other.id, detail)).collect()
 }
 
 /// Whether a stored method may be charged for the order now. False if the order was submitted with it already.

@@ -14,8 +14,8 @@ use super::providers::NoState;
 use super::{Account, PaymentError, Payments, ReadPass};
 use crate::domain::attention::{capture_declined, operation_unknown, return_declined};
 use crate::domain::{
-    Attempt, AttemptState, Operation, OperationKind, OrderAggregate, Urgency, leaves_unpaid, operate,
-    session_end, unasked_refund,
+    Attempt, AttemptState, Operation, OperationKind, OrderAggregate, Urgency, leaves_unpaid, mismatch_refund,
+    operate, session_end,
 };
 use crate::engine::{Command, WorkingCopy};
 
@@ -198,7 +198,7 @@ impl Payments {
                     return Err(ProviderError::Unsupported("refund nothing"));
                 }
                 // What was taken over another amount than was asked goes back once for an attempt.
-                let id = refund.map_or_else(|| unasked_refund(pending.attempt.id), |refund| refund.id);
+                let id = refund.map_or_else(|| mismatch_refund(pending.attempt.id), |refund| refund.id);
                 let reason = refund.and_then(|refund| refund.reason.as_ref()?.value().cloned());
                 let request = RefundRequest { id, money, reason };
                 self.providers.call(account, "refund", &ctx, adapter.refund(&ctx, &view, &request)).await

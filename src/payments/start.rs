@@ -12,8 +12,8 @@ use super::{Account, PaymentError, Payments, ReadPass};
 use crate::domain::session_start::{abandon, create_session, fail_over, payable};
 use crate::domain::{
     Attempt, AttemptState, AttentionCode, Context, Erasable, Event, FailureCode, LineItem, Metadata,
-    NewAttempt, NewSession, OrderAggregate, PersonalData, Price, Profile, Requirement, ReturnUrls,
-    RouteAttempt, Routing, SessionFailure, SessionRequest, SessionStatus, StartFailure, Urgency, price_line,
+    NewAttempt, OrderAggregate, PersonalData, Price, Profile, Requirement, ReturnUrls, RouteAttempt, Routing,
+    Session, SessionFailure, SessionRequest, SessionStatus, StartFailure, Urgency, price_line,
 };
 use crate::engine::{Command, WorkingCopy};
 use crate::routing::{AccountFacts, Request, RouteDecision, RouteError, decide};
@@ -118,20 +118,28 @@ impl Payments {
         let attempt = new_attempt(&mut context, &account);
         let ruled_out = decision.ruled_out.into_iter();
         let tried = ruled_out.map(|out| RouteAttempt { account: out.account, outcome: out.why.join("; ") });
-        let session = NewSession {
-            session: context.session_id(),
+        let session = Session {
+            id: context.session_id(),
             payment: context.payment_id(),
             attempt: attempt.attempt,
             approach: request.approach,
             capture: request.capture,
             money,
+            status: SessionStatus::Pending,
+            failure: None,
+            closing: None,
+            used: false,
+            profiles_synced: false,
+            created_at: now,
+            updated_at: now,
+            version: 0,
             fallback: fallback.to_vec(),
             charge: request.charge.then(|| stored.map(|profile| profile.id)).flatten(),
             request: Erasable::new(session_data, context.salt()),
             expires_at: now.plus(lifetime),
             routing: Routing { rule: decision.rule, reason: decision.reason, tried: tried.collect() },
         };
-        Ok((session.session, create_session(session, attempt)))
+        Ok((session.id, create_session(session, attempt)))
     }
 
     /// Where a checkout would go.

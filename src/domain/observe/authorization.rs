@@ -19,7 +19,8 @@ impl View<'_, '_, '_> {
         let session = self.order.session_of(self.payment);
         let awaited = session.is_some_and(|session| {
             let open = session.status.is_open() && session.closing.is_none();
-            open && session.attempt == self.record.id && self.order.header.state == OrderState::PendingPayment
+            open && session.attempt == self.attempt.id
+                && self.order.header.state == OrderState::PendingPayment
         });
         let whole = self.after.capturable() == self.payment.money.minor;
         let raised_before = self.order.attention.iter().any(|attention| {

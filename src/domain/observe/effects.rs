@@ -28,7 +28,7 @@ pub(super) fn visible_state(state: &PaymentState) -> impl PartialEq + use<> {
 pub(super) fn effect_of(operation: &Operation, after: &PaymentState, refund_failed: bool) -> Option<bool> {
     let amount = operation.amount.unwrap_or(0);
     match operation.kind {
-        OperationKind::Close if after.captured > 0 || after.is_held() => Some(false),
+        OperationKind::Close if after.captured > 0 || after.is_authorized() => Some(false),
         OperationKind::Close => after.is_final().then_some(true),
         OperationKind::Void if after.captured > operation.before => Some(false),
         OperationKind::Void => (after.capturable() == 0).then_some(true),

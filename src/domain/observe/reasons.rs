@@ -87,7 +87,7 @@ impl View<'_, '_, '_> {
             let code = late_code(self.order, self.payment.id);
             reasons.push((code, "money arrived where no open session waits for it".to_owned()));
         }
-        if self.lowers_anew() {
+        if self.newly_reverses_refund() {
             let detail = format!("a refund failed or was reversed: `{}`", self.seen.provider_status.status);
             reasons.push((AttentionCode::RefundFailed, detail));
         }
@@ -101,13 +101,14 @@ impl View<'_, '_, '_> {
             reasons.push((AttentionCode::UnexpectedHold, detail));
         }
         let ends = self.payment.authorization_expires_at;
-        if self.after.is_held() && ends.is_some_and(|end| self.context.now >= end.minus(A_DAY)) {
+        if self.after.is_authorized() && ends.is_some_and(|end| self.context.now >= end.minus(A_DAY)) {
             reasons.push((
                 AttentionCode::AuthorizationExpiring,
                 "the authorization expires within a day".to_owned(),
             ));
         }
-        let lost = self.payment.state.is_held() && !self.after.is_held() && self.after.captured == 0;
+        let lost =
+            self.payment.state.is_authorized() && !self.after.is_authorized() && self.after.captured == 0;
         let ours = self.payment.pending(OperationKind::Void).is_some();
         let goes_on = !self.order.header.state.is_unsubmitted() && !self.order.header.state.is_final();
         if lost && !ours && goes_on {

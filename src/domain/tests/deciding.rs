@@ -76,7 +76,8 @@ fn late_money_cannot_be_kept_while_another_session_is_open_or_a_signature_is_mis
     assert_eq!(scenario.decide(AttentionDecision::Keep), Err(DomainError::SessionOpen));
     assert_eq!(scenario.attention(), "LATE_PAYMENT");
 
-    let mut scenario = Scenario::paid_late("PAID", |header| header.content.requires_signing = Requirement::Required);
+    let mut scenario =
+        Scenario::paid_late("PAID", |header| header.content.requires_signing = Requirement::Required);
     assert_eq!(
         scenario.decide(AttentionDecision::Keep),
         Err(DomainError::RequirementUnmet(vec!["requiresSigning"]))

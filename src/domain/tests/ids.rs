@@ -84,7 +84,7 @@ proptest! {
         id in a_uuid(),
         number in 1..NUMBERS / 2,
     ) {
-        let refund = unasked_refund(AttemptId::from_uuid(part_of(id, number))).uuid();
+        let refund = mismatch_refund(AttemptId::from_uuid(part_of(id, number))).uuid();
         prop_assert_eq!((subject_of(refund), refund.get_version_num()), (subject_of(id), 7));
         prop_assert!(number_of(refund) > NUMBERS / 2);
     }

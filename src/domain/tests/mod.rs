@@ -188,13 +188,21 @@ impl Scenario {
         let mut context = self.context();
         let attempt = self.start("first", capabilities);
         let id = attempt.attempt;
-        let session = NewSession {
-            session: context.session_id(),
+        let session = Session {
+            id: context.session_id(),
             payment: context.payment_id(),
             attempt: id,
             approach: Approach::Hosted,
             capture,
             money: payable(&self.order).unwrap(),
+            status: SessionStatus::Pending,
+            failure: None,
+            closing: None,
+            used: false,
+            profiles_synced: false,
+            created_at: self.now,
+            updated_at: self.now,
+            version: 0,
             routing: Routing::default(),
             fallback: fallback.iter().map(|&name| name.to_owned()).collect(),
             request: Erasable::new(SessionRequest::default(), context.salt()),

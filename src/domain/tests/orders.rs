@@ -60,7 +60,8 @@ fn with_session(id: SessionId) -> Submission {
 
 /// A scenario whose order has come to a state.
 fn in_state(state: &str) -> Scenario {
-    let mut scenario = Scenario::cart(|header| header.content.requires_approval = state == "PENDING_APPROVAL");
+    let mut scenario =
+        Scenario::cart(|header| header.content.requires_approval = state == "PENDING_APPROVAL");
     let steps = match state {
         "PENDING" => "",
         "PENDING_PAYMENT" => "checkout",

@@ -140,7 +140,8 @@ fn what_an_order_needs_follows_from_its_total_its_lines_and_its_customer() {
         let mut header = order(vec![LineItem { recurring: (cells[1] == "yes").then_some(monthly), ..line }]);
         let id = (cells[2] == "yes").then(|| "c1".to_owned());
         let customer = Customer { id, ..Customer::default() };
-        header.content.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [0; 16]);
+        header.content.personal =
+            Erasable::new(PersonalData { customer, ..PersonalData::default() }, [0; 16]);
         header.content.requires_signing = named(cells[3]);
         let total = price(&header, at(0)).unwrap().total;
         let needs = requirements(&header, total);

@@ -8,7 +8,8 @@ use super::*;
 fn a_story() -> Scenario {
     let mut scenario = Scenario::cart(|header| {
         let customer = Customer { email: Some("a@b.example".to_owned()), ..Customer::default() };
-        header.content.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [9; 16]);
+        header.content.personal =
+            Erasable::new(PersonalData { customer, ..PersonalData::default() }, [9; 16]);
         header.content.requires_signing = Requirement::Required;
     });
     scenario.act("sign");
@@ -80,7 +81,9 @@ fn erasing_takes_every_personal_value_away_for_good_and_leaves_the_rest() {
     scenario.wait(10).record(vec![Event::PersonalDataErased]);
     let mut again = replayed(&scenario.changes);
     for order in [&scenario.order, &again] {
-        assert!(order.header.content.personal.value().is_none() && order.sessions[0].request.value().is_none());
+        assert!(
+            order.header.content.personal.value().is_none() && order.sessions[0].request.value().is_none()
+        );
         assert_eq!((&order.payments, &order.attempts), (&before.payments, &before.attempts));
         assert!(
             order

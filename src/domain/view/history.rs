@@ -7,7 +7,7 @@ use super::{AttentionView, OrderView, PaymentView, RefundView, SessionView};
 use crate::domain::event::dispute_outcome;
 use crate::domain::{
     Actor, Erasable, Event, Operation, OrderAggregate, PublicEvent, RecordedEvent, SessionFailure,
-    SessionStatus, SubjectEvent as _,
+    SubjectEvent as _,
 };
 
 /// One entry of a timeline. Members without a value are null.
@@ -58,12 +58,12 @@ pub fn timeline_entry<'a>(
 }
 
 impl<'a> EventDetails<'a> {
-    fn said(self, failure: Option<&'a Failure>) -> Self {
+    fn with_failure(self, failure: Option<&'a Failure>) -> Self {
         let (code, text) = failure.map(|failure| (failure.code.as_deref(), failure.text.as_deref())).unzip();
         Self { provider_code: code.flatten(), provider_message: text.flatten(), ..self }
     }
 
-    fn ended(self, failure: Option<&'a SessionFailure>) -> Self {
+    fn with_session_failure(self, failure: Option<&'a SessionFailure>) -> Self {
         Self {
             provider_code: failure.and_then(|failure| failure.provider_code.as_deref()),
             provider_message: failure.and_then(|failure| failure.message.as_deref()),
@@ -83,8 +83,8 @@ impl<'a> EventDetails<'a> {
 }
 
 /// An erasable text, unless it was erased.
-fn text(words: Option<&Erasable<String>>) -> Option<&str> {
-    words?.value().map(String::as_str)
+fn text(value: Option<&Erasable<String>>) -> Option<&str> {
+    value?.value().map(String::as_str)
 }
 
 fn of_order<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'a> {
@@ -123,9 +123,9 @@ fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
     let none = EventDetails::default();
     match event {
         Event::SessionCreated(session) => EventDetails {
-            session_id: Some(session.session),
+            session_id: Some(session.id),
             payment_id: Some(session.payment),
-            to: Some(SessionStatus::Pending.as_str()),
+            to: Some(session.status.as_str()),
             amount: Some(session.money.minor),
             detail: Some(&session.routing.reason),
             ..none
@@ -153,7 +153,8 @@ fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
         }
         Event::SessionStatusChanged { session, from, to, failure } => {
             let (from, to) = (Some(from.as_str()), Some(to.as_str()));
-            EventDetails { session_id: Some(*session), from, to, ..none }.ended(failure.as_ref())
+            EventDetails { session_id: Some(*session), from, to, ..none }
+                .with_session_failure(failure.as_ref())
         }
         other => of_payment(order, other),
     }
@@ -170,7 +171,7 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
             provider_status: Some(&provider_status.status),
             ..none
         }
-        .said(failure.as_ref()),
+        .with_failure(failure.as_ref()),
         Event::PaymentNotStarted { payment } => {
             EventDetails { payment_id: Some(*payment), to: Some(PaymentStatus::Failed.as_str()), ..none }
         }
@@ -183,7 +184,7 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
         },
         Event::OperationRequested { payment, operation, .. } => EventDetails::operation(*payment, operation),
         Event::OperationFinished { payment, operation, declined } => {
-            EventDetails::operation(*payment, operation).said(declined.as_ref())
+            EventDetails::operation(*payment, operation).with_failure(declined.as_ref())
         }
         Event::RefundCreated(refund) => EventDetails {
             refund_id: Some(refund.id),
@@ -194,7 +195,8 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
             ..none
         },
         Event::RefundStatusChanged { refund, to, failure } => {
-            EventDetails { refund_id: Some(*refund), to: Some(to.as_str()), ..none }.said(failure.as_ref())
+            EventDetails { refund_id: Some(*refund), to: Some(to.as_str()), ..none }
+                .with_failure(failure.as_ref())
         }
         Event::DisputeUpdated { payment, stage, lost } => EventDetails {
             payment_id: Some(*payment),
@@ -264,7 +266,7 @@ fn concerns<'a>(
     let of_payment = |id| Some(EventData::Payment(PaymentView(order, order.payment(id)?)));
     let of_refund = |id| Some(EventData::Refund(RefundView(order, order.refund(id)?)));
     match event {
-        Event::SessionCreated(created) => of_session(created.session),
+        Event::SessionCreated(created) => of_session(created.id),
         Event::SessionStatusChanged { session, .. } => of_session(*session),
         Event::ExternalPaymentRecorded { payment, .. } | Event::LatePaymentFound(payment) => {
             of_payment(payment.id)

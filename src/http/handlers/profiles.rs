@@ -22,7 +22,7 @@ impl Recall for WorkingCopy<ProfileSession> {
     ) -> Result<Option<Self>, Problem> {
         let mut session: Self = request.state().engine().existing(row.subject).await?;
         if creates_session {
-            if session.reached_nobody() {
+            if session.reached_no_provider() {
                 return Ok(None);
             }
             let command = request.command().following();

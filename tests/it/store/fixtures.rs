@@ -8,11 +8,11 @@ use paymux::domain::observe::{Expected, observe};
 use paymux::domain::{
     Actor, Attention, AttentionCode, AttentionDecision, Cause, ChangeMeta, Content, Context, EndpointEvent,
     EndpointSecret, EndpointSettings, Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt,
-    NewSession, OrderAggregate, OrderHeader, OrderState, PaymentCapabilities, PaymentSource, PaymentState,
-    PersonalData, Profile, ProfileDetails, ProfileEvent, ProfileSession, ProfileSessionEvent,
-    ProfileSessionRequest, ProfileStart, Recurring, Refund, RefundOrigin, RefundStatus, Refunded,
-    Requirement, ReturnUrls, RouteAttempt, Routing, SessionRequest, SessionStatus, StartFailure, Subject,
-    TaxRate, WebhookEndpoint, record, subject_of,
+    OrderAggregate, OrderHeader, OrderState, PaymentCapabilities, PaymentSource, PaymentState, PersonalData,
+    Profile, ProfileDetails, ProfileEvent, ProfileSession, ProfileSessionEvent, ProfileSessionRequest,
+    ProfileStart, Recurring, Refund, RefundOrigin, RefundStatus, Refunded, Requirement, ReturnUrls,
+    RouteAttempt, Routing, Session, SessionRequest, SessionStatus, StartFailure, Subject, TaxRate,
+    WebhookEndpoint, record, subject_of,
 };
 use paymux::store::{Change, SubjectChange};
 use port::{
@@ -197,13 +197,22 @@ impl Shop {
             language: Some("en".into()),
             ..SessionRequest::default()
         };
-        let created = Event::SessionCreated(Box::new(NewSession {
-            session,
+        let now = self.now();
+        let created = Event::SessionCreated(Box::new(Session {
+            id: session,
             payment: context.payment_id(),
             attempt: attempt.attempt,
             approach: Approach::Hosted,
             capture: CaptureMode::Automatic,
             money: total(),
+            status: SessionStatus::Pending,
+            failure: None,
+            closing: None,
+            used: false,
+            profiles_synced: false,
+            created_at: now,
+            updated_at: now,
+            version: 0,
             routing: routing(),
             fallback: vec!["reserve".into()],
             request: self.personal(request),

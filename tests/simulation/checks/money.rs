@@ -126,7 +126,7 @@ fn differ(stored: &Stored, attempt: &Attempt, entry: &Entry) -> Option<String> {
     let stands = &payment.state;
     let same = stands.captured == entry.captured
         && stands.refunded() == entry.refunded
-        && stands.is_held() == (entry.held > 0);
+        && stands.is_authorized() == (entry.held > 0);
     let ours = format!(
         "{}: captured {}, refunded {}",
         payment.status().as_str(),

@@ -236,14 +236,22 @@ fn routing() -> Routing {
     Routing { rule: "2".to_owned(), reason: "EUR goes to `first`".to_owned(), tried }
 }
 
-fn new_session() -> NewSession {
-    NewSession {
-        session: SessionId::from_uuid(part(1)),
+fn new_session() -> Session {
+    Session {
+        id: SessionId::from_uuid(part(1)),
         payment: PaymentId::from_uuid(part(1)),
         attempt: AttemptId::from_uuid(part(1)),
         approach: Approach::Hosted,
         capture: CaptureMode::Automatic,
         money: eur(100),
+        status: SessionStatus::Pending,
+        failure: None,
+        closing: None,
+        used: false,
+        profiles_synced: false,
+        created_at: at(0),
+        updated_at: at(0),
+        version: 0,
         routing: routing(),
         fallback: vec!["second".to_owned()],
         request: session_request(),
@@ -315,7 +323,7 @@ fn events_of_sessions() -> Vec<Event> {
     let reference = || "theirs".to_owned();
     vec![
         Event::SessionCreated(Box::new(new_session())),
-        Event::SessionCreated(Box::new(NewSession { fallback: vec![], charge: None, ..new_session() })),
+        Event::SessionCreated(Box::new(Session { fallback: vec![], charge: None, ..new_session() })),
         Event::AttemptStarted { session, attempt: new_attempt() },
         Event::AttemptStarted {
             session,
