@@ -11,7 +11,7 @@ use super::payment::{Attention, AttentionCode, AttentionDecision, OperationKind,
 use super::session::AttemptState;
 
 impl Context<'_> {
-    /// Raises attention, unless it is known; see [`raise_stated`](Self::raise_stated).
+    /// Raises attention, unless it is known, as `raise_stated` does without a stated amount.
     pub fn raise(
         &mut self,
         code: AttentionCode,
@@ -78,10 +78,10 @@ pub fn start_unknown(context: &mut Context<'_>, attempt: AttemptId, limit: Durat
 
 /// Raises attention if the declined operation was the capture of an unexpected authorization.
 pub fn capture_declined(context: &mut Context<'_>, payment: PaymentId) -> Option<Event> {
-    let held = context.order.payment(payment)?;
-    held.pending(OperationKind::Capture).filter(|_| held.capture == CaptureMode::Automatic)?;
+    let payment = context.order.payment(payment)?;
+    payment.pending(OperationKind::Capture).filter(|_| payment.capture == CaptureMode::Automatic)?;
     let detail = "authorized although it was to be captured at once, and the provider declined the CAPTURE";
-    context.raise(AttentionCode::UnexpectedHold, payment, detail)
+    context.raise(AttentionCode::UnexpectedHold, payment.id, detail)
 }
 
 /// DUPLICATE_PAYMENT if another payment of the order holds money, else LATE_PAYMENT.

@@ -137,7 +137,7 @@ impl WebhookEndpoint {
         self.settings.types.is_empty() || self.settings.types.iter().any(fits)
     }
 
-    /// The secrets that sign at a moment, the newest first.
+    /// The secrets that sign at this time, the newest first.
     pub fn live_secrets(&self, at: Timestamp) -> impl Iterator<Item = &EndpointSecret> {
         let previous = self.previous_secret.as_ref().filter(|previous| at < previous.expires_at);
         std::iter::once(&self.secret)

@@ -185,7 +185,7 @@ pub fn is_decidable(order: &OrderAggregate, attention: &Attention) -> bool {
 }
 
 /// Whether the provider's own order of an attempt has to be submitted: our order was submitted with its payment. A
-/// late payment counts too once somebody has decided to keep it.
+/// late payment counts too once it was decided to keep it.
 pub fn awaits_submission(order: &OrderAggregate, attempt: &Attempt) -> bool {
     let used = order.session(attempt.session).is_some_and(|session| session.used);
     let pays = match attempt.state {

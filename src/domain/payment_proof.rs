@@ -21,8 +21,8 @@ pub(super) fn usable(order: &OrderAggregate, id: SessionId) -> Result<&Session, 
     if order.header.price.is_none_or(|price| Money::new(price.total, price.currency) != session.money) {
         return Err(DomainError::SessionUnusable("it is for another amount"));
     }
-    let stands = |payment: &Payment| proves(payment.status()) && !is_refunded_or_voided(order, payment);
-    if order.payment(session.payment).is_some_and(stands) {
+    let pays = |payment: &Payment| proves(payment.status()) && !is_refunded_or_voided(order, payment);
+    if order.payment(session.payment).is_some_and(pays) {
         Ok(session)
     } else {
         Err(DomainError::SessionUnusable("its money was refunded, lost or is disputed"))

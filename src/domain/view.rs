@@ -50,8 +50,8 @@ pub(crate) use view;
 view! {
     pub OrderView(order: OrderAggregate)
     let header = &order.header;
-    let nobody = PersonalData::default();
-    let personal = header.content.personal.value().unwrap_or(&nobody);
+    let erased = PersonalData::default();
+    let personal = header.content.personal.value().unwrap_or(&erased);
     "id": header.id,
     "state": header.state,
     "reference": header.reference,

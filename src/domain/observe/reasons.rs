@@ -45,29 +45,27 @@ impl View<'_, '_, '_> {
             format!("`{}` contradicts money that is authorized or captured", self.seen.provider_status.status)
         };
         let contradicts = refused && self.is_newest() && self.after.holds_money();
-        let less = || {
-            let unclear = self.stated_less_back().or_else(|| self.left_out_how_much());
-            unclear.map(|detail| (AttentionCode::Contradiction, detail))
-        };
-        if contradicts { Some((AttentionCode::Contradiction, detail())) } else { less() }
+        let unclear = || self.refund_total_fell().or_else(|| self.refund_without_amount());
+        let detail = if contradicts { Some(detail()) } else { unclear() };
+        Some((AttentionCode::Contradiction, detail?))
     }
 
-    /// A refund was made in the provider's portal and the status does not say how much. A pending refund of ours is
-    /// fetched anyway.
-    fn left_out_how_much(&self) -> Option<String> {
+    /// A refund was made in the provider's portal and the status does not say how much. A payment with a
+    /// pending refund is fetched anyway.
+    fn refund_without_amount(&self) -> Option<String> {
         let partly = match self.seen.meaning {
             StatusMapping::Status(PaymentStatus::PartiallyRefunded) => true,
             StatusMapping::FromAmounts => self.seen.detail.is_none(),
             _ => false,
         };
         let unknown = partly && self.seen.refunded.is_none() && self.after.refunded() == 0;
-        let ours = self.payment.pending(OperationKind::Refund).is_some();
-        (unknown && self.is_newest() && !ours)
+        let refunding = self.payment.pending(OperationKind::Refund).is_some();
+        (unknown && self.is_newest() && !refunding)
             .then(|| format!("`{}` does not say how much was refunded", self.seen.provider_status.status))
     }
 
     /// A delayed read may state less than is known; if it is not delayed, it contradicts.
-    fn stated_less_back(&self) -> Option<String> {
+    fn refund_total_fell(&self) -> Option<String> {
         let known = Money::new(self.after.refunded(), self.payment.money.currency);
         let stated = self.seen.refunded.filter(|_| implies_capture(self.seen) && self.is_newest())?;
         let less = stated.minor < known.minor;
@@ -109,9 +107,9 @@ impl View<'_, '_, '_> {
         }
         let lost =
             self.payment.state.is_authorized() && !self.after.is_authorized() && self.after.captured == 0;
-        let ours = self.payment.pending(OperationKind::Void).is_some();
-        let goes_on = !self.order.header.state.is_unsubmitted() && !self.order.header.state.is_final();
-        if lost && !ours && goes_on {
+        let voiding = self.payment.pending(OperationKind::Void).is_some();
+        let submitted = !self.order.header.state.is_unsubmitted() && !self.order.header.state.is_final();
+        if lost && !voiding && submitted {
             reasons.push((
                 AttentionCode::AuthorizationLost,
                 "the authorization of a submitted order is gone".to_owned(),

@@ -284,8 +284,8 @@ fn concerns<'a>(
 }
 
 /// Camel case of an upper-case name: `PENDING_PAYMENT` is `pendingPayment`.
-fn camel(word: &str) -> String {
-    let lower = word.to_ascii_lowercase();
+fn camel(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
     let mut parts = lower.split('_');
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |mut text, part| {
@@ -302,13 +302,13 @@ mod tests {
 
     #[test]
     fn types_of_events_are_in_camel_case() {
-        for (word, expected) in [
+        for (name, expected) in [
             ("PAID", "paid"),
             ("PENDING_PAYMENT", "pendingPayment"),
             ("PRE_ARBITRATION", "preArbitration"),
             ("RAISED", "raised"),
         ] {
-            assert_eq!(camel(word), expected);
+            assert_eq!(camel(name), expected);
         }
     }
 }
