@@ -60,14 +60,14 @@ async fn next_page(
 /// Whether the order is final and no job or operation still needs its personal data.
 fn has_ended(order: &OrderAggregate) -> bool {
     let moving = |payment: &Payment| {
-        payment.operation.is_some() || payment.state.is_held() || order.reserved(payment.id) > 0
+        payment.operation.is_some() || payment.state.is_authorized() || order.reserved(payment.id) > 0
     };
     let waits = scheduled(order).iter().any(|(job, _)| JobKind::from(job) != JobKind::ApplyRefundPolicy);
     order.header.state.is_final() && !waits && !order.payments.iter().any(moving)
 }
 
 fn is_of(order: &OrderAggregate, customer: &str) -> bool {
-    let personal = order.header.personal.value();
+    let personal = order.header.content.personal.value();
     personal.is_some_and(|personal| personal.customer.id.as_deref() == Some(customer))
 }
 

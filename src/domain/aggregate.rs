@@ -1,4 +1,4 @@
-//! The order aggregate: an order and everything that hangs on it, changed by events and nothing else.
+//! The order aggregate: an order with its sessions, attempts, payments, refunds and attention. Only events change it.
 
 use std::time::Duration;
 
@@ -17,23 +17,17 @@ use super::schedule::is_open;
 use super::session::{Attempt, AttemptState, Session};
 use super::subject::{ChangeMeta, Head, ReplayError, Subject, any_subject};
 
-/// An order and everything that hangs on it: the unit of consistency. Its parts stand in the order they were made,
-/// which is that of their ids.
+/// An order with its sessions, attempts, payments, refunds and attention, changed together. Each list is in order of
+/// creation, which is the order of ids.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderAggregate {
-    /// The order itself.
     pub header: OrderHeader,
-    /// Its sessions, oldest first.
     pub sessions: Vec<Session>,
-    /// Its attempts, oldest first.
     pub attempts: Vec<Attempt>,
-    /// Its payments, oldest first.
     pub payments: Vec<Payment>,
-    /// Its refunds, oldest first.
     pub refunds: Vec<Refund>,
-    /// Its attention, oldest first.
     pub attention: Vec<Attention>,
-    /// Where its history ends.
+    /// Its latest sequence numbers and hash.
     pub head: Head,
 }
 
@@ -71,7 +65,7 @@ impl Subject for OrderAggregate {
 
     fn erasables(&mut self) -> Vec<&mut dyn ErasableSlot> {
         let header = &mut self.header;
-        let mut found: Vec<&mut dyn ErasableSlot> = vec![&mut header.personal];
+        let mut found: Vec<&mut dyn ErasableSlot> = vec![&mut header.content.personal];
         found.extend(slots(&mut header.signature));
         found.extend(slots(&mut header.external_payment));
         found.extend(slots(&mut header.fulfilment));
@@ -116,51 +110,46 @@ impl Subject for OrderAggregate {
     }
 }
 
-/// Looking things up.
 impl OrderAggregate {
-    /// The order's id.
     pub fn id(&self) -> OrderId {
         self.header.id
     }
 
-    /// A session by its id.
     pub fn session(&self, id: SessionId) -> Option<&Session> {
         self.sessions.iter().find(|session| session.id == id)
     }
 
-    /// An attempt by its id.
     pub fn attempt(&self, id: AttemptId) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.id == id)
     }
 
-    /// A payment by its id.
     pub fn payment(&self, id: PaymentId) -> Option<&Payment> {
         self.payments.iter().find(|payment| payment.id == id)
     }
 
-    /// A refund by its id.
     pub fn refund(&self, id: RefundId) -> Option<&Refund> {
         self.refunds.iter().find(|refund| refund.id == id)
     }
 
-    /// An attention by its id.
     pub fn attention(&self, id: AttentionId) -> Option<&Attention> {
         self.attention.iter().find(|attention| attention.id == id)
     }
 
-    /// The version that the API shows.
+    /// As the API shows it.
     pub fn version(&self) -> u64 {
         self.head.sequence
     }
 
-    /// The account that a payment is at.
     pub fn account_of_payment(&self, payment: &Payment) -> Option<&str> {
         Some(&self.attempt(payment.attempt?)?.account)
     }
 
-    /// The account that an attention is about.
     pub fn account_of(&self, attention: &Attention) -> Option<&str> {
-        self.account_of_payment(attention.payment.and_then(|id| self.payment(id))?)
+        self.account_of_payment(self.payment(attention.payment)?)
+    }
+
+    pub fn session_of(&self, payment: &Payment) -> Option<&Session> {
+        self.session(payment.session?)
     }
 
     /// The last charge on a stored method.
@@ -173,13 +162,14 @@ impl OrderAggregate {
         self.sessions.iter().find(|session| session.status.is_open())
     }
 
-    /// The payment an attempt stands for: its own, or the one found for it.
+    /// The payment of an attempt: the one that names it, else the one it was started for, if that names no attempt
+    /// yet.
     pub fn payment_of(&self, attempt: &Attempt) -> Option<&Payment> {
         let own = self.payments.iter().find(|payment| payment.attempt == Some(attempt.id));
         own.or_else(|| self.payment(attempt.payment).filter(|payment| payment.attempt.is_none()))
     }
 
-    /// What the pending refunds of a payment have reserved, minor units.
+    /// The sum of a payment's pending refunds, minor units.
     pub fn reserved(&self, payment: PaymentId) -> i64 {
         let pending = self
             .refunds
@@ -188,12 +178,12 @@ impl OrderAggregate {
         pending.map(|refund| refund.money.minor).sum()
     }
 
-    /// The oldest reason why a person should look.
+    /// The oldest open attention.
     pub fn oldest_attention(&self) -> Option<&Attention> {
         self.attention.iter().find(|attention| attention.resolved_at.is_none())
     }
 
-    /// Whether a payment of the order holds money, has it, or may.
+    /// Whether a payment of the order has, or may have, authorized or captured money.
     pub fn holds_money(&self) -> bool {
         self.payments.iter().any(|payment| {
             payment.state.holds_money()

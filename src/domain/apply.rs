@@ -1,23 +1,27 @@
-//! Applying an order's events: each changes what it names, and the version of whatever shows the change.
+//! Applies an order's events: each changes what it names, and the version of every part whose view changes.
 
 use port::{AttemptId, PaymentId, PaymentStatus, SessionId, Timestamp};
 
 use super::aggregate::OrderAggregate;
 use super::erasable::ErasableSlot;
-use super::event::{Content, Event};
-use super::order::{OrderHeader, OrderState, PaymentSource};
+use super::event::Event;
+use super::order::{OrderState, PaymentSource};
 use super::payment::{OperationKind, Payment, Resolution};
 use super::payment_state::ReportedStatus;
 use super::session::{Attempt, AttemptState, NewAttempt, RouteAttempt, Session, SessionStatus};
 use super::subject::{ReplayError, Subject as _};
 
 impl OrderAggregate {
-    /// Applies what happened at a moment.
     pub(super) fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
         let header = &mut self.header;
         match event {
             Event::OrderCreated(created) => *header = (**created).clone(),
-            Event::OrderEdited(content) => edit(header, content),
+            Event::OrderEdited { content, only_metadata } => {
+                header.content = (**content).clone();
+                if !only_metadata {
+                    (header.price, header.requirements, header.signature) = (None, None, None);
+                }
+            }
             Event::OrderPriced { price, requirements } => {
                 header.price = Some(*price);
                 header.requirements = Some(*requirements);
@@ -57,9 +61,9 @@ impl OrderAggregate {
     fn apply_to_session(&mut self, event: &Event, at: Timestamp) -> Result<(), ReplayError> {
         match event {
             Event::SessionCreated(session) => {
-                self.sessions.push(session.opened(at));
+                self.sessions.push((**session).clone());
                 let payment = Payment::new(session.payment, session.money, session.capture, at);
-                self.payments.push(Payment { session: Some(session.session), ..payment });
+                self.payments.push(Payment { session: Some(session.id), ..payment });
             }
             Event::AttemptStarted { session, attempt } => self.start_attempt(*session, attempt, at)?,
             Event::ProfilesSynced { session } => self.session_mut(*session, at)?.profiles_synced = true,
@@ -67,32 +71,30 @@ impl OrderAggregate {
                 self.attempt_mut(*attempt)?.adapter_state = Some(adapter_state.clone());
             }
             Event::AttemptCreated { attempt, reference, next, adapter_state } => {
-                let record = self.attempt_mut(*attempt)?;
-                record.state = AttemptState::Created;
-                record.reference = Some(reference.clone());
-                record.next = Some(next.clone());
-                record.adapter_state = adapter_state.clone().or_else(|| record.adapter_state.take());
-                let (session, payment) = (record.session, record.payment);
-                self.touch_session(session, at)?;
+                let attempt = self.attempt_mut(*attempt)?;
+                attempt.state = AttemptState::Created;
+                attempt.reference = Some(reference.clone());
+                attempt.next = Some(next.clone());
+                attempt.adapter_state = adapter_state.clone().or_else(|| attempt.adapter_state.take());
+                let (session, payment) = (attempt.session, attempt.payment);
+                self.session_mut(session, at)?;
                 self.payment_mut(payment, at)?;
             }
             Event::AttemptAbandoned { attempt, orphaned, failure } => {
-                let record = self.attempt_mut(*attempt)?;
-                record.state = if *orphaned { AttemptState::Orphaned } else { AttemptState::Ended };
-                record.failure = Some(*failure);
-                let (session, tried) = (record.session, RouteAttempt::failed(&record.account, *failure));
-                if let Some(id) = session {
-                    self.session_mut(id, at)?.routing.tried.push(tried);
-                }
+                let attempt = self.attempt_mut(*attempt)?;
+                attempt.state = if *orphaned { AttemptState::Orphaned } else { AttemptState::Ended };
+                attempt.failure = Some(*failure);
+                let (session, tried) = (attempt.session, RouteAttempt::failed(&attempt.account, *failure));
+                self.session_mut(session, at)?.routing.tried.push(tried);
             }
             Event::SessionStatusChanged { session, to, failure, .. } => {
                 let session = self.session_mut(*session, at)?;
                 session.status = *to;
                 session.failure = failure.clone();
                 let (attempt, ended) = (session.attempt, *to == SessionStatus::Failed);
-                let record = self.attempt_mut(attempt)?;
-                if ended && record.state == AttemptState::Created {
-                    record.state = AttemptState::Ended;
+                let attempt = self.attempt_mut(attempt)?;
+                if ended && attempt.state == AttemptState::Created {
+                    attempt.state = AttemptState::Ended;
                 }
             }
             Event::ProviderOrderSubmitted { attempt } => {
@@ -134,7 +136,7 @@ impl OrderAggregate {
             } => {
                 let payment = self.payment_mut(*payment, at)?;
                 payment.attempt = Some(*attempt);
-                if state.is_held() && !payment.state.is_held() {
+                if state.is_authorized() && !payment.state.is_authorized() {
                     payment.authorization_expires_at = payment.capabilities.authorization_expires_at(state);
                 }
                 payment.state = state.clone();
@@ -167,13 +169,14 @@ impl OrderAggregate {
                     payment.capture_requested =
                         (payment.state.captured > 0).then_some(payment.state.captured);
                 }
-                let session = payment.session;
-                self.touch_session(session, at)?;
+                if let Some(id) = payment.session {
+                    self.session_mut(id, at)?;
+                }
             }
             Event::DisputeUpdated { payment, .. } => {
                 self.payment_mut(*payment, at)?;
             }
-            // What is left to give back is the payment's, so it changes with its refunds.
+            // A payment shows what can still be refunded, so its version changes with its refunds.
             Event::RefundCreated(refund) => {
                 self.payment_mut(refund.payment, at)?;
                 self.refunds.push((**refund).clone());
@@ -196,28 +199,28 @@ impl OrderAggregate {
         match event {
             Event::AttentionRaised(attention) => {
                 self.attention.push(attention.clone());
-                self.touch_payment(attention.payment, at)
+                self.payment_mut(attention.payment, at)?;
             }
             Event::PersonalDataErased => {
                 self.erasables().into_iter().for_each(ErasableSlot::erase);
-                // Less is shown of them than before.
+                // Their views change, so their versions do too.
                 for session in &mut self.sessions {
                     (session.updated_at, session.version) = (at, session.version + 1);
                 }
                 for refund in self.refunds.iter_mut().filter(|refund| refund.reason.is_some()) {
                     (refund.updated_at, refund.version) = (at, refund.version + 1);
                 }
-                Ok(())
             }
             Event::AttentionResolved { attention, decision, note } => {
                 let attention = find(&mut self.attention, "attention", |open| open.id == *attention)?;
                 attention.resolved_at = Some(at);
                 attention.resolution = Some(Resolution { decision: *decision, note: note.clone() });
                 let payment = attention.payment;
-                self.touch_payment(payment, at)
+                self.payment_mut(payment, at)?;
             }
-            _ => Err(ReplayError::from("nothing of an order changes by it")),
+            _ => return Err(ReplayError::from("this event changes nothing in an order")),
         }
+        Ok(())
     }
 
     fn session_mut(&mut self, id: SessionId, at: Timestamp) -> Result<&mut Session, ReplayError> {
@@ -227,20 +230,11 @@ impl OrderAggregate {
         Ok(session)
     }
 
-    fn touch_session(&mut self, id: Option<SessionId>, at: Timestamp) -> Result<(), ReplayError> {
-        id.map_or(Ok(()), |id| self.session_mut(id, at).map(|_| ()))
-    }
-
     fn payment_mut(&mut self, id: PaymentId, at: Timestamp) -> Result<&mut Payment, ReplayError> {
         let payment = find(&mut self.payments, "payment", |payment| payment.id == id)?;
         payment.updated_at = at;
         payment.version += 1;
         Ok(payment)
-    }
-
-    /// What is shown of it has changed elsewhere in the file.
-    fn touch_payment(&mut self, id: Option<PaymentId>, at: Timestamp) -> Result<(), ReplayError> {
-        id.map_or(Ok(()), |id| self.payment_mut(id, at).map(drop))
     }
 
     fn attempt_mut(&mut self, id: AttemptId) -> Result<&mut Attempt, ReplayError> {
@@ -250,19 +244,4 @@ impl OrderAggregate {
 
 fn find<'a, T>(parts: &'a mut [T], what: &str, named: impl Fn(&T) -> bool) -> Result<&'a mut T, ReplayError> {
     parts.iter_mut().find(|part| named(part)).ok_or_else(|| ReplayError(format!("no such {what}")))
-}
-
-fn edit(header: &mut OrderHeader, content: &Content) {
-    header.items.clone_from(&content.items);
-    header.shipping = content.shipping;
-    header.tax_included = content.tax_included;
-    header.requires_signing = content.requires_signing;
-    header.requires_approval = content.requires_approval;
-    header.auto_submit = content.auto_submit;
-    header.personal = content.personal.clone();
-    if !content.only_metadata {
-        header.price = None;
-        header.requirements = None;
-        header.signature = None;
-    }
 }

@@ -1,50 +1,39 @@
-//! Making an order and changing it while it is a cart.
+//! Changes to an order while it is a cart: content, price, signature.
 
 use port::Timestamp;
 
 use super::aggregate::OrderAggregate;
 use super::error::DomainError;
-use super::event::{Content, Event};
-use super::guard::ensure;
-use super::order::{OrderHeader, OrderState, PaymentSource};
-use super::payment_proof::{submission, unmet, usable};
+use super::event::Event;
+use super::order::{Content, OrderHeader, OrderState, PaymentSource};
+use super::payment_proof::{ensure_met, submission, usable};
 use super::{Erasable, Signature, price, requirements};
 
 /// The most lines an order has.
 pub const MAX_ITEMS: usize = 200;
 
-/// Refuses unless the order is a cart: a locked one says how to unlock it.
+/// Refuses unless the order is a cart, with an error of its own for a locked one.
 fn ensure_cart(header: &OrderHeader, action: &'static str) -> Result<(), DomainError> {
     if header.state == OrderState::PendingPayment {
         return Err(DomainError::OrderLocked);
     }
-    ensure(header, action, &[OrderState::Pending])
+    header.ensure(action, &[OrderState::Pending])
 }
 
-/// Gives the order new content. Price and signature fall, unless only the metadata changed.
+/// Replaces the order's content. Clears price and signature unless only the metadata changed.
 ///
 /// # Errors
 /// [`DomainError::OrderLocked`], [`DomainError::InvalidState`], [`DomainError::TooManyItems`].
-pub fn edit(order: &OrderAggregate, content: Content) -> Result<Vec<Event>, DomainError> {
+pub fn edit(
+    order: &OrderAggregate,
+    content: Content,
+    only_metadata: bool,
+) -> Result<Vec<Event>, DomainError> {
     ensure_cart(&order.header, "changed")?;
     if content.items.len() > MAX_ITEMS {
         return Err(DomainError::TooManyItems);
     }
-    Ok(vec![Event::OrderEdited(Box::new(content))])
-}
-
-/// The order's content as it stands, to be changed.
-pub fn content(header: &OrderHeader) -> Content {
-    Content {
-        items: header.items.clone(),
-        shipping: header.shipping,
-        tax_included: header.tax_included,
-        requires_signing: header.requires_signing,
-        requires_approval: header.requires_approval,
-        auto_submit: header.auto_submit,
-        personal: header.personal.clone(),
-        only_metadata: false,
-    }
+    Ok(vec![Event::OrderEdited { content: Box::new(content), only_metadata }])
 }
 
 /// Computes totals and requirements.
@@ -57,17 +46,17 @@ pub fn price_order(header: &OrderHeader, now: Timestamp) -> Result<Event, Domain
     Ok(Event::OrderPriced { price, requirements: requirements(header, price.total) })
 }
 
-/// Records a signature. A payment that only waited for it submits the order.
+/// Records a signature. Submits the order if it is paid and only the signature was missing.
 ///
 /// # Errors
 /// [`DomainError::InvalidState`].
 pub fn sign(order: &OrderAggregate, signature: Erasable<Signature>) -> Result<Vec<Event>, DomainError> {
-    ensure(&order.header, "signed", &[OrderState::Pending, OrderState::PendingPayment])?;
+    order.header.ensure("signed", &[OrderState::Pending, OrderState::PendingPayment])?;
     let signed = OrderHeader { signature: Some(signature.clone()), ..order.header.clone() };
     let mut events = vec![Event::OrderSigned(signature)];
-    let waits = signed.state == OrderState::PendingPayment && signed.auto_submit;
+    let waits = signed.state == OrderState::PendingPayment && signed.content.auto_submit;
     let paid = order.sessions.last().filter(|_| waits).and_then(|session| usable(order, session.id).ok());
-    if let Some(session) = paid.filter(|session| unmet(&signed, Some(session), false, true).is_empty()) {
+    if let Some(session) = paid.filter(|session| ensure_met(&signed, Some(session), false, true).is_ok()) {
         events.extend(submission(&signed, PaymentSource::Session(session.id), None));
     }
     Ok(events)

@@ -6,50 +6,36 @@ use std::time::Duration;
 use port::{EndpointId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::erasable::{Body, Erasable, ErasableSlot};
-use super::jobs::DueJob;
-use super::lookup::Lookup;
+use super::erasable::{Body, Erasable, ErasableSlot, slots};
 use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectEvent, any_subject};
 
-/// How long a secret that was replaced signs beside the new one.
+/// How long a replaced secret stays valid.
 pub const SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3_600);
 
-/// A merchant's endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WebhookEndpoint {
-    /// Its id.
     pub id: EndpointId,
-    /// Whose.
     pub merchant: String,
-    /// What the merchant has said of it.
     #[serde(flatten)]
     pub settings: EndpointSettings,
-    /// What signs.
     pub secret: Erasable<EndpointSecret>,
-    /// The secret before, while it signs too. So at most two are live.
+    /// The replaced secret, which signs too until it expires.
     pub previous_secret: Option<PreviousSecret>,
-    /// Since when and why it gets nothing.
+    /// Since when and why it is disabled; `None` while it is enabled.
     pub disabled: Option<Disabled>,
-    /// Whether the merchant has deleted it.
     pub deleted: bool,
-    /// When it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
     pub updated_at: Timestamp,
-    /// Grows with each change of the endpoint itself.
+    /// Unchanged by redeliveries.
     pub version: u64,
-    /// Where its history ends.
     pub head: Head,
 }
 
-/// What a merchant says of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointSettings {
-    /// Where it listens.
     pub url: String,
     /// The types of events that it takes, `payment.paid` or `payment.*`; none for all.
     pub types: Vec<String>,
-    /// The merchant's words for it.
     pub description: Option<String>,
 }
 
@@ -58,7 +44,7 @@ pub struct EndpointSettings {
 pub struct EndpointSecret(String);
 
 impl EndpointSecret {
-    /// Of a secret's text, `whsec_…`.
+    /// From its text, `whsec_…`.
     pub fn new(text: String) -> Self {
         Self(text)
     }
@@ -75,76 +61,56 @@ impl fmt::Debug for EndpointSecret {
     }
 }
 
-/// A secret that was replaced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PreviousSecret {
-    /// The secret.
     pub secret: Erasable<EndpointSecret>,
-    /// Until when it signs.
     pub expires_at: Timestamp,
 }
 
-/// That an endpoint gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disabled {
-    /// Since when.
     pub at: Timestamp,
-    /// Why.
     pub reason: DisabledReason,
 }
 
-/// Why an endpoint gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum DisabledReason {
-    /// The merchant wanted so.
+    /// The merchant disabled it.
     Merchant,
-    /// It answered that it is gone for good.
+    /// It answered 410 Gone.
     Gone,
-    /// It could not be told for days.
+    /// Deliveries to it failed for days.
     Failing,
 }
 
-/// What happens to an endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum EndpointEvent {
-    /// It was created.
     #[serde(rename = "endpoint.created")]
     Created {
-        /// Its id.
         id: EndpointId,
-        /// Whose.
         merchant: String,
-        /// What the merchant says of it.
         #[serde(flatten)]
         settings: EndpointSettings,
-        /// What signs.
         secret: Erasable<EndpointSecret>,
     },
-    /// The merchant changed it.
     #[serde(rename = "endpoint.edited")]
     Edited(EndpointSettings),
-    /// It got a new secret; the one before signs beside it for a day.
+    /// It got a new secret; the old one stays valid for a day.
     #[serde(rename = "endpoint.secret_rotated")]
     SecretRotated(Erasable<EndpointSecret>),
-    /// It gets events again.
     #[serde(rename = "endpoint.enabled")]
     Enabled,
-    /// It gets nothing from now on.
     #[serde(rename = "endpoint.disabled")]
-    Disabled {
-        /// Why.
-        reason: DisabledReason,
-    },
+    Disabled { reason: DisabledReason },
     /// Events are sent to it, or to other endpoints of the merchant, once more.
     #[serde(rename = "endpoint.redelivery_requested")]
     RedeliveryRequested {
-        /// How many endpoints, or orders, that is about.
+        /// How many endpoints (redeliver) or orders (replay) are affected.
         count: u64,
     },
-    /// The merchant deleted it.
     #[serde(rename = "endpoint.deleted")]
     Deleted,
 }
@@ -163,7 +129,6 @@ impl WebhookEndpoint {
     pub const KEPT: &str = "KEPT";
     const DELETED: &str = "DELETED";
 
-    /// Whether it takes events of this type.
     pub fn takes(&self, event_type: &str) -> bool {
         let fits = |wanted: &String| match wanted.strip_suffix('*') {
             Some(noun) => event_type.starts_with(noun),
@@ -172,7 +137,7 @@ impl WebhookEndpoint {
         self.settings.types.is_empty() || self.settings.types.iter().any(fits)
     }
 
-    /// The secrets that sign at a moment, the newest first.
+    /// The secrets that sign at this time, the newest first.
     pub fn live_secrets(&self, at: Timestamp) -> impl Iterator<Item = &EndpointSecret> {
         let previous = self.previous_secret.as_ref().filter(|previous| at < previous.expires_at);
         std::iter::once(&self.secret)
@@ -236,18 +201,7 @@ impl Subject for WebhookEndpoint {
     }
 
     fn erasables(&mut self) -> Vec<&mut dyn ErasableSlot> {
-        let mut slots: Vec<&mut dyn ErasableSlot> = vec![&mut self.secret];
-        slots.extend(
-            self.previous_secret.as_mut().map(|previous| &mut previous.secret as &mut dyn ErasableSlot),
-        );
-        slots
-    }
-
-    fn lookups(&self) -> Vec<Lookup> {
-        Vec::new()
-    }
-
-    fn due(&self, _: Timestamp, _: u64) -> Vec<DueJob> {
-        Vec::new()
+        let previous = self.previous_secret.as_mut().map(|previous| &mut previous.secret);
+        slots([&mut self.secret].into_iter().chain(previous)).collect()
     }
 }

@@ -1,7 +1,7 @@
-//! Personal data beside the events: an event holds only the digest of it, the value is stored elsewhere.
+//! Personal data that can be erased: an event holds only its digest, the value is stored separately.
 //!
-//! So the history of a subject can be kept and checked for ever, while names, addresses and credentials can be
-//! erased: the digest is salted, and without the value it says nothing.
+//! So the history of a subject can be kept and verified for ever, while names, addresses and credentials can be
+//! erased: the digest is salted, and without the value it reveals nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use port::sign;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Bytes of a digest: as many as nobody can find another value for.
+/// Bytes of a digest: enough to be collision resistant.
 const DIGEST_BYTES: usize = 16;
 
-/// A value that events mention only by its digest. Serialised as the digest; the value is filled in from where it is
-/// stored, and is absent once erased.
+/// A value that is serialized as its digest. The value is loaded separately and is `None` after erasure.
 pub struct Erasable<T> {
     digest: Arc<str>,
     body: Option<Arc<str>>,
@@ -24,9 +23,7 @@ pub struct Erasable<T> {
 /// What is stored of a value: one line of JSON with its salt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
-    /// Its digest.
     pub digest: Arc<str>,
-    /// The salted value.
     pub text: Arc<str>,
 }
 
@@ -36,7 +33,6 @@ struct Salted<T> {
     value: T,
 }
 
-/// The digest of a stored value.
 pub fn erasable_digest(body: &str) -> String {
     let [digest @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = sign::sha256(&[body.as_bytes()]);
     let digest: [u8; DIGEST_BYTES] = digest;
@@ -44,7 +40,7 @@ pub fn erasable_digest(body: &str) -> String {
 }
 
 impl<T: Serialize> Erasable<T> {
-    /// Of a value; the salt keeps its digest from being guessed.
+    /// Wraps a value. The salt prevents guessing the value from its digest.
     pub fn new(value: T, salt: [u8; 16]) -> Self {
         let salted = Salted { salt: hex::encode(salt), value };
         let body = serde_json::to_string(&salted).expect("plain data is always JSON");
@@ -54,30 +50,27 @@ impl<T: Serialize> Erasable<T> {
 }
 
 impl<T> Erasable<T> {
-    /// The value, unless it was erased or not yet filled in.
+    /// `None` if it was erased or is not loaded yet.
     pub fn value(&self) -> Option<&T> {
         self.value.as_deref()
     }
 
-    /// What has to be stored for it.
+    /// The digest and text to store; `None` if the value is not loaded.
     pub fn body(&self) -> Option<Body> {
         Some(Body { digest: self.digest.clone(), text: self.body.clone()? })
     }
 }
 
-/// A place in a subject that a stored value belongs into.
+/// An erasable value inside a subject, whatever its type.
 pub trait ErasableSlot {
-    /// Which value it waits for.
     fn digest(&self) -> &str;
 
-    /// Puts the stored value in, if its digest is right; anything else leaves the slot as erased.
+    /// Sets the value if the text matches the digest; otherwise does nothing.
     fn fill(&mut self, body: Arc<str>);
 
-    /// Forgets the value.
     fn erase(&mut self);
 }
 
-/// The slots of values that are there.
 pub(super) fn slots<'a, T: DeserializeOwned + 'a>(
     values: impl IntoIterator<Item = &'a mut Erasable<T>>,
 ) -> impl Iterator<Item = &'a mut dyn ErasableSlot> {

@@ -1,112 +1,89 @@
-//! How an order ends: approved and fulfilled, rejected, cancelled, or left alone too long.
+//! Ends an order: approval, rejection, fulfilment, cancellation and expiry.
 
-use port::Timestamp;
-
+use super::Context;
 use super::aggregate::OrderAggregate;
-use super::attention::raise;
 use super::erasable::Erasable;
 use super::error::DomainError;
 use super::event::Event;
-use super::guard::ensure;
-use super::ids::NewIds;
-use super::jobs::{idle, unflagged_money};
+use super::jobs::{unflagged_money, unsubmitted_until};
 use super::operate::{CANCELLABLE, blocks_expiry, close, refund_or_void_all};
 use super::order::OrderState;
 use super::payment::AttentionCode;
 use super::session::FailureCode;
 
-/// A person approves the order.
+/// Approves the order.
 ///
 /// # Errors
-/// [`DomainError::InvalidState`] unless it waits for that.
+/// [`DomainError::InvalidState`] unless it waits for approval.
 pub fn approve(order: &OrderAggregate) -> Result<Vec<Event>, DomainError> {
-    ensure(&order.header, "approved", &[OrderState::PendingApproval])?;
-    Ok(vec![moved(order, OrderState::Processing, None)])
+    order.header.ensure("approved", &[OrderState::PendingApproval])?;
+    Ok(vec![order.header.moved(OrderState::Processing, None)])
 }
 
-/// A person rejects the order: it is cancelled and its money given back.
+/// Rejects the order: it is cancelled and its money returned.
 ///
 /// # Errors
-/// [`DomainError::InvalidState`] unless it waits for that.
-pub fn reject(order: &OrderAggregate, now: Timestamp, ids: &mut NewIds) -> Result<Vec<Event>, DomainError> {
-    ensure(&order.header, "rejected", &[OrderState::PendingApproval])?;
-    Ok(ended(order, OrderState::Cancelled, "rejected", now, ids))
+/// [`DomainError::InvalidState`] unless it waits for approval.
+pub fn reject(context: &mut Context<'_>) -> Result<Vec<Event>, DomainError> {
+    context.order.header.ensure("rejected", &[OrderState::PendingApproval])?;
+    Ok(cancelled(context, "rejected"))
 }
 
-/// The merchant cancels the order: it ends at once, and what gives the money back is recorded with it.
+/// The merchant cancels the order. It ends at once; the operations that return its money are recorded in the same
+/// change.
 ///
 /// # Errors
 /// [`DomainError::InvalidState`] once it is being fulfilled, or has ended.
-pub fn cancel(order: &OrderAggregate, now: Timestamp, ids: &mut NewIds) -> Result<Vec<Event>, DomainError> {
-    ensure(&order.header, "cancelled", CANCELLABLE)?;
-    Ok(ended(order, OrderState::Cancelled, "cancelled", now, ids))
+pub fn cancel(context: &mut Context<'_>) -> Result<Vec<Event>, DomainError> {
+    context.order.header.ensure("cancelled", CANCELLABLE)?;
+    Ok(cancelled(context, "cancelled"))
 }
 
-fn ended(
-    order: &OrderAggregate,
-    to: OrderState,
-    reason: &str,
-    now: Timestamp,
-    ids: &mut NewIds,
-) -> Vec<Event> {
-    let mut events = vec![moved(order, to, Some(reason.to_owned()))];
-    events.extend(refund_or_void_all(order, now, ids));
+fn cancelled(context: &mut Context<'_>, reason: &str) -> Vec<Event> {
+    let mut events = vec![context.order.header.moved(OrderState::Cancelled, Some(reason))];
+    events.extend(refund_or_void_all(context));
     events
 }
 
-/// The merchant tells how fulfilment went. A failure moves no money; a person is told.
+/// Records how fulfilment went. A failure refunds nothing; attention is raised if the order is paid.
 ///
 /// # Errors
 /// [`DomainError::InvalidState`] unless it is being fulfilled.
 pub fn fulfil(
-    order: &OrderAggregate,
+    context: &mut Context<'_>,
     completed: bool,
     detail: Option<Erasable<String>>,
-    now: Timestamp,
-    ids: &mut NewIds,
 ) -> Result<Vec<Event>, DomainError> {
-    ensure(&order.header, "fulfilled", &[OrderState::Processing])?;
+    let order = context.order;
+    order.header.ensure("fulfilled", &[OrderState::Processing])?;
     let to = if completed { OrderState::Completed } else { OrderState::Failed };
     let mut events: Vec<_> = detail.map(Event::FulfilmentReported).into_iter().collect();
-    events.push(moved(order, to, None));
-    if completed {
-        return Ok(events);
-    }
-    if let Some(payment) = order.payments.iter().find(|payment| payment.state.holds_money()) {
-        let detail = "fulfilment failed and the order is paid".to_owned();
-        events.extend(raise(
-            order,
-            AttentionCode::PaidNotFulfilled,
-            Some(payment.id),
-            detail,
-            None,
-            now,
-            ids,
-        ));
+    events.push(order.header.moved(to, None));
+    let paid = order.payments.iter().find(|payment| payment.state.holds_money());
+    if let Some(payment) = paid.filter(|_| !completed) {
+        let detail = "fulfilment failed and the order is paid";
+        events.extend(context.raise(AttentionCode::PaidNotFulfilled, payment.id, detail));
     }
     Ok(events)
 }
 
-/// What is due for an order that nobody touches: it expires, unless money is held, collected or uncertain; then
-/// a person is told after a day.
-pub fn expire(order: &OrderAggregate, now: Timestamp, ids: &mut NewIds) -> Vec<Event> {
-    if idle(order).is_none_or(|at| now < at) {
+/// Expires an order without activity, unless it has or may have money. Attention is raised on money that was not
+/// submitted for a day.
+pub fn expire(context: &mut Context<'_>) -> Vec<Event> {
+    let (order, now) = (context.order, context.now);
+    if unsubmitted_until(order).is_none_or(|at| now < at) {
         return Vec::new();
     }
     if let Some(payment) = unflagged_money(order) {
-        let detail = "paid a day ago and not submitted".to_owned();
-        return raise(order, AttentionCode::PaidNotSubmitted, Some(payment.id), detail, None, now, ids);
+        let detail = "paid a day ago and not submitted";
+        return context.raise(AttentionCode::PaidNotSubmitted, payment.id, detail).into_iter().collect();
     }
     if blocks_expiry(order) {
         return Vec::new();
     }
     match order.open_session() {
-        // The session ends first, by the provider's word; the order follows at its next turn.
+        // The session is closed at the provider first; the order expires on the next run.
         Some(session) => close(order, session.id, FailureCode::Expired, now).unwrap_or_default(),
-        None => vec![moved(order, OrderState::Expired, None)],
+        None => vec![order.header.moved(OrderState::Expired, None)],
     }
-}
-
-fn moved(order: &OrderAggregate, to: OrderState, reason: Option<String>) -> Event {
-    Event::OrderStateChanged { from: order.header.state, to, reason }
 }

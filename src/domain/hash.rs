@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Hash(pub [u8; 32]);
 
 impl Hash {
-    /// Of a text, chained to the hash before it.
+    /// The hash of a text, chained to this one.
     #[must_use]
     pub fn chain(self, text: &[u8]) -> Self {
         Self(sign::sha256(&[&self.0, text]))

@@ -1,7 +1,7 @@
-//! What is due later, and when: computed from the subject, never kept beside it.
+//! Which jobs a subject has and when they are due, computed from the subject itself.
 //!
-//! A change writes down the next moment of each lane; the job runner computes from the subject what is due when that
-//! moment has come. Only the moment of the next read of a provider depends on when it was last read.
+//! A change stores only the next due time of each lane; the job runner then computes from the subject which jobs to
+//! run.
 
 use std::time::Duration;
 
@@ -13,84 +13,70 @@ use super::{
     Attempt, AttemptState, Attention, AttentionCode, OrderAggregate, Payment, Session, SessionStatus,
 };
 
-/// Something that has to be done later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumDiscriminants)]
 #[strum_discriminants(name(JobKind), doc = "The kinds of job; as metric labels in snake case.")]
 #[strum_discriminants(derive(PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::VariantArray))]
 #[strum_discriminants(strum(serialize_all = "snake_case"))]
 pub enum Job {
-    /// Find out about a start that has no known outcome.
+    /// Resolve a start of unknown outcome.
     ResolveStart(AttemptId),
-    /// Ask the provider how a payment stands.
     FetchStatus(PaymentId),
-    /// Go on with an operation whose outcome is not known, or which waits to be sent.
+    /// Continue an operation of unknown outcome, or send the next refund.
     ResumeOperation(PaymentId),
-    /// Close a session past its time.
     CloseSession(SessionId),
-    /// Find and close an attempt that was abandoned and may exist all the same.
     CloseOrphan(AttemptId),
-    /// Submit the provider's own order.
     SubmitProviderOrder(AttemptId),
-    /// List the methods that a payment has stored.
+    /// Fetch the methods that a session's payment has stored.
     SyncProfiles(SessionId),
-    /// Expire an order that nobody has touched, or raise attention on one that is paid and not submitted.
+    /// Expire an order without activity, or raise attention on one that is paid and not submitted.
     ExpireOrder,
-    /// Decide an attention by the merchant's refund policy.
     ApplyRefundPolicy(AttentionId),
-    /// Go on with a profile session.
     FollowProfileSession,
-    /// Detach a deleted method at its provider.
     DetachProfile,
-    /// Act on a stored notification.
     ProcessNotification,
 }
 
 /// A queue with a limit of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
-    /// Work that asks no provider.
+    /// Work without a call to a provider.
     General,
-    /// Reads of a provider's account, at the rate its budget allows.
+    /// Work at a provider account, within its read limit.
     Account(String),
 }
 
-/// Who goes first in a lane that is behind, most urgent first. Each class has a share of its own that no other takes.
+/// The priority of a job in its lane, most urgent first. Each class has a guaranteed share of the account's read
+/// limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 #[derive(strum::IntoStaticStr, strum::VariantArray, strum::FromRepr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Urgency {
-    /// A customer who came back.
+    /// The customer has come back.
     Customer = 0,
-    /// The provider has notified us.
+    /// The provider has sent a notification.
     Notified = 1,
-    /// Something was sent and its outcome is not known.
+    /// The outcome of a call is unknown.
     UnknownOutcome = 2,
-    /// Whatever has waited longest.
     Scheduled = 3,
 }
 
-/// A job with its moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueJob {
-    /// What.
     pub job: Job,
-    /// In which lane.
     pub lane: Lane,
-    /// How urgent.
     pub urgency: Urgency,
-    /// When.
     pub at: Timestamp,
 }
 
-/// How long a call may run before its outcome counts as unknown and a job takes over: longer than the longest
-/// time-out of a provider call, so that the two never meet.
+/// After this time a call without a result is resolved by a job. Longer than the timeout of a provider call, so that
+/// call and job never run at the same time.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(45);
 
-/// How long money may lie on an order that nobody submits before attention is raised.
+/// How long an unsubmitted order may hold money before attention is raised.
 pub const UNSUBMITTED_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
-/// Everything that an order makes due, judged at `now`; `draw` spreads the reads.
+/// All jobs of an order, as of `now`; `draw` spreads the reads.
 pub(super) fn due(order: &OrderAggregate, now: Timestamp, draw: u64) -> Vec<DueJob> {
     let mut due = scheduled(order);
     let reads = order.payments.iter().filter_map(|payment| {
@@ -103,7 +89,7 @@ pub(super) fn due(order: &OrderAggregate, now: Timestamp, draw: u64) -> Vec<DueJ
         .collect()
 }
 
-/// What an order makes due at moments that follow from the order alone: everything but reads.
+/// The jobs whose times follow from the order alone: all but reads.
 pub fn scheduled(order: &OrderAggregate) -> Vec<(Job, Timestamp)> {
     let mut due = Vec::new();
     for attempt in &order.attempts {
@@ -128,15 +114,15 @@ pub fn scheduled(order: &OrderAggregate) -> Vec<(Job, Timestamp)> {
     if let Some(session) = order.open_session().filter(|session| !is_closing(order, session)) {
         due.push((Job::CloseSession(session.id), session.expires_at));
     }
-    let unlisted = order.sessions.iter().filter(|session| awaits_profiles(order, session));
-    due.extend(unlisted.map(|session| (Job::SyncProfiles(session.id), session.updated_at)));
+    let unsynced = order.sessions.iter().filter(|session| awaits_profiles(order, session));
+    due.extend(unsynced.map(|session| (Job::SyncProfiles(session.id), session.updated_at)));
     let decidable = order.attention.iter().filter(|attention| is_decidable(order, attention));
     due.extend(decidable.map(|raised| (Job::ApplyRefundPolicy(raised.id), raised.raised_at)));
-    due.extend(idle(order).map(|at| (Job::ExpireOrder, at)));
+    due.extend(unsubmitted_until(order).map(|at| (Job::ExpireOrder, at)));
     due
 }
 
-/// The lane of an order's job: the account that it asks.
+/// The lane of an order's job: its account, or the general lane.
 fn lane(order: &OrderAggregate, job: Job) -> Lane {
     let attempt = match job {
         Job::ResolveStart(id) | Job::CloseOrphan(id) | Job::SubmitProviderOrder(id) => Some(id),
@@ -163,8 +149,8 @@ fn urgency(order: &OrderAggregate, job: Job) -> Urgency {
     }
 }
 
-/// What a look at an attempt's provider is good for, whatever is scheduled: to find and close it if it was abandoned,
-/// else how its payment stands. `None` while its start is under way, and if no payment stands on it.
+/// The job that reads an attempt at its provider, whatever is scheduled: closing an orphan, else fetching the status.
+/// `None` while the start is running, or if no payment uses the attempt.
 pub fn read_of(order: &OrderAggregate, attempt: &Attempt) -> Option<Job> {
     match attempt.state {
         AttemptState::Started => None,
@@ -176,32 +162,32 @@ pub fn read_of(order: &OrderAggregate, attempt: &Attempt) -> Option<Job> {
     }
 }
 
-/// Whether the end of an open session is under way, or left to a person because money is held on it. A close that was
-/// taken as not done leaves it as it was.
+/// Whether an open session is being closed, or cannot be closed because it holds money. False again if the close was
+/// declined.
 fn is_closing(order: &OrderAggregate, session: &Session) -> bool {
     let payment = order.payment(session.payment);
     let waits = payment.is_some_and(|payment| payment.operation.is_some() || payment.state.holds_money());
     session.closing.is_some() && waits
 }
 
-/// Whether the methods that a paid session was to store have not been listed yet.
+/// Whether the methods stored by a paid session still have to be fetched.
 fn awaits_profiles(order: &OrderAggregate, session: &Session) -> bool {
     let requested = session.request.value().is_some_and(|request| request.save_payment_profile);
-    let known = order.header.personal.value().is_some_and(|personal| personal.customer.id.is_some());
+    let known = order.header.content.personal.value().is_some_and(|personal| personal.customer.id.is_some());
     session.status == SessionStatus::Completed && !session.profiles_synced && requested && known
 }
 
-/// Whether a merchant's policy may still decide an attention: nobody has, and the order that its money lay on was not
-/// submitted with it meanwhile.
+/// Whether a refund policy may still resolve an attention: it is open, and its order was not submitted with the money
+/// since.
 pub fn is_decidable(order: &OrderAggregate, attention: &Attention) -> bool {
-    let outlived = attention.code == AttentionCode::PaidNotSubmitted && !order.header.state.is_unsubmitted();
-    attention.resolved_at.is_none() && attention.code.has_policy() && !outlived
+    let obsolete = attention.code == AttentionCode::PaidNotSubmitted && !order.header.state.is_unsubmitted();
+    attention.resolved_at.is_none() && attention.code.has_policy() && !obsolete
 }
 
-/// Whether the provider's own order behind an attempt is to be submitted: ours was submitted with its money. An
-/// attempt whose session had ended counts if it was paid all the same, and somebody let that money count.
+/// Whether the provider's own order of an attempt has to be submitted: our order was submitted with its payment. A
+/// late payment counts too once it was decided to keep it.
 pub fn awaits_submission(order: &OrderAggregate, attempt: &Attempt) -> bool {
-    let used = attempt.session.and_then(|id| order.session(id)).is_some_and(|session| session.used);
+    let used = order.session(attempt.session).is_some_and(|session| session.used);
     let pays = match attempt.state {
         AttemptState::Created => true,
         AttemptState::Ended => order
@@ -212,17 +198,18 @@ pub fn awaits_submission(order: &OrderAggregate, attempt: &Attempt) -> bool {
     used && pays && attempt.submits_order && !attempt.provider_order_submitted
 }
 
-/// Of the payments that hold money of an unsubmitted order and have raised no attention for it, the one that has done
-/// so for longest.
+/// Of the payments that hold money and have no PAID_NOT_SUBMITTED attention, the least recently updated.
 pub(super) fn unflagged_money(order: &OrderAggregate) -> Option<&Payment> {
-    let of = |raised: &Attention| raised.payment.filter(|_| raised.code == AttentionCode::PaidNotSubmitted);
-    let unflagged = |payment: &&Payment| !order.attention.iter().any(|raised| of(raised) == Some(payment.id));
+    let flags = |raised: &Attention, payment: &Payment| {
+        raised.code == AttentionCode::PaidNotSubmitted && raised.payment == payment.id
+    };
+    let unflagged = |payment: &&Payment| !order.attention.iter().any(|raised| flags(raised, payment));
     let holding = order.payments.iter().filter(|payment| payment.state.holds_money());
     holding.filter(unflagged).min_by_key(|payment| payment.updated_at)
 }
 
-/// When an order that is not submitted has to be looked at.
-pub(super) fn idle(order: &OrderAggregate) -> Option<Timestamp> {
+/// When an unsubmitted order expires or has to be reported.
+pub(super) fn unsubmitted_until(order: &OrderAggregate) -> Option<Timestamp> {
     if !order.header.state.is_unsubmitted() {
         return None;
     }

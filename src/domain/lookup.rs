@@ -1,69 +1,47 @@
-//! Rows that lead to a subject from what the outside knows of it.
+//! Lookup rows: they lead from a reference or a list to a subject.
 //!
-//! They follow from the subject alone: a change writes the difference between before and after, and a check of the
-//! books makes them again.
+//! They are computed from the subject: a change writes the difference between before and after, and the audit
+//! recomputes them.
 
 use port::{AttentionId, PaymentId, PaymentStatus, ProfileId, ProfileSessionId, Timestamp};
 
 use super::AttentionCode;
 
-/// Something that leads to a subject.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lookup {
-    /// The merchant's own reference of an order; unique for the merchant.
+    /// Unique for the merchant.
     OrderReference(String),
-    /// A provider's own id of what one of our attempts made there.
-    ProviderReference {
-        /// The account.
-        account: String,
-        /// The provider's id.
-        reference: String,
-    },
+    /// The provider's id of an attempt.
+    ProviderReference { account: String, reference: String },
     /// A payment in the merchant's list.
     Payment {
-        /// Its id.
         id: PaymentId,
-        /// Its account; empty for a merchant's own collection.
+        /// Its account; empty for an external payment.
         account: String,
-        /// Its status.
         status: PaymentStatus,
         /// Whether its outcome is awaited.
         open: bool,
-        /// When it was created.
         created_at: Timestamp,
     },
     /// An attention in the merchant's list.
     Attention {
-        /// Its id.
         id: AttentionId,
-        /// The account it is about; empty for a merchant's own collection.
+        /// The account it is about; empty for an external payment.
         account: String,
-        /// Its code.
         code: AttentionCode,
-        /// Whether it waits for a decision.
+        /// Whether it is unresolved.
         open: bool,
-        /// When it was raised.
         raised_at: Timestamp,
     },
     /// A stored method among its customer's.
-    CustomerProfile {
-        /// The merchant's own id of the customer.
-        customer_id: String,
-        /// The method.
-        id: ProfileId,
-    },
+    CustomerProfile { customer_id: String, id: ProfileId },
     /// A provider's own id of a stored method; unique for the account.
-    ProfileReference {
-        /// The account.
-        account: String,
-        /// The provider's id.
-        reference: String,
-    },
-    /// A profile session that an order was submitted with; it serves one order.
+    ProfileReference { account: String, reference: String },
+    /// A profile session that an order was submitted with; it can be used for one order only.
     ProfileSessionUsed(ProfileSessionId),
 }
 
-/// What a change takes away and what it adds, by the rows before and after.
+/// The rows that a change removes and those it adds.
 pub fn difference(mut before: Vec<Lookup>, mut after: Vec<Lookup>) -> (Vec<Lookup>, Vec<Lookup>) {
     before.sort_unstable();
     after.sort_unstable();

@@ -1,10 +1,11 @@
-//! The rules: what an order, its sessions and its payments are, and how they change.
+//! The business rules: orders, sessions, payments, stored methods and endpoints, and how they change.
 //!
-//! Pure: no I/O, no clock, no chance; the moment and new ids are arguments. A decision looks at a [`Subject`], such as an
-//! [`OrderAggregate`], and returns its events or a [`DomainError`]; [`record`] makes a change of them and applies it, and
-//! nothing else changes a subject.
+//! Pure: no I/O, no clock, no randomness; the time and new ids are arguments. A decision takes a [`Subject`], such as
+//! an [`OrderAggregate`], and returns its events or a [`DomainError`]; [`record`] makes a change of them and applies
+//! it, and nothing else changes a subject.
 //!
-//! Start at [`OrderAggregate`], then [`observe`](observe::observe()): where every status of a provider ends up.
+//! Start at [`OrderAggregate`], then [`observe`](observe::observe()): the only function that changes a payment from a
+//! provider's report.
 #![warn(
     clippy::float_arithmetic,
     clippy::unwrap_used,
@@ -14,16 +15,36 @@
     clippy::cast_sign_loss
 )]
 
+/// Implements `as_str` for enums that `strum` turns into the text of the API, of records and of metric labels.
+macro_rules! as_str {
+    ($($name:ty),*) => {
+        $(impl $name {
+            pub fn as_str(self) -> &'static str {
+                self.into()
+            }
+        })*
+    };
+}
+as_str!(
+    OrderState,
+    SessionStatus,
+    StartFailure,
+    OperationKind,
+    RefundStatus,
+    AttentionCode,
+    AttentionDecision
+);
+
 mod aggregate;
 mod apply;
 pub mod attention;
 pub mod cart;
+mod context;
 mod endpoint;
 mod erasable;
 mod error;
 mod event;
 pub mod finish;
-mod guard;
 mod hash;
 mod ids;
 mod jobs;
@@ -51,17 +72,18 @@ mod tests;
 pub mod view;
 
 pub use aggregate::OrderAggregate;
+pub use context::Context;
 pub use endpoint::*;
 pub use erasable::*;
 pub use error::DomainError;
-pub use event::{Actor, Cause, Content, Event};
+pub use event::{Actor, Cause, Event};
 pub use hash::Hash;
 pub use ids::*;
 pub use jobs::*;
 pub use lookup::*;
 pub use order::{
-    ExternalPayment, Interval, InvalidTaxRate, LineItem, Metadata, OrderHeader, OrderState, PaymentSource,
-    PersonalData, Price, Recurring, Requirement, Requirements, Signature, TaxRate,
+    Content, ExternalPayment, Interval, InvalidTaxRate, LineItem, Metadata, OrderHeader, OrderState,
+    PaymentSource, PersonalData, Price, Recurring, Requirement, Requirements, Signature, TaxRate,
 };
 pub use outcome::*;
 pub use payment::{
@@ -78,7 +100,7 @@ pub use profile::*;
 pub use profile_session::*;
 pub use schedule::{is_open, next_read};
 pub use session::{
-    Attempt, AttemptState, FailureCode, NewAttempt, NewSession, ReturnUrls, RouteAttempt, Routing, Session,
+    Attempt, AttemptState, FailureCode, NewAttempt, ReturnUrls, RouteAttempt, Routing, Session,
     SessionFailure, SessionRequest, SessionStatus, StartFailure,
 };
 pub use subject::*;

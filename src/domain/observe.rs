@@ -1,56 +1,57 @@
-//! Where every word of a provider ends up: what one observation changes in an order file.
+//! Turns one observation of a provider into the events of an order. A payment's state changes only here.
 //!
-//! The payment follows the observation (six facts, each a join), the operation under way follows the payment,
-//! the session follows the payment, the order follows the session. Notifications, returns, polls and
-//! operations all end here and nowhere else.
+//! The observation is joined into the payment's state; the pending operation, the session and the order then follow
+//! from the payment. Notifications, returns, scheduled reads and answers to operations all go through here.
 
 mod authorization;
 mod effects;
 mod reasons;
 
-use port::{AttemptId, Detail, Money, Observation, PaymentId, PaymentStatus, StatusMapping, Timestamp};
+use port::{AttemptId, Detail, Money, Observation, PaymentId, PaymentStatus, StatusMapping};
 
+use super::Context;
 use super::aggregate::OrderAggregate;
-use super::attention::{late_code, raise};
+use super::attention::late_code;
 use super::event::Event;
-use super::ids::NewIds;
+use super::operate::finish;
 use super::order::{OrderState, PaymentSource};
-use super::payment::{AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
-use super::payment_proof::{is_refunded_or_voided, proves, submission, unmet};
+use super::payment::{AttentionCode, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
+use super::payment_proof::{ensure_met, is_refunded_or_voided, proves, submission};
 use super::payment_state::{OutOfBounds, PaymentState, implies_capture, reverses_refund};
 use super::session::{Attempt, FailureCode, Session, SessionFailure, SessionStatus};
 use super::session_end::{closed_by_gateway, end};
 use effects::{effect_of, session_status, visible_state};
 
-/// What the account says about itself.
+/// What the account's settings say.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
-    /// Whether its payments are tests.
     pub is_test: bool,
 }
 
-/// The facts that follow from an observation of an attempt. None if nothing is new.
+/// The events that follow from an observation of an attempt. Empty if nothing changed.
 pub fn observe(
-    order: &OrderAggregate,
+    context: &mut Context<'_>,
     attempt: AttemptId,
     seen: &Observation,
     expected: Expected,
-    now: Timestamp,
-    ids: &mut NewIds,
 ) -> Vec<Event> {
-    let Some(record) = order.attempt(attempt) else { return Vec::new() };
-    if let Some((code, detail, stated)) = reject_reason(record, seen, expected) {
-        let mut events = raise(order, code, Some(record.payment), detail, stated, now, ids);
-        events.extend(gone_back(order, record, seen, code));
-        events.extend(ended_all_the_same(order, record, seen, code));
+    let order = context.order;
+    let Some(attempt) = order.attempt(attempt) else { return Vec::new() };
+    if let Some((code, detail, stated)) = reject_reason(attempt, seen, expected) {
+        let raised = context.raise_stated(code, attempt.payment, detail, stated);
+        let mut events: Vec<_> = raised.into_iter().collect();
+        if let Some(payment) = order.payment_of(attempt) {
+            events.extend(refund_finished(payment, seen, code));
+            events.extend(closed_although_rejected(order, payment, seen, code));
+        }
         return events;
     }
-    let Some(payment) = order.payment_of(record) else { return found(order, record, seen, now, ids) };
+    let Some(payment) = order.payment_of(attempt) else { return late_payment_events(context, attempt, seen) };
     let stated = match PaymentState::of(seen, payment.terms()) {
         Ok(stated) => stated,
-        Err(fault) => return out_of_bounds(order, fault, payment.id, seen, now, ids),
+        Err(fault) => return out_of_bounds(context, fault, payment.id, seen),
     };
-    let mut view = View { order, payment, record, seen, after: payment.state.join(&stated), now, ids };
+    let mut view = View { order, payment, attempt, seen, after: payment.state.join(&stated), context };
     let mut events = view.payment_events();
     let operation = view.operation_events();
     events.extend(operation);
@@ -61,112 +62,99 @@ pub fn observe(
     events
 }
 
-/// Why nothing may follow from an observation: whose, how much, in which world, in which words.
+/// Why an observation must be rejected: wrong reference, test mode, amount, currency or an unknown status.
 fn reject_reason(
-    record: &Attempt,
+    attempt: &Attempt,
     seen: &Observation,
     expected: Expected,
 ) -> Option<(AttentionCode, String, Option<Money>)> {
-    let ours = record.id.to_string();
-    if seen.merchant_reference.as_ref().is_some_and(|echoed| *echoed != ours) {
-        let detail = "the provider's object carries another reference than ours".to_owned();
+    let reference = attempt.id.to_string();
+    if seen.merchant_reference.as_ref().is_some_and(|stated| *stated != reference) {
+        let detail = "the provider's payment has a different reference than the attempt".to_owned();
         return Some((AttentionCode::Contradiction, detail, None));
     }
     if seen.is_test.is_some_and(|is_test| is_test != expected.is_test) {
-        let detail = format!("account `{}` and its payment disagree on being a test", record.account);
+        let detail = format!("account `{}` and its payment disagree on test mode", attempt.account);
         return Some((AttentionCode::TestModeMismatch, detail, None));
     }
-    if let Some(total) = seen.total.filter(|total| *total != record.money) {
-        let detail = format!("asked for {}, the provider states {total}", record.money);
-        // Only what was taken can go back.
-        let taken = implies_capture(seen).then(|| seen.captured.unwrap_or(total));
-        return Some((AttentionCode::AmountMismatch, detail, taken));
+    if let Some(total) = seen.total.filter(|total| *total != attempt.money) {
+        let detail = format!("asked for {}, the provider states {total}", attempt.money);
+        // Only captured money can be refunded.
+        let captured = implies_capture(seen).then(|| seen.captured.unwrap_or(total));
+        return Some((AttentionCode::AmountMismatch, detail, captured));
     }
     let others = [seen.authorized, seen.captured, seen.refunded, seen.disputed];
-    if let Some(other) = others.into_iter().flatten().find(|money| money.currency != record.money.currency) {
-        let detail = format!("asked for {}, the provider states {other}", record.money);
+    if let Some(other) = others.into_iter().flatten().find(|money| money.currency != attempt.money.currency) {
+        let detail = format!("asked for {}, the provider states {other}", attempt.money);
         return Some((AttentionCode::AmountMismatch, detail, Some(other)));
     }
     if seen.meaning == StatusMapping::Unmapped {
-        let detail =
-            format!("`{}` says `{}`, which no table has", record.provider, seen.provider_status.status);
+        let detail = format!(
+            "`{}` reports `{}`, which is not in its status table",
+            attempt.provider, seen.provider_status.status
+        );
         return Some((AttentionCode::UnknownWord, detail, None));
     }
     None
 }
 
 fn out_of_bounds(
-    order: &OrderAggregate,
+    context: &mut Context<'_>,
     fault: OutOfBounds,
     payment: PaymentId,
     seen: &Observation,
-    now: Timestamp,
-    ids: &mut NewIds,
 ) -> Vec<Event> {
-    let detail = format!("{fault}, with the word `{}`", seen.provider_status.status);
-    raise(order, AttentionCode::Contradiction, Some(payment), detail, None, now, ids)
+    let detail = format!("{fault}, with the status `{}`", seen.provider_status.status);
+    context.raise(AttentionCode::Contradiction, payment, detail).into_iter().collect()
 }
 
-/// What is not as it was asked sets no fact; but once it is closed as we wanted, or all of it has gone back, its session
-/// can end.
-fn ended_all_the_same(
+/// A rejected observation does not change the payment's state. But if it shows that the payment was closed or
+/// refunded whole, its session can end.
+fn closed_although_rejected(
     order: &OrderAggregate,
-    record: &Attempt,
+    payment: &Payment,
     seen: &Observation,
     code: AttentionCode,
 ) -> Vec<Event> {
-    let ours = matches!(code, AttentionCode::AmountMismatch | AttentionCode::TestModeMismatch);
+    let closable = matches!(code, AttentionCode::AmountMismatch | AttentionCode::TestModeMismatch);
     let ended = match seen.meaning {
         StatusMapping::Status(PaymentStatus::Cancelled | PaymentStatus::Expired) => true,
         StatusMapping::Status(PaymentStatus::Failed) => seen.terminal,
-        _ => is_all_back(seen),
+        _ => is_all_refunded(seen),
     };
-    let payment = order.payment_of(record).filter(|_| ours && ended);
-    payment.map(|payment| closed_by_gateway(order, payment.id)).unwrap_or_default()
+    if closable && ended { closed_by_gateway(order, payment.id) } else { Vec::new() }
 }
 
-/// Whether whatever was taken went back, by the provider's own figures.
-fn is_all_back(seen: &Observation) -> bool {
+/// Whether everything captured was refunded, by the provider's figures.
+fn is_all_refunded(seen: &Observation) -> bool {
     let figures = seen.refunded.zip(seen.captured.or(seen.total));
-    let all = figures.is_some_and(|(back, taken)| {
-        back.currency == taken.currency && 0 < taken.minor && taken.minor <= back.minor
+    let all = figures.is_some_and(|(refunded, captured)| {
+        let counts = refunded.currency == captured.currency && 0 < captured.minor;
+        counts && captured.minor <= refunded.minor
     });
+    is_refunded_status(seen) || (all && implies_capture(seen))
+}
+
+fn is_refunded_status(seen: &Observation) -> bool {
     matches!(seen.meaning, StatusMapping::Reversed | StatusMapping::Status(PaymentStatus::Refunded))
-        || (all && implies_capture(seen))
 }
 
-/// What is not as it was asked can still be seen to have gone back.
-fn gone_back(
-    order: &OrderAggregate,
-    record: &Attempt,
-    seen: &Observation,
-    code: AttentionCode,
-) -> Option<Event> {
-    let payment = order.payment_of(record).filter(|_| code == AttentionCode::AmountMismatch)?;
-    let stray =
-        |operation: &&Operation| operation.kind == OperationKind::Refund && operation.refund.is_none();
-    let operation = payment.operation.as_ref().filter(stray)?;
-    let back = seen.refunded.filter(|back| back.currency == payment.money.currency);
-    let enough = back.is_some_and(|back| Some(back.minor) >= operation.amount);
-    let all =
-        matches!(seen.meaning, StatusMapping::Reversed | StatusMapping::Status(PaymentStatus::Refunded));
-    let ended =
-        Event::OperationFinished { payment: payment.id, operation: operation.clone(), declined: None };
-    (enough || all).then_some(ended)
+/// Finishes the refund of a payment with the wrong amount once the provider shows it.
+fn refund_finished(payment: &Payment, seen: &Observation, code: AttentionCode) -> Option<Event> {
+    let operation = payment.pending(OperationKind::Refund).filter(|operation| operation.refund.is_none())?;
+    let refunded = seen.refunded.filter(|refunded| refunded.currency == payment.money.currency);
+    let enough = refunded.is_some_and(|refunded| Some(refunded.minor) >= operation.amount);
+    let finished = code == AttentionCode::AmountMismatch && (enough || is_refunded_status(seen));
+    finished.then(|| payment.finished(operation.clone(), None))
 }
 
-/// An attempt that was given up: if it took money all the same, the money gets a payment of its own.
-fn found(
-    order: &OrderAggregate,
-    record: &Attempt,
-    seen: &Observation,
-    now: Timestamp,
-    ids: &mut NewIds,
-) -> Vec<Event> {
-    let Some(first) = order.payment(record.payment) else { return Vec::new() };
+/// An abandoned attempt that holds money: creates a payment of its own for it.
+fn late_payment_events(context: &mut Context<'_>, attempt: &Attempt, seen: &Observation) -> Vec<Event> {
+    let (order, now) = (context.order, context.now);
+    let Some(first) = order.payment(attempt.payment) else { return Vec::new() };
     let empty = Payment {
-        attempt: Some(record.id),
-        capabilities: record.capabilities,
+        attempt: Some(attempt.id),
+        capabilities: attempt.capabilities,
         capture_requested: None,
         operation: None,
         failure: None,
@@ -175,11 +163,11 @@ fn found(
     let state = match PaymentState::of(seen, empty.terms()) {
         Ok(state) if state.holds_money() => state,
         Ok(_) => return Vec::new(),
-        Err(fault) => return out_of_bounds(order, fault, first.id, seen, now, ids),
+        Err(fault) => return out_of_bounds(context, fault, first.id, seen),
     };
     let payment = Payment {
-        id: ids.payment(),
-        authorization_expires_at: record.capabilities.authorization_expires_at(&state),
+        id: context.payment_id(),
+        authorization_expires_at: attempt.capabilities.authorization_expires_at(&state),
         state,
         provider_status: Some(seen.provider_status.clone()),
         detail: seen.detail,
@@ -190,26 +178,24 @@ fn found(
         ..empty
     };
     let mut events = vec![Event::LatePaymentFound(Box::new(payment.clone()))];
-    let back = payment.state.refunded();
-    events
-        .extend((back > 0).then(|| Event::RefundCreated(Box::new(portal_refund(&payment, back, now, ids)))));
-    let detail = format!("an attempt at `{}` that was given up holds {}", record.account, record.money);
-    events.extend(raise(order, late_code(order, payment.id), Some(payment.id), detail, None, now, ids));
+    let refunded = payment.state.refunded();
+    events.extend((refunded > 0).then(|| portal_refund(context, &payment, refunded)));
+    let detail = format!("an abandoned attempt at `{}` holds {}", attempt.account, attempt.money);
+    events.extend(context.raise(late_code(order, payment.id), payment.id, detail));
     events
 }
 
-/// One observation being worked into a file.
-struct View<'a, 'b> {
+/// One observation and the order it is applied to.
+struct View<'a, 'b, 'c> {
     order: &'a OrderAggregate,
     payment: &'a Payment,
-    record: &'a Attempt,
-    seen: &'a Observation,
+    attempt: &'a Attempt,
+    seen: &'b Observation,
     after: PaymentState,
-    now: Timestamp,
-    ids: &'b mut NewIds,
+    context: &'c mut Context<'a>,
 }
 
-impl View<'_, '_> {
+impl View<'_, '_, '_> {
     fn before(&self) -> PaymentStatus {
         self.payment.status()
     }
@@ -218,7 +204,7 @@ impl View<'_, '_> {
         self.after.status()
     }
 
-    /// An older word than the one we have does not replace it.
+    /// Whether this report is at least as new as the last one.
     fn is_newest(&self) -> bool {
         self.seen.as_of >= self.payment.reported_at
     }
@@ -238,7 +224,7 @@ impl View<'_, '_> {
         }
         let mut events = vec![Event::PaymentUpdated {
             payment: self.payment.id,
-            attempt: self.record.id,
+            attempt: self.attempt.id,
             from: self.before(),
             to: self.status(),
             state: self.after.clone(),
@@ -259,43 +245,33 @@ impl View<'_, '_> {
                 Some(Event::DisputeUpdated { payment, stage: reported.stage, lost: None })
             }
             (Some(reported), None) => {
-                let lost = self.after.ended_dispute().map(|(_, calm)| calm.lost);
+                let lost = self.after.ended_dispute().map(|(_, closed)| closed.lost);
                 Some(Event::DisputeUpdated { payment, stage: reported.stage, lost })
             }
             _ => None,
         }
     }
 
-    /// The operation under way ends when its effect is seen, or cannot come any more.
+    /// Finishes the pending operation once its effect is visible or has become impossible.
     fn operation_events(&self) -> Vec<Event> {
-        let Some(operation) = &self.payment.operation else { return Vec::new() };
-        let Some(worked) = effect_of(operation, &self.after, self.refund_failed()) else {
-            return Vec::new();
-        };
-        let declined = (!worked).then(|| self.seen.failure.clone().unwrap_or_default());
-        let ended = Event::OperationFinished {
-            payment: self.payment.id,
-            operation: operation.clone(),
-            declined: declined.clone(),
-        };
-        let refund = operation.refund.map(|refund| {
-            let to = if worked { RefundStatus::Succeeded } else { RefundStatus::Failed };
-            Event::RefundStatusChanged { refund, to, failure: declined }
-        });
-        std::iter::once(ended).chain(refund).collect()
+        let operation = self.payment.operation.as_ref();
+        let effect = operation.and_then(|operation| effect_of(operation, &self.after, self.refund_failed()));
+        let Some(succeeded) = effect else { return Vec::new() };
+        finish(self.payment, (!succeeded).then(|| self.seen.failure.clone().unwrap_or_default()))
     }
 
-    /// A refund did not stay, and this is news: a word that was there before the refund under way was asked for
-    /// says nothing of it.
-    fn lowers_anew(&self) -> bool {
+    /// Whether this report newly says that a refund failed or was reversed. A detail that was already there says
+    /// nothing about the current refund.
+    fn newly_reverses_refund(&self) -> bool {
         reverses_refund(self.seen) && self.is_newest() && self.payment.detail != self.seen.detail
     }
 
     fn refund_failed(&self) -> bool {
-        self.seen.detail == Some(Detail::RefundFailed) && self.lowers_anew()
+        self.seen.detail == Some(Detail::RefundFailed) && self.newly_reverses_refund()
     }
 
-    /// Refunds add up to what the provider states: more was made in its portal, less came back.
+    /// Makes the refund records add up to the provider's figure: a surplus was refunded in its portal, a deficit was
+    /// reversed.
     fn refund_events(&mut self, so_far: &[Event]) -> Vec<Event> {
         let done_now = so_far.iter().find_map(|event| match event {
             Event::RefundStatusChanged { refund, to: RefundStatus::Succeeded, .. } => Some(*refund),
@@ -310,74 +286,62 @@ impl View<'_, '_> {
         let mut over = made.iter().map(|refund| refund.money.minor).sum::<i64>() - self.after.refunded();
         let mut events = Vec::new();
         while over > 0 {
-            // The one that fits exactly came back, else the newest.
+            // The refund of exactly this amount was reversed, else the newest one.
             let fits = made.iter().rposition(|refund| refund.money.minor == over);
             let Some(index) = fits.or(made.len().checked_sub(1)) else { break };
-            let back = made.remove(index);
-            over -= back.money.minor;
-            let (refund, to) = (back.id, RefundStatus::Reversed);
+            let reversed = made.remove(index);
+            over -= reversed.money.minor;
+            let (refund, to) = (reversed.id, RefundStatus::Reversed);
             events.push(Event::RefundStatusChanged { refund, to, failure: self.seen.failure.clone() });
         }
         if over < 0 {
-            let refund = portal_refund(self.payment, -over, self.now, self.ids);
-            events.push(Event::RefundCreated(Box::new(refund)));
+            events.push(portal_refund(self.context, self.payment, -over));
         }
         events
     }
 
     fn session_and_order_events(&self) -> Vec<Event> {
-        let Some(session) = self.payment.session.and_then(|id| self.order.session(id)) else {
+        let session = self.order.session_of(self.payment);
+        let Some(session) = session.filter(|session| session.attempt == self.attempt.id) else {
             return Vec::new();
         };
-        if session.attempt != self.record.id {
-            return Vec::new();
-        }
         if !session.status.is_open() {
             let completed = session.status == SessionStatus::Completed;
             return if completed { self.order_after_completed(session) } else { Vec::new() };
         }
         let (to, code) = session_status(self.status(), self.after.is_final(), session.capture);
         match to {
-            SessionStatus::Completed => self.completed(session),
+            SessionStatus::Completed => {
+                let mut events = vec![session.changed(SessionStatus::Completed, None)];
+                events.extend(self.order_after_completed(session));
+                events
+            }
             SessionStatus::Failed => {
                 let failure = self.session_failure(session, code.unwrap_or(FailureCode::ProviderError));
                 let mut events = end(self.order, session, failure);
-                // The operation that closed it is settled above, with its outcome.
+                // The operation that closed it is already finished, with its outcome.
                 events.retain(|event| !matches!(event, Event::OperationFinished { .. }));
                 events
             }
             open => {
                 let failure = self.retryable().or_else(|| session.failure.clone());
                 let same = open == session.status && failure == session.failure;
-                let moved = Event::SessionStatusChanged {
-                    session: session.id,
-                    from: session.status,
-                    to: open,
-                    failure,
-                };
-                if same { Vec::new() } else { vec![moved] }
+                if same { Vec::new() } else { vec![session.changed(open, failure)] }
             }
         }
     }
 
-    fn completed(&self, session: &Session) -> Vec<Event> {
-        let (from, to) = (session.status, SessionStatus::Completed);
-        let mut events = vec![Event::SessionStatusChanged { session: session.id, from, to, failure: None }];
-        events.extend(self.order_after_completed(session));
-        events
-    }
-
-    /// What a completed session's payment means for its order, if no newer session has taken its place: it is submitted
-    /// by itself, also when money that was contested is the merchant's again, or it is a cart again.
+    /// What a completed session means for its order, if it is the newest session: the order is submitted (also after
+    /// a dispute is won), or becomes a cart again.
     fn order_after_completed(&self, session: &Session) -> Vec<Event> {
         if self.order.sessions.last().is_none_or(|last| last.id != session.id) {
             return Vec::new();
         }
         let header = &self.order.header;
-        let wanted = header.auto_submit || session.charge.is_some();
-        let stands = proves(self.status()) && !is_refunded_or_voided(self.order, self.payment);
-        let waits = header.state == OrderState::PendingPayment && wanted && stands;
-        if waits && unmet(header, Some(session), session.charge.is_some(), true).is_empty() {
+        let submits = header.content.auto_submit || session.charge.is_some();
+        let pays = proves(self.status()) && !is_refunded_or_voided(self.order, self.payment);
+        let waits = header.state == OrderState::PendingPayment && submits && pays;
+        if waits && ensure_met(header, Some(session), session.charge.is_some(), true).is_ok() {
             return submission(
                 header,
                 session.charge.map_or(PaymentSource::Session(session.id), PaymentSource::Profile),
@@ -387,20 +351,19 @@ impl View<'_, '_> {
         self.cart_again().into_iter().collect()
     }
 
-    /// Voided, lapsed or wholly refunded before it was submitted, the order is a cart again.
+    /// If the payment was voided, expired or refunded whole before the order was submitted, the order is a cart
+    /// again.
     fn cart_again(&self) -> Option<Event> {
         let gone = matches!(
             self.status(),
             PaymentStatus::Cancelled | PaymentStatus::Expired | PaymentStatus::Refunded
         );
-        let waits = self.order.header.state == OrderState::PendingPayment;
-        let reason = Some("its payment was voided, lapsed or given back".to_owned());
-        let moved =
-            Event::OrderStateChanged { from: OrderState::PendingPayment, to: OrderState::Pending, reason };
-        (gone && waits).then_some(moved)
+        let header = &self.order.header;
+        let moved = || header.moved(OrderState::Pending, Some("its payment was voided, expired or refunded"));
+        (gone && header.state == OrderState::PendingPayment).then(moved)
     }
 
-    /// A decline that the provider lets the customer repeat.
+    /// A decline after which the customer may try again.
     fn retryable(&self) -> Option<SessionFailure> {
         let declined = self.status() == PaymentStatus::Failed && !self.after.is_final();
         declined.then(|| SessionFailure::new(FailureCode::Declined, self.seen.failure.as_ref(), true))
@@ -425,8 +388,8 @@ impl View<'_, '_> {
     }
 }
 
-/// Money that somebody gave back in the provider's portal.
-fn portal_refund(payment: &Payment, minor: i64, now: Timestamp, ids: &mut NewIds) -> Refund {
-    let refund = Refund::new(ids.refund(), payment, minor, RefundOrigin::Provider, now);
-    Refund { status: RefundStatus::Succeeded, ..refund }
+/// A refund that was made in the provider's portal.
+fn portal_refund(context: &mut Context<'_>, payment: &Payment, minor: i64) -> Event {
+    let refund = Refund::new(context.refund_id(), payment, minor, RefundOrigin::Provider, context.now);
+    Event::RefundCreated(Box::new(Refund { status: RefundStatus::Succeeded, ..refund }))
 }

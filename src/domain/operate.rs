@@ -1,20 +1,18 @@
-//! Operations on money: what may be asked, with the amount reserved in the same change; one at a time.
+//! Requests close, capture, void and refund. The amount is reserved in the same change; one operation at a time.
 
-use port::{Failure, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
+use port::{Failure, PaymentId, PaymentStatus, SessionId, Timestamp};
 
+use super::Context;
 use super::aggregate::OrderAggregate;
-use super::attention::raise;
 use super::erasable::Erasable;
 use super::error::DomainError;
 use super::event::Event;
-use super::ids::NewIds;
 use super::order::OrderState;
 use super::payment::{AttentionCode, Operation, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
 use super::payment_proof::is_refunded_or_voided;
 use super::session::{FailureCode, SessionStatus};
-use super::session_end::pending;
 
-/// Asks to close an open session: at its time, by the merchant, or because its order ends.
+/// Requests to close an open session.
 ///
 /// # Errors
 /// [`DomainError::TooLate`] for a session that has ended.
@@ -37,13 +35,10 @@ pub fn close(
         return Ok(Vec::new());
     }
     let operation = Operation::new(OperationKind::Close, None, 0, now);
-    Ok(vec![Event::OperationRequested { payment: payment.id, operation, closing: Some(code) }])
+    Ok(vec![payment.requested(operation, Some(code))])
 }
 
-/// Asks to take what is held, or a part of it.
-///
-/// # Errors
-/// A [`DomainError`] that names the state, the amount or the capability.
+/// Requests a capture, whole or in part.
 pub fn capture(
     order: &OrderAggregate,
     payment: PaymentId,
@@ -63,26 +58,23 @@ pub fn capture(
         return Err(DomainError::ExceedsAuthorized { remaining: left });
     }
     let operation = Operation::new(OperationKind::Capture, Some(amount), payment.state.captured, now);
-    Ok(vec![Event::OperationRequested { payment: payment.id, operation, closing: None }])
+    Ok(vec![payment.requested(operation, None)])
 }
 
-/// Asks to release what is held.
-///
-/// # Errors
-/// As [`capture`].
+/// Requests a void.
 pub fn void(order: &OrderAggregate, payment: PaymentId, now: Timestamp) -> Result<Vec<Event>, DomainError> {
     let payment = operable(order, payment)?;
     if payment.state.capturable() == 0 {
-        return Err(DomainError::TooLate("the payment holds nothing that could be released"));
+        return Err(DomainError::TooLate("the payment has no authorization to void"));
     }
     if !payment.capabilities.voids {
         return Err(DomainError::Unsupported("void"));
     }
     let operation = Operation::new(OperationKind::Void, None, payment.state.captured, now);
-    // A session that is still open ends with the hold that nobody asked for.
+    // A session that is still open (unexpected authorization) ends with the void.
     let session = order.open_session().filter(|session| session.payment == payment.id);
     let closing = session.map(|_| FailureCode::Cancelled);
-    Ok(vec![Event::OperationRequested { payment: payment.id, operation, closing }])
+    Ok(vec![payment.requested(operation, closing)])
 }
 
 /// The payment, if an operation on it may be sent now.
@@ -97,31 +89,22 @@ pub(super) fn operable(order: &OrderAggregate, payment: PaymentId) -> Result<&Pa
     Ok(payment)
 }
 
-/// A refund that is asked for.
 #[derive(Clone, Debug)]
 pub struct NewRefund {
-    /// The new refund's id.
-    pub id: RefundId,
-    /// How much, minor units; all that is left if absent.
+    /// Minor units; all that is left if absent.
     pub amount: Option<i64>,
-    /// Why, in the merchant's words.
     pub reason: Option<Erasable<String>>,
-    /// The merchant's reference.
     pub reference: Option<String>,
-    /// Who wants it.
     pub origin: RefundOrigin,
 }
 
-/// Reserves a refund; it is sent at once if nothing else is under way, else in its turn.
-///
-/// # Errors
-/// A [`DomainError`] that names the state, the amount or the capability.
+/// Creates a pending refund. It is sent at once if no operation is pending, else after that one.
 pub fn refund(
-    order: &OrderAggregate,
+    context: &mut Context<'_>,
     payment: PaymentId,
-    new_refund: NewRefund,
-    now: Timestamp,
+    new: NewRefund,
 ) -> Result<Vec<Event>, DomainError> {
+    let (order, now) = (context.order, context.now);
     let payment = order.payment(payment).ok_or(DomainError::TooLate("there is no such payment"))?;
     if payment.is_external() {
         return Err(DomainError::ExternalPayment);
@@ -130,14 +113,14 @@ pub fn refund(
         return Err(DomainError::Disputed);
     }
     if payment.state.captured == 0 {
-        return Err(DomainError::TooLate("the payment has taken no money that could be refunded"));
+        return Err(DomainError::TooLate("the payment has no captured money to refund"));
     }
     if !payment.capabilities.refunds {
         return Err(DomainError::Unsupported("refund"));
     }
     let left = refundable(order, payment);
-    let amount = new_refund.amount.unwrap_or(left);
-    if new_refund.amount.is_some_and(|amount| amount <= 0) {
+    let amount = new.amount.unwrap_or(left);
+    if new.amount.is_some_and(|amount| amount <= 0) {
         return Err(DomainError::NotPositive);
     }
     if amount > left || left == 0 {
@@ -146,49 +129,45 @@ pub fn refund(
     if amount < payment.state.captured && !payment.capabilities.partial_refunds {
         return Err(DomainError::Unsupported("refund a part"));
     }
-    let NewRefund { id, reason, reference, origin, .. } = new_refund;
-    let refund = Refund { reason, reference, ..Refund::new(id, payment, amount, origin, now) };
+    let refund = Refund::new(context.refund_id(), payment, amount, new.origin, now);
+    let refund = Refund { reason: new.reason, reference: new.reference, ..refund };
     let send = payment.operation.is_none().then(|| send_refund(payment, &refund, now));
     Ok(std::iter::once(Event::RefundCreated(Box::new(refund))).chain(send).collect())
 }
 
-/// Whether the bank has taken the money back, so that a refund could pay it twice.
+/// Whether there is a chargeback, so that a refund could pay the customer twice.
 pub(crate) fn is_contested(payment: &Payment) -> bool {
-    payment.state.open_dispute().is_some_and(|word| !word.stage.is_inquiry())
+    payment.state.open_dispute().is_some_and(|report| !report.stage.is_inquiry())
 }
 
-/// The next refund in the queue, if nothing is under way. One that no longer fits, because money went back in the
-/// provider's portal meanwhile, fails without being sent; if an ended order counted on it, a person is told.
-pub fn next_refund(
-    order: &OrderAggregate,
-    payment: PaymentId,
-    now: Timestamp,
-    ids: &mut NewIds,
-) -> Vec<Event> {
+/// Sends the next pending refund, if no operation is pending. One that is larger than what is left, because money was
+/// refunded in the provider's portal, fails without being sent; attention is raised if an ended order relied on it.
+pub fn next_refund(context: &mut Context<'_>, payment: PaymentId) -> Vec<Event> {
+    let order = context.order;
     let Some(payment) = order.payment(payment) else { return Vec::new() };
     let left = payment.state.captured - payment.state.refunded();
     let fits = |refund: &&Refund| refund.money.minor <= left;
     let failed: Vec<&Refund> = waiting_refunds(order, payment).take_while(|refund| !fits(refund)).collect();
     let sent = waiting_refunds(order, payment).find(fits);
-    let mut events: Vec<Event> = failed.iter().map(|refund| too_late(refund)).collect();
-    events.extend(sent.map(|refund| send_refund(payment, refund, now)));
+    let mut events: Vec<Event> = failed.iter().map(|refund| too_large(refund)).collect();
+    events.extend(sent.map(|refund| send_refund(payment, refund, context.now)));
     let still: i64 =
         waiting_refunds(order, payment).skip(failed.len()).map(|refund| refund.money.minor).sum();
     if !failed.is_empty() && still < left && order.header.state.refunds_payments() {
-        let detail = "the order has ended, and a refund that was to give its money back no longer fits";
-        let payment = Some(payment.id);
-        events.extend(raise(order, AttentionCode::RefundNeeded, payment, detail.to_owned(), None, now, ids));
+        let detail = "the order has ended, and its pending refund is larger than what is left";
+        events.extend(context.raise(AttentionCode::RefundNeeded, payment.id, detail));
     }
     events
 }
 
-fn too_late(refund: &Refund) -> Event {
-    let text = Some("less than this is left to give back".to_owned());
+fn too_large(refund: &Refund) -> Event {
+    let text = Some("less than this can still be refunded".to_owned());
     let failure = Some(Failure { code: None, text });
     Event::RefundStatusChanged { refund: refund.id, to: RefundStatus::Failed, failure }
 }
 
-/// The refunds that are not sent and may be, oldest first: nothing is under way, and the money is not contested.
+/// The pending refunds that can be sent now, oldest first; none while an operation is pending or the payment is
+/// disputed.
 pub(super) fn waiting_refunds<'a>(
     order: &'a OrderAggregate,
     payment: &Payment,
@@ -203,7 +182,7 @@ fn send_refund(payment: &Payment, refund: &Refund, now: Timestamp) -> Event {
     let (amount, before) = (Some(refund.money.minor), payment.state.refunded());
     let operation = Operation::new(OperationKind::Refund, amount, before, now);
     let operation = Operation { refund: Some(refund.id), ..operation };
-    Event::OperationRequested { payment: payment.id, operation, closing: None }
+    payment.requested(operation, None)
 }
 
 /// What can still be refunded, less what pending refunds have reserved.
@@ -214,90 +193,80 @@ pub fn refundable(order: &OrderAggregate, payment: &Payment) -> i64 {
     (payment.state.captured - payment.state.refunded() - order.reserved(payment.id)).max(0)
 }
 
-/// What can still be captured, nothing while an operation is under way.
+/// What can still be captured; nothing while an operation is pending.
 pub fn capturable(payment: &Payment) -> i64 {
     if payment.operation.is_some() || payment.is_external() { 0 } else { payment.state.capturable() }
 }
 
-/// The provider declined the operation under way, provably without effect.
-pub fn declined(order: &OrderAggregate, payment: PaymentId, failure: Failure) -> Vec<Event> {
-    let Some((payment, operation)) = pending(order, payment) else { return Vec::new() };
-    let refund = operation.refund.map(|refund| Event::RefundStatusChanged {
-        refund,
-        to: RefundStatus::Failed,
-        failure: Some(failure.clone()),
-    });
-    let ended = Event::OperationFinished { payment: payment.id, operation, declined: Some(failure) };
-    std::iter::once(ended).chain(refund).collect()
+/// Finishes the pending operation of a payment, and the refund that it makes.
+pub(super) fn finish(payment: &Payment, declined: Option<Failure>) -> Vec<Event> {
+    let Some(operation) = payment.operation.clone() else { return Vec::new() };
+    let to = if declined.is_none() { RefundStatus::Succeeded } else { RefundStatus::Failed };
+    let failure = declined.clone();
+    let refund = operation.refund.map(|refund| Event::RefundStatusChanged { refund, to, failure });
+    std::iter::once(payment.finished(operation, declined)).chain(refund).collect()
 }
 
-/// Notes of an operation that is still under way whether its last try provably reached nobody.
+/// The provider declined the pending operation, provably without effect.
+pub fn declined(order: &OrderAggregate, payment: PaymentId, failure: Failure) -> Vec<Event> {
+    order.payment(payment).map(|payment| finish(payment, Some(failure))).unwrap_or_default()
+}
+
+/// Records whether the last try of a pending operation provably did not reach the provider.
 pub fn set_unsent(
     order: &OrderAggregate,
     payment: PaymentId,
     tried: &Operation,
     unsent: bool,
 ) -> Option<Event> {
-    let (payment, operation) = pending(order, payment)?;
-    let news = operation.is_same(tried) && operation.unsent != unsent;
-    let operation = Operation { unsent, ..operation };
-    news.then_some(Event::OperationRequested { payment: payment.id, operation, closing: None })
+    let payment = order.payment(payment)?;
+    let operation = payment.operation.clone()?;
+    let changes = operation.is_same(tried) && operation.unsent != unsent;
+    changes.then(|| payment.requested(Operation { unsent, ..operation }, None))
 }
 
-/// What gives back all that an ended order holds: its open session closed, holds voided, the rest refunded;
-/// a person where the provider has no such call.
-pub(super) fn refund_or_void_all(order: &OrderAggregate, now: Timestamp, ids: &mut NewIds) -> Vec<Event> {
-    let mut events = Vec::new();
+/// Returns all money of an ended order: closes its open session, voids authorizations, refunds captures; raises
+/// attention where the provider has no such call.
+pub(super) fn refund_or_void_all(context: &mut Context<'_>) -> Vec<Event> {
+    let order = context.order;
     let holding = |payment: &&Payment| payment.state.holds_money();
-    if let Some(session) =
-        order.open_session().filter(|open| order.payment(open.payment).filter(holding).is_none())
-    {
-        events.extend(close(order, session.id, FailureCode::Cancelled, now).unwrap_or_default());
-    }
-    for payment in
-        order.payments.iter().filter(holding).filter(|payment| !is_refunded_or_voided(order, payment))
-    {
-        match refund_or_void(order, payment, "the order was cancelled", now, ids) {
+    let unpaid = order.open_session().filter(|open| order.payment(open.payment).filter(holding).is_none());
+    let closed = unpaid.map(|session| close(order, session.id, FailureCode::Cancelled, context.now));
+    let mut events = closed.and_then(Result::ok).unwrap_or_default();
+    for payment in order.payments.iter().filter(holding) {
+        if is_refunded_or_voided(order, payment) {
+            continue;
+        }
+        match refund_or_void(context, payment, "the order was cancelled") {
             Ok(more) => events.extend(more),
             Err(error) => {
-                let detail = format!("the order was cancelled and its money is not given back: {error}");
-                let payment = Some(payment.id);
-                events.extend(raise(order, AttentionCode::RefundNeeded, payment, detail, None, now, ids));
+                let detail = format!("the order was cancelled and its money could not be returned: {error}");
+                events.extend(context.raise(AttentionCode::RefundNeeded, payment.id, detail));
             }
         }
     }
     events
 }
 
-/// What gives back all that a payment holds: the hold released, what was taken refunded.
-///
-/// # Errors
-/// As [`void`] and [`refund`].
+/// Returns all money of a payment: voids an authorization, refunds a capture.
 pub(super) fn refund_or_void(
-    order: &OrderAggregate,
+    context: &mut Context<'_>,
     payment: &Payment,
     reason: &str,
-    now: Timestamp,
-    ids: &mut NewIds,
 ) -> Result<Vec<Event>, DomainError> {
-    if payment.state.is_held() {
-        return void(order, payment.id, now);
+    if payment.state.is_authorized() {
+        return void(context.order, payment.id, context.now);
     }
-    let new_refund = NewRefund {
-        id: ids.refund(),
-        amount: None,
-        reason: Some(Erasable::new(reason.to_owned(), ids.salt())),
-        reference: None,
-        origin: RefundOrigin::Policy,
-    };
-    refund(order, payment.id, new_refund, now)
+    let reason = Some(Erasable::new(reason.to_owned(), context.salt()));
+    let new = NewRefund { amount: None, reason, reference: None, origin: RefundOrigin::Policy };
+    refund(context, payment.id, new)
 }
 
-/// Whether the order's money is a reason not to let it expire.
+/// Whether the order's money prevents it from expiring.
 pub(super) fn blocks_expiry(order: &OrderAggregate) -> bool {
     order.holds_money() || order.payments.iter().any(|payment| payment.status() == PaymentStatus::Disputed)
 }
 
-/// Whether an order in this state may still be cancelled.
+/// The states in which an order may be cancelled.
 pub(super) const CANCELLABLE: &[OrderState] =
     &[OrderState::Pending, OrderState::PendingPayment, OrderState::Submitted, OrderState::PendingApproval];

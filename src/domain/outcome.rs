@@ -1,5 +1,5 @@
-//! What a request came to: computed from the changes since it was made, by the request itself and by every repeat of
-//! it alike.
+//! The outcome of a request, computed from its change and those that followed. The request and its repeats compute it
+//! the same way.
 
 use std::sync::Arc;
 
@@ -11,74 +11,58 @@ use super::{
     SessionStatus,
 };
 
-/// What a request about an order came to.
+/// The outcome of a request about an order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// The order as it was when the request was closed, or as it is.
+    /// The order at the end of the request, or as it is now.
     pub order: Arc<OrderAggregate>,
     /// The session that was created or closed.
     pub session: Option<SessionId>,
     /// The payment that an operation was requested on, or a refund created.
     pub payment: Option<PaymentId>,
-    /// The refund that was created.
     pub refund: Option<RefundId>,
-    /// The attention that was resolved.
     pub attention: Option<AttentionId>,
-    /// How far it got.
     pub status: OutcomeStatus,
 }
 
-/// How far a request got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutcomeStatus {
-    /// It took effect.
     Done,
     /// It is recorded; whether it took effect is not known yet.
     Pending,
-    /// The provider declined the operation.
     Declined(Failure),
 }
 
 impl Outcome {
-    /// A request that changed nothing, or whose change is done with its commit.
+    /// The outcome of a request that changed nothing.
     pub fn unchanged(order: Arc<OrderAggregate>) -> Self {
-        Self {
-            order,
-            session: None,
-            payment: None,
-            refund: None,
-            attention: None,
-            status: OutcomeStatus::Done,
-        }
+        Request::default().outcome(order, false)
     }
 
-    /// What a request came to, by its own change and those that followed. `order` is the order as it is.
+    /// The outcome of a request, from its own change and those that followed. `order` is the current order.
     pub fn of(steps: &[Step<OrderAggregate>], order: Arc<OrderAggregate>) -> Self {
         let mut request = Request::default();
         for (index, step) in steps.iter().enumerate() {
             for event in &step.change.events {
                 if index == 0 {
-                    request.take_change(event, &step.after);
+                    request.record_change(event, &step.after);
                 }
-                request.take_end(event);
+                request.record_end(event);
             }
             if !request.is_open(&step.after) {
                 return request.outcome(step.after.clone(), false);
             }
         }
-        match steps.is_empty() {
-            true => Self::unchanged(order),
-            false => request.outcome(order, true),
-        }
+        request.outcome(order, !steps.is_empty())
     }
 
-    /// Whether the session that was created has a start without a known outcome.
+    /// Whether the created session has a start of unknown outcome, or an operation is pending.
     pub fn is_pending(&self) -> bool {
         self.status == OutcomeStatus::Pending
     }
 
-    /// Whether a request that was to create a session reached no provider, so that the same idempotency key tries
-    /// again.
+    /// Whether the request was to create a session and no provider was reached, so that a repeat with the same key
+    /// runs it again.
     pub fn had_no_effect(&self, creates_session: bool) -> bool {
         let Some(session) = self.session.and_then(|id| self.order.session(id)) else {
             return creates_session;
@@ -87,11 +71,12 @@ impl Outcome {
             return false;
         }
         let failure = self.order.attempt(session.attempt).and_then(|attempt| attempt.failure);
-        session.status == SessionStatus::Failed && failure.is_some_and(|failure| failure.reached_nobody())
+        session.status == SessionStatus::Failed
+            && failure.is_some_and(|failure| failure.reached_no_provider())
     }
 }
 
-/// A request as the changes show it.
+/// What the changes say about a request.
 #[derive(Default)]
 struct Request {
     created: Option<SessionId>,
@@ -103,10 +88,10 @@ struct Request {
 }
 
 impl Request {
-    /// Takes in what the request's own change did.
-    fn take_change(&mut self, event: &Event, order: &OrderAggregate) {
+    /// Records what the request's own change requested.
+    fn record_change(&mut self, event: &Event, order: &OrderAggregate) {
         match event {
-            Event::SessionCreated(session) => self.created = Some(session.session),
+            Event::SessionCreated(session) => self.created = Some(session.id),
             Event::RefundCreated(refund) => self.refund = Some((refund.id, refund.payment)),
             Event::AttentionResolved { attention, .. } => self.attention = Some(*attention),
             Event::OperationRequested { payment, operation, closing } => {
@@ -118,9 +103,9 @@ impl Request {
         }
     }
 
-    /// Takes in how something that was requested ended. A page that does not close is no decline: it was paid, or stays
-    /// open.
-    fn take_end(&mut self, event: &Event) {
+    /// Records how a requested operation ended. A declined close is no decline of the request: the session was paid,
+    /// or stays open.
+    fn record_end(&mut self, event: &Event) {
         if let Event::OperationFinished { payment, operation, declined: Some(failure) } = event
             && operation.kind != OperationKind::Close
             && self.operations.iter().any(|(of, requested)| of == payment && requested.is_same(operation))
@@ -132,15 +117,15 @@ impl Request {
     fn is_open(&self, order: &OrderAggregate) -> bool {
         let created = self.created.and_then(|id| order.session(id));
         let starting = created.filter(|session| session.status.is_open());
-        let under_way = |(payment, operation): &(PaymentId, Operation)| {
+        let pending = |(payment, operation): &(PaymentId, Operation)| {
             let now = order.payment(*payment).and_then(|payment| payment.operation.as_ref());
             now.is_some_and(|now| now.is_same(operation))
         };
         let waits = |session: &Session| session.charge.is_some() || has_no_start(order, session);
-        starting.is_some_and(waits) || self.operations.iter().any(under_way)
+        starting.is_some_and(waits) || self.operations.iter().any(pending)
     }
 
-    /// Whether a session that was to be closed is open all the same.
+    /// Whether a session that was to be closed is still open.
     fn leaves_open(&self, order: &OrderAggregate) -> bool {
         let session = self.closing.and_then(|id| order.session(id));
         session.is_some_and(|session| session.status.is_open())
@@ -164,16 +149,15 @@ impl Request {
     }
 }
 
-/// Whether the customer cannot pay yet: the start has no known outcome, or made something that must not be shown or is
-/// being closed.
+/// Whether the customer cannot pay yet: the start has no known outcome, or its page must not be shown or is being
+/// closed.
 fn has_no_start(order: &OrderAggregate, session: &Session) -> bool {
     let started =
         order.attempt(session.attempt).is_some_and(|attempt| attempt.state != AttemptState::Started);
     let wrong = |raised: &Attention| {
         let of_start = matches!(raised.code, AttentionCode::AmountMismatch | AttentionCode::Contradiction);
-        of_start && raised.payment == Some(session.payment)
+        of_start && raised.payment == session.payment
     };
-    let operation = order.payment(session.payment).and_then(|payment| payment.operation.as_ref());
-    let closing = operation.is_some_and(|operation| operation.kind == OperationKind::Close);
-    !started || closing || order.attention.iter().any(wrong)
+    let closing = order.payment(session.payment).and_then(|payment| payment.pending(OperationKind::Close));
+    !started || closing.is_some() || order.attention.iter().any(wrong)
 }

@@ -1,4 +1,4 @@
-//! Payments, the operations on them, refunds, and what a person should look at.
+//! Payments, their pending operations, refunds and attention.
 
 use std::time::Duration;
 
@@ -9,90 +9,75 @@ use port::{
 use serde::{Deserialize, Serialize};
 
 use super::erasable::Erasable;
+use super::event::Event;
 use super::payment_state::{FoldTerms, PaymentState};
+use super::session::FailureCode;
 
-/// One collection of money for one order.
+/// A payment: the money of one session, followed at one provider.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Payment {
-    /// Its id.
     pub id: PaymentId,
-    /// The session it belongs to; none for a merchant's own collection.
+    /// None for an external payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
-    /// The attempt that its provider knows; none for a merchant's own collection.
+    /// None for an external payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptId>,
-    /// What is to be collected.
     pub money: Money,
-    /// When it is taken.
     pub capture: CaptureMode,
-    /// What can be done with it at its provider.
     pub capabilities: PaymentCapabilities,
-    /// When a hold ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_expires_at: Option<Timestamp>,
-    /// How it stands.
     pub state: PaymentState,
-    /// The provider's own word, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_status: Option<ProviderStatus>,
-    /// The shade of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Detail>,
     /// The last decline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// The moment that the word speaks of.
+    /// The time that the last report is about.
     pub reported_at: Timestamp,
-    /// What our captures asked for.
+    /// The captured total that our captures requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture_requested: Option<i64>,
-    /// The operation under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
-    /// Collected by the merchant without any provider of ours.
     pub external: bool,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it last changed.
     pub updated_at: Timestamp,
-    /// Grows with each change.
     pub version: u64,
 }
 
-/// What a payment's provider can do with it, kept with the payment, so that it does not change with the
-/// adapter.
+/// What a payment's provider can do with it. Stored with the payment, so that a new version of the adapter does not
+/// change it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentCapabilities {
-    /// Holds funds before it takes them.
     pub authorizes: bool,
-    /// The first capture releases what it leaves.
+    /// Whether only one capture is possible; it voids the rest.
     pub one_capture: bool,
-    /// An unpaid page can be closed.
+    /// Whether an unpaid checkout can be closed.
     pub closes: bool,
-    /// A hold can be released.
     pub voids: bool,
-    /// Money can be given back.
     pub refunds: bool,
-    /// Any part of it.
     pub partial_refunds: bool,
-    /// How long a hold lives, if it ends by itself.
+    /// How long an authorization is valid, if it expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_seconds: Option<u64>,
-    /// For how many days it is asked about daily once it is paid, since nobody tells of refunds and disputes.
+    /// For how many days a paid payment is fetched daily, where the provider does not notify of refunds and disputes.
     pub poll_after_capture_days: u32,
 }
 
 impl PaymentCapabilities {
-    /// When the hold of a standing ends by itself, counted from the moment that was seen.
+    /// When the authorization in a state expires, counted from the time of the report.
     pub(super) fn authorization_expires_at(self, state: &PaymentState) -> Option<Timestamp> {
-        let authorization = state.authorization.filter(|_| state.is_held())?;
+        let authorization = state.authorization.filter(|_| state.is_authorized())?;
         Some(authorization.as_of.plus(Duration::from_secs(self.authorization_seconds?)))
     }
 }
 
 impl Payment {
-    /// One that no provider has spoken of yet.
+    /// A payment that no provider has reported on yet.
     pub(super) fn new(id: PaymentId, money: Money, capture: CaptureMode, now: Timestamp) -> Self {
         Self {
             id,
@@ -116,12 +101,11 @@ impl Payment {
         }
     }
 
-    /// Its status.
     pub fn status(&self) -> PaymentStatus {
         self.state.status()
     }
 
-    /// What the fold needs to know of it.
+    /// The terms that observations are checked and joined with.
     pub fn terms(&self) -> FoldTerms {
         FoldTerms {
             amount: self.money.minor,
@@ -131,135 +115,110 @@ impl Payment {
         }
     }
 
-    /// Whether the money never was at a provider of ours, so that nothing can be done with it here.
+    /// The pending operation, if it is of this kind.
+    pub(super) fn pending(&self, kind: OperationKind) -> Option<&Operation> {
+        self.operation.as_ref().filter(|operation| operation.kind == kind)
+    }
+
+    /// The intent of an operation. `closing` is the failure code of the session, if the operation closes it.
+    pub(super) fn requested(&self, operation: Operation, closing: Option<FailureCode>) -> Event {
+        Event::OperationRequested { payment: self.id, operation, closing }
+    }
+
+    pub(super) fn finished(&self, operation: Operation, declined: Option<Failure>) -> Event {
+        Event::OperationFinished { payment: self.id, operation, declined }
+    }
+
+    /// Whether the money was collected outside the gateway, so that it cannot be captured or refunded here.
     pub fn is_external(&self) -> bool {
         self.external || self.detail == Some(Detail::PaidExternally)
     }
 }
 
-/// What can be asked of a provider about money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum OperationKind {
-    /// Closing a page that is not paid.
     Close,
-    /// Taking what is held.
     Capture,
-    /// Releasing what is held.
     Void,
-    /// Giving back what was taken.
     Refund,
 }
 
-impl OperationKind {
-    /// As the API and metric labels write it.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
-/// An operation whose outcome is not known yet. One at a time for a payment, so that the provider's totals say
-/// which one took effect.
+/// A pending operation. A payment has one at a time, so that the provider's totals show which one took effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
-    /// What is asked.
     pub kind: OperationKind,
-    /// How much, minor units; none where it is all or nothing.
+    /// The amount in minor units; `None` for close and void.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
-    /// The refund it makes; none where what the provider states is not what was asked.
+    /// The refund record; `None` for the refund of a payment with the wrong amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund: Option<RefundId>,
-    /// What was captured or refunded before, minor units: the effect is what comes on top.
+    /// The captured or refunded total before it, minor units; its effect is the difference.
     pub before: i64,
-    /// Since when.
     pub since: Timestamp,
-    /// Whether it provably reached nobody when it was last tried, so that it can be sent without a second effect.
+    /// Whether the last try provably did not reach the provider, so that it can be sent again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsent: bool,
 }
 
 impl Operation {
-    /// One that is asked for at a moment, of which nothing is known yet.
     pub(super) fn new(kind: OperationKind, amount: Option<i64>, before: i64, since: Timestamp) -> Self {
         Self { kind, amount, refund: None, before, since, unsent: false }
     }
 
-    /// Whether both are the same one, however its last try went.
+    /// Whether both are the same operation, ignoring `unsent`.
     pub fn is_same(&self, other: &Self) -> bool {
         *self == Self { unsent: self.unsent, ..other.clone() }
     }
 }
 
-/// Where a refund stands.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray,
 )]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum RefundStatus {
-    /// Reserved, perhaps sent, not seen yet.
+    /// Its amount is reserved; it is not confirmed yet.
     Pending,
-    /// The money went back.
     Succeeded,
-    /// It did not.
     Failed,
-    /// It came back.
+    /// The money came back to the merchant.
     Reversed,
 }
 
-impl RefundStatus {
-    /// As the API writes it.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
-/// Who wanted a refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RefundOrigin {
-    /// The merchant, through the API.
     Api,
-    /// The gateway, after a cancel or by the merchant's policy.
+    /// The gateway, after a cancel or by the merchant's refund policy.
     Policy,
-    /// Somebody in the provider's portal.
+    /// A person in the provider's portal.
     Provider,
 }
 
-/// Money that goes back. Never deleted.
+/// A refund record. It is never deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
-    /// Its id.
     pub id: RefundId,
-    /// Of which payment.
     pub payment: PaymentId,
-    /// How much.
     pub money: Money,
-    /// Where it stands.
     pub status: RefundStatus,
-    /// Why, in the merchant's words; they may name people.
+    /// The merchant's reason; it may contain personal data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Erasable<String>>,
-    /// The merchant's reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// Who wanted it.
     pub origin: RefundOrigin,
-    /// The provider's refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it last changed.
     pub updated_at: Timestamp,
-    /// Grows with each change.
     pub version: u64,
 }
 
 impl Refund {
-    /// Money of a payment that has gone back, or is to, without any word of why.
     pub(super) fn new(
         id: RefundId,
         payment: &Payment,
@@ -283,7 +242,6 @@ impl Refund {
     }
 }
 
-/// Why a person should look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[derive(strum::IntoStaticStr, strum::VariantArray)]
@@ -291,48 +249,47 @@ impl Refund {
 pub enum AttentionCode {
     /// Money arrived where no open session waits for it.
     LatePayment,
-    /// A second payment of the order holds money.
+    /// Another payment of the order holds money.
     DuplicatePayment,
-    /// The provider states another amount or currency than was asked.
+    /// The provider states another amount or currency than requested.
     AmountMismatch,
     /// Paid a day ago and not submitted.
     PaidNotSubmitted,
     /// Fulfilment failed after payment.
     PaidNotFulfilled,
-    /// Cancelled where the provider cannot give back.
+    /// The order ended and its money could not be returned.
     RefundNeeded,
-    /// An operation unsure for 15 minutes.
+    /// The outcome of an operation has been unknown for 15 minutes.
     OutcomeUnknown,
-    /// A word that money facts refuse, or amounts out of bounds.
+    /// A report contradicts what is known, or states impossible amounts.
     Contradiction,
-    /// A word that no table has.
+    /// A provider status that is not in the status table.
     UnknownWord,
-    /// A test on a live account, or the reverse.
+    /// A test payment on a live account, or the reverse.
     TestModeMismatch,
-    /// Held although nobody asked for a hold.
+    /// Authorized although it was to be captured at once.
     UnexpectedHold,
-    /// A hold that ends within a day.
+    /// An authorization expires within a day.
     AuthorizationExpiring,
-    /// A hold gone under an order that was submitted.
+    /// The authorization of a submitted order is gone.
     AuthorizationLost,
-    /// A refund accepted and then failed or reversed.
+    /// A refund failed or was reversed.
     RefundFailed,
-    /// A dispute was opened.
     Dispute,
-    /// A dispute on money already given back.
+    /// A dispute about refunded money.
     DisputeAfterRefund,
 }
 
 impl AttentionCode {
-    /// Whether it is about a statement that was not believed, so that another may follow.
-    pub(super) fn is_mistrust(self) -> bool {
+    /// Whether it is about a report that was rejected.
+    pub(super) fn rejects_report(self) -> bool {
         matches!(
             self,
             Self::AmountMismatch | Self::TestModeMismatch | Self::UnknownWord | Self::Contradiction
         )
     }
 
-    /// Whether every read says it again, so that it is not news once it was told.
+    /// Whether each read repeats it, so that it is raised only once.
     pub(super) fn is_sticky(self) -> bool {
         matches!(
             self,
@@ -345,7 +302,7 @@ impl AttentionCode {
         )
     }
 
-    /// Whether a merchant's policy may decide at once to give the money back.
+    /// Whether a refund policy applies to it.
     pub fn has_policy(self) -> bool {
         matches!(
             self,
@@ -356,71 +313,48 @@ impl AttentionCode {
                 | Self::PaidNotFulfilled
         )
     }
-
-    /// As the API and metric labels write it.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }
 
-/// A reason why a person should look, open until it is resolved.
+/// A case for a person, open until it is resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attention {
-    /// Its id.
     pub id: AttentionId,
-    /// The reason.
     pub code: AttentionCode,
-    /// The payment it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment: Option<PaymentId>,
-    /// In words, without personal data.
+    pub payment: PaymentId,
+    /// A description for people, without personal data.
     pub detail: String,
-    /// What the provider stated to have taken, where that differs from what was asked.
+    /// The captured amount that the provider states, where it differs from the requested one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stated: Option<Money>,
-    /// When it was raised.
     pub raised_at: Timestamp,
-    /// When it was resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Timestamp>,
-    /// How it was resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
 }
 
 impl Attention {
-    /// Grows with each change: it is raised, then resolved.
+    /// 1 while it is open, 2 once it is resolved.
     pub fn version(&self) -> u64 {
         1 + u64::from(self.resolved_at.is_some())
     }
 }
 
-/// What can be decided about money that needs a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum AttentionDecision {
-    /// It counts.
+    /// The money is kept for the order.
     Keep,
-    /// It goes back, or its hold is released.
+    /// It is refunded, or its authorization voided.
     Refund,
-    /// Nothing is done about it.
+    /// Nothing is sent.
     Dismiss,
 }
 
-impl AttentionDecision {
-    /// As the API writes it.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
-/// A decision, and what was written beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
-    /// What was decided.
     pub decision: AttentionDecision,
-    /// What the person wrote; it may name people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Erasable<String>>,
 }

@@ -1,4 +1,4 @@
-//! What pays for an order: which session and payment prove that it may be submitted.
+//! Which payment proofs an order needs, and whether a session is a valid one.
 
 use port::{Money, PaymentStatus, ProfileSessionId, SessionId};
 
@@ -9,7 +9,7 @@ use super::order::{OrderHeader, OrderState, PaymentSource, Requirement};
 use super::payment::{OperationKind, Payment};
 use super::session::{Session, SessionStatus};
 
-/// The session, if it is this order's, completed, not used, and its money still stands and is enough.
+/// The session, if it belongs to this order, is completed and unused, and its money is still there and is enough.
 pub(super) fn usable(order: &OrderAggregate, id: SessionId) -> Result<&Session, DomainError> {
     let session = order.session(id).ok_or(DomainError::SessionUnusable("it is not of this order"))?;
     if session.status != SessionStatus::Completed {
@@ -21,11 +21,11 @@ pub(super) fn usable(order: &OrderAggregate, id: SessionId) -> Result<&Session, 
     if order.header.price.is_none_or(|price| Money::new(price.total, price.currency) != session.money) {
         return Err(DomainError::SessionUnusable("it is for another amount"));
     }
-    let stands = |payment: &Payment| proves(payment.status()) && !is_refunded_or_voided(order, payment);
-    if order.payment(session.payment).is_some_and(stands) {
+    let pays = |payment: &Payment| proves(payment.status()) && !is_refunded_or_voided(order, payment);
+    if order.payment(session.payment).is_some_and(pays) {
         Ok(session)
     } else {
-        Err(DomainError::SessionUnusable("its money was given back, lost or is contested"))
+        Err(DomainError::SessionUnusable("its money was refunded, lost or is disputed"))
     }
 }
 
@@ -34,14 +34,16 @@ pub(super) fn proves(status: PaymentStatus) -> bool {
     matches!(status, PaymentStatus::Authorized | PaymentStatus::Paid | PaymentStatus::PartiallyRefunded)
 }
 
-/// The requirements that are not met, by their names. `pays` says whether a payment proof is given.
-pub(super) fn unmet(
+/// Refuses unless the order's requirements are met. `pays` says whether a payment proof is given.
+pub(super) fn ensure_met(
     header: &OrderHeader,
     session: Option<&Session>,
     profile: bool,
     pays: bool,
-) -> Vec<&'static str> {
-    let Some(needs) = header.requirements else { return vec!["requiresPayment"] };
+) -> Result<(), DomainError> {
+    let Some(needs) = header.requirements else {
+        return Err(DomainError::RequirementUnmet(vec!["requiresPayment"]));
+    };
     let saved = session
         .and_then(|session| session.request.value())
         .is_some_and(|request| request.save_payment_profile);
@@ -55,26 +57,26 @@ pub(super) fn unmet(
     if needs.requires_signing == Requirement::Required && header.signature.is_none() {
         missing.push("requiresSigning");
     }
-    missing
+    if missing.is_empty() { Ok(()) } else { Err(DomainError::RequirementUnmet(missing)) }
 }
 
-/// The order is submitted, and waits for approval if it should.
+/// The events that submit an order; it then waits for approval or is processed.
 pub(super) fn submission(
     header: &OrderHeader,
     source: PaymentSource,
     profile_session: Option<ProfileSessionId>,
 ) -> Vec<Event> {
-    let next = if header.requires_approval { OrderState::PendingApproval } else { OrderState::Processing };
+    let next =
+        if header.content.requires_approval { OrderState::PendingApproval } else { OrderState::Processing };
     vec![
         Event::PaymentSourceUsed { source, profile_session },
-        Event::OrderStateChanged { from: header.state, to: OrderState::Submitted, reason: None },
+        header.moved(OrderState::Submitted, None),
         Event::OrderStateChanged { from: OrderState::Submitted, to: next, reason: None },
     ]
 }
 
-/// Whether a void or refunds that are under way already give all of it back.
+/// Whether a pending void or pending refunds already return all of its money.
 pub(super) fn is_refunded_or_voided(order: &OrderAggregate, payment: &Payment) -> bool {
-    let voided = payment.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::Void);
-    let taken = payment.state.captured - payment.state.refunded();
-    voided || (taken > 0 && taken <= order.reserved(payment.id))
+    let left = payment.state.captured - payment.state.refunded();
+    payment.pending(OperationKind::Void).is_some() || (left > 0 && left <= order.reserved(payment.id))
 }

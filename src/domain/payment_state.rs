@@ -1,104 +1,90 @@
-//! How a payment stands: six facts, each a join, so that repeats and disorder cannot matter.
+//! The state of a payment, from which its status is computed. Observations are merged by a join (commutative,
+//! associative, idempotent), so repeated or reordered reports give the same result.
 //!
-//! An observation becomes a [`PaymentState`] of its own, and standings are joined. A join is commutative,
-//! associative and idempotent, which is what makes the order of arrival irrelevant.
+//! Each observation is converted to a [`PaymentState`] of its own, which is then joined with the stored one.
 
 use port::{Detail, DisputeStage, Observation, PaymentStatus, StatusMapping, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What a payment's account and merchant agreed on; never changes with an observation. Minor units.
+/// What observations of a payment are checked against; not changed by them. Amounts in minor units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoldTerms {
-    /// What was asked.
     pub amount: i64,
-    /// Whether the provider holds funds before it takes them.
     pub authorizes: bool,
-    /// Whether the first capture releases what it leaves.
+    /// Whether only one capture is possible; it voids the rest.
     pub one_capture: bool,
-    /// What our capture asked for, once there is one.
+    /// The captured total that our captures requested.
     pub capture_requested: Option<i64>,
 }
 
-/// The six facts.
+/// The merged reports about a payment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentState {
-    /// The last word without money: an ended one beats an open one, then the newest.
+    /// The latest status without money: a terminal one wins, then the newest.
     pub reported_status: Option<ReportedStatus>,
-    /// The most that was ever held.
+    /// The largest authorized amount reported.
     pub authorized: i64,
-    /// The most that was ever taken.
+    /// The largest captured amount reported.
     pub captured: i64,
-    /// Whether the hold still stands, by the newest to say so.
+    /// Whether the authorization is still valid, by the newest report.
     pub authorization: Option<Authorization>,
-    /// What was given back.
     pub refunded: Refunded,
-    /// The newest word of a dispute.
+    /// The newest report of a dispute.
     pub dispute: Option<DisputeReport>,
-    /// The newest word that ends a dispute.
+    /// The newest report that ends a dispute.
     pub dispute_closed: Option<DisputeClosed>,
 }
 
-/// A word without money, and when it was said.
+/// A status that concerns no money, with the time of its report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ReportedStatus {
-    /// Whether nothing follows it.
+    /// Whether it is final at the provider.
     pub terminal: bool,
-    /// When.
     pub as_of: Timestamp,
-    /// The word.
     pub status: PaymentStatus,
 }
 
-/// Whether a hold stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Authorization {
-    /// When it was said.
     pub as_of: Timestamp,
-    /// Released, lapsed, or used up by the one capture there is.
+    /// Voided, expired, or used up by the only capture.
     pub gone: bool,
 }
 
-/// What was given back: the largest figure since the newest word that lowers it.
+/// The refunded amount: the largest figure since a refund last failed or was reversed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refunded {
     /// Figures that may still count, newest first; each is larger than the one before it.
     pub stated: Vec<(Timestamp, i64)>,
-    /// When a refund last failed or came back.
+    /// When a refund was last reported as failed or reversed.
     pub lowered_at: Option<Timestamp>,
 }
 
-/// A dispute's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DisputeReport {
-    /// When it was said.
     pub as_of: Timestamp,
-    /// Where the dispute stands.
     pub stage: DisputeStage,
-    /// How much, if stated.
     pub amount: Option<i64>,
-    /// When the first such word was said.
+    /// The time of the first such report.
     pub opened_at: Timestamp,
 }
 
-/// A word that ends a dispute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DisputeClosed {
-    /// When it was said.
     pub as_of: Timestamp,
-    /// Whether the money is gone.
     pub lost: bool,
 }
 
-/// Stands for "all of what was taken".
+/// "The whole captured amount", where the report states no figure.
 const ALL: i64 = i64::MAX;
 
-/// Amounts that cannot be: taken as no statement at all.
+/// A report with impossible amounts; it is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the provider states amounts that cannot be")]
+#[error("the provider states impossible amounts")]
 pub struct OutOfBounds;
 
 impl PaymentState {
-    /// What one observation says by itself.
+    /// The state that one observation gives by itself.
     ///
     /// # Errors
     /// [`OutOfBounds`] unless 0 ≤ refunded ≤ captured ≤ authorized ≤ amount.
@@ -107,7 +93,7 @@ impl PaymentState {
         let as_of = seen.as_of;
         let reported = |status, ended| Some(ReportedStatus { terminal: ended, as_of, status });
         let mut state = Self::default();
-        // Beside a word that takes nothing a figure means nothing.
+        // A refunded figure counts only with a status that implies a capture.
         state
             .refunded
             .stated
@@ -120,21 +106,21 @@ impl PaymentState {
                     Some(Authorization { as_of, gone: terms.one_capture && state.captured > 0 });
             }
             StatusMapping::Status(PaymentStatus::Paid) => {
-                state.take(stated, terms, as_of);
+                state.capture(stated, terms, as_of);
                 state.dispute_closed = Some(DisputeClosed { as_of, lost: false });
             }
             StatusMapping::Status(PaymentStatus::PartiallyRefunded) | StatusMapping::FromAmounts => {
-                state.take(stated, terms, as_of);
+                state.capture(stated, terms, as_of);
                 let lost = state.is_all_refunded();
                 state.dispute_closed = Some(DisputeClosed { as_of, lost });
             }
             StatusMapping::Status(PaymentStatus::Refunded) => {
-                state.take(stated, terms, as_of);
+                state.capture(stated, terms, as_of);
                 state.refunded.stated = vec![(as_of, stated.refunded.unwrap_or(ALL))];
                 state.dispute_closed = Some(DisputeClosed { as_of, lost: true });
             }
             StatusMapping::Status(PaymentStatus::Disputed) => {
-                state.take(stated, terms, as_of);
+                state.capture(stated, terms, as_of);
                 let stage = seen.stage.unwrap_or(DisputeStage::Chargeback);
                 let amount = seen.disputed.map(|money| money.minor);
                 state.dispute = Some(DisputeReport { as_of, stage, amount, opened_at: as_of });
@@ -156,20 +142,20 @@ impl PaymentState {
                 state.dispute_closed = Some(DisputeClosed { as_of, lost: true });
             }
             StatusMapping::Unchanged if seen.detail == Some(Detail::RefundPending) => {
-                state.take(stated, terms, as_of)
+                state.capture(stated, terms, as_of)
             }
             StatusMapping::Unchanged | StatusMapping::Unmapped => {}
         }
-        // Without a figure nobody knows what is left: what was given back before then still counts.
+        // Without a figure the new refunded total is unknown, so earlier figures still count.
         if reverses_refund(seen) && seen.refunded.is_some() {
             state.refunded.lowered_at = Some(as_of);
         }
         Ok(state)
     }
 
-    /// Money was taken: as stated, else what our capture asked for, else everything.
-    fn take(&mut self, stated: StatedAmounts, terms: FoldTerms, as_of: Timestamp) {
-        self.captured = stated.taken(terms);
+    /// Sets the captured amount: as stated, else as our captures requested, else the whole amount.
+    fn capture(&mut self, stated: StatedAmounts, terms: FoldTerms, as_of: Timestamp) {
+        self.captured = stated.captured_of(terms);
         if terms.authorizes {
             self.authorized = stated.authorized.unwrap_or(terms.amount).max(self.captured);
             if terms.one_capture {
@@ -178,7 +164,6 @@ impl PaymentState {
         }
     }
 
-    /// Both together.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         Self {
@@ -192,7 +177,6 @@ impl PaymentState {
         }
     }
 
-    /// The one word for it all.
     pub fn status(&self) -> PaymentStatus {
         if self.open_dispute().is_some() {
             PaymentStatus::Disputed
@@ -202,14 +186,14 @@ impl PaymentState {
                 some if some < self.captured => PaymentStatus::PartiallyRefunded,
                 _ => PaymentStatus::Refunded,
             }
-        } else if self.is_held() {
+        } else if self.is_authorized() {
             PaymentStatus::Authorized
         } else {
             self.reported_status.map_or(PaymentStatus::Pending, |reported| reported.status)
         }
     }
 
-    /// Whether the provider will not change its mind by itself.
+    /// Whether the status can no longer change by itself.
     pub fn is_final(&self) -> bool {
         match self.status() {
             PaymentStatus::Failed | PaymentStatus::Cancelled | PaymentStatus::Expired => {
@@ -226,50 +210,51 @@ impl PaymentState {
         }
     }
 
-    /// Whether funds are held and not taken.
-    pub fn is_held(&self) -> bool {
-        self.authorized > 0 && self.captured == 0 && self.authorization.is_some_and(|hold| !hold.gone)
+    /// Whether money is authorized and nothing of it captured.
+    pub fn is_authorized(&self) -> bool {
+        self.authorized > 0
+            && self.captured == 0
+            && self.authorization.is_some_and(|authorization| !authorization.gone)
     }
 
-    /// What can still be captured, before reserves.
+    /// What can still be captured.
     pub fn capturable(&self) -> i64 {
-        let stands = self.authorization.is_some_and(|hold| !hold.gone);
-        if stands { (self.authorized - self.captured).max(0) } else { 0 }
+        let valid = self.authorization.is_some_and(|authorization| !authorization.gone);
+        if valid { (self.authorized - self.captured).max(0) } else { 0 }
     }
 
-    /// What was given back, at most what was taken.
+    /// The refunded amount, at most the captured amount.
     pub fn refunded(&self) -> i64 {
         self.refunded.figure().min(self.captured)
     }
 
-    /// The dispute, unless something newer ended it.
+    /// The dispute, unless a newer report ended it.
     pub fn open_dispute(&self) -> Option<DisputeReport> {
         self.dispute.filter(|report| self.dispute_closed.is_none_or(|closed| closed.as_of <= report.as_of))
     }
 
-    /// How the dispute ended, if there was one and it did.
+    /// The last dispute, if it has ended.
     pub fn ended_dispute(&self) -> Option<(DisputeReport, DisputeClosed)> {
         let report = self.dispute?;
         let closed = self.dispute_closed.filter(|closed| closed.as_of > report.as_of)?;
         Some((report, closed))
     }
 
-    /// What an open dispute contests.
     pub fn disputed(&self) -> i64 {
         self.open_dispute().map_or(0, |report| report.contests(self.captured - self.refunded()))
     }
 
-    /// Whether an open dispute is about money that was given back already, so that it may leave twice.
+    /// Whether an open dispute is about money that was already refunded, so that it may be lost twice.
     pub(super) fn disputes_returned_money(&self) -> bool {
-        let back = self.refunded();
+        let refunded = self.refunded();
         self.open_dispute().is_some()
-            && back > 0
-            && (back >= self.captured || self.disputed() > self.captured - back)
+            && refunded > 0
+            && (refunded >= self.captured || self.disputed() > self.captured - refunded)
     }
 
-    /// Whether money was held or taken and is not all given back: nobody may forget this payment.
+    /// Whether money is authorized, or captured and not refunded whole.
     pub fn holds_money(&self) -> bool {
-        self.is_held() || self.captured > self.refunded()
+        self.is_authorized() || self.captured > self.refunded()
     }
 
     fn is_all_refunded(&self) -> bool {
@@ -278,7 +263,7 @@ impl PaymentState {
 }
 
 impl DisputeReport {
-    /// What it contests, minor units, of the `rest` that is not given back: all of it, if nothing is stated.
+    /// The disputed amount in minor units; `rest`, what is not refunded, if none is stated.
     pub(super) fn contests(self, rest: i64) -> i64 {
         if self.stage.is_inquiry() { 0 } else { self.amount.unwrap_or(rest) }
     }
@@ -290,7 +275,7 @@ impl Refunded {
         let mut all: Vec<_> = self.stated.iter().chain(&other.stated).copied().collect();
         all.retain(|(as_of, _)| lowered_at.is_none_or(|floor| *as_of >= floor));
         all.sort_unstable_by(|a, b| b.cmp(a));
-        // Newest first, an older figure can only ever count if it is larger.
+        // Going from the newest, an older figure counts only if it is larger.
         let mut stated: Vec<(Timestamp, i64)> = Vec::new();
         for (as_of, figure) in all {
             if stated.last().is_none_or(|(_, newer)| figure > *newer) {
@@ -313,7 +298,7 @@ fn join_dispute(a: Option<DisputeReport>, b: Option<DisputeReport>) -> Option<Di
     Some(DisputeReport { opened_at, ..newest })
 }
 
-/// Whether it says that money was taken, however much of it went back.
+/// Whether the report implies that money was captured, even if it was refunded since.
 pub(super) fn implies_capture(seen: &Observation) -> bool {
     use PaymentStatus::{Disputed, Paid, PartiallyRefunded, Refunded};
     match seen.meaning {
@@ -327,13 +312,13 @@ pub(super) fn implies_capture(seen: &Observation) -> bool {
     }
 }
 
-/// Whether it says that nothing was taken, and nothing is on its way.
+/// Whether the report says that nothing was captured and nothing is being processed.
 pub(crate) fn leaves_unpaid(seen: &Observation) -> bool {
     use PaymentStatus::{Cancelled, Expired, Failed, Pending, RequiresAction};
     matches!(seen.meaning, StatusMapping::Status(Pending | RequiresAction | Failed | Cancelled | Expired))
 }
 
-/// Whether it leaves open what becomes of the payment.
+/// Whether the payment may still be paid after this report.
 pub(crate) fn leaves_open(seen: &Observation) -> bool {
     match seen.meaning {
         StatusMapping::Status(PaymentStatus::Failed) => !seen.terminal,
@@ -346,7 +331,7 @@ pub(crate) fn leaves_open(seen: &Observation) -> bool {
     }
 }
 
-/// Whether it says that money which was given back did not stay there.
+/// Whether the report says that a refund failed or was reversed.
 pub(super) fn reverses_refund(seen: &Observation) -> bool {
     matches!(seen.detail, Some(Detail::RefundFailed | Detail::RefundReversed))
 }
@@ -367,16 +352,18 @@ impl StatedAmounts {
             captured: minor(seen.captured),
             refunded: minor(seen.refunded).filter(|figure| *figure != 0),
         };
-        let held = stated.authorized.unwrap_or(terms.amount);
-        let most = stated.taken(terms);
-        let taken = if implies_capture(seen) { most } else { stated.captured.unwrap_or(0) };
-        let back = stated.refunded.unwrap_or(0);
-        let bounded = 0 <= back && back <= most && 0 <= taken && taken <= held && held <= terms.amount;
+        let authorized = stated.authorized.unwrap_or(terms.amount);
+        let most = stated.captured_of(terms);
+        let captured = if implies_capture(seen) { most } else { stated.captured.unwrap_or(0) };
+        let refunded = stated.refunded.unwrap_or(0);
+        let bounded = (0..=most).contains(&refunded)
+            && (0..=authorized).contains(&captured)
+            && authorized <= terms.amount;
         let disputed = minor(seen.disputed).is_none_or(|figure| (0..=terms.amount).contains(&figure));
         if bounded && disputed { Ok(stated) } else { Err(OutOfBounds) }
     }
 
-    fn taken(self, terms: FoldTerms) -> i64 {
+    fn captured_of(self, terms: FoldTerms) -> i64 {
         self.captured.or(terms.capture_requested).unwrap_or(terms.amount)
     }
 }

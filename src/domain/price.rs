@@ -1,4 +1,4 @@
-//! Totals: exact, half-even, and either there or refused.
+//! Computes an order's totals exactly, rounding taxes half to even.
 
 use port::Timestamp;
 
@@ -7,7 +7,7 @@ use super::order::{LineItem, OrderHeader, Price, Requirement, Requirements};
 
 const TOO_LARGE: DomainError = DomainError::AmountTooLarge;
 
-/// What a line comes to, in minor units.
+/// The amounts of a line, in minor units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinePrice {
     /// quantity × unit price.
@@ -18,10 +18,7 @@ pub struct LinePrice {
     pub tax: i64,
 }
 
-/// Prices one line.
-///
-/// # Errors
-/// [`DomainError::AmountTooLarge`] past 63 bits of minor units.
+/// Prices one line. Fails if an amount does not fit in `i64`.
 pub fn price_line(item: &LineItem, tax_included: bool) -> Result<LinePrice, DomainError> {
     let gross = item.quantity.checked_mul(item.unit_price).ok_or(TOO_LARGE)?;
     let base = gross.checked_sub(item.discount).ok_or(TOO_LARGE)?;
@@ -33,30 +30,27 @@ pub fn price_line(item: &LineItem, tax_included: bool) -> Result<LinePrice, Doma
     Ok(LinePrice { gross, base, tax })
 }
 
-/// Prices the order as it stands.
-///
-/// # Errors
-/// As [`price_line`].
+/// Computes the order's totals.
 pub fn price(header: &OrderHeader, now: Timestamp) -> Result<Price, DomainError> {
     let add = |sum: i64, part: i64| sum.checked_add(part).ok_or(TOO_LARGE);
     let (mut subtotal, mut discount, mut base, mut tax) = (0, 0, 0, 0);
-    for item in &header.items {
-        let line = price_line(item, header.tax_included)?;
+    for item in &header.content.items {
+        let line = price_line(item, header.content.tax_included)?;
         subtotal = add(subtotal, line.gross)?;
         discount = add(discount, item.discount)?;
         base = add(base, line.base)?;
         tax = add(tax, line.tax)?;
     }
-    let untaxed = add(base, header.shipping)?;
-    let total = if header.tax_included { untaxed } else { add(untaxed, tax)? };
-    let (shipping, currency) = (header.shipping, header.currency);
+    let untaxed = add(base, header.content.shipping)?;
+    let total = if header.content.tax_included { untaxed } else { add(untaxed, tax)? };
+    let (shipping, currency) = (header.content.shipping, header.currency);
     Ok(Price { subtotal, discount, tax, shipping, total, currency, calculated_at: now })
 }
 
-/// What the priced order needs.
+/// What the order needs at this total.
 pub fn requirements(header: &OrderHeader, total: i64) -> Requirements {
-    let recurring = header.items.iter().any(|item| item.recurring.is_some());
-    let known = header.personal.value().is_some_and(|personal| personal.customer.id.is_some());
+    let recurring = header.content.items.iter().any(|item| item.recurring.is_some());
+    let known = header.content.personal.value().is_some_and(|personal| personal.customer.id.is_some());
     Requirements {
         requires_payment: if total > 0 { Requirement::Required } else { Requirement::NotRequired },
         requires_payment_profile: match (recurring, known) {
@@ -64,11 +58,11 @@ pub fn requirements(header: &OrderHeader, total: i64) -> Requirements {
             (false, true) => Requirement::Optional,
             (false, false) => Requirement::NotRequired,
         },
-        requires_signing: header.requires_signing,
+        requires_signing: header.content.requires_signing,
     }
 }
 
-/// The quotient of two numbers that are not negative, rounded to the nearest, a half to the even neighbour.
+/// The quotient of two numbers that are not negative, rounded half to even.
 fn half_even(number: i128, by: i128) -> i128 {
     let (quotient, rest) = (number / by, number % by);
     let double = rest * 2;

@@ -1,4 +1,4 @@
-//! Stored payment methods. No money moves here; a method belongs to one account, which takes every charge on it.
+//! Payment profiles: stored payment methods. A profile belongs to one account, and every charge on it is made there.
 
 use std::fmt;
 
@@ -12,47 +12,35 @@ use super::lookup::Lookup;
 use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectEvent, any_subject};
 use super::{DomainError, Metadata};
 
-/// A stored payment method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
-    /// Its id.
     pub id: ProfileId,
-    /// Whose.
     pub merchant: String,
-    /// Where it can be used.
     pub account: String,
-    /// The account's provider.
     pub provider: String,
-    /// Whether it can be used.
     pub status: ProfileStatus,
-    /// Whose method, and what to show of it.
     pub details: Erasable<ProfileDetails>,
-    /// Whether the merchant has deleted it: it is shown to nobody, and never stored anew from a list.
+    /// By the merchant; it is then not shown, and not stored again when the provider lists it.
     pub deleted: bool,
-    /// Whether its provider was told so, or has no such call.
+    /// Whether it was also deleted at the provider, or the provider has no such call.
     pub detached: bool,
-    /// When it was stored.
     pub created_at: Timestamp,
-    /// When it last changed.
     pub updated_at: Timestamp,
-    /// Where its history ends.
     pub head: Head,
 }
 
-/// What is personal about a stored method.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileDetails {
     /// The merchant's own id of the customer.
     pub customer_id: String,
     /// The provider's id of it; never shown.
     pub reference: String,
-    /// The kind, such as `CARD`.
+    /// Such as `CARD`.
     pub kind: String,
-    /// What to show of it, such as `Visa 4242`.
+    /// Such as `Visa 4242`.
     pub display_name: Option<String>,
-    /// The provider's date of its expiry.
+    /// Its expiry date, as the provider gives it.
     pub expires_at: Option<String>,
-    /// The merchant's own metadata.
     pub metadata: Metadata,
 }
 
@@ -62,33 +50,23 @@ impl fmt::Debug for ProfileDetails {
     }
 }
 
-/// What happens to a stored method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum ProfileEvent {
-    /// The provider has stored it.
     #[serde(rename = "profile.stored")]
     Stored {
-        /// Its id.
         id: ProfileId,
-        /// Whose.
         merchant: String,
-        /// Where.
         account: String,
-        /// The account's provider.
         provider: String,
-        /// Whether it can be used.
         status: ProfileStatus,
-        /// The rest.
         details: Erasable<ProfileDetails>,
     },
-    /// The merchant deleted it.
     #[serde(rename = "profile.deleted")]
     Deleted,
-    /// The provider has detached it, or has no such call.
+    /// It was deleted at the provider, or the provider has no such call.
     #[serde(rename = "profile.detached")]
     Detached,
-    /// Its personal data was erased.
     #[serde(rename = "profile.personal_data_erased")]
     PersonalDataErased,
 }
@@ -102,18 +80,13 @@ impl SubjectEvent for ProfileEvent {
     }
 }
 
-/// Whose method it is, and where.
+/// The customer and account a stored method belongs to.
 #[derive(Clone, Copy)]
 pub struct ProfileOwner<'a> {
-    /// The merchant.
     pub merchant: &'a str,
-    /// The merchant's own id of the customer.
     pub customer_id: &'a str,
-    /// The account.
     pub account: &'a str,
-    /// The account's provider.
     pub provider: &'a str,
-    /// The merchant's own metadata.
     pub metadata: &'a Metadata,
 }
 
@@ -144,7 +117,6 @@ impl ProfileOwner<'_> {
         }
     }
 
-    /// Whether a stored method is this customer's.
     pub fn owns(&self, profile: &Profile) -> bool {
         profile.merchant == self.merchant && profile.customer_id() == Some(self.customer_id)
     }
@@ -152,31 +124,27 @@ impl ProfileOwner<'_> {
 
 /// Whether an order is a customer's, by the merchant's own id of the customer.
 pub(super) fn is_customer_of(order: &OrderAggregate, customer_id: Option<&str>) -> bool {
-    let personal = order.header.personal.value();
+    let personal = order.header.content.personal.value();
     let customer = personal.and_then(|personal| personal.customer.id.as_deref());
     customer.is_some() && customer == customer_id
 }
 
 impl Profile {
-    /// The version that the API shows.
     pub fn version(&self) -> u64 {
         self.head.sequence
     }
 
-    /// The merchant's own id of the customer, unless it was erased.
+    /// `None` once it was erased.
     pub fn customer_id(&self) -> Option<&str> {
         self.details.value().map(|details| details.customer_id.as_str())
     }
 
-    /// The provider's id of it, unless it was erased.
+    /// `None` once it was erased.
     pub fn reference(&self) -> Option<&str> {
         self.details.value().map(|details| details.reference.as_str())
     }
 
-    /// Whether an order can be paid with it: its own customer's, while it can be used.
-    ///
-    /// # Errors
-    /// [`DomainError::ProfileUnusable`].
+    /// Fails with [`DomainError::ProfileUnusable`] unless it is active and belongs to the order's customer.
     pub fn ensure_pays(&self, order: &OrderAggregate) -> Result<(), DomainError> {
         if self.status != ProfileStatus::Active {
             return Err(DomainError::ProfileUnusable("it is not ACTIVE"));
@@ -240,7 +208,7 @@ impl Subject for Profile {
         std::iter::once(reference).chain(listed).collect()
     }
 
-    /// A deleted method is detached at its provider. The request that deletes it tries so itself first.
+    /// A deleted method is also deleted at its provider. The request tries that first; the job repeats it.
     fn due(&self, _: Timestamp, _: u64) -> Vec<DueJob> {
         if !self.deleted || self.detached || self.details.value().is_none() {
             return Vec::new();

@@ -1,6 +1,4 @@
-//! Sessions in which customers store a payment method: a start at a provider with the purpose of storing.
-
-mod subject;
+//! Profile sessions: a customer stores a payment method without paying.
 
 use std::fmt;
 
@@ -10,62 +8,48 @@ use port::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::erasable::{Body, Erasable};
+use super::erasable::{Body, Erasable, ErasableSlot, slots};
 use super::ids::part_of;
-use super::jobs::CALL_DEADLINE;
+use super::jobs::{CALL_DEADLINE, DueJob, Job, Lane, Urgency};
 use super::profile::is_customer_of;
 use super::schedule::{HOUR, MIN_INTERVAL, by_age, jittered};
-use super::subject::{Head, ReplayError, SubjectEvent};
+use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectEvent, any_subject};
 use super::{
-    AttemptState, DomainError, FailureCode, Metadata, OrderAggregate, ReturnUrls, Routing, SessionFailure,
-    SessionStatus, StartFailure,
+    AttemptState, DomainError, FailureCode, Metadata, OrderAggregate, ReturnUrls, RouteAttempt, Routing,
+    SessionFailure, SessionStatus, StartFailure,
 };
 
-/// One opening of a page or widget in which a customer stores a method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProfileSession {
-    /// Its id.
     pub id: ProfileSessionId,
-    /// Whose.
     pub merchant: String,
-    /// How the customer does it.
     pub approach: Approach,
-    /// Where it stands.
     pub status: SessionStatus,
-    /// How it ended without a stored method.
     pub failure: Option<SessionFailure>,
-    /// Who decided the account, and why.
     pub routing: Routing,
-    /// Which accounts to ask next if this one cannot start it, in order.
+    /// Which accounts to try next, in order.
     pub fallback: Vec<String>,
-    /// What the merchant asked for.
     pub request: Erasable<ProfileSessionRequest>,
-    /// The starts, oldest first; the last one stands for the session.
+    /// The attempts, oldest first; the last one is current.
     pub attempts: Vec<ProfileAttempt>,
-    /// Set once it is being closed: how it shall end.
+    /// Set while it is being closed: the failure code it ends with.
     pub closing: Option<FailureCode>,
-    /// The stored method, once COMPLETED.
+    /// Once it is COMPLETED.
     pub profile: Option<ProfileId>,
-    /// When it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
     pub updated_at: Timestamp,
-    /// When it ends by itself.
     pub expires_at: Timestamp,
-    /// Where its history ends.
     pub head: Head,
 }
 
-/// What the merchant asked for.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileSessionRequest {
     /// The merchant's own id of the customer.
     pub customer_id: String,
-    /// Where the customer returns to at the merchant.
     pub return_urls: ReturnUrls,
     /// BCP 47 tag.
     pub language: Option<String>,
-    /// The merchant's own metadata; the stored method takes it over.
+    /// Copied to the stored method.
     pub metadata: Metadata,
 }
 
@@ -75,101 +59,63 @@ impl fmt::Debug for ProfileSessionRequest {
     }
 }
 
-/// One start at one account.
+/// An attempt of a profile session at one account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProfileAttempt {
     /// Our reference at the provider.
     pub id: AttemptId,
-    /// Where.
     pub account: String,
-    /// The account's provider.
     pub provider: String,
-    /// Where it stands.
     pub state: AttemptState,
-    /// The provider's id of the object.
     pub reference: Option<String>,
-    /// What the adapter remembers.
     pub adapter_state: Option<Erasable<AdapterState>>,
-    /// What the customer needs.
     pub next: Option<Erasable<Next>>,
-    /// Why it was abandoned.
     pub failure: Option<StartFailure>,
-    /// When the intent was written.
     pub started_at: Timestamp,
 }
 
-/// A start to be made at an account.
+/// An attempt that is about to be sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProfileStart {
-    /// Our reference at the provider.
     pub attempt: AttemptId,
-    /// Where.
     pub account: String,
-    /// The account's provider.
     pub provider: String,
 }
 
-/// What happens to a profile session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum ProfileSessionEvent {
-    /// It was created.
     #[serde(rename = "profile_session.created")]
     Created {
-        /// Its id.
         id: ProfileSessionId,
-        /// Whose.
         merchant: String,
-        /// How the customer does it.
         approach: Approach,
-        /// Who decided the account, and why.
         routing: Routing,
-        /// Which accounts to ask next.
         fallback: Vec<String>,
-        /// What the merchant asked for.
         request: Erasable<ProfileSessionRequest>,
-        /// When it ends by itself.
         expires_at: Timestamp,
     },
-    /// A start is about to be made at an account: the intent.
+    /// An attempt is about to be sent to an account: the intent.
     #[serde(rename = "profile_session.attempt_started")]
     AttemptStarted(ProfileStart),
-    /// The adapter wants to find this again.
     #[serde(rename = "profile_session.adapter_state_saved")]
     AdapterStateSaved(Erasable<AdapterState>),
-    /// The provider has the object.
     #[serde(rename = "profile_session.attempt_created")]
     AttemptCreated {
-        /// The provider's id.
         reference: String,
-        /// What the customer needs.
         next: Erasable<Next>,
-        /// What the adapter remembers now.
+        /// The complete adapter state, if it changed.
         adapter_state: Option<Erasable<AdapterState>>,
     },
-    /// The start was abandoned.
     #[serde(rename = "profile_session.attempt_abandoned")]
-    AttemptAbandoned {
-        /// Why.
-        failure: StartFailure,
-    },
-    /// It is to be closed.
+    AttemptAbandoned { failure: StartFailure },
     #[serde(rename = "profile_session.close_requested")]
     CloseRequested {
-        /// How it shall end.
+        /// The failure code it ends with.
         code: FailureCode,
     },
-    /// Its status changed.
     #[serde(rename = "profile_session.status_changed")]
-    StatusChanged {
-        /// Where it is.
-        to: SessionStatus,
-        /// Why it ended without a stored method.
-        failure: Option<SessionFailure>,
-        /// The stored method.
-        profile: Option<ProfileId>,
-    },
-    /// Its personal data was erased.
+    StatusChanged { to: SessionStatus, failure: Option<SessionFailure>, profile: Option<ProfileId> },
     #[serde(rename = "profile_session.personal_data_erased")]
     PersonalDataErased,
 }
@@ -189,27 +135,26 @@ impl SubjectEvent for ProfileSessionEvent {
 }
 
 impl ProfileSession {
-    /// The version that the API shows.
     pub fn version(&self) -> u64 {
         self.head.sequence
     }
 
-    /// The start that stands for it.
+    /// The current attempt.
     pub fn attempt(&self) -> Option<&ProfileAttempt> {
         self.attempts.last()
     }
 
-    /// The merchant's own id of the customer, unless it was erased.
+    /// `None` once it was erased.
     pub fn customer_id(&self) -> Option<&str> {
         self.request.value().map(|request| request.customer_id.as_str())
     }
 
-    /// The id of the next start.
+    /// The id of the next attempt, after `before` attempts.
     pub fn next_attempt_id(id: ProfileSessionId, before: usize) -> AttemptId {
         AttemptId::from_uuid(part_of(id.uuid(), before as u64 + 1))
     }
 
-    /// What the adapter sees of its start.
+    /// The current attempt as the adapter gets it.
     pub fn for_adapter(&self) -> Option<StoreAttempt> {
         let attempt = self.attempt()?;
         let adapter_state = attempt.adapter_state.as_ref().and_then(Erasable::value);
@@ -223,24 +168,29 @@ impl ProfileSession {
         })
     }
 
-    /// Whether its start has no known outcome.
-    pub fn is_starting(&self) -> bool {
-        self.status.is_open() && self.attempt().is_some_and(|attempt| attempt.state == AttemptState::Started)
+    fn is_open_in(&self, state: AttemptState) -> bool {
+        self.status.is_open() && self.attempt().is_some_and(|attempt| attempt.state == state)
     }
 
-    /// Whether it failed without reaching a provider, so that the same idempotency key tries again.
-    pub fn reached_nobody(&self) -> bool {
+    /// Whether the outcome of its start is unknown.
+    pub fn is_starting(&self) -> bool {
+        self.is_open_in(AttemptState::Started)
+    }
+
+    /// Whether it failed without reaching a provider, so that a repeat with the same key runs it again.
+    pub fn reached_no_provider(&self) -> bool {
         let attempt = self.attempt().filter(|attempt| attempt.reference.is_none());
         let failure = attempt.and_then(|attempt| attempt.failure);
-        self.status == SessionStatus::Failed && failure.is_some_and(StartFailure::reached_nobody)
+        self.status == SessionStatus::Failed && failure.is_some_and(StartFailure::reached_no_provider)
     }
 
-    /// Whether the provider has it and the customer may use it.
+    /// Whether it is open and exists at the provider.
     pub fn is_live(&self) -> bool {
-        self.status.is_open() && self.attempt().is_some_and(|attempt| attempt.state == AttemptState::Created)
+        self.is_open_in(AttemptState::Created)
     }
 
-    /// The account could not start it: the next one is to, or it ends. Nothing unless it was being started.
+    /// The account could not start it: the next account is tried, or the session fails. Empty unless it is being
+    /// started.
     pub fn start_failed(
         &self,
         why: StartFailure,
@@ -257,13 +207,13 @@ impl ProfileSession {
         std::iter::once(abandoned).chain(follows).collect()
     }
 
-    /// It ends without a stored method, unless it has ended already.
+    /// The session fails, unless it has ended already.
     pub fn ended(&self, failure: SessionFailure) -> Option<ProfileSessionEvent> {
         let (to, failure) = (SessionStatus::Failed, Some(failure));
         self.status.is_open().then_some(ProfileSessionEvent::StatusChanged { to, failure, profile: None })
     }
 
-    /// It is to be closed. Nothing if that is under way, or it has ended without a method.
+    /// Requests to close it. `None` if that is pending, or if it has failed.
     ///
     /// # Errors
     /// [`DomainError::TooLate`] once a method is stored.
@@ -271,42 +221,27 @@ impl ProfileSession {
         if self.status == SessionStatus::Completed {
             return Err(DomainError::TooLate("the session is COMPLETED; the method is stored"));
         }
-        let news = self.status.is_open() && self.closing.is_none();
-        Ok(news.then_some(ProfileSessionEvent::CloseRequested { code }))
+        let closes = self.status.is_open() && self.closing.is_none();
+        Ok(closes.then_some(ProfileSessionEvent::CloseRequested { code }))
     }
 
-    /// What the provider said of it, with the stored method's id where it stored one. Nothing if that is no news: an
-    /// unknown status, or a method that is said to be stored and not shown, ends nothing.
+    /// The event that follows from a report, with the id of the stored method if there is one. `None` if nothing
+    /// changes: an unknown status, or "stored" without a method, ends nothing.
     pub fn observed(&self, seen: &Observation, stored: Option<ProfileId>) -> Option<ProfileSessionEvent> {
         if !self.status.is_open() {
             return None;
         }
-        let changed = |to| {
-            (to != self.status).then_some(ProfileSessionEvent::StatusChanged {
-                to,
-                failure: None,
-                profile: None,
-            })
+        let StatusMapping::Status(status) = seen.meaning else { return None };
+        let changed = |to, profile| ProfileSessionEvent::StatusChanged { to, failure: None, profile };
+        let to = match status {
+            PaymentStatus::Paid => return stored.map(|_| changed(SessionStatus::Completed, stored)),
+            PaymentStatus::Cancelled | PaymentStatus::Expired => return self.ended(self.failure_of(seen)),
+            PaymentStatus::Failed if seen.terminal => return self.ended(self.failure_of(seen)),
+            PaymentStatus::RequiresAction => SessionStatus::RequiresAction,
+            PaymentStatus::Pending | PaymentStatus::Processing => SessionStatus::Pending,
+            _ => return None,
         };
-        match (seen.meaning, stored) {
-            (StatusMapping::Status(PaymentStatus::Paid), Some(_)) => {
-                let to = SessionStatus::Completed;
-                Some(ProfileSessionEvent::StatusChanged { to, failure: None, profile: stored })
-            }
-            (StatusMapping::Status(PaymentStatus::RequiresAction), _) => {
-                changed(SessionStatus::RequiresAction)
-            }
-            (StatusMapping::Status(PaymentStatus::Pending | PaymentStatus::Processing), _) => {
-                changed(SessionStatus::Pending)
-            }
-            (StatusMapping::Status(PaymentStatus::Failed), _) if seen.terminal => {
-                self.ended(self.failure_of(seen))
-            }
-            (StatusMapping::Status(PaymentStatus::Cancelled | PaymentStatus::Expired), _) => {
-                self.ended(self.failure_of(seen))
-            }
-            _ => None,
-        }
+        (to != self.status).then(|| changed(to, None))
     }
 
     fn failure_of(&self, seen: &Observation) -> SessionFailure {
@@ -315,13 +250,12 @@ impl ProfileSession {
             StatusMapping::Status(PaymentStatus::Expired) => FailureCode::Expired,
             _ => FailureCode::Declined,
         });
-        let stated = seen.failure.clone().unwrap_or_default();
-        SessionFailure { code, message: stated.text, provider_code: stated.code, retryable: false }
+        SessionFailure::new(code, seen.failure.as_ref(), false)
     }
 
-    /// When to go on with it, judged at `now`; `None` once it has ended. A start without a known outcome after the
-    /// longest call, a customer as for a payment, at the latest when the session ends.
-    pub fn next_look(&self, now: Timestamp, draw: u64) -> Option<Timestamp> {
+    /// When its job is due next; `None` once it has ended. A start of unknown outcome is due after the longest call,
+    /// an open session at the intervals of a payment, at the latest when it expires.
+    pub fn next_due(&self, now: Timestamp, draw: u64) -> Option<Timestamp> {
         if !self.status.is_open() {
             return None;
         }
@@ -334,10 +268,7 @@ impl ProfileSession {
         Some(next.min(self.expires_at.max(now.plus(MIN_INTERVAL))))
     }
 
-    /// Whether it proves that an order's customer has stored a method.
-    ///
-    /// # Errors
-    /// [`DomainError::SessionUnusable`].
+    /// Fails with [`DomainError::SessionUnusable`] unless the order's customer has stored a method with it.
     pub fn ensure_proves(&self, order: &OrderAggregate) -> Result<(), DomainError> {
         if self.status != SessionStatus::Completed {
             return Err(DomainError::SessionUnusable("it is not COMPLETED"));
@@ -363,7 +294,100 @@ impl ProfileSession {
         });
     }
 
-    fn change_attempt(&mut self, change: impl FnOnce(&mut ProfileAttempt)) -> Result<(), ReplayError> {
-        self.attempts.last_mut().map(change).ok_or_else(|| "the session has no attempt".into())
+    fn attempt_mut(&mut self) -> Result<&mut ProfileAttempt, ReplayError> {
+        self.attempts.last_mut().ok_or_else(|| "the session has no attempt".into())
+    }
+}
+
+impl Subject for ProfileSession {
+    type Event = ProfileSessionEvent;
+
+    any_subject!(ProfileSession, |session| session);
+
+    fn open(first: &ProfileSessionEvent, meta: &ChangeMeta) -> Option<Self> {
+        let ProfileSessionEvent::Created { id, merchant, approach, routing, fallback, request, expires_at } =
+            first
+        else {
+            return None;
+        };
+        Some(Self {
+            id: *id,
+            merchant: merchant.clone(),
+            approach: *approach,
+            status: SessionStatus::Pending,
+            failure: None,
+            routing: routing.clone(),
+            fallback: fallback.clone(),
+            request: request.clone(),
+            attempts: Vec::new(),
+            closing: None,
+            profile: None,
+            created_at: meta.at,
+            updated_at: meta.at,
+            expires_at: *expires_at,
+            head: Head::default(),
+        })
+    }
+
+    fn apply_event(&mut self, event: &ProfileSessionEvent, meta: &ChangeMeta) -> Result<(), ReplayError> {
+        self.updated_at = meta.at;
+        match event {
+            ProfileSessionEvent::Created { .. } => {}
+            ProfileSessionEvent::AttemptStarted(start) => self.start(start, meta.at),
+            ProfileSessionEvent::AdapterStateSaved(state) => {
+                self.attempt_mut()?.adapter_state = Some(state.clone());
+            }
+            ProfileSessionEvent::AttemptCreated { reference, next, adapter_state } => {
+                let attempt = self.attempt_mut()?;
+                attempt.state = AttemptState::Created;
+                attempt.reference = Some(reference.clone());
+                attempt.next = Some(next.clone());
+                attempt.adapter_state = adapter_state.clone().or_else(|| attempt.adapter_state.take());
+            }
+            ProfileSessionEvent::AttemptAbandoned { failure } => {
+                let attempt = self.attempt_mut()?;
+                attempt.state = AttemptState::Ended;
+                attempt.failure = Some(*failure);
+                let tried = RouteAttempt::failed(&attempt.account, *failure);
+                self.routing.tried.push(tried);
+            }
+            ProfileSessionEvent::CloseRequested { code } => self.closing = Some(*code),
+            ProfileSessionEvent::StatusChanged { to, failure, profile } => {
+                self.status = *to;
+                self.failure.clone_from(failure);
+                self.profile = profile.or(self.profile);
+                if *to == SessionStatus::Failed {
+                    self.attempt_mut()?.state = AttemptState::Ended;
+                }
+            }
+            ProfileSessionEvent::PersonalDataErased => {
+                self.erasables().into_iter().for_each(ErasableSlot::erase);
+            }
+        }
+        Ok(())
+    }
+
+    fn list_state(&self) -> &'static str {
+        self.status.into()
+    }
+
+    fn erasables(&mut self) -> Vec<&mut dyn ErasableSlot> {
+        let mut found: Vec<&mut dyn ErasableSlot> = vec![&mut self.request];
+        for attempt in &mut self.attempts {
+            found.extend(slots(&mut attempt.adapter_state).chain(slots(&mut attempt.next)));
+        }
+        found
+    }
+
+    fn due(&self, now: Timestamp, draw: u64) -> Vec<DueJob> {
+        let account = self.attempt().map(|attempt| attempt.account.clone());
+        let urgency = if self.is_starting() { Urgency::UnknownOutcome } else { Urgency::Scheduled };
+        let due = self.next_due(now, draw).zip(account).map(|(at, account)| DueJob {
+            job: Job::FollowProfileSession,
+            lane: Lane::Account(account),
+            urgency,
+            at,
+        });
+        due.into_iter().collect()
     }
 }

@@ -1,61 +1,53 @@
-//! What is decided about money that needed a look: by a person, or by the merchant's policy.
+//! Resolves attention, as decided by a person or by the refund policy.
 
-use port::{AttentionId, Failure, Money, PaymentStatus, Timestamp};
+use port::{AttentionId, Failure, Money, PaymentStatus};
 
+use super::Context;
 use super::aggregate::OrderAggregate;
 use super::error::DomainError;
 use super::event::Event;
-use super::ids::NewIds;
 use super::operate::{self, declined, operable};
 use super::order::PaymentSource;
 use super::payment::{
     Attention, AttentionCode, AttentionDecision, Operation, OperationKind, Payment, Resolution,
 };
-use super::payment_proof::{is_refunded_or_voided, proves, submission, unmet};
+use super::payment_proof::{ensure_met, is_refunded_or_voided, proves, submission};
 
-/// Closes an attention and does what was decided about its money.
-///
-/// # Errors
-/// A [`DomainError`]; then it stays open.
+/// Resolves an attention and does what was decided.
 pub fn resolve(
-    order: &OrderAggregate,
+    context: &mut Context<'_>,
     attention: AttentionId,
     with: &Resolution,
-    now: Timestamp,
-    ids: &mut NewIds,
 ) -> Result<Vec<Event>, DomainError> {
+    let order = context.order;
     let found = order.attention(attention).filter(|attention| attention.resolved_at.is_none());
-    let open = found.ok_or(DomainError::TooLate("it was decided already"))?;
+    let open = found.ok_or(DomainError::TooLate("it is resolved already"))?;
+    let payment = order.payment(open.payment).ok_or(DomainError::Damaged(order.id()))?;
     let follows = match with.decision {
-        AttentionDecision::Keep => keep(order, open)?,
-        AttentionDecision::Refund => refund_or_void(order, open, now, ids)?,
-        AttentionDecision::Dismiss => dismiss(order, open),
+        AttentionDecision::Keep => keep(order, open, payment)?,
+        AttentionDecision::Refund => refund_or_void(context, open, payment)?,
+        AttentionDecision::Dismiss => dismiss(order, open, payment),
     };
     let resolved = Event::AttentionResolved { attention, decision: with.decision, note: with.note.clone() };
     Ok(std::iter::once(resolved).chain(follows).collect())
 }
 
-/// The money counts: late, but right and alone, it submits the order that still waits for it.
-fn keep(order: &OrderAggregate, open: &Attention) -> Result<Vec<Event>, DomainError> {
+/// KEEP: a late payment of the right amount submits the order, if it is the only money and the order still waits.
+fn keep(order: &OrderAggregate, open: &Attention, payment: &Payment) -> Result<Vec<Event>, DomainError> {
     let late = matches!(open.code, AttentionCode::LatePayment | AttentionCode::DuplicatePayment);
-    let payment = payment_of(order, open).filter(|payment| late && could_pay(order, payment));
-    let Some(payment) = payment else { return Ok(Vec::new()) };
-    let Some(session) = payment.session.and_then(|id| order.session(id)) else { return Ok(Vec::new()) };
+    let session = order.session_of(payment).filter(|_| late && could_pay(order, payment));
+    let Some(session) = session else { return Ok(Vec::new()) };
     if order.open_session().is_some() {
         return Err(DomainError::SessionOpen);
     }
     if payment.status() == PaymentStatus::Authorized && payment.capture == port::CaptureMode::Automatic {
-        return Err(DomainError::TooLate("the money is only held; capture it first"));
+        return Err(DomainError::TooLate("the money is only authorized; capture it first"));
     }
-    let missing = unmet(&order.header, Some(session), false, true);
-    if missing.is_empty() {
-        Ok(submission(&order.header, PaymentSource::Session(session.id), None))
-    } else {
-        Err(DomainError::RequirementUnmet(missing))
-    }
+    ensure_met(&order.header, Some(session), false, true)?;
+    Ok(submission(&order.header, PaymentSource::Session(session.id), None))
 }
 
-/// Whether an order that is not submitted could be paid with this payment: the whole price, and no other money.
+/// Whether this payment can pay an unsubmitted order: it is the whole price, and no other payment holds money.
 fn could_pay(order: &OrderAggregate, payment: &Payment) -> bool {
     let header = &order.header;
     let right = header.price.is_some_and(|price| Money::new(price.total, price.currency) == payment.money);
@@ -67,73 +59,60 @@ fn could_pay(order: &OrderAggregate, payment: &Payment) -> bool {
         && !is_refunded_or_voided(order, payment)
 }
 
-/// What the provider holds is released, what it took is refunded.
+/// REFUND: an authorization is voided, captured money refunded.
 fn refund_or_void(
-    order: &OrderAggregate,
+    context: &mut Context<'_>,
     open: &Attention,
-    now: Timestamp,
-    ids: &mut NewIds,
+    payment: &Payment,
 ) -> Result<Vec<Event>, DomainError> {
-    let payment = payment_of(order, open).ok_or(DomainError::TooLate("it is about no payment"))?;
+    let order = context.order;
     if open.code == AttentionCode::AmountMismatch {
-        return refund_stated(order, payment, open, now);
+        return refund_stated(context, open, payment);
     }
     if is_refunded_or_voided(order, payment) {
         return Ok(Vec::new());
     }
     if !payment.state.holds_money() {
-        return Err(DomainError::TooLate("the payment holds no money that could be given back"));
+        return Err(DomainError::TooLate("the payment has no money to refund or void"));
     }
-    operate::refund_or_void(order, payment, open.code.as_str(), now, ids)
+    operate::refund_or_void(context, payment, open.code.as_str())
 }
 
-/// What is not as it was asked sets no fact, so no refund of ours can stand for it: the operation alone carries
-/// what the provider states, and ends when that is seen to have gone back.
+/// A payment with the wrong amount has no captured amount in its state, so it cannot have a refund record. The
+/// operation alone carries the amount that the provider states, and finishes once that is refunded.
 fn refund_stated(
-    order: &OrderAggregate,
-    payment: &Payment,
+    context: &Context<'_>,
     open: &Attention,
-    now: Timestamp,
+    payment: &Payment,
 ) -> Result<Vec<Event>, DomainError> {
-    // A page that was paid cannot be closed: what goes back takes the place of closing it.
-    let closing = payment.operation.clone().filter(|operation| operation.kind == OperationKind::Close);
+    // A paid checkout cannot be closed: the refund replaces a pending close.
+    let closing = payment.pending(OperationKind::Close);
     if closing.is_none() {
-        operable(order, payment.id)?;
+        operable(context.order, payment.id)?;
     }
     let clear = |stated: &Money| {
         stated.currency == payment.money.currency && stated.minor > 0 && !payment.state.holds_money()
     };
-    let stated = open.stated.ok_or(DomainError::TooLate("the provider has stated no money that it took"))?;
+    let stated = open.stated.ok_or(DomainError::TooLate("the provider states no captured money"))?;
     if !clear(&stated) {
-        return Err(DomainError::TooLate("what is stated has to be given back at the provider itself"));
+        return Err(DomainError::TooLate("the stated amount has to be refunded at the provider itself"));
     }
     if !payment.capabilities.refunds {
         return Err(DomainError::Unsupported("refund"));
     }
-    let (kind, amount) = (OperationKind::Refund, Some(stated.minor));
-    let operation = Operation::new(kind, amount, 0, now);
-    let paid = || Failure { code: None, text: Some("it was paid over another amount".to_owned()) };
-    let stopped = closing.map(|operation| Event::OperationFinished {
-        payment: payment.id,
-        operation,
-        declined: Some(paid()),
-    });
-    let requested = Event::OperationRequested { payment: payment.id, operation, closing: None };
-    Ok(stopped.into_iter().chain(std::iter::once(requested)).collect())
+    let operation = Operation::new(OperationKind::Refund, Some(stated.minor), 0, context.now);
+    let paid = || Failure { code: None, text: Some("it was paid with another amount".to_owned()) };
+    let stopped = closing.map(|closing| payment.finished(closing.clone(), Some(paid())));
+    Ok(stopped.into_iter().chain([payment.requested(operation, None)]).collect())
 }
 
-/// Nothing is done. An operation that nobody knows the outcome of is taken as not done; if it shows later after
-/// all, it counts as made in the provider's portal.
-fn dismiss(order: &OrderAggregate, open: &Attention) -> Vec<Event> {
-    let is_flagged = |payment: &&Payment| {
-        payment.operation.as_ref().is_some_and(|operation| operation.since <= open.raised_at)
-    };
-    let unsure = payment_of(order, open).filter(is_flagged);
-    let not_done = Failure { code: None, text: Some("a person took it as not done".to_owned()) };
-    let unsure = unsure.filter(|_| open.code == AttentionCode::OutcomeUnknown);
-    unsure.map(|payment| declined(order, payment.id, not_done)).unwrap_or_default()
-}
-
-fn payment_of<'a>(order: &'a OrderAggregate, open: &Attention) -> Option<&'a Payment> {
-    open.payment.and_then(|id| order.payment(id))
+/// DISMISS: nothing is sent. An operation of unknown outcome is recorded as declined; if its effect shows later, it
+/// counts as made in the provider's portal.
+fn dismiss(order: &OrderAggregate, open: &Attention, payment: &Payment) -> Vec<Event> {
+    let raised = |since| since <= open.raised_at && open.code == AttentionCode::OutcomeUnknown;
+    if !payment.operation.as_ref().is_some_and(|operation| raised(operation.since)) {
+        return Vec::new();
+    }
+    let text = Some("a person decided that it was not done".to_owned());
+    declined(order, payment.id, Failure { code: None, text })
 }

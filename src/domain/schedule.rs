@@ -1,4 +1,4 @@
-//! When a provider is asked again: a stored time, never a cache's expiry.
+//! When a payment is fetched from its provider again.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 const SIX_HOURS: Duration = Duration::from_secs(6 * 3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// When to ask about a payment again, judged at `now`; `None` if notices and people are enough. `draw` spreads
-/// the moments by a tenth either way.
+/// When to fetch a payment again, as of `now`; `None` if notifications are enough. `draw` is a random number that
+/// spreads the times by up to 10 % either way.
 ///
-/// The customer is awaited with a first read after 7 s, then after a fifth of the age, 10 s to 1 h; an outcome
-/// that is not known the same way, at most 6 h apart, for ever; a hold every 6 h and an hour before it ends;
-/// a dispute daily, and for a while what was paid, where the account says so. Where the last thing said cannot be
-/// believed, in time it may be: ever more rarely, and daily at the end, until a person has looked.
+/// While the customer may pay: first after 7 s, then at intervals of a fifth of the age, 10 s to 1 h. An unknown
+/// outcome: the same, at most 6 h apart, without end. An authorization: every 6 h, and an hour before it expires. A
+/// dispute: daily. A paid payment: daily for as many days as its account is configured. After a rejected report: at
+/// growing intervals up to a day, until the attention is resolved.
 pub fn next_read(order: &OrderAggregate, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
     if payment.external || payment.attempt.is_none() {
         return None;
@@ -43,49 +43,40 @@ pub fn next_read(order: &OrderAggregate, payment: &Payment, now: Timestamp, draw
         | PaymentStatus::Failed
         | PaymentStatus::Cancelled
         | PaymentStatus::Expired => {
-            let doubt = mistrusted_since(order, payment).map(|since| by_age(now.since(since), DAY));
-            let wait = doubt.or(polls_after_capture(payment, now).then_some(DAY))?;
+            let rejected = rejected_since(order, payment).map(|since| by_age(now.since(since), DAY));
+            let wait = rejected.or(polls_after_capture(payment, now).then_some(DAY))?;
             Some(jittered(now, wait, draw))
         }
     }
 }
 
-/// Whether money that was taken is still looked after daily, where the provider tells of nothing.
+/// Whether a captured payment is still fetched daily (`poll_after_capture_days`).
 fn polls_after_capture(payment: &Payment, now: Timestamp) -> bool {
-    let watched = DAY * payment.capabilities.poll_after_capture_days;
-    payment.state.captured > 0 && now < payment.created_at.plus(watched)
+    let polled = DAY * payment.capabilities.poll_after_capture_days;
+    payment.state.captured > 0 && now < payment.created_at.plus(polled)
 }
 
-/// Since when a person has been asked to look at something that the provider says.
-fn mistrusted_since(order: &OrderAggregate, payment: &Payment) -> Option<Timestamp> {
+/// When the newest open attention about a rejected report was raised.
+fn rejected_since(order: &OrderAggregate, payment: &Payment) -> Option<Timestamp> {
     let open = order
         .attention
         .iter()
-        .filter(|attention| attention.resolved_at.is_none() && attention.code.is_mistrust());
-    open.filter(|attention| attention.payment == Some(payment.id)).map(|attention| attention.raised_at).max()
+        .filter(|attention| attention.resolved_at.is_none() && attention.code.rejects_report());
+    open.filter(|attention| attention.payment == payment.id).map(|attention| attention.raised_at).max()
 }
 
-/// Whether what becomes of a payment is not known, and somebody still waits for it.
+/// Whether the outcome of a payment is still awaited.
 pub fn is_open(order: &OrderAggregate, payment: &Payment) -> bool {
-    let session = payment.session.and_then(|id| order.session(id));
-    match payment.status() {
-        PaymentStatus::Processing => true,
-        PaymentStatus::Pending | PaymentStatus::RequiresAction | PaymentStatus::Failed => {
-            !payment.state.is_final() && session.is_some_and(|session| session.status.is_open())
-        }
-        PaymentStatus::Authorized
-        | PaymentStatus::Paid
-        | PaymentStatus::PartiallyRefunded
-        | PaymentStatus::Refunded
-        | PaymentStatus::Disputed
-        | PaymentStatus::Cancelled
-        | PaymentStatus::Expired => false,
-    }
+    use PaymentStatus::{Failed, Pending, Processing, RequiresAction};
+    let session_open = || order.session_of(payment).is_some_and(|session| session.status.is_open());
+    let status = payment.status();
+    let waits = matches!(status, Pending | RequiresAction | Failed) && !payment.state.is_final();
+    status == Processing || (waits && session_open())
 }
 
-/// While the customer may still pay; once its session is over only notices tell.
+/// The next read while the customer may still pay; after its session has ended only notifications cause reads.
 fn waiting(order: &OrderAggregate, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
-    let session = payment.session.and_then(|id| order.session(id))?;
+    let session = order.session_of(payment)?;
     if !session.status.is_open() {
         return None;
     }
@@ -105,8 +96,8 @@ pub(super) fn by_age(age: Duration, max: Duration) -> Duration {
     if age < FIRST { FIRST } else { (age / 5).clamp(MIN_INTERVAL, max) }
 }
 
-/// `now` and `wait`, ± 10 % in steps of 5 %: what was opened at the same time comes due apart, yet what is due at a
-/// similar time lies in few pages of the table of jobs.
+/// `now` and `wait`, ± 10 % in steps of 5 %: jobs of payments that were created together spread out, yet jobs due at
+/// similar times share few pages of their table.
 pub(super) fn jittered(now: Timestamp, wait: Duration, draw: u64) -> Timestamp {
     let twentieths = u32::try_from(draw % 5).unwrap_or(2);
     now.plus(wait * (18 + twentieths) / 20)

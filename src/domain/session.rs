@@ -1,4 +1,4 @@
-//! Payment sessions and the attempts behind them.
+//! Payment sessions and their attempts.
 
 use port::{
     AdapterState, Approach, AttemptId, CaptureMode, Failure, LinkDelivery, Money, Next, PaymentId, ProfileId,
@@ -6,9 +6,8 @@ use port::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Erasable, Metadata, PaymentCapabilities};
+use super::{Erasable, Event, Metadata, PaymentCapabilities};
 
-/// The four published statuses.
 #[derive(
     Clone,
     Copy,
@@ -26,142 +25,115 @@ use super::{Erasable, Metadata, PaymentCapabilities};
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum SessionStatus {
-    /// Waits for the customer.
     Pending,
-    /// The customer must do something more.
+    /// The customer has to do one more step.
     RequiresAction,
-    /// Paid, or held where that was asked. Final.
+    /// Paid, or authorized if capture is MANUAL. Final.
     Completed,
-    /// Ended without money. Final.
+    /// Final, without money.
     Failed,
 }
 
 impl SessionStatus {
-    /// As the API writes it.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
     /// Whether the session can still be paid.
     pub fn is_open(self) -> bool {
         matches!(self, Self::Pending | Self::RequiresAction)
     }
 }
 
-/// How a session ended without money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FailureCode {
-    /// The issuer or the provider said no to the method, or the tries ran out.
+    /// The issuer or the provider declined, or there are no tries left.
     Declined,
     /// The provider refused the payment as such.
     Rejected,
-    /// Given up on the page.
     CancelledByCustomer,
     /// Cancelled through the gateway.
     Cancelled,
-    /// Past its time.
     Expired,
     /// It could not be started or finished for technical reasons.
     ProviderError,
 }
 
-/// Why a session ended, or why its last try did not work.
+/// Why a session failed, or why its last try was declined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionFailure {
-    /// How it ended.
     pub code: FailureCode,
-    /// The provider's text of the last decline.
+    /// Of the last decline.
     pub message: Option<String>,
-    /// The provider's code of the last decline.
+    /// Of the last decline.
     pub provider_code: Option<String>,
     /// Whether the customer may try again on the same page.
     pub retryable: bool,
 }
 
 impl SessionFailure {
-    /// With what the provider said, if it said anything.
-    pub fn new(code: FailureCode, said: Option<&Failure>, retryable: bool) -> Self {
-        let Failure { code: provider_code, text: message } = said.cloned().unwrap_or_default();
+    pub fn new(code: FailureCode, failure: Option<&Failure>, retryable: bool) -> Self {
+        let Failure { code: provider_code, text: message } = failure.cloned().unwrap_or_default();
         Self { code, message, provider_code, retryable }
     }
 }
 
-/// What the merchant asked for when creating a session: erasable, since addresses may carry anything.
+/// The merchant's request for a session. Erasable, since the return addresses may contain personal data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRequest {
-    /// Where the customer returns to at the merchant.
     pub return_urls: ReturnUrls,
-    /// Whom the provider sends the link to.
     pub link_delivery: LinkDelivery,
     /// BCP 47 tag.
     pub language: Option<String>,
-    /// Whether the method is stored.
     pub save_payment_profile: bool,
     /// A stored method to prefill.
     pub payment_profile_id: Option<ProfileId>,
-    /// The provider's own id of it.
+    /// The provider's id of that method.
     pub profile_reference: Option<String>,
-    /// The merchant's own notes.
     pub metadata: Metadata,
 }
 
-/// The merchant's own addresses; the customer reaches them through ours.
+/// The merchant's return addresses; the gateway redirects to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ReturnUrls {
-    /// After paying.
     pub success: Option<String>,
-    /// While it is not decided.
     pub in_progress: Option<String>,
-    /// After failing.
     pub failure: Option<String>,
-    /// After giving up; `failure` if absent.
+    /// `failure` if absent.
     pub cancel: Option<String>,
 }
 
-/// Why an account takes a checkout, kept with it.
+/// How the account of a session was chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routing {
-    /// The rule that decided.
     pub rule: String,
-    /// In words.
+    /// For people.
     pub reason: String,
-    /// Every account that was looked at, with what became of it.
+    /// Every account that was considered, with its result.
     pub tried: Vec<RouteAttempt>,
 }
 
-/// An account that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteAttempt {
-    /// The account.
     pub account: String,
-    /// What became of it, in words.
     pub outcome: String,
 }
 
 impl RouteAttempt {
-    /// An account at which a start failed.
     pub(super) fn failed(account: &str, failure: StartFailure) -> Self {
         Self { account: account.to_owned(), outcome: failure.as_str().to_owned() }
     }
 }
 
-/// Why a start came to nothing at an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum StartFailure {
-    /// No connection was made.
     NotSent,
-    /// The provider was busy.
     Busy,
     /// The account's settings or credentials are wrong.
     Misconfigured,
-    /// The provider could not serve.
+    /// The provider could not be read.
     Unavailable,
-    /// The provider declined.
     Declined,
     /// The provider refused the request as such.
     Rejected,
@@ -171,7 +143,6 @@ pub enum StartFailure {
     NotFound,
     /// The provider has no such call.
     Unsupported,
-    /// Whether it took effect is not known.
     #[serde(rename = "unknown")]
     #[strum(serialize = "unknown")]
     OutcomeUnknown,
@@ -182,58 +153,54 @@ pub enum StartFailure {
 }
 
 impl StartFailure {
-    /// As it is stored and shown.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
-    /// Whether the start provably reached no provider, so that another account is safe.
-    pub fn reached_nobody(self) -> bool {
+    /// Whether the start provably had no effect at the provider, so that another account can be tried.
+    pub fn reached_no_provider(self) -> bool {
         matches!(self, Self::NotSent | Self::Busy | Self::Misconfigured | Self::Unavailable | Self::NotFound)
     }
 }
 
-/// One opening of a checkout for an order. It has one payment and holds every try the customer makes on it.
+/// A payment session: one offer to pay an order. It has one payment, with as many tries as the customer makes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    /// Its id.
     pub id: SessionId,
-    /// The payment that it is for.
     pub payment: PaymentId,
-    /// The attempt that stands for it; an earlier one may have failed over.
+    /// The current one; earlier ones have failed over.
     pub attempt: AttemptId,
-    /// How the customer pays.
     pub approach: Approach,
-    /// When the money is taken.
     pub capture: CaptureMode,
-    /// What is to be paid.
     pub money: Money,
-    /// Where it stands.
     pub status: SessionStatus,
-    /// How it ended, or why its last try did not work.
+    /// Why it failed, or why its last try was declined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<SessionFailure>,
-    /// Who decided the account, and why.
     pub routing: Routing,
-    /// Whom to ask next if this account cannot start it, in order.
+    /// Which accounts to try next, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<String>,
-    /// What the merchant asked for.
     pub request: Erasable<SessionRequest>,
     /// The stored method that is charged without the customer; none where the customer pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge: Option<ProfileId>,
-    /// Set once it is being closed: how it shall end.
+    /// Set while it is being closed: the failure code it ends with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<FailureCode>,
     /// Whether its order was submitted with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub used: bool,
-    /// Whether the methods that its payment stored were listed.
+    /// Whether the methods that its payment stored were fetched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub profiles_synced: bool,
-    /// When it was opened.
     pub created_at: Timestamp,
-    /// When it last changed.
     pub updated_at: Timestamp,
-    /// When it ends by itself.
     pub expires_at: Timestamp,
-    /// Grows with each change.
     pub version: u64,
+}
+
+impl Session {
+    /// The event of a new status or failure.
+    pub(super) fn changed(&self, to: SessionStatus, failure: Option<SessionFailure>) -> Event {
+        Event::SessionStatusChanged { session: self.id, from: self.status, to, failure }
+    }
 }
 
 impl From<&ProviderError> for StartFailure {
@@ -253,84 +220,23 @@ impl From<&ProviderError> for StartFailure {
     }
 }
 
-/// A session as it is created, with its payment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NewSession {
-    /// The session's id.
-    pub session: SessionId,
-    /// The payment's id.
-    pub payment: PaymentId,
-    /// The attempt that it starts with.
-    pub attempt: AttemptId,
-    /// How the customer pays.
-    pub approach: Approach,
-    /// When the money is taken.
-    pub capture: CaptureMode,
-    /// What is to be paid.
-    pub money: Money,
-    /// Who decided the account, and why.
-    pub routing: Routing,
-    /// Whom to ask next if that account cannot start it, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fallback: Vec<String>,
-    /// What the merchant asked for.
-    pub request: Erasable<SessionRequest>,
-    /// The stored method to charge without the customer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub charge: Option<ProfileId>,
-    /// When the session ends by itself.
-    pub expires_at: Timestamp,
-}
-
-impl NewSession {
-    /// The session, created at a moment.
-    pub(super) fn opened(&self, at: Timestamp) -> Session {
-        Session {
-            id: self.session,
-            payment: self.payment,
-            attempt: self.attempt,
-            approach: self.approach,
-            capture: self.capture,
-            money: self.money,
-            status: SessionStatus::Pending,
-            failure: None,
-            routing: self.routing.clone(),
-            fallback: self.fallback.clone(),
-            request: self.request.clone(),
-            charge: self.charge,
-            closing: None,
-            used: false,
-            profiles_synced: false,
-            created_at: at,
-            updated_at: at,
-            expires_at: self.expires_at,
-            version: 0,
-        }
-    }
-}
-
-/// A start as it is about to be made at an account.
+/// An attempt that is about to be sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewAttempt {
-    /// The attempt's id.
     pub attempt: AttemptId,
-    /// Where.
     pub account: String,
-    /// The account's provider.
     pub provider: String,
-    /// What the provider can do with the payment.
     pub capabilities: PaymentCapabilities,
-    /// Whether the provider has an order of its own that is to be submitted.
+    /// Whether the provider has an order of its own that must be submitted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub submits_order: bool,
 }
 
 impl NewAttempt {
-    /// The attempt, started for a session at a moment.
     pub(super) fn started(&self, session: &Session, at: Timestamp) -> Attempt {
         Attempt {
             id: self.attempt,
-            session: Some(session.id),
+            session: session.id,
             payment: session.payment,
             account: self.account.clone(),
             provider: self.provider.clone(),
@@ -350,61 +256,44 @@ impl NewAttempt {
     }
 }
 
-/// Where an attempt stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AttemptState {
-    /// The intent is on disk; whether the provider has it is not known yet.
+    /// The intent is committed; whether it exists at the provider is not known yet.
     Started,
-    /// The provider has it.
+    /// It exists at the provider.
     Created,
-    /// Its start has an unknown outcome and the customer was sent elsewhere: to be found and cancelled.
+    /// It was abandoned but may exist at the provider: it has to be looked up and closed.
     Orphaned,
-    /// The provider does not have it, or it is closed there.
+    /// It does not exist at the provider, or is closed there.
     Ended,
 }
 
-/// One start at one account.
+/// An attempt: one try to create a session's payment at one account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Our reference at the provider.
     pub id: AttemptId,
-    /// The session it is made for.
-    pub session: Option<SessionId>,
-    /// The payment it is made for.
+    pub session: SessionId,
     pub payment: PaymentId,
-    /// Where.
     pub account: String,
-    /// The account's provider.
     pub provider: String,
-    /// What is asked.
     pub money: Money,
-    /// How the customer pays.
     pub approach: Approach,
-    /// When the money is taken.
     pub capture: CaptureMode,
-    /// Where it stands.
     pub state: AttemptState,
-    /// The provider's id of the object.
     pub reference: Option<String>,
-    /// What the adapter remembers.
     pub adapter_state: Option<Erasable<AdapterState>>,
-    /// What the customer needs to pay.
     pub next: Option<Erasable<Next>>,
-    /// Why it came to nothing.
     pub failure: Option<StartFailure>,
-    /// Whether the provider's own order was handed over after ours was submitted.
     pub provider_order_submitted: bool,
-    /// What the account's provider can do with a payment.
     pub capabilities: PaymentCapabilities,
-    /// Whether the provider has an order of its own that wants to be handed over.
+    /// Whether the provider has an order of its own that must be submitted.
     pub submits_order: bool,
-    /// When the intent was written.
     pub started_at: Timestamp,
 }
 
 impl Attempt {
-    /// What the adapter sees of it.
     pub fn for_adapter(&self, order: port::OrderId) -> port::Attempt {
         port::Attempt {
             id: self.id,

@@ -1,38 +1,29 @@
-//! How a session ends without money.
+//! Ends a session without payment.
 
 use port::PaymentId;
 
 use super::aggregate::OrderAggregate;
 use super::event::Event;
 use super::order::OrderState;
-use super::payment::{Operation, OperationKind, Payment};
+use super::payment::OperationKind;
 use super::session::{FailureCode, Session, SessionFailure, SessionStatus};
 
-/// The session ends without money, and the order is a cart again.
+/// The session fails and the order is a cart again.
 pub(super) fn end(order: &OrderAggregate, session: &Session, failure: SessionFailure) -> Vec<Event> {
     if !session.status.is_open() {
         return Vec::new();
     }
-    let reason = Some(format!("the payment session ended: {}", failure_text(failure.code)));
-    let mut events = Vec::new();
-    let operation =
-        order.payment(session.payment).and_then(|payment| Some((payment.id, payment.operation.clone()?)));
-    if let Some((payment, operation)) = operation {
-        events.push(Event::OperationFinished { payment, operation, declined: None });
-    }
-    let (from, to) = (session.status, SessionStatus::Failed);
-    events.push(Event::SessionStatusChanged { session: session.id, from, to, failure: Some(failure) });
+    let payment = order.payment(session.payment);
+    let operation = payment.and_then(|payment| Some(payment.finished(payment.operation.clone()?, None)));
+    let mut events: Vec<_> = operation.into_iter().collect();
+    let reason = format!("the payment session ended: {}", failure_text(failure.code));
+    events.push(session.changed(SessionStatus::Failed, Some(failure)));
     if order.header.state == OrderState::PendingPayment {
-        events.push(Event::OrderStateChanged {
-            from: OrderState::PendingPayment,
-            to: OrderState::Pending,
-            reason,
-        });
+        events.push(order.header.moved(OrderState::Pending, Some(&reason)));
     }
     events
 }
 
-/// The code in words.
 fn failure_text(code: FailureCode) -> &'static str {
     match code {
         FailureCode::Declined => "declined",
@@ -44,21 +35,15 @@ fn failure_text(code: FailureCode) -> &'static str {
     }
 }
 
-/// The gateway closes a session by itself: its provider has no such call, was asked, and took nothing.
+/// The gateway ends a session itself: its provider cannot close it, was read, and has captured nothing.
 pub fn closed_by_gateway(order: &OrderAggregate, payment: PaymentId) -> Vec<Event> {
-    let Some((payment, operation)) = pending(order, payment) else { return Vec::new() };
-    let session = payment.session.and_then(|id| order.session(id));
-    let code = session.and_then(|session| session.closing);
-    match (operation.kind, session, code) {
-        (OperationKind::Close, Some(session), Some(code)) if !payment.state.holds_money() => {
-            let last = session.failure.clone().unwrap_or_else(|| SessionFailure::new(code, None, false));
-            end(order, session, SessionFailure { code, retryable: false, ..last })
-        }
-        _ => Vec::new(),
-    }
-}
-
-pub(super) fn pending(order: &OrderAggregate, payment: PaymentId) -> Option<(&Payment, Operation)> {
-    let payment = order.payment(payment)?;
-    Some((payment, payment.operation.clone()?))
+    let closing = || {
+        let payment = order.payment(payment).filter(|payment| !payment.state.holds_money())?;
+        payment.pending(OperationKind::Close)?;
+        let session = order.session_of(payment)?;
+        Some((session, session.closing?))
+    };
+    let Some((session, code)) = closing() else { return Vec::new() };
+    let last = session.failure.clone().unwrap_or_else(|| SessionFailure::new(code, None, false));
+    end(order, session, SessionFailure { code, retryable: false, ..last })
 }

@@ -1,22 +1,21 @@
-//! Starting a payment session, and moving on to the next account when one cannot start it.
+//! Creates a payment session, and fails over to the next account.
 
-use port::{AttemptId, Money, SessionId};
+use port::{AttemptId, Money};
 
 use super::aggregate::OrderAggregate;
 use super::error::DomainError;
 use super::event::Event;
-use super::guard::ensure;
 use super::order::{OrderState, Requirement};
-use super::session::{Attempt, AttemptState, NewAttempt, NewSession, SessionFailure, StartFailure};
+use super::session::{Attempt, AttemptState, NewAttempt, Session, SessionFailure, StartFailure};
 use super::session_end::end;
 
-/// What there is to pay, if a session may be opened.
+/// The amount to pay, if a session may be created.
 ///
 /// # Errors
 /// [`DomainError::InvalidState`] (also beside an open session), [`DomainError::NotPriced`],
 /// [`DomainError::PaymentNotRequired`].
 pub fn payable(order: &OrderAggregate) -> Result<Money, DomainError> {
-    ensure(&order.header, "checked out", &[OrderState::Pending])?;
+    order.header.ensure("checked out", &[OrderState::Pending])?;
     let (Some(price), Some(needs)) = (order.header.price, order.header.requirements) else {
         return Err(DomainError::NotPriced);
     };
@@ -27,29 +26,23 @@ pub fn payable(order: &OrderAggregate) -> Result<Money, DomainError> {
 }
 
 /// Creates a session with its payment and its first attempt: the intent, before anything is sent.
-pub fn create_session(session: NewSession, attempt: NewAttempt) -> Vec<Event> {
-    let started = Event::AttemptStarted { session: session.session, attempt };
+pub fn create_session(session: Session, attempt: NewAttempt) -> Vec<Event> {
+    let started = Event::AttemptStarted { session: session.id, attempt };
     let moved =
         Event::OrderStateChanged { from: OrderState::Pending, to: OrderState::PendingPayment, reason: None };
     vec![Event::SessionCreated(Box::new(session)), started, moved]
 }
 
 /// Abandons an attempt and starts the next: the intent at another account. `orphaned` if the abandoned one may exist
-/// all the same.
-pub fn fail_over(
-    abandoned: &Attempt,
-    orphaned: bool,
-    failure: StartFailure,
-    session: SessionId,
-    next: NewAttempt,
-) -> Vec<Event> {
+/// at the provider.
+pub fn fail_over(abandoned: &Attempt, orphaned: bool, failure: StartFailure, next: NewAttempt) -> Vec<Event> {
     vec![
         Event::AttemptAbandoned { attempt: abandoned.id, orphaned, failure },
-        Event::AttemptStarted { session, attempt: next },
+        Event::AttemptStarted { session: abandoned.session, attempt: next },
     ]
 }
 
-/// Abandons an attempt with nothing to follow: payment and session end, and the order is a cart again.
+/// Abandons an attempt for good: payment and session fail, and the order is a cart again.
 pub fn abandon(
     order: &OrderAggregate,
     abandoned: &Attempt,
@@ -60,28 +53,28 @@ pub fn abandon(
     if order.payment(abandoned.payment).is_some_and(|payment| payment.provider_status.is_none()) {
         events.push(Event::PaymentNotStarted { payment: abandoned.payment });
     }
-    let session = abandoned.session.and_then(|id| order.session(id));
+    let session = order.session(abandoned.session);
     events.extend(session.map(|session| end(order, session, ends)).unwrap_or_default());
     events
 }
 
-/// What the answer to a start means for its attempt.
+/// Whether the answer to a start is accepted.
 #[derive(Debug, PartialEq)]
 pub enum StartResult {
-    /// What was made is the attempt's own.
+    /// The created payment belongs to the attempt.
     Accepted(Vec<Event>),
-    /// Nobody waits for it any more.
+    /// The attempt was abandoned before.
     Abandoned(Vec<Event>),
 }
 
-/// Takes what a provider made for an attempt, told by `begun`. A start may be sent twice under one key, and the attempt
-/// be given up for the answer to one when the other comes: it is not taken back, as another account may be paying by
-/// now, but left to be looked up and closed.
-pub fn accept_start(order: &OrderAggregate, attempt: AttemptId, begun: &[Event]) -> StartResult {
+/// Accepts what a provider created for an attempt; `created` are the events that record it. A start may be sent twice
+/// with the same key, and the attempt may be abandoned because of one answer before the other arrives. It then stays
+/// abandoned, since another account may be used by now, and is looked up and closed as an orphan.
+pub fn accept_start(order: &OrderAggregate, attempt: AttemptId, created: &[Event]) -> StartResult {
     let failure = StartFailure::AnsweredTooLate;
     let left = || Event::AttemptAbandoned { attempt, orphaned: true, failure };
-    match order.attempt(attempt).map(|record| (record.state, record.reference.is_some())) {
-        Some((AttemptState::Started, _)) => StartResult::Accepted(begun.to_vec()),
+    match order.attempt(attempt).map(|attempt| (attempt.state, attempt.reference.is_some())) {
+        Some((AttemptState::Started, _)) => StartResult::Accepted(created.to_vec()),
         Some((AttemptState::Created, _)) => StartResult::Accepted(Vec::new()),
         Some((AttemptState::Ended, false)) => StartResult::Abandoned(vec![left()]),
         Some((AttemptState::Ended, true) | (AttemptState::Orphaned, _)) | None => {

@@ -1,4 +1,4 @@
-//! The stored text of a change: kept for ever, so it has a version and names of its own.
+//! The stored format of a change. It is read for ever, so it has a version.
 //!
 //! `{"v":1,"at":…,"by":…,"events":[{"type":"order.created","data":…}, …]}`. The names are those of the `serde`
 //! attributes of the events and of what they hold; golden texts in the tests hold each of them. A change of a name or
@@ -11,13 +11,12 @@ use serde_json::Value;
 use super::subject::{ChangeMeta, SubjectEvent};
 use super::{Actor, Cause};
 
-/// The version that is written.
 pub const VERSION: u64 = 1;
 
-/// Turns a record into the version after its own. The first one is for version 1.
+/// Turns a record into the next version. The first one is for version 1.
 pub type Upcaster = fn(Value) -> Value;
 
-/// One for each version before [`VERSION`].
+/// One upcaster for each version before [`VERSION`].
 const UPCASTERS: &[Upcaster] = &[];
 
 #[derive(Serialize)]
@@ -42,18 +41,11 @@ struct Reading<E> {
     events: Vec<E>,
 }
 
-/// Why a stored record cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// It was written by a newer release.
     #[error("a record has version {found}; this release reads versions up to {known}")]
-    Newer {
-        /// Of the record.
-        found: u64,
-        /// The newest that can be read.
-        known: u64,
-    },
-    /// It is no record, or has an event of an unknown kind.
+    Newer { found: u64, known: u64 },
+    /// It is not a record, or has an event of an unknown type.
     #[error("a record cannot be read: {0}")]
     Unreadable(String),
 }
@@ -64,10 +56,6 @@ impl From<serde_json::Error> for RecordError {
     }
 }
 
-/// The text of a change.
-///
-/// # Errors
-/// If an event cannot be written as JSON: a defect.
 pub(super) fn write<E: SubjectEvent>(meta: &ChangeMeta, events: &[E]) -> serde_json::Result<String> {
     let ChangeMeta { at, cause: Cause { actor, request } } = meta;
     serde_json::to_string(&Writing { v: VERSION, at: *at, by: *actor, request: request.as_deref(), events })
@@ -78,7 +66,7 @@ pub fn read<E: SubjectEvent>(text: &str) -> Result<(ChangeMeta, Vec<E>), RecordE
     read_with(text, VERSION, UPCASTERS)
 }
 
-/// The same for other versions than today's.
+/// The same with given versions, for tests.
 pub(super) fn read_with<E: SubjectEvent>(
     text: &str,
     known: u64,

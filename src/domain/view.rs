@@ -1,7 +1,9 @@
-//! What the outside sees of an order: the JSON of answers and of events alike.
+//! The JSON views of orders, sessions, payments, refunds and attention, in responses and events.
 //!
-//! Each view is what it is made of, and a table of its members. Every member is always there, null where it has no
-//! value, whatever the provider, the approach or the state. Names and meanings are the API's contract.
+//! A view lists its sources and its JSON members. Every member is always present, null where it has no value. Names
+//! and meanings are the API contract.
+
+use std::collections::BTreeMap;
 
 use port::{Approach, AttemptId, DisputeStage, Next, PaymentId, SessionId, Timestamp};
 use serde::Serialize;
@@ -17,9 +19,9 @@ mod history;
 mod profile;
 
 pub use history::{EventData, EventView, TimelineEntry, event, event_type, timeline_entry};
-pub use profile::{ProfileSessionView, ProfileView, profile, profile_session};
+pub use profile::{ProfileSessionView, ProfileView};
 
-/// Declares a view: what it is made of, and the members of its JSON object with their values.
+/// Declares a view: its sources, and the members of its JSON object with their values.
 macro_rules! view {
     (
         $(#[$doc:meta])*
@@ -46,11 +48,10 @@ macro_rules! view {
 pub(crate) use view;
 
 view! {
-    /// An order.
     pub OrderView(order: OrderAggregate)
     let header = &order.header;
-    let nobody = PersonalData::default();
-    let personal = header.personal.value().unwrap_or(&nobody);
+    let erased = PersonalData::default();
+    let personal = header.content.personal.value().unwrap_or(&erased);
     "id": header.id,
     "state": header.state,
     "reference": header.reference,
@@ -58,14 +59,14 @@ view! {
     "customer": personal.customer,
     "billingAddress": personal.billing_address,
     "shippingAddress": personal.shipping_address,
-    "items": header.items,
-    "shipping": header.shipping,
-    "taxIncluded": header.tax_included,
+    "items": header.content.items,
+    "shipping": header.content.shipping,
+    "taxIncluded": header.content.tax_included,
     "price": header.price,
     "requirements": header.requirements,
-    "requiresSigning": header.requires_signing,
-    "requiresApproval": header.requires_approval,
-    "autoSubmit": header.auto_submit,
+    "requiresSigning": header.content.requires_signing,
+    "requiresApproval": header.content.requires_approval,
+    "autoSubmit": header.content.auto_submit,
     "paymentSessionId": session_shown(order),
     "payments": order.payments.iter().map(PaymentLine).collect::<Vec<_>>(),
     "externalPayment": header.external_payment.as_ref().and_then(Erasable::value),
@@ -80,14 +81,13 @@ view! {
     "version": order.version(),
 }
 
-/// The session that is open, or the last one that was completed.
+/// The open session, else the last completed one.
 fn session_shown(order: &OrderAggregate) -> Option<SessionId> {
     let completed = || order.sessions.iter().rev().find(|session| session.status == SessionStatus::Completed);
     order.open_session().or_else(completed).map(|session| session.id)
 }
 
 view! {
-    /// A payment as its order shows it.
     PaymentLine(payment: Payment)
     "id": payment.id,
     "sessionId": payment.session,
@@ -98,7 +98,7 @@ view! {
 }
 
 view! {
-    /// The oldest open reason why a person should look, as its order shows it.
+    /// The oldest open attention, as its order shows it.
     AttentionLine(attention: Attention)
     "id": attention.id,
     "code": attention.code,
@@ -107,14 +107,10 @@ view! {
 }
 
 view! {
-    /// A payment session of an order, and where the gateway shows the link of an attempt as a picture.
+    /// A payment session of an order. `qr_url` gives the address of the picture of an attempt's link.
     pub SessionView(order: OrderAggregate, session: Session, qr_url: dyn Fn(AttemptId) -> String)
     let attempt = order.attempt(session.attempt);
-    let (page, widget) = match attempt.and_then(|attempt| attempt.next.as_ref()).and_then(Erasable::value) {
-        Some(Next::Page(url)) => (Some(url), None),
-        Some(Next::Widget(credentials)) => (None, Some(credentials)),
-        Some(Next::Nothing) | None => (None, None),
-    };
+    let (page, widget) = offered(attempt.and_then(|attempt| attempt.next.as_ref()));
     let is_link = session.approach == Approach::Link && page.is_some();
     let erased = SessionRequest::default();
     "id": session.id,
@@ -143,7 +139,16 @@ view! {
     "version": session.version,
 }
 
-/// What was asked of a provider and has no known outcome yet.
+/// The page or the widget that the customer is offered.
+fn offered(next: Option<&Erasable<Next>>) -> (Option<&String>, Option<&BTreeMap<String, String>>) {
+    match next.and_then(Erasable::value) {
+        Some(Next::Page(url)) => (Some(url), None),
+        Some(Next::Widget(credentials)) => (None, Some(credentials)),
+        Some(Next::Nothing) | None => (None, None),
+    }
+}
+
+/// A start or operation whose outcome is not known yet.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PendingOperation {
@@ -152,7 +157,7 @@ struct PendingOperation {
     since: Timestamp,
 }
 
-/// The word for a start without a known outcome, beside those of operations.
+/// How a start is named among the operations.
 const START: &str = "START";
 
 fn starting(attempt: &Attempt) -> PendingOperation {
@@ -169,7 +174,7 @@ fn operating(payment: &Payment) -> Option<PendingOperation> {
 }
 
 view! {
-    /// A payment of an order. Amounts in minor units of its currency.
+    /// Amounts in minor units of its currency.
     pub PaymentView(order: OrderAggregate, payment: Payment)
     let state = &payment.state;
     let attempt = payment.attempt.and_then(|id| order.attempt(id));
@@ -199,7 +204,6 @@ view! {
 }
 
 view! {
-    /// Where a payment is, and what is said of it there.
     ProviderView(attempt: Attempt, payment: Payment)
     "account": attempt.account,
     "name": attempt.provider,
@@ -208,7 +212,7 @@ view! {
 }
 
 fn needs_attention(order: &OrderAggregate, payment: PaymentId) -> bool {
-    order.attention.iter().any(|open| open.resolved_at.is_none() && open.payment == Some(payment))
+    order.attention.iter().any(|open| open.resolved_at.is_none() && open.payment == payment)
 }
 
 #[derive(Debug, Serialize)]
@@ -221,7 +225,7 @@ struct DisputeView {
     closed_at: Option<Timestamp>,
 }
 
-/// The dispute that is open, or the last one that ended, with what it was about.
+/// The open dispute, else the last one that ended.
 fn dispute(order: &OrderAggregate, payment: &Payment) -> Option<DisputeView> {
     let state = &payment.state;
     if let Some(report) = state.open_dispute() {
@@ -229,7 +233,7 @@ fn dispute(order: &OrderAggregate, payment: &Payment) -> Option<DisputeView> {
         return Some(DisputeView { stage, amount, opened_at, outcome: None, closed_at: None });
     }
     let (report, closed) = state.ended_dispute()?;
-    // What a lost one took is among what was given back by now.
+    // A lost dispute counts as a refund by now, so only refunds before its end are subtracted.
     let before = |refund: &&Refund| {
         let counts = refund.payment == payment.id && refund.status == RefundStatus::Succeeded;
         counts && refund.created_at < closed.as_of
@@ -245,7 +249,6 @@ fn dispute(order: &OrderAggregate, payment: &Payment) -> Option<DisputeView> {
 }
 
 view! {
-    /// A refund of an order.
     pub RefundView(order: OrderAggregate, refund: Refund)
     "id": refund.id,
     "paymentId": refund.payment,
@@ -263,7 +266,6 @@ view! {
 }
 
 view! {
-    /// Why a refund was not made.
     RefundFailure(failure: port::Failure)
     "code": FailureCode::Declined,
     "message": failure.text,
@@ -271,7 +273,6 @@ view! {
 }
 
 view! {
-    /// A reason of an order why a person should look.
     pub AttentionView(order: OrderAggregate, attention: Attention)
     let resolution = attention.resolution.as_ref();
     "id": attention.id,

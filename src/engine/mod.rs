@@ -19,7 +19,7 @@ use port::{Env, OrderId, Timestamp, Uuid};
 
 use crate::domain::view::event_type;
 use crate::domain::{
-    ChangeMeta, NewIds, OrderAggregate, Recorded, ReplayError, Step, Subject, SubjectEvent, SubjectKind,
+    ChangeMeta, Context, OrderAggregate, Recorded, ReplayError, Step, Subject, SubjectEvent, SubjectKind,
     apply, open, record, subject_of,
 };
 use crate::metrics::Metrics;
@@ -57,9 +57,9 @@ impl Engine {
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
-    /// Ids for the parts that a decision adds to an order.
-    pub fn ids(&self, order: &OrderAggregate) -> NewIds {
-        NewIds::of(order, self.env.nonce())
+    /// What a decision about an order is made on.
+    pub fn context<'a>(&self, order: &'a OrderAggregate, now: Timestamp) -> Context<'a> {
+        Context::of(order, now, self.env.nonce())
     }
 
     /// The id of a new subject.

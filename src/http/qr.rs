@@ -37,7 +37,7 @@ pub(super) async fn picture(raw: RawRequest) -> Result<HttpResponse, Problem> {
 /// session is over.
 fn link(order: &OrderAggregate, attempt: AttemptId) -> Option<&str> {
     let session =
-        order.session(order.attempt(attempt)?.session?).filter(|session| session.status.is_open())?;
+        order.session(order.attempt(attempt)?.session).filter(|session| session.status.is_open())?;
     match order.attempt(session.attempt)?.next.as_ref().and_then(Erasable::value)? {
         Next::Page(url) => Some(url.as_str()),
         Next::Widget(_) | Next::Nothing => None,

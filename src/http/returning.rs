@@ -50,7 +50,7 @@ async fn fetch_order(
     order: Arc<OrderAggregate>,
     attempt: AttemptId,
 ) -> Arc<OrderAggregate> {
-    let session = order.attempt(attempt).and_then(|attempt| order.session(attempt.session?));
+    let session = order.attempt(attempt).and_then(|attempt| order.session(attempt.session));
     let open = session.filter(|session| session.status.is_open());
     let Some(payment) = open.map(|session| session.payment) else { return order };
     let (payments, command, known) =
@@ -87,7 +87,7 @@ struct ReturnedSession<'a> {
 }
 
 fn of_order(order: &OrderAggregate, attempt: AttemptId) -> Option<ReturnedSession<'_>> {
-    let session = order.session(order.attempt(attempt)?.session?)?;
+    let session = order.session(order.attempt(attempt)?.session)?;
     Some(ReturnedSession {
         status: session.status,
         failure: session.failure.as_ref(),

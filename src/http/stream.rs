@@ -198,7 +198,7 @@ impl SessionProgress {
     /// Takes the next event in. True if it is the session's own, its payment's, or a move of its order.
     fn take(&mut self, event: &Event, session: SessionId) -> bool {
         match event {
-            Event::SessionCreated(created) if created.session == session => {
+            Event::SessionCreated(created) if created.id == session => {
                 self.begun = true;
                 self.payments.push(created.payment);
                 true

@@ -3,7 +3,7 @@
 use port::{Currency, ItemId, OrderId, Timestamp};
 
 use super::{OrderCommand, Orders};
-use crate::domain::cart::{content, edit, price_order, sign};
+use crate::domain::cart::{edit, price_order, sign};
 use crate::domain::{
     Content, DomainError, Erasable, Event, LineItem, OrderAggregate, OrderHeader, OrderState, Outcome,
     PersonalData, Requirement, Signature, price, requirements,
@@ -102,13 +102,15 @@ impl Orders {
             reference: new.reference,
             currency: new.currency,
             state: OrderState::Pending,
-            items: new.items,
-            shipping: new.shipping,
-            tax_included: new.tax_included,
-            requires_signing: new.requires_signing,
-            requires_approval: new.requires_approval,
-            auto_submit: new.auto_submit,
-            personal: Erasable::new(new.personal, engine.env.nonce()),
+            content: Content {
+                items: new.items,
+                shipping: new.shipping,
+                tax_included: new.tax_included,
+                requires_signing: new.requires_signing,
+                requires_approval: new.requires_approval,
+                auto_submit: new.auto_submit,
+                personal: Erasable::new(new.personal, engine.env.nonce()),
+            },
             price: None,
             requirements: None,
             signature: None,
@@ -147,14 +149,15 @@ impl OrderCommand<'_> {
         self.run("edit", |order, _| {
             self.command.ensure_version(order.version()).map_err(PaymentError::from)?;
             let Some(change) = change(order)? else { return Ok(Vec::new()) };
-            let content = self.edited(order, change).map_err(PaymentError::from)?;
-            Ok(edit(order, content).map_err(PaymentError::from)?)
+            let (content, only_metadata) = self.edited(order, change).map_err(PaymentError::from)?;
+            Ok(edit(order, content, only_metadata).map_err(PaymentError::from)?)
         })
         .await
     }
 
-    fn edited(&self, order: &OrderAggregate, change: Edit) -> Result<Content, DomainError> {
-        let mut content = content(&order.header);
+    /// The new content, and whether only its metadata has changed.
+    fn edited(&self, order: &OrderAggregate, change: Edit) -> Result<(Content, bool), DomainError> {
+        let mut content = order.header.content.clone();
         let position = |items: &[LineItem], id: ItemId| {
             items.iter().position(|item| item.id == id).ok_or(DomainError::NoSuchItem)
         };
@@ -167,28 +170,26 @@ impl OrderCommand<'_> {
             Edit::RemoveItem(id) => {
                 content.items.remove(position(&content.items, id)?);
             }
-            Edit::Fields(fields) => self.set_fields(order, &mut content, *fields),
+            Edit::Fields(fields) => return Ok(self.with_fields(content, *fields)),
         }
-        Ok(content)
+        Ok((content, false))
     }
 
-    fn set_fields(&self, order: &OrderAggregate, content: &mut Content, fields: OrderFields) {
-        let header = &order.header;
-        let old = header.personal.value().cloned().unwrap_or_default();
-        content.shipping = fields.shipping.unwrap_or(content.shipping);
-        content.tax_included = fields.tax_included.unwrap_or(content.tax_included);
-        content.requires_signing = fields.requires_signing.unwrap_or(content.requires_signing);
-        content.requires_approval = fields.requires_approval.unwrap_or(content.requires_approval);
-        content.auto_submit = fields.auto_submit.unwrap_or(content.auto_submit);
-        let Some(personal) = fields.personal else { return };
-        let same_people = PersonalData { metadata: old.metadata.clone(), ..personal.clone() } == old;
-        let same_rest = content.shipping == header.shipping
-            && content.tax_included == header.tax_included
-            && content.requires_signing == header.requires_signing
-            && content.requires_approval == header.requires_approval
-            && content.auto_submit == header.auto_submit;
-        content.only_metadata = same_people && same_rest;
-        content.personal = Erasable::new(personal, self.payments().engine.env.nonce());
+    fn with_fields(&self, old: Content, fields: OrderFields) -> (Content, bool) {
+        let content = Content {
+            shipping: fields.shipping.unwrap_or(old.shipping),
+            tax_included: fields.tax_included.unwrap_or(old.tax_included),
+            requires_signing: fields.requires_signing.unwrap_or(old.requires_signing),
+            requires_approval: fields.requires_approval.unwrap_or(old.requires_approval),
+            auto_submit: fields.auto_submit.unwrap_or(old.auto_submit),
+            ..old.clone()
+        };
+        let Some(personal) = fields.personal else { return (content, false) };
+        let before = old.personal.value().cloned().unwrap_or_default();
+        let same_people = PersonalData { metadata: before.metadata.clone(), ..personal.clone() } == before;
+        let only_metadata = same_people && content == old;
+        let personal = Erasable::new(personal, self.payments().engine.env.nonce());
+        (Content { personal, ..content }, only_metadata)
     }
 
     /// Computes totals and requirements.

@@ -34,14 +34,14 @@ impl OrderCommand<'_> {
     pub async fn finish(self, how: &Finish) -> Result<Outcome, PaymentError> {
         self.run("finish", |order, now| {
             self.command.ensure_version(order.version())?;
-            let mut ids = self.payments().engine.ids(order);
+            let mut context = self.payments().engine.context(order, now);
             Ok::<_, PaymentError>(match how {
                 Finish::Approve => finish::approve(order)?,
-                Finish::Reject => finish::reject(order, now, &mut ids)?,
-                Finish::Cancel => finish::cancel(order, now, &mut ids)?,
+                Finish::Reject => finish::reject(&mut context)?,
+                Finish::Cancel => finish::cancel(&mut context)?,
                 Finish::Fulfil { completed, detail } => {
-                    let detail = detail.clone().map(|detail| Erasable::new(detail, ids.salt()));
-                    finish::fulfil(order, *completed, detail, now, &mut ids)?
+                    let detail = detail.clone().map(|detail| Erasable::new(detail, context.salt()));
+                    finish::fulfil(&mut context, *completed, detail)?
                 }
             })
         })
@@ -55,7 +55,7 @@ impl Orders {
         let engine = &self.payments.engine;
         let mut order = engine.existing(order.uuid()).await?;
         let decide = |order: &OrderAggregate, now| {
-            Ok::<_, PaymentError>(finish::expire(order, now, &mut engine.ids(order)).into())
+            Ok::<_, PaymentError>(finish::expire(&mut engine.context(order, now)).into())
         };
         let first = engine.change("expire", command, &mut order, decide).await?;
         self.send_requested(&mut order, first, command).await

@@ -43,15 +43,14 @@ impl OrderCommand<'_> {
                 MoneyRequest::Capture { amount } => capture(order, payment, *amount, now)?,
                 MoneyRequest::Void => void(order, payment, now)?,
                 MoneyRequest::Refund { amount, reason, reference } => {
-                    let mut ids = self.payments().engine.ids(order);
+                    let mut context = self.payments().engine.context(order, now);
                     let new_refund = NewRefund {
-                        id: ids.refund(),
                         amount: *amount,
-                        reason: reason.clone().map(|reason| Erasable::new(reason, ids.salt())),
+                        reason: reason.clone().map(|reason| Erasable::new(reason, context.salt())),
                         reference: reference.clone(),
                         origin: RefundOrigin::Api,
                     };
-                    refund(order, payment, new_refund, now)?
+                    refund(&mut context, payment, new_refund)?
                 }
             })
         };

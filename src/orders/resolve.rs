@@ -28,7 +28,7 @@ impl OrderCommand<'_> {
         self.run("resolve", |order, now| {
             let found = order.attention(attention).ok_or(CommandError::NotFound)?;
             self.command.ensure_version(found.version())?;
-            Ok::<_, PaymentError>(resolve(order, attention, &with, now, &mut engine.ids(order))?)
+            Ok::<_, PaymentError>(resolve(&mut engine.context(order, now), attention, &with)?)
         })
         .await
     }
@@ -57,7 +57,7 @@ impl Orders {
                 // Another decision was faster, and sends what that made.
                 return Ok(Vec::new().into());
             }
-            let events = resolve(order, attention, &with, now, &mut engine.ids(order))?;
+            let events = resolve(&mut engine.context(order, now), attention, &with)?;
             Ok::<_, PaymentError>(events.into())
         };
         match engine.change("refund policy", command, &mut order, decide).await {

@@ -26,7 +26,7 @@ impl OrderCommand<'_> {
         };
         self.run("submit", |order, now| {
             self.command.ensure_version(order.version())?;
-            let events = submit(order, with, now, &mut self.payments().engine.ids(order))?;
+            let events = submit(&mut self.payments().engine.context(order, now), with)?;
             if with.profile_session.is_some() && !events.is_empty() {
                 let none = DomainError::SessionUnusable("there is no such payment profile session");
                 session.as_ref().ok_or(none)?.ensure_proves(order)?;

@@ -5,9 +5,8 @@ use port::{AttemptId, Next, Timestamp};
 
 use super::providers::extended;
 use super::{Account, PaymentError, Payments};
-use crate::domain::attention::no_web_page;
 use crate::domain::session_start::accept_start;
-use crate::domain::{Erasable, Event, FailureCode, NewIds, OrderAggregate, Session, operate};
+use crate::domain::{AttentionCode, Context, Erasable, Event, FailureCode, OrderAggregate, Session, operate};
 use crate::engine::{Command, WorkingCopy};
 
 impl Payments {
@@ -35,12 +34,13 @@ impl Payments {
             adapter_state: extended(record.adapter_state.as_ref(), created.adapter_state, nonce()),
         };
         let seen = self.providers.translate(account, created.view, as_of);
-        let accepted = |order: &OrderAggregate, now, ids: &mut NewIds| {
+        let accepted = |context: &mut Context<'_>| {
             let mut events = vec![made.clone()];
             if unsafe_page {
-                events.extend(no_web_page(order, payment, now, ids));
+                let detail = "the checkout page is not an http or https address";
+                events.extend(context.raise(AttentionCode::Contradiction, payment, detail));
             }
-            accept_start(order, attempt, &events)
+            accept_start(context.order, attempt, &events)
         };
         self.observe_start(order, account, attempt, &seen, accepted, command).await?;
         self.engine.metrics.attempt_created(&account.name);

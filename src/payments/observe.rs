@@ -1,11 +1,11 @@
 //! What a provider said reaches an order here and nowhere else.
 
-use port::{AttemptId, Observation, Timestamp};
+use port::{AttemptId, Observation};
 
 use super::{Account, PaymentError, Payments};
 use crate::domain::observe::{Expected, observe};
 use crate::domain::session_start::StartResult;
-use crate::domain::{Event, NewIds, OrderAggregate};
+use crate::domain::{Context, Event, OrderAggregate};
 use crate::engine::{Command, WorkingCopy};
 
 impl Payments {
@@ -23,7 +23,7 @@ impl Payments {
         first: &[Event],
         command: &Command,
     ) -> Result<(), PaymentError> {
-        let accepted = |_: &OrderAggregate, _, _: &mut NewIds| StartResult::Accepted(first.to_vec());
+        let accepted = |_: &mut Context<'_>| StartResult::Accepted(first.to_vec());
         self.observe_start(order, account, attempt, seen, accepted, command).await
     }
 
@@ -38,7 +38,7 @@ impl Payments {
         account: &Account,
         attempt: AttemptId,
         seen: &Observation,
-        accept: impl Fn(&OrderAggregate, Timestamp, &mut NewIds) -> StartResult,
+        accept: impl Fn(&mut Context<'_>) -> StartResult,
         command: &Command,
     ) -> Result<(), PaymentError> {
         let expected = Expected { is_test: account.is_test };
@@ -46,12 +46,12 @@ impl Payments {
         let decide = |order: &OrderAggregate, now| {
             // Not what an earlier look at the order, which has changed since, made follow.
             follows = None;
-            let mut ids = self.engine.ids(order);
-            let mut events = match accept(order, now, &mut ids) {
+            let mut context = self.engine.context(order, now);
+            let mut events = match accept(&mut context) {
                 StartResult::Accepted(first) => first,
                 StartResult::Abandoned(events) => return Ok(events.into()),
             };
-            events.extend(observe(order, attempt, seen, expected, now, &mut ids));
+            events.extend(observe(&mut context, attempt, seen, expected));
             follows = events.iter().find_map(|event| match event {
                 Event::OperationRequested { payment, .. } => Some(*payment),
                 _ => None,

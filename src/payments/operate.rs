@@ -12,10 +12,10 @@ use port::{
 
 use super::providers::NoState;
 use super::{Account, PaymentError, Payments, ReadPass};
-use crate::domain::attention::{not_captured, not_refunded, unsure};
+use crate::domain::attention::{capture_declined, operation_unknown, return_declined};
 use crate::domain::{
-    Attempt, AttemptState, Operation, OperationKind, OrderAggregate, Urgency, leaves_unpaid, operate,
-    session_end, unasked_refund,
+    Attempt, AttemptState, Operation, OperationKind, OrderAggregate, Urgency, leaves_unpaid, mismatch_refund,
+    operate, session_end,
 };
 use crate::engine::{Command, WorkingCopy};
 
@@ -80,7 +80,7 @@ impl Payments {
         // Whatever came of it: what stays unsure for too long raises attention, most of all while the provider cannot
         // even be asked.
         let raise = |order: &OrderAggregate, now| {
-            let events = unsure(order, payment, UNSURE_LIMIT, now, &mut self.engine.ids(order));
+            let events = operation_unknown(&mut self.engine.context(order, now), payment, UNSURE_LIMIT);
             Ok::<_, PaymentError>(events.into())
         };
         self.engine.change("unsure", command, &mut order, raise).await?;
@@ -136,7 +136,7 @@ impl Payments {
         command: &Command,
     ) -> Result<bool, PaymentError> {
         let next = |order: &OrderAggregate, now| {
-            let events = operate::next_refund(order, payment, now, &mut self.engine.ids(order));
+            let events = operate::next_refund(&mut self.engine.context(order, now), payment);
             Ok::<_, PaymentError>(events.into())
         };
         Ok(self.engine.change("next refund", command, order, next).await?.is_some())
@@ -198,7 +198,7 @@ impl Payments {
                     return Err(ProviderError::Unsupported("refund nothing"));
                 }
                 // What was taken over another amount than was asked goes back once for an attempt.
-                let id = refund.map_or_else(|| unasked_refund(pending.attempt.id), |refund| refund.id);
+                let id = refund.map_or_else(|| mismatch_refund(pending.attempt.id), |refund| refund.id);
                 let reason = refund.and_then(|refund| refund.reason.as_ref()?.value().cloned());
                 let request = RefundRequest { id, money, reason };
                 self.providers.call(account, "refund", &ctx, adapter.refund(&ctx, &view, &request)).await
@@ -258,10 +258,10 @@ impl Payments {
             if !Pending::of(order, pending.payment).is_some_and(|now| same(&now)) {
                 return Ok(Vec::new().into());
             }
-            let mut ids = self.engine.ids(order);
+            let mut context = self.engine.context(order, now);
             let mut events = operate::declined(order, pending.payment, failure.clone());
-            events.extend(not_refunded(order, pending.payment, now, &mut ids));
-            events.extend(not_captured(order, pending.payment, now, &mut ids));
+            events.extend(return_declined(&mut context, pending.payment));
+            events.extend(capture_declined(&mut context, pending.payment));
             Ok::<_, PaymentError>(events.into())
         };
         self.engine.change("decline", command, order, end).await.map(drop)

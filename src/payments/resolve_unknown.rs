@@ -8,7 +8,7 @@ use super::operate::UNSURE_LIMIT;
 use super::providers::{AttemptStateStore, NoState};
 use super::start::may_repeat;
 use super::{Account, PaymentError, Payments, ReadPass};
-use crate::domain::attention::unsure_start;
+use crate::domain::attention::start_unknown;
 use crate::domain::{
     Attempt, AttemptState, CALL_DEADLINE, Erasable, Event, OrderAggregate, StartFailure, awaits_submission,
     leaves_open,
@@ -35,7 +35,7 @@ impl Payments {
         let mut order = self.engine.existing(order.uuid()).await?;
         let resolved = self.find_out(&mut order, attempt, command, pass).await;
         let raise = |order: &OrderAggregate, now| {
-            let events = unsure_start(order, attempt, UNSURE_LIMIT, now, &mut self.engine.ids(order));
+            let events = start_unknown(&mut self.engine.context(order, now), attempt, UNSURE_LIMIT);
             Ok::<_, PaymentError>(events.into())
         };
         self.engine.change("unsure", &command.following(), &mut order, raise).await?;
@@ -51,7 +51,7 @@ impl Payments {
     ) -> Result<(), PaymentError> {
         let Some(attempt) = in_state(order, attempt, AttemptState::Started) else { return Ok(()) };
         let account = self.providers.account(&attempt.account)?;
-        let session = attempt.session.and_then(|id| order.session(id));
+        let session = order.session(attempt.session);
         let charge = session.is_some_and(|session| session.charge.is_some());
         if may_repeat(&account) && !charge {
             return match self.send_create(order, &account, &attempt, command).await? {

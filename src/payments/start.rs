@@ -9,12 +9,11 @@ use port::{
 
 use super::providers::{AttemptStateStore, NoState};
 use super::{Account, PaymentError, Payments, ReadPass};
-use crate::domain::attention::misquoted;
 use crate::domain::session_start::{abandon, create_session, fail_over, payable};
 use crate::domain::{
-    Attempt, AttemptState, Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt, NewIds, NewSession,
-    OrderAggregate, PersonalData, Price, Profile, Requirement, ReturnUrls, RouteAttempt, Routing,
-    SessionFailure, SessionRequest, SessionStatus, StartFailure, Urgency, price_line,
+    Attempt, AttemptState, AttentionCode, Context, Erasable, Event, FailureCode, LineItem, Metadata,
+    NewAttempt, OrderAggregate, PersonalData, Price, Profile, Requirement, ReturnUrls, RouteAttempt, Routing,
+    Session, SessionFailure, SessionRequest, SessionStatus, StartFailure, Urgency, price_line,
 };
 use crate::engine::{Command, WorkingCopy};
 use crate::routing::{AccountFacts, Request, RouteDecision, RouteError, decide};
@@ -115,24 +114,32 @@ impl Payments {
         let account = self.providers.account(first)?;
         let page = account.about().capabilities.limits.page_lifetime;
         let lifetime = page.map_or(request.expires_in, |(shortest, _)| request.expires_in.max(shortest));
-        let mut ids = self.engine.ids(order);
-        let attempt = new_attempt(&mut ids, &account);
+        let mut context = self.engine.context(order, now);
+        let attempt = new_attempt(&mut context, &account);
         let ruled_out = decision.ruled_out.into_iter();
         let tried = ruled_out.map(|out| RouteAttempt { account: out.account, outcome: out.why.join("; ") });
-        let session = NewSession {
-            session: ids.session(),
-            payment: ids.payment(),
+        let session = Session {
+            id: context.session_id(),
+            payment: context.payment_id(),
             attempt: attempt.attempt,
             approach: request.approach,
             capture: request.capture,
             money,
+            status: SessionStatus::Pending,
+            failure: None,
+            closing: None,
+            used: false,
+            profiles_synced: false,
+            created_at: now,
+            updated_at: now,
+            version: 0,
             fallback: fallback.to_vec(),
             charge: request.charge.then(|| stored.map(|profile| profile.id)).flatten(),
-            request: Erasable::new(session_data, ids.salt()),
+            request: Erasable::new(session_data, context.salt()),
             expires_at: now.plus(lifetime),
             routing: Routing { rule: decision.rule, reason: decision.reason, tried: tried.collect() },
         };
-        Ok((session.session, create_session(session, attempt)))
+        Ok((session.id, create_session(session, attempt)))
     }
 
     /// Where a checkout would go.
@@ -145,7 +152,7 @@ impl Payments {
         money: Money,
         now: Timestamp,
     ) -> Result<RouteDecision, PaymentError> {
-        let personal = order.header.personal.value().cloned().unwrap_or_default();
+        let personal = order.header.content.personal.value().cloned().unwrap_or_default();
         let payment = payment_request(order, &personal, session_data, now.plus(request.expires_in));
         let ineligible_because = |account: &Account| {
             let capabilities = &account.about().capabilities;
@@ -225,7 +232,7 @@ impl Payments {
         let view = attempt.for_adapter(order.id());
         let state = AttemptStateStore::new(&self.engine, order.clone(), attempt.id, command);
         let ctx = self.providers.ctx(account, &state);
-        let session = attempt.session.and_then(|id| order.session(id));
+        let session = order.session(attempt.session);
         let charge = session.is_some_and(|session| session.charge.is_some());
         let outcome = match account.adapter.vault().filter(|_| charge) {
             Some(vault) => {
@@ -248,8 +255,8 @@ impl Payments {
 
     /// What an attempt asks of its provider: the same whenever it is asked.
     pub(super) fn request_of(&self, order: &OrderAggregate, attempt: &Attempt) -> PaymentRequest {
-        let session = attempt.session.and_then(|id| order.session(id));
-        let personal = order.header.personal.value().cloned().unwrap_or_default();
+        let session = order.session(attempt.session);
+        let personal = order.header.content.personal.value().cloned().unwrap_or_default();
         let session_data = session.and_then(|session| session.request.value()).cloned().unwrap_or_default();
         let expires_at = session.map_or(attempt.started_at, |session| session.expires_at);
         PaymentRequest {
@@ -317,12 +324,12 @@ impl Payments {
         let next = order.session(session).and_then(|session| session.fallback.first().cloned());
         if let Some(name) = next.filter(|_| elsewhere) {
             let (account_name, next) = (&account.name, self.providers.account(&name)?);
-            let fail_over = |order: &OrderAggregate, _| {
+            let fail_over = |order: &OrderAggregate, now| {
                 let open = order.session(session);
                 let open = open.filter(|open| open.status.is_open() && open.attempt == attempt.id);
-                let events = open.map(|open| {
-                    let new_attempt = new_attempt(&mut self.engine.ids(order), &next);
-                    fail_over(attempt, orphaned, error.into(), open.id, new_attempt)
+                let events = open.map(|_| {
+                    let new_attempt = new_attempt(&mut self.engine.context(order, now), &next);
+                    fail_over(attempt, orphaned, error.into(), new_attempt)
                 });
                 Ok::<_, PaymentError>(events.unwrap_or_default().into())
             };
@@ -352,8 +359,10 @@ impl Payments {
             let events = still.map(|attempt| {
                 let mut events = abandon(order, attempt, StartFailure::from(error), failure.clone());
                 if let ProviderError::AmountDiffers(_) = error {
-                    let mut ids = self.engine.ids(order);
-                    events.extend(misquoted(order, attempt.payment, error.to_string(), now, &mut ids));
+                    let mut context = self.engine.context(order, now);
+                    let raised =
+                        context.raise(AttentionCode::AmountMismatch, attempt.payment, error.to_string());
+                    events.extend(raised);
                 }
                 events
             });
@@ -364,9 +373,9 @@ impl Payments {
 }
 
 /// The next attempt of an order, at an account.
-fn new_attempt(ids: &mut NewIds, account: &Account) -> NewAttempt {
+fn new_attempt(context: &mut Context<'_>, account: &Account) -> NewAttempt {
     NewAttempt {
-        attempt: ids.attempt(),
+        attempt: context.attempt_id(),
         account: account.name.clone(),
         provider: account.about().name.to_owned(),
         capabilities: account.capabilities(),
@@ -435,18 +444,18 @@ fn payment_request(
         quantity: item.quantity,
         unit_price: item.unit_price,
         discount: item.discount,
-        tax: price_line(item, header.tax_included).map(|line| line.tax).unwrap_or_default(),
+        tax: price_line(item, header.content.tax_included).map(|line| line.tax).unwrap_or_default(),
         tax_rate: item.tax_rate.percent(),
     };
     let total = |part: fn(&Price) -> i64| header.price.as_ref().map(part).unwrap_or_default();
     PaymentRequest {
         description: format!("Order {}", header.reference.clone().unwrap_or_else(|| header.id.to_string())),
-        items: header.items.iter().map(item).collect(),
+        items: header.content.items.iter().map(item).collect(),
         subtotal: total(|price| price.subtotal),
         discount: total(|price| price.discount),
         tax: total(|price| price.tax),
         shipping: total(|price| price.shipping),
-        tax_included: header.tax_included,
+        tax_included: header.content.tax_included,
         customer: personal.customer.clone(),
         billing_address: personal.billing_address.clone(),
         shipping_address: personal.shipping_address.clone(),

@@ -134,7 +134,7 @@ async fn come_back_with(orders: &Orders, token: &str) -> Option<&'static str> {
     let payments = &orders.payments;
     let attempt = payments.providers.returns().read(token)?.attempt;
     let order = payments.engine.store.load::<OrderAggregate>(subject_of(attempt.uuid())).await.ok()??;
-    let session = order.session(order.attempt(attempt)?.session?)?;
+    let session = order.session(order.attempt(attempt)?.session)?;
     let (id, payment) = (session.id, session.payment);
     if !session.status.is_open() {
         return Some(session.status.as_str());

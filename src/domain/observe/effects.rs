@@ -1,4 +1,4 @@
-//! What a payment's new state means for the operation under way and for the session.
+//! What a payment's new state means for its pending operation and its session.
 
 use port::{CaptureMode, PaymentStatus};
 
@@ -6,7 +6,7 @@ use crate::domain::payment::{Operation, OperationKind};
 use crate::domain::payment_state::PaymentState;
 use crate::domain::session::{FailureCode, SessionStatus};
 
-/// What of a payment's state is worth an event; the moments in it are not.
+/// The parts of a payment's state whose change makes an event. Times are not among them.
 pub(super) fn visible_state(state: &PaymentState) -> impl PartialEq + use<> {
     let reported = state.reported_status.map(|reported| (reported.status, reported.terminal));
     let authorization = state.authorization.map(|authorization| authorization.gone);
@@ -24,11 +24,11 @@ pub(super) fn visible_state(state: &PaymentState) -> impl PartialEq + use<> {
     )
 }
 
-/// Whether an operation took effect; `None` while that cannot be said.
+/// Whether an operation took effect; `None` while that is unknown.
 pub(super) fn effect_of(operation: &Operation, after: &PaymentState, refund_failed: bool) -> Option<bool> {
     let amount = operation.amount.unwrap_or(0);
     match operation.kind {
-        OperationKind::Close if after.captured > 0 || after.is_held() => Some(false),
+        OperationKind::Close if after.captured > 0 || after.is_authorized() => Some(false),
         OperationKind::Close => after.is_final().then_some(true),
         OperationKind::Void if after.captured > operation.before => Some(false),
         OperationKind::Void => (after.capturable() == 0).then_some(true),

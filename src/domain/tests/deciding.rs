@@ -1,6 +1,6 @@
 //! What follows from a decision about money that needed a look.
 
-use super::attention::{not_refunded, unsure};
+use super::attention::{operation_unknown, return_declined};
 use super::resolve::resolve;
 use super::*;
 
@@ -13,7 +13,7 @@ impl Scenario {
         let open = self.order.attention.iter().find(|attention| attention.resolved_at.is_none());
         let open = open.or(self.order.attention.last()).ok_or(DomainError::TooLate("there is none"))?.id;
         let with = Resolution { decision, note: Some(Erasable::new("Ann called".to_owned(), [9; 16])) };
-        let events = resolve(&self.order, open, &with, self.now, &mut self.ids())?;
+        let events = resolve(&mut self.context(), open, &with)?;
         self.record(events);
         Ok(())
     }
@@ -33,7 +33,7 @@ impl Scenario {
     }
 
     fn raise_if_unknown(&mut self) {
-        let events = unsure(&self.order, self.payment().id, LIMIT, self.now, &mut self.ids());
+        let events = operation_unknown(&mut self.context(), self.payment().id, LIMIT);
         self.record(events);
     }
 }
@@ -48,7 +48,7 @@ fn late_money_that_is_kept_submits_the_order_that_still_waits_for_it() {
         assert!(scenario.the_session().used && scenario.the_session().status == SessionStatus::Failed);
         assert_eq!(
             scenario.decide(AttentionDecision::Keep),
-            Err(DomainError::TooLate("it was decided already"))
+            Err(DomainError::TooLate("it is resolved already"))
         );
     }
 }
@@ -56,18 +56,9 @@ fn late_money_that_is_kept_submits_the_order_that_still_waits_for_it() {
 #[test]
 fn late_money_that_is_not_the_price_or_not_alone_is_kept_and_submits_nothing() {
     let mut dearer = Scenario::paid_late("PAID", |_| ());
-    let header = &dearer.order.header;
-    let content = Content {
-        items: vec![item(2, 100, "0", 0)],
-        shipping: 0,
-        tax_included: false,
-        requires_signing: Requirement::NotRequired,
-        requires_approval: false,
-        auto_submit: true,
-        personal: header.personal.clone(),
-        only_metadata: false,
-    };
-    dearer.record(vec![Event::OrderEdited(Box::new(content))]);
+    let items = vec![item(2, 100, "0", 0)];
+    let content = Box::new(Content { items, ..dearer.order.header.content.clone() });
+    dearer.record(vec![Event::OrderEdited { content, only_metadata: false }]);
     dearer.price();
     let gone = Scenario::paid_late("PAID; REFUNDED", |_| ());
     for mut scenario in [dearer, gone] {
@@ -85,7 +76,8 @@ fn late_money_cannot_be_kept_while_another_session_is_open_or_a_signature_is_mis
     assert_eq!(scenario.decide(AttentionDecision::Keep), Err(DomainError::SessionOpen));
     assert_eq!(scenario.attention(), "LATE_PAYMENT");
 
-    let mut scenario = Scenario::paid_late("PAID", |header| header.requires_signing = Requirement::Required);
+    let mut scenario =
+        Scenario::paid_late("PAID", |header| header.content.requires_signing = Requirement::Required);
     assert_eq!(
         scenario.decide(AttentionDecision::Keep),
         Err(DomainError::RequirementUnmet(vec!["requiresSigning"]))
@@ -105,14 +97,14 @@ fn what_is_to_go_back_is_refunded_or_released_and_once() {
         let policy = |refund: &Refund| refund.origin == RefundOrigin::Policy;
         assert!(scenario.order.refunds.iter().all(policy));
         let decided = scenario.decide(AttentionDecision::Refund);
-        assert_eq!(decided, Err(DomainError::TooLate("it was decided already")));
+        assert_eq!(decided, Err(DomainError::TooLate("it is resolved already")));
     }
 }
 
 #[test]
 fn what_cannot_go_back_leaves_the_attention_open() {
-    let nothing = DomainError::TooLate("the payment holds no money that could be given back");
-    let other = DomainError::TooLate("what is stated has to be given back at the provider itself");
+    let nothing = DomainError::TooLate("the payment has no money to refund or void");
+    let other = DomainError::TooLate("the stated amount has to be refunded at the provider itself");
     for (line, error) in [
         ("PAID; REFUNDED", nothing),
         ("PAID; DISPUTED CHARGEBACK", DomainError::Disputed),
@@ -153,7 +145,7 @@ fn money_over_another_amount_goes_back_exactly_as_stated_and_counts_for_nothing(
 fn another_amount_that_nobody_has_paid_raises_attention_and_what_was_taken_of_it_goes_back() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PENDING total=130");
-    let none = DomainError::TooLate("the provider has stated no money that it took");
+    let none = DomainError::TooLate("the provider states no captured money");
     assert_eq!(scenario.decide(AttentionDecision::Refund), Err(none));
     scenario.wait(10).see("PENDING total=130");
     assert_eq!(scenario.attention(), "AMOUNT_MISMATCH");
@@ -170,7 +162,7 @@ fn money_over_another_amount_that_the_provider_declines_to_give_back_needs_a_per
     scenario.decide(AttentionDecision::Refund).unwrap();
     let payment = scenario.payment().id;
     let mut events = operate::declined(&scenario.order, payment, Failure::default());
-    events.extend(not_refunded(&scenario.order, payment, scenario.now, &mut scenario.ids()));
+    events.extend(return_declined(&mut scenario.context(), payment));
     scenario.record(events);
     assert_eq!((scenario.attention(), scenario.operation()), ("REFUND_NEEDED".to_owned(), None));
 }
@@ -259,20 +251,20 @@ fn money_that_the_provider_declines_to_give_back_needs_a_person_again() {
         let mut scenario = Scenario::paid_late(line, |_| ());
         scenario.decide(AttentionDecision::Refund).unwrap();
         let payment = scenario.payment().id;
-        let events = not_refunded(&scenario.order, payment, scenario.now, &mut scenario.ids());
+        let events = return_declined(&mut scenario.context(), payment);
         scenario.record(events);
         assert_eq!(scenario.attention(), says);
     }
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.refund(Some(40)).unwrap();
-    let events = not_refunded(&scenario.order, scenario.payment().id, scenario.now, &mut scenario.ids());
-    assert_eq!(events, [], "the answer to its own request says so to the merchant");
+    let events = return_declined(&mut scenario.context(), scenario.payment().id);
+    assert_eq!(events, None, "the answer to its own request says so to the merchant");
 }
 
 #[test]
 fn a_cancelled_order_that_counted_on_a_refund_which_is_declined_needs_a_person() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.refund(None).unwrap();
@@ -280,7 +272,7 @@ fn a_cancelled_order_that_counted_on_a_refund_which_is_declined_needs_a_person()
     assert_eq!((scenario.state(), scenario.order.refunds.len()), ("CANCELLED", 1));
     let payment = scenario.payment().id;
     let mut events = operate::declined(&scenario.order, payment, Failure::default());
-    events.extend(not_refunded(&scenario.order, payment, scenario.now, &mut scenario.ids()));
+    events.extend(return_declined(&mut scenario.context(), payment));
     scenario.record(events);
     assert_eq!((scenario.attention(), scenario.operation()), ("REFUND_NEEDED".to_owned(), None));
 }
@@ -314,7 +306,7 @@ fn a_note_is_kept_beside_the_events() {
 
 #[test]
 fn a_hold_that_is_taken_while_it_is_to_be_released_for_an_ended_order_is_a_persons_task() {
-    let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+    let mut scenario = Scenario::cart(|header| header.content.requires_approval = true);
     scenario.checkout(CaptureMode::Manual, HOLDS);
     scenario.wait(10).see("AUTHORIZED");
     scenario.act("cancel");
@@ -326,11 +318,11 @@ fn a_hold_that_is_taken_while_it_is_to_be_released_for_an_ended_order_is_a_perso
 
 #[test]
 fn money_that_is_on_its_way_back_pays_for_no_order() {
-    let unusable = DomainError::SessionUnusable("its money was given back, lost or is contested");
+    let unusable = DomainError::SessionUnusable("its money was refunded, lost or is disputed");
     for (capture, line, gives_back) in
         [(CaptureMode::Automatic, "PAID", "refund"), (CaptureMode::Manual, "AUTHORIZED", "void")]
     {
-        let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
+        let mut scenario = Scenario::cart(|header| header.content.requires_signing = Requirement::Required);
         scenario.checkout(capture, HOLDS);
         scenario.wait(10).see(line);
         scenario.step(gives_back);
@@ -338,8 +330,7 @@ fn money_that_is_on_its_way_back_pays_for_no_order() {
         scenario.record(signed);
         assert_eq!(scenario.state(), "PENDING_PAYMENT", "{line}");
         let with = submit::Submission { session: Some(scenario.the_session().id), ..Default::default() };
-        let now = scenario.now;
-        let refused = submit::submit(&scenario.order, &with, now, &mut scenario.ids()).err();
+        let refused = submit::submit(&mut scenario.context(), &with).err();
         assert_eq!(refused, Some(unusable.clone()), "{line}");
     }
 }

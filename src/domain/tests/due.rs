@@ -155,7 +155,7 @@ fn an_order_makes_due_what_is_open_in_it() {
         cancel                      |
     ";
     for row in rows(table) {
-        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
         for step in row[0].split(';').filter(|step| !step.is_empty()) {
             step_of(&mut scenario, step.trim());
         }
@@ -185,10 +185,10 @@ fn step_of(scenario: &mut Scenario, step: &str) {
 fn a_providers_own_order_is_submitted_once_ours_was() {
     let mut scenario = Scenario::cart(|_| ());
     scenario.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
-    let (session, left) = (scenario.the_session().id, scenario.order.attempts[0].clone());
+    let left = scenario.order.attempts[0].clone();
     let new_attempt = NewAttempt { submits_order: true, ..scenario.start("second", HOLDS) };
     let attempt = new_attempt.attempt;
-    scenario.record(fail_over(&left, false, StartFailure::Unavailable, session, new_attempt));
+    scenario.record(fail_over(&left, false, StartFailure::Unavailable, new_attempt));
     scenario.created(attempt);
     assert!(!due(&scenario).contains("submit_provider_order"));
     scenario.wait(10).see("PAID");
@@ -201,12 +201,11 @@ fn a_providers_own_order_is_submitted_once_ours_was() {
 fn of_late_money_that_is_kept_the_order_behind_the_paid_attempt_is_submitted_and_no_other() {
     let mut scenario = Scenario::cart(|_| ());
     scenario.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
-    let session = scenario.the_session().id;
     let over = |scenario: &mut Scenario, orphaned, why| {
         let left = scenario.order.attempts.last().unwrap().clone();
         let next = NewAttempt { submits_order: true, ..scenario.start("second", HOLDS) };
         let attempt = next.attempt;
-        scenario.record(fail_over(&left, orphaned, why, session, next));
+        scenario.record(fail_over(&left, orphaned, why, next));
         attempt
     };
     let orphan = over(&mut scenario, false, StartFailure::Unavailable);
@@ -232,7 +231,7 @@ fn of_late_money_that_is_kept_the_order_behind_the_paid_attempt_is_submitted_and
 
 #[test]
 fn unsubmitted_money_raises_attention_once_for_each_payment() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Manual, HOLDS);
     scenario.see("PAID");
     assert_eq!(due(&scenario), "expire_order 86400");
@@ -252,7 +251,7 @@ fn unsubmitted_money_raises_attention_once_for_each_payment() {
 
 #[test]
 fn of_two_payments_that_nobody_submits_each_raises_attention() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     let first = scenario.the_session().attempt;
     scenario.wait(10).see("EXPIRED");
@@ -267,7 +266,7 @@ fn of_two_payments_that_nobody_submits_each_raises_attention() {
 
 #[test]
 fn a_policy_about_unsubmitted_money_leaves_an_order_alone_that_was_submitted_before_its_turn() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     scenario.see("PAID");
     scenario.wait(86_400).act("expire");
@@ -303,7 +302,7 @@ fn a_job_that_asks_a_provider_waits_in_its_accounts_lane_and_an_unknown_outcome_
         start; created; PAID; submit; refund | fetch_status first unknown_outcome, resume_operation first unknown_outcome
     ";
     for row in rows(table) {
-        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
         row[0]
             .split(';')
             .filter(|step| !step.is_empty())
@@ -329,8 +328,7 @@ fn a_start_whose_outcome_stays_unknown_raises_attention_once() {
     scenario.start_checkout(CaptureMode::Automatic, HOLDS, &[]);
     let raise = |scenario: &mut Scenario| {
         let attempt = scenario.order.attempts[0].id;
-        let events =
-            attention::unsure_start(&scenario.order, attempt, LIMIT, scenario.now, &mut scenario.ids());
+        let events = attention::start_unknown(&mut scenario.context(), attempt, LIMIT);
         scenario.record(events)
     };
     assert_eq!(raise(scenario.wait(899)), 0);
@@ -350,7 +348,7 @@ fn an_operation_whose_outcome_stays_unknown_raises_attention_once() {
     scenario.refund(Some(40)).unwrap();
     for (seconds, raised) in [(899, 0), (1, 1), (60, 0)] {
         scenario.wait(seconds);
-        let events = attention::unsure(&scenario.order, payment, limit, scenario.now, &mut scenario.ids());
+        let events = attention::operation_unknown(&mut scenario.context(), payment, limit);
         assert_eq!(scenario.record(events), raised);
     }
     assert_eq!(scenario.attention(), "OUTCOME_UNKNOWN");

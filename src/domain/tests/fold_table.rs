@@ -276,16 +276,14 @@ fn a_test_account_takes_tests_and_nothing_else() {
         let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
         let (attempt, now) = (scenario.order.attempts[0].id, scenario.now);
         let expected = Expected { is_test: row[0] == "true" };
-        let events =
-            observe(&scenario.order, attempt, &seen(row[1], now), expected, now, &mut scenario.ids());
+        let events = observe(&mut scenario.context(), attempt, &seen(row[1], now), expected);
         scenario.record(events);
         assert_eq!(scenario.payment_state(), row[2], "{row:?}");
     }
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     let (attempt, now) = (scenario.order.attempts[0].id, scenario.now);
     let live = Observation { is_test: Some(false), ..seen("PAID", now) };
-    let events =
-        observe(&scenario.order, attempt, &live, Expected { is_test: true }, now, &mut scenario.ids());
+    let events = observe(&mut scenario.context(), attempt, &live, Expected { is_test: true });
     scenario.record(events);
     assert_eq!(
         (scenario.payment_state().as_str(), scenario.attention().as_str()),

@@ -84,7 +84,7 @@ proptest! {
         id in a_uuid(),
         number in 1..NUMBERS / 2,
     ) {
-        let refund = unasked_refund(AttemptId::from_uuid(part_of(id, number))).uuid();
+        let refund = mismatch_refund(AttemptId::from_uuid(part_of(id, number))).uuid();
         prop_assert_eq!((subject_of(refund), refund.get_version_num()), (subject_of(id), 7));
         prop_assert!(number_of(refund) > NUMBERS / 2);
     }
@@ -105,7 +105,7 @@ proptest! {
 #[test]
 fn a_number_that_a_decision_left_out_makes_no_two_parts_the_same() {
     for late in ["AUTHORIZED", "DISPUTED CHARGEBACK"] {
-        let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+        let mut scenario = Scenario::cart(|header| header.content.requires_approval = true);
         scenario.checkout(CaptureMode::Manual, HOLDS);
         let first = scenario.the_session().attempt;
         scenario.see_all("EXPIRED");

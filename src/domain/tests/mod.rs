@@ -101,13 +101,15 @@ fn order(items: Vec<LineItem>) -> OrderHeader {
         reference: None,
         currency: currency("EUR"),
         state: OrderState::Pending,
-        items,
-        shipping: 0,
-        tax_included: false,
-        requires_signing: Requirement::NotRequired,
-        requires_approval: false,
-        auto_submit: true,
-        personal: Erasable::new(PersonalData::default(), [1; 16]),
+        content: Content {
+            items,
+            shipping: 0,
+            tax_included: false,
+            requires_signing: Requirement::NotRequired,
+            requires_approval: false,
+            auto_submit: true,
+            personal: Erasable::new(PersonalData::default(), [1; 16]),
+        },
         price: None,
         requirements: None,
         signature: None,
@@ -183,19 +185,27 @@ impl Scenario {
         capabilities: PaymentCapabilities,
         fallback: &[&str],
     ) -> AttemptId {
-        let mut ids = self.ids();
+        let mut context = self.context();
         let attempt = self.start("first", capabilities);
         let id = attempt.attempt;
-        let session = NewSession {
-            session: ids.session(),
-            payment: ids.payment(),
+        let session = Session {
+            id: context.session_id(),
+            payment: context.payment_id(),
             attempt: id,
             approach: Approach::Hosted,
             capture,
             money: payable(&self.order).unwrap(),
+            status: SessionStatus::Pending,
+            failure: None,
+            closing: None,
+            used: false,
+            profiles_synced: false,
+            created_at: self.now,
+            updated_at: self.now,
+            version: 0,
             routing: Routing::default(),
             fallback: fallback.iter().map(|&name| name.to_owned()).collect(),
-            request: Erasable::new(SessionRequest::default(), ids.salt()),
+            request: Erasable::new(SessionRequest::default(), context.salt()),
             charge: None,
             expires_at: self.now.plus(Duration::from_secs(3_600)),
         };
@@ -206,7 +216,7 @@ impl Scenario {
     /// The next start, at an account.
     fn start(&self, account: &str, capabilities: PaymentCapabilities) -> NewAttempt {
         NewAttempt {
-            attempt: self.ids().attempt(),
+            attempt: self.context().attempt_id(),
             account: account.to_owned(),
             provider: "tester".to_owned(),
             capabilities,
@@ -225,12 +235,13 @@ impl Scenario {
         }]);
     }
 
-    fn ids(&self) -> NewIds {
-        NewIds::of(&self.order, u128::from(self.order.head.sequence).to_le_bytes())
+    fn context(&self) -> Context<'_> {
+        Context::of(&self.order, self.now, u128::from(self.order.head.sequence).to_le_bytes())
     }
 
     /// Records events as one change, and answers how many there were.
-    fn record(&mut self, events: Vec<Event>) -> usize {
+    fn record(&mut self, events: impl IntoIterator<Item = Event>) -> usize {
+        let events: Vec<Event> = events.into_iter().collect();
         if events.is_empty() {
             return 0;
         }
@@ -308,7 +319,7 @@ impl Scenario {
 
     fn observe(&mut self, attempt: AttemptId, seen: &Observation) -> usize {
         let expected = Expected { is_test: false };
-        let events = observe(&self.order, attempt, seen, expected, self.now, &mut self.ids());
+        let events = observe(&mut self.context(), attempt, seen, expected);
         self.record(events)
     }
 
@@ -341,7 +352,7 @@ impl Scenario {
             decision: AttentionDecision::Keep,
             note: None,
         });
-        let events = resolved.collect();
+        let events: Vec<_> = resolved.collect();
         self.record(events);
     }
 

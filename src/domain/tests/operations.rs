@@ -12,10 +12,10 @@ impl Scenario {
     }
 
     pub(super) fn refund(&mut self, amount: Option<i64>) -> Result<(), DomainError> {
-        let mut ids = self.ids();
-        let (id, reason) = (ids.refund(), Some(Erasable::new("broken".to_owned(), ids.salt())));
-        let new_refund = NewRefund { id, amount, reason, reference: None, origin: RefundOrigin::Api };
-        let events = refund(&self.order, self.payment().id, new_refund, self.now)?;
+        let mut context = self.context();
+        let reason = Some(Erasable::new("broken".to_owned(), context.salt()));
+        let new_refund = NewRefund { amount, reason, reference: None, origin: RefundOrigin::Api };
+        let events = refund(&mut context, self.payment().id, new_refund)?;
         self.record(events);
         Ok(())
     }
@@ -33,7 +33,7 @@ impl Scenario {
     }
 
     pub(super) fn send_next(&mut self) -> bool {
-        let next = next_refund(&self.order, self.payment().id, self.now, &mut self.ids());
+        let next = next_refund(&mut self.context(), self.payment().id);
         self.record(next) > 0
     }
 
@@ -45,7 +45,7 @@ impl Scenario {
     fn capture_is_declined(&mut self) {
         let payment = self.payment().id;
         let mut events = operate::declined(&self.order, payment, Failure::default());
-        events.extend(attention::not_captured(&self.order, payment, self.now, &mut self.ids()));
+        events.extend(attention::capture_declined(&mut self.context(), payment));
         self.record(events);
     }
 
@@ -117,7 +117,7 @@ fn an_operation_is_refused_where_the_state_the_amount_or_the_provider_forbids_it
             Err(DomainError::Unsupported("void")),
             PaymentCapabilities { voids: false, ..HOLDS },
         ),
-        ("PAID", "void", too_late("the payment holds nothing that could be released"), HOLDS),
+        ("PAID", "void", too_late("the payment has no authorization to void"), HOLDS),
         ("PAID", "refund", Ok(()), HOLDS),
         ("PAID", "refund 100", Ok(()), many),
         ("PAID", "refund 60", Err(DomainError::Unsupported("refund a part")), many),
@@ -126,7 +126,7 @@ fn an_operation_is_refused_where_the_state_the_amount_or_the_provider_forbids_it
         ("PAID", "refund -5", Err(DomainError::NotPositive), HOLDS),
         ("PAID", "refund 101", Err(DomainError::ExceedsCaptured { remaining: 100 }), HOLDS),
         ("PAID; REFUNDED", "refund", Err(DomainError::ExceedsCaptured { remaining: 0 }), HOLDS),
-        ("AUTHORIZED", "refund", too_late("the payment has taken no money that could be refunded"), HOLDS),
+        ("AUTHORIZED", "refund", too_late("the payment has no captured money to refund"), HOLDS),
         ("PAID; DISPUTED CHARGEBACK", "refund", Err(DomainError::Disputed), HOLDS),
         ("PAID; DISPUTED REPRESENTATION", "refund 10", Err(DomainError::Disputed), HOLDS),
         ("PAID; DISPUTED RETRIEVAL", "refund 10", Ok(()), HOLDS),
@@ -328,7 +328,7 @@ fn a_refund_that_no_longer_fits_is_never_sent() {
 
 #[test]
 fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     for step in ["PAID", "refund 10", "refund 90"] {
         scenario.step(step);
@@ -338,7 +338,7 @@ fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
     scenario.send_next();
     assert_eq!((scenario.left(), scenario.attention().as_str()), ((0, 70), "REFUND_NEEDED"));
 
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     for step in ["PAID", "refund 10", "refund 80"] {
         scenario.step(step);
@@ -378,7 +378,7 @@ fn an_order_that_ends_gives_back_what_it_holds_or_raises_attention() {
         ("PAID; DISPUTED CHARGEBACK", HOLDS, "none", "", "DISPUTE REFUND_NEEDED"),
     ];
     for (steps, capabilities, under_way, refunds, attention) in table {
-        let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+        let mut scenario = Scenario::cart(|header| header.content.requires_approval = true);
         scenario.checkout(CaptureMode::Manual, capabilities);
         steps.split(';').for_each(|step| scenario.step(step));
         scenario.act("cancel");
@@ -429,7 +429,7 @@ fn a_hold_that_nobody_waits_for_or_that_cannot_be_taken_is_left_to_a_person() {
 fn a_hold_that_nobody_asked_for_is_voided_with_its_order_and_its_session_ends_cancelled() {
     let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "AUTHORIZED");
     scenario.capture_is_declined();
-    let events = finish::cancel(&scenario.order, scenario.now, &mut scenario.ids()).unwrap();
+    let events = finish::cancel(&mut scenario.context()).unwrap();
     let requested = events.iter().filter(|event| matches!(event, Event::OperationRequested { .. }));
     assert_eq!(requested.count(), 1, "one operation at a time");
     scenario.record(events);
@@ -443,7 +443,7 @@ fn a_hold_that_nobody_asked_for_is_voided_with_its_order_and_its_session_ends_ca
 
 #[test]
 fn the_merchants_own_collection_is_for_a_person_to_give_back() {
-    let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+    let mut scenario = Scenario::cart(|header| header.content.requires_approval = true);
     scenario.submit(&orders::external("r1"));
     scenario.act("reject");
     assert_eq!((scenario.state(), scenario.attention().as_str()), ("CANCELLED", "REFUND_NEEDED"));

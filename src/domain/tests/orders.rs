@@ -6,26 +6,26 @@ use super::*;
 impl Scenario {
     /// Does what an action's name says, and answers where the order then is, or why it is refused.
     pub(super) fn act(&mut self, action: &str) -> String {
-        let (order, now, ids) = (&self.order, self.now, &mut self.ids());
+        let (order, now, context) = (&self.order, self.now, &mut self.context());
         let outcome = match action {
-            "edit" => cart::edit(order, cart::content(&order.header)),
+            "edit" => cart::edit(order, order.header.content.clone(), false),
             "price" => cart::price_order(&order.header, now).map(|event| vec![event]),
             "sign" => cart::sign(order, signature()),
             "checkout" => payable(order).map(|_| Vec::new()),
-            "submit" => submit(order, &external("r1"), now, ids),
+            "submit" => submit(context, &external("r1")),
             "approve" => finish::approve(order),
-            "reject" => finish::reject(order, now, ids),
-            "fulfil" => finish::fulfil(order, true, None, now, ids),
-            "fail" => finish::fulfil(order, false, None, now, ids),
-            "cancel" => finish::cancel(order, now, ids),
-            "expire" => Ok(finish::expire(order, now, ids)),
+            "reject" => finish::reject(context),
+            "fulfil" => finish::fulfil(context, true, None),
+            "fail" => finish::fulfil(context, false, None),
+            "cancel" => finish::cancel(context),
+            "expire" => Ok(finish::expire(context)),
             other => panic!("`{other}` is no action"),
         };
         self.done(outcome)
     }
 
     pub(super) fn submit(&mut self, with: &Submission) -> String {
-        let outcome = submit(&self.order, with, self.now, &mut self.ids());
+        let outcome = submit(&mut self.context(), with);
         self.done(outcome)
     }
 
@@ -60,7 +60,8 @@ fn with_session(id: SessionId) -> Submission {
 
 /// A scenario whose order has come to a state.
 fn in_state(state: &str) -> Scenario {
-    let mut scenario = Scenario::cart(|header| header.requires_approval = state == "PENDING_APPROVAL");
+    let mut scenario =
+        Scenario::cart(|header| header.content.requires_approval = state == "PENDING_APPROVAL");
     let steps = match state {
         "PENDING" => "",
         "PENDING_PAYMENT" => "checkout",
@@ -128,7 +129,7 @@ fn an_order_is_checked_out_once_it_is_priced_and_there_is_something_to_pay() {
     let mut bare = Scenario::create(order(vec![item(1, 100, "0", 0)]));
     assert_eq!(bare.act("checkout"), "NotPriced");
     assert_eq!(bare.act("submit"), "NotPriced");
-    let mut free = Scenario::cart(|header| header.items[0].unit_price = 0);
+    let mut free = Scenario::cart(|header| header.content.items[0].unit_price = 0);
     assert_eq!(free.act("checkout"), "PaymentNotRequired");
     assert_eq!(payable(&Scenario::cart(|_| ()).order), Ok(eur(100)));
 }
@@ -137,8 +138,8 @@ fn an_order_is_checked_out_once_it_is_priced_and_there_is_something_to_pay() {
 fn any_change_but_of_notes_drops_the_price_and_the_signature() {
     let mut scenario = Scenario::cart(|_| ());
     scenario.act("sign");
-    let metadata_only = Content { only_metadata: true, ..cart::content(&scenario.order.header) };
-    scenario.record(cart::edit(&scenario.order, metadata_only).unwrap());
+    let content = scenario.order.header.content.clone();
+    scenario.record(cart::edit(&scenario.order, content, true).unwrap());
     assert!(scenario.order.header.price.is_some() && scenario.order.header.signature.is_some());
     scenario.act("edit");
     let header = &scenario.order.header;
@@ -149,9 +150,9 @@ fn any_change_but_of_notes_drops_the_price_and_the_signature() {
 fn an_order_has_at_most_two_hundred_lines() {
     let scenario = Scenario::cart(|_| ());
     let lines =
-        |count| Content { items: vec![item(1, 1, "0", 0); count], ..cart::content(&scenario.order.header) };
-    assert!(cart::edit(&scenario.order, lines(200)).is_ok());
-    assert_eq!(cart::edit(&scenario.order, lines(201)), Err(DomainError::TooManyItems));
+        |count| Content { items: vec![item(1, 1, "0", 0); count], ..scenario.order.header.content.clone() };
+    assert!(cart::edit(&scenario.order, lines(200), false).is_ok());
+    assert_eq!(cart::edit(&scenario.order, lines(201), false), Err(DomainError::TooManyItems));
 }
 
 #[test]
@@ -176,10 +177,10 @@ fn an_order_is_submitted_with_the_proofs_that_it_needs_and_no_others() {
     for row in rows(table) {
         let cells: Vec<&str> = row[0].split_whitespace().collect();
         let mut scenario = Scenario::cart(|header| {
-            header.items[0].unit_price = cells[0].parse().unwrap();
-            header.items[0].recurring =
+            header.content.items[0].unit_price = cells[0].parse().unwrap();
+            header.content.items[0].recurring =
                 (cells[1] == "again").then_some(Recurring { interval: Interval::Month, count: 1 });
-            header.requires_signing = named(cells[2]);
+            header.content.requires_signing = named(cells[2]);
         });
         if cells[3] == "signed" {
             scenario.act("sign");
@@ -193,7 +194,7 @@ fn an_order_is_submitted_with_the_proofs_that_it_needs_and_no_others() {
 
 #[test]
 fn submitting_again_with_the_same_proof_changes_nothing_and_with_another_is_refused() {
-    let mut scenario = Scenario::cart(|header| header.requires_approval = true);
+    let mut scenario = Scenario::cart(|header| header.content.requires_approval = true);
     assert_eq!(scenario.submit(&external("r1")), "PENDING_APPROVAL");
     assert_eq!(scenario.order.header.submitted_at, Some(scenario.now));
     let before = scenario.order.clone();
@@ -201,7 +202,7 @@ fn submitting_again_with_the_same_proof_changes_nothing_and_with_another_is_refu
     assert_eq!(scenario.order, before);
     assert_eq!(scenario.submit(&external("r2")), "only PENDING PENDING_PAYMENT");
     assert_eq!(scenario.submit(&Submission::default()), "only PENDING PENDING_PAYMENT");
-    let mut free = Scenario::cart(|header| header.items[0].unit_price = 0);
+    let mut free = Scenario::cart(|header| header.content.items[0].unit_price = 0);
     assert_eq!(free.submit(&Submission::default()), "PROCESSING");
     assert_eq!(free.submit(&Submission::default()), "PROCESSING");
 }
@@ -225,7 +226,7 @@ fn the_merchants_own_collection_is_a_payment_that_nothing_can_be_done_with() {
 #[test]
 fn a_session_proves_a_payment_while_it_is_this_orders_completed_unused_and_its_money_stands() {
     let unusable = |why: &str| format!("SessionUnusable({why:?})");
-    let gone = unusable("its money was given back, lost or is contested");
+    let gone = unusable("its money was refunded, lost or is disputed");
     let table = [
         ("PAID", "PROCESSING"),
         ("AUTHORIZED", "PROCESSING"),
@@ -238,7 +239,7 @@ fn a_session_proves_a_payment_while_it_is_this_orders_completed_unused_and_its_m
         ("AUTHORIZED; CANCELLED", &gone),
     ];
     for (line, outcome) in table {
-        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
         scenario.checkout(CaptureMode::Manual, HOLDS);
         scenario.see_all(line);
         let session = scenario.the_session().id;
@@ -251,14 +252,14 @@ fn a_session_proves_a_payment_while_it_is_this_orders_completed_unused_and_its_m
 
 #[test]
 fn a_session_of_another_amount_proves_nothing_for_the_cart_that_was_changed_after_it() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.wait(10).see("FROM_AMOUNTS refunded=100");
     assert_eq!(scenario.state(), "PENDING");
-    let mut dearer = cart::content(&scenario.order.header);
+    let mut dearer = scenario.order.header.content.clone();
     dearer.items[0].quantity = 5;
-    scenario.record(cart::edit(&scenario.order, dearer).unwrap());
+    scenario.record(cart::edit(&scenario.order, dearer, false).unwrap());
     scenario.price();
     scenario.wait(10).see("FROM_AMOUNTS REFUND_REVERSED refunded=0");
     assert_eq!(scenario.payment_state(), "PAID 100/100/0");
@@ -268,7 +269,7 @@ fn a_session_of_another_amount_proves_nothing_for_the_cart_that_was_changed_afte
 
 #[test]
 fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
-    let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
+    let mut scenario = Scenario::cart(|header| header.content.requires_signing = Requirement::Required);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", "PENDING_PAYMENT"));
@@ -277,14 +278,14 @@ fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
     assert!(scenario.the_session().used);
 
     // Signed first, paid later.
-    let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
+    let mut scenario = Scenario::cart(|header| header.content.requires_signing = Requirement::Required);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     assert_eq!(scenario.act("sign"), "PENDING_PAYMENT");
     scenario.wait(10).see("PAID");
     assert_eq!(scenario.state(), "PROCESSING");
 
     // Signed when the money was gone again.
-    let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
+    let mut scenario = Scenario::cart(|header| header.content.requires_signing = Requirement::Required);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     scenario.wait(10).see("DISPUTED CHARGEBACK");
@@ -294,7 +295,7 @@ fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
     assert_eq!(scenario.state(), "PROCESSING");
 
     // Only asked for by hand.
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     scenario.wait(10).see("PAID");
     assert_eq!((scenario.act("sign").as_str(), scenario.state()), ("PENDING_PAYMENT", "PENDING_PAYMENT"));
@@ -302,7 +303,7 @@ fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
 
 #[test]
 fn a_signature_submits_no_cart_even_if_late_money_lies_on_it() {
-    let mut scenario = Scenario::cart(|header| header.requires_signing = Requirement::Required);
+    let mut scenario = Scenario::cart(|header| header.content.requires_signing = Requirement::Required);
     scenario.checkout(CaptureMode::Manual, HOLDS);
     for says in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
         scenario.wait(10).see(says);
@@ -315,7 +316,7 @@ fn a_signature_submits_no_cart_even_if_late_money_lies_on_it() {
 fn a_session_that_saves_the_method_is_the_profile_that_a_subscription_needs() {
     for saves in [false, true] {
         let mut scenario = Scenario::cart(|header| {
-            header.items[0].recurring = Some(Recurring { interval: Interval::Month, count: 1 });
+            header.content.items[0].recurring = Some(Recurring { interval: Interval::Month, count: 1 });
         });
         scenario.checkout(CaptureMode::Automatic, HOLDS);
         let request = scenario.the_session().request.value().unwrap().clone();
@@ -324,7 +325,7 @@ fn a_session_that_saves_the_method_is_the_profile_that_a_subscription_needs() {
         let seen = seen("PAID", at(10));
         let attempt = scenario.order.attempts[0].id;
         let expected = Expected { is_test: false };
-        let events = observe(&scenario.order, attempt, &seen, expected, scenario.now, &mut scenario.ids());
+        let events = observe(&mut scenario.context(), attempt, &seen, expected);
         let submits = events.iter().any(|event| matches!(event, Event::PaymentSourceUsed { .. }));
         assert_eq!(submits, saves);
     }
@@ -341,7 +342,7 @@ fn before_it_is_submitted_an_order_whose_money_is_gone_is_a_cart_again() {
         PAID; DISPUTED CHARGEBACK      | PENDING_PAYMENT
     ";
     for row in rows(table) {
-        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
         scenario.checkout(CaptureMode::Manual, HOLDS);
         scenario.see_all(row[0]);
         assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", row[1]), "{row:?}");
@@ -350,7 +351,7 @@ fn before_it_is_submitted_an_order_whose_money_is_gone_is_a_cart_again() {
 
 #[test]
 fn an_earlier_session_whose_money_went_back_does_not_unlock_the_order_from_a_newer_one() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Automatic, HOLDS);
     let first = scenario.order.attempts[0].id;
     scenario.wait(10).see("PAID");
@@ -376,7 +377,7 @@ fn an_order_that_nobody_touches_expires_unless_money_is_held_collected_or_uncert
         FAILED last; PAID  | PENDING LATE_PAYMENT PAID_NOT_SUBMITTED | PENDING LATE_PAYMENT PAID_NOT_SUBMITTED
     ";
     for row in rows(table) {
-        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
         if !row[0].is_empty() {
             scenario.checkout(CaptureMode::Manual, HOLDS);
         }
@@ -434,7 +435,7 @@ fn money_beside_the_proof_that_an_order_is_submitted_with_raises_attention() {
         AUTHORIZED; CANCELLED          | none
     ";
     for row in rows(table) {
-        let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+        let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
         scenario.checkout(CaptureMode::Manual, HOLDS);
         scenario.see_all(row[0]);
         assert_eq!(scenario.submit(&external("r1")), "PROCESSING", "{row:?}");

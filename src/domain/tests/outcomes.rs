@@ -22,7 +22,7 @@ fn outcome(steps: &[Step<OrderAggregate>], index: usize, until: usize) -> Outcom
 
 /// Plays steps, and answers what the one marked with `>` came to.
 fn played(line: &str) -> (Scenario, Outcome) {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     let mut request = 0;
     for step in line.split(';').map(str::trim) {
         if step.starts_with('>') {
@@ -139,8 +139,8 @@ proptest! {
         walked in prop::collection::vec((0..STEPS.len(), 1i64..120, prop::bool::weighted(0.2)), 1..16),
     ) {
         let mut scenario = Scenario::cart(|header| {
-            header.auto_submit = settings[0];
-            header.requires_approval = settings[1];
+            header.content.auto_submit = settings[0];
+            header.content.requires_approval = settings[1];
         });
         for (step, amount, orphan) in walked {
             walk(&mut scenario, STEPS[step], amount, orphan);

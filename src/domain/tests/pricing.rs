@@ -4,6 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn sold(items: Vec<LineItem>, shipping: i64, tax_included: bool) -> OrderHeader {
+    let header = order(items);
+    let content = Content { shipping, tax_included, ..header.content };
+    OrderHeader { content, ..header }
+}
+
 #[test]
 fn a_line_comes_to_its_price_less_its_discount_and_its_tax_is_half_even() {
     let table = "
@@ -63,8 +69,8 @@ fn an_order_comes_to_the_sum_of_its_lines_and_its_shipping() {
         let cells: Vec<&str> = row[0].split_whitespace().collect();
         let mut header = order(lines());
         header.currency = currency(cells[0]);
-        header.tax_included = cells[1] == "yes";
-        header.shipping = cells[2].parse().unwrap();
+        header.content.tax_included = cells[1] == "yes";
+        header.content.shipping = cells[2].parse().unwrap();
         let price = price(&header, at(9)).unwrap();
         let came = vec![price.subtotal, price.discount, price.tax, price.shipping, price.total];
         assert_eq!(came, numbers(row[1]), "{row:?}");
@@ -90,7 +96,7 @@ fn minor_units_mean_what_the_currency_says() {
 fn a_total_past_63_bits_is_refused_wherever_it_arises() {
     let most = i64::MAX;
     let priced = |items: Vec<LineItem>, shipping: i64, tax_included: bool| {
-        price(&OrderHeader { shipping, tax_included, ..order(items) }, at(0)).map(|price| price.total)
+        price(&sold(items, shipping, tax_included), at(0)).map(|price| price.total)
     };
     assert_eq!(priced(vec![item(2, most, "0", 0)], 0, false), Err(DomainError::AmountTooLarge));
     assert_eq!(
@@ -134,8 +140,9 @@ fn what_an_order_needs_follows_from_its_total_its_lines_and_its_customer() {
         let mut header = order(vec![LineItem { recurring: (cells[1] == "yes").then_some(monthly), ..line }]);
         let id = (cells[2] == "yes").then(|| "c1".to_owned());
         let customer = Customer { id, ..Customer::default() };
-        header.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [0; 16]);
-        header.requires_signing = named(cells[3]);
+        header.content.personal =
+            Erasable::new(PersonalData { customer, ..PersonalData::default() }, [0; 16]);
+        header.content.requires_signing = named(cells[3]);
         let total = price(&header, at(0)).unwrap().total;
         let needs = requirements(&header, total);
         let came = [needs.requires_payment, needs.requires_payment_profile, needs.requires_signing];
@@ -162,9 +169,9 @@ proptest! {
         shipping in 0i64..1_000_000,
         tax_included in any::<bool>(),
     ) {
-        let header = OrderHeader { shipping, tax_included, ..order(items) };
+        let header = sold(items, shipping, tax_included);
         let price = price(&header, at(0)).unwrap();
-        let lines: Vec<_> = header.items.iter().map(|item| price_line(item, tax_included).unwrap()).collect();
+        let lines: Vec<_> = header.content.items.iter().map(|item| price_line(item, tax_included).unwrap()).collect();
         let sum = |part: fn(&LinePrice) -> i64| lines.iter().map(part).sum::<i64>();
         prop_assert_eq!(price.subtotal - price.discount, sum(|line| line.base));
         prop_assert_eq!(price.tax, sum(|line| line.tax));
@@ -191,7 +198,7 @@ proptest! {
     #[test]
     fn no_amounts_make_pricing_panic(quantity in any::<i64>(), unit in any::<i64>(), discount in any::<i64>(),
         shipping in any::<i64>(), tax_included in any::<bool>()) {
-        let header = OrderHeader { shipping, tax_included, ..order(vec![item(quantity, unit, "25", discount); 2]) };
+        let header = sold(vec![item(quantity, unit, "25", discount); 2], shipping, tax_included);
         let _ = price(&header, at(0));
     }
 }

@@ -137,18 +137,18 @@ fn a_start_moves_on_only_while_no_provider_has_it() {
 
 #[test]
 fn an_open_session_is_always_looked_at_again_and_at_the_latest_when_it_ends() {
-    assert_eq!(started().next_look(at(0), 2), Some(at(0).plus(CALL_DEADLINE)));
-    assert_eq!(live().next_look(at(1), 2), Some(at(8)), "as soon as for a payment");
+    assert_eq!(started().next_due(at(0), 2), Some(at(0).plus(CALL_DEADLINE)));
+    assert_eq!(live().next_due(at(1), 2), Some(at(8)), "as soon as for a payment");
     let session = live();
     for second in (0..7_200).step_by(60) {
-        let next = session.next_look(at(second), second.unsigned_abs()).unwrap();
+        let next = session.next_due(at(second), second.unsigned_abs()).unwrap();
         assert!(next > at(second) && next <= session.expires_at.max(at(second).plus(HOUR)));
     }
     let due = session.due(at(1), 2);
     assert_eq!((due.len(), due[0].job), (1, Job::FollowProfileSession));
     assert_eq!(due[0].lane, Lane::Account("one".to_owned()));
     let ended = changed(&session, session.ended(failed(FailureCode::Expired)).into_iter().collect(), at(2));
-    assert_eq!((ended.next_look(at(3), 2), ended.due(at(3), 2)), (None, vec![]));
+    assert_eq!((ended.next_due(at(3), 2), ended.due(at(3), 2)), (None, vec![]));
 }
 
 #[test]
@@ -192,7 +192,8 @@ fn profile(status: ProfileStatus) -> Profile {
 fn a_method_pays_its_customers_order_while_it_is_active() {
     let order = Scenario::cart(|header| {
         let customer = Customer { id: Some("ann".to_owned()), ..Customer::default() };
-        header.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [1; 16]);
+        header.content.personal =
+            Erasable::new(PersonalData { customer, ..PersonalData::default() }, [1; 16]);
     });
     let unusable = [ProfileStatus::Inactive, ProfileStatus::Expired, ProfileStatus::RequiresAction];
     assert_eq!(profile(ProfileStatus::Active).ensure_pays(&order.order), Ok(()));

@@ -8,8 +8,9 @@ use super::*;
 fn a_story() -> Scenario {
     let mut scenario = Scenario::cart(|header| {
         let customer = Customer { email: Some("a@b.example".to_owned()), ..Customer::default() };
-        header.personal = Erasable::new(PersonalData { customer, ..PersonalData::default() }, [9; 16]);
-        header.requires_signing = Requirement::Required;
+        header.content.personal =
+            Erasable::new(PersonalData { customer, ..PersonalData::default() }, [9; 16]);
+        header.content.requires_signing = Requirement::Required;
     });
     scenario.act("sign");
     scenario.checkout(CaptureMode::Automatic, HOLDS);
@@ -49,11 +50,11 @@ fn an_order_is_made_again_from_the_text_of_its_changes_and_the_values_beside_the
     let mut order = replayed(&scenario.changes);
     assert_eq!(order, scenario.order);
     assert!(order.erasables().len() == 4, "customer, signature, what was requested, what the customer needs");
-    assert!(order.header.personal.value().is_none() && order.sessions[0].request.value().is_none());
+    assert!(order.header.content.personal.value().is_none() && order.sessions[0].request.value().is_none());
 
     fill(&mut order, &scenario.changes);
-    assert_eq!(order.header.personal.value(), scenario.order.header.personal.value());
-    assert_eq!(order.header.personal.body(), scenario.order.header.personal.body());
+    assert_eq!(order.header.content.personal.value(), scenario.order.header.content.personal.value());
+    assert_eq!(order.header.content.personal.body(), scenario.order.header.content.personal.body());
     assert_eq!(order.sessions[0].request.value(), scenario.order.sessions[0].request.value());
     assert_eq!(
         order.attempts[0].next.as_ref().unwrap().value(),
@@ -68,7 +69,7 @@ fn what_was_erased_stays_erased_and_a_value_that_is_not_the_right_one_is_not_tak
     for slot in order.erasables() {
         slot.fill("{\"salt\":\"00\",\"value\":{}}".into());
     }
-    assert!(order.header.personal.value().is_none());
+    assert!(order.header.content.personal.value().is_none());
     assert_eq!(order, scenario.order, "only the digest is part of the order");
 }
 
@@ -80,7 +81,9 @@ fn erasing_takes_every_personal_value_away_for_good_and_leaves_the_rest() {
     scenario.wait(10).record(vec![Event::PersonalDataErased]);
     let mut again = replayed(&scenario.changes);
     for order in [&scenario.order, &again] {
-        assert!(order.header.personal.value().is_none() && order.sessions[0].request.value().is_none());
+        assert!(
+            order.header.content.personal.value().is_none() && order.sessions[0].request.value().is_none()
+        );
         assert_eq!((&order.payments, &order.attempts), (&before.payments, &before.attempts));
         assert!(
             order
@@ -106,18 +109,17 @@ fn what_a_merchant_writes_stands_beside_the_events_and_is_shown_until_it_is_eras
     let text = |text: &str| Some(Erasable::new(text.to_owned(), [8; 16]));
     let mut refunded = Scenario::session(CaptureMode::Automatic, HOLDS);
     refunded.wait(10).see("PAID");
-    let id = refunded.ids().refund();
     let (reason, origin) = (text("Ann broke it"), RefundOrigin::Api);
-    let new_refund = operate::NewRefund { id, amount: Some(40), reason, reference: None, origin };
-    let events = operate::refund(&refunded.order, refunded.payment().id, new_refund, refunded.now).unwrap();
+    let new_refund = operate::NewRefund { amount: Some(40), reason, reference: None, origin };
+    let events = operate::refund(&mut refunded.context(), refunded.payment().id, new_refund).unwrap();
     refunded.record(events);
     let detail = text("Ann took it with her");
-    let events = finish::fulfil(&refunded.order, true, detail, refunded.now, &mut refunded.ids());
+    let events = finish::fulfil(&mut refunded.context(), true, detail);
     refunded.record(events.unwrap());
     let mut external = Scenario::cart(|_| ());
     let mut with = super::orders::external("r-1");
     with.external.as_mut().unwrap().receipt_description = Some("Ann paid in cash".to_owned());
-    let events = submit::submit(&external.order, &with, external.now, &mut external.ids());
+    let events = submit::submit(&mut external.context(), &with);
     external.record(events.unwrap());
     for (scenario, shown) in
         [(refunded, ["Ann broke it", "Ann took it with her"].as_slice()), (external, &["r-1"])]
@@ -350,9 +352,9 @@ proptest! {
         steps in prop::collection::vec((0..STEPS.len(), 1i64..120, prop::bool::weighted(0.2)), 1..25),
     ) {
         let mut scenario = Scenario::cart(|header| {
-            header.auto_submit = settings[0];
-            header.requires_approval = settings[1];
-            header.requires_signing = if settings[2] { Requirement::Required } else { Requirement::NotRequired };
+            header.content.auto_submit = settings[0];
+            header.content.requires_approval = settings[1];
+            header.content.requires_signing = if settings[2] { Requirement::Required } else { Requirement::NotRequired };
         });
         scenario.start_checkout(capture, capabilities, &["second"]);
         let newest = scenario.order.attempts[0].id;

@@ -15,8 +15,8 @@ impl Scenario {
     /// Leaves the newest attempt for an account called `second`, and answers the attempt that was left.
     pub(super) fn fail_over(&mut self, orphaned: bool, capabilities: PaymentCapabilities) -> AttemptId {
         let new_attempt = self.start("second", capabilities);
-        let (session, left) = (self.the_session().id, self.order.attempts.last().unwrap().clone());
-        self.record(fail_over(&left, orphaned, StartFailure::OutcomeUnknown, session, new_attempt));
+        let left = self.order.attempts.last().unwrap().clone();
+        self.record(fail_over(&left, orphaned, StartFailure::OutcomeUnknown, new_attempt));
         left.id
     }
 
@@ -292,7 +292,7 @@ fn money_after_the_order_was_cancelled_is_late_even_on_a_session_that_was_still_
 
 #[test]
 fn a_hold_that_comes_back_after_the_order_was_a_cart_again_is_late() {
-    let mut scenario = Scenario::cart(|header| header.auto_submit = false);
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
     scenario.checkout(CaptureMode::Manual, HOLDS);
     for says in ["AUTHORIZED", "CANCELLED", "AUTHORIZED"] {
         scenario.wait(10).see(says);
@@ -355,7 +355,7 @@ fn a_failed_start_is_stored_and_shown_by_the_name_that_its_error_has_in_the_metr
         let failure = StartFailure::from(&error);
         assert_eq!((failure.as_str(), json!(failure)), (error.label(), json!(error.label())), "{error}");
         let nothing_left = !matches!(error.advice(), Advice::Stop | Advice::ResolveUnknown);
-        let reached_nobody = nothing_left || error == ProviderError::NotFound;
-        assert_eq!(failure.reached_nobody(), reached_nobody, "{error}");
+        let reached_no_provider = nothing_left || error == ProviderError::NotFound;
+        assert_eq!(failure.reached_no_provider(), reached_no_provider, "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What happened to an order, as its timeline and its events show it.
+//! The JSON views of an order's events: timeline entries and public events.
 
 use port::{AttemptId, EventId, Failure, OrderId, PaymentId, PaymentStatus, RefundId, SessionId, Timestamp};
 use serde::Serialize;
@@ -7,10 +7,10 @@ use super::{AttentionView, OrderView, PaymentView, RefundView, SessionView};
 use crate::domain::event::dispute_outcome;
 use crate::domain::{
     Actor, Erasable, Event, Operation, OrderAggregate, PublicEvent, RecordedEvent, SessionFailure,
-    SessionStatus, SubjectEvent as _,
+    SubjectEvent as _,
 };
 
-/// One entry of a timeline: what happened, to what, and in whose words. What an entry has no value for is null.
+/// One entry of a timeline. Members without a value are null.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TimelineEntry<'a> {
@@ -25,7 +25,6 @@ pub struct TimelineEntry<'a> {
     event: EventDetails<'a>,
 }
 
-/// What an event says.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EventDetails<'a> {
@@ -43,7 +42,6 @@ struct EventDetails<'a> {
     detail: Option<&'a str>,
 }
 
-/// The entry of an event of an order.
 pub fn timeline_entry<'a>(
     order: &'a OrderAggregate,
     recorded: &'a RecordedEvent<Event>,
@@ -60,12 +58,12 @@ pub fn timeline_entry<'a>(
 }
 
 impl<'a> EventDetails<'a> {
-    fn said(self, failure: Option<&'a Failure>) -> Self {
+    fn with_failure(self, failure: Option<&'a Failure>) -> Self {
         let (code, text) = failure.map(|failure| (failure.code.as_deref(), failure.text.as_deref())).unzip();
         Self { provider_code: code.flatten(), provider_message: text.flatten(), ..self }
     }
 
-    fn ended(self, failure: Option<&'a SessionFailure>) -> Self {
+    fn with_session_failure(self, failure: Option<&'a SessionFailure>) -> Self {
         Self {
             provider_code: failure.and_then(|failure| failure.provider_code.as_deref()),
             provider_message: failure.and_then(|failure| failure.message.as_deref()),
@@ -84,9 +82,9 @@ impl<'a> EventDetails<'a> {
     }
 }
 
-/// The merchant's words beside a fact, unless they were erased: the event has only their digest.
-fn text(words: Option<&Erasable<String>>) -> Option<&str> {
-    words?.value().map(String::as_str)
+/// An erasable text, unless it was erased.
+fn text(value: Option<&Erasable<String>>) -> Option<&str> {
+    value?.value().map(String::as_str)
 }
 
 fn of_order<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'a> {
@@ -109,12 +107,12 @@ fn of_order<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'a>
         }
         Event::AttentionRaised(raised) => {
             let (to, detail) = (Some(raised.code.as_str()), Some(&*raised.detail));
-            EventDetails { payment_id: raised.payment, to, detail, ..none }
+            EventDetails { payment_id: Some(raised.payment), to, detail, ..none }
         }
         Event::AttentionResolved { attention, decision, .. } => {
             let attention = order.attention(*attention);
             let note = attention.and_then(|attention| attention.resolution.as_ref()?.note.as_ref());
-            let payment_id = attention.and_then(|attention| attention.payment);
+            let payment_id = attention.map(|attention| attention.payment);
             EventDetails { payment_id, to: Some(decision.as_str()), detail: text(note), ..none }
         }
         other => of_session(order, other),
@@ -125,9 +123,9 @@ fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
     let none = EventDetails::default();
     match event {
         Event::SessionCreated(session) => EventDetails {
-            session_id: Some(session.session),
+            session_id: Some(session.id),
             payment_id: Some(session.payment),
-            to: Some(SessionStatus::Pending.as_str()),
+            to: Some(session.status.as_str()),
             amount: Some(session.money.minor),
             detail: Some(&session.routing.reason),
             ..none
@@ -155,7 +153,8 @@ fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
         }
         Event::SessionStatusChanged { session, from, to, failure } => {
             let (from, to) = (Some(from.as_str()), Some(to.as_str()));
-            EventDetails { session_id: Some(*session), from, to, ..none }.ended(failure.as_ref())
+            EventDetails { session_id: Some(*session), from, to, ..none }
+                .with_session_failure(failure.as_ref())
         }
         other => of_payment(order, other),
     }
@@ -172,7 +171,7 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
             provider_status: Some(&provider_status.status),
             ..none
         }
-        .said(failure.as_ref()),
+        .with_failure(failure.as_ref()),
         Event::PaymentNotStarted { payment } => {
             EventDetails { payment_id: Some(*payment), to: Some(PaymentStatus::Failed.as_str()), ..none }
         }
@@ -185,7 +184,7 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
         },
         Event::OperationRequested { payment, operation, .. } => EventDetails::operation(*payment, operation),
         Event::OperationFinished { payment, operation, declined } => {
-            EventDetails::operation(*payment, operation).said(declined.as_ref())
+            EventDetails::operation(*payment, operation).with_failure(declined.as_ref())
         }
         Event::RefundCreated(refund) => EventDetails {
             refund_id: Some(refund.id),
@@ -196,7 +195,8 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
             ..none
         },
         Event::RefundStatusChanged { refund, to, failure } => {
-            EventDetails { refund_id: Some(*refund), to: Some(to.as_str()), ..none }.said(failure.as_ref())
+            EventDetails { refund_id: Some(*refund), to: Some(to.as_str()), ..none }
+                .with_failure(failure.as_ref())
         }
         Event::DisputeUpdated { payment, stage, lost } => EventDetails {
             payment_id: Some(*payment),
@@ -208,38 +208,33 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
     }
 }
 
-/// An event as a merchant is told of it: what it concerns, as it was then.
+/// A public event with a snapshot of what it concerns.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventView<'a> {
     id: EventId,
-    /// Its public name, such as `payment.paid`.
     #[serde(rename = "type")]
     pub kind: String,
     occurred_at: Timestamp,
     order_id: OrderId,
-    /// Its place among the events of its order that merchants are told of.
+    /// Its sequence among the public events of its order.
     pub sequence: u64,
     data: EventData<'a>,
 }
 
-/// What an event concerns.
+/// The snapshot in an event.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum EventData<'a> {
-    /// The order.
     Order(OrderView<'a>),
-    /// A session.
     Session(SessionView<'a>),
-    /// A payment; of a dispute too.
+    /// A payment; also for disputes.
     Payment(PaymentView<'a>),
-    /// A refund.
     Refund(RefundView<'a>),
-    /// A reason why a person should look.
     Attention(AttentionView<'a>),
 }
 
-/// The event, if merchants are told of it. The order is as of that event.
+/// The view of a public event; `None` for other events. `order` is the order right after the event.
 pub fn event<'a>(
     order: &'a OrderAggregate,
     recorded: &RecordedEvent<Event>,
@@ -256,12 +251,12 @@ pub fn event<'a>(
     })
 }
 
-/// The type of an event, as merchants are told of it.
+/// The public type of an event, such as `payment.paid`.
 pub fn event_type(public_event: PublicEvent) -> String {
     format!("{}.{}", public_event.noun, camel(public_event.change))
 }
 
-/// What an event concerns, as the order has it.
+/// The snapshot of what an event concerns.
 fn concerns<'a>(
     order: &'a OrderAggregate,
     event: &Event,
@@ -271,7 +266,7 @@ fn concerns<'a>(
     let of_payment = |id| Some(EventData::Payment(PaymentView(order, order.payment(id)?)));
     let of_refund = |id| Some(EventData::Refund(RefundView(order, order.refund(id)?)));
     match event {
-        Event::SessionCreated(created) => of_session(created.session),
+        Event::SessionCreated(created) => of_session(created.id),
         Event::SessionStatusChanged { session, .. } => of_session(*session),
         Event::ExternalPaymentRecorded { payment, .. } | Event::LatePaymentFound(payment) => {
             of_payment(payment.id)
@@ -288,9 +283,9 @@ fn concerns<'a>(
     }
 }
 
-/// An upper-case word as a part of an event's type: `PENDING_PAYMENT` is `pendingPayment`.
-fn camel(word: &str) -> String {
-    let lower = word.to_ascii_lowercase();
+/// Camel case of an upper-case name: `PENDING_PAYMENT` is `pendingPayment`.
+fn camel(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
     let mut parts = lower.split('_');
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |mut text, part| {
@@ -307,13 +302,13 @@ mod tests {
 
     #[test]
     fn types_of_events_are_in_camel_case() {
-        for (word, expected) in [
+        for (name, expected) in [
             ("PAID", "paid"),
             ("PENDING_PAYMENT", "pendingPayment"),
             ("PRE_ARBITRATION", "preArbitration"),
             ("RAISED", "raised"),
         ] {
-            assert_eq!(camel(word), expected);
+            assert_eq!(camel(name), expected);
         }
     }
 }

@@ -37,7 +37,7 @@ async fn check_out(
 ) -> Result<Outcome, Problem> {
     if checkout.approach == Approach::Link && checkout.link_delivery.any() {
         let order = request.order(order).await?;
-        let customer = order.header.personal.value().map(|personal| &personal.customer);
+        let customer = order.header.content.personal.value().map(|personal| &personal.customer);
         reachable(customer, checkout, at)?;
     }
     let orders = request.state().orders();

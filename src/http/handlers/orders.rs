@@ -58,7 +58,7 @@ pub(in crate::http) async fn change(
 ) -> Result<Outcome, Problem> {
     let change = |order: &OrderAggregate| {
         let changes = request.read_change(order, None, body)?;
-        let fields = changes.onto(order.header.personal.value());
+        let fields = changes.onto(order.header.content.personal.value());
         Ok(fields.map(|fields| Edit::Fields(Box::new(fields))))
     };
     request.edit(change).await
@@ -79,7 +79,7 @@ pub(in crate::http) async fn change_item(
     let id = request.id::<ItemId>("item")?;
     let change = |order: &OrderAggregate| {
         let known = |item: &&LineItem| item.id == id;
-        let before = order.header.items.iter().find(known).ok_or_else(Problem::not_found)?;
+        let before = order.header.content.items.iter().find(known).ok_or_else(Problem::not_found)?;
         let item = request.read_change(order, Some(before), body)?;
         Ok((item != *before).then_some(Edit::ChangeItem(item)))
     };

@@ -22,7 +22,7 @@ impl Recall for WorkingCopy<ProfileSession> {
     ) -> Result<Option<Self>, Problem> {
         let mut session: Self = request.state().engine().existing(row.subject).await?;
         if creates_session {
-            if session.reached_nobody() {
+            if session.reached_no_provider() {
                 return Ok(None);
             }
             let command = request.command().following();
@@ -88,7 +88,7 @@ async fn find_session(request: &ApiRequest) -> Result<Session, Problem> {
 }
 
 fn session_answer(session: &ProfileSession) -> Result<Answer, Problem> {
-    Ok(Answer::ok(&view::profile_session(session))?.version(session.version()))
+    Ok(Answer::ok(&view::ProfileSessionView(session))?.version(session.version()))
 }
 
 fn address(session: &ProfileSession) -> String {
@@ -103,7 +103,7 @@ pub(in crate::http) async fn list_all(
     filter.page.limit += 1;
     let ids = request.state().store().profiles(&filter).await?;
     let profiles = request.load_all::<Profile>(ids.iter().map(|id| id.uuid())).await?;
-    list(&profiles, limit, |profile| profile.id.to_string(), |profile| view::profile(profile))
+    list(&profiles, limit, |profile| profile.id.to_string(), |profile| view::ProfileView(profile))
 }
 
 async fn find(request: &ApiRequest) -> Result<WorkingCopy<Profile>, Problem> {
@@ -112,7 +112,7 @@ async fn find(request: &ApiRequest) -> Result<WorkingCopy<Profile>, Problem> {
 
 pub(in crate::http) async fn read(request: &ApiRequest) -> Result<Answer, Problem> {
     let profile = find(request).await?;
-    Ok(Answer::ok(&view::profile(&profile))?.version(profile.version()))
+    Ok(Answer::ok(&view::ProfileView(&profile))?.version(profile.version()))
 }
 
 pub(in crate::http) async fn remove(request: &ApiRequest) -> Result<HttpResponse, Problem> {

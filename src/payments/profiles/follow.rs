@@ -89,7 +89,7 @@ impl Payments {
     ) -> Result<(), PaymentError> {
         let next = |last: Timestamp| match freely {
             true => Some(last.plus(MIN_FETCH_INTERVAL)),
-            false => session.next_look(last, NO_JITTER),
+            false => session.next_due(last, NO_JITTER),
         };
         let last = self.fetches.profile_fetched.get(&session.id);
         let early = last.and_then(next).is_some_and(|next| self.engine.now() < next);

@@ -24,7 +24,8 @@ impl Payments {
         let found = order.session(session).filter(|session| !session.profiles_synced);
         let Some(attempt) = found.and_then(|session| order.attempt(session.attempt)) else { return Ok(()) };
         let account = self.providers.account(&attempt.account)?;
-        let customer_id = order.header.personal.value().and_then(|personal| personal.customer.id.clone());
+        let customer_id =
+            order.header.content.personal.value().and_then(|personal| personal.customer.id.clone());
         if let (Ok(vault), Some(customer_id)) = (vault_of(&account), customer_id) {
             self.providers.spend_read(&account, pass)?;
             let ctx = self.providers.ctx(&account, &NoState);

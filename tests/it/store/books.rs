@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paymux::audit::{self, Erased};
 use paymux::domain::submit::{Submission, submit};
 use paymux::domain::{
-    Event, Lookup, NewIds, OrderAggregate, OrderState, PaymentSource, Profile, ProfileEvent, ProfileSession,
+    Context, Event, Lookup, OrderAggregate, OrderState, PaymentSource, Profile, ProfileEvent, ProfileSession,
     Subject as _,
 };
 use paymux::engine::Engine;
@@ -95,11 +95,11 @@ pub async fn a_customer_who_is_erased_leaves_a_history_that_can_be_checked(store
     assert_eq!(store.changes_of(order.uuid(), 0, 1).await, Ok(text));
     for at in [1, order.head.sequence, order.head.sequence + 1, u64::MAX] {
         let read = store.load_at::<OrderAggregate>(order.uuid(), at).await.unwrap().unwrap();
-        assert!(read.header.personal.value().is_none(), "{at}");
+        assert!(read.header.content.personal.value().is_none(), "{at}");
         assert!(read.attempts.iter().all(|attempt| attempt.for_adapter(read.id()).adapter_state.is_empty()));
     }
     let read = store.order(order.id()).await.unwrap().unwrap();
-    assert!(read.header.personal.value().is_none() && read.sessions[0].request.value().is_none());
+    assert!(read.header.content.personal.value().is_none() && read.sessions[0].request.value().is_none());
     assert_reads_back(&store, &read).await;
     let read = store.load::<ProfileSession>(session.uuid()).await.unwrap().unwrap();
     assert_eq!(read.customer_id(), None);
@@ -160,8 +160,7 @@ pub async fn what_pays_for_an_order_is_kept_when_a_dispute_was_seen_before_the_p
             assert_eq!(order.header.state, OrderState::PendingPayment, "it needs a stored method");
             let with =
                 Submission { session: Some(paid), profile_session: Some(proof), ..Submission::default() };
-            let mut ids = NewIds::of(&order, shop.nonce());
-            let submitted = submit(&order, &with, shop.now(), &mut ids).unwrap();
+            let submitted = submit(&mut Context::of(&order, shop.now(), shop.nonce()), &with).unwrap();
             commit(&store, shop.change("submit", &mut order, submitted)).await;
             let used = vec![Lookup::ProfileSessionUsed(proof)];
             assert_eq!(store.missing_lookups(order.uuid(), MERCHANT, used).await, Ok(Vec::new()));

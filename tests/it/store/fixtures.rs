@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use paymux::domain::cart::price_order;
 use paymux::domain::observe::{Expected, observe};
 use paymux::domain::{
-    Actor, Attention, AttentionCode, AttentionDecision, Cause, ChangeMeta, EndpointEvent, EndpointSecret,
-    EndpointSettings, Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt, NewIds, NewSession,
+    Actor, Attention, AttentionCode, AttentionDecision, Cause, ChangeMeta, Content, Context, EndpointEvent,
+    EndpointSecret, EndpointSettings, Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt,
     OrderAggregate, OrderHeader, OrderState, PaymentCapabilities, PaymentSource, PaymentState, PersonalData,
     Profile, ProfileDetails, ProfileEvent, ProfileSession, ProfileSessionEvent, ProfileSessionRequest,
     ProfileStart, Recurring, Refund, RefundOrigin, RefundStatus, Refunded, Requirement, ReturnUrls,
-    RouteAttempt, Routing, SessionRequest, SessionStatus, StartFailure, Subject, TaxRate, WebhookEndpoint,
-    record, subject_of,
+    RouteAttempt, Routing, Session, SessionRequest, SessionStatus, StartFailure, Subject, TaxRate,
+    WebhookEndpoint, record, subject_of,
 };
 use paymux::store::{Change, SubjectChange};
 use port::{
@@ -123,21 +123,23 @@ impl Shop {
             reference: reference.map(str::to_owned),
             currency: eur(),
             state: OrderState::Pending,
-            items: vec![self.item("Tea", None), self.item("Cups", Some(month))],
-            shipping: 490,
-            tax_included: true,
-            requires_signing: Requirement::NotRequired,
-            requires_approval: false,
-            auto_submit: true,
-            personal: self.personal(PersonalData {
-                customer: Customer {
-                    id: Some(CUSTOMER.into()),
-                    first_name: Some("Ada".into()),
-                    ..Customer::default()
-                },
-                metadata: Metadata::from([("table".into(), "7".into())]),
-                ..PersonalData::default()
-            }),
+            content: Content {
+                items: vec![self.item("Tea", None), self.item("Cups", Some(month))],
+                shipping: 490,
+                tax_included: true,
+                requires_signing: Requirement::NotRequired,
+                requires_approval: false,
+                auto_submit: true,
+                personal: self.personal(PersonalData {
+                    customer: Customer {
+                        id: Some(CUSTOMER.into()),
+                        first_name: Some("Ada".into()),
+                        ..Customer::default()
+                    },
+                    metadata: Metadata::from([("table".into(), "7".into())]),
+                    ..PersonalData::default()
+                }),
+            },
             price: None,
             requirements: None,
             signature: None,
@@ -185,8 +187,8 @@ impl Shop {
     }
 
     fn session(&self, order: &mut Arc<OrderAggregate>, account: &str, charge: Option<ProfileId>) -> Change {
-        let mut ids = NewIds::of(order, self.nonce());
-        let (session, attempt) = (ids.session(), self.attempt(&mut ids, account));
+        let mut context = Context::of(order, self.now(), self.nonce());
+        let (session, attempt) = (context.session_id(), self.attempt(&mut context, account));
         let request = SessionRequest {
             return_urls: ReturnUrls {
                 success: Some("https://shop.example/paid".into()),
@@ -195,13 +197,22 @@ impl Shop {
             language: Some("en".into()),
             ..SessionRequest::default()
         };
-        let created = Event::SessionCreated(Box::new(NewSession {
-            session,
-            payment: ids.payment(),
+        let now = self.now();
+        let created = Event::SessionCreated(Box::new(Session {
+            id: session,
+            payment: context.payment_id(),
             attempt: attempt.attempt,
             approach: Approach::Hosted,
             capture: CaptureMode::Automatic,
             money: total(),
+            status: SessionStatus::Pending,
+            failure: None,
+            closing: None,
+            used: false,
+            profiles_synced: false,
+            created_at: now,
+            updated_at: now,
+            version: 0,
             routing: routing(),
             fallback: vec!["reserve".into()],
             request: self.personal(request),
@@ -213,9 +224,9 @@ impl Shop {
         self.change("checkout", order, vec![created, Event::AttemptStarted { session, attempt }, moved])
     }
 
-    fn attempt(&self, ids: &mut NewIds, account: &str) -> NewAttempt {
+    fn attempt(&self, context: &mut Context<'_>, account: &str) -> NewAttempt {
         NewAttempt {
-            attempt: ids.attempt(),
+            attempt: context.attempt_id(),
             account: account.into(),
             provider: "decta".into(),
             capabilities: PaymentCapabilities {
@@ -230,7 +241,7 @@ impl Shop {
     /// The customer is sent elsewhere: the open attempt is abandoned, another one starts.
     pub fn fail_over(&self, order: &mut Arc<OrderAggregate>, account: &str) -> Change {
         let (session, left) = (order.open_session().unwrap().id, order.open_session().unwrap().attempt);
-        let attempt = self.attempt(&mut NewIds::of(order, self.nonce()), account);
+        let attempt = self.attempt(&mut Context::of(order, self.now(), self.nonce()), account);
         let failure = StartFailure::Unavailable;
         let left = Event::AttemptAbandoned { attempt: left, orphaned: true, failure };
         self.change("fail over", order, vec![left, Event::AttemptStarted { session, attempt }])
@@ -264,8 +275,9 @@ impl Shop {
         let (provider_status, captured) = (ProviderStatus::new("order", status), Some(total()));
         let view = ProviderView { provider_status, captured, ..ProviderView::default() };
         let (seen, expected) = (translate(&table, view, self.now()), Expected { is_test: false });
-        let (attempt, mut ids) = (order.attempts.last().unwrap().id, NewIds::of(order, self.nonce()));
-        let events = observe(order, attempt, &seen, expected, self.now(), &mut ids);
+        let attempt = order.attempts.last().unwrap().id;
+        let mut context = Context::of(order, self.now(), self.nonce());
+        let events = observe(&mut context, attempt, &seen, expected);
         self.change("observe", order, events)
     }
 
@@ -306,9 +318,9 @@ impl Shop {
     /// A part goes back, and a person should look.
     pub fn refund(&self, order: &mut Arc<OrderAggregate>) -> Change {
         let (now, payment) = (self.now(), order.payments.first().unwrap().id);
-        let mut ids = NewIds::of(order, self.nonce());
+        let mut context = Context::of(order, now, self.nonce());
         let refund = Refund {
-            id: ids.refund(),
+            id: context.refund_id(),
             payment,
             money: Money::new(1_000, eur()),
             status: RefundStatus::Pending,
@@ -321,9 +333,9 @@ impl Shop {
             version: 1,
         };
         let attention = Attention {
-            id: ids.attention(),
+            id: context.attention_id(),
             code: AttentionCode::RefundNeeded,
-            payment: Some(payment),
+            payment,
             detail: "by hand".into(),
             stated: None,
             raised_at: now,

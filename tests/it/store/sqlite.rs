@@ -180,7 +180,7 @@ async fn a_subject_without_its_personal_data_can_be_read_and_changed() {
     let store = open(folder.path(), true).unwrap();
     let mut read = store.order(order.id()).await.unwrap().unwrap();
     assert_eq!(read, order);
-    assert!(read.header.personal.value().is_none());
+    assert!(read.header.content.personal.value().is_none());
     assert!(read.sessions[0].request.value().is_none());
     commit(&store, shop.created(&mut read, "R-1")).await;
     assert_reads_back(&store, &read).await;
@@ -257,7 +257,7 @@ async fn a_change_that_was_written_anew_with_its_hash_is_found_by_the_checkpoint
     behind(folder.path()).execute("UPDATE changes SET record = ?1, hash = ?2", (forged, hash.0)).unwrap();
     let store = open(folder.path(), true).unwrap();
     let read = store.order(order.id()).await.unwrap().unwrap();
-    assert_eq!(read.header.items[0].title, "Tee");
+    assert_eq!(read.header.content.items[0].title, "Tee");
     let report = audit::verify(&*store, shop.now(), |_| ()).await.unwrap();
     assert_eq!(report.faults, ["checkpoint 1: changes before it are missing or were altered"]);
 }

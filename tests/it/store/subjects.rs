@@ -33,7 +33,7 @@ fn personal(subject: &AnySubject) -> Vec<Option<Body>> {
             let resolutions = resolutions.map(|resolution| resolution.note.as_ref().map(Erasable::body));
             let bodies = attempts.chain(reasons).chain(resolutions).flatten();
             let sessions = order.sessions.iter().map(|session| session.request.body());
-            std::iter::once(order.header.personal.body()).chain(sessions).chain(bodies).collect()
+            std::iter::once(order.header.content.personal.body()).chain(sessions).chain(bodies).collect()
         }
         AnySubject::ProfileSession(session) => {
             let states = session.attempts.iter().flat_map(|attempt| &attempt.adapter_state);
@@ -332,7 +332,7 @@ pub async fn a_long_history_reads_back_as_it_was_after_each_event(store: Db) {
         let made: OrderAggregate = made_until(&changes, sequence);
         let read = store.load_at::<OrderAggregate>(order.uuid(), sequence).await.unwrap().unwrap();
         assert_eq!(*read, made, "{sequence}");
-        assert!(read.header.personal.value().is_some());
+        assert!(read.header.content.personal.value().is_some());
     }
     assert_eq!(store.load_at::<OrderAggregate>(order.uuid(), 0).await, Ok(None));
 }

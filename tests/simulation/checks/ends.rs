@@ -134,7 +134,7 @@ fn submits_itself(stored: &Stored) -> Option<String> {
         let returns = operation || stored.order.reserved(payment.id) > 0;
         matches!(payment.status(), PaymentStatus::Authorized | PaymentStatus::Paid) && !returns
     });
-    let waits = header.state == OrderState::PendingPayment && header.auto_submit && signed && profile;
+    let waits = header.state == OrderState::PendingPayment && header.content.auto_submit && signed && profile;
     let completed = session.status == SessionStatus::Completed;
     (waits && pays && completed).then(|| "it is paid and wants no more, and is not submitted".to_owned())
 }

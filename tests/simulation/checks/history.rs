@@ -147,7 +147,7 @@ fn unsure(stored: &Stored) -> Vec<String> {
     let raised = |payment: PaymentId, since: Timestamp| {
         stored.order.attention.iter().any(|attention| {
             attention.code == AttentionCode::OutcomeUnknown
-                && attention.payment == Some(payment)
+                && attention.payment == payment
                 && attention.resolved_at.is_none_or(|at| at >= since)
                 && attention.raised_at <= since.plus(UNSURE_LIMIT)
         })
@@ -194,7 +194,7 @@ fn starts(stored: &Stored) -> Vec<String> {
     let mut faults = Vec::new();
     for attempt in &stored.order.attempts {
         let until = ended(attempt).map_or(Timestamp::from_micros(i64::MAX), |event| event.at);
-        let session = attempt.session.and_then(|id| stored.order.session(id));
+        let session = stored.order.session(attempt.session);
         let lives_until = session.map_or(attempt.started_at, |session| session.expires_at);
         let raised =
             stored.order.attention.iter().any(|attention| attention.code == AttentionCode::OutcomeUnknown);

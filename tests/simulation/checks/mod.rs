@@ -50,10 +50,7 @@ impl Stored {
 
     /// Whether this was raised about a payment, decided or not.
     fn was_raised(&self, payment: PaymentId, code: AttentionCode) -> bool {
-        self.order
-            .attention
-            .iter()
-            .any(|attention| attention.code == code && attention.payment == Some(payment))
+        self.order.attention.iter().any(|attention| attention.code == code && attention.payment == payment)
     }
 
     /// Whether an operation on its money has no known outcome.

@@ -39,7 +39,7 @@ fn once(scene: &Scene) -> Vec<String> {
         *objects.entry(&entry.reference).or_default() += 1;
     }
     for stored in &scene.orders {
-        *objects.entry(&stored.order.header.items[0].title).or_default() += 1;
+        *objects.entry(&stored.order.header.content.items[0].title).or_default() += 1;
     }
     let twice = objects.into_iter().filter(|(_, times)| *times > 1);
     twice.map(|(what, times)| format!("{what} was made {times} times")).collect()
@@ -126,7 +126,7 @@ fn differ(stored: &Stored, attempt: &Attempt, entry: &Entry) -> Option<String> {
     let stands = &payment.state;
     let same = stands.captured == entry.captured
         && stands.refunded() == entry.refunded
-        && stands.is_held() == (entry.held > 0);
+        && stands.is_authorized() == (entry.held > 0);
     let ours = format!(
         "{}: captured {}, refunded {}",
         payment.status().as_str(),

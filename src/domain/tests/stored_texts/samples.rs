@@ -120,7 +120,7 @@ fn needs() -> Requirements {
 fn header() -> OrderHeader {
     OrderHeader {
         reference: some("cart-7"),
-        personal: personal(),
+        content: Content { personal: personal(), ..order(items()).content },
         price: Some(totals()),
         requirements: Some(needs()),
         signature: Some(signature()),
@@ -222,7 +222,7 @@ fn attention() -> Attention {
     Attention {
         id: AttentionId::from_uuid(part(1)),
         code: AttentionCode::AmountMismatch,
-        payment: Some(PaymentId::from_uuid(part(1))),
+        payment: PaymentId::from_uuid(part(1)),
         detail: "asked for 1.00 EUR, the provider states 0.90 EUR".to_owned(),
         stated: Some(eur(90)),
         raised_at: at(5),
@@ -236,14 +236,22 @@ fn routing() -> Routing {
     Routing { rule: "2".to_owned(), reason: "EUR goes to `first`".to_owned(), tried }
 }
 
-fn new_session() -> NewSession {
-    NewSession {
-        session: SessionId::from_uuid(part(1)),
+fn new_session() -> Session {
+    Session {
+        id: SessionId::from_uuid(part(1)),
         payment: PaymentId::from_uuid(part(1)),
         attempt: AttemptId::from_uuid(part(1)),
         approach: Approach::Hosted,
         capture: CaptureMode::Automatic,
         money: eur(100),
+        status: SessionStatus::Pending,
+        failure: None,
+        closing: None,
+        used: false,
+        profiles_synced: false,
+        created_at: at(0),
+        updated_at: at(0),
+        version: 0,
         routing: routing(),
         fallback: vec!["second".to_owned()],
         request: session_request(),
@@ -268,14 +276,14 @@ fn session_failure() -> SessionFailure {
 }
 
 fn events_of_the_order() -> Vec<Event> {
-    let content = Content { only_metadata: true, ..cart::content(&header()) };
+    let content = Box::new(header().content);
     let (from, to) = (OrderState::Pending, OrderState::Expired);
     let proof = Some(ProfileSessionId::from_uuid(subject_id(3)));
     let source = |source, profile_session| Event::PaymentSourceUsed { source, profile_session };
     vec![
         Event::OrderCreated(Box::new(header())),
         Event::OrderCreated(Box::new(order(Vec::new()))),
-        Event::OrderEdited(Box::new(content)),
+        Event::OrderEdited { content, only_metadata: true },
         Event::OrderPriced { price: totals(), requirements: needs() },
         Event::OrderSigned(signature()),
         Event::ExternalPaymentRecorded { external: external(), payment: Box::new(plain_payment()) },
@@ -290,7 +298,6 @@ fn events_of_the_order() -> Vec<Event> {
         Event::PersonalDataErased,
         Event::AttentionRaised(attention()),
         Event::AttentionRaised(Attention {
-            payment: None,
             stated: None,
             resolved_at: None,
             resolution: None,
@@ -316,7 +323,7 @@ fn events_of_sessions() -> Vec<Event> {
     let reference = || "theirs".to_owned();
     vec![
         Event::SessionCreated(Box::new(new_session())),
-        Event::SessionCreated(Box::new(NewSession { fallback: vec![], charge: None, ..new_session() })),
+        Event::SessionCreated(Box::new(Session { fallback: vec![], charge: None, ..new_session() })),
         Event::AttemptStarted { session, attempt: new_attempt() },
         Event::AttemptStarted {
             session,
