@@ -102,8 +102,9 @@ impl Engine {
         &self,
         name: &'static str,
         command: &Command,
-        decision: Decision<S::Event>,
+        decision: impl Into<Decision<S::Event>>,
     ) -> Result<WorkingCopy<S>, StoreError> {
+        let decision = decision.into();
         let meta = ChangeMeta { at: self.now(), cause: command.cause.clone() };
         let first = decision.events.first().and_then(|event| S::open(event, &meta));
         let mut subject =

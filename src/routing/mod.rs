@@ -1,8 +1,6 @@
-//! Which account gets a checkout: [`decide()`], a pure function of the request, the rules, what is known of the accounts,
-//! and a random number. It calls nobody, reads no clock and draws no random number of its own, so a decision can be
-//! shown, explained and repeated.
-//!
-//! Start at [`decide()`]; [`Rules`] are read from `routing.toml`, whose annotated example says what a rule may name.
+//! Which account gets a checkout: [`decide()`], a pure function of the request, the rules, what each account can take,
+//! and a random number. It does no I/O, reads no clock and draws no number of its own, so a decision can be explained and
+//! repeated. [`Rules`] are read from `routing.toml`, whose annotated example lists what a rule may have.
 #![cfg_attr(
     not(test),
     warn(
@@ -20,5 +18,5 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{AccountFacts, Request, RouteDecision, RouteError, RuledOut, decide};
+pub use decide::{AccountFacts, PINNED, Request, RouteDecision, RouteError, RuledOut, decide};
 pub use rules::{Conditions, Rule, Rules, Share};

@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 
 use super::decide::{PINNED, STORED};
 use super::rules::{Conditions, Rule, Rules, Share};
-use crate::config::document::{Document, Section};
+use crate::config::document::{Document, ListItem, Section};
 use crate::config::{ConfigErrors, Kind, Setting, did_you_mean, is_name};
 
-/// Rules are tried one after the other, and each is a metric label.
+/// Rules are compared one after the other, and each is a metric label.
 const MAX_RULES: usize = 200;
 
-/// What a rule may ask, and what for; one that asks nothing fits everything.
+/// The conditions that a rule may have, with their help; a rule without any fits every checkout.
 const CONDITIONS: [(&str, Kind, &str); 8] = [
     ("currency", Kind::List, "\"AED\", or a list: [\"AED\", \"SAR\"]"),
     ("country", Kind::List, "of the billing address, else of the shipping address: \"SE\", or a list"),
@@ -26,7 +26,7 @@ const CONDITIONS: [(&str, Kind, &str); 8] = [
     ("metadata", Kind::Table, "{ channel = \"web\" }: every pair must be in the checkout's metadata"),
 ];
 
-/// What else a rule has.
+/// The other keys of a rule.
 const OTHERS: [(&str, Kind, &str); 3] = [
     ("name", Kind::Text, "its own, shown with each checkout that it decides"),
     ("accounts", Kind::Table, "one of these; a list shares evenly, a table by weight (1 to 1000)"),
@@ -34,7 +34,6 @@ const OTHERS: [(&str, Kind, &str); 3] = [
 ];
 
 impl Rules {
-    /// Every setting of `routing.toml`.
     pub fn described() -> Vec<Setting> {
         let whether = "whether a checkout may name its account and so pass by the rules";
         let pins =
@@ -48,20 +47,18 @@ impl Rules {
         of_rule.chain([pins]).collect()
     }
 
-    /// Reads the rules of a file. `accounts` are the configured accounts.
-    ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Every fault of the file.
     pub fn load(path: &Path, accounts: &[&str]) -> Result<Self, ConfigErrors> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|why| ConfigErrors::unreadable(&file, &why))?;
         Self::parse(&file, &text, accounts)
     }
 
-    /// As [`Rules::load`], with the text of the file.
+    /// `accounts` are the configured accounts.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Every fault of the file.
     pub fn parse(file: &str, text: &str, accounts: &[&str]) -> Result<Self, ConfigErrors> {
         let document = Document::parse(file, text)?;
         let root = document.root();
@@ -78,7 +75,7 @@ impl Rules {
         for section in &sections {
             let Some(rule) = read_rule(section, accounts) else { continue };
             if let Some(before) = &fits_all {
-                section.fault(&format!("is never asked: rule `{before}` fits everything"));
+                section.fault(&format!("is never reached: rule `{before}` fits every checkout"));
             }
             if rules.iter().any(|before| before.name == rule.name) {
                 section.fault_at("name", "is the name of another rule");
@@ -90,8 +87,7 @@ impl Rules {
         }
         drop(sections);
         drop(root);
-        let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-        document.finish(Self { hash, pins, rules })
+        document.finish(Self { hash: hex::encode(Sha256::digest(text)), pins, rules })
     }
 }
 
@@ -119,9 +115,6 @@ fn conditions(section: &Section<'_>) -> Conditions {
     for item in country.iter().filter(|item| !is_country(item.text)) {
         section.fault_of("country", *item, "must be an ISO 3166 code of two capital letters");
     }
-    let owned = |items: Vec<crate::config::document::ListItem<'_>>| -> Vec<String> {
-        items.into_iter().map(|item| item.text.to_owned()).collect()
-    };
     let (min_amount, max_amount) = (amount(section, "min_amount"), amount(section, "max_amount"));
     if let (Some(min), Some(max)) = (min_amount, max_amount)
         && (min.currency != max.currency || min.minor > max.minor)
@@ -164,9 +157,7 @@ fn shares(section: &Section<'_>, known: &[&str]) -> Vec<Share> {
     let mut seen = BTreeSet::new();
     let mut shares = Vec::new();
     for (item, weight) in section.weights("accounts", 1..=1_000) {
-        if let Some(complaint) = unknown(item.text, known) {
-            section.fault_of("accounts", item, &complaint);
-        }
+        check_account(section, "accounts", item, known);
         if !seen.insert(item.text) {
             section.fault_of("accounts", item, &format!("names `{}` twice", item.text));
         }
@@ -175,18 +166,21 @@ fn shares(section: &Section<'_>, known: &[&str]) -> Vec<Share> {
     shares
 }
 
-/// An account that also stands among the rule's `accounts` is allowed, so that one name can be changed at a time.
+/// An account that is also among the rule's `accounts` is allowed, so that one name can be changed at a time.
 fn fallback(section: &Section<'_>, known: &[&str]) -> Vec<String> {
     let items = section.items("fallback").unwrap_or_default();
-    for item in &items {
-        if let Some(complaint) = unknown(item.text, known) {
-            section.fault_of("fallback", *item, &complaint);
-        }
-    }
+    items.iter().for_each(|item| check_account(section, "fallback", *item, known));
+    owned(items)
+}
+
+fn owned(items: Vec<ListItem<'_>>) -> Vec<String> {
     items.into_iter().map(|item| item.text.to_owned()).collect()
 }
 
-fn unknown(account: &str, known: &[&str]) -> Option<String> {
-    let hint = || did_you_mean(account, known.iter().copied());
-    (!known.contains(&account)).then(|| format!("there is no account `{account}`{}", hint()))
+fn check_account(section: &Section<'_>, key: &str, account: ListItem<'_>, known: &[&str]) {
+    let name = account.text;
+    if !known.contains(&name) {
+        let hint = did_you_mean(name, known.iter().copied());
+        section.fault_of(key, account, &format!("there is no account `{name}`{hint}"));
+    }
 }

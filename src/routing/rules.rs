@@ -1,4 +1,4 @@
-//! What the rules are, and whether one fits.
+//! The rules, and whether one fits.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Rules {
     pub hash: String,
     /// Whether a checkout may name its account.
     pub pins: bool,
-    /// In the order in which they are tried; names are unique.
+    /// In the order in which they are compared; names are unique.
     pub rules: Vec<Rule>,
 }
 
@@ -25,15 +25,15 @@ impl Rules {
         self.rules.iter().find(|rule| rule.when.unmet_condition(request).is_none())
     }
 
-    /// Every account that a rule of the merchant's names, once each, in the order of the rules: for what has no
-    /// amount, which no rule can decide.
+    /// Every account that the merchant's rules name, once each, in the order of the rules: for sessions without an amount,
+    /// which no rule can decide.
     pub fn accounts_for(&self, merchant: &str) -> Vec<&str> {
-        let theirs = |rule: &&Rule| {
+        let applies = |rule: &&Rule| {
             let merchants = &rule.when.merchant;
             merchants.is_empty() || merchants.iter().any(|name| name == merchant)
         };
         let mut accounts = Vec::new();
-        for rule in self.rules.iter().filter(theirs) {
+        for rule in self.rules.iter().filter(applies) {
             let shares = rule.accounts.iter().map(|share| share.account.as_str());
             for account in shares.chain(rule.fallback.iter().map(String::as_str)) {
                 if !accounts.contains(&account) {
@@ -45,56 +45,48 @@ impl Rules {
     }
 }
 
-/// One rule: when it fits, and where it sends the checkout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
-    /// Its name, also a metric label.
+    /// Also a metric label.
     pub name: String,
-    /// What must fit.
     #[serde(flatten)]
     pub when: Conditions,
-    /// Who shares its checkouts; never empty.
+    /// Never empty.
     pub accounts: Vec<Share>,
-    /// Who is tried after all of these, in this order.
+    /// Tried after all of these, in this order.
     pub fallback: Vec<String>,
 }
 
 /// An account's part of a rule's checkouts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Share {
-    /// The account.
     pub account: String,
-    /// Its part, in proportion to the others', 1 to 1000.
+    /// In proportion to the others', 1 to 1000.
     pub weight: u32,
 }
 
-/// What a rule asks of a checkout. An empty list asks nothing.
+/// What a checkout must meet for a rule to fit. An empty list is met by all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conditions {
-    /// The amount's currency is one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub currency: Vec<Currency>,
-    /// The country is one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub country: Vec<String>,
-    /// The amount is in this currency and not less.
+    /// Also a condition on the currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_amount: Option<Money>,
-    /// The amount is in this currency and not more.
+    /// Also a condition on the currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_amount: Option<Money>,
-    /// The approach is one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approach: Vec<Approach>,
-    /// The capture mode is one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub capture_mode: Vec<CaptureMode>,
-    /// The merchant is one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub merchant: Vec<String>,
-    /// The metadata hold each of these pairs.
+    /// The checkout's metadata have each of these pairs.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }

@@ -53,7 +53,7 @@ fn out(ruled_out: &[RuledOut]) -> Vec<String> {
     ruled_out.iter().map(|one| format!("{}: {}", one.account, one.why.join(", "))).collect()
 }
 
-/// The candidates, or the kind of the error and what was said of each account.
+/// The candidates, or the kind of the error and why each account is ruled out.
 fn outcome(request: &Request<'_>, rules: &Rules, facts: &[AccountFacts<'_>]) -> String {
     match decide(request, rules, facts, 0) {
         Ok(decision) => format!("{} > {}", decision.rule, decision.candidates.join(" ")),
@@ -92,7 +92,7 @@ fn a_rule_fits_only_if_everything_it_names_fits() {
 }
 
 #[test]
-fn an_unknown_country_fits_no_rule_that_asks_for_one() {
+fn an_unknown_country_fits_no_rule_with_a_country() {
     let rules = parse("[[rules]]\nname = \"one\"\naccounts = \"decta\"\ncountry = \"SE\"");
     let metadata = BTreeMap::new();
     let nowhere = Request { country: None, ..request(&metadata) };
@@ -133,7 +133,7 @@ fn the_country_is_that_of_the_bill_else_of_the_delivery() {
 }
 
 #[test]
-fn the_first_rule_that_fits_decides_and_no_later_one_is_asked() {
+fn the_first_rule_that_fits_decides_and_no_later_one() {
     let rules = parse(
         "[[rules]]\nname = \"dollars\"\ncurrency = \"USD\"\naccounts = \"telness\"\n\
          [[rules]]\nname = \"small\"\nmax_amount = \"50 EUR\"\naccounts = \"decta\"\nfallback = [\"spare\"]\n\
@@ -182,7 +182,7 @@ fn pins_and_stored_methods_pass_by_the_rules_but_not_by_what_an_account_can_do()
 }
 
 #[test]
-fn the_reason_says_what_made_the_first_account_the_first() {
+fn the_reason_explains_the_first_account() {
     let text = "pins = true\n[[rules]]\nname = \"rest\"\naccounts = { decta = 30, telness = 70 }\nfallback = \"spare\"\n";
     let rules = parse(text);
     let metadata = BTreeMap::new();
@@ -200,7 +200,7 @@ fn the_reason_says_what_made_the_first_account_the_first() {
 }
 
 #[test]
-fn every_fault_of_the_rules_is_told_at_once_with_its_line() {
+fn every_fault_of_the_rules_is_reported_at_once_with_its_line() {
     let text = "pin = true\n\
                 [[rules]]\nname = \"one\"\ncurrency = [\"EUR\", \"eur\"]\ncountry = \"Sweden\"\naccounts = [\"dectra\"]\n\
                 [[rules]]\naccounts = \"decta\"\n\
@@ -232,8 +232,8 @@ fn every_fault_of_the_rules_is_told_at_once_with_its_line() {
     for wanted in expected {
         assert!(found.iter().any(|fault| fault.contains(wanted)), "{wanted} is not in {found:#?}");
     }
-    let never: Vec<_> = found.iter().filter(|fault| fault.contains("is never asked")).collect();
-    assert_eq!(never, ["routing.toml:26: rules.never: is never asked: rule `rest` fits everything"]);
+    let never: Vec<_> = found.iter().filter(|fault| fault.contains("is never reached")).collect();
+    assert_eq!(never, ["routing.toml:26: rules.never: is never reached: rule `rest` fits every checkout"]);
     assert_eq!(found.len(), expected.len() + never.len(), "{found:#?}");
 }
 
@@ -242,7 +242,7 @@ fn a_rule_behind_one_that_fits_everything_is_a_fault() {
     let all = "[[rules]]\nname = \"all\"\naccounts = \"decta\"\n";
     assert_eq!(
         faults(&format!("{all}[[rules]]\nname = \"more\"\ncurrency = \"EUR\"\naccounts = \"decta\"")),
-        ["routing.toml:4: rules.more: is never asked: rule `all` fits everything"]
+        ["routing.toml:4: rules.more: is never reached: rule `all` fits every checkout"]
     );
     assert_eq!(faults(""), ["routing.toml:1: has no rule"]);
 }
@@ -327,7 +327,7 @@ proptest! {
         }
     }
 
-    /// Over one whole round of draws each account comes first exactly as often as its weight says, whoever is left out.
+    /// Over one whole round of draws each account comes first exactly as often as its weight requires, whichever are ruled out.
     #[test]
     fn weights_are_kept_exactly_among_those_who_can_take_it(rules in rules_strategy(), objected in some_accounts()) {
         let metadata = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! One delivery: what the endpoint is told next of an order, sent once, and what follows from the answer.
+//! One delivery: the next event of an order for an endpoint, sent once, and what follows from the response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,34 +16,30 @@ use crate::engine::{Command, Decision, Engine};
 use crate::metrics::DeliveryOutcome;
 use crate::store::{Change, ClaimedDelivery, DeliveryRow, Enabled, StoreError, StreamPosition, Write};
 
-/// How many changes are looked at for the next event that an endpoint takes.
+/// How many changes are read at a time for the next event that an endpoint takes.
 const CHANGES_AT_ONCE: u32 = 50;
 
-/// Longest reason that is kept, characters.
+/// In characters.
 const MAX_ERROR: usize = 200;
 
-/// Where the gateway shows the link of an attempt as a picture.
+/// The address of the QR code of an attempt's link.
 pub type QrUrl = Arc<dyn Fn(port::AttemptId) -> String + Send + Sync>;
 
-/// Delivers events to merchants.
 pub struct WebhookDispatcher {
-    /// How subjects change.
     pub engine: Engine,
-    /// The way out: one that follows no redirect, reaches only where merchants may listen, and has limits.
+    /// Follows no redirect, reaches only addresses that merchants may listen at, and has limits.
     pub transport: Arc<dyn Transport>,
-    /// For the snapshots of sessions.
     pub qr_url: QrUrl,
 }
 
-/// What an endpoint is told next.
+/// The next event for an endpoint.
 struct Next {
     event: RecordedEvent<Event>,
     kind: String,
-    /// Whether more is known to follow.
+    /// Whether more events are known to follow.
     more: bool,
 }
 
-/// A try and what it came to.
 struct DeliveryAttempt {
     started_at: Timestamp,
     ended: Timestamp,
@@ -52,12 +48,12 @@ struct DeliveryAttempt {
 }
 
 impl WebhookDispatcher {
-    /// Makes a delivery that was claimed, and writes down what became of it.
+    /// Makes a delivery that was claimed, and records its result.
     ///
     /// # Errors
     /// [`StoreError`]; the lease then runs out by itself.
     pub async fn deliver(&self, delivery: ClaimedDelivery) -> Result<(), StoreError> {
-        // One that was disabled meanwhile is owed nothing, and its rows are gone.
+        // One that was disabled meanwhile gets nothing, and its rows are gone.
         let Some(enabled) = self.engine.endpoints.get(delivery.stream.endpoint) else { return Ok(()) };
         let (next, last) = self.next(&enabled.endpoint, &delivery).await?;
         let Some(next) = next else {
@@ -136,7 +132,6 @@ impl WebhookDispatcher {
         DeliveryAttempt { started_at, ended: self.engine.now(), response, error }
     }
 
-    /// Writes down what became of a try, and what follows.
     async fn follow(
         &self,
         enabled: &Enabled,

@@ -1,4 +1,4 @@
-//! What merchants do with their endpoints.
+//! The use cases of webhook endpoints.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,56 +8,49 @@ use port::{EndpointId, EventId, OrderId, Timestamp};
 use super::secret;
 use crate::domain::view::event_type;
 use crate::domain::{
-    DisabledReason, DomainError, EndpointEvent, EndpointSettings, Erasable, Event, OrderAggregate, Recorded,
-    SubjectEvent as _, WebhookEndpoint, number_of, subject_of,
+    DisabledReason, DomainError, EndpointEvent, EndpointSettings, Erasable, OrderAggregate, Recorded,
+    Subject, SubjectEvent as _, WebhookEndpoint, number_of, subject_of,
 };
 use crate::engine::{Command, CommandError, Decision, Engine, WorkingCopy};
-use crate::store::{Change, DeliveryStream, PublicFilter, StoredChange, Write};
+use crate::store::{Change, DeliveryStream, PublicFilter, StoreError, StoredChange, Write};
 
-/// Endpoints of one merchant.
+/// The most endpoints of one merchant.
 pub const MAX_ENDPOINTS: usize = 20;
 
-/// Events that are sent again at one request.
+/// The most events that one request can replay.
 pub const MAX_REPLAYED: usize = 10_000;
 
-/// Changes read, and rows written, at a time.
+/// How many changes are read, and rows written, at a time.
 const CHANGES_AT_ONCE: u32 = 1_000;
 const ROWS_AT_ONCE: usize = 200;
 
-/// The use cases of endpoints.
 #[derive(Clone)]
 pub struct Endpoints {
-    /// How subjects change.
     pub engine: Engine,
 }
 
 /// A change of an endpoint; what is absent stays.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointFields {
-    /// Where it listens.
     pub url: Option<String>,
     /// The types of events that it takes; none for all.
     pub types: Option<Vec<String>>,
-    /// The merchant's words for it.
     pub description: Option<Option<String>>,
-    /// Whether it gets anything.
     pub enabled: Option<bool>,
 }
 
-/// The first and the last sequence of what is to be sent again of an order.
+type Result<T, E = CommandError> = std::result::Result<T, E>;
+
+/// The first and the last sequence of an order's events that are redelivered.
 type Span = (u64, u64);
 
 impl Endpoints {
-    /// A merchant's command about its endpoints.
     pub fn by<'a>(&'a self, merchant: &'a str, command: &'a Command) -> EndpointCommand<'a> {
         EndpointCommand { endpoints: self, merchant, command }
     }
 
     /// A merchant's endpoints, newest first.
-    ///
-    /// # Errors
-    /// That of the store.
-    pub async fn list(&self, merchant: &str) -> Result<Vec<Arc<WebhookEndpoint>>, CommandError> {
+    pub async fn list(&self, merchant: &str) -> Result<Vec<Arc<WebhookEndpoint>>> {
         let mut endpoints = Vec::new();
         for (id, _) in self.engine.store.endpoints().await? {
             let endpoint = self.engine.store.load::<WebhookEndpoint>(id.uuid()).await?;
@@ -67,55 +60,41 @@ impl Endpoints {
         Ok(endpoints)
     }
 
-    /// A merchant's endpoint.
-    ///
     /// # Errors
     /// [`CommandError::NotFound`], also for another merchant's and one that was deleted.
-    pub async fn get(
-        &self,
-        merchant: &str,
-        id: EndpointId,
-    ) -> Result<WorkingCopy<WebhookEndpoint>, CommandError> {
+    pub async fn get(&self, merchant: &str, id: EndpointId) -> Result<WorkingCopy<WebhookEndpoint>> {
         let found = self.engine.of_merchant::<WebhookEndpoint>(merchant, id.uuid()).await?;
         if found.deleted { Err(CommandError::NotFound) } else { Ok(found) }
     }
 
-    /// Since when no delivery to an endpoint has worked.
-    ///
-    /// # Errors
-    /// That of the store.
-    pub async fn failing_since(&self, id: EndpointId) -> Result<Option<Timestamp>, CommandError> {
+    /// Since when every delivery to an endpoint has failed.
+    pub async fn failing_since(&self, id: EndpointId) -> Result<Option<Timestamp>> {
         let endpoints = self.engine.store.endpoints().await?;
         Ok(endpoints.into_iter().find(|(of, _)| *of == id).and_then(|(_, since)| since))
     }
 
-    /// The type of an event of a merchant's order, if merchants are told of it.
-    async fn public_type(
-        &self,
-        merchant: &str,
-        order: OrderId,
-        sequence: u64,
-    ) -> Result<Option<String>, CommandError> {
-        let store = &self.engine.store;
-        let found = store.order(order).await?.filter(|order| order.header.merchant == merchant);
-        if found.is_none() || sequence == 0 {
-            return Ok(None);
-        }
-        let change = store.changes_of(order.uuid(), sequence - 1, 1).await?.pop();
-        let change = change.map(|change| change.read::<OrderAggregate>()).transpose()?;
-        let event = change.and_then(|change| {
-            change.recorded_events().find(|event| event.sequence == sequence).map(|event| event.event)
-        });
-        Ok(event.and_then(|event: Event| event.public()).map(event_type))
+    /// The type of a public event of a merchant's order.
+    async fn public_type(&self, merchant: &str, order: OrderId, sequence: u64) -> Result<String> {
+        let found = self.engine.store.order(order).await?.filter(|order| order.header.merchant == merchant);
+        found.filter(|_| sequence > 0).ok_or(CommandError::NotFound)?;
+        let change = self.change_at::<OrderAggregate>(order.uuid(), sequence).await?;
+        let event =
+            change.and_then(|change| change.recorded_events().find(|event| event.sequence == sequence));
+        event.and_then(|event| event.event.public()).map(event_type).ok_or(CommandError::NotFound)
     }
 
-    /// What happened to each order of a merchant in a range of time.
-    async fn spans(
+    /// The change that has the event with this sequence.
+    async fn change_at<S: Subject>(
         &self,
-        merchant: &str,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<BTreeMap<OrderId, Span>, CommandError> {
+        subject: port::Uuid,
+        sequence: u64,
+    ) -> Result<Option<Recorded<S::Event>>, StoreError> {
+        let change = self.engine.store.changes_of(subject, sequence.saturating_sub(1), 1).await?.pop();
+        change.map(|change| change.read::<S>()).transpose()
+    }
+
+    /// The public events of each of a merchant's orders in a range of time.
+    async fn spans(&self, merchant: &str, from: Timestamp, to: Timestamp) -> Result<BTreeMap<OrderId, Span>> {
         let (mut spans, mut up_to, mut count) = (BTreeMap::new(), None, 0);
         loop {
             let filter = PublicFilter {
@@ -139,19 +118,14 @@ impl Endpoints {
         }
     }
 
-    /// What a request with an idempotency key came to: the endpoint as its change left it, and how many endpoints or
-    /// orders it was about, if it was to send events again.
-    ///
-    /// # Errors
-    /// That of the store.
+    /// The outcome of a request with an idempotency key: the endpoint as its change left it, and, of a redelivery, how
+    /// many endpoints or orders it affects.
     pub async fn recall(
         &self,
         subject: port::Uuid,
         sequence: u64,
-    ) -> Result<(Arc<WebhookEndpoint>, Option<u64>), CommandError> {
-        let change = self.engine.store.changes_of(subject, sequence.saturating_sub(1), 1).await?.pop();
-        let change: Option<Recorded<EndpointEvent>> =
-            change.map(|change| change.read::<WebhookEndpoint>()).transpose()?;
+    ) -> Result<(Arc<WebhookEndpoint>, Option<u64>)> {
+        let change = self.change_at::<WebhookEndpoint>(subject, sequence).await?;
         let change = change.ok_or(CommandError::NotFound)?;
         let count = change.events.iter().find_map(|event| match event {
             EndpointEvent::RedeliveryRequested { count } => Some(*count),
@@ -171,8 +145,8 @@ pub struct EndpointCommand<'a> {
 }
 
 impl EndpointCommand<'_> {
-    /// Creates an endpoint. It hears of what happens from now on.
-    pub async fn create(self, settings: EndpointSettings) -> Result<Arc<WebhookEndpoint>, CommandError> {
+    /// Creates an endpoint. It gets the events from now on.
+    pub async fn create(self, settings: EndpointSettings) -> Result<Arc<WebhookEndpoint>> {
         if self.endpoints.list(self.merchant).await?.len() >= MAX_ENDPOINTS {
             return Err(DomainError::TooManyEndpoints { max: MAX_ENDPOINTS }.into());
         }
@@ -183,31 +157,26 @@ impl EndpointCommand<'_> {
             settings,
             secret: Erasable::new(secret::make(&*engine.env), engine.env.nonce()),
         };
-        let endpoint: WorkingCopy<WebhookEndpoint> =
-            engine.create("create endpoint", self.command, Decision::from(vec![created])).await?;
+        let endpoint =
+            engine.create::<WebhookEndpoint>("create endpoint", self.command, vec![created]).await?;
         Ok(endpoint.current().clone())
     }
 
-    /// Changes an endpoint. One that is enabled again hears of what happens from then on; what it missed can be sent
-    /// again with [`EndpointCommand::replay`].
-    pub async fn edit(
-        self,
-        id: EndpointId,
-        fields: &EndpointFields,
-    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
+    /// Changes an endpoint. One that is enabled again gets the events from then on; those it missed can be sent with
+    /// [`EndpointCommand::replay`].
+    pub async fn edit(self, id: EndpointId, fields: &EndpointFields) -> Result<Arc<WebhookEndpoint>> {
         self.change(id, |endpoint| edited(endpoint, fields)).await
     }
 
-    /// Gives an endpoint a new secret; the one before signs beside it for a day.
-    pub async fn rotate(self, id: EndpointId) -> Result<Arc<WebhookEndpoint>, CommandError> {
-        let secret =
-            Erasable::new(secret::make(&*self.endpoints.engine.env), self.endpoints.engine.env.nonce());
-        let rotated = |_: &WebhookEndpoint| vec![EndpointEvent::SecretRotated(secret.clone())].into();
-        self.change(id, rotated).await
+    /// Gives an endpoint a new secret; the old one also signs for a day.
+    pub async fn rotate(self, id: EndpointId) -> Result<Arc<WebhookEndpoint>> {
+        let env = &self.endpoints.engine.env;
+        let secret = Erasable::new(secret::make(&**env), env.nonce());
+        self.change(id, |_| vec![EndpointEvent::SecretRotated(secret.clone())].into()).await
     }
 
     /// Deletes an endpoint, with all that waits for it.
-    pub async fn delete(self, id: EndpointId) -> Result<(), CommandError> {
+    pub async fn delete(self, id: EndpointId) -> Result<()> {
         let deleted = |endpoint: &WebhookEndpoint| Decision {
             events: vec![EndpointEvent::Deleted],
             also: vec![Write::DropStreams(endpoint.id)],
@@ -219,7 +188,7 @@ impl EndpointCommand<'_> {
         self,
         id: EndpointId,
         change: impl Fn(&WebhookEndpoint) -> Decision<EndpointEvent>,
-    ) -> Result<Arc<WebhookEndpoint>, CommandError> {
+    ) -> Result<Arc<WebhookEndpoint>> {
         let mut endpoint = self.endpoints.get(self.merchant, id).await?;
         let decide = |endpoint: &WebhookEndpoint, _| {
             self.command.ensure_version(endpoint.version)?;
@@ -232,18 +201,14 @@ impl EndpointCommand<'_> {
         Ok(endpoint.current().clone())
     }
 
-    /// Sends an event again, to one endpoint or to all that take it. Answers to how many.
+    /// Sends an event again, to one endpoint or to all that take it. Returns how many.
     ///
     /// # Errors
     /// [`CommandError::NotFound`] for the event or the endpoint; [`DomainError::EventNotTaken`].
-    pub async fn redeliver(self, event: EventId, to: Option<EndpointId>) -> Result<u64, CommandError> {
+    pub async fn redeliver(self, event: EventId, to: Option<EndpointId>) -> Result<u64> {
         let order = OrderId::from_uuid(subject_of(event.uuid()));
         let sequence = number_of(event.uuid());
-        let kind = self
-            .endpoints
-            .public_type(self.merchant, order, sequence)
-            .await?
-            .ok_or(CommandError::NotFound)?;
+        let kind = self.endpoints.public_type(self.merchant, order, sequence).await?;
         let mut endpoints = match to {
             Some(id) => vec![self.endpoints.get(self.merchant, id).await?.current().clone()],
             None => self.endpoints.list(self.merchant).await?,
@@ -257,12 +222,12 @@ impl EndpointCommand<'_> {
         self.enqueue(&streams).await
     }
 
-    /// Sends an endpoint again all that happened from one moment to before another. Answers of how many orders.
+    /// Sends an endpoint again all events from one moment to before another. Returns of how many orders.
     ///
     /// # Errors
     /// [`CommandError::NotFound`]; [`DomainError::EventNotTaken`] if it is disabled;
     /// [`DomainError::ReplayTooLarge`].
-    pub async fn replay(self, id: EndpointId, from: Timestamp, to: Timestamp) -> Result<u64, CommandError> {
+    pub async fn replay(self, id: EndpointId, from: Timestamp, to: Timestamp) -> Result<u64> {
         if self.endpoints.get(self.merchant, id).await?.disabled.is_some() {
             return Err(DomainError::EventNotTaken.into());
         }
@@ -271,9 +236,9 @@ impl EndpointCommand<'_> {
         self.enqueue(&streams).await
     }
 
-    /// Writes down what is to be sent again, and how much that is. A part of it may stand if the store fails; asked for
-    /// again, it is merged. The key comes with the last of it, on the first endpoint.
-    async fn enqueue(self, streams: &[(EndpointId, OrderId, Span)]) -> Result<u64, CommandError> {
+    /// Records what is redelivered, and how much that is. A part of it may stay if the store fails; a repeated request is
+    /// merged with it. The key is written with the last part, on the first endpoint.
+    async fn enqueue(self, streams: &[(EndpointId, OrderId, Span)]) -> Result<u64> {
         let (at, count) = (self.endpoints.engine.now(), streams.len() as u64);
         let Some((first, ..)) = streams.first() else { return Ok(0) };
         let mut endpoint = self.endpoints.get(self.merchant, *first).await?;
@@ -298,8 +263,8 @@ impl EndpointCommand<'_> {
     }
 }
 
-/// Widens the span of a change's order by its public events. Answers how many they are.
-fn add_span(spans: &mut BTreeMap<OrderId, Span>, change: &StoredChange) -> Result<usize, CommandError> {
+/// Widens the span of a change's order by its public events. Returns how many they are.
+fn add_span(spans: &mut BTreeMap<OrderId, Span>, change: &StoredChange) -> Result<usize> {
     let change = change.read::<OrderAggregate>()?;
     let public: Vec<u64> = change
         .recorded_events()
@@ -321,7 +286,7 @@ fn edited(endpoint: &WebhookEndpoint, fields: &EndpointFields) -> Decision<Endpo
         description: fields.description.as_ref().unwrap_or(&old.description).clone(),
     };
     let mut also = Vec::new();
-    // Another address, or another beginning, has not failed yet.
+    // With another address, or enabled again, it has not failed yet.
     if fields.url.is_some() || fields.enabled == Some(true) {
         also.push(Write::EndpointFailing { endpoint: endpoint.id, since: None });
     }

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use crate::domain::view::EventView;
 
-/// The largest body, bytes.
+/// The largest body, in bytes.
 pub(super) const MAX_BYTES: usize = 20_000;
 
-/// Parts of a snapshot that can be long, and are null in an event where they would make it too large: they can be
-/// read at the resource.
+/// Parts of a snapshot that can be long. They are null in an event that they would make too large, and can be read at
+/// the resource.
 const LONG_PARTS: [&str; 2] = ["items", "metadata"];
 
-/// The event as it is sent. The same event is the same bytes, however often it is sent.
+/// The event as it is sent: the same bytes each time.
 pub(super) fn body(event: &EventView<'_>) -> serde_json::Result<Vec<u8>> {
     let whole = serde_json::to_vec(event)?;
     if whole.len() <= MAX_BYTES {

@@ -1,11 +1,10 @@
-//! Telling merchants: what happens to their orders goes to their endpoints, signed, in order for each order, and
-//! again until it is taken.
+//! Webhooks: events of orders go to the merchant's endpoints, signed, in sequence for each order, and again until the
+//! endpoint accepts them.
 //!
-//! What is to be delivered is written by the change that caused it
-//! ([`EndpointRegistry`](crate::store::EndpointRegistry)), so an event and its delivery exist together or not at all.
-//! [`WebhookDispatcher`] delivers: each order to each endpoint in a stream of its own, so that one that fails holds up
-//! nothing but itself. [`Endpoints`] is what merchants do with their endpoints. The
-//! room changes no order, and never says or logs a secret, an address's answer or a body.
+//! The change that causes a delivery also writes it ([`EndpointRegistry`](crate::store::EndpointRegistry)), so an event
+//! and its delivery exist together or not at all. [`WebhookDispatcher`] sends the events of each order to each endpoint
+//! in a stream of its own, so that a failing one delays only itself. [`Endpoints`] manages a merchant's endpoints. The
+//! room changes no order, and never shows or logs a secret, an endpoint's answer or a body.
 
 mod decide;
 mod deliver;

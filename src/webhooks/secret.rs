@@ -1,4 +1,4 @@
-//! Secrets and signatures, as Standard Webhooks has them.
+//! Secrets and signatures, as the Standard Webhooks specification defines them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,25 +6,24 @@ use port::{Env, EventId, Timestamp, sign};
 
 use crate::domain::{EndpointSecret, WebhookEndpoint};
 
-/// How the text of a secret begins.
 const PREFIX: &str = "whsec_";
 
 /// A new secret of 32 random bytes.
 pub(super) fn make(env: &dyn Env) -> EndpointSecret {
-    // A nonce has a few fixed bits, so three are mixed down to 32 bytes.
+    // A nonce has a few fixed bits, so three are hashed to 32 bytes.
     let nonces = [env.nonce(), env.nonce(), env.nonce()].concat();
     EndpointSecret::new(format!("{PREFIX}{}", STANDARD.encode(sign::sha256(&[&nonces]))))
 }
 
-/// The value of `webhook-signature`: `v1,` and the HMAC-SHA256 of `id.timestamp.body`, once for each secret that is
-/// live, the newest first.
+/// The value of `webhook-signature`: `v1,` and the HMAC-SHA256 of `id.timestamp.body`, once for each valid secret, the
+/// newest first.
 pub(super) fn signatures(endpoint: &WebhookEndpoint, event: EventId, at: Timestamp, body: &[u8]) -> String {
     let secrets = endpoint.live_secrets(at);
     let (event, at) = (event.to_string(), at.seconds().to_string());
     let signed = [event.as_bytes(), b".", at.as_bytes(), b".", body];
     let signatures = secrets.map(|secret| {
         let text = secret.expose();
-        // A secret of ours is always base64; another would sign with its letters, and so match nothing.
+        // The gateway's secrets are always base64; another would sign with its letters, and so match nothing.
         let key = STANDARD.decode(text.strip_prefix(PREFIX).unwrap_or(text));
         let key = key.unwrap_or_else(|_| text.as_bytes().to_vec());
         format!("v1,{}", STANDARD.encode(sign::hmac_sha256(&key, &signed)))

@@ -1,4 +1,4 @@
-//! The types of events.
+//! The types of public events.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use strum::VariantArray;
 use crate::domain::view::event_type;
 use crate::domain::{OrderState, PublicEvent, RefundStatus, SessionStatus};
 
-/// Every type of event that a merchant can be told of: a noun and each state that it can come to.
+/// Every type of public event: a noun and each state that it can reach.
 pub static ALL_TYPES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut types = of::<OrderState>("order");
     types.extend(of::<SessionStatus>("paymentSession"));
@@ -24,7 +24,7 @@ fn of<S: VariantArray + Copy + Into<&'static str>>(noun: &'static str) -> Vec<St
     S::VARIANTS.iter().map(|state| event_type(PublicEvent { noun, change: (*state).into() })).collect()
 }
 
-/// Whether an endpoint may ask for this: a type, or all of a noun, `payment.*`.
+/// Whether an endpoint may subscribe to this: a type, or all of a noun, `payment.*`.
 pub fn is_type(text: &str) -> bool {
     match text.strip_suffix('*') {
         Some(noun) => noun.ends_with('.') && ALL_TYPES.iter().any(|known| known.starts_with(noun)),
