@@ -16,7 +16,9 @@ use crate::engine::Engine;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
 use crate::outbound::{self, Outbound};
-use crate::payments::{self, Account, Accounts, FetchLog, Payments, RefundPolicies, Returns, Routing};
+use crate::payments::{
+    self, Account, Accounts, FetchLog, Payments, ReadLimiter, RefundPolicies, Returns, Routing,
+};
 use crate::routing::Rules;
 use crate::store::{Change, StoreError, Write, sqlite};
 use crate::webhooks::WebhookDispatcher;
@@ -202,7 +204,8 @@ fn account(config: &config::AccountConfig) -> Result<Account, BuildError> {
     let adapter = built.map_err(|why| BuildError::Account(config.name.clone(), why))?;
     let (name, base_url) = (config.name.clone(), config.base_url.clone());
     let account = Account::new(name, adapter, base_url, config.test, config.notify_key.clone())?;
-    Ok(account.reads_per_second(config.reads_per_second).poll_after_capture(config.poll_after_capture_days))
+    let reads = ReadLimiter::new(config.reads_per_second);
+    Ok(Account { reads, poll_after_capture_days: config.poll_after_capture_days, ..account })
 }
 
 /// The refund policy of each merchant.

@@ -3,94 +3,63 @@
 use port::{Currency, ItemId, OrderId, Timestamp};
 
 use super::{OrderCommand, Orders};
-use crate::domain::cart::{edit, price_order, sign};
 use crate::domain::{
     Content, DomainError, Erasable, Event, LineItem, OrderAggregate, OrderHeader, OrderState, Outcome,
-    PersonalData, Requirement, Signature, price, requirements,
+    PersonalData, Requirement, Signature, cart,
 };
-use crate::engine::{Command, Decision, WorkingCopy};
-use crate::payments::PaymentError;
+use crate::engine::Command;
+use crate::payments::{PaymentError, Result};
 use crate::store::StoreError;
 
 /// A new order, checked for its shape.
 #[derive(Clone, Debug)]
 pub struct NewOrder {
-    /// The merchant's own reference.
+    /// The merchant's own.
     pub reference: Option<String>,
-    /// Of every amount.
     pub currency: Currency,
-    /// The lines.
     pub items: Vec<LineItem>,
-    /// Delivery, minor units.
+    /// In minor units.
     pub shipping: i64,
-    /// Whether prices include their tax.
     pub tax_included: bool,
-    /// Whether a signature is needed.
     pub requires_signing: Requirement,
-    /// Whether a person approves it.
     pub requires_approval: bool,
-    /// Whether a completed payment submits it.
     pub auto_submit: bool,
-    /// Customer, addresses, metadata.
     pub personal: PersonalData,
-    /// After how long without a request it expires, seconds.
+    /// The order expires this long after its last request.
     pub idle_seconds: u64,
 }
 
 /// A change of an order's content.
 #[derive(Clone, Debug)]
 pub enum Edit {
-    /// Anything but the lines. What is absent stays.
+    /// Anything but the items.
     Fields(Box<OrderFields>),
-    /// One more line.
     AddItem(LineItem),
-    /// A line as it shall be; its id says which.
+    /// Replaces the item with the same id.
     ChangeItem(LineItem),
-    /// A line less.
     RemoveItem(ItemId),
 }
 
 /// New values for an order; what is absent stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct OrderFields {
-    /// Delivery, minor units.
+    /// In minor units.
     pub shipping: Option<i64>,
-    /// Whether prices include their tax.
     pub tax_included: Option<bool>,
-    /// Whether a signature is needed.
     pub requires_signing: Option<Requirement>,
-    /// Whether a person approves it.
     pub requires_approval: Option<bool>,
-    /// Whether a completed payment submits it.
     pub auto_submit: Option<bool>,
-    /// Customer, addresses, metadata as they shall be.
     pub personal: Option<PersonalData>,
 }
 
 impl Orders {
-    /// Creates an order.
-    ///
     /// # Errors
     /// [`CommandError::ReferenceTaken`](crate::engine::CommandError::ReferenceTaken), `KeyTaken`, or that of the store.
-    pub async fn create(
-        &self,
-        merchant: &str,
-        command: &Command,
-        new: NewOrder,
-    ) -> Result<Outcome, PaymentError> {
-        let created =
-            Event::OrderCreated(Box::new(self.header_of(merchant, new, self.payments.engine.now())));
-        let order = self.commit_new("create", command, vec![created]).await?;
+    pub async fn create(&self, merchant: &str, command: &Command, new: NewOrder) -> Result<Outcome> {
+        let engine = &self.payments.engine;
+        let created = Event::OrderCreated(Box::new(self.header_of(merchant, new, engine.now())));
+        let order = engine.create("create", command, vec![created]).await?;
         Ok(super::outcome(&order, Some(1)))
-    }
-
-    pub(super) async fn commit_new(
-        &self,
-        name: &'static str,
-        command: &Command,
-        events: Vec<Event>,
-    ) -> Result<WorkingCopy<OrderAggregate>, StoreError> {
-        self.payments.engine.create(name, command, Decision::from(events)).await
     }
 
     /// The header of a new order, not priced.
@@ -127,30 +96,23 @@ impl Orders {
             completed_at: None,
         }
     }
-
-    /// A header that is priced as its order is created.
-    pub(super) fn priced(mut header: OrderHeader, now: Timestamp) -> Result<OrderHeader, PaymentError> {
-        let price = price(&header, now)?;
-        header.price = Some(price);
-        header.requirements = Some(requirements(&header, price.total));
-        Ok(header)
-    }
 }
 
 impl OrderCommand<'_> {
-    /// Changes the content of a cart, as `change` wants it of the order as it is: nothing if it wants nothing.
+    /// Changes the content of a cart by the edit that `change` makes of the order as it is, if it makes any.
     ///
     /// # Errors
-    /// Those of `change`, and [`PaymentError::Command`] for an order that is none any more, or has no such line.
+    /// Those of `change`, and [`PaymentError::Command`] for an order that is no cart any more, or has no such item.
     pub async fn edit<E: From<StoreError> + From<PaymentError>>(
         self,
         change: impl Fn(&OrderAggregate) -> Result<Option<Edit>, E>,
     ) -> Result<Outcome, E> {
-        self.run("edit", |order, _| {
+        self.run("edit", |context| {
+            let order = context.order;
             self.command.ensure_version(order.version()).map_err(PaymentError::from)?;
             let Some(change) = change(order)? else { return Ok(Vec::new()) };
             let (content, only_metadata) = self.edited(order, change).map_err(PaymentError::from)?;
-            Ok(edit(order, content, only_metadata).map_err(PaymentError::from)?)
+            Ok(cart::edit(order, content, only_metadata).map_err(PaymentError::from)?)
         })
         .await
     }
@@ -192,27 +154,19 @@ impl OrderCommand<'_> {
         (Content { personal, ..content }, only_metadata)
     }
 
-    /// Computes totals and requirements.
-    ///
-    /// # Errors
-    /// [`PaymentError::Command`].
-    pub async fn price(self) -> Result<Outcome, PaymentError> {
-        self.run("price", |order, now| {
-            self.command.ensure_version(order.version())?;
-            Ok::<_, PaymentError>(vec![price_order(&order.header, now)?])
+    pub async fn price(self) -> Result<Outcome> {
+        self.run("price", |context| {
+            self.command.ensure_version(context.order.version())?;
+            Ok::<_, PaymentError>(vec![cart::price_order(&context.order.header, context.now)?])
         })
         .await
     }
 
-    /// Records a signature.
-    ///
-    /// # Errors
-    /// [`PaymentError::Command`].
-    pub async fn sign(self, signature: Signature) -> Result<Outcome, PaymentError> {
+    pub async fn sign(self, signature: Signature) -> Result<Outcome> {
         let signature = Erasable::new(signature, self.payments().engine.env.nonce());
-        self.run("sign", |order, _| {
-            self.command.ensure_version(order.version())?;
-            Ok::<_, PaymentError>(sign(order, signature.clone())?)
+        self.run("sign", |context| {
+            self.command.ensure_version(context.order.version())?;
+            Ok::<_, PaymentError>(cart::sign(context.order, signature.clone())?)
         })
         .await
     }

@@ -1,44 +1,45 @@
 //! Checking an order out, and closing its session again.
 
-use port::{AttemptId, OrderId, SessionId};
+use port::SessionId;
 
 use super::{NewOrder, OrderCommand, Orders, outcome};
 use crate::domain::{
-    ChangeMeta, DomainError, Event, FailureCode, OrderAggregate, Outcome, OutcomeStatus, Profile,
-    Subject as _, Urgency, operate,
+    ChangeMeta, Context, DomainError, Event, FailureCode, OrderAggregate, Outcome, OutcomeStatus, Profile,
+    Subject as _, operate, price, requirements,
 };
 use crate::engine::{Command, CommandError, WorkingCopy};
-use crate::payments::{CheckoutRequest, PaymentError, ReadPass, StartOutcome};
+use crate::payments::{CheckoutRequest, PaymentError, Result, StartOutcome};
 use crate::routing::RouteError;
 
 impl Orders {
-    /// Creates, prices and checks out in one go: one change before the provider is called. When only the checkout finds
-    /// nowhere to go, the order is created and waits.
-    ///
-    /// # Errors
-    /// As [`Orders::create`] and [`OrderCommand::checkout`].
+    /// Creates, prices and checks out an order with one change before the provider is called. When only the checkout
+    /// finds no account, the order is created and waits.
     pub async fn create_and_checkout(
         &self,
         merchant: &str,
         command: &Command,
         new: NewOrder,
         request: &CheckoutRequest,
-    ) -> Result<Outcome, PaymentError> {
-        let now = self.payments.engine.now();
-        let header = Self::priced(self.header_of(merchant, new, now), now)?;
+    ) -> Result<Outcome> {
+        let engine = &self.payments.engine;
+        let now = engine.now();
+        let mut header = self.header_of(merchant, new, now);
+        let price = price(&header, now)?;
+        header.price = Some(price);
+        header.requirements = Some(requirements(&header, price.total));
         let created = Event::OrderCreated(Box::new(header));
         let meta = ChangeMeta { at: now, cause: command.cause.clone() };
         let preview = OrderAggregate::open(&created, &meta).ok_or(CommandError::NotFound)?;
         let stored = self.stored(merchant, request).await?;
         match self.payments.new_session(&preview, request, stored.as_deref(), now) {
             Ok((session, events)) => {
-                let events = std::iter::once(created).chain(events).collect();
-                let order = self.commit_new("create and checkout", command, events).await?;
+                let events: Vec<_> = std::iter::once(created).chain(events).collect();
+                let order = engine.create("create and checkout", command, events).await?;
                 self.start(command, order, session, Some(1)).await
             }
             // The request is sound, so its order waits; one that names a wrong account creates nothing.
             Err(fault @ PaymentError::Route { error: RouteError::NoRoute { .. }, .. }) => {
-                let order = self.commit_new("create", command, vec![created]).await?;
+                let order = engine.create::<OrderAggregate>("create", command, vec![created]).await?;
                 Err(fault.about(order.id()))
             }
             Err(fault) => Err(fault),
@@ -50,7 +51,7 @@ impl Orders {
         &self,
         merchant: &str,
         request: &CheckoutRequest,
-    ) -> Result<Option<WorkingCopy<Profile>>, PaymentError> {
+    ) -> Result<Option<WorkingCopy<Profile>>> {
         let Some(id) = request.payment_profile_id else { return Ok(None) };
         match self.payments.profile(merchant, id).await {
             Ok(found) => Ok(Some(found)),
@@ -67,37 +68,19 @@ impl Orders {
         mut order: WorkingCopy<OrderAggregate>,
         session: SessionId,
         first: Option<u64>,
-    ) -> Result<Outcome, PaymentError> {
-        let started = self.payments.start(&mut order, session, &command.following()).await?;
-        match started {
-            StartOutcome::Ready | StartOutcome::Ended | StartOutcome::Unknown => Ok(outcome(&order, first)),
+    ) -> Result<Outcome> {
+        match self.payments.start(&mut order, session, command).await? {
             StartOutcome::Down { retry_after } => {
                 Err(PaymentError::ProvidersUnavailable { order: Some(order.id()), retry_after })
             }
-        }
-    }
-
-    /// Goes on with a start that a crash or a lost answer left open: it is resolved, not repeated.
-    pub(super) async fn resume_start(
-        &self,
-        order: OrderId,
-        attempt: AttemptId,
-        command: &Command,
-    ) -> Result<(), PaymentError> {
-        let pass = ReadPass::of(Urgency::UnknownOutcome);
-        match self.payments.resolve_start(order, attempt, &command.following(), &pass).await {
-            Ok(()) | Err(PaymentError::Provider(_)) => Ok(()),
-            Err(fault) => Err(fault),
+            StartOutcome::Created | StartOutcome::Ended | StartOutcome::Unknown => Ok(outcome(&order, first)),
         }
     }
 }
 
 impl OrderCommand<'_> {
     /// Routes the order to a provider and creates a payment session.
-    ///
-    /// # Errors
-    /// [`PaymentError::Command`], [`PaymentError::Route`], [`PaymentError::ProvidersUnavailable`].
-    pub async fn checkout(self, request: &CheckoutRequest) -> Result<Outcome, PaymentError> {
+    pub async fn checkout(self, request: &CheckoutRequest) -> Result<Outcome> {
         let (payments, command) = (self.payments(), self.command);
         let mut order = self.load().await?;
         let stored = self.orders.stored(self.merchant, request).await?;
@@ -114,15 +97,20 @@ impl OrderCommand<'_> {
         self.orders.start(command, order, session, first).await
     }
 
-    /// Cancels an open session: its object is closed at the provider, and the provider's answer ends it.
+    /// Cancels an open session: it is closed at the provider, whose answer ends it.
     ///
     /// # Errors
     /// [`PaymentError::Command`] for one that was paid.
-    pub async fn cancel_session(self, session: SessionId) -> Result<Outcome, PaymentError> {
-        let decide = |order: &OrderAggregate, now| {
-            let found = order.session(session).ok_or(CommandError::NotFound)?;
+    pub async fn cancel_session(self, session: SessionId) -> Result<Outcome> {
+        let decide = |context: &mut Context<'_>| {
+            let found = context.order.session(session).ok_or(CommandError::NotFound)?;
             self.command.ensure_version(found.version)?;
-            Ok::<_, PaymentError>(operate::close(order, session, FailureCode::Cancelled, now)?)
+            Ok::<_, PaymentError>(operate::close(
+                context.order,
+                session,
+                FailureCode::Cancelled,
+                context.now,
+            )?)
         };
         let outcome = self.run("cancel session", decide).await?;
         let open = outcome.order.session(session).is_some_and(|session| session.status.is_open());

@@ -3,24 +3,20 @@
 use port::{OrderId, SessionId};
 
 use super::{OrderCommand, Orders};
-use crate::domain::{Erasable, FailureCode, OrderAggregate, Outcome, finish, operate};
+use crate::domain::{Context, Erasable, FailureCode, OrderAggregate, Outcome, finish, operate};
 use crate::engine::{Command, WorkingCopy};
-use crate::payments::{PaymentError, ReadPass};
+use crate::payments::{PaymentError, ReadPass, Result};
 
 /// What a merchant can do to an order that is past the cart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finish {
-    /// A person approves it.
     Approve,
-    /// A person rejects it; its money is refunded or voided.
+    /// Also refunds or voids its money.
     Reject,
-    /// It is cancelled; its money is refunded or voided.
+    /// Also refunds or voids its money.
     Cancel,
-    /// It was fulfilled, or could not be.
     Fulfil {
-        /// Whether it was.
         completed: bool,
-        /// In the merchant's words.
         detail: Option<String>,
     },
 }
@@ -28,20 +24,16 @@ pub enum Finish {
 impl OrderCommand<'_> {
     /// Approves, rejects, cancels or fulfils the order. The order ends at once; what returns its money is recorded with
     /// it and sent before this returns, or by a job.
-    ///
-    /// # Errors
-    /// [`PaymentError::Command`].
-    pub async fn finish(self, how: &Finish) -> Result<Outcome, PaymentError> {
-        self.run("finish", |order, now| {
-            self.command.ensure_version(order.version())?;
-            let mut context = self.payments().engine.context(order, now);
+    pub async fn finish(self, how: &Finish) -> Result<Outcome> {
+        self.run("finish", |context| {
+            self.command.ensure_version(context.order.version())?;
             Ok::<_, PaymentError>(match how {
-                Finish::Approve => finish::approve(order)?,
-                Finish::Reject => finish::reject(&mut context)?,
-                Finish::Cancel => finish::cancel(&mut context)?,
+                Finish::Approve => finish::approve(context.order)?,
+                Finish::Reject => finish::reject(context)?,
+                Finish::Cancel => finish::cancel(context)?,
                 Finish::Fulfil { completed, detail } => {
                     let detail = detail.clone().map(|detail| Erasable::new(detail, context.salt()));
-                    finish::fulfil(&mut context, *completed, detail)?
+                    finish::fulfil(context, *completed, detail)?
                 }
             })
         })
@@ -50,26 +42,21 @@ impl OrderCommand<'_> {
 }
 
 impl Orders {
-    /// What is due for an order that nobody touches.
-    pub async fn expire(&self, order: OrderId, command: &Command) -> Result<(), PaymentError> {
-        let engine = &self.payments.engine;
-        let mut order = engine.existing(order.uuid()).await?;
-        let decide = |order: &OrderAggregate, now| {
-            Ok::<_, PaymentError>(finish::expire(&mut engine.context(order, now)).into())
-        };
-        let first = engine.change("expire", command, &mut order, decide).await?;
-        self.send_requested(&mut order, first, command).await
+    /// Ends an order that has had no request for too long.
+    pub async fn expire(&self, order: OrderId, command: &Command) -> Result<()> {
+        let mut order = self.payments.engine.existing(order.uuid()).await?;
+        let decide = |context: &mut Context<'_>| Ok(finish::expire(context));
+        self.change("expire", command, &mut order, decide).await.map(drop)
     }
 
-    /// What is due for a session past its time. Closing it costs the provider a call, so it takes a read of the
-    /// account's budget.
+    /// Closes a session past its time. That costs a call to the provider, so it takes a read of the account.
     pub async fn expire_session(
         &self,
         order: OrderId,
         session: SessionId,
         command: &Command,
         pass: &ReadPass,
-    ) -> Result<(), PaymentError> {
+    ) -> Result<()> {
         let engine = &self.payments.engine;
         let mut order: WorkingCopy<OrderAggregate> = engine.existing(order.uuid()).await?;
         let over = |order: &OrderAggregate, now| {
@@ -79,14 +66,10 @@ impl Orders {
         if over(&order, engine.now()) {
             self.payments.spend_read_for(&order, session, pass)?;
         }
-        let decide = |order: &OrderAggregate, now| {
-            let events = match over(order, now) {
-                true => operate::close(order, session, FailureCode::Expired, now)?,
-                false => Vec::new(),
-            };
-            Ok::<_, PaymentError>(events.into())
+        let decide = |context: &mut Context<'_>| match over(context.order, context.now) {
+            true => Ok(operate::close(context.order, session, FailureCode::Expired, context.now)?),
+            false => Ok(Vec::new()),
         };
-        let first = engine.change("expire session", command, &mut order, decide).await?;
-        self.send_requested(&mut order, first, command).await
+        self.change("expire session", command, &mut order, decide).await.map(drop)
     }
 }

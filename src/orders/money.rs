@@ -4,29 +4,16 @@ use port::PaymentId;
 
 use super::OrderCommand;
 use crate::domain::operate::{NewRefund, capture, refund, void};
-use crate::domain::{DomainError, Erasable, OrderAggregate, Outcome, RefundOrigin};
+use crate::domain::{Context, DomainError, Erasable, OrderAggregate, Outcome, RefundOrigin};
 use crate::engine::CommandError;
-use crate::payments::PaymentError;
+use crate::payments::{PaymentError, Result};
 
-/// What is asked. Amounts in minor units; absent means all that is left.
+/// An operation that a merchant requests. Amounts are in minor units; absent means all that is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MoneyRequest {
-    /// Take what is held.
-    Capture {
-        /// How much.
-        amount: Option<i64>,
-    },
-    /// Release what is held.
+    Capture { amount: Option<i64> },
     Void,
-    /// Refund what was taken.
-    Refund {
-        /// How much.
-        amount: Option<i64>,
-        /// Why.
-        reason: Option<String>,
-        /// The merchant's reference.
-        reference: Option<String>,
-    },
+    Refund { amount: Option<i64>, reason: Option<String>, reference: Option<String> },
 }
 
 impl OrderCommand<'_> {
@@ -34,8 +21,9 @@ impl OrderCommand<'_> {
     ///
     /// # Errors
     /// [`PaymentError::Command`] for what the state, the amount or the provider rules out before anything is sent.
-    pub async fn operate(self, payment: PaymentId, request: &MoneyRequest) -> Result<Outcome, PaymentError> {
-        let decide = |order: &OrderAggregate, now| {
+    pub async fn operate(self, payment: PaymentId, request: &MoneyRequest) -> Result<Outcome> {
+        let decide = |context: &mut Context<'_>| {
+            let (order, now) = (context.order, context.now);
             let found = order.payment(payment).ok_or(CommandError::NotFound)?;
             self.command.ensure_version(found.version)?;
             self.ensure_account(order, payment)?;
@@ -43,14 +31,13 @@ impl OrderCommand<'_> {
                 MoneyRequest::Capture { amount } => capture(order, payment, *amount, now)?,
                 MoneyRequest::Void => void(order, payment, now)?,
                 MoneyRequest::Refund { amount, reason, reference } => {
-                    let mut context = self.payments().engine.context(order, now);
                     let new_refund = NewRefund {
                         amount: *amount,
                         reason: reason.clone().map(|reason| Erasable::new(reason, context.salt())),
                         reference: reference.clone(),
                         origin: RefundOrigin::Api,
                     };
-                    refund(&mut context, payment, new_refund)?
+                    refund(context, payment, new_refund)?
                 }
             })
         };
@@ -58,7 +45,7 @@ impl OrderCommand<'_> {
         Ok(Outcome { payment: Some(payment), ..outcome })
     }
 
-    /// Refuses money at an account that is not configured any more: it can be shown, and nobody can be asked to move it.
+    /// Refuses money at an account that is not configured any more: it can be shown, but not moved.
     fn ensure_account(&self, order: &OrderAggregate, payment: PaymentId) -> Result<(), DomainError> {
         let attempt = order.payment(payment).and_then(|payment| order.attempt(payment.attempt?));
         match attempt.map(|attempt| self.payments().providers.accounts().get(&attempt.account)) {

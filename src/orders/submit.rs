@@ -8,14 +8,14 @@ use super::{OrderCommand, outcome};
 use crate::domain::submit::{Submission, chargeable, submit};
 use crate::domain::{DomainError, Metadata, OrderAggregate, Outcome, Profile, ReturnUrls, SessionStatus};
 use crate::engine::CommandError;
-use crate::payments::{CheckoutRequest, PaymentError};
+use crate::payments::{CheckoutRequest, PaymentError, Result};
 
 impl OrderCommand<'_> {
-    /// Submits the order with what proves that it may be. A profile session that is among it serves one order only.
+    /// Submits the order with its payment proofs. A profile session proves one order only.
     ///
     /// # Errors
     /// [`PaymentError::Command`], which names what is missing.
-    pub async fn submit(self, with: &Submission) -> Result<Outcome, PaymentError> {
+    pub async fn submit(self, with: &Submission) -> Result<Outcome> {
         let session = match with.profile_session {
             Some(id) => match self.payments().profile_session(self.merchant, id).await {
                 Ok(session) => Some(session),
@@ -24,24 +24,24 @@ impl OrderCommand<'_> {
             },
             None => None,
         };
-        self.run("submit", |order, now| {
-            self.command.ensure_version(order.version())?;
-            let events = submit(&mut self.payments().engine.context(order, now), with)?;
+        self.run("submit", |context| {
+            self.command.ensure_version(context.order.version())?;
+            let events = submit(context, with)?;
             if with.profile_session.is_some() && !events.is_empty() {
                 let none = DomainError::SessionUnusable("there is no such payment profile session");
-                session.as_ref().ok_or(none)?.ensure_proves(order)?;
+                session.as_ref().ok_or(none)?.ensure_proves(context.order)?;
             }
             Ok::<_, PaymentError>(events)
         })
         .await
     }
 
-    /// Charges a stored method without the customer and submits the order with it. The money moves in the start itself,
-    /// so it is made at the method's own account, once, and an unknown outcome is found out by asking.
+    /// Charges a stored method without the customer and submits the order with it. The start itself moves the money, so it
+    /// is made once, at the method's own account, and an unknown outcome is resolved by reading.
     ///
     /// # Errors
-    /// [`PaymentError::Command`] for what is ruled out before anything is sent, [`PaymentError::ProvidersUnavailable`].
-    pub async fn charge(self, profile: ProfileId) -> Result<Outcome, PaymentError> {
+    /// [`PaymentError::Command`] for what is refused before anything is sent, [`PaymentError::ProvidersUnavailable`].
+    pub async fn charge(self, profile: ProfileId) -> Result<Outcome> {
         let (payments, command) = (self.payments(), self.command);
         let mut order = self.load().await?;
         let request = charge_request(profile);
@@ -67,10 +67,9 @@ impl OrderCommand<'_> {
         let charged = self.orders.start(command, order, session, first).await?;
         let status = charged.order.session(session).map(|session| session.status);
         if status == Some(SessionStatus::RequiresAction) {
-            // The bank wants the customer, who is not there.
+            // The bank requires the customer, who is absent.
             let following = command.following();
-            let cancelled = OrderCommand { command: &following, ..self }.cancel_session(session).await?;
-            return Ok(Outcome { session: Some(session), ..cancelled });
+            return OrderCommand { command: &following, ..self }.cancel_session(session).await;
         }
         Ok(charged)
     }
@@ -85,7 +84,7 @@ impl OrderCommand<'_> {
     }
 }
 
-/// How long the outcome of a charge is waited for before it is closed at the provider.
+/// How long a charge may stay without an outcome before it is closed at the provider.
 const CHARGE_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// A checkout that no customer sees.

@@ -1,7 +1,6 @@
-//! The configured accounts: each an adapter with its statuses, its address and how often it may be read.
+//! The configured accounts: each an adapter with its status table, its address and its read limit.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use port::{About, CaptureSupport, Captures, Provider, RefundSupport, Secret, StatusTable, TableError};
@@ -13,28 +12,22 @@ use crate::domain::PaymentCapabilities;
 pub struct Account {
     /// Its name in `accounts.toml`, in routing and in answers.
     pub name: String,
-    /// The adapter, made for this account.
+    /// Built for this account.
     pub adapter: Box<dyn Provider>,
-    /// What the provider's statuses mean.
     pub statuses: StatusTable,
-    /// Where the provider listens.
     pub base_url: String,
     /// Whether its payments are tests.
     pub is_test: bool,
-    /// The secret part of the address that the provider notifies.
+    /// The secret part of the address for notifications.
     pub notify_key: Option<Secret>,
-    /// How often its provider may be asked.
     pub reads: ReadLimiter,
-    /// For how many days a paid payment is asked about daily.
     pub poll_after_capture_days: u32,
 }
 
-/// Reads a second where nobody has said how many: as many as can be configured.
+/// Reads a second unless set: the most that can be configured.
 const MAX_READS: u32 = 1_000;
 
 impl Account {
-    /// An account for an adapter.
-    ///
     /// # Errors
     /// [`TableError`] if the table of statuses cannot be read.
     pub fn new(
@@ -49,24 +42,10 @@ impl Account {
         Ok(Self { name, adapter, statuses, base_url, is_test, notify_key, reads, poll_after_capture_days: 0 })
     }
 
-    /// With so many reads a second on average.
-    #[must_use]
-    pub fn reads_per_second(self, reads: u32) -> Self {
-        Self { reads: ReadLimiter::new(reads), ..self }
-    }
-
-    /// Asking about a paid payment daily, for so many days.
-    #[must_use]
-    pub fn poll_after_capture(self, poll_after_capture_days: u32) -> Self {
-        Self { poll_after_capture_days, ..self }
-    }
-
-    /// What its adapter says of itself.
     pub fn about(&self) -> &'static About {
         self.adapter.about()
     }
 
-    /// What it can do with a payment.
     pub fn capabilities(&self) -> PaymentCapabilities {
         let capabilities = &self.about().capabilities;
         PaymentCapabilities {
@@ -82,28 +61,20 @@ impl Account {
     }
 }
 
-impl fmt::Debug for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Account({})", self.name)
-    }
-}
-
 /// Every configured account by its name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Accounts(BTreeMap<String, Arc<Account>>);
 
 impl Accounts {
-    /// Of these accounts.
     pub fn new(accounts: impl IntoIterator<Item = Account>) -> Self {
         Self(accounts.into_iter().map(|account| (account.name.clone(), Arc::new(account))).collect())
     }
 
-    /// An account by its name.
     pub fn get(&self, name: &str) -> Option<&Arc<Account>> {
         self.0.get(name)
     }
 
-    /// Every account, by name.
+    /// Sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Account>> {
         self.0.values()
     }

@@ -1,4 +1,4 @@
-//! Asking a provider how a payment stands.
+//! Fetching the status of a payment from its provider.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,32 +6,29 @@ use std::time::Duration;
 use moka::future::Cache;
 use port::{OrderId, PaymentId, ProfileSessionId, SessionId, Timestamp};
 
-use super::providers::NoState;
-use super::{PaymentError, Payments, ReadPass};
+use super::{PaymentError, Payments, ReadPass, Result};
 use crate::domain::{Lane, OrderAggregate, Urgency, next_read, number_of};
 use crate::engine::Command;
 use crate::store::{Change, Due, JobSubject, Wake, Write};
 
-/// Two reads of the same payment are at least this far apart, whoever asks.
+/// Two reads of the same payment are at least this far apart, whatever the reason.
 pub(super) const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Payments that are remembered.
+/// The most payments that are remembered.
 const MAX_REMEMBERED: u64 = 100_000;
 
-/// A moment in the middle of what jitter makes of one.
+/// The number drawn at which jitter changes nothing.
 pub(super) const NO_JITTER: u64 = 2;
 
-/// Which reads were made lately or are under way. It only spares reads; nothing relies on it.
+/// Which reads were made lately or are under way. It only saves reads; nothing relies on it.
 pub struct FetchLog {
-    /// One read of a payment at a time answers all who wait for it.
-    under_way: Cache<PaymentId, Arc<Result<Arc<OrderAggregate>, PaymentError>>>,
-    /// When a payment was last read.
+    /// One read of a payment at a time serves all who wait for it.
+    under_way: Cache<PaymentId, Arc<Result<Arc<OrderAggregate>>>>,
     fetched: moka::sync::Cache<PaymentId, Timestamp>,
-    /// Payments that a notification wants read, until a read begins.
+    /// Payments to be read after a notification, until a read begins.
     notified: moka::sync::Cache<PaymentId, Timestamp>,
     /// When the customer of a payment last came back.
     returned: moka::sync::Cache<PaymentId, Timestamp>,
-    /// When a profile session was last read.
     pub(super) profile_fetched: moka::sync::Cache<ProfileSessionId, Timestamp>,
 }
 
@@ -48,33 +45,25 @@ impl Default for FetchLog {
 }
 
 impl Payments {
-    /// Takes a read of the account of a session, for something that costs its provider a call.
+    /// Takes a read of a session's account, for a call to its provider.
     ///
     /// # Errors
-    /// [`PaymentError::Provider`] with a busy provider if there is none.
-    pub fn spend_read_for(
-        &self,
-        order: &OrderAggregate,
-        session: SessionId,
-        pass: &ReadPass,
-    ) -> Result<(), PaymentError> {
+    /// [`PaymentError::Provider`] (`Busy`) if there is none.
+    pub fn spend_read_for(&self, order: &OrderAggregate, session: SessionId, pass: &ReadPass) -> Result<()> {
         let attempt = order.session(session).and_then(|session| order.attempt(session.attempt));
         let Some(attempt) = attempt else { return Ok(()) };
         Ok(self.providers.spend_read(&*self.providers.account(&attempt.account)?, pass)?)
     }
 
-    /// Asks the provider about a payment, works in what it says, and answers the order. All who ask at the same time
-    /// share one read.
-    ///
-    /// # Errors
-    /// [`PaymentError`]; a failed read has changed nothing.
+    /// Reads a payment at its provider, changes the order accordingly, and returns it. Simultaneous callers share one
+    /// read. A failed read changes nothing.
     pub async fn fetch_status(
         &self,
         order: OrderId,
         payment: PaymentId,
         command: &Command,
         pass: &ReadPass,
-    ) -> Result<Arc<OrderAggregate>, PaymentError> {
+    ) -> Result<Arc<OrderAggregate>> {
         let under_way = &self.fetches.under_way;
         let (this, command, pass) = (self.clone(), command.following(), pass.clone());
         let read = async move { Arc::new(this.fetch_alone(order, payment, &command, &pass).await) };
@@ -83,17 +72,14 @@ impl Payments {
         (*answer).clone()
     }
 
-    /// Asks because the customer has come back. One who reloads the page asks nobody twice. If the customers' share of
-    /// the account's reads is used up, a job asks as soon as there is one.
-    ///
-    /// # Errors
-    /// As [`Payments::fetch_status`].
+    /// Reads because the customer has come back; reloading the page causes no second read. If the customers' share of the
+    /// account's reads is used up, a job reads as soon as there is one.
     pub async fn fetch_status_for_customer(
         &self,
         order: Arc<OrderAggregate>,
         payment: PaymentId,
         command: &Command,
-    ) -> Result<Arc<OrderAggregate>, PaymentError> {
+    ) -> Result<Arc<OrderAggregate>> {
         let now = self.engine.now();
         if self.fetches.returned.get(&payment).is_some_and(|last| now < last.plus(MIN_FETCH_INTERVAL)) {
             return Ok(order);
@@ -107,16 +93,13 @@ impl Payments {
         fetched
     }
 
-    /// Asks because the merchant wants to know, at most as often as the polling schedule would.
-    ///
-    /// # Errors
-    /// As [`Payments::fetch_status`].
+    /// Reads because the merchant requests it, at most as often as the polling schedule would.
     pub async fn fetch_status_for_merchant(
         &self,
         order: Arc<OrderAggregate>,
         payment: PaymentId,
         command: &Command,
-    ) -> Result<Arc<OrderAggregate>, PaymentError> {
+    ) -> Result<Arc<OrderAggregate>> {
         let last = self.fetches.fetched.get(&payment);
         let allowed = |last: Timestamp| {
             let found = order.payment(payment);
@@ -129,17 +112,14 @@ impl Payments {
         self.fetch_status(order.id(), payment, command, &ReadPass::of(Urgency::Customer)).await
     }
 
-    /// Has a payment that a notification names read soon, once for any number of notifications. Answers which, and
-    /// when; until a read [begins](Payments::awaits_fetch) another notification adds nothing. `None`: it names nothing
-    /// of ours.
-    ///
-    /// # Errors
-    /// That of the store.
+    /// Schedules a read of the payment that a notification names, once for any number of notifications. Returns which,
+    /// and when; until a read [begins](Payments::awaits_fetch) another notification adds nothing. `None`: the
+    /// notification is unmatched.
     pub async fn schedule_notified_fetch(
         &self,
         account: &str,
         reference: &str,
-    ) -> Result<Option<(PaymentId, Timestamp)>, PaymentError> {
+    ) -> Result<Option<(PaymentId, Timestamp)>> {
         let store = &self.engine.store;
         for subject in store.with_provider_reference(account, reference).await? {
             let Some(order) = store.load::<OrderAggregate>(subject).await? else { continue };
@@ -157,14 +137,13 @@ impl Payments {
         Ok(None)
     }
 
-    /// Makes a read of a payment due, of a class.
     async fn wake(
         &self,
         order: &OrderAggregate,
         payment: PaymentId,
         urgency: Urgency,
         at: Timestamp,
-    ) -> Result<(), PaymentError> {
+    ) -> Result<()> {
         let attempt = order.payment(payment).and_then(|payment| order.attempt(payment.attempt?));
         let Some(attempt) = attempt else { return Ok(()) };
         let wake = Wake {
@@ -177,13 +156,13 @@ impl Payments {
         Ok(self.engine.commit(Change::plain("wake", vec![Write::Wake(wake)])).await?)
     }
 
-    /// Whether a notification about a payment has come that no read has begun to answer. Whoever reads, be it for a
-    /// customer before the job's turn, answers the notifications that came before and none that comes after.
+    /// Whether a notification about a payment has come since its last read began. A read for any reason answers the
+    /// notifications that came before it, and none that come after.
     pub fn awaits_fetch(&self, payment: PaymentId) -> bool {
         self.fetches.notified.contains_key(&payment)
     }
 
-    /// Whether the provider was asked less than a moment ago: another read now is too early.
+    /// Whether the last read is so recent that another now is too early.
     pub fn fetched_lately(&self, payment: PaymentId) -> bool {
         let last = self.fetches.fetched.get(&payment);
         last.is_some_and(|last| self.engine.now() < last.plus(MIN_FETCH_INTERVAL))
@@ -200,7 +179,7 @@ impl Payments {
         payment: PaymentId,
         command: &Command,
         pass: &ReadPass,
-    ) -> Result<Arc<OrderAggregate>, PaymentError> {
+    ) -> Result<Arc<OrderAggregate>> {
         let mut order = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
         let found = order.payment(payment).filter(|payment| !payment.external);
         let Some(attempt) = found.and_then(|found| order.attempt(found.attempt?)) else {
@@ -211,11 +190,8 @@ impl Payments {
         self.providers.spend_read(&account, pass)?;
         self.fetches.fetched.insert(payment, self.engine.now());
         self.fetches.notified.remove(&payment);
-        let ctx = self.providers.ctx(&account, &NoState);
-        let fetch = account.adapter.fetch(&ctx, &view);
-        let (answer, as_of) = self.providers.call(&account, "fetch", &ctx, fetch).await?;
-        let seen = self.providers.translate(&account, answer, as_of);
-        self.observe(&mut order, &account, view.id, &seen, &[], command).await?;
+        let seen = self.providers.fetch(&account, &view).await?;
+        self.observe(&mut self.task(&mut order, command, pass), &account, view.id, &seen, &[]).await?;
         Ok(order.current().clone())
     }
 }

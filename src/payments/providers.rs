@@ -5,21 +5,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use port::{
-    AdapterState, AttemptId, Ctx, Env, Observation, ProfileStatus, ProviderError, ProviderView, StateStore,
-    StateStoreError, StatusMapping, StoredProfile, Timestamp, Transport, translate,
+    AdapterState, Attempt, AttemptId, Ctx, Env, Observation, ProfileStatus, ProviderError, ProviderView,
+    StateStore, StateStoreError, StatusMapping, StoredProfile, Timestamp, Transport, translate,
 };
 use tokio::sync::Mutex;
 
-use super::{Account, Accounts, PaymentError, ReadPass, Returns};
+use super::task::Task;
+use super::{Account, Accounts, PaymentError, ReadPass, Result, Returns};
 use crate::crash;
 use crate::domain::{Erasable, Event, Lane, OrderAggregate, ProfileSession, ProfileSessionEvent, Subject};
-use crate::engine::{Command, Engine, WorkingCopy};
+use crate::engine::Engine;
 use crate::metrics::Metrics;
 
-/// How long one operation at a provider may take, with all its calls: shorter than jobs wait.
+/// How long one operation at a provider may take, with all its calls: less than a job's lease.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// The accounts, and the way to their providers.
+/// The accounts, and what is needed to call their providers.
 #[derive(Clone)]
 pub struct Providers {
     accounts: Arc<Accounts>,
@@ -30,7 +31,6 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// Accounts that are reached by a transport, with what an engine has of time and counters.
     pub fn new(
         accounts: Arc<Accounts>,
         transport: Arc<dyn Transport>,
@@ -40,26 +40,20 @@ impl Providers {
         Self { accounts, transport, returns, env: engine.env.clone(), metrics: engine.metrics.clone() }
     }
 
-    /// The configured accounts.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
     }
 
-    /// Return addresses.
     pub fn returns(&self) -> &Returns {
         &self.returns
     }
 
-    /// The account of an attempt.
-    ///
-    /// # Errors
-    /// [`PaymentError::AccountNotConfigured`].
-    pub fn account(&self, name: &str) -> Result<Arc<Account>, PaymentError> {
+    pub fn account(&self, name: &str) -> Result<Arc<Account>> {
         let found = self.accounts.get(name).cloned();
         found.ok_or_else(|| PaymentError::AccountNotConfigured(name.to_owned()))
     }
 
-    /// The account whose reads a lane is, if it is configured.
+    /// The account that a lane reads; `None` for the general lane, and if it is not configured.
     pub fn account_of_lane(&self, lane: &Lane) -> Option<&Arc<Account>> {
         match lane {
             Lane::Account(name) => self.accounts.get(name),
@@ -67,13 +61,13 @@ impl Providers {
         }
     }
 
-    /// Everything that one operation at an account may touch.
+    /// Everything that one operation at an account may use.
     pub(super) fn ctx<'a>(&'a self, account: &'a Account, state_store: &'a dyn StateStore) -> Ctx<'a> {
         Ctx::new(&account.base_url, &account.statuses, &*self.transport, state_store, &*self.env)
     }
 
-    /// Lets an adapter's operation run: sets the limit, classifies what came, counts. Also answers the moment that
-    /// the provider's answer speaks of.
+    /// Lets an adapter's operation run: limits its time, classifies its error, counts it. Also returns the moment that
+    /// the provider's answer describes.
     ///
     /// # Errors
     /// By certainty, see [`ProviderError`].
@@ -104,16 +98,37 @@ impl Providers {
         outcome.map(|value| (value, ctx.as_of()))
     }
 
-    /// Takes a read out of an account's budget.
+    /// Lets an adapter's operation run that answers how a payment is, and translates the answer.
+    pub(super) async fn observe(
+        &self,
+        account: &Account,
+        operation: &'static str,
+        ctx: &Ctx<'_>,
+        act: impl Future<Output = Result<ProviderView, ProviderError>>,
+    ) -> Result<Observation, ProviderError> {
+        let (view, as_of) = self.call(account, operation, ctx, act).await?;
+        Ok(self.translate(account, view, as_of))
+    }
+
+    /// Reads a payment; the read is already paid for.
+    pub(super) async fn fetch(
+        &self,
+        account: &Account,
+        attempt: &Attempt,
+    ) -> Result<Observation, ProviderError> {
+        let ctx = self.ctx(account, &NoState);
+        self.observe(account, "fetch", &ctx, account.adapter.fetch(&ctx, attempt)).await
+    }
+
+    /// Takes a read from the account's read limit.
     ///
     /// # Errors
-    /// [`ProviderError::Busy`] if there is none for this reader: then nobody was called.
+    /// [`ProviderError::Busy`] if there is none for this urgency; then the provider was not called.
     pub(super) fn spend_read(&self, account: &Account, pass: &ReadPass) -> Result<(), ProviderError> {
         let spent = pass.spend(&account.reads, self.env.now());
         spent.map_err(|wait| ProviderError::Busy { retry_after: Some(wait) })
     }
 
-    /// What a provider's view means.
     pub(super) fn translate(&self, account: &Account, view: ProviderView, as_of: Timestamp) -> Observation {
         let seen = translate(&account.statuses, view, as_of);
         if seen.meaning == StatusMapping::Unmapped {
@@ -122,8 +137,8 @@ impl Providers {
         seen
     }
 
-    /// Whether a stored method can be used. One with an unknown status cannot; where its provider gives no status, it
-    /// can as long as it is listed.
+    /// Whether a stored method can be used. One with an unknown status cannot; one whose provider gives no status can,
+    /// as long as it is listed.
     pub(super) fn profile_status(&self, account: &Account, stored: &StoredProfile) -> ProfileStatus {
         let Some(status) = &stored.provider_status else { return ProfileStatus::Active };
         account.statuses.profile(status).unwrap_or_else(|| {
@@ -140,12 +155,10 @@ impl Providers {
     }
 }
 
-/// A subject whose attempts remember something for their adapters.
+/// A subject whose attempts hold state for their adapters.
 pub(super) trait WithAttempts: Subject {
-    /// What an attempt remembers.
     fn adapter_state(&self, attempt: AttemptId) -> Option<&Erasable<AdapterState>>;
 
-    /// The event that an attempt remembers this.
     fn state_saved(attempt: AttemptId, adapter_state: Erasable<AdapterState>) -> Self::Event;
 }
 
@@ -169,31 +182,19 @@ impl WithAttempts for ProfileSession {
     }
 }
 
-/// Saves what an adapter wants to find again, with the attempt.
-pub(super) struct AttemptStateStore<'a, S: Subject> {
-    engine: &'a Engine,
+/// Saves what an adapter needs again later, with the attempt.
+pub(super) struct AttemptStateStore<'t, 'a, S: Subject> {
     attempt: AttemptId,
-    command: &'a Command,
-    subject: Mutex<WorkingCopy<S>>,
+    task: Mutex<&'t mut Task<'a, S>>,
 }
 
-impl<'a, S: Subject> AttemptStateStore<'a, S> {
-    pub(super) fn new(
-        engine: &'a Engine,
-        subject: WorkingCopy<S>,
-        attempt: AttemptId,
-        command: &'a Command,
-    ) -> Self {
-        Self { engine, attempt, command, subject: Mutex::new(subject) }
-    }
-
-    /// The subject with everything that was saved.
-    pub(super) fn into_subject(self) -> WorkingCopy<S> {
-        self.subject.into_inner()
+impl<'a, S: Subject> Task<'a, S> {
+    pub(super) fn state_store(&mut self, attempt: AttemptId) -> AttemptStateStore<'_, 'a, S> {
+        AttemptStateStore { attempt, task: Mutex::new(self) }
     }
 }
 
-/// What an attempt remembers once its adapter has said more; `None` if it says nothing more.
+/// An attempt's adapter state with more of it; `None` if there is no more.
 pub(super) fn extended(
     known: Option<&Erasable<AdapterState>>,
     more: AdapterState,
@@ -208,14 +209,14 @@ pub(super) fn extended(
 }
 
 #[async_trait]
-impl<S: WithAttempts> StateStore for AttemptStateStore<'_, S> {
+impl<S: WithAttempts> StateStore for AttemptStateStore<'_, '_, S> {
     async fn save_state(&self, pairs: &[(&str, &str)]) -> Result<(), StateStoreError> {
-        let mut subject = self.subject.lock().await;
-        let attempt = self.attempt;
+        let mut task = self.task.lock().await;
+        let (attempt, engine) = (self.attempt, task.engine);
         let more = || pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let saved = self.engine.change("save adapter state", self.command, &mut subject, |subject: &S, _| {
-            let state = extended(subject.adapter_state(attempt), more(), self.engine.env.nonce());
-            Ok::<_, PaymentError>(state.map(|state| S::state_saved(attempt, state)).into())
+        let saved = task.change("save adapter state", |subject, _| {
+            let state = extended(subject.adapter_state(attempt), more(), engine.env.nonce());
+            state.map(|state| S::state_saved(attempt, state))
         });
         saved.await.map(drop).map_err(|fault| {
             tracing::error!(attempt.id = %attempt, "the adapter's state could not be saved: {fault}");

@@ -1,9 +1,9 @@
-//! How often an account's provider may be asked how something stands.
+//! How often an account's provider may be read.
 //!
-//! Each class of reader has a share of the account's rate that no other class can take: however often customers
-//! reload their return pages, notified payments and unknown outcomes are still read. What a class does not use runs
-//! over into a pool that all classes may take from, so a class that is alone has the whole rate. Whatever a class
-//! saves, it saves for two seconds at most. A provider that says that it is asked too often is asked less for a while.
+//! Each urgency has a share of the account's rate that no other can take: however often customers reload their return
+//! pages, notified payments and unknown outcomes are still read. What one does not use flows into a pool that all may
+//! take from, so one that is alone has the whole rate. Unused reads are saved for two seconds at most. A provider that
+//! answers "too many requests" is read less for a while.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,20 +15,19 @@ use strum::VariantArray as _;
 use crate::bucket::{Bucket, TOKEN};
 use crate::domain::Urgency;
 
-/// Classes of readers; each has the same share.
+/// Each urgency is a class with the same share.
 const CLASSES: u64 = Urgency::VARIANTS.len() as u64;
 
-/// For how long reads that nobody makes are saved, seconds.
+/// For how long unused reads are saved, in seconds.
 const SAVED_S: u64 = 2;
 
-/// How much slower reads come after the provider has complained, and for how long at least.
+/// By which factor, and for how long at least, reads slow down after the provider has answered "too many requests".
 const SLOWED_BY: u64 = 4;
 const SLOWED_FOR: Duration = Duration::from_secs(60);
 
-/// A provider cannot keep us away for longer than this.
+/// The longest pause that a provider can request.
 pub const MAX_PAUSE: Duration = Duration::from_secs(15 * 60);
 
-/// The reads that an account has left.
 #[derive(Debug)]
 pub struct ReadLimiter {
     /// Reads a second.
@@ -38,20 +37,14 @@ pub struct ReadLimiter {
 
 #[derive(Clone, Copy, Debug)]
 struct Buckets {
-    /// What each class has of its own.
     own: [Bucket; CLASSES as usize],
-    /// What all classes may take from.
     pool: Bucket,
-    /// When they were last filled.
     filled_at: Timestamp,
-    /// Until when they fill slowly.
     slow_until: Timestamp,
-    /// Until when the provider wants to be left alone.
     closed_until: Timestamp,
 }
 
 impl ReadLimiter {
-    /// Of so many reads a second on average, full.
     pub fn new(reads_per_second: u32) -> Self {
         let rate = u64::from(reads_per_second.max(1));
         let never = Timestamp::default();
@@ -71,10 +64,8 @@ impl ReadLimiter {
         buckets
     }
 
-    /// Takes one read.
-    ///
     /// # Errors
-    /// How long to wait until there is one for this class, if nobody else takes it.
+    /// How long to wait until there is a read for this class, if no other takes it.
     pub fn take(&self, class: Urgency, now: Timestamp) -> Result<(), Duration> {
         let mut buckets = self.filled(now);
         let wait = buckets.wait(self.rate, class, now);
@@ -87,19 +78,19 @@ impl ReadLimiter {
         Ok(())
     }
 
-    /// Gives back a read that was taken and not made: to the class, and what it cannot save to the pool.
+    /// Gives back a read that was taken and not made: to the class, or to the pool if the class is full.
     pub fn give_back(&self, class: Urgency) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let over = buckets.own[class as usize].add(TOKEN);
         buckets.pool.add(over);
     }
 
-    /// When there will be a read for a class: now, or later.
+    /// When there is a read for a class.
     pub fn next_at(&self, class: Urgency, now: Timestamp) -> Timestamp {
         now.plus(self.filled(now).wait(self.rate, class, now))
     }
 
-    /// The provider says that it is asked too often, and perhaps for how long it wants to be left alone.
+    /// The provider answers "too many requests", perhaps with how long to wait.
     pub fn throttled(&self, retry_after: Option<Duration>, now: Timestamp) {
         let mut buckets = self.filled(now);
         let pause = retry_after.unwrap_or_default().min(MAX_PAUSE);
@@ -110,7 +101,7 @@ impl ReadLimiter {
     }
 }
 
-/// The right to read a provider: one read that was taken beforehand, if it was, and more as the share of a class allows.
+/// The right to read a provider: one read taken in advance, if it was, and more as the share of a class allows.
 #[derive(Clone, Debug)]
 pub struct ReadPass {
     class: Urgency,
@@ -118,20 +109,17 @@ pub struct ReadPass {
 }
 
 impl ReadPass {
-    /// For a class, with nothing taken beforehand.
     pub fn of(class: Urgency) -> Self {
         Self { class, prepaid: Arc::new(AtomicBool::new(false)) }
     }
 
-    /// For a class, with one read taken beforehand.
+    /// With one read taken in advance.
     pub fn prepaid(class: Urgency) -> Self {
         Self { class, prepaid: Arc::new(AtomicBool::new(true)) }
     }
 
-    /// Spends one read.
-    ///
     /// # Errors
-    /// How long to wait, if there is none for this class.
+    /// How long to wait, if there is no read for this class.
     pub fn spend(&self, limiter: &ReadLimiter, now: Timestamp) -> Result<(), Duration> {
         if self.prepaid.swap(false, Ordering::Relaxed) {
             return Ok(());
@@ -139,7 +127,7 @@ impl ReadPass {
         limiter.take(self.class, now)
     }
 
-    /// Gives back what was taken beforehand and not spent.
+    /// Gives back what was taken in advance and not spent.
     pub fn give_back(self, limiter: &ReadLimiter) {
         if self.prepaid.swap(false, Ordering::Relaxed) {
             limiter.give_back(self.class);
@@ -152,15 +140,15 @@ fn own_capacity(rate: u64) -> u64 {
     (rate * SAVED_S * TOKEN / CLASSES).max(TOKEN)
 }
 
-/// The most that is saved for all: with what the classes save it makes two seconds of the whole rate, or a little more
-/// where that is less than a read for each class.
+/// The most that the pool saves: together with the classes, two seconds of the whole rate, or a little more where that is
+/// less than a read for each class.
 fn pool_capacity(rate: u64) -> u64 {
     (rate * SAVED_S * TOKEN / 2).max(TOKEN)
 }
 
 impl Buckets {
     fn fill(&mut self, rate: u64, now: Timestamp) {
-        // Longer than it takes to fill everything, even slowly.
+        // Longer than it takes to fill all buckets, even slowly.
         let long = Duration::from_secs(120);
         let passed = now.since(self.filled_at).min(long);
         let slow = self.slow_until.since(now.minus(passed)).min(passed);
@@ -179,12 +167,12 @@ impl Buckets {
         if own.tokens() > 0 || self.pool.tokens() > 0 {
             return pause;
         }
-        // Its own share fills, and so does the pool from the shares that are full.
+        // Its own share fills, and full shares fill the pool.
         let slowed_by = if self.slow_until > now { SLOWED_BY } else { 1 };
         let full = self.own.iter().filter(|own| own.room() == 0).map(|_| 1).sum();
         let micros = |missing: u64, shares: u64| (missing * CLASSES * slowed_by).checked_div(rate * shares);
         let soonest = micros(own.missing(), 1).into_iter().chain(micros(self.pool.missing(), full)).min();
-        // Rounded up: moments are kept to the millisecond.
+        // Rounded up, since timestamps have milliseconds.
         pause.max(Duration::from_millis(soonest.unwrap_or(0) / 1_000 + 1))
     }
 }
@@ -217,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_is_alone_and_waits_as_it_was_told_has_the_whole_rate_too() {
+    fn a_class_that_is_alone_and_waits_as_long_as_required_has_the_whole_rate_too() {
         for rate in [1, 2, 3, 5, 50] {
             let limiter = ReadLimiter::new(rate);
             drain(&limiter, Urgency::Scheduled, start());
@@ -258,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_is_lost_to_nobody() {
+    fn what_is_given_back_can_be_taken_again() {
         let limiter = ReadLimiter::new(1);
         let mut reads = 0;
         for tick in 0..6_000u32 {
@@ -272,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_waits_as_long_as_it_was_told_gets_one() {
+    fn a_reader_that_waits_as_long_as_required_gets_a_read() {
         for class in Urgency::VARIANTS {
             let limiter = ReadLimiter::new(3);
             drain(&limiter, *class, start());
@@ -284,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_that_complains_is_left_alone_and_then_asked_less_for_a_while() {
+    fn a_provider_that_answers_too_many_requests_is_paused_and_then_read_less_for_a_while() {
         let limiter = ReadLimiter::new(8);
         limiter.throttled(Some(5 * SECOND), start());
         for class in Urgency::VARIANTS {

@@ -1,199 +1,159 @@
-//! What jobs do about starts without a known outcome, orphans, and provider orders to be submitted.
+//! What jobs do about starts of unknown outcome, orphans, and provider orders to be submitted.
 
 use std::time::Duration;
 
-use port::{Advice, AttemptId, CreatedPayment, Next, OrderId, ProviderError, Timestamp};
+use port::{Advice, AttemptId, Next, OrderId, ProviderError};
 
 use super::operate::UNSURE_LIMIT;
-use super::providers::{AttemptStateStore, NoState};
-use super::start::may_repeat;
-use super::{Account, PaymentError, Payments, ReadPass};
+use super::providers::NoState;
+use super::start::{Created, is_charge, may_repeat};
+use super::task::OrderTask;
+use super::{Account, Payments, ReadPass, Result};
 use crate::domain::attention::start_unknown;
 use crate::domain::{
-    Attempt, AttemptState, CALL_DEADLINE, Erasable, Event, OrderAggregate, StartFailure, awaits_submission,
-    leaves_open,
+    Attempt, AttemptState, CALL_DEADLINE, Erasable, Event, OrderAggregate, StartFailure, Urgency,
+    awaits_submission, leaves_open,
 };
 use crate::engine::{Command, WorkingCopy};
 
-/// For how long a charge that its provider does not list may still show up there.
+/// For how long a charge that its provider does not list may still appear there.
 const CHARGE_TIMEOUT: Duration = UNSURE_LIMIT;
 
 impl Payments {
-    /// Finds out about a start whose answer was lost: repeats it where the provider knows our key, else looks the
-    /// object up. What is found is accepted; what the provider does not have ends its session; what stays unsure for
-    /// too long raises attention.
+    /// Resolves a start whose answer was lost: repeats it where the provider knows our key, else looks the object up.
+    /// What is found is accepted; what the provider does not have ends its session; what stays unknown for too long
+    /// raises attention.
     ///
     /// # Errors
-    /// [`PaymentError::Provider`] while it cannot be found out.
+    /// `PaymentError::Provider` while it stays unknown.
     pub async fn resolve_start(
         &self,
         order: OrderId,
         attempt: AttemptId,
         command: &Command,
         pass: &ReadPass,
-    ) -> Result<(), PaymentError> {
+    ) -> Result<()> {
         let mut order = self.engine.existing(order.uuid()).await?;
-        let resolved = self.find_out(&mut order, attempt, command, pass).await;
-        let raise = |order: &OrderAggregate, now| {
-            let events = start_unknown(&mut self.engine.context(order, now), attempt, UNSURE_LIMIT);
-            Ok::<_, PaymentError>(events.into())
-        };
-        self.engine.change("unsure", &command.following(), &mut order, raise).await?;
+        let order = &mut self.task(&mut order, command, pass);
+        let resolved = self.repeat_or_find(order, attempt).await;
+        order.extend("unsure", |context| start_unknown(context, attempt, UNSURE_LIMIT)).await?;
         resolved
     }
 
-    async fn find_out(
-        &self,
-        order: &mut WorkingCopy<OrderAggregate>,
-        attempt: AttemptId,
-        command: &Command,
-        pass: &ReadPass,
-    ) -> Result<(), PaymentError> {
+    async fn repeat_or_find(&self, order: &mut OrderTask<'_>, attempt: AttemptId) -> Result<()> {
         let Some(attempt) = in_state(order, attempt, AttemptState::Started) else { return Ok(()) };
         let account = self.providers.account(&attempt.account)?;
-        let session = order.session(attempt.session);
-        let charge = session.is_some_and(|session| session.charge.is_some());
+        let charge = is_charge(order, &attempt);
         if may_repeat(&account) && !charge {
-            return match self.send_create(order, &account, &attempt, command).await? {
-                Ok(()) => Ok(()),
-                Err(error) if error.advice() == Advice::Stop => {
-                    self.abandon(order, &attempt, &error, command).await
-                }
+            return match self.send_create(order, &account, &attempt, false).await {
+                Ok(created) => self.accept_start(order, &account, attempt.id, created).await,
+                Err(error) if error.advice() == Advice::Stop => self.abandon(order, &attempt, &error).await,
                 Err(error) => Err(error.into()),
             };
         }
-        let found = self.find_by_reference(order, &account, &attempt, pass).await?;
-        // "There is none" is certain only once nothing that was sent can still arrive, and where money has moved if it
-        // did, once its list has had time to follow.
-        let patience = if charge { CHARGE_TIMEOUT } else { CALL_DEADLINE };
-        let certain = self.engine.now() >= attempt.started_at.plus(patience);
+        let found = self.find_by_reference(order, &account, &attempt).await?;
+        // "There is none" is certain only once nothing that was sent can still arrive, and for a charge, once the
+        // provider's list has had time to show it.
+        let timeout = if charge { CHARGE_TIMEOUT } else { CALL_DEADLINE };
+        let certain = self.engine.now() >= attempt.started_at.plus(timeout);
         match found {
-            Some((created, as_of)) => {
-                self.accept_start(order, &account, attempt.id, created, as_of, command).await
-            }
-            None if certain => self.abandon(order, &attempt, &ProviderError::NotFound, command).await,
+            Some(created) => self.accept_start(order, &account, attempt.id, created).await,
+            None if certain => self.abandon(order, &attempt, &ProviderError::NotFound).await,
             None => Ok(()),
         }
     }
 
-    /// Finds an attempt that was abandoned and closes it, so that its page cannot be paid. If it was paid all the
+    /// Finds the object of an abandoned attempt and closes it, so that its page cannot be paid. If it was paid all the
     /// same, the money gets a payment of its own. What does not close yet stays an orphan.
     ///
     /// # Errors
-    /// [`PaymentError::Provider`] while it cannot be found out.
+    /// `PaymentError::Provider` while it stays unknown.
     pub async fn close_orphan(
         &self,
         order: OrderId,
         attempt: AttemptId,
         command: &Command,
         pass: &ReadPass,
-    ) -> Result<WorkingCopy<OrderAggregate>, PaymentError> {
-        let mut order = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
-        let Some(mut record) = order.attempt(attempt).filter(|attempt| may_exist(attempt)).cloned() else {
-            return Ok(order);
+    ) -> Result<WorkingCopy<OrderAggregate>> {
+        let mut copy = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
+        let order = &mut self.task(&mut copy, command, pass);
+        let Some(mut orphan) = order.attempt(attempt).filter(|attempt| may_exist(attempt)).cloned() else {
+            return Ok(copy);
         };
-        let account = self.providers.account(&record.account)?;
-        let Some((created, _)) = self.orphan_object(&mut order, &account, &record, command, pass).await?
-        else {
-            self.end_orphan(&mut order, attempt, command).await?;
-            return Ok(order);
+        let account = self.providers.account(&orphan.account)?;
+        let abandoned = |failure| Event::AttemptAbandoned { attempt, orphaned: false, failure };
+        let Some((created, _)) = self.orphan_object(order, &account, &orphan).await? else {
+            // The provider has no object for it, so there is nothing to close.
+            let gone = |order: &OrderAggregate, _| {
+                in_state(order, attempt, AttemptState::Orphaned).map(|_| abandoned(StartFailure::NotFound))
+            };
+            order.change("orphan", gone).await?;
+            return Ok(copy);
         };
-        record.reference = Some(created.reference.clone());
-        let view = record.for_adapter(order.id());
+        orphan.reference = Some(created.reference.clone());
+        let view = orphan.for_adapter(order.id());
         let ctx = self.providers.ctx(&account, &NoState);
-        let closed = self.providers.call(&account, "cancel", &ctx, account.adapter.cancel(&ctx, &view)).await;
-        let (answer, as_of) = match closed {
-            Ok(answer) => answer,
+        let cancel = account.adapter.cancel(&ctx, &view);
+        let seen = match self.providers.observe(&account, "cancel", &ctx, cancel).await {
             Err(error) if error.advice() == Advice::Stop => {
-                self.providers.spend_read(&account, pass)?;
-                let ctx = self.providers.ctx(&account, &NoState);
-                self.providers.call(&account, "fetch", &ctx, account.adapter.fetch(&ctx, &view)).await?
+                self.providers.spend_read(&account, &order.pass)?;
+                self.providers.fetch(&account, &view).await?
             }
-            Err(error) => return Err(error.into()),
+            closed => closed?,
         };
-        let seen = self.providers.translate(&account, answer, as_of);
         let next = Erasable::new(Next::Nothing, self.engine.env.nonce());
         let known =
             Event::AttemptCreated { attempt, reference: created.reference, next, adapter_state: None };
-        let closed = Event::AttemptAbandoned { attempt, orphaned: false, failure: StartFailure::Closed };
-        let first = if leaves_open(&seen) { Vec::new() } else { vec![known, closed] };
-        self.observe(&mut order, &account, attempt, &seen, &first, command).await?;
-        Ok(order)
-    }
-
-    /// The provider has no object for an orphan: there is nothing to close.
-    async fn end_orphan(
-        &self,
-        order: &mut WorkingCopy<OrderAggregate>,
-        attempt: AttemptId,
-        command: &Command,
-    ) -> Result<(), PaymentError> {
-        let gone = |order: &OrderAggregate, _| {
-            let failure = StartFailure::NotFound;
-            let abandoned = Event::AttemptAbandoned { attempt, orphaned: false, failure };
-            let still = in_state(order, attempt, AttemptState::Orphaned).map(|_| abandoned);
-            Ok::<_, PaymentError>(still.into())
-        };
-        self.engine.change("orphan", &command.following(), order, gone).await.map(drop)
+        let closed = [known, abandoned(StartFailure::Closed)];
+        let first = if leaves_open(&seen) { &[][..] } else { &closed };
+        self.observe(order, &account, attempt, &seen, first).await?;
+        Ok(copy)
     }
 
     async fn orphan_object(
         &self,
-        order: &mut WorkingCopy<OrderAggregate>,
+        order: &mut OrderTask<'_>,
         account: &Account,
-        attempt: &Attempt,
-        command: &Command,
-        pass: &ReadPass,
-    ) -> Result<Option<(CreatedPayment, Timestamp)>, PaymentError> {
-        if !may_repeat(account) || attempt.state == AttemptState::Ended {
-            return Ok(self.find_by_reference(order, account, attempt, pass).await?);
+        orphan: &Attempt,
+    ) -> Result<Option<Created>, ProviderError> {
+        if !may_repeat(account) || orphan.state == AttemptState::Ended {
+            return self.find_by_reference(order, account, orphan).await;
         }
-        let view = attempt.for_adapter(order.id());
-        let request = self.request_of(order, attempt);
-        let state = AttemptStateStore::new(&self.engine, order.clone(), attempt.id, command);
-        let ctx = self.providers.ctx(account, &state);
-        let create = account.adapter.create(&ctx, &view, &request);
-        let again = self.providers.call(account, "create", &ctx, create).await;
-        *order = state.into_subject();
-        match again {
-            Ok(created) => Ok(Some(created)),
+        match self.send_create(order, account, orphan, false).await {
             Err(error) if error.advice() == Advice::Stop => Ok(None),
-            Err(error) => Err(error.into()),
+            created => created.map(Some),
         }
     }
 
-    /// Submits the provider's own order, as ours was submitted.
+    /// Submits the provider's own order, as the merchant's was submitted.
     ///
     /// # Errors
-    /// [`PaymentError::Provider`] while it did not work; it is repeated until its outcome is known.
+    /// `PaymentError::Provider` while it did not work; it is repeated until its outcome is known.
     pub async fn submit_provider_order(
         &self,
         order: OrderId,
         attempt: AttemptId,
         command: &Command,
-    ) -> Result<(), PaymentError> {
-        let order = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
-        let waits = |order: &OrderAggregate| {
-            order.attempt(attempt).is_some_and(|attempt| awaits_submission(order, attempt))
+    ) -> Result<()> {
+        let mut order = self.engine.existing(order.uuid()).await?;
+        let order = &mut self.task(&mut order, command, &ReadPass::of(Urgency::Scheduled));
+        let waiting = |order: &OrderAggregate| {
+            order.attempt(attempt).filter(|attempt| awaits_submission(order, attempt)).cloned()
         };
-        let Some(record) = order.attempt(attempt).filter(|_| waits(&order)).cloned() else { return Ok(()) };
-        let account = self.providers.account(&record.account)?;
-        let view = record.for_adapter(order.id());
-        let state = AttemptStateStore::new(&self.engine, order, attempt, command);
+        let Some(waits) = waiting(order) else { return Ok(()) };
+        let account = self.providers.account(&waits.account)?;
+        let view = waits.for_adapter(order.id());
+        let state = order.state_store(attempt);
         let ctx = self.providers.ctx(&account, &state);
         let submit = account.adapter.submit_provider_order(&ctx, &view);
         self.providers.call(&account, "submit_order", &ctx, submit).await?;
-        let mut order = state.into_subject();
-        let done = |order: &OrderAggregate, _| {
-            let event = waits(order).then_some(Event::ProviderOrderSubmitted { attempt });
-            Ok::<_, PaymentError>(event.into())
-        };
-        let command = command.following();
-        self.engine.change("submit provider order", &command, &mut order, done).await.map(drop)
+        let submitted =
+            |order: &OrderAggregate, _| waiting(order).map(|_| Event::ProviderOrderSubmitted { attempt });
+        order.change("submit provider order", submitted).await.map(drop)
     }
 }
 
-/// Whether it was abandoned and nobody has seen yet what became of it at its provider.
+/// Whether it was abandoned and not yet looked up at its provider.
 fn may_exist(attempt: &Attempt) -> bool {
     match attempt.state {
         AttemptState::Orphaned => true,

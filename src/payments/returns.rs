@@ -2,32 +2,21 @@
 //!
 //! A token names an attempt, carries a secret of 128 bits, and ends with a letter for the redirect. The secret is
 //! derived from a key of the installation, so that a start that is resumed after a crash sends the same addresses, and
-//! nothing has to be kept or looked up to know whether a token is ours.
+//! nothing has to be stored or looked up to verify a token.
 
 use port::{AttemptId, RedirectUrls, sign};
 
-/// Which of a provider's redirects brought the customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
+/// Which of a provider's redirects brought the customer; a token ends with its letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 pub enum Redirect {
-    /// After paying.
+    #[strum(serialize = "s")]
     Success,
-    /// While it is not decided.
+    #[strum(serialize = "p")]
     InProgress,
-    /// After failing.
+    #[strum(serialize = "f")]
     Failure,
-    /// After giving up.
+    #[strum(serialize = "c")]
     Cancel,
-}
-
-impl Redirect {
-    fn letter(self) -> char {
-        match self {
-            Self::Success => 's',
-            Self::InProgress => 'p',
-            Self::Failure => 'f',
-            Self::Cancel => 'c',
-        }
-    }
 }
 
 /// Makes and reads return tokens.
@@ -37,23 +26,20 @@ pub struct Returns {
     public_url: String,
 }
 
-/// What a token of ours says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReturnToken {
-    /// Which start the customer comes back from.
     pub attempt: AttemptId,
-    /// By which redirect.
     pub redirect: Redirect,
 }
 
 /// Bytes of a token's secret.
 const SECRET_BYTES: usize = 16;
 
-/// How the text of an attempt's id begins; a token leaves it out.
+/// The beginning of an attempt's id; a token leaves it out.
 const ATTEMPT_PREFIX: &str = "att_";
 
 impl Returns {
-    /// With the installation's own key and the address that customers reach it by.
+    /// `key` is the installation's own.
     pub fn new(key: [u8; 32], public_url: &str) -> Self {
         Self { key, public_url: public_url.trim_end_matches('/').to_owned() }
     }
@@ -64,7 +50,6 @@ impl Returns {
         secret.try_into().unwrap_or_default()
     }
 
-    /// The token that a redirect of an attempt carries.
     pub fn token(&self, attempt: AttemptId, redirect: Redirect) -> String {
         self.tokens(attempt)(redirect)
     }
@@ -74,27 +59,24 @@ impl Returns {
         let (id, secret) = (attempt.to_string(), hex::encode(self.secret(attempt)));
         move |redirect| {
             let id = id.strip_prefix(ATTEMPT_PREFIX).unwrap_or(&id);
-            format!("{id}{secret}{}", redirect.letter())
+            format!("{id}{secret}{}", <&str>::from(redirect))
         }
     }
 
-    /// Reads a token. `None` if it is none of ours.
+    /// `None` if the token is not genuine.
     pub fn read(&self, token: &str) -> Option<ReturnToken> {
-        use strum::VariantArray as _;
         let secret_at = token.len().checked_sub(2 * SECRET_BYTES + 1)?;
         let (id, rest) = token.split_at_checked(secret_at)?;
         let (digits, letter) = rest.split_at_checked(2 * SECRET_BYTES)?;
-        let redirect = Redirect::VARIANTS.iter().find(|known| letter.chars().eq([known.letter()]))?;
+        let redirect = letter.parse().ok()?;
         let attempt: AttemptId = format!("{ATTEMPT_PREFIX}{id}").parse().ok()?;
         let mut secret = [0; SECRET_BYTES];
         hex::decode_to_slice(digits, &mut secret).ok()?;
-        // An id and a secret have one way to be written.
-        let same =
-            sign::same_bytes(&secret, &self.secret(attempt)) && self.token(attempt, *redirect) == token;
-        same.then_some(ReturnToken { attempt, redirect: *redirect })
+        // An id and a secret have one spelling.
+        let same = sign::same_bytes(&secret, &self.secret(attempt)) && self.token(attempt, redirect) == token;
+        same.then_some(ReturnToken { attempt, redirect })
     }
 
-    /// The addresses for a provider.
     pub fn urls(&self, attempt: AttemptId) -> RedirectUrls {
         let token = self.tokens(attempt);
         let url = |redirect| format!("{}/return/{}", self.public_url, token(redirect));
@@ -106,7 +88,7 @@ impl Returns {
         }
     }
 
-    /// Where the gateway shows a session's link as a picture.
+    /// The address of the QR code of a session's link.
     pub fn qr_url(&self, attempt: AttemptId) -> String {
         format!("{}/qr/{}", self.public_url, self.token(attempt, Redirect::InProgress))
     }

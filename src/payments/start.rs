@@ -1,39 +1,35 @@
-//! Starting a payment: route, write the intent, call, and fail over where nothing can have happened.
+//! Starting a payment: route, commit the intent, call, and fail over where nothing can have happened.
 
 use std::time::Duration;
 
 use port::{
-    Advice, Approach, AttemptId, CaptureMode, LinkDelivery, Lookup, Money, PaymentRequest, ProfileId,
-    ProviderError, Repeat, SessionId, Timestamp,
+    Advice, Approach, AttemptId, CaptureMode, CreatedPayment, LinkDelivery, Lookup, Money, PaymentRequest,
+    ProfileId, ProviderError, Repeat, SessionId, Timestamp,
 };
 
-use super::providers::{AttemptStateStore, NoState};
-use super::{Account, PaymentError, Payments, ReadPass};
+use super::providers::NoState;
+use super::task::OrderTask;
+use super::{Account, Payments, ReadPass, Result};
 use crate::domain::session_start::{abandon, create_session, fail_over, payable};
 use crate::domain::{
     Attempt, AttemptState, AttentionCode, Context, Erasable, Event, FailureCode, LineItem, Metadata,
     NewAttempt, OrderAggregate, PersonalData, Price, Profile, Requirement, ReturnUrls, RouteAttempt, Routing,
-    Session, SessionFailure, SessionRequest, SessionStatus, StartFailure, Urgency, price_line,
+    Session, SessionFailure, SessionRequest, SessionStatus, Urgency, price_line,
 };
 use crate::engine::{Command, WorkingCopy};
 use crate::routing::{AccountFacts, Request, RouteDecision, RouteError, decide};
 
-/// What a merchant asks of a checkout, checked for its shape.
+/// What a merchant requests of a checkout, checked for its shape.
 #[derive(Clone, Debug)]
 pub struct CheckoutRequest {
-    /// How the customer pays.
     pub approach: Approach,
-    /// When the money is taken.
     pub capture: CaptureMode,
-    /// Where the customer returns to.
     pub return_urls: ReturnUrls,
-    /// Where the provider sends the link.
     pub link_delivery: LinkDelivery,
-    /// How long the session lives.
     pub expires_in: Duration,
     /// BCP 47 tag.
     pub language: Option<String>,
-    /// Whether the method is stored; where a profile is required if absent.
+    /// Whether the method is stored; if absent, where the order requires a profile.
     pub save_payment_profile: Option<bool>,
     /// A stored method to prefill.
     pub payment_profile_id: Option<ProfileId>,
@@ -41,25 +37,27 @@ pub struct CheckoutRequest {
     pub charge: bool,
     /// The account to pin.
     pub account: Option<String>,
-    /// The merchant's own metadata.
     pub metadata: Metadata,
 }
 
 /// How a start went.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StartOutcome {
-    /// The customer can pay.
-    Ready,
-    /// The outcome is not known yet; a job finds out.
+    /// The provider has created it.
+    Created,
+    /// The outcome is not known yet; a job resolves it.
     Unknown,
-    /// The provider said no: the session has ended.
+    /// The provider declined: the session has ended.
     Ended,
     /// No account could be reached: the session has ended and the order is a cart.
     Down {
-        /// When to come back, as far as a provider has said.
+        /// When to try again, as far as a provider reports it.
         retry_after: Option<Duration>,
     },
 }
+
+/// What a start created, and the moment that the provider's answer describes.
+pub(super) type Created = (CreatedPayment, Timestamp);
 
 impl StartOutcome {
     /// After an error that leaves nothing open.
@@ -77,8 +75,8 @@ impl StartOutcome {
 pub(super) struct Repeats(pub(super) Option<AttemptId>);
 
 impl Repeats {
-    /// How an error of this start counts: the first send is unsure for ever, whatever a second one says short of a plain
-    /// no.
+    /// How an error of this start counts: the outcome of the first send stays unknown, whatever the second reports short
+    /// of a plain no.
     pub(super) fn classify(&self, attempt: AttemptId, error: ProviderError) -> ProviderError {
         match self.0 == Some(attempt) && error.advice() != Advice::Stop {
             true => ProviderError::OutcomeUnknown(error.to_string()),
@@ -93,17 +91,17 @@ impl Repeats {
 }
 
 impl Payments {
-    /// Routes a checkout and makes the events that create its session: the intent. A stored method goes to its account.
+    /// Routes a checkout and returns the events that create its session: the intent. A stored method goes to its account.
     ///
     /// # Errors
-    /// [`PaymentError::Route`], and [`PaymentError::Command`] for what the state forbids.
+    /// `PaymentError::Route`, and `PaymentError::Command` for what the state forbids.
     pub fn new_session(
         &self,
         order: &OrderAggregate,
         request: &CheckoutRequest,
         stored: Option<&Profile>,
         now: Timestamp,
-    ) -> Result<(SessionId, Vec<Event>), PaymentError> {
+    ) -> Result<(SessionId, Vec<Event>)> {
         let money = payable(order)?;
         stored.map(|profile| profile.ensure_pays(order)).transpose()?;
         let session_data = session_request(order, request, stored);
@@ -142,7 +140,6 @@ impl Payments {
         Ok((session.id, create_session(session, attempt)))
     }
 
-    /// Where a checkout would go.
     fn route(
         &self,
         order: &OrderAggregate,
@@ -151,7 +148,7 @@ impl Payments {
         stored: Option<&Profile>,
         money: Money,
         now: Timestamp,
-    ) -> Result<RouteDecision, PaymentError> {
+    ) -> Result<RouteDecision> {
         let personal = order.header.content.personal.value().cloned().unwrap_or_default();
         let payment = payment_request(order, &personal, session_data, now.plus(request.expires_in));
         let ineligible_because = |account: &Account| {
@@ -188,73 +185,66 @@ impl Payments {
     /// one before.
     ///
     /// # Errors
-    /// That of the store; what was sent is then resolved by a job.
+    /// That of the store; a job then resolves what was sent.
     pub async fn start(
         &self,
         order: &mut WorkingCopy<OrderAggregate>,
         session: SessionId,
         command: &Command,
-    ) -> Result<StartOutcome, PaymentError> {
+    ) -> Result<StartOutcome> {
+        let order = &mut self.task(order, command, &ReadPass::of(Urgency::UnknownOutcome));
         let mut repeats = Repeats::default();
         loop {
             let Some(attempt) = current(order, session) else { return Ok(StartOutcome::Ended) };
             let account = self.providers.account(&attempt.account)?;
-            let outcome = self.send_create(order, &account, &attempt, command).await?;
-            let error = match outcome {
-                Ok(()) => return Ok(start_outcome(order, session)),
-                Err(error) => repeats.classify(attempt.id, error),
-            };
-            if error.advice() == Advice::ResolveUnknown {
-                if self.accept_if_found(order, &account, &attempt, command).await? {
-                    return Ok(start_outcome(order, session));
-                }
-                let charge = order.session(session).is_some_and(|session| session.charge.is_some());
-                if !charge && repeats.allow(attempt.id, &account) {
-                    continue;
-                }
+            let charge = is_charge(order, &attempt);
+            let sent = self.send_create(order, &account, &attempt, charge).await;
+            let mut sent = sent.map_err(|error| repeats.classify(attempt.id, error));
+            let unknown = sent.as_ref().is_err_and(|error| error.advice() == Advice::ResolveUnknown);
+            if unknown && let Ok(Some(found)) = self.find_by_reference(order, &account, &attempt).await {
+                sent = Ok(found);
             }
-            let failed = self.after_failed_start(order, session, &attempt, &account, &error, command);
-            if let Some(done) = failed.await? {
+            let error = match sent {
+                Ok(created) => {
+                    self.accept_start(order, &account, attempt.id, created).await?;
+                    return Ok(StartOutcome::Created);
+                }
+                Err(error) => error,
+            };
+            if unknown && !charge && repeats.allow(attempt.id, &account) {
+                continue;
+            }
+            if let Some(done) = self.after_failed_start(order, session, &attempt, &account, &error).await? {
                 return Ok(done);
             }
         }
     }
 
-    /// Sends a start and accepts what it made.
+    /// Sends what creates an attempt's object at its provider, or charges the stored method.
     pub(super) async fn send_create(
         &self,
-        order: &mut WorkingCopy<OrderAggregate>,
+        order: &mut OrderTask<'_>,
         account: &Account,
         attempt: &Attempt,
-        command: &Command,
-    ) -> Result<Result<(), ProviderError>, PaymentError> {
+        charge: bool,
+    ) -> Result<Created, ProviderError> {
         let request = self.request_of(order, attempt);
         let view = attempt.for_adapter(order.id());
-        let state = AttemptStateStore::new(&self.engine, order.clone(), attempt.id, command);
+        let state = order.state_store(attempt.id);
         let ctx = self.providers.ctx(account, &state);
-        let session = order.session(attempt.session);
-        let charge = session.is_some_and(|session| session.charge.is_some());
-        let outcome = match account.adapter.vault().filter(|_| charge) {
+        match account.adapter.vault().filter(|_| charge) {
             Some(vault) => {
                 self.providers.call(account, "charge", &ctx, vault.charge(&ctx, &view, &request)).await
             }
             None => {
-                self.providers
-                    .call(account, "create", &ctx, account.adapter.create(&ctx, &view, &request))
-                    .await
+                let create = account.adapter.create(&ctx, &view, &request);
+                self.providers.call(account, "create", &ctx, create).await
             }
-        };
-        *order = state.into_subject();
-        match outcome {
-            Ok((created, as_of)) => {
-                self.accept_start(order, account, attempt.id, created, as_of, command).await.map(Ok)
-            }
-            Err(error) => Ok(Err(error)),
         }
     }
 
-    /// What an attempt asks of its provider: the same whenever it is asked.
-    pub(super) fn request_of(&self, order: &OrderAggregate, attempt: &Attempt) -> PaymentRequest {
+    /// What an attempt requests of its provider: the same each time.
+    fn request_of(&self, order: &OrderAggregate, attempt: &Attempt) -> PaymentRequest {
         let session = order.session(attempt.session);
         let personal = order.header.content.personal.value().cloned().unwrap_or_default();
         let session_data = session.and_then(|session| session.request.value()).cloned().unwrap_or_default();
@@ -265,36 +255,17 @@ impl Payments {
         }
     }
 
-    /// Looks for an object whose answer was lost and accepts it. False if it is not to be found.
-    async fn accept_if_found(
-        &self,
-        order: &mut WorkingCopy<OrderAggregate>,
-        account: &Account,
-        attempt: &Attempt,
-        command: &Command,
-    ) -> Result<bool, PaymentError> {
-        let pass = ReadPass::of(Urgency::UnknownOutcome);
-        match self.find_by_reference(order, account, attempt, &pass).await {
-            Ok(Some((created, as_of))) => {
-                self.accept_start(order, account, attempt.id, created, as_of, command).await?;
-                Ok(true)
-            }
-            Ok(None) | Err(_) => Ok(false),
-        }
-    }
-
-    /// Asks the provider for an object by our reference.
+    /// Looks an object up at the provider by our reference.
     pub(super) async fn find_by_reference(
         &self,
-        order: &OrderAggregate,
+        order: &OrderTask<'_>,
         account: &Account,
         attempt: &Attempt,
-        pass: &ReadPass,
-    ) -> Result<Option<(port::CreatedPayment, Timestamp)>, ProviderError> {
+    ) -> Result<Option<Created>, ProviderError> {
         if account.about().capabilities.lookup != Lookup::ByMerchantReference {
             return Err(ProviderError::Unsupported("look an object up by our reference"));
         }
-        self.providers.spend_read(account, pass)?;
+        self.providers.spend_read(account, &order.pass)?;
         let view = attempt.for_adapter(order.id());
         let ctx = self.providers.ctx(account, &NoState);
         let find = account.adapter.find_by_reference(&ctx, &view);
@@ -302,77 +273,77 @@ impl Payments {
         Ok(found.map(|created| (created, as_of)))
     }
 
-    /// A start that did not work: the next account, or the end. `None` to go on with the next.
+    /// After a start that did not work: the next account (`None`), or the end.
     async fn after_failed_start(
         &self,
-        order: &mut WorkingCopy<OrderAggregate>,
+        order: &mut OrderTask<'_>,
         session: SessionId,
         attempt: &Attempt,
         account: &Account,
         error: &ProviderError,
-        command: &Command,
-    ) -> Result<Option<StartOutcome>, PaymentError> {
-        let capabilities = &account.about().capabilities;
-        let charge = order.session(session).is_some_and(|session| session.charge.is_some());
-        // Nobody has the page's address and no money moves in the start: what may exist there can be closed unseen.
-        let harmless = !charge && !capabilities.create_moves_money && attempt.approach != Approach::Link;
+    ) -> Result<Option<StartOutcome>> {
+        // The customer never received the page's address and no money moves in the start: what may exist there can be
+        // closed unseen.
+        let harmless = !is_charge(order, attempt)
+            && !account.about().capabilities.create_moves_money
+            && attempt.approach != Approach::Link;
         let (elsewhere, orphaned) = match error.advice() {
             Advice::TryElsewhere | Advice::RetryLater => (true, false),
             Advice::ResolveUnknown => (harmless && self.routing.failover_after_unknown, true),
             Advice::Stop => (false, false),
         };
-        let next = order.session(session).and_then(|session| session.fallback.first().cloned());
-        if let Some(name) = next.filter(|_| elsewhere) {
-            let (account_name, next) = (&account.name, self.providers.account(&name)?);
-            let fail_over = |order: &OrderAggregate, now| {
-                let open = order.session(session);
+        let next = order.session(session).and_then(|session| session.fallback.first()).filter(|_| elsewhere);
+        if let Some(name) = next {
+            let next = self.providers.account(name)?;
+            let fail_over = order.extend("fail over", |context| {
+                let open = context.order.session(session);
                 let open = open.filter(|open| open.status.is_open() && open.attempt == attempt.id);
-                let events = open.map(|_| {
-                    let new_attempt = new_attempt(&mut self.engine.context(order, now), &next);
-                    fail_over(attempt, orphaned, error.into(), new_attempt)
-                });
-                Ok::<_, PaymentError>(events.unwrap_or_default().into())
-            };
-            self.engine.change("fail over", &command.following(), order, fail_over).await?;
-            self.engine.metrics.attempt_failed_over(account_name);
+                let to = |_| fail_over(attempt, orphaned, error.into(), new_attempt(context, &next));
+                open.map(to).unwrap_or_default()
+            });
+            fail_over.await?;
+            self.engine.metrics.attempt_failed_over(&account.name);
             return Ok(None);
         }
         if error.advice() == Advice::ResolveUnknown {
             return Ok(Some(StartOutcome::Unknown));
         }
-        self.abandon(order, attempt, error, command).await?;
+        self.abandon(order, attempt, error).await?;
         Ok(Some(StartOutcome::abandoned(error)))
     }
 
-    /// Abandons a start for good: the session ends, the order is a cart again. Attention is raised on a provider that
-    /// asks for another amount.
+    /// Abandons a start for good: the session ends, the order is a cart again. A provider that wants another amount
+    /// raises attention.
     pub(super) async fn abandon(
         &self,
-        order: &mut WorkingCopy<OrderAggregate>,
+        order: &mut OrderTask<'_>,
         attempt: &Attempt,
         error: &ProviderError,
-        command: &Command,
-    ) -> Result<(), PaymentError> {
-        let failure = start_failure(error);
-        let decide = |order: &OrderAggregate, now| {
-            let still = order.attempt(attempt.id).filter(|attempt| attempt.state == AttemptState::Started);
-            let events = still.map(|attempt| {
-                let mut events = abandon(order, attempt, StartFailure::from(error), failure.clone());
-                if let ProviderError::AmountDiffers(_) = error {
-                    let mut context = self.engine.context(order, now);
-                    let raised =
-                        context.raise(AttentionCode::AmountMismatch, attempt.payment, error.to_string());
-                    events.extend(raised);
-                }
-                events
-            });
-            Ok::<_, PaymentError>(events.unwrap_or_default().into())
-        };
-        self.engine.change("abandon", &command.following(), order, decide).await.map(drop)
+    ) -> Result<()> {
+        let abandon = order.extend("abandon", |context| {
+            let started =
+                context.order.attempt(attempt.id).filter(|attempt| attempt.state == AttemptState::Started);
+            let Some(attempt) = started else { return Vec::new() };
+            let mut events = abandon(context.order, attempt, error.into(), start_failure(error));
+            if let ProviderError::AmountDiffers(_) = error {
+                events.extend(context.raise(
+                    AttentionCode::AmountMismatch,
+                    attempt.payment,
+                    error.to_string(),
+                ));
+            }
+            events
+        });
+        abandon.await.map(drop)
     }
 }
 
-/// The next attempt of an order, at an account.
+/// Whether an attempt charges a stored method without the customer.
+pub(super) fn is_charge(order: &OrderAggregate, attempt: &Attempt) -> bool {
+    let session = order.session(attempt.session);
+    session.is_some_and(|session| session.charge.is_some())
+}
+
 fn new_attempt(context: &mut Context<'_>, account: &Account) -> NewAttempt {
     NewAttempt {
         attempt: context.attempt_id(),
@@ -383,7 +354,7 @@ fn new_attempt(context: &mut Context<'_>, account: &Account) -> NewAttempt {
     }
 }
 
-/// Whether a start whose outcome is unknown may simply be sent again: the provider knows our key.
+/// Whether a start of unknown outcome may simply be sent again: the provider knows our key.
 pub(super) fn may_repeat(account: &Account) -> bool {
     account.about().capabilities.repeat.create == Repeat::Deduplicated
 }
@@ -392,13 +363,6 @@ pub(super) fn may_repeat(account: &Account) -> bool {
 fn current(order: &OrderAggregate, session: SessionId) -> Option<Attempt> {
     let session = order.session(session).filter(|session| session.status.is_open())?;
     order.attempt(session.attempt).filter(|attempt| attempt.state == AttemptState::Started).cloned()
-}
-
-fn start_outcome(order: &OrderAggregate, session: SessionId) -> StartOutcome {
-    match order.session(session).map(|session| session.status) {
-        Some(SessionStatus::Failed) => StartOutcome::Ended,
-        _ => StartOutcome::Ready,
-    }
 }
 
 /// How a session ends that could not be started.

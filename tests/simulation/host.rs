@@ -14,7 +14,9 @@ use paymux::inbox::NotificationReceiver;
 use paymux::jobs::{JobContext, JobRunner, Recurring};
 use paymux::metrics::Metrics;
 use paymux::orders::Orders;
-use paymux::payments::{Account, Accounts, Payments, Providers, RefundPolicies, Returns, Routing};
+use paymux::payments::{
+    Account, Accounts, Payments, Providers, ReadLimiter, RefundPolicies, Returns, Routing,
+};
 use paymux::routing::Rules;
 use paymux::store::{Store, StoreError, sqlite};
 use paymux::webhooks::WebhookDispatcher;
@@ -102,7 +104,8 @@ impl Host {
         let adapter = (configured.about.build)(&configured.settings).expect("the settings are complete");
         let (name, base, test) = (configured.name.clone(), configured.base_url.clone(), configured.test);
         let account = Account::new(name, adapter, base, test, configured.notify_key.clone());
-        account.expect("the tables are right").reads_per_second(self.settings.reads_per_second)
+        let reads = ReadLimiter::new(self.settings.reads_per_second);
+        Account { reads, ..account.expect("the tables are right") }
     }
 }
 

@@ -41,7 +41,7 @@ pub(in crate::http) async fn create_session(
     let payments = request.state().payments();
     match payments.create_profile_session(&request.merchant, &new, &request.command()).await? {
         (_, StartOutcome::Down { retry_after }) => Err(Problem::down(retry_after)),
-        (session, StartOutcome::Ready | StartOutcome::Unknown | StartOutcome::Ended) => Ok(session),
+        (session, StartOutcome::Created | StartOutcome::Unknown | StartOutcome::Ended) => Ok(session),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Stored payment methods: the sessions that store them, and what is known of each.
+//! Stored payment methods, and the sessions that store them.
 //!
 //! As with payments the intent is committed before anything is sent, what may have worked is not sent elsewhere, and
-//! only the provider's answer says that a method is stored.
+//! only the provider's answer proves that a method is stored.
 
 mod follow;
 mod start;
@@ -13,16 +13,14 @@ use std::sync::Arc;
 
 use port::{ProfileId, ProfileSessionId, ProviderError, StoreAttempt, Vault};
 
-use super::{Account, PaymentError, Payments};
+use super::{Account, Payments, Result};
 use crate::domain::{Profile, ProfileSession};
 use crate::engine::{CommandError, WorkingCopy};
 
 impl Payments {
-    /// The merchant's stored method, unless it was deleted.
-    ///
     /// # Errors
-    /// [`CommandError::NotFound`], also for another merchant's.
-    pub async fn profile(&self, merchant: &str, id: ProfileId) -> Result<WorkingCopy<Profile>, PaymentError> {
+    /// [`CommandError::NotFound`], also for another merchant's and one that was deleted.
+    pub async fn profile(&self, merchant: &str, id: ProfileId) -> Result<WorkingCopy<Profile>> {
         let found = self.engine.of_merchant::<Profile>(merchant, id.uuid()).await?;
         if found.deleted || found.details.value().is_none() {
             return Err(CommandError::NotFound.into());
@@ -30,15 +28,13 @@ impl Payments {
         Ok(found)
     }
 
-    /// The merchant's profile session.
-    ///
     /// # Errors
     /// [`CommandError::NotFound`], also for another merchant's.
     pub async fn profile_session(
         &self,
         merchant: &str,
         id: ProfileSessionId,
-    ) -> Result<WorkingCopy<ProfileSession>, PaymentError> {
+    ) -> Result<WorkingCopy<ProfileSession>> {
         let found = self.engine.of_merchant::<ProfileSession>(merchant, id.uuid()).await?;
         if found.request.value().is_none() {
             return Err(CommandError::NotFound.into());
@@ -46,18 +42,13 @@ impl Payments {
         Ok(found)
     }
 
-    /// The account of a session's start, and what its adapter sees of it. `None` before there is one.
-    fn at_provider(
-        &self,
-        session: &ProfileSession,
-    ) -> Result<Option<(Arc<Account>, StoreAttempt)>, PaymentError> {
+    /// The account of a session's start, and the start as its adapter sees it; `None` before it.
+    fn at_provider(&self, session: &ProfileSession) -> Result<Option<(Arc<Account>, StoreAttempt)>> {
         let Some((attempt, view)) = session.attempt().zip(session.for_adapter()) else { return Ok(None) };
         Ok(Some((self.providers.account(&attempt.account)?, view)))
     }
 }
 
-/// The stored methods of an account.
-///
 /// # Errors
 /// [`ProviderError::Unsupported`] if its adapter has none.
 fn vault_of(account: &Account) -> Result<&dyn Vault, ProviderError> {

@@ -6,20 +6,20 @@ use super::vault_of;
 use crate::domain::{Event, Metadata, OrderAggregate, Profile, ProfileEvent, ProfileOwner};
 use crate::engine::{Command, WorkingCopy};
 use crate::payments::providers::NoState;
-use crate::payments::{PaymentError, Payments, ReadPass};
+use crate::payments::{PaymentError, Payments, ReadPass, Result};
 
 impl Payments {
     /// Lists the methods that an order's customer has at the account of a paid session, and stores those that are new.
     ///
     /// # Errors
-    /// [`PaymentError::Provider`] while the provider cannot be asked.
+    /// [`PaymentError::Provider`] while the provider cannot be read.
     pub async fn sync_profiles(
         &self,
         order: OrderId,
         session: SessionId,
         command: &Command,
         pass: &ReadPass,
-    ) -> Result<(), PaymentError> {
+    ) -> Result<()> {
         let mut order = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
         let found = order.session(session).filter(|session| !session.profiles_synced);
         let Some(attempt) = found.and_then(|session| order.attempt(session.attempt)) else { return Ok(()) };
@@ -44,38 +44,31 @@ impl Payments {
             }
         }
         let synced = |order: &OrderAggregate, _| {
-            let news = order.session(session).is_some_and(|session| !session.profiles_synced);
-            Ok::<_, PaymentError>(news.then_some(Event::ProfilesSynced { session }).into())
+            let unsynced = order.session(session).filter(|session| !session.profiles_synced);
+            unsynced.map(|_| Event::ProfilesSynced { session })
         };
-        self.engine.change("profiles synced", command, &mut order, synced).await.map(drop)
+        self.task(&mut order, command, pass).change("profiles synced", synced).await.map(drop)
     }
 
-    /// Deletes a stored method: at once for the merchant, and at its provider where that can.
-    ///
-    /// # Errors
-    /// [`PaymentError::Command`].
-    pub async fn delete_profile(
-        &self,
-        profile: &mut WorkingCopy<Profile>,
-        command: &Command,
-    ) -> Result<(), PaymentError> {
+    /// Deletes a stored method: at once for the merchant, and at its provider where that is possible.
+    pub async fn delete_profile(&self, profile: &mut WorkingCopy<Profile>, command: &Command) -> Result<()> {
         let delete = |profile: &Profile, _| {
             command.ensure_version(profile.version())?;
             Ok::<_, PaymentError>((!profile.deleted).then_some(ProfileEvent::Deleted).into())
         };
         self.engine.change("delete profile", command, profile, delete).await?;
         match self.detach(profile, &command.following()).await {
-            // A job goes on with it.
+            // A job repeats it.
             Err(PaymentError::Provider(_)) => Ok(()),
             other => other,
         }
     }
 
-    /// Detaches a deleted method at its provider, as a job does until that has an answer.
+    /// Detaches a deleted method at its provider; a job repeats it until the provider has answered.
     ///
     /// # Errors
     /// [`PaymentError::Provider`] while the provider cannot be reached.
-    pub async fn detach_profile(&self, id: Uuid, command: &Command) -> Result<(), PaymentError> {
+    pub async fn detach_profile(&self, id: Uuid, command: &Command) -> Result<()> {
         match self.engine.load::<Profile>(id).await? {
             Some(mut profile) if profile.deleted && !profile.detached => {
                 self.detach(&mut profile, command).await
@@ -84,11 +77,7 @@ impl Payments {
         }
     }
 
-    async fn detach(
-        &self,
-        profile: &mut WorkingCopy<Profile>,
-        command: &Command,
-    ) -> Result<(), PaymentError> {
+    async fn detach(&self, profile: &mut WorkingCopy<Profile>, command: &Command) -> Result<()> {
         let account = self.providers.account(&profile.account)?;
         let detaches = account.about().capabilities.vault.is_some_and(|vault| vault.detaches);
         if let (Ok(vault), Some(reference)) = (vault_of(&account), profile.reference().filter(|_| detaches)) {

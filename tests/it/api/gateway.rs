@@ -11,7 +11,7 @@ use paymux::http;
 use paymux::jobs::{JobContext, JobRunner};
 use paymux::metrics::Metrics;
 use paymux::orders::Orders;
-use paymux::payments::{Account, Accounts, Payments, Providers, Returns, Routing};
+use paymux::payments::{Account, Accounts, Payments, Providers, ReadLimiter, Returns, Routing};
 use paymux::routing::Rules;
 use paymux::store::sqlite::{Options, Sqlite};
 use paymux::store::{ApiKeyRow, Change, JobSubject, Store, Write};
@@ -61,12 +61,12 @@ impl Gateway {
 
     /// Whose accounts are watched for so many days.
     pub async fn watching(days: u32) -> Self {
-        Self::of(|_| {}, |account| account.poll_after_capture(days)).await
+        Self::of(|_| {}, |account| Account { poll_after_capture_days: days, ..account }).await
     }
 
     /// Whose accounts are read so often at most.
     pub async fn reading(reads_per_second: u32) -> Self {
-        Self::of(|_| {}, |account| account.reads_per_second(reads_per_second)).await
+        Self::of(|_| {}, |account| Account { reads: ReadLimiter::new(reads_per_second), ..account }).await
     }
 
     /// With other settings than the usual ones.

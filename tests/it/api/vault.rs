@@ -130,7 +130,7 @@ async fn a_stored_method_is_as_usable_as_its_status_says_and_one_that_nobody_kno
         let command = Command::of(Actor::Merchant);
         let created = payments.create_profile_session("shop", &new_session(), &command).await.unwrap();
         let (mut session, outcome) = created;
-        assert_eq!(outcome, StartOutcome::Ready);
+        assert_eq!(outcome, StartOutcome::Created);
         payments.refresh_profile_session(&mut session, true, &command).await.unwrap();
         assert_eq!(session.status, SessionStatus::Completed);
         let method = payments.profile("shop", session.profile.unwrap()).await.unwrap();
