@@ -51,7 +51,7 @@ pub enum Edit {
 }
 
 /// New values for an order; what is absent stays as it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderFields {
     /// Delivery, minor units.
     pub shipping: Option<i64>,
