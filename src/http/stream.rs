@@ -194,7 +194,9 @@ impl SessionProgress {
                 self.payments.push(payment.id);
                 true
             }
-            Event::PaymentUpdated { payment, .. } => self.payments.contains(payment),
+            Event::PaymentUpdated { payment, .. } | Event::PaymentNotStarted { payment } => {
+                self.payments.contains(payment)
+            }
             Event::OrderStateChanged { to, .. } => {
                 self.order_waits = *to == OrderState::PendingPayment;
                 self.created
@@ -272,6 +274,15 @@ impl Drop for StreamSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_payment_that_was_not_started_belongs_to_the_stream_of_its_session() {
+        let [own, other] = [1, 2].map(|number| PaymentId::from_uuid(Uuid::from_u128(number)));
+        let mut progress = SessionProgress { payments: vec![own], ..SessionProgress::default() };
+        let session = SessionId::from_uuid(Uuid::nil());
+        assert!(progress.take(&Event::PaymentNotStarted { payment: own }, session));
+        assert!(!progress.take(&Event::PaymentNotStarted { payment: other }, session));
+    }
 
     #[test]
     fn a_merchant_has_a_limit_of_streams_and_an_ended_one_makes_room() {
