@@ -1,66 +1,56 @@
-//! What the API answers when it works.
+//! A successful JSON response.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, ETAG, LOCATION};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderValue, LOCATION};
 use serde::Serialize;
 
 use super::problem::{Problem, REPLAYED};
 
-/// A JSON answer.
-#[derive(Debug)]
-pub(super) struct Answer {
-    status: StatusCode,
-    version: Option<u64>,
-    location: Option<String>,
-    replayed: bool,
-    body: Vec<u8>,
-}
+pub(super) struct Answer(HttpResponse);
 
 impl Answer {
-    /// 200 with a body.
-    ///
-    /// # Errors
-    /// `internal` if the body cannot be written as JSON.
+    /// 200 with a JSON body.
     pub(super) fn ok(body: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_vec(body).map_err(Problem::internal)?;
-        Ok(Self { status: StatusCode::OK, version: None, location: None, replayed: false, body })
+        let mut response = HttpResponse::Ok();
+        response.content_type("application/json").insert_header((CACHE_CONTROL, "no-store"));
+        Ok(Self(response.body(body)))
     }
 
-    /// A resource that is at `location` was created.
+    /// 201 with the address of the created resource.
     pub(super) fn created(self, location: String) -> Self {
-        Self { status: StatusCode::CREATED, location: Some(location), ..self }
+        self.at(StatusCode::CREATED, location)
     }
 
-    /// The outcome is not known yet; `location` will tell.
+    /// 202 with the address where the outcome can be read.
     pub(super) fn accepted(self, location: String) -> Self {
-        Self { status: StatusCode::ACCEPTED, location: Some(location), ..self }
+        self.at(StatusCode::ACCEPTED, location)
+    }
+
+    fn at(mut self, status: StatusCode, location: String) -> Self {
+        *self.0.status_mut() = status;
+        let location = HeaderValue::try_from(location).expect("an address is visible ASCII");
+        self.0.headers_mut().insert(LOCATION, location);
+        self
     }
 
     /// With the version of the resource.
-    pub(super) fn version(self, version: u64) -> Self {
-        Self { version: Some(version), ..self }
+    pub(super) fn version(mut self, version: u64) -> Self {
+        let tag = HeaderValue::try_from(format!("\"{version}\"")).expect("digits in quotes");
+        self.0.headers_mut().insert(ETAG, tag);
+        self
     }
 
     /// A repeat of an earlier answer to the same request.
-    pub(super) fn replayed(self) -> Self {
-        Self { replayed: true, ..self }
+    pub(super) fn replayed(mut self) -> Self {
+        self.0.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        self
     }
 }
 
 impl From<Answer> for HttpResponse {
     fn from(answer: Answer) -> Self {
-        let mut response = HttpResponseBuilder::new(answer.status);
-        response.content_type("application/json").insert_header((CACHE_CONTROL, "no-store"));
-        if let Some(version) = answer.version {
-            response.insert_header((ETAG, format!("\"{version}\"")));
-        }
-        if let Some(location) = answer.location {
-            response.insert_header((LOCATION, location));
-        }
-        if answer.replayed {
-            response.insert_header(REPLAYED);
-        }
-        response.body(answer.body)
+        answer.0
     }
 }

@@ -1,4 +1,4 @@
-//! Whose a request is: the API key, looked up by its hash.
+//! Authentication: looks up the API key by its hash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,42 +12,35 @@ use super::request::header;
 use crate::metrics::CacheMetrics;
 use crate::store::{ApiKeyRow, Store, StoreError};
 
-/// How long a key that was looked up is believed: so long may a withdrawn one still work.
+/// How long a key is cached; a revoked key may work for that long.
 const CACHE_TTL: Duration = Duration::from_secs(5);
 
-/// Keys that are remembered, known ones and others.
+/// The most cached keys, valid or not.
 const MAX_KEYS: u64 = 10_000;
 
-/// Longest text that can be a key.
+/// The longest key, in characters.
 const MAX_KEY: usize = 200;
 
-/// What a key may.
+/// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(super) enum Scope {
-    /// Orders, checkout, refunds.
     Payments,
-    /// Operations.
     Ops,
 }
 
-/// Whose a request is.
+/// The merchant and scopes of a request.
 pub(super) struct Caller {
-    /// The hash of the key, which is what is counted by.
+    /// The hash of the key, for the rate limit.
     pub(super) key: Arc<str>,
-    /// The merchant.
     pub(super) merchant: Arc<str>,
     scopes: Vec<String>,
 }
 
 impl Caller {
-    /// Refuses a key that may not do this.
-    ///
-    /// # Errors
-    /// `scope_missing`.
     pub(super) fn needs(&self, scope: Scope) -> Result<(), Problem> {
         let name: &str = scope.into();
-        if self.scopes.iter().any(|held| held == name) {
+        if self.scopes.iter().any(|own| own == name) {
             return Ok(());
         }
         let detail = format!("This API key does not have the scope `{name}`.");
@@ -55,7 +48,7 @@ impl Caller {
     }
 }
 
-/// API keys seen lately; one look-up answers all who ask at the same time.
+/// A cache of API keys; concurrent lookups of one key share one query.
 pub(super) struct ApiKeys {
     store: Arc<dyn Store>,
     known: Cache<Arc<str>, Option<Arc<ApiKeyRow>>>,
@@ -68,10 +61,7 @@ impl ApiKeys {
         Self { store, known, metrics }
     }
 
-    /// Whose a request is.
-    ///
-    /// # Errors
-    /// `unauthenticated`, with the same text whatever is wrong with the key.
+    /// The caller of a request. The text of `unauthenticated` does not say what is wrong with the key.
     pub(super) async fn caller(&self, request: &HttpRequest, now: Timestamp) -> Result<Caller, Problem> {
         let text = bearer(request).ok_or_else(unauthenticated)?;
         let hash: Arc<str> = hex::encode(sign::sha256(&[text.as_bytes()])).into();
@@ -88,8 +78,8 @@ impl ApiKeys {
             return Ok(known);
         }
         self.metrics.miss();
-        let look_up = async { Ok::<_, StoreError>(self.store.api_key(hash).await?.map(Arc::new)) };
-        let found = self.known.try_get_with(hash.clone(), look_up).await;
+        let query = async { Ok::<_, StoreError>(self.store.api_key(hash).await?.map(Arc::new)) };
+        let found = self.known.try_get_with(hash.clone(), query).await;
         found.map_err(|fault| Problem::from((*fault).clone()))
     }
 }

@@ -1,4 +1,4 @@
-//! Taking a body in: whole, in time, and not too large.
+//! Reads a request body, with limits on size and time.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,20 +11,17 @@ use futures_util::StreamExt as _;
 
 use super::problem::{Code, Problem};
 
-/// How much of a body that is too large is still taken in, so that its sender gets to read why.
+/// How much of a body that is too large is still read, so that the client gets the answer.
 const DRAINED_BYTES: usize = 4 * 1024 * 1024;
 
-/// Takes in a body of at most `limit` bytes.
-///
-/// # Errors
-/// `body_too_large`, `request_timeout`, or `malformed_json` for one that ends too early.
-pub(super) async fn take(payload: &mut Payload, limit: usize, patience: Duration) -> Result<Bytes, Problem> {
-    let taking = async {
+/// Reads a body of at most `limit` bytes. One that ends too early is `malformed_json`.
+pub(super) async fn read(payload: &mut Payload, limit: usize, timeout: Duration) -> Result<Bytes, Problem> {
+    let reading = async {
         let mut body = BytesMut::new();
         let mut size = 0;
         while let Some(chunk) = payload.next().await {
-            let chunk =
-                chunk.map_err(|_| Problem::new(Code::MalformedJson, "The body did not arrive whole."))?;
+            let cut = |_| Problem::new(Code::MalformedJson, "The body did not arrive whole.");
+            let chunk = chunk.map_err(cut)?;
             size += chunk.len();
             if size <= limit {
                 body.extend_from_slice(&chunk);
@@ -39,13 +36,10 @@ pub(super) async fn take(payload: &mut Payload, limit: usize, patience: Duration
         Ok(body.freeze())
     };
     let late = || Problem::new(Code::RequestTimeout, "The body did not arrive in time.");
-    tokio::time::timeout(patience, taking).await.unwrap_or_else(|_| Err(late()))
+    tokio::time::timeout(timeout, reading).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Refuses a body that is not declared as plain JSON.
-///
-/// # Errors
-/// `unsupported_media_type`.
 pub(super) fn ensure_json(request: &HttpRequest, body: &Bytes) -> Result<(), Problem> {
     if body.is_empty() {
         return Ok(());
@@ -63,29 +57,26 @@ pub(super) fn ensure_json(request: &HttpRequest, body: &Bytes) -> Result<(), Pro
     Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
-/// An answer to a request that has not arrived whole. The connection closes after it: the server does so while
-/// somebody still holds the rest, and would else take that in, for as long as its sender likes.
-pub(super) fn early(answer: HttpResponse, rest: Payload) -> HttpResponse {
-    answer.map_body(|_, body| BoxBody::new(Early { body, _rest: rest }))
+/// An answer to a request whose body was not read whole. Holding the rest of the body makes the server close the
+/// connection; otherwise it would read on for as long as the client sends.
+pub(super) fn closing(answer: HttpResponse, rest: Payload) -> HttpResponse {
+    answer.map_body(|_, body| BoxBody::new(WithUnread { body, _rest: rest }))
 }
 
-/// An answer's body, and what keeps its connection from being used again.
-struct Early {
+/// A response body that holds the unread request body.
+struct WithUnread {
     body: BoxBody,
     _rest: Payload,
 }
 
-impl MessageBody for Early {
+impl MessageBody for WithUnread {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
         self.body.size()
     }
 
-    fn poll_next(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_next(context)
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(cx)
     }
 }

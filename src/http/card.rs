@@ -1,22 +1,25 @@
-//! Card numbers, which must never come in: found by a brand's prefix and length and by their check digit.
+//! Detects card numbers, which must never enter, by brand prefix, length and check digit.
 //!
-//! A number may be written in groups with blanks and dashes between. What is not taken for one: the
-//! gateway's own ids, and telephone numbers that begin with `+`.
+//! A number may be written in groups with blanks and dashes between. Not detected: the gateway's own ids, and telephone
+//! numbers that begin with `+`.
+
+/// The error of a field or header with a card number.
+pub(super) const CARD_FOUND: &str = "This contains a card number.";
 
 /// The fewest and the most digits of a card number.
 const MIN: usize = 13;
 const MAX: usize = 19;
 
-/// The longest telephone number there is, in digits (E.164).
+/// The digits of the longest telephone number (E.164).
 const MAX_PHONE: usize = 15;
 
-/// Whether a card number stands anywhere in the text.
+/// Whether a text contains a card number.
 pub(super) fn contains_pan(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     digits >= MIN && text.split(|c: char| !belongs(c)).any(|part| !is_own_id(part) && in_part(part))
 }
 
-/// Whether a character can stand in one written number or id.
+/// Whether a character can be part of a number or id.
 fn belongs(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '_' | ' ')
 }
@@ -29,7 +32,7 @@ fn is_own_id(part: &str) -> bool {
     letters && suffix.len() == SUFFIX && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Looks at every run of digit groups that is joined by blanks and dashes.
+/// Checks every run of digit groups that is joined by blanks and dashes.
 fn in_part(part: &str) -> bool {
     let mut run: Vec<&[u8]> = Vec::new();
     let mut phone = false;
@@ -55,7 +58,7 @@ fn in_part(part: &str) -> bool {
     in_run(&run, phone)
 }
 
-/// Whether some groups in a row are a card number.
+/// Whether some consecutive groups are a card number.
 fn in_run(run: &[&[u8]], phone: bool) -> bool {
     let total: usize = run.iter().map(|group| group.len()).sum();
     if phone && total <= MAX_PHONE {
@@ -104,8 +107,8 @@ fn has_brand(digits: &[u8]) -> bool {
 
 /// The check digit of ISO/IEC 7812.
 fn passes_luhn(digits: &[u8]) -> bool {
-    let value = |(place, digit): (usize, &u8)| {
-        let double = u32::from(*digit) * if place % 2 == 1 { 2 } else { 1 };
+    let value = |(index, digit): (usize, &u8)| {
+        let double = u32::from(*digit) * if index % 2 == 1 { 2 } else { 1 };
         if double > 9 { double - 9 } else { double }
     };
     digits.iter().rev().enumerate().map(value).sum::<u32>() % 10 == 0
@@ -116,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn published_test_cards_are_found_however_they_are_written() {
+    fn published_test_cards_are_found_in_any_notation() {
         let numbers = [
             "4242424242424242",
             "4000 0566 5566 5556",

@@ -1,31 +1,30 @@
-//! How many connections the API keeps open, so that clients who only hold them cannot lock out those who ask.
+//! Limits open connections, so that idle clients cannot lock out others.
 //!
-//! A connection that has asked for nothing yet is closed in time. One that was answered once may be held for as long
-//! as its client likes, by beginning a next request and not ending it. So when half of the connections are taken,
-//! every answer closes its own: the other half is for those who ask.
+//! A connection without a request is closed after a timeout. After its first answer, a client could hold it by never
+//! finishing its next request. So when more than half of the connections are open, each answer closes its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Connections of one worker at a time; beyond it they wait in the backlog.
+/// The most connections of one worker; further ones wait in the backlog.
 const MAX_OF_WORKER: usize = 10_000;
 
-/// All connections of a listener.
+/// The connections of a listener.
 pub(super) struct Connections {
     open: AtomicUsize,
-    crowd: usize,
+    /// Above this, each answer closes its connection.
+    close_above: usize,
 }
 
-/// One of them, from being accepted to being closed.
+/// A connection, from being accepted to being closed.
 pub(super) struct Connection(Arc<Connections>);
 
 impl Connections {
-    /// None yet, of as many as `workers` may have with `most` each.
+    /// No connections yet; the limit is `workers` times `most`.
     pub(super) fn new(workers: usize, most: usize) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(0), crowd: workers * most / 2 })
+        Arc::new(Self { open: AtomicUsize::new(0), close_above: workers * most / 2 })
     }
 
-    /// One more.
     pub(super) fn open(self: &Arc<Self>) -> Connection {
         self.open.fetch_add(1, Ordering::Relaxed);
         Connection(self.clone())
@@ -33,9 +32,9 @@ impl Connections {
 }
 
 impl Connection {
-    /// Whether so many are open that an answer had better be the last on its connection.
-    pub(super) fn in_crowd(&self) -> bool {
-        self.0.open.load(Ordering::Relaxed) > self.0.crowd
+    /// Whether so many are open that an answer should close its connection.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.0.open.load(Ordering::Relaxed) > self.0.close_above
     }
 }
 
@@ -45,15 +44,15 @@ impl Drop for Connection {
     }
 }
 
-/// How many connections each of `workers` may have. A quarter of the files that the system lets the process open
-/// is left for the database and for providers, who must be reached whatever clients do.
-pub(super) fn most_of_each(workers: usize) -> usize {
+/// The most connections of each worker. A quarter of the process's file limit is left for the database and for
+/// connections to providers.
+pub(super) fn max_per_worker(workers: usize) -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let of_clients = open_files(&limits).map_or(usize::MAX, |files| files / 4 * 3);
     (of_clients / workers).clamp(1, MAX_OF_WORKER)
 }
 
-/// The limit that holds for open files, in the kernel's table of a process; `None` if there is no limit or no table.
+/// The soft limit of open files in `/proc/self/limits`; `None` if there is no limit or no such table.
 fn open_files(limits: &str) -> Option<usize> {
     let row = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     row.split_whitespace().next()?.parse().ok()
@@ -64,14 +63,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn from_half_of_the_connections_on_it_is_a_crowd_until_some_leave() {
+    fn above_half_of_the_connections_it_is_crowded_until_some_close() {
         let connections = Connections::new(2, 2);
         let mut open = vec![connections.open(), connections.open()];
-        assert!(!open[0].in_crowd());
+        assert!(!open[0].is_crowded());
         open.push(connections.open());
-        assert!(open[0].in_crowd());
+        assert!(open[0].is_crowded());
         open.pop();
-        assert!(!open[0].in_crowd());
+        assert!(!open[0].is_crowded());
     }
 
     #[test]
@@ -82,6 +81,6 @@ mod tests {
         assert_eq!(open_files(table), Some(1024));
         assert_eq!(open_files(&table.replace("1024  ", "unlimited")), None);
         assert_eq!(open_files(""), None);
-        assert!((1..=MAX_OF_WORKER).contains(&most_of_each(2)));
+        assert!((1..=MAX_OF_WORKER).contains(&max_per_worker(2)));
     }
 }

@@ -1,8 +1,8 @@
 //! Requests with an idempotency key while they run: one at a time for each key, its repeats queued behind it.
 //!
-//! What a request came to is in the store, and the next in the queue reads it there. Only a refusal is not stored, so
-//! those in the queue get the same instead of trying the same again. What becomes of a key that is sent with different
-//! requests is decided by the store: they wait in different queues.
+//! The outcome of a request is in the store, where the next in the queue reads it. Errors are not stored, so they are
+//! passed on to the waiting repeats. Different requests with the same key wait in different queues; the store decides
+//! between them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,30 +13,29 @@ use tokio::time::timeout;
 
 use super::problem::{Code, Problem};
 
-/// How long a request waits: as long as a call to a provider may take.
+/// How long a request waits; as long as a call to a provider may take.
 pub(super) const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Requests that wait behind a running one.
+/// The most requests that wait behind a running one.
 const MAX_WAITING: usize = 128;
 
-/// The requests of this process.
 #[derive(Clone, Default)]
 pub(super) struct InFlightRequests(Arc<Mutex<HashMap<KeyScope, WaitQueue>>>);
 
-/// Whose request, its key, and the fingerprint of all that was sent with it.
+/// The merchant, the idempotency key, and the fingerprint of the request.
 pub(super) type KeyScope = (Arc<str>, String, [u8; 32]);
 
-/// A request that runs, and its repeats.
+/// A running request and its repeats.
 struct WaitQueue {
-    /// How many they are.
+    /// With the running one.
     requests: usize,
-    /// Held by the one that runs.
+    /// Its permit is the running request's.
     running: Arc<Semaphore>,
-    /// What the one before was refused with, if nothing was stored of it.
-    refused: Option<Problem>,
+    /// The error of the previous request, if it was not stored.
+    error: Option<Problem>,
 }
 
-/// A request's place in its queue, from joining it until it is dropped.
+/// A request's membership in its queue, until it is dropped.
 pub(super) struct Permit {
     requests: InFlightRequests,
     scope: KeyScope,
@@ -47,14 +46,14 @@ impl InFlightRequests {
     /// Waits until the request may run.
     ///
     /// # Errors
-    /// What the request before it was refused with; `idempotency_key_in_use` if the queue is too long or too slow.
-    pub(super) async fn permit(&self, scope: KeyScope, patience: Duration) -> Result<Permit, Problem> {
+    /// The error of the request before it; `idempotency_key_in_use` if the queue is too long or too slow.
+    pub(super) async fn permit(&self, scope: KeyScope, max_wait: Duration) -> Result<Permit, Problem> {
         let (mut permit, running) = self.join(scope)?;
-        let Ok(Ok(running)) = timeout(patience, running.acquire_owned()).await else {
+        let Ok(Ok(running)) = timeout(max_wait, running.acquire_owned()).await else {
             return Err(Problem::key_in_use());
         };
         permit.running = Some(running);
-        match self.queues().get(&permit.scope).and_then(|queue| queue.refused.clone()) {
+        match self.queues().get(&permit.scope).and_then(|queue| queue.error.clone()) {
             Some(problem) => Err(problem),
             None => Ok(permit),
         }
@@ -62,7 +61,7 @@ impl InFlightRequests {
 
     fn join(&self, scope: KeyScope) -> Result<(Permit, Arc<Semaphore>), Problem> {
         let mut queues = self.queues();
-        let new = || WaitQueue { requests: 0, running: Arc::new(Semaphore::new(1)), refused: None };
+        let new = || WaitQueue { requests: 0, running: Arc::new(Semaphore::new(1)), error: None };
         let queue = queues.entry(scope.clone()).or_insert_with(new);
         if queue.requests > MAX_WAITING {
             return Err(Problem::key_in_use());
@@ -77,11 +76,11 @@ impl InFlightRequests {
 }
 
 impl Permit {
-    /// Passes a refusal on to those in the queue. A provider's decline is not for them: it is stored.
-    pub(super) fn refused(&self, problem: &Problem) {
+    /// Passes an error on to the waiting repeats; but not a provider's decline, which is stored.
+    pub(super) fn pass_on(&self, problem: &Problem) {
         let stored = problem.code().status() == Code::ProviderDeclined.status();
         if let Some(queue) = self.requests.queues().get_mut(&self.scope).filter(|_| !stored) {
-            queue.refused = Some(problem.clone());
+            queue.error = Some(problem.clone());
         }
     }
 }
@@ -106,8 +105,8 @@ mod tests {
         ("shop".into(), "k".to_owned(), [fingerprint; 32])
     }
 
-    async fn code(requests: &InFlightRequests, fingerprint: u8, patience: Duration) -> Option<Code> {
-        requests.permit(scope(fingerprint), patience).await.err().map(|problem| problem.code())
+    async fn code(requests: &InFlightRequests, fingerprint: u8, max_wait: Duration) -> Option<Code> {
+        requests.permit(scope(fingerprint), max_wait).await.err().map(|problem| problem.code())
     }
 
     #[tokio::test]
@@ -129,11 +128,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_in_the_queue_get_a_refusal_and_those_who_come_later_do_not() {
+    async fn requests_in_the_queue_get_an_error_and_later_ones_do_not() {
         let requests = InFlightRequests::default();
         let first = requests.permit(scope(1), Duration::ZERO).await.ok().unwrap();
         let (queued, later) = (code(&requests, 1, QUEUE_TIMEOUT), async {
-            first.refused(&Problem::not_found());
+            first.pass_on(&Problem::not_found());
             drop(first);
         });
         assert_eq!(futures_util::join!(queued, later).0, Some(Code::NotFound));
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_queue_has_an_end_and_a_client_that_leaves_it_makes_room() {
+    async fn a_queue_has_a_limit_and_a_client_that_leaves_it_makes_room() {
         let requests = InFlightRequests::default();
         let _first = requests.permit(scope(1), Duration::ZERO).await.ok().unwrap();
         let mut queue = Vec::new();

@@ -1,10 +1,8 @@
-//! Bytes in, bytes out: the HTTP surface. It reads requests strictly, calls one use case each, and renders what
-//! came of it; it has no rules of its own.
+//! The HTTP API: reads requests strictly, calls one use case each, and renders the result. It has no business rules.
 //!
-//! Start at `routes`: the whole surface as one table. Every request goes through `serve`, which gives it an id
-//! and a span, knows its caller, reads its body, and answers every fault as a [`problem::Problem`]. A handler of
-//! the API gets an [`ApiRequest`] and answers an `Answer`; a page without an API key gets a [`RawRequest`] and answers
-//! a response of its own.
+//! Start at `routes`, the table of all routes. Every request goes through `serve`, which gives it an id and a span,
+//! authenticates it, reads its body, and renders every error as a [`problem::Problem`]. A handler of the API gets an
+//! [`ApiRequest`] and returns an `Answer`; a page without an API key gets a [`RawRequest`] and returns a response.
 
 mod answer;
 mod auth;

@@ -1,7 +1,6 @@
-//! The listener for operators: metrics and health. It has no keys, so it belongs on an address that only they reach.
+//! The listener for operators: metrics and health. It needs no API key, so it must not be public.
 //!
-//! Health says whether this program can do its work. A provider in trouble is no reason to take it out: it would be
-//! in as much trouble with the next one.
+//! Health is about this program only: a provider's outage would affect any other instance as well.
 
 use std::io;
 use std::net::TcpListener;
@@ -20,22 +19,17 @@ use crate::domain::Lane;
 use crate::payments::Payments;
 use crate::store::StoreError;
 
-/// How long a look at the database may take before it counts as not readable.
+/// The timeout of a database read.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the listener for operators looks at.
 #[derive(Clone)]
 pub struct Ops {
-    /// Everything that the gateway works with.
     pub payments: Payments,
-    /// Set when the gateway is about to stop, so that nobody sends it anything new.
+    /// Set when the gateway is stopping, so that load balancers send no more requests.
     pub draining: Arc<AtomicBool>,
 }
 
 /// Serves metrics and health, on a thread of its own.
-///
-/// # Errors
-/// If the listener cannot be used.
 pub fn serve(ops: Ops, listener: TcpListener) -> io::Result<Server> {
     let app = move || {
         App::new()
@@ -48,18 +42,18 @@ pub fn serve(ops: Ops, listener: TcpListener) -> io::Result<Server> {
     Ok(HttpServer::new(app).workers(1).disable_signals().listen(listener)?.run())
 }
 
-/// All metrics. Those that nobody counts while it happens are looked up first.
+/// All metrics. Gauges are updated from the database first.
 async fn metrics(ops: Data<Ops>) -> HttpResponse {
-    if let Err(fault) = look_up(&ops.payments).await {
-        tracing::warn!("jobs and payments could not be looked at for the metrics: {fault}");
+    if let Err(fault) = update_gauges(&ops.payments).await {
+        tracing::warn!("the gauges of jobs and payments could not be updated: {fault}");
     }
     let metrics = &ops.payments.engine.metrics;
     HttpResponse::Ok().insert_header((CONTENT_TYPE, metrics.content_type())).body(metrics.render())
 }
 
-/// For how long the oldest job of each lane has been due, and how old each account's oldest open payment is; zero if
+/// For how long the oldest job of each lane has been due, and the age of each account's oldest open payment; zero if
 /// there is none.
-async fn look_up(payments: &Payments) -> Result<(), StoreError> {
+async fn update_gauges(payments: &Payments) -> Result<(), StoreError> {
     let (store, metrics, now) = (&payments.engine.store, &payments.engine.metrics, payments.engine.now());
     let age = |at: Option<Timestamp>| at.map_or(Duration::ZERO, |at| now.since(at));
     metrics.job_oldest_due("general", "", age(oldest_due(payments, &Lane::General).await?));
@@ -67,10 +61,8 @@ async fn look_up(payments: &Payments) -> Result<(), StoreError> {
     for account in payments.providers.accounts().iter() {
         let lane = Lane::Account(account.name.clone());
         metrics.job_oldest_due("account", &account.name, age(oldest_due(payments, &lane).await?));
-        metrics.oldest_open_payment(
-            &account.name,
-            age(in_time(store.oldest_open_payment(&account.name)).await?),
-        );
+        let oldest = in_time(store.oldest_open_payment(&account.name)).await?;
+        metrics.oldest_open_payment(&account.name, age(oldest));
     }
     Ok(())
 }
@@ -92,17 +84,17 @@ async fn oldest_delivery(payments: &Payments) -> Result<Option<Timestamp>, Store
     Ok(oldest)
 }
 
-async fn in_time<T>(look: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+async fn in_time<T>(query: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let late = || StoreError::Failed(format!("no answer within {} s", READ_TIMEOUT.as_secs()));
-    tokio::time::timeout(READ_TIMEOUT, look).await.unwrap_or_else(|_| Err(late()))
+    tokio::time::timeout(READ_TIMEOUT, query).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// The program runs and answers: there is nothing to look at.
+/// The program is running.
 async fn alive() -> HttpResponse {
     plain(StatusCode::OK, "ok\n".to_owned())
 }
 
-/// Whether it is of use to send requests here. `?verbose` names each check.
+/// Whether requests can be sent here. `?verbose` lists each check.
 async fn ready(ops: Data<Ops>, request: HttpRequest) -> HttpResponse {
     let database = oldest_due(&ops.payments, &Lane::General).await;
     let database = database.map(drop).map_err(|fault| fault.to_string());
@@ -115,10 +107,8 @@ async fn ready(ops: Data<Ops>, request: HttpRequest) -> HttpResponse {
             Ok(()) => format!("ok   {name}\n"),
             Err(why) => format!("FAIL {name}: {why}\n"),
         }));
-        text.push_str(&format!(
-            "     {} accounts are configured\n",
-            ops.payments.providers.accounts().iter().count()
-        ));
+        let accounts = ops.payments.providers.accounts().iter().count();
+        text.push_str(&format!("     {accounts} accounts are configured\n"));
     }
     text.push_str(if ready { "ready\n" } else { "not ready\n" });
     plain(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)

@@ -1,35 +1,37 @@
-//! What a client gets when something does not work: [`Problem`], RFC 9457, and the catalogue of its codes.
+//! Error responses: [`Problem`] (RFC 9457) and the catalogue of error codes.
 //!
-//! The only place that knows which fault has which status. A problem has two texts: `detail` is for the client;
-//! the cause is for the log, and the two meet by the request's id.
+//! A problem has two texts: `detail` for the client and the cause for the log. Both come with the request's id.
 
 mod catalogue;
 mod from;
-mod page;
 
 pub use catalogue::Code;
-pub(super) use page::page;
 
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Marks an answer that repeats an earlier one.
-pub(super) const REPLAYED: (&str, &str) = ("Idempotent-Replayed", "true");
+/// Marks a repeat of an earlier answer.
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// One thing that is wrong in a request.
+/// An error in a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Where: a JSON pointer into the body, `?name` for a query parameter, `header:Name` for a header.
+    /// A JSON pointer into the body, `?name` for a query parameter, `header:Name` for a header.
     pub pointer: String,
-    /// What.
     pub code: Code,
-    /// In words, without the value itself.
+    /// A description, without the value itself.
     pub detail: String,
+}
+
+impl FieldError {
+    pub fn new(pointer: impl Into<String>, code: Code, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code, detail: detail.into() }
+    }
 }
 
 /// A request that is answered with an error.
@@ -42,33 +44,21 @@ struct Parts {
     detail: String,
     faults: Vec<FieldError>,
     more: Map<String, Value>,
-    retry_after: Option<Duration>,
-    allow: Option<String>,
-    replayed: bool,
+    headers: Vec<(HeaderName, String)>,
     cause: Option<String>,
 }
 
 impl Problem {
-    /// A problem with a text for the client.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self(Box::new(Parts {
-            code,
-            detail: detail.into(),
-            faults: Vec::new(),
-            more: Map::new(),
-            retry_after: None,
-            allow: None,
-            replayed: false,
-            cause: None,
-        }))
+        let (faults, more, headers) = (Vec::new(), Map::new(), Vec::new());
+        Self(Box::new(Parts { code, detail: detail.into(), faults, more, headers, cause: None }))
     }
 
-    /// There is no such thing, or it is another merchant's.
     pub fn not_found() -> Self {
-        Self::new(Code::NotFound, "There is no such thing, or it is not yours.")
+        Self::new(Code::NotFound, "Nothing is at this address, or it belongs to another merchant.")
     }
 
-    /// A fault of ours. The cause goes to the log only.
+    /// An internal error. The cause is only logged.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         let detail = "Something went wrong in the gateway; it was recorded under this request's id.";
         Self::new(Code::Internal, detail).caused_by(cause)
@@ -76,24 +66,21 @@ impl Problem {
 
     /// A method that the address does not take; `allow` lists those it takes.
     pub fn method_not_allowed(allow: String) -> Self {
-        let mut problem = Self::new(Code::MethodNotAllowed, format!("This address takes {allow}."));
-        problem.0.allow = Some(allow);
-        problem
+        Self::new(Code::MethodNotAllowed, format!("This address takes {allow}.")).header(ALLOW, allow)
     }
 
-    /// A request with faults, all of them; the only one gives its code.
+    /// A request with these errors. A single one gives its code.
     pub fn faulty(faults: Vec<FieldError>) -> Self {
         match faults.as_slice() {
             [only] => Self::new(only.code, only.detail.clone()),
             many if many.iter().all(|fault| fault.code == Code::CardDataRefused) => {
-                Self::new(Code::CardDataRefused, "The request holds card numbers.")
+                Self::new(Code::CardDataRefused, "The request contains card numbers.")
             }
-            many => Self::new(Code::ValidationFailed, format!("The request has {} faults.", many.len())),
+            many => Self::new(Code::ValidationFailed, format!("The request has {} errors.", many.len())),
         }
         .with_faults(faults)
     }
 
-    /// With the places that are at fault.
     #[must_use]
     pub fn with_faults(mut self, faults: Vec<FieldError>) -> Self {
         self.0.faults = faults;
@@ -107,14 +94,13 @@ impl Problem {
         self
     }
 
-    /// With the time after which a repeat makes sense; rounded up to whole seconds, at least one.
+    /// With `Retry-After`, in whole seconds.
     #[must_use]
-    pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.0.retry_after = Some(wait);
-        self
+    pub fn retry_after(self, wait: Duration) -> Self {
+        self.header(RETRY_AFTER, seconds_up(wait).to_string())
     }
 
-    /// With what the log should say and the client should not read.
+    /// With a text for the log only.
     #[must_use]
     pub fn caused_by(mut self, cause: impl std::fmt::Display) -> Self {
         self.0.cause = Some(cause.to_string());
@@ -123,17 +109,20 @@ impl Problem {
 
     /// A repeat of an earlier answer to the same request.
     #[must_use]
-    pub fn replayed(mut self) -> Self {
-        self.0.replayed = true;
+    pub fn replayed(self) -> Self {
+        self.header(REPLAYED, "true".to_owned())
+    }
+
+    fn header(mut self, name: HeaderName, value: String) -> Self {
+        self.0.headers.push((name, value));
         self
     }
 
-    /// Its code.
     pub fn code(&self) -> Code {
         self.0.code
     }
 
-    /// Writes the cause down, once: a fault of ours as an error, anything else that has a cause as a warning.
+    /// Logs the cause: of a 5xx as an error, of anything else as a warning.
     pub fn log(&self) {
         let (code, cause) = (self.0.code.as_str(), self.0.cause.as_deref());
         match (self.0.code.status() >= 500, cause) {
@@ -145,7 +134,7 @@ impl Problem {
 
     /// The answer. `public_url` is where the pages of codes are, `instance` the path of the request.
     pub fn respond(self, public_url: &str, instance: Option<&str>, request_id: &str) -> HttpResponse {
-        let Parts { code, detail, faults, more, retry_after, allow, replayed, cause: _ } = *self.0;
+        let Parts { code, detail, faults, more, headers, cause: _ } = *self.0;
         let status = code.status();
         let body = Body {
             kind: format!("{public_url}/problems/{}", code.as_str()),
@@ -162,14 +151,8 @@ impl Problem {
         let known = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut answer = HttpResponseBuilder::new(known);
         answer.content_type("application/problem+json").insert_header((CACHE_CONTROL, "no-store"));
-        if let Some(wait) = retry_after {
-            answer.insert_header((RETRY_AFTER, seconds_up(wait)));
-        }
-        if let Some(allow) = allow {
-            answer.insert_header((ALLOW, allow));
-        }
-        if replayed {
-            answer.insert_header(REPLAYED);
+        for header in headers {
+            answer.insert_header(header);
         }
         if code == Code::Unauthenticated {
             answer.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"paymux\""));
@@ -214,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_has_a_word_of_its_own_a_status_of_a_fault_and_a_page() {
+    fn every_code_has_a_text_of_its_own_and_the_status_of_an_error() {
         let mut codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         codes.sort_unstable();
         codes.dedup();
@@ -224,13 +207,12 @@ mod tests {
             assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
             assert!((400..600).contains(&code.status()), "{name}");
             assert!(StatusCode::from_u16(code.status()).is_ok(), "{name}");
-            assert_eq!(Code::from_text(name), Some(*code));
-            assert!(page(*code).contains(name));
+            assert_eq!(name.parse(), Ok(*code));
         }
     }
 
     #[test]
-    fn what_went_wrong_inside_is_for_the_log_only() {
+    fn the_cause_of_an_internal_error_is_only_logged() {
         let shown = body(Problem::internal("the password is swordfish"));
         assert!(!shown.to_string().contains("swordfish"), "{shown}");
         assert_eq!(shown["status"], 500);
@@ -241,7 +223,7 @@ mod tests {
 
     #[test]
     fn one_fault_gives_its_code_and_several_give_validation_failed() {
-        let fault = |code| FieldError { pointer: "/a".to_owned(), code, detail: "no".to_owned() };
+        let fault = |code| FieldError::new("/a", code, "no");
         assert_eq!(body(Problem::faulty(vec![fault(Code::TooLong)]))["code"], "too_long");
         let two = body(Problem::faulty(vec![fault(Code::TooLong), fault(Code::WrongType)]));
         assert_eq!(two["code"], "validation_failed");

@@ -1,4 +1,4 @@
-//! A session's payment link as a picture to scan.
+//! The QR code of a session's payment link.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,13 +11,14 @@ use super::problem::Problem;
 use super::request::RawRequest;
 use crate::domain::{AnySubject, Erasable, OrderAggregate, subject_of};
 
-/// Longer links make pictures too fine for a phone's camera. Those of the providers have some hundred characters.
+/// The longest link; longer ones give a QR code that is too fine for a phone's camera. Providers' links have some
+/// hundred characters.
 const MAX_LINK: usize = 1_200;
 
-/// Width of one square of the code, pixels: a byte of a row.
+/// The width of a square of the code, in pixels: a byte of a row.
 const SQUARE: usize = 8;
 
-/// The white frame that the standard asks for, squares.
+/// The white frame that the standard requires, in squares.
 const FRAME: usize = 4;
 
 /// `GET /qr/{token}`
@@ -33,12 +34,11 @@ pub(super) async fn picture(raw: RawRequest) -> Result<HttpResponse, Problem> {
     Ok(png.map_or_else(pages::not_found, shown))
 }
 
-/// The link of the attempt's session as it stands now: another attempt may have taken its place. None once the
-/// session is over.
+/// The current link of the attempt's session, which may be that of a newer attempt. `None` once the session has ended.
 fn link(order: &OrderAggregate, attempt: AttemptId) -> Option<&str> {
-    let session =
-        order.session(order.attempt(attempt)?.session).filter(|session| session.status.is_open())?;
-    match order.attempt(session.attempt)?.next.as_ref().and_then(Erasable::value)? {
+    let session = order.session(order.attempt(attempt)?.session)?;
+    let current = order.attempt(session.attempt).filter(|_| session.status.is_open())?;
+    match current.next.as_ref().and_then(Erasable::value)? {
         Next::Page(url) => Some(url.as_str()),
         Next::Widget(_) | Next::Nothing => None,
     }

@@ -1,4 +1,4 @@
-//! How many requests an API key may send: a bucket of tokens for each.
+//! Rate limits: a token bucket for each API key, or for each account that gets notifications.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,30 +10,28 @@ use port::Timestamp;
 use super::problem::{Code, Problem, seconds_up};
 use crate::bucket::{Bucket, TOKEN};
 
-/// The keys that are remembered; one that was forgotten starts with a full bucket.
+/// The most keys in memory; one that was evicted starts with a full bucket.
 const MAX_KEYS: u64 = 10_000;
 
 /// The buckets of all keys.
-pub(super) struct Buckets {
+pub(super) struct RateLimiter {
     per_second: u64,
     burst: u64,
     buckets: Cache<Arc<str>, Arc<Mutex<KeyBucket>>>,
 }
 
-/// What a key has left, and when that was.
 struct KeyBucket {
     tokens: Bucket,
-    at: Timestamp,
+    filled_at: Timestamp,
 }
 
-/// What a key has after a request.
+/// The state of a key's bucket after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Allowance {
-    /// Requests that a full bucket holds.
+    /// Requests in a full bucket.
     burst: u64,
     /// How long an empty bucket takes to fill.
     window: Duration,
-    /// Requests left.
     remaining: u64,
     /// How long until the bucket is full.
     full_in: Duration,
@@ -41,8 +39,8 @@ pub(super) struct Allowance {
     pub(super) wait: Option<Duration>,
 }
 
-impl Buckets {
-    /// So many a second on average and so many at once; zero counts as one.
+impl RateLimiter {
+    /// With an average rate per second and a burst; zero counts as one.
     pub(super) fn new(per_second: u32, burst: u32) -> Self {
         let (per_second, burst) = (per_second.max(1).into(), burst.max(1).into());
         Self { per_second, burst, buckets: Cache::new(MAX_KEYS) }
@@ -50,12 +48,12 @@ impl Buckets {
 
     /// Takes a token for a request of a key.
     pub(super) fn take(&self, key: &Arc<str>, now: Timestamp) -> Allowance {
-        let full = || Arc::new(Mutex::new(KeyBucket { tokens: Bucket::full(self.burst * TOKEN), at: now }));
-        let bucket = self.buckets.get_with(key.clone(), full);
+        let full = || KeyBucket { tokens: Bucket::full(self.burst * TOKEN), filled_at: now };
+        let bucket = self.buckets.get_with(key.clone(), || Arc::new(Mutex::new(full())));
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let micros = u64::try_from(now.since(bucket.at).as_micros()).unwrap_or(u64::MAX);
+        let micros = u64::try_from(now.since(bucket.filled_at).as_micros()).unwrap_or(u64::MAX);
         bucket.tokens.add(micros.saturating_mul(self.per_second));
-        bucket.at = bucket.at.max(now);
+        bucket.filled_at = bucket.filled_at.max(now);
         let taken = bucket.tokens.take();
         Allowance {
             burst: self.burst,
@@ -72,7 +70,7 @@ impl Buckets {
 }
 
 impl Allowance {
-    /// The problem, if there was no token.
+    /// The problem if there was no token.
     pub(super) fn refused(self) -> Option<Problem> {
         let wait = self.wait?;
         let detail = format!("This API key may send {} requests at once.", self.burst);
@@ -101,23 +99,23 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_let_through_and_then_the_average_holds() {
-        let buckets = Buckets::new(2, 3);
+    fn a_burst_is_allowed_and_then_the_average_rate_applies() {
+        let limiter = RateLimiter::new(2, 3);
         let key: Arc<str> = "k".into();
-        let waits = |millis| buckets.take(&key, at(millis)).wait;
+        let waits = |millis| limiter.take(&key, at(millis)).wait;
         assert_eq!([waits(0), waits(0), waits(0)], [None; 3]);
         assert_eq!(waits(0), Some(Duration::from_millis(500)));
         assert_eq!(waits(200), Some(Duration::from_millis(300)));
         assert_eq!(waits(500), None);
         assert_eq!(waits(500), Some(Duration::from_millis(500)));
-        assert_eq!(buckets.take(&"other".into(), at(500)).remaining, 2);
+        assert_eq!(limiter.take(&"other".into(), at(500)).remaining, 2);
         // A clock that steps back gives nothing and takes nothing.
         assert!(waits(400).is_some());
     }
 
     #[test]
     fn the_headers_say_what_is_left() {
-        let allowance = Buckets::new(2, 3).take(&"k".into(), at(0));
+        let allowance = RateLimiter::new(2, 3).take(&"k".into(), at(0));
         let [(_, policy), (_, state)] = allowance.headers();
         assert_eq!(policy, "\"key\";q=3;w=2");
         assert_eq!(state, "\"key\";r=2;t=1");

@@ -1,7 +1,7 @@
-//! Where every provider sends the customer back to: ask for the truth, then on to the merchant.
+//! The return address: fetches the status from the provider, then redirects the customer to the merchant.
 //!
-//! A browser proves nothing. The token says which attempt it is about; the provider's own query and body are not
-//! even read. Nothing here changes anything, except by asking the provider.
+//! The token identifies the attempt; the query and body that the provider adds are ignored, since a browser proves
+//! nothing. Only the fetched status changes anything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) async fn handle_return(raw: RawRequest) -> Result<HttpResponse, Probl
     })
 }
 
-/// The order after asking the provider, or as it is known if that is of no use, takes too long or fails.
+/// The order after a fetch, or as stored if its session has ended, or the fetch fails or takes too long.
 async fn fetch_order(
     raw: &RawRequest,
     order: Arc<OrderAggregate>,
@@ -53,13 +53,13 @@ async fn fetch_order(
     let session = order.attempt(attempt).and_then(|attempt| order.session(attempt.session));
     let open = session.filter(|session| session.status.is_open());
     let Some(payment) = open.map(|session| session.payment) else { return order };
-    let (payments, command, known) =
-        (raw.state.payments().clone(), raw.command(Actor::Customer), order.clone());
+    let (payments, command) = (raw.state.payments().clone(), raw.command(Actor::Customer));
+    let known = order.clone();
     let fetch = async move { Ok(payments.fetch_status_for_customer(known, payment, &command).await?) };
     in_time(fetch).await.unwrap_or(order)
 }
 
-/// The same for a session that stores a payment method.
+/// The same for a profile session.
 async fn fetch_profile_session(raw: &RawRequest, session: Arc<ProfileSession>) -> Arc<ProfileSession> {
     let (payments, command) = (raw.state.payments().clone(), raw.command(Actor::Customer));
     let mut known = WorkingCopy::of(session.clone());
@@ -70,19 +70,19 @@ async fn fetch_profile_session(raw: &RawRequest, session: Arc<ProfileSession>) -
     in_time(fetch).await.unwrap_or(session)
 }
 
-/// What is fetched, if it comes in time; it is worked in even when nobody waits for it any more. A provider that does
-/// not answer is logged where it is called.
+/// The result of a fetch, if it comes in time. The fetch continues and is applied even after the timeout; an error of
+/// the provider is logged where it is called.
 async fn in_time<T: 'static>(fetch: impl Future<Output = Result<T, Problem>> + 'static) -> Option<T> {
     tokio::time::timeout(FETCH_TIMEOUT, run_detached(fetch)).await.ok()?.ok()
 }
 
-/// Where a session stands, and how its merchant gets to know.
+/// A session's status and the merchant's return URLs.
 struct ReturnedSession<'a> {
     status: SessionStatus,
     failure: Option<&'a SessionFailure>,
-    /// None once they were erased.
+    /// `None` after erasure.
     urls: Option<&'a ReturnUrls>,
-    /// The ids in the merchant's address.
+    /// The ids that the merchant's URL gets.
     ids: Vec<(&'static str, String)>,
 }
 
@@ -106,9 +106,9 @@ fn of_profile_session(session: &ProfileSession) -> ReturnedSession<'_> {
 }
 
 impl ReturnedSession<'_> {
-    /// On to the merchant, or to a page of our own where the merchant named none.
-    fn answer(&self, came_by: Redirect) -> HttpResponse {
-        let target = target(self.status, self.failure, came_by);
+    /// Redirects to the merchant, or shows a page if the merchant gave no URL.
+    fn answer(&self, redirect: Redirect) -> HttpResponse {
+        let target = target(self.status, self.failure, redirect);
         let url = self.urls.and_then(|urls| address(urls, target));
         match url.and_then(|url| self.with_outcome(url)) {
             Some(url) => private_page(StatusCode::SEE_OTHER).insert_header((LOCATION, url.as_str())).finish(),
@@ -116,8 +116,7 @@ impl ReturnedSession<'_> {
         }
     }
 
-    /// The merchant's address with the outcome behind whatever query it has, before its fragment. `None` if it is no
-    /// address after all.
+    /// The merchant's URL with the outcome added to its query. `None` if it is not a valid URL.
     fn with_outcome(&self, url: &str) -> Option<Url> {
         let mut url = Url::parse(url).ok()?;
         url.query_pairs_mut().extend_pairs(&self.ids).append_pair("status", self.status.as_str());
@@ -125,15 +124,15 @@ impl ReturnedSession<'_> {
     }
 }
 
-/// Which of the merchant's pages the customer is sent to.
-fn target(status: SessionStatus, failure: Option<&SessionFailure>, came_by: Redirect) -> Redirect {
+/// The merchant's page that the customer is sent to.
+fn target(status: SessionStatus, failure: Option<&SessionFailure>, redirect: Redirect) -> Redirect {
     match status {
         SessionStatus::Completed => Redirect::Success,
         SessionStatus::Failed => match failure.map(|failure| failure.code) {
             Some(FailureCode::CancelledByCustomer | FailureCode::Cancelled) => Redirect::Cancel,
             _ => Redirect::Failure,
         },
-        SessionStatus::Pending | SessionStatus::RequiresAction => match came_by {
+        SessionStatus::Pending | SessionStatus::RequiresAction => match redirect {
             Redirect::Cancel => Redirect::Cancel,
             _ if failure.is_some_and(|failure| failure.retryable) => Redirect::Failure,
             _ => Redirect::InProgress,
@@ -178,11 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn the_customer_is_sent_where_the_session_stands_and_not_where_the_redirect_says() {
+    fn the_customer_is_sent_by_the_status_of_the_session_and_not_by_the_redirect() {
         use FailureCode as Code;
         use Redirect::{Cancel, Failure, InProgress, Success};
         use SessionStatus::{Completed, Failed, Pending, RequiresAction};
-        for (status, failure, came_by, expected) in [
+        for (status, failure, redirect, expected) in [
             (Completed, None, Success, Success),
             (Completed, None, Cancel, Success),
             (Completed, Some((Code::Declined, true)), Failure, Success),
@@ -208,8 +207,8 @@ mod tests {
                 provider_code: None,
                 retryable,
             });
-            let found = target(status, failure.as_ref(), came_by);
-            assert_eq!(found, expected, "{status:?} {failure:?} by {came_by:?}");
+            let found = target(status, failure.as_ref(), redirect);
+            assert_eq!(found, expected, "{status:?} {failure:?} by {redirect:?}");
         }
     }
 
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_address_of_the_merchant_sees_a_page_that_names_nobody() {
+    fn without_a_url_of_the_merchant_the_customer_sees_a_page() {
         let urls = ReturnUrls::default();
         let answer = session(SessionStatus::Completed, Some(&urls)).answer(Redirect::Success);
         assert_eq!(answer.status(), StatusCode::OK);

@@ -1,12 +1,14 @@
-//! The whole HTTP surface as one table: method, address, who may, what it does, and how its answer looks.
+//! The table of all routes: method, path, scope, handler, and how the answer is rendered.
 //!
-//! `reads` answers from what is stored; `acts` changes something, once for each idempotency key, and runs to its end
-//! even if the client hangs up; `starts` also tries again under the same key while no provider was reached; `does`
-//! changes something that is the same however often it is done. A `page` takes no API key.
+//! `reads` changes nothing. `acts` changes something, once per idempotency key, and runs to its end even if the client
+//! disconnects. `starts` is `acts` for a request that creates a session: a repeat runs again if no provider was
+//! reached. `does` is a change that is idempotent by itself. A `page` takes no API key.
 //!
-//! Behind a colon stands the reader of the query or the body; the handler gets what it has read. A route without one
-//! takes no query, and if it `acts` no body. `edits` is `acts` for a body that is read beside the order as it is, which
-//! the handler does. [`Route`] says what the readers take.
+//! After a colon comes the reader of the query or of the body; the handler gets its result. A route without a reader
+//! takes no query, and if it `acts` no body. `edits` is `acts` for a body that is read together with the order that it
+//! changes, which the handler does. [`Route`] describes what the readers take.
+
+use std::collections::HashSet;
 
 use actix_web::http::Method;
 use actix_web::web::{self, Payload, ServiceConfig};
@@ -14,7 +16,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
 
 use super::auth::Scope;
-use super::handlers::{attention, checkout, orders, payments, problems, profiles, sessions, show, webhooks};
+use super::handlers::{attention, checkout, orders, payments, profiles, sessions, show, webhooks};
 use super::idempotency::act;
 use super::input::schema::Object;
 use super::input::{
@@ -24,72 +26,62 @@ use super::input::{
 };
 use super::problem::Problem;
 use super::request::{ApiRequest, RawRequest};
-use super::serve::{fallback, run_detached, serve};
+use super::serve::{fallback, serve};
 use super::state::State;
-use super::{notifications, qr, returning, stream};
+use super::{notifications, pages, qr, returning, stream};
 
-/// A line of the table.
 pub struct Route {
-    /// In capitals.
     pub method: &'static str,
     /// The pattern of the address, with its parameters in braces; also a metric label.
     pub path: &'static str,
-    pub(super) query: Option<Reader<()>>,
-    pub(super) body: Option<Reader<()>>,
+    /// Reads the query of a route that `reads`, or else the body.
+    pub(super) reader: Option<Reader<()>>,
     pub(super) handler: Handler,
 }
 
 impl Route {
-    /// The names of the parameters in the path.
-    pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    /// Whether there is a query, which [`Route::input`] describes. Otherwise that is the body.
+    pub fn takes_query(&self) -> bool {
+        self.reader.is_some() && matches!(self.handler, Handler::Reads(..))
     }
 
-    /// The parameters of the query; `None` if there are none.
-    pub fn query(&self) -> Option<Object> {
-        self.query.map(input::describe_object)
-    }
-
-    /// The fields of the body; `None` if there is none.
-    pub fn body(&self) -> Option<Object> {
-        self.body.map(input::describe_object)
+    /// The parameters of the query or the fields of the body; `None` if the route takes neither.
+    pub fn input(&self) -> Option<Object> {
+        self.reader.map(input::describe_object)
     }
 }
 
 /// The routes that take an API key, in the order of the table. They describe their requests.
 pub fn api_routes() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().filter(|route| matches!(route.handler, Handler::Api(..)))
+    ROUTES.iter().filter(|route| !matches!(route.handler, Handler::Page(_)))
 }
 
-/// What serves a route.
+/// A function that answers a request.
+type Answers<T> = fn(T) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>;
+
+/// The handler of a route.
 pub(super) enum Handler {
-    /// Anybody's.
-    Page(fn(RawRequest) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
-    /// A merchant's, whose key has the scope.
-    Api(Scope, Api),
-}
-
-/// What serves a merchant.
-pub(super) enum Api {
-    /// Looks.
-    Reads(fn(ApiRequest) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
-    /// Changes something.
-    Acts(fn(ApiRequest) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>),
+    /// Needs no API key.
+    Page(Answers<RawRequest>),
+    /// Changes nothing.
+    Reads(Scope, Answers<ApiRequest>),
+    /// Runs to its end even if the client disconnects.
+    Acts(Scope, Answers<ApiRequest>),
 }
 
 macro_rules! handler {
-    (anybody page $run:path) => {
+    (public page $run:path) => {
         Handler::Page(|raw| Box::pin($run(raw)))
     };
     ($scope:ident reads $run:path $(: $query:path)?) => {
-        Handler::Api(Scope::$scope, Api::Reads(|request| Box::pin(async move {
+        Handler::Reads(Scope::$scope, |request| Box::pin(async move {
             $run(&request $(, request.query($query)?)?).await.map(HttpResponse::from)
-        })))
+        }))
     };
     ($scope:ident does $run:path $(: $body:path)?) => {
-        Handler::Api(Scope::$scope, Api::Acts(|request| Box::pin(async move {
+        Handler::Acts(Scope::$scope, |request| Box::pin(async move {
             $run(&request $(, request.read($body)?)?).await.map(HttpResponse::from)
-        })))
+        }))
     };
     ($scope:ident acts $run:path => $show:path) => {
         handler!($scope, async |request| $run(request.with_empty_body()?).await, $show, false)
@@ -104,28 +96,16 @@ macro_rules! handler {
         handler!($scope, async |request| $run(request, request.read($body)?).await, $show, true)
     };
     ($scope:ident, $run:expr, $show:path, $session:literal) => {
-        Handler::Api(Scope::$scope, Api::Acts(|request| Box::pin(act(request, $run, $show, $session))))
+        Handler::Acts(Scope::$scope, |request| Box::pin(act(request, $run, $show, $session)))
     };
 }
 
-macro_rules! query {
-    (reads $query:path) => {
-        Some(|value| $query(value).map(drop))
-    };
-    ($kind:ident $($body:path)?) => {
+macro_rules! reader {
+    () => {
         None
     };
-}
-
-macro_rules! body {
-    (reads $($query:path)?) => {
-        None
-    };
-    ($kind:ident $body:path) => {
-        Some(|value| $body(value).map(drop))
-    };
-    ($kind:ident) => {
-        None
+    ($input:path) => {
+        Some(|value| $input(value).map(drop))
     };
 }
 
@@ -133,12 +113,10 @@ macro_rules! routes {
     ($(
         $method:ident $path:literal $scope:ident $kind:ident $run:path $(: $input:path)? $(=> $show:path)?;
     )*) => {
-        /// Every route.
         pub(super) static ROUTES: &[Route] = &[$(Route {
             method: stringify!($method),
             path: $path,
-            query: query!($kind $($input)?),
-            body: body!($kind $($input)?),
+            reader: reader!($($input)?),
             handler: handler!($scope $kind $run $(: $input)? $(=> $show)?),
         },)*];
     };
@@ -160,7 +138,7 @@ routes! {
     POST   "/v1/orders/{order}/submit"          Payments acts   orders::submit: submission => show::submitted;
     POST   "/v1/orders/{order}/approve"         Payments acts   orders::approve => show::order;
     POST   "/v1/orders/{order}/reject"          Payments acts   orders::reject => show::order;
-    POST   "/v1/orders/{order}/fulfil"          Payments acts   orders::fulfil: fulfilment => show::order;
+    POST   "/v1/orders/{order}/fulfil"          Payments acts   orders::finish: fulfilment => show::order;
     POST   "/v1/orders/{order}/cancel"          Payments acts   orders::cancel => show::order;
     GET    "/v1/orders/{order}/timeline"        Payments reads  orders::timeline: query::timeline;
     POST   "/v1/checkouts"                      Payments starts checkout::create_and_checkout
@@ -202,52 +180,25 @@ routes! {
     GET    "/v1/attention"                      Ops      reads  attention::list_all: query::attention;
     POST   "/v1/attention/{attention}/resolve"  Ops      acts   attention::resolve: decision
         => show::attention;
-    GET    "/return/{token}"                    anybody  page   returning::handle_return;
-    POST   "/return/{token}"                    anybody  page   returning::handle_return;
-    GET    "/qr/{token}"                        anybody  page   qr::picture;
-    POST   "/webhooks/{account}"                anybody  page   notifications::receive;
-    POST   "/webhooks/{account}/{key}"          anybody  page   notifications::receive;
-    GET    "/problems/{code}"                   anybody  page   problems::page;
+    GET    "/return/{token}"                    public   page   returning::handle_return;
+    POST   "/return/{token}"                    public   page   returning::handle_return;
+    GET    "/qr/{token}"                        public   page   qr::picture;
+    POST   "/webhooks/{account}"                public   page   notifications::receive;
+    POST   "/webhooks/{account}/{key}"          public   page   notifications::receive;
+    GET    "/problems/{code}"                   public   page   pages::problem;
 }
 
-impl Api {
-    /// Serves a merchant's request; a change runs to its end whatever becomes of the client.
-    pub(super) async fn handle(&'static self, request: ApiRequest) -> Result<HttpResponse, Problem> {
-        let permit = request.in_flight.as_ref().map(|in_flight| in_flight.permit.clone());
-        let work = match self {
-            Self::Reads(read) => return read(request).await,
-            Self::Acts(act) => act(request),
-        };
-        run_detached(async move {
-            let outcome = work.await;
-            if let (Err(problem), Some(permit)) = (&outcome, &permit) {
-                permit.refused(problem);
-            }
-            outcome
-        })
-        .await
-    }
-}
-
-/// Puts the table into a server. Addresses that it does not have, and methods that they do not take, are answered
-/// as problems too.
+/// Adds the routes to a server. Unknown addresses, and methods that an address does not take, are answered as problems.
 pub fn configure(cfg: &mut ServiceConfig, state: &State) {
-    let mut paths: Vec<&str> = Vec::new();
-    for route in ROUTES {
-        if !paths.contains(&route.path) {
-            paths.push(route.path);
-        }
-    }
-    // They are tried one after the other, and a plain text is compared faster than a pattern. Of two of a kind the
-    // first in the table goes first.
+    let mut seen = HashSet::new();
+    let mut paths: Vec<_> = ROUTES.iter().map(|route| route.path).filter(|path| seen.insert(*path)).collect();
+    // Routes are tried one after the other, and plain paths are compared faster than patterns. The sort is stable, so
+    // the order of the table is kept otherwise.
     paths.sort_by_key(|path| path.contains('{'));
     for path in paths {
         cfg.service(resource(path, state));
     }
-    let (state, metrics) = (state.clone(), state.metrics().route("any", "unmatched"));
-    cfg.default_service(web::to(move |request: HttpRequest, payload: Payload| {
-        fallback(Problem::not_found(), metrics.clone(), state.clone(), request, payload)
-    }));
+    cfg.default_service(refuse(Problem::not_found(), "unmatched", state));
 }
 
 fn resource(path: &'static str, state: &State) -> actix_web::Resource {
@@ -262,8 +213,12 @@ fn resource(path: &'static str, state: &State) -> actix_web::Resource {
         resource = resource.route(web::method(method).to(handler));
     }
     let allow = routes().map(|route| route.method).collect::<Vec<_>>().join(", ");
+    resource.default_service(refuse(Problem::method_not_allowed(allow), path, state))
+}
+
+fn refuse(problem: Problem, path: &'static str, state: &State) -> actix_web::Route {
     let (state, metrics) = (state.clone(), state.metrics().route("any", path));
-    resource.default_service(web::to(move |request: HttpRequest, payload: Payload| {
-        fallback(Problem::method_not_allowed(allow.clone()), metrics.clone(), state.clone(), request, payload)
-    }))
+    web::to(move |request: HttpRequest, payload: Payload| {
+        fallback(problem.clone(), metrics.clone(), state.clone(), request, payload)
+    })
 }

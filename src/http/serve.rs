@@ -1,15 +1,15 @@
-//! Every request's way: an id and a span, its caller, its body, its handler, its answer.
+//! Serves a request: its id and span, authentication and rate limit, its body, its handler, its answer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::web::Payload;
+use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use tracing::Instrument as _;
 
-use super::auth::{Caller, Scope};
+use super::auth::Scope;
 use super::connections::Connection;
 use super::input::no_query;
 use super::problem::{Code, FieldError, Problem};
@@ -17,13 +17,14 @@ use super::request::{ApiRequest, RawRequest, header, if_match};
 use super::routes::{Handler, Route};
 use super::state::State;
 use super::{body, card, idempotency};
+use crate::domain::Actor;
+use crate::engine::Command;
 use crate::metrics::RouteMetrics;
 use crate::outbound::trace;
 
-/// Longest id of a request that is taken from its sender.
+/// The longest request id that is accepted from a client.
 const MAX_ID: usize = 128;
 
-/// Headers beside those of the answer itself.
 type Headers = Vec<(HeaderName, HeaderValue)>;
 
 /// Serves a request of a route.
@@ -35,32 +36,28 @@ pub(super) async fn serve(
     mut payload: Payload,
 ) -> HttpResponse {
     let started_at = state.now();
-    let id = request_id(&request, &state);
+    let raw = raw(state, request);
     let span = tracing::info_span!(
         "request",
-        request.id = %id,
+        request.id = %raw.id,
         http.method = route.method,
         http.route = route.path,
-        trace.parent = trace_parent(&request),
+        trace.parent = trace_parent(&raw.request),
     );
     let work = async {
         let mut headers = Headers::new();
-        let outcome = answer(route, &state, request.clone(), &mut payload, &id, &mut headers).await;
-        match outcome {
-            Ok(response) => with_headers(response, headers, &request, &id),
-            Err(problem) => {
-                let response = refusal(problem, &state, &request, &id);
-                body::early(with_headers(response, headers, &request, &id), payload)
-            }
+        match answer(route, raw.clone(), &mut payload, &mut headers).await {
+            Ok(response) => with_headers(response, headers, &raw),
+            Err(problem) => body::closing(with_headers(refusal(problem, &raw), headers, &raw), payload),
         }
     };
-    let parent = trace_parent(&request).map(ToOwned::to_owned);
+    let parent = trace_parent(&raw.request).map(ToOwned::to_owned);
     let response = trace::within(parent, work.instrument(span)).await;
-    metrics.answered(response.status().as_u16(), state.now().since(started_at));
+    metrics.answered(response.status().as_u16(), raw.state.now().since(started_at));
     response
 }
 
-/// Answers a request that no route takes.
+/// Answers a request without a route.
 pub(super) async fn fallback(
     problem: Problem,
     metrics: RouteMetrics,
@@ -68,49 +65,55 @@ pub(super) async fn fallback(
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
-    let id = request_id(&request, &state);
-    let response = with_headers(refusal(problem, &state, &request, &id), Headers::new(), &request, &id);
+    let raw = raw(state, request);
+    let response = with_headers(refusal(problem, &raw), Headers::new(), &raw);
     metrics.answered(response.status().as_u16(), Duration::ZERO);
-    body::early(response, payload)
+    body::closing(response, payload)
 }
 
 async fn answer(
     route: &'static Route,
-    state: &State,
-    request: HttpRequest,
+    mut raw: RawRequest,
     payload: &mut Payload,
-    id: &Arc<str>,
     headers: &mut Headers,
 ) -> Result<HttpResponse, Problem> {
-    let settings = state.settings();
-    let patience = Duration::from_secs(settings.server.request_timeout_s);
-    let raw = |body| RawRequest { state: state.clone(), request: request.clone(), id: id.clone(), body };
-    let (scope, handler) = match &route.handler {
-        Handler::Page(handler) => {
-            let body = body::take(payload, settings.limits.notification_bytes, patience).await?;
-            return handler(raw(body)).await;
+    let limits = &raw.state.settings().limits;
+    let timeout = Duration::from_secs(raw.state.settings().server.request_timeout_s);
+    let (scope, run) = match route.handler {
+        Handler::Page(run) => {
+            raw.body = body::read(payload, limits.notification_bytes, timeout).await?;
+            return run(raw).await;
         }
-        Handler::Api(scope, handler) => (*scope, handler),
+        Handler::Reads(scope, run) | Handler::Acts(scope, run) => (scope, run),
     };
-    let caller = admitted(state, &request, scope, headers).await?;
-    no_card_outside_the_body(&request)?;
-    let body = body::take(payload, settings.limits.body_bytes, patience).await?;
-    body::ensure_json(&request, &body)?;
-    if route.query.is_none() {
-        no_query(request.query_string())?;
+    let merchant = authenticate(&raw, scope, headers).await?;
+    refuse_card_in_head(&raw.request)?;
+    raw.body = body::read(payload, limits.body_bytes, timeout).await?;
+    body::ensure_json(&raw.request, &raw.body)?;
+    if !route.takes_query() {
+        no_query(raw.request.query_string())?;
     }
-    let in_flight = match route.method {
-        "POST" => idempotency::in_flight_key(state, &caller, &request, &body).await?,
-        _ => None,
+    let (key, permit) = match route.method {
+        "POST" => idempotency::admit(&raw, &merchant).await?.unzip(),
+        _ => (None, None),
     };
-    let if_match = if route.method == "GET" { None } else { if_match(&request)? };
-    handler.handle(ApiRequest { raw: raw(body), merchant: caller.merchant, if_match, in_flight }).await
+    let if_match = if route.method == "GET" { None } else { if_match(&raw.request)? };
+    let command = Command { key, if_match, ..raw.command(Actor::Merchant) };
+    let request = ApiRequest { raw, merchant, command };
+    if matches!(route.handler, Handler::Reads(..)) {
+        return run(request).await;
+    }
+    run_detached(async move {
+        let outcome = run(request).await;
+        if let (Err(problem), Some(permit)) = (&outcome, &permit) {
+            permit.pass_on(problem);
+        }
+        outcome
+    })
+    .await
 }
 
-/// Carries a use case to its end in a task of its own: a client that hangs up drops the handler, not the money.
-///
-/// # Errors
-/// The use case's own; `internal` if it panicked.
+/// Runs a use case in a task of its own, so that it continues if the client disconnects. A panic is `internal`.
 pub(super) async fn run_detached<T: 'static>(
     work: impl Future<Output = Result<T, Problem>> + 'static,
 ) -> Result<T, Problem> {
@@ -118,61 +121,52 @@ pub(super) async fn run_detached<T: 'static>(
     task.await.unwrap_or_else(|fault| Err(Problem::internal(format!("a use case did not end: {fault}"))))
 }
 
-/// Whose the request is, if it may do this and not too often.
-async fn admitted(
-    state: &State,
-    request: &HttpRequest,
-    scope: Scope,
-    headers: &mut Headers,
-) -> Result<Caller, Problem> {
-    let (common, now) = (state.common(), state.now());
-    let caller = common.api_keys.caller(request, now).await?;
-    let allowance = common.buckets.take(&caller.key, now);
+/// Authenticates a request and checks its rate limit and scope. Returns the merchant.
+async fn authenticate(raw: &RawRequest, scope: Scope, headers: &mut Headers) -> Result<Arc<str>, Problem> {
+    let (common, now) = (&raw.state.common, raw.state.now());
+    let caller = common.api_keys.caller(&raw.request, now).await?;
+    let allowance = common.rate_limiter.take(&caller.key, now);
     headers.extend(allowance.headers());
     if let Some(problem) = allowance.refused() {
         return Err(problem);
     }
     caller.needs(scope)?;
-    Ok(caller)
+    Ok(caller.merchant)
 }
 
-/// Refuses a card number in the address or in a header that is kept.
-fn no_card_outside_the_body(request: &HttpRequest) -> Result<(), Problem> {
-    let mut faults = Vec::new();
-    let mut note = |pointer: &str| {
-        let detail = "This holds a card number.".to_owned();
-        faults.push(FieldError { pointer: pointer.to_owned(), code: Code::CardDataRefused, detail });
-    };
-    if holds_card(request.path()) {
-        note("path");
-    }
-    if holds_card(request.query_string()) {
-        note("?");
-    }
-    for name in ["Idempotency-Key", "X-Request-Id"] {
-        if header(request, name).is_some_and(card::contains_pan) {
-            note(&format!("header:{name}"));
-        }
-    }
+/// Refuses a card number in the address or in a header that is stored.
+fn refuse_card_in_head(request: &HttpRequest) -> Result<(), Problem> {
+    let in_header = |name| header(request, name).is_some_and(card::contains_pan);
+    let faults: Vec<_> = [
+        ("path", holds_card(request.path())),
+        ("?", holds_card(request.query_string())),
+        ("header:Idempotency-Key", in_header("Idempotency-Key")),
+        ("header:X-Request-Id", in_header("X-Request-Id")),
+    ]
+    .into_iter()
+    .filter(|(_, holds_card)| *holds_card)
+    .map(|(pointer, _)| FieldError::new(pointer, Code::CardDataRefused, card::CARD_FOUND))
+    .collect();
     if faults.is_empty() { Ok(()) } else { Err(Problem::faulty(faults)) }
 }
 
-/// Whether a card number stands in a part of an address, as it is or encoded.
+/// Whether a part of an address contains a card number, plain or encoded.
 fn holds_card(part: &str) -> bool {
     card::contains_pan(part)
         || url::form_urlencoded::parse(part.as_bytes())
             .any(|(name, value)| card::contains_pan(&name) || card::contains_pan(&value))
 }
 
-/// The id that the client gave, if it can be kept; else a new one.
-fn request_id(request: &HttpRequest, state: &State) -> Arc<str> {
+/// A request with the client's request id if that is valid, else with a new one.
+fn raw(state: State, request: HttpRequest) -> RawRequest {
     let visible =
         |id: &&str| (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    let given = header(request, "X-Request-Id").filter(visible).filter(|id| !card::contains_pan(id));
-    given.map_or_else(|| state.env().uuid().to_string().into(), Into::into)
+    let given = header(&request, "X-Request-Id").filter(visible).filter(|id| !card::contains_pan(id));
+    let id = given.map_or_else(|| state.engine().env.uuid().to_string().into(), Into::into);
+    RawRequest { state, request, id, body: Bytes::new() }
 }
 
-/// The sender's place in a trace (W3C Trace Context), if it is written as one.
+/// The client's `traceparent` (W3C Trace Context), if it is well-formed.
 fn trace_parent(request: &HttpRequest) -> Option<&str> {
     let text = header(request, "traceparent")?;
     let mut parts = text.split('-');
@@ -182,28 +176,23 @@ fn trace_parent(request: &HttpRequest) -> Option<&str> {
     Some(text).filter(|_| good && parts.next().is_none())
 }
 
-/// Answers a problem, and writes it down if it is to be.
-fn refusal(problem: Problem, state: &State, request: &HttpRequest, id: &str) -> HttpResponse {
+/// Logs and renders a problem.
+fn refusal(problem: Problem, raw: &RawRequest) -> HttpResponse {
     problem.log();
-    let instance = Some(request.path()).filter(|path| !holds_card(path));
-    problem.respond(state.public_url(), instance, id)
+    let instance = Some(raw.request.path()).filter(|path| !holds_card(path));
+    problem.respond(&raw.state.settings().server.public_url, instance, &raw.id)
 }
 
-fn with_headers(
-    mut response: HttpResponse,
-    headers: Headers,
-    request: &HttpRequest,
-    id: &str,
-) -> HttpResponse {
-    if request.conn_data::<Connection>().is_some_and(Connection::in_crowd) {
+fn with_headers(mut response: HttpResponse, headers: Headers, raw: &RawRequest) -> HttpResponse {
+    if raw.request.conn_data::<Connection>().is_some_and(Connection::is_crowded) {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    let kept = response.headers_mut();
+    let shown = response.headers_mut();
     for (name, value) in headers {
-        kept.insert(name, value);
+        shown.insert(name, value);
     }
-    let id = HeaderValue::from_str(id).expect("visible ASCII");
-    kept.insert(HeaderName::from_static("x-request-id"), id);
-    kept.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    let id = HeaderValue::from_str(&raw.id).expect("visible ASCII");
+    shown.insert(HeaderName::from_static("x-request-id"), id);
+    shown.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     response
 }

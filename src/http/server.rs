@@ -1,4 +1,4 @@
-//! Starting a listener, with its limits: the program and its tests come this way alike.
+//! Starts the HTTP server with its limits; used by the program and by tests.
 
 use std::io;
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 
-use super::connections::{Connections, most_of_each};
+use super::connections::{Connections, max_per_worker};
 use super::routes::configure;
 use super::state::{Common, State};
 use crate::config::Settings;
@@ -17,16 +17,13 @@ use crate::orders::Orders;
 /// A running listener: it serves while it is awaited, and its handle stops it.
 pub type Server = actix_web::dev::Server;
 
-/// How long a connection may idle between two requests.
+/// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long a client may take to take its leave.
+/// How long a client may take to close its connection.
 const DISCONNECT: Duration = Duration::from_secs(5);
 
-/// Serves the API on a listener. `orders` makes the use cases of one worker, with a way out of their own.
-///
-/// # Errors
-/// If the listener cannot be used.
+/// Serves the API on a listener. `orders` makes the use cases of one worker, with their own HTTP client.
 pub fn serve(
     listener: TcpListener,
     common: Arc<Common>,
@@ -36,10 +33,7 @@ pub fn serve(
     listen(listener, &settings, move |cfg| configure(cfg, &State::new(common.clone(), orders())))
 }
 
-/// Serves whatever `configure` puts in, once for each worker. Signals are the caller's to handle.
-///
-/// # Errors
-/// If the listener cannot be used.
+/// Serves the routes that `configure` adds, for each worker. The caller handles signals.
 pub fn listen(
     listener: TcpListener,
     settings: &Settings,
@@ -50,13 +44,13 @@ pub fn listen(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         some => some,
     };
-    let most = most_of_each(workers);
-    tracing::info!("taking at most {} connections at a time", workers * most);
+    let most = max_per_worker(workers);
+    tracing::info!("accepting at most {} connections at a time", workers * most);
     let connections = Connections::new(workers, most);
     let app = HttpServer::new(move || App::new().configure(|cfg| configure(cfg)))
         .workers(workers)
-        .on_connect(move |_, shared_by_its_requests| {
-            shared_by_its_requests.insert(connections.open());
+        .on_connect(move |_, extensions| {
+            extensions.insert(connections.open());
         })
         .client_request_timeout(Duration::from_secs(server.request_timeout_s))
         .client_disconnect_timeout(DISCONNECT)

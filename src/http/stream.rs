@@ -1,8 +1,8 @@
-//! A payment session as it happens: Server-Sent Events of its own status and that of its payment and its order.
+//! The event stream of a payment session: Server-Sent Events of the session, its payment and its order.
 //!
-//! The store is read, never guessed at: a commit only wakes the stream. What was missed is what comes after the last
-//! sequence that the client names. The stream ends when there is nothing more to tell, and after some minutes
-//! anyway; a client that comes back then goes on where it was, or hears that it need not come back.
+//! A commit only wakes the stream, which then reads the store. A client that reconnects with `Last-Event-ID` gets what
+//! it missed. The stream ends when no more events will come, and after 15 minutes in any case; a client that reconnects
+//! then continues, or gets 204 and stops.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -17,32 +17,30 @@ use port::{OrderId, PaymentId, SessionId, Uuid};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout_at};
 
 use super::problem::{Code, FieldError, Problem};
-use super::request::ApiRequest;
+use super::request::{ApiRequest, header};
 use super::state::State;
 use crate::domain::{Event, OrderAggregate, OrderState, RecordedEvent, view};
 use crate::store::StoreError;
 
-/// A comment is sent this often, so that nobody on the way takes the silence for an end.
+/// The interval of comments, so that proxies do not close an idle connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long a stream lasts at most.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// `GET /v1/payment-sessions/{id}/events`
 pub(super) async fn watch(request: &ApiRequest) -> Result<HttpResponse, Problem> {
     let session: SessionId = request.id("session")?;
     let last_seen = last_seen(request)?;
-    // Listening begins before reading, so that no change falls between the two.
+    // Subscribes before reading, so that no change is missed.
     let changes = request.state().store().changes();
     let order = request.order_of(session.uuid()).await?;
     if order.session(session).is_none() {
         return Err(Problem::not_found());
     }
-    let slot = request.state().common().streams.enter(&request.merchant).ok_or_else(full)?;
-    let now = Instant::now();
+    let slot = request.state().common.streams.enter(&request.merchant).ok_or_else(full)?;
     let mut watch = Watch {
         state: request.state().clone(),
         order: order.id(),
@@ -51,13 +49,12 @@ pub(super) async fn watch(request: &ApiRequest) -> Result<HttpResponse, Problem>
         progress: SessionProgress::default(),
         last_seen: last_seen.min(order.head.public_sequence),
         waiting: VecDeque::new(),
-        over: false,
         changes,
-        ends_at: now + LIFETIME,
+        ends_at: Instant::now() + LIFETIME,
         slot,
     };
     watch.read().await?;
-    if watch.over && watch.waiting.is_empty() {
+    if watch.progress.is_over() && watch.waiting.is_empty() {
         return Ok(HttpResponse::NoContent().finish());
     }
     Ok(HttpResponse::Ok()
@@ -69,24 +66,21 @@ pub(super) async fn watch(request: &ApiRequest) -> Result<HttpResponse, Problem>
 
 /// The last sequence that the client has seen; 0 for none.
 fn last_seen(request: &ApiRequest) -> Result<u64, Problem> {
-    if !request.raw.request.headers().contains_key("Last-Event-ID") {
+    const NAME: &str = "Last-Event-ID";
+    let given = &request.raw.request;
+    if !given.headers().contains_key(NAME) {
         return Ok(0);
     }
-    let given = request.raw.header("Last-Event-ID").and_then(|text| text.parse().ok());
-    given.ok_or_else(|| {
-        let detail = "Last-Event-ID takes the id of an event of this stream.".to_owned();
-        Problem::faulty(vec![FieldError {
-            pointer: "header:Last-Event-ID".to_owned(),
-            code: Code::InvalidValue,
-            detail,
-        }])
+    header(given, NAME).and_then(|text| text.parse().ok()).ok_or_else(|| {
+        let detail = "Last-Event-ID takes the id of an event of this stream.";
+        let pointer = format!("header:{NAME}");
+        Problem::faulty(vec![FieldError::new(pointer, Code::InvalidValue, detail)])
     })
 }
 
 fn full() -> Problem {
-    const LATER: Duration = Duration::from_secs(10);
-    Problem::new(Code::Overloaded, "Too many streams are open. Close some, or come back later.")
-        .retry_after(LATER)
+    let detail = "Too many streams are open. Close some, or try again later.";
+    Problem::new(Code::Overloaded, detail).retry_after(Duration::from_secs(10))
 }
 
 /// One client that watches one session.
@@ -94,85 +88,74 @@ struct Watch {
     state: State,
     order: OrderId,
     session: SessionId,
-    /// The place of the last event of the order that was looked at.
+    /// The sequence of the last event that was read.
     read: u64,
     progress: SessionProgress,
-    /// The sequence of the last event that the client has, or was sent.
+    /// The public sequence of the last event that the client has.
     last_seen: u64,
     waiting: VecDeque<Bytes>,
-    /// Nothing more will come.
-    over: bool,
     changes: Receiver<Uuid>,
     ends_at: Instant,
     slot: StreamSlot,
 }
 
-/// Why a stream that had nothing to send goes on.
-enum Woken {
-    Changed,
-    Quiet,
-    Stopped,
-}
-
 impl Watch {
-    /// The next piece of the stream; none at its end.
+    /// The next piece of the stream; `None` at its end.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         loop {
             if let Some(piece) = self.waiting.pop_front() {
                 return Some((Ok(piece), self));
             }
-            if self.over || Instant::now() >= self.ends_at {
+            if self.progress.is_over() || Instant::now() >= self.ends_at {
                 return None;
             }
-            match self.woken().await {
-                Woken::Changed => match self.read().await {
-                    Ok(()) => {}
-                    Err(fault) => {
-                        tracing::warn!(order.id = %self.order, "a stream ends, its events cannot be read: {fault}");
+            let heartbeat = self.ends_at.min(Instant::now() + HEARTBEAT);
+            match timeout_at(heartbeat, self.changed()).await {
+                Err(_) => self.waiting.push_back(Bytes::from_static(b":\n\n")),
+                Ok(false) => return None,
+                Ok(true) => {
+                    if let Err(fault) = self.read().await {
+                        let order = self.order;
+                        tracing::warn!(order.id = %order, "a stream was closed, its events cannot be read: {fault}");
                         return None;
                     }
-                },
-                Woken::Quiet => self.waiting.push_back(Bytes::from_static(b":\n\n")),
-                Woken::Stopped => return None,
+                }
             }
         }
     }
 
-    async fn woken(&mut self) -> Woken {
-        let beat = sleep_until(self.ends_at.min(Instant::now() + HEARTBEAT));
-        tokio::pin!(beat);
+    /// Waits for a change of the order. False if the gateway stops.
+    async fn changed(&mut self) -> bool {
         loop {
             tokio::select! {
                 changed = self.changes.recv() => match changed {
                     Ok(subject) if subject != self.order.uuid() => {}
-                    Ok(_) | Err(RecvError::Lagged(_)) => return Woken::Changed,
-                    Err(RecvError::Closed) => return Woken::Stopped,
+                    Ok(_) | Err(RecvError::Lagged(_)) => return true,
+                    Err(RecvError::Closed) => return false,
                 },
-                () = &mut beat => return Woken::Quiet,
-                _ = self.slot.ending.wait_for(|ending| *ending) => return Woken::Stopped,
+                _ = self.slot.ending.wait_for(|ending| *ending) => return false,
             }
         }
     }
 
-    /// Reads what has happened since the last time and lines up what the client has not seen of it.
+    /// Reads new events and queues those that the client has not seen.
     async fn read(&mut self) -> Result<(), StoreError> {
         for change in self.state.store().recorded::<OrderAggregate>(self.order.uuid(), self.read).await? {
             for event in change.recorded_events() {
-                let news = event.public_sequence.is_some_and(|sequence| sequence > self.last_seen);
-                if self.progress.take(&event.event, self.session) && news {
+                let is_new = event.public_sequence.is_some_and(|sequence| sequence > self.last_seen);
+                if self.progress.take(&event.event, self.session) && is_new {
                     self.send(&event).await?;
                 }
             }
             self.read = change.last();
             if self.progress.is_over() {
-                self.over = true;
                 break;
             }
         }
         Ok(())
     }
 
-    /// Lines up an event, with what it concerns as it was then.
+    /// Queues an event, with its order as of that event.
     async fn send(&mut self, event: &RecordedEvent<Event>) -> Result<(), StoreError> {
         let order = self.state.store().load_at::<OrderAggregate>(event.subject, event.sequence).await?;
         let Some(order) = order else { return Ok(()) };
@@ -184,10 +167,10 @@ impl Watch {
     }
 }
 
-/// How far a session has come, by the events of its order from the first on.
+/// The progress of a session, computed from the events of its order.
 #[derive(Default)]
 struct SessionProgress {
-    begun: bool,
+    created: bool,
     ended: bool,
     /// Whether the order waits for a payment.
     order_waits: bool,
@@ -195,12 +178,12 @@ struct SessionProgress {
 }
 
 impl SessionProgress {
-    /// Takes the next event in. True if it is the session's own, its payment's, or a move of its order.
+    /// Applies the next event. True if it belongs to the session, its payment, or the state of its order.
     fn take(&mut self, event: &Event, session: SessionId) -> bool {
         match event {
-            Event::SessionCreated(created) if created.id == session => {
-                self.begun = true;
-                self.payments.push(created.payment);
+            Event::SessionCreated(new) if new.id == session => {
+                self.created = true;
+                self.payments.push(new.payment);
                 true
             }
             Event::SessionStatusChanged { session: moved, to, .. } if *moved == session => {
@@ -211,76 +194,67 @@ impl SessionProgress {
                 self.payments.push(payment.id);
                 true
             }
-            Event::PaymentUpdated { payment, .. } => self.payments.contains(payment),
+            Event::PaymentUpdated { payment, .. } | Event::PaymentNotStarted { payment } => {
+                self.payments.contains(payment)
+            }
             Event::OrderStateChanged { to, .. } => {
                 self.order_waits = *to == OrderState::PendingPayment;
-                self.begun
+                self.created
             }
             _ => false,
         }
     }
 
-    /// Whether nothing more belongs to it: the session has ended, and its order has gone on.
+    /// Whether no more events belong to it: the session has ended and the order no longer waits for a payment.
     fn is_over(&self) -> bool {
         self.ended && !self.order_waits
     }
 }
 
-/// An event as it is sent. JSON has no line breaks of its own, so it is one line of data.
+/// An event as it is sent. Its JSON has no line breaks, so it is one line of data.
 fn sse_frame(event: &view::EventView<'_>) -> Result<Bytes, StoreError> {
     let data = serde_json::to_string(event).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;
     Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", event.sequence, event.kind).into())
 }
 
-/// The streams that are open.
+/// The open streams.
 #[derive(Clone, Default)]
 pub(super) struct Streams(Arc<OpenStreams>);
 
 #[derive(Default)]
 struct OpenStreams {
-    open: Mutex<Open>,
-    /// Turns true when the gateway stops.
+    by_merchant: Mutex<BTreeMap<Arc<str>, usize>>,
+    /// Set to true when the gateway stops.
     ending: watch::Sender<bool>,
 }
 
-#[derive(Default)]
-struct Open {
-    all: usize,
-    by_merchant: BTreeMap<Arc<str>, usize>,
-}
-
-/// Streams at the same time, of all merchants and of one.
+/// The most open streams of all merchants and of one.
 const MAX: usize = 2_000;
 const MAX_OF_MERCHANT: usize = 200;
 
 impl Streams {
-    /// A place for one more stream of a merchant, as long as it lives; none if there are too many.
+    /// A slot for one more stream of a merchant; `None` if there are too many.
     fn enter(&self, merchant: &Arc<str>) -> Option<StreamSlot> {
         let mut open = self.open();
-        let own = open.by_merchant.get(merchant).copied().unwrap_or_default();
-        if open.all >= MAX || own >= MAX_OF_MERCHANT {
+        let own = open.get(merchant).copied().unwrap_or_default();
+        if open.values().sum::<usize>() >= MAX || own >= MAX_OF_MERCHANT {
             return None;
         }
-        open.all += 1;
-        open.by_merchant.insert(merchant.clone(), own + 1);
-        Some(StreamSlot {
-            streams: self.clone(),
-            ending: self.0.ending.subscribe(),
-            merchant: merchant.clone(),
-        })
+        open.insert(merchant.clone(), own + 1);
+        let ending = self.0.ending.subscribe();
+        Some(StreamSlot { streams: self.clone(), ending, merchant: merchant.clone() })
     }
 
-    /// Ends them all, so that nobody waits for them.
     pub(super) fn end(&self) {
         self.0.ending.send_replace(true);
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, usize>> {
+        self.0.by_merchant.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A stream's place among those that are open; dropped, it is free again.
+/// A stream's slot, which is free again when this is dropped.
 struct StreamSlot {
     streams: Streams,
     ending: watch::Receiver<bool>,
@@ -290,10 +264,9 @@ struct StreamSlot {
 impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut open = self.streams.open();
-        open.all -= 1;
-        match open.by_merchant.get_mut(&self.merchant) {
+        match open.get_mut(&self.merchant) {
             Some(own) if *own > 1 => *own -= 1,
-            _ => drop(open.by_merchant.remove(&self.merchant)),
+            _ => drop(open.remove(&self.merchant)),
         }
     }
 }
@@ -303,23 +276,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_merchant_has_so_many_streams_and_an_ended_one_makes_room() {
-        let (streams, merchant, other) = (Streams::default(), Arc::from("shop"), Arc::from("other"));
-        let mut places: Vec<_> = std::iter::from_fn(|| streams.enter(&merchant)).collect();
-        assert_eq!(places.len(), MAX_OF_MERCHANT);
-        assert!(streams.enter(&other).is_some(), "one merchant's streams are not another's");
-        places.pop();
-        assert!(streams.enter(&merchant).is_some());
-        drop(places);
-        assert!(streams.open().by_merchant.is_empty());
-        assert_eq!(streams.open().all, 0);
+    fn a_payment_that_was_not_started_belongs_to_the_stream_of_its_session() {
+        let [own, other] = [1, 2].map(|number| PaymentId::from_uuid(Uuid::from_u128(number)));
+        let mut progress = SessionProgress { payments: vec![own], ..SessionProgress::default() };
+        let session = SessionId::from_uuid(Uuid::nil());
+        assert!(progress.take(&Event::PaymentNotStarted { payment: own }, session));
+        assert!(!progress.take(&Event::PaymentNotStarted { payment: other }, session));
     }
 
     #[test]
-    fn all_merchants_together_have_so_many_streams() {
+    fn a_merchant_has_a_limit_of_streams_and_an_ended_one_makes_room() {
+        let (streams, merchant, other) = (Streams::default(), Arc::from("shop"), Arc::from("other"));
+        let mut slots: Vec<_> = std::iter::from_fn(|| streams.enter(&merchant)).collect();
+        assert_eq!(slots.len(), MAX_OF_MERCHANT);
+        assert!(streams.enter(&other).is_some(), "one merchant's streams are not another's");
+        slots.pop();
+        assert!(streams.enter(&merchant).is_some());
+        drop(slots);
+        assert!(streams.open().is_empty());
+    }
+
+    #[test]
+    fn all_merchants_together_have_a_limit_of_streams() {
         let streams = Streams::default();
         let merchants = (0..).map(|number| Arc::from(format!("shop {number}")));
-        let places: Vec<_> = merchants.map_while(|merchant| streams.enter(&merchant)).collect();
-        assert_eq!(places.len(), MAX);
+        let slots: Vec<_> = merchants.map_while(|merchant| streams.enter(&merchant)).collect();
+        assert_eq!(slots.len(), MAX);
     }
 }

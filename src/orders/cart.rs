@@ -41,7 +41,7 @@ pub enum Edit {
 }
 
 /// New values for an order; what is absent stays as it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderFields {
     /// In minor units.
     pub shipping: Option<i64>,

@@ -1,34 +1,31 @@
-//! Checking out: an order that is there, or a new one in the same call.
+//! Routes of checkouts: of an existing order, or with a new one.
 
-use port::{Approach, Customer, OrderId};
+use port::{Approach, OrderId};
 
 use crate::domain::Outcome;
-use crate::http::idempotency::InFlightKey;
+use crate::http::input::unreachable_by;
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::request::ApiRequest;
 use crate::orders::NewOrder;
 use crate::payments::CheckoutRequest;
 
-pub(in crate::http) async fn checkout(
-    request: &ApiRequest,
-    checkout: CheckoutRequest,
-) -> Result<Outcome, Problem> {
+pub(crate) async fn checkout(request: &ApiRequest, checkout: CheckoutRequest) -> Result<Outcome, Problem> {
     check_out(request, request.id("order")?, &checkout, "").await
 }
 
-pub(in crate::http) async fn create_and_checkout(
+pub(crate) async fn create_and_checkout(
     request: &ApiRequest,
     (new, checkout): (NewOrder, CheckoutRequest),
 ) -> Result<Outcome, Problem> {
-    // An earlier try under the same key has created the order: it goes on with that one.
-    if let Some(order) = request.in_flight.as_ref().and_then(InFlightKey::earlier_order) {
-        return check_out(request, order, &checkout, "/checkout").await;
+    // An earlier request with the same key has created the order: it is checked out.
+    if let Some((order, _)) = request.command.key.as_ref().and_then(|key| key.replaces) {
+        return check_out(request, OrderId::from_uuid(order), &checkout, "/checkout").await;
     }
-    let orders = request.state().orders();
-    Ok(orders.create_and_checkout(&request.merchant, &request.command(), new, &checkout).await?)
+    let orders = &request.state().orders;
+    Ok(orders.create_and_checkout(&request.merchant, &request.command, new, &checkout).await?)
 }
 
-/// Checks an order out; `at` is where the request has what it asks.
+/// Checks an order out; `at` is the pointer to the checkout in the request.
 async fn check_out(
     request: &ApiRequest,
     order: OrderId,
@@ -38,32 +35,13 @@ async fn check_out(
     if checkout.approach == Approach::Link && checkout.link_delivery.any() {
         let order = request.order(order).await?;
         let customer = order.header.content.personal.value().map(|personal| &personal.customer);
-        reachable(customer, checkout, at)?;
+        let detail = "The order's customer has no such address.";
+        let fault = |name| FieldError::new(format!("{at}/notify/{name}"), Code::NotifyAddressMissing, detail);
+        let faults: Vec<_> = unreachable_by(checkout.link_delivery, customer).map(fault).collect();
+        if !faults.is_empty() {
+            let detail = "The order's customer lacks an address that the link is to be sent to.";
+            return Err(Problem::new(Code::NotifyAddressMissing, detail).with_faults(faults));
+        }
     }
-    let orders = request.state().orders();
-    Ok(orders.on(&request.merchant, &request.command(), order).checkout(checkout).await?)
-}
-
-/// Whether the customer has the addresses that the link is to be sent to.
-fn reachable(customer: Option<&Customer>, checkout: &CheckoutRequest, at: &str) -> Result<(), Problem> {
-    let email = customer.and_then(|customer| customer.email.as_ref());
-    let phone = customer.and_then(|customer| customer.phone.as_ref());
-    let wanted = [
-        ("email", checkout.link_delivery.email && email.is_none()),
-        ("sms", checkout.link_delivery.sms && phone.is_none()),
-    ];
-    let faults: Vec<_> = wanted
-        .into_iter()
-        .filter(|(_, missing)| *missing)
-        .map(|(name, _)| FieldError {
-            pointer: format!("{at}/notify/{name}"),
-            code: Code::NotifyAddressMissing,
-            detail: "The order's customer has no such address.".to_owned(),
-        })
-        .collect();
-    if faults.is_empty() {
-        return Ok(());
-    }
-    let detail = "The order's customer lacks an address that the link is to be sent to.";
-    Err(Problem::new(Code::NotifyAddressMissing, detail).with_faults(faults))
+    Ok(request.on(order).checkout(checkout).await?)
 }

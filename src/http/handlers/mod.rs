@@ -1,10 +1,9 @@
-//! One function for each route: read the request, call one use case, show what it came to.
+//! One function for each route: reads the request, calls one use case, shows the result.
 
 pub(super) mod attention;
 pub(super) mod checkout;
 pub(super) mod orders;
 pub(super) mod payments;
-pub(super) mod problems;
 pub(super) mod profiles;
 pub(super) mod sessions;
 pub(super) mod show;
@@ -30,19 +29,18 @@ struct List<T> {
     next_cursor: Option<String>,
 }
 
-/// Answers a page of rows of which one more than `limit` was asked for; `key` is what the next page begins after.
+/// A page of `rows`. `limit` is one more than the page has, as the reader of the query gives it, so that the last row
+/// shows whether another page follows; `key` gives the cursor of a row.
 fn list<'r, R, T: Serialize>(
     rows: &'r [R],
     limit: u32,
     key: impl Fn(&R) -> String,
     view: impl Fn(&'r R) -> T,
 ) -> Result<Answer, Problem> {
-    let shown = rows.iter().take(limit as usize);
-    let last = shown.clone().last().filter(|_| rows.len() > limit as usize);
-    Answer::ok(&List {
-        data: shown.map(view).collect::<Vec<_>>(),
-        next_cursor: last.map(|row| cursor(&key(row))),
-    })
+    let page = &rows[..rows.len().min(limit as usize - 1)];
+    let last = page.last().filter(|_| rows.len() > page.len());
+    let next_cursor = last.map(|row| cursor(&key(row)));
+    Answer::ok(&List { data: page.iter().map(view).collect::<Vec<_>>(), next_cursor })
 }
 
 impl ApiRequest {

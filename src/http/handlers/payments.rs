@@ -1,35 +1,32 @@
-//! Payments and refunds: looking at them, and what can be done with the money.
+//! Routes of payments and refunds.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 
 use port::{OrderId, PaymentId, RefundId};
 
 use super::list;
-use crate::domain::{OrderAggregate, Outcome, Payment, view};
+use crate::domain::{Outcome, Payment, view};
 use crate::http::answer::Answer;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::{ApiRequest, order_id_of};
 use crate::orders::MoneyRequest;
 use crate::store::{Cursor, Page, PaymentFilter};
 
-pub(in crate::http) async fn list_all(
+pub(crate) async fn list_all(
     request: &ApiRequest,
     (filter, order): (PaymentFilter, Option<OrderId>),
 ) -> Result<Answer, Problem> {
-    let limit = filter.limit;
-    let filter = PaymentFilter { limit: limit + 1, ..filter };
     let rows = match order {
         Some(order) => payments_of(request, order, &filter).await?,
         None => request.state().store().payments(&filter).await?,
     };
     let orders = request.load_orders_of(rows.iter().map(|row| row.id)).await?;
-    let shown: Vec<_> = orders.iter().zip(&rows).filter_map(|(order, row)| shown(order, *row)).collect();
+    let shown = orders
+        .iter()
+        .zip(&rows)
+        .filter_map(|(order, row)| Some((*row, order, order.payment(PaymentId::from_uuid(row.id))?)));
+    let (shown, limit) = (shown.collect::<Vec<_>>(), filter.limit);
     list(&shown, limit, |(row, ..)| row.text(), |(_, order, payment)| view::PaymentView(order, payment))
-}
-
-fn shown(order: &Arc<OrderAggregate>, row: Cursor) -> Option<(Cursor, &OrderAggregate, &Payment)> {
-    Some((row, order, order.payment(PaymentId::from_uuid(row.id))?))
 }
 
 /// The payments of one order, newest first.
@@ -53,14 +50,14 @@ async fn payments_of(
     Ok(rows)
 }
 
-pub(in crate::http) async fn read(request: &ApiRequest) -> Result<Answer, Problem> {
+pub(crate) async fn read(request: &ApiRequest) -> Result<Answer, Problem> {
     let id: PaymentId = request.id("payment")?;
     let order = request.order_of(id.uuid()).await?;
     let payment = order.payment(id).ok_or_else(Problem::not_found)?;
     Ok(Answer::ok(&view::PaymentView(&order, payment))?.version(payment.version))
 }
 
-pub(in crate::http) async fn list_refunds(
+pub(crate) async fn list_refunds(
     request: &ApiRequest,
     Page { before, limit }: Page,
 ) -> Result<Answer, Problem> {
@@ -77,39 +74,35 @@ pub(in crate::http) async fn list_refunds(
     list(&refunds, limit, |refund| refund.id.to_string(), |refund| view::RefundView(&order, refund))
 }
 
-pub(in crate::http) async fn get_refund(request: &ApiRequest) -> Result<Answer, Problem> {
+pub(crate) async fn get_refund(request: &ApiRequest) -> Result<Answer, Problem> {
     let id: RefundId = request.id("refund")?;
     let order = request.order_of(id.uuid()).await?;
     let refund = order.refund(id).ok_or_else(Problem::not_found)?;
     Ok(Answer::ok(&view::RefundView(&order, refund))?.version(refund.version))
 }
 
-pub(in crate::http) async fn capture(request: &ApiRequest, amount: Option<i64>) -> Result<Outcome, Problem> {
-    needs_key(request)?;
+pub(crate) async fn capture(request: &ApiRequest, amount: Option<i64>) -> Result<Outcome, Problem> {
+    require_key(request)?;
     operate(request, &MoneyRequest::Capture { amount }).await
 }
 
-pub(in crate::http) async fn void(request: &ApiRequest) -> Result<Outcome, Problem> {
+pub(crate) async fn void(request: &ApiRequest) -> Result<Outcome, Problem> {
     operate(request, &MoneyRequest::Void).await
 }
 
-pub(in crate::http) async fn create_refund(
-    request: &ApiRequest,
-    refund: MoneyRequest,
-) -> Result<Outcome, Problem> {
-    needs_key(request)?;
+pub(crate) async fn create_refund(request: &ApiRequest, refund: MoneyRequest) -> Result<Outcome, Problem> {
+    require_key(request)?;
     operate(request, &refund).await
 }
 
 async fn operate(request: &ApiRequest, operation: &MoneyRequest) -> Result<Outcome, Problem> {
     let payment: PaymentId = request.id("payment")?;
-    let (orders, order) = (request.state().orders(), order_id_of(payment.uuid()));
-    Ok(orders.on(&request.merchant, &request.command(), order).operate(payment, operation).await?)
+    Ok(request.on(order_id_of(payment.uuid())).operate(payment, operation).await?)
 }
 
-/// Money is moved only where a repeat is safe.
-fn needs_key(request: &ApiRequest) -> Result<(), Problem> {
-    if request.in_flight.is_some() {
+/// Requires an idempotency key, which makes a repeat safe.
+fn require_key(request: &ApiRequest) -> Result<(), Problem> {
+    if request.command.key.is_some() {
         return Ok(());
     }
     let detail = "This moves money: send an `Idempotency-Key` header, so that a repeat counts once.";

@@ -1,4 +1,4 @@
-//! Stored payment methods, and the sessions that store them.
+//! Routes of payment profiles and profile sessions.
 
 use actix_web::HttpResponse;
 use port::ProfileSessionId;
@@ -14,18 +14,17 @@ use crate::payments::{NewProfileSession, PaymentError, StartOutcome};
 use crate::store::{IdempotencyRow, ProfileFilter};
 
 impl Recall for WorkingCopy<ProfileSession> {
-    /// The session as it is.
     async fn recall(
         request: &ApiRequest,
         row: &IdempotencyRow,
-        creates_session: bool,
+        starts: bool,
     ) -> Result<Option<Self>, Problem> {
         let mut session: Self = request.state().engine().existing(row.subject).await?;
-        if creates_session {
+        if starts {
             if session.reached_no_provider() {
                 return Ok(None);
             }
-            let command = request.command().following();
+            let command = request.command.following();
             request.state().payments().resolve_profile_session(&mut session, &command).await?;
         }
         Ok(Some(session))
@@ -34,29 +33,26 @@ impl Recall for WorkingCopy<ProfileSession> {
 
 type Session = WorkingCopy<ProfileSession>;
 
-pub(in crate::http) async fn create_session(
-    request: &ApiRequest,
-    new: NewProfileSession,
-) -> Result<Session, Problem> {
+pub(crate) async fn create_session(request: &ApiRequest, new: NewProfileSession) -> Result<Session, Problem> {
     let payments = request.state().payments();
-    match payments.create_profile_session(&request.merchant, &new, &request.command()).await? {
+    match payments.create_profile_session(&request.merchant, &new, &request.command).await? {
         (_, StartOutcome::Down { retry_after }) => Err(Problem::down(retry_after)),
         (session, StartOutcome::Created | StartOutcome::Unknown | StartOutcome::Ended) => Ok(session),
     }
 }
 
-pub(in crate::http) fn created_session(_: &ApiRequest, session: &Session) -> Result<Answer, Problem> {
+pub(crate) fn created_session(_: &ApiRequest, session: &Session) -> Result<Answer, Problem> {
     let answer = session_answer(session)?;
     let location = address(session);
     Ok(if session.is_starting() { answer.accepted(location) } else { answer.created(location) })
 }
 
-pub(in crate::http) async fn read_session(request: &ApiRequest, refresh: bool) -> Result<Answer, Problem> {
+pub(crate) async fn read_session(request: &ApiRequest, refresh: bool) -> Result<Answer, Problem> {
     let mut session = find_session(request).await?;
     if refresh {
         let payments = request.state().payments();
-        match payments.refresh_profile_session(&mut session, false, &request.command()).await {
-            // A provider that cannot be asked is no reason to hide what is known.
+        match payments.refresh_profile_session(&mut session, false, &request.command).await {
+            // If the provider cannot be read, the stored state is shown.
             Ok(()) | Err(PaymentError::Provider(_)) => {}
             Err(fault) => return Err(fault.into()),
         }
@@ -64,13 +60,13 @@ pub(in crate::http) async fn read_session(request: &ApiRequest, refresh: bool) -
     session_answer(&session)
 }
 
-pub(in crate::http) async fn cancel_session(request: &ApiRequest) -> Result<Session, Problem> {
+pub(crate) async fn cancel_session(request: &ApiRequest) -> Result<Session, Problem> {
     let mut session = find_session(request).await?;
-    request.state().payments().cancel_profile_session(&mut session, &request.command()).await?;
+    request.state().payments().cancel_profile_session(&mut session, &request.command).await?;
     Ok(session)
 }
 
-pub(in crate::http) fn cancelled_session(_: &ApiRequest, session: &Session) -> Result<Answer, Problem> {
+pub(crate) fn cancelled_session(_: &ApiRequest, session: &Session) -> Result<Answer, Problem> {
     match session.status {
         SessionStatus::Failed => session_answer(session),
         SessionStatus::Completed => {
@@ -95,12 +91,8 @@ fn address(session: &ProfileSession) -> String {
     format!("/v1/payment-profiles/sessions/{}", session.id)
 }
 
-pub(in crate::http) async fn list_all(
-    request: &ApiRequest,
-    mut filter: ProfileFilter,
-) -> Result<Answer, Problem> {
+pub(crate) async fn list_all(request: &ApiRequest, filter: ProfileFilter) -> Result<Answer, Problem> {
     let limit = filter.page.limit;
-    filter.page.limit += 1;
     let ids = request.state().store().profiles(&filter).await?;
     let profiles = request.load_all::<Profile>(ids.iter().map(|id| id.uuid())).await?;
     list(&profiles, limit, |profile| profile.id.to_string(), |profile| view::ProfileView(profile))
@@ -110,13 +102,13 @@ async fn find(request: &ApiRequest) -> Result<WorkingCopy<Profile>, Problem> {
     Ok(request.state().payments().profile(&request.merchant, request.id("profile")?).await?)
 }
 
-pub(in crate::http) async fn read(request: &ApiRequest) -> Result<Answer, Problem> {
+pub(crate) async fn read(request: &ApiRequest) -> Result<Answer, Problem> {
     let profile = find(request).await?;
     Ok(Answer::ok(&view::ProfileView(&profile))?.version(profile.version()))
 }
 
-pub(in crate::http) async fn remove(request: &ApiRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn remove(request: &ApiRequest) -> Result<HttpResponse, Problem> {
     let mut profile = find(request).await?;
-    request.state().payments().delete_profile(&mut profile, &request.command()).await?;
+    request.state().payments().delete_profile(&mut profile, &request.command).await?;
     Ok(HttpResponse::NoContent().finish())
 }

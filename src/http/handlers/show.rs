@@ -1,9 +1,8 @@
-//! How what an order's request came to is shown: to the request itself, and to a repeat of it.
+//! Renders the outcome of an order's request, for the request and for its repeats.
 
-use port::{AttentionId, PaymentId, SessionId};
-use serde::Serialize;
+use port::{AttemptId, AttentionId, PaymentId, SessionId};
 
-use crate::domain::view::{self, OrderView, SessionView};
+use crate::domain::view::{AttentionView, OrderView, PaymentView, RefundView, SessionView, view};
 use crate::domain::{
     DomainError, FailureCode, OrderAggregate, Outcome, OutcomeStatus, Session, SessionStatus,
 };
@@ -12,18 +11,16 @@ use crate::http::problem::Problem;
 use crate::http::request::ApiRequest;
 use crate::http::state::State;
 
-/// An order as it is.
-pub(in crate::http) fn order(_: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
-    Ok(Answer::ok(&view::OrderView(&outcome.order))?.version(outcome.order.version()))
+pub(crate) fn order(_: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
+    Ok(Answer::ok(&OrderView(&outcome.order))?.version(outcome.order.version()))
 }
 
-/// An order that was created, or got one more line.
-pub(in crate::http) fn created(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
+pub(crate) fn created(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     Ok(order(request, outcome)?.created(order_address(&outcome.order)))
 }
 
-/// An order that was submitted, or whose stored method was charged for it.
-pub(in crate::http) fn submitted(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
+/// An order that was submitted, or whose payment profile was charged.
+pub(crate) fn submitted(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     let answer = order(request, outcome)?;
     let session = outcome.session.and_then(|id| outcome.order.session(id));
     let Some(charge) = session.filter(|session| session.charge.is_some()) else { return Ok(answer) };
@@ -41,27 +38,21 @@ pub(in crate::http) fn submitted(request: &ApiRequest, outcome: &Outcome) -> Res
     }
 }
 
-/// A session that was created.
-pub(in crate::http) fn session(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
+pub(crate) fn session(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     let session = session_of(outcome)?;
     Ok(started(session_answer(request.state(), &outcome.order, session)?, session, outcome))
 }
 
-#[derive(Serialize)]
-struct OrderAndSession<'a> {
-    order: OrderView<'a>,
-    session: SessionView<'a>,
+view! {
+    OrderAndSession(order: OrderAggregate, session: Session, qr_url: dyn Fn(AttemptId) -> String)
+    "order": OrderView(order),
+    "session": SessionView(order, session, qr_url),
 }
 
-/// An order that was created, and its session.
-pub(in crate::http) fn order_and_session(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
+pub(crate) fn order_and_session(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     let session = session_of(outcome)?;
     let qr_url = |attempt| request.state().qr_url(attempt);
-    let both = OrderAndSession {
-        order: view::OrderView(&outcome.order),
-        session: view::SessionView(&outcome.order, session, &qr_url),
-    };
-    Ok(started(Answer::ok(&both)?, session, outcome))
+    Ok(started(Answer::ok(&OrderAndSession(&outcome.order, session, &qr_url))?, session, outcome))
 }
 
 fn started(answer: Answer, session: &Session, outcome: &Outcome) -> Answer {
@@ -71,11 +62,11 @@ fn started(answer: Answer, session: &Session, outcome: &Outcome) -> Answer {
 
 fn session_of(outcome: &Outcome) -> Result<&Session, Problem> {
     let found = outcome.session.and_then(|id| outcome.order.session(id));
-    found.ok_or_else(|| Problem::internal("the session of a checkout is gone"))
+    found.ok_or_else(|| Problem::internal("the session of a checkout is missing"))
 }
 
 /// A session that was cancelled, or is being cancelled.
-pub(in crate::http) fn cancelled_session(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
+pub(crate) fn cancelled_session(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     let id: SessionId = request.id("session")?;
     let session = outcome.order.session(id).ok_or_else(Problem::not_found)?;
     if session.status == SessionStatus::Completed {
@@ -85,11 +76,11 @@ pub(in crate::http) fn cancelled_session(request: &ApiRequest, outcome: &Outcome
     Ok(if outcome.is_pending() { answer.accepted(session_address(session)) } else { answer })
 }
 
-/// A payment that was captured or voided, or is to be.
-pub(in crate::http) fn operated(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
+/// A payment with a capture or void, done or pending.
+pub(crate) fn operated(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     let id: PaymentId = request.id("payment")?;
     let payment = outcome.order.payment(id).ok_or_else(Problem::not_found)?;
-    let answer = Answer::ok(&view::PaymentView(&outcome.order, payment))?.version(payment.version);
+    let answer = Answer::ok(&PaymentView(&outcome.order, payment))?.version(payment.version);
     match &outcome.status {
         OutcomeStatus::Done => Ok(answer),
         OutcomeStatus::Pending => Ok(answer.accepted(format!("/v1/payments/{id}"))),
@@ -97,11 +88,11 @@ pub(in crate::http) fn operated(request: &ApiRequest, outcome: &Outcome) -> Resu
     }
 }
 
-/// A refund that was created: made, waiting for its turn, or sent without an answer.
-pub(in crate::http) fn refund(_: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
+/// A refund that was created: done, queued, or of unknown outcome.
+pub(crate) fn refund(_: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     let found = outcome.refund.and_then(|id| outcome.order.refund(id));
-    let refund = found.ok_or_else(|| Problem::internal("the refund that was created is gone"))?;
-    let answer = Answer::ok(&view::RefundView(&outcome.order, refund))?.version(refund.version);
+    let refund = found.ok_or_else(|| Problem::internal("the created refund is missing"))?;
+    let answer = Answer::ok(&RefundView(&outcome.order, refund))?.version(refund.version);
     let location = format!("/v1/refunds/{}", refund.id);
     match &outcome.status {
         OutcomeStatus::Done => Ok(answer.created(location)),
@@ -113,21 +104,19 @@ pub(in crate::http) fn refund(_: &ApiRequest, outcome: &Outcome) -> Result<Answe
     }
 }
 
-/// An attention that was resolved.
-pub(in crate::http) fn attention(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
+pub(crate) fn attention(request: &ApiRequest, outcome: &Outcome) -> Result<Answer, Problem> {
     let id: AttentionId = request.id("attention")?;
     let attention = outcome.order.attention(id).ok_or_else(Problem::not_found)?;
-    Ok(Answer::ok(&view::AttentionView(&outcome.order, attention))?.version(attention.version()))
+    Ok(Answer::ok(&AttentionView(&outcome.order, attention))?.version(attention.version()))
 }
 
-/// A session as it is.
 pub(super) fn session_answer(
     state: &State,
     order: &OrderAggregate,
     session: &Session,
 ) -> Result<Answer, Problem> {
     let qr_url = |attempt| state.qr_url(attempt);
-    Ok(Answer::ok(&view::SessionView(order, session, &qr_url))?.version(session.version))
+    Ok(Answer::ok(&SessionView(order, session, &qr_url))?.version(session.version))
 }
 
 fn order_address(order: &OrderAggregate) -> String {

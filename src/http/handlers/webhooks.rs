@@ -1,4 +1,4 @@
-//! Webhooks out: endpoints, what was delivered to them, and the events themselves.
+//! Routes of webhook endpoints, deliveries and events.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,8 +23,7 @@ use crate::store::{DeliveryRow, IdempotencyRow, Page, PublicFilter, StoreError};
 use crate::webhooks::{EndpointFields, Endpoints};
 
 view! {
-    /// An endpoint, since when no delivery to it has worked, and its secret: shown by the requests that make one, and
-    /// never again.
+    /// An endpoint, since when its deliveries fail, and its secret: only the request that creates a secret shows it.
     EndpointView(endpoint: WebhookEndpoint, failing_since: Option<Timestamp>, secret: Option<EndpointSecret>)
     "id": endpoint.id,
     "url": endpoint.settings.url,
@@ -41,17 +40,8 @@ view! {
     "version": endpoint.version,
 }
 
-async fn shown(request: &ApiRequest, endpoint: &WebhookEndpoint) -> Result<Answer, Problem> {
-    let failing_since = request.endpoints().failing_since(endpoint.id).await?;
-    Ok(Answer::ok(&EndpointView(endpoint, &failing_since, &None))?.version(endpoint.version))
-}
-
-fn address(endpoint: EndpointId) -> String {
-    format!("/v1/webhook-endpoints/{endpoint}")
-}
-
 view! {
-    /// One try to deliver an event.
+    /// A delivery.
     DeliveryView(row: DeliveryRow)
     "eventId": row.event,
     "type": row.event_type,
@@ -69,22 +59,24 @@ impl ApiRequest {
     fn endpoints(&self) -> Endpoints {
         Endpoints { engine: self.state().engine().clone() }
     }
-
-    fn endpoint_id(&self) -> Result<EndpointId, Problem> {
-        self.id("endpoint")
-    }
 }
 
-/// An endpoint with a new secret, and since when no delivery to it has worked.
-pub(in crate::http) struct WithSecret {
-    endpoint: Arc<WebhookEndpoint>,
-    failing_since: Option<Timestamp>,
+async fn shown(request: &ApiRequest, endpoint: &WebhookEndpoint) -> Result<Answer, Problem> {
+    let failing_since = request.endpoints().failing_since(endpoint.id).await?;
+    Ok(Answer::ok(&EndpointView(endpoint, &failing_since, &None))?.version(endpoint.version))
 }
+
+fn address(endpoint: EndpointId) -> String {
+    format!("/v1/webhook-endpoints/{endpoint}")
+}
+
+/// An endpoint with a new secret, and since when its deliveries fail.
+pub(crate) struct WithSecret(Arc<WebhookEndpoint>, Option<Timestamp>);
 
 impl WithSecret {
     async fn of(request: &ApiRequest, endpoint: Arc<WebhookEndpoint>) -> Result<Self, Problem> {
         let failing_since = request.endpoints().failing_since(endpoint.id).await?;
-        Ok(Self { endpoint, failing_since })
+        Ok(Self(endpoint, failing_since))
     }
 }
 
@@ -95,34 +87,28 @@ impl Recall for WithSecret {
     }
 }
 
-pub(in crate::http) async fn create(
-    request: &ApiRequest,
-    new: EndpointSettings,
-) -> Result<WithSecret, Problem> {
-    let endpoint = request.endpoints().by(&request.merchant, &request.command()).create(new).await?;
+pub(crate) async fn create(request: &ApiRequest, new: EndpointSettings) -> Result<WithSecret, Problem> {
+    let endpoint = request.endpoints().by(&request.merchant, &request.command).create(new).await?;
     WithSecret::of(request, endpoint).await
 }
 
-pub(in crate::http) fn created(request: &ApiRequest, with: &WithSecret) -> Result<Answer, Problem> {
-    Ok(rotated(request, with)?.created(address(with.endpoint.id)))
+pub(crate) fn created(request: &ApiRequest, with: &WithSecret) -> Result<Answer, Problem> {
+    Ok(rotated(request, with)?.created(address(with.0.id)))
 }
 
-pub(in crate::http) async fn rotate(request: &ApiRequest) -> Result<WithSecret, Problem> {
-    let id = request.endpoint_id()?;
-    let endpoint = request.endpoints().by(&request.merchant, &request.command()).rotate(id).await?;
+pub(crate) async fn rotate(request: &ApiRequest) -> Result<WithSecret, Problem> {
+    let id = request.id("endpoint")?;
+    let endpoint = request.endpoints().by(&request.merchant, &request.command).rotate(id).await?;
     WithSecret::of(request, endpoint).await
 }
 
-pub(in crate::http) fn rotated(_: &ApiRequest, with: &WithSecret) -> Result<Answer, Problem> {
-    let WithSecret { endpoint, failing_since } = with;
+pub(crate) fn rotated(_: &ApiRequest, with: &WithSecret) -> Result<Answer, Problem> {
+    let WithSecret(endpoint, failing_since) = with;
     let secret = endpoint.secret.value().cloned();
     Ok(Answer::ok(&EndpointView(endpoint, failing_since, &secret))?.version(endpoint.version))
 }
 
-pub(in crate::http) async fn list_all(
-    request: &ApiRequest,
-    Page { before, limit }: Page,
-) -> Result<Answer, Problem> {
+pub(crate) async fn list_all(request: &ApiRequest, Page { before, limit }: Page) -> Result<Answer, Problem> {
     let mut endpoints = request.endpoints().list(&request.merchant).await?;
     if let Some(before) = before {
         endpoints.retain(|endpoint| endpoint.id.to_string() < before);
@@ -133,44 +119,39 @@ pub(in crate::http) async fn list_all(
     list(&endpoints, limit, key, |endpoint| EndpointView(endpoint, since(endpoint.id), &None))
 }
 
-pub(in crate::http) async fn read(request: &ApiRequest) -> Result<Answer, Problem> {
-    let endpoint = request.endpoints().get(&request.merchant, request.endpoint_id()?).await?;
+pub(crate) async fn read(request: &ApiRequest) -> Result<Answer, Problem> {
+    let endpoint = request.endpoints().get(&request.merchant, request.id("endpoint")?).await?;
     shown(request, &endpoint).await
 }
 
-pub(in crate::http) async fn change(request: &ApiRequest, fields: EndpointFields) -> Result<Answer, Problem> {
-    let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
-    let endpoint = endpoints.by(&request.merchant, &request.command()).edit(id, &fields).await?;
+pub(crate) async fn change(request: &ApiRequest, fields: EndpointFields) -> Result<Answer, Problem> {
+    let (endpoints, id) = (request.endpoints(), request.id("endpoint")?);
+    let endpoint = endpoints.by(&request.merchant, &request.command).edit(id, &fields).await?;
     shown(request, &endpoint).await
 }
 
-pub(in crate::http) async fn remove(request: &ApiRequest) -> Result<HttpResponse, Problem> {
-    let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
-    endpoints.by(&request.merchant, &request.command()).delete(id).await?;
+pub(crate) async fn remove(request: &ApiRequest) -> Result<HttpResponse, Problem> {
+    let (endpoints, id) = (request.endpoints(), request.id("endpoint")?);
+    endpoints.by(&request.merchant, &request.command).delete(id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub(in crate::http) async fn deliveries(
-    request: &ApiRequest,
-    Page { before, limit }: Page,
-) -> Result<Answer, Problem> {
-    let endpoint = request.endpoints().get(&request.merchant, request.endpoint_id()?).await?;
-    let page = Page { before, limit: limit + 1 };
+pub(crate) async fn deliveries(request: &ApiRequest, page: Page) -> Result<Answer, Problem> {
+    let endpoint = request.endpoints().get(&request.merchant, request.id("endpoint")?).await?;
     let rows = request.state().store().deliveries(endpoint.id, &page).await?;
-    list(&rows, limit, |row| row.position.to_string(), DeliveryView)
+    list(&rows, page.limit, |row| row.position.to_string(), DeliveryView)
 }
 
-pub(in crate::http) async fn events(
+pub(crate) async fn events(
     request: &ApiRequest,
     (before, limit): (Option<Position>, u32),
 ) -> Result<Answer, Problem> {
-    let events = public_events(request, before, limit + 1).await?;
+    let events = public_events(request, before, limit).await?;
     let store = request.state().store();
     let shown = events.into_iter().map(|(position, event)| async move {
         let order = store.load_at::<OrderAggregate>(event.subject, event.sequence).await?;
-        let order =
-            order.ok_or_else(|| StoreError::Corrupt(format!("the order of {} is gone", event.id())))?;
-        Ok::<_, StoreError>((position, order, event))
+        let missing = || StoreError::Corrupt(format!("the order of {} is missing", event.id()));
+        Ok::<_, StoreError>((position, order.ok_or_else(missing)?, event))
     });
     let shown = try_join_all(shown).await?;
     let qr_url = |attempt| request.state().qr_url(attempt);
@@ -189,7 +170,7 @@ async fn public_events(
         from: None,
         to: None,
         up_to: before.map(|(position, _)| position),
-        // Each change has one event at least, and those of the first may be before the page.
+        // Each change has at least one event; those of the first change may belong to the previous page.
         limit: limit + 1,
     };
     let mut events = Vec::new();
@@ -204,8 +185,8 @@ async fn public_events(
     Ok(events)
 }
 
-/// How many endpoints or orders events are sent again to, or of.
-pub(in crate::http) struct Redelivery(u64);
+/// The number of endpoints (`redeliver`) or orders (`replay`).
+pub(crate) struct Redelivery(u64);
 
 impl Recall for Redelivery {
     async fn recall(request: &ApiRequest, row: &IdempotencyRow, _: bool) -> Result<Option<Self>, Problem> {
@@ -214,31 +195,27 @@ impl Recall for Redelivery {
     }
 }
 
-pub(in crate::http) async fn redeliver(
-    request: &ApiRequest,
-    to: Option<EndpointId>,
-) -> Result<Redelivery, Problem> {
+pub(crate) async fn redeliver(request: &ApiRequest, to: Option<EndpointId>) -> Result<Redelivery, Problem> {
     let event = request.id("event")?;
-    let endpoints = request.endpoints();
-    Ok(Redelivery(endpoints.by(&request.merchant, &request.command()).redeliver(event, to).await?))
+    Ok(Redelivery(request.endpoints().by(&request.merchant, &request.command).redeliver(event, to).await?))
 }
 
-pub(in crate::http) fn redelivered(request: &ApiRequest, done: &Redelivery) -> Result<Answer, Problem> {
+pub(crate) fn redelivered(request: &ApiRequest, done: &Redelivery) -> Result<Answer, Problem> {
     let to = request.read(input::redelivery)?;
     let all = || "/v1/webhook-endpoints".to_owned();
     let location = to.map_or_else(all, |id| format!("{}/deliveries", address(id)));
     Ok(Answer::ok(&json!({"endpoints": done.0}))?.accepted(location))
 }
 
-pub(in crate::http) async fn replay(
+pub(crate) async fn replay(
     request: &ApiRequest,
     (from, to): (Timestamp, Timestamp),
 ) -> Result<Redelivery, Problem> {
-    let (endpoints, id) = (request.endpoints(), request.endpoint_id()?);
-    Ok(Redelivery(endpoints.by(&request.merchant, &request.command()).replay(id, from, to).await?))
+    let (endpoints, id) = (request.endpoints(), request.id("endpoint")?);
+    Ok(Redelivery(endpoints.by(&request.merchant, &request.command).replay(id, from, to).await?))
 }
 
-pub(in crate::http) fn replayed(request: &ApiRequest, done: &Redelivery) -> Result<Answer, Problem> {
-    let location = format!("{}/deliveries", address(request.endpoint_id()?));
+pub(crate) fn replayed(request: &ApiRequest, done: &Redelivery) -> Result<Answer, Problem> {
+    let location = format!("{}/deliveries", address(request.id("endpoint")?));
     Ok(Answer::ok(&json!({"orders": done.0}))?.accepted(location))
 }

@@ -1,8 +1,8 @@
-//! Checking out: how the customer pays, and where it comes back to.
+//! Reads a checkout.
 
 use std::time::Duration;
 
-use port::{Approach, CaptureMode, LinkDelivery, ProfileId};
+use port::{Approach, CaptureMode, Customer, LinkDelivery, ProfileId};
 
 use super::fields::Fields;
 use super::order::new_order;
@@ -15,28 +15,27 @@ use crate::http::problem::Code;
 use crate::orders::NewOrder;
 use crate::payments::CheckoutRequest;
 
-/// How long a session may live, seconds.
+/// The shortest and the longest lifetime of a session, in seconds.
 const MIN: i64 = 300;
 const MAX: i64 = 604_800;
 
-/// The sentences of its rules.
+/// Rules between fields.
 const HOSTED_RETURNS: &str = "HOSTED needs `returnUrls` with `success`, `inProgress` and `failure`.";
 const ONLY_LINKS: &str = "Only a LINK can be sent to the customer.";
-const REACHABLE: &str = "The order's customer has the address that `notify` asks for.";
+const REACHABLE: &str = "The order's customer has the address that `notify` needs.";
 
-/// How long a session of this approach lives if its request does not say.
-pub(super) fn usual_lifetime(settings: &config::Checkout, approach: Approach) -> Duration {
+/// The default lifetime of a session.
+pub(super) fn default_lifetime(settings: &config::Checkout, approach: Approach) -> Duration {
     let is_link = approach == Approach::Link;
     Duration::from_secs(if is_link { settings.link_expires_in_s } else { settings.expires_in_s })
 }
 
-/// How long a session is to live.
+/// The lifetime of a session.
 pub(super) fn lifetime(value: Value<'_>) -> Option<Duration> {
     value.integer(MIN..=MAX).and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs)
 }
 
-/// A checkout.
-pub(in crate::http) fn checkout(value: Value<'_>) -> Option<CheckoutRequest> {
+pub(crate) fn checkout(value: Value<'_>) -> Option<CheckoutRequest> {
     value.object(|fields| {
         fields.rules(&[ONLY_LINKS]);
         let approach = fields.required("approach", |value| value.enum_value());
@@ -55,7 +54,7 @@ pub(in crate::http) fn checkout(value: Value<'_>) -> Option<CheckoutRequest> {
             capture: capture.unwrap_or_default(),
             return_urls,
             link_delivery: notify,
-            expires_in: expires_in.unwrap_or(usual_lifetime(settings, approach)),
+            expires_in: expires_in.unwrap_or(default_lifetime(settings, approach)),
             language,
             save_payment_profile,
             payment_profile_id,
@@ -66,13 +65,11 @@ pub(in crate::http) fn checkout(value: Value<'_>) -> Option<CheckoutRequest> {
     })
 }
 
-/// Where the customer goes; a page needs to know.
+/// The return URLs, which HOSTED requires.
 pub(super) fn return_urls(fields: &Fields<'_>, approach: Option<Approach>) -> ReturnUrls {
     fields.rules(&[HOSTED_RETURNS]);
-    let presence = match approach {
-        Some(Approach::Hosted) => Presence::Required,
-        _ => Presence::Optional,
-    };
+    let is_hosted = approach == Some(Approach::Hosted);
+    let presence = if is_hosted { Presence::Required } else { Presence::Optional };
     let read = fields.field("returnUrls", presence, |value| {
         value.object(|fields| {
             let url = |name| fields.field(name, presence, web_address).flatten();
@@ -87,7 +84,6 @@ pub(super) fn return_urls(fields: &Fields<'_>, approach: Option<Approach>) -> Re
     read.flatten().unwrap_or_default()
 }
 
-/// A stored payment method.
 pub(super) fn profile_id(value: Value<'_>) -> Option<ProfileId> {
     value.parsed("the id of a payment profile, such as pp_01h455vb4pex5vsknk084sn02q")
 }
@@ -107,23 +103,25 @@ fn notify(fields: &Fields<'_>, approach: Option<Approach>) -> LinkDelivery {
     notify
 }
 
-/// A new order and its checkout in one.
-pub(in crate::http) fn order_and_checkout(value: Value<'_>) -> Option<(NewOrder, CheckoutRequest)> {
+/// The names in `notify` for which the customer has no address.
+pub(crate) fn unreachable_by(
+    notify: LinkDelivery,
+    customer: Option<&Customer>,
+) -> impl Iterator<Item = &'static str> {
+    let email = notify.email && customer.is_none_or(|customer| customer.email.is_none());
+    let sms = notify.sms && customer.is_none_or(|customer| customer.phone.is_none());
+    [email.then_some("email"), sms.then_some("sms")].into_iter().flatten()
+}
+
+pub(crate) fn order_and_checkout(value: Value<'_>) -> Option<(NewOrder, CheckoutRequest)> {
     value.object(|fields| {
         fields.rules(&[REACHABLE]);
         let new = fields.required("order", new_order);
         let checkout = fields.required("checkout", checkout);
         let (new, checkout) = (new?, checkout?);
-        let customer = &new.personal.customer;
-        for (asked, address, name) in [
-            (checkout.link_delivery.email, &customer.email, "email"),
-            (checkout.link_delivery.sms, &customer.phone, "sms"),
-        ] {
-            if asked && address.is_none() {
-                let detail =
-                    format!("`notify.{name}` is asked for. The order's customer has no such address.");
-                fields.fault::<()>("checkout", Code::FieldMissing, detail);
-            }
+        for name in unreachable_by(checkout.link_delivery, Some(&new.personal.customer)) {
+            let detail = format!("The order's customer has no address for `notify.{name}`.");
+            fields.fault::<()>("checkout", Code::FieldMissing, detail);
         }
         Some((new, checkout))
     })

@@ -1,45 +1,46 @@
-//! What is wrong in a request, and where.
+//! Collects the errors of a request with their JSON pointers.
 
 use std::cell::RefCell;
 use std::fmt;
 
 use super::json::Node;
-use crate::http::card;
+use crate::http::card::{self, CARD_FOUND};
 use crate::http::problem::{Code, FieldError, Problem};
 
-/// More faults than anybody reads.
+/// The most errors that are reported.
 const MAX_FAULTS: usize = 200;
 
-/// Longer pointers than any that the API has are cut.
+/// Longer pointers are cut.
 const MAX_POINTER: usize = 300;
 
-/// The faults found so far.
 #[derive(Default)]
 pub(super) struct FieldErrors(RefCell<Vec<FieldError>>);
 
 impl FieldErrors {
-    /// Notes one, and answers nothing, so that a reader can end with it.
-    pub(super) fn note<T>(&self, pointer: &Pointer<'_>, code: Code, detail: impl Into<String>) -> Option<T> {
+    /// Records an error and returns `None`, so that a reader can return it.
+    pub(super) fn add<T>(&self, pointer: &Pointer<'_>, code: Code, detail: impl Into<String>) -> Option<T> {
         let mut faults = self.0.borrow_mut();
         if faults.len() < MAX_FAULTS {
-            let pointer = pointer.to_string().chars().take(MAX_POINTER).collect();
-            faults.push(FieldError { pointer, code, detail: detail.into() });
+            let pointer: String = pointer.to_string().chars().take(MAX_POINTER).collect();
+            faults.push(FieldError::new(pointer, code, detail));
         }
         None
     }
 
-    /// The value that was read, or the problem.
+    /// The value that was read, or the problem if there are errors.
     pub(super) fn or<T>(self, read: Option<T>) -> Result<T, Problem> {
         let faults = self.0.into_inner();
         match read {
             Some(value) if faults.is_empty() => Ok(value),
-            _ if faults.is_empty() => Err(Problem::internal("a reader gave up without naming a fault")),
+            _ if faults.is_empty() => {
+                Err(Problem::internal("a reader returned nothing and recorded no error"))
+            }
             _ => Err(Problem::faulty(faults)),
         }
     }
 }
 
-/// Where a value stands.
+/// The position of a value.
 #[derive(Clone, Copy)]
 pub(super) enum Pointer<'p> {
     /// The whole body.
@@ -62,17 +63,15 @@ impl fmt::Display for Pointer<'_> {
     }
 }
 
-/// Notes every place of a card number. A name that holds one is reported at the object that has it.
+/// Records every card number. One in the name of a member is reported at its object.
 pub(super) fn find_cards(node: &Node<'_>, pointer: &Pointer<'_>, faults: &FieldErrors) {
-    let note = |pointer: &Pointer<'_>| {
-        faults.note::<()>(pointer, Code::CardDataRefused, "This holds a card number.");
+    let report = || {
+        faults.add::<()>(pointer, Code::CardDataRefused, CARD_FOUND);
     };
     match node {
-        Node::Null | Node::Flag(_) => {}
-        Node::Number(digits) if card::contains_pan(digits) => note(pointer),
-        Node::Text(text) if card::contains_pan(text) => note(pointer),
-        Node::Parameter(text) if card::contains_pan(text) => note(pointer),
-        Node::Number(_) | Node::Text(_) | Node::Parameter(_) => {}
+        Node::Number(text) if card::contains_pan(text) => report(),
+        Node::Text(text) | Node::Parameter(text) if card::contains_pan(text) => report(),
+        Node::Null | Node::Flag(_) | Node::Number(_) | Node::Text(_) | Node::Parameter(_) => {}
         Node::List(parts) => {
             for (index, part) in parts.iter().enumerate() {
                 find_cards(part, &Pointer::Part(pointer, index), faults);
@@ -81,7 +80,7 @@ pub(super) fn find_cards(node: &Node<'_>, pointer: &Pointer<'_>, faults: &FieldE
         Node::Object(members) => {
             for (name, value) in members {
                 if card::contains_pan(name) {
-                    note(pointer);
+                    report();
                 } else {
                     find_cards(value, &Pointer::Member(pointer, name), faults);
                 }

@@ -1,4 +1,4 @@
-//! A line of an order: new, or changed.
+//! Reads items of orders: new and changed ones.
 
 use port::{Currency, ItemId};
 
@@ -8,30 +8,26 @@ use super::values::{amount, rate};
 use crate::domain::{LineItem, Recurring, TaxRate};
 use crate::http::problem::Code;
 
-/// Longest title of a line.
 const MAX_TITLE: usize = 300;
-
-/// Longest stock number.
 const MAX_SKU: usize = 100;
 
-/// Largest count of intervals between two bills.
+/// The most intervals between two bills.
 const MAX_INTERVAL: i64 = 1_000;
 
-/// The sentences of its rules.
+/// Rules between fields.
 const PRICE_FITS: &str = "Quantity times unit price must fit 63 bits.";
 const DISCOUNT_FITS: &str = "A discount is at most the price of its line.";
 
-/// A line that an order gets.
-pub(in crate::http) fn new_item(value: Value<'_>) -> Option<LineItem> {
+pub(crate) fn new_item(value: Value<'_>) -> Option<LineItem> {
     item(value, Presence::Required, value.context().and_then(|context| context.currency))
 }
 
-/// A line as it is after a change: what is left out stays.
-pub(in crate::http) fn item_changes(value: Value<'_>) -> Option<LineItem> {
+/// A changed item: fields that are left out keep their values.
+pub(crate) fn item_changes(value: Value<'_>) -> Option<LineItem> {
     item(value, Presence::Optional, value.context().and_then(|context| context.currency))
 }
 
-/// A line; `presence` is that of the fields that every line has.
+/// An item; `presence` is that of the fields that every item has.
 pub(super) fn item(value: Value<'_>, presence: Presence, currency: Option<Currency>) -> Option<LineItem> {
     let money = |value: Value<'_>| amount(value, currency);
     value.object(|fields| {

@@ -1,13 +1,12 @@
-//! JSON as it was written: numbers keep their digits, and a name that is given twice is there twice.
+//! A JSON parser that keeps the digits of numbers, and duplicate names.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-/// The deepest nesting that is read; what the API takes is half as deep.
+/// The deepest nesting that is read; requests of the API have half of it.
 const MAX_DEPTH: usize = 12;
 
-/// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node<'a> {
     Null,
@@ -15,20 +14,18 @@ pub(crate) enum Node<'a> {
     /// The digits as they were written.
     Number(&'a str),
     Text(Cow<'a, str>),
-    /// The text of a parameter, which may also be a number or a flag.
+    /// The text of a query parameter, which may also be a number or a flag.
     Parameter(Cow<'a, str>),
     List(Vec<Node<'a>>),
-    /// In the order of writing; a name may be there more than once.
+    /// In the written order; a name may occur more than once.
     Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-/// Why bytes could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotJson {
     /// Not JSON, or not UTF-8.
-    #[error("The body is not JSON: it goes wrong at line {line}, column {column}.")]
+    #[error("The body is not JSON: there is an error at line {line}, column {column}.")]
     Syntax { line: usize, column: usize },
-    /// Nested deeper than anything the API takes.
     #[error("The body is nested more than {MAX_DEPTH} levels deep.")]
     TooDeep,
 }
@@ -39,13 +36,13 @@ impl From<serde_json::Error> for NotJson {
     }
 }
 
-/// Reads a document. It is checked as a whole first, and then cut into its parts on one walk.
+/// Parses a document. serde_json validates it first; then it is split in one pass.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Node<'_>, NotJson> {
     let checked: &RawValue = serde_json::from_slice(bytes)?;
     Walk { rest: checked.get() }.node(MAX_DEPTH)
 }
 
-/// What is left of a text that is known to be JSON.
+/// The rest of a text that is known to be valid JSON.
 struct Walk<'a> {
     rest: &'a str,
 }
@@ -119,7 +116,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A number or a word, up to what ends it.
+    /// A number or literal, up to its end.
     fn plain(&mut self) -> &'a str {
         let ends = |c: char| matches!(c, ',' | ']' | '}' | ' ' | '\t' | '\n' | '\r');
         self.skip(self.rest.find(ends).unwrap_or(self.rest.len()))
@@ -197,14 +194,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_document_is_read_as_what_it_is(value in values()) {
+        fn every_document_is_parsed_as_serde_parses_it(value in values()) {
             for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
                 prop_assert_eq!(as_value(&parse(text.as_bytes()).unwrap()), value.clone());
             }
         }
 
         #[test]
-        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&bytes);
         }
     }

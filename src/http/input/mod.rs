@@ -1,4 +1,4 @@
-//! Reading requests: bytes into checked values, with every fault at once; and what they may say.
+//! Reads and validates requests, reporting all errors at once, and describes them.
 
 mod attention;
 mod checkout;
@@ -19,11 +19,11 @@ mod values;
 mod webhooks;
 
 pub(super) use attention::decision;
-pub(super) use checkout::{checkout, order_and_checkout};
+pub(super) use checkout::{checkout, order_and_checkout, unreachable_by};
 use faults::Pointer;
 pub(super) use item::{item_changes, new_item};
 pub(super) use money::{part, refund};
-pub(super) use order::{OrderChanges, new_order, order_changes};
+pub(super) use order::{new_order, order_changes};
 pub(super) use profiles::profile_session;
 pub(super) use query::cursor;
 use reader::Context;
@@ -37,30 +37,27 @@ use crate::domain::{LineItem, OrderAggregate};
 use json::Node;
 use schema::{Object, Schema};
 
-/// What reads a body or a query, and describes it.
+/// A function that reads a body or query, or describes it.
 pub(super) type Reader<T> = fn(Value<'_>) -> Option<T>;
 
 impl ApiRequest {
     /// Reads the body.
     ///
     /// # Errors
-    /// `malformed_json`, `card_data_refused`, or every fault that the reader found.
+    /// `malformed_json`, `card_data_refused`, or all errors that the reader found.
     pub(super) fn read<T>(&self, reader: Reader<T>) -> Result<T, Problem> {
         self.read_in(&self.context(), reader)
     }
 
-    /// Reads the body as a change of this order, or of this line of it.
-    ///
-    /// # Errors
-    /// As [`ApiRequest::read`].
+    /// Reads the body as a change of this order, or of this item of it.
     pub(super) fn read_change<T>(
         &self,
         order: &OrderAggregate,
         item: Option<&LineItem>,
         reader: Reader<T>,
     ) -> Result<T, Problem> {
-        let currency = Some(order.header.currency);
-        self.read_in(&Context { currency, item, ..self.context() }, reader)
+        let (currency, personal) = (Some(order.header.currency), order.header.content.personal.value());
+        self.read_in(&Context { currency, personal, item, ..self.context() }, reader)
     }
 
     fn read_in<T>(&self, context: &Context<'_>, reader: Reader<T>) -> Result<T, Problem> {
@@ -69,30 +66,23 @@ impl ApiRequest {
         reader::read(&root, &Pointer::Body, Some(context), reader)
     }
 
-    /// Reads the query.
-    ///
-    /// # Errors
-    /// Every fault that the reader found.
     pub(super) fn query<T>(&self, reader: Reader<T>) -> Result<T, Problem> {
         read_query(self.raw.request.query_string(), Some(&self.context()), reader)
     }
 
-    /// Itself, if its body says nothing.
-    ///
-    /// # Errors
-    /// As [`ApiRequest::read`].
+    /// Requires an empty body.
     pub(super) fn with_empty_body(&self) -> Result<&Self, Problem> {
         self.read(nothing).map(|()| self)
     }
 
     fn context(&self) -> Context<'_> {
         let state = self.state();
-        let (settings, env) = (state.settings(), state.env());
-        Context { settings, merchant: &self.merchant, env, currency: None, item: None }
+        let (settings, env) = (state.settings(), &*state.engine().env);
+        Context { settings, merchant: &self.merchant, env, currency: None, personal: None, item: None }
     }
 }
 
-/// The fields that a reader of a body or a query takes.
+/// The fields of a body or a query.
 pub(super) fn describe_object(reader: Reader<()>) -> Object {
     match reader::describe(reader) {
         Schema::Object(object) => object,
@@ -100,10 +90,7 @@ pub(super) fn describe_object(reader: Reader<()>) -> Object {
     }
 }
 
-/// Refuses a query that says anything.
-///
-/// # Errors
-/// `unknown_field`.
+/// Requires an empty query.
 pub(super) fn no_query(text: &str) -> Result<(), Problem> {
     read_query(text, None, nothing)
 }

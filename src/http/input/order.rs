@@ -1,6 +1,6 @@
-//! An order: new, or changed.
+//! Reads new orders and changes of orders.
 
-use port::{Address, Currency, Customer};
+use port::Currency;
 
 use super::fields::Fields;
 use super::item::item;
@@ -9,19 +9,17 @@ use super::schema::Presence;
 use super::values::{MAX_REFERENCE, address, amount, currency, customer, metadata};
 use crate::config::Need;
 use crate::domain::cart::MAX_ITEMS;
-use crate::domain::{LineItem, Metadata, PersonalData, Requirement};
+use crate::domain::{LineItem, PersonalData, Requirement};
 use crate::http::problem::Code;
 use crate::orders::{NewOrder, OrderFields};
 
-/// Seconds in a day.
 const DAY_S: u64 = 86_400;
 
-/// A new order.
-pub(in crate::http) fn new_order(value: Value<'_>) -> Option<NewOrder> {
+pub(crate) fn new_order(value: Value<'_>) -> Option<NewOrder> {
     value.object(|fields| {
         let code = fields.required("currency", currency);
         let items = fields.optional("items", |value| items(value, code));
-        let more = More::of(fields, code);
+        let shared = shared_fields(fields, code);
         let reference = fields.optional("reference", |value| value.text(MAX_REFERENCE));
         let personal = PersonalData {
             customer: fields.optional("customer", customer).unwrap_or_default(),
@@ -30,16 +28,16 @@ pub(in crate::http) fn new_order(value: Value<'_>) -> Option<NewOrder> {
             metadata: fields.optional("metadata", metadata).unwrap_or_default(),
         };
         let context = value.context()?;
-        let usual = context.settings.merchant(context.merchant);
+        let defaults = context.settings.merchant(context.merchant);
         Some(NewOrder {
             reference,
             currency: code?,
             items: items.unwrap_or_default(),
-            shipping: more.shipping.unwrap_or(0),
-            tax_included: more.tax_included.unwrap_or(false),
-            requires_signing: more.requires_signing.unwrap_or(requirement(usual.requires_signing)),
-            requires_approval: more.requires_approval.unwrap_or(usual.requires_approval),
-            auto_submit: more.auto_submit.unwrap_or(usual.auto_submit),
+            shipping: shared.shipping.unwrap_or(0),
+            tax_included: shared.tax_included.unwrap_or(false),
+            requires_signing: shared.requires_signing.unwrap_or(requirement(defaults.requires_signing)),
+            requires_approval: shared.requires_approval.unwrap_or(defaults.requires_approval),
+            auto_submit: shared.auto_submit.unwrap_or(defaults.auto_submit),
             personal,
             idle_seconds: u64::from(context.settings.orders.expire_after_days) * DAY_S,
         })
@@ -58,88 +56,37 @@ fn requirement(need: Need) -> Requirement {
     }
 }
 
-/// What a new order and a changed one have in common beside people and lines.
-struct More {
-    shipping: Option<i64>,
-    tax_included: Option<bool>,
-    requires_signing: Option<Requirement>,
-    requires_approval: Option<bool>,
-    auto_submit: Option<bool>,
-}
-
-impl More {
-    fn of(fields: &Fields<'_>, currency: Option<Currency>) -> Self {
-        Self {
-            shipping: fields.optional("shipping", |value| amount(value, currency)),
-            tax_included: fields.optional("taxIncluded", |value| value.flag()),
-            requires_signing: fields.optional("requiresSigning", |value| value.enum_value()),
-            requires_approval: fields.optional("requiresApproval", |value| value.flag()),
-            auto_submit: fields.optional("autoSubmit", |value| value.flag()),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.shipping.is_none()
-            && self.tax_included.is_none()
-            && self.requires_signing.is_none()
-            && self.requires_approval.is_none()
-            && self.auto_submit.is_none()
+/// The fields that new and changed orders share.
+fn shared_fields(fields: &Fields<'_>, currency: Option<Currency>) -> OrderFields {
+    OrderFields {
+        shipping: fields.optional("shipping", |value| amount(value, currency)),
+        tax_included: fields.optional("taxIncluded", |value| value.flag()),
+        requires_signing: fields.optional("requiresSigning", |value| value.enum_value()),
+        requires_approval: fields.optional("requiresApproval", |value| value.flag()),
+        auto_submit: fields.optional("autoSubmit", |value| value.flag()),
+        personal: None,
     }
 }
 
-/// A change of an order. People, addresses and metadata are replaced whole; null clears them.
-pub(in crate::http) struct OrderChanges {
-    more: More,
-    customer: Option<Option<Customer>>,
-    billing_address: Option<Option<Address>>,
-    shipping_address: Option<Option<Address>>,
-    metadata: Option<Option<Metadata>>,
-}
-
-/// A change of an order.
-pub(in crate::http) fn order_changes(value: Value<'_>) -> Option<OrderChanges> {
-    let currency = value.context().and_then(|context| context.currency);
+/// The new values of an order; `Some(None)` if nothing is given. Customer, addresses and metadata are replaced whole;
+/// null clears them.
+pub(crate) fn order_changes(value: Value<'_>) -> Option<Option<OrderFields>> {
     value.object(|fields| {
-        Some(OrderChanges {
-            more: More::of(fields, currency),
-            customer: fields.clearable("customer", customer),
-            billing_address: fields.clearable("billingAddress", address),
-            shipping_address: fields.clearable("shippingAddress", address),
-            metadata: fields.clearable("metadata", metadata),
-        })
+        let mut changes = shared_fields(fields, value.context().and_then(|context| context.currency));
+        let customer = fields.clearable("customer", customer);
+        let billing_address = fields.clearable("billingAddress", address);
+        let shipping_address = fields.clearable("shippingAddress", address);
+        let metadata = fields.clearable("metadata", metadata);
+        let addresses = billing_address.is_some() || shipping_address.is_some();
+        if customer.is_some() || addresses || metadata.is_some() {
+            let before = value.context()?.personal.cloned().unwrap_or_default();
+            changes.personal = Some(PersonalData {
+                customer: customer.map_or(before.customer, Option::unwrap_or_default),
+                billing_address: billing_address.unwrap_or(before.billing_address),
+                shipping_address: shipping_address.unwrap_or(before.shipping_address),
+                metadata: metadata.map_or(before.metadata, Option::unwrap_or_default),
+            });
+        }
+        Some(Some(changes).filter(|changes| *changes != OrderFields::default()))
     })
-}
-
-impl OrderChanges {
-    /// As the use case takes them; `None` if nothing is to change.
-    pub(in crate::http) fn onto(self, before: Option<&PersonalData>) -> Option<OrderFields> {
-        let people = self.customer.is_some()
-            || self.billing_address.is_some()
-            || self.shipping_address.is_some()
-            || self.metadata.is_some();
-        if !people && self.more.is_empty() {
-            return None;
-        }
-        let mut personal = before.cloned().unwrap_or_default();
-        if let Some(customer) = self.customer {
-            personal.customer = customer.unwrap_or_default();
-        }
-        if let Some(address) = self.billing_address {
-            personal.billing_address = address;
-        }
-        if let Some(address) = self.shipping_address {
-            personal.shipping_address = address;
-        }
-        if let Some(metadata) = self.metadata {
-            personal.metadata = metadata.unwrap_or_default();
-        }
-        Some(OrderFields {
-            shipping: self.more.shipping,
-            tax_included: self.more.tax_included,
-            requires_signing: self.more.requires_signing,
-            requires_approval: self.more.requires_approval,
-            auto_submit: self.more.auto_submit,
-            personal: people.then_some(personal),
-        })
-    }
 }

@@ -1,15 +1,15 @@
-//! A session that stores a payment method.
+//! Reads a profile session.
 
 use port::Approach;
 use serde::Deserialize;
 
-use super::checkout::{lifetime, return_urls, usual_lifetime};
+use super::checkout::{default_lifetime, lifetime, return_urls};
 use super::reader::Value;
 use super::values::{MAX_ACCOUNT, MAX_CUSTOMER, language, metadata};
 use crate::domain::ProfileSessionRequest;
 use crate::payments::NewProfileSession;
 
-/// How a method can be stored: not by a link.
+/// A payment method cannot be stored by a link.
 #[derive(Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum StoringApproach {
@@ -17,8 +17,7 @@ enum StoringApproach {
     Embedded,
 }
 
-/// A session that stores a method of a customer's.
-pub(in crate::http) fn profile_session(value: Value<'_>) -> Option<NewProfileSession> {
+pub(crate) fn profile_session(value: Value<'_>) -> Option<NewProfileSession> {
     value.object(|fields| {
         let customer_id = fields.required("customer", |value| {
             value.object(|fields| fields.required("id", |value| value.text(MAX_CUSTOMER)))
@@ -35,7 +34,7 @@ pub(in crate::http) fn profile_session(value: Value<'_>) -> Option<NewProfileSes
         let (settings, approach) = (&value.context()?.settings.checkout, approach?);
         Some(NewProfileSession {
             approach,
-            expires_in: expires_in.unwrap_or(usual_lifetime(settings, approach)),
+            expires_in: expires_in.unwrap_or(default_lifetime(settings, approach)),
             account,
             request: ProfileSessionRequest { customer_id: customer_id?, return_urls, language, metadata },
         })

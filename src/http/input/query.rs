@@ -1,4 +1,4 @@
-//! Reading the query of an address: which rows of a list, and which page of them.
+//! Reads the queries of lists: filters and pages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,21 +10,22 @@ use super::values::{MAX_ACCOUNT, MAX_CUSTOMER, MAX_REFERENCE, time};
 use crate::http::problem::Code;
 use crate::store::{AttentionFilter, Cursor, OrderFilter, Page, PaymentFilter, ProfileFilter};
 
-/// Entries of a page: at most, and where nothing is said.
-const MAX: i64 = 200;
-const USUAL: u32 = 50;
+/// The most rows of a page, and the default.
+const MAX_LIMIT: i64 = 200;
+const DEFAULT_LIMIT: u32 = 50;
 
-/// Where an event stands: the position of its change among all changes, and its sequence.
-pub(in crate::http) type Position = (u64, u64);
+/// The position of an event: that of its change, and its sequence.
+pub(crate) type Position = (u64, u64);
 
-/// Which page: what it begins after, as `parse` understands it, and how many rows it has.
+/// A page: its cursor, parsed by `parse`, and how many rows to query: one more than the page has, which shows whether
+/// another page follows.
 fn paging<T>(fields: &Fields<'_>, parse: impl FnOnce(&str) -> Option<T>) -> (Option<T>, u32) {
-    let limit = fields.optional("limit", |value| value.integer(1..=MAX));
+    let limit = fields.optional("limit", |value| value.integer(1..=MAX_LIMIT));
     let before = fields.optional("cursor", |value| {
         let what = "the `nextCursor` of a page before";
         value.parsed_by(what, Code::InvalidValue, |cursor| parse(&read_cursor(cursor)?))
     });
-    (before, limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(USUAL))
+    (before, limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT) + 1)
 }
 
 fn page_of(fields: &Fields<'_>) -> Page {
@@ -32,18 +33,16 @@ fn page_of(fields: &Fields<'_>) -> Page {
     Page { before, limit }
 }
 
-/// A page of a list that has no filter.
-pub(in crate::http) fn page(value: Value<'_>) -> Option<Page> {
+pub(crate) fn page(value: Value<'_>) -> Option<Page> {
     value.object(|fields| Some(page_of(fields)))
 }
 
-/// A page of an order's timeline: the sequence after which it begins, and how many events it has.
-pub(in crate::http) fn timeline(value: Value<'_>) -> Option<(Option<u64>, u32)> {
+/// A page of an order's timeline: the sequence after which it begins, and how many events to query.
+pub(crate) fn timeline(value: Value<'_>) -> Option<(Option<u64>, u32)> {
     value.object(|fields| Some(paging(fields, |sequence| sequence.parse().ok())))
 }
 
-/// A page of the public events.
-pub(in crate::http) fn events(value: Value<'_>) -> Option<(Option<Position>, u32)> {
+pub(crate) fn events(value: Value<'_>) -> Option<(Option<Position>, u32)> {
     let position = |text: &str| {
         let (position, sequence) = text.split_once('.')?;
         Some((position.parse().ok()?, sequence.parse().ok()?))
@@ -51,8 +50,7 @@ pub(in crate::http) fn events(value: Value<'_>) -> Option<(Option<Position>, u32
     value.object(|fields| Some(paging(fields, position)))
 }
 
-/// Which orders.
-pub(in crate::http) fn orders(value: Value<'_>) -> Option<OrderFilter> {
+pub(crate) fn orders(value: Value<'_>) -> Option<OrderFilter> {
     value.object(|fields| {
         let page = page_of(fields);
         let state = fields.optional("state", |value| value.enum_value());
@@ -64,8 +62,8 @@ pub(in crate::http) fn orders(value: Value<'_>) -> Option<OrderFilter> {
     })
 }
 
-/// Which payments, and of which order if not of all.
-pub(in crate::http) fn payments(value: Value<'_>) -> Option<(PaymentFilter, Option<OrderId>)> {
+/// Payments, of one order or of all.
+pub(crate) fn payments(value: Value<'_>) -> Option<(PaymentFilter, Option<OrderId>)> {
     value.object(|fields| {
         let (before, limit) = paging(fields, Cursor::read);
         let order = fields.optional("orderId", |value| {
@@ -78,8 +76,7 @@ pub(in crate::http) fn payments(value: Value<'_>) -> Option<(PaymentFilter, Opti
     })
 }
 
-/// Which attention.
-pub(in crate::http) fn attention(value: Value<'_>) -> Option<AttentionFilter> {
+pub(crate) fn attention(value: Value<'_>) -> Option<AttentionFilter> {
     value.object(|fields| {
         let (before, limit) = paging(fields, Cursor::read);
         let open = fields.optional("open", |value| value.flag());
@@ -90,8 +87,7 @@ pub(in crate::http) fn attention(value: Value<'_>) -> Option<AttentionFilter> {
     })
 }
 
-/// Whose stored payment methods.
-pub(in crate::http) fn profiles(value: Value<'_>) -> Option<ProfileFilter> {
+pub(crate) fn profiles(value: Value<'_>) -> Option<ProfileFilter> {
     value.object(|fields| {
         let page = page_of(fields);
         let customer_id = fields.required("customerId", |value| value.text(MAX_CUSTOMER));
@@ -100,13 +96,13 @@ pub(in crate::http) fn profiles(value: Value<'_>) -> Option<ProfileFilter> {
     })
 }
 
-/// Whether the provider is to be asked first.
-pub(in crate::http) fn refresh(value: Value<'_>) -> Option<bool> {
+/// Whether to fetch from the provider first.
+pub(crate) fn refresh(value: Value<'_>) -> Option<bool> {
     value.object(|fields| Some(fields.optional("refresh", |value| value.flag()).unwrap_or(false)))
 }
 
-/// What a client sends to get the page behind this row.
-pub(in crate::http) fn cursor(last: &str) -> String {
+/// The cursor of the page after this row.
+pub(crate) fn cursor(last: &str) -> String {
     URL_SAFE_NO_PAD.encode(last)
 }
 

@@ -1,11 +1,10 @@
-//! Reading a parsed request strictly, with every fault at once; and describing what it may say.
+//! Readers: functions that validate a parsed request, reporting all errors at once, and that also describe it.
 //!
-//! A reader takes what it needs from a [`Value`] or from the [`Fields`] of an object. What does not fit is noted
-//! with its pointer, and reading goes on; a value that was read counts only if nothing was noted in the end.
+//! A reader reads a [`Value`] or the [`Fields`] of an object. Errors are recorded with their pointers and reading
+//! continues; the result counts only if no error was recorded.
 //!
-//! The same reader describes: given [`Value::Described`] it finds nothing, and each of its calls leaves the [`Schema`]
-//! of what it would have taken. So a reader reads all fields before it leaves by `?`, and takes what it needs of its
-//! [`Context`] only then.
+//! The same reader also describes: given [`Value::Described`], each call records the [`Schema`] of what it would read
+//! and returns `None`. So a reader must read all fields before it returns early with `?` or uses its [`Context`].
 
 use std::cell::{OnceCell, RefCell};
 use std::ops::RangeInclusive;
@@ -19,31 +18,35 @@ use super::faults::{FieldErrors, Pointer, find_cards};
 use super::fields::Fields;
 use super::json::Node;
 use super::schema::Schema;
-
 use crate::config::{Settings, variants_of};
-use crate::domain::LineItem;
+use crate::domain::{LineItem, PersonalData};
 use crate::http::problem::{Code, Problem};
 
-/// What a request is read beside: where it does not say something, this does.
+/// What readers need beside the request: defaults, and what is changed.
 pub(crate) struct Context<'c> {
-    /// What the operator has set.
     pub(crate) settings: &'c Settings,
-    /// Whose request it is.
     pub(crate) merchant: &'c str,
-    /// Gives the moment, and ids for new lines.
+    /// Gives the time, and ids for new items.
     pub(crate) env: &'c dyn Env,
     /// The currency of the order that is changed.
     pub(crate) currency: Option<Currency>,
-    /// The line that is changed, as it is.
+    /// The personal data of the order that is changed.
+    pub(crate) personal: Option<&'c PersonalData>,
+    /// The item that is changed.
     pub(crate) item: Option<&'c LineItem>,
 }
 
-/// Reads a whole request. A card number anywhere in it refuses it, whatever else is wrong.
+/// A function that reads a value.
+pub(crate) trait Read<T>: FnOnce(Value<'_>) -> Option<T> {}
+
+impl<T, F: FnOnce(Value<'_>) -> Option<T>> Read<T> for F {}
+
+/// Reads a whole request. If it contains card numbers, only they are reported.
 pub(crate) fn read<T>(
     root: &Node<'_>,
     pointer: &Pointer<'_>,
     context: Option<&Context<'_>>,
-    reader: impl FnOnce(Value<'_>) -> Option<T>,
+    reader: impl Read<T>,
 ) -> Result<T, Problem> {
     let cards = FieldErrors::default();
     find_cards(root, pointer, &cards);
@@ -53,32 +56,26 @@ pub(crate) fn read<T>(
     faults.or(read)
 }
 
-/// What a reader takes.
-pub(crate) fn describe<T>(reader: impl FnOnce(Value<'_>) -> Option<T>) -> Schema {
-    let described = Described::default();
-    reader(Value::Described(&described));
-    described.0.into_inner().expect("a reader takes something")
+/// The schema of what a reader reads.
+pub(crate) fn describe<T>(reader: impl Read<T>) -> Schema {
+    let schema = OnceCell::new();
+    reader(Value::Described(&schema));
+    schema.into_inner().expect("a reader reads its value")
 }
 
-/// Where a reader leaves the schema of a value.
-#[derive(Default)]
-pub(crate) struct Described(OnceCell<Schema>);
-
-impl Described {
-    /// Leaves it, and answers nothing, so that a reader ends.
-    fn leave<T>(&self, schema: Schema) -> Option<T> {
-        self.0.set(schema).expect("a reader takes a value once");
-        None
-    }
+/// Records a schema, and returns `None`, so that a reader can return it.
+fn record<T>(cell: &OnceCell<Schema>, schema: Schema) -> Option<T> {
+    cell.set(schema).expect("a reader reads its value once");
+    None
 }
 
-/// What a reader takes a value from.
+/// The input of a reader.
 #[derive(Clone, Copy)]
 pub(crate) enum Value<'r> {
     /// A value of a request.
     Given(Given<'r>),
-    /// Nothing: the reader is to leave its schema here.
-    Described(&'r Described),
+    /// No value: the reader records its schema here.
+    Described(&'r OnceCell<Schema>),
 }
 
 /// A value of a request, with its pointer.
@@ -91,15 +88,15 @@ pub(crate) struct Given<'r> {
 }
 
 impl<'r> Value<'r> {
-    /// The value; in a description its schema is left, and nothing is there.
+    /// The given value; when describing, records the schema and returns `None`.
     fn given(self, schema: impl FnOnce() -> Schema) -> Option<Given<'r>> {
         match self {
             Self::Given(given) => Some(given),
-            Self::Described(described) => described.leave(schema()),
+            Self::Described(cell) => record(cell, schema()),
         }
     }
 
-    /// What the request is read beside; nothing in a description.
+    /// `None` when describing.
     pub(crate) fn context(self) -> Option<&'r Context<'r>> {
         match self {
             Self::Given(given) => given.context,
@@ -107,35 +104,31 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// An object; fields that the reader does not take are faults, and so are those given twice.
+    /// An object; fields that the reader does not read are errors, and so are those given twice.
     pub(crate) fn object<T>(self, reader: impl FnOnce(&Fields<'_>) -> Option<T>) -> Option<T> {
         match self {
             Self::Given(given) => {
-                let Node::Object(members) = given.node else { return given.unfit("an object") };
-                let fields = Fields::Given { of: given, members, taken: RefCell::default() };
+                let Node::Object(members) = given.node else { return given.wrong_type("an object") };
+                let fields = Fields::Given { of: given, members, names: RefCell::default() };
                 let read = reader(&fields);
                 fields.reject_others();
                 read
             }
-            Self::Described(described) => {
+            Self::Described(cell) => {
                 let object = RefCell::default();
                 reader(&Fields::Described(&object));
-                described.leave(Schema::Object(object.into_inner()))
+                record(cell, Schema::Object(object.into_inner()))
             }
         }
     }
 
-    /// What `one` reads; but an object is for `object` to read.
-    pub(crate) fn either<T>(
-        self,
-        one: impl FnOnce(Value<'_>) -> Option<T>,
-        object: impl FnOnce(Value<'_>) -> Option<T>,
-    ) -> Option<T> {
+    /// Reads an object with `object`, anything else with `one`.
+    pub(crate) fn either<T>(self, one: impl Read<T>, object: impl Read<T>) -> Option<T> {
         match self {
             Self::Given(Given { node: Node::Object(_), .. }) => object(self),
             Self::Given(_) => one(self),
-            Self::Described(described) => {
-                described.leave(Schema::Either(Box::new([describe(one), describe(object)])))
+            Self::Described(cell) => {
+                record(cell, Schema::Either(Box::new([describe(one), describe(object)])))
             }
         }
     }
@@ -148,11 +141,11 @@ impl<'r> Value<'r> {
         mut reader: impl FnMut(Value<'_>) -> Option<T>,
     ) -> Option<Vec<T>> {
         let given = self.given(|| Schema::List { max, of: Box::new(describe(&mut reader)) })?;
-        let Node::List(parts) = given.node else { return given.unfit("a list") };
+        let Node::List(parts) = given.node else { return given.wrong_type("a list") };
         if parts.len() > max {
             return given.fault(too_many, format!("This list has at most {max} entries."));
         }
-        // Every entry is read before the first failure counts, so that all faults are found.
+        // Every entry is read before returning, so that all errors are found.
         let read = parts.iter().enumerate().map(|(index, node)| {
             let pointer = Pointer::Part(given.pointer, index);
             reader(Value::Given(Given { node, pointer: &pointer, ..given }))
@@ -160,10 +153,10 @@ impl<'r> Value<'r> {
         read.collect::<Vec<_>>().into_iter().collect()
     }
 
-    /// Names and texts of the merchant's own.
+    /// Pairs of name and text, for metadata.
     pub(crate) fn pairs(self, max: usize, max_name: usize, max_text: usize) -> Option<Vec<(String, String)>> {
         let given = self.given(|| Schema::Pairs { max, max_name, max_text })?;
-        let Node::Object(members) = given.node else { return given.unfit("an object") };
+        let Node::Object(members) = given.node else { return given.wrong_type("an object") };
         if members.len() > max {
             return given.fault(Code::TooLong, format!("At most {max} names may be given."));
         }
@@ -192,8 +185,8 @@ impl<'r> Value<'r> {
         self.given(|| Schema::Lines(max))?.lines(max).map(ToOwned::to_owned)
     }
 
-    /// One line of at most `max` characters with a form that `fits` checks; `what` says which, for people, and may
-    /// end with an example after `such as`.
+    /// One line of at most `max` characters with a form that `fits` checks; `what` describes it, and may end with an
+    /// example after `, such as `.
     pub(crate) fn text_of(
         self,
         max: usize,
@@ -202,10 +195,10 @@ impl<'r> Value<'r> {
     ) -> Option<String> {
         let given = self.given(|| Schema::Formed { what, max: Some(max) })?;
         let text = given.line(max)?;
-        if fits(text) { Some(text.to_owned()) } else { given.misformed(Code::InvalidValue, what) }
+        if fits(text) { Some(text.to_owned()) } else { given.invalid(Code::InvalidValue, what) }
     }
 
-    /// A text that `parse` understands; `what` says which, as for [`Value::text_of`], and `code` that it is not one.
+    /// A text that `parse` accepts; `what` describes it, as for [`Value::text_of`]; `code` is that of any other text.
     pub(crate) fn parsed_by<T>(
         self,
         what: &'static str,
@@ -213,15 +206,14 @@ impl<'r> Value<'r> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
         let given = self.given(|| Schema::Formed { what, max: None })?;
-        parse(given.text()?).or_else(|| given.misformed(code, what))
+        parse(given.text()?).or_else(|| given.invalid(code, what))
     }
 
-    /// A text with a form of its own; `what` says which, as for [`Value::text_of`].
+    /// A text with its own form; `what` describes it, as for [`Value::text_of`].
     pub(crate) fn parsed<T: FromStr>(self, what: &'static str) -> Option<T> {
         self.parsed_by(what, Code::InvalidValue, |text| text.parse().ok())
     }
 
-    /// One of a closed set of words.
     pub(crate) fn enum_value<T: for<'de> Deserialize<'de>>(self) -> Option<T> {
         let given = self.given(|| Schema::OneOf(variants_of::<T>()))?;
         let read = T::deserialize(StrDeserializer::<DeError>::new(given.text()?));
@@ -229,13 +221,12 @@ impl<'r> Value<'r> {
         read.ok().or_else(|| given.fault(Code::InvalidValue, refuse()))
     }
 
-    /// True or false.
     pub(crate) fn flag(self) -> Option<bool> {
         let given = self.given(|| Schema::Flag)?;
         match given.node {
             Node::Flag(flag) => Some(*flag),
             Node::Parameter(text) if text == "true" || text == "false" => Some(text == "true"),
-            _ => given.unfit("true or false"),
+            _ => given.wrong_type("true or false"),
         }
     }
 
@@ -247,7 +238,7 @@ impl<'r> Value<'r> {
         number.or_else(|| given.fault(Code::OutOfRange, refuse()))
     }
 
-    /// Minor units from `min` on: zero, or the least there is where it is for the payment to say.
+    /// Minor units, at least `min`.
     pub(crate) fn amount(self, min: i64) -> Option<i64> {
         let given = self.given(|| Schema::Amount(min..=i64::MAX))?;
         let digits = given.digits()?;
@@ -263,23 +254,23 @@ impl<'r> Value<'r> {
 
 impl<'r> Given<'r> {
     fn fault<T>(self, code: Code, detail: impl Into<String>) -> Option<T> {
-        self.faults.note(self.pointer, code, detail)
+        self.faults.add(self.pointer, code, detail)
     }
 
-    /// Notes that this is of another type; of a parameter, which is text, that it does not say what it should.
-    fn unfit<T>(self, what: &str) -> Option<T> {
+    /// Records a wrong type; for a query parameter, which is always text, an invalid value.
+    fn wrong_type<T>(self, what: &str) -> Option<T> {
         let is_text = matches!(self.node, Node::Parameter(_));
-        self.misformed(if is_text { Code::InvalidValue } else { Code::WrongType }, what)
+        self.invalid(if is_text { Code::InvalidValue } else { Code::WrongType }, what)
     }
 
-    fn misformed<T>(self, code: Code, what: &str) -> Option<T> {
+    fn invalid<T>(self, code: Code, what: &str) -> Option<T> {
         self.fault(code, format!("This must be {what}."))
     }
 
     fn text(self) -> Option<&'r str> {
         match self.node {
             Node::Text(text) | Node::Parameter(text) => Some(text),
-            _ => self.unfit("a text"),
+            _ => self.wrong_type("a text"),
         }
     }
 
@@ -310,13 +301,13 @@ impl<'r> Given<'r> {
         let (digits, otherwise) = match self.node {
             Node::Number(digits) => (*digits, Code::NotAnInteger),
             Node::Parameter(digits) => (&**digits, Code::InvalidValue),
-            _ => return self.unfit("a number"),
+            _ => return self.wrong_type("a number"),
         };
         let plain = digits.strip_prefix('-').unwrap_or(digits);
         if plain.bytes().all(|byte| byte.is_ascii_digit()) {
             Some(digits)
         } else {
-            self.misformed(otherwise, "a whole number, written with digits only")
+            self.invalid(otherwise, "a whole number, written with digits only")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What ends a cart: its signature, its proofs, and how fulfilment went.
+//! Reads signatures, submissions and fulfilment reports.
 
 use serde::Deserialize;
 
@@ -10,19 +10,16 @@ use crate::domain::{ExternalPayment, Signature};
 use crate::http::problem::Code;
 use crate::orders::Finish;
 
-/// Longest reference, name or method that is recorded.
+/// The longest reference, name or method, and the longest text.
 const MAX: usize = 200;
+const MAX_TEXT: usize = 500;
 
-/// Longest text for people.
-const MAX_NOTE: usize = 500;
-
-/// The fields that can pay for an order, and the rule about them.
+/// The fields with payment proofs, and the rule between them.
 const PROOFS: [&str; 3] = ["externalPayment", "paymentSessionId", "paymentProfileId"];
 const ONE_PROOF: &str =
     "An order takes one payment proof: `externalPayment`, `paymentSessionId` or `paymentProfileId`.";
 
-/// A digital signature.
-pub(in crate::http) fn signature(value: Value<'_>) -> Option<Signature> {
+pub(crate) fn signature(value: Value<'_>) -> Option<Signature> {
     value.object(|fields| {
         let signer = fields.required("signer", |value| value.text(MAX));
         let method = fields.required("method", |value| value.text(MAX));
@@ -32,8 +29,7 @@ pub(in crate::http) fn signature(value: Value<'_>) -> Option<Signature> {
     })
 }
 
-/// What an order is submitted with.
-pub(in crate::http) fn submission(value: Value<'_>) -> Option<Submission> {
+pub(crate) fn submission(value: Value<'_>) -> Option<Submission> {
     value.object(|fields| {
         fields.rules(&[ONE_PROOF]);
         let session = |value: Value<'_>| {
@@ -59,14 +55,13 @@ pub(in crate::http) fn submission(value: Value<'_>) -> Option<Submission> {
 fn external(value: Value<'_>) -> Option<ExternalPayment> {
     value.object(|fields| {
         let reference = fields.required("reference", |value| value.text(MAX));
-        let receipt_description = fields.optional("receiptDescription", |value| value.lines(MAX_NOTE));
+        let receipt_description = fields.optional("receiptDescription", |value| value.lines(MAX_TEXT));
         let receipt_url = fields.optional("receiptUrl", web_address);
         let received_at = value.context()?.env.now();
         Some(ExternalPayment { reference: reference?, receipt_description, receipt_url, received_at })
     })
 }
 
-/// How fulfilment went.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum Fulfilled {
@@ -74,11 +69,11 @@ enum Fulfilled {
     Failed,
 }
 
-/// Whether the order was fulfilled, and the merchant's text beside it.
-pub(in crate::http) fn fulfilment(value: Value<'_>) -> Option<Finish> {
+/// Whether the order was fulfilled, and the merchant's text about it.
+pub(crate) fn fulfilment(value: Value<'_>) -> Option<Finish> {
     value.object(|fields| {
         let outcome = fields.required("outcome", |value| value.enum_value::<Fulfilled>());
-        let detail = fields.optional("detail", |value| value.lines(MAX_NOTE));
+        let detail = fields.optional("detail", |value| value.lines(MAX_TEXT));
         Some(Finish::Fulfil { completed: outcome? == Fulfilled::Completed, detail })
     })
 }

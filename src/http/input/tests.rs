@@ -1,4 +1,4 @@
-//! The descriptions of requests are what the readers read.
+//! The readers accept what their descriptions say, and nothing else.
 
 use std::fmt::Write as _;
 
@@ -12,8 +12,8 @@ use super::schema::{Field, Object, Presence, Schema};
 use super::{Reader, json, read_query};
 use crate::config::Settings;
 use crate::domain::{LineItem, TaxRate};
-use crate::http::api_routes;
 use crate::http::problem::{Code, Problem};
+use crate::http::{Route, api_routes};
 
 const GOLDEN: &str = include_str!("tests/requests.txt");
 
@@ -50,6 +50,7 @@ fn accept((path, kind, reader): &Input, given: &Json) -> Result<(), Problem> {
         merchant: "shop",
         env: &Fixed,
         currency: Some("EUR".parse().unwrap()),
+        personal: None,
         item: Some(&item).filter(|_| path.ends_with("{item}")),
     };
     if *kind == "query" {
@@ -66,24 +67,25 @@ fn accept((path, kind, reader): &Input, given: &Json) -> Result<(), Problem> {
 /// A query or a body: the path of its route, which of the two it is, and its reader.
 type Input = (&'static str, &'static str, Reader<()>);
 
-/// Every query and body, with what they take.
+/// Every query and body, with its description.
 fn inputs() -> impl Iterator<Item = (Input, Object)> {
-    api_routes().flat_map(|route| {
-        let kinds = [("query", route.query), ("body", route.body)].into_iter();
-        kinds
-            .filter_map(|(kind, reader)| Some(((route.path, kind, reader?), super::describe_object(reader?))))
-    })
+    api_routes().filter_map(|route| Some(((route.path, kind(route), route.reader?), route.input()?)))
 }
 
-/// A value that fits: with every field, or with those that are needed. `None` where the schema has no example.
+fn kind(route: &Route) -> &'static str {
+    if route.takes_query() { "query" } else { "body" }
+}
+
+/// A valid value, with every field or with the required ones. `None` where the schema has no example.
 fn value(schema: &Schema, whole: bool) -> Option<Json> {
     Some(match schema {
         Schema::Line(max) => json!("x".repeat(if whole { *max } else { 1 })),
         Schema::Lines(max) => json!("\n".repeat(if whole { *max } else { 0 })),
-        Schema::Formed { .. } => json!(schema.example()?),
+        // The example at the end of its description.
+        Schema::Formed { what, .. } => json!(what.rsplit_once(", such as ")?.1),
         Schema::OneOf(names) => json!(names.last()?),
         Schema::Flag => json!(true),
-        // The largest ones do not fit together.
+        // The largest ones are not valid together.
         Schema::Integer(range) | Schema::Amount(range) => json!((*range.start()).max(1)),
         Schema::Object(object) => {
             let fields = object.fields.iter().filter(|field| whole || field.presence == Presence::Required);
@@ -98,7 +100,7 @@ fn value(schema: &Schema, whole: bool) -> Option<Json> {
     })
 }
 
-/// Values that are just outside what a schema says.
+/// Values just outside a schema.
 fn faulty(schema: &Schema) -> Vec<Json> {
     match schema {
         Schema::Line(max) => vec![json!("x".repeat(max + 1)), json!("")],
@@ -126,7 +128,7 @@ fn faulty(schema: &Schema) -> Vec<Json> {
     }
 }
 
-/// Every field below an object with the pointer of what it belongs to, as in a whole value.
+/// Every field below an object, with the pointer of its object in a whole value.
 fn fields<'o>(of: &str, schema: &'o Schema, found: &mut Vec<(String, &'o Field)>) {
     match schema {
         Schema::Object(object) => {
@@ -141,7 +143,7 @@ fn fields<'o>(of: &str, schema: &'o Schema, found: &mut Vec<(String, &'o Field)>
     }
 }
 
-/// A whole value that keeps the rules between fields, which are for people to read.
+/// A whole value that keeps the rules between fields, which are sentences.
 fn whole(path: &str, object: &Object) -> Json {
     let mut whole = value(&Schema::Object(object.clone()), true).unwrap();
     if path.ends_with("/submit") {
@@ -160,12 +162,12 @@ fn refuses(input: &Input, given: &Json, pointer: &str, code: Option<Code>) -> bo
     let answer = accept(input, given).unwrap_err().respond("https://pay.test", None, "r-1");
     let answer: Json = serde_json::from_slice(&answer.into_body().try_into_bytes().unwrap()).unwrap();
     let fits = |fault: &Json| code.is_none_or(|code| fault["code"] == code.as_str());
-    let stands = |fault: &Json| fault["pointer"].as_str().unwrap().starts_with(&pointer);
-    answer["errors"].as_array().unwrap().iter().any(|fault| stands(fault) && fits(fault))
+    let is_below = |fault: &Json| fault["pointer"].as_str().unwrap().starts_with(&pointer);
+    answer["errors"].as_array().unwrap().iter().any(|fault| is_below(fault) && fits(fault))
 }
 
 #[test]
-fn a_request_made_from_its_description_is_accepted_whole_and_with_what_it_needs() {
+fn a_request_made_from_its_description_is_accepted_with_all_and_with_required_fields() {
     for (input, object) in inputs() {
         let least = value(&Schema::Object(object.clone()), false).unwrap();
         for given in [whole(input.0, &object), least] {
@@ -189,13 +191,13 @@ fn a_request_without_a_field_that_its_description_requires_is_refused() {
 }
 
 #[test]
-fn a_value_outside_what_its_description_says_is_refused_at_its_place() {
+fn a_value_outside_its_description_is_refused_at_its_pointer() {
     for (input, object) in inputs() {
         let (schema, mut found) = (Schema::Object(object.clone()), Vec::new());
         fields("", &schema, &mut found);
         for (of, field) in found {
             let mut bad = faulty(&field.schema);
-            bad.extend((field.presence == Presence::Kept).then_some(Json::Null));
+            bad.extend((field.presence == Presence::NotNull).then_some(Json::Null));
             for bad in bad {
                 let mut given = whole(input.0, &object);
                 given.pointer_mut(&of).unwrap()[field.name] = bad.clone();
@@ -207,7 +209,7 @@ fn a_value_outside_what_its_description_says_is_refused_at_its_place() {
 }
 
 #[test]
-fn null_is_as_good_as_nothing_where_the_description_says_so() {
+fn null_means_left_out_where_the_description_says_so() {
     for (input, object) in inputs().filter(|(input, _)| input.1 == "body") {
         for field in &object.fields {
             if matches!(field.presence, Presence::Optional | Presence::Clearable) {
@@ -219,7 +221,7 @@ fn null_is_as_good_as_nothing_where_the_description_says_so() {
     }
 }
 
-/// The descriptions for people to read. An object that stood above under the same name is not written again.
+/// The descriptions as a text. An object that was written under the same name is not written again.
 #[derive(Default)]
 struct Page {
     text: String,
@@ -233,7 +235,7 @@ impl Page {
                 Presence::Required => "required",
                 Presence::Optional => "optional",
                 Presence::Clearable => "clearable",
-                Presence::Kept => "kept",
+                Presence::NotNull => "not null",
             };
             let indent = "  ".repeat(depth);
             write!(self.text, "{indent}{name}, {presence}: {}", outline(schema)).unwrap();
@@ -289,11 +291,9 @@ fn requests_are_described_as_they_were() {
     let mut page = Page::default();
     for route in api_routes() {
         writeln!(page.text, "{} {}", route.method, route.path).unwrap();
-        for (kind, object) in [("query", route.query()), ("body", route.body())] {
-            if let Some(object) = object {
-                writeln!(page.text, "  {kind}").unwrap();
-                page.object(&object, 2);
-            }
+        if let Some(object) = route.input() {
+            writeln!(page.text, "  {}", kind(route)).unwrap();
+            page.object(&object, 2);
         }
     }
     if page.text != GOLDEN {
@@ -305,12 +305,6 @@ fn requests_are_described_as_they_were() {
         );
         std::fs::write(golden, page.text).unwrap();
     }
-}
-
-#[test]
-fn the_parameters_of_a_path_are_those_in_braces() {
-    let change_item = api_routes().find(|route| route.path.ends_with("{item}")).unwrap();
-    assert_eq!(change_item.path_parameters().collect::<Vec<_>>(), ["order", "item"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Values that several requests share.
+//! Readers of values that several requests share.
 
 use port::{Address, Currency, Customer, Timestamp};
 use url::Url;
@@ -7,30 +7,22 @@ use super::reader::Value;
 use crate::domain::{Metadata, TaxRate};
 use crate::http::problem::Code;
 
-/// Longest address of the web that is taken.
+// The longest values, in characters.
 pub(super) const MAX_URL: usize = 2_048;
-
-/// Longest e-mail address there is (RFC 5321).
+pub(super) const MAX_REFERENCE: usize = 100;
+pub(super) const MAX_ACCOUNT: usize = 100;
+pub(super) const MAX_CUSTOMER: usize = 200;
+/// Of a person's name, a street or a town.
+const MAX_LINE: usize = 200;
+/// RFC 5321.
 const MAX_EMAIL: usize = 254;
 
-/// Longest reference of the merchant's.
-pub(super) const MAX_REFERENCE: usize = 100;
-
-/// Longest name of an account.
-pub(super) const MAX_ACCOUNT: usize = 100;
-
-/// Longest name of a person, street or town.
-const MAX_LINE: usize = 200;
-
-/// Longest id of a customer, in characters.
-pub(super) const MAX_CUSTOMER: usize = 200;
-
-/// Metadata: how many entries, and how long names and values are.
+/// Metadata: the most entries, and the longest names and values.
 const MAX_METADATA: usize = 50;
 const MAX_METADATA_NAME: usize = 40;
 const MAX_METADATA_VALUE: usize = 500;
 
-/// Minor units, zero or more: digits alone, or an amount with its currency, which must be the order's.
+/// An amount, zero or more: minor units, or an object with the amount and the order's currency.
 pub(super) fn amount(value: Value<'_>, currency: Option<Currency>) -> Option<i64> {
     value.either(|value| value.amount(0), |value| with_currency(value, currency))
 }
@@ -50,34 +42,29 @@ fn with_currency(value: Value<'_>, expected: Option<Currency>) -> Option<i64> {
     })
 }
 
-/// An ISO 4217 code.
 pub(super) fn currency(value: Value<'_>) -> Option<Currency> {
     let what = "an ISO 4217 code in capitals, such as EUR";
     value.parsed_by(what, Code::CurrencyUnknown, |code| code.parse().ok())
 }
 
-/// Percent.
 pub(super) fn rate(value: Value<'_>) -> Option<TaxRate> {
     value.parsed("a tax rate in percent as a decimal text, such as 8.25")
 }
 
-/// A moment.
 pub(super) fn time(value: Value<'_>) -> Option<Timestamp> {
     value.parsed("an RFC 3339 time, such as 2026-01-31T12:00:00Z")
 }
 
-/// An absolute address of the web.
 pub(super) fn web_address(value: Value<'_>) -> Option<String> {
     let what = "an absolute http or https address, such as https://shop.example/thanks";
     value.text_of(MAX_URL, what, |text| web_url(text).is_some())
 }
 
-/// The address, if it is an absolute one of the web.
+/// The URL, if it is absolute, and http or https.
 pub(super) fn web_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// A BCP 47 tag.
 pub(super) fn language(value: Value<'_>) -> Option<String> {
     const MAX: usize = 35;
     let part = |(index, part): (usize, &str)| {
@@ -88,12 +75,10 @@ pub(super) fn language(value: Value<'_>) -> Option<String> {
     value.text_of(MAX, "a BCP 47 tag, such as pt-BR", |text| text.split('-').enumerate().all(part))
 }
 
-/// The merchant's own metadata.
 pub(super) fn metadata(value: Value<'_>) -> Option<Metadata> {
     Some(value.pairs(MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE)?.into_iter().collect())
 }
 
-/// Who pays.
 pub(super) fn customer(value: Value<'_>) -> Option<Customer> {
     value.object(|fields| {
         Some(Customer {
@@ -113,7 +98,7 @@ fn email(value: Value<'_>) -> Option<String> {
     })
 }
 
-/// International digits, with or without `+`; blanks, dashes, dots and brackets may stand between.
+/// International digits, with or without `+`; blanks, dashes, dots and brackets may separate them.
 fn phone(value: Value<'_>) -> Option<String> {
     const MAX: usize = 32;
     value.text_of(MAX, "a telephone number, such as +371 2000 0000", |text| {
@@ -124,7 +109,6 @@ fn phone(value: Value<'_>) -> Option<String> {
     })
 }
 
-/// A postal address.
 pub(super) fn address(value: Value<'_>) -> Option<Address> {
     value.object(|fields| {
         let line = |name| fields.optional(name, |value| value.text(MAX_LINE));

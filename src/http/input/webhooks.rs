@@ -1,4 +1,4 @@
-//! A merchant's endpoint: new, or changed; and what is to be sent again.
+//! Reads webhook endpoints and redelivery requests.
 
 use port::{EndpointId, Timestamp};
 use url::Url;
@@ -9,11 +9,10 @@ use crate::domain::EndpointSettings;
 use crate::http::problem::Code;
 use crate::webhooks::{ALL_TYPES, EndpointFields, is_type};
 
-/// Longest description.
+/// Also of the type of an event.
 const MAX_DESCRIPTION: usize = 200;
 
-/// A new endpoint.
-pub(in crate::http) fn endpoint(value: Value<'_>) -> Option<EndpointSettings> {
+pub(crate) fn endpoint(value: Value<'_>) -> Option<EndpointSettings> {
     value.object(|fields| {
         let url = fields.required("url", address);
         let types = fields.optional("events", types);
@@ -22,26 +21,26 @@ pub(in crate::http) fn endpoint(value: Value<'_>) -> Option<EndpointSettings> {
     })
 }
 
-/// A change of an endpoint. For `events`, null takes all.
-pub(in crate::http) fn endpoint_changes(value: Value<'_>) -> Option<EndpointFields> {
+/// A change of an endpoint; `"events": null` subscribes to all.
+pub(crate) fn endpoint_changes(value: Value<'_>) -> Option<EndpointFields> {
     value.object(|fields| {
         Some(EndpointFields {
-            url: fields.kept("url", address),
+            url: fields.not_null("url", address),
             types: fields.clearable("events", types).map(Option::unwrap_or_default),
             description: fields.clearable("description", description),
-            enabled: fields.kept("enabled", |value| value.flag()),
+            enabled: fields.not_null("enabled", |value| value.flag()),
         })
     })
 }
 
-/// Which endpoint an event is to be sent to again; none for all.
-pub(in crate::http) fn redelivery(value: Value<'_>) -> Option<Option<EndpointId>> {
+/// The endpoint that an event is sent to again; `None` for all.
+pub(crate) fn redelivery(value: Value<'_>) -> Option<Option<EndpointId>> {
     const WHAT: &str = "the id of a webhook endpoint, such as we_01h455vb4pex5vsknk084sn02q";
     value.object(|fields| Some(fields.optional("endpointId", |value| value.parsed(WHAT))))
 }
 
-/// Which time is to be sent again, until now if it says nothing else.
-pub(in crate::http) fn range(value: Value<'_>) -> Option<(Timestamp, Timestamp)> {
+/// The time range of a replay; until now by default.
+pub(crate) fn range(value: Value<'_>) -> Option<(Timestamp, Timestamp)> {
     const IN_ORDER: &str = "`from` must be before `to`.";
     value.object(|fields| {
         fields.rules(&[IN_ORDER]);
@@ -52,7 +51,7 @@ pub(in crate::http) fn range(value: Value<'_>) -> Option<(Timestamp, Timestamp)>
     })
 }
 
-/// Where an endpoint listens. Names and passwords would show up wherever the address is shown.
+/// The URL of an endpoint; without user and password, since the URL is shown.
 fn address(value: Value<'_>) -> Option<String> {
     const WHAT: &str = "an absolute http or https address without user, password and fragment, such as \
                         https://shop.example/webhooks";

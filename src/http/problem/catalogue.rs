@@ -1,38 +1,36 @@
-//! Every code that a client can see, with its status and the text of its page.
+//! Every error code of the API, with its status and the text of its page.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-/// Declares [`Code`] and everything that is known of each.
+/// Declares [`Code`] with the status, text, title and help of each.
 macro_rules! codes {
     ($($code:ident = $status:literal $text:literal, $title:literal, $help:literal;)*) => {
-        /// A stable word for what went wrong. One may be added; none changes its meaning.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        /// A stable error code. Codes may be added; none changes its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, strum::EnumString, strum::IntoStaticStr)]
         pub enum Code {
-            $(#[doc = $title] $code,)*
+            $(#[doc = $title] #[serde(rename = $text)] #[strum(serialize = $text)] $code,)*
         }
 
         impl Code {
-            /// All of them, in the order of their statuses.
+            /// All codes, in the order of their statuses.
             pub const ALL: &'static [Self] = &[$(Self::$code,)*];
 
-            /// As the API writes it.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$code => $text,)* }
-            }
-
-            /// The HTTP status that goes with it.
             pub fn status(self) -> u16 {
                 match self { $(Self::$code => $status,)* }
             }
 
-            /// What it is, in a few words.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$code => $title,)* }
             }
 
-            /// What to do about it: the text of its page.
+            /// What to do about it, for its page.
             pub fn help(self) -> &'static str {
                 match self { $(Self::$code => $help,)* }
+            }
+
+            /// As the API writes it.
+            pub fn as_str(self) -> &'static str {
+                self.into()
             }
         }
     };
@@ -40,10 +38,10 @@ macro_rules! codes {
 
 codes! {
     MalformedJson = 400 "malformed_json", "The body is not JSON",
-        "The request body could not be read as one JSON object in UTF-8. Nothing was looked at beyond that.";
-    ValidationFailed = 400 "validation_failed", "The request has several faults",
-        "`errors` lists every fault that was found, each with a JSON pointer to its place, a code and a text. A pointer \
-         that begins with `?` names a query parameter, one that begins with `header:` a header.";
+        "The request body could not be read as one JSON object in UTF-8. Nothing else was checked.";
+    ValidationFailed = 400 "validation_failed", "The request has several errors",
+        "`errors` lists every error that was found, each with a JSON pointer, a code and a text. A pointer that begins \
+         with `?` names a query parameter, one that begins with `header:` a header.";
     UnknownField = 400 "unknown_field", "A field is not known",
         "The request has a field that this operation does not take. Check its spelling; nothing was changed.";
     DuplicateField = 400 "duplicate_field", "A field is given twice",
@@ -51,15 +49,15 @@ codes! {
     FieldMissing = 400 "field_missing", "A field is missing",
         "The request lacks a field that this operation needs.";
     WrongType = 400 "wrong_type", "A value has the wrong type",
-        "The value is of another JSON type than the field takes, for example a text in place of a number.";
+        "The value has another JSON type than the field, for example a text in place of a number.";
     InvalidValue = 400 "invalid_value", "A value cannot be used",
-        "The value has the right type but not the right form: a word that is not one of those allowed, an address that \
-         is none, an identifier of another kind.";
+        "The value has the right type but not the right form: a text that is not one of those allowed, an invalid \
+         address, an identifier of another kind.";
     NotAnInteger = 400 "not_an_integer", "A number is not a whole number",
         "Amounts and quantities are whole numbers written with digits only: amounts in minor units, so 19.99 EUR is \
          1999. `1.0` and `1e3` are refused too, since they invite rounding.";
     OutOfRange = 400 "out_of_range", "A number is outside its range",
-        "The number is smaller or larger than the field allows. The fault's text gives the range.";
+        "The number is smaller or larger than the field allows. The error's text gives the range.";
     AmountNegative = 400 "amount_negative", "An amount is negative",
         "Amounts are zero or more. A reduction goes into `discount`; money goes back by a refund.";
     AmountTooLarge = 400 "amount_too_large", "An amount is too large",
@@ -71,32 +69,32 @@ codes! {
     DiscountExceedsPrice = 400 "discount_exceeds_price", "A discount is larger than its line",
         "The discount of a line is at most quantity times unit price.";
     TooLong = 400 "too_long", "A value is too long",
-        "The text or list is longer than the field allows. The fault's text gives the limit.";
+        "The text or list is longer than the field allows. The error's text gives the limit.";
     TooManyItems = 400 "too_many_items", "The order has too many items",
         "An order has at most 200 items.";
     IdempotencyKeyMissing = 400 "idempotency_key_missing", "The Idempotency-Key header is missing",
         "This operation moves money, so it needs an `Idempotency-Key` header of 1 to 255 visible ASCII characters.";
     IdempotencyKeyInvalid = 400 "idempotency_key_invalid", "The Idempotency-Key header cannot be used",
-        "An idempotency key has 1 to 255 visible ASCII characters and may stand in double quotes.";
+        "An idempotency key has 1 to 255 visible ASCII characters and may be in double quotes.";
     SeveralPaymentProofs = 400 "several_payment_proofs", "More than one payment proof is given",
         "An order is submitted with exactly one of `externalPayment`, `paymentSessionId` and `paymentProfileId`.";
     Unauthenticated = 401 "unauthenticated", "The API key is missing or not valid",
         "Send `Authorization: Bearer <api key>` with a key that has not been withdrawn.";
-    AuthenticationRequired = 402 "authentication_required", "The bank wants the customer",
-        "Nothing was taken. Open a checkout with this `paymentProfileId`, so that the customer can confirm.";
-    ProviderDeclined = 402 "provider_declined", "The provider said no",
-        "The provider refused. `providerCode` and `providerMessage` give its own words where it had any.";
+    AuthenticationRequired = 402 "authentication_required", "The bank requires the customer",
+        "Nothing was captured. Open a checkout with this `paymentProfileId`, so that the customer can confirm.";
+    ProviderDeclined = 402 "provider_declined", "The provider declined",
+        "`providerCode` and `providerMessage` give the provider's own code and message, if it sent any.";
     ScopeMissing = 403 "scope_missing", "The API key may not do this",
         "The key is valid but lacks the scope that this operation needs; `scope` names it.";
-    NotFound = 404 "not_found", "There is no such thing",
-        "Nothing is at this address, or it belongs to somebody else.";
+    NotFound = 404 "not_found", "Nothing is at this address",
+        "The address is wrong, or what is at it belongs to another merchant.";
     MethodNotAllowed = 405 "method_not_allowed", "The method is not allowed here",
         "The address exists and takes other methods: the `Allow` header lists them.";
     RequestTimeout = 408 "request_timeout", "The request took too long to arrive",
         "The body did not arrive in time. Nothing was done; send it again.";
     InvalidState = 409 "invalid_state", "The state does not allow this",
-        "The order, session or payment is at a point where this cannot be done. Where the order's state is the reason, \
-         `state` says where it is and `allowedStates` where it would have to be.";
+        "The state of the order, session or payment does not allow this. Where it is the order's, `state` gives it and \
+         `allowedStates` the states that allow it.";
     OrderLocked = 409 "order_locked", "The order is locked while it is being paid",
         "A payment session is open. Cancel it first; then the order is a cart again and can be changed.";
     OrderNotPriced = 409 "order_not_priced", "The order has no price",
@@ -117,21 +115,21 @@ codes! {
         "The customer's bank contests the payment. A refund now could pay the customer twice.";
     TooManyEndpoints = 409 "too_many_endpoints", "There are too many webhook endpoints",
         "A merchant has at most 20 webhook endpoints. Delete one that is not used any more.";
-    VersionMismatch = 412 "version_mismatch", "The version is another one",
-        "The resource has changed since the version that `If-Match` names. Read it again and decide anew.";
+    VersionMismatch = 412 "version_mismatch", "The version is different",
+        "The resource has changed since the version that `If-Match` names. Read it again and decide again.";
     RequirementUnmet = 412 "requirement_unmet", "A requirement is not met",
-        "The order cannot be submitted yet: `unmet` names each requirement for which no proof is there.";
-    PaymentSessionUnusable = 412 "payment_session_unusable", "The payment session proves nothing here",
-        "The session belongs to another order, is not COMPLETED, was used already, or its money did not stay.";
+        "The order cannot be submitted yet: `unmet` names each requirement without a proof.";
+    PaymentSessionUnusable = 412 "payment_session_unusable", "The payment session is no payment proof",
+        "The session belongs to another order, is not COMPLETED, was used already, or its money was returned.";
     PaymentProfileUnusable = 412 "payment_profile_unusable", "The stored payment method cannot be used",
         "There is no usable stored payment method with this identifier.";
     BodyTooLarge = 413 "body_too_large", "The body is too large",
         "The body is larger than this address takes; `limit` gives the bytes.";
     UnsupportedMediaType = 415 "unsupported_media_type", "The body is not sent as JSON",
         "Send the body with `Content-Type: application/json`, in UTF-8 and without a content encoding.";
-    IdempotencyKeyReused = 422 "idempotency_key_reused", "The idempotency key stands for another request",
+    IdempotencyKeyReused = 422 "idempotency_key_reused", "The idempotency key belongs to another request",
         "This key was sent before with another method, path or body. Use a new key for a new request.";
-    CardDataRefused = 422 "card_data_refused", "The request holds a card number",
+    CardDataRefused = 422 "card_data_refused", "The request contains a card number",
         "Card numbers must never reach the gateway: customers enter them at the provider. The value was neither \
          stored nor logged. A text that only looks like a card number must be written differently.";
     NoRoute = 422 "no_route", "No account can take this checkout",
@@ -141,37 +139,24 @@ codes! {
     AccountUnknown = 422 "account_unknown", "There is no such account",
         "The checkout names an account that is not configured.";
     NotifyAddressMissing = 422 "notify_address_missing", "The customer has no address to notify",
-        "`notify` asks to send the link, and the order's customer has no such address. Add it to the order first.";
+        "The link is to be sent by `notify`, and the order's customer has no such address. Add it to the order first.";
     RangeTooLarge = 422 "range_too_large", "The range has too many events",
-        "At most 10000 events are sent again at one request. Ask for a shorter time.";
+        "One request sends at most 10000 events again. Request a shorter time.";
     AmountExceedsAuthorized = 422 "amount_exceeds_authorized", "More than is authorised",
         "`remaining` says how much can still be captured, in minor units.";
-    AmountExceedsCaptured = 422 "amount_exceeds_captured", "More than can be given back",
+    AmountExceedsCaptured = 422 "amount_exceeds_captured", "More than can be refunded",
         "`remaining` says how much can still be refunded, in minor units.";
     AmountNotPositive = 422 "amount_not_positive", "The amount is not positive",
         "What is captured or refunded is at least one minor unit.";
     UnsupportedByProvider = 422 "unsupported_by_provider", "The provider cannot do this",
-        "`capability` names what the payment's provider has no call for.";
+        "`capability` names what the payment's provider cannot do.";
     RateLimited = 429 "rate_limited", "Too many requests",
-        "Slow down, and come back after `Retry-After`.";
+        "Slow down, and try again after `Retry-After`.";
     Internal = 500 "internal", "Something went wrong in the gateway",
-        "The fault is ours and was recorded under `requestId`. A repeat with the same idempotency key is safe.";
+        "The error was recorded under `requestId`. A repeat with the same idempotency key is safe.";
     ProvidersUnavailable = 503 "providers_unavailable", "No provider can be reached",
         "Every account that could take this is down. Nothing is lost: try again after `Retry-After`, with the same \
          idempotency key.";
     Overloaded = 503 "overloaded", "The gateway is busy",
         "Too much is waiting to be written. Nothing was done; try again after `Retry-After`.";
-}
-
-impl Serialize for Code {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl Code {
-    /// The code of a word.
-    pub fn from_text(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.as_str() == text)
-    }
 }

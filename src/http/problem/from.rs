@@ -1,4 +1,4 @@
-//! What each fault of the rooms below is to a client. Every match is exhaustive, so that a new fault is decided here.
+//! Turns errors of the rooms below into problems. Every match is exhaustive, so that a new error must be handled here.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::payments::PaymentError;
 use crate::routing::{RouteError, RuledOut};
 use crate::store::{StoreError, Unique};
 
-/// When to come back if nobody knows better.
-const SOON: Duration = Duration::from_secs(1);
+/// The default `Retry-After`.
+const RETRY_SOON: Duration = Duration::from_secs(1);
 
-/// When to come back if providers are down and none has said.
+/// The `Retry-After` if providers are down and none has given one.
 const PROVIDER_BACK: Duration = Duration::from_secs(10);
 
 impl From<CommandError> for Problem {
-    fn from(fault: CommandError) -> Self {
-        match fault {
+    fn from(error: CommandError) -> Self {
+        match error {
             CommandError::NotFound => Self::not_found(),
             CommandError::VersionMismatch { actual } => {
                 Self::new(Code::VersionMismatch, format!("The version is {actual}.")).with("version", actual)
@@ -30,18 +30,18 @@ impl From<CommandError> for Problem {
             }
             CommandError::KeyTaken => Self::key_in_use(),
             CommandError::Rejected(error) => error.into(),
-            CommandError::Store(fault) => fault.into(),
+            CommandError::Store(error) => error.into(),
         }
     }
 }
 
 impl From<PaymentError> for Problem {
-    fn from(fault: PaymentError) -> Self {
-        match fault {
-            PaymentError::Command(fault) => fault.into(),
+    fn from(error: PaymentError) -> Self {
+        match error {
+            PaymentError::Command(error) => error.into(),
             PaymentError::Route { error, order } => Self::from(error).about(order),
             PaymentError::ProvidersUnavailable { order, retry_after } => Self::down(retry_after).about(order),
-            PaymentError::Provider(fault) => fault.into(),
+            PaymentError::Provider(error) => error.into(),
             PaymentError::AccountNotConfigured(name) => {
                 Self::internal(format!("the account `{name}` is not configured"))
             }
@@ -51,89 +51,83 @@ impl From<PaymentError> for Problem {
 
 impl Problem {
     /// No provider that could take it can be reached.
-    pub(in crate::http) fn down(retry_after: Option<Duration>) -> Self {
+    pub(crate) fn down(retry_after: Option<Duration>) -> Self {
         let detail = "No provider that could take this can be reached. Nothing is lost; try again later.";
         Self::new(Code::ProvidersUnavailable, detail).retry_after(retry_after.unwrap_or(PROVIDER_BACK))
     }
 
-    /// A request with the same idempotency key is running.
-    pub(in crate::http) fn key_in_use() -> Self {
+    pub(crate) fn key_in_use() -> Self {
         let detail = "A request with this idempotency key is running; its answer is not known yet.";
-        Self::new(Code::IdempotencyKeyInUse, detail).retry_after(SOON)
+        Self::new(Code::IdempotencyKeyInUse, detail).retry_after(RETRY_SOON)
     }
 
-    /// About an order that stays as it was.
+    /// With the order, which is unchanged.
     fn about(self, order: Option<OrderId>) -> Self {
         match order {
             Some(order) => self.with("orderId", order.to_string()),
             None => self,
         }
     }
+
+    fn declined(Failure { code, text }: Failure) -> Self {
+        Self::new(Code::ProviderDeclined, "The provider declined.")
+            .with("providerCode", code)
+            .with("providerMessage", text)
+    }
 }
 
 impl From<DomainError> for Problem {
     fn from(error: DomainError) -> Self {
-        let says = sentence(&error.to_string());
+        use DomainError as E;
+        let detail = sentence(&error);
+        let problem = |code| Self::new(code, detail.clone());
         match error {
-            DomainError::InvalidState { state, allowed, .. } => {
+            E::InvalidState { state, allowed, .. } => {
                 let states: Vec<_> = allowed.iter().map(|state| state.as_str()).collect();
-                let detail = format!("{says} That is possible in {}.", states.join(", "));
+                let detail = format!("{detail} That is possible in {}.", states.join(", "));
                 Self::new(Code::InvalidState, detail)
                     .with("state", state.as_str())
                     .with("allowedStates", states)
             }
-            DomainError::TooLate(_) => Self::new(Code::InvalidState, says),
-            DomainError::OrderLocked => Self::new(Code::OrderLocked, says),
-            DomainError::NotPriced => Self::new(Code::OrderNotPriced, says),
-            DomainError::PaymentNotRequired | DomainError::PaymentSourceNotWanted => {
-                Self::new(Code::PaymentNotRequired, says)
+            E::TooLate(_) | E::EventNotTaken => problem(Code::InvalidState),
+            E::OrderLocked => problem(Code::OrderLocked),
+            E::NotPriced => problem(Code::OrderNotPriced),
+            E::PaymentNotRequired | E::PaymentSourceNotWanted => problem(Code::PaymentNotRequired),
+            E::RequirementUnmet(names) => problem(Code::RequirementUnmet).with("unmet", names),
+            E::SessionUnusable(_) => problem(Code::PaymentSessionUnusable),
+            E::ProfileUnusable(_) => problem(Code::PaymentProfileUnusable),
+            E::AuthenticationRequired => problem(Code::AuthenticationRequired),
+            E::SessionOpen => problem(Code::PaymentSessionOpen),
+            E::AmountTooLarge => problem(Code::AmountTooLarge),
+            E::NoSuchItem => Self::not_found(),
+            E::TooManyItems => problem(Code::TooManyItems),
+            E::ExternalPayment => problem(Code::ExternalPayment),
+            E::OperationPending => problem(Code::OperationPending).retry_after(RETRY_SOON),
+            E::ExceedsAuthorized { remaining } => {
+                problem(Code::AmountExceedsAuthorized).with("remaining", remaining)
             }
-            DomainError::RequirementUnmet(names) => {
-                Self::new(Code::RequirementUnmet, says).with("unmet", names)
+            E::ExceedsCaptured { remaining } => {
+                problem(Code::AmountExceedsCaptured).with("remaining", remaining)
             }
-            DomainError::SessionUnusable(_) => Self::new(Code::PaymentSessionUnusable, says),
-            DomainError::ProfileUnusable(_) => Self::new(Code::PaymentProfileUnusable, says),
-            DomainError::AuthenticationRequired => Self::new(Code::AuthenticationRequired, says),
-            DomainError::SessionOpen => Self::new(Code::PaymentSessionOpen, says),
-            DomainError::AmountTooLarge => Self::new(Code::AmountTooLarge, says),
-            DomainError::NoSuchItem => Self::not_found(),
-            DomainError::TooManyItems => Self::new(Code::TooManyItems, says),
-            DomainError::ExternalPayment => Self::new(Code::ExternalPayment, says),
-            DomainError::OperationPending => Self::new(Code::OperationPending, says).retry_after(SOON),
-            DomainError::ExceedsAuthorized { remaining } => {
-                Self::new(Code::AmountExceedsAuthorized, says).with("remaining", remaining)
-            }
-            DomainError::ExceedsCaptured { remaining } => {
-                Self::new(Code::AmountExceedsCaptured, says).with("remaining", remaining)
-            }
-            DomainError::NotPositive => Self::new(Code::AmountNotPositive, says),
-            DomainError::Unsupported(what) => {
-                Self::new(Code::UnsupportedByProvider, says).with("capability", what)
-            }
-            DomainError::Disputed => Self::new(Code::PaymentDisputed, says),
-            DomainError::Declined(failure) => declined(failure),
-            DomainError::TooManyEndpoints { .. } => Self::new(Code::TooManyEndpoints, says),
-            DomainError::EventNotTaken => Self::new(Code::InvalidState, says),
-            DomainError::ReplayTooLarge { .. } => Self::new(Code::RangeTooLarge, says),
-            DomainError::Damaged(order) => Self::internal(format!("the order {order} is damaged")),
+            E::NotPositive => problem(Code::AmountNotPositive),
+            E::Unsupported(what) => problem(Code::UnsupportedByProvider).with("capability", what),
+            E::Disputed => problem(Code::PaymentDisputed),
+            E::Declined(failure) => Self::declined(failure),
+            E::TooManyEndpoints { .. } => problem(Code::TooManyEndpoints),
+            E::ReplayTooLarge { .. } => problem(Code::RangeTooLarge),
+            E::Damaged(order) => Self::internal(format!("the order {order} is damaged")),
         }
     }
 }
 
-fn declined(failure: Failure) -> Problem {
-    Problem::new(Code::ProviderDeclined, "The provider declined.")
-        .with("providerCode", failure.code)
-        .with("providerMessage", failure.text)
-}
-
 impl From<ProviderError> for Problem {
-    fn from(fault: ProviderError) -> Self {
-        match fault {
+    fn from(error: ProviderError) -> Self {
+        match error {
             ProviderError::Declined { code, text } | ProviderError::Rejected { code, text } => {
-                declined(Failure { code, text })
+                Self::declined(Failure { code, text })
             }
             ProviderError::Unsupported(what) => {
-                Self::new(Code::UnsupportedByProvider, sentence(&fault.to_string())).with("capability", what)
+                Self::new(Code::UnsupportedByProvider, sentence(&error)).with("capability", what)
             }
             ProviderError::Busy { retry_after } => Self::down(retry_after),
             ProviderError::NotSent(_)
@@ -141,49 +135,48 @@ impl From<ProviderError> for Problem {
             | ProviderError::Unavailable(_)
             | ProviderError::AmountDiffers(_)
             | ProviderError::NotFound
-            | ProviderError::OutcomeUnknown(_) => Self::down(None).caused_by(fault),
+            | ProviderError::OutcomeUnknown(_) => Self::down(None).caused_by(error),
         }
     }
 }
 
 impl From<RouteError> for Problem {
-    fn from(fault: RouteError) -> Self {
-        let says = sentence(&fault.to_string());
-        match fault {
-            RouteError::NoRoute { ruled_out } => {
-                Self::new(Code::NoRoute, says).with("routing", tried(&ruled_out))
-            }
-            RouteError::PinsNotAllowed => Self::new(Code::AccountNotAllowed, says),
-            RouteError::UnknownAccount(_) => Self::new(Code::AccountUnknown, says),
+    fn from(error: RouteError) -> Self {
+        let problem = |code| Self::new(code, sentence(&error));
+        match &error {
+            RouteError::NoRoute { ruled_out } => problem(Code::NoRoute).with("routing", tried(ruled_out)),
+            RouteError::PinsNotAllowed => problem(Code::AccountNotAllowed),
+            RouteError::UnknownAccount(_) => problem(Code::AccountUnknown),
         }
     }
 }
 
-/// What became of each account, in the shape that a session has too.
+/// The result for each account, in the form of a session's `routing`.
 fn tried(ruled_out: &[RuledOut]) -> Value {
     let entry = |out: &RuledOut| json!({"account": out.account, "outcome": out.why.join("; ")});
     json!({"tried": ruled_out.iter().map(entry).collect::<Vec<_>>()})
 }
 
 impl From<StoreError> for Problem {
-    fn from(fault: StoreError) -> Self {
-        match fault {
+    fn from(error: StoreError) -> Self {
+        match error {
             StoreError::Busy | StoreError::Conflict => {
                 let detail = "Too much is waiting to be written. Nothing was done; try again later.";
-                Self::new(Code::Overloaded, detail).retry_after(SOON).caused_by(fault)
+                Self::new(Code::Overloaded, detail).retry_after(RETRY_SOON).caused_by(error)
             }
             StoreError::Taken(Unique::Key | Unique::OrderReference | Unique::ProfileSession) => {
-                CommandError::from(fault).into()
+                CommandError::from(error).into()
             }
             StoreError::Taken(Unique::Notification | Unique::ProfileReference)
             | StoreError::Failed(_)
-            | StoreError::Corrupt(_) => Self::internal(fault),
+            | StoreError::Corrupt(_) => Self::internal(error),
         }
     }
 }
 
 /// An error's text as a sentence.
-fn sentence(text: &str) -> String {
+fn sentence(error: &impl ToString) -> String {
+    let text = error.to_string();
     let mut letters = text.chars();
     let first: String = letters.next().map(char::to_uppercase).into_iter().flatten().collect();
     format!("{first}{}.", letters.as_str())
