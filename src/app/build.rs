@@ -30,44 +30,8 @@ pub(super) struct Plan {
     pub(super) rules: Rules,
 }
 
-/// Why the program could not start.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BuildError {
-    #[error("{0}")]
-    Config(#[from] ConfigErrors),
-    /// The database could not be opened.
-    #[error(transparent)]
-    Open(#[from] sqlite::OpenError),
-    /// A database operation failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// An adapter's `statuses.toml` cannot be parsed: a defect of this build.
-    #[error(transparent)]
-    Statuses(#[from] port::TableError),
-    /// An adapter could not be built from an account's settings.
-    #[error("account `{0}`: {1}")]
-    Account(String, port::SettingsError),
-    /// The HTTP client could not be made.
-    #[error("the HTTP client could not be made: {0}")]
-    Outbound(#[from] outbound::OutboundError),
-    /// A listener could not be opened.
-    #[error("{0} could not be opened: {1}")]
-    Listen(std::net::SocketAddr, std::io::Error),
-    /// The demo was told to listen on an address other than loopback.
-    #[error(
-        "the demo's API key is no secret, so it listens on loopback only, not on {0}; --allow-remote overrides"
-    )]
-    NotLoopback(std::net::SocketAddr),
-    /// The sandbox of the demo does not answer.
-    #[error("there is no sandbox at {0}")]
-    NoSandbox(String),
-    /// The sandbox could not be served.
-    #[error(transparent)]
-    Sandbox(#[from] paymux_sandbox::ServeError),
-    /// Another I/O error.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-}
+/// Why the program could not start, as an operator reads it.
+pub(super) type BuildError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Plan {
     /// Reads settings, accounts and routing.
@@ -109,9 +73,6 @@ pub(super) fn names(accounts: &[config::AccountConfig]) -> Vec<&str> {
 }
 
 /// Opens the database, creating its folder where there is none.
-///
-/// # Errors
-/// [`BuildError::Io`], [`BuildError::Open`].
 pub(super) fn open_engine(settings: &config::Store) -> Result<Engine, BuildError> {
     if let Some(folder) = settings.path.parent().filter(|folder| *folder != Path::new("")) {
         // The database holds personal data, so only its owner may read the folder.
@@ -165,9 +126,6 @@ impl Shared {
     }
 
     /// The webhook dispatcher, with its own HTTP client.
-    ///
-    /// # Errors
-    /// [`BuildError::Outbound`].
     pub(super) fn dispatcher(&self, settings: &config::Webhooks) -> Result<WebhookDispatcher, BuildError> {
         let timeout = Duration::from_millis(settings.timeout_ms);
         let options = outbound::Options {
@@ -186,9 +144,6 @@ impl Shared {
 }
 
 /// A client for calls to providers.
-///
-/// # Errors
-/// [`BuildError::Outbound`].
 pub(super) fn provider_transport(settings: &config::Outbound) -> Result<Arc<dyn Transport>, BuildError> {
     let options = outbound::Options {
         connect_timeout: Duration::from_millis(settings.connect_timeout_ms),
@@ -201,7 +156,7 @@ pub(super) fn provider_transport(settings: &config::Outbound) -> Result<Arc<dyn 
 
 fn account(config: &config::AccountConfig) -> Result<Account, BuildError> {
     let built = (config.about.build)(&config.settings);
-    let adapter = built.map_err(|why| BuildError::Account(config.name.clone(), why))?;
+    let adapter = built.map_err(|why| format!("account `{}`: {why}", config.name))?;
     let (name, base_url) = (config.name.clone(), config.base_url.clone());
     let account = Account::new(name, adapter, base_url, config.test, config.notify_key.clone())?;
     let reads = ReadLimiter::new(config.reads_per_second);

@@ -27,7 +27,8 @@ const MERCHANT: &str = "demo";
 pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
     for address in [args.listen, args.ops_listen] {
         if !address.ip().is_loopback() && !args.allow_remote {
-            return Err(BuildError::NotLoopback(address));
+            let why = "the demo's API key is no secret, so it listens on loopback only";
+            return Err(format!("{why}, not on {address}; --allow-remote overrides").into());
         }
     }
     let (sandbox, sandbox_url) = match &args.sandbox {
@@ -105,7 +106,7 @@ async fn subscribe(
             .json_bytes(body.to_string().into_bytes());
         let answer = transport.send(sandbox_url, &call).await;
         if !answer.is_ok_and(|response| response.ok()) {
-            return Err(BuildError::NoSandbox(sandbox_url.to_owned()));
+            return Err(format!("there is no sandbox at {sandbox_url}").into());
         }
     }
     Ok(())

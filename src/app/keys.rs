@@ -71,9 +71,6 @@ pub(super) async fn revoke(engine: &Engine, key: &str) -> Result<bool, StoreErro
 }
 
 /// All keys as text, one per line.
-///
-/// # Errors
-/// [`BuildError::Store`].
 pub(super) async fn list(engine: &Engine) -> Result<String, BuildError> {
     let rows = engine.store.api_keys().await?;
     let line = |row: &ApiKeyRow| {

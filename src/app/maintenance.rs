@@ -12,9 +12,6 @@ use crate::{audit, inbox};
 const BAR: u64 = 40;
 
 /// Checks the records and prints what is wrong with them.
-///
-/// # Errors
-/// [`BuildError::Store`] if something cannot be read at all.
 pub(super) async fn verify(engine: &Engine) -> Result<ExitCode, BuildError> {
     let total = engine.store.subject_count().await?;
     let report = audit::verify(&*engine.store, engine.now(), |done| progress(done, total)).await?;
@@ -52,7 +49,7 @@ fn progress(done: u64, total: u64) {
 /// Erases a customer's personal data and prints the orders whose data was not erased.
 ///
 /// # Errors
-/// [`BuildError::Store`]; what was erased stays erased.
+/// That of the store; what was erased stays erased.
 pub(super) async fn erase(engine: &Engine, merchant: &str, customer: &str) -> Result<ExitCode, BuildError> {
     let erased = audit::erase(engine, merchant, customer).await?;
     println!("erased the personal data of {} orders", erased.orders);
@@ -65,7 +62,7 @@ pub(super) async fn erase(engine: &Engine, merchant: &str, customer: &str) -> Re
 /// Makes stored notifications due again and prints how many.
 ///
 /// # Errors
-/// [`BuildError::Store`]; those that were printed stay due.
+/// That of the store; those that were printed stay due.
 pub(super) async fn replay_inbox(engine: &Engine, filter: &InboxFilter) -> Result<ExitCode, BuildError> {
     let progress = |count| eprintln!("{count} so far");
     let count = inbox::replay(&*engine.store, filter, engine.now(), progress).await?;

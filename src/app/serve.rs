@@ -35,10 +35,7 @@ pub(super) async fn run(plan: Plan) -> Result<ExitCode, BuildError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens the database and the listeners, and starts the jobs.
-///
-/// # Errors
-/// [`BuildError`]; then nothing runs.
+/// Opens the database and the listeners, and starts the jobs. After an error nothing runs.
 pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
     let (listener, listen) = bind(plan.settings.server.listen)?;
     let (ops_listener, ops_listen) = bind(plan.settings.server.ops_listen)?;
@@ -76,8 +73,9 @@ fn start_jobs(
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
-    let listener = TcpListener::bind(address).map_err(|why| BuildError::Listen(address, why))?;
-    let bound = listener.local_addr().map_err(|why| BuildError::Listen(address, why))?;
+    let listener =
+        TcpListener::bind(address).map_err(|why| format!("{address} could not be opened: {why}"))?;
+    let bound = listener.local_addr()?;
     Ok((listener, bound))
 }
 

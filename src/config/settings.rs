@@ -194,7 +194,7 @@ pub enum LogFormat {
 }
 
 /// The least important lines that are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// What failed.
@@ -208,19 +208,6 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
-}
-
-impl LogLevel {
-    /// As written in the settings.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
 }
 
 /// Whether an order needs something, as the API spells it.

@@ -76,7 +76,7 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(45);
 /// How long an unsubmitted order may hold money before attention is raised.
 pub const UNSUBMITTED_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
-/// All jobs of an order, as of `now`; `draw` spreads the reads.
+/// All jobs of an order, as of `now`; `draw` is a random number that spreads the reads.
 pub(super) fn due(order: &OrderAggregate, now: Timestamp, draw: u64) -> Vec<DueJob> {
     let mut due = scheduled(order);
     let reads = order.payments.iter().filter_map(|payment| {

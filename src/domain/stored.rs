@@ -1,8 +1,8 @@
 //! The stored format of a change. It is read for ever, so it has a version.
 //!
-//! `{"v":1,"at":…,"by":…,"events":[{"type":"order.created","data":…}, …]}`. The names are those of the `serde`
-//! attributes of the events and of what they hold; golden texts in the tests hold each of them. A change of a name or
-//! a meaning raises [`VERSION`] and adds an upcaster, which turns the text of the version before into this one's.
+//! `{"v":1,"at":…,"by":…,"events":[{"type":"order.created","data":…}, …]}`. The names are given by the `serde`
+//! attributes of the events and their fields; golden files in the tests contain each of them. A change of a name or a
+//! meaning raises [`VERSION`] and adds an upcaster, which turns the text of the version before into this one's.
 
 use port::Timestamp;
 use serde::{Deserialize, Serialize};

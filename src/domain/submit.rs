@@ -44,8 +44,8 @@ impl Submission {
     }
 }
 
-/// Submits the order. Submitting it again with the same proof changes nothing. A charge on a stored method is not
-/// decided here: its money moves first.
+/// Submits the order. Submitting again with the same proof changes nothing. A charge of a stored method is made
+/// elsewhere, before the order is submitted.
 pub fn submit(context: &mut Context<'_>, with: &Submission) -> Result<Vec<Event>, DomainError> {
     let order = context.order;
     let header = &order.header;

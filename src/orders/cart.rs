@@ -1,4 +1,4 @@
-//! Creating an order and changing it while it is a cart.
+//! Use cases: create, edit, price and sign an order.
 
 use port::{Currency, ItemId, OrderId, Timestamp};
 
@@ -11,7 +11,7 @@ use crate::engine::Command;
 use crate::payments::{PaymentError, Result};
 use crate::store::StoreError;
 
-/// A new order, checked for its shape.
+/// A new order, validated.
 #[derive(Clone, Debug)]
 pub struct NewOrder {
     /// The merchant's own.

@@ -1,4 +1,4 @@
-//! Checking an order out, and closing its session again.
+//! Use cases: check an order out, cancel its session.
 
 use port::SessionId;
 
@@ -37,7 +37,7 @@ impl Orders {
                 let order = engine.create("create and checkout", command, events).await?;
                 self.start(command, order, session, Some(1)).await
             }
-            // The request is sound, so its order waits; one that names a wrong account creates nothing.
+            // The request is valid, so its order is created; a request with an unknown account creates nothing.
             Err(fault @ PaymentError::Route { error: RouteError::NoRoute { .. }, .. }) => {
                 let order = engine.create::<OrderAggregate>("create", command, vec![created]).await?;
                 Err(fault.about(order.id()))
@@ -114,7 +114,7 @@ impl OrderCommand<'_> {
         };
         let outcome = self.run("cancel session", decide).await?;
         let open = outcome.order.session(session).is_some_and(|session| session.status.is_open());
-        // Where another request is closing it already, nothing was recorded.
+        // If another request is already closing it, nothing was recorded.
         let status = if open { OutcomeStatus::Pending } else { OutcomeStatus::Done };
         Ok(Outcome { session: Some(session), status, ..outcome })
     }

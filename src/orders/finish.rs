@@ -1,4 +1,4 @@
-//! How an order ends.
+//! Use cases: approve, reject, cancel, fulfil and expire an order.
 
 use port::{OrderId, SessionId};
 
@@ -22,8 +22,8 @@ pub enum Finish {
 }
 
 impl OrderCommand<'_> {
-    /// Approves, rejects, cancels or fulfils the order. The order ends at once; what returns its money is recorded with
-    /// it and sent before this returns, or by a job.
+    /// Approves, rejects, cancels or fulfils the order. The order ends at once; the operations that return its money
+    /// are recorded in the same change and sent now, or later by a job.
     pub async fn finish(self, how: &Finish) -> Result<Outcome> {
         self.run("finish", |context| {
             self.command.ensure_version(context.order.version())?;

@@ -84,7 +84,7 @@ impl Orders {
         let current = engine.existing::<OrderAggregate>(row.subject).await?;
         let steps = engine.steps_from::<OrderAggregate>(row.subject, row.sequence).await?;
         let mut outcome = Outcome::of(&steps, current.current().clone());
-        // With the personal values that still exist.
+        // Loaded again to fill in the personal values that still exist.
         let sequence = outcome.order.head.sequence;
         let order = engine.store.load_at(row.subject, sequence).await?;
         outcome.order = order.ok_or_else(|| StoreError::Corrupt("an order is gone".to_owned()))?;

@@ -1,4 +1,4 @@
-//! What a merchant does with a payment's money: capture, void, refund.
+//! Use cases: capture, void and refund a payment.
 
 use port::PaymentId;
 
@@ -49,9 +49,7 @@ impl OrderCommand<'_> {
     fn ensure_account(&self, order: &OrderAggregate, payment: PaymentId) -> Result<(), DomainError> {
         let attempt = order.payment(payment).and_then(|payment| order.attempt(payment.attempt?));
         match attempt.map(|attempt| self.payments().providers.accounts().get(&attempt.account)) {
-            Some(None) => {
-                Err(DomainError::Unsupported("be reached, since its account is not configured any more"))
-            }
+            Some(None) => Err(DomainError::Unsupported("be reached: its account is not configured any more")),
             Some(Some(_)) | None => Ok(()),
         }
     }

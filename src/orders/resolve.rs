@@ -1,4 +1,4 @@
-//! Resolving attention: a person decides, or the merchant's refund policy.
+//! Use cases: resolve attention by a person or by the refund policy.
 
 use port::{AttentionId, OrderId};
 

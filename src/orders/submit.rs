@@ -1,4 +1,4 @@
-//! Submitting an order.
+//! Use cases: submit an order, charge a stored method.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl OrderCommand<'_> {
         Ok(charged)
     }
 
-    /// Refuses a method whose provider charges nothing without the customer.
+    /// Refuses a method that cannot be charged without the customer.
     fn ensure_charges(&self, stored: Option<&Profile>) -> Result<(), DomainError> {
         let account = stored.and_then(|profile| self.payments().providers.accounts().get(&profile.account));
         if account.is_some_and(|account| account.about().capabilities.charges()) {

@@ -28,7 +28,7 @@ pub struct Options {
 
 /// The client could not be built.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client cannot be made")]
+#[error("the HTTP client could not be made: {0}")]
 pub struct OutboundError(#[from] reqwest::Error);
 
 /// An HTTP client with its own connections. Cheap to clone; each worker thread makes its own, since sharing one costs

@@ -168,7 +168,7 @@ impl Payments {
         last.is_some_and(|last| self.engine.now() < last.plus(MIN_FETCH_INTERVAL))
     }
 
-    /// Whether the last read of a payment began before this moment, so that it may not know what happened by then.
+    /// Whether the last read of a payment began before `moment`, so that it may miss what happened by then.
     pub fn fetched_before(&self, payment: PaymentId, moment: Timestamp) -> bool {
         self.fetches.fetched.get(&payment).is_some_and(|last| last < moment)
     }

@@ -47,11 +47,11 @@ pub struct Payments {
     pub fetches: Arc<FetchLog>,
 }
 
-/// Which account takes a checkout.
+/// The routing rules, replaceable at run time.
 pub struct Routing {
     /// Replaced while the gateway runs.
     pub rules: ArcSwap<Rules>,
-    /// Whether a hosted page whose start was never answered may be opened at another account.
+    /// Whether a start of unknown outcome may be followed by one at another account.
     pub failover_after_unknown: bool,
 }
 
@@ -66,10 +66,10 @@ impl Routing {
 pub enum PaymentError {
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// No account can take it; the order, if there is one, stays as it was.
+    /// No account can take it; an existing order is unchanged.
     #[error("{error}")]
     Route { error: RouteError, order: Option<OrderId> },
-    /// Every account that could take it is down; the order, if there is one, is a cart.
+    /// No suitable account can be reached; an existing order is a cart again.
     #[error("no provider can be reached")]
     ProvidersUnavailable { order: Option<OrderId>, retry_after: Option<Duration> },
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! Operations on money at a provider: closing, capturing, voiding, refunding.
+//! Sends operations to providers: close, capture, void, refund.
 //!
 //! The intent is in the order before this is called. An operation is sent once; before it is sent again the payment is
 //! read, and then only where a second effect is impossible: the provider rules it out, or the last try provably never
@@ -45,7 +45,7 @@ impl Payments {
         Ok(())
     }
 
-    /// Sends the operation that was just recorded, and the refunds that wait behind it.
+    /// Sends the recorded operation, then the refunds waiting behind it.
     ///
     /// # Errors
     /// That of the store; a job then resolves what was sent.
@@ -59,7 +59,7 @@ impl Payments {
         self.send_queue(order, payment, false).await
     }
 
-    /// The same for an operation that may have been sent `before`.
+    /// The same; `before` says that the operation may have been sent before.
     async fn send_queue(
         &self,
         order: &mut OrderTask<'_>,
@@ -187,7 +187,7 @@ impl Payments {
             OperationKind::Refund => {
                 let refund = pending.operation.refund.and_then(|id| order.refund(id));
                 if refund.is_none() && pending.operation.refund.is_some() {
-                    return Err(ProviderError::Unsupported("refund nothing"));
+                    return Err(ProviderError::Unsupported("refund without a refund record"));
                 }
                 // Money taken over another amount than was requested goes back once for an attempt.
                 let id = refund.map_or_else(|| mismatch_refund(pending.attempt.id), |refund| refund.id);
@@ -260,7 +260,7 @@ impl Pending {
     }
 }
 
-/// Whether a second send of this operation cannot have a second effect.
+/// Whether this operation can be sent again without a second effect.
 fn repeatable(account: &Account, pending: &Pending) -> bool {
     let repeat = account.about().capabilities.repeat;
     let how = match pending.operation.kind {

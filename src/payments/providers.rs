@@ -1,4 +1,4 @@
-//! The only caller of adapters.
+//! Calls adapters: timeout, error classification and metrics of each call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,7 +151,7 @@ impl Providers {
         let provider = account.about().name;
         self.metrics.unknown_status(provider);
         tracing::warn!(account.name = %account.name, provider.name = provider,
-            "the provider reports a status that its statuses.toml does not have: [{object}] {status}");
+            "the provider reports a status that is not in its statuses.toml: [{object}] {status}");
     }
 }
 

@@ -128,7 +128,7 @@ impl Payments {
     /// Submits the provider's own order, as the merchant's was submitted.
     ///
     /// # Errors
-    /// `PaymentError::Provider` while it did not work; it is repeated until its outcome is known.
+    /// `PaymentError::Provider` if it failed; it is repeated until its outcome is known.
     pub async fn submit_provider_order(
         &self,
         order: OrderId,

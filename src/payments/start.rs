@@ -49,7 +49,7 @@ pub enum StartOutcome {
     Unknown,
     /// The provider declined: the session has ended.
     Ended,
-    /// No account could be reached: the session has ended and the order is a cart.
+    /// No account could be reached: the session has failed and the order is a cart.
     Down {
         /// When to try again, as far as a provider reports it.
         retry_after: Option<Duration>,
@@ -60,7 +60,7 @@ pub enum StartOutcome {
 pub(super) type Created = (CreatedPayment, Timestamp);
 
 impl StartOutcome {
-    /// After an error that leaves nothing open.
+    /// The outcome after an error that is certain.
     pub(super) fn abandoned(error: &ProviderError) -> Self {
         match error {
             ProviderError::Busy { retry_after } => Self::Down { retry_after: *retry_after },
@@ -70,7 +70,7 @@ impl StartOutcome {
     }
 }
 
-/// Which start was sent a second time. A start of unknown outcome is, once, where the provider knows our key.
+/// The start that was sent a second time. A start of unknown outcome is repeated once if the provider deduplicates.
 #[derive(Default)]
 pub(super) struct Repeats(pub(super) Option<AttemptId>);
 
@@ -181,8 +181,7 @@ impl Payments {
         Ok(decision)
     }
 
-    /// Makes the start whose intent is recorded, at one account after the other where nothing can have happened at the
-    /// one before.
+    /// Sends the recorded start, failing over to the next account while the one before provably had no effect.
     ///
     /// # Errors
     /// That of the store; a job then resolves what was sent.
@@ -394,7 +393,7 @@ fn session_request(
     }
 }
 
-/// The order in the terms that every adapter understands.
+/// The order as a port request.
 fn payment_request(
     order: &OrderAggregate,
     personal: &PersonalData,

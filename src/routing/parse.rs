@@ -35,7 +35,7 @@ const OTHERS: [(&str, Kind, &str); 3] = [
 
 impl Rules {
     pub fn described() -> Vec<Setting> {
-        let whether = "whether a checkout may name its account and so pass by the rules";
+        let whether = "whether a checkout may name its account and so bypass the rules";
         let pins =
             Setting { key: "pins".to_owned(), kind: Kind::Flag, default: Some(false.into()), help: whether };
         let of_rule = CONDITIONS.into_iter().chain(OTHERS).map(|(key, kind, help)| Setting {

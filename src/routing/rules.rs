@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::decide::Request;
 
-/// The active routing: made by [`Rules::parse`], shown by the API.
+/// The routing rules, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rules {

@@ -44,8 +44,8 @@ pub(super) enum DeliveryDecision {
     Disable(DisabledReason),
 }
 
-/// Decides on an answer. `failures` counts those of the same event before; `failing` is for how long the endpoint has
-/// taken nothing at all; `draw` is a random number.
+/// Decides on a response. `failures` counts earlier failures of the same event; `failing` is how long the endpoint has
+/// accepted nothing at all; `draw` is a random number.
 pub(super) fn decide(
     response: DeliveryResponse,
     failures: u32,
@@ -72,7 +72,7 @@ fn longest_failing() -> Duration {
     DELAYS.iter().sum()
 }
 
-/// Up to a tenth longer, so that what failed together does not come back together.
+/// Adds up to a tenth, so that deliveries that failed together are not all retried together.
 fn jittered(delay: Duration, draw: u64) -> Duration {
     let thousandths = u32::try_from(draw % 101).unwrap_or(0);
     delay + delay * thousandths / 1_000

@@ -51,7 +51,7 @@ impl WebhookDispatcher {
     /// Makes a delivery that was claimed, and records its result.
     ///
     /// # Errors
-    /// [`StoreError`]; the lease then runs out by itself.
+    /// [`StoreError`]; the lease then expires.
     pub async fn deliver(&self, delivery: ClaimedDelivery) -> Result<(), StoreError> {
         // One that was disabled meanwhile gets nothing, and its rows are gone.
         let Some(enabled) = self.engine.endpoints.get(delivery.stream.endpoint) else { return Ok(()) };
@@ -65,7 +65,7 @@ impl WebhookDispatcher {
         self.follow(&enabled, delivery, &next, attempt).await
     }
 
-    /// The next event that the endpoint takes, and the sequence up to which none is left before it.
+    /// The next event that the endpoint subscribes to, and the last sequence that was read.
     async fn next(
         &self,
         endpoint: &WebhookEndpoint,

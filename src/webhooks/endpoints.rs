@@ -175,7 +175,7 @@ impl EndpointCommand<'_> {
         self.change(id, |_| vec![EndpointEvent::SecretRotated(secret.clone())].into()).await
     }
 
-    /// Deletes an endpoint, with all that waits for it.
+    /// Deletes an endpoint and its waiting deliveries.
     pub async fn delete(self, id: EndpointId) -> Result<()> {
         let deleted = |endpoint: &WebhookEndpoint| Decision {
             events: vec![EndpointEvent::Deleted],

@@ -47,7 +47,7 @@ impl Payments {
         Ok(false)
     }
 
-    /// Resolves a start that a crash or a lost answer left open, for a request that is sent again.
+    /// Resolves a start of unknown outcome, for a repeated request.
     pub async fn resolve_profile_session(
         &self,
         session: &mut WorkingCopy<ProfileSession>,

@@ -1,7 +1,7 @@
 //! Stored payment methods, and the sessions that store them.
 //!
-//! As with payments the intent is committed before anything is sent, what may have worked is not sent elsewhere, and
-//! only the provider's answer proves that a method is stored.
+//! As with payments the intent is committed before anything is sent, what may have taken effect is not sent to another
+//! account, and only the provider's answer proves that a method is stored.
 
 mod follow;
 mod start;

@@ -1,4 +1,4 @@
-//! Starting a session that stores a method.
+//! Creates profile sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,9 +103,8 @@ impl Payments {
         Ok((Arc::clone(first), fallback, Routing { rule: rule.to_owned(), reason, tried }))
     }
 
-    /// Makes the start whose intent is recorded, at one account after the other where nothing can have happened at the
-    /// one before. `again` if it may have been sent before: then its outcome stays unknown, whatever a repeat reports
-    /// short of a plain no.
+    /// Sends the recorded start, failing over to the next account while the one before provably had no effect. `again`
+    /// if it may have been sent before: then its outcome stays unknown, whatever a repeat reports short of a plain no.
     pub(super) async fn start_profile_session(
         &self,
         session: &mut ProfileTask<'_>,
@@ -167,7 +166,10 @@ impl Payments {
         let create = vault.create(&ctx, attempt, &request);
         let (created, _) = self.providers.call(account, "profile_create", &ctx, create).await?;
         if !can_be_opened(&created.next) {
-            return Err(ProviderError::rejected(None, Some("the provider's page is no web page")));
+            return Err(ProviderError::rejected(
+                None,
+                Some("the provider's page is not an http or https address"),
+            ));
         }
         Ok(created)
     }

@@ -1,4 +1,4 @@
-//! Listing the methods that a payment has stored, and deleting one.
+//! Fetches the methods that a payment has stored, and deletes methods.
 
 use port::{Advice, OrderId, SessionId, Uuid};
 
@@ -85,7 +85,7 @@ impl Payments {
             let detach = vault.detach(&ctx, reference);
             match self.providers.call(&account, "profile_detach", &ctx, detach).await {
                 Err(error) if error.advice() != Advice::Stop => return Err(error.into()),
-                // A plain no: it has no such method.
+                // Declined: the provider has no such method.
                 Ok(_) | Err(_) => {}
             }
         }
