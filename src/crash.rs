@@ -4,24 +4,22 @@
 //! none. `PAYMUX_CRASH_AT` names a crash point, as in `before commit checkout`, or its N-th passage, as in `after send
 //! begin#2`; `PAYMUX_CRASH_LIST` names a file to which each crash point that is reached is written once.
 
-/// Passes a moment: `before commit`, `after send` … of a change or operation of this name.
-#[cfg(not(debug_assertions))]
-#[inline(always)]
-pub fn point(_moment: &str, _name: &str) {}
-
-/// Passes a moment: `before commit`, `after send` … of a change or operation of this name. Aborts the process here if a
-/// test has asked for it.
-#[cfg(debug_assertions)]
+/// Passes a crash point: `before commit`, `after send` … of a change or operation of this name. Aborts the process here
+/// if a test has asked for it.
+#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "a release build has no crash points"))]
+#[inline]
 pub fn point(moment: &str, name: &str) {
-    let Some(plan) = plan::get() else { return };
-    plan.pass(&format!("{moment} {name}"));
+    #[cfg(debug_assertions)]
+    if let Some(plan) = &*plan::PLAN {
+        plan.pass(&format!("{moment} {name}"));
+    }
 }
 
 #[cfg(debug_assertions)]
 mod plan {
     use std::collections::HashMap;
     use std::io::Write as _;
-    use std::sync::{Mutex, OnceLock};
+    use std::sync::{LazyLock, Mutex};
 
     /// Which crash point a test has selected, and how often each was passed.
     pub(super) struct Plan {
@@ -31,10 +29,7 @@ mod plan {
     }
 
     /// The plan in the environment, if there is one.
-    pub(super) fn get() -> Option<&'static Plan> {
-        static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
-        PLAN.get_or_init(read).as_ref()
-    }
+    pub(super) static PLAN: LazyLock<Option<Plan>> = LazyLock::new(read);
 
     #[expect(
         clippy::disallowed_methods,

@@ -15,7 +15,7 @@ pub(super) const PAGE: u32 = 1_000;
 
 /// Chains every change since the last checkpoint into a new one. Nothing if there are none.
 pub async fn checkpoint(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
-    let last = store.last_checkpoint().await?.unwrap_or(before_the_first());
+    let last = store.last_checkpoint().await?.unwrap_or_default();
     let mut next = CheckpointRow { number: last.number + 1, at: now, ..last };
     loop {
         let page = store.change_hashes(next.position, PAGE).await?;
@@ -30,10 +30,6 @@ pub async fn checkpoint(store: &dyn Store, now: Timestamp) -> Result<(), StoreEr
         return Ok(());
     }
     store.commit(Change::plain("checkpoint", vec![Write::Checkpoint(next)])).await
-}
-
-pub(super) fn before_the_first() -> CheckpointRow {
-    CheckpointRow { number: 0, at: Timestamp::default(), position: 0, changes: 0, hash: Hash::default() }
 }
 
 pub(super) fn chained(so_far: CheckpointRow, position: u64, hash: Hash) -> CheckpointRow {

@@ -19,8 +19,8 @@ use port::{Env, OrderId, Timestamp, Uuid};
 
 use crate::domain::view::event_type;
 use crate::domain::{
-    ChangeMeta, Context, OrderAggregate, Recorded, ReplayError, Step, Subject, SubjectEvent, SubjectKind,
-    apply, open, record, subject_of,
+    ChangeMeta, Context, Lane, OrderAggregate, Recorded, ReplayError, Step, Subject, SubjectEvent,
+    SubjectKind, apply, open, record, subject_of,
 };
 use crate::metrics::Metrics;
 use crate::store::{Change, EndpointRegistry, Store, StoreError, SubjectChange, Write};
@@ -167,15 +167,7 @@ impl Engine {
         let written = SubjectChange::of(before.map(|before| &**before), after, change, self.draw())?;
         let key = command.key.as_ref().map(|key| Write::Key(key.row(after.merchant(), change)));
         let writes = key.into_iter().chain(self.deliveries(after.merchant(), change).await?).chain(also);
-        let written = Change::of(name, written).with(writes);
-        if S::KIND == SubjectKind::WebhookEndpoint {
-            let alarms = alarms(&written);
-            let committed = self.endpoints.commit(&*self.store, written).await;
-            self.ring(alarms);
-            committed?;
-        } else {
-            self.commit(written).await?;
-        }
+        self.commit(Change::of(name, written).with(writes)).await?;
         command.key.iter().for_each(IdempotencyKey::written);
         let before = before.map(|before| S::into_any(before.clone()));
         telemetry::committed(&self.metrics, before.as_ref(), &S::into_any(after.clone()));
@@ -189,13 +181,12 @@ impl Engine {
         change: &Recorded<E>,
     ) -> Result<Vec<Write>, StoreError> {
         self.endpoints.ensure_fresh(&*self.store).await?;
-        if !self.endpoints.has_endpoints(merchant) {
-            return Ok(Vec::new());
-        }
-        let public = change.events.iter().zip(change.first..);
-        let public = public.filter_map(|(event, sequence)| Some((sequence, event_type(event.public()?))));
+        let public = || {
+            let events = change.events.iter().zip(change.first..);
+            events.filter_map(|(event, sequence)| Some((sequence, event_type(event.public()?)))).collect()
+        };
         let order = OrderId::from_uuid(change.subject);
-        Ok(self.endpoints.deliveries(merchant, order, &public.collect::<Vec<_>>(), change.meta.at))
+        Ok(self.endpoints.deliveries(merchant, order, public, change.meta.at))
     }
 
     /// Commits a complete change or rows, and wakes the job runner for what it makes due.
@@ -204,16 +195,16 @@ impl Engine {
     /// [`StoreError`]; after `Failed` it is not known whether it was written, after any other it was not.
     pub async fn commit(&self, change: Change) -> Result<(), StoreError> {
         let alarms = alarms(&change);
-        let committed = self.store.commit(change).await;
+        let of_endpoint =
+            change.subject.as_ref().is_some_and(|subject| subject.kind == SubjectKind::WebhookEndpoint);
+        let committed = if of_endpoint {
+            self.endpoints.commit(&*self.store, change).await
+        } else {
+            self.store.commit(change).await
+        };
         // Also after a failure, since it is not known whether the change was written.
-        self.ring(alarms);
+        alarms.into_iter().for_each(|(lane, at)| self.alarm.ring(lane, at));
         committed
-    }
-
-    fn ring(&self, alarms: Vec<(AlarmLane, Timestamp)>) {
-        for (lane, at) in alarms {
-            self.alarm.ring(lane, at);
-        }
     }
 
     /// Updates a copy with the changes committed since it was read.
@@ -245,15 +236,17 @@ impl Engine {
 
 /// The lanes and times at which a change makes something due.
 fn alarms(change: &Change) -> Vec<(AlarmLane, Timestamp)> {
-    let jobs = change.wakes().map(|(lane, due)| (AlarmLane::Jobs(lane.clone()), due.at));
-    let deliveries = change.writes.iter().filter_map(|write| match write {
+    let jobs = |lane: &Lane| AlarmLane::Jobs(lane.clone());
+    let scheduled = change.subject.iter().flat_map(|change| &change.schedule);
+    let scheduled = scheduled.filter_map(|(lane, due)| Some((jobs(lane), due.as_ref()?.at)));
+    let written = change.writes.iter().filter_map(|write| match write {
+        Write::Wake(wake) => Some((jobs(&wake.lane), wake.due.at)),
+        Write::Reschedule(done) => Some((jobs(&done.job.lane), done.next?.at)),
         Write::Enqueue { stream, at, .. } => Some((AlarmLane::Endpoint(stream.endpoint), *at)),
-        Write::Advance { delivery, at: Some(at), .. } => {
-            Some((AlarmLane::Endpoint(delivery.stream.endpoint), *at))
-        }
+        Write::Advance { delivery, at, .. } => Some((AlarmLane::Endpoint(delivery.stream.endpoint), (*at)?)),
         _ => None,
     });
-    jobs.chain(deliveries).collect()
+    scheduled.chain(written).collect()
 }
 
 fn corrupt(fault: ReplayError) -> StoreError {

@@ -2,7 +2,7 @@
 
 use port::PaymentStatus;
 
-use crate::domain::{AnySubject, OrderAggregate, Payment};
+use crate::domain::{AnySubject, Payment};
 use crate::metrics::Metrics;
 
 pub(super) fn committed(metrics: &Metrics, before: Option<&AnySubject>, after: &AnySubject) {
@@ -11,11 +11,6 @@ pub(super) fn committed(metrics: &Metrics, before: Option<&AnySubject>, after: &
         Some(AnySubject::Order(before)) => Some(&**before),
         _ => None,
     };
-    payments(metrics, before, after);
-    attention(metrics, before, after);
-}
-
-fn payments(metrics: &Metrics, before: Option<&OrderAggregate>, after: &OrderAggregate) {
     for payment in &after.payments {
         let was = before.and_then(|before| before.payment(payment.id)).map(Payment::status);
         if was == Some(payment.status()) {
@@ -32,9 +27,6 @@ fn payments(metrics: &Metrics, before: Option<&OrderAggregate>, after: &OrderAgg
         tracing::info!(order.id = %after.id(), payment.id = %payment.id, provider.name = provider,
             "payment {} is {status}", payment.id);
     }
-}
-
-fn attention(metrics: &Metrics, before: Option<&OrderAggregate>, after: &OrderAggregate) {
     let known = |id| before.is_some_and(|before| before.attention(id).is_some());
     for raised in after.attention.iter().filter(|raised| !known(raised.id)) {
         let code = raised.code.as_str();

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use port::{Notification, NotificationError, NotificationId, NotificationTarget, PaymentId, Timestamp, sign};
+use port::{
+    Notification, NotificationError, NotificationId, NotificationTarget, PaymentId, Secret, Timestamp, sign,
+};
 
 use super::MAX_TARGETS;
 use crate::domain::{Lane, Urgency};
@@ -16,31 +18,17 @@ use crate::store::{Change, Due, InboxRow, JobSubject, StoreError, Unique, Wake, 
 
 /// Receives notifications, and remembers for which references a read is already scheduled.
 pub struct NotificationReceiver {
-    planned: moka::sync::Cache<(String, String), Planned>,
+    /// The payment and time of the read that is scheduled for an account's reference. Until it begins, further
+    /// notifications add nothing.
+    scheduled: moka::sync::Cache<(String, String), (PaymentId, Timestamp)>,
 }
 
-/// The read that is scheduled for a reference. Until it begins, further notifications add nothing.
-#[derive(Clone, Copy)]
-struct Planned {
-    payment: PaymentId,
-    at: Timestamp,
-}
-
-const MAX_PLANNED: u64 = 50_000;
+const MAX_SCHEDULED: u64 = 50_000;
 
 impl Default for NotificationReceiver {
     fn default() -> Self {
-        Self { planned: moka::sync::Cache::new(MAX_PLANNED) }
+        Self { scheduled: moka::sync::Cache::new(MAX_SCHEDULED) }
     }
-}
-
-/// How a notification was verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Authenticity {
-    /// A signature or shared key in the notification.
-    Own,
-    /// Only the secret in the address.
-    Address,
 }
 
 impl NotificationReceiver {
@@ -56,20 +44,27 @@ impl NotificationReceiver {
         notification: &Notification<'_>,
         key: &str,
     ) -> Result<NotificationOutcome, PaymentError> {
-        let Some((authenticity, targets)) = read(account, notification, key) else {
+        let read =
+            |address_key| account.adapter.read_notification(&Notification { address_key, ..*notification });
+        // Only the adapter knows whether a signature is required, so it is called without the address key first.
+        match read(false) {
+            Ok(targets) => return store(payments, account, notification, Some(targets)).await,
+            Err(NotificationError::Unreadable) => return store(payments, account, notification, None).await,
+            Err(NotificationError::Unverified) => {}
+        }
+        let known = |held: &Secret| sign::same_secret(held, key.as_bytes());
+        if !account.notify_key.as_ref().is_some_and(known) {
             return Ok(NotificationOutcome::Unverified);
-        };
-        match (authenticity, targets) {
-            (Authenticity::Own, targets) => keep(payments, account, notification, targets).await,
-            (Authenticity::Address, None) => Ok(NotificationOutcome::Unreadable),
-            (Authenticity::Address, Some(targets)) => {
-                self.follow(payments, account, targets, notification.received_at).await
-            }
+        }
+        match read(true) {
+            Ok(targets) => self.schedule_reads(payments, account, targets, notification.received_at).await,
+            Err(NotificationError::Unreadable) => Ok(NotificationOutcome::Unreadable),
+            Err(NotificationError::Unverified) => Ok(NotificationOutcome::Unverified),
         }
     }
 
     /// Schedules reads of what an unsigned notification names.
-    async fn follow(
+    async fn schedule_reads(
         &self,
         payments: &Payments,
         account: &Account,
@@ -79,44 +74,20 @@ impl NotificationReceiver {
         let mut outcome = NotificationOutcome::Unmatched;
         for reference in targets.into_iter().filter_map(|target| target.reference).take(MAX_TARGETS) {
             let name = (account.name.clone(), reference);
-            if !self.adds_nothing(payments, &name, now) {
+            let scheduled = self.scheduled.get(&name);
+            if !scheduled.is_some_and(|(payment, at)| now < at && payments.awaits_fetch(payment)) {
                 let scheduled = payments.schedule_notified_fetch(&name.0, &name.1).await?;
-                let Some((payment, at)) = scheduled else { continue };
-                self.planned.insert(name, Planned { payment, at });
+                let Some(scheduled) = scheduled else { continue };
+                self.scheduled.insert(name, scheduled);
             }
             outcome = NotificationOutcome::Accepted;
         }
         Ok(outcome)
     }
-
-    /// Whether a scheduled read already covers this reference.
-    fn adds_nothing(&self, payments: &Payments, name: &(String, String), now: Timestamp) -> bool {
-        let planned = self.planned.get(name);
-        planned.is_some_and(|planned| now < planned.at && payments.awaits_fetch(planned.payment))
-    }
-}
-
-/// How a notification was verified and its targets (`None` if unreadable); `None` if it is not verified. Only the
-/// adapter knows whether a signature is required, so it is called without the address key first.
-fn read(
-    account: &Account,
-    notification: &Notification<'_>,
-    key: &str,
-) -> Option<(Authenticity, Option<Vec<NotificationTarget>>)> {
-    let address_key = account.notify_key.as_ref().is_some_and(|held| sign::same_secret(held, key.as_bytes()));
-    let ways = [(Authenticity::Own, false), (Authenticity::Address, true)];
-    for (authenticity, address_key) in ways.into_iter().filter(|(_, needs_key)| !needs_key || address_key) {
-        match account.adapter.read_notification(&Notification { address_key, ..*notification }) {
-            Ok(targets) => return Some((authenticity, Some(targets))),
-            Err(NotificationError::Unreadable) => return Some((authenticity, None)),
-            Err(NotificationError::Unverified) => {}
-        }
-    }
-    None
 }
 
 /// Stores a verified notification, and makes it due if it has targets.
-async fn keep(
+async fn store(
     payments: &Payments,
     account: &Account,
     notification: &Notification<'_>,
@@ -132,7 +103,7 @@ async fn keep(
         id: NotificationId::from_uuid(engine.env.uuid()),
         account: account.name.clone(),
         identity: identity(notification, &targets),
-        headers: kept_headers(notification.headers),
+        headers: stored_headers(notification.headers),
         body: notification.body.to_vec(),
         targets: serde_json::to_string(&targets).expect("plain data is always JSON"),
         received_at: notification.received_at,
@@ -164,11 +135,11 @@ fn identity(notification: &Notification<'_>, targets: &[NotificationTarget]) -> 
 }
 
 /// The headers that are stored. An allow list, since any other header may contain a secret.
-const KEPT_HEADERS: [&str; 6] =
+const STORED_HEADERS: [&str; 6] =
     ["content-type", "user-agent", "message-id", "message-timestamp", "webhook-id", "webhook-timestamp"];
 
-fn kept_headers(headers: &[(String, String)]) -> String {
-    let kept = headers.iter().filter(|(name, _)| KEPT_HEADERS.contains(&name.as_str()));
+fn stored_headers(headers: &[(String, String)]) -> String {
+    let kept = headers.iter().filter(|(name, _)| STORED_HEADERS.contains(&name.as_str()));
     let kept: BTreeMap<_, _> = kept.map(|(name, value)| (name.as_str(), value.as_str())).collect();
     serde_json::to_string(&kept).expect("text is always JSON")
 }

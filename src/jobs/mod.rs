@@ -32,58 +32,43 @@ pub struct JobContext {
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const MAX_RETRY: Duration = Duration::from_secs(6 * 3_600);
 
-/// The result of a job.
-enum JobResult {
-    /// It succeeded; the subject determines when it is due again.
-    Done,
-    /// It failed and has to be retried.
-    Failed {
-        /// Not before this delay, if one was given.
-        retry_after: Option<Duration>,
-        /// Whether a retry can only succeed after something else has changed.
-        hopeless: bool,
-    },
+/// Why a job has to be retried.
+#[derive(Clone, Copy, Default)]
+struct Failure {
+    /// Not before this delay, if one was given.
+    retry_after: Option<Duration>,
+    /// Whether a retry can only succeed after something else has changed.
+    hopeless: bool,
 }
 
-impl JobResult {
-    fn failed() -> Self {
-        Self::Failed { retry_after: None, hopeless: false }
-    }
-
-    /// The result of several jobs of one subject: failed if one failed, hopeless only if all failed ones are.
+impl Failure {
+    /// Of two jobs of one subject: hopeless only if both are.
     fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Failed { retry_after, hopeless }, Self::Failed { retry_after: later, hopeless: also }) => {
-                Self::Failed { retry_after: retry_after.max(later), hopeless: hopeless && also }
-            }
-            (failed @ Self::Failed { .. }, Self::Done) | (Self::Done, failed) => failed,
-        }
+        let retry_after = self.retry_after.max(other.retry_after);
+        Self { retry_after, hopeless: self.hopeless && other.hopeless }
     }
 
-    /// When a failed job is retried, after `tries` earlier failures; `None` if it succeeded.
-    fn retry(&self, tries: u32, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::Done => None,
-            Self::Failed { retry_after, .. } => Some(now.plus(retry_after.unwrap_or_else(|| backoff(tries)))),
-        }
+    /// When the job is retried, after `tries` earlier failures.
+    fn retry(self, tries: u32, now: Timestamp) -> Timestamp {
+        now.plus(self.retry_after.unwrap_or_else(|| backoff(tries)))
     }
 }
 
-/// Converts the result of a use case. Errors of providers are expected; any other error is logged.
-fn result_of(job: JobKind, result: Result<(), PaymentError>) -> JobResult {
+/// The failure of a use case. Errors of providers are expected; any other error is logged.
+fn failure_of(job: JobKind, result: Result<(), PaymentError>) -> Option<Failure> {
     match result {
-        Ok(()) => JobResult::Done,
-        Err(PaymentError::Provider(error)) => JobResult::Failed {
+        Ok(()) => None,
+        Err(PaymentError::Provider(error)) => Some(Failure {
             retry_after: match error {
                 ProviderError::Busy { retry_after } => retry_after.map(|wait| wait.min(MAX_PAUSE)),
                 _ => None,
             },
             hopeless: error.advice() == port::Advice::Stop,
-        },
+        }),
         Err(fault) => {
             let job: &'static str = job.into();
             tracing::error!(job.kind = job, "{fault}");
-            JobResult::failed()
+            Some(Failure::default())
         }
     }
 }
@@ -109,11 +94,11 @@ impl JobContext {
             JobSubject::Order => self.run_order(&job, &command, &pass).await?,
             JobSubject::ProfileSession => {
                 let followed = payments.follow_profile_session(job.subject, &command, &pass).await;
-                self.ran::<ProfileSession>(&job, Job::FollowProfileSession, followed).await?
+                self.rescheduled_single::<ProfileSession>(&job, Job::FollowProfileSession, followed).await?
             }
             JobSubject::Profile => {
                 let detached = payments.detach_profile(job.subject, &command).await;
-                self.ran::<Profile>(&job, Job::DetachProfile, detached).await?
+                self.rescheduled_single::<Profile>(&job, Job::DetachProfile, detached).await?
             }
             JobSubject::Notification => self.run_notification(&job, &command, &pass).await?,
         };
@@ -124,15 +109,15 @@ impl JobContext {
     }
 
     /// The new due time of a subject that has only one kind of job.
-    async fn ran<S: Subject>(
+    async fn rescheduled_single<S: Subject>(
         &self,
         job: &ClaimedJob,
         only: Job,
         result: Result<(), PaymentError>,
     ) -> Result<Rescheduled, StoreError> {
-        let result = result_of(only.into(), result);
-        self.count(only.into(), &result);
-        self.rescheduled::<S>(job, result, &[only], &[only]).await
+        let failure = failure_of(only.into(), result);
+        self.count(only.into(), failure.is_none());
+        self.rescheduled::<S>(job, failure, &[only], &[only]).await
     }
 
     async fn run_notification(
@@ -143,8 +128,7 @@ impl JobContext {
     ) -> Result<Rescheduled, StoreError> {
         let payments = &self.orders.payments;
         let waits = crate::inbox::process(payments, job, command, pass).await?;
-        let result = if waits { JobResult::failed() } else { JobResult::Done };
-        self.count(JobKind::ProcessNotification, &result);
+        self.count(JobKind::ProcessNotification, !waits);
         let tries = if waits { job.tries + 1 } else { 0 };
         let at = self.engine().now().plus(backoff(job.tries));
         let next = waits.then_some(Due { at, urgency: job.urgency });
@@ -155,7 +139,7 @@ impl JobContext {
     async fn rescheduled<S: Subject>(
         &self,
         job: &ClaimedJob,
-        result: JobResult,
+        failure: Option<Failure>,
         done: &[Job],
         failed: &[Job],
     ) -> Result<Rescheduled, StoreError> {
@@ -165,24 +149,21 @@ impl JobContext {
         let mut due = subject.map(|subject| subject.due(now, engine.draw())).unwrap_or_default();
         // A policy that was applied without success leaves the attention to a person.
         due.retain(|due| !(matches!(due.job, Job::ApplyRefundPolicy(_)) && done.contains(&due.job)));
-        put_off(&mut due, done, failed, result.retry(job.tries, now), now);
+        let retry = failure.map(|failure| failure.retry(job.tries, now));
+        postpone(&mut due, done, failed, retry, now);
         let next = crate::store::next_in(&job.lane, &due);
-        Ok(after(job, version, next, result, now))
+        Ok(next_run(job, version, next, failure, now))
     }
 
-    fn count(&self, job: JobKind, result: &JobResult) {
-        let outcome = match result {
-            JobResult::Done => "done",
-            JobResult::Failed { .. } => "failed",
-        };
-        self.engine().metrics.job_run(job.into(), outcome);
+    fn count(&self, job: JobKind, done: bool) {
+        self.engine().metrics.job_run(job.into(), if done { "done" } else { "failed" });
     }
 }
 
 /// A job that was `done` but is still due waits for something else: it runs again after a fifth of the time it has been
 /// due. A job that `failed`, and all others due now, wait for the retry. Later jobs keep their time, such as an
 /// operation that this job has just requested.
-fn put_off(due: &mut [DueJob], done: &[Job], failed: &[Job], retry: Option<Timestamp>, now: Timestamp) {
+fn postpone(due: &mut [DueJob], done: &[Job], failed: &[Job], retry: Option<Timestamp>, now: Timestamp) {
     for again in due.iter_mut().filter(|due| due.at <= now && done.contains(&due.job)) {
         again.at = now.plus((now.since(again.at) / 5).clamp(FIRST_RETRY, MAX_RETRY));
     }
@@ -193,18 +174,18 @@ fn put_off(due: &mut [DueJob], done: &[Job], failed: &[Job], retry: Option<Times
 
 /// When a job is due again: at the `next` time of its subject. A woken job that failed is also retried without a
 /// schedule, unless it is hopeless.
-fn after(
+fn next_run(
     job: &ClaimedJob,
     version: u64,
     next: Option<Due>,
-    result: JobResult,
+    failure: Option<Failure>,
     now: Timestamp,
 ) -> Rescheduled {
-    let (JobResult::Failed { retry_after, hopeless }, Some(retry)) = (&result, result.retry(job.tries, now))
-    else {
+    let Some(failure) = failure else {
         return Rescheduled { job: job.clone(), version, next, tries: 0, stays_woken: false };
     };
-    let stays_woken = job.woken.is_some() && !hopeless;
+    let retry = failure.retry(job.tries, now);
+    let stays_woken = job.woken.is_some() && !failure.hopeless;
     let next = match next {
         Some(due) if stays_woken => {
             Some(Due { at: due.at.min(retry), urgency: due.urgency.min(job.urgency) })
@@ -216,7 +197,7 @@ fn after(
         // A more urgent job comes first; its failures are counted from zero.
         Some(due) if due.at < retry && due.urgency < job.urgency => 0,
         // Waiting for the read limit is not a failure.
-        _ if retry_after.is_some() => job.tries,
+        _ if failure.retry_after.is_some() => job.tries,
         _ => job.tries + 1,
     };
     Rescheduled { job: job.clone(), version, next, tries, stays_woken }
@@ -227,25 +208,18 @@ mod tests {
     use super::*;
     use crate::domain::{Lane, Urgency};
 
-    /// `done`, `busy 5`, `hopeless`: how it went, and how long to wait.
-    fn shown(result: &JobResult) -> String {
-        match result {
-            JobResult::Done => "done".to_owned(),
-            JobResult::Failed { retry_after: Some(wait), .. } => format!("busy {}", wait.as_secs()),
-            JobResult::Failed { hopeless: true, .. } => "hopeless".to_owned(),
-            JobResult::Failed { .. } => "failed".to_owned(),
+    /// `failed`, `busy 5`, `hopeless`: how it went, and how long to wait.
+    fn shown(failure: Failure) -> String {
+        match failure {
+            Failure { retry_after: Some(wait), .. } => format!("busy {}", wait.as_secs()),
+            Failure { hopeless: true, .. } => "hopeless".to_owned(),
+            Failure { .. } => "failed".to_owned(),
         }
     }
 
-    fn read(text: &str) -> JobResult {
-        match text.split_once(' ') {
-            Some((_, wait)) => {
-                let retry_after = Some(Duration::from_secs(wait.parse().unwrap()));
-                JobResult::Failed { retry_after, hopeless: false }
-            }
-            None if text == "done" => JobResult::Done,
-            None => JobResult::Failed { retry_after: None, hopeless: text == "hopeless" },
-        }
+    fn read(text: &str) -> Failure {
+        let wait = text.split_once(' ').map(|(_, wait)| Duration::from_secs(wait.parse().unwrap()));
+        Failure { retry_after: wait, hopeless: text == "hopeless" }
     }
 
     #[test]
@@ -254,8 +228,8 @@ mod tests {
         for (asked, waited) in [(7, 7), (900, 900), (31_536_000, 900)] {
             let retry_after = Some(Duration::from_secs(asked));
             let busy = PaymentError::Provider(ProviderError::Busy { retry_after });
-            let again = result_of(JobKind::ResumeOperation, Err(busy)).retry(0, now);
-            assert_eq!(again, Some(now.plus(Duration::from_secs(waited))), "{asked}");
+            let again = failure_of(JobKind::ResumeOperation, Err(busy)).unwrap().retry(0, now);
+            assert_eq!(again, now.plus(Duration::from_secs(waited)), "{asked}");
         }
     }
 
@@ -271,7 +245,7 @@ mod tests {
             due_job(orphan, Urgency::Scheduled, now.minus(hours)),
             due_job(operation, Urgency::UnknownOutcome, soon),
         ];
-        put_off(&mut due, &[], &[orphan], Some(now.plus(hours)), now);
+        postpone(&mut due, &[], &[orphan], Some(now.plus(hours)), now);
         assert_eq!(due.each_ref().map(|due| due.at), [now.plus(hours), soon]);
         let job = ClaimedJob {
             subject: port::Uuid::nil(),
@@ -284,25 +258,23 @@ mod tests {
             wakes: 0,
         };
         let next = crate::store::next_in(&lane, &due);
-        let done = after(&job, 1, next, JobResult::failed(), now);
+        let done = next_run(&job, 1, next, Some(Failure::default()), now);
         assert_eq!((done.next, done.tries), (next, 0));
         let only_orphan = crate::store::next_in(&lane, &due[..1]);
-        let done = after(&job, 1, only_orphan, JobResult::failed(), now);
+        let done = next_run(&job, 1, only_orphan, Some(Failure::default()), now);
         assert_eq!((done.next, done.tries), (only_orphan, 12));
     }
 
     #[test]
     fn a_job_that_may_work_later_is_not_given_up_beside_one_that_cannot() {
         for (one, other, both) in [
-            ("done", "done", "done"),
-            ("done", "hopeless", "hopeless"),
             ("hopeless", "hopeless", "hopeless"),
             ("failed", "hopeless", "failed"),
             ("busy 5", "hopeless", "busy 5"),
             ("busy 5", "busy 9", "busy 9"),
         ] {
-            assert_eq!(shown(&read(one).and(read(other))), both, "{one} and {other}");
-            assert_eq!(shown(&read(other).and(read(one))), both, "{other} and {one}");
+            assert_eq!(shown(read(one).and(read(other))), both, "{one} and {other}");
+            assert_eq!(shown(read(other).and(read(one))), both, "{other} and {one}");
         }
     }
 }

@@ -16,7 +16,7 @@ use super::backlog::{Backlog, Progress};
 use crate::domain::{Lane, Urgency};
 use crate::engine::AlarmLane;
 use crate::payments::{Account, ReadPass};
-use crate::store::{ClaimedDelivery, ClaimedJob, StoreError};
+use crate::store::{ClaimedJob, StoreError};
 
 /// The lease of a job; longer than the longest operation at a provider.
 const JOB_LEASE: Duration = Duration::from_secs(90);
@@ -43,14 +43,14 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Runs due jobs and deliveries. There is one per gateway, since it counts what is running in each lane.
 pub struct JobRunner {
     context: Arc<JobContext>,
-    under_way: FuturesUnordered<BoxFuture<'static, Place>>,
-    busy: HashMap<Place, u32>,
+    under_way: FuturesUnordered<BoxFuture<'static, WorkKey>>,
+    busy: HashMap<WorkKey, u32>,
     backlog: Backlog,
 }
 
 /// The limits that running work counts against.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Place {
+struct WorkKey {
     lane: AlarmLane,
     /// The merchant of a delivery.
     merchant: Option<String>,
@@ -90,7 +90,7 @@ impl JobRunner {
         loop {
             match self.run_once().await {
                 Ok(Tick::Busy) => {}
-                Ok(Tick::Idle(next)) => self.sleep_until(next).await,
+                Ok(Tick::Idle(next)) => self.wait(next).await,
                 Err(fault) => {
                     tracing::error!("due jobs could not be read: {fault}");
                     tokio::time::sleep(STORE_PAUSE).await;
@@ -104,22 +104,11 @@ impl JobRunner {
     /// # Errors
     /// [`StoreError`] if nothing could be claimed; what is under way stays so.
     pub async fn run_once(&mut self) -> Result<Tick, StoreError> {
-        let next = self.begin_due().await?;
+        let next = self.start_due().await?;
         if self.under_way.is_empty() {
             return Ok(Tick::Idle(next));
         }
-        let wait = self.wait_until(next);
-        let alarm = self.context.engine().alarm.clone();
-        tokio::select! {
-            // In a fixed order, since tokio's random choice would not be repeatable from a seed.
-            biased;
-            Some(place) = self.under_way.next() => self.ended(&place),
-            () = alarm.rung() => {}
-            () = tokio::time::sleep(wait) => {}
-        }
-        while let Some(Some(place)) = self.under_way.next().now_or_never() {
-            self.ended(&place);
-        }
+        self.wait(next).await;
         Ok(Tick::Busy)
     }
 
@@ -132,23 +121,24 @@ impl JobRunner {
         Ok(())
     }
 
-    /// Waits until a moment, or until something is due.
-    pub async fn sleep_until(&mut self, next: Option<Timestamp>) {
-        let alarm = self.context.engine().alarm.clone();
+    /// Waits until a moment, or until something has ended or is due.
+    async fn wait(&mut self, until: Option<Timestamp>) {
+        let (alarm, now) = (self.context.engine().alarm.clone(), self.context.engine().now());
+        let longest = until.map_or(MAX_SLEEP, |until| until.since(now)).min(MAX_SLEEP);
         tokio::select! {
+            // In a fixed order, since tokio's random choice would not be repeatable from a seed.
             biased;
+            Some(key) = self.under_way.next() => self.ended(&key),
             () = alarm.rung() => {}
-            () = tokio::time::sleep(self.wait_until(next)) => {}
+            () = tokio::time::sleep(longest) => {}
+        }
+        while let Some(Some(key)) = self.under_way.next().now_or_never() {
+            self.ended(&key);
         }
     }
 
-    fn wait_until(&self, next: Option<Timestamp>) -> Duration {
-        let now = self.context.engine().now();
-        next.map_or(MAX_SLEEP, |next| next.since(now)).min(MAX_SLEEP)
-    }
-
     /// Starts what is due in every lane below its limit. Returns the earliest time at which more can be started.
-    async fn begin_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+    async fn start_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let (engine, now) = (self.context.engine().clone(), self.context.engine().now());
         let (due, mut next) = engine.alarm.due(now);
         for (lane, at) in due {
@@ -157,8 +147,8 @@ impl JobRunner {
                 continue;
             }
             let again = match &lane {
-                AlarmLane::Jobs(of) => self.begin_jobs(of, room, now).await,
-                AlarmLane::Endpoint(endpoint) => self.begin_deliveries(*endpoint, room, now).await,
+                AlarmLane::Jobs(of) => self.start_jobs(of, room, now).await,
+                AlarmLane::Endpoint(endpoint) => self.start_deliveries(*endpoint, room, now).await,
             };
             // Due again after a failure of the store.
             let again = again.inspect_err(|_| engine.alarm.ring(lane.clone(), at))?;
@@ -172,10 +162,10 @@ impl JobRunner {
 
     /// How much more may be under way in a lane.
     fn room(&self, lane: &AlarmLane) -> u32 {
-        let under_way = |of: &dyn Fn(&Place) -> bool| -> u32 {
-            self.busy.iter().filter(|(place, _)| of(place)).map(|(_, count)| count).sum()
+        let under_way = |of: &dyn Fn(&WorkKey) -> bool| -> u32 {
+            self.busy.iter().filter(|(key, _)| of(key)).map(|(_, count)| count).sum()
         };
-        let own = under_way(&|place| place.lane == *lane);
+        let own = under_way(&|key| key.lane == *lane);
         match lane {
             AlarmLane::Jobs(Lane::General) => MAX_GENERAL.saturating_sub(own),
             AlarmLane::Jobs(Lane::Account(_)) => MAX_AT_ACCOUNT.saturating_sub(own),
@@ -183,8 +173,8 @@ impl JobRunner {
                 let Some(enabled) = self.context.engine().endpoints.get(*id) else { return 1 };
                 let most = if enabled.failing_since.is_some() { MAX_TO_FAILING } else { MAX_TO_ENDPOINT };
                 let merchant = Some(&enabled.endpoint.merchant);
-                let of_merchant = under_way(&|place| place.merchant.as_ref() == merchant);
-                let all = under_way(&|place| place.merchant.is_some());
+                let of_merchant = under_way(&|key| key.merchant.as_ref() == merchant);
+                let all = under_way(&|key| key.merchant.is_some());
                 let room = [(most, own), (MAX_TO_MERCHANT, of_merchant), (MAX_DELIVERIES, all)];
                 room.into_iter().map(|(most, now)| most.saturating_sub(now)).min().unwrap_or(0)
             }
@@ -192,7 +182,7 @@ impl JobRunner {
     }
 
     /// Starts jobs of a lane, the most urgent first. Returns when the lane is due again.
-    async fn begin_jobs(
+    async fn start_jobs(
         &mut self,
         lane: &Lane,
         room: u32,
@@ -213,7 +203,7 @@ impl JobRunner {
                 let count = u32::try_from(jobs.len()).unwrap_or(reads);
                 give_back(account.as_deref(), *urgency, reads - count);
                 room -= count;
-                jobs.into_iter().for_each(|job| self.begin_job(job, account.is_some()));
+                jobs.into_iter().for_each(|job| self.start_job(job, account.is_some()));
                 if count < reads {
                     break;
                 }
@@ -261,15 +251,15 @@ impl JobRunner {
         u32::try_from(taken.count()).unwrap_or(most)
     }
 
-    fn begin_job(&mut self, job: ClaimedJob, prepaid: bool) {
-        let place = Place { lane: AlarmLane::Jobs(job.lane.clone()), merchant: None };
+    fn start_job(&mut self, job: ClaimedJob, prepaid: bool) {
+        let key = WorkKey { lane: AlarmLane::Jobs(job.lane.clone()), merchant: None };
         let pass = if prepaid { ReadPass::prepaid(job.urgency) } else { ReadPass::of(job.urgency) };
         let (context, subject) = (self.context.clone(), job.subject);
-        self.begin(place, subject, async move { context.run(job, pass).await });
+        self.start(key, subject, async move { context.run(job, pass).await });
     }
 
     /// Starts deliveries to an endpoint. Returns when it is due again.
-    async fn begin_deliveries(
+    async fn start_deliveries(
         &mut self,
         endpoint: EndpointId,
         room: u32,
@@ -282,46 +272,42 @@ impl JobRunner {
         let Some(enabled) = engine.endpoints.get(endpoint) else { return Ok(None) };
         let claimed = engine.store.claim_deliveries(endpoint, now, DELIVERY_LEASE, room).await?;
         for delivery in claimed {
-            self.begin_delivery(delivery, enabled.endpoint.merchant.clone());
+            let merchant = Some(enabled.endpoint.merchant.clone());
+            let key = WorkKey { lane: AlarmLane::Endpoint(endpoint), merchant };
+            let (context, order) = (self.context.clone(), delivery.stream.order);
+            self.start(key, order.uuid(), async move { context.webhooks.deliver(delivery).await });
         }
         engine.store.next_delivery(endpoint).await
     }
 
-    fn begin_delivery(&mut self, delivery: ClaimedDelivery, merchant: String) {
-        let stream = delivery.stream;
-        let place = Place { lane: AlarmLane::Endpoint(stream.endpoint), merchant: Some(merchant) };
-        let context = self.context.clone();
-        self.begin(place, stream.order.uuid(), async move { context.webhooks.deliver(delivery).await });
-    }
-
     /// Starts work on a subject. A panic in it does not stop other work.
-    fn begin(
+    fn start(
         &mut self,
-        place: Place,
+        key: WorkKey,
         subject: Uuid,
         work: impl Future<Output = Result<(), StoreError>> + Send + 'static,
     ) {
-        *self.busy.entry(place.clone()).or_default() += 1;
+        *self.busy.entry(key.clone()).or_default() += 1;
         let work = async move {
             let fault = match AssertUnwindSafe(work).catch_unwind().await {
-                Ok(Ok(())) => return place,
+                Ok(Ok(())) => return key,
                 Ok(Err(fault)) => fault.to_string(),
                 Err(_) => "it has panicked".to_owned(),
             };
             // It is retried when the lease has expired.
-            tracing::error!(job.lane = ?place.lane, job.subject = %subject, "a job failed: {fault}");
-            place
+            tracing::error!(job.lane = ?key.lane, job.subject = %subject, "a job failed: {fault}");
+            key
         };
         self.under_way.push(work.boxed());
     }
 
     /// Something has ended: makes its lane due, since jobs may have been woken meanwhile.
-    fn ended(&mut self, place: &Place) {
-        self.context.engine().alarm.ring(place.lane.clone(), Timestamp::default());
-        if let Some(busy) = self.busy.get_mut(place) {
+    fn ended(&mut self, key: &WorkKey) {
+        self.context.engine().alarm.ring(key.lane.clone(), Timestamp::default());
+        if let Some(busy) = self.busy.get_mut(key) {
             *busy -= 1;
             if *busy == 0 {
-                self.busy.remove(place);
+                self.busy.remove(key);
             }
         }
     }

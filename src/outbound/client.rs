@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use port::{HeaderValue, HttpRequest, HttpResponse, Method, Transport, TransportError};
+use port::{HeaderValue, HttpRequest, HttpResponse, Transport, TransportError};
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
@@ -91,15 +91,10 @@ impl Outbound {
             return Err("not an http address");
         }
         if self.guarded {
-            guard::literal(&url).map_err(|_| "the address is private")?;
+            guard::literal(&url)?;
         }
-        let method = match http_request.method {
-            Method::Get => reqwest::Method::GET,
-            Method::Post => reqwest::Method::POST,
-            Method::Put => reqwest::Method::PUT,
-            Method::Patch => reqwest::Method::PATCH,
-            Method::Delete => reqwest::Method::DELETE,
-        };
+        let method = reqwest::Method::from_bytes(http_request.method.as_str().as_bytes());
+        let method = method.map_err(|_| "not a method")?;
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers(http_request)?;
         if !http_request.body.is_empty() {

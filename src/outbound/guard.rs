@@ -5,10 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// The address is not on the public internet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the address is private")]
-pub(super) struct Private;
+pub(super) const PRIVATE: &str = "the address is private";
 
 /// A DNS resolver that returns only public addresses.
 pub(super) struct PublicOnly;
@@ -19,7 +16,7 @@ impl Resolve for PublicOnly {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
             if public.is_empty() {
-                return Err(Private.into());
+                return Err(PRIVATE.into());
             }
             Ok(Box::new(public.into_iter()) as Addrs)
         })
@@ -28,14 +25,14 @@ impl Resolve for PublicOnly {
 
 /// Refuses a URL whose host is a private address itself: such a host is never looked up. All spellings of an address
 /// (`127.1`, `0x7f000001`, `2130706433`, `0177.0.0.1`) are normalized when the URL is parsed.
-pub(super) fn literal(url: &Url) -> Result<(), Private> {
+pub(super) fn literal(url: &Url) -> Result<(), &'static str> {
     let fine = match url.host() {
         Some(Host::Ipv4(address)) => is_public(address.into()),
         Some(Host::Ipv6(address)) => is_public(address.into()),
         Some(Host::Domain(_)) => true,
         None => false,
     };
-    fine.then_some(()).ok_or(Private)
+    fine.then_some(()).ok_or(PRIVATE)
 }
 
 /// Whether an address may be on the public internet, by the special-purpose registries of IANA.
@@ -127,7 +124,7 @@ mod tests {
             "http://user@10.0.0.1:8080/",
         ];
         for text in refused {
-            assert_eq!(literal(&Url::parse(text).unwrap()), Err(Private), "{text}");
+            assert_eq!(literal(&Url::parse(text).unwrap()), Err(PRIVATE), "{text}");
         }
         assert_eq!(literal(&Url::parse("https://1.1.1.1/").unwrap()), Ok(()));
         assert_eq!(literal(&Url::parse("https://api.example/").unwrap()), Ok(()));

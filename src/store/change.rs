@@ -28,7 +28,6 @@ pub struct Change {
 pub struct SubjectChange {
     pub id: Uuid,
     pub kind: SubjectKind,
-    /// The merchant it belongs to.
     pub merchant: String,
     /// The sequence of the first event. If it is already used, that is a conflict.
     pub first: u64,
@@ -54,7 +53,6 @@ pub struct SubjectChange {
     pub schedule: Vec<(Lane, Option<Due>)>,
     /// A snapshot of the subject, written every 64 events.
     pub snapshot: Option<String>,
-    /// The subject after the change.
     pub after: AnySubject,
 }
 
@@ -79,7 +77,6 @@ pub enum Write {
     Reschedule(Rescheduled),
     Notification(InboxRow),
     DeleteNotification(NotificationId),
-    /// A checkpoint over all changes.
     Checkpoint(CheckpointRow),
     /// Deletes the personal values of a subject, and the stored notifications that name its objects.
     ErasePersonal {
@@ -96,7 +93,6 @@ pub enum Write {
     /// Events to deliver to an endpoint. A delivery that waits for a retry keeps its due time; a replay makes all
     /// waiting deliveries of the order due.
     Enqueue {
-        /// The endpoint and order.
         stream: DeliveryStream,
         /// The sequence of the first event.
         first: u64,
@@ -108,19 +104,16 @@ pub enum Write {
     /// enqueued since stays.
     Advance {
         delivery: ClaimedDelivery,
-        /// Its new position.
         position: StreamPosition,
         /// When it is due; `None` if there is nothing more to deliver.
         at: Option<Timestamp>,
     },
     /// Deletes all deliveries that wait for an endpoint.
     DropStreams(EndpointId),
-    /// The result of one delivery.
     Delivery(DeliveryRow),
     /// Since when deliveries to an endpoint fail, or that they work again.
     EndpointFailing {
         endpoint: EndpointId,
-        /// Since when; none if they work.
         since: Option<Timestamp>,
     },
 }
@@ -133,7 +126,6 @@ pub struct Rescheduled {
     pub version: u64,
     /// When next; none if it is done.
     pub next: Option<Due>,
-    /// How often it has failed in a row.
     pub tries: u32,
     /// Whether it failed and stays woken for a retry.
     pub stays_woken: bool,
@@ -151,12 +143,10 @@ pub struct Wake {
 }
 
 impl Change {
-    /// A change of no subject.
     pub fn plain(name: &'static str, writes: Vec<Write>) -> Self {
         Self { name, subject: None, writes }
     }
 
-    /// A change of a subject.
     pub fn of(name: &'static str, subject: SubjectChange) -> Self {
         Self { name, subject: Some(Box::new(subject)), writes: Vec::new() }
     }
@@ -165,17 +155,6 @@ impl Change {
     pub fn with(mut self, writes: impl IntoIterator<Item = Write>) -> Self {
         self.writes.extend(writes);
         self
-    }
-
-    /// The lanes in which it makes something due, with the earliest moment.
-    pub fn wakes(&self) -> impl Iterator<Item = (&Lane, Due)> {
-        let scheduled = self.subject.iter().flat_map(|change| &change.schedule);
-        let scheduled = scheduled.filter_map(|(lane, due)| Some((lane, (*due)?)));
-        scheduled.chain(self.writes.iter().filter_map(|write| match write {
-            Write::Wake(wake) => Some((&wake.lane, wake.due)),
-            Write::Reschedule(done) => Some((&done.job.lane, done.next?)),
-            _ => None,
-        }))
     }
 }
 

@@ -40,7 +40,6 @@ pub struct OrderFilter {
     pub reference: Option<String>,
     /// Created at or after.
     pub created_after: Option<Timestamp>,
-    /// Created before.
     pub created_before: Option<Timestamp>,
     /// Which page, by the order's id.
     pub page: Page,
@@ -52,7 +51,6 @@ pub struct PaymentFilter {
     pub status: Option<PaymentStatus>,
     pub account: Option<String>,
     pub before: Option<Cursor>,
-    /// At most this many.
     pub limit: u32,
 }
 
@@ -62,10 +60,8 @@ pub struct AttentionFilter {
     /// Unresolved (true) or resolved (false) ones.
     pub open: Option<bool>,
     pub code: Option<AttentionCode>,
-    /// About a payment at this account.
     pub account: Option<String>,
     pub before: Option<Cursor>,
-    /// At most this many.
     pub limit: u32,
 }
 
@@ -84,11 +80,9 @@ pub struct ProfileFilter {
 pub struct PublicFilter {
     pub merchant: String,
     pub from: Option<Timestamp>,
-    /// Before this moment.
     pub to: Option<Timestamp>,
     /// Up to and including this position.
     pub up_to: Option<u64>,
-    /// At most this many.
     pub limit: u32,
 }
 
@@ -96,11 +90,8 @@ pub struct PublicFilter {
 pub struct InboxFilter {
     /// That came at or after.
     pub from: Timestamp,
-    /// That came before.
     pub to: Timestamp,
     pub account: Option<String>,
-    /// After this one.
     pub after: Option<(Timestamp, NotificationId)>,
-    /// At most this many.
     pub limit: u32,
 }

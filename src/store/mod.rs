@@ -23,13 +23,11 @@ pub use rows::{
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use port::{OrderId, ProfileId, ProfileSessionId, Timestamp, Uuid};
+use port::{OrderId, ProfileId, Timestamp, Uuid};
 use tokio::sync::broadcast;
 
 use self::sqlite::{Leases, Query};
-use crate::domain::{
-    AnySubject, Hash, OrderAggregate, Profile, ProfileSession, Recorded, Subject, SubjectKind,
-};
+use crate::domain::{AnySubject, Hash, OrderAggregate, Profile, Recorded, Subject, SubjectKind};
 
 /// A stored change of a subject whose events have not been read yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,14 +107,6 @@ impl dyn Store + '_ {
 
     /// A stored payment method, deleted or not.
     pub async fn profile(&self, id: ProfileId) -> Result<Option<Arc<Profile>>, StoreError> {
-        self.load(id.uuid()).await
-    }
-
-    /// A session that stores a payment method.
-    pub async fn profile_session(
-        &self,
-        id: ProfileSessionId,
-    ) -> Result<Option<Arc<ProfileSession>>, StoreError> {
         self.load(id.uuid()).await
     }
 

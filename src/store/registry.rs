@@ -11,7 +11,6 @@ use tokio::sync::Mutex;
 use super::{Change, DeliveryStream, Store, StoreError, Write};
 use crate::domain::WebhookEndpoint;
 
-/// An endpoint that is enabled.
 #[derive(Clone, Debug)]
 pub struct Enabled {
     pub endpoint: Arc<WebhookEndpoint>,
@@ -72,18 +71,17 @@ impl EndpointRegistry {
     }
 
     /// The deliveries of a change: a row for each of the merchant's endpoints that subscribes to one of its public
-    /// events. `public` has their sequences and types. The rows must be written in the same commit.
+    /// events. `public` computes their sequences and types. The rows must be written in the same commit.
     pub fn deliveries(
         &self,
         merchant: &str,
         order: OrderId,
-        public: &[(u64, String)],
+        public: impl FnOnce() -> Vec<(u64, String)>,
         now: Timestamp,
     ) -> Vec<Write> {
         let known = self.known.load();
-        let Some(endpoints) = known.by_merchant.get(merchant).filter(|_| !public.is_empty()) else {
-            return Vec::new();
-        };
+        let Some(endpoints) = known.by_merchant.get(merchant) else { return Vec::new() };
+        let public = public();
         let enabled = endpoints.iter().filter_map(|id| known.by_id.get(id));
         let writes = enabled.filter_map(|enabled| {
             let (first, _) = public.iter().find(|(_, kind)| enabled.endpoint.takes(kind))?;
@@ -93,12 +91,6 @@ impl EndpointRegistry {
         writes.collect()
     }
 
-    /// Whether a merchant has an endpoint that is enabled.
-    pub fn has_endpoints(&self, merchant: &str) -> bool {
-        self.known.load().by_merchant.contains_key(merchant)
-    }
-
-    /// Every endpoint that is enabled.
     pub fn enabled(&self) -> Vec<Enabled> {
         self.known.load().by_id.values().cloned().collect()
     }

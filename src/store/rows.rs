@@ -20,7 +20,7 @@ pub struct IdempotencyRow {
     pub replaces: Option<(Uuid, u64)>,
 }
 
-/// What a job is about.
+/// What a job is about; subjects have the numbers of their [`SubjectKind`](crate::domain::SubjectKind).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::FromRepr)]
 #[repr(u8)]
 pub enum JobSubject {
@@ -37,7 +37,6 @@ pub struct ClaimedJob {
     pub kind: JobSubject,
     pub lane: Lane,
     pub urgency: Urgency,
-    /// Since when it was due.
     pub due_at: Timestamp,
     /// How many times in a row it has failed.
     pub tries: u32,
@@ -64,7 +63,6 @@ pub struct DeliveryStream {
     pub replay: bool,
 }
 
-/// The position of a delivery stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamPosition {
     /// The sequence of the first event that was not delivered.
@@ -81,7 +79,6 @@ pub struct ClaimedDelivery {
     pub stream: DeliveryStream,
     /// Its position when it was claimed.
     pub position: StreamPosition,
-    /// Since when it was due.
     pub due_at: Timestamp,
     /// How often something was enqueued, to detect additions during the delivery.
     pub enqueued: u64,
@@ -105,7 +102,6 @@ pub struct DeliveryRow {
     pub response_code: Option<u16>,
     /// Why it failed; without any content of the request or answer.
     pub error: Option<String>,
-    /// How long it took, milliseconds.
     pub duration_ms: u64,
     pub at: Timestamp,
 }
@@ -118,7 +114,6 @@ pub struct InboxRow {
     pub identity: String,
     /// Its headers as JSON, without any that carries a secret.
     pub headers: String,
-    /// Its exact bytes.
     pub body: Vec<u8>,
     /// Its targets, as JSON.
     pub targets: String,
@@ -126,7 +121,7 @@ pub struct InboxRow {
 }
 
 /// A position in the order of commits, with a hash over all changes up to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointRow {
     /// Its number, from 1 without gaps.
     pub number: u64,

@@ -3,6 +3,7 @@
 use port::Uuid;
 use rusqlite::{Connection, Row};
 
+use super::lookups::{LOOKUP_TABLES, with_row};
 use super::names::number;
 use super::statement::{all, blob, coded, count, hash, integer, moment, one, run, uuid};
 use crate::domain::{Hash, Lookup, SubjectKind};
@@ -16,16 +17,6 @@ const LAST_CHECKPOINT: &str = "SELECT number, at, position, changes, hash FROM c
      ORDER BY number DESC LIMIT 1";
 const SUBJECTS: &str = "SELECT subjects.id, kind, names.name, state, created_at
      FROM subjects JOIN names ON names.id = merchant WHERE subjects.id > ?1 ORDER BY subjects.id LIMIT ?2";
-const LOOKUP_TABLES: [&str; 7] = [
-    "order_references",
-    "provider_references",
-    "payments",
-    "attention",
-    "customer_profiles",
-    "profile_references",
-    "used_profile_sessions",
-];
-
 const PERSONAL_ERASED: &str = "DELETE FROM personal
      WHERE position IN (SELECT position FROM changes WHERE subject = ?1)";
 
@@ -57,17 +48,17 @@ impl dyn Store + '_ {
 
     /// How many subjects there are.
     pub async fn subject_count(&self) -> Result<u64, StoreError> {
-        self.read(|db| rows_of(db, "subjects")).await
+        self.read(|db| row_count(db, "SELECT count(*) FROM subjects")).await
     }
 
     /// How many changes there are, of all subjects.
     pub async fn change_count(&self) -> Result<u64, StoreError> {
-        self.read(|db| rows_of(db, "changes")).await
+        self.read(|db| row_count(db, "SELECT count(*) FROM changes")).await
     }
 
     /// How many lookup rows there are.
     pub async fn lookup_count(&self) -> Result<u64, StoreError> {
-        self.read(|db| LOOKUP_TABLES.iter().map(|table| rows_of(db, table)).sum()).await
+        self.read(|db| LOOKUP_TABLES.iter().map(|table| row_count(db, table.count)).sum()).await
     }
 
     /// Which of these lookup rows of a subject are missing.
@@ -82,9 +73,11 @@ impl dyn Store + '_ {
             let merchant = number(db, &merchant)?.unwrap_or_default();
             let mut missing = Vec::new();
             for lookup in lookups {
-                if !has(db, subject, merchant, &lookup)? {
-                    missing.push(lookup);
-                }
+                let account = |name: &str| Ok(number(db, name)?.unwrap_or_default());
+                let found = with_row(&lookup, subject, merchant, account, |table, values| {
+                    one(db, table.find, values, |_| Ok(()))
+                })?;
+                missing.extend(found.is_none().then_some(lookup));
             }
             Ok(missing)
         })
@@ -109,8 +102,8 @@ impl dyn Store + '_ {
     }
 }
 
-fn rows_of(db: &Connection, table: &str) -> Result<u64, StoreError> {
-    Ok(one(db, &format!("SELECT count(*) FROM {table}"), [], |row| count(row, 0))?.unwrap_or(0))
+fn row_count(db: &Connection, sql: &str) -> Result<u64, StoreError> {
+    Ok(one(db, sql, [], |row| count(row, 0))?.unwrap_or(0))
 }
 
 fn subject_row(row: &Row<'_>) -> Result<SubjectRow, StoreError> {
@@ -121,51 +114,6 @@ fn subject_row(row: &Row<'_>) -> Result<SubjectRow, StoreError> {
         state: row.get(3)?,
         created_at: moment(row, 4)?,
     })
-}
-
-fn has(db: &Connection, subject: Uuid, merchant: i64, lookup: &Lookup) -> Result<bool, StoreError> {
-    let subject = blob(subject);
-    let account = |name: &str| Ok::<_, StoreError>(number(db, name)?.unwrap_or_default());
-    let found = match lookup {
-        Lookup::OrderReference(reference) => {
-            let sql =
-                "SELECT 1 FROM order_references WHERE merchant = ?1 AND reference = ?2 AND subject = ?3";
-            one(db, sql, (merchant, reference, subject), |_| Ok(()))
-        }
-        Lookup::ProviderReference { account: name, reference } => {
-            let sql =
-                "SELECT 1 FROM provider_references WHERE account = ?1 AND reference = ?2 AND subject = ?3";
-            one(db, sql, (account(name)?, reference, subject), |_| Ok(()))
-        }
-        Lookup::Payment { id, account: name, status, open, created_at } => {
-            let sql = "SELECT 1 FROM payments WHERE merchant = ?1 AND account = ?2 AND status = ?3
-                       AND created_at = ?4 AND id = ?5 AND open = ?6";
-            let id = blob(id.uuid());
-            one(db, sql, (merchant, account(name)?, status.as_str(), created_at.micros(), id, open), |_| {
-                Ok(())
-            })
-        }
-        Lookup::Attention { id, account: name, code, open, raised_at } => {
-            let sql = "SELECT 1 FROM attention WHERE merchant = ?1 AND open = ?2 AND raised_at = ?3
-                       AND id = ?4 AND account = ?5 AND code = ?6";
-            let id = blob(id.uuid());
-            one(db, sql, (merchant, open, raised_at.micros(), id, account(name)?, code.as_str()), |_| Ok(()))
-        }
-        Lookup::CustomerProfile { customer_id, id } => {
-            let sql = "SELECT 1 FROM customer_profiles WHERE merchant = ?1 AND customer = ?2 AND id = ?3";
-            one(db, sql, (merchant, customer_id, blob(id.uuid())), |_| Ok(()))
-        }
-        Lookup::ProfileReference { account: name, reference } => {
-            let sql =
-                "SELECT 1 FROM profile_references WHERE account = ?1 AND reference = ?2 AND subject = ?3";
-            one(db, sql, (account(name)?, reference, subject), |_| Ok(()))
-        }
-        Lookup::ProfileSessionUsed(session) => {
-            let sql = "SELECT 1 FROM used_profile_sessions WHERE session = ?1 AND subject = ?2";
-            one(db, sql, (blob(session.uuid()), subject), |_| Ok(()))
-        }
-    };
-    Ok(found?.is_some())
 }
 
 fn checkpoint_row(row: &Row<'_>) -> Result<CheckpointRow, StoreError> {

@@ -44,12 +44,9 @@ pub enum OpenError {
 /// How long a connection waits for a lock, for example of a tool that is used on the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Page cache of all readers together, KiB.
-const READERS_CACHE_KIB: i64 = 32 * 1024;
-
-/// Page cache of the writer, KiB. SQLite looks through all of it at the end of nearly every transaction, so a larger
-/// one costs more than it saves.
-const WRITER_CACHE_KIB: i64 = 8 * 1024;
+/// Page cache of a connection, KiB. SQLite looks through all of the writer's at the end of nearly every transaction, so a
+/// larger one costs more than it saves.
+const CACHE_KIB: i64 = 8 * 1024;
 
 /// A change takes one to two KiB, of which smaller pages would leave more unused: an order takes 7 % less than at 4 KiB.
 /// Decides for a new database only.
@@ -84,7 +81,7 @@ pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
 
 pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let db = open(database, flags, WRITER_CACHE_KIB)?;
+    let db = open(database, flags)?;
     db.pragma_update(None, "page_size", PAGE_BYTES)?;
     let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
@@ -99,18 +96,15 @@ pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
     Ok(db)
 }
 
-/// One of so many connections that read.
-pub(super) fn for_reading(database: &Path, readers: usize) -> Result<Connection, OpenError> {
-    let share =
-        i64::try_from(readers).map_or(READERS_CACHE_KIB, |readers| READERS_CACHE_KIB / readers.max(1));
-    Ok(open(database, OpenFlags::SQLITE_OPEN_READ_ONLY, share)?)
+pub(super) fn for_reading(database: &Path) -> Result<Connection, OpenError> {
+    Ok(open(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
 }
 
-fn open(database: &Path, flags: OpenFlags, cache_kib: i64) -> rusqlite::Result<Connection> {
+fn open(database: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     // Each connection belongs to one thread.
     let db = Connection::open_with_flags(database, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
-    db.pragma_update(None, "cache_size", -cache_kib)?;
+    db.pragma_update(None, "cache_size", -CACHE_KIB)?;
     // Query plans must not depend on bound values, or cached statements would be prepared again for each use.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
@@ -143,7 +137,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("db");
         migrations::run(&mut for_writing(&path).expect("a database")).expect("tables");
-        let db = for_reading(&path, 1).expect("a reader");
+        let db = for_reading(&path).expect("a reader");
         let sql = "SELECT id FROM names WHERE name = ?1";
         for order in ["a", "b", "c"] {
             assert_eq!(all(&db, sql, [order], |_| Ok(())), Ok(Vec::new()));

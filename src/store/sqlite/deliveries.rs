@@ -5,7 +5,7 @@ use std::time::Duration;
 use port::{EndpointId, EventId, OrderId, Timestamp};
 use rusqlite::{Connection, Row, params};
 
-use super::statement::{all, blob, count, integer, maybe_count, moment, parsed, run, uuid};
+use super::statement::{all, blob, count, integer, maybe_count, moment, run, uuid};
 use crate::store::{ClaimedDelivery, DeliveryRow, DeliveryStream, Page, Store, StoreError, StreamPosition};
 
 /// How long results of deliveries are kept.
@@ -18,7 +18,7 @@ const ENQUEUE: &str =
          next = min(next, excluded.next), last = max(last, excluded.last), enqueued = enqueued + 1,
          failures = CASE WHEN excluded.replay THEN 0 ELSE failures END";
 /// A replay makes all waiting deliveries of the order due.
-const AT_ONCE: &str = "UPDATE delivery_streams SET due_at = min(due_at, ?3)
+const MAKE_ALL_DUE: &str = "UPDATE delivery_streams SET due_at = min(due_at, ?3)
      WHERE endpoint = ?1 AND subject = ?2";
 /// Matches the claimed position, since the stream may have been dropped and created again meanwhile.
 const ADVANCE: &str = "UPDATE delivery_streams SET next = ?6, failures = ?7, due_at = ?8
@@ -29,19 +29,19 @@ const ADVANCE_PAST: &str = "UPDATE delivery_streams SET next = CASE WHEN next = 
      WHERE endpoint = ?1 AND subject = ?2 AND replay = ?3";
 const DONE: &str = "DELETE FROM delivery_streams
      WHERE endpoint = ?1 AND subject = ?2 AND replay = ?3 AND enqueued = ?4 AND next = ?5";
-const DROP_STREAMS: &str = "DELETE FROM delivery_streams WHERE endpoint = ?1";
+pub(super) const DROP_STREAMS: &str = "DELETE FROM delivery_streams WHERE endpoint = ?1";
 const FAILING: &str = "INSERT INTO failing_endpoints VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 const WORKING: &str = "DELETE FROM failing_endpoints WHERE endpoint = ?1";
-const TRIED: &str =
+const INSERT_DELIVERY: &str =
     "INSERT INTO deliveries (endpoint, subject, event, event_type, public_sequence, attempt, delivered,
          response_code, error, duration_ms, at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 /// Deletes two old rows for each new one, so that old rows disappear over time.
-const OLD_TRIES: &str = "DELETE FROM deliveries
+const DELETE_OLD: &str = "DELETE FROM deliveries
      WHERE position IN (SELECT position FROM deliveries ORDER BY position LIMIT 2) AND at < ?1";
 const WAITING: &str = "SELECT subject, replay, next, last, failures, due_at, enqueued FROM delivery_streams
      WHERE endpoint = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
-const TRIES: &str = "SELECT position, endpoint, subject, event, event_type, public_sequence, attempt,
+const DELIVERIES: &str = "SELECT position, endpoint, subject, event, event_type, public_sequence, attempt,
          delivered, response_code, error, duration_ms, at
      FROM deliveries WHERE endpoint = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3";
 
@@ -59,7 +59,7 @@ pub(super) fn enqueue(
     let (endpoint, order, replay) = key(stream);
     run(db, ENQUEUE, (endpoint, order, replay, integer(first), last.map(integer), at.micros()))?;
     if replay {
-        run(db, AT_ONCE, (endpoint, order, at.micros()))?;
+        run(db, MAKE_ALL_DUE, (endpoint, order, at.micros()))?;
     }
     Ok(())
 }
@@ -90,11 +90,6 @@ pub(super) fn advance(
     Ok(())
 }
 
-/// Drops all that waits for an endpoint.
-pub(super) fn drop_streams(db: &Connection, endpoint: EndpointId) -> Result<(), StoreError> {
-    run(db, DROP_STREAMS, [blob(endpoint.uuid())]).map(drop)
-}
-
 /// Stores since when deliveries to an endpoint fail, or that they work.
 pub(super) fn failing(
     db: &Connection,
@@ -109,7 +104,7 @@ pub(super) fn failing(
     .map(drop)
 }
 
-pub(super) fn tried(db: &Connection, row: &DeliveryRow) -> Result<(), StoreError> {
+pub(super) fn insert_delivery(db: &Connection, row: &DeliveryRow) -> Result<(), StoreError> {
     let values = params![
         blob(row.endpoint.uuid()),
         blob(row.order.uuid()),
@@ -123,8 +118,8 @@ pub(super) fn tried(db: &Connection, row: &DeliveryRow) -> Result<(), StoreError
         integer(row.duration_ms),
         row.at.micros(),
     ];
-    run(db, TRIED, values)?;
-    run(db, OLD_TRIES, [row.at.minus(DELIVERIES_KEPT).micros()]).map(drop)
+    run(db, INSERT_DELIVERY, values)?;
+    run(db, DELETE_OLD, [row.at.minus(DELIVERIES_KEPT).micros()]).map(drop)
 }
 
 impl dyn Store + '_ {
@@ -138,8 +133,8 @@ impl dyn Store + '_ {
     ) -> Result<Vec<ClaimedDelivery>, StoreError> {
         let leases = self.leases().deliveries.clone();
         self.read(move |db| {
-            let look = |most| waiting(db, endpoint, now, most);
-            leases.claim(now, lease, limit, look, |delivery| delivery.stream)
+            let query = |most| waiting(db, endpoint, now, most);
+            leases.claim(now, lease, limit, query, |delivery| delivery.stream)
         })
         .await
     }
@@ -149,8 +144,8 @@ impl dyn Store + '_ {
         let leases = self.leases().deliveries.clone();
         let ever = Timestamp::from_micros(i64::MAX);
         self.read(move |db| {
-            let look = |most| waiting(db, endpoint, ever, most);
-            leases.next(look, |delivery| delivery.stream, |delivery| delivery.due_at)
+            let query = |most| waiting(db, endpoint, ever, most);
+            leases.next(query, |delivery| delivery.stream, |delivery| delivery.due_at)
         })
         .await
     }
@@ -164,7 +159,7 @@ impl dyn Store + '_ {
         // An invalid cursor finds nothing.
         let before = page.before.as_ref().map_or(i64::MAX, |text| text.parse().unwrap_or(0));
         let values = (blob(endpoint.uuid()), before, page.limit);
-        self.read(move |db| all(db, TRIES, values, delivery_row)).await
+        self.read(move |db| all(db, DELIVERIES, values, delivery_row)).await
     }
 }
 
@@ -196,7 +191,7 @@ fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow, StoreError> {
         endpoint: EndpointId::from_uuid(uuid(row, 1)?),
         order: OrderId::from_uuid(uuid(row, 2)?),
         event: EventId::from_uuid(uuid(row, 3)?),
-        event_type: parsed(row, 4)?,
+        event_type: row.get(4)?,
         public_sequence: count(row, 5)?,
         attempt: row.get(6)?,
         delivered: row.get(7)?,

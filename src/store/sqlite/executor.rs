@@ -6,28 +6,33 @@ use std::thread::JoinHandle;
 
 use crate::store::StoreError;
 
-/// Does work on the thread that calls.
-type Inline<T> = Box<dyn FnMut(T) + Send>;
-
 /// Executes submitted work. Dropping it waits until all submitted work is done.
-pub(super) enum Executor<T> {
-    Threads {
-        /// `None` only while it is dropped.
-        queue: Option<SyncSender<T>>,
-        /// They end when the queue is closed and empty.
-        threads: Vec<JoinHandle<()>>,
-    },
-    /// Work runs at once on the calling thread.
-    Inline(Mutex<Inline<T>>),
+pub(super) struct Executor<T: 'static> {
+    submit: Box<dyn Fn(T) -> Result<(), StoreError> + Send + Sync>,
+    /// They end when the queue is closed and empty.
+    threads: Vec<JoinHandle<()>>,
 }
 
-impl<T> Executor<T> {
+impl<T: Send> Executor<T> {
     pub(super) fn threads(queue: SyncSender<T>, threads: Vec<JoinHandle<()>>) -> Self {
-        Self::Threads { queue: Some(queue), threads }
+        let submit = move |work| {
+            queue.try_send(work).map_err(|fault| match fault {
+                TrySendError::Full(_) => StoreError::Busy,
+                TrySendError::Disconnected(_) => {
+                    StoreError::Failed("the store's threads have stopped".to_owned())
+                }
+            })
+        };
+        Self { submit: Box::new(submit), threads }
     }
 
-    pub(super) fn inline(work: impl FnMut(T) + Send + 'static) -> Self {
-        Self::Inline(Mutex::new(Box::new(work)))
+    pub(super) fn inline(execute: impl FnMut(T) + Send + 'static) -> Self {
+        let execute = Mutex::new(execute);
+        let submit = move |work| {
+            execute.lock().unwrap_or_else(PoisonError::into_inner)(work);
+            Ok(())
+        };
+        Self { submit: Box::new(submit), threads: Vec::new() }
     }
 
     /// Submits work.
@@ -35,31 +40,17 @@ impl<T> Executor<T> {
     /// # Errors
     /// [`StoreError::Busy`] if the queue is full.
     pub(super) fn submit(&self, work: T) -> Result<(), StoreError> {
-        match self {
-            Self::Threads { queue, .. } => match queue.as_ref().map(|queue| queue.try_send(work)) {
-                Some(Ok(())) => Ok(()),
-                Some(Err(TrySendError::Full(_))) => Err(StoreError::Busy),
-                Some(Err(TrySendError::Disconnected(_))) | None => {
-                    Err(StoreError::Failed("the store's threads have stopped".to_owned()))
-                }
-            },
-            Self::Inline(inline) => {
-                let mut inline = inline.lock().unwrap_or_else(PoisonError::into_inner);
-                inline(work);
-                Ok(())
-            }
-        }
+        (self.submit)(work)
     }
 }
 
 impl<T> Drop for Executor<T> {
     fn drop(&mut self) {
-        if let Self::Threads { queue, threads } = self {
-            *queue = None;
-            for thread in threads.drain(..) {
-                // A panic was already handled on its thread.
-                let _ = thread.join();
-            }
+        // Closes the queue.
+        self.submit = Box::new(|_| Err(StoreError::Busy));
+        for thread in self.threads.drain(..) {
+            // A panic was already handled on its thread.
+            let _ = thread.join();
         }
     }
 }

@@ -6,9 +6,8 @@ use port::{Timestamp, Uuid};
 use rusqlite::{Connection, Row, params};
 use strum::VariantArray as _;
 
-use super::names;
 use super::statement::{all, blob, coded, count, integer, maybe_count, moment, one, run, uuid};
-use crate::domain::{Lane, SubjectKind, Urgency};
+use crate::domain::{Lane, Urgency};
 use crate::store::{
     ClaimedJob, Due, JobSubject, Rescheduled, Store, StoreError, SubjectChange, Wake, WokenBy,
 };
@@ -31,14 +30,14 @@ const WAKE: &str = "INSERT INTO jobs (subject, lane, kind, urgency, due_at, trie
          urgency = min(urgency, excluded.urgency), due_at = min(due_at, excluded.due_at),
          attempt = CASE WHEN wakes = 0 OR attempt = excluded.attempt THEN excluded.attempt ELSE 0 END,
          wakes = wakes + 1";
-const LATER: &str = "UPDATE jobs SET urgency = ?5, due_at = ?6, tries = ?7,
+const RESCHEDULE: &str = "UPDATE jobs SET urgency = ?5, due_at = ?6, tries = ?7,
          wakes = CASE WHEN ?8 THEN wakes ELSE 0 END, attempt = CASE WHEN ?8 THEN attempt ELSE NULL END
      WHERE subject = ?1 AND lane = ?2 AND version <= ?3 AND wakes = ?4";
 const DONE: &str = "DELETE FROM jobs WHERE subject = ?1 AND lane = ?2 AND version <= ?3 AND wakes = ?4";
 const WAITING: &str = "SELECT subject, kind, due_at, tries, wakes, attempt FROM jobs
      WHERE lane = ?1 AND urgency = ?2 AND due_at <= ?3 ORDER BY due_at LIMIT ?4";
 const DUE: &str = "SELECT count(*) FROM jobs WHERE lane = ?1 AND due_at <= ?2";
-const HAS: &str = "SELECT 1 FROM jobs WHERE subject = ?1 AND lane = ?2";
+const HAS_JOB: &str = "SELECT 1 FROM jobs WHERE subject = ?1 AND lane = ?2";
 const NEXT: &str = "SELECT subject, due_at FROM jobs
      WHERE lane = ?1 AND urgency = ?2 ORDER BY due_at LIMIT ?3";
 
@@ -53,22 +52,28 @@ impl dyn Store + '_ {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<ClaimedJob>, StoreError> {
-        let (lane, leases) = (lane.clone(), self.leases().jobs.clone());
-        self.read(move |db| {
-            let look = |most| waiting(db, &lane, urgency, now, most);
-            leases.claim(now, lease, limit, look, |job| (job.lane.clone(), job.subject))
+        let (of, leases) = (lane.clone(), self.leases().jobs.clone());
+        self.read_lane(lane, move |db, lane| {
+            let due = |most| {
+                let values = (lane, urgency as u8, now.micros(), most);
+                all(db, WAITING, values, |row| claimed(row, &of, urgency))
+            };
+            leases.claim(now, lease, limit, due, |job| (of.clone(), job.subject))
         })
         .await
     }
 
     /// The earliest moment at which a job of each urgency can be claimed in a lane: it is due, and no lease is on it.
     pub async fn next_due(&self, lane: &Lane) -> Result<Vec<Due>, StoreError> {
-        let (lane, leases) = (lane.clone(), self.leases().jobs.clone());
-        self.read(move |db| {
+        let (of, leases) = (lane.clone(), self.leases().jobs.clone());
+        self.read_lane(lane, move |db, lane| {
             let mut next_due = Vec::new();
             for urgency in Urgency::VARIANTS {
-                let look = |most| next(db, &lane, *urgency, most);
-                let at = leases.next(look, |(subject, _)| (lane.clone(), *subject), |(_, at)| *at)?;
+                let next = |most| {
+                    let values = (lane, *urgency as u8, most);
+                    all(db, NEXT, values, |row| Ok((uuid(row, 0)?, moment(row, 1)?)))
+                };
+                let at = leases.next(next, |(subject, _)| (of.clone(), *subject), |(_, at)| *at)?;
                 next_due.extend(at.map(|at| Due { at, urgency: *urgency }));
             }
             Ok(next_due)
@@ -78,28 +83,13 @@ impl dyn Store + '_ {
 
     /// How many jobs of a lane are due, leased or not.
     pub async fn due_count(&self, lane: &Lane, now: Timestamp) -> Result<u64, StoreError> {
-        let lane = lane.clone();
-        self.read(move |db| {
-            let Some(number) = names::lane(db, &lane)? else { return Ok(0) };
-            Ok(one(db, DUE, (number, now.micros()), |row| count(row, 0))?.unwrap_or(0))
-        })
-        .await
+        let due_count = move |db: &Connection, lane| one(db, DUE, (lane, now.micros()), |row| count(row, 0));
+        Ok(self.read_lane(lane, due_count).await?.unwrap_or(0))
     }
 
-    /// Those of the lanes in which a subject has no job.
-    pub async fn lanes_without_job(&self, subject: Uuid, lanes: Vec<Lane>) -> Result<Vec<Lane>, StoreError> {
-        self.read(move |db| {
-            let mut without = Vec::new();
-            for lane in lanes {
-                let number = names::lane(db, &lane)?;
-                let job = number.map(|number| one(db, HAS, (blob(subject), number), |_| Ok(())));
-                if job.transpose()?.flatten().is_none() {
-                    without.push(lane);
-                }
-            }
-            Ok(without)
-        })
-        .await
+    pub async fn has_job(&self, subject: Uuid, lane: &Lane) -> Result<bool, StoreError> {
+        let job = move |db: &Connection, lane| one(db, HAS_JOB, (blob(subject), lane), |_| Ok(()));
+        Ok(self.read_lane(lane, job).await?.is_some())
     }
 }
 
@@ -118,12 +108,8 @@ pub(super) fn schedule(
         }
         return Ok(());
     };
-    let kind = match change.kind {
-        SubjectKind::ProfileSession => JobSubject::ProfileSession,
-        SubjectKind::Profile => JobSubject::Profile,
-        SubjectKind::Order | SubjectKind::WebhookEndpoint => JobSubject::Order,
-    };
-    run(db, SCHEDULE, (subject, lane, kind as u8, due.urgency as u8, due.at.micros(), version)).map(drop)
+    run(db, SCHEDULE, (subject, lane, change.kind as u8, due.urgency as u8, due.at.micros(), version))
+        .map(drop)
 }
 
 /// Makes a subject due, or due sooner.
@@ -140,23 +126,11 @@ pub(super) fn reschedule(db: &Connection, lane: i64, done: &Rescheduled) -> Resu
     match next {
         Some(due) => {
             let (urgency, at) = (due.urgency as u8, due.at.micros());
-            run(db, LATER, params![subject, lane, version, wakes, urgency, at, tries, stays_woken])
+            run(db, RESCHEDULE, params![subject, lane, version, wakes, urgency, at, tries, stays_woken])
         }
         None => run(db, DONE, (subject, lane, version, wakes)),
     }
     .map(drop)
-}
-
-/// What is due in a lane, the longest waiting first.
-fn waiting(
-    db: &Connection,
-    lane: &Lane,
-    urgency: Urgency,
-    now: Timestamp,
-    limit: u32,
-) -> Result<Vec<ClaimedJob>, StoreError> {
-    let Some(number) = names::lane(db, lane)? else { return Ok(Vec::new()) };
-    all(db, WAITING, (number, urgency as u8, now.micros(), limit), |row| claimed(row, lane, urgency))
 }
 
 fn claimed(row: &Row<'_>, lane: &Lane, urgency: Urgency) -> Result<ClaimedJob, StoreError> {
@@ -174,15 +148,4 @@ fn claimed(row: &Row<'_>, lane: &Lane, urgency: Urgency) -> Result<ClaimedJob, S
         woken,
         wakes: count(row, 4)?,
     })
-}
-
-/// The subjects of a lane, by when they are due.
-fn next(
-    db: &Connection,
-    lane: &Lane,
-    urgency: Urgency,
-    limit: u32,
-) -> Result<Vec<(Uuid, Timestamp)>, StoreError> {
-    let Some(number) = names::lane(db, lane)? else { return Ok(Vec::new()) };
-    all(db, NEXT, (number, urgency as u8, limit), |row| Ok((uuid(row, 0)?, moment(row, 1)?)))
 }

@@ -3,20 +3,18 @@
 use port::NotificationId;
 use rusqlite::Row;
 
-use super::names::number;
-use super::statement::{all, blob, count, json, maybe_moment, moment, one, uuid};
+use super::statement::{all, blob, corrupt, count, maybe_moment, moment, one, text, uuid};
 use crate::store::{ApiKeyRow, IdempotencyRow, InboxRow, Store, StoreError};
 
 impl dyn Store + '_ {
     pub async fn idempotency(&self, merchant: &str, key: &str) -> Result<Option<IdempotencyRow>, StoreError> {
         const SQL: &str =
             "SELECT fingerprint, subject, sequence, at FROM idempotency WHERE merchant = ?1 AND key = ?2";
-        let (merchant, key) = (merchant.to_owned(), key.to_owned());
-        self.read(move |db| {
-            let Some(owner) = number(db, &merchant)? else { return Ok(None) };
-            one(db, SQL, (owner, &key), |row| {
+        let (owner, key) = (merchant.to_owned(), key.to_owned());
+        self.read_of(merchant, move |db, merchant| {
+            one(db, SQL, (merchant, &key), |row| {
                 Ok(IdempotencyRow {
-                    merchant: merchant.clone(),
+                    merchant: owner.clone(),
                     key: key.clone(),
                     fingerprint: row.get(0)?,
                     subject: uuid(row, 1)?,
@@ -73,7 +71,7 @@ fn api_key_row(row: &Row<'_>) -> Result<ApiKeyRow, StoreError> {
         hash: row.get(0)?,
         hint: row.get(1)?,
         merchant: row.get(2)?,
-        scopes: json(row, 3)?,
+        scopes: serde_json::from_str(text(row, 3)?).map_err(|fault| corrupt(row, 3, fault))?,
         created_at: moment(row, 4)?,
         revoked_at: maybe_moment(row, 5)?,
     })

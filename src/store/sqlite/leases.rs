@@ -47,20 +47,20 @@ impl<K: Eq + Hash> Leased<K> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leases at most `limit` rows. `look` is called for `limit` rows plus as many as are leased, so that enough free
+    /// Leases at most `limit` rows. `query` is called for `limit` rows plus as many as are leased, so that enough free
     /// ones are among them.
     pub(super) fn claim<T>(
         &self,
         now: Timestamp,
         lease: Duration,
         limit: u32,
-        look: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
+        query: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
         key: impl Fn(&T) -> K,
     ) -> Result<Vec<T>, StoreError> {
         let mut held = self.held();
         held.retain(|_, until| *until > now);
         let most = limit.saturating_add(u32::try_from(held.len()).unwrap_or(u32::MAX));
-        let mut free = look(most)?;
+        let mut free = query(most)?;
         free.retain(|found| !held.contains_key(&key(found)));
         free.truncate(limit as usize);
         held.extend(free.iter().map(|found| (key(found), now.plus(lease))));
@@ -70,7 +70,7 @@ impl<K: Eq + Hash> Leased<K> {
     /// The earliest time at which a row can be claimed: it is due and its lease has ended.
     pub(super) fn next<T>(
         &self,
-        look: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
+        query: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
         key: impl Fn(&T) -> K,
         due_at: impl Fn(&T) -> Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
@@ -78,7 +78,7 @@ impl<K: Eq + Hash> Leased<K> {
         let most = u32::try_from(held.len()).unwrap_or(u32::MAX).saturating_add(1);
         let free_at =
             |found: &T| held.get(&key(found)).map_or(due_at(found), |until| due_at(found).max(*until));
-        Ok(look(most)?.iter().map(free_at).min())
+        Ok(query(most)?.iter().map(free_at).min())
     }
 
     pub(super) fn end(&self, key: &K) {

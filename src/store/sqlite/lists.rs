@@ -3,7 +3,9 @@
 //! A list without a filter on state or account is merged from the lists of all of them: a few short index scans cost
 //! less than another index that each write has to maintain.
 
+use std::slice;
 use std::str::FromStr;
+use std::time::Duration;
 
 use port::{EndpointId, NotificationId, OrderId, PaymentStatus, ProfileId, Timestamp, Uuid};
 use rusqlite::{Connection, Row};
@@ -11,7 +13,7 @@ use strum::VariantArray as _;
 
 use super::load::stored_change;
 use super::names::{accounts_of_payments, number};
-use super::statement::{all, blob, integer, maybe_moment, moment, one, text, uuid};
+use super::statement::{all, blob, integer, maybe_moment, moment, one, uuid};
 use crate::domain::{OrderState, SubjectKind, WebhookEndpoint};
 use crate::store::{
     AttentionFilter, Cursor, InboxFilter, OrderFilter, Page, PaymentFilter, ProfileFilter, PublicFilter,
@@ -19,10 +21,12 @@ use crate::store::{
 };
 
 const ORDERS: &str = "SELECT id FROM subjects
-     WHERE merchant = ?1 AND kind = ?2 AND state = ?3 AND id < ?4 AND id >= ?5 ORDER BY id DESC LIMIT ?6";
-const CREATED: &str = "SELECT created_at FROM subjects WHERE id = ?1";
-const WITH_REFERENCE: &str = "SELECT subject FROM order_references WHERE merchant = ?1 AND reference = ?2";
-const STATE_OF: &str = "SELECT state FROM subjects WHERE id = ?1";
+     WHERE merchant = ?1 AND kind = ?2 AND state = ?3 AND id < ?4 AND id >= ?5
+         AND (?6 IS NULL OR created_at >= ?6) AND (?7 IS NULL OR created_at < ?7)
+     ORDER BY id DESC LIMIT ?8";
+const WITH_REFERENCE: &str = "SELECT id FROM order_references JOIN subjects ON id = subject
+     WHERE order_references.merchant = ?1 AND reference = ?2 AND id < ?3 AND (?4 IS NULL OR state = ?4)
+         AND (?5 IS NULL OR created_at >= ?5) AND (?6 IS NULL OR created_at < ?6)";
 const PAYMENTS: &str = "SELECT created_at, id FROM payments
      WHERE merchant = ?1 AND account = ?2 AND status = ?3 AND (created_at, id) < (?4, ?5)
      ORDER BY created_at DESC, id DESC LIMIT ?6";
@@ -50,28 +54,27 @@ const ENDPOINTS: &str = "SELECT subjects.id, since FROM names
 impl dyn Store + '_ {
     /// A merchant's orders, newest first.
     pub async fn orders(&self, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |db| orders(db, &filter)).await
+        let of = filter.clone();
+        self.read_of(&filter.merchant, move |db, merchant| orders(db, merchant, &of)).await
     }
 
     /// A merchant's payments, newest first, each with what the next page begins after.
     pub async fn payments(&self, filter: &PaymentFilter) -> Result<Vec<Cursor>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |db| payments(db, &filter)).await
+        let of = filter.clone();
+        self.read_of(&filter.merchant, move |db, merchant| payments(db, merchant, &of)).await
     }
 
     /// A merchant's attention, newest first, each with what the next page begins after.
     pub async fn attention(&self, filter: &AttentionFilter) -> Result<Vec<Cursor>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |db| attention(db, &filter)).await
+        let of = filter.clone();
+        self.read_of(&filter.merchant, move |db, merchant| attention(db, merchant, &of)).await
     }
 
     /// A customer's stored methods, newest first.
     pub async fn profiles(&self, filter: &ProfileFilter) -> Result<Vec<ProfileId>, StoreError> {
         let ProfileFilter { merchant, customer_id, page } = filter.clone();
         let Some(before) = before_id(&page, |id: ProfileId| id.uuid()) else { return Ok(Vec::new()) };
-        self.read(move |db| {
-            let Some(merchant) = number(db, &merchant)? else { return Ok(Vec::new()) };
+        self.read_of(&merchant, move |db, merchant| {
             let values = (merchant, customer_id, before, page.limit);
             all(db, PROFILES, values, |row| Ok(ProfileId::from_uuid(uuid(row, 0)?)))
         })
@@ -88,10 +91,8 @@ impl dyn Store + '_ {
     /// A merchant's changes that have public events, newest first.
     pub async fn public_changes(&self, filter: &PublicFilter) -> Result<Vec<StoredChange>, StoreError> {
         let PublicFilter { merchant, from, to, up_to, limit } = filter.clone();
-        let micros = |at: Option<Timestamp>| at.map(Timestamp::micros);
         let (up_to, from, to) = (up_to.map_or(i64::MAX, integer), micros(from), micros(to));
-        self.read(move |db| {
-            let Some(merchant) = number(db, &merchant)? else { return Ok(Vec::new()) };
+        self.read_of(&merchant, move |db, merchant| {
             all(db, PUBLIC, (merchant, up_to, from, to, limit), stored_change)
         })
         .await
@@ -106,9 +107,8 @@ impl dyn Store + '_ {
         const MAX_SUBJECTS: u32 = 20;
         const SQL: &str = "SELECT subject FROM provider_references WHERE account = ?1 AND reference = ?2
              ORDER BY subject DESC LIMIT ?3";
-        let (account, reference) = (account.to_owned(), reference.to_owned());
-        self.read(move |db| {
-            let Some(account) = number(db, &account)? else { return Ok(Vec::new()) };
+        let reference = reference.to_owned();
+        self.read_of(account, move |db, account| {
             all(db, SQL, (account, reference, MAX_SUBJECTS), |row| uuid(row, 0))
         })
         .await
@@ -121,9 +121,8 @@ impl dyn Store + '_ {
         reference: &str,
     ) -> Result<Option<ProfileId>, StoreError> {
         const SQL: &str = "SELECT subject FROM profile_references WHERE account = ?1 AND reference = ?2";
-        let (account, reference) = (account.to_owned(), reference.to_owned());
-        self.read(move |db| {
-            let Some(account) = number(db, &account)? else { return Ok(None) };
+        let reference = reference.to_owned();
+        self.read_of(account, move |db, account| {
             one(db, SQL, (account, reference), |row| Ok(ProfileId::from_uuid(uuid(row, 0)?)))
         })
         .await
@@ -144,12 +143,8 @@ impl dyn Store + '_ {
 
     /// When the oldest payment of an account was created whose outcome is awaited.
     pub async fn oldest_open_payment(&self, account: &str) -> Result<Option<Timestamp>, StoreError> {
-        let account = account.to_owned();
-        self.read(move |db| {
-            let Some(account) = number(db, &account)? else { return Ok(None) };
-            one(db, OLDEST_OPEN, [account], |row| moment(row, 0))
-        })
-        .await
+        let oldest = |db: &Connection, account| one(db, OLDEST_OPEN, [account], |row| moment(row, 0));
+        self.read_of(account, oldest).await
     }
 }
 
@@ -170,76 +165,34 @@ fn before_id<T: FromStr>(page: &Page, uuid: impl Fn(T) -> Uuid) -> Option<[u8; 1
     }
 }
 
-fn orders(db: &Connection, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreError> {
-    let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
-    let Some(before) = before_id(&filter.page, |id: OrderId| id.uuid()) else { return Ok(Vec::new()) };
-    if let Some(reference) = &filter.reference {
-        return with_reference(db, merchant, reference, before, filter);
-    }
+fn micros(at: Option<Timestamp>) -> Option<i64> {
+    at.map(Timestamp::micros)
+}
+
+fn orders(db: &Connection, merchant: i64, filter: &OrderFilter) -> Result<Vec<OrderId>, StoreError> {
     // After a clock change ids and times may differ a little, so the times are compared too.
-    const SLACK: std::time::Duration = std::time::Duration::from_secs(1);
-    let until = filter.created_before.map_or(LAST_ID, |at| first_id_at(at.plus(SLACK))).min(before);
-    let from = filter.created_after.map_or([0; 16], |at| first_id_at(at.minus(SLACK)));
-    let one_state = filter.state.map(|state| vec![state]);
-    let states = one_state.unwrap_or_else(|| OrderState::VARIANTS.to_vec());
+    const SLACK: Duration = Duration::from_secs(1);
+    let OrderFilter { state, reference, created_after, created_before, page, .. } = filter;
+    let Some(before) = before_id(page, |id: OrderId| id.uuid()) else { return Ok(Vec::new()) };
+    let (after, until) = (micros(*created_after), micros(*created_before));
+    let order_id = |row: &Row<'_>| Ok(OrderId::from_uuid(uuid(row, 0)?));
+    if let Some(reference) = reference {
+        let state = state.map(OrderState::as_str);
+        return all(db, WITH_REFERENCE, (merchant, reference, before, state, after, until), order_id);
+    }
+    let first = created_after.map_or([0; 16], |at| first_id_at(at.minus(SLACK)));
+    let last = created_before.map_or(LAST_ID, |at| first_id_at(at.plus(SLACK))).min(before);
     let mut found = Vec::new();
-    for state in states {
-        let kind = SubjectKind::Order as u8;
-        let (mut until, mut fitting) = (until, 0);
-        // Rows outside the time range do not count towards the page.
-        loop {
-            let values = (merchant, kind, state.as_str(), until, from, filter.page.limit);
-            let page: Vec<Uuid> = all(db, ORDERS, values, |row| uuid(row, 0))?;
-            let full = page.len() == filter.page.limit as usize;
-            let last = page.last().copied();
-            for id in page {
-                if was_created_within(db, id, filter)? {
-                    found.push(id);
-                    fitting += 1;
-                }
-            }
-            match last {
-                Some(last) if full && fitting < filter.page.limit => until = blob(last),
-                _ => break,
-            }
-        }
+    for state in state.as_ref().map_or(OrderState::VARIANTS, slice::from_ref) {
+        let (kind, state) = (SubjectKind::Order as u8, state.as_str());
+        let values = (merchant, kind, state, last, first, after, until, page.limit);
+        found.extend(all(db, ORDERS, values, order_id)?);
     }
-    found.sort_unstable_by(|one, other| other.cmp(one));
-    found.truncate(filter.page.limit as usize);
-    Ok(found.into_iter().map(OrderId::from_uuid).collect())
-}
-
-fn was_created_within(db: &Connection, id: Uuid, filter: &OrderFilter) -> Result<bool, StoreError> {
-    if filter.created_after.is_none() && filter.created_before.is_none() {
-        return Ok(true);
-    }
-    let at = one(db, CREATED, [blob(id)], |row| moment(row, 0))?;
-    Ok(at.is_some_and(|at| {
-        filter.created_after.is_none_or(|after| at >= after)
-            && filter.created_before.is_none_or(|before| at < before)
-    }))
-}
-
-/// A reference belongs to one order, which must match the rest of the filter too.
-fn with_reference(
-    db: &Connection,
-    merchant: i64,
-    reference: &str,
-    before: [u8; 16],
-    filter: &OrderFilter,
-) -> Result<Vec<OrderId>, StoreError> {
-    let Some(id) = one(db, WITH_REFERENCE, (merchant, reference), |row| uuid(row, 0))? else {
-        return Ok(Vec::new());
-    };
-    let state = one(db, STATE_OF, [blob(id)], |row| Ok(text(row, 0)?.to_owned()))?;
-    let fits = blob(id) < before
-        && filter.state.is_none_or(|wanted| state.as_deref() == Some(wanted.as_str()))
-        && was_created_within(db, id, filter)?;
-    Ok(fits.then(|| OrderId::from_uuid(id)).into_iter().collect())
+    Ok(newest(found, page.limit))
 }
 
 /// The page of a list that is merged from several, each newest first.
-fn newest(mut rows: Vec<Cursor>, limit: u32) -> Vec<Cursor> {
+fn newest<T: Ord>(mut rows: Vec<T>, limit: u32) -> Vec<T> {
     rows.sort_unstable_by(|one, other| other.cmp(one));
     rows.truncate(limit as usize);
     rows
@@ -250,18 +203,16 @@ fn before(cursor: Option<Cursor>) -> (i64, [u8; 16]) {
     cursor.map_or((i64::MAX, LAST_ID), |cursor| (cursor.at.micros(), blob(cursor.id)))
 }
 
-fn payments(db: &Connection, filter: &PaymentFilter) -> Result<Vec<Cursor>, StoreError> {
-    let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
+fn payments(db: &Connection, merchant: i64, filter: &PaymentFilter) -> Result<Vec<Cursor>, StoreError> {
     let accounts = match &filter.account {
         Some(account) => number(db, account)?.into_iter().collect(),
         None => accounts_of_payments(db, merchant)?,
     };
-    let one_status = filter.status.map(|status| vec![status]);
-    let statuses = one_status.unwrap_or_else(|| PaymentStatus::VARIANTS.to_vec());
+    let statuses = filter.status.as_ref().map_or(PaymentStatus::VARIANTS, slice::from_ref);
     let (at, id) = before(filter.before);
     let mut rows = Vec::new();
     for account in accounts {
-        for status in &statuses {
+        for status in statuses {
             let values = (merchant, account, status.as_str(), at, id, filter.limit);
             rows.extend(all(db, PAYMENTS, values, cursor)?);
         }
@@ -273,20 +224,16 @@ fn cursor(row: &Row<'_>) -> Result<Cursor, StoreError> {
     Ok(Cursor { at: moment(row, 0)?, id: uuid(row, 1)? })
 }
 
-fn attention(db: &Connection, filter: &AttentionFilter) -> Result<Vec<Cursor>, StoreError> {
-    let Some(merchant) = number(db, &filter.merchant)? else { return Ok(Vec::new()) };
-    let account = match &filter.account {
-        Some(account) => match number(db, account)? {
-            Some(account) => Some(account),
-            None => return Ok(Vec::new()),
-        },
-        None => None,
-    };
+fn attention(db: &Connection, merchant: i64, filter: &AttentionFilter) -> Result<Vec<Cursor>, StoreError> {
+    let account = filter.account.as_deref().map(|account| number(db, account)).transpose()?;
+    if account == Some(None) {
+        return Ok(Vec::new());
+    }
     let code = filter.code.map(|code| code.as_str());
     let (at, id) = before(filter.before);
     let mut rows = Vec::new();
-    for open in filter.open.map_or(vec![true, false], |open| vec![open]) {
-        let values = (merchant, open, at, id, code, account, filter.limit);
+    for open in filter.open.as_ref().map_or(&[true, false] as &[bool], slice::from_ref) {
+        let values = (merchant, open, at, id, code, account.flatten(), filter.limit);
         rows.extend(all(db, ATTENTION, values, cursor)?);
     }
     Ok(newest(rows, filter.limit))
@@ -303,7 +250,7 @@ mod tests {
     fn every_list_walks_along_a_key_and_sorts_nothing() {
         let mut db = Connection::open_in_memory().expect("memory is there");
         migrations::run(&mut db).expect("the tables can be made");
-        for sql in [ORDERS, PAYMENTS, ATTENTION, PROFILES, PUBLIC, INBOX, OLDEST_OPEN] {
+        for sql in [ORDERS, WITH_REFERENCE, PAYMENTS, ATTENTION, PROFILES, PUBLIC, INBOX, OLDEST_OPEN] {
             let values = vec![Value::Null; sql.matches('?').count()];
             let highest = (1..=9).rev().find(|number| sql.contains(&format!("?{number}"))).unwrap_or(0);
             let explain = format!("EXPLAIN QUERY PLAN {sql}");

@@ -9,28 +9,28 @@ const STEPS: [(&str, &str); 1] = [("first tables", include_str!("../migrations/s
 
 /// Runs all missing migrations in one transaction.
 pub(super) fn run(db: &mut Connection) -> Result<(), OpenError> {
-    let whole = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if has_table(&whole, "migrations")? {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if has_table(&transaction, "migrations")? {
         return Err(OpenError::Prerelease);
     }
-    whole.execute_batch(
+    transaction.execute_batch(
         "CREATE TABLE IF NOT EXISTS schema_steps (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT",
     )?;
     let last: u32 =
-        whole.query_row("SELECT coalesce(max(number), 0) FROM schema_steps", [], |row| row.get(0))?;
+        transaction.query_row("SELECT coalesce(max(number), 0) FROM schema_steps", [], |row| row.get(0))?;
     let found = last as usize;
     if found > STEPS.len() {
         return Err(OpenError::Newer { found, known: STEPS.len() });
     }
-    let first = whole.query_row("SELECT name FROM schema_steps WHERE number = 1", [], |row| row.get(0));
+    let first = transaction.query_row("SELECT name FROM schema_steps WHERE number = 1", [], |row| row.get(0));
     if first.optional()?.is_some_and(|name: String| name != STEPS[0].0) {
         return Err(OpenError::Prerelease);
     }
     for (number, (name, statements)) in (1u32..).zip(STEPS).skip(found) {
-        whole.execute_batch(statements)?;
-        whole.execute("INSERT INTO schema_steps VALUES (?1, ?2)", (number, name))?;
+        transaction.execute_batch(statements)?;
+        transaction.execute("INSERT INTO schema_steps VALUES (?1, ?2)", (number, name))?;
     }
-    Ok(whole.commit()?)
+    Ok(transaction.commit()?)
 }
 
 /// Whether a table is there. Releases before the first kept their steps in one called `migrations`.

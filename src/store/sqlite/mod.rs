@@ -15,6 +15,7 @@ mod kept;
 mod leases;
 mod lists;
 mod load;
+mod lookups;
 mod migrations;
 mod names;
 mod readers;
@@ -51,7 +52,6 @@ pub struct Options {
     pub queue: usize,
     /// Changes in one transaction at most; 1 commits each by itself.
     pub batch_max: usize,
-    pub readers: usize,
     /// Whether the store has threads. Without threads it works on the calling thread, for the simulation.
     pub threads: bool,
 }
@@ -59,7 +59,7 @@ pub struct Options {
 impl Options {
     /// The defaults of a gateway, with a file.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), queue: 4096, batch_max: 256, readers: 4, threads: true }
+        Self { path: path.into(), queue: 4096, batch_max: 256, threads: true }
     }
 }
 
@@ -91,16 +91,12 @@ impl Sqlite {
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let cache: Arc<SubjectCache> = Arc::default();
         let mut writer = Writer::new(db, cache.clone(), changes.clone(), metrics.clone());
-        let readers = if options.threads { options.readers.max(1) } else { 1 };
-        let mut connections = (0..readers)
-            .map(|_| connection::for_reading(&options.path, readers))
-            .collect::<Result<Vec<_>, _>>()?;
-        let (writer, readers) = if options.threads {
-            (writer.start(options.queue, options.batch_max)?, readers::start(connections, options.queue)?)
+        let (readers, writer) = if options.threads {
+            (readers::start(&options.path, options.queue)?, writer.start(options.queue, options.batch_max)?)
         } else {
-            let reader = connections.remove(0);
+            let reader = connection::for_reading(&options.path)?;
             let write = move |waiting| writer.write(&mut vec![waiting]);
-            (Executor::inline(write), Executor::inline(move |query: Query| query.run(&reader)))
+            (Executor::inline(move |query: Query| (query.0)(&reader)), Executor::inline(write))
         };
         let leases = Leases::default();
         Ok(Self { writer, readers, cache, leases, changes, metrics, _lock: lock })
@@ -135,12 +131,9 @@ impl Store for Sqlite {
     }
 
     async fn subject(&self, id: Uuid, sequence: Option<u64>) -> Result<Option<AnySubject>, StoreError> {
-        let known = self.cache.get(id);
-        if known
-            .as_ref()
-            .is_some_and(|known| sequence.is_none_or(|sequence| known.head().sequence == sequence))
-        {
-            return Ok(known);
+        let wanted = |known: &AnySubject| sequence.is_none_or(|sequence| known.head().sequence == sequence);
+        if let Some(known) = self.cache.get(id).filter(wanted) {
+            return Ok(Some(known));
         }
         let cache = self.cache.clone();
         let store: &dyn Store = self;
@@ -171,10 +164,11 @@ impl dyn Store + '_ {
         query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.run(Query::new(move |db| {
+        self.run(Query(Box::new(move |db| {
+            let snapshot = db.unchecked_transaction().map_err(StoreError::from);
             // Fails only if the caller is gone.
-            let _ = answer.send(readers::in_snapshot(db, query));
-        }))
+            let _ = answer.send(snapshot.and_then(|snapshot| query(&snapshot)));
+        })))
         .await?;
         answered.await.unwrap_or_else(|_| Err(StoreError::Failed("the read was aborted".to_owned())))
     }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::statement::{self, one};
 use crate::domain::{Lane, Lookup};
-use crate::store::{Change, StoreError, Write};
+use crate::store::{Change, Store, StoreError, Write};
 
 /// The number of the general lane; the lane of an account has the number of its name.
 pub(super) const GENERAL_LANE: i64 = 0;
@@ -65,14 +65,35 @@ impl Names {
         of(lane).map_or(Ok(GENERAL_LANE), |name| self.number(name))
     }
 
-    pub(super) fn keep_new(&mut self) {
-        self.new.clear();
+    /// A transaction has ended: what a rolled back one has added is gone.
+    pub(super) fn end(&mut self, committed: bool) {
+        for name in self.new.drain(..).filter(|_| !committed) {
+            self.known.remove(&name);
+        }
+    }
+}
+
+impl dyn Store + '_ {
+    /// Runs a query with the number of a merchant's or account's name; nothing is found for an unknown one.
+    pub(super) async fn read_of<T: Default + Send + 'static>(
+        &self,
+        name: &str,
+        query: impl FnOnce(&Connection, i64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let name = name.to_owned();
+        self.read(move |db| number(db, &name)?.map_or_else(|| Ok(T::default()), |number| query(db, number)))
+            .await
     }
 
-    /// The transaction was rolled back.
-    pub(super) fn forget_new(&mut self) {
-        for name in self.new.drain(..) {
-            self.known.remove(&name);
+    /// Runs a query with the number of a lane; nothing is found in an unknown one.
+    pub(super) async fn read_lane<T: Default + Send + 'static>(
+        &self,
+        lane: &Lane,
+        query: impl FnOnce(&Connection, i64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match of(lane) {
+            Some(name) => self.read_of(name, query).await,
+            None => self.read(move |db| query(db, GENERAL_LANE)).await,
         }
     }
 }
@@ -97,11 +118,6 @@ fn account(lookup: &Lookup) -> Option<&str> {
 /// The number of a name, for a reader; none if nothing with this name was ever written.
 pub(super) fn number(db: &Connection, name: &str) -> Result<Option<i64>, StoreError> {
     one(db, "SELECT id FROM names WHERE name = ?1", [name], |row| Ok(row.get(0)?))
-}
-
-/// The number of a lane, for a reader.
-pub(super) fn lane(db: &Connection, lane: &Lane) -> Result<Option<i64>, StoreError> {
-    of(lane).map_or(Ok(Some(GENERAL_LANE)), |name| number(db, name))
 }
 
 /// The numbers of all accounts at which a merchant has payments, and that of external payments.

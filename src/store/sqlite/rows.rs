@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, params};
 
+use super::deliveries::DROP_STREAMS;
+use super::lookups::with_row;
 use super::names::Names;
 use super::statement::{blob, integer, run};
 use super::{audit, deliveries, jobs};
-use crate::domain::Lookup;
 use crate::store::{ApiKeyRow, Change, IdempotencyRow, InboxRow, StoreError, SubjectChange, Unique, Write};
 
 const CHANGE: &str = "INSERT INTO changes
@@ -20,36 +21,24 @@ const SNAPSHOT: &str = "INSERT INTO snapshots (subject, sequence, body) VALUES (
 const KEY: &str = "INSERT INTO idempotency (merchant, key, fingerprint, subject, sequence, at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 /// Of two requests that replace the same row, the second updates nothing.
-const KEY_AGAIN: &str = "UPDATE idempotency SET fingerprint = ?3, subject = ?4, sequence = ?5, at = ?6
+const REPLACE_KEY: &str = "UPDATE idempotency SET fingerprint = ?3, subject = ?4, sequence = ?5, at = ?6
      WHERE merchant = ?1 AND key = ?2 AND subject = ?7 AND sequence = ?8";
 const NOTIFICATION: &str = "INSERT INTO inbox (id, account, identity, headers, body, targets, received_at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const NO_NOTIFICATION: &str = "DELETE FROM inbox WHERE id = ?1";
+const DELETE_NOTIFICATION: &str = "DELETE FROM inbox WHERE id = ?1";
 const API_KEY: &str = "INSERT INTO api_keys (hash, hint, merchant, scopes, created_at, revoked_at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)
      ON CONFLICT (hash) DO UPDATE SET scopes = excluded.scopes, revoked_at = excluded.revoked_at";
 const SETTING: &str = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
-/// Writes a change. Its idempotency key is written first, so that a repeat is detected before any other conflict and
-/// has written nothing.
+/// Writes a change. Its idempotency key is written first, so that a repeat is detected before any other conflict: it fails
+/// with `Taken(Key)` and has written nothing.
 pub(super) fn write_change(db: &Connection, names: &Names, change: &Change) -> Result<(), StoreError> {
-    if !write_key(db, names, change)? {
-        return Err(StoreError::Taken(Unique::Key));
+    for write in &change.writes {
+        if let Write::Key(row) = write {
+            write_key(db, names, row)?;
+        }
     }
-    write_all_but_key(db, names, change)
-}
-
-/// Writes a change's key, if it has one. False if it is in use: then nothing is written.
-pub(super) fn write_key(db: &Connection, names: &Names, change: &Change) -> Result<bool, StoreError> {
-    let row = change.writes.iter().find_map(|write| match write {
-        Write::Key(row) => Some(row),
-        _ => None,
-    });
-    row.map_or(Ok(true), |row| key(db, names, row))
-}
-
-/// Writes the rest of a change whose key is written.
-pub(super) fn write_all_but_key(db: &Connection, names: &Names, change: &Change) -> Result<(), StoreError> {
     if let Some(subject) = &change.subject {
         write_subject(db, names, subject)?;
     }
@@ -82,11 +71,12 @@ fn write_subject(db: &Connection, names: &Names, change: &SubjectChange) -> Resu
         (None, Some(state)) => drop(run(db, STATE, (id, state))?),
         (None, None) => {}
     }
-    for lookup in &change.gone {
-        write_lookup(db, names, change, lookup, false)?;
+    let number = |account: &str| names.number(account);
+    for row in &change.gone {
+        with_row(row, change.id, merchant, number, |table, values| run(db, table.delete, values))?;
     }
-    for lookup in &change.added {
-        write_lookup(db, names, change, lookup, true)?;
+    for row in &change.added {
+        with_row(row, change.id, merchant, number, |table, values| run(db, table.insert, values))?;
     }
     for (lane, due) in &change.schedule {
         jobs::schedule(db, names.lane(lane)?, change, last, *due)?;
@@ -97,90 +87,6 @@ fn write_subject(db: &Connection, names: &Names, change: &SubjectChange) -> Resu
     Ok(())
 }
 
-/// Inserts or deletes a lookup row.
-fn write_lookup(
-    db: &Connection,
-    names: &Names,
-    change: &SubjectChange,
-    lookup: &Lookup,
-    add: bool,
-) -> Result<(), StoreError> {
-    let (subject, merchant) = (blob(change.id), names.number(&change.merchant)?);
-    let sql = sql_of(lookup, add);
-    match lookup {
-        Lookup::OrderReference(reference) => run(db, sql, (merchant, reference, subject)),
-        Lookup::ProviderReference { account, reference } => {
-            run(db, sql, (names.number(account)?, reference, subject))
-        }
-        Lookup::Payment { id, account, status, open, created_at } => {
-            let values = params![
-                merchant,
-                names.number(account)?,
-                status.as_str(),
-                created_at.micros(),
-                blob(id.uuid()),
-                open
-            ];
-            run(db, sql, values)
-        }
-        Lookup::Attention { id, account, code, open, raised_at } => {
-            let values = params![
-                merchant,
-                open,
-                raised_at.micros(),
-                blob(id.uuid()),
-                names.number(account)?,
-                code.as_str()
-            ];
-            run(db, sql, values)
-        }
-        Lookup::CustomerProfile { customer_id, id } => run(db, sql, (merchant, customer_id, blob(id.uuid()))),
-        Lookup::ProfileReference { account, reference } => {
-            run(db, sql, (names.number(account)?, reference, subject))
-        }
-        Lookup::ProfileSessionUsed(session) => run(db, sql, (blob(session.uuid()), subject)),
-    }
-    .map(drop)
-}
-
-/// The statement for a kind of row; both take the same values.
-fn sql_of(lookup: &Lookup, add: bool) -> &'static str {
-    match (lookup, add) {
-        (Lookup::OrderReference(_), true) => "INSERT INTO order_references VALUES (?1, ?2, ?3)",
-        (Lookup::OrderReference(_), false) => {
-            "DELETE FROM order_references WHERE merchant = ?1 AND reference = ?2 AND subject = ?3"
-        }
-        (Lookup::ProviderReference { .. }, true) => {
-            "INSERT INTO provider_references VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
-        }
-        (Lookup::ProviderReference { .. }, false) => {
-            "DELETE FROM provider_references WHERE account = ?1 AND reference = ?2 AND subject = ?3"
-        }
-        (Lookup::Payment { .. }, true) => "INSERT INTO payments VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (Lookup::Payment { .. }, false) => {
-            "DELETE FROM payments WHERE merchant = ?1 AND account = ?2 AND status = ?3 AND created_at = ?4
-                 AND id = ?5 AND open = ?6"
-        }
-        (Lookup::Attention { .. }, true) => "INSERT INTO attention VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (Lookup::Attention { .. }, false) => {
-            "DELETE FROM attention WHERE merchant = ?1 AND open = ?2 AND raised_at = ?3 AND id = ?4
-                 AND account = ?5 AND code = ?6"
-        }
-        (Lookup::CustomerProfile { .. }, true) => "INSERT INTO customer_profiles VALUES (?1, ?2, ?3)",
-        (Lookup::CustomerProfile { .. }, false) => {
-            "DELETE FROM customer_profiles WHERE merchant = ?1 AND customer = ?2 AND id = ?3"
-        }
-        (Lookup::ProfileReference { .. }, true) => "INSERT INTO profile_references VALUES (?1, ?2, ?3)",
-        (Lookup::ProfileReference { .. }, false) => {
-            "DELETE FROM profile_references WHERE account = ?1 AND reference = ?2 AND subject = ?3"
-        }
-        (Lookup::ProfileSessionUsed(_), true) => "INSERT INTO used_profile_sessions VALUES (?1, ?2)",
-        (Lookup::ProfileSessionUsed(_), false) => {
-            "DELETE FROM used_profile_sessions WHERE session = ?1 AND subject = ?2"
-        }
-    }
-}
-
 fn write_row(db: &Connection, names: &Names, row: &Write) -> Result<(), StoreError> {
     match row {
         // Written before all others.
@@ -188,25 +94,25 @@ fn write_row(db: &Connection, names: &Names, row: &Write) -> Result<(), StoreErr
         Write::Wake(wake) => jobs::wake(db, names.lane(&wake.lane)?, wake),
         Write::Reschedule(done) => jobs::reschedule(db, names.lane(&done.job.lane)?, done),
         Write::Notification(row) => notification(db, row),
-        Write::DeleteNotification(id) => run(db, NO_NOTIFICATION, [blob(id.uuid())]).map(drop),
+        Write::DeleteNotification(id) => run(db, DELETE_NOTIFICATION, [blob(id.uuid())]).map(drop),
         Write::Checkpoint(row) => audit::checkpoint(db, row),
         Write::ErasePersonal { subject, objects } => audit::erase(db, *subject, objects),
         Write::ApiKey(row) => api_key(db, row),
         Write::Setting { name, value } => run(db, SETTING, (name, value)).map(drop),
         Write::Enqueue { stream, first, last, at } => deliveries::enqueue(db, *stream, *first, *last, *at),
         Write::Advance { delivery, position, at } => deliveries::advance(db, delivery, *position, *at),
-        Write::DropStreams(endpoint) => deliveries::drop_streams(db, *endpoint),
-        Write::Delivery(row) => deliveries::tried(db, row),
+        Write::DropStreams(endpoint) => run(db, DROP_STREAMS, [blob(endpoint.uuid())]).map(drop),
+        Write::Delivery(row) => deliveries::insert_delivery(db, row),
         Write::EndpointFailing { endpoint, since } => deliveries::failing(db, *endpoint, *since),
     }
 }
 
-fn key(db: &Connection, names: &Names, row: &IdempotencyRow) -> Result<bool, StoreError> {
+fn write_key(db: &Connection, names: &Names, row: &IdempotencyRow) -> Result<(), StoreError> {
     let merchant = names.number(&row.merchant)?;
     let (subject, sequence) = (blob(row.subject), integer(row.sequence));
     let written = match row.replaces {
         None => run(db, KEY, (merchant, &row.key, row.fingerprint, subject, sequence, row.at.micros()))?,
-        Some((old, place)) => {
+        Some((old, old_sequence)) => {
             let values = params![
                 merchant,
                 row.key,
@@ -215,12 +121,12 @@ fn key(db: &Connection, names: &Names, row: &IdempotencyRow) -> Result<bool, Sto
                 sequence,
                 row.at.micros(),
                 blob(old),
-                integer(place),
+                integer(old_sequence),
             ];
-            run(db, KEY_AGAIN, values)?
+            run(db, REPLACE_KEY, values)?
         }
     };
-    Ok(written > 0)
+    if written == 0 { Err(StoreError::Taken(Unique::Key)) } else { Ok(()) }
 }
 
 fn notification(db: &Connection, row: &InboxRow) -> Result<(), StoreError> {

@@ -1,10 +1,7 @@
 //! Running statements, and reading rows.
 
-use std::str::FromStr;
-
 use port::{Timestamp, Uuid};
 use rusqlite::{Connection, ErrorCode, Params, Row};
-use serde::de::DeserializeOwned;
 
 use crate::domain::Hash;
 use crate::store::{StoreError, Unique};
@@ -77,19 +74,6 @@ pub(super) fn corrupt(row: &Row<'_>, column: usize, fault: impl std::fmt::Displa
 /// A text, without a copy.
 pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, StoreError> {
     row.get_ref(column)?.as_str().map_err(|fault| corrupt(row, column, fault))
-}
-
-/// Parses a text column.
-pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(
-    row: &Row<'_>,
-    column: usize,
-) -> Result<T, StoreError> {
-    text(row, column)?.parse().map_err(|fault| corrupt(row, column, fault))
-}
-
-/// Something that is stored as JSON.
-pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
-    serde_json::from_str(text(row, column)?).map_err(|fault| corrupt(row, column, fault))
 }
 
 pub(super) fn moment(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Instant;
 
 use port::Uuid;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{broadcast, oneshot};
 
 use super::cache::SubjectCache;
@@ -86,7 +86,7 @@ impl Writer {
     )]
     pub(super) fn write(&mut self, batch: &mut Vec<Waiting>) {
         let started = Instant::now();
-        let results = self.transact(batch).unwrap_or_else(|fault| vec![Err(fault); batch.len()]);
+        let results = self.results(batch).unwrap_or_else(|fault| vec![Err(fault); batch.len()]);
         let written = results.iter().filter(|result| result.is_ok()).count();
         if written > 0 {
             self.metrics.store_committed(u32::try_from(written).unwrap_or(u32::MAX), started.elapsed());
@@ -106,76 +106,46 @@ impl Writer {
         }
     }
 
-    /// An error concerns the whole batch.
-    fn transact(&mut self, batch: &[Waiting]) -> Result<Results, StoreError> {
-        match self.all_at_once(batch)? {
-            Ok(results) => Ok(results),
-            Err(fault) if batch.len() == 1 => Ok(vec![Err(fault)]),
-            Err(_) => self.one_by_one(batch),
+    fn results(&mut self, batch: &[Waiting]) -> Result<Results, StoreError> {
+        match self.transact(batch, at_once)? {
+            Err(_) if batch.len() > 1 => self.transact(batch, in_savepoint)?,
+            results => results,
         }
     }
 
-    /// Writes all changes but those of repeats, or none if one fails.
-    fn all_at_once(&mut self, batch: &[Waiting]) -> Result<Result<Results, StoreError>, StoreError> {
+    /// Writes all changes in one transaction, each by `write`, and commits it. The outer error is that of the transaction
+    /// and concerns the whole batch; the inner one is that of a change and has rolled all of them back.
+    fn transact(
+        &mut self,
+        batch: &[Waiting],
+        write: impl Fn(&Connection, &Names, &Change) -> Result<Result<(), StoreError>, StoreError>,
+    ) -> Result<Result<Results, StoreError>, StoreError> {
         let Self { db, names, .. } = self;
-        let whole = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let written = batch.iter().map(|waiting| {
-            names.ensure(&whole, &waiting.change)?;
-            if !rows::write_key(&whole, names, &waiting.change)? {
-                return Ok(Err(StoreError::Taken(Unique::Key)));
-            }
-            rows::write_all_but_key(&whole, names, &waiting.change).map(Ok)
+            names.ensure(&transaction, &waiting.change)?;
+            write(&transaction, names, &waiting.change)
         });
-        match written.collect() {
-            Ok(results) => {
-                commit(whole, names)?;
-                Ok(Ok(results))
-            }
-            Err(fault) => {
-                names.forget_new();
-                // A full disk may have ended the transaction already.
-                drop(whole);
-                Ok(Err(fault))
-            }
-        }
-    }
-
-    /// Writes each change in a savepoint of its own.
-    fn one_by_one(&mut self, batch: &[Waiting]) -> Result<Results, StoreError> {
-        let Self { db, names, .. } = self;
-        let whole = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let ensured = batch.iter().try_for_each(|waiting| names.ensure(&whole, &waiting.change));
-        let results = ensured.and_then(|()| {
-            batch.iter().map(|waiting| in_savepoint(&whole, names, &waiting.change)).collect::<Result<_, _>>()
-        });
-        match results {
-            Ok(results) => {
-                commit(whole, names)?;
-                Ok(results)
-            }
-            Err(fault) => {
-                names.forget_new();
-                Err(fault)
-            }
-        }
+        let results = match written.collect::<Result<Results, _>>() {
+            Ok(results) => transaction.commit().map(|()| Ok(results)),
+            // The transaction is rolled back when it is dropped, if a full disk has not ended it already.
+            Err(fault) => Ok(Err(fault)),
+        };
+        names.end(matches!(results, Ok(Ok(_))));
+        Ok(results?)
     }
 }
 
-fn commit(whole: Transaction<'_>, names: &mut Names) -> Result<(), StoreError> {
-    match whole.commit() {
-        Ok(()) => {
-            names.keep_new();
-            Ok(())
-        }
-        Err(fault) => {
-            names.forget_new();
-            Err(fault.into())
-        }
+/// A repeat, whose idempotency key is in use, is skipped: it has written nothing.
+fn at_once(db: &Connection, names: &Names, change: &Change) -> Result<Result<(), StoreError>, StoreError> {
+    match rows::write_change(db, names, change) {
+        Err(repeat @ StoreError::Taken(Unique::Key)) => Ok(Err(repeat)),
+        written => written.map(Ok),
     }
 }
 
-/// The outer error is that of the whole transaction, which a full disk, say, has ended: then there is no savepoint left
-/// to go back to.
+/// The outer error is that of the transaction, which a full disk, say, has ended: then there is no savepoint left to go
+/// back to.
 fn in_savepoint(
     db: &Connection,
     names: &Names,

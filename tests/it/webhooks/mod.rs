@@ -128,8 +128,8 @@ impl Host {
             Recorded::read(id, first, before, subject.text.clone(), subject.hash).unwrap();
         let public = read.events.iter().zip(first..);
         let public = public.filter_map(|(event, at)| Some((at, view::event_type(event.public()?))));
-        let public: Vec<_> = public.collect();
-        self.engine.endpoints.deliveries(merchant, OrderId::from_uuid(id), &public, self.now())
+        let public = || public.collect();
+        self.engine.endpoints.deliveries(merchant, OrderId::from_uuid(id), public, self.now())
     }
 
     /// Commits as the engine does, with what the change has to have delivered. The orders have no other jobs.
