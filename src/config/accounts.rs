@@ -80,9 +80,6 @@ pub struct Providers<'a> {
 
 impl AccountConfig {
     /// Reads every account of a file.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
     pub fn load(path: &Path, providers: &Providers<'_>) -> Result<Vec<Self>, ConfigErrors> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|why| ConfigErrors::unreadable(&file, &why))?;
@@ -103,9 +100,6 @@ impl AccountConfig {
     }
 
     /// As [`AccountConfig::load`], with the text of the file.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
     pub fn parse(file: &str, text: &str, providers: &Providers<'_>) -> Result<Vec<Self>, ConfigErrors> {
         let document = Document::parse(file, text)?;
         let root = document.root();

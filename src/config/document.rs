@@ -61,9 +61,6 @@ pub(crate) struct ListItem<'a> {
 
 impl Document {
     /// Parses `text`, which came from `file`.
-    ///
-    /// # Errors
-    /// Every syntax error.
     pub(crate) fn parse(file: &str, text: &str) -> Result<Self, ConfigErrors> {
         let lines = Lines::of(text);
         let fault =

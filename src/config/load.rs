@@ -23,7 +23,6 @@ struct Given {
     value: toml::Value,
     file: String,
     line: Option<u32>,
-    /// Its name there.
     name: String,
 }
 
@@ -36,9 +35,6 @@ impl Given {
 impl Settings {
     /// Reads the settings: the defaults, then `file` if there is one, then the environment's `PAYMUX__SECTION__KEY`,
     /// then `flags` as pairs of dotted path and value.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
     pub fn load(
         file: Option<&Path>,
         environment: &Environment,
@@ -55,9 +51,6 @@ impl Settings {
     }
 
     /// As [`Settings::load`], with the text of the file.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
     pub(crate) fn read(
         file: &str,
         text: &str,

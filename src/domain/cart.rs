@@ -47,9 +47,6 @@ pub fn price_order(header: &OrderHeader, now: Timestamp) -> Result<Event, Domain
 }
 
 /// Records a signature. Submits the order if it is paid and only the signature was missing.
-///
-/// # Errors
-/// [`DomainError::InvalidState`].
 pub fn sign(order: &OrderAggregate, signature: Erasable<Signature>) -> Result<Vec<Event>, DomainError> {
     order.header.ensure("signed", &[OrderState::Pending, OrderState::PendingPayment])?;
     let signed = OrderHeader { signature: Some(signature.clone()), ..order.header.clone() };

@@ -73,9 +73,6 @@ impl Command {
     }
 
     /// Refuses if the resource does not have the version that `If-Match` names.
-    ///
-    /// # Errors
-    /// [`CommandError::VersionMismatch`].
     pub fn ensure_version(&self, actual: u64) -> Result<(), CommandError> {
         match self.if_match {
             Some(version) if version != actual => Err(CommandError::VersionMismatch { actual }),
@@ -120,7 +117,6 @@ pub enum CommandError {
     KeyTaken,
     #[error(transparent)]
     Rejected(#[from] DomainError),
-    /// The store failed.
     #[error(transparent)]
     Store(StoreError),
 }

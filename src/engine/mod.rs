@@ -31,11 +31,9 @@ const MAX_CONFLICTS: u32 = 16;
 /// The engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    /// The database.
     pub store: Arc<dyn Store>,
     pub env: Arc<dyn Env>,
     pub metrics: Arc<Metrics>,
-    /// The enabled webhook endpoints.
     pub endpoints: Arc<EndpointRegistry>,
     /// Wakes the job runner when something is due.
     pub alarm: Arc<JobAlarm>,
@@ -51,7 +49,6 @@ impl Engine {
         self.env.now()
     }
 
-    /// A random number.
     pub fn draw(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.env.nonce();
         u64::from_le_bytes([a, b, c, d, e, f, g, h])

@@ -19,7 +19,6 @@ use crate::domain::Outcome;
 use crate::engine::IdempotencyKey;
 use crate::store::IdempotencyRow;
 
-/// The longest key.
 const MAX_KEY: usize = 255;
 
 /// How often a request is run, since another one may store its key meanwhile.

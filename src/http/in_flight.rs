@@ -27,7 +27,6 @@ pub(super) type KeyScope = (Arc<str>, String, [u8; 32]);
 
 /// A running request and its repeats.
 struct WaitQueue {
-    /// With the running one.
     requests: usize,
     /// Its permit is the running request's.
     running: Arc<Semaphore>,

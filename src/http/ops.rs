@@ -89,7 +89,6 @@ async fn in_time<T>(query: impl Future<Output = Result<T, StoreError>>) -> Resul
     tokio::time::timeout(READ_TIMEOUT, query).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// The program is running.
 async fn alive() -> HttpResponse {
     plain(StatusCode::OK, "ok\n".to_owned())
 }

@@ -25,7 +25,6 @@ fn html(mut response: HttpResponseBuilder, title: &str, heading: &str, text: &st
         .body(body)
 }
 
-/// A page for customers.
 pub(super) fn page(status: StatusCode, title: &'static str, text: &'static str) -> HttpResponse {
     html(private_page(status), title, title, text)
 }

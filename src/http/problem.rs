@@ -87,7 +87,6 @@ impl Problem {
         self
     }
 
-    /// With one more member.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.more.insert(name.to_owned(), value.into());

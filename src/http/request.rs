@@ -18,7 +18,6 @@ use crate::orders::OrderCommand;
 #[derive(Clone)]
 pub struct RawRequest {
     pub state: State,
-    /// Method, address and headers.
     pub request: HttpRequest,
     /// The request's id, as echoed and logged.
     pub id: Arc<str>,

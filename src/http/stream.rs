@@ -217,7 +217,6 @@ fn sse_frame(event: &view::EventView<'_>) -> Result<Bytes, StoreError> {
     Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", event.sequence, event.kind).into())
 }
 
-/// The open streams.
 #[derive(Clone, Default)]
 pub(super) struct Streams(Arc<OpenStreams>);
 

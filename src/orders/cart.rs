@@ -11,10 +11,8 @@ use crate::engine::Command;
 use crate::payments::{PaymentError, Result};
 use crate::store::StoreError;
 
-/// A new order, validated.
 #[derive(Clone, Debug)]
 pub struct NewOrder {
-    /// The merchant's own.
     pub reference: Option<String>,
     pub currency: Currency,
     pub items: Vec<LineItem>,

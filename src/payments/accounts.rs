@@ -12,7 +12,6 @@ use crate::domain::PaymentCapabilities;
 pub struct Account {
     /// Its name in `accounts.toml`, in routing and in answers.
     pub name: String,
-    /// Built for this account.
     pub adapter: Box<dyn Provider>,
     pub statuses: StatusTable,
     pub base_url: String,

@@ -27,9 +27,6 @@ const MAX_IN_A_ROW: usize = 20;
 impl Payments {
     /// Sends the operations that a change requested and nothing else: an operation that was under way before may have
     /// taken effect already. `first` is the sequence of the change's first event.
-    ///
-    /// # Errors
-    /// As [`Payments::operate`].
     pub async fn send_requested(
         &self,
         order: &mut WorkingCopy<OrderAggregate>,

@@ -9,7 +9,6 @@ use crate::domain::AttentionCode;
 pub struct RefundPolicies {
     /// For merchants without a policy of their own.
     pub common: BTreeSet<AttentionCode>,
-    /// By merchant.
     pub own: BTreeMap<String, BTreeSet<AttentionCode>>,
 }
 

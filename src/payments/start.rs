@@ -35,12 +35,10 @@ pub struct CheckoutRequest {
     pub payment_profile_id: Option<ProfileId>,
     /// Whether the stored method is charged without the customer.
     pub charge: bool,
-    /// The account to pin.
     pub account: Option<String>,
     pub metadata: Metadata,
 }
 
-/// How a start went.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StartOutcome {
     /// The provider has created it.

@@ -48,7 +48,6 @@ pub struct RouteDecision {
     pub reason: String,
     /// The accounts to try, in this order. Never empty, no account twice.
     pub candidates: Vec<String>,
-    /// Every other configured account.
     pub ruled_out: Vec<RuledOut>,
 }
 
@@ -69,10 +68,7 @@ pub struct RuledOut {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     #[error("no account can take this checkout")]
-    NoRoute {
-        /// Every configured account.
-        ruled_out: Vec<RuledOut>,
-    },
+    NoRoute { ruled_out: Vec<RuledOut> },
     #[error("the routing does not allow a checkout to name its account")]
     PinsNotAllowed,
     #[error("there is no account `{0}`")]

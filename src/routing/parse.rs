@@ -56,9 +56,6 @@ impl Rules {
     }
 
     /// `accounts` are the configured accounts.
-    ///
-    /// # Errors
-    /// Every fault of the file.
     pub fn parse(file: &str, text: &str, accounts: &[&str]) -> Result<Self, ConfigErrors> {
         let document = Document::parse(file, text)?;
         let root = document.root();

@@ -45,9 +45,7 @@ pub struct SubjectChange {
     pub created_at: Option<Timestamp>,
     /// The state for lists, if this change sets it.
     pub state: Option<&'static str>,
-    /// Lookup rows to delete.
     pub gone: Vec<Lookup>,
-    /// Lookup rows to insert.
     pub added: Vec<Lookup>,
     /// The next due time in each lane that it is, or was, in; `None` if it is not due there any more.
     pub schedule: Vec<(Lane, Option<Due>)>,

@@ -100,7 +100,6 @@ impl dyn Store + '_ {
         Ok(self.subject(id, Some(sequence)).await?.and_then(S::from_any))
     }
 
-    /// An order aggregate.
     pub async fn order(&self, id: OrderId) -> Result<Option<Arc<OrderAggregate>>, StoreError> {
         self.load(id.uuid()).await
     }
@@ -132,7 +131,6 @@ impl dyn Store + '_ {
     }
 }
 
-/// Errors of the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Another change of the subject was committed first: load it again.
@@ -147,7 +145,6 @@ pub enum StoreError {
     /// The database failed. Whether a commit took effect is not known.
     #[error("the store failed: {0}")]
     Failed(String),
-    /// Stored data is inconsistent.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
 }

@@ -115,7 +115,6 @@ pub struct InboxRow {
     /// Its headers as JSON, without any that carries a secret.
     pub headers: String,
     pub body: Vec<u8>,
-    /// Its targets, as JSON.
     pub targets: String,
     pub received_at: Timestamp,
 }

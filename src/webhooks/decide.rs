@@ -29,7 +29,6 @@ const fn hours(hours: u64) -> Duration {
     minutes(hours * 60)
 }
 
-/// How an endpoint responded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeliveryResponse {
     /// With a status, and perhaps after how long to retry.

@@ -41,7 +41,6 @@ view! {
 }
 
 view! {
-    /// A delivery.
     DeliveryView(row: DeliveryRow)
     "eventId": row.event,
     "type": row.event_type,

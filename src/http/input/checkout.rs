@@ -19,7 +19,6 @@ use crate::payments::CheckoutRequest;
 const MIN: i64 = 300;
 const MAX: i64 = 604_800;
 
-/// Rules between fields.
 const HOSTED_RETURNS: &str = "HOSTED needs `returnUrls` with `success`, `inProgress` and `failure`.";
 const ONLY_LINKS: &str = "Only a LINK can be sent to the customer.";
 const REACHABLE: &str = "The order's customer has the address that `notify` needs.";

@@ -43,9 +43,7 @@ impl FieldErrors {
 /// The position of a value.
 #[derive(Clone, Copy)]
 pub(super) enum Pointer<'p> {
-    /// The whole body.
     Body,
-    /// The whole query.
     Query,
     Member(&'p Pointer<'p>, &'p str),
     Part(&'p Pointer<'p>, usize),

@@ -14,7 +14,6 @@ const MAX_SKU: usize = 100;
 /// The most intervals between two bills.
 const MAX_INTERVAL: i64 = 1_000;
 
-/// Rules between fields.
 const PRICE_FITS: &str = "Quantity times unit price must fit 63 bits.";
 const DISCOUNT_FITS: &str = "A discount is at most the price of its line.";
 

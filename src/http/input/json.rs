@@ -101,7 +101,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A text in quotes.
     fn text(&mut self) -> Result<Cow<'a, str>, NotJson> {
         let mut escaped = false;
         let end = self.rest.bytes().skip(1).position(|byte| {

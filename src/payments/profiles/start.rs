@@ -25,7 +25,6 @@ use crate::routing::{PINNED, RouteError, RuledOut};
 pub struct NewProfileSession {
     pub approach: Approach,
     pub expires_in: Duration,
-    /// The account to pin.
     pub account: Option<String>,
     /// The part that the session keeps.
     pub request: ProfileSessionRequest,
