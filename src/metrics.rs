@@ -117,7 +117,6 @@ impl CacheMetrics {
         self.hits.inc();
     }
 
-    /// Not found.
     pub fn miss(&self) {
         self.misses.inc();
     }
@@ -149,7 +148,7 @@ pub enum NotificationOutcome {
     Unverified,
     /// Not understood.
     Unreadable,
-    /// It names no object of ours.
+    /// It names no known object.
     Unmatched,
     Limited,
 }
@@ -273,7 +272,7 @@ fn histograms(name: &str, help: &str, labels: &[&str], bounds: &[f64]) -> promet
 
 fn registered<M: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
     let metric = made.expect("names and labels are written in this file and a test makes them all");
-    registry.register(Box::new(metric.clone())).expect("each name stands here once");
+    registry.register(Box::new(metric.clone())).expect("each name is declared once");
     metric
 }
 

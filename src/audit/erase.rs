@@ -24,7 +24,7 @@ pub struct Erased {
 /// that was stored of payment methods.
 ///
 /// # Errors
-/// [`StoreError`]; what was erased before stays erased, and a second run goes on.
+/// [`StoreError`]; what was erased before stays erased, and a second run continues.
 pub async fn erase(engine: &Engine, merchant: &str, customer: &str) -> Result<Erased, StoreError> {
     let (mut erased, mut last) = (Erased::default(), None);
     while let Some(page) = next_page(engine, merchant, &mut last).await? {

@@ -20,7 +20,7 @@ pub struct AuditReport {
     pub subjects: u64,
     pub events: u64,
     pub checkpoints: u64,
-    /// What is wrong, in words; at most 100.
+    /// At most 100; more are counted.
     pub faults: Vec<String>,
     /// How much more is wrong.
     pub more_faults: u64,
@@ -122,9 +122,10 @@ async fn verify_subject<S: Subject>(
     let changes = store.recorded::<S>(row.id, 0).await?;
     report.changes += changes.len() as u64;
     report.events += changes.iter().map(|change| change.events.len() as u64).sum::<u64>();
-    if let Some(first) = broken_chain(&changes) {
-        return Err(StoreError::Corrupt(format!("the chain breaks at event {first}")));
-    }
+    changes.iter().try_fold(Hash::default(), |before, change| {
+        let broken = || StoreError::Corrupt(format!("the chain breaks at event {}", change.first));
+        Some(before.chain(change.text.as_bytes())).filter(|hash| *hash == change.hash).ok_or_else(broken)
+    })?;
     let made: S = replay(&changes).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;
     let fits = made.list_state() == row.state
         && made.created_at() == row.created_at
@@ -162,18 +163,6 @@ async fn verify_subject<S: Subject>(
 fn lanes(due: &[DueJob]) -> BTreeSet<Lane> {
     let with_job = due.iter().filter(|due| !matches!(due.job, Job::ApplyRefundPolicy(_)));
     with_job.map(|due| due.lane.clone()).collect()
-}
-
-/// The first event of the change at which a chain breaks.
-fn broken_chain<E>(changes: &[Recorded<E>]) -> Option<u64> {
-    let mut head = Hash::default();
-    for change in changes {
-        head = head.chain(change.text.as_bytes());
-        if head != change.hash {
-            return Some(change.first);
-        }
-    }
-    None
 }
 
 async fn snapshot_fits<S: Subject>(

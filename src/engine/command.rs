@@ -13,7 +13,6 @@ use crate::store::{IdempotencyRow, StoreError, Unique, Write};
 pub struct Command {
     /// Who or what caused it, for the events.
     pub cause: Cause,
-    /// The idempotency key, if one was sent.
     pub key: Option<IdempotencyKey>,
     /// The version that the resource must still have.
     pub if_match: Option<u64>,
@@ -41,7 +40,6 @@ impl IdempotencyKey {
         self.is_written.load(Ordering::Relaxed)
     }
 
-    /// A change was committed with it.
     pub(super) fn written(&self) {
         self.is_written.store(true, Ordering::Relaxed);
     }
@@ -109,7 +107,6 @@ pub enum CommandError {
     /// The merchant expected another version.
     #[error("the version is {actual}")]
     VersionMismatch { actual: u64 },
-    /// The merchant's reference is in use.
     #[error("the reference is in use")]
     ReferenceTaken,
     /// The idempotency key was used meanwhile.

@@ -1,7 +1,7 @@
 //! The only path of a change: load a subject, decide, commit, and decide again on a conflict.
 //!
 //! Orders, profile sessions, stored methods and webhook endpoints all change here and nowhere else. A decision is a
-//! pure function of the subject; the engine gives it the moment, turns its events into a change, and writes the change
+//! pure function of the subject; the engine gives it the time, turns its events into a change, and writes the change
 //! with everything that follows from it: what leads to the subject, when it is due, what has to be delivered.
 
 mod alarm;
@@ -109,7 +109,9 @@ impl Engine {
         let change = record(&mut subject, decision.events, meta).map_err(corrupt)?;
         let step = Step { change: Arc::new(change), after: Arc::new(subject) };
         self.write(name, command, None, &step, decision.also).await?;
-        Ok(WorkingCopy::after(step))
+        let mut created = WorkingCopy::of(step.after.clone());
+        created.advance(step);
+        Ok(created)
     }
 
     /// Decides on a subject and commits the change, again after each conflict. The caller passes the subject it has, so

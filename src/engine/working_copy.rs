@@ -18,11 +18,6 @@ impl<S: Subject> WorkingCopy<S> {
         Self { current, steps: Vec::new() }
     }
 
-    /// A copy of a subject after its first change.
-    pub(super) fn after(step: Step<S>) -> Self {
-        Self { current: step.after.clone(), steps: vec![step] }
-    }
-
     pub(super) fn advance(&mut self, step: Step<S>) {
         self.current = step.after.clone();
         self.steps.push(step);

@@ -65,7 +65,7 @@ async fn follow(
         Some(Job::FetchStatus(payment)) if payments.fetched_lately(payment) => return Ok(true),
         Some(Job::FetchStatus(payment)) => {
             let fetched = payments.fetch_status(id, payment, command, pass).await;
-            // The shared read may have begun before the notification.
+            // The shared read may have started before the notification.
             fetched.map(|_| payments.fetched_before(payment, row.received_at))
         }
         // One that the provider does not know yet may still arrive there.
@@ -86,7 +86,7 @@ async fn follow(
     }
 }
 
-/// The attempt that a target names, by the provider's reference or by ours.
+/// The attempt that a target names, by the provider's reference or by its own id.
 async fn find(
     payments: &Payments,
     account: &str,
@@ -97,13 +97,13 @@ async fn find(
         Some(reference) => store.with_provider_reference(account, reference).await?,
         None => Vec::new(),
     };
-    let ours = target.merchant_reference.as_deref().and_then(|text| text.parse::<AttemptId>().ok());
-    subjects.extend(ours.map(|attempt| subject_of(attempt.uuid())));
+    let own_id = target.merchant_reference.as_deref().and_then(|text| text.parse::<AttemptId>().ok());
+    subjects.extend(own_id.map(|attempt| subject_of(attempt.uuid())));
     for subject in subjects {
         let Some(order) = store.load::<OrderAggregate>(subject).await? else { continue };
         let named = |attempt: &&Attempt| {
             attempt.account == account
-                && (Some(attempt.id) == ours
+                && (Some(attempt.id) == own_id
                     || attempt.reference.is_some() && attempt.reference == target.reference)
         };
         if let Some(attempt) = order.attempts.iter().rev().find(named).cloned() {

@@ -121,7 +121,7 @@ impl JobRunner {
         Ok(())
     }
 
-    /// Waits until a moment, or until something has ended or is due.
+    /// Waits until a time, or until something has ended or is due.
     async fn wait(&mut self, until: Option<Timestamp>) {
         let (alarm, now) = (self.context.engine().alarm.clone(), self.context.engine().now());
         let longest = until.map_or(MAX_SLEEP, |until| until.since(now)).min(MAX_SLEEP);

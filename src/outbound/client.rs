@@ -183,8 +183,8 @@ fn innermost(error: &reqwest::Error) -> String {
     cause.map_or_else(|| "the exchange failed".to_owned(), ToString::to_string)
 }
 
-/// `Retry-After` as seconds, or as a date seen from the answer's own `Date`: the server's clock measures both, so ours
-/// is not needed. A date that has passed is no time at all.
+/// `Retry-After` as seconds, or as a date relative to the answer's own `Date`, since both are of the server's clock. A date
+/// in the past is a wait of zero.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

@@ -54,7 +54,7 @@ pub struct SubjectChange {
     pub after: AnySubject,
 }
 
-/// A moment at which a subject is due in a lane.
+/// When a subject is due in a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
     pub at: Timestamp,
@@ -202,7 +202,7 @@ impl SubjectChange {
     }
 }
 
-/// The next moment of each lane that a subject is in, and the lanes that it has left. A job that was already due before
+/// The next due time in each lane that a subject is in, and the lanes that it has left. A job that was already due before
 /// the change is in the row, or has run and was rescheduled, so it is left out.
 fn schedule(before: &[DueJob], after: &[DueJob], now: Timestamp) -> Vec<(Lane, Option<Due>)> {
     let (old, new): (Vec<_>, Vec<_>) =
@@ -214,7 +214,7 @@ fn schedule(before: &[DueJob], after: &[DueJob], now: Timestamp) -> Vec<(Lane, O
     next.filter(|(lane, due)| due.is_some() || !old.iter().any(|old| old.lane == *lane)).collect()
 }
 
-/// The earliest of the jobs in a lane; of those at the same moment the most urgent.
+/// The earliest of the jobs in a lane; of those at the same time the most urgent.
 pub fn next_in(lane: &Lane, jobs: &[DueJob]) -> Option<Due> {
     let of_lane = jobs.iter().filter(|due| due.lane == *lane);
     let earliest = of_lane.min_by_key(|due| (due.at, due.urgency))?;

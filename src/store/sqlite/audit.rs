@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 
 use super::lookups::{LOOKUP_TABLES, with_row};
 use super::names::number;
-use super::statement::{all, blob, coded, count, hash, integer, moment, one, run, uuid};
+use super::statement::{all, blob, coded, count, hash, integer, one, run, time, uuid};
 use crate::domain::{Hash, Lookup, SubjectKind};
 use crate::store::{CheckpointRow, Store, StoreError, SubjectRow};
 
@@ -29,8 +29,7 @@ pub(super) fn checkpoint(db: &Connection, row: &CheckpointRow) -> Result<(), Sto
 pub(super) fn erase(db: &Connection, subject: Uuid, objects: &[(String, String)]) -> Result<(), StoreError> {
     run(db, PERSONAL_ERASED, [blob(subject)])?;
     for (account, reference) in objects {
-        let quoted =
-            serde_json::to_string(reference).map_err(|fault| StoreError::Corrupt(fault.to_string()))?;
+        let quoted = serde_json::to_string(reference).expect("a text is always JSON");
         run(db, "DELETE FROM inbox WHERE account = ?1 AND instr(targets, ?2) > 0", (account, quoted))?;
     }
     Ok(())
@@ -112,14 +111,14 @@ fn subject_row(row: &Row<'_>) -> Result<SubjectRow, StoreError> {
         kind: coded(row, 1, SubjectKind::from_repr)?,
         merchant: row.get(2)?,
         state: row.get(3)?,
-        created_at: moment(row, 4)?,
+        created_at: time(row, 4)?,
     })
 }
 
 fn checkpoint_row(row: &Row<'_>) -> Result<CheckpointRow, StoreError> {
     Ok(CheckpointRow {
         number: count(row, 0)?,
-        at: moment(row, 1)?,
+        at: time(row, 1)?,
         position: count(row, 2)?,
         changes: count(row, 3)?,
         hash: hash(row, 4)?,

@@ -42,10 +42,6 @@ impl Shard {
         Some(known)
     }
 
-    fn holds(&self, id: Uuid) -> bool {
-        self.young.contains_key(&id) || self.old.contains_key(&id)
-    }
-
     fn put(&mut self, id: Uuid, subject: AnySubject) {
         if self.young.len() >= GENERATION {
             self.old = mem::replace(&mut self.young, HashMap::with_capacity(GENERATION));
@@ -74,7 +70,7 @@ impl SubjectCache {
     pub(super) fn read(&self, id: Uuid, subject: &AnySubject, epoch: u64) {
         let mut shard = self.shard(id);
         // Checked under the lock: a commit after this check waits for the lock and then puts in the newer subject.
-        if self.epoch() == epoch && !shard.holds(id) {
+        if self.epoch() == epoch && !shard.young.contains_key(&id) && !shard.old.contains_key(&id) {
             shard.put(id, subject.clone());
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use port::{EndpointId, EventId, OrderId, Timestamp};
 use rusqlite::{Connection, Row, params};
 
-use super::statement::{all, blob, count, integer, maybe_count, moment, run, uuid};
+use super::statement::{all, blob, count, integer, maybe_count, run, time, uuid};
 use crate::store::{ClaimedDelivery, DeliveryRow, DeliveryStream, Page, Store, StoreError, StreamPosition};
 
 /// How long results of deliveries are kept.
@@ -139,7 +139,7 @@ impl dyn Store + '_ {
         .await
     }
 
-    /// The earliest moment at which a delivery to an endpoint can be claimed.
+    /// The earliest time at which a delivery to an endpoint can be claimed.
     pub async fn next_delivery(&self, endpoint: EndpointId) -> Result<Option<Timestamp>, StoreError> {
         let leases = self.leases().deliveries.clone();
         let ever = Timestamp::from_micros(i64::MAX);
@@ -179,7 +179,7 @@ fn waiting(
                 last: maybe_count(row, 3)?,
                 failures: row.get(4)?,
             },
-            due_at: moment(row, 5)?,
+            due_at: time(row, 5)?,
             enqueued: count(row, 6)?,
         })
     })
@@ -198,6 +198,6 @@ fn delivery_row(row: &Row<'_>) -> Result<DeliveryRow, StoreError> {
         response_code: row.get(8)?,
         error: row.get(9)?,
         duration_ms: count(row, 10)?,
-        at: moment(row, 11)?,
+        at: time(row, 11)?,
     })
 }

@@ -6,7 +6,7 @@ use port::{Timestamp, Uuid};
 use rusqlite::{Connection, Row, params};
 use strum::VariantArray as _;
 
-use super::statement::{all, blob, coded, count, integer, maybe_count, moment, one, run, uuid};
+use super::statement::{all, blob, coded, count, integer, maybe_count, one, run, time, uuid};
 use crate::domain::{Lane, Urgency};
 use crate::store::{
     ClaimedJob, Due, JobSubject, Rescheduled, Store, StoreError, SubjectChange, Wake, WokenBy,
@@ -42,8 +42,7 @@ const NEXT: &str = "SELECT subject, due_at FROM jobs
      WHERE lane = ?1 AND urgency = ?2 ORDER BY due_at LIMIT ?3";
 
 impl dyn Store + '_ {
-    /// Leases jobs of a lane that are due, the longest waiting first: at most `limit`, each for `lease`, to nobody
-    /// else meanwhile.
+    /// Leases jobs of a lane that are due, the longest waiting first: at most `limit`, each for `lease`.
     pub async fn claim(
         &self,
         lane: &Lane,
@@ -63,7 +62,7 @@ impl dyn Store + '_ {
         .await
     }
 
-    /// The earliest moment at which a job of each urgency can be claimed in a lane: it is due, and no lease is on it.
+    /// The earliest time at which a job of each urgency can be claimed in a lane: it is due, and no lease is on it.
     pub async fn next_due(&self, lane: &Lane) -> Result<Vec<Due>, StoreError> {
         let (of, leases) = (lane.clone(), self.leases().jobs.clone());
         self.read_lane(lane, move |db, lane| {
@@ -71,7 +70,7 @@ impl dyn Store + '_ {
             for urgency in Urgency::VARIANTS {
                 let next = |most| {
                     let values = (lane, *urgency as u8, most);
-                    all(db, NEXT, values, |row| Ok((uuid(row, 0)?, moment(row, 1)?)))
+                    all(db, NEXT, values, |row| Ok((uuid(row, 0)?, time(row, 1)?)))
                 };
                 let at = leases.next(next, |(subject, _)| (of.clone(), *subject), |(_, at)| *at)?;
                 next_due.extend(at.map(|at| Due { at, urgency: *urgency }));
@@ -143,7 +142,7 @@ fn claimed(row: &Row<'_>, lane: &Lane, urgency: Urgency) -> Result<ClaimedJob, S
         kind: coded(row, 1, JobSubject::from_repr)?,
         lane: lane.clone(),
         urgency,
-        due_at: moment(row, 2)?,
+        due_at: time(row, 2)?,
         tries: row.get(3)?,
         woken,
         wakes: count(row, 4)?,

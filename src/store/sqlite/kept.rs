@@ -3,7 +3,7 @@
 use port::NotificationId;
 use rusqlite::Row;
 
-use super::statement::{all, blob, corrupt, count, maybe_moment, moment, one, text, uuid};
+use super::statement::{all, blob, corrupt, count, maybe_time, one, text, time, uuid};
 use crate::store::{ApiKeyRow, IdempotencyRow, InboxRow, Store, StoreError};
 
 impl dyn Store + '_ {
@@ -19,7 +19,7 @@ impl dyn Store + '_ {
                     fingerprint: row.get(0)?,
                     subject: uuid(row, 1)?,
                     sequence: count(row, 2)?,
-                    at: moment(row, 3)?,
+                    at: time(row, 3)?,
                     replaces: None,
                 })
             })
@@ -59,7 +59,7 @@ impl dyn Store + '_ {
                 headers: row.get(2)?,
                 body: row.get(3)?,
                 targets: row.get(4)?,
-                received_at: moment(row, 5)?,
+                received_at: time(row, 5)?,
             })
         };
         self.read(move |db| one(db, sql, [blob(id.uuid())], read)).await
@@ -72,7 +72,7 @@ fn api_key_row(row: &Row<'_>) -> Result<ApiKeyRow, StoreError> {
         hint: row.get(1)?,
         merchant: row.get(2)?,
         scopes: serde_json::from_str(text(row, 3)?).map_err(|fault| corrupt(row, 3, fault))?,
-        created_at: moment(row, 4)?,
-        revoked_at: maybe_moment(row, 5)?,
+        created_at: time(row, 4)?,
+        revoked_at: maybe_time(row, 5)?,
     })
 }

@@ -13,7 +13,7 @@ use strum::VariantArray as _;
 
 use super::load::stored_change;
 use super::names::{accounts_of_payments, number};
-use super::statement::{all, blob, integer, maybe_moment, moment, one, uuid};
+use super::statement::{all, blob, integer, maybe_time, one, time, uuid};
 use crate::domain::{OrderState, SubjectKind, WebhookEndpoint};
 use crate::store::{
     AttentionFilter, Cursor, InboxFilter, OrderFilter, Page, PaymentFilter, ProfileFilter, PublicFilter,
@@ -81,10 +81,10 @@ impl dyn Store + '_ {
         .await
     }
 
-    /// Every endpoint that was not deleted, oldest first, with the moment since when its deliveries fail.
+    /// Every endpoint that was not deleted, oldest first, and since when its deliveries fail.
     pub async fn endpoints(&self) -> Result<Vec<(EndpointId, Option<Timestamp>)>, StoreError> {
         let values = (SubjectKind::WebhookEndpoint as u8, WebhookEndpoint::KEPT);
-        let read = |row: &Row<'_>| Ok((EndpointId::from_uuid(uuid(row, 0)?), maybe_moment(row, 1)?));
+        let read = |row: &Row<'_>| Ok((EndpointId::from_uuid(uuid(row, 0)?), maybe_time(row, 1)?));
         self.read(move |db| all(db, ENDPOINTS, values, read)).await
     }
 
@@ -136,14 +136,13 @@ impl dyn Store + '_ {
         let InboxFilter { from, to, account, after, limit } = filter.clone();
         let (at, id) = after.map_or((from.micros() - 1, LAST_ID), |(at, id)| (at.micros(), blob(id.uuid())));
         let values = (at, id, to.micros(), account, limit);
-        let read =
-            |row: &Row<'_>| Ok((moment(row, 0)?, NotificationId::from_uuid(uuid(row, 1)?), row.get(2)?));
+        let read = |row: &Row<'_>| Ok((time(row, 0)?, NotificationId::from_uuid(uuid(row, 1)?), row.get(2)?));
         self.read(move |db| all(db, INBOX, values, read)).await
     }
 
     /// When the oldest payment of an account was created whose outcome is awaited.
     pub async fn oldest_open_payment(&self, account: &str) -> Result<Option<Timestamp>, StoreError> {
-        let oldest = |db: &Connection, account| one(db, OLDEST_OPEN, [account], |row| moment(row, 0));
+        let oldest = |db: &Connection, account| one(db, OLDEST_OPEN, [account], |row| time(row, 0));
         self.read_of(account, oldest).await
     }
 }
@@ -221,7 +220,7 @@ fn payments(db: &Connection, merchant: i64, filter: &PaymentFilter) -> Result<Ve
 }
 
 fn cursor(row: &Row<'_>) -> Result<Cursor, StoreError> {
-    Ok(Cursor { at: moment(row, 0)?, id: uuid(row, 1)? })
+    Ok(Cursor { at: time(row, 0)?, id: uuid(row, 1)? })
 }
 
 fn attention(db: &Connection, merchant: i64, filter: &AttentionFilter) -> Result<Vec<Cursor>, StoreError> {

@@ -10,7 +10,8 @@ const STEPS: [(&str, &str); 1] = [("first tables", include_str!("../migrations/s
 /// Runs all missing migrations in one transaction.
 pub(super) fn run(db: &mut Connection) -> Result<(), OpenError> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if has_table(&transaction, "migrations")? {
+    // Releases before the first kept their steps in this table.
+    if transaction.table_exists(None, "migrations")? {
         return Err(OpenError::Prerelease);
     }
     transaction.execute_batch(
@@ -31,10 +32,4 @@ pub(super) fn run(db: &mut Connection) -> Result<(), OpenError> {
         transaction.execute("INSERT INTO schema_steps VALUES (?1, ?2)", (number, name))?;
     }
     Ok(transaction.commit()?)
-}
-
-/// Whether a table is there. Releases before the first kept their steps in one called `migrations`.
-fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
-    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-    db.query_row(sql, [name], |row| row.get(0))
 }

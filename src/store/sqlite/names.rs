@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use super::statement::{self, one};
 use crate::domain::{Lane, Lookup};
@@ -126,11 +126,9 @@ pub(super) fn accounts_of_payments(db: &Connection, merchant: i64) -> Result<Vec
     const NEXT: &str =
         "SELECT account FROM payments WHERE merchant = ?1 AND account > ?2 ORDER BY account LIMIT 1";
     let mut found = Vec::new();
-    let mut last = i64::MIN;
-    let mut statement = db.prepare_cached(NEXT)?;
-    while let Some(next) = statement.query_row((merchant, last), |row| row.get(0)).optional()? {
+    loop {
+        let last = found.last().copied().unwrap_or(i64::MIN);
+        let Some(next) = one(db, NEXT, (merchant, last), |row| Ok(row.get(0)?))? else { return Ok(found) };
         found.push(next);
-        last = next;
     }
-    Ok(found)
 }

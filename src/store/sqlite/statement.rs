@@ -76,12 +76,12 @@ pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Store
     row.get_ref(column)?.as_str().map_err(|fault| corrupt(row, column, fault))
 }
 
-pub(super) fn moment(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {
     Ok(Timestamp::from_micros(row.get(column)?))
 }
 
 /// A time that may be absent.
-pub(super) fn maybe_moment(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_micros))
 }
 
