@@ -36,10 +36,11 @@ impl Context<'_> {
         let accepted_at = self.order.payment(payment).map(|payment| payment.reported_at);
         let known = |attention: &Attention| {
             let same_text = attention.detail == detail && attention.stated == stated;
-            let of_money = attention.stated.is_some() || stated.is_none();
-            let anew = code.rejects_report() && accepted_at.is_some_and(|at| at > attention.raised_at);
-            let known_already =
-                (attention.resolved_at.is_none() && of_money) || (code.is_sticky() && same_text && !anew);
+            let states_money = attention.stated.is_some() || stated.is_none();
+            let newer_report =
+                code.rejects_report() && accepted_at.is_some_and(|at| at > attention.raised_at);
+            let known_already = (attention.resolved_at.is_none() && states_money)
+                || (code.is_sticky() && same_text && !newer_report);
             attention.code == code && attention.payment == payment && known_already
         };
         if self.order.attention.iter().any(known) {

@@ -52,7 +52,7 @@ impl JobAlarm {
         (due, lanes.values().filter(|at| **at > now).min().copied())
     }
 
-    /// Waits until a due time was moved forward.
+    /// Waits until something is due earlier than was known.
     pub async fn rung(&self) {
         self.rung.notified().await;
     }

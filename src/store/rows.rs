@@ -2,7 +2,7 @@
 
 use port::{EndpointId, EventId, NotificationId, OrderId, Timestamp, Uuid};
 
-use crate::domain::{Hash, Lane, Urgency};
+use crate::domain::{Hash, Lane, SubjectKind, Urgency};
 
 /// A merchant's idempotency key and the change that its request made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +20,13 @@ pub struct IdempotencyRow {
     pub replaces: Option<(Uuid, u64)>,
 }
 
-/// What a job is about; subjects have the numbers of their [`SubjectKind`](crate::domain::SubjectKind).
+/// What a job is about; subjects have the numbers of their [`SubjectKind`], by which a change schedules its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::FromRepr)]
 #[repr(u8)]
 pub enum JobSubject {
-    Order = 1,
-    ProfileSession = 2,
-    Profile = 3,
+    Order = SubjectKind::Order as u8,
+    ProfileSession = SubjectKind::ProfileSession as u8,
+    Profile = SubjectKind::Profile as u8,
     Notification = 5,
 }
 
@@ -141,7 +141,7 @@ pub struct ApiKeyRow {
     /// The first letters, to tell keys apart.
     pub hint: String,
     pub merchant: String,
-    /// Its scopes: `payments`, `ops`.
+    /// Its scopes: `payments`, `finance`, `ops`.
     pub scopes: Vec<String>,
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,

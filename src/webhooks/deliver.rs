@@ -132,6 +132,7 @@ impl WebhookDispatcher {
         DeliveryAttempt { started_at, ended: self.engine.now(), response, error }
     }
 
+    /// Commits the result of a delivery attempt and what follows from it.
     async fn follow(
         &self,
         enabled: &Enabled,

@@ -12,8 +12,8 @@ use crate::store::{
     ClaimedJob, Due, JobSubject, Rescheduled, Store, StoreError, SubjectChange, Wake, WokenBy,
 };
 
-/// A change can only move a job's due time forward; only the job itself, after it has run, moves it back. An earlier
-/// due time means new work, so its failures are counted from zero.
+/// A change can only make a job due earlier; only the job itself, after it has run, makes it due later. An earlier due
+/// time means new work, so its failures are counted from zero.
 const SCHEDULE: &str =
     "INSERT INTO jobs (subject, lane, kind, urgency, due_at, tries, version, wakes, attempt)
      VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, 0, NULL)
