@@ -37,7 +37,7 @@ impl Transport for Instant {
 fn adapters(criterion: &mut Criterion) {
     for about in ALL {
         let subject = Subject::load(about).expect("the contract says why not");
-        for (operation, file) in [(Operation::Begin, "begin_hosted.http"), (Operation::Fetch, "fetch_")] {
+        for (operation, file) in [(Operation::Create, "create_hosted.http"), (Operation::Fetch, "fetch_")] {
             let fits = |recording: &&Recording| {
                 recording.operation == operation && recording.file.starts_with(file) && recording.succeeds()
             };
@@ -58,7 +58,7 @@ fn measure(criterion: &mut Criterion, about: &'static About, recording: &Recordi
         bench.iter(|| {
             let ctx = Ctx::new(about.base_url, &statuses, &transport, &state_store, &source);
             match recording.operation {
-                Operation::Begin => {
+                Operation::Create => {
                     at_once(provider.create(&ctx, attempt, request)).map(|created| created.view)
                 }
                 _ => at_once(provider.fetch(&ctx, attempt)),

@@ -135,10 +135,22 @@ fn declared(code: &str) -> Vec<&str> {
     items.chain(lets).filter(|name| !matches!(*name, "mut" | "ref" | "fn" | "_")).collect()
 }
 
+/// What a line in the body of a struct or an enum declares: its first name, and whatever has a type.
+fn members(code: &str) -> Vec<&str> {
+    let parts = code.split(['{', '(', ',']).map(|part| part.trim().trim_start_matches("pub "));
+    let fields = parts.filter_map(|part| part.split_once(": ").map(|(name, _)| name));
+    let visibility = ["pub", "crate", "super"];
+    let first = identifiers(code).find(|name| !visibility.contains(name));
+    let names = fields.filter(|name| identifiers(name).next() == Some(name)).chain(first);
+    BTreeSet::from_iter(names).into_iter().collect()
+}
+
 /// The names that a file declares. The names of tests are sentences, and none of these.
 fn declarations(source: &Source) -> Vec<Name> {
     let mut found = Vec::new();
     let mut is_test = false;
+    // How many braces are open in the body of a struct or an enum.
+    let mut depth = 0;
     for (number, line) in source.text.lines().enumerate() {
         let code = code_of(line);
         if code.starts_with("#[") {
@@ -147,7 +159,12 @@ fn declarations(source: &Source) -> Vec<Name> {
             continue;
         }
         let place = || format!("{}:{}", source.path, number + 1);
-        let names = declared(&code);
+        let is_body = depth > 0;
+        if is_body || ["struct ", "enum ", "union "].iter().any(|keyword| code.contains(keyword)) {
+            depth += code.matches('{').count();
+            depth = depth.saturating_sub(code.matches('}').count());
+        }
+        let names = if is_body { members(&code) } else { declared(&code) };
         let names = names.into_iter().skip(usize::from(is_test && code.contains("fn ")));
         found.extend(names.map(|name| Name { place: place(), name: name.to_owned() }));
         is_test &= code.is_empty();
@@ -324,6 +341,19 @@ fn the_glossary_has_each_term_and_each_unused_word_once_and_no_needless_exceptio
 fn a_name_is_read_as_its_words() {
     for name in ["qrCodeUrl", "qr_code_url", "QR_CODE_URL", "qr.code-url", "QrCodeUrl2"] {
         assert_eq!(words(name), ["qr", "code", "url"], "{name}");
+    }
+}
+
+#[test]
+fn what_a_line_of_a_type_declares_is_found() {
+    for (line, names) in [
+        ("pub(crate) order: store::Row,", &["order"][..]),
+        ("Lost,", &["Lost"]),
+        ("Paid { amount: Money, at: Timestamp },", &["Paid", "amount", "at"]),
+        ("Known(order::Row),", &["Known"]),
+        ("}", &[]),
+    ] {
+        assert_eq!(members(&code_of(line)), names, "{line}");
     }
 }
 

@@ -17,7 +17,7 @@ pub fn notifications(input: &[u8]) {
     let (head, body) = head_and_body(input);
     let sent = headers(head.lines());
     for about in ALL {
-        let world = World::usual(Operation::Note);
+        let world = World::usual(Operation::Notification);
         let provider = world.provider(about);
         let read = |headers: &Headers, body: &[u8], address_key| {
             take(&*provider, &Notification { headers, body, received_at: world.now, address_key })

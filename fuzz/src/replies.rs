@@ -112,7 +112,7 @@ fn amounts_are_exact(facts: &[String], answers: &[Answer], world: &World) {
 
 fn only_success_says_anything(facts: &[String], answers: &[Answer]) {
     let worked = answers.iter().any(|answer| matches!(answer, Answer::Reply(response) if response.ok()));
-    let says = ["reference ", "word ", "total ", "captured ", "refunded ", "profile "];
+    let says = ["reference ", "status ", "total ", "captured ", "refunded ", "profile "];
     let said = facts.iter().find(|fact| says.iter().any(|name| fact.starts_with(name)));
     assert!(worked || said.is_none(), "without a 2xx: {said:?}");
     assert!(!facts.iter().any(|fact| fact == "reference "), "an object without an id");

@@ -1,4 +1,4 @@
-//! What came of an operation, as lines that a person can read and a recording can hold.
+//! The result of an operation as facts: lines for people, which a recording lists.
 
 use paymux_port::{
     AdapterState, CreatedPayment, CreatedProfileSession, Money, Next, NotificationError, NotificationTarget,
@@ -9,22 +9,22 @@ use serde::Serialize;
 /// The section of `statuses.toml` about stored methods.
 pub(crate) const PROFILE: &str = "profile";
 
-/// Everything that an operation can end in.
+/// How an operation can end.
 #[derive(Debug)]
 pub(crate) enum End {
-    Begun(Box<CreatedPayment>),
+    Created(Box<CreatedPayment>),
     SessionCreated(CreatedProfileSession),
     Nothing,
-    Stands(Box<ProviderView>),
+    View(Box<ProviderView>),
     Saved(VaultView),
     Profiles(Vec<StoredProfile>),
-    Hints(Vec<NotificationTarget>),
+    Targets(Vec<NotificationTarget>),
     Done,
     Failed(ProviderError),
     Refused(NotificationError),
 }
 
-/// The facts of a snapshot, one a line.
+/// The facts of a provider view.
 pub fn facts(table: &StatusTable, view: &ProviderView) -> Vec<String> {
     let mut lines = status_lines(table, &view.provider_status);
     let mut amount =
@@ -34,7 +34,7 @@ pub fn facts(table: &StatusTable, view: &ProviderView) -> Vec<String> {
     amount("captured", view.captured);
     amount("refunded", view.refunded);
     amount("disputed", view.disputed);
-    lines.extend(view.merchant_reference.as_ref().map(|ours| format!("ours {ours}")));
+    lines.extend(view.merchant_reference.as_ref().map(|id| format!("merchant_reference {id}")));
     lines.extend(view.is_test.map(|is_test| format!("test {}", if is_test { "yes" } else { "no" })));
     lines.extend(view.failure.as_ref().map(|it| format!("failure {}", code_and_text(&it.code, &it.text))));
     lines.extend(view.at.map(|at| format!("at {at}")));
@@ -44,7 +44,7 @@ pub fn facts(table: &StatusTable, view: &ProviderView) -> Vec<String> {
 impl End {
     pub(crate) fn facts(&self, table: &StatusTable) -> Vec<String> {
         match self {
-            Self::Begun(created) => {
+            Self::Created(created) => {
                 let view = facts(table, &created.view);
                 created_lines(&created.reference, &created.next, view, &created.adapter_state)
             }
@@ -52,7 +52,7 @@ impl End {
                 created_lines(&created.reference, &created.next, Vec::new(), &created.adapter_state)
             }
             Self::Nothing => vec!["nothing".to_owned()],
-            Self::Stands(view) => facts(table, view),
+            Self::View(view) => facts(table, view),
             Self::Saved(saved) => {
                 let mut lines = status_lines(table, &saved.provider_status);
                 lines.extend(saved.profile.iter().map(|profile| profile_line(table, profile)));
@@ -60,8 +60,8 @@ impl End {
             }
             Self::Profiles(profiles) if profiles.is_empty() => vec!["nothing".to_owned()],
             Self::Profiles(profiles) => profiles.iter().map(|profile| profile_line(table, profile)).collect(),
-            Self::Hints(targets) if targets.is_empty() => vec!["nothing".to_owned()],
-            Self::Hints(targets) => targets.iter().map(hint_line).collect(),
+            Self::Targets(targets) if targets.is_empty() => vec!["nothing".to_owned()],
+            Self::Targets(targets) => targets.iter().map(target_line).collect(),
             Self::Done => vec!["done".to_owned()],
             Self::Failed(error) => vec![format!("error {}", error_text(error))],
             Self::Refused(NotificationError::Unverified) => vec!["error unverified".to_owned()],
@@ -75,15 +75,15 @@ impl End {
             profile.provider_status.as_ref().map(|status| ProviderStatus::new(PROFILE, status))
         };
         match self {
-            Self::Begun(created) => vec![created.view.provider_status.clone()],
-            Self::Stands(view) => vec![view.provider_status.clone()],
+            Self::Created(created) => vec![created.view.provider_status.clone()],
+            Self::View(view) => vec![view.provider_status.clone()],
             Self::Saved(saved) => std::iter::once(saved.provider_status.clone())
                 .chain(saved.profile.as_ref().and_then(of))
                 .collect(),
             Self::Profiles(profiles) => profiles.iter().filter_map(of).collect(),
             Self::Nothing
             | Self::SessionCreated(_)
-            | Self::Hints(_)
+            | Self::Targets(_)
             | Self::Done
             | Self::Failed(_)
             | Self::Refused(_) => Vec::new(),
@@ -91,9 +91,9 @@ impl End {
     }
 }
 
-/// What was kept while the operation ran.
-pub(crate) fn kept_lines(kept: &AdapterState) -> impl Iterator<Item = String> + '_ {
-    kept.iter().map(|(name, value)| format!("keeps {name} = {value}"))
+/// The adapter state that was saved while the operation ran.
+pub(crate) fn saved_lines(saved: &AdapterState) -> impl Iterator<Item = String> + '_ {
+    saved.iter().map(|(name, value)| format!("saves {name} = {value}"))
 }
 
 fn created_lines(reference: &str, next: &Next, view: Vec<String>, state: &AdapterState) -> Vec<String> {
@@ -106,11 +106,11 @@ fn created_lines(reference: &str, next: &Next, view: Vec<String>, state: &Adapte
         Next::Nothing => lines.push("no page".to_owned()),
     }
     lines.extend(view);
-    lines.extend(state.iter().map(|(name, value)| format!("theirs {name} = {value}")));
+    lines.extend(state.iter().map(|(name, value)| format!("state {name} = {value}")));
     lines
 }
 
-/// The word and what the table makes of it.
+/// The provider status and its meaning in the table.
 fn status_lines(table: &StatusTable, provider_status: &ProviderStatus) -> Vec<String> {
     let means = match table.row(provider_status) {
         None => "UNMAPPED".to_owned(),
@@ -128,12 +128,12 @@ fn status_lines(table: &StatusTable, provider_status: &ProviderStatus) -> Vec<St
             format!("{meaning}{}{}{last}", detail.unwrap_or_default(), stage.unwrap_or_default())
         }
     };
-    vec![format!("word {}/{}", provider_status.object, provider_status.status), format!("means {means}")]
+    vec![format!("status {}/{}", provider_status.object, provider_status.status), format!("means {means}")]
 }
 
-/// A shade as the API writes it.
-fn screaming(shade: impl Serialize) -> String {
-    serde_json::to_value(shade).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+/// A value as the API writes it.
+fn screaming(value: impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn profile_line(table: &StatusTable, profile: &StoredProfile) -> String {
@@ -149,11 +149,13 @@ fn profile_line(table: &StatusTable, profile: &StoredProfile) -> String {
     line
 }
 
-fn hint_line(target: &NotificationTarget) -> String {
-    let mut line = "hint".to_owned();
-    for (name, value) in
-        [("reference", &target.reference), ("ours", &target.merchant_reference), ("event", &target.event)]
-    {
+fn target_line(target: &NotificationTarget) -> String {
+    let mut line = "target".to_owned();
+    for (name, value) in [
+        ("reference", &target.reference),
+        ("merchant_reference", &target.merchant_reference),
+        ("event", &target.event),
+    ] {
         if let Some(value) = value {
             line.push_str(&format!(" {name} {value}"));
         }
@@ -171,7 +173,7 @@ fn error_text(error: &ProviderError) -> String {
     }
 }
 
-/// A code and a text as `code: text`, with `-` for what is not given.
+/// A code and a text as `code: text`, with `-` for one that is absent.
 fn code_and_text(code: &Option<String>, text: &Option<String>) -> String {
     format!("{}: {}", code.as_deref().unwrap_or("-"), text.as_deref().unwrap_or("-"))
 }

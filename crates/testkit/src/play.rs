@@ -1,4 +1,4 @@
-//! Plays one operation of an adapter against given answers and sees what comes of it.
+//! Runs one operation of an adapter against given answers and returns its result.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -8,11 +8,11 @@ use paymux_port::{
     ProviderError, RefundRequest, StatusTable, StoreAttempt, StoreRequest, Timestamp, Transport, Vault,
 };
 
-use crate::facts::{End, kept_lines};
+use crate::facts::{End, saved_lines};
 use crate::recording::{Operation, Recording, RecordingOptions};
 use crate::world::{self, Answer, FixedSource, Memory, Script};
 
-/// Everything that an operation can be given, to be changed before it is played.
+/// The arguments and surroundings of an operation; a rule may change them before it runs.
 #[derive(Clone)]
 pub struct World {
     /// The attempt.
@@ -27,16 +27,16 @@ pub struct World {
     pub now: Timestamp,
     /// Changes to the usual settings.
     pub settings: Vec<(String, Option<String>)>,
-    /// Whether the state_store works.
-    pub keeps: bool,
+    /// Whether the state store works.
+    pub saves: bool,
 }
 
-/// What came of an operation.
+/// The result of an operation.
 pub struct Played {
-    /// What was sent.
+    /// The calls that were sent.
     pub calls: Vec<HttpRequest>,
-    /// What was kept.
-    pub kept: AdapterState,
+    /// The adapter state that was saved.
+    pub saved: AdapterState,
     pub(crate) end: End,
 }
 
@@ -56,7 +56,7 @@ impl Played {
 
     /// One fact a line, as recordings hold them.
     pub fn facts(&self, table: &StatusTable) -> Vec<String> {
-        self.end.facts(table).into_iter().chain(kept_lines(&self.kept)).collect()
+        self.end.facts(table).into_iter().chain(saved_lines(&self.saved)).collect()
     }
 
     /// Everything that could be printed of it.
@@ -67,14 +67,14 @@ impl Played {
 }
 
 impl World {
-    /// As a recording asks for it.
+    /// As a recording requires.
     pub fn of(options: &RecordingOptions) -> Self {
         let mut attempt = world::attempt();
         attempt.money = options.money;
         attempt.approach = options.approach;
         attempt.capture = options.capture;
         attempt.reference.clone_from(&options.reference);
-        attempt.adapter_state.clone_from(&options.theirs);
+        attempt.adapter_state.clone_from(&options.adapter_state);
         let mut request = world::checkout(options.money);
         request.link_delivery = options.notify;
         request.save_profile = options.save;
@@ -89,11 +89,11 @@ impl World {
             captured: amount.unwrap_or(options.money),
             now: options.at,
             settings: options.settings.clone(),
-            keeps: true,
+            saves: true,
         }
     }
 
-    /// As an operation is asked for without a recording.
+    /// The defaults of an operation, without a recording.
     pub fn usual(operation: Operation) -> Self {
         Self::of(&RecordingOptions::usual(operation))
     }
@@ -107,7 +107,7 @@ impl World {
         built.unwrap_or_else(|why| panic!("{} cannot be built of the usual settings: {why}", about.name))
     }
 
-    /// The attempt, if it is to store a method and pays nothing.
+    /// The attempt as one that stores a payment method without a payment.
     fn store_attempt(&self) -> StoreAttempt {
         StoreAttempt {
             id: self.attempt.id,
@@ -132,30 +132,30 @@ impl World {
         self.request.customer.id.clone().expect("every customer of the recordings has an id")
     }
 
-    /// Plays `operation` against `answers`; the result is classified, as the gateway would see it.
+    /// Runs `operation` against `answers`; the result is classified, as the gateway would see it.
     pub fn play(&self, about: &About, operation: Operation, answers: Vec<Answer>) -> Played {
         let script = Script::new(answers);
         let played = self.play_over(about, operation, &script);
         Played { calls: script.calls(), ..played }
     }
 
-    /// The same over any transport; what is sent is seen there.
+    /// The same over any transport, which records the calls.
     pub fn play_over(&self, about: &About, operation: Operation, transport: &dyn Transport) -> Played {
         let provider = self.provider(about);
-        let state_store = if self.keeps { Memory::default() } else { Memory::broken() };
+        let state_store = if self.saves { Memory::default() } else { Memory::broken() };
         let source = FixedSource::new(self.now);
         let statuses = StatusTable::parse(about.statuses).expect("the contract reads the table first");
         let ctx = Ctx::new(about.base_url, &statuses, transport, &state_store, &source);
         let end = at_once(self.run(provider.as_ref(), &ctx, operation));
         let end = ctx.classify(end).unwrap_or_else(End::Failed);
-        Played { calls: Vec::new(), kept: state_store.kept(), end }
+        Played { calls: Vec::new(), saved: state_store.saved(), end }
     }
 
-    /// Plays a recording's operation against other answers than its own.
+    /// Runs a recording's operation against other answers than its own.
     pub fn replay(&self, about: &About, recording: &Recording, answers: Vec<Answer>) -> Played {
-        if recording.operation == Operation::Note {
+        if recording.operation == Operation::Notification {
             let end = self.notify(about, &NotificationInput::of(recording));
-            return Played { calls: Vec::new(), kept: AdapterState::new(), end };
+            return Played { calls: Vec::new(), saved: AdapterState::new(), end };
         }
         self.play(about, recording.operation, answers)
     }
@@ -168,7 +168,7 @@ impl World {
             address_key: notification.address_key,
         };
         match self.provider(about).read_notification(&notification) {
-            Ok(targets) => End::Hints(targets),
+            Ok(targets) => End::Targets(targets),
             Err(why) => End::Refused(why),
         }
     }
@@ -180,19 +180,19 @@ impl World {
         operation: Operation,
     ) -> paymux_port::Result<End> {
         let (attempt, request) = (&self.attempt, &self.request);
-        let stands = |view| End::Stands(Box::new(view));
+        let view = |view| End::View(Box::new(view));
         match operation {
-            Operation::Begin => Ok(End::Begun(Box::new(provider.create(ctx, attempt, request).await?))),
-            Operation::Fetch => provider.fetch(ctx, attempt).await.map(stands),
+            Operation::Create => Ok(End::Created(Box::new(provider.create(ctx, attempt, request).await?))),
+            Operation::Fetch => provider.fetch(ctx, attempt).await.map(view),
             Operation::Find => {
                 let found = provider.find_by_reference(ctx, attempt).await?;
-                Ok(found.map_or(End::Nothing, |created| End::Begun(Box::new(created))))
+                Ok(found.map_or(End::Nothing, |created| End::Created(Box::new(created))))
             }
-            Operation::Capture => provider.capture(ctx, attempt, self.captured).await.map(stands),
-            Operation::Cancel => provider.cancel(ctx, attempt).await.map(stands),
-            Operation::Refund => provider.refund(ctx, attempt, &self.refund).await.map(stands),
-            Operation::HandOver => provider.submit_provider_order(ctx, attempt).await.map(|()| End::Done),
-            Operation::Note => Err(ProviderError::Unsupported("call for a notification")),
+            Operation::Capture => provider.capture(ctx, attempt, self.captured).await.map(view),
+            Operation::Cancel => provider.cancel(ctx, attempt).await.map(view),
+            Operation::Refund => provider.refund(ctx, attempt, &self.refund).await.map(view),
+            Operation::Submit => provider.submit_provider_order(ctx, attempt).await.map(|()| End::Done),
+            Operation::Notification => Err(ProviderError::Unsupported("call for a notification")),
             profile => match provider.vault() {
                 Some(vault) => self.run_vault(vault, ctx, profile).await,
                 None => Err(ProviderError::Unsupported("store a method")),
@@ -209,10 +209,12 @@ impl World {
         let (attempt, request) = (&self.attempt, &self.request);
         let storing = self.store_attempt();
         match operation {
-            Operation::ProfileBegin => {
+            Operation::ProfileCreate => {
                 vault.create(ctx, &storing, &self.store_request()).await.map(End::SessionCreated)
             }
-            Operation::ProfileCharge => Ok(End::Begun(Box::new(vault.charge(ctx, attempt, request).await?))),
+            Operation::ProfileCharge => {
+                Ok(End::Created(Box::new(vault.charge(ctx, attempt, request).await?)))
+            }
             Operation::ProfileFetch => vault.fetch(ctx, &storing).await.map(End::Saved),
             Operation::ProfileCancel => vault.cancel(ctx, &storing).await.map(End::Saved),
             Operation::ProfileList => vault.list(ctx, &self.customer_id()).await.map(End::Profiles),
@@ -224,7 +226,7 @@ impl World {
     }
 }
 
-/// A notification that can be changed on its way.
+/// A notification that a rule may change before it is read.
 #[derive(Clone)]
 pub(crate) struct NotificationInput {
     pub(crate) headers: Vec<(String, String)>,
@@ -245,13 +247,13 @@ impl NotificationInput {
     }
 }
 
-/// Runs what never waits.
+/// Runs a future that never waits.
 ///
 /// # Panics
-/// If it does wait: an adapter has nothing to wait for but its calls, which are answered at once.
+/// If it waits: an adapter waits only for its calls, which are answered at once.
 pub fn at_once<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("an adapter waits for nothing but its calls"),
+        Poll::Pending => panic!("an adapter waits only for its calls"),
     }
 }

@@ -11,39 +11,39 @@ use crate::world::{self, Answer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named as the methods of the port")]
 pub enum Operation {
-    Begin,
+    Create,
     Fetch,
     Find,
     Capture,
     Cancel,
     Refund,
-    HandOver,
-    Note,
-    ProfileBegin,
+    Submit,
+    Notification,
+    ProfileCreate,
     ProfileFetch,
     ProfileCancel,
     ProfileList,
     ProfileCharge,
-    ProfileForget,
+    ProfileDetach,
 }
 
 impl Operation {
     /// Every operation with the word that its files begin with.
     pub const ALL: [(Self, &str); 14] = [
-        (Self::Begin, "begin"),
+        (Self::Create, "create"),
         (Self::Fetch, "fetch"),
         (Self::Find, "find"),
         (Self::Capture, "capture"),
         (Self::Cancel, "cancel"),
         (Self::Refund, "refund"),
-        (Self::HandOver, "hand_over"),
-        (Self::Note, "note"),
-        (Self::ProfileBegin, "profile_begin"),
+        (Self::Submit, "submit"),
+        (Self::Notification, "notification"),
+        (Self::ProfileCreate, "profile_create"),
         (Self::ProfileFetch, "profile_fetch"),
         (Self::ProfileCancel, "profile_cancel"),
         (Self::ProfileList, "profile_list"),
         (Self::ProfileCharge, "profile_charge"),
-        (Self::ProfileForget, "profile_forget"),
+        (Self::ProfileDetach, "profile_detach"),
     ];
 
     /// Whether it may change nothing at the provider.
@@ -74,8 +74,8 @@ pub struct RecordingOptions {
     pub amount: Option<Decimal>,
     /// The provider's id, once there is one.
     pub reference: Option<String>,
-    /// What the adapter had kept.
-    pub theirs: paymux_port::AdapterState,
+    /// What the adapter has stored with the attempt.
+    pub adapter_state: paymux_port::AdapterState,
     /// Changes to the usual settings.
     pub settings: Vec<(String, Option<String>)>,
     /// Whom the provider tells.
@@ -91,7 +91,7 @@ pub struct RecordingOptions {
 impl RecordingOptions {
     /// What is asked where a file says nothing else.
     pub fn usual(operation: Operation) -> Self {
-        let starts = [Operation::Begin, Operation::Find, Operation::ProfileBegin, Operation::ProfileCharge];
+        let starts = [Operation::Create, Operation::Find, Operation::ProfileCreate, Operation::ProfileCharge];
         let exists = !starts.contains(&operation);
         Self {
             money: world::euros(1250),
@@ -99,7 +99,7 @@ impl RecordingOptions {
             capture: CaptureMode::Automatic,
             amount: None,
             reference: exists.then(|| world::REFERENCE.to_owned()),
-            theirs: paymux_port::AdapterState::new(),
+            adapter_state: paymux_port::AdapterState::new(),
             settings: Vec::new(),
             notify: LinkDelivery::default(),
             profile: None,
@@ -275,10 +275,10 @@ fn read_key(options: &mut RecordingOptions, line: &str) -> Result<(), String> {
         Ok::<_, String>((name.trim().to_owned(), value.trim().to_owned()))
     };
     match key {
-        "asks" => read_options(options, value)?,
+        "request" => read_options(options, value)?,
         "amount" => options.amount = Some(value.parse().map_err(|fault| format!("{fault}"))?),
         "reference" => options.reference = Some(value.to_owned()),
-        "theirs" => options.theirs.extend([pair()?]),
+        "state" => options.adapter_state.extend([pair()?]),
         "settings" if value.contains('=') => {
             let (name, value) = pair()?;
             options.settings.push((name, Some(value)));
@@ -296,7 +296,7 @@ fn read_key(options: &mut RecordingOptions, line: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The value of `# asks:`: an amount with its currency, an approach, a capture mode; each may be left out.
+/// The value of `# request:`: an amount with its currency, an approach, a capture mode; each may be left out.
 fn read_options(options: &mut RecordingOptions, value: &str) -> Result<(), String> {
     let mut parts = value.split_whitespace();
     while let Some(part) = parts.next() {
@@ -419,7 +419,7 @@ mod tests {
 
     #[test]
     fn a_file_reads_as_calls_answers_and_facts() {
-        let text = "# from documents: a page\n# asks: KWD 1.230 LINK MANUAL\n# amount: 0.500\n\
+        let text = "# from documents: a page\n# request: KWD 1.230 LINK MANUAL\n# amount: 0.500\n\
             > GET {base}/a/{reference}/\nX-Key: {attempt}\n{\"a\":\n 1}\n< 429\nRetry-After: 7\n<html>\n= error busy 7 s\n";
         let recording = read("refund_part.http", text).unwrap();
         assert_eq!(recording.options.money.to_string(), "1.230 KWD");
@@ -444,10 +444,10 @@ mod tests {
         for (file, text, complaint) in [
             ("fetch.http", "> GET /a\n", ":1: begins with neither"),
             ("look.http", "# recorded 2026-11-20\n", ":1: the name does not begin"),
-            ("fetch.http", "# recorded 2026-11-20\n# ask: EUR\n", ":2: `ask` is no key"),
+            ("fetch.http", "# recorded 2026-11-20\n# requests: EUR\n", ":2: `requests` is no key"),
             ("fetch.http", "# recorded 2026-11-20\n> GET\n", ":2: is not `> METHOD path`"),
             ("fetch.http", "# recorded 2026-11-20\n> GET /a\n< fine\n", ":3: is not `< status`"),
-            ("fetch.http", "# recorded 2026-11-20\n# asks: EUR 0.005\n", ":2: 0.005: more decimals"),
+            ("fetch.http", "# recorded 2026-11-20\n# request: EUR 0.005\n", ":2: 0.005: more decimals"),
         ] {
             let said = read(file, text).unwrap_err();
             assert!(said.contains(complaint), "{said}");

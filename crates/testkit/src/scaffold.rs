@@ -31,7 +31,7 @@ const FILES: [(&str, &str); 6] = [
     ("response.rs", include_str!("../scaffold/response.rs")),
     ("statuses.toml", include_str!("../scaffold/statuses.toml")),
     ("README.md", include_str!("../scaffold/README.md")),
-    ("exchanges/begin_hosted.http", include_str!("../scaffold/begin_hosted.http")),
+    ("exchanges/create_hosted.http", include_str!("../scaffold/create_hosted.http")),
 ];
 
 /// Makes the folder of adapter `name` below `providers` and lists it in `lib.rs`. Answers what to do next.

@@ -1,4 +1,4 @@
-//! The world that every recording is played in: always the same order, customer, clock and answers.
+//! The test world of every recording: always the same order, customer, clock and answers.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use paymux_port::{
     Secret, StateStore, StateStoreError, Timestamp, Transport, TransportError, Uuid,
 };
 
-/// Seconds since 1970 at which every recording plays: 2026-01-01T00:00:00Z.
+/// The time of every recording in seconds since 1970: 2026-01-01T00:00:00Z.
 pub(crate) const NOW: i64 = 1_767_225_600;
 pub(crate) const ATTEMPT: &str = "att_01kdvdna00e008000000000001";
 pub(crate) const ORDER: &str = "ord_01kdvdna00e008000000000002";
@@ -112,8 +112,7 @@ fn back_urls() -> RedirectUrls {
     }
 }
 
-/// An order drawn from a seed whose sums are those that the gateway makes: lines, discounts, taxes and shipping
-/// add up to the amount.
+/// A random order from a seed. As in the gateway, lines, discounts, taxes and shipping add up to the amount.
 pub fn generated_order(seed: u64, currency: Currency) -> (Money, PaymentRequest) {
     let mut state = seed;
     let mut below = |bound: i64| {
@@ -168,16 +167,16 @@ pub fn settings(about: &About, changes: &[(String, Option<String>)]) -> AdapterS
     AdapterSettings::new(values.into_iter().map(|(key, value)| (key, Secret::from(value))))
 }
 
-/// A source whose clock stands still and whose ids count.
+/// A source whose clock stands still and whose ids are numbered.
 pub struct FixedSource {
     now: Timestamp,
-    drawn: AtomicU64,
+    ids: AtomicU64,
 }
 
 impl FixedSource {
-    /// Standing at `now`.
+    /// A source whose clock stands at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self { now, drawn: AtomicU64::new(0) }
+        Self { now, ids: AtomicU64::new(0) }
     }
 }
 
@@ -187,31 +186,31 @@ impl Env for FixedSource {
     }
 
     fn uuid(&self) -> Uuid {
-        // Apart in the bits that tell one subject from another: the low ones number its parts.
-        Uuid::from_u128(u128::from(self.drawn.fetch_add(1, Ordering::Relaxed)) << 24)
+        // Subjects differ in the upper bits; the low 24 bits number the parts of a subject.
+        Uuid::from_u128(u128::from(self.ids.fetch_add(1, Ordering::Relaxed)) << 24)
     }
 
     fn nonce(&self) -> [u8; 16] {
-        u128::from(self.drawn.fetch_add(1, Ordering::Relaxed)).to_be_bytes()
+        u128::from(self.ids.fetch_add(1, Ordering::Relaxed)).to_be_bytes()
     }
 }
 
-/// A keeper in memory: what it was given last, or a refusal of everything.
+/// A state store in memory, or one that fails.
 #[derive(Default)]
 pub struct Memory {
-    kept: Mutex<AdapterState>,
+    saved: Mutex<AdapterState>,
     broken: bool,
 }
 
 impl Memory {
-    /// One that can store nothing.
+    /// One that saves nothing.
     pub fn broken() -> Self {
         Self { broken: true, ..Self::default() }
     }
 
-    /// What has been kept.
-    pub fn kept(&self) -> AdapterState {
-        self.kept.lock().expect("no holder panics").clone()
+    /// What has been saved.
+    pub fn saved(&self) -> AdapterState {
+        self.saved.lock().expect("no holder panics").clone()
     }
 }
 
@@ -222,19 +221,19 @@ impl StateStore for Memory {
             return Err(StateStoreError);
         }
         let owned = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        self.kept.lock().expect("no holder panics").extend(owned);
+        self.saved.lock().expect("no holder panics").extend(owned);
         Ok(())
     }
 }
 
-/// What comes back of one call.
+/// The answer to one call.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// A reply.
+    /// A response.
     Reply(HttpResponse),
-    /// The call never left.
+    /// The call was not sent.
     NotSent,
-    /// The call left, and nothing came.
+    /// The call was sent, and no answer came.
     Lost,
 }
 
@@ -245,19 +244,19 @@ impl Answer {
     }
 }
 
-/// A transport that gives its answers one after the other, whatever is asked, and remembers what was.
+/// A transport that gives its answers one after the other for any calls, and records the calls.
 pub struct Script {
     answers: Vec<Answer>,
     calls: Mutex<Vec<HttpRequest>>,
 }
 
 impl Script {
-    /// With these answers; after the last of them nothing can be sent.
+    /// After the last of `answers` no call can be sent.
     pub fn new(answers: Vec<Answer>) -> Self {
         Self { answers, calls: Mutex::default() }
     }
 
-    /// What was asked.
+    /// The calls that were sent.
     pub fn calls(&self) -> Vec<HttpRequest> {
         self.calls.lock().expect("no holder panics").clone()
     }

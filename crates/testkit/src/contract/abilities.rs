@@ -29,20 +29,20 @@ fn offers(subject: &Subject, operation: Operation) -> bool {
         Operation::Capture => capabilities.capture != CaptureSupport::Automatic,
         Operation::Cancel => capabilities.cancel != CancelSupport::None,
         Operation::Refund => capabilities.refund != RefundSupport::None,
-        Operation::HandOver => capabilities.submits_order,
-        Operation::Begin | Operation::Fetch | Operation::Note => true,
-        Operation::ProfileBegin | Operation::ProfileFetch | Operation::ProfileCancel => {
+        Operation::Submit => capabilities.submits_order,
+        Operation::Create | Operation::Fetch | Operation::Notification => true,
+        Operation::ProfileCreate | Operation::ProfileFetch | Operation::ProfileCancel => {
             capabilities.vault.is_some_and(|vault| !vault.approaches.is_empty())
         }
         Operation::ProfileList => capabilities.vault.is_some(),
         Operation::ProfileCharge => capabilities.charges(),
-        Operation::ProfileForget => capabilities.vault.is_some_and(|vault| vault.detaches),
+        Operation::ProfileDetach => capabilities.vault.is_some_and(|vault| vault.detaches),
     }
 }
 
 fn shows_what_it_claims(subject: &Subject) -> RuleResult {
     for (operation, word) in Operation::ALL {
-        if operation == Operation::Note {
+        if operation == Operation::Notification {
             continue;
         }
         if offers(subject, operation) {
@@ -73,29 +73,30 @@ fn starts_are_recorded(subject: &Subject) -> RuleResult {
     let capabilities = &subject.about.capabilities;
     for approach in capabilities.approaches {
         let recorded =
-            subject.working(Operation::Begin).any(|recording| recording.options.approach == *approach);
+            subject.working(Operation::Create).any(|recording| recording.options.approach == *approach);
         must(recorded, || format!("no start is recorded for {approach:?}"))?;
     }
     for approach in capabilities.vault.map(|vault| vault.approaches).unwrap_or_default() {
-        let recorded =
-            subject.working(Operation::ProfileBegin).any(|recording| recording.options.approach == *approach);
+        let recorded = subject
+            .working(Operation::ProfileCreate)
+            .any(|recording| recording.options.approach == *approach);
         must(recorded, || {
             format!("no start of a session that stores a method is recorded for {approach:?}")
         })?;
     }
-    let sent = subject.working(Operation::Begin).any(|recording| recording.options.notify.any());
+    let sent = subject.working(Operation::Create).any(|recording| recording.options.notify.any());
     must(sent == capabilities.delivers_links, || {
         format!("a link that the provider sends is recorded: {sent}; it says {}", capabilities.delivers_links)
     })?;
     let manual =
-        subject.working(Operation::Begin).any(|recording| recording.options.capture == CaptureMode::Manual);
+        subject.working(Operation::Create).any(|recording| recording.options.capture == CaptureMode::Manual);
     must(manual == (capabilities.capture != CaptureSupport::Automatic), || {
         format!("capture by hand is recorded: {manual}; it says {:?}", capabilities.capture)
     })
 }
 
 fn starts_lead_somewhere(subject: &Subject) -> RuleResult {
-    for recording in subject.working(Operation::Begin) {
+    for recording in subject.working(Operation::Create) {
         let needed = if recording.options.approach == Approach::Embedded { "widget " } else { "page " };
         let led = recording.expected.iter().any(|fact| fact.starts_with(needed));
         must(led, || format!("{} ends without a {needed}", recording.file))?;
@@ -151,7 +152,7 @@ fn inexact_amount_stays(subject: &Subject, money: Money) -> RuleResult {
     must(subject.about.capabilities.currencies.ineligible_because(money).is_some(), || {
         format!("it does not object to {money}")
     })?;
-    for operation in [Operation::Begin, Operation::Capture, Operation::Refund] {
+    for operation in [Operation::Create, Operation::Capture, Operation::Refund] {
         let mut world = World::usual(operation);
         world.attempt.money = money;
         world.request = checkout(money);

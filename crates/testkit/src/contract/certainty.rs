@@ -1,4 +1,4 @@
-//! Failures at every call of every recording: what an adapter says of them is never more certain than it is.
+//! Failures at every call of every recording: an adapter never reports one as more certain than it is.
 
 use paymux_port::{Advice, HttpRequest};
 
@@ -7,22 +7,22 @@ use crate::{Answer, Operation, Recording, World};
 
 pub(super) const RULES: &[Rule] = &[
     every("nothing sent: another account may be tried", |subject| {
-        at_each_call(subject, &[Fault::NotSent], |place| !place.written)
+        at_each_call(subject, &[Fault::NotSent], |call| !call.written)
     }),
     every("silence after a write: it is asked until it is known", |subject| {
-        at_each_call(subject, &[Fault::Lost], |place| !place.written && !place.reads_only)
+        at_each_call(subject, &[Fault::Lost], |call| !call.written && !call.reads_only)
     }),
     every("silence after a read: it is read again later", |subject| {
-        at_each_call(subject, &[Fault::Lost], |place| !place.written && place.reads_only)
+        at_each_call(subject, &[Fault::Lost], |call| !call.written && call.reads_only)
     }),
     every("401, 404, 429, other 4xx, 3xx and 5xx are sorted by what they prove", |subject| {
-        at_each_call(subject, &STATUSES, |place| !place.written)
+        at_each_call(subject, &STATUSES, |call| !call.written)
     }),
     every("a write that left is never reported as harmless", |subject| {
         let faults = [&[Fault::NotSent, Fault::Lost], &STATUSES[..]].concat();
-        at_each_call(subject, &faults, |place| place.written)
+        at_each_call(subject, &faults, |call| call.written)
     }),
-    every("what could not be kept is not relied on", nothing_relies_on_what_was_not_kept),
+    every("what could not be kept is not relied on", nothing_relies_on_unsaved_state),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -54,16 +54,16 @@ impl Fault {
     }
 }
 
-/// Where in an operation something fails.
-pub(super) struct Place {
+/// Which call of an operation fails.
+pub(super) struct FailedCall {
     /// Whether the failing call only reads.
     pub(super) reads_only: bool,
     /// Whether an earlier write may have worked.
     pub(super) written: bool,
 }
 
-impl Place {
-    /// The place of a recording's call by its number.
+impl FailedCall {
+    /// The call of a recording by its number.
     pub(super) fn of(recording: &Recording, number: usize) -> Self {
         let written = recording.steps[..number].iter().any(|step| {
             let refused =
@@ -73,12 +73,12 @@ impl Place {
         Self { reads_only: recording.steps[number].reads_only(), written }
     }
 
-    /// What may be done after an answer that says nothing certain.
+    /// The advice after an answer that proves nothing.
     pub(super) fn unclear(&self) -> Advice {
         if self.reads_only && !self.written { Advice::RetryLater } else { Advice::ResolveUnknown }
     }
 
-    /// What a failure here proves.
+    /// The advice that a failure of this call proves right.
     fn proven(&self, fault: Fault) -> Advice {
         match fault {
             Fault::Status(400 | 422) if !self.reads_only => Advice::Stop,
@@ -90,7 +90,7 @@ impl Place {
     }
 }
 
-/// Whether some recording shows the adapter getting over a failure of this call.
+/// Whether a recording shows that the adapter survives a failure of this call.
 pub(super) fn survivable(subject: &Subject, http_request: &HttpRequest) -> bool {
     let steps = subject.working_calls().flat_map(|recording| &recording.steps);
     let alike =
@@ -98,10 +98,10 @@ pub(super) fn survivable(subject: &Subject, http_request: &HttpRequest) -> bool 
     alike.into_iter().any(|step| !matches!(&step.answer, Answer::Reply(response) if response.ok()))
 }
 
-fn at_each_call(subject: &Subject, faults: &[Fault], concerns: fn(&Place) -> bool) -> RuleResult {
+fn at_each_call(subject: &Subject, faults: &[Fault], concerns: fn(&FailedCall) -> bool) -> RuleResult {
     for recording in subject.working_calls() {
         for number in 0..recording.steps.len() {
-            let place = Place::of(recording, number);
+            let place = FailedCall::of(recording, number);
             for fault in faults.iter().filter(|_| concerns(&place)) {
                 fail_at(subject, recording, number, &place, *fault)?;
             }
@@ -114,7 +114,7 @@ fn fail_at(
     subject: &Subject,
     recording: &Recording,
     number: usize,
-    place: &Place,
+    place: &FailedCall,
     fault: Fault,
 ) -> RuleResult {
     let mut answers = recording.answers();
@@ -130,20 +130,20 @@ fn fail_at(
     })
 }
 
-fn nothing_relies_on_what_was_not_kept(subject: &Subject) -> RuleResult {
+fn nothing_relies_on_unsaved_state(subject: &Subject) -> RuleResult {
     for (recording, operation) in subject.working_calls().map(|recording| (recording, recording.operation)) {
         let world = World::of(&recording.options);
-        if world.play(subject.about, operation, recording.answers()).kept.is_empty() {
+        if world.play(subject.about, operation, recording.answers()).saved.is_empty() {
             continue;
         }
-        let played = World { keeps: false, ..world }.play(subject.about, operation, recording.answers());
+        let played = World { saves: false, ..world }.play(subject.about, operation, recording.answers());
         must(played.error().is_some(), || {
-            format!("{} goes on without what it wanted to keep", recording.file)
+            format!("{} continues although its state was not saved", recording.file)
         })?;
         let at_rest = played.calls.is_empty()
-            || operation != Operation::Begin
+            || operation != Operation::Create
             || played.calls.len() < recording.steps.len();
-        must(at_rest, || format!("{} sends everything without what it wanted to keep", recording.file))?;
+        must(at_rest, || format!("{} sends every call although its state was not saved", recording.file))?;
     }
     Ok(())
 }

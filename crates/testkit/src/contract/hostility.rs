@@ -3,7 +3,7 @@
 use paymux_port::Advice;
 use serde_json::{Value, json};
 
-use super::certainty::{Place, survivable};
+use super::certainty::{FailedCall, survivable};
 use super::{Rule, RuleResult, Subject, every, must};
 use crate::{Answer, Operation, Played, Recording, World};
 
@@ -57,7 +57,8 @@ fn broken_answers(subject: &Subject) -> RuleResult {
 fn large_answers(subject: &Subject) -> RuleResult {
     let large = format!("{{\"filler\": \"{}\"}}", "a".repeat(10 << 20)).into_bytes();
     for (operation, _) in Operation::ALL {
-        let first = subject.working(operation).find(|recording| recording.operation != Operation::Note);
+        let first =
+            subject.working(operation).find(|recording| recording.operation != Operation::Notification);
         if let Some(recording) = first {
             break_at(subject, recording, 0, large.clone())?;
         }
@@ -70,7 +71,7 @@ fn break_at(subject: &Subject, recording: &Recording, number: usize, body: Vec<u
     let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
     let played = play_with(subject, recording, number, body);
     let unread = played.facts(&subject.table) == recording.expected;
-    let unclear = Place::of(recording, number).unclear();
+    let unclear = FailedCall::of(recording, number).unclear();
     let advice = played.error().map(paymux_port::ProviderError::advice);
     let survived = advice.is_none()
         && played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
@@ -131,7 +132,7 @@ fn break_field(
     let at = format!("{}: {damage} in answer to call {}", recording.file, number + 1);
     if let Some(error) = played.error() {
         let harmless = matches!(error.advice(), Advice::TryElsewhere | Advice::RetryLater);
-        let place = Place::of(recording, number);
+        let place = FailedCall::of(recording, number);
         let fine = if place.unclear() == Advice::ResolveUnknown {
             !harmless
         } else {
@@ -156,7 +157,7 @@ fn says_no_more(fact: &str, whole: &str) -> bool {
 
 /// Whether a fact is a word that the answer still has, or follows from one.
 fn stands_in(fact: &str, answer: &str) -> bool {
-    match fact.strip_prefix("word ").and_then(|word| word.split_once('/')) {
+    match fact.strip_prefix("status ").and_then(|status| status.split_once('/')) {
         Some((_, word)) => answer.contains(&format!("\"{word}\"")),
         None => fact.starts_with("means "),
     }

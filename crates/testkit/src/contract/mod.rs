@@ -97,7 +97,7 @@ impl Subject {
     pub(crate) fn working_calls(&self) -> impl Iterator<Item = &Recording> {
         self.recordings
             .iter()
-            .filter(|recording| recording.operation != Operation::Note && recording.succeeds())
+            .filter(|recording| recording.operation != Operation::Notification && recording.succeeds())
     }
 }
 

@@ -66,7 +66,7 @@ fn orders_add_up(subject: &Subject) -> RuleResult {
             let play = |stated: Money| {
                 let answers =
                     recording.steps.iter().map(|step| restated(&step.answer, euros(1250), stated, units));
-                world.play(subject.about, Operation::Begin, answers.collect())
+                world.play(subject.about, Operation::Create, answers.collect())
             };
             // Discounts and taxes may be the provider's to work out, if its price is compared with what is asked.
             let plain = request.discount == 0 && (request.tax_included || request.tax == 0);
@@ -141,9 +141,9 @@ fn currencies_are_theirs(subject: &Subject) -> RuleResult {
 
 /// The recorded starts that ask for the usual order.
 fn usual_starts(subject: &Subject) -> impl Iterator<Item = &Recording> {
-    subject
-        .working(Operation::Begin)
-        .filter(|recording| recording.options.money == euros(1250) && recording.options.theirs.is_empty())
+    subject.working(Operation::Create).filter(|recording| {
+        recording.options.money == euros(1250) && recording.options.adapter_state.is_empty()
+    })
 }
 
 fn begin(subject: &Subject, recording: &Recording, money: Money) -> Result<Played, Failed> {
@@ -152,7 +152,7 @@ fn begin(subject: &Subject, recording: &Recording, money: Money) -> Result<Playe
     world.attempt.money = money;
     world.request = checkout(money);
     let answers = recording.steps.iter().map(|step| restated(&step.answer, euros(1250), money, units));
-    Ok(world.play(subject.about, Operation::Begin, answers.collect()))
+    Ok(world.play(subject.about, Operation::Create, answers.collect()))
 }
 
 fn fetch(subject: &Subject, recording: &Recording, money: Money, stated: Decimal, units: Units) -> Played {

@@ -36,7 +36,7 @@ fn by_address(subject: &Subject) -> bool {
 /// The recorded notifications that are taken and point at something.
 fn taken(subject: &Subject) -> impl Iterator<Item = (&Recording, World, NotificationInput)> {
     subject
-        .working(Operation::Note)
+        .working(Operation::Notification)
         .filter(|recording| recording.expected != ["nothing"])
         .map(|recording| (recording, World::of(&recording.options), NotificationInput::of(recording)))
 }
@@ -156,7 +156,7 @@ fn broken_ones(subject: &Subject) -> RuleResult {
         for body in bodies {
             let broken = NotificationInput { body: body.as_bytes().to_vec(), ..notification.clone() };
             let end = world.notify(subject.about, &broken);
-            let points = matches!(&end, End::Hints(targets) if !targets.is_empty());
+            let points = matches!(&end, End::Targets(targets) if !targets.is_empty());
             must(!points, || format!("{} with the body `{body}` gives {end:?}", recording.file))?;
         }
         for place in 0..notification.body.len() {

@@ -39,12 +39,13 @@ fn sends_the_same(subject: &Subject) -> RuleResult {
 
 fn attempts_are_distinct(subject: &Subject) -> RuleResult {
     let other = "att_01kdvdna00e008000000000009";
-    for recording in subject.working(Operation::Begin).filter(|recording| recording.options.theirs.is_empty())
+    for recording in
+        subject.working(Operation::Create).filter(|recording| recording.options.adapter_state.is_empty())
     {
         let mut world = World::of(&recording.options);
-        let ours = world.attempt.id.to_string();
+        let own = world.attempt.id.to_string();
         world.attempt.id = other.parse().expect("a TypeID");
-        let sent = world.play(subject.about, Operation::Begin, recording.answers()).calls;
+        let sent = world.play(subject.about, Operation::Create, recording.answers()).calls;
         let carries = |id: &str| {
             sent.iter().any(|http_request| {
                 let body = String::from_utf8_lossy(&http_request.body);
@@ -52,7 +53,7 @@ fn attempts_are_distinct(subject: &Subject) -> RuleResult {
                 http_request.path.contains(id) || body.contains(id) || headers
             })
         };
-        must(carries(other) && !carries(&ours), || format!("{} sends the wrong reference", recording.file))?;
+        must(carries(other) && !carries(&own), || format!("{} sends the wrong reference", recording.file))?;
     }
     Ok(())
 }
@@ -76,20 +77,20 @@ fn resumes(subject: &Subject) -> bool {
     let several =
         |recording: &Recording| recording.steps.iter().filter(|step| !step.reads_only()).count() > 1;
     subject.about.capabilities.repeat.create == Repeat::Deduplicated
-        && subject.working(Operation::Begin).any(several)
+        && subject.working(Operation::Create).any(several)
 }
 
-/// Loses the answer of each call in turn, and begins again with what had been kept by then.
+/// Loses the answer of each call in turn, and starts again with the state that was saved by then.
 fn starts_are_taken_up(subject: &Subject) -> RuleResult {
-    for recording in subject.working(Operation::Begin) {
+    for recording in subject.working(Operation::Create) {
         for number in 0..recording.steps.len() {
             let mut answers = recording.answers();
             answers[number] = Answer::Lost;
             let mut world = World::of(&recording.options);
-            let cut_off = world.play(subject.about, Operation::Begin, answers);
-            world.attempt.adapter_state.extend(cut_off.kept);
+            let cut_off = world.play(subject.about, Operation::Create, answers);
+            world.attempt.adapter_state.extend(cut_off.saved);
             let provider = ByAddress { steps: recording.steps.clone(), calls: Mutex::default() };
-            let again = world.play_over(subject.about, Operation::Begin, &provider);
+            let again = world.play_over(subject.about, Operation::Create, &provider);
             let calls = provider.calls.into_inner().expect("no holder panics");
             must(!again.failed(), || {
                 format!("{}: cut off at call {}, it ends in {:?}", recording.file, number + 1, again.end)
@@ -107,7 +108,7 @@ fn starts_are_taken_up(subject: &Subject) -> RuleResult {
     Ok(())
 }
 
-/// Answers by method and path, as a provider that is asked again does.
+/// Answers by method and path, as a provider does when calls are repeated.
 struct ByAddress {
     steps: Vec<Step>,
     calls: Mutex<Vec<HttpRequest>>,

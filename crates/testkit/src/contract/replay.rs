@@ -13,7 +13,7 @@ pub fn facts_of(subject: &Subject, recording: &Recording) -> Vec<String> {
 
 pub(super) fn replays(subject: &Subject, recording: &Recording) -> RuleResult {
     let played = World::of(&recording.options).replay(subject.about, recording, recording.answers());
-    if recording.operation != Operation::Note {
+    if recording.operation != Operation::Notification {
         for (number, (http_request, step)) in played.calls.iter().zip(&recording.steps).enumerate() {
             same_call(http_request, step).map_err(|why| format!("call {}: {why}", number + 1))?;
         }
