@@ -1,7 +1,7 @@
 //! The names of the project are those of its glossary: no name has a word that the glossary rules out, and every word
 //! of a public name is explained there or plain.
 //!
-//! What rules a word out is the table under [`UNUSED`] in `docs/glossary.md`; what is plain stands under [`PLAIN`].
+//! What rules a word out is the table under [`UNUSED`] in `docs/glossary.md`; plain words are listed under [`PLAIN`].
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the repository has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +103,7 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// A line without what stands in quotes, and nothing of one that is a comment.
+/// A line without quoted texts and comments.
 fn code_of(line: &str) -> String {
     let mut code = String::new();
     let (mut quoted, mut escaped) = (false, false);

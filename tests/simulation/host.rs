@@ -41,18 +41,18 @@ pub(crate) struct Host {
     /// How many awaits are left until the next crash; none is planned below zero.
     countdown: AtomicI64,
     /// No crash is planned any more.
-    calm: AtomicBool,
+    crash_free: AtomicBool,
     crashed: Notify,
     settings: Settings,
 }
 
 /// How the gateway is set up in a run.
 pub(crate) struct Settings {
-    /// How often each provider may be asked.
+    /// The read limit of each account.
     pub(crate) reads_per_second: u32,
-    /// For which reasons money is refunded without asking a person.
+    /// The codes of attention that the refund policy refunds.
     pub(crate) refunds: BTreeSet<AttentionCode>,
-    /// Whether a page whose start was never answered may be opened at another account.
+    /// Whether a start of unknown outcome may be followed by one at another account.
     pub(crate) failover_after_unknown: bool,
 }
 
@@ -94,7 +94,7 @@ impl Host {
             folder: folder.expect("a folder for the database"),
             running: Mutex::default(),
             countdown: AtomicI64::new(-1),
-            calm: AtomicBool::new(false),
+            crash_free: AtomicBool::new(false),
             crashed: Notify::new(),
             settings,
         }
@@ -205,7 +205,7 @@ impl World {
 
     /// Plans a crash at the gateway's await number `after` from now, and lives through it.
     pub(crate) async fn crash_after(self: &Arc<Self>, after: i64) {
-        if self.host.calm.load(Ordering::Relaxed) {
+        if self.host.crash_free.load(Ordering::Relaxed) {
             return;
         }
         self.host.countdown.store(after, Ordering::Relaxed);
@@ -217,11 +217,11 @@ impl World {
 
     /// No more crashes.
     pub(crate) fn no_more_crashes(&self) {
-        self.host.calm.store(true, Ordering::Relaxed);
+        self.host.crash_free.store(true, Ordering::Relaxed);
         self.host.countdown.store(-1, Ordering::Relaxed);
     }
 
-    /// Drops every task of the gateway where it stands.
+    /// Drops every task of the gateway, wherever it is.
     pub(crate) async fn stop_gateway(&self) {
         self.log("the gateway dies");
         let running = held(&self.host.running).take();

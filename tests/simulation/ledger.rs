@@ -16,7 +16,8 @@ pub(crate) struct Entry {
     pub(crate) held: i64,
     pub(crate) captured: i64,
     pub(crate) refunded: i64,
-    pub(crate) word: String,
+    #[serde(rename = "word")]
+    pub(crate) status: String,
     pub(crate) created_at: Timestamp,
     pub(crate) history: Vec<Step>,
 }

@@ -17,7 +17,7 @@ use crate::ledger::Entry;
 use crate::shop::MERCHANT;
 use crate::world::World;
 
-/// A day in the portals: now and then somebody does something to money that was taken.
+/// A day in the portals: now and then a person refunds, captures or disputes a payment.
 pub(crate) async fn portal(world: Arc<World>) {
     for _ in 0..world.random.between(0, 8) {
         sleep(world.random.millis(60_000, 5 * 3_600_000)).await;
@@ -84,9 +84,9 @@ fn undo_refund(world: &Arc<World>, entry: &Entry) {
     }
 }
 
-fn set_status(world: &Arc<World>, entry: &Entry, word: &str) {
+fn set_status(world: &Arc<World>, entry: &Entry, status: &str) {
     world.seen().changed_in_portal.insert(entry.id.clone());
-    world.control("/control/advance", &json!({ "provider": entry.provider, "id": entry.id, "word": word }));
+    world.control("/control/advance", &json!({ "provider": entry.provider, "id": entry.id, "word": status }));
 }
 
 /// The provider sends its notifications once more, in whatever order.
@@ -137,7 +137,7 @@ async fn decide(world: &World) {
     world.log(&format!("operator decides {decision:?} about {attention}: {done:?}"));
 }
 
-/// An operator has the provider asked about a payment.
+/// An operator fetches a payment.
 pub(crate) async fn look(world: &World, order: OrderId, payment: PaymentId) -> bool {
     let fetched = world.gateway(|orders| async move {
         let (command, pass) = (Command::of(Actor::Operator), ReadPass::of(Urgency::Customer));

@@ -175,7 +175,7 @@ async fn a_person_and_the_policy_who_decide_at_once_give_money_back_once() {
         let (_, policy) = tokio::join!(person, policy);
         policy.unwrap();
         let reference = session["providerReference"].as_str().unwrap();
-        assert_eq!(gateway.provider.given_back(reference), 1250);
+        assert_eq!(gateway.provider.refunded(reference), 1250);
     }
 }
 
@@ -243,7 +243,7 @@ async fn money_over_another_amount_goes_back_as_stated() {
     let [raised] = gateway.open_attention().await.try_into().unwrap();
     assert_eq!((&raised["code"], &raised["stated"]["amount"]), (&json!("AMOUNT_MISMATCH"), &json!(1300)));
     gateway.post(&decide(&raised)).json(&json!({"decision": "REFUND"})).await.expect(200);
-    assert_eq!(gateway.provider.given_back(reference), 1300);
+    assert_eq!(gateway.provider.refunded(reference), 1300);
     let payment = gateway.the_payment(&session).await;
     assert_eq!((&payment["captured"], &payment["pendingOperation"]), (&json!(0), &Value::Null));
     assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
@@ -268,7 +268,7 @@ async fn money_over_another_amount_can_go_back_after_the_sessions_time_too_and_f
         let raised = gateway.open_attention().await.remove(0);
         assert_eq!(raised["code"], "AMOUNT_MISMATCH");
         gateway.post(&decide(&raised)).json(&json!({"decision": "REFUND"})).await.expect(200);
-        assert_eq!(gateway.provider.given_back(reference), 1300);
+        assert_eq!(gateway.provider.refunded(reference), 1300);
         gateway.clock.pass(TWO_HOURS);
         gateway.run_jobs().await;
         let ended = gateway.get(&path).await.expect(200);

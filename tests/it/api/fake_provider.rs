@@ -1,4 +1,4 @@
-//! A provider that does as the test tells it.
+//! A provider that the test controls.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -41,7 +41,7 @@ static ABOUT: About = About {
                held = { meaning = \"AUTHORIZED\", evidence = \"seen\" }\n\
                paid = { meaning = \"PAID\", evidence = \"seen\" }\n\
                charged_back = { meaning = \"DISPUTED\", evidence = \"seen\", stage = \"CHARGEBACK\" }\n\
-               given_back = { meaning = \"FROM_AMOUNTS\", evidence = \"seen\" }\n\
+               refunded = { meaning = \"FROM_AMOUNTS\", evidence = \"seen\" }\n\
                declined = { meaning = \"FAILED\", evidence = \"seen\" }\n\
                closed = { meaning = \"CANCELLED\", evidence = \"seen\", terminal = true }\n",
     build: |_| unreachable!("the test makes its adapters itself"),
@@ -57,9 +57,9 @@ pub enum Start {
     Down,
     /// It says no.
     Refuses,
-    /// It makes an object and the answer is lost; nobody can look it up.
+    /// It creates an object and the answer is lost; the object cannot be looked up.
     Silent,
-    /// It makes an object, the answer is lost, and whoever looks is told that there is none yet.
+    /// It creates an object, the answer is lost, and a lookup does not find it yet.
     Lags,
     /// It makes an object over another amount.
     Wrong,
@@ -85,17 +85,17 @@ struct State {
     /// What an operation answers, if not what it should, and how many pass before it.
     fault: Option<(u32, ProviderError)>,
     objects: BTreeMap<String, Object>,
-    /// How often it was asked how something stands.
+    /// How often a status was fetched.
     reads: u32,
-    /// What it waits for before it answers that, if it waits.
+    /// What it waits for before it answers a read, if it waits.
     answers: Option<Arc<Semaphore>>,
-    /// The account at which it never answers that.
+    /// The account at which it never answers a read.
     mute_at: Option<&'static str>,
 }
 
 #[derive(Clone)]
 struct Object {
-    word: &'static str,
+    status: &'static str,
     total: Money,
     captured: i64,
     refunded: i64,
@@ -122,11 +122,11 @@ impl FakeProvider {
     }
 
     /// What it says of an object from now on.
-    pub fn say(&self, reference: &str, word: &'static str) {
+    pub fn say(&self, reference: &str, status: &'static str) {
         let mut state = self.state();
         let object = state.objects.get_mut(reference).expect("an object of its own");
-        object.word = word;
-        object.captured = if word == "paid" { object.total.minor } else { 0 };
+        object.status = status;
+        object.captured = if status == "paid" { object.total.minor } else { 0 };
     }
 
     /// It asks the customer for another amount.
@@ -135,26 +135,26 @@ impl FakeProvider {
     }
 
     /// What it has given back of an object, minor units.
-    pub fn given_back(&self, reference: &str) -> i64 {
+    pub fn refunded(&self, reference: &str) -> i64 {
         self.state().objects[reference].refunded
     }
 
-    /// How often it was asked how something stands.
+    /// How often a status was fetched.
     pub fn reads(&self) -> u32 {
         self.state().reads
     }
 
-    /// It never answers how something stands.
+    /// It never answers a read.
     pub fn falls_mute(&self) {
         self.answers_with(Arc::new(Semaphore::new(0)));
     }
 
-    /// It looks how something stands at once, and answers with a permit.
+    /// It reads the status at once, and answers when it has a permit.
     pub fn answers_with(&self, permits: Arc<Semaphore>) {
         self.state().answers = Some(permits);
     }
 
-    /// At one account it never answers how something stands.
+    /// At one account it never answers a read.
     pub fn falls_mute_at(&self, account: &'static str) {
         self.state().mute_at = Some(account);
     }
@@ -185,7 +185,7 @@ impl Object {
         let money = |minor| Some(Money::new(minor, self.total.currency));
         let taken = self.captured > 0;
         ProviderView {
-            provider_status: ProviderStatus::new("payment", self.word),
+            provider_status: ProviderStatus::new("payment", self.status),
             total: Some(self.total),
             captured: money(self.captured).filter(|_| taken),
             refunded: money(self.refunded).filter(|_| taken),
@@ -248,7 +248,7 @@ impl Provider for Adapter {
             Start::Wrong | Start::WrongScript => total.minor += 1,
             Start::Works | Start::Script | Start::Silent | Start::Lags | Start::Waits(_) => {}
         }
-        let object = Object { word: "waiting", total, captured: 0, refunded: 0 };
+        let object = Object { status: "waiting", total, captured: 0, refunded: 0 };
         let reference = format!("t-{}", attempt.id);
         let mut made = created(&reference, &object, attempt.approach);
         if matches!(start, Start::Script | Start::WrongScript) {
@@ -309,13 +309,13 @@ impl Provider for Adapter {
         attempt: &Attempt,
         money: Money,
     ) -> Result<ProviderView, ProviderError> {
-        self.change(attempt, |object| (object.word, object.captured) = ("paid", money.minor))
+        self.change(attempt, |object| (object.status, object.captured) = ("paid", money.minor))
     }
 
     async fn cancel(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView, ProviderError> {
         self.change(attempt, |object| {
-            if !matches!(object.word, "paid" | "given_back") {
-                object.word = "closed";
+            if !matches!(object.status, "paid" | "refunded") {
+                object.status = "closed";
             }
         })
     }
@@ -328,7 +328,7 @@ impl Provider for Adapter {
     ) -> Result<ProviderView, ProviderError> {
         self.change(attempt, |object| {
             object.refunded += request.money.minor;
-            object.word = "given_back";
+            object.status = "refunded";
         })
     }
 }

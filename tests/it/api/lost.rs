@@ -58,8 +58,8 @@ async fn a_start_that_was_given_up_and_shows_up_paid_is_found_by_its_notificatio
     gateway.provider.starts(Start::Works);
     let [reference] = gateway.provider.references().try_into().unwrap();
     gateway.provider.say(&reference, "paid");
-    let ours = reference.strip_prefix("t-").unwrap();
-    let body = json!([{"reference": reference, "merchant_reference": ours, "event": "e-1"}]).to_string();
+    let attempt = reference.strip_prefix("t-").unwrap();
+    let body = json!([{"reference": reference, "merchant_reference": attempt, "event": "e-1"}]).to_string();
     let notification =
         gateway.post("/webhooks/one").without("Authorization").header("x-teller-key", "genuine");
     assert_eq!(notification.bytes(body.as_bytes()).await.status, 200);
@@ -132,7 +132,7 @@ async fn a_refund_that_was_not_sent_is_sent_once_the_provider_can_be_reached() {
     let refund = gateway.get(&format!("/v1/refunds/{}", id(&refund))).await.expect(200);
     assert_eq!(refund["status"], "SUCCEEDED");
     let reference = session["providerReference"].as_str().unwrap();
-    assert_eq!(gateway.provider.given_back(reference), 300);
+    assert_eq!(gateway.provider.refunded(reference), 300);
     let again = gateway.post(&format!("{path}/refunds")).key("r").json(&request).await;
     assert_eq!(again.expect(201)["status"], "SUCCEEDED");
 }
@@ -153,7 +153,7 @@ async fn a_refund_that_was_not_sent_and_then_sent_without_an_answer_is_not_sent_
         gateway.clock.pass(Duration::from_secs(3_600));
         gateway.run_jobs().await;
     }
-    assert_eq!(gateway.provider.given_back(session["providerReference"].as_str().unwrap()), 0);
+    assert_eq!(gateway.provider.refunded(session["providerReference"].as_str().unwrap()), 0);
     assert_eq!(gateway.open_codes().await, ["OUTCOME_UNKNOWN"]);
 }
 
@@ -172,13 +172,13 @@ async fn a_refund_that_was_not_sent_is_not_sent_once_the_bank_contests_the_money
         gateway.run_jobs().await;
     }
     assert_eq!(
-        (gateway.statuses(&session).await, gateway.provider.given_back(reference)),
+        (gateway.statuses(&session).await, gateway.provider.refunded(reference)),
         (vec![json!("DISPUTED")], 0)
     );
     gateway.provider.say(reference, "paid");
     gateway.clock.pass(Duration::from_secs(24 * 3_600));
     gateway.run_jobs().await;
-    assert_eq!(gateway.provider.given_back(reference), 300);
+    assert_eq!(gateway.provider.refunded(reference), 300);
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn a_capture_that_is_refused_since_an_earlier_send_of_it_has_worked_is_not
     while gateway.provider.reads() == reads {
         tokio::task::yield_now().await;
     }
-    // It is still held when it is asked about, and taken when it is sent again.
+    // It is still authorized when it is fetched, and captured when the capture is sent again.
     gateway.provider.say(id_at(&session, "providerReference"), "paid");
     gateway.provider.fails_once(ProviderError::rejected(None, Some("it was taken already")));
     permits.add_permits(2);

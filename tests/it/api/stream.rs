@@ -10,7 +10,7 @@ use super::{Gateway, id};
 /// A client that watches a session.
 struct Watcher {
     stream: TcpStream,
-    heard: String,
+    received: String,
 }
 
 impl Watcher {
@@ -21,25 +21,25 @@ impl Watcher {
         let head = format!("GET {path} HTTP/1.0\r\nAuthorization: Bearer {API_KEY}\r\n{seen}\r\n");
         let mut stream = TcpStream::connect(gateway.address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
-        Self { stream, heard: String::new() }
+        Self { stream, received: String::new() }
     }
 
-    /// Listens until this was heard.
+    /// Reads until `text` was received.
     async fn until(&mut self, text: &str) {
         let mut piece = [0; 4096];
-        while !self.heard.contains(text) {
+        while !self.received.contains(text) {
             let read = self.stream.read(&mut piece).await.unwrap();
-            assert!(read > 0, "it ended without `{text}`: {}", self.heard);
-            self.heard.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+            assert!(read > 0, "it ended without `{text}`: {}", self.received);
+            self.received.push_str(std::str::from_utf8(&piece[..read]).unwrap());
         }
     }
 
-    /// Listens to the end: the head, and each event with its id and data.
+    /// Reads to the end: the head, and each event with its id and data.
     async fn whole(mut self) -> (String, Vec<(u64, String, Value)>) {
         let mut rest = String::new();
         self.stream.read_to_string(&mut rest).await.unwrap();
-        self.heard.push_str(&rest);
-        let (head, body) = self.heard.split_once("\r\n\r\n").unwrap();
+        self.received.push_str(&rest);
+        let (head, body) = self.received.split_once("\r\n\r\n").unwrap();
         (head.to_owned(), body.split("\n\n").filter_map(event).collect())
     }
 }
@@ -137,7 +137,7 @@ async fn a_stream_tells_of_its_own_session_and_not_of_the_next() {
     assert_eq!(names(&events).first(), Some(&"paymentSession.pending"));
     assert_eq!(names(&events).last(), Some(&"order.processing"));
     let (_, events) = Watcher::of(&gateway, &first, None).await.whole().await;
-    assert_eq!(names(&events), last, "what came later is not told as a part of the first");
+    assert_eq!(names(&events), last, "later events are not sent as parts of the first");
 }
 
 #[tokio::test]
