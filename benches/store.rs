@@ -1,7 +1,7 @@
 //! What group commit is worth: the same checkouts with it and with one commit for each change, in one run.
 //!
 //! Each order is created beforehand; measured are the two durable changes of its checkout, the intent before the
-//! provider is called and what the provider answered. Absolute figures are the disk's, the ratio is ours.
+//! provider is called and what the provider answered. Absolute figures depend on the disk, the ratio on the code.
 #![allow(clippy::unwrap_used, reason = "a measurement that fails says so by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 

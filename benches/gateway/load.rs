@@ -98,8 +98,8 @@ fn each(all: &[Repetition], figure: impl Fn(&Repetition) -> Option<f64>) -> Opti
 }
 
 /// The gateway's figure over nginx's.
-fn ratio(ours: &Shot, nginx: &Option<Shot>, figure: impl Fn(&Shot) -> f64) -> Option<f64> {
-    nginx.as_ref().map(|nginx| figure(ours) / figure(nginx))
+fn ratio(gateway: &Shot, nginx: &Option<Shot>, figure: impl Fn(&Shot) -> f64) -> Option<f64> {
+    nginx.as_ref().map(|nginx| figure(gateway) / figure(nginx))
 }
 
 fn checkouts(all: &[Repetition], report: &mut Report) {

@@ -1,4 +1,4 @@
-//! What Linux tells in `/proc` about processes, and the probe of the disk.
+//! What Linux shows in `/proc` about processes, and the probe of the disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ pub(crate) struct Used {
     pub(crate) cpu: Vec<(String, f64)>,
     /// Bytes sent to the disk.
     pub(crate) written: f64,
-    /// Transactions written to the database, where that can be told.
+    /// Transactions written to the database, where that is known.
     pub(crate) commits: Option<f64>,
 }
 
@@ -107,7 +107,7 @@ fn commits(database: &Path) -> Option<u32> {
     Some(u32::from_ne_bytes(index.get(COUNTER)?.try_into().ok()?))
 }
 
-/// The size of a database that nobody has open, with everything in its main file.
+/// The size of a database that no process has open, with everything in its main file.
 pub(crate) fn size(database: &Path) -> f64 {
     let db = Connection::open(database).unwrap();
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
@@ -132,7 +132,7 @@ pub(crate) fn probe(folder: &Path, commits: usize) -> Duration {
     took[commits / 2]
 }
 
-/// The share of the machine that others use while nothing of ours runs, the host's own needs included.
+/// The share of the machine that others use while no process of the benchmark runs, the host's own needs included.
 pub(crate) fn others(time: Duration) -> f64 {
     let (busy_before, all_before) = ticks();
     sleep(time);

@@ -8,12 +8,12 @@
 //! |---|---|
 //! | `main.rs` | options, and the order in which things are measured |
 //! | `load.rs` | rows under load: rate, CPU, p50, beside nginx |
-//! | `rest.rs` | rows at rest: open checkouts that nobody touches, bytes on the disk |
+//! | `rest.rs` | rows at rest: idle open checkouts, bytes on the disk |
 //! | `report.rs` | the table, the goals, and what makes a run void |
 //! | `rig.rs` | what is measured together, and one shot at it |
 //! | `generator.rs` | wrk, and the small generator for where there is none |
 //! | `gateway.rs`, `nginx.rs`, `mock.rs` | the programs that are started |
-//! | `machine.rs` | what Linux tells in `/proc` about processes, and the probe of the disk |
+//! | `machine.rs` | what Linux shows in `/proc` about processes, and the probe of the disk |
 #![allow(clippy::unwrap_used, reason = "a measurement that fails says so by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
@@ -61,7 +61,7 @@ struct Args {
 enum Part {
     /// Checkouts and reads under load, beside nginx.
     Load,
-    /// Open checkouts that nobody touches, and one checkout beside them.
+    /// Idle open checkouts, and one checkout beside them.
     Open,
     /// Bytes on the disk for an order with one paid checkout.
     Disk,

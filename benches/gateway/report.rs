@@ -147,7 +147,7 @@ impl Report {
         self.plain("a raw commit, after", Some(after.as_secs_f64() * 1e6), Unit::Micros);
     }
 
-    /// So does somebody else on the machine.
+    /// So does other work on the machine.
     pub(crate) fn others(&mut self, share: f64) {
         self.others = self.others.max(share);
     }

@@ -1,4 +1,4 @@
-//! Rows at rest: open checkouts that nobody touches, one checkout beside them, and bytes on the disk.
+//! Rows at rest: idle open checkouts, one checkout beside them, and bytes on the disk.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::rig::{Rig, Target};
 /// How often the account of the open checkouts may be read, a second.
 const READS: u32 = 5;
 
-/// By when every open checkout has been due to be asked about for the first time, and then some.
+/// By when the first read of every open checkout has been due, with a margin.
 const ALL_DUE: Duration = Duration::from_secs(9);
 
 /// Connections that fill a database.
@@ -21,7 +21,7 @@ const FILLING: u64 = 64;
 /// How long a gateway may take until it has nothing left to do.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Measures what open checkouts cost while nobody does anything, and what one more costs beside them.
+/// Measures what idle open checkouts cost, and what one more costs beside them.
 pub(crate) fn open(rig: &Rig, report: &mut Report) {
     let full = rig.gateway_that_reads(READS);
     let nothing = size_of_nothing(rig);

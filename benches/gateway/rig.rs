@@ -32,7 +32,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The measure of record. A shot and its warming up are over before the first checkout is asked about, which is
+    /// The measure of record. A shot and its warming up are over before the first read of a checkout, which is
     /// 6.3 s after it was opened.
     pub(crate) fn full() -> Self {
         let (warm, shot, idle) = (Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15));
@@ -77,7 +77,7 @@ pub(crate) struct Shot {
     pub(crate) cpu_us: f64,
     /// The same by the threads' names.
     pub(crate) threads: Vec<(String, f64)>,
-    /// Transactions, where they can be told.
+    /// Transactions, where they are known.
     pub(crate) commits: Option<f64>,
     /// Bytes sent to the disk.
     pub(crate) written: f64,

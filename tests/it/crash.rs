@@ -1,4 +1,4 @@
-//! Crash points: the process dies where it was told to, and says where it could have.
+//! Crash points: the process aborts at the selected one, and lists those that it reached.
 #![cfg(debug_assertions)]
 
 use std::path::Path;

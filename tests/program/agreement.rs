@@ -21,7 +21,7 @@ impl Ledger {
         for summary in order["payments"].as_array().unwrap() {
             let payment = shop.get(&format!("/v1/payments/{}", summary["id"].as_str().unwrap())).await;
             if payment["sessionId"].is_null() {
-                // What the merchant collected itself is in nobody's ledger.
+                // An external payment is in no provider's ledger.
                 continue;
             }
             match self.0.get(payment["provider"]["reference"].as_str().unwrap_or_default()) {
@@ -62,7 +62,7 @@ fn compare(payment: &Value, object: &Value) {
     assert_eq!(payment["currency"], object["currency"], "{payment} against {object}");
 }
 
-/// A paid order goes on, an unpaid one does not; its events end where it stands.
+/// A paid order continues, an unpaid one does not; its last event is its state.
 async fn compare_order(shop: &Shop, order: &Value, paid: bool) {
     let state = order["state"].as_str().unwrap();
     assert_eq!(state == "PROCESSING", paid, "{order}");

@@ -1,4 +1,4 @@
-//! A provider that states another amount or currency than was asked: a person is told, and nothing counts as paid.
+//! A provider that states another amount or currency than requested: attention is raised, and nothing counts as paid.
 
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ async fn another_amount_is_a_persons_task_at_every_provider_and_is_never_paid() 
     lies(shop, "decta", "read", "wrong_amount", 3).await;
     shop.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await;
     let order = answer["order"]["id"].as_str().unwrap();
-    // Then the reads tell the truth.
+    // Then the reads show the true amount.
     let paid = shop.until(order, |order| order["state"] == "PROCESSING").await;
     assert_eq!(paid["attention"]["code"], "AMOUNT_MISMATCH");
     let stated = json!({"amount": 2000, "currency": "EUR"});

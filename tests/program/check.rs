@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn a_config_with_mistakes_tells_them_all_with_file_and_line() {
+fn a_config_with_mistakes_reports_them_all_with_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("paymux.toml", "[server]\nlisten = \"127.0.0.1:8080\"\n\n[limits]\nbody_byts = 1000\n");
@@ -21,11 +21,11 @@ fn a_config_with_mistakes_tells_them_all_with_file_and_line() {
         ("accounts.toml:6: ", "dceta"),
         ("routing.toml:3: ", "shpo"),
     ] {
-        assert!(said.contains(line) && said.contains(mistake), "{mistake} is not told in:\n{said}");
+        assert!(said.contains(line) && said.contains(mistake), "{mistake} is not reported in:\n{said}");
     }
 }
 
-/// What is said of the configuration in a folder.
+/// The errors of the configuration in a folder.
 fn refused(folder: &Path) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paymux"));
     command.arg("check").arg("--config").arg(folder.join("paymux.toml"));

@@ -183,7 +183,7 @@ fn page(answer: &Value) -> &str {
     answer["session"]["checkoutUrl"].as_str().unwrap()
 }
 
-/// How the payment of a checkout's session stands. A checkout that died before it was sent leaves a payment that
+/// The status of the payment of a checkout's session. A checkout that died before it was sent leaves a payment that
 /// never started beside it.
 fn status<'a>(order: &'a Value, answer: &Value) -> &'a str {
     let payments = order["payments"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! The cardholder's bank takes the money back, or asks: seen stage by stage, told to the merchant, and never paid twice.
+//! The bank takes the money back, or inquires: read stage by stage, sent to the merchant, and never paid twice.
 
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ impl<'a> Case<'a> {
         self.sale.until(self.shop, done).await
     }
 
-    /// The provider says a word; its notice leads the gateway to ask.
+    /// The provider sets a status; its notification causes a read.
     async fn comes_to(&self, status: &str, expected: &Expected) -> Value {
         self.sale.says(self.shop, status).await;
         let payment = self
@@ -84,7 +84,7 @@ impl<'a> Case<'a> {
         of_kind.map(|entry| (entry["from"].clone(), entry["to"].clone())).collect()
     }
 
-    /// What the merchant is told of the dispute, once it has ended: types, and the stage and outcome they carry.
+    /// The events of the dispute that the merchant gets, once it has ended: types, stages and outcomes.
     async fn events(&self, receiver: &Receiver) -> Vec<(String, Value, Value)> {
         eventually(|| async {
             let seen = receiver.seen();
@@ -181,7 +181,7 @@ async fn partly_refunded(shop: &Shop) {
     assert_eq!((&won["dispute"]["amount"], &won["refundable"]), (&json!(PAID - 500), &json!(PAID - 500)));
 }
 
-/// All of it was refunded before: it may leave twice, and a person is told so.
+/// All of it was refunded before: it may leave twice, and attention is raised.
 async fn wholly_refunded(shop: &Shop) {
     let case = Case::of(shop, "decta", "wholly").await;
     assert_eq!(case.refund("before", PAID).await.0, 201);

@@ -72,7 +72,7 @@ fn notification(reference: &str) -> Vec<u8> {
     [head.into_bytes(), body.into_bytes()].concat()
 }
 
-/// The status of the next answer on a connection; what came after it stays in `heard`.
+/// The status of the next answer on a connection; what came after it stays in `received`.
 async fn answer(stream: &mut TcpStream, answered: &mut Vec<u8>) -> u16 {
     loop {
         let end = answered.windows(4).position(|window| window == b"\r\n\r\n");
@@ -100,7 +100,7 @@ async fn sells_meanwhile(neighbour: &Shop, prefix: &str) {
     }
 }
 
-/// What the demo's merchant sold, with what is told of it on disk.
+/// What the demo's merchant sold, with its files on disk.
 struct Sold(Vec<Sale>);
 
 impl Sold {
@@ -113,13 +113,13 @@ impl Sold {
         Self(sold)
     }
 
-    /// How often the provider was asked about these.
+    /// How often these were fetched from the provider.
     async fn reads(&self, shop: &Shop) -> usize {
-        let ours = |call: &&Value| {
+        let about_these = |call: &&Value| {
             let path = call["path"].as_str().unwrap();
             call["method"] == "GET" && self.0.iter().any(|sale| path.contains(&sale.object))
         };
-        shop.calls("decta").await.iter().filter(ours).count()
+        shop.calls("decta").await.iter().filter(about_these).count()
     }
 
     /// Waits until nothing is planned about any of them any more.
@@ -175,13 +175,13 @@ async fn a_flood_of_forged_notices_costs_no_disk_no_memory_and_not_the_providers
     sold.resolved(folder).await;
     let (reads, events, memory) = (sold.reads(shop).await, sold.events(folder), demo.gateway.memory());
 
-    // About orders that nobody has heard of.
+    // About unknown orders.
     let unknown: Vec<String> =
         (0..NOTIFICATIONS).map(|number| format!("00000000-0000-4000-8000-{number:012}")).collect();
     let (answers, ()) = tokio::join!(flood(url, &unknown), sells_meanwhile(&neighbour, "unknown"));
     assert_eq!(answers.values().sum::<usize>(), NOTIFICATIONS);
     assert!(answers.keys().all(|status| matches!(status, 200 | 429)), "{answers:?}");
-    assert_eq!(sold.reads(shop).await, reads, "nobody is asked about what is not ours");
+    assert_eq!(sold.reads(shop).await, reads, "unmatched notifications cause no read");
 
     // About orders that are there, and paid: none of it is believed, and all of it is one question now and then.
     let known: Vec<String> = (0..NOTIFICATIONS).map(|number| sold.0[number % PAID].object.clone()).collect();
@@ -193,7 +193,7 @@ async fn a_flood_of_forged_notices_costs_no_disk_no_memory_and_not_the_providers
     };
     let meanwhile = async {
         sells_meanwhile(&neighbour, "known").await;
-        // At the flooded account too: what its notices cannot tell is found by asking.
+        // At the flooded account too: reads find what its refused notifications were about.
         Sale::paid(&neighbour, "flooded", &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
     };
     let ((answers, took), ()) = tokio::join!(flooded, meanwhile);

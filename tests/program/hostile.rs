@@ -41,7 +41,7 @@ impl Target {
     async fn serves(&self, key: &str) {
         let shop = &self.demo.shop;
         let sale = Sale::opened(shop, key, &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
-        // In a crowd the provider's answer may come after the customer, who is then told to wait.
+        // Under load the provider's answer may come after the customer, who then gets the waiting page.
         let landed = shop.pay(&sale.page).await.unwrap();
         let pages = ["http://localhost:3000/thanks?", "http://localhost:3000/wait?"];
         assert!(pages.iter().any(|page| landed.starts_with(page)), "{landed}");
@@ -391,7 +391,7 @@ async fn who_holds_connections_for_ever_leaves_room_for_others() {
         let mut stream = connect(url).await;
         stream.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(hear_status(&mut stream).await, 200);
-        // One that was told to leave does not take this any more.
+        // A closed connection does not accept this any more.
         let _ = stream.write_all(b"GET /v1/").await;
         held.push(stream);
     }

@@ -41,7 +41,7 @@ impl Stage {
         self.save(&session).await
     }
 
-    /// The customer fills in the page, from which this provider sends nobody back.
+    /// The customer fills in the page, from which this provider never redirects.
     async fn save(&self, session: &Value) -> Value {
         self.shop.pay(text(session, "checkoutUrl")).await;
         self.shop.get(&format!("{SESSIONS}/{}?refresh=true", text(session, "id"))).await

@@ -1,4 +1,4 @@
-//! A provider with orders of its own is told when ours is submitted, however it came to be paid.
+//! A provider order is submitted once the order is submitted, however that was paid.
 
 use serde_json::{Value, json};
 

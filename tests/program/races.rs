@@ -1,5 +1,5 @@
 //! Things that happen to one order at the same moment, on the real program: every outcome is one that is allowed,
-//! and everybody tells the same story afterwards.
+//! and all views agree afterwards.
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -38,7 +38,7 @@ fn one(account: &str, capture: &str) -> Value {
     body
 }
 
-/// The provider tells again, twice.
+/// The provider sends its notification twice more.
 async fn notify(shop: &Shop, sale: &Sale) {
     let again = json!({"provider": sale.provider, "id": sale.object, "copies": 2, "order": "reverse"});
     assert_eq!(shop.control("notify", &again).await, 202);
@@ -49,7 +49,7 @@ async fn poll(shop: &Shop, sale: &Sale) -> Value {
     shop.get(&format!("/v1/payment-sessions/{}?refresh=true", sale.session)).await
 }
 
-/// The outcome of an answer in a word: its code if it is a problem, else its status.
+/// The outcome of an answer: its code if it is a problem, else its status.
 fn code_or_status(answer: &Answer) -> String {
     if answer.status < 300 { answer.status.to_string() } else { answer.code() }
 }
@@ -117,8 +117,8 @@ async fn a_payment_that_is_seen_from_all_sides_at_once_counts_once() {
         let sale = Sale::opened(&shop, &format!("e-{index}"), &one(account, "AUTOMATIC")).await;
         let path = format!("/v1/orders/{}/submit", sale.order);
         let (key, submit) = (format!("s-{index}"), json!({"paymentSessionId": sale.session}));
-        // The customer's payment tells the provider's notice and brings the customer back; meanwhile the provider
-        // repeats itself, the merchant polls, and somebody submits by hand.
+        // The customer pays: the provider notifies and redirects the customer; meanwhile the provider repeats its
+        // notification, the merchant polls, and an operator submits by hand.
         let (_, (), (), polled, by_hand) = tokio::join!(
             shop.pay(&sale.page),
             notify(&shop, &sale),

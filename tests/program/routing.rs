@@ -1,4 +1,4 @@
-//! Changing one word in the routing file.
+//! Changing one name in the routing file.
 
 use super::demo::Demo;
 use super::running::Gateway;

@@ -147,7 +147,7 @@ impl Drop for Gateway {
     }
 }
 
-/// A program of which nothing but its answer is heard.
+/// A program of which only the output is read.
 fn quiet(program: &str) -> Command {
     let mut command = Command::new(program);
     command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());

@@ -53,9 +53,9 @@ impl Sale {
         shop.until_at(&format!("/v1/payments/{}", self.payment), done).await
     }
 
-    /// What the provider says of it from now on, in one of its own words.
-    pub async fn says(&self, shop: &Shop, word: &str) {
-        let body = json!({"provider": self.provider, "id": self.object, "word": word});
-        assert_eq!(shop.control("advance", &body).await, 200, "{word}");
+    /// Sets its provider status.
+    pub async fn says(&self, shop: &Shop, status: &str) {
+        let body = json!({"provider": self.provider, "id": self.object, "word": status});
+        assert_eq!(shop.control("advance", &body).await, 200, "{status}");
     }
 }

@@ -174,7 +174,7 @@ impl Shop {
         request.send().await.unwrap().status().as_u16()
     }
 
-    /// Reads something of the sandbox's: of a provider, or of what it tells besides.
+    /// Reads from the sandbox: from a provider, or from its control API.
     pub async fn at_sandbox(&self, path: &str) -> Value {
         let request = self.client.get(format!("{}{path}", self.sandbox)).header("X-Api-Key", "any");
         request.send().await.unwrap().json().await.unwrap()
@@ -194,7 +194,7 @@ impl Shop {
         self.listed(&format!("calls?provider={provider}")).await
     }
 
-    /// How often paymennt was told to charge a stored card.
+    /// How many charges of a stored card paymennt received.
     pub async fn debits(&self) -> usize {
         let is_debit =
             |call: &&Value| call["path"].as_str().is_some_and(|path| path.ends_with("/payment/debit"));
@@ -259,7 +259,7 @@ impl Shop {
     }
 }
 
-/// How long a polite client waits when it is told that it asks too often.
+/// How long a client waits after a 429.
 fn retry_after(answer: &Response) -> Duration {
     let seconds = answer.headers()[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
     Duration::from_secs(seconds)

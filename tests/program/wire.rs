@@ -1,4 +1,4 @@
-//! Bytes to a gateway exactly as they are, and what comes back until it hangs up.
+//! Sends exact bytes to a gateway, and reads until it closes the connection.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -57,15 +57,18 @@ pub async fn connect(url: &str) -> TcpStream {
 pub async fn exchange(url: &str, bytes: &[u8]) -> Received {
     let mut stream = connect(url).await;
     // Whoever is refused early is not listened to any more.
-    let _ =
-        timeout(PATIENCE, stream.write_all(bytes)).await.expect("the gateway neither listens nor hangs up");
+    let _ = timeout(PATIENCE, stream.write_all(bytes))
+        .await
+        .expect("the gateway neither reads nor closes the connection");
     hear(&mut stream).await
 }
 
-/// Reads until the gateway hangs up, in whatever manner.
+/// Reads until the gateway closes the connection, in any way.
 pub async fn hear(stream: &mut (impl AsyncRead + Unpin)) -> Received {
     let mut received = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut received)).await.expect("the gateway never hangs up");
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut received))
+        .await
+        .expect("the gateway never closes the connection");
     Received(received)
 }
 
@@ -76,7 +79,7 @@ pub async fn hear_status(stream: &mut TcpStream) -> u16 {
     Received(begin).status()
 }
 
-/// Sends the first bytes, and then another piece again and again until the gateway hangs up.
+/// Sends the first bytes, and then another piece again and again until the gateway closes the connection.
 pub async fn dribble(url: &str, first: &[u8], piece: &'static [u8]) -> Received {
     let mut stream = connect(url).await;
     stream.write_all(first).await.unwrap();

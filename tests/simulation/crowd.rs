@@ -1,4 +1,4 @@
-//! Many orders wait for their customers at an account whose provider may be asked once a second; some are paid.
+//! Many orders wait for their customers at an account with a read limit of one a second; some are paid.
 
 use std::sync::Arc;
 use std::time::Duration;

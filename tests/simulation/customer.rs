@@ -63,7 +63,7 @@ impl Ticket {
         }
     }
 
-    /// The customer pays and is gone, so that only the provider tells of it.
+    /// The customer pays and is gone, so that only the provider reports it.
     pub(crate) fn pay_and_leave(&self, world: &Arc<World>) {
         match &self.page {
             Some(page) => {
@@ -129,7 +129,7 @@ async fn come_back(world: &Arc<World>, url: &str) {
     world.log(&format!("a customer is back: {fetched:?}"));
 }
 
-/// Finds the attempt, and asks the provider while its session is open. Answers how the session stands then.
+/// Finds the attempt, and fetches its status while its session is open. Returns the session's status then.
 async fn come_back_with(orders: &Orders, token: &str) -> Option<&'static str> {
     let payments = &orders.payments;
     let attempt = payments.providers.returns().read(token)?.attempt;

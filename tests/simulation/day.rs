@@ -136,7 +136,7 @@ async fn crash(world: Arc<World>, times: u64) {
     }
 }
 
-/// A person has every provider asked about everything.
+/// An operator fetches every payment from its provider.
 async fn look_at_everything(world: &World) {
     let payments = portal::all_payments(world).await.expect("the gateway runs");
     for (order, payment) in payments {
@@ -144,7 +144,7 @@ async fn look_at_everything(world: &World) {
             if portal::look(world, order, payment).await {
                 break;
             }
-            // The provider may be asked only so often.
+            // The read limit of the provider.
             sleep(Duration::from_secs(5)).await;
         }
     }

@@ -37,7 +37,7 @@ impl Listener {
                 // The store may fail after it has written.
                 match endpoints.list(MERCHANT).await.as_deref() {
                     Ok([made, ..]) => {
-                        let secret = made.secret.value().expect("nobody has erased it");
+                        let secret = made.secret.value().expect("it was not erased");
                         return secret.expose().to_owned();
                     }
                     Ok([]) => drop(endpoints.by(MERCHANT, &command).create(new.clone()).await),

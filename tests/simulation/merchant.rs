@@ -188,7 +188,7 @@ impl Shop {
         .await;
     }
 
-    /// Looks how the last payment stands.
+    /// Reads the status of the last payment.
     pub(crate) async fn refresh(&self, order: &Arc<OrderAggregate>) {
         let Some(payment) = order.payments.last().map(|payment| payment.id) else { return };
         let known = order.clone();

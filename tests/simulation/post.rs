@@ -16,7 +16,7 @@ use crate::world::World;
 /// How often a provider tries to get a notification through.
 const TRIES: u32 = 5;
 
-/// Sends notifications off. Now and then somebody else sends a forged one with it.
+/// Sends notifications off. Now and then an attacker sends a forged one with it.
 pub(crate) fn dispatch(world: &Arc<World>, sent: &[Outgoing]) {
     for outgoing in sent {
         deliver_later(world, outgoing.clone(), true);
@@ -26,7 +26,7 @@ pub(crate) fn dispatch(world: &Arc<World>, sent: &[Outgoing]) {
     }
 }
 
-/// The same as somebody would write it who has seen one and knows no secret.
+/// The same as an attacker would write it who has seen one and knows no secret.
 fn forged(genuine: &Outgoing) -> Outgoing {
     let mut forged = genuine.clone();
     forged.url = forged.url.replace("sandbox-decta-notify-key", "guessed");
@@ -76,7 +76,7 @@ async fn deliver(world: &Arc<World>, outgoing: &Outgoing, genuine: bool) -> Opti
     taken
 }
 
-/// The provider's object that a notification tells of.
+/// The provider's object that a notification names.
 fn object_of(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     let places =

@@ -22,7 +22,7 @@ use crate::world::World;
 pub(crate) const RACES: [&str; 6] =
     ["refund-refund", "capture-void", "learn", "checkout-cancel", "submit-expire", READ_LIMIT];
 
-/// The one that needs a day of its own: more waits to be read than a provider may be asked.
+/// The one that needs a day of its own: more reads are due than the read limit allows.
 pub(crate) const READ_LIMIT: &str = "read-limit";
 
 type Racer<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -177,7 +177,7 @@ async fn learn(shop: &mut Shop) {
     start(&world, racers).await;
 }
 
-/// The order is checked out and given up in the same breath, while somebody pays.
+/// The order is checked out and cancelled at once, while the customer pays.
 async fn checkout_or_cancel(shop: &mut Shop) {
     let world = shop.world.clone();
     let account = world.random.pick(&["decta-demo", "paymennt-demo", "telness-demo"]);

@@ -74,7 +74,7 @@ impl Shop {
         Self { world, served: Vec::new(), customers: JoinSet::new() }
     }
 
-    /// Sends a request until it is answered, as a careful merchant does. `None` if it was refused, or nobody knows.
+    /// Sends a request until it is answered, as a careful merchant does. `None` if it was refused, or its outcome is unknown.
     pub(crate) async fn send<A, F>(&self, what: &str, act: A) -> Option<Outcome>
     where
         A: Fn(Orders, Command) -> F + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! What happened, line by line: a running hash to compare two runs of a seed, and the lines if somebody reads.
+//! What happened, line by line: a running hash to compare two runs of a seed, and the lines if they are wanted.
 
 use std::sync::Mutex;
 

@@ -85,7 +85,7 @@ pub(crate) struct Notified {
     pub(crate) at: Timestamp,
 }
 
-/// Money that moved at a provider because somebody called it.
+/// Money that moved at a provider because of a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Effect {
     pub(crate) object: String,

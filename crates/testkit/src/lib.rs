@@ -1,5 +1,5 @@
-//! What adapters are tested with: recordings of their providers' answers, a world in which every run is the same,
-//! and the [`contract`] that all of them must keep.
+//! Tests adapters: recordings of their providers' answers, a world in which every run is the same, and the
+//! [`contract`] that all of them must keep.
 //!
 //! Nothing here opens a socket or reads a clock. `README.md` beside this crate describes the recordings.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail"))]

@@ -1,4 +1,4 @@
-//! The program for authors of adapters: begins one, checks one, writes down what came of its recordings.
+//! The program for authors of adapters: creates one, checks one, writes the facts of its recordings.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use paymux_testkit::{ALL, scaffold};
 /// Tools for adapters.
 #[derive(Parser)]
 enum Command {
-    /// Makes the folder of a new adapter and lists it.
+    /// Creates the folder of a new adapter and lists it.
     New {
         /// The provider's common name: small letters and digits.
         name: String,
@@ -23,7 +23,7 @@ enum Command {
         /// Only trials with this in their name.
         filter: Option<String>,
     },
-    /// Writes what comes of each recording into those that do not say it yet, for review.
+    /// Writes the facts of each recording that lists none, for review.
     Accept {
         /// The adapter.
         name: String,

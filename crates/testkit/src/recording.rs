@@ -1,4 +1,4 @@
-//! Recordings: what was sent, what came back, and what must come of it. `README.md` describes the format.
+//! Recordings: calls, their answers, and the facts that must follow. `README.md` describes the format.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use paymux_port::{About, Approach, CaptureMode, Decimal, HttpResponse, LinkDeliv
 
 use crate::world::{self, Answer};
 
-/// What a recording is of: a method of the port.
+/// The method of the port that a recording shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named as the methods of the port")]
 pub enum Operation {
@@ -28,7 +28,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Every operation with the word that its files begin with.
+    /// Every operation with the prefix of its files.
     pub const ALL: [(Self, &str); 14] = [
         (Self::Create, "create"),
         (Self::Fetch, "fetch"),
@@ -46,13 +46,13 @@ impl Operation {
         (Self::ProfileDetach, "profile_detach"),
     ];
 
-    /// Whether it may change nothing at the provider.
+    /// Whether it must change nothing at the provider.
     pub fn only_reads(self) -> bool {
         matches!(self, Self::Fetch | Self::Find | Self::ProfileFetch | Self::ProfileList)
     }
 }
 
-/// Where a recording's knowledge comes from.
+/// The source of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// A real answer.
@@ -61,14 +61,14 @@ pub enum Evidence {
     Documents,
 }
 
-/// What a recording's operation is asked for.
+/// The arguments of a recording's operation.
 #[derive(Clone, Debug)]
 pub struct RecordingOptions {
     /// The attempt's amount.
     pub money: Money,
     /// How the customer pays.
     pub approach: Approach,
-    /// When the money is taken.
+    /// When the money is captured.
     pub capture: CaptureMode,
     /// What is captured or refunded, in major units, if not as usual.
     pub amount: Option<Decimal>,
@@ -78,7 +78,7 @@ pub struct RecordingOptions {
     pub adapter_state: paymux_port::AdapterState,
     /// Changes to the usual settings.
     pub settings: Vec<(String, Option<String>)>,
-    /// Whom the provider tells.
+    /// How the provider sends the link.
     pub notify: LinkDelivery,
     /// The stored method.
     pub profile: Option<String>,
@@ -89,7 +89,7 @@ pub struct RecordingOptions {
 }
 
 impl RecordingOptions {
-    /// What is asked where a file says nothing else.
+    /// The defaults of an operation.
     pub fn usual(operation: Operation) -> Self {
         let starts = [Operation::Create, Operation::Find, Operation::ProfileCreate, Operation::ProfileCharge];
         let exists = !starts.contains(&operation);
@@ -120,28 +120,28 @@ pub struct Step {
     pub headers: Vec<(String, String)>,
     /// The body; empty for none.
     pub body: String,
-    /// What came back.
+    /// The answer.
     pub answer: Answer,
 }
 
-/// One operation with everything that went over the wire.
+/// One operation with its calls.
 #[derive(Clone, Debug)]
 pub struct Recording {
     /// The file's name.
     pub file: String,
     /// What was done.
     pub operation: Operation,
-    /// How we know.
+    /// Its source.
     pub evidence: Evidence,
-    /// What it was asked for.
+    /// Its arguments.
     pub options: RecordingOptions,
     /// The calls in order; of a notification, the one that came in.
     pub steps: Vec<Step>,
-    /// What must come of it, one fact a line.
+    /// The facts that must follow, one a line.
     pub expected: Vec<String>,
-    /// The file as it stands.
+    /// The text of the file.
     pub text: String,
-    places: Vec<(String, String)>,
+    placeholders: Vec<(String, String)>,
 }
 
 /// A recording that cannot be read.
@@ -191,8 +191,8 @@ impl Recording {
             _ => return Err(fault(0, "begins with neither `# recorded` nor `# from documents`".to_owned())),
         };
         let stem = file.trim_end_matches(".http");
-        let named = Operation::ALL.into_iter().find(|(_, word)| {
-            stem.strip_prefix(word).is_some_and(|case| case.is_empty() || case.starts_with('_'))
+        let named = Operation::ALL.into_iter().find(|(_, prefix)| {
+            stem.strip_prefix(prefix).is_some_and(|case| case.is_empty() || case.starts_with('_'))
         });
         let (operation, _) =
             named.ok_or_else(|| fault(0, "the name does not begin with an operation".to_owned()))?;
@@ -204,9 +204,10 @@ impl Recording {
             }
             Ok(options)
         };
-        // The head is read twice, because its values have places too and it says what some of them stand for.
-        let places = places(about, &head(text)?);
-        let filled = places.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
+        // The head is read twice, because its values have placeholders too and it says what some of them stand for.
+        let placeholders = placeholders(about, &head(text)?);
+        let filled =
+            placeholders.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
         let options = head(&filled)?;
         let mut body = Body::default();
         for (number, line) in filled.lines().enumerate() {
@@ -221,7 +222,7 @@ impl Recording {
             steps,
             expected,
             text: text.to_owned(),
-            places,
+            placeholders,
         })
     }
 
@@ -230,22 +231,22 @@ impl Recording {
         self.steps.iter().map(|step| step.answer.clone()).collect()
     }
 
-    /// Whether it shows an operation that worked. One that does not say yet what came of it shows nothing.
+    /// Whether it shows an operation that worked. One without facts shows nothing.
     pub fn succeeds(&self) -> bool {
         !self.expected.is_empty() && !self.expected.iter().any(|fact| fact.starts_with("error "))
     }
 
-    /// The text with this recording's own values replaced by their places, as it would stand in the file.
-    pub fn with_places(&self, text: &str) -> String {
-        self.places.iter().fold(text.to_owned(), |text, (name, value)| match value.as_str() {
+    /// The text with this recording's own values replaced by their placeholders, as it would stand in the file.
+    pub fn with_placeholders(&self, text: &str) -> String {
+        self.placeholders.iter().fold(text.to_owned(), |text, (name, value)| match value.as_str() {
             "" => text,
             value => text.replace(value, name),
         })
     }
 }
 
-/// What stands for what in a file.
-fn places(about: &About, options: &RecordingOptions) -> Vec<(String, String)> {
+/// The placeholders of a file with their values.
+fn placeholders(about: &About, options: &RecordingOptions) -> Vec<(String, String)> {
     let reference = options.reference.as_deref().unwrap_or(world::REFERENCE);
     let fixed = [
         ("attempt", world::ATTEMPT),
@@ -265,7 +266,7 @@ fn places(about: &About, options: &RecordingOptions) -> Vec<(String, String)> {
     settings.chain(fixed).map(|(name, value)| (format!("{{{name}}}"), value)).collect()
 }
 
-/// One line of the head: a key that changes what is asked, or a comment.
+/// One line of the head: a key that changes the request, or a comment.
 fn read_key(options: &mut RecordingOptions, line: &str) -> Result<(), String> {
     let Some((key, value)) = line.strip_prefix("# ").and_then(|rest| rest.split_once(": ")) else {
         return Ok(());
@@ -317,7 +318,7 @@ fn read_options(options: &mut RecordingOptions, value: &str) -> Result<(), Strin
     Ok(())
 }
 
-/// What stands below the head.
+/// What follows the head.
 #[derive(Default)]
 struct Body {
     steps: Vec<Step>,
@@ -376,7 +377,7 @@ fn append(body: &mut String, line: &str) {
     body.push_str(line);
 }
 
-/// A call that has no answer yet: status 0 stands for that until the `<` line.
+/// A call that has no answer yet: status 0 marks that until the `<` line.
 fn step(request: &str) -> Result<Step, String> {
     let (method, path) = request.split_once(' ').ok_or("is not `> METHOD path`")?;
     Ok(Step {

@@ -1,9 +1,9 @@
-//! Begins an adapter: a folder that compiles and whose red lines in the contract ask the right questions.
+//! Creates an adapter: a folder that compiles and whose failing rules ask the right questions.
 
 use std::fs;
 use std::path::Path;
 
-/// Why no adapter was begun.
+/// Why no adapter was created.
 #[derive(Debug, thiserror::Error)]
 pub enum ScaffoldError {
     /// The name is not one that a folder, a key and a label can share.
@@ -34,7 +34,7 @@ const FILES: [(&str, &str); 6] = [
     ("exchanges/create_hosted.http", include_str!("../scaffold/create_hosted.http")),
 ];
 
-/// Makes the folder of adapter `name` below `providers` and lists it in `lib.rs`. Answers what to do next.
+/// Creates the folder of adapter `name` below `providers` and lists it in `lib.rs`. Returns what to do next.
 ///
 /// # Errors
 /// [`ScaffoldError`]; a folder that is already there is not touched.

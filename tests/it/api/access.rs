@@ -82,7 +82,7 @@ async fn the_id_of_a_request_is_echoed_or_made() {
         assert_ne!(made.header("x-request-id"), Some(bad));
         assert_eq!(made.header("x-request-id").unwrap().len(), 36);
     }
-    // The timeline tells which request did it.
+    // The timeline shows which request did it.
     let reply = gateway.post("/v1/orders").header("X-Request-Id", "till-8").json(&small_order()).await;
     let order = reply.expect(201);
     let timeline = gateway.get(&format!("/v1/orders/{}/timeline", id(&order))).await.expect(200);

@@ -1,4 +1,4 @@
-//! Checking out: what the customer gets, and what happens when nobody can take it.
+//! Checkouts: what the customer gets, and what happens if no account can take the payment.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

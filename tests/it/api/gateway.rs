@@ -137,7 +137,7 @@ impl Gateway {
     }
 }
 
-/// The use cases, with a provider that does as told.
+/// The use cases, with a provider that the test controls.
 pub fn orders(engine: &Engine, accounts: Accounts, public_url: &str) -> Orders {
     let rules = Rules::parse("routing.toml", ROUTING, &["one", "two"]).unwrap();
     let returns = Arc::new(Returns::new([7; 32], public_url));
@@ -153,7 +153,7 @@ pub fn orders(engine: &Engine, accounts: Accounts, public_url: &str) -> Orders {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        // The command is sent at once; nobody has to wait for it.
+        // The command is sent at once, without waiting.
         drop(self.server.stop(false));
     }
 }
@@ -178,7 +178,7 @@ async fn keys(store: &dyn Store, now: Timestamp) {
     store.commit(Change::plain("keys", rows.into())).await.unwrap();
 }
 
-/// A clock that stands still until it is told to go on; ids are later than any before.
+/// A clock that stands still until the test moves it; ids are later than any before.
 pub struct Clock {
     micros: AtomicI64,
     drawn: AtomicU64,

@@ -48,9 +48,9 @@ async fn a_key_stands_for_one_request_of_one_merchant() {
     gateway.post("/v1/webhook-endpoints").key("e").json(&listener).await.expect(201);
     gateway.post("/v1/orders").key("e").json(&small_order()).await.problem(422, "idempotency_key_reused");
     let bearer = format!("Bearer {OTHER_KEY}");
-    let theirs = gateway.post("/v1/orders").header("Authorization", &bearer).key("k").json(&other).await;
-    assert_eq!(theirs.header("idempotent-replayed"), None);
-    theirs.expect(201);
+    let of_other = gateway.post("/v1/orders").header("Authorization", &bearer).key("k").json(&other).await;
+    assert_eq!(of_other.header("idempotent-replayed"), None);
+    of_other.expect(201);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What hangs, waits or floods in one lane delays no other. Time is that of the clock which the tests set.
+//! A lane that hangs, waits or is flooded delays no other lane. The tests set the clock.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -104,7 +104,7 @@ async fn a_customer_who_reloads_hundreds_of_times_takes_no_read_from_notified_pa
     assert!(!gateway.is_completed(&waits).await);
 }
 
-/// Merchants' endpoints: those at a host that is called `hangs` never answer, all others take what they get.
+/// Merchants' endpoints: those at a host named `hangs` never answer, all others accept every delivery.
 #[derive(Default)]
 struct Listeners {
     hanging: Mutex<usize>,
@@ -182,7 +182,7 @@ async fn thousands_of_deliveries_to_one_merchant_delay_no_other_merchant() {
         let url = format!("https://hangs-{number}.test/hook");
         gateway.post("/v1/webhook-endpoints").json(&json!({"url": url})).await.expect(201);
     }
-    // Each tells of its order, and of its session: to each endpoint.
+    // Each sends an event of its order and one of its session to each endpoint.
     gateway.open("one", 350).await;
     let other = format!("Bearer {OTHER_KEY}");
     let of_other = |path: &str| gateway.post(path).header("Authorization", &other);

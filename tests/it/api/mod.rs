@@ -1,4 +1,4 @@
-//! The API over real sockets: a server on a port of its own, a fresh database, and a provider that does as told.
+//! The API over real sockets: a server on a port of its own, a fresh database, and a provider that the test controls.
 
 mod access;
 mod answers;

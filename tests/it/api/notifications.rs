@@ -188,8 +188,8 @@ async fn a_notification_finds_the_payment_by_our_own_reference_too_but_only_at_i
     let gateway = Gateway::start().await;
     let session = gateway.session().await;
     gateway.provider.say(reference(&session), "paid");
-    let ours = reference(&session).strip_prefix("t-").unwrap();
-    let body = json!([{"reference": "elsewhere", "merchant_reference": ours, "event": "e-1"}]);
+    let reference = reference(&session).strip_prefix("t-").unwrap();
+    let body = json!([{"reference": "elsewhere", "merchant_reference": reference, "event": "e-1"}]);
     let elsewhere = gateway.post("/webhooks/two").header("x-teller-key", "genuine");
     assert_eq!(elsewhere.bytes(body.to_string().as_bytes()).await.status, 200);
     gateway.run_jobs().await;
@@ -350,7 +350,7 @@ async fn an_unsigned_notification_about_nothing_of_ours_is_counted_and_dropped()
     }
     assert_eq!(gateway.counted("two", "unmatched"), 3);
     assert_eq!(gateway.metric("paymux_store_changes_total"), written);
-    // It may become ours: then it is looked up again after a moment.
+    // An attempt may still get this reference, so the notification is processed again a little later.
     let session = session_at_two(&gateway).await;
     gateway.clock.pass(Duration::from_secs(5));
     gateway.notified_at_two(NOTIFY_KEY, &hint(&session, "e-1")).await;

@@ -1,4 +1,4 @@
-//! How often a provider is asked: one budget for an account, and who goes first.
+//! How often a provider is read: one read limit for an account, shared out by urgency.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{Gateway, id};
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Gateway {
-    /// Somebody else uses up what may be asked now.
+    /// Another client uses up the reads that are allowed now.
     fn use_up_reads(&self, class: Urgency) {
         let account = self.orders.payments.providers.account("one").unwrap();
         while account.reads.take(class, self.clock.now()).is_ok() {}

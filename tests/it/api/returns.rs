@@ -85,7 +85,7 @@ async fn reloading_asks_nobody_twice() {
     sent_on(&gateway.customer(&way_back).await, "ok", &session, "COMPLETED");
     gateway.clock.pass(Duration::from_secs(6));
     sent_on(&gateway.customer(&way_back).await, "ok", &session, "COMPLETED");
-    assert_eq!(gateway.provider.reads(), reads + 2, "a session that has ended is not asked about");
+    assert_eq!(gateway.provider.reads(), reads + 2, "a session that has ended is not fetched");
 }
 
 #[tokio::test]

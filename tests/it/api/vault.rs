@@ -33,7 +33,7 @@ static ABOUT: About = About {
     build: |_| unreachable!("the test makes its adapters itself"),
 };
 
-/// A provider that has stored a method as soon as it is asked.
+/// A provider that has stored a method at the first read.
 struct Strongbox {
     page: &'static str,
     method_status: Option<&'static str>,

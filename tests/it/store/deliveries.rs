@@ -40,7 +40,7 @@ async fn claimed(store: &Db, now: i64, limit: u32) -> Vec<ClaimedDelivery> {
     store.claim_deliveries(endpoint(1), at(now), MINUTE, limit).await.unwrap()
 }
 
-/// Where the one stream that is due stands.
+/// The position of the one stream that is due.
 async fn the_only(store: &Db, now: i64) -> ClaimedDelivery {
     let mut due = claimed(store, now, 9).await;
     assert_eq!(due.len(), 1, "{due:?}");
@@ -95,7 +95,7 @@ pub async fn a_delivery_moves_its_stream_on_or_is_tried_again(store: Db) {
 }
 
 pub async fn what_is_enqueued_while_a_delivery_is_under_way_is_delivered(store: Db) {
-    // How the delivery of event 3 ends while event 4 is enqueued, and where the stream stands then.
+    // How the delivery of event 3 ends while event 4 is enqueued, and the position of the stream then.
     let ends = [
         (position(4, 0), None, position(4, 0), 0),
         (position(4, 0), Some(5), position(4, 0), 5),
@@ -181,7 +181,7 @@ pub async fn tries_are_listed_newest_first_and_forgotten_after_a_month(store: Db
         assert_eq!(store.deliveries(endpoint(1), &page(before, 4)).await, newest(range.clone()));
         before = rows.get(range.start).map(|row| row.position);
     }
-    let elsewhere = Page { before: Some("none of ours".into()), limit: 9 };
+    let elsewhere = Page { before: Some("no cursor".into()), limit: 9 };
     assert_eq!(store.deliveries(endpoint(1), &elsewhere).await, Ok(Vec::new()));
     // Of those that are too old two go for each that comes.
     for number in 10..=13 {

@@ -349,7 +349,7 @@ impl Shop {
     /// The refund went through and the person has looked.
     pub fn refunded(&self, order: &mut Arc<OrderAggregate>) -> Change {
         let (refund, attention) = (order.refunds.last().unwrap().id, order.attention.last().unwrap().id);
-        let note = Some(self.personal("Ada was told".into()));
+        let note = Some(self.personal("Ada was called".into()));
         let events = vec![
             Event::RefundStatusChanged { refund, to: RefundStatus::Succeeded, failure: None },
             Event::AttentionResolved { attention, decision: AttentionDecision::Dismiss, note },

@@ -75,7 +75,7 @@ pub async fn orders_are_listed_newest_first_as_the_filter_says(store: Db) {
             OrderFilter { created_after: created(named), created_before: created(plain), ..orders() },
             vec![named],
         ),
-        (OrderFilter { page: page(Some("none of ours".into()), 9), ..orders() }, vec![]),
+        (OrderFilter { page: page(Some("no cursor".into()), 9), ..orders() }, vec![]),
         (OrderFilter { merchant: "unknown".into(), ..orders() }, vec![]),
     ];
     for (filter, wanted) in cases {
@@ -193,7 +193,7 @@ pub async fn profiles_are_listed_newest_first_until_they_are_deleted(store: Db) 
         (profiles(), ids.clone()),
         (after_first, vec![ids[1]]),
         (ProfileFilter { customer_id: "other".into(), ..profiles() }, vec![]),
-        (ProfileFilter { page: page(Some("none of ours".into()), 9), ..profiles() }, vec![]),
+        (ProfileFilter { page: page(Some("no cursor".into()), 9), ..profiles() }, vec![]),
     ];
     for (filter, wanted) in cases {
         assert_eq!(store.profiles(&filter).await, Ok(wanted), "{filter:?}");

@@ -13,7 +13,7 @@ use port::{Env as _, NotificationId, Timestamp};
 use super::fixtures::{MERCHANT, Shop};
 use super::{Db, commit, write};
 
-/// A key that stands for the last change of an order.
+/// A key that refers to the last change of an order.
 pub fn key(text: &str, order: &OrderAggregate) -> IdempotencyRow {
     IdempotencyRow {
         merchant: MERCHANT.into(),
@@ -52,12 +52,12 @@ pub async fn a_key_whose_request_had_no_effect_goes_to_the_first_who_tries_again
     let change = shop.checkout(&mut order, "main");
     let row = IdempotencyRow { replaces: Some((stood.subject, stood.sequence)), ..key("k", &order) };
     commit(&store, change.with([Write::Key(row.clone())])).await;
-    let stands = IdempotencyRow { replaces: None, ..row.clone() };
-    assert_eq!(store.idempotency(MERCHANT, "k").await, Ok(Some(stands.clone())));
+    let stored = IdempotencyRow { replaces: None, ..row.clone() };
+    assert_eq!(store.idempotency(MERCHANT, "k").await, Ok(Some(stored.clone())));
     let late = [
         ("its place was taken", row.clone()),
         (
-            "another subject stands there",
+            "another subject has that position",
             IdempotencyRow { replaces: Some((shop.id(), row.sequence)), ..row.clone() },
         ),
         ("there is no such key", IdempotencyRow { key: "other".into(), ..row.clone() }),
@@ -66,7 +66,7 @@ pub async fn a_key_whose_request_had_no_effect_goes_to_the_first_who_tries_again
     for (why, late) in late {
         assert_eq!(write(&store, Write::Key(late)).await, Err(StoreError::Taken(Unique::Key)), "{why}");
     }
-    assert_eq!(store.idempotency(MERCHANT, "k").await, Ok(Some(stands)));
+    assert_eq!(store.idempotency(MERCHANT, "k").await, Ok(Some(stored)));
 }
 
 fn notification(shop: &Shop, account: &str, identity: &str) -> InboxRow {

@@ -13,7 +13,7 @@ use super::fixtures::MERCHANT;
 use super::receiver::{self, Gate, Receiver};
 use super::{DAY, Host, MINUTE, SECOND, until, until_idle};
 
-/// What a paid order tells, in its order.
+/// The events of a paid order, in their order.
 const PAID: [&str; 6] = [
     "order.pending",
     "paymentSession.pending",
@@ -276,7 +276,7 @@ async fn an_answer_is_its_status_however_its_body_ends() {
             let (mut stream, _) = listener.accept().unwrap();
             receiver::read(&mut stream).unwrap();
             let head = "HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n";
-            // The client may have heard enough.
+            // The client may have read enough.
             let _ = stream.write_all(format!("{head}{body}").as_bytes());
         }
     });

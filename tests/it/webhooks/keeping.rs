@@ -1,4 +1,4 @@
-//! Endpoints: kept, changed, given new secrets, told again.
+//! Endpoints: created, changed, given new secrets, replayed.
 
 use paymux::domain::{DisabledReason, DomainError, EndpointSettings, OrderAggregate};
 use paymux::engine::{Command, CommandError, Engine, IdempotencyKey};
@@ -94,7 +94,11 @@ async fn what_is_sent_again_goes_to_those_who_take_it() {
     let refused = host.endpoints.by(MERCHANT, &merchant()).redeliver(event, Some(to_payments)).await;
     assert_eq!(refused, Err(DomainError::EventNotTaken.into()));
     until_idle(&mut runner).await;
-    assert_eq!((all.count(), payments.count()), (2, 0), "asked twice before it was sent, it is sent once");
+    assert_eq!(
+        (all.count(), payments.count()),
+        (2, 0),
+        "requested twice before it was sent, it is sent once"
+    );
     for (whose, event) in [("another", event), (MERCHANT, EventId::from_uuid(host.clock.uuid()))] {
         assert_eq!(
             host.endpoints.by(whose, &merchant()).redeliver(event, None).await,

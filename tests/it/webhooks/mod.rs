@@ -34,7 +34,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// A clock that stands still until it is set; ids and chance as the shop counts them.
+/// A clock that stands still until it is set; ids and random numbers are counted.
 struct Clock {
     micros: AtomicI64,
     shop: Shop,
@@ -145,7 +145,7 @@ impl Host {
         order
     }
 
-    /// Two changes more, with five events that merchants are told of.
+    /// Two changes more, with five public events.
     async fn pay(&self, order: &mut Arc<OrderAggregate>) {
         for step in [|shop: &Shop, order: &mut _| shop.checkout(order, "main"), Shop::paid] {
             let change = step(self.shop(), order);

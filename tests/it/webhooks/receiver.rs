@@ -36,7 +36,7 @@ impl Received {
         self.json()["orderId"].as_str().unwrap().to_owned()
     }
 
-    /// Whether one of its signatures is by this secret, as somebody else's library sees it.
+    /// Whether one of its signatures is by this secret, verified with the library of the standard.
     pub fn is_signed_by(&self, secret: &str) -> bool {
         let at = self.header("webhook-timestamp").parse().unwrap();
         let expected = Webhook::new(secret).unwrap().sign(self.header("webhook-id"), at, &self.body).unwrap();
@@ -69,7 +69,7 @@ impl Gate {
     }
 }
 
-/// A receiver that keeps what comes and answers as it was told.
+/// A receiver that stores deliveries and answers as the test wants.
 pub struct Receiver {
     pub url: String,
     seen: Arc<Mutex<Vec<Received>>>,

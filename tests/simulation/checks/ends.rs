@@ -25,7 +25,7 @@ pub(super) fn jobs(jobs: &[ClaimedJob], orders: &[Stored], now: Timestamp) -> Ve
         for due in stored.order.due(now, 0) {
             let has_row = jobs.iter().any(|job| job.subject == id.uuid() && job.lane == due.lane);
             if !has_row && !waits_for_a_person(stored, due.job) {
-                faults.push(format!("{id}: {:?} is due at {} and nobody will do it", due.job, due.at));
+                faults.push(format!("{id}: {:?} is due at {} and no lane has it", due.job, due.at));
             }
         }
     }
@@ -102,14 +102,15 @@ fn order(stored: &Stored) -> Vec<String> {
                 faults.push(format!("it is {state} without money since {}", header.updated_at));
             }
             if money && !stored.is_flagged() {
-                faults.push(format!("it is {state} with money, and nobody is told"));
+                faults.push(format!("it is {state} with money, without attention"));
             }
         }
         OrderState::Cancelled | OrderState::Expired => {
             let coming = order.payments.iter().any(|payment| payment.operation.is_some());
-            let ours = order.payments.iter().any(|payment| payment.state.holds_money() && !payment.external);
-            if ours && !coming && !stored.is_flagged() {
-                faults.push(format!("it is {state} and keeps money, and nobody is told"));
+            let has_money =
+                order.payments.iter().any(|payment| payment.state.holds_money() && !payment.external);
+            if has_money && !coming && !stored.is_flagged() {
+                faults.push(format!("it is {state} and keeps money, without attention"));
             }
         }
         OrderState::Submitted => faults.push("it is SUBMITTED, and nothing follows".to_owned()),

@@ -100,10 +100,10 @@ fn bounds(order: &OrderAggregate) -> Vec<String> {
 }
 
 fn out_of_bounds(order: &OrderAggregate, payment: &Payment) -> Option<String> {
-    let stands = &payment.state;
-    let (refunded, captured) = (stands.refunded(), stands.captured);
+    let state = &payment.state;
+    let (refunded, captured) = (state.refunded(), state.captured);
     let most = if payment.capabilities.authorizes && !payment.external {
-        stands.authorized
+        state.authorized
     } else {
         payment.money.minor
     };
@@ -121,7 +121,7 @@ fn out_of_bounds(order: &OrderAggregate, payment: &Payment) -> Option<String> {
     if stated != refunded {
         return Some(format!("{id}: refunds add up to {stated}, the provider gave back {refunded}"));
     }
-    // What somebody gives back in the portal may have been reserved for ours.
+    // A refund in the portal may use what was reserved for one of the merchant.
     let portal =
         order.refunds.iter().any(|refund| refund.payment == id && refund.origin == RefundOrigin::Provider);
     if refunded + reserved > captured && !portal {
@@ -130,7 +130,7 @@ fn out_of_bounds(order: &OrderAggregate, payment: &Payment) -> Option<String> {
     None
 }
 
-/// A status that nobody knows leads to nothing.
+/// An unknown status changes nothing.
 fn statuses(stored: &Stored) -> Vec<String> {
     let statuses = stored.events().filter_map(|event| match event.event {
         Event::PaymentUpdated { provider_status, .. } => Some((event.sequence, provider_status.status)),
@@ -156,7 +156,7 @@ fn unsure(stored: &Stored) -> Vec<String> {
         if until.since(since) > UNSURE_LIMIT && !raised(payment, since) {
             let hours = until.since(since).as_secs() / 3_600;
             faults.push(format!(
-                "{payment}: {} unsure since {since} for {hours} h and nobody is told",
+                "{payment}: {} has an unknown outcome since {since} for {hours} h without attention",
                 kind.as_str()
             ));
         }
@@ -199,7 +199,10 @@ fn starts(stored: &Stored) -> Vec<String> {
         let raised =
             stored.order.attention.iter().any(|attention| attention.code == AttentionCode::OutcomeUnknown);
         if until.since(lives_until) > UNSURE_LIMIT && !raised {
-            faults.push(format!("{}: its start is unsure until {until} and nobody is told", attempt.id));
+            faults.push(format!(
+                "{}: its start has an unknown outcome until {until} without attention",
+                attempt.id
+            ));
         }
         if ended(attempt).is_none() && attempt.state != AttemptState::Started {
             faults.push(format!("{}: it left its start without an event", attempt.id));
@@ -208,7 +211,7 @@ fn starts(stored: &Stored) -> Vec<String> {
     faults
 }
 
-/// Every refund that is asked for has a reference of its own.
+/// Every requested refund has a reference of its own.
 fn made_twice(order: &OrderAggregate) -> Vec<String> {
     let mut seen = BTreeMap::new();
     for reference in order.refunds.iter().filter_map(|refund| refund.reference.as_ref()) {

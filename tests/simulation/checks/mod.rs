@@ -142,7 +142,7 @@ pub(crate) async fn after_quiet(world: &World) -> Vec<String> {
     faults
 }
 
-/// What must hold once a person has had every provider asked.
+/// What must hold once an operator has fetched every payment.
 pub(crate) async fn after_looking(world: &World) -> Vec<String> {
     let Ok(scene) = Scene::look(world).await else { return vec!["the gateway does not run".to_owned()] };
     let mut faults: Vec<String> = scene.orders.iter().flat_map(history::check).collect();

@@ -22,7 +22,7 @@ fn origins(scene: &Scene) -> Vec<String> {
     let mut faults = Vec::new();
     for entry in &scene.ledger {
         match scene.attempt_of(entry) {
-            None => faults.push(format!("{} {} has no attempt of ours", entry.provider, entry.id)),
+            None => faults.push(format!("{} {} has no attempt", entry.provider, entry.id)),
             Some((_, attempt)) if attempt.started_at > entry.created_at => {
                 faults.push(format!("{} existed before its attempt {}", entry.id, attempt.id));
             }
@@ -59,7 +59,7 @@ fn paid_twice(scene: &Scene, stored: &Stored) -> Option<String> {
     let overlap = moments.into_iter().find(|at| holding(*at) > 1)?;
     let raised = |code| matches!(code, DuplicatePayment | LatePayment | RefundFailed);
     let is_raised = stored.order.attention.iter().any(|attention| raised(attention.code));
-    (!is_raised).then(|| format!("{}: paid twice at {overlap} and nobody is told", stored.order.id()))
+    (!is_raised).then(|| format!("{}: paid twice at {overlap} without attention", stored.order.id()))
 }
 
 fn held_at(entry: &Entry, at: Timestamp) -> bool {
@@ -67,12 +67,12 @@ fn held_at(entry: &Entry, at: Timestamp) -> bool {
     step.is_some_and(|step| step.held > 0 || step.captured > step.refunded)
 }
 
-/// No refund of ours reached the provider twice, and no more than was asked for left it.
+/// No refund reached the provider twice, and none was more than requested.
 fn given_back_once(scene: &Scene, entry: &Entry) -> Vec<String> {
     let Some((stored, attempt)) = scene.attempt_of(entry) else { return Vec::new() };
     let Some(payment) = stored.order.payment_of(attempt) else { return Vec::new() };
     let effects = || scene.seen.effects.iter().filter(|effect| effect.object == entry.id);
-    let ours: Vec<i64> = effects()
+    let refunds: Vec<i64> = effects()
         .filter(|effect| effect.by_gateway && effect.verb == "refund")
         .map(|effect| effect.minor)
         .collect();
@@ -81,21 +81,21 @@ fn given_back_once(scene: &Scene, entry: &Entry) -> Vec<String> {
     let rows = rows.filter(|refund| refund.payment == payment.id && refund.origin != RefundOrigin::Provider);
     let mut requested: Vec<i64> = rows.clone().map(|refund| refund.money.minor).collect();
     let mut faults = Vec::new();
-    for minor in &ours {
+    for minor in &refunds {
         match requested.iter().position(|requested| requested == minor) {
             Some(index) => drop(requested.swap_remove(index)),
-            None => faults.push(format!("{}: {minor} went back and was asked for less often", entry.id)),
+            None => faults.push(format!("{}: {minor} was refunded more often than requested", entry.id)),
         }
     }
     let stand: i64 =
         rows.filter(|refund| refund.status != RefundStatus::Failed).map(|refund| refund.money.minor).sum();
-    let gone: i64 = ours.iter().sum();
+    let gone: i64 = refunds.iter().sum();
     if !scene.seen.changed_in_portal.contains(&entry.id) && gone > stand + in_portal {
         faults.push(format!("{}: {gone} went back, our refunds say {stand}", entry.id));
     }
     let captured = effects().find(|effect| effect.verb == "capture").map(|effect| effect.minor);
     if captured.is_some_and(|captured| captured > payment.money.minor) {
-        faults.push(format!("{}: more was captured than asked", entry.id));
+        faults.push(format!("{}: more was captured than requested", entry.id));
     }
     faults
 }
@@ -114,29 +114,25 @@ pub(super) fn agree(scene: &Scene, could: impl Fn(&Stored, &Attempt, &Entry) -> 
 
 fn differ(stored: &Stored, attempt: &Attempt, entry: &Entry) -> Option<String> {
     let what = format!("{} {} ({})", stored.order.id(), attempt.id, attempt.account);
-    let theirs = format!(
+    let reported = format!(
         "{}: held {}, captured {}, refunded {}",
-        entry.word, entry.held, entry.captured, entry.refunded
+        entry.status, entry.held, entry.captured, entry.refunded
     );
     let Some(payment) = stored.order.payment_of(attempt) else {
         return entry
             .holds_money()
-            .then(|| format!("{what}: the provider says {theirs}; there is no payment"));
+            .then(|| format!("{what}: the provider says {reported}; there is no payment"));
     };
-    let stands = &payment.state;
-    let same = stands.captured == entry.captured
-        && stands.refunded() == entry.refunded
-        && stands.is_authorized() == (entry.held > 0);
-    let ours = format!(
-        "{}: captured {}, refunded {}",
-        payment.status().as_str(),
-        stands.captured,
-        stands.refunded()
-    );
-    // Less given back without a word for why is not believed, and shown to a person.
+    let state = &payment.state;
+    let same = state.captured == entry.captured
+        && state.refunded() == entry.refunded
+        && state.is_authorized() == (entry.held > 0);
+    let stored_amounts =
+        format!("{}: captured {}, refunded {}", payment.status().as_str(), state.captured, state.refunded());
+    // A refunded amount that decreases without an explanation is rejected, and raises attention.
     let doubted =
-        entry.refunded < stands.refunded() && stored.was_raised(payment.id, AttentionCode::Contradiction);
-    (!same && !doubted).then(|| format!("{what}: the provider says {theirs}; we say {ours}"))
+        entry.refunded < state.refunded() && stored.was_raised(payment.id, AttentionCode::Contradiction);
+    (!same && !doubted).then(|| format!("{what}: the provider says {reported}; stored is {stored_amounts}"))
 }
 
 /// Whether the gateway had a chance to know of an object's last change: it was notified of it, or had to fetch its status.
@@ -145,7 +141,7 @@ pub(super) fn could_know(scene: &Scene, stored: &Stored, attempt: &Attempt, entr
     raised || stored.order.payment_of(attempt).is_none_or(|payment| is_polled(stored, payment))
 }
 
-/// Whether the provider is asked by itself as long as nothing changes.
+/// Whether the payment is still read while nothing changes.
 fn is_polled(stored: &Stored, payment: &Payment) -> bool {
     use PaymentStatus::{Authorized, Disputed, Failed, Pending, Processing, RequiresAction};
     let unsure = payment.operation.is_some() || stored.order.reserved(payment.id) > 0;

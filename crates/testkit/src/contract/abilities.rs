@@ -1,4 +1,4 @@
-//! What an adapter says it can, it can; what it says it cannot, it cannot.
+//! An adapter can do exactly what its capabilities say.
 
 use paymux_port::{
     Approach, CancelSupport, CaptureMode, CaptureSupport, Lookup, Money, ProviderError, RefundSupport,
@@ -21,7 +21,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
 ];
 
-/// Whether an adapter says that it offers an operation.
+/// Whether the capabilities of an adapter include an operation.
 fn offers(subject: &Subject, operation: Operation) -> bool {
     let capabilities = &subject.about.capabilities;
     match operation {
@@ -41,29 +41,29 @@ fn offers(subject: &Subject, operation: Operation) -> bool {
 }
 
 fn shows_what_it_claims(subject: &Subject) -> RuleResult {
-    for (operation, word) in Operation::ALL {
+    for (operation, name) in Operation::ALL {
         if operation == Operation::Notification {
             continue;
         }
         if offers(subject, operation) {
             must(subject.working(operation).next().is_some(), || {
-                format!("no recording shows {word} working")
+                format!("no recording shows {name} working")
             })?;
             for recording in subject.working(operation) {
                 let played =
                     World::of(&recording.options).play(subject.about, operation, recording.answers());
                 must(!played.failed(), || {
-                    format!("{word} fails in {}: {:?}", recording.file, played.error())
+                    format!("{name} fails in {}: {:?}", recording.file, played.error())
                 })?;
             }
         } else {
             let played = World::usual(operation).play(subject.about, operation, Vec::new());
             let unsupported = matches!(played.error(), Some(ProviderError::Unsupported(_)));
             must(unsupported && played.calls.is_empty(), || {
-                format!("{word} is not among its abilities, but ends in {:?}", played.end)
+                format!("{name} is not among its capabilities, but ends in {:?}", played.end)
             })?;
             let recorded = subject.working(operation).next();
-            must(recorded.is_none(), || format!("{word} is not among its abilities, but recorded"))?;
+            must(recorded.is_none(), || format!("{name} is not among its capabilities, but recorded"))?;
         }
     }
     Ok(())
@@ -150,7 +150,7 @@ fn inexact_amounts_stay(subject: &Subject) -> RuleResult {
 
 fn inexact_amount_stays(subject: &Subject, money: Money) -> RuleResult {
     must(subject.about.capabilities.currencies.ineligible_because(money).is_some(), || {
-        format!("it does not object to {money}")
+        format!("it does not refuse {money}")
     })?;
     for operation in [Operation::Create, Operation::Capture, Operation::Refund] {
         let mut world = World::usual(operation);

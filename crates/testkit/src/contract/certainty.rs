@@ -101,9 +101,9 @@ pub(super) fn survivable(subject: &Subject, http_request: &HttpRequest) -> bool 
 fn at_each_call(subject: &Subject, faults: &[Fault], concerns: fn(&FailedCall) -> bool) -> RuleResult {
     for recording in subject.working_calls() {
         for number in 0..recording.steps.len() {
-            let place = FailedCall::of(recording, number);
-            for fault in faults.iter().filter(|_| concerns(&place)) {
-                fail_at(subject, recording, number, &place, *fault)?;
+            let call = FailedCall::of(recording, number);
+            for fault in faults.iter().filter(|_| concerns(&call)) {
+                fail_at(subject, recording, number, &call, *fault)?;
             }
         }
     }
@@ -114,7 +114,7 @@ fn fail_at(
     subject: &Subject,
     recording: &Recording,
     number: usize,
-    place: &FailedCall,
+    call: &FailedCall,
     fault: Fault,
 ) -> RuleResult {
     let mut answers = recording.answers();
@@ -123,7 +123,7 @@ fn fail_at(
     let advice = played.error().map(paymux_port::ProviderError::advice);
     let survived = advice.is_none()
         && played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
-    let proven = place.proven(fault);
+    let proven = call.proven(fault);
     must(survived || advice == Some(proven), || {
         let (file, call) = (&recording.file, number + 1);
         format!("{file}: {fault:?} at call {call} proves {proven:?}, but it ends in {:?}", played.end)

@@ -103,7 +103,7 @@ fn readme_names_its_sources(subject: &Subject) -> RuleResult {
     must(readme.contains("source"), || "the README names no source".to_owned())
 }
 
-/// A new adapter is full of questions, each where its answer belongs.
+/// A new adapter has open questions, each where its answer belongs.
 fn questions_are_answered(subject: &Subject) -> RuleResult {
     let readme = std::fs::read_to_string(subject.folder.join("README.md"))?;
     let helps = subject.about.settings.iter().map(|setting| setting.help);

@@ -13,7 +13,7 @@ pub(super) const RULES: &[Rule] = &[
     every("one field broken or missing may silence, but never invents", broken_fields),
 ];
 
-/// Bodies that are not what was asked for, made of one that was.
+/// Invalid bodies, made of a valid one.
 fn broken(body: &[u8]) -> Vec<Vec<u8>> {
     let text = |text: &str| text.as_bytes().to_vec();
     let mut not_utf8 = body.to_vec();
@@ -66,7 +66,7 @@ fn large_answers(subject: &Subject) -> RuleResult {
     Ok(())
 }
 
-/// An answer that says nothing must end as one, unless nobody needed to read it.
+/// An answer without content must be an error, unless the adapter need not read it.
 fn break_at(subject: &Subject, recording: &Recording, number: usize, body: Vec<u8>) -> RuleResult {
     let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
     let played = play_with(subject, recording, number, body);
@@ -132,33 +132,33 @@ fn break_field(
     let at = format!("{}: {damage} in answer to call {}", recording.file, number + 1);
     if let Some(error) = played.error() {
         let harmless = matches!(error.advice(), Advice::TryElsewhere | Advice::RetryLater);
-        let place = FailedCall::of(recording, number);
-        let fine = if place.unclear() == Advice::ResolveUnknown {
+        let call = FailedCall::of(recording, number);
+        let fine = if call.unclear() == Advice::ResolveUnknown {
             !harmless
         } else {
             error.advice() != Advice::TryElsewhere
         };
-        return must(fine, || format!("{at}: it looks harmless: {error:?}"));
+        return must(fine, || format!("{at}: it is reported as harmless: {error:?}"));
     }
     let facts = played.facts(&subject.table);
     let known = |fact: &String| recording.expected.iter().any(|whole| says_no_more(fact, whole));
     let invented = facts.iter().find(|fact| !known(fact) && !stands_in(fact, &answer));
     let survived = played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));
     must(survived || invented.is_none(), || {
-        format!("{at}: it makes up `{}`", invented.cloned().unwrap_or_default())
+        format!("{at}: it invents `{}`", invented.cloned().unwrap_or_default())
     })
 }
 
-/// Whether a fact says what the `whole` one says, or less of it: a decline without its code, a session without its page.
+/// Whether a fact is the `whole` one or a part of it: a decline without its code, a session without its page.
 fn says_no_more(fact: &str, whole: &str) -> bool {
     let mut parts = fact.split([' ', ',']).filter(|word| !["no", "-", "-:"].contains(word));
     parts.all(|word| whole.split([' ', ',']).any(|known| known == word))
 }
 
-/// Whether a fact is a word that the answer still has, or follows from one.
+/// Whether a fact is a status that the answer still has, or follows from one.
 fn stands_in(fact: &str, answer: &str) -> bool {
     match fact.strip_prefix("status ").and_then(|status| status.split_once('/')) {
-        Some((_, word)) => answer.contains(&format!("\"{word}\"")),
+        Some((_, status)) => answer.contains(&format!("\"{status}\"")),
         None => fact.starts_with("means "),
     }
 }

@@ -1,7 +1,7 @@
-//! The contract of an adapter: rules written once and run for every adapter there is.
+//! The contract of an adapter: rules written once and run for every adapter.
 //!
-//! A rule is a sentence about an adapter and a function that fails if it is not true. Rules choose themselves by
-//! what an adapter says it can do, and learn what its provider answers from its recordings.
+//! A rule is a sentence about an adapter and a function that fails if it is not true. The capabilities of an adapter
+//! decide which rules apply; its recordings give the answers of its provider.
 
 mod abilities;
 mod certainty;
@@ -25,7 +25,7 @@ use crate::{Operation, Recording, World, load};
 
 pub use replay::facts_of;
 
-/// How a rule ends.
+/// The result of a rule.
 pub(crate) type RuleResult = Result<(), Failed>;
 
 /// A sentence that must be true of an adapter.

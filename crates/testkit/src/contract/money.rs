@@ -1,4 +1,4 @@
-//! Amounts leave and come back exactly, whatever the decimals of their currency.
+//! Amounts are sent and read exactly, whatever the decimals of their currency.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) const RULES: &[Rule] = &[
     every("whatever the order, what leaves adds up to what is asked", orders_add_up),
     some("an amount comes back exactly, in yen, euros and dinars", states_amounts, amounts_come_back_exactly),
     some("a digit that a currency does not have is never rounded away", states_amounts, nothing_is_rounded),
-    some("an amount is of the currency that the provider says", states_amounts, currencies_are_theirs),
+    some("an amount is of the currency that the provider says", states_amounts, currencies_are_as_reported),
 ];
 
 /// How a provider writes amounts.
@@ -123,8 +123,8 @@ fn nothing_is_rounded(subject: &Subject) -> RuleResult {
     Ok(())
 }
 
-/// Asked for euros, a provider may answer with dollars: then that must be seen.
-fn currencies_are_theirs(subject: &Subject) -> RuleResult {
+/// A provider may answer with dollars to a request in euros; the adapter must report that.
+fn currencies_are_as_reported(subject: &Subject) -> RuleResult {
     for (recording, units) in telling_reads(subject) {
         let (requested, stated_money) = (euros(1250), Money::new(1250, currency("USD")));
         let answers =
@@ -139,7 +139,7 @@ fn currencies_are_theirs(subject: &Subject) -> RuleResult {
     Ok(())
 }
 
-/// The recorded starts that ask for the usual order.
+/// The recorded starts of the usual order.
 fn usual_starts(subject: &Subject) -> impl Iterator<Item = &Recording> {
     subject.working(Operation::Create).filter(|recording| {
         recording.options.money == euros(1250) && recording.options.adapter_state.is_empty()
@@ -164,7 +164,7 @@ fn fetch(subject: &Subject, recording: &Recording, money: Money, stated: Decimal
     world.play(subject.about, Operation::Fetch, answers.collect())
 }
 
-/// The reads that tell the payment's own amount, and how their provider writes it.
+/// The reads that state the payment's own amount, and how their provider writes it.
 fn telling_reads(subject: &Subject) -> impl Iterator<Item = (&Recording, Units)> {
     subject.working(Operation::Fetch).filter(|recording| !stated_names(recording).is_empty()).map(
         |recording| {
@@ -179,7 +179,7 @@ fn telling_reads(subject: &Subject) -> impl Iterator<Item = (&Recording, Units)>
     )
 }
 
-/// Which facts of a recording tell the payment's own amount.
+/// Which facts of a recording state the payment's own amount.
 fn stated_names(recording: &Recording) -> Vec<&str> {
     let amount = euros(1250).to_string();
     let facts = recording.expected.iter().filter_map(|fact| fact.split_once(' '));
@@ -197,7 +197,7 @@ fn units(recording: &Recording) -> Result<Units, Failed> {
     found.ok_or_else(|| format!("{}: EUR 12.50 is nowhere in what leaves", recording.file).into())
 }
 
-/// An answer that tells another amount.
+/// An answer that states another amount.
 fn restated(answer: &Answer, from: Money, to: Money, units: Units) -> Answer {
     replaced(answer, units.of(from), units.of(to), to.currency)
 }
@@ -214,7 +214,7 @@ fn replaced(answer: &Answer, from: Decimal, to: Decimal, currency: Currency) -> 
     Answer::Reply(response)
 }
 
-/// Whether the total stands in what was sent, or some part of its lines, or product of two parts, sums up to it.
+/// Whether the total is in what was sent, or some part of its lines, or product of two parts, sums up to it.
 fn adds_up(sent: &[HttpRequest], total: Decimal) -> bool {
     if sent.iter().any(|http_request| numbers_of(http_request).any(|number| same(number, total))) {
         return true;
@@ -262,10 +262,10 @@ fn numbers(text: &str) -> impl Iterator<Item = Decimal> {
 fn runs(text: &str) -> Vec<&str> {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
     let (mut runs, mut start, mut inside) = (Vec::new(), 0, false);
-    for (place, c) in text.char_indices() {
+    for (index, c) in text.char_indices() {
         if is_part(c) != inside {
-            runs.push(&text[start..place]);
-            (start, inside) = (place, !inside);
+            runs.push(&text[start..index]);
+            (start, inside) = (index, !inside);
         }
     }
     runs.push(&text[start..]);

@@ -1,4 +1,4 @@
-//! Notifications: the recorded ones are taken, anything without their proof is not.
+//! Notifications: recorded ones are accepted, any without their proof is refused.
 
 use paymux_port::NotificationAuth;
 
@@ -33,7 +33,7 @@ fn by_address(subject: &Subject) -> bool {
     matches!(notification_auth(subject), NotificationAuth::AddressKey | NotificationAuth::SharedKey)
 }
 
-/// The recorded notifications that are taken and point at something.
+/// The recorded notifications that are accepted and name a target.
 fn taken(subject: &Subject) -> impl Iterator<Item = (&Recording, World, NotificationInput)> {
     subject
         .working(Operation::Notification)
@@ -76,10 +76,10 @@ fn notifications_are_recorded(subject: &Subject) -> RuleResult {
 
 fn changed_ones(subject: &Subject) -> RuleResult {
     for (recording, world, notification, _) in proved(subject) {
-        for place in 0..notification.body.len() {
+        for index in 0..notification.body.len() {
             let mut changed = notification.clone();
-            changed.body[place] ^= 1;
-            refused(subject, &world, &changed, || format!("{} with byte {place} changed", recording.file))?;
+            changed.body[index] ^= 1;
+            refused(subject, &world, &changed, || format!("{} with byte {index} changed", recording.file))?;
         }
     }
     Ok(())
@@ -159,9 +159,9 @@ fn broken_ones(subject: &Subject) -> RuleResult {
             let points = matches!(&end, End::Targets(targets) if !targets.is_empty());
             must(!points, || format!("{} with the body `{body}` gives {end:?}", recording.file))?;
         }
-        for place in 0..notification.body.len() {
+        for index in 0..notification.body.len() {
             let mut changed = notification.clone();
-            changed.body[place] ^= 0x80;
+            changed.body[index] ^= 0x80;
             let _ = world.notify(subject.about, &changed);
         }
     }

@@ -1,4 +1,4 @@
-//! What is sent again is the same, and what is another is not.
+//! A repeated operation sends the same bytes, and another operation sends others.
 
 use std::sync::Mutex;
 use std::time::Duration;

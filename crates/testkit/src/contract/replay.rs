@@ -5,10 +5,10 @@ use paymux_port::HttpRequest;
 use super::{RuleResult, Subject, must};
 use crate::{Operation, Recording, Step, World};
 
-/// What comes of a recording, in lines for its file.
+/// The facts of a recording, as lines of its file.
 pub fn facts_of(subject: &Subject, recording: &Recording) -> Vec<String> {
     let played = World::of(&recording.options).replay(subject.about, recording, recording.answers());
-    played.facts(&subject.table).iter().map(|fact| recording.with_places(fact)).collect()
+    played.facts(&subject.table).iter().map(|fact| recording.with_placeholders(fact)).collect()
 }
 
 pub(super) fn replays(subject: &Subject, recording: &Recording) -> RuleResult {
@@ -19,14 +19,14 @@ pub(super) fn replays(subject: &Subject, recording: &Recording) -> RuleResult {
         }
         let (sent, recorded) = (played.calls.len(), recording.steps.len());
         must(sent == recorded, || {
-            format!("it made {sent} calls, recorded are {recorded}; the last was {:?}", played.calls.last())
+            format!("it made {sent} calls, {recorded} are recorded; the last was {:?}", played.calls.last())
         })?;
     }
     let facts = played.facts(&subject.table);
     must(facts == recording.expected, || {
         let block: Vec<String> =
-            facts.iter().map(|fact| format!("= {}", recording.with_places(fact))).collect();
-        format!("what came of it is not what the file says, but:\n{}", block.join("\n"))
+            facts.iter().map(|fact| format!("= {}", recording.with_placeholders(fact))).collect();
+        format!("the facts are not those of the file, but:\n{}", block.join("\n"))
     })
 }
 
@@ -62,12 +62,12 @@ fn without_blanks(text: &str) -> String {
     let (mut inside, mut escaped) = (false, false);
     text.chars()
         .filter(|&c| {
-            let kept = inside || !c.is_ascii_whitespace();
+            let matters = inside || !c.is_ascii_whitespace();
             if c == '"' && !escaped {
                 inside = !inside;
             }
             escaped = inside && c == '\\' && !escaped;
-            kept
+            matters
         })
         .collect()
 }

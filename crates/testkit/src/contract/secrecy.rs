@@ -1,4 +1,4 @@
-//! Nothing that is printed holds a secret or a person.
+//! Nothing that is printed has a secret or personal data.
 
 use super::hostility::damaged;
 use super::{Rule, RuleResult, Subject, every, must};
@@ -89,7 +89,7 @@ fn recordings_are_clean(subject: &Subject) -> RuleResult {
     Ok(())
 }
 
-/// Whether an e-mail address is at a domain that belongs to nobody.
+/// Whether an e-mail address is at a domain that is reserved for examples.
 fn at_example(word: &str) -> bool {
     let domain = word.rsplit('@').next().unwrap_or_default().trim_end_matches('.');
     [".test", ".example", "example.com", "example.org", "example.net"].iter().any(|end| domain.ends_with(end))

@@ -1,4 +1,4 @@
-//! What an adapter's provider says, and what its table makes of it.
+//! Reported statuses and their rows in the status table.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::facts::PROFILE;
 use crate::{Answer, Operation, World};
 
 pub(super) const RULES: &[Rule] = &[
-    every("every word that its recordings report is in its table", reported_statuses_are_mapped),
+    every("every status that its recordings report is in its table", reported_statuses_are_mapped),
     every("every row that is marked as seen can be seen in a recording", seen_rows_are_recorded),
     every("an unknown status is unmapped, never paid, never failed", unknown_statuses_are_unmapped),
 ];
@@ -40,11 +40,11 @@ fn seen_rows_are_recorded(subject: &Subject) -> RuleResult {
         seen.extend(played.end.provider_statuses().iter().map(|reported| normal(&reported.status)));
         seen.extend(texts(&recording.text).map(normal));
     }
-    let rows = subject.table.rows().map(|(_, word, row)| (word, row.evidence));
-    let rows = rows.chain(subject.table.plain_rows().map(|(_, word, _, evidence)| (word, evidence)));
+    let rows = subject.table.rows().map(|(_, status, row)| (status, row.evidence));
+    let rows = rows.chain(subject.table.plain_rows().map(|(_, status, _, evidence)| (status, evidence)));
     let unseen: Vec<&str> = rows
-        .filter(|(word, evidence)| *evidence == Evidence::Seen && !seen.contains(*word))
-        .map(|(word, _)| word)
+        .filter(|(status, evidence)| *evidence == Evidence::Seen && !seen.contains(*status))
+        .map(|(status, _)| status)
         .collect();
     must(unseen.is_empty(), || format!("in no recording: {unseen:?}"))
 }
@@ -55,7 +55,7 @@ fn unknown_statuses_are_unmapped(subject: &Subject) -> RuleResult {
         let play = |answers| World::of(&recording.options).play(subject.about, recording.operation, answers);
         let reported = play(recording.answers()).end.provider_statuses();
         let statuses: Vec<String> = reported.iter().map(|reported| normal(&reported.status)).collect();
-        let unknown = |answer| statuses.iter().fold(answer, |answer, word| renamed(&answer, word));
+        let unknown = |answer| statuses.iter().fold(answer, |answer, status| renamed(&answer, status));
         let played = play(recording.answers().into_iter().map(unknown).collect());
         let mut reported = played.end.provider_statuses().into_iter();
         let mapped = reported.find(|status| is_mapped(&subject.table, status));
@@ -69,33 +69,33 @@ fn unknown_statuses_are_unmapped(subject: &Subject) -> RuleResult {
     Ok(())
 }
 
-/// An answer in which a word is replaced by one that nobody knows.
-fn renamed(answer: &Answer, word: &str) -> Answer {
+/// An answer in which a status is replaced by an unknown one.
+fn renamed(answer: &Answer, status: &str) -> Answer {
     let Answer::Reply(response) = answer else { return answer.clone() };
     let mut response = response.clone();
     if let Ok(mut body) = serde_json::from_slice(&response.body) {
-        rename(&mut body, word);
+        rename(&mut body, status);
         response.body = body.to_string().into_bytes();
     }
     Answer::Reply(response)
 }
 
-fn rename(value: &mut Value, word: &str) {
+fn rename(value: &mut Value, status: &str) {
     match value {
-        Value::String(text) if word.split('/').any(|part| normal(text) == part) => {
-            *value = Value::from("a_word_of_tomorrow");
+        Value::String(text) if status.split('/').any(|part| normal(text) == part) => {
+            *value = Value::from("a_status_of_tomorrow");
         }
-        Value::Array(several) => several.iter_mut().for_each(|one| rename(one, word)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| rename(field, word)),
+        Value::Array(several) => several.iter_mut().for_each(|one| rename(one, status)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| rename(field, status)),
         _ => {}
     }
 }
 
-/// Everything that stands between quotes.
+/// All quoted texts.
 fn texts(text: &str) -> impl Iterator<Item = &str> {
     text.split('"').skip(1).step_by(2)
 }
 
-fn normal(word: &str) -> String {
-    word.trim().to_ascii_lowercase().replace([' ', '-'], "_")
+fn normal(status: &str) -> String {
+    status.trim().to_ascii_lowercase().replace([' ', '-'], "_")
 }
