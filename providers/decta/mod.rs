@@ -96,12 +96,12 @@ impl Provider for Decta {
 
     /// No filter by `number` is documented, so the newest orders are read until they are older than the attempt.
     async fn find_by_reference(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<CreatedPayment>> {
-        let ours = attempt.id.to_string();
+        let reference = attempt.id.to_string();
         let mut query = "page_size=100".to_owned();
         for _ in 0..MAX_PAGES {
             let page: Page =
                 ctx.json(&self.send(ctx, HttpRequest::get(format!("/orders/?{query}"))).await?)?;
-            if let Some(row) = page.results.iter().find(|row| row.number.as_deref() == Some(&ours)) {
+            if let Some(row) = page.results.iter().find(|row| row.number.as_deref() == Some(&reference)) {
                 return created(ctx, self.order(ctx, &row.id).await?, attempt).map(Some);
             }
             let Some(next) = page.next.as_deref().filter(|_| !page.ends_before(attempt.started_at)) else {

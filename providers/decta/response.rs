@@ -44,8 +44,8 @@ struct Decline {
 }
 
 impl Order {
-    /// Where the order stands. States no captured amount: at DECTA `captured` is a time. Amounts without a currency are
-    /// in that of the attempt, so that they are compared all the same.
+    /// The state of the order. States no captured amount: at DECTA `captured` is a time. Amounts without a currency are
+    /// in that of the attempt, so that they are compared too.
     ///
     /// # Errors
     /// [`Ctx::unreadable`] for an amount or a currency that cannot be one.
@@ -67,7 +67,7 @@ impl Order {
     }
 
     /// The newest entry of the history, which moves before `status` does; the last of equals. One that only marks a
-    /// test order says nothing, so the newest other stands before it.
+    /// test order is no status, so the newest other one is used.
     fn status(&self, table: &StatusTable) -> ProviderStatus {
         let history = self.status_changes.as_deref().unwrap_or_default();
         let of = |status: &str| ProviderStatus::new("order", status);

@@ -86,7 +86,7 @@ pub(crate) static ABOUT: About = About {
     build,
 };
 
-/// The largest allowed difference between a notification's time and ours, seconds; the vendor's recommendation.
+/// The largest allowed difference between a notification's time and the clock, seconds; the vendor's recommendation.
 const MAX_CLOCK_DIFFERENCE_S: u64 = 300;
 
 struct Paymennt {
@@ -140,15 +140,15 @@ impl Provider for Paymennt {
     }
 
     async fn find_by_reference(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<CreatedPayment>> {
-        let ours = attempt.id.to_string();
+        let reference = attempt.id.to_string();
         let found: Listed<Checkout> =
-            self.send(ctx, HttpRequest::get(format!("/checkout?requestId={ours}"))).await?;
+            self.send(ctx, HttpRequest::get(format!("/checkout?requestId={reference}"))).await?;
         if found.content.is_empty() {
             return Ok(None);
         }
-        let checkout = found.content.into_iter().find(|one| one.request_id.as_deref() == Some(&ours));
-        // If the list contains only other payments, the search has ignored the filter; that does not prove that ours
-        // does not exist.
+        let checkout = found.content.into_iter().find(|one| one.request_id.as_deref() == Some(&reference));
+        // If the list contains only other payments, the search has ignored the filter; that does not prove that
+        // this one does not exist.
         let checkout = checkout.ok_or_else(|| ProviderError::Unavailable("found only others".to_owned()))?;
         checkout.created(ctx).map(Some)
     }

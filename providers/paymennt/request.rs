@@ -18,7 +18,7 @@ pub(super) fn web(attempt: &Attempt, request: &PaymentRequest) -> Result<JsonObj
 }
 
 /// The body of `POST /checkout/link`. The life of a link is in minutes, counted from the attempt and not from now, so
-/// that a repeat asks for the same.
+/// that a repeat sends the same.
 ///
 /// # Errors
 /// [`ProviderError::NotSent`] where it is to be sent but the customer is incomplete.
@@ -73,7 +73,7 @@ pub(super) fn major(money: Money) -> Result<Decimal> {
 }
 
 /// The sums, with a subtotal before tax so that `amount = subtotal + tax + shipping - discount` whether or not prices
-/// include theirs; the server checks that only if it is told to. Left out where one of them needs a third decimal.
+/// include theirs; the server checks that only on request. Left out where one of them needs a third decimal.
 fn totals(request: &PaymentRequest, currency: Currency) -> Option<JsonObject> {
     let part = |minor| major(Money::new(minor, currency)).ok();
     let included = if request.tax_included { request.tax } else { 0 };

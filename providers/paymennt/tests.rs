@@ -40,7 +40,7 @@ fn attempt(amount: Money) -> Attempt {
     }
 }
 
-/// An order of two lines with tax in the prices, and nobody to sell it to.
+/// An order of two lines with tax in the prices, and without a customer.
 fn payment_request(unit_price: i64) -> PaymentRequest {
     let line = |title: &str, quantity| LineItem {
         sku: None,

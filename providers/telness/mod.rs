@@ -81,7 +81,7 @@ struct Telness {
 const ORDER_BODY: &str = "order_body";
 /// In the adapter state: the provider's id of the order.
 const ORDER_ID: &str = "order_id";
-/// In the adapter state: the exact body that opens what stands on the order.
+/// In the adapter state: the exact body that opens a session or link.
 const OPEN_BODY: &str = "open_body";
 
 /// The body of a write that says everything by its path.
@@ -93,8 +93,8 @@ impl Provider for Telness {
         &ABOUT
     }
 
-    /// Makes the order, compares its price with what is asked for, and opens a session or link. What has to be the same
-    /// on a repeat is saved before it is sent, so that a start that was cut off anywhere is simply made again.
+    /// Creates the order, compares its price with the request, and opens a session or link. What has to be the same
+    /// on a repeat is saved before it is sent, so that a start that was cut off anywhere is simply repeated.
     async fn create(
         &self,
         ctx: &Ctx<'_>,
@@ -221,7 +221,7 @@ impl Telness {
         self.send(ctx, HttpRequest::get(target.path()?)).await
     }
 
-    /// Cancels it. An answer that shows the object is believed; one that does not is followed by a read.
+    /// Cancels it. An answer with the object is used; one without it is followed by a read.
     async fn close(&self, ctx: &Ctx<'_>, target: &Target<'_>) -> Result<Opened> {
         let path = format!("{}/cancel", target.path()?);
         let response = self.answer(ctx, target.post("cancel", &path, NOTHING_TO_SAY)).await?;

@@ -1,5 +1,5 @@
 //! What is sent. Names are those of the current reference, but for two: the fields of an `EXTERNAL_ITEM`, which
-//! nobody shows, and the addresses of a link are ours (assumed).
+//! are not documented, and the addresses of a link are assumed.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use paymux_port::{
 /// Connect knows a key for 24 hours (idempotency page); the last of them is left for clocks and slow answers.
 const KEY_LIFE: Duration = Duration::from_secs(23 * 3600);
 
-/// What stands on a provider's order and is paid or stored on.
+/// What pays a provider's order or stores a payment method with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Session,
@@ -30,7 +30,7 @@ impl Kind {
         }
     }
 
-    /// The section of `statuses.toml` that its statuses stand in.
+    /// The section of `statuses.toml` with its statuses.
     pub(super) fn section(self) -> &'static str {
         match self {
             Self::Session => "session",
@@ -175,7 +175,7 @@ fn party(address: &Address, reached_by: &str, reach: Option<&str>) -> JsonObject
     JsonObject::new().given(reached_by, reach).given("name", address.name.as_deref()).put("address", postal)
 }
 
-/// The lines as free-priced goods. Amounts in major units; the discount is taken off the whole line.
+/// The lines as free-priced goods. Amounts in major units; the discount is of the whole line.
 fn items(currency: Currency, request: &PaymentRequest) -> Vec<JsonObject> {
     let major = |minor| Money::new(minor, currency).to_major();
     let item = |name: &str, quantity: i64, unit_price, discount, tax_rate: Decimal| {

@@ -39,17 +39,17 @@ impl Opened {
         ProviderStatus::new(kind.section(), &self.status)
     }
 
-    /// Sessions and links state no amounts and no reasons. Their `updatedAt` is not taken as the time of the state:
-    /// nobody says that every change of the state moves it.
+    /// Sessions and links state no amounts and no reasons. Their `updatedAt` is not used as the time of the state:
+    /// nothing documents that every change of the state moves it.
     pub(super) fn view(&self, kind: Kind) -> ProviderView {
         ProviderView {
             provider_status: self.provider_status(kind),
-            merchant_reference: ours(self.members.get("metadata")),
+            merchant_reference: merchant_reference(self.members.get("metadata")),
             ..ProviderView::default()
         }
     }
 
-    /// The page, or what the widget needs. The reference gives a profile session no page; one that has none goes on with
+    /// The page, or what the widget needs. The reference gives a profile session no page; one that has none shows
     /// the widget.
     pub(super) fn next(&self, target: &Target<'_>, payment_provider: &str) -> Option<Next> {
         let shown = match target.kind {
@@ -88,8 +88,8 @@ fn widget(shown: &Value) -> Option<Next> {
     (!texts.is_empty()).then_some(Next::Widget(texts))
 }
 
-/// Our reference, where an object's metadata echo it.
-fn ours(metadata: Option<&Value>) -> Option<String> {
+/// The merchant reference, where an object's metadata has it.
+fn merchant_reference(metadata: Option<&Value>) -> Option<String> {
     metadata?.get("attempt")?.as_str().map(str::to_owned)
 }
 
@@ -189,15 +189,14 @@ pub(super) struct NotificationBody {
 }
 
 impl NotificationBody {
-    /// What it points at: a session or link by its id, an order or payment by our reference in its metadata;
-    /// else nothing of ours. A line item's event holds the order one level down.
+    /// Its target: a session or link by its id, an order or payment by the merchant reference in its metadata. A line item's event holds the order one level down.
     pub(super) fn target(self) -> Option<NotificationTarget> {
         let about = self.data.get("order").unwrap_or(&self.data);
         let reference = Kind::ALL.into_iter().find_map(|kind| about.get(kind.id())?.as_str());
-        let ours = ours(about.get("metadata"));
-        (reference.is_some() || ours.is_some()).then_some(NotificationTarget {
+        let merchant_reference = merchant_reference(about.get("metadata"));
+        (reference.is_some() || merchant_reference.is_some()).then_some(NotificationTarget {
             reference: reference.map(str::to_owned),
-            merchant_reference: ours,
+            merchant_reference,
             event: self.event_id,
         })
     }

@@ -68,7 +68,7 @@ impl Telness {
         Ok(VaultView { provider_status, profile: profile.map(StoredProfile::from) })
     }
 
-    /// All methods of a customer of ours; `rid_` marks an id that is not Connect's own (list-orders page).
+    /// All methods of a customer; `rid_` marks an id that is not Connect's own (list-orders page).
     async fn profiles(&self, ctx: &Ctx<'_>, customer_id: &str) -> Result<Vec<Profile>> {
         let path = format!("/payment-profiles?customerId=rid_{}", encoded(customer_id));
         let listed: Profiles = self.send(ctx, HttpRequest::get(path)).await?;

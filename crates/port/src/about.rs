@@ -293,7 +293,7 @@ pub struct AmountLimits {
     pub max_minor: i64,
     /// How long an authorization is valid, if it expires.
     pub authorization_lifetime: Option<Duration>,
-    /// The shortest and longest life of a page that can be asked for, where the provider closes it by itself.
+    /// The shortest and longest lifetime of a checkout that can be requested, where the provider closes it by itself.
     pub page_lifetime: Option<(Duration, Duration)>,
 }
 

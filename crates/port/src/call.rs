@@ -177,7 +177,7 @@ impl HttpResponse {
     /// Reads the JSON body.
     ///
     /// # Errors
-    /// The parser's error, without the body's content. [`Ctx::json`](crate::Ctx::json) sorts it by what was asked.
+    /// The parser's error, without the body's content. [`Ctx::json`](crate::Ctx::json) classifies it by the kind of call.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_slice(&self.body).map_err(|fault| {
             let kind = match fault.classify() {

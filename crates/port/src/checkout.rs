@@ -21,7 +21,7 @@ pub enum Approach {
     Link,
 }
 
-/// When the money is taken.
+/// When the money is captured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CaptureMode {
@@ -32,7 +32,7 @@ pub enum CaptureMode {
     Manual,
 }
 
-/// Who pays. Personal data: kept in rows, never in events or logs.
+/// Who pays. Personal data: stored in rows of its own, never in events or logs.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Customer {
@@ -189,7 +189,7 @@ pub struct Attempt {
     pub money: Money,
     /// How the customer pays.
     pub approach: Approach,
-    /// When the money is taken.
+    /// When the money is captured.
     pub capture: CaptureMode,
     /// When the intent was stored.
     pub started_at: Timestamp,

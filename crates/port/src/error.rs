@@ -32,12 +32,12 @@ pub enum ProviderError {
     /// The provider says that our request is wrong.
     #[error("the provider rejected the request")]
     Rejected {
-        /// Their own code, verbatim.
+        /// The provider's code, verbatim.
         code: Option<String>,
-        /// Their own words.
+        /// The provider's text, verbatim.
         text: Option<String>,
     },
-    /// The provider asks for another amount or currency; nothing can be paid there any more.
+    /// The provider requests another amount or currency; nothing more can be paid there.
     #[error("the provider asks for another amount: {0}")]
     AmountDiffers(String),
     /// The provider does not know the object.

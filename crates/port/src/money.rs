@@ -19,7 +19,7 @@ impl Currency {
         self.0.code()
     }
 
-    /// How many decimals the minor unit stands for by ISO 4217: 0 for JPY, 2 for EUR, 3 for KWD, 4 for CLF.
+    /// The decimals of the minor unit by ISO 4217: 0 for JPY, 2 for EUR, 3 for KWD, 4 for CLF.
     pub fn exponent(self) -> u8 {
         self.0.exponent().and_then(|digits| u8::try_from(digits).ok()).unwrap_or(0)
     }
@@ -148,7 +148,7 @@ pub struct Decimal {
 /// Longer than any amount or rate a provider could mean.
 const MAX_DECIMAL: usize = 36;
 
-/// The most digits behind the point. A small exponent could ask for millions of zeros to be printed.
+/// The most digits behind the point. A small exponent could otherwise print millions of zeros.
 const MAX_PLACES: u32 = 36;
 
 impl Decimal {
@@ -176,7 +176,7 @@ impl Decimal {
         if self.digits % factor == 0 { Ok(self.digits / factor) } else { Err(MoneyError::TooPrecise) }
     }
 
-    /// The digits without the point, and how many of them stand behind it.
+    /// The digits without the point, and how many of them are behind it.
     pub fn parts(self) -> (i128, u32) {
         (self.digits, self.scale)
     }

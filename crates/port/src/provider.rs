@@ -147,7 +147,7 @@ pub struct ProviderView {
     pub refunded: Option<Money>,
     /// What is in dispute.
     pub disputed: Option<Money>,
-    /// Our reference as it is echoed; another one is somebody else's payment.
+    /// The merchant reference that the provider returns; with another one it is not our payment.
     pub merchant_reference: Option<String>,
     /// Whether the provider calls it a test.
     pub is_test: Option<bool>,
@@ -213,7 +213,7 @@ pub struct NotificationTarget {
     pub event: Option<String>,
 }
 
-/// Why a notification is not taken.
+/// Why a notification is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotificationError {
     /// It does not prove that it comes from the provider.

@@ -158,7 +158,7 @@ pub enum DisputeStage {
     PreCompliance,
     /// A compliance case.
     Compliance,
-    /// The money was taken back.
+    /// The bank has taken the money back.
     Chargeback,
     /// The merchant contests.
     Representation,
@@ -176,7 +176,7 @@ impl DisputeStage {
         self.into()
     }
 
-    /// Whether it is an inquiry, so that no money was taken yet.
+    /// Whether it is an inquiry, in which the bank has taken no money yet.
     pub fn is_inquiry(self) -> bool {
         matches!(self, Self::Retrieval | Self::FraudAdvice | Self::PreCompliance)
     }
@@ -312,12 +312,12 @@ impl StatusTable {
         self.row(provider_status).is_some_and(|row| row.meaning == StatusMapping::Status(status))
     }
 
-    /// What a status of a stored payment method means; `None` if nobody has said.
+    /// What a status of a stored payment method means; `None` if the table has no such row.
     pub fn profile(&self, provider_status: &str) -> Option<ProfileStatus> {
         self.profile.get(&normal(provider_status)).map(|row| row.meaning)
     }
 
-    /// What a status of the provider's own order means; `None` if nobody has said.
+    /// What a status of the provider's own order means; `None` if the table has no such row.
     pub fn provider_order(&self, provider_status: &str) -> Option<ProviderOrderStatus> {
         self.provider_order.get(&normal(provider_status)).map(|row| row.meaning)
     }
@@ -374,13 +374,13 @@ pub struct Observation {
     pub stage: Option<DisputeStage>,
     /// The provider status.
     pub provider_status: ProviderStatus,
-    /// What is to be paid in all.
+    /// The whole amount to be paid.
     pub total: Option<Money>,
-    /// What is or was held.
+    /// What is or was authorized.
     pub authorized: Option<Money>,
-    /// What was taken.
+    /// What was captured.
     pub captured: Option<Money>,
-    /// What was given back.
+    /// What was refunded.
     pub refunded: Option<Money>,
     /// What is in dispute.
     pub disputed: Option<Money>,

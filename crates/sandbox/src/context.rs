@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
     ActionRequired,
     Viewed,
     Expired,
-    /// The bank takes its time; the money comes [`SLOW_US`] later.
+    /// The bank is slow: the money is captured [`SLOW_US`] later.
     Slow,
 }
 
@@ -77,7 +77,7 @@ impl RequestContext<'_> {
         seen
     }
 
-    /// An amount as an answer tells it: one minor unit too much, or in another currency, if a fault wants so.
+    /// An amount as an answer states it: one minor unit too much, or in another currency, if a fault wants so.
     pub(crate) fn distorted(&self, money: Money) -> Money {
         match self.lie {
             Some(Fault::WrongAmount) => Money::new(money.minor.saturating_add(1), money.currency),
@@ -89,12 +89,12 @@ impl RequestContext<'_> {
         }
     }
 
-    /// Writes the object down without a change of its word.
+    /// Stores the object without a change of its status.
     pub(crate) fn save(&mut self, object: &Object) {
         self.ledger.keep(Record::Object(Box::new(object.clone())));
     }
 
-    /// The object reaches a word whose money was already moved; `status` is what it shows from now on.
+    /// Records the status `word`, whose money was already moved; `status` is what the object shows from now on.
     pub(crate) fn transition(
         &mut self,
         object: &mut Object,
@@ -108,7 +108,7 @@ impl RequestContext<'_> {
         Ok(())
     }
 
-    /// The object is set to a word, and its money to what that word implies.
+    /// Sets the status of the object, and its money to what that status implies.
     pub(crate) fn set(&mut self, object: &mut Object, word: &str, effect: Effect) -> Result<(), Refusal> {
         object.apply(effect);
         self.transition(object, word, word)
@@ -152,7 +152,7 @@ impl RequestContext<'_> {
         Ok(())
     }
 
-    /// Sets the object to any word of its vocabulary; `false` if there is no such word.
+    /// Sets the object to any status of its provider; `false` if there is no such status.
     pub(crate) fn advance(&mut self, object: &mut Object, word: &str) -> Result<bool, Refusal> {
         let dialect = dialect::of(object.provider);
         (object.slow_until, object.challenged) = (None, false);
@@ -216,7 +216,7 @@ impl RequestContext<'_> {
         card
     }
 
-    /// What the outcome comes to under the terms agreed when the object was made.
+    /// The effect of the outcome under the terms with which the object was created.
     fn by_terms(&self, object: &Object, outcome: Outcome) -> Outcome {
         match outcome {
             Outcome::Paid if object.terms.hold => Outcome::Hold,

@@ -136,13 +136,13 @@ fn set_word(sandbox: &mut Sandbox, advance: &Advance, now: i64) -> Result<Done, 
         let (known, sent) = sandbox.run(now, None, |context| telness::advance_order(context, id, word));
         return match known {
             Some(order) => Ok((Response::json(200, order), sent)),
-            None => Err(error(400, "the provider has no such word")),
+            None => Err(error(400, "the provider has no such status")),
         };
     }
     change(sandbox, now, *provider, id, |context, object| context.advance(object, word))
 }
 
-/// Changes one object; `work` says `false` for a word that the provider does not have.
+/// Changes one object; `work` returns `false` for a status that the provider does not have.
 fn change(
     sandbox: &mut Sandbox,
     now: i64,
@@ -155,7 +155,7 @@ fn change(
     let (done, sent) = sandbox.run(now, None, |context| work(context, &mut object));
     match done {
         Ok(true) => Ok((Response::json(200, entry(&object).finish()), sent)),
-        Ok(false) => Err(error(400, "the provider has no such word")),
+        Ok(false) => Err(error(400, "the provider has no such status")),
         Err(refusal) => Err(error(409, &format!("the object {refusal}"))),
     }
 }

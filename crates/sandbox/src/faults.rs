@@ -8,7 +8,7 @@ use crate::object::Provider;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Operation {
-    /// Something payable comes into being, or a stored card is charged.
+    /// Something payable is created, or a stored card is charged.
     Create,
     Read,
     Capture,
@@ -18,7 +18,7 @@ pub(crate) enum Operation {
     Notify,
     /// Telness: the provider-side order is made, changed or submitted.
     Order,
-    /// Telness: the provider-side order is priced; where its amounts are, a `create` that lies about amounts fits here.
+    /// Telness: the provider-side order is priced; where its amounts are, a `create` with wrong amounts applies here.
     Price,
     /// Any request, but no notification.
     Any,
@@ -151,7 +151,7 @@ impl Switchboard {
         self.planned.clear();
     }
 
-    /// The fault for this operation, used up by being taken.
+    /// Takes the fault for this operation, if there is one.
     pub(crate) fn take(&mut self, provider: Provider, operation: Operation) -> Option<Struck> {
         let index = self.planned.iter().position(|planned| planned.fits(provider, operation))?;
         let planned = self.planned.get_mut(index)?;

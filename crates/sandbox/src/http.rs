@@ -52,7 +52,7 @@ impl Request {
         form_urlencoded::parse(&self.body).into_owned().collect()
     }
 
-    /// A header's value, if it is there and not blank.
+    /// A header's value, if it is given and not blank.
     pub(crate) fn filled_header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())
     }

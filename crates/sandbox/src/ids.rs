@@ -1,8 +1,8 @@
-//! Identifiers in each provider's shape, drawn from a seed and a counter so that a run can be repeated.
+//! Identifiers in each provider's form, derived from a seed and a counter so that a run can be repeated.
 
 use sha2::{Digest, Sha256};
 
-/// Draws identifiers. The time takes part, so that a restart on an old journal repeats none.
+/// Makes identifiers. They depend on the time, so that a restart on an old journal repeats none.
 pub(crate) struct Mint {
     seed: u64,
     drawn: u64,

@@ -1,6 +1,6 @@
 //! The one ledger of all dialects: what exists, found by every name it has.
 //!
-//! It keeps; it does not judge. Every change is a [`Record`], so that replaying the journal is the same code as
+//! It stores and does not judge. Every change is a [`Record`], so that replaying the journal is the same code as
 //! living through it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -57,7 +57,7 @@ pub(crate) struct Remembered {
     pub response: Response,
 }
 
-/// Everything the sandbox keeps.
+/// Everything the sandbox stores.
 #[derive(Default)]
 pub(crate) struct Ledger {
     objects: Vec<Object>,
@@ -74,7 +74,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger kept in `directory`, which is made if it is not there.
+    /// The ledger in `directory`, which is created if it is absent.
     pub(crate) fn open(directory: &Path) -> Result<Self, JournalError> {
         let mut ledger = Self::default();
         for record in Journal::read(directory)? {
@@ -109,7 +109,7 @@ impl Ledger {
         self.objects.get(*index)
     }
 
-    /// The earliest object that time changes at or before `now`, removed from what is planned.
+    /// The earliest object that time changes at or before `now`, removed from the schedule.
     pub(crate) fn take_due(&mut self, now: i64) -> Option<Object> {
         loop {
             let &(at, index) = self.due.first().filter(|(at, _)| *at <= now)?;

@@ -24,7 +24,7 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Addresses other than loopback are refused unless this is set; the control API stays on loopback anyway.
     pub allow_remote: bool,
-    /// Where the ledger lives; `None` keeps it in memory.
+    /// The folder of the ledger; `None` for one in memory.
     pub directory: Option<PathBuf>,
     /// Scheme, host and port that a browser uses; `None` takes the bound address.
     pub public_url: Option<String>,
@@ -43,7 +43,7 @@ impl Default for Options {
 /// Why the sandbox could not be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The address is not loopback and nobody allowed that.
+    /// The address is not loopback, and that is not allowed.
     #[error("the sandbox listens on loopback only unless told otherwise, not on {0}")]
     NotLoopback(SocketAddr),
     /// The address could not be bound.
@@ -183,7 +183,7 @@ fn shown(response: Response) -> HttpResponse {
     builder.body(response.body)
 }
 
-/// Closes the connection; the empty answer that is returned finds it shut and reaches nobody.
+/// Closes the connection, so that the empty answer that is returned is not sent.
 fn hung_up(http: &HttpRequest) -> HttpResponse {
     let shut = http.conn_data::<Wire>().map(|wire| wire.0.shutdown(Shutdown::Both));
     if !matches!(shut, Some(Ok(()))) {

@@ -42,7 +42,7 @@ impl Manner {
     }
 }
 
-/// Sends notifications, and holds back those that a fault wants overtaken.
+/// Sends notifications, and delays those that a fault reorders.
 #[derive(Default)]
 pub(crate) struct Post {
     held_back: Vec<(Provider, Outgoing)>,

@@ -30,7 +30,7 @@ pub(crate) enum Provider {
 }
 
 impl Provider {
-    /// The word in paths and in the control API.
+    /// The name in paths and in the control API.
     pub(crate) fn name(self) -> &'static str {
         self.into()
     }
@@ -67,7 +67,7 @@ pub(crate) enum Kind {
 pub(crate) struct Change {
     /// What happened, in the provider's vocabulary.
     pub word: String,
-    /// The status the object shows after it; another word only after a partial refund at DECTA.
+    /// The status the object shows after it; differs from `word` only after a partial refund at DECTA.
     pub status: String,
     /// Unix microseconds.
     pub at: i64,
@@ -103,11 +103,11 @@ pub(crate) struct Terms {
     pub save_card: bool,
     /// Unix microseconds.
     pub deadline: Option<i64>,
-    /// The deadline closes the object; otherwise a late payment is still taken.
+    /// The deadline closes the object; otherwise a late payment is still accepted.
     pub deny_late: bool,
     pub most_tries: Option<usize>,
     pub ways_back: WaysBack,
-    /// Whose card is stored, in the words of the merchant or of the provider.
+    /// The customer whose card is stored, by the merchant's or the provider's id.
     pub customer: Option<String>,
     /// The Telness order that this pays.
     pub order_id: Option<String>,
@@ -146,7 +146,7 @@ pub(crate) struct Object {
     pub sent: Sent,
 }
 
-/// The most changes an object keeps; a rehearsal that needs more is a loop.
+/// The most changes of an object; a test that needs more is a loop.
 const MAX_CHANGES: usize = 500;
 
 /// What the ledger will not do.
@@ -172,7 +172,7 @@ pub(crate) enum Refusal {
     TooManyChanges,
 }
 
-/// What a word does to the money when it is simply set.
+/// What setting a status does to the money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Nothing,

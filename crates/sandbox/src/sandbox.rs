@@ -1,4 +1,4 @@
-//! The heart: one request in, one answer out.
+//! The sandbox: one request in, one answer out.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// A sandbox that forgets. `base_url` (scheme, host, port) stands in the addresses of its pages; equal seeds
+    /// A sandbox in memory. `base_url` (scheme, host, port) is part of the addresses of its pages; equal seeds
     /// and equal requests give equal answers.
     pub fn in_memory(base_url: &str, seed: u64) -> Self {
         Self::over(Ledger::default(), base_url, seed)
@@ -67,7 +67,7 @@ impl Sandbox {
         self.run(now, None, |context| context.let_time_pass()).1
     }
 
-    /// Tells where the notifications of `provider` (`telness`, `paymennt`, `decta`) go, and with which secret.
+    /// Sets the address and the secret of the notifications of `provider` (`telness`, `paymennt`, `decta`).
     /// `false` if there is no such provider or the address is no web address.
     pub fn subscribe(&mut self, provider: &str, url: &str, secret: &str) -> bool {
         let known = Provider::VARIANTS.iter().copied().find(|known| known.name() == provider);
@@ -142,7 +142,7 @@ impl Sandbox {
     }
 }
 
-/// The answer of a fault that keeps the request from having any effect.
+/// The answer of a fault that prevents any effect of the request.
 fn before(dialect: &dyn Dialect, struck: Struck) -> Option<Answer> {
     let (delay_ms, response) = match struck.fault {
         Fault::TimeoutBefore => (struck.delay_ms, None),

@@ -1,4 +1,4 @@
-//! What a dialect is: one provider's routes, words, bodies and notifications over the shared ledger.
+//! What a dialect is: one provider's routes, statuses, bodies and notifications over the shared ledger.
 
 pub(crate) mod decta;
 pub(crate) mod paymennt;
@@ -61,15 +61,15 @@ pub(crate) trait Dialect: Sync {
     /// The provider's error body for a status that a fault orders.
     fn trouble(&self, status: u16) -> Response;
 
-    /// What setting an object of this kind to `word` does; `None` if the kind has no such word.
+    /// What setting an object of this kind to `word` does; `None` if the kind has no such status.
     fn effect(&self, kind: crate::object::Kind, word: &str) -> Option<Effect>;
 
-    /// The same for words that only the payment behind the object can show.
+    /// The same for statuses that only the payment behind the object can have.
     fn payment_effect(&self, _word: &str) -> Option<Effect> {
         None
     }
 
-    /// The words that an outcome leads through; `None` if this provider cannot have it.
+    /// The statuses that an outcome leads through; `None` if this provider cannot have it.
     fn words(&self, object: &Object, outcome: Outcome) -> Option<&'static [&'static str]>;
 
     /// The customer can still pay it.
@@ -78,7 +78,7 @@ pub(crate) trait Dialect: Sync {
     /// When time alone will change the object (unix microseconds), and to what.
     fn deadline(&self, object: &Object) -> Option<(i64, &'static str)>;
 
-    /// What else follows when an object reached a word.
+    /// What else follows when an object reached a status.
     fn followed(&self, _desk: &mut RequestContext<'_>, _object: &Object) {}
 
     /// The notification's body about the object as it is given.

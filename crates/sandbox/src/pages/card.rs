@@ -97,7 +97,7 @@ pub(super) fn read(form: &BTreeMap<String, String>) -> Result<&'static Scenario,
     played.filter(|_| faults.is_empty()).ok_or(faults)
 }
 
-/// The published 12/25 is in the past and taken literally; so is any later month.
+/// The published 12/25 is in the past and accepted nevertheless, as is any later month.
 fn is_expiry(text: &str) -> bool {
     let Some((month, year)) = text.split_once('/') else { return false };
     let two_digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());

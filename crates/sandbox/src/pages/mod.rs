@@ -1,6 +1,6 @@
 //! The hosted pages: one card form for all dialects, made of plain HTML forms.
 //!
-//! A page shows and asks; what happens then is the context's and the dialect's business.
+//! A page shows and reads input; the context and the dialect apply it.
 
 mod card;
 mod template;

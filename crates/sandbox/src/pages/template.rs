@@ -16,7 +16,7 @@ pub(super) fn escape(text: &str) -> String {
     safe
 }
 
-/// Fills a template with values that are HTML already; a name without a value becomes nothing.
+/// Fills a template with values that are HTML already; a name without a value is left out.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;

@@ -19,10 +19,10 @@ const US: Provider = Provider::Decta;
 /// The gateway cancels a hold after 28 days (status page); in microseconds.
 const MAX_AUTHORIZATION_US: i64 = 28 * 24 * 3600 * 1_000_000;
 
-/// Words under which the customer can still pay.
+/// Statuses in which the customer can still pay.
 const OPEN: [&str; 5] = ["issued", "viewed", "in_progress", "failed", "overdue"];
 
-/// Words under which the merchant may cancel; the rest of the table refuses.
+/// Statuses in which the merchant may cancel; all others refuse.
 const CANCELLABLE: [&str; 8] =
     ["issued", "viewed", "overdue", "failed", "expired", "rejected", "hold", "received"];
 
@@ -121,7 +121,7 @@ impl Dialect for Decta {
     }
 
     /// DECTA signs nothing: the address carries the merchant's key, which a forger does not know. Where the
-    /// subscription names no such secret a forgery looks genuine, as it would in life.
+    /// subscription names no such secret a forgery looks genuine, as it would at DECTA.
     fn sign(&self, to: &Subscription, _event_id: &str, _sent_at: i64, _body: &str, forged: bool) -> Signed {
         let knows = !forged || to.secret.is_empty();
         let url = if knows { to.url.clone() } else { to.url.replace(&to.secret, "forged") };

@@ -12,7 +12,7 @@ use crate::exact::Exact;
 use crate::http::Response;
 use crate::object::{Kind, Object, Terms, WaysBack};
 
-/// What is read of a create; every other field is kept as it was sent and ignored.
+/// What is read of a create; every other field is stored as sent and ignored.
 #[derive(Deserialize)]
 struct Wanted {
     client: Option<Client>,
@@ -210,7 +210,7 @@ fn detail(call: &Call<'_>) -> String {
     call.request.parameter("response_type").unwrap_or_else(|| "minimum".into())
 }
 
-/// The order with as many fields as `detail` asks for: `minimum`, `standard` or `full`.
+/// The order with the fields of the level `detail`: `minimum`, `standard` or `full`.
 pub(super) fn show(object: &Object, base_url: &str, detail: &str) -> Doc {
     let page = format!("{base_url}{}", Decta.page(object));
     let total = object.major(object.amount);

@@ -20,7 +20,7 @@ pub(crate) struct Paymennt;
 
 const US: Provider = Provider::Paymennt;
 
-/// Words under which the customer can still pay.
+/// Statuses in which the customer can still pay.
 const OPEN: [&str; 2] = ["PENDING", "PENDING_CONFIRMATION"];
 
 impl Dialect for Paymennt {
@@ -176,7 +176,7 @@ fn signature(secret: &str, message_id: &str, sent_at: i64, body: &str) -> String
     format!("v1,{}", BASE64.encode(mac.finalize().into_bytes()))
 }
 
-/// Both generations of the header names are taken; any key and secret will do here.
+/// Both generations of the header names are accepted, with any key and secret.
 fn has_keys(request: &Request) -> bool {
     let filled = |name: &str| request.filled_header(name).is_some();
     ["paymennt", "pointcheckout"]

@@ -155,7 +155,7 @@ fn show(context: &RequestContext<'_>, object: &Object) -> String {
         .finish()
 }
 
-/// The payment's own word: the one it was set to last, else what the checkout's word comes to.
+/// The payment's own status: the one it was set to last, else that of the checkout.
 fn status(object: &Object) -> &str {
     let newest = object.history.last().map_or("", |change| change.word.as_str());
     if Paymennt.payment_effect(newest).is_some() {

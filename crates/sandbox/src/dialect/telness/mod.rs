@@ -21,7 +21,7 @@ pub(crate) struct Telness;
 
 const US: Provider = Provider::Telness;
 
-/// Idempotency keys are kept for 24 hours; in microseconds.
+/// Idempotency keys are stored for 24 hours; in microseconds.
 const REMEMBERED_US: i64 = 24 * 3600 * 1_000_000;
 
 const MAX_KEY: usize = 256;

@@ -36,7 +36,7 @@ pub(super) fn list(context: &RequestContext<'_>, call: &Call<'_>) -> Response {
     Response::json(200, Doc::default().put_list("items", shown).put_doc("pagination", paging).finish())
 }
 
-/// The link from a payment to its session is not public; the session's metadata comes along.
+/// The link from a payment to its session is not public; the session's metadata is copied.
 fn show(context: &RequestContext<'_>, object: &Object) -> Doc {
     let seen = context.seen(object);
     let status = if seen.word == object.word { status(object) } else { &seen.word };
@@ -50,7 +50,7 @@ fn show(context: &RequestContext<'_>, object: &Object) -> Doc {
         .echo(&object.sent, &["paymentProfileId", "metadata"])
 }
 
-/// The payment's own word: the one it was set to last, else what its amounts come to.
+/// The payment's own status: the one it was set to last, else that of its amounts.
 fn status(object: &Object) -> &str {
     let newest = object.history.last().map_or("", |change| change.word.as_str());
     match newest {

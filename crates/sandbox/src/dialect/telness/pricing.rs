@@ -72,7 +72,7 @@ impl PricedLine {
     }
 }
 
-/// Prices every line, or says everything that stands against it.
+/// Prices every line, or returns all errors.
 pub(crate) fn price(items: &[Item], now: i64) -> Result<Priced, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut lines = Vec::new();

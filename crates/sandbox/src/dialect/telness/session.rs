@@ -80,7 +80,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>, kind: Ki
     Ok(reply(context, 201, &object))
 }
 
-/// The order's id, if everything required is there.
+/// The order's id, if everything required is given.
 fn check(wanted: &Wanted, kind: Kind) -> Result<String, Response> {
     let required = |field: &str| blame(field, "FIELD_REQUIRED", &format!("{field} is required"));
     if kind == Kind::Link && wanted.order_id.is_some() == wanted.invoice_id.is_some() {
@@ -139,7 +139,7 @@ pub(super) fn read(context: &RequestContext<'_>, id: &str, kind: Kind) -> Done {
     find(context, id, kind).map(|object| reply(context, 200, &object))
 }
 
-/// Nothing public says what a cancelled session reads as; of its four words only FAILED fits.
+/// The status of a cancelled session is not published; of the four only FAILED fits.
 pub(super) fn cancel(context: &mut RequestContext<'_>, id: &str, kind: Kind) -> Done {
     let mut object = find(context, id, kind)?;
     if !Telness.is_open(&object) {

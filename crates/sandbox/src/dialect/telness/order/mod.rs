@@ -115,7 +115,7 @@ fn keep(context: &mut RequestContext<'_>, order: &Order) {
     context.ledger.keep(Record::Order(Box::new(order.clone())));
 }
 
-/// A new state, with the event that tells of it.
+/// A new state, with its event.
 fn enter(context: &mut RequestContext<'_>, order: &mut Order, state: &str) {
     order.state = state.to_owned();
     order.updated_at = context.now;
