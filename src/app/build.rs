@@ -181,14 +181,14 @@ fn reasons(policy: &RefundPolicy) -> BTreeSet<AttentionCode> {
     refunds.map(|(code, _)| code).collect()
 }
 
-/// The secret that return addresses are derived from: created once, kept in the database.
+/// The secret that return addresses are derived from: created once, stored in the database.
 async fn installation_key(engine: &Engine) -> Result<[u8; 32], StoreError> {
     const NAME: &str = "installation_key";
     if engine.store.setting(NAME).await?.is_none() {
         let value = hex::encode([engine.env.nonce(), engine.env.nonce()].concat());
         engine.commit(Change::plain("installation key", vec![Write::Setting { name: NAME, value }])).await?;
     }
-    let kept = engine.store.setting(NAME).await?;
-    let kept = kept.ok_or_else(|| StoreError::Corrupt("the installation has no key".to_owned()))?;
-    Ok(sign::sha256(&[kept.as_bytes()]))
+    let stored = engine.store.setting(NAME).await?;
+    let stored = stored.ok_or_else(|| StoreError::Corrupt("the installation has no key".to_owned()))?;
+    Ok(sign::sha256(&[stored.as_bytes()]))
 }

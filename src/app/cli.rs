@@ -45,14 +45,14 @@ enum Command {
     Sandbox(SandboxArgs),
     /// Checks settings, accounts and routing, and prints every error with its file and line.
     ///
-    /// Exits with 1 if there is any. Changes nothing and calls nobody.
+    /// Exits with 1 if there is any. Changes nothing and calls no provider.
     Check(ConfigArgs),
     /// Checks the records: the hash chain of every order, stored method and endpoint, the checkpoints over all of them,
     /// and whether the rows are what the events make.
     ///
     /// Exits with 1 if anything does not fit. Run it while the gateway is stopped, or on a copy of the database.
     Verify(ConfigArgs),
-    /// Erases a customer's personal data from every order of theirs that has ended. The events stay, and still verify.
+    /// Erases a customer's personal data from all their orders that have ended. The events stay, and still verify.
     ///
     /// Run it while the gateway is stopped.
     Erase {
@@ -102,7 +102,7 @@ pub(super) struct DemoArgs {
     /// A sandbox that already runs elsewhere, instead of one in this process.
     #[arg(long, value_name = "URL")]
     pub(super) sandbox: Option<String>,
-    /// Where orders and the sandbox's ledger are kept.
+    /// The folder of the database and the sandbox's ledger.
     #[arg(long, default_value = "./paymux-data", value_name = "FOLDER")]
     pub(super) data_dir: PathBuf,
     /// The routing; a built-in copy of the default if the file is not there.
@@ -121,7 +121,7 @@ struct SandboxArgs {
     /// Where it listens.
     #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Where its ledger is kept; in memory if absent.
+    /// The folder of its ledger; in memory if absent.
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }
@@ -132,10 +132,10 @@ enum InboxAction {
     ///
     /// Run it while the gateway is stopped; the next start processes them.
     Replay {
-        /// Those that came at or after this moment, such as 2026-01-31T00:00:00Z.
+        /// Those that came at or after this time, such as 2026-01-31T00:00:00Z.
         #[arg(long, value_name = "TIME")]
         from: Timestamp,
-        /// Those that came before this moment.
+        /// Those that came before this time.
         #[arg(long, value_name = "TIME")]
         to: Timestamp,
         /// Only those to this account.

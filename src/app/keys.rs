@@ -18,7 +18,7 @@ pub(super) enum Scope {
     Ops,
 }
 
-/// How many characters of a key are kept in clear, to tell keys apart.
+/// How many characters of a key are stored in clear, to distinguish keys.
 const HINT_LENGTH: usize = 14;
 
 /// Creates a key for a merchant and stores its hash. Returns its text, which cannot be found again.

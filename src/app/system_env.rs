@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use port::{Env, Timestamp, Uuid};
 
-/// The machine's clock, and a random generator on each thread that the operating system seeds anew now and then: an id
+/// The machine's clock, and a random generator on each thread that the operating system reseeds now and then: an id
 /// or a nonce costs no system call.
 #[derive(Debug, Default)]
 pub(super) struct SystemEnv {

@@ -14,7 +14,7 @@ use super::variants::variants_of;
 /// A setting, as an operator writes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
-    /// Its dotted path in its file; `*` stands for a name that the operator gives.
+    /// Its dotted path in its file; `*` is a name that the operator gives.
     pub key: String,
     pub kind: Kind,
     /// Its default; `None` for some texts.
