@@ -189,7 +189,8 @@ pub(super) struct NotificationBody {
 }
 
 impl NotificationBody {
-    /// Its target: a session or link by its id, an order or payment by the merchant reference in its metadata. A line item's event holds the order one level down.
+    /// Its target: a session or link by its id, an order or payment by the merchant reference in its metadata. A line
+    /// item's event holds the order one level down.
     pub(super) fn target(self) -> Option<NotificationTarget> {
         let about = self.data.get("order").unwrap_or(&self.data);
         let reference = Kind::ALL.into_iter().find_map(|kind| about.get(kind.id())?.as_str());

@@ -74,7 +74,8 @@ impl Shop {
         Self { world, served: Vec::new(), customers: JoinSet::new() }
     }
 
-    /// Sends a request until it is answered, as a careful merchant does. `None` if it was refused, or its outcome is unknown.
+    /// Sends a request until it is answered, as a careful merchant does. `None` if it was refused, or its outcome is
+    /// unknown.
     pub(crate) async fn send<A, F>(&self, what: &str, act: A) -> Option<Outcome>
     where
         A: Fn(Orders, Command) -> F + Send + Sync + 'static,

@@ -177,7 +177,8 @@ impl HttpResponse {
     /// Reads the JSON body.
     ///
     /// # Errors
-    /// The parser's error, without the body's content. [`Ctx::json`](crate::Ctx::json) classifies it by the kind of call.
+    /// The parser's error, without the body's content. [`Ctx::json`](crate::Ctx::json) classifies it by the kind of
+    /// call.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_slice(&self.body).map_err(|fault| {
             let kind = match fault.classify() {
