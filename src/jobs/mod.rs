@@ -54,6 +54,28 @@ impl Failure {
     }
 }
 
+/// What became of the jobs of one run.
+#[derive(Default)]
+struct RunOutcome {
+    done: Vec<Job>,
+    failed: Vec<Job>,
+    /// Of all failed jobs together.
+    failure: Option<Failure>,
+}
+
+impl RunOutcome {
+    fn add(&mut self, job: Job, failure: Option<Failure>) {
+        if failure.is_none() { &mut self.done } else { &mut self.failed }.push(job);
+        self.failure = self.failure.into_iter().chain(failure).reduce(Failure::and);
+    }
+
+    /// Whether a job has not run yet. Fetches of a status count as run: every run of their lane makes them, or another
+    /// job of it reads the payment.
+    fn is_to_come(&self, job: Job) -> bool {
+        !matches!(job, Job::FetchStatus(_)) && !self.done.contains(&job) && !self.failed.contains(&job)
+    }
+}
+
 /// The failure of a use case. Errors of providers are expected; any other error is logged.
 fn failure_of(job: JobKind, result: Result<(), PaymentError>) -> Option<Failure> {
     match result {
@@ -117,7 +139,9 @@ impl JobContext {
     ) -> Result<Rescheduled, StoreError> {
         let failure = failure_of(only.into(), result);
         self.count(only.into(), failure.is_none());
-        self.rescheduled::<S>(job, failure, &[only], &[only]).await
+        let mut outcome = RunOutcome::default();
+        outcome.add(only, failure);
+        self.rescheduled::<S>(job, &outcome).await
     }
 
     async fn run_notification(
@@ -139,20 +163,16 @@ impl JobContext {
     async fn rescheduled<S: Subject>(
         &self,
         job: &ClaimedJob,
-        failure: Option<Failure>,
-        done: &[Job],
-        failed: &[Job],
+        outcome: &RunOutcome,
     ) -> Result<Rescheduled, StoreError> {
         let (engine, now) = (self.engine(), self.engine().now());
         let subject = engine.load::<S>(job.subject).await?;
         let version = subject.as_ref().map_or(0, |subject| subject.head().sequence);
         let mut due = subject.map(|subject| subject.due(now, engine.draw())).unwrap_or_default();
         // A policy that was applied without success leaves the attention to a person.
-        due.retain(|due| !(matches!(due.job, Job::ApplyRefundPolicy(_)) && done.contains(&due.job)));
-        let retry = failure.map(|failure| failure.retry(job.tries, now));
-        postpone(&mut due, done, failed, retry, now);
-        let next = crate::store::next_in(&job.lane, &due);
-        Ok(next_run(job, version, next, failure, now))
+        due.retain(|due| !(matches!(due.job, Job::ApplyRefundPolicy(_)) && outcome.done.contains(&due.job)));
+        due.retain(|due| due.lane == job.lane);
+        Ok(next_run(job, version, due, outcome, now))
     }
 
     fn count(&self, job: JobKind, done: bool) {
@@ -163,28 +183,30 @@ impl JobContext {
 /// A job that was `done` but is still due waits for something else: it runs again after a fifth of the time it has been
 /// due. A job that `failed`, and all others due now, wait for the retry. Later jobs keep their time, such as an
 /// operation that this job has just requested.
-fn postpone(due: &mut [DueJob], done: &[Job], failed: &[Job], retry: Option<Timestamp>, now: Timestamp) {
-    for again in due.iter_mut().filter(|due| due.at <= now && done.contains(&due.job)) {
+fn postpone(due: &mut [DueJob], outcome: &RunOutcome, retry: Option<Timestamp>, now: Timestamp) {
+    for again in due.iter_mut().filter(|due| due.at <= now && outcome.done.contains(&due.job)) {
         again.at = now.plus((now.since(again.at) / 5).clamp(FIRST_RETRY, MAX_RETRY));
     }
-    for waits in due.iter_mut().filter(|due| due.at <= now || failed.contains(&due.job)) {
+    for waits in due.iter_mut().filter(|due| due.at <= now || outcome.failed.contains(&due.job)) {
         waits.at = retry.map_or(waits.at, |retry| waits.at.max(retry));
     }
 }
 
-/// When a job is due again: at the `next` time of its subject. A woken job that failed is also retried without a
-/// schedule, unless it is hopeless.
+/// When a job is due again: at the next time of its subject, whose jobs in its lane are `due`. A woken job that failed
+/// is also retried without a schedule, unless it is hopeless.
 fn next_run(
     job: &ClaimedJob,
     version: u64,
-    next: Option<Due>,
-    failure: Option<Failure>,
+    mut due: Vec<DueJob>,
+    outcome: &RunOutcome,
     now: Timestamp,
 ) -> Rescheduled {
-    let Some(failure) = failure else {
+    let retry = outcome.failure.map(|failure| failure.retry(job.tries, now));
+    postpone(&mut due, outcome, retry, now);
+    let next = crate::store::next_in(&job.lane, &due);
+    let (Some(failure), Some(retry)) = (outcome.failure, retry) else {
         return Rescheduled { job: job.clone(), version, next, tries: 0, stays_woken: false };
     };
-    let retry = failure.retry(job.tries, now);
     let stays_woken = job.woken.is_some() && !failure.hopeless;
     let next = match next {
         Some(due) if stays_woken => {
@@ -193,12 +215,12 @@ fn next_run(
         None if stays_woken => Some(Due { at: retry, urgency: job.urgency }),
         next => next,
     };
-    let tries = match next {
-        // A more urgent job comes first; its failures are counted from zero.
-        Some(due) if due.at < retry && due.urgency < job.urgency => 0,
-        // Waiting for the read limit is not a failure.
-        _ if failure.retry_after.is_some() => job.tries,
-        _ => job.tries + 1,
+    // The failures of a job that comes before the retry are counted from zero; waiting for the read limit is none.
+    let comes_first = due.iter().any(|due| due.at < retry && outcome.is_to_come(due.job));
+    let tries = match failure.retry_after {
+        _ if comes_first => 0,
+        Some(_) => job.tries,
+        None => job.tries + 1,
     };
     Rescheduled { job: job.clone(), version, next, tries, stays_woken }
 }
@@ -238,15 +260,10 @@ mod tests {
         let (now, hours) = (Timestamp::from_seconds(1_800_000_000), Duration::from_secs(2 * 3_600));
         let soon = now.plus(Duration::from_secs(45));
         let orphan = Job::CloseOrphan(port::AttemptId::from_uuid(port::Uuid::nil()));
-        let operation = Job::ResumeOperation(port::PaymentId::from_uuid(port::Uuid::nil()));
+        let payment = port::PaymentId::from_uuid(port::Uuid::nil());
+        let (operation, fetch) = (Job::ResumeOperation(payment), Job::FetchStatus(payment));
         let lane = Lane::Account("decta".to_owned());
         let due_job = |job, urgency, at| DueJob { job, lane: lane.clone(), urgency, at };
-        let mut due = [
-            due_job(orphan, Urgency::Scheduled, now.minus(hours)),
-            due_job(operation, Urgency::UnknownOutcome, soon),
-        ];
-        postpone(&mut due, &[], &[orphan], Some(now.plus(hours)), now);
-        assert_eq!(due.each_ref().map(|due| due.at), [now.plus(hours), soon]);
         let job = ClaimedJob {
             subject: port::Uuid::nil(),
             kind: JobSubject::Order,
@@ -257,12 +274,25 @@ mod tests {
             woken: None,
             wakes: 0,
         };
-        let next = crate::store::next_in(&lane, &due);
-        let done = next_run(&job, 1, next, Some(Failure::default()), now);
-        assert_eq!((done.next, done.tries), (next, 0));
-        let only_orphan = crate::store::next_in(&lane, &due[..1]);
-        let done = next_run(&job, 1, only_orphan, Some(Failure::default()), now);
-        assert_eq!((done.next, done.tries), (only_orphan, 12));
+        let woken = ClaimedJob {
+            urgency: Urgency::Notified,
+            woken: Some(crate::store::WokenBy::Anything),
+            ..job.clone()
+        };
+        let mut outcome = RunOutcome::default();
+        outcome.add(orphan, Some(Failure::default()));
+        let failed = due_job(orphan, Urgency::Scheduled, now.minus(hours));
+        let requested = due_job(operation, Urgency::UnknownOutcome, soon);
+        let fetched = due_job(fetch, Urgency::UnknownOutcome, soon);
+        for job in [job, woken] {
+            let ran = |due| next_run(&job, 1, due, &outcome, now);
+            let next = ran(vec![failed.clone(), requested.clone()]);
+            assert_eq!((next.next.unwrap().at, next.tries), (soon, 0), "{job:?}");
+            let next = ran(vec![failed.clone()]);
+            assert_eq!((next.next.unwrap().at, next.tries), (now.plus(backoff(11)), 12), "{job:?}");
+            let next = ran(vec![failed.clone(), fetched.clone()]);
+            assert_eq!((next.next.unwrap().at, next.tries), (soon, 12), "a fetch is no other work: {job:?}");
+        }
     }
 
     #[test]

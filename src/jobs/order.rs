@@ -2,7 +2,7 @@
 
 use port::{PaymentId, Timestamp};
 
-use super::{Failure, JobContext, failure_of};
+use super::{JobContext, RunOutcome, failure_of};
 use crate::domain::{DueJob, Job, Lane, OrderAggregate, Subject as _, number_of, read_of};
 use crate::engine::Command;
 use crate::payments::{PaymentError, ReadPass};
@@ -18,16 +18,15 @@ impl JobContext {
     ) -> Result<Rescheduled, StoreError> {
         let engine = self.engine();
         let Some(order) = engine.load::<OrderAggregate>(job.subject).await? else {
-            return self.rescheduled::<OrderAggregate>(job, None, &[], &[]).await;
+            return self.rescheduled::<OrderAggregate>(job, &RunOutcome::default()).await;
         };
-        let (id, mut failure, mut done, mut failed) = (order.id(), None::<Failure>, Vec::new(), Vec::new());
+        let (id, mut outcome) = (order.id(), RunOutcome::default());
         for due in due_now(&order, job, engine.now()) {
-            let failed_now = failure_of(due.into(), self.act(id, due, command, pass).await);
-            self.count(due.into(), failed_now.is_none());
-            if failed_now.is_none() { &mut done } else { &mut failed }.push(due);
-            failure = failure.into_iter().chain(failed_now).reduce(Failure::and);
+            let failure = failure_of(due.into(), self.act(id, due, command, pass).await);
+            self.count(due.into(), failure.is_none());
+            outcome.add(due, failure);
         }
-        self.rescheduled::<OrderAggregate>(job, failure, &done, &failed).await
+        self.rescheduled::<OrderAggregate>(job, &outcome).await
     }
 
     async fn act(
