@@ -243,6 +243,7 @@ fn alarms(change: &Change) -> Vec<(AlarmLane, Timestamp)> {
         Write::Reschedule(done) => Some((jobs(&done.job.lane), done.next?.at)),
         Write::Enqueue { stream, at, .. } => Some((AlarmLane::Endpoint(stream.endpoint), *at)),
         Write::Advance { delivery, at, .. } => Some((AlarmLane::Endpoint(delivery.stream.endpoint), (*at)?)),
+        Write::EndpointWorks { endpoint, at } => Some((AlarmLane::Endpoint(*endpoint), *at)),
         _ => None,
     });
     scheduled.chain(written).collect()

@@ -109,10 +109,15 @@ pub enum Write {
     /// Deletes all deliveries that wait for an endpoint.
     DropStreams(EndpointId),
     Delivery(DeliveryRow),
-    /// Since when deliveries to an endpoint fail, or that they work again.
+    /// Since when deliveries to an endpoint fail. The first time is kept.
     EndpointFailing {
         endpoint: EndpointId,
-        since: Option<Timestamp>,
+        since: Timestamp,
+    },
+    /// Deliveries to an endpoint do not fail any more: all that wait for it are due.
+    EndpointWorks {
+        endpoint: EndpointId,
+        at: Timestamp,
     },
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::domain::DisabledReason;
 
-/// How long after each failure the next try is made. After the last try the endpoint is disabled, and also once it has
-/// failed for longer than all of these together without one delivery that worked.
+/// How long after each failure the next try is made. Once an endpoint has accepted nothing for as long as all of these
+/// together, it is disabled. If it accepted other events meanwhile, the one that it does not accept is given up.
 const DELAYS: [Duration; 9] = [
     Duration::from_secs(5),
     minutes(5),
@@ -40,6 +40,8 @@ pub(super) enum DeliveryResponse {
 pub(super) enum DeliveryDecision {
     Taken,
     Again(Duration),
+    /// The endpoint does not accept this event: the next one of the order follows.
+    GiveUp,
     Disable(DisabledReason),
 }
 
@@ -56,10 +58,11 @@ pub(super) fn decide(
         DeliveryResponse::Status(410, _) => return DeliveryDecision::Disable(DisabledReason::Gone),
         _ => {}
     }
-    let planned = usize::try_from(failures).ok().and_then(|failures| DELAYS.get(failures));
-    let Some(planned) = planned.filter(|_| failing <= longest_failing()) else {
+    if failing > longest_failing() {
         return DeliveryDecision::Disable(DisabledReason::Failing);
-    };
+    }
+    let planned = usize::try_from(failures).ok().and_then(|failures| DELAYS.get(failures));
+    let Some(planned) = planned else { return DeliveryDecision::GiveUp };
     let requested = match response {
         DeliveryResponse::Status(429 | 503, Some(wait)) => wait.min(LONGEST_RETRY_AFTER),
         _ => Duration::ZERO,
@@ -84,6 +87,7 @@ mod tests {
     use super::*;
 
     const NONE: Duration = Duration::ZERO;
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn again(seconds: u64) -> DeliveryDecision {
         DeliveryDecision::Again(Duration::from_secs(seconds))
@@ -112,9 +116,16 @@ mod tests {
             (status(503, wait(900)), 1, NONE, again(900)),
             (status(503, wait(900)), 2, NONE, again(1_800)),
             (status(503, wait(9_999_999)), 0, NONE, again(86_400)),
-            (status(429, wait(9)), 9, NONE, DeliveryDecision::Disable(DisabledReason::Failing)),
+            (status(429, wait(9)), 9, NONE, DeliveryDecision::GiveUp),
             (status(500, None), 8, NONE, again(86_400)),
-            (status(500, None), 9, NONE, DeliveryDecision::Disable(DisabledReason::Failing)),
+            (status(500, None), 9, NONE, DeliveryDecision::GiveUp),
+            (status(500, None), 9, longest_failing(), DeliveryDecision::GiveUp),
+            (
+                status(500, None),
+                9,
+                longest_failing() + SECOND,
+                DeliveryDecision::Disable(DisabledReason::Failing),
+            ),
             (status(500, None), 2, longest_failing(), again(1_800)),
             (
                 status(500, None),
@@ -155,8 +166,9 @@ mod tests {
                 DeliveryDecision::Taken => prop_assert!((200..300).contains(&status)),
                 DeliveryDecision::Disable(DisabledReason::Gone) => prop_assert_eq!(status, 410),
                 DeliveryDecision::Disable(DisabledReason::Failing) => {
-                    prop_assert!(failures >= 9 || failing > longest_failing().as_secs());
+                    prop_assert!(failing > longest_failing().as_secs());
                 }
+                DeliveryDecision::GiveUp => prop_assert!(failures >= 9),
                 DeliveryDecision::Disable(DisabledReason::Merchant) => prop_assert!(false, "only the merchant says so"),
                 DeliveryDecision::Again(wait) => {
                     let planned = DELAYS[failures as usize];

@@ -146,11 +146,15 @@ impl WebhookDispatcher {
         self.engine.metrics.webhook_delivery(match decision {
             DeliveryDecision::Taken => DeliveryOutcome::Delivered,
             DeliveryDecision::Again(_) => DeliveryOutcome::Failed,
-            DeliveryDecision::Disable(_) => DeliveryOutcome::GivenUp,
+            DeliveryDecision::GiveUp | DeliveryDecision::Disable(_) => DeliveryOutcome::GivenUp,
         });
+        if decision == DeliveryDecision::GiveUp {
+            tracing::warn!(endpoint.id = %enabled.endpoint.id, event.id = %next.event.id(),
+                "a webhook endpoint has refused an event for days while it accepted others; the event is given up");
+        }
         let tried = Write::Delivery(row(&delivery, next, attempt, decision == DeliveryDecision::Taken));
         let (position, at) = match decision {
-            DeliveryDecision::Taken => {
+            DeliveryDecision::Taken | DeliveryDecision::GiveUp => {
                 let passed = StreamPosition { next: next.event.sequence + 1, failures: 0, ..was };
                 (passed, next.more.then_some(now))
             }
@@ -159,13 +163,17 @@ impl WebhookDispatcher {
             }
             DeliveryDecision::Disable(reason) => return self.disable(enabled, reason, tried).await,
         };
-        let mut writes = vec![tried, Write::Advance { delivery, position, at }];
-        let since = (decision != DeliveryDecision::Taken).then_some(now);
-        if since.is_some() == enabled.failing_since.is_some() {
-            return self.commit(writes).await;
+        let endpoint = enabled.endpoint.id;
+        let news = match (decision == DeliveryDecision::Taken, enabled.failing_since) {
+            (true, Some(_)) => Some(Write::EndpointWorks { endpoint, at: now }),
+            (false, None) => Some(Write::EndpointFailing { endpoint, since: now }),
+            _ => None,
+        };
+        let (is_news, advance) = (news.is_some(), Write::Advance { delivery, position, at });
+        self.commit([tried, advance].into_iter().chain(news).collect()).await?;
+        if !is_news {
+            return Ok(());
         }
-        writes.push(Write::EndpointFailing { endpoint: enabled.endpoint.id, since });
-        self.commit(writes).await?;
         self.engine.endpoints.refresh(&*self.engine.store).await
     }
 

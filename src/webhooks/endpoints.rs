@@ -165,19 +165,19 @@ impl EndpointCommand<'_> {
     /// Changes an endpoint. One that is enabled again gets the events from then on; those it missed can be sent with
     /// [`EndpointCommand::replay`].
     pub async fn edit(self, id: EndpointId, fields: &EndpointFields) -> Result<Arc<WebhookEndpoint>> {
-        self.change(id, |endpoint| edited(endpoint, fields)).await
+        self.change(id, |endpoint, now| edited(endpoint, fields, now)).await
     }
 
     /// Gives an endpoint a new secret; the old one also signs for a day.
     pub async fn rotate(self, id: EndpointId) -> Result<Arc<WebhookEndpoint>> {
         let env = &self.endpoints.engine.env;
         let secret = Erasable::new(secret::make(&**env), env.nonce());
-        self.change(id, |_| vec![EndpointEvent::SecretRotated(secret.clone())].into()).await
+        self.change(id, |_, _| vec![EndpointEvent::SecretRotated(secret.clone())].into()).await
     }
 
     /// Deletes an endpoint and its waiting deliveries.
     pub async fn delete(self, id: EndpointId) -> Result<()> {
-        let deleted = |endpoint: &WebhookEndpoint| Decision {
+        let deleted = |endpoint: &WebhookEndpoint, _| Decision {
             events: vec![EndpointEvent::Deleted],
             also: vec![Write::DropStreams(endpoint.id)],
         };
@@ -187,15 +187,15 @@ impl EndpointCommand<'_> {
     async fn change(
         self,
         id: EndpointId,
-        change: impl Fn(&WebhookEndpoint) -> Decision<EndpointEvent>,
+        change: impl Fn(&WebhookEndpoint, Timestamp) -> Decision<EndpointEvent>,
     ) -> Result<Arc<WebhookEndpoint>> {
         let mut endpoint = self.endpoints.get(self.merchant, id).await?;
-        let decide = |endpoint: &WebhookEndpoint, _| {
+        let decide = |endpoint: &WebhookEndpoint, now| {
             self.command.ensure_version(endpoint.version)?;
             if endpoint.deleted {
                 return Err(CommandError::NotFound);
             }
-            Ok(change(endpoint))
+            Ok(change(endpoint, now))
         };
         self.endpoints.engine.change("endpoint", self.command, &mut endpoint, decide).await?;
         Ok(endpoint.current().clone())
@@ -278,7 +278,7 @@ fn add_span(spans: &mut BTreeMap<OrderId, Span>, change: &StoredChange) -> Resul
     Ok(public.len())
 }
 
-fn edited(endpoint: &WebhookEndpoint, fields: &EndpointFields) -> Decision<EndpointEvent> {
+fn edited(endpoint: &WebhookEndpoint, fields: &EndpointFields, now: Timestamp) -> Decision<EndpointEvent> {
     let old = &endpoint.settings;
     let settings = EndpointSettings {
         url: fields.url.as_ref().unwrap_or(&old.url).clone(),
@@ -288,7 +288,7 @@ fn edited(endpoint: &WebhookEndpoint, fields: &EndpointFields) -> Decision<Endpo
     let mut also = Vec::new();
     // With another address, or enabled again, it has not failed yet.
     if fields.url.is_some() || fields.enabled == Some(true) {
-        also.push(Write::EndpointFailing { endpoint: endpoint.id, since: None });
+        also.push(Write::EndpointWorks { endpoint: endpoint.id, at: now });
     }
     let mut events = vec![EndpointEvent::Edited(settings)];
     match fields.enabled {

@@ -21,7 +21,8 @@ const ENQUEUE: &str =
 const MAKE_ALL_DUE: &str = "UPDATE delivery_streams SET due_at = min(due_at, ?3)
      WHERE endpoint = ?1 AND subject = ?2";
 /// Matches the claimed position, since the stream may have been dropped and created again meanwhile.
-const ADVANCE: &str = "UPDATE delivery_streams SET next = ?6, failures = ?7, due_at = ?8
+const ADVANCE: &str = "UPDATE delivery_streams SET next = ?6, failures = ?7, due_at = ?8,
+         hastened = hastened AND next = ?6
      WHERE endpoint = ?1 AND subject = ?2 AND replay = ?3 AND enqueued = ?4 AND next = ?5";
 /// More was enqueued while the delivery was under way.
 const ADVANCE_PAST: &str = "UPDATE delivery_streams SET next = CASE WHEN next = ?4 THEN ?5 ELSE next END,
@@ -32,6 +33,9 @@ const DONE: &str = "DELETE FROM delivery_streams
 pub(super) const DROP_STREAMS: &str = "DELETE FROM delivery_streams WHERE endpoint = ?1";
 const FAILING: &str = "INSERT INTO failing_endpoints VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 const WORKING: &str = "DELETE FROM failing_endpoints WHERE endpoint = ?1";
+/// Brings the retry of an event forward once: an endpoint that works refuses what it refuses then for its own reasons.
+const HASTEN: &str = "UPDATE delivery_streams SET due_at = ?2, hastened = 1
+     WHERE endpoint = ?1 AND due_at > ?2 AND hastened = 0";
 const INSERT_DELIVERY: &str =
     "INSERT INTO deliveries (endpoint, subject, event, event_type, public_sequence, attempt, delivered,
          response_code, error, duration_ms, at)
@@ -90,18 +94,16 @@ pub(super) fn advance(
     Ok(())
 }
 
-/// Stores since when deliveries to an endpoint fail, or that they work.
-pub(super) fn failing(
-    db: &Connection,
-    endpoint: EndpointId,
-    since: Option<Timestamp>,
-) -> Result<(), StoreError> {
+/// Stores since when deliveries to an endpoint fail.
+pub(super) fn failing(db: &Connection, endpoint: EndpointId, since: Timestamp) -> Result<(), StoreError> {
+    run(db, FAILING, (blob(endpoint.uuid()), since.micros())).map(drop)
+}
+
+/// Stores that deliveries to an endpoint work again, and makes all that wait for it due.
+pub(super) fn works(db: &Connection, endpoint: EndpointId, at: Timestamp) -> Result<(), StoreError> {
     let endpoint = blob(endpoint.uuid());
-    match since {
-        Some(since) => run(db, FAILING, (endpoint, since.micros())),
-        None => run(db, WORKING, [endpoint]),
-    }
-    .map(drop)
+    run(db, WORKING, [endpoint])?;
+    run(db, HASTEN, (endpoint, at.micros())).map(drop)
 }
 
 pub(super) fn insert_delivery(db: &Connection, row: &DeliveryRow) -> Result<(), StoreError> {

@@ -104,6 +104,7 @@ fn write_row(db: &Connection, names: &Names, row: &Write) -> Result<(), StoreErr
         Write::DropStreams(endpoint) => run(db, DROP_STREAMS, [blob(endpoint.uuid())]).map(drop),
         Write::Delivery(row) => deliveries::insert_delivery(db, row),
         Write::EndpointFailing { endpoint, since } => deliveries::failing(db, *endpoint, *since),
+        Write::EndpointWorks { endpoint, at } => deliveries::works(db, *endpoint, *at),
     }
 }
 

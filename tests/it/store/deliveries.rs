@@ -198,7 +198,11 @@ pub async fn endpoints_are_listed_with_when_they_began_to_fail(store: Db) {
         commit(&store, created).await;
         made.push(endpoint);
     }
-    let failing = |since| Write::EndpointFailing { endpoint: made[0].id, since };
+    let endpoint = made[0].id;
+    let written = |since: Option<Timestamp>| match since {
+        Some(since) => Write::EndpointFailing { endpoint, since },
+        None => Write::EndpointWorks { endpoint, at: shop.now() },
+    };
     let listed = |since| Ok(vec![(made[0].id, since), (made[1].id, None)]);
     let mut gone = made[2].clone();
     commit(&store, shop.change::<WebhookEndpoint>("delete", &mut gone, vec![EndpointEvent::Deleted])).await;
@@ -211,7 +215,7 @@ pub async fn endpoints_are_listed_with_when_they_began_to_fail(store: Db) {
         (None, None),
         (Some(started), Some(started)),
     ] {
-        write(&store, failing(write_since)).await.unwrap();
+        write(&store, written(write_since)).await.unwrap();
         assert_eq!(store.endpoints().await, listed(read_since));
     }
 }

@@ -97,8 +97,10 @@ async fn a_failure_holds_up_its_own_order_and_no_other() {
         receiver.seen().into_iter().filter(move |got| got.order() == order).map(|got| got.event().1)
     };
     assert_eq!(of(fine.id().to_string()).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
-    assert_eq!(of(poisoned.id().to_string()).collect::<Vec<_>>(), [1]);
+    // Tried once more when the other one has shown that the endpoint works, and then as planned.
+    assert_eq!(of(poisoned.id().to_string()).collect::<Vec<_>>(), [1, 1]);
     host.clock.pass(6 * SECOND);
+    host.pay(&mut host.create().await).await;
     until_idle(&mut runner).await;
     assert_eq!(of(poisoned.id().to_string()).collect::<Vec<_>>(), [1, 1]);
     let failed: Vec<_> = host.tries(endpoint.id).await.into_iter().filter(|tried| !tried.delivered).collect();
@@ -125,6 +127,51 @@ async fn what_is_taken_at_last_is_followed_by_all_that_waited() {
     }
     assert_eq!(receiver.places(), [1, 1, 1, 1, 2, 3, 4, 5, 6]);
     assert!(host.endpoints.failing_since(endpoint.id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_event_that_is_refused_for_days_is_given_up_if_the_endpoint_takes_others() {
+    let host = Host::new();
+    let poison = host.shop().order(None);
+    let refused = poison.0.id().to_string();
+    let receiver = Receiver::start(move |got, _| {
+        let poisoned = got.order() == refused && got.event().1 == 1;
+        (if poisoned { 400 } else { 200 }, String::new())
+    });
+    let endpoint = host.endpoint(&receiver.url).await;
+    host.commit(poison.1).await;
+    let mut poisoned = poison.0;
+    host.pay(&mut poisoned).await;
+    let mut runner = host.runner();
+    for _ in 0..12 {
+        host.create().await;
+        until_idle(&mut runner).await;
+        host.clock.pass(DAY);
+    }
+    let of_poisoned = receiver.seen().into_iter().filter(|got| got.order() == poisoned.id().to_string());
+    let places: Vec<_> = of_poisoned.map(|got| got.event().1).collect();
+    assert_eq!(places, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6]);
+    assert!(host.known(endpoint.id).await.disabled.is_none());
+    assert!(host.engine.metrics.render().contains("outcome=\"given_up\"} 1"));
+}
+
+#[tokio::test]
+async fn once_an_endpoint_works_again_everything_that_waits_for_it_is_sent() {
+    let host = Host::new();
+    let receiver = Receiver::start(|_, before| (if before < 8 { 503 } else { 200 }, String::new()));
+    host.endpoint(&receiver.url).await;
+    let mut runner = host.runner();
+    for _ in 0..4 {
+        host.create().await;
+    }
+    // Everything has failed twice and waits for five minutes.
+    until_idle(&mut runner).await;
+    host.clock.pass(6 * SECOND);
+    until_idle(&mut runner).await;
+    assert_eq!(receiver.count(), 8);
+    host.create().await;
+    until_idle(&mut runner).await;
+    assert_eq!(receiver.count(), 8 + 5);
 }
 
 #[tokio::test]

@@ -139,6 +139,8 @@ CREATE TABLE delivery_streams (
     failures INTEGER NOT NULL,
     due_at   INTEGER NOT NULL,
     enqueued INTEGER NOT NULL,
+    -- Whether the retry of the next event was brought forward when the endpoint worked again.
+    hastened INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (endpoint, subject, replay)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_streams_due ON delivery_streams (endpoint, due_at);
