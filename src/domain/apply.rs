@@ -80,6 +80,7 @@ impl OrderAggregate {
                 self.session_mut(session, at)?;
                 self.payment_mut(payment, at)?;
             }
+            Event::StartUnknown { attempt } => self.attempt_mut(*attempt)?.unknown_since = Some(at),
             Event::AttemptAbandoned { attempt, orphaned, failure } => {
                 let attempt = self.attempt_mut(*attempt)?;
                 attempt.state = if *orphaned { AttemptState::Orphaned } else { AttemptState::Ended };

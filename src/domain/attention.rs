@@ -1,14 +1,13 @@
 //! Raises attention, unless the same case is already open or was resolved before.
 
-use std::time::Duration;
-
-use port::{AttemptId, CaptureMode, Money, PaymentId, Timestamp};
+use port::{CaptureMode, Money, PaymentId, Timestamp};
 
 use super::Context;
 use super::aggregate::OrderAggregate;
 use super::event::Event;
-use super::payment::{Attention, AttentionCode, AttentionDecision, OperationKind, RefundOrigin};
-use super::session::AttemptState;
+use super::jobs::UNKNOWN_LIMIT;
+use super::payment::{Attention, AttentionCode, AttentionDecision, OperationKind, Payment, RefundOrigin};
+use super::session::{Attempt, AttemptState};
 
 impl Context<'_> {
     /// Raises attention, unless it is known, as `raise_stated` does without a stated amount.
@@ -51,30 +50,32 @@ impl Context<'_> {
         let raised = Attention { id, code, payment, detail, stated, raised_at, resolved_at, resolution };
         Some(Event::AttentionRaised(raised))
     }
-
-    /// Raises OUTCOME_UNKNOWN, unless it was raised before for what was sent at `since`.
-    fn raise_unknown(&mut self, payment: PaymentId, what: &str, since: Timestamp) -> Option<Event> {
-        let code = AttentionCode::OutcomeUnknown;
-        let known = self.order.attention.iter().any(|attention| {
-            attention.code == code && attention.payment == payment && attention.raised_at >= since
-        });
-        let detail = || format!("whether {what} took effect is not known");
-        if known { None } else { self.raise(code, payment, detail()) }
-    }
 }
 
-/// Raises attention on an operation whose outcome has been unknown for `limit` or longer.
-pub fn operation_unknown(context: &mut Context<'_>, payment: PaymentId, limit: Duration) -> Option<Event> {
-    let operation = context.order.payment(payment)?.operation.as_ref()?;
-    let overdue = context.now.since(operation.since) >= limit;
-    overdue.then(|| context.raise_unknown(payment, operation.kind.as_str(), operation.since)).flatten()
+/// What of a payment has an unknown outcome, and since when, unless attention was raised about it.
+pub(super) fn unreported_unknown(
+    order: &OrderAggregate,
+    payment: &Payment,
+) -> Option<(&'static str, Timestamp)> {
+    let started =
+        |attempt: &&Attempt| attempt.payment == payment.id && attempt.state == AttemptState::Started;
+    let start = || order.attempts.iter().find(started).map(|attempt| ("the start", attempt.started_at));
+    let operation = payment.operation.as_ref().map(|operation| (operation.kind.as_str(), operation.since));
+    let (what, since) = operation.or_else(start)?;
+    let reported = |raised: &Attention| {
+        let about = raised.code == AttentionCode::OutcomeUnknown && raised.payment == payment.id;
+        about && (raised.resolved_at.is_none() || raised.raised_at >= since)
+    };
+    (!order.attention.iter().any(reported)).then_some((what, since))
 }
 
-/// Raises attention on a start whose outcome has been unknown for `limit` or longer.
-pub fn start_unknown(context: &mut Context<'_>, attempt: AttemptId, limit: Duration) -> Option<Event> {
-    let attempt = context.order.attempt(attempt)?;
-    let overdue = attempt.state == AttemptState::Started && context.now.since(attempt.started_at) >= limit;
-    overdue.then(|| context.raise_unknown(attempt.payment, "the start", attempt.started_at)).flatten()
+/// Raises attention on a payment whose start or operation has had an unknown outcome for [`UNKNOWN_LIMIT`].
+pub fn report_unknown(context: &mut Context<'_>, payment: PaymentId) -> Option<Event> {
+    let found = context.order.payment(payment)?;
+    let (what, since) = unreported_unknown(context.order, found)?;
+    let detail = || format!("whether {what} took effect is not known");
+    let overdue = context.now.since(since) >= UNKNOWN_LIMIT;
+    overdue.then(|| context.raise(AttentionCode::OutcomeUnknown, payment, detail())).flatten()
 }
 
 /// Raises attention if the declined operation was the capture of an unexpected authorization.

@@ -70,6 +70,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         adapter_state: Option<Erasable<AdapterState>>,
     },
+    /// The answer to the attempt's start was lost: whether it exists at the provider has to be found out.
+    #[serde(rename = "attempt.outcome_unknown")]
+    StartUnknown { attempt: AttemptId },
     /// The attempt was abandoned: it does not exist at the provider, or is looked up later.
     #[serde(rename = "attempt.abandoned")]
     AttemptAbandoned {
@@ -192,6 +195,7 @@ impl SubjectEvent for Event {
             | Self::AttemptStarted { .. }
             | Self::AdapterStateSaved { .. }
             | Self::AttemptCreated { .. }
+            | Self::StartUnknown { .. }
             | Self::AttemptAbandoned { .. }
             | Self::SessionStatusChanged { .. }
             | Self::ProfilesSynced { .. }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use port::{AttemptId, AttentionId, PaymentId, PaymentStatus, SessionId, Timestamp};
 
+use super::attention::unreported_unknown;
 use super::operate::waiting_refunds;
-use super::schedule::next_read;
+use super::schedule::{FIRST, next_read};
 use super::{
     Attempt, AttemptState, Attention, AttentionCode, OrderAggregate, Payment, Session, SessionStatus,
 };
@@ -26,6 +27,8 @@ pub enum Job {
     CloseSession(SessionId),
     CloseOrphan(AttemptId),
     SubmitProviderOrder(AttemptId),
+    /// Raise attention on a payment whose start or operation has had an unknown outcome for too long.
+    ReportUnknown(PaymentId),
     /// Fetch the methods that a session's payment has stored.
     SyncProfiles(SessionId),
     /// Expire an order without activity, or raise attention on one that is paid and not submitted.
@@ -73,6 +76,9 @@ pub struct DueJob {
 /// call and job never run at the same time.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(45);
 
+/// How long an outcome may be unknown before attention is raised.
+pub const UNKNOWN_LIMIT: Duration = Duration::from_secs(15 * 60);
+
 /// How long an unsubmitted order may hold money before attention is raised.
 pub const UNSUBMITTED_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
@@ -93,10 +99,13 @@ pub(super) fn due(order: &OrderAggregate, now: Timestamp, draw: u64) -> Vec<DueJ
 pub fn scheduled(order: &OrderAggregate) -> Vec<(Job, Timestamp)> {
     let mut due = Vec::new();
     for attempt in &order.attempts {
-        let at = attempt.started_at.plus(CALL_DEADLINE);
+        let deadline = attempt.started_at.plus(CALL_DEADLINE);
         match attempt.state {
-            AttemptState::Started => due.push((Job::ResolveStart(attempt.id), at)),
-            AttemptState::Orphaned => due.push((Job::CloseOrphan(attempt.id), at)),
+            AttemptState::Started => {
+                let at = attempt.unknown_since.map_or(deadline, |since| since.plus(FIRST));
+                due.push((Job::ResolveStart(attempt.id), at));
+            }
+            AttemptState::Orphaned => due.push((Job::CloseOrphan(attempt.id), deadline)),
             AttemptState::Created | AttemptState::Ended => {}
         }
         if awaits_submission(order, attempt) {
@@ -110,6 +119,8 @@ pub fn scheduled(order: &OrderAggregate) -> Vec<(Job, Timestamp)> {
             None => waiting_refunds(order, payment).next().map(|refund| refund.created_at),
         };
         due.extend(at.map(|at| (Job::ResumeOperation(payment.id), at)));
+        let unknown = unreported_unknown(order, payment);
+        due.extend(unknown.map(|(_, since)| (Job::ReportUnknown(payment.id), since.plus(UNKNOWN_LIMIT))));
     }
     if let Some(session) = order.open_session().filter(|session| !is_closing(order, session)) {
         due.push((Job::CloseSession(session.id), session.expires_at));
@@ -126,7 +137,7 @@ pub fn scheduled(order: &OrderAggregate) -> Vec<(Job, Timestamp)> {
 fn lane(order: &OrderAggregate, job: Job) -> Lane {
     let attempt = match job {
         Job::ResolveStart(id) | Job::CloseOrphan(id) | Job::SubmitProviderOrder(id) => Some(id),
-        Job::FetchStatus(id) | Job::ResumeOperation(id) => {
+        Job::FetchStatus(id) | Job::ResumeOperation(id) | Job::ReportUnknown(id) => {
             order.payment(id).and_then(|payment| payment.attempt)
         }
         Job::CloseSession(id) | Job::SyncProfiles(id) => order.session(id).map(|session| session.attempt),
@@ -143,7 +154,7 @@ fn urgency(order: &OrderAggregate, job: Job) -> Urgency {
             || order.reserved(payment.id) > 0
     };
     match job {
-        Job::ResolveStart(_) | Job::ResumeOperation(_) => Urgency::UnknownOutcome,
+        Job::ResolveStart(_) | Job::ResumeOperation(_) | Job::ReportUnknown(_) => Urgency::UnknownOutcome,
         Job::FetchStatus(id) if order.payment(id).is_some_and(unknown) => Urgency::UnknownOutcome,
         _ => Urgency::Scheduled,
     }

@@ -6,14 +6,16 @@ use port::{PaymentStatus, Timestamp};
 
 use super::aggregate::OrderAggregate;
 use super::payment::Payment;
+use super::session::AttemptState;
 
-const FIRST: Duration = Duration::from_secs(7);
+pub(super) const FIRST: Duration = Duration::from_secs(7);
 pub(super) const MIN_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 const SIX_HOURS: Duration = Duration::from_secs(6 * 3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// When to fetch a payment again, as of `now`; `None` if notifications are enough. `draw` is a random number that
+/// When to fetch a payment again, as of `now`; `None` if notifications are enough, and while its start is not answered,
+/// which has a job of its own. `draw` is a random number that
 /// spreads the times by up to 10 % either way.
 ///
 /// While the customer may pay: first after 7 s, then at intervals of a fifth of the age, 10 s to 1 h. An unknown
@@ -21,7 +23,8 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// dispute: daily. A paid payment: daily for as many days as its account is configured. After a rejected report: at
 /// growing intervals up to a day, until the attention is resolved.
 pub fn next_read(order: &OrderAggregate, payment: &Payment, now: Timestamp, draw: u64) -> Option<Timestamp> {
-    if payment.external || payment.attempt.is_none() {
+    let attempt = payment.attempt.and_then(|id| order.attempt(id))?;
+    if payment.external || attempt.state == AttemptState::Started {
         return None;
     }
     let pending_refund = order.reserved(payment.id) > 0;
@@ -91,9 +94,9 @@ fn authorized(payment: &Payment, now: Timestamp, draw: u64) -> Timestamp {
     warning.map_or(next, |at| at.min(next))
 }
 
-/// 7 s at first, then a fifth of the age, at least 10 s, at most `max`.
+/// 7 s at first, then a fifth of the age, at least 10 s, at most `max`. The first read may have come a tenth early.
 pub(super) fn by_age(age: Duration, max: Duration) -> Duration {
-    if age < FIRST { FIRST } else { (age / 5).clamp(MIN_INTERVAL, max) }
+    if age < FIRST * 9 / 10 { FIRST } else { (age / 5).clamp(MIN_INTERVAL, max) }
 }
 
 /// `now` and `wait`, ± 10 % in steps of 5 %: jobs of payments that were created together spread out, yet jobs due at

@@ -252,6 +252,7 @@ impl NewAttempt {
             capabilities: self.capabilities,
             submits_order: self.submits_order,
             started_at: at,
+            unknown_since: None,
         }
     }
 }
@@ -291,6 +292,8 @@ pub struct Attempt {
     /// Whether the provider has an order of its own that must be submitted.
     pub submits_order: bool,
     pub started_at: Timestamp,
+    /// Since when it is known that the answer to its start was lost.
+    pub unknown_since: Option<Timestamp>,
 }
 
 impl Attempt {

@@ -32,42 +32,50 @@ pub(super) async fn handle_return(raw: RawRequest) -> Result<HttpResponse, Probl
     let Some(ReturnToken { attempt, redirect }) = token else { return Ok(pages::not_found()) };
     Ok(match raw.state.store().subject(subject_of(attempt.uuid()), None).await {
         Ok(Some(AnySubject::Order(order))) => {
-            let order = fetch_order(&raw, order, attempt).await;
-            of_order(&order, attempt).map_or_else(pages::not_found, |session| session.answer(redirect))
+            let fetched = fetch_order(&raw, order.clone(), attempt).await;
+            let (order, is_current) = (fetched.as_ref().unwrap_or(&order), fetched.is_some());
+            let session = of_order(order, attempt, is_current);
+            session.map_or_else(pages::not_found, |session| session.answer(redirect))
         }
         Ok(Some(AnySubject::ProfileSession(session))) => {
-            let session = fetch_profile_session(&raw, session).await;
-            of_profile_session(&session).answer(redirect)
+            let fetched = fetch_profile_session(&raw, session.clone()).await;
+            let is_current = fetched.is_some();
+            of_profile_session(&fetched.unwrap_or(session), is_current).answer(redirect)
         }
         Ok(_) => pages::not_found(),
         Err(fault) => pages::unavailable(&fault),
     })
 }
 
-/// The order after a fetch, or as stored if its session has ended, or the fetch fails or takes too long.
+/// The order after a fetch; `None` if its session has ended, or the fetch fails or takes too long.
 async fn fetch_order(
     raw: &RawRequest,
     order: Arc<OrderAggregate>,
     attempt: AttemptId,
-) -> Arc<OrderAggregate> {
-    let session = order.attempt(attempt).and_then(|attempt| order.session(attempt.session));
-    let open = session.filter(|session| session.status.is_open());
-    let Some(payment) = open.map(|session| session.payment) else { return order };
+) -> Option<Arc<OrderAggregate>> {
+    let session = order.session(order.attempt(attempt)?.session)?;
+    let payment = Some(session.payment).filter(|_| session.status.is_open())?;
     let (payments, command) = (raw.state.payments().clone(), raw.command(Actor::Customer));
-    let known = order.clone();
-    let fetch = async move { Ok(payments.fetch_status_for_customer(known, payment, &command).await?) };
-    in_time(fetch).await.unwrap_or(order)
+    let wait = payments.reserve_customer_fetch(payment, FETCH_TIMEOUT)?;
+    let fetch = async move {
+        tokio::time::sleep(wait).await;
+        Ok(payments.fetch_status_for_customer(order, payment, &command).await?)
+    };
+    in_time(fetch).await
 }
 
 /// The same for a profile session.
-async fn fetch_profile_session(raw: &RawRequest, session: Arc<ProfileSession>) -> Arc<ProfileSession> {
+async fn fetch_profile_session(
+    raw: &RawRequest,
+    session: Arc<ProfileSession>,
+) -> Option<Arc<ProfileSession>> {
     let (payments, command) = (raw.state.payments().clone(), raw.command(Actor::Customer));
-    let mut known = WorkingCopy::of(session.clone());
+    let mut known = WorkingCopy::of(session);
     let fetch = async move {
         payments.refresh_profile_session(&mut known, true, &command).await?;
         Ok(known.current().clone())
     };
-    in_time(fetch).await.unwrap_or(session)
+    in_time(fetch).await
 }
 
 /// The result of a fetch, if it comes in time. The fetch continues and is applied even after the timeout; an error of
@@ -80,26 +88,31 @@ async fn in_time<T: 'static>(fetch: impl Future<Output = Result<T, Problem>> + '
 struct ReturnedSession<'a> {
     status: SessionStatus,
     failure: Option<&'a SessionFailure>,
+    /// Whether the provider was read because of this return. A customer who may have paid since an older read is not
+    /// told that it failed.
+    is_current: bool,
     /// `None` after erasure.
     urls: Option<&'a ReturnUrls>,
     /// The ids that the merchant's URL gets.
     ids: Vec<(&'static str, String)>,
 }
 
-fn of_order(order: &OrderAggregate, attempt: AttemptId) -> Option<ReturnedSession<'_>> {
+fn of_order(order: &OrderAggregate, attempt: AttemptId, is_current: bool) -> Option<ReturnedSession<'_>> {
     let session = order.session(order.attempt(attempt)?.session)?;
     Some(ReturnedSession {
         status: session.status,
         failure: session.failure.as_ref(),
+        is_current,
         urls: session.request.value().map(|request| &request.return_urls),
         ids: vec![("orderId", order.id().to_string()), ("paymentSessionId", session.id.to_string())],
     })
 }
 
-fn of_profile_session(session: &ProfileSession) -> ReturnedSession<'_> {
+fn of_profile_session(session: &ProfileSession, is_current: bool) -> ReturnedSession<'_> {
     ReturnedSession {
         status: session.status,
         failure: session.failure.as_ref(),
+        is_current,
         urls: session.request.value().map(|request| &request.return_urls),
         ids: vec![("paymentProfileSessionId", session.id.to_string())],
     }
@@ -108,11 +121,29 @@ fn of_profile_session(session: &ProfileSession) -> ReturnedSession<'_> {
 impl ReturnedSession<'_> {
     /// Redirects to the merchant, or shows a page if the merchant gave no URL.
     fn answer(&self, redirect: Redirect) -> HttpResponse {
-        let target = target(self.status, self.failure, redirect);
+        let target = self.target(redirect);
         let url = self.urls.and_then(|urls| address(urls, target));
         match url.and_then(|url| self.with_outcome(url)) {
             Some(url) => private_page(StatusCode::SEE_OTHER).insert_header((LOCATION, url.as_str())).finish(),
             None => own_page(target),
+        }
+    }
+
+    /// The merchant's page that the customer is sent to.
+    fn target(&self, redirect: Redirect) -> Redirect {
+        match self.status {
+            SessionStatus::Completed => Redirect::Success,
+            SessionStatus::Failed => match self.failure.map(|failure| failure.code) {
+                Some(FailureCode::CancelledByCustomer | FailureCode::Cancelled) => Redirect::Cancel,
+                _ => Redirect::Failure,
+            },
+            SessionStatus::Pending | SessionStatus::RequiresAction => match redirect {
+                Redirect::Cancel => Redirect::Cancel,
+                _ if self.is_current && self.failure.is_some_and(|failure| failure.retryable) => {
+                    Redirect::Failure
+                }
+                _ => Redirect::InProgress,
+            },
         }
     }
 
@@ -121,22 +152,6 @@ impl ReturnedSession<'_> {
         let mut url = Url::parse(url).ok()?;
         url.query_pairs_mut().extend_pairs(&self.ids).append_pair("status", self.status.as_str());
         Some(url)
-    }
-}
-
-/// The merchant's page that the customer is sent to.
-fn target(status: SessionStatus, failure: Option<&SessionFailure>, redirect: Redirect) -> Redirect {
-    match status {
-        SessionStatus::Completed => Redirect::Success,
-        SessionStatus::Failed => match failure.map(|failure| failure.code) {
-            Some(FailureCode::CancelledByCustomer | FailureCode::Cancelled) => Redirect::Cancel,
-            _ => Redirect::Failure,
-        },
-        SessionStatus::Pending | SessionStatus::RequiresAction => match redirect {
-            Redirect::Cancel => Redirect::Cancel,
-            _ if failure.is_some_and(|failure| failure.retryable) => Redirect::Failure,
-            _ => Redirect::InProgress,
-        },
     }
 }
 
@@ -173,7 +188,8 @@ mod tests {
     use super::*;
 
     fn session(status: SessionStatus, urls: Option<&ReturnUrls>) -> ReturnedSession<'_> {
-        ReturnedSession { status, failure: None, urls, ids: vec![("orderId", "1".to_owned())] }
+        let ids = vec![("orderId", "1".to_owned())];
+        ReturnedSession { status, failure: None, is_current: true, urls, ids }
     }
 
     #[test]
@@ -207,8 +223,12 @@ mod tests {
                 provider_code: None,
                 retryable,
             });
-            let found = target(status, failure.as_ref(), redirect);
-            assert_eq!(found, expected, "{status:?} {failure:?} by {redirect:?}");
+            let session = ReturnedSession { failure: failure.as_ref(), ..session(status, None) };
+            assert_eq!(session.target(redirect), expected, "{status:?} {failure:?} by {redirect:?}");
+            let older = ReturnedSession { is_current: false, ..session };
+            let says_failed = expected == Failure && status != Failed;
+            let expected = if says_failed { InProgress } else { expected };
+            assert_eq!(older.target(redirect), expected, "an older {status:?} {failure:?} by {redirect:?}");
         }
     }
 

@@ -70,9 +70,11 @@ impl RunOutcome {
     }
 
     /// Whether a job has not run yet. Fetches of a status count as run: every run of their lane makes them, or another
-    /// job of it reads the payment.
+    /// job of it reads the payment. Nor does a report about what has failed so far begin anything new.
     fn is_to_come(&self, job: Job) -> bool {
-        !matches!(job, Job::FetchStatus(_)) && !self.done.contains(&job) && !self.failed.contains(&job)
+        !matches!(job, Job::FetchStatus(_) | Job::ReportUnknown(_))
+            && !self.done.contains(&job)
+            && !self.failed.contains(&job)
     }
 }
 
@@ -87,6 +89,8 @@ fn failure_of(job: JobKind, result: Result<(), PaymentError>) -> Option<Failure>
             },
             hopeless: error.advice() == port::Advice::Stop,
         }),
+        // The program says at its start which accounts are missing.
+        Err(PaymentError::AccountNotConfigured(_)) => Some(Failure::default()),
         Err(fault) => {
             let job: &'static str = job.into();
             tracing::error!(job.kind = job, "{fault}");

@@ -105,6 +105,7 @@ impl OrderCommand<'_> {
         let decide = |context: &mut Context<'_>| {
             let found = context.order.session(session).ok_or(CommandError::NotFound)?;
             self.command.ensure_version(found.version)?;
+            self.ensure_account(context.order, found.payment)?;
             Ok::<_, PaymentError>(operate::close(
                 context.order,
                 session,

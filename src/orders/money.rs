@@ -45,8 +45,13 @@ impl OrderCommand<'_> {
         Ok(Outcome { payment: Some(payment), ..outcome })
     }
 
-    /// Refuses money at an account that is not configured any more: it can be shown, but not moved.
-    fn ensure_account(&self, order: &OrderAggregate, payment: PaymentId) -> Result<(), DomainError> {
+    /// Refuses what an account that is not configured any more would have to do: its payments can be shown, but neither
+    /// closed nor their money moved.
+    pub(super) fn ensure_account(
+        &self,
+        order: &OrderAggregate,
+        payment: PaymentId,
+    ) -> Result<(), DomainError> {
         let attempt = order.payment(payment).and_then(|payment| order.attempt(payment.attempt?));
         match attempt.map(|attempt| self.payments().providers.accounts().get(&attempt.account)) {
             Some(None) => Err(DomainError::Unsupported("be reached: its account is not configured any more")),

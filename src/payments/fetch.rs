@@ -72,8 +72,18 @@ impl Payments {
         (*answer).clone()
     }
 
-    /// Reads because the customer has come back; reloading the page causes no second read. If the customers' share of the
-    /// account's reads is used up, a job reads as soon as there is one.
+    /// Reserves a read for a customer who has come back, and returns how long to wait for it: a read that another return
+    /// has caused or reserved keeps its distance. `None` if that would be `at_most` or longer.
+    pub fn reserve_customer_fetch(&self, payment: PaymentId, at_most: Duration) -> Option<Duration> {
+        let (now, last) = (self.engine.now(), self.last(&self.fetches.returned, payment));
+        let wait = last.map_or(Duration::ZERO, |last| last.plus(MIN_FETCH_INTERVAL).since(now));
+        let soon = (wait < at_most).then_some(wait)?;
+        self.fetches.returned.insert(payment, now.plus(soon));
+        Some(soon)
+    }
+
+    /// Reads because the customer has come back, as [reserved](Self::reserve_customer_fetch). If the customers' share of
+    /// the account's reads is used up, a job reads as soon as there is one.
     pub async fn fetch_status_for_customer(
         &self,
         order: Arc<OrderAggregate>,
@@ -81,10 +91,6 @@ impl Payments {
         command: &Command,
     ) -> Result<Arc<OrderAggregate>> {
         let now = self.engine.now();
-        if self.fetches.returned.get(&payment).is_some_and(|last| now < last.plus(MIN_FETCH_INTERVAL)) {
-            return Ok(order);
-        }
-        self.fetches.returned.insert(payment, now);
         let pass = ReadPass::of(Urgency::Customer);
         let fetched = self.fetch_status(order.id(), payment, command, &pass).await;
         if let Err(PaymentError::Provider(port::ProviderError::Busy { .. })) = &fetched {
@@ -100,7 +106,7 @@ impl Payments {
         payment: PaymentId,
         command: &Command,
     ) -> Result<Arc<OrderAggregate>> {
-        let last = self.fetches.fetched.get(&payment);
+        let last = self.last(&self.fetches.fetched, payment);
         let allowed = |last: Timestamp| {
             let found = order.payment(payment);
             let next = found.and_then(|payment| next_read(&order, payment, last, NO_JITTER));
@@ -128,7 +134,7 @@ impl Payments {
             });
             let Some(payment) = named.and_then(|attempt| order.payment_of(attempt)) else { continue };
             let now = self.engine.now();
-            let last = self.fetches.fetched.get(&payment.id);
+            let last = self.last(&self.fetches.fetched, payment.id);
             let at = last.map_or(now, |last| last.plus(MIN_FETCH_INTERVAL)).max(now);
             self.fetches.notified.insert(payment.id, at);
             self.wake(&order, payment.id, Urgency::Notified, at).await?;
@@ -164,13 +170,18 @@ impl Payments {
 
     /// Whether the last read is so recent that another now is too early.
     pub fn fetched_lately(&self, payment: PaymentId) -> bool {
-        let last = self.fetches.fetched.get(&payment);
+        let last = self.last(&self.fetches.fetched, payment);
         last.is_some_and(|last| self.engine.now() < last.plus(MIN_FETCH_INTERVAL))
     }
 
     /// Whether the last read of a payment began before `moment`, so that it may miss what happened by then.
     pub fn fetched_before(&self, payment: PaymentId, moment: Timestamp) -> bool {
         self.fetches.fetched.get(&payment).is_some_and(|last| last < moment)
+    }
+
+    /// When something was last recorded of a payment; `None` if that is in the future, since the clock was set back.
+    fn last(&self, of: &moka::sync::Cache<PaymentId, Timestamp>, payment: PaymentId) -> Option<Timestamp> {
+        of.get(&payment).filter(|last| *last <= self.engine.now().plus(MIN_FETCH_INTERVAL))
     }
 
     async fn fetch_alone(

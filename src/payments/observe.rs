@@ -1,12 +1,15 @@
 //! The one place where what a provider reports reaches an order.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use port::{AttemptId, Observation};
 
 use super::task::OrderTask;
 use super::{Account, Payments, Result};
 use crate::domain::observe::{Expected, observe};
 use crate::domain::session_start::StartResult;
-use crate::domain::{Context, Event};
+use crate::domain::{Context, Event, OrderAggregate};
 
 impl Payments {
     /// Changes the order by an observation. `first` are events that make the attempt what the observation describes.
@@ -34,6 +37,7 @@ impl Payments {
         accept: impl Fn(&mut Context<'_>) -> StartResult,
     ) -> Result<()> {
         let expected = Expected { is_test: account.is_test };
+        let seen = &*newer_than_known(order, attempt, seen);
         let observed = order.extend("observe", |context| {
             let mut events = match accept(context) {
                 StartResult::Accepted(first) => first,
@@ -44,5 +48,21 @@ impl Payments {
         });
         let first = observed.await?;
         self.send_requested(order.subject, first, &order.command).await
+    }
+}
+
+/// The provider was asked after this copy of the order was made, so that its answer is newer than every report the copy
+/// knows; a clock that was set back meanwhile says otherwise, and is not believed.
+fn newer_than_known<'a>(
+    order: &OrderAggregate,
+    attempt: AttemptId,
+    seen: &'a Observation,
+) -> Cow<'a, Observation> {
+    let payment = order.attempt(attempt).and_then(|attempt| order.payment_of(attempt));
+    match payment.map(|payment| payment.reported_at) {
+        Some(known) if seen.as_of < known => {
+            Cow::Owned(Observation { as_of: known.plus(Duration::from_millis(1)), ..seen.clone() })
+        }
+        _ => Cow::Borrowed(seen),
     }
 }

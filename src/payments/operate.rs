@@ -4,22 +4,17 @@
 //! read, and then only where a second effect is impossible: the provider rules it out, or the last try provably never
 //! reached it.
 
-use std::time::Duration;
-
 use port::{Advice, Failure, Money, Observation, OrderId, PaymentId, ProviderError, RefundRequest, Repeat};
 
 use super::providers::NoState;
 use super::task::OrderTask;
 use super::{Account, PaymentError, Payments, ReadPass, Result};
-use crate::domain::attention::{capture_declined, operation_unknown, return_declined};
+use crate::domain::attention::{capture_declined, report_unknown, return_declined};
 use crate::domain::{
-    Attempt, AttemptState, Event, Operation, OperationKind, OrderAggregate, Urgency, leaves_unpaid,
-    mismatch_refund, operate, session_end,
+    Attempt, AttemptState, AttentionCode, Context, Event, Operation, OperationKind, OrderAggregate, Urgency,
+    leaves_unpaid, mismatch_refund, operate, session_end,
 };
 use crate::engine::{Command, WorkingCopy};
-
-/// After how long an unknown outcome raises attention.
-pub(super) const UNSURE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The most refunds sent in one go; a job sends the rest.
 const MAX_IN_A_ROW: usize = 20;
@@ -91,11 +86,15 @@ impl Payments {
             }
             return Ok(());
         };
-        let resumed = self.fetch_and_repeat(order, &pending).await;
-        // Also after an error: an outcome that stays unknown too long raises attention, most of all while the provider
-        // cannot be read.
-        order.extend("unsure", |context| operation_unknown(context, payment, UNSURE_LIMIT)).await?;
-        resumed
+        self.fetch_and_repeat(order, &pending).await
+    }
+
+    /// Raises attention on a start or an operation whose outcome has been unknown for too long. It asks no provider, so
+    /// that it also works, most of all, while the provider cannot be read.
+    pub async fn report_unknown(&self, order: OrderId, payment: PaymentId, command: &Command) -> Result<()> {
+        let mut order = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
+        let order = &mut self.task(&mut order, command, &ReadPass::of(Urgency::UnknownOutcome));
+        order.extend("report unknown", |context| report_unknown(context, payment)).await.map(drop)
     }
 
     async fn fetch_and_repeat(&self, order: &mut OrderTask<'_>, pending: &Pending) -> Result<()> {
@@ -141,7 +140,9 @@ impl Payments {
         if pending.attempt.state == AttemptState::Started {
             return Ok(());
         }
-        let account = self.providers.account(&pending.attempt.account)?;
+        let Ok(account) = self.providers.account(&pending.attempt.account) else {
+            return self.report_unsendable(order, pending).await;
+        };
         match self.send_to(&account, order, pending).await {
             Ok(seen) => {
                 self.observe(order, &account, pending.attempt.id, &seen, &[]).await?;
@@ -159,6 +160,18 @@ impl Payments {
             Err(error) if error.advice() == Advice::ResolveUnknown || repeatable(&account, pending) => Ok(()),
             Err(_) => self.set_unsent(order, pending, true).await.map(drop),
         }
+    }
+
+    /// Raises attention on an operation whose account is not configured any more. It is sent once the account is
+    /// configured again.
+    async fn report_unsendable(&self, order: &mut OrderTask<'_>, pending: &Pending) -> Result<()> {
+        let (kind, account) = (pending.operation.kind.as_str(), &pending.attempt.account);
+        let detail = format!("the {kind} was not sent: the account `{account}` is not configured");
+        let report = |context: &mut Context<'_>| {
+            context.raise(AttentionCode::OutcomeUnknown, pending.payment, detail.clone())
+        };
+        order.extend("report unsendable", report).await?;
+        self.set_unsent(order, pending, true).await.map(drop)
     }
 
     async fn send_to(

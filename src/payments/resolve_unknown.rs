@@ -4,25 +4,22 @@ use std::time::Duration;
 
 use port::{Advice, AttemptId, Next, OrderId, ProviderError};
 
-use super::operate::UNSURE_LIMIT;
 use super::providers::NoState;
 use super::start::{Created, is_charge, may_repeat};
 use super::task::OrderTask;
 use super::{Account, Payments, ReadPass, Result};
-use crate::domain::attention::start_unknown;
 use crate::domain::{
-    Attempt, AttemptState, CALL_DEADLINE, Erasable, Event, OrderAggregate, StartFailure, Urgency,
-    awaits_submission, leaves_open,
+    Attempt, AttemptState, CALL_DEADLINE, Erasable, Event, OrderAggregate, StartFailure, UNKNOWN_LIMIT,
+    Urgency, awaits_submission, leaves_open,
 };
 use crate::engine::{Command, WorkingCopy};
 
 /// For how long a charge that its provider does not list may still appear there.
-const CHARGE_TIMEOUT: Duration = UNSURE_LIMIT;
+const CHARGE_TIMEOUT: Duration = UNKNOWN_LIMIT;
 
 impl Payments {
     /// Resolves a start whose answer was lost: repeats it where the provider knows our key, else looks the object up.
-    /// What is found is accepted; what the provider does not have ends its session; what stays unknown for too long
-    /// raises attention.
+    /// What is found is accepted; what the provider does not have ends its session.
     ///
     /// # Errors
     /// `PaymentError::Provider` while it stays unknown.
@@ -35,12 +32,6 @@ impl Payments {
     ) -> Result<()> {
         let mut order = self.engine.existing(order.uuid()).await?;
         let order = &mut self.task(&mut order, command, pass);
-        let resolved = self.repeat_or_find(order, attempt).await;
-        order.extend("unsure", |context| start_unknown(context, attempt, UNSURE_LIMIT)).await?;
-        resolved
-    }
-
-    async fn repeat_or_find(&self, order: &mut OrderTask<'_>, attempt: AttemptId) -> Result<()> {
         let Some(attempt) = in_state(order, attempt, AttemptState::Started) else { return Ok(()) };
         let account = self.providers.account(&attempt.account)?;
         let charge = is_charge(order, &attempt);

@@ -303,6 +303,12 @@ impl Payments {
             return Ok(None);
         }
         if error.advice() == Advice::ResolveUnknown {
+            let unknown = order.change("start unknown", |order, _| {
+                let waits =
+                    order.attempt(attempt.id).filter(|attempt| attempt.state == AttemptState::Started);
+                waits.map(|attempt| Event::StartUnknown { attempt: attempt.id })
+            });
+            unknown.await?;
             return Ok(Some(StartOutcome::Unknown));
         }
         self.abandon(order, attempt, error).await?;

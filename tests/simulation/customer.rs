@@ -139,6 +139,9 @@ async fn come_back_with(orders: &Orders, token: &str) -> Option<&'static str> {
     if !session.status.is_open() {
         return Some(session.status.as_str());
     }
+    if payments.reserve_customer_fetch(payment, Duration::from_secs(1)).is_none() {
+        return Some(session.status.as_str());
+    }
     let command = Command::of(Actor::Customer);
     let fetched = payments.fetch_status_for_customer(order.clone(), payment, &command).await;
     fetched.unwrap_or(order).session(id).map(|session| session.status.as_str())

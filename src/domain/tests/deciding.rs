@@ -1,11 +1,10 @@
 //! What follows from a decision about money that needed a look.
 
-use super::attention::{operation_unknown, return_declined};
+use super::attention::{report_unknown, return_declined};
 use super::resolve::resolve;
 use super::*;
 
 /// How long an outcome stays unknown before attention is raised.
-const LIMIT: Duration = Duration::from_secs(900);
 
 impl Scenario {
     /// Decides about the oldest open attention.
@@ -33,7 +32,7 @@ impl Scenario {
     }
 
     fn raise_if_unknown(&mut self) {
-        let events = operation_unknown(&mut self.context(), self.payment().id, LIMIT);
+        let events = report_unknown(&mut self.context(), self.payment().id);
         self.record(events);
     }
 }

@@ -65,6 +65,17 @@ fn a_payment_is_read_soon_then_ever_less_often_by_what_is_waited_for() {
 }
 
 #[test]
+fn the_second_read_keeps_its_distance_however_early_the_first_one_was() {
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    let first =
+        (0..5).map(|draw| next_read(&scenario.order, scenario.payment(), scenario.now, draw).unwrap());
+    for first in first.collect::<Vec<_>>() {
+        scenario.now = first;
+        assert_eq!(wait_of(&scenario), "10", "after {:?}", first.since(at(0)));
+    }
+}
+
+#[test]
 fn an_operation_of_unknown_outcome_is_read_by_its_own_age_for_ever() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     scenario.see("PAID");
@@ -140,18 +151,20 @@ fn an_order_makes_due_what_is_open_in_it() {
     let table = "
         # steps, ten seconds apart  | due
                                     | expire_order 604800
-        start                       | close_session 3600, expire_order 604800, resolve_start 45
+        start                       | close_session 3600, expire_order 604800, report_unknown 900, resolve_start 45
+        # Known to be unknown, it is looked for as soon as a payment is first read.
+        start; lost                 | close_session 3600, expire_order 604810, report_unknown 900, resolve_start 17
         start; created              | close_session 3600, expire_order 604810
-        start; over                 | close_orphan 45, close_session 3600, expire_order 604810, resolve_start 55
-        start; created; close       | expire_order 604820, resume_operation 65
+        start; over                 | close_orphan 45, close_session 3600, expire_order 604810, report_unknown 910, resolve_start 55
+        start; created; close       | expire_order 604820, report_unknown 920, resume_operation 65
         start; created; close; CANCELLED | expire_order 604830
         start; created; FAILED last | expire_order 604820
         # Paid and not submitted: a day later attention is raised.
         start; created; PAID        | expire_order 86420
-        start; created; PAID; refund | expire_order 86430, resume_operation 75
+        start; created; PAID; refund | expire_order 86430, report_unknown 930, resume_operation 75
         start; created; PAID; refund 40; refund 30; FROM_AMOUNTS refunded=40 | expire_order 86450, resume_operation 40
         start; created; PAID; submit |
-        start; created; AUTHORIZED; submit; capture | resume_operation 85
+        start; created; AUTHORIZED; submit; capture | report_unknown 940, resume_operation 85
         cancel                      |
     ";
     for row in rows(table) {
@@ -169,6 +182,10 @@ fn step_of(scenario: &mut Scenario, step: &str) {
         "created" => {
             let newest = scenario.order.attempts.last().unwrap().id;
             scenario.wait(10).created(newest);
+        }
+        "lost" => {
+            let attempt = scenario.order.attempts.last().unwrap().id;
+            scenario.wait(10).record(vec![Event::StartUnknown { attempt }]);
         }
         "over" => drop(scenario.wait(10).fail_over(true, HOLDS)),
         "close" => drop(scenario.wait(10).close(FailureCode::Expired).unwrap()),
@@ -296,10 +313,10 @@ fn a_job_that_asks_a_provider_waits_in_its_accounts_lane_and_an_unknown_outcome_
     let table = "
         # steps                      | jobs with their lanes and urgency
                                      | expire_order general scheduled
-        start                        | close_session first scheduled, expire_order general scheduled, fetch_status first scheduled, resolve_start first unknown_outcome
+        start                        | close_session first scheduled, expire_order general scheduled, report_unknown first unknown_outcome, resolve_start first unknown_outcome
         start; created; PROCESSING   | close_session first scheduled, expire_order general scheduled, fetch_status first unknown_outcome
         start; created; AUTHORIZED; submit | fetch_status first scheduled
-        start; created; PAID; submit; refund | fetch_status first unknown_outcome, resume_operation first unknown_outcome
+        start; created; PAID; submit; refund | fetch_status first unknown_outcome, report_unknown first unknown_outcome, resume_operation first unknown_outcome
     ";
     for row in rows(table) {
         let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
@@ -323,12 +340,11 @@ fn a_job_that_asks_a_provider_waits_in_its_accounts_lane_and_an_unknown_outcome_
 
 #[test]
 fn a_start_whose_outcome_stays_unknown_raises_attention_once() {
-    const LIMIT: Duration = Duration::from_secs(900);
     let mut scenario = Scenario::cart(|_| ());
     scenario.start_checkout(CaptureMode::Automatic, HOLDS, &[]);
     let raise = |scenario: &mut Scenario| {
-        let attempt = scenario.order.attempts[0].id;
-        let events = attention::start_unknown(&mut scenario.context(), attempt, LIMIT);
+        let payment = scenario.payment().id;
+        let events = attention::report_unknown(&mut scenario.context(), payment);
         scenario.record(events)
     };
     assert_eq!(raise(scenario.wait(899)), 0);
@@ -342,13 +358,12 @@ fn a_start_whose_outcome_stays_unknown_raises_attention_once() {
 
 #[test]
 fn an_operation_whose_outcome_stays_unknown_raises_attention_once() {
-    let limit = Duration::from_secs(900);
     let mut scenario = Scenario::paid(CaptureMode::Automatic, HOLDS, "PAID");
     let payment = scenario.payment().id;
     scenario.refund(Some(40)).unwrap();
     for (seconds, raised) in [(899, 0), (1, 1), (60, 0)] {
         scenario.wait(seconds);
-        let events = attention::operation_unknown(&mut scenario.context(), payment, limit);
+        let events = attention::report_unknown(&mut scenario.context(), payment);
         assert_eq!(scenario.record(events), raised);
     }
     assert_eq!(scenario.attention(), "OUTCOME_UNKNOWN");

@@ -43,7 +43,8 @@ impl From<PaymentError> for Problem {
             PaymentError::ProvidersUnavailable { order, retry_after } => Self::down(retry_after).about(order),
             PaymentError::Provider(error) => error.into(),
             PaymentError::AccountNotConfigured(name) => {
-                Self::internal(format!("the account `{name}` is not configured"))
+                let detail = format!("The account `{name}` of this payment is not configured any more.");
+                Self::new(Code::UnsupportedByProvider, detail)
             }
         }
     }

@@ -195,6 +195,10 @@ impl Clock {
         self.micros.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
+    pub fn set_back(&self, span: Duration) {
+        self.micros.fetch_sub(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
     fn draw(&self) -> u128 {
         self.drawn.fetch_add(1, Ordering::SeqCst).into()
     }

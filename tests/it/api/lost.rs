@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paymux::audit::erase;
-use paymux::domain::{Actor, DomainError, Metadata, Profile, ProfileEvent, ProfileOwner, Urgency};
+use paymux::domain::{
+    Actor, DomainError, Metadata, OrderState, Profile, ProfileEvent, ProfileOwner, Urgency,
+};
 use paymux::engine::{Command, CommandError, Decision};
-use paymux::orders::MoneyRequest;
+use paymux::orders::{Finish, MoneyRequest};
 use paymux::payments::{Accounts, PaymentError, ReadPass};
 use paymux::routing::Rules;
 use paymux::store::{JobSubject, StoreError};
@@ -217,6 +219,72 @@ async fn nothing_is_promised_for_money_at_an_account_that_is_not_configured_any_
     assert!(outcome.as_ref().is_err_and(unsupported), "{outcome:?}");
     let payment = gateway.get(&format!("/v1/payments/{payment}")).await.expect(200);
     assert_eq!((&payment["pendingOperation"], &payment["refundable"]), (&Value::Null, &json!(1250)));
+}
+
+#[tokio::test]
+async fn without_its_account_a_session_is_not_cancelled_and_an_order_is_cancelled_in_sight_of_a_person() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let without = orders(&gateway.orders.payments.engine, Accounts::default(), "https://pay.test");
+    let command = Command::of(Actor::Merchant);
+    let (order, known) = (id_at(&session, "orderId").parse().unwrap(), id(&session).parse().unwrap());
+    let refused = without.on("shop", &command, order).cancel_session(known).await;
+    assert!(refused.is_err());
+    let path = format!("/v1/payment-sessions/{}", id(&session));
+    let shown = gateway.get(&path).await.expect(200);
+    assert_eq!((&shown["status"], &shown["pendingOperation"]), (&json!("PENDING"), &Value::Null));
+    let cancelled = without.on("shop", &command, order).finish(&Finish::Cancel).await.unwrap();
+    assert_eq!(cancelled.order.header.state, OrderState::Cancelled);
+    assert_eq!(gateway.open_codes().await, ["OUTCOME_UNKNOWN"]);
+    // With its account back, the page is closed.
+    gateway.clock.pass(AFTER_THE_DEADLINE);
+    gateway.run_jobs().await;
+    assert_eq!(gateway.get(&path).await.expect(200)["failure"]["code"], "CANCELLED");
+}
+
+#[tokio::test]
+async fn a_start_without_an_answer_is_looked_for_after_seven_seconds() {
+    let gateway = Gateway::start().await;
+    gateway.provider.starts(Start::Lags);
+    let session = gateway.unanswered().await;
+    gateway.provider.starts(Start::Works);
+    let path = format!("/v1/payment-sessions/{}", id(&session));
+    for (seconds, is_known) in [(6, false), (1, true)] {
+        gateway.clock.pass(Duration::from_secs(seconds));
+        gateway.run_jobs().await;
+        let shown = gateway.get(&path).await.expect(200);
+        assert_eq!(shown["checkoutUrl"] != Value::Null, is_known, "after {seconds} s more: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_told_after_a_quarter_of_an_hour_also_while_nothing_can_be_read() {
+    let gateway = Gateway::start().await;
+    gateway.provider.starts(Start::Silent);
+    gateway.unanswered().await;
+    let mut passed = 0;
+    for (until, codes) in [(890, [].as_slice()), (901, &["OUTCOME_UNKNOWN"])] {
+        while passed < until {
+            gateway.clock.pass(Duration::from_secs(1));
+            passed += 1;
+            gateway.run_jobs().await;
+        }
+        assert_eq!(gateway.open_codes().await, codes, "after {until} s");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_no_later_answer_look_older() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_session("AUTOMATIC").await;
+    let path = format!("/v1/payment-sessions/{}?refresh=true", id(&session));
+    let payment = format!("/v1/payments/{}", id_at(&session, "paymentId"));
+    for (status, shown) in [("charged_back", "DISPUTED"), ("paid", "PAID")] {
+        gateway.provider.say(id_at(&session, "providerReference"), status);
+        gateway.clock.set_back(Duration::from_secs(86_400));
+        gateway.get(&path).await.expect(200);
+        assert_eq!(gateway.get(&payment).await.expect(200)["status"], shown);
+    }
 }
 
 #[tokio::test]

@@ -115,6 +115,22 @@ async fn a_declined_try_is_shown_as_failure_though_the_session_stays_open() {
 }
 
 #[tokio::test]
+async fn whoever_pays_after_a_declined_try_is_not_sent_to_failure_by_an_older_read() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let reference = session["providerReference"].as_str().unwrap();
+    let way_back = gateway.way_back(&session, Redirect::Success);
+    gateway.provider.say(reference, "declined");
+    sent_on(&gateway.customer(&way_back).await, "no", &session, "PENDING");
+    gateway.provider.say(reference, "paid");
+    gateway.clock.pass(Duration::from_secs(1));
+    sent_on(&gateway.customer(&way_back).await, "wait", &session, "PENDING");
+    // Soon enough for the customer to wait for the next read.
+    gateway.clock.pass(Duration::from_millis(3_900));
+    sent_on(&gateway.customer(&way_back).await, "ok", &session, "COMPLETED");
+}
+
+#[tokio::test]
 async fn a_provider_that_does_not_answer_keeps_the_customer_waiting_no_longer_than_it_must() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;

@@ -337,6 +337,7 @@ fn events_of_sessions() -> Vec<Event> {
             adapter_state: Some(adapter_state()),
         },
         Event::AttemptCreated { attempt, reference: reference(), next: widget, adapter_state: None },
+        Event::StartUnknown { attempt },
         Event::AttemptAbandoned { attempt, orphaned: true, failure: StartFailure::OutcomeUnknown },
         Event::SessionStatusChanged { session, from, to, failure: Some(session_failure()) },
         Event::SessionStatusChanged { session, from, to, failure: None },
