@@ -1,5 +1,18 @@
 //! A bucket of tokens, which limits how often something may happen.
 
+use std::time::Duration;
+
+use port::Timestamp;
+
+/// A clock that shows a time that is earlier by more than this was set back.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
+
+/// Until when buckets have been filled, after they were filled at `now`: the later of both, unless the clock was set
+/// back. Then they are filled from there on, and not only once it has caught up.
+pub fn filled_until(before: Timestamp, now: Timestamp) -> Timestamp {
+    if now.plus(CLOCK_TOLERANCE) < before { now } else { before.max(now) }
+}
+
 /// One token in internal units. At a rate of one token a second, one unit is added every microsecond.
 pub const TOKEN: u64 = 1_000_000;
 

@@ -13,6 +13,7 @@ use super::system_env::SystemEnv;
 use crate::config::{self, ConfigErrors, Environment, PolicyAction, Providers, RefundPolicy, Settings};
 use crate::domain::AttentionCode;
 use crate::engine::Engine;
+use crate::jobs;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
 use crate::outbound::{self, Outbound};
@@ -82,7 +83,8 @@ pub(super) fn open_engine(settings: &config::Store) -> Result<Engine, BuildError
     let options = sqlite::Options { queue: settings.queue, batch_max: settings.batch, ..limits };
     let metrics = Arc::new(Metrics::new());
     let store = sqlite::Sqlite::open(&options, metrics.clone())?;
-    Ok(Engine::new(Arc::new(store), Arc::new(SystemEnv::default()), metrics))
+    let env = SystemEnv::after(store.newest_subject());
+    Ok(Engine::new(Arc::new(store), Arc::new(env), metrics))
 }
 
 #[derive(Clone)]
@@ -102,6 +104,7 @@ impl Shared {
         let accounts = plan.accounts.iter().map(account).collect::<Result<Vec<_>, _>>()?;
         let key = installation_key(&engine).await?;
         engine.endpoints.refresh(&*engine.store).await?;
+        jobs::adjust_to_clock(&engine).await?;
         let routing = Routing::new(plan.rules.clone(), settings.checkout.failover_after_unknown);
         Ok(Self {
             engine,

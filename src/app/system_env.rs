@@ -29,6 +29,17 @@ fn since_1970() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+impl SystemEnv {
+    /// Whose ids are all greater than this one, even if the clock was set back since it was given.
+    pub(super) fn after(newest: Option<Uuid>) -> Self {
+        let ticks_of = |id: Uuid| {
+            let (millis, within) = (id.as_u128() >> 80, id.as_u128() >> 64 & ((1 << TICK_BITS) - 1));
+            u64::try_from(millis << TICK_BITS | within).unwrap_or(u64::MAX)
+        };
+        Self { last_id: AtomicU64::new(newest.map_or(0, ticks_of)) }
+    }
+}
+
 fn ticks() -> u64 {
     let (since, per_milli) = (since_1970(), 1u64 << TICK_BITS);
     let within = u64::from(since.subsec_nanos()) % 1_000_000 * per_milli / 1_000_000;
@@ -88,6 +99,14 @@ mod tests {
         let (before, id, after) = (env.now(), env.uuid(), env.now());
         let millis = i64::try_from(id.as_u128() >> 80).unwrap();
         assert!((before.micros()..=after.micros()).contains(&(millis * 1_000)));
+    }
+
+    #[test]
+    fn ids_go_on_after_the_newest_one_whatever_the_clock_says() {
+        let tomorrow = Uuid::from_u128(SystemEnv::default().uuid().as_u128() + (86_400_000 << 80));
+        let env = SystemEnv::after(Some(tomorrow));
+        assert!(tomorrow < env.uuid());
+        assert!(env.uuid() < env.uuid());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Erases a customer's personal data from every order that has ended. The events and their hashes stay.
 
-use port::{OrderId, Uuid};
+use port::{OrderId, Timestamp, Uuid};
 
 use crate::domain::{
     Actor, Event, JobKind, OrderAggregate, Payment, Profile, ProfileEvent, ProfileSession,
@@ -30,7 +30,7 @@ pub async fn erase(engine: &Engine, merchant: &str, customer: &str) -> Result<Er
     while let Some(page) = next_page(engine, merchant, &mut last).await? {
         for row in page.iter().filter(|row| row.kind == SubjectKind::Order) {
             let order = engine.existing::<OrderAggregate>(row.id).await?;
-            if is_of(&order, customer) && has_ended(&order) {
+            if is_of(&order, customer) && has_ended(&order, engine.now()) {
                 erase_order(engine, order).await?;
                 erased.orders += 1;
             } else if is_of(&order, customer) {
@@ -58,11 +58,11 @@ async fn next_page(
 }
 
 /// Whether the order is final and no job or operation still needs its personal data.
-fn has_ended(order: &OrderAggregate) -> bool {
+fn has_ended(order: &OrderAggregate, now: Timestamp) -> bool {
     let moving = |payment: &Payment| {
         payment.operation.is_some() || payment.state.is_authorized() || order.reserved(payment.id) > 0
     };
-    let waits = scheduled(order).iter().any(|(job, _)| JobKind::from(job) != JobKind::ApplyRefundPolicy);
+    let waits = scheduled(order, now).iter().any(|(job, _)| JobKind::from(job) != JobKind::ApplyRefundPolicy);
     order.header.state.is_final() && !waits && !order.payments.iter().any(moving)
 }
 

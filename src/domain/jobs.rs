@@ -84,7 +84,7 @@ pub const UNSUBMITTED_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
 /// All jobs of an order, as of `now`; `draw` is a random number that spreads the reads.
 pub(super) fn due(order: &OrderAggregate, now: Timestamp, draw: u64) -> Vec<DueJob> {
-    let mut due = scheduled(order);
+    let mut due = scheduled(order, now);
     let reads = order.payments.iter().filter_map(|payment| {
         let at = next_read(order, payment, now, draw)?;
         Some((Job::FetchStatus(payment.id), at))
@@ -95,14 +95,16 @@ pub(super) fn due(order: &OrderAggregate, now: Timestamp, draw: u64) -> Vec<DueJ
         .collect()
 }
 
-/// The jobs whose times follow from the order alone: all but reads.
-pub fn scheduled(order: &OrderAggregate) -> Vec<(Job, Timestamp)> {
+/// The jobs whose times follow from the order: all but reads. What was sent in the future, since the clock was set back
+/// after it, is due `now`.
+pub fn scheduled(order: &OrderAggregate, now: Timestamp) -> Vec<(Job, Timestamp)> {
     let mut due = Vec::new();
+    let after = |since: Timestamp, wait: Duration| if since > now { now } else { since.plus(wait) };
     for attempt in &order.attempts {
-        let deadline = attempt.started_at.plus(CALL_DEADLINE);
+        let deadline = after(attempt.started_at, CALL_DEADLINE);
         match attempt.state {
             AttemptState::Started => {
-                let at = attempt.unknown_since.map_or(deadline, |since| since.plus(FIRST));
+                let at = attempt.unknown_since.map_or(deadline, |since| after(since, FIRST));
                 due.push((Job::ResolveStart(attempt.id), at));
             }
             AttemptState::Orphaned => due.push((Job::CloseOrphan(attempt.id), deadline)),
@@ -115,12 +117,12 @@ pub fn scheduled(order: &OrderAggregate) -> Vec<(Job, Timestamp)> {
     }
     for payment in &order.payments {
         let at = match &payment.operation {
-            Some(operation) => Some(operation.since.plus(CALL_DEADLINE)),
+            Some(operation) => Some(after(operation.since, CALL_DEADLINE)),
             None => waiting_refunds(order, payment).next().map(|refund| refund.created_at),
         };
         due.extend(at.map(|at| (Job::ResumeOperation(payment.id), at)));
         let unknown = unreported_unknown(order, payment);
-        due.extend(unknown.map(|(_, since)| (Job::ReportUnknown(payment.id), since.plus(UNKNOWN_LIMIT))));
+        due.extend(unknown.map(|(_, since)| (Job::ReportUnknown(payment.id), after(since, UNKNOWN_LIMIT))));
     }
     if let Some(session) = order.open_session().filter(|session| !is_closing(order, session)) {
         due.push((Job::CloseSession(session.id), session.expires_at));

@@ -38,6 +38,12 @@ impl JobAlarm {
         }
     }
 
+    /// Makes every lane due, so that each is read again.
+    pub fn ring_all(&self) {
+        self.lanes().values_mut().for_each(|at| *at = Timestamp::default());
+        self.rung.notify_one();
+    }
+
     /// Removes a lane's due time before the store is queried for the next one; later commits set it again.
     pub fn take(&self, lane: &AlarmLane) -> Option<Timestamp> {
         self.lanes().remove(lane)

@@ -8,7 +8,7 @@ use moka::sync::Cache;
 use port::Timestamp;
 
 use super::problem::{Code, Problem, seconds_up};
-use crate::bucket::{Bucket, TOKEN};
+use crate::bucket::{Bucket, TOKEN, filled_until};
 
 /// The most keys in memory; one that was evicted starts with a full bucket.
 const MAX_KEYS: u64 = 10_000;
@@ -53,7 +53,7 @@ impl RateLimiter {
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let micros = u64::try_from(now.since(bucket.filled_at).as_micros()).unwrap_or(u64::MAX);
         bucket.tokens.add(micros.saturating_mul(self.per_second));
-        bucket.filled_at = bucket.filled_at.max(now);
+        bucket.filled_at = filled_until(bucket.filled_at, now);
         let taken = bucket.tokens.take();
         Allowance {
             burst: self.burst,

@@ -5,10 +5,12 @@
 //! endpoint; one for the rest. The runner sleeps until the next job can run. A lane that hangs delays no other.
 
 mod backlog;
+mod clock;
 mod order;
 mod recurring;
 mod runner;
 
+pub use clock::adjust_to_clock;
 pub use recurring::Recurring;
 pub use runner::{JobRunner, Tick};
 

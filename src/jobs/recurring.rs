@@ -1,9 +1,11 @@
-//! Recurring work: checkpoints, and pruning of old notifications.
+//! Recurring work: checkpoints, pruning of old notifications, and a look at the clock.
 
 use std::time::Duration;
 
 use port::Timestamp;
+use tokio::time::Instant;
 
+use super::clock::{ClockWatch, bring_forward};
 use crate::audit::{self, CHECKPOINT_INTERVAL};
 use crate::engine::Engine;
 use crate::inbox;
@@ -15,6 +17,9 @@ const PRUNE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The pause after a failure of the store.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// How often the clock is looked at.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Recurring work.
 pub struct Recurring {
@@ -33,10 +38,20 @@ impl Recurring {
 
     /// Runs what is due, without end.
     pub async fn run(mut self) {
+        let mut watch = ClockWatch::new(self.engine.now(), Instant::now());
         loop {
+            if let Some(by) = watch.set_back(self.engine.now(), Instant::now()) {
+                self.clock_was_set_back(by).await;
+            }
             let next = self.run_once().await;
-            tokio::time::sleep(next.since(self.engine.now())).await;
+            tokio::time::sleep(next.since(self.engine.now()).min(CLOCK_INTERVAL)).await;
         }
+    }
+
+    async fn clock_was_set_back(&mut self, by: Duration) {
+        (self.checkpoint_at, self.prune_at) = (self.checkpoint_at.minus(by), self.prune_at.minus(by));
+        let done = bring_forward(&self.engine, by).await;
+        done.unwrap_or_else(|fault| tracing::error!("due times could not be brought forward: {fault}"));
     }
 
     /// Runs what is due now. Returns when something is due next.

@@ -75,7 +75,7 @@ impl Payments {
     /// Reserves a read for a customer who has come back, and returns how long to wait for it: a read that another return
     /// has caused or reserved keeps its distance. `None` if that would be `at_most` or longer.
     pub fn reserve_customer_fetch(&self, payment: PaymentId, at_most: Duration) -> Option<Duration> {
-        let (now, last) = (self.engine.now(), self.last(&self.fetches.returned, payment));
+        let (now, last) = (self.engine.now(), self.past(self.fetches.returned.get(&payment)));
         let wait = last.map_or(Duration::ZERO, |last| last.plus(MIN_FETCH_INTERVAL).since(now));
         let soon = (wait < at_most).then_some(wait)?;
         self.fetches.returned.insert(payment, now.plus(soon));
@@ -106,7 +106,7 @@ impl Payments {
         payment: PaymentId,
         command: &Command,
     ) -> Result<Arc<OrderAggregate>> {
-        let last = self.last(&self.fetches.fetched, payment);
+        let last = self.past(self.fetches.fetched.get(&payment));
         let allowed = |last: Timestamp| {
             let found = order.payment(payment);
             let next = found.and_then(|payment| next_read(&order, payment, last, NO_JITTER));
@@ -134,7 +134,7 @@ impl Payments {
             });
             let Some(payment) = named.and_then(|attempt| order.payment_of(attempt)) else { continue };
             let now = self.engine.now();
-            let last = self.last(&self.fetches.fetched, payment.id);
+            let last = self.past(self.fetches.fetched.get(&payment.id));
             let at = last.map_or(now, |last| last.plus(MIN_FETCH_INTERVAL)).max(now);
             self.fetches.notified.insert(payment.id, at);
             self.wake(&order, payment.id, Urgency::Notified, at).await?;
@@ -170,7 +170,7 @@ impl Payments {
 
     /// Whether the last read is so recent that another now is too early.
     pub fn fetched_lately(&self, payment: PaymentId) -> bool {
-        let last = self.last(&self.fetches.fetched, payment);
+        let last = self.past(self.fetches.fetched.get(&payment));
         last.is_some_and(|last| self.engine.now() < last.plus(MIN_FETCH_INTERVAL))
     }
 
@@ -179,9 +179,9 @@ impl Payments {
         self.fetches.fetched.get(&payment).is_some_and(|last| last < moment)
     }
 
-    /// When something was last recorded of a payment; `None` if that is in the future, since the clock was set back.
-    fn last(&self, of: &moka::sync::Cache<PaymentId, Timestamp>, payment: PaymentId) -> Option<Timestamp> {
-        of.get(&payment).filter(|last| *last <= self.engine.now().plus(MIN_FETCH_INTERVAL))
+    /// When something was last done, unless that is in the future, since the clock was set back.
+    pub(super) fn past(&self, last: Option<Timestamp>) -> Option<Timestamp> {
+        last.filter(|last| *last <= self.engine.now().plus(MIN_FETCH_INTERVAL))
     }
 
     async fn fetch_alone(

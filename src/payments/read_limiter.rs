@@ -12,7 +12,7 @@ use std::time::Duration;
 use port::Timestamp;
 use strum::VariantArray as _;
 
-use crate::bucket::{Bucket, TOKEN};
+use crate::bucket::{Bucket, TOKEN, filled_until};
 use crate::domain::Urgency;
 
 /// Each urgency is a class with the same share.
@@ -157,7 +157,10 @@ impl Buckets {
         let share = come / CLASSES;
         let over: u64 = self.own.iter_mut().map(|own| own.add(share)).sum();
         self.pool.add(come - share * CLASSES + over);
-        self.filled_at = self.filled_at.max(now);
+        self.filled_at = filled_until(self.filled_at, now);
+        // A pause ends in time also if the clock was set back.
+        self.closed_until = self.closed_until.min(now.plus(MAX_PAUSE));
+        self.slow_until = self.slow_until.min(now.plus(MAX_PAUSE));
     }
 
     /// How long a class has to wait for a read; nothing if there is one.
@@ -291,10 +294,21 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_gives_nothing_away() {
+    fn a_clock_that_goes_back_a_little_gives_nothing_away() {
         let limiter = ReadLimiter::new(4);
         drain(&limiter, Urgency::Scheduled, start());
-        assert_eq!(drain(&limiter, Urgency::Scheduled, start().minus(10 * SECOND)), 0);
+        assert_eq!(drain(&limiter, Urgency::Scheduled, start().minus(SECOND / 2)), 0);
         assert_eq!(drain(&limiter, Urgency::Scheduled, start().plus(SECOND)), 4);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stops_no_reads() {
+        let (limiter, day) = (ReadLimiter::new(5), Duration::from_secs(86_400));
+        limiter.throttled(Some(MAX_PAUSE), start());
+        drain(&limiter, Urgency::Scheduled, start());
+        let now = start().minus(day);
+        drain(&limiter, Urgency::Scheduled, now);
+        let later = now.plus(MAX_PAUSE).plus(60 * SECOND);
+        assert!(drain(&limiter, Urgency::Scheduled, later) > 0);
     }
 }

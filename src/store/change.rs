@@ -1,6 +1,7 @@
 //! A change as a value: the change of one subject and the rows to write with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use port::{EndpointId, NotificationId, Timestamp, Uuid};
 
@@ -108,6 +109,10 @@ pub enum Write {
     },
     /// Deletes all deliveries that wait for an endpoint.
     DropStreams(EndpointId),
+    /// Makes everything that is due at some time due that much earlier: the clock was set back.
+    BringForward {
+        by: Duration,
+    },
     Delivery(DeliveryRow),
     /// Since when deliveries to an endpoint fail. The first time is kept.
     EndpointFailing {

@@ -195,7 +195,7 @@ fn a_close_that_is_dismissed_leaves_its_session_open_until_its_time_or_the_provi
     assert_eq!((scenario.operation(), scenario.session_status().as_str()), (None, "PENDING"));
     let ends = scenario.the_session().expires_at;
     let close = |scenario: &Scenario| {
-        let jobs = scheduled(&scenario.order);
+        let jobs = scenario.jobs();
         jobs.into_iter().find(|(job, _)| matches!(job, Job::CloseSession(_))).map(|(_, at)| at)
     };
     assert_eq!(close(&scenario), Some(ends));
@@ -280,7 +280,7 @@ fn a_cancelled_order_that_counted_on_a_refund_which_is_declined_needs_a_person()
 fn the_policy_is_due_as_long_as_nobody_has_decided() {
     let mut scenario = Scenario::paid_late("PAID", |_| ());
     let due = |scenario: &Scenario| {
-        let jobs = scheduled(&scenario.order).into_iter();
+        let jobs = scenario.jobs().into_iter();
         jobs.filter(|(job, _)| matches!(job, Job::ApplyRefundPolicy(_))).collect::<Vec<_>>()
     };
     let attention = scenario.order.attention[0].clone();

@@ -141,7 +141,7 @@ fn reads_spread_by_a_tenth_either_way() {
 fn due(scenario: &Scenario) -> String {
     let name = |job: Job| <&str>::from(JobKind::from(job));
     let shown = |(job, moment): (Job, Timestamp)| format!("{} {}", name(job), moment.since(at(0)).as_secs());
-    let mut due: Vec<String> = scheduled(&scenario.order).into_iter().map(shown).collect();
+    let mut due: Vec<String> = scenario.jobs().into_iter().map(shown).collect();
     due.sort();
     due.join(", ")
 }
@@ -174,6 +174,16 @@ fn an_order_makes_due_what_is_open_in_it() {
         }
         assert_eq!(due(&scenario), row[1], "{row:?}");
     }
+}
+
+#[test]
+fn what_was_sent_in_the_future_is_due_at_once() {
+    let mut scenario = Scenario::cart(|_| ());
+    scenario.start_checkout(CaptureMode::Manual, HOLDS, &[]);
+    scenario.now = at(-86_400);
+    let due = scenario.jobs();
+    let resolved = due.iter().find(|(job, _)| matches!(job, Job::ResolveStart(_)));
+    assert_eq!(resolved.map(|(_, at)| *at), Some(scenario.now));
 }
 
 fn step_of(scenario: &mut Scenario, step: &str) {
@@ -240,10 +250,10 @@ fn of_late_money_that_is_kept_the_order_behind_the_paid_attempt_is_submitted_and
     assert_eq!((scenario.state(), scenario.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
     assert!(!due(&scenario).contains("submit_provider_order"));
     scenario.decide(AttentionDecision::Keep).unwrap();
-    let due: Vec<_> = scheduled(&scenario.order).into_iter().map(|(job, _)| job).collect();
+    let due: Vec<_> = scenario.jobs().into_iter().map(|(job, _)| job).collect();
     assert_eq!(due, [Job::SubmitProviderOrder(attempt)]);
     scenario.record(vec![Event::ProviderOrderSubmitted { attempt }]);
-    assert_eq!(scheduled(&scenario.order), []);
+    assert_eq!(scenario.jobs(), []);
 }
 
 #[test]

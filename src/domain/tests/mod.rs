@@ -142,6 +142,11 @@ struct Scenario {
 }
 
 impl Scenario {
+    /// The jobs that are scheduled, as of now.
+    fn jobs(&self) -> Vec<(Job, Timestamp)> {
+        scheduled(&self.order, self.now)
+    }
+
     fn create(header: OrderHeader) -> Self {
         let (now, actor) = (at(0), Actor::Merchant);
         let created = Event::OrderCreated(Box::new(header));

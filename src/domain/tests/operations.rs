@@ -302,9 +302,9 @@ fn a_refund_that_waits_is_not_sent_while_the_bank_contests_the_money() {
         scenario.step(step);
     }
     assert!(!scenario.send_next());
-    assert!(!scheduled(&scenario.order).iter().any(|(job, _)| matches!(job, Job::ResumeOperation(_))));
+    assert!(!scenario.jobs().iter().any(|(job, _)| matches!(job, Job::ResumeOperation(_))));
     scenario.step("PAID");
-    assert!(scheduled(&scenario.order).iter().any(|(job, _)| matches!(job, Job::ResumeOperation(_))));
+    assert!(scenario.jobs().iter().any(|(job, _)| matches!(job, Job::ResumeOperation(_))));
     assert!(scenario.send_next());
 }
 

@@ -72,7 +72,7 @@ impl Payments {
             true => Some(last.plus(MIN_FETCH_INTERVAL)),
             false => session.next_due(last, NO_JITTER),
         };
-        let last = self.fetches.profile_fetched.get(&session.id);
+        let last = self.past(self.fetches.profile_fetched.get(&session.id));
         let early = last.and_then(next).is_some_and(|next| self.engine.now() < next);
         if !session.is_live() || early {
             return Ok(());

@@ -41,6 +41,15 @@ const HAS_JOB: &str = "SELECT 1 FROM jobs WHERE subject = ?1 AND lane = ?2";
 const NEXT: &str = "SELECT subject, due_at FROM jobs
      WHERE lane = ?1 AND urgency = ?2 ORDER BY due_at LIMIT ?3";
 
+/// Makes all jobs and deliveries due that much earlier.
+pub(super) fn bring_forward(db: &Connection, by: Duration) -> Result<(), StoreError> {
+    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    for table in ["jobs", "delivery_streams"] {
+        run(db, &format!("UPDATE {table} SET due_at = max(0, due_at - ?1)"), [micros])?;
+    }
+    Ok(())
+}
+
 impl dyn Store + '_ {
     /// Leases jobs of a lane that are due, the longest waiting first: at most `limit`, each for `lease`.
     pub async fn claim(

@@ -58,7 +58,8 @@ impl<K: Eq + Hash> Leased<K> {
         key: impl Fn(&T) -> K,
     ) -> Result<Vec<T>, StoreError> {
         let mut held = self.held();
-        held.retain(|_, until| *until > now);
+        // One that ends later than a new one is from before the clock was set back.
+        held.retain(|_, until| *until > now && *until <= now.plus(lease));
         let most = limit.saturating_add(u32::try_from(held.len()).unwrap_or(u32::MAX));
         let mut free = query(most)?;
         free.retain(|found| !held.contains_key(&key(found)));

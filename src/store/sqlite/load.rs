@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use port::Uuid;
-use rusqlite::{Connection, Row};
+use port::{Timestamp, Uuid};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use super::statement::{all, blob, coded, count, hash, integer, one, text, uuid};
+use super::statement::{all, blob, coded, count, hash, integer, one, text, time, uuid};
 use crate::domain::{
     AnySubject, Hash, OrderAggregate, Profile, ProfileSession, Recorded, ReplayError, Subject, SubjectKind,
     WebhookEndpoint, apply, erasable_digest, open,
@@ -18,9 +18,16 @@ const CHANGES: &str = "SELECT position, subject, sequence, public_before, record
      WHERE subject = ?1 AND sequence + events > ?2 + 1 ORDER BY sequence LIMIT ?3";
 const PERSONAL: &str = "SELECT body FROM personal
      WHERE position IN (SELECT position FROM changes WHERE subject = ?1)";
+const LAST_CHANGE: &str = "SELECT at FROM changes ORDER BY position DESC LIMIT 1";
+const NEWEST_SUBJECT: &str = "SELECT id FROM subjects ORDER BY id DESC LIMIT 1";
 const SNAPSHOT: &str = "SELECT sequence, body FROM snapshots WHERE subject = ?1 AND sequence <= ?2";
 const HASH_AT: &str = "SELECT hash FROM changes WHERE subject = ?1 AND sequence <= ?2
      ORDER BY sequence DESC LIMIT 1";
+
+/// The subject with the greatest id.
+pub(super) fn newest_subject(db: &Connection) -> rusqlite::Result<Option<Uuid>> {
+    db.query_row(NEWEST_SUBJECT, [], |row| Ok(Uuid::from_bytes(row.get(0)?))).optional()
+}
 
 impl dyn Store + '_ {
     /// The changes of a subject that have events after a sequence, oldest first, at most `limit`.
@@ -31,6 +38,11 @@ impl dyn Store + '_ {
         limit: u32,
     ) -> Result<Vec<StoredChange>, StoreError> {
         self.read(move |db| changes_of(db, id, after, limit)).await
+    }
+
+    /// The time of the last change that was committed.
+    pub async fn last_change_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|db| one(db, LAST_CHANGE, [], |row| time(row, 0))).await
     }
 
     /// The last snapshot of a subject: the sequence of its last event, and its text.

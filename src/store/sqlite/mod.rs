@@ -75,6 +75,7 @@ pub struct Sqlite {
     leases: Leases,
     changes: broadcast::Sender<Uuid>,
     metrics: Arc<Metrics>,
+    newest_subject: Option<Uuid>,
     /// Dropped last: held until the threads have ended.
     _lock: File,
 }
@@ -88,6 +89,7 @@ impl Sqlite {
         let lock = connection::lock(&options.path)?;
         let mut db = connection::for_writing(&options.path)?;
         migrations::run(&mut db)?;
+        let newest_subject = load::newest_subject(&db)?;
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let cache: Arc<SubjectCache> = Arc::default();
         let mut writer = Writer::new(db, cache.clone(), changes.clone(), metrics.clone());
@@ -99,7 +101,12 @@ impl Sqlite {
             (Executor::inline(move |query: Query| (query.0)(&reader)), Executor::inline(write))
         };
         let leases = Leases::default();
-        Ok(Self { writer, readers, cache, leases, changes, metrics, _lock: lock })
+        Ok(Self { writer, readers, cache, leases, changes, metrics, newest_subject, _lock: lock })
+    }
+
+    /// The subject with the greatest id when the database was opened. New ids have to be greater.
+    pub fn newest_subject(&self) -> Option<Uuid> {
+        self.newest_subject
     }
 
     /// Sends a change to the writer and returns it when it is written.

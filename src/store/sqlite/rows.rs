@@ -102,6 +102,7 @@ fn write_row(db: &Connection, names: &Names, row: &Write) -> Result<(), StoreErr
         Write::Enqueue { stream, first, last, at } => deliveries::enqueue(db, *stream, *first, *last, *at),
         Write::Advance { delivery, position, at } => deliveries::advance(db, delivery, *position, *at),
         Write::DropStreams(endpoint) => run(db, DROP_STREAMS, [blob(endpoint.uuid())]).map(drop),
+        Write::BringForward { by } => jobs::bring_forward(db, *by),
         Write::Delivery(row) => deliveries::insert_delivery(db, row),
         Write::EndpointFailing { endpoint, since } => deliveries::failing(db, *endpoint, *since),
         Write::EndpointWorks { endpoint, at } => deliveries::works(db, *endpoint, *at),

@@ -8,6 +8,7 @@ use paymux::domain::{
     Actor, DomainError, Metadata, OrderState, Profile, ProfileEvent, ProfileOwner, Urgency,
 };
 use paymux::engine::{Command, CommandError, Decision};
+use paymux::jobs::adjust_to_clock;
 use paymux::orders::{Finish, MoneyRequest};
 use paymux::payments::{Accounts, PaymentError, ReadPass};
 use paymux::routing::Rules;
@@ -285,6 +286,18 @@ async fn a_clock_that_is_set_back_makes_no_later_answer_look_older() {
         gateway.get(&path).await.expect(200);
         assert_eq!(gateway.get(&payment).await.expect(200)["status"], shown);
     }
+}
+
+#[tokio::test]
+async fn what_is_due_stays_due_though_the_clock_was_set_back_while_the_gateway_was_stopped() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    gateway.provider.say(id_at(&session, "providerReference"), "paid");
+    gateway.clock.set_back(Duration::from_secs(86_400));
+    adjust_to_clock(&gateway.orders.payments.engine).await.unwrap();
+    gateway.clock.pass(Duration::from_secs(8));
+    gateway.run_jobs().await;
+    assert_eq!(gateway.statuses(&session).await, ["PAID"]);
 }
 
 #[tokio::test]
