@@ -1,6 +1,8 @@
 //! Time and ids: from tokio's virtual clock and from the seed.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use port::{Env, Timestamp, Uuid};
 use tokio::time::Instant;
@@ -11,7 +13,10 @@ use crate::world::held;
 /// When every run begins: 2026-01-01.
 const BEGIN_MICROS: i64 = 1_767_225_600_000_000;
 
-/// The gateway's source of time, ids and chance.
+/// How far the clock of the gateway's machine is ahead or behind at most.
+pub(crate) const MAX_STEP: Duration = Duration::from_secs(300);
+
+/// The true time, and the source of ids and chance.
 pub(crate) struct Clock {
     created: Instant,
     random: Random,
@@ -47,5 +52,39 @@ impl Env for Clock {
 
     fn nonce(&self) -> [u8; 16] {
         (u128::from(self.random.roll()) << 64 | u128::from(self.random.roll())).to_le_bytes()
+    }
+}
+
+/// The clock of the gateway's machine: the true one, set forward and back by whoever looks after the machine.
+pub(crate) struct MachineClock {
+    clock: Arc<Clock>,
+    /// By how much it is ahead; behind if negative.
+    ahead_micros: AtomicI64,
+}
+
+impl MachineClock {
+    /// A clock that is right.
+    pub(crate) fn new(clock: Arc<Clock>) -> Self {
+        Self { clock, ahead_micros: AtomicI64::new(0) }
+    }
+
+    /// Sets it so far ahead of the true time, or behind it.
+    pub(crate) fn set(&self, ahead: bool, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).expect("minutes");
+        self.ahead_micros.store(if ahead { micros } else { -micros }, Ordering::Relaxed);
+    }
+}
+
+impl Env for MachineClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.clock.micros() + self.ahead_micros.load(Ordering::Relaxed))
+    }
+
+    fn uuid(&self) -> Uuid {
+        self.clock.uuid()
+    }
+
+    fn nonce(&self) -> [u8; 16] {
+        self.clock.nonce()
     }
 }

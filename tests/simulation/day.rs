@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::checks;
-use crate::clock::Clock;
+use crate::clock::{Clock, MAX_STEP, MachineClock};
 use crate::conditions::Conditions;
 use crate::host::{Host, Settings};
 use crate::listener::Listener;
@@ -61,7 +61,8 @@ async fn live(plan: Plan) -> Outcome {
         Conditions::draw(&random, clock.now(), if crowded { Timestamp::default() } else { rough_until });
     let drawn = Settings::draw(&random);
     let reads_per_second = if crowded { 1 } else { drawn.reads_per_second };
-    let host = Host::new(Settings { reads_per_second, ..drawn });
+    let machine = MachineClock::new(clock.clone());
+    let host = Host::new(Settings { reads_per_second, ..drawn }, machine);
     let habits = Habits::draw(&random);
     let world = World::new(plan.seed, conditions, clock, host, habits, Trace::new(plan.shown));
     world.start_gateway().await;
@@ -70,9 +71,13 @@ async fn live(plan: Plan) -> Outcome {
     around.spawn(tick(world.clone(), rough_until));
     let crashes = random.pick(&[0, 0, 1, 2, 4, 8, 16]);
     around.spawn(crash(world.clone(), if crowded { 0 } else { crashes }));
+    let steps = if crowded { 0 } else { random.pick(&[0, 0, 0, 1, 4, 16]) };
+    let steps = around.spawn(step_clock(world.clone(), steps));
     traffic(&world, &random, race).await;
     world.no_more_crashes();
     held(&world.conditions).clear();
+    steps.abort();
+    world.host.clock.set(true, Duration::ZERO);
     // A gateway that is just dead comes back by itself.
     sleep(QUIET).await;
     let mut faults = checks::after_quiet(&world).await;
@@ -125,6 +130,17 @@ async fn tick(world: Arc<World>, busy_until: Timestamp) {
         let slower = if world.now() < busy_until { 1 } else { 20 };
         sleep(slower * world.random.millis(60_000, 600_000)).await;
         world.tick();
+    }
+}
+
+/// Somebody sets the clock of the gateway's machine, forward and back, by up to some minutes.
+async fn step_clock(world: Arc<World>, times: u64) {
+    let most = u64::try_from(MAX_STEP.as_millis()).expect("minutes");
+    for _ in 0..times {
+        sleep(world.random.millis(1_000, 4 * 3_600_000)).await;
+        let (ahead, by) = (world.random.percent(50), world.random.millis(0, most));
+        world.host.clock.set(ahead, by);
+        world.log(&format!("the machine's clock is {by:?} {}", if ahead { "ahead" } else { "behind" }));
     }
 }
 

@@ -11,7 +11,7 @@ use paymux::config;
 use paymux::domain::AttentionCode;
 use paymux::engine::Engine;
 use paymux::inbox::NotificationReceiver;
-use paymux::jobs::{JobContext, JobRunner, Recurring};
+use paymux::jobs::{JobContext, JobRunner, Recurring, adjust_to_clock};
 use paymux::metrics::Metrics;
 use paymux::orders::Orders;
 use paymux::payments::{
@@ -25,6 +25,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::clock::MachineClock;
 use crate::faulty_store::FaultyStore;
 use crate::listener::Listener;
 use crate::random::Random;
@@ -44,6 +45,7 @@ pub(crate) struct Host {
     crash_free: AtomicBool,
     crashed: Notify,
     settings: Settings,
+    pub(crate) clock: Arc<MachineClock>,
 }
 
 /// How the gateway is set up in a run.
@@ -86,7 +88,7 @@ struct Running {
 pub(crate) struct Down;
 
 impl Host {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings, clock: MachineClock) -> Self {
         let memory = std::path::Path::new("/dev/shm");
         let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::Builder::new().prefix("paymux-simulation-").tempdir_in(base);
@@ -97,6 +99,7 @@ impl Host {
             crash_free: AtomicBool::new(false),
             crashed: Notify::new(),
             settings,
+            clock: Arc::new(clock),
         }
     }
 
@@ -117,9 +120,10 @@ impl World {
         let metrics = equipment().metrics.clone();
         let sqlite = sqlite::Sqlite::open(&options, metrics.clone()).expect("the database opens");
         let store = Arc::new(FaultyStore::new(sqlite, self.clone()));
-        let engine = Engine::new(store, self.clock.clone(), metrics);
+        let engine = Engine::new(store, self.host.clock.clone(), metrics);
         // A gateway that fails here does not start, and is started again.
         while engine.endpoints.refresh(&*engine.store).await.is_err() {}
+        while adjust_to_clock(&engine).await.is_err() {}
         let orders = self.orders(&engine);
         let returns = orders.payments.providers.clone();
         let webhooks = WebhookDispatcher {

@@ -4,8 +4,6 @@ use super::attention::{report_unknown, return_declined};
 use super::resolve::resolve;
 use super::*;
 
-/// How long an outcome stays unknown before attention is raised.
-
 impl Scenario {
     /// Decides about the oldest open attention.
     pub(super) fn decide(&mut self, decision: AttentionDecision) -> Result<(), DomainError> {
