@@ -73,6 +73,21 @@ async fn books_that_were_touched_do_not_verify() {
         assert_eq!(report.status.code(), Some(1), "{what} goes unseen");
         String::from_utf8(report.stderr).unwrap()
     };
+    let (state, created_at, merchant): (String, i64, i64) = database
+        .query_row(
+            "SELECT state, created_at, merchant FROM subjects WHERE id = ?1",
+            [subject(&first)],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .unwrap();
+    for column in ["state = 'CANCELLED'", "created_at = created_at - 1", "merchant = merchant + 1"] {
+        let touched = format!("UPDATE subjects SET {column} WHERE id = ?1");
+        assert_eq!(database.execute(&touched, [subject(&first)]).unwrap(), 1);
+        assert!(output(column).contains(&format!("{first}: its row does not match its")), "{column}");
+        let restored = "UPDATE subjects SET state = ?2, created_at = ?3, merchant = ?4 WHERE id = ?1";
+        database.execute(restored, (subject(&first), &state, created_at, merchant)).unwrap();
+    }
+    assert!(fit(folder.path()));
     let status = "UPDATE payments SET status = 'PAID' WHERE id = ?1";
     assert!(database.execute(status, [payment(&first)]).unwrap() > 0);
     assert!(output("a changed row").contains(&format!("{first}: the lookup row Payment")));
