@@ -411,14 +411,11 @@ fn provider_row(about: &About) -> String {
 }
 
 fn stored_methods(vault: &VaultSupport) -> String {
-    let stored = vault.approaches.iter().map(|approach| match approach {
-        Approach::Hosted => "stored hosted",
-        Approach::Embedded => "stored embedded",
-        Approach::Link => "stored by a link",
-    });
-    let charged = vault.charges.then_some("charged");
-    let deleted = vault.detaches.then_some("deleted");
-    ["listed"].into_iter().chain(stored).chain(charged).chain(deleted).collect::<Vec<_>>().join(", ")
+    let stored = vault.approaches.iter().map(|by| format!("stored {}", <&str>::from(*by).to_lowercase()));
+    let (pays, lists) = ((vault.payments_store, "stored by paying"), (vault.lists, "listed"));
+    let rest = [pays, lists, (vault.charges, "charged"), (vault.detaches, "deleted")];
+    let rest = rest.into_iter().filter_map(|(can, name)| can.then(|| name.to_owned()));
+    stored.chain(rest).collect::<Vec<_>>().join(", ")
 }
 
 /// How many of an adapter's exchanges were recorded, and how many are a reading of the documents.

@@ -5,6 +5,7 @@
 
 mod request;
 mod response;
+mod vault;
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use paymux_port::{
     Captures, CreatedPayment, Ctx, Currencies, Field, HttpRequest, HttpResponse, JsonObject, Lookup, Money,
     Next, Notification, NotificationAuth, NotificationError, NotificationTarget, PaymentRequest, Provider,
     ProviderError, ProviderView, RefundRequest, RefundSupport, Repeat, Repeats, Result, Secret, Setting,
-    encoded,
+    Vault, VaultSupport, encoded,
 };
 
 use response::{Order, Page, Row};
@@ -44,6 +45,14 @@ pub(crate) static ABOUT: About = About {
             ..AmountLimits::NONE
         },
         needs: &[(Approach::Hosted, &[Field::Email]), (Approach::Link, &[Field::Email])],
+        vault: Some(VaultSupport {
+            approaches: &[],
+            payments_store: true,
+            // Clients are found by their e-mail only, which proves nothing about who they are.
+            lists: false,
+            charges: true,
+            detaches: false,
+        }),
         ..Capabilities::NONE
     },
     settings: &[Setting::secret(
@@ -73,9 +82,8 @@ impl Provider for Decta {
         attempt: &Attempt,
         request: &PaymentRequest,
     ) -> Result<CreatedPayment> {
-        let order = request::order(attempt, request)?;
-        let http_request = HttpRequest::post("/orders/?response_type=full").json(order)?;
-        created(ctx, ctx.json(&self.send(ctx, http_request).await?)?, attempt)
+        let (order, page) = self.place(ctx, attempt, request::order(attempt, request)?).await?;
+        Ok(CreatedPayment { next: Next::Page(ctx.require(page, "a page")?), ..order })
     }
 
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
@@ -102,7 +110,8 @@ impl Provider for Decta {
             let page: Page =
                 ctx.json(&self.send(ctx, HttpRequest::get(format!("/orders/?{query}"))).await?)?;
             if let Some(row) = page.results.iter().find(|row| row.number.as_deref() == Some(&reference)) {
-                return created(ctx, self.order(ctx, &row.id).await?, attempt).map(Some);
+                let (order, page) = created(ctx, self.order(ctx, &row.id).await?, attempt)?;
+                return Ok(Some(CreatedPayment { next: Next::Page(ctx.require(page, "a page")?), ..order }));
             }
             let Some(next) = page.next.as_deref().filter(|_| !page.ends_before(attempt.started_at)) else {
                 return Ok(None);
@@ -128,6 +137,10 @@ impl Provider for Decta {
     ) -> Result<ProviderView> {
         self.act(ctx, attempt, "refund", Some(request.money)).await
     }
+
+    fn vault(&self) -> Option<&dyn Vault> {
+        Some(self)
+    }
 }
 
 impl Decta {
@@ -139,6 +152,17 @@ impl Decta {
             Some(complaint) => Err(ctx.refusal_in_success(complaint)),
             None => Ok(response),
         }
+    }
+
+    /// Creates an order, and returns it with its page.
+    async fn place(
+        &self,
+        ctx: &Ctx<'_>,
+        attempt: &Attempt,
+        order: JsonObject,
+    ) -> Result<(CreatedPayment, Option<String>)> {
+        let http_request = HttpRequest::post("/orders/?response_type=full").json(order)?;
+        created(ctx, ctx.json(&self.send(ctx, http_request).await?)?, attempt)
     }
 
     /// Reads the order in full: only that has the history and the refunds.
@@ -161,16 +185,18 @@ impl Decta {
             http_request = http_request.json(JsonObject::new().put("amount", request::exact(money)?))?;
         }
         self.send(ctx, http_request).await?;
-        self.fetch(ctx, of).await
+        Provider::fetch(self, ctx, of).await
     }
 }
 
-fn created(ctx: &Ctx<'_>, order: Order, attempt: &Attempt) -> Result<CreatedPayment> {
+/// An order that exists, with its page; the customer is not sent there yet.
+fn created(ctx: &Ctx<'_>, order: Order, attempt: &Attempt) -> Result<(CreatedPayment, Option<String>)> {
     let view = order.view(ctx, attempt)?;
-    Ok(CreatedPayment {
+    let created = CreatedPayment {
         reference: ctx.require(Some(order.id).filter(|id| !id.is_empty()), "an id")?,
-        next: Next::Page(ctx.require(order.full_page_checkout, "a page")?),
+        next: Next::Nothing,
         view,
         adapter_state: AdapterState::new(),
-    })
+    };
+    Ok((created, order.full_page_checkout))
 }

@@ -3,22 +3,46 @@
 use paymux_port::{Attempt, CaptureMode, Decimal, JsonObject, Money, PaymentRequest, ProviderError, Result};
 
 use super::ABOUT;
+use super::vault::StoredCard;
 
 /// More product lines than this are refused by the white-label SDK.
 const MAX_PRODUCTS: usize = 50;
 
-/// The body of `POST /orders/`: an order for an attempt.
+/// The body of `POST /orders/`: an order for an attempt. A stored card is not named, since naming it would charge it.
 ///
 /// # Errors
 /// [`ProviderError::NotSent`] without the customer's e-mail, or where the amount would lose a decimal.
 pub(super) fn order(attempt: &Attempt, request: &PaymentRequest) -> Result<JsonObject> {
-    let (customer, urls) = (&request.customer, &request.urls);
+    let order = order_of(attempt, request, client(request)?)?;
+    Ok(order.given("save_card", request.save_profile.then_some(true)))
+}
+
+/// The same for an order that charges a stored card: its client names the card and the client that it was stored for.
+///
+/// # Errors
+/// As above.
+pub(super) fn charge(
+    attempt: &Attempt,
+    request: &PaymentRequest,
+    card: &StoredCard<'_>,
+) -> Result<JsonObject> {
+    let client = client(request)?.put("original_client", card.client).put("recurring_card", card.id);
+    order_of(attempt, request, client)
+}
+
+/// Who pays.
+fn client(request: &PaymentRequest) -> Result<JsonObject> {
+    let customer = &request.customer;
     let email = customer.email.as_deref();
-    let client = JsonObject::new()
+    Ok(JsonObject::new()
         .put("email", email.ok_or_else(|| ProviderError::NotSent("no customer.email".to_owned()))?)
         .given("phone", customer.phone.as_deref())
         .given("first_name", customer.first_name.as_deref())
-        .given("last_name", customer.last_name.as_deref());
+        .given("last_name", customer.last_name.as_deref()))
+}
+
+fn order_of(attempt: &Attempt, request: &PaymentRequest, client: JsonObject) -> Result<JsonObject> {
+    let urls = &request.urls;
     let products = match lines(attempt.money, request) {
         Some(products) => products,
         None => vec![product(&request.description, attempt.money, 1)?],

@@ -67,7 +67,14 @@ pub(crate) static ABOUT: About = About {
                 Field::Items,
             ],
         )],
-        vault: Some(VaultSupport { approaches: &[], charges: true, detaches: true }),
+        vault: Some(VaultSupport {
+            approaches: &[],
+            // Cards are stored by the frame in a merchant's own page only.
+            payments_store: false,
+            lists: true,
+            charges: true,
+            detaches: true,
+        }),
         ..Capabilities::NONE
     },
     settings: &[

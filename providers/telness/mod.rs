@@ -37,6 +37,8 @@ pub(crate) static ABOUT: About = About {
         currencies: Currencies { only: &[], max_decimals: 4 },
         vault: Some(VaultSupport {
             approaches: &[Approach::Hosted, Approach::Embedded],
+            payments_store: true,
+            lists: true,
             charges: false,
             detaches: false,
         }),

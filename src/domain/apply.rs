@@ -66,7 +66,9 @@ impl OrderAggregate {
                 self.payments.push(Payment { session: Some(session.id), ..payment });
             }
             Event::AttemptStarted { session, attempt } => self.start_attempt(*session, attempt, at)?,
-            Event::ProfilesSynced { session } => self.session_mut(*session, at)?.profiles_synced = true,
+            Event::ProfilesSynced { session, found } => {
+                self.session_mut(*session, at)?.profile_found = Some(*found);
+            }
             Event::AdapterStateSaved { attempt, adapter_state } => {
                 self.attempt_mut(*attempt)?.adapter_state = Some(adapter_state.clone());
             }

@@ -93,7 +93,11 @@ pub enum Event {
     },
     /// The payment methods stored by the session's payment were fetched.
     #[serde(rename = "session.profiles_synced")]
-    ProfilesSynced { session: SessionId },
+    ProfilesSynced {
+        session: SessionId,
+        /// Whether a usable one is among them.
+        found: bool,
+    },
     #[serde(rename = "payment.updated")]
     PaymentUpdated {
         payment: PaymentId,

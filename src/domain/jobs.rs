@@ -183,11 +183,14 @@ fn is_closing(order: &OrderAggregate, session: &Session) -> bool {
     session.closing.is_some() && waits
 }
 
-/// Whether the methods stored by a paid session still have to be fetched.
-fn awaits_profiles(order: &OrderAggregate, session: &Session) -> bool {
+/// Whether the methods stored by a paid session still have to be fetched: they were requested, or the order requires one.
+pub fn awaits_profiles(order: &OrderAggregate, session: &Session) -> bool {
     let requested = session.request.value().is_some_and(|request| request.save_payment_profile);
     let known = order.header.content.personal.value().is_some_and(|personal| personal.customer.id.is_some());
-    session.status == SessionStatus::Completed && !session.profiles_synced && requested && known
+    let required = session.charge.is_none() && order.header.requires_profile();
+    let holds_money = || order.payment(session.payment).is_some_and(|payment| payment.state.holds_money());
+    let paid = session.status == SessionStatus::Completed || (required && holds_money());
+    session.profile_found.is_none() && paid && (required || requested && known)
 }
 
 /// Whether a refund policy may still resolve an attention: it is open, and its order was not submitted with the money

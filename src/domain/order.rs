@@ -298,6 +298,11 @@ impl OrderHeader {
         Err(DomainError::InvalidState { action, state: self.state, allowed })
     }
 
+    /// Whether it cannot be submitted without a stored payment method.
+    pub(super) fn requires_profile(&self) -> bool {
+        self.requirements.is_some_and(|needs| needs.requires_payment_profile == Requirement::Required)
+    }
+
     /// The event of the order's next state.
     pub(super) fn moved(&self, to: OrderState, reason: Option<&str>) -> Event {
         Event::OrderStateChanged { from: self.state, to, reason: reason.map(str::to_owned) }

@@ -34,7 +34,8 @@ pub(super) fn proves(status: PaymentStatus) -> bool {
     matches!(status, PaymentStatus::Authorized | PaymentStatus::Paid | PaymentStatus::PartiallyRefunded)
 }
 
-/// Refuses unless the order's requirements are met. `pays` says whether a payment proof is given.
+/// Refuses unless the order's requirements are met. `pays` says whether a payment proof is given, `profile` whether a
+/// proof of a stored method is; a session is one if the provider has shown a method.
 pub(super) fn ensure_met(
     header: &OrderHeader,
     session: Option<&Session>,
@@ -44,14 +45,12 @@ pub(super) fn ensure_met(
     let Some(needs) = header.requirements else {
         return Err(DomainError::RequirementUnmet(vec!["requiresPayment"]));
     };
-    let saved = session
-        .and_then(|session| session.request.value())
-        .is_some_and(|request| request.save_payment_profile);
+    let shown = session.is_some_and(|session| session.profile_found == Some(true));
     let mut missing = Vec::new();
     if needs.requires_payment == Requirement::Required && !pays {
         missing.push("requiresPayment");
     }
-    if needs.requires_payment_profile == Requirement::Required && !saved && !profile {
+    if header.requires_profile() && !shown && !profile {
         missing.push("requiresPaymentProfile");
     }
     if needs.requires_signing == Requirement::Required && header.signature.is_none() {

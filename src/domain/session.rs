@@ -187,9 +187,9 @@ pub struct Session {
     /// Whether its order was submitted with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub used: bool,
-    /// Whether the methods that its payment stored were fetched.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub profiles_synced: bool,
+    /// Whether the provider shows a usable method stored for the customer. None until it was read after the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_found: Option<bool>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub expires_at: Timestamp,

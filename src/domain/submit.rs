@@ -11,7 +11,7 @@ use super::order::{ExternalPayment, OrderHeader, OrderState, PaymentSource, Requ
 use super::payment::{AttentionCode, Payment};
 use super::payment_proof::{ensure_met, submission, usable};
 use super::payment_state::PaymentState;
-use super::session::SessionStatus;
+use super::session::{Session, SessionStatus};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Submission {
@@ -77,6 +77,31 @@ pub fn submit(context: &mut Context<'_>, with: &Submission) -> Result<Vec<Event>
     events.extend(submission(header, with.payment_source(), with.profile_session));
     events.extend(duplicate_payments(context, with.session));
     Ok(events)
+}
+
+/// The methods stored for the customer of a paid session were read. If the order requires one, a usable one submits it
+/// where it waited for nothing else, and none is a case for a person.
+pub fn profiles_synced(context: &mut Context<'_>, session: SessionId, found: bool) -> Vec<Event> {
+    let order = context.order;
+    let unsynced = order.session(session).filter(|session| session.profile_found.is_none());
+    let Some(session) = unsynced else { return Vec::new() };
+    let mut events = vec![Event::ProfilesSynced { session: session.id, found }];
+    let header = &order.header;
+    if !header.requires_profile() || !header.state.is_unsubmitted() {
+        return events;
+    }
+    let completed = session.status == SessionStatus::Completed;
+    if !found && completed {
+        let detail = "the order requires a stored payment method, and its paid session has stored none";
+        events.extend(context.raise(AttentionCode::ProfileMissing, session.payment, detail));
+    }
+    let is_last = order.sessions.last().is_some_and(|last| last.id == session.id);
+    let waits = header.state == OrderState::PendingPayment && header.content.auto_submit && is_last;
+    let shown = Session { profile_found: Some(found), ..session.clone() };
+    if waits && usable(order, session.id).is_ok() && ensure_met(header, Some(&shown), false, true).is_ok() {
+        events.extend(submission(header, PaymentSource::Session(session.id), None));
+    }
+    events
 }
 
 /// Raises DUPLICATE_PAYMENT if a completed session holds money and the order is submitted with another proof.

@@ -6,9 +6,12 @@ use port::{Approach, CaptureMode, LinkDelivery, ProfileId};
 
 use super::{OrderCommand, outcome};
 use crate::domain::submit::{Submission, chargeable, submit};
-use crate::domain::{DomainError, Metadata, OrderAggregate, Outcome, Profile, ReturnUrls, SessionStatus};
+use crate::domain::{
+    DomainError, Metadata, OrderAggregate, Outcome, Profile, ReturnUrls, SessionStatus, Urgency,
+    awaits_profiles,
+};
 use crate::engine::CommandError;
-use crate::payments::{CheckoutRequest, PaymentError, Result};
+use crate::payments::{CheckoutRequest, PaymentError, ReadPass, Result};
 
 impl OrderCommand<'_> {
     /// Submits the order with its payment proofs. A profile session proves one order only.
@@ -16,6 +19,7 @@ impl OrderCommand<'_> {
     /// # Errors
     /// [`PaymentError::Command`], which names what is missing.
     pub async fn submit(self, with: &Submission) -> Result<Outcome> {
+        self.look_for_stored_method(with).await?;
         let session = match with.profile_session {
             Some(id) => match self.payments().profile_session(self.merchant, id).await {
                 Ok(session) => Some(session),
@@ -34,6 +38,21 @@ impl OrderCommand<'_> {
             Ok::<_, PaymentError>(events)
         })
         .await
+    }
+
+    /// A session that was paid a moment ago may have stored a method that nobody has looked for yet.
+    async fn look_for_stored_method(&self, with: &Submission) -> Result<()> {
+        let Some(session) = with.session else { return Ok(()) };
+        let order = self.load().await?;
+        if !order.session(session).is_some_and(|session| awaits_profiles(&order, session)) {
+            return Ok(());
+        }
+        let (pass, following) = (ReadPass::of(Urgency::Customer), self.command.following());
+        match self.payments().sync_profiles(order.id(), session, &following, &pass).await {
+            // A job looks again; until then the requirement is not met.
+            Ok(()) | Err(PaymentError::Provider(_)) => Ok(()),
+            Err(fault) => Err(fault),
+        }
     }
 
     /// Charges a stored method without the customer and submits the order with it. The start itself moves the money, so it

@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 
 use super::demo::Demo;
-use super::sale::Sale;
 use super::shop::Shop;
 
-/// A shop whose customer `c-1` has a card stored with the provider, and an order to pay with it.
+/// A shop whose customer `c-1` has stored a card in the provider's own frame, and an order to pay with it.
 struct Stage {
     demo: Demo,
     profile: String,
@@ -17,10 +16,6 @@ impl Stage {
         let demo = Demo::start();
         let card = json!({"provider": "paymennt", "customer": "c-1", "scenario": scenario});
         assert_eq!(demo.shop.control("cards", &card).await, 201);
-        let mut first = order();
-        first["checkout"]["savePaymentProfile"] = json!(true);
-        let sale = Sale::opened(&demo.shop, "first", &first).await;
-        demo.shop.pay(&sale.page).await;
         let profile = demo.shop.stored_method("c-1").await;
         Self { demo, profile }
     }
@@ -63,6 +58,31 @@ async fn a_stored_card_pays_an_order_without_the_customer_and_once() {
     let (status, again) = stage.submit(&order, "another-key").await;
     assert_eq!((status, &again["state"]), (200, &answer["state"]));
     assert_eq!(stage.shop().debits().await, 1);
+}
+
+#[tokio::test]
+async fn a_card_that_a_first_order_has_stored_pays_the_next_one_without_the_customer() {
+    let demo = Demo::start();
+    let mut first = Shop::order(Some("decta-demo"), "EUR", 1999);
+    first["order"]["customer"]["id"] = json!("ann-1");
+    first["order"]["items"][0]["recurring"] = json!({"interval": "MONTH", "count": 1});
+    let answer = demo.shop.checkout("first", &first).await;
+    assert_eq!(answer["order"]["requirements"]["requiresPaymentProfile"], "REQUIRED");
+    demo.shop.pay(answer["session"]["checkoutUrl"].as_str().unwrap()).await;
+    demo.shop.until(answer["order"]["id"].as_str().unwrap(), |order| order["state"] == "PROCESSING").await;
+    let known = demo.shop.get("/v1/payment-profiles?customerId=ann-1").await;
+    let profile = &known["data"][0];
+    assert_eq!((&profile["account"], &profile["displayName"]), (&json!("decta-demo"), &json!("VISA 4242")));
+    let stage = Stage { profile: profile["id"].as_str().unwrap().to_owned(), demo };
+    first["order"]["reference"] = json!("renewal");
+    let (status, order) = stage.shop().post("/v1/orders", &first["order"]).await;
+    assert_eq!(status, 201, "{order}");
+    let id = order["id"].as_str().unwrap();
+    stage.shop().post(&format!("/v1/orders/{id}/price"), &json!({})).await;
+    let (status, answer) = stage.submit(id, "renewal").await;
+    assert_eq!((status, &answer["state"]), (200, &json!("PROCESSING")), "{answer}");
+    assert_eq!(answer["payments"][0]["status"], "PAID");
+    stage.demo.ends();
 }
 
 #[tokio::test]

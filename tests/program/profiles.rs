@@ -228,6 +228,43 @@ async fn a_checkout_with_a_stored_method_goes_to_its_account_and_is_paid_there()
 }
 
 #[tokio::test]
+async fn a_subscription_that_was_paid_without_storing_a_method_waits_for_a_person_or_for_one() {
+    let stage = Stage::start();
+    let mut body = Shop::order(Some("telness-demo"), "EUR", 1999);
+    body["order"]["customer"]["id"] = json!("ann-9");
+    body["order"]["items"][0]["recurring"] = json!({"interval": "MONTH", "count": 1});
+    body["checkout"]["savePaymentProfile"] = json!(false);
+    let answer = stage.shop.checkout("paid", &body).await;
+    stage.shop.pay(text(&answer["session"], "checkoutUrl")).await.unwrap();
+    let order = text(&answer["order"], "id");
+    let waits = stage.shop.until(order, |order| order["attention"].is_object()).await;
+    assert_eq!(
+        (text(&waits, "state"), text(&waits["attention"], "code")),
+        ("PENDING_PAYMENT", "PROFILE_MISSING")
+    );
+    let submit = format!("/v1/orders/{order}/submit");
+    let mut proof = json!({"paymentSessionId": answer["session"]["id"]});
+    let (status, problem) = stage.post(&submit, &proof).await;
+    assert_eq!((status, &problem["unmet"]), (412, &json!(["requiresPaymentProfile"])));
+    proof["paymentProfileSessionId"] = stage.stored("ann-9").await["id"].clone();
+    let (status, submitted) = stage.post(&submit, &proof).await;
+    assert_eq!((status, text(&submitted, "state")), (200, "PROCESSING"), "{submitted}");
+}
+
+#[tokio::test]
+async fn no_subscription_is_sold_at_an_account_whose_page_stores_nothing() {
+    let stage = Stage::start();
+    let mut body = Shop::order(Some("paymennt-demo"), "AED", 1999);
+    body["order"]["customer"]["id"] = json!("ann-10");
+    body["order"]["items"][0]["recurring"] = json!({"interval": "MONTH", "count": 1});
+    let (status, problem) = stage.post("/v1/checkouts", &body).await;
+    assert_eq!((status, text(&problem, "code")), (422, "no_route"), "{problem}");
+    let tried = problem["routing"]["tried"].as_array().unwrap();
+    let paymennt = tried.iter().find(|out| out["account"] == "paymennt-demo").unwrap();
+    assert_eq!(paymennt["outcome"], "its page cannot store a payment method");
+}
+
+#[tokio::test]
 async fn a_payment_that_stores_its_method_leaves_a_profile_of_its_customer() {
     let stage = Stage::start();
     let mut body = Shop::order(Some("telness-demo"), "EUR", 1999);

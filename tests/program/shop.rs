@@ -203,7 +203,7 @@ impl Shop {
 
     /// The first stored method of a customer, once there is one.
     pub async fn stored_method(&self, customer: &str) -> String {
-        let path = format!("/v1/payment-profiles?customerId={customer}");
+        let path = format!("/v1/payment-profiles?customerId={customer}&refresh=true");
         let known = self.until_at(&path, |known| known["data"][0]["id"].is_string()).await;
         known["data"][0]["id"].as_str().unwrap().to_owned()
     }

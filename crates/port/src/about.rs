@@ -96,9 +96,7 @@ impl Capabilities {
         if request.link_delivery.any() && !self.delivers_links {
             against.push("does not deliver links".to_owned());
         }
-        if request.save_profile && request.profile.is_none() && self.vault.is_none() {
-            against.push("cannot store a payment method".to_owned());
-        }
+        against.extend(self.cannot_store_for(request).map(str::to_owned));
         against.extend(self.currencies.ineligible_because(money));
         against.extend(self.limits.ineligible_because(money));
         let needed =
@@ -107,6 +105,17 @@ impl Capabilities {
             needed.filter(|field| !field.given(request)).map(|field| format!("needs {}", field.name())),
         );
         against
+    }
+
+    /// Why a payment cannot store the method it is paid with, where that is requested. What is stored can only be found
+    /// again by the merchant's own id of the customer.
+    fn cannot_store_for(&self, request: &PaymentRequest) -> Option<&'static str> {
+        let page_stores = self.vault.is_some_and(|vault| vault.payments_store);
+        match request.save_profile && request.profile.is_none() {
+            true if !page_stores => Some("its page cannot store a payment method"),
+            true if request.customer.id.is_none() => Some("needs customer.id to store a payment method"),
+            _ => None,
+        }
     }
 
     /// Whether a customer can store a payment method this way without paying.
@@ -120,11 +129,16 @@ impl Capabilities {
     }
 }
 
-/// What can be done with stored payment methods, beside listing them.
+/// What can be done with stored payment methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VaultSupport {
-    /// How a customer can store a method without paying; empty where only a payment can store one.
+    /// How a customer can store a method without paying.
     pub approaches: &'static [Approach],
+    /// Whether a payment stores the method that it is paid with, on request.
+    pub payments_store: bool,
+    /// Whether the methods of a customer can be listed by the merchant's own id of the customer; where not, a payment
+    /// names the method that it has stored.
+    pub lists: bool,
     /// Whether a stored method can be charged without the customer.
     pub charges: bool,
     /// Whether a stored method can be deleted at the provider.

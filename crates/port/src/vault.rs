@@ -7,15 +7,24 @@ use crate::{
     ProviderError, ProviderStatus, RedirectUrls, Result, Timestamp,
 };
 
-/// The stored payment methods of a provider. Methods can always be listed; [`VaultSupport`](crate::VaultSupport) says
-/// what else is implemented.
+/// The stored payment methods of a provider. [`VaultSupport`](crate::VaultSupport) says what is implemented.
 #[async_trait]
 pub trait Vault: Send + Sync {
     /// The methods stored for a customer, by the merchant's own id of the customer.
     ///
     /// # Errors
     /// By certainty, see [`ProviderError`].
-    async fn list(&self, ctx: &Ctx<'_>, customer_id: &str) -> Result<Vec<StoredProfile>>;
+    async fn list(&self, _: &Ctx<'_>, _customer_id: &str) -> Result<Vec<StoredProfile>> {
+        Err(ProviderError::Unsupported("list the stored methods of a customer"))
+    }
+
+    /// The method that a payment has stored, where the provider cannot list those of a customer.
+    ///
+    /// # Errors
+    /// By certainty.
+    async fn stored_by(&self, _: &Ctx<'_>, _: &Attempt) -> Result<Option<StoredProfile>> {
+        Err(ProviderError::Unsupported("name the method that a payment has stored"))
+    }
 
     /// Starts a session that stores a method. Repeated only for providers whose `repeat.create` allows it.
     ///

@@ -234,7 +234,7 @@ impl RequestContext<'_> {
     fn receive_card(&mut self, object: &mut Object) {
         self.record_payment(object, Effect::Paid);
         if let (true, Some(customer)) = (object.terms.save_card, object.terms.customer.clone()) {
-            self.store_card(object.provider, &customer, Behaviour::Paid);
+            object.stored_card = Some(self.store_card(object.provider, &customer, Behaviour::Paid).token);
         }
     }
 

@@ -143,6 +143,9 @@ pub(crate) struct Object {
     pub payment_id: Option<String>,
     /// The customer was sent to the bank's challenge; a direct charge that waits for it shows so.
     pub challenged: bool,
+    /// The token of the card that its payment has stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_card: Option<String>,
     pub sent: Sent,
 }
 

@@ -218,6 +218,10 @@ impl World {
             Operation::ProfileFetch => vault.fetch(ctx, &storing).await.map(End::Saved),
             Operation::ProfileCancel => vault.cancel(ctx, &storing).await.map(End::Saved),
             Operation::ProfileList => vault.list(ctx, &self.customer_id()).await.map(End::Profiles),
+            Operation::ProfileStored => {
+                let stored = vault.stored_by(ctx, attempt).await?;
+                Ok(End::Profiles(stored.into_iter().collect()))
+            }
             _ => {
                 let profile = request.profile.as_deref().unwrap_or_default();
                 vault.detach(ctx, profile).await.map(|()| End::Done)

@@ -23,13 +23,14 @@ pub enum Operation {
     ProfileFetch,
     ProfileCancel,
     ProfileList,
+    ProfileStored,
     ProfileCharge,
     ProfileDetach,
 }
 
 impl Operation {
     /// Every operation with the prefix of its files.
-    pub const ALL: [(Self, &str); 14] = [
+    pub const ALL: [(Self, &str); 15] = [
         (Self::Create, "create"),
         (Self::Fetch, "fetch"),
         (Self::Find, "find"),
@@ -42,13 +43,15 @@ impl Operation {
         (Self::ProfileFetch, "profile_fetch"),
         (Self::ProfileCancel, "profile_cancel"),
         (Self::ProfileList, "profile_list"),
+        (Self::ProfileStored, "profile_stored"),
         (Self::ProfileCharge, "profile_charge"),
         (Self::ProfileDetach, "profile_detach"),
     ];
 
     /// Whether it must change nothing at the provider.
     pub fn only_reads(self) -> bool {
-        matches!(self, Self::Fetch | Self::Find | Self::ProfileFetch | Self::ProfileList)
+        let of_profiles = matches!(self, Self::ProfileFetch | Self::ProfileList | Self::ProfileStored);
+        of_profiles || matches!(self, Self::Fetch | Self::Find)
     }
 }
 

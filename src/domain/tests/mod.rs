@@ -139,6 +139,8 @@ struct Scenario {
     changes: Vec<Recorded<Event>>,
     now: Timestamp,
     actor: Actor,
+    /// Whether its sessions are asked to store the method.
+    saves_method: bool,
 }
 
 impl Scenario {
@@ -152,7 +154,7 @@ impl Scenario {
         let created = Event::OrderCreated(Box::new(header));
         let meta = ChangeMeta { at: now, cause: Cause { actor, request: None } };
         let order = OrderAggregate::open(&created, &meta).unwrap();
-        let mut scenario = Self { order, changes: Vec::new(), now, actor };
+        let mut scenario = Self { order, changes: Vec::new(), now, actor, saves_method: false };
         scenario.record(vec![created]);
         scenario
     }
@@ -204,13 +206,16 @@ impl Scenario {
             failure: None,
             closing: None,
             used: false,
-            profiles_synced: false,
+            profile_found: None,
             created_at: self.now,
             updated_at: self.now,
             version: 0,
             routing: Routing::default(),
             fallback: fallback.iter().map(|&name| name.to_owned()).collect(),
-            request: Erasable::new(SessionRequest::default(), context.salt()),
+            request: Erasable::new(
+                SessionRequest { save_payment_profile: self.saves_method, ..SessionRequest::default() },
+                context.salt(),
+            ),
             charge: None,
             expires_at: self.now.plus(Duration::from_secs(3_600)),
         };
@@ -326,6 +331,13 @@ impl Scenario {
         let expected = Expected { is_test: false };
         let events = observe(&mut self.context(), attempt, seen, expected);
         self.record(events)
+    }
+
+    /// The methods stored by the newest session were read.
+    fn profiles_synced(&mut self, found: bool) {
+        let session = self.the_session().id;
+        let events = submit::profiles_synced(&mut self.context(), session, found);
+        self.record(events);
     }
 
     /// Lets time pass.

@@ -141,7 +141,7 @@ fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
                 ..none
             }
         }
-        Event::ProfilesSynced { session } => EventDetails { session_id: Some(*session), ..none },
+        Event::ProfilesSynced { session, .. } => EventDetails { session_id: Some(*session), ..none },
         Event::AdapterStateSaved { attempt, .. }
         | Event::StartUnknown { attempt }
         | Event::ProviderOrderSubmitted { attempt } => EventDetails { attempt_id: Some(*attempt), ..none },

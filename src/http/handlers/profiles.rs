@@ -91,7 +91,14 @@ fn address(session: &ProfileSession) -> String {
     format!("/v1/payment-profiles/sessions/{}", session.id)
 }
 
-pub(crate) async fn list_all(request: &ApiRequest, filter: ProfileFilter) -> Result<Answer, Problem> {
+pub(crate) async fn list_all(
+    request: &ApiRequest,
+    (filter, refresh): (ProfileFilter, bool),
+) -> Result<Answer, Problem> {
+    if refresh {
+        let (payments, command) = (request.state().payments(), request.command.following());
+        payments.refresh_profiles(&filter.merchant, &filter.customer_id, &command).await?;
+    }
     let limit = filter.page.limit;
     let ids = request.state().store().profiles(&filter).await?;
     let profiles = request.load_all::<Profile>(ids.iter().map(|id| id.uuid())).await?;

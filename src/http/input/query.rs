@@ -87,12 +87,14 @@ pub(crate) fn attention(value: Value<'_>) -> Option<AttentionFilter> {
     })
 }
 
-pub(crate) fn profiles(value: Value<'_>) -> Option<ProfileFilter> {
+/// The stored methods of a customer, and whether to fetch them from the providers first.
+pub(crate) fn profiles(value: Value<'_>) -> Option<(ProfileFilter, bool)> {
     value.object(|fields| {
         let page = page_of(fields);
         let customer_id = fields.required("customerId", |value| value.text(MAX_CUSTOMER));
+        let refresh = fields.optional("refresh", |value| value.flag()).unwrap_or(false);
         let merchant = value.context()?.merchant.to_owned();
-        Some(ProfileFilter { merchant, customer_id: customer_id?, page })
+        Some((ProfileFilter { merchant, customer_id: customer_id?, page }, refresh))
     })
 }
 

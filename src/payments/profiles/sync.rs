@@ -1,15 +1,19 @@
 //! Fetches the methods that a payment has stored, and deletes methods.
 
-use port::{Advice, OrderId, SessionId, Uuid};
+use port::{Advice, Attempt, OrderId, ProfileStatus, ProviderError, SessionId, StoredProfile, Uuid};
 
 use super::vault_of;
-use crate::domain::{Event, Metadata, OrderAggregate, Profile, ProfileEvent, ProfileOwner};
+use crate::domain::submit::profiles_synced;
+use crate::domain::{
+    Metadata, OrderAggregate, Profile, ProfileEvent, ProfileOwner, Urgency, awaits_profiles,
+};
 use crate::engine::{Command, WorkingCopy};
 use crate::payments::providers::NoState;
-use crate::payments::{PaymentError, Payments, ReadPass, Result};
+use crate::payments::{Account, PaymentError, Payments, ReadPass, Result};
 
 impl Payments {
-    /// Lists the methods that an order's customer has at the account of a paid session, and stores those that are new.
+    /// Fetches the methods that a paid session has stored for its customer, stores those that are new, and submits the
+    /// order if that is what it waited for.
     ///
     /// # Errors
     /// [`PaymentError::Provider`] while the provider cannot be read.
@@ -21,33 +25,86 @@ impl Payments {
         pass: &ReadPass,
     ) -> Result<()> {
         let mut order = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
-        let found = order.session(session).filter(|session| !session.profiles_synced);
+        let found = order.session(session).filter(|session| awaits_profiles(&order, session));
         let Some(attempt) = found.and_then(|session| order.attempt(session.attempt)) else { return Ok(()) };
         let account = self.providers.account(&attempt.account)?;
         let customer_id =
             order.header.content.personal.value().and_then(|personal| personal.customer.id.clone());
-        if let (Ok(vault), Some(customer_id)) = (vault_of(&account), customer_id) {
-            self.providers.spend_read(&account, pass)?;
-            let ctx = self.providers.ctx(&account, &NoState);
-            let list = vault.list(&ctx, &customer_id);
-            let (stored, _) = self.providers.call(&account, "profile_list", &ctx, list).await?;
-            let metadata = Metadata::new();
-            let owner = ProfileOwner {
-                merchant: &order.header.merchant,
-                customer_id: &customer_id,
-                account: &account.name,
-                provider: account.about().name,
-                metadata: &metadata,
-            };
-            for profile in &stored {
-                self.upsert_profile(&account, &owner, profile, command).await?;
+        let found = match (account.about().capabilities.vault, customer_id) {
+            (Some(vault), Some(customer_id)) => {
+                self.providers.spend_read(&account, pass)?;
+                let stored = match vault.lists {
+                    true => self.listed_profiles(&account, &customer_id).await?,
+                    false => self.profile_stored_by(&account, &attempt.for_adapter(order.id())).await?,
+                };
+                self.store_profiles(&order.header.merchant, &account, &customer_id, &stored, command).await?
+            }
+            _ => false,
+        };
+        let mut task = self.task(&mut order, command, pass);
+        let synced = task.extend("profiles synced", |context| profiles_synced(context, session, found));
+        synced.await.map(drop)
+    }
+
+    /// Fetches the methods that a customer has at every account of the merchant's rules which can list them: methods
+    /// that were stored elsewhere, such as by the provider's frame in the merchant's own page. An account that cannot
+    /// be read now adds nothing.
+    pub async fn refresh_profiles(&self, merchant: &str, customer_id: &str, command: &Command) -> Result<()> {
+        let rules = self.routing.rules.load();
+        let accounts = rules.accounts_for(merchant).into_iter();
+        for account in accounts.filter_map(|name| self.providers.accounts().get(name)) {
+            let lists = account.about().capabilities.vault.is_some_and(|vault| vault.lists);
+            if !lists || self.providers.spend_read(account, &ReadPass::of(Urgency::Customer)).is_err() {
+                continue;
+            }
+            if let Ok(stored) = self.listed_profiles(account, customer_id).await {
+                self.store_profiles(merchant, account, customer_id, &stored, command).await?;
             }
         }
-        let synced = |order: &OrderAggregate, _| {
-            let unsynced = order.session(session).filter(|session| !session.profiles_synced);
-            unsynced.map(|_| Event::ProfilesSynced { session })
-        };
-        self.task(&mut order, command, pass).change("profiles synced", synced).await.map(drop)
+        Ok(())
+    }
+
+    /// The methods of a customer; the read is already paid for.
+    async fn listed_profiles(
+        &self,
+        account: &Account,
+        customer_id: &str,
+    ) -> Result<Vec<StoredProfile>, ProviderError> {
+        let ctx = self.providers.ctx(account, &NoState);
+        let list = vault_of(account)?.list(&ctx, customer_id);
+        Ok(self.providers.call(account, "profile_list", &ctx, list).await?.0)
+    }
+
+    /// The method that a payment has stored, if any; the read is already paid for.
+    async fn profile_stored_by(
+        &self,
+        account: &Account,
+        attempt: &Attempt,
+    ) -> Result<Vec<StoredProfile>, ProviderError> {
+        let ctx = self.providers.ctx(account, &NoState);
+        let stored = vault_of(account)?.stored_by(&ctx, attempt);
+        Ok(self.providers.call(account, "profile_stored", &ctx, stored).await?.0.into_iter().collect())
+    }
+
+    /// Stores the methods that are new. Whether a usable one is the customer's.
+    async fn store_profiles(
+        &self,
+        merchant: &str,
+        account: &Account,
+        customer_id: &str,
+        stored: &[StoredProfile],
+        command: &Command,
+    ) -> Result<bool> {
+        let metadata = Metadata::new();
+        let (account_name, provider) = (account.name.as_str(), account.about().name);
+        let owner =
+            ProfileOwner { merchant, customer_id, account: account_name, provider, metadata: &metadata };
+        let mut usable = false;
+        for profile in stored {
+            let own = self.upsert_profile(account, &owner, profile, command).await?.is_some();
+            usable |= own && self.providers.profile_status(account, profile) == ProfileStatus::Active;
+        }
+        Ok(usable)
     }
 
     /// Deletes a stored method: at once for the merchant, and at its provider where that is possible.

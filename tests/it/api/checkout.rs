@@ -127,7 +127,7 @@ async fn an_account_that_cannot_store_a_method_takes_no_checkout_that_is_to_stor
     let mut request = quick();
     request["checkout"]["savePaymentProfile"] = json!(true);
     let problem = gateway.post("/v1/checkouts").json(&request).await.problem(422, "no_route");
-    assert_eq!(problem["routing"]["tried"][0]["outcome"], "cannot store a payment method");
+    assert_eq!(problem["routing"]["tried"][0]["outcome"], "its page cannot store a payment method");
     let mut request = quick();
     request["order"]["items"][0]["recurring"] = json!({"interval": "MONTH", "count": 1});
     gateway.post("/v1/checkouts").json(&request).await.problem(422, "no_route");

@@ -23,7 +23,13 @@ static ABOUT: About = About {
     base_url: "https://strongbox.test",
     capabilities: Capabilities {
         approaches: &[Approach::Hosted],
-        vault: Some(VaultSupport { approaches: &[Approach::Hosted], charges: false, detaches: false }),
+        vault: Some(VaultSupport {
+            approaches: &[Approach::Hosted],
+            payments_store: false,
+            lists: true,
+            charges: false,
+            detaches: false,
+        }),
         ..Capabilities::NONE
     },
     settings: &[],

@@ -209,7 +209,7 @@ impl Shop {
             failure: None,
             closing: None,
             used: false,
-            profiles_synced: false,
+            profile_found: None,
             created_at: now,
             updated_at: now,
             version: 0,

@@ -34,7 +34,8 @@ fn offers(subject: &Subject, operation: Operation) -> bool {
         Operation::ProfileCreate | Operation::ProfileFetch | Operation::ProfileCancel => {
             capabilities.vault.is_some_and(|vault| !vault.approaches.is_empty())
         }
-        Operation::ProfileList => capabilities.vault.is_some(),
+        Operation::ProfileList => capabilities.vault.is_some_and(|vault| vault.lists),
+        Operation::ProfileStored => capabilities.vault.is_some_and(|vault| !vault.lists),
         Operation::ProfileCharge => capabilities.charges(),
         Operation::ProfileDetach => capabilities.vault.is_some_and(|vault| vault.detaches),
     }

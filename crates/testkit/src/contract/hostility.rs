@@ -141,6 +141,10 @@ fn break_field(
         return must(fine, || format!("{at}: it is reported as harmless: {error:?}"));
     }
     let facts = played.facts(&subject.table);
+    // A payment that names no stored method is silent about it.
+    if recording.operation == Operation::ProfileStored && facts == ["nothing"] {
+        return Ok(());
+    }
     let known = |fact: &String| recording.expected.iter().any(|whole| says_no_more(fact, whole));
     let invented = facts.iter().find(|fact| !known(fact) && !stands_in(fact, &answer));
     let survived = played.calls.get(number).is_some_and(|http_request| survivable(subject, http_request));

@@ -248,7 +248,7 @@ fn new_session() -> Session {
         failure: None,
         closing: None,
         used: false,
-        profiles_synced: false,
+        profile_found: None,
         created_at: at(0),
         updated_at: at(0),
         version: 0,
@@ -341,7 +341,7 @@ fn events_of_sessions() -> Vec<Event> {
         Event::AttemptAbandoned { attempt, orphaned: true, failure: StartFailure::OutcomeUnknown },
         Event::SessionStatusChanged { session, from, to, failure: Some(session_failure()) },
         Event::SessionStatusChanged { session, from, to, failure: None },
-        Event::ProfilesSynced { session },
+        Event::ProfilesSynced { session, found: true },
         Event::ProviderOrderSubmitted { attempt },
     ]
 }

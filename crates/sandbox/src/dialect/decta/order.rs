@@ -3,6 +3,7 @@
 use paymux_port::{Currency, Decimal};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 
 use super::{Decta, OPEN, US, fault, refused};
 use crate::context::RequestContext;
@@ -10,6 +11,7 @@ use crate::dialect::{Call, Dialect, MAX_ROW, is_web_address, two_decimals};
 use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
 use crate::http::Response;
+use crate::ids;
 use crate::object::{Kind, Object, Terms, WaysBack};
 
 /// What is read of a create; every other field is stored as sent and ignored.
@@ -105,6 +107,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>) -> Resul
         slow_until: None,
         payment_id: None,
         challenged: false,
+        stored_card: None,
         sent,
     };
     context.transition(&mut object, "issued", "issued").map_err(refused)?;
@@ -246,18 +249,27 @@ fn standard(doc: Doc, object: &Object) -> Doc {
     if object.word == "paid" {
         permitted.push("refund");
     }
-    let echoed = [
-        "client",
-        "products",
-        "success_redirect",
-        "in_progress_redirect",
-        "failure_redirect",
-        "cancel_redirect",
-    ];
+    let echoed =
+        ["products", "success_redirect", "in_progress_redirect", "failure_redirect", "cancel_redirect"];
     doc.put("permitted_actions", permitted)
+        .put("client", client(object))
         .echo(&object.sent, &echoed)
         .put("refund_amount", object.major(object.refunded))
         .put("amount_refunded", object.major(object.refunded))
+}
+
+/// The client as it was sent, with the id it has here and the card that its payment has stored.
+fn client(object: &Object) -> Map<String, Value> {
+    let sent = object.sent.get("client").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let mut client: Map<String, Value> = sent.unwrap_or_default();
+    let customer = object.terms.customer.as_deref().unwrap_or_default();
+    let named = client.get("original_client").and_then(Value::as_str).map(str::to_owned);
+    let id = named.unwrap_or_else(|| ids::fixed_uuid(&format!("client/{customer}")));
+    client.insert("original_client".to_owned(), json!({"id": id}));
+    if let Some(card) = &object.stored_card {
+        client.insert("recurring_card".to_owned(), card.as_str().into());
+    }
+    client
 }
 
 fn full(doc: Doc, object: &Object) -> Doc {
@@ -294,6 +306,7 @@ fn transaction(object: &Object) -> Doc {
     match &object.payment_id {
         Some(payment) => doc
             .put("method", "card")
+            .put("payment_system", "VISA")
             .put("card_masked_pan", "424242******4242")
             .put("cardholder_name", "TEST USER")
             .put("processing_payment_id", payment)

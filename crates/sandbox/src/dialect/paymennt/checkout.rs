@@ -125,6 +125,7 @@ pub(super) fn make(
         slow_until: None,
         payment_id: None,
         challenged: false,
+        stored_card: None,
         sent,
     };
     context.transition(&mut object, "PENDING", "PENDING").map_err(refused)?;

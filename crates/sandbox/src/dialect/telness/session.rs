@@ -69,6 +69,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>, kind: Ki
         slow_until: None,
         payment_id: None,
         challenged: false,
+        stored_card: None,
         sent,
     };
     let first = if kind == Kind::Link { "ACTIVE" } else { "PENDING" };
