@@ -1,174 +1,186 @@
-//! Detects card numbers, which must never enter, by brand prefix, length and check digit.
+//! Detects card numbers, which must never enter.
 //!
-//! A number may be written in groups with blanks and dashes between. Not detected: the gateway's own ids, and telephone
-//! numbers that begin with `+`.
+//! A card number has the first digits, the length and the check digit of a card scheme, and is written plain or in the
+//! groups in which cards show it. Digits that are part of something else are none: of a longer run of letters and digits
+//! (ids, hashes), of a decimal fraction, of an IBAN, of a telephone number that begins with `+`.
+//! `docs/decisions/0011-card-numbers.md` says why.
 
-/// The error of a field or header with a card number.
+use std::iter;
+use std::ops::RangeInclusive;
+
+/// The error of a field with a card number.
 pub(super) const CARD_FOUND: &str = "This contains a card number.";
 
 /// The fewest and the most digits of a card number.
-const MIN: usize = 13;
+const MIN: usize = 14;
 const MAX: usize = 19;
 
 /// The digits of the longest telephone number (E.164).
 const MAX_PHONE: usize = 15;
 
+/// The characters of the longest IBAN (ISO 13616).
+const MAX_IBAN: usize = 34;
+
+/// The lengths of most schemes' numbers, and those of Diners Club.
+const USUAL: &[usize] = &[16, 17, 18, 19];
+const DINERS: &[usize] = &[14, 16, 17, 18, 19];
+
+/// The first six digits of the numbers that card schemes issue, and the lengths of these numbers.
+const SCHEMES: &[(RangeInclusive<u32>, &[usize])] = &[
+    // Visa.
+    (400_000..=499_999, &[16, 19]),
+    // Mastercard, with the series of 2017.
+    (510_000..=559_999, &[16]),
+    (222_100..=272_099, &[16]),
+    // American Express.
+    (340_000..=349_999, &[15]),
+    (370_000..=379_999, &[15]),
+    // Diners Club.
+    (300_000..=305_999, DINERS),
+    (309_500..=309_599, DINERS),
+    (360_000..=369_999, DINERS),
+    (380_000..=399_999, DINERS),
+    // JCB.
+    (308_800..=310_299, &[16]),
+    (352_800..=358_999, USUAL),
+    // Discover; also Troy, RuPay and Elo.
+    (601_100..=601_199, USUAL),
+    (644_000..=659_999, USUAL),
+    // UnionPay and RuPay.
+    (620_000..=629_999, USUAL),
+    (810_000..=829_999, USUAL),
+    // Maestro with Bancontact, and Dankort.
+    (501_800..=502_099, USUAL),
+    (503_800..=503_899, USUAL),
+    (589_300..=589_399, USUAL),
+    (630_400..=630_499, USUAL),
+    (670_000..=679_999, USUAL),
+    // Mir.
+    (220_000..=220_499, USUAL),
+    // Elo, Verve, RuPay, Hipercard, Hiper.
+    (506_000..=509_999, &[16, 18, 19]),
+    (600_000..=609_999, &[16]),
+    (636_000..=637_999, &[16]),
+    // Uzcard, Napas, Troy, Humo.
+    (860_000..=860_099, &[16]),
+    (970_400..=970_499, &[16, 19]),
+    (979_200..=979_299, &[16]),
+    (986_000..=986_099, &[16]),
+];
+
 /// Whether a text contains a card number.
 pub(super) fn contains_pan(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    digits >= MIN && text.split(|c: char| !belongs(c)).any(|part| !is_own_id(part) && in_part(part))
+    digits >= MIN && scan(text)
 }
 
-/// Whether a character can be part of a number or id.
-fn belongs(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '_' | ' ')
+/// Whether this is the GTIN of a trade unit: 14 digits with the check digit of GS1.
+pub(super) fn is_gtin(text: &str) -> bool {
+    const LENGTH: usize = 14;
+    let weighted = |(index, digit): (usize, u8)| u32::from(digit - b'0') * if index % 2 == 1 { 3 } else { 1 };
+    let sum = || text.bytes().rev().enumerate().map(weighted).sum::<u32>();
+    text.len() == LENGTH && is_number(text) && sum() % 10 == 0
 }
 
-/// Whether this is one of the gateway's ids: a prefix and 26 characters of base32.
-fn is_own_id(part: &str) -> bool {
-    const SUFFIX: usize = 26;
-    let Some((prefix, suffix)) = part.trim().rsplit_once('_') else { return false };
-    let letters = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_lowercase());
-    letters && suffix.len() == SUFFIX && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// Checks every run of digit groups that is joined by blanks and dashes.
-fn in_part(part: &str) -> bool {
-    let mut run: Vec<&[u8]> = Vec::new();
-    let mut phone = false;
-    let bytes = part.as_bytes();
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if !byte.is_ascii_digit() {
-            if !matches!(byte, b' ' | b'-') {
-                if in_run(&run, phone) {
-                    return true;
-                }
-                run.clear();
-                phone = byte == b'+';
-            }
-            at += 1;
+/// Collects groups of digits that blanks and dashes join, and checks them.
+fn scan(text: &str) -> bool {
+    let mut groups: Vec<&str> = Vec::new();
+    let (mut is_phone, mut iban, mut after_digits) = (false, 0, false);
+    for (gap, run) in runs(text) {
+        let joined = joins(gap);
+        // Of an IBAN, all groups but the last have four characters.
+        if joined && iban > 0 && iban % 4 == 0 && run.len() <= 4 && iban + run.len() <= MAX_IBAN {
+            iban += run.len();
             continue;
         }
-        let rest = bytes.get(at..).unwrap_or_default();
-        let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        run.extend(rest.get(..length));
-        at += length;
-    }
-    in_run(&run, phone)
-}
-
-/// Whether some consecutive groups are a card number.
-fn in_run(run: &[&[u8]], phone: bool) -> bool {
-    let total: usize = run.iter().map(|group| group.len()).sum();
-    if phone && total <= MAX_PHONE {
-        return false;
-    }
-    (0..run.len()).any(|first| {
-        let mut digits: Vec<u8> = Vec::with_capacity(MAX);
-        for group in run.iter().skip(first) {
-            if digits.len() + group.len() > MAX {
-                return false;
-            }
-            digits.extend(group.iter().map(|byte| byte - b'0'));
-            if is_card(&digits) {
+        iban = if begins_iban(run) { run.len() } else { 0 };
+        let is_fraction = gap == "." && after_digits;
+        after_digits = is_number(run);
+        let counts = after_digits && !is_fraction;
+        if !(joined && counts) {
+            if holds_card(&groups, is_phone) {
                 return true;
             }
+            groups.clear();
+            is_phone = gap.ends_with('+');
         }
-        false
+        if counts {
+            groups.push(run);
+        }
+    }
+    holds_card(&groups, is_phone)
+}
+
+/// The runs of letters and digits of a text, each with what is between it and the one before.
+fn runs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    iter::from_fn(move || {
+        let (gap, tail) = rest.split_at(rest.find(|c: char| c.is_ascii_alphanumeric())?);
+        let end = tail.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tail.len());
+        let (run, after) = tail.split_at(end);
+        rest = after;
+        Some((gap, run))
     })
 }
 
-fn is_card(digits: &[u8]) -> bool {
-    (MIN..=MAX).contains(&digits.len()) && has_brand(digits) && passes_luhn(digits)
+/// Whether this is what may be between the groups of one number: blanks and dashes of any kind.
+fn joins(gap: &str) -> bool {
+    let is_blank = |c: char| c.is_whitespace() && !matches!(c, '\n' | '\r');
+    let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
+    let is_invisible = |c: char| matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{ad}');
+    !gap.is_empty() && gap.chars().all(|c| is_blank(c) || is_dash(c) || is_invisible(c))
 }
 
-/// Whether a brand issues numbers that begin like this and are this long.
-fn has_brand(digits: &[u8]) -> bool {
-    let number =
-        |count: usize| digits.iter().take(count).fold(0u32, |sum, digit| sum * 10 + u32::from(*digit));
-    let length = digits.len();
-    match (number(1), number(2), number(3), number(4)) {
-        // Visa; American Express; Mastercard with the series of 2017.
-        (4, ..) => matches!(length, 13 | 16 | 18 | 19),
-        (_, 34 | 37, ..) => length == 15,
-        (_, 51..=55, ..) | (_, _, _, 2221..=2720) => length == 16,
-        // Diners Club, JCB, Mir, Troy, RuPay's own series.
-        (_, 36 | 38 | 39, ..) | (_, _, 300..=305, _) => (14..=19).contains(&length),
-        (_, _, _, 3528..=3589) => (16..=19).contains(&length),
-        (_, _, _, 2200..=2204) => (16..=19).contains(&length),
-        (_, _, _, 9792) | (_, 81 | 82, ..) => length == 16,
-        // Discover, UnionPay, Maestro.
-        (_, 62 | 64 | 65, ..) | (_, _, _, 6011) => (16..=19).contains(&length),
-        (_, 50 | 56..=61 | 63 | 66..=69, ..) => (MIN..=MAX).contains(&length),
-        _ => false,
+fn is_number(run: &str) -> bool {
+    run.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether this is a country and two check digits.
+fn begins_iban(run: &str) -> bool {
+    matches!(run.as_bytes(), [a, b, c, d]
+        if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() && c.is_ascii_digit() && d.is_ascii_digit())
+}
+
+/// Whether one group, or some consecutive ones, are a card number. Inside a longer series of fours there is none: that is
+/// a tracking number or a reference.
+fn holds_card(groups: &[&str], is_phone: bool) -> bool {
+    let total: usize = groups.iter().map(|group| group.len()).sum();
+    if total < MIN || is_phone && total <= MAX_PHONE {
+        return false;
     }
+    (0..groups.len()).any(|first| {
+        let (before, rest) = groups.split_at(first);
+        let is_inside = before.len() >= 2 && before.iter().rev().take(2).all(|group| group.len() == 4);
+        let of_groups = |count: usize| {
+            rest.get(..count).is_some_and(|printed| is_printed(printed) && is_card(&printed.concat()))
+        };
+        is_card(rest[0]) || !is_inside && (2..=5).any(of_groups)
+    })
+}
+
+/// Whether digits are grouped as cards show them: in fours, or as 4-6-4, 4-6-5 and 6-13.
+fn is_printed(groups: &[&str]) -> bool {
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    matches!(lengths.as_slice(), [4, 4, 4, 2..=4] | [4, 4, 4, 4, 1..=3] | [4, 6, 4 | 5] | [6, 13])
+}
+
+fn is_card(digits: &str) -> bool {
+    (MIN..=MAX).contains(&digits.len()) && is_issued(digits) && passes_luhn(digits)
+}
+
+fn is_issued(digits: &str) -> bool {
+    let issuer = digits.bytes().take(6).fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    SCHEMES.iter().any(|(issuers, lengths)| issuers.contains(&issuer) && lengths.contains(&digits.len()))
 }
 
 /// The check digit of ISO/IEC 7812.
-fn passes_luhn(digits: &[u8]) -> bool {
-    let value = |(index, digit): (usize, &u8)| {
-        let double = u32::from(*digit) * if index % 2 == 1 { 2 } else { 1 };
+fn passes_luhn(digits: &str) -> bool {
+    let value = |(index, digit): (usize, u8)| {
+        let double = u32::from(digit - b'0') * if index % 2 == 1 { 2 } else { 1 };
         if double > 9 { double - 9 } else { double }
     };
-    digits.iter().rev().enumerate().map(value).sum::<u32>() % 10 == 0
+    digits.bytes().rev().enumerate().map(value).sum::<u32>() % 10 == 0
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn published_test_cards_are_found_in_any_notation() {
-        let numbers = [
-            "4242424242424242",
-            "4000 0566 5566 5556",
-            "5555-5555-5555-4444",
-            "2223003122003222",
-            "378282246310005",
-            "6011111111111117",
-            "3056 930902 5904",
-            "3566002020360505",
-            "6200000000000005",
-            "4222222222222",
-            "6759649826438453",
-            "card: 4242 4242 4242 4242 12 345",
-            "PAN4242424242424242",
-            "no_4242424242424242",
-            "4242424242424242,",
-            "(4242-4242-4242-4242)",
-            "4242  4242 - 4242 -- 4242x",
-            "+4242424242424242",
-            "2026-11 4242424242424242",
-        ];
-        for text in numbers {
-            assert!(contains_pan(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_only_looks_similar_is_let_through() {
-        let harmless = [
-            "",
-            "4242424242424241",
-            "1234567890123456",
-            "ord_01h455vb4pex5vsknk084sn02q",
-            "+4915112345678",
-            "+49 151 12345678",
-            "424242424242",
-            "42424242424242424242424242",
-            "2026-11-20T10:00:00.000Z",
-            "0000000000000000",
-            "att_01h45504242424242424242424",
-        ];
-        for text in harmless {
-            assert!(!contains_pan(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn no_text_is_slow_or_breaks_it() {
-        assert!(!contains_pan(&"1 ".repeat(100_000)));
-        assert!(!contains_pan(&"4".repeat(100_000)));
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use port::sign;
 
 use super::answer::Answer;
+use super::card;
 use super::in_flight::{Permit, QUEUE_TIMEOUT};
 use super::problem::{Code, Problem};
 use super::request::{ApiRequest, RawRequest, header};
@@ -45,10 +46,15 @@ fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {
     let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     let visible = bare.bytes().all(|byte| byte.is_ascii_graphic());
     if visible && (1..=MAX_KEY).contains(&bare.len()) {
-        return Ok(Some(bare.to_owned()));
+        return Ok(Some(storable(bare)));
     }
     let detail = "An idempotency key has 1 to 255 visible ASCII characters and is sent once.";
     Err(Problem::new(Code::IdempotencyKeyInvalid, detail))
+}
+
+/// A key as it is stored: one that could be a card number only as its hash.
+fn storable(key: &str) -> String {
+    if card::contains_pan(key) { hex::encode(sign::sha256(&[key.as_bytes()])) } else { key.to_owned() }
 }
 
 /// An outcome that a repeat can be answered from.

@@ -61,12 +61,13 @@ impl fmt::Display for Pointer<'_> {
     }
 }
 
-/// Records every card number. One in the name of a member is reported at its object.
+/// Records every card number. One in the name of a member is reported at its object. A `sku` may be a barcode.
 pub(super) fn find_cards(node: &Node<'_>, pointer: &Pointer<'_>, faults: &FieldErrors) {
     let report = || {
         faults.add::<()>(pointer, Code::CardDataRefused, CARD_FOUND);
     };
     match node {
+        Node::Text(text) if matches!(pointer, Pointer::Member(_, "sku")) && card::is_gtin(text) => {}
         Node::Number(text) if card::contains_pan(text) => report(),
         Node::Text(text) | Node::Parameter(text) if card::contains_pan(text) => report(),
         Node::Null | Node::Flag(_) | Node::Number(_) | Node::Text(_) | Node::Parameter(_) => {}

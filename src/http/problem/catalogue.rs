@@ -131,7 +131,8 @@ codes! {
         "This key was sent before with another method, path or body. Use a new key for a new request.";
     CardDataRefused = 422 "card_data_refused", "The request contains a card number",
         "Card numbers must never reach the gateway: customers enter them at the provider. The value was neither \
-         stored nor logged. A text that only looks like a card number must be written differently.";
+         stored nor logged. If a number of yours has a card's first digits, length and check digit, put letters before \
+         it.";
     NoRoute = 422 "no_route", "No account can take this checkout",
         "`routing.tried` says for each account which rule or capability ruled it out.";
     AccountNotAllowed = 422 "account_not_allowed", "A checkout may not name its account",
