@@ -14,6 +14,7 @@ use actix_web::http::Method;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
+use port::{EndpointId, RefundId};
 
 use super::auth::Scope;
 use super::handlers::{attention, checkout, orders, payments, profiles, sessions, show, webhooks};
@@ -153,7 +154,7 @@ routes! {
     POST   "/v1/payments/{payment}/void"        Payments acts   payments::void => show::operated;
     POST   "/v1/payments/{payment}/refunds"     Payments acts   payments::create_refund: refund
         => show::refund;
-    GET    "/v1/payments/{payment}/refunds"     Payments reads  payments::list_refunds: query::page;
+    GET    "/v1/payments/{payment}/refunds"     Payments reads  payments::list_refunds: query::page::<RefundId>;
     GET    "/v1/refunds/{refund}"               Payments reads  payments::get_refund;
     POST   "/v1/payment-profiles/sessions"      Payments starts profiles::create_session: profile_session
         => profiles::created_session;
@@ -165,7 +166,7 @@ routes! {
     DELETE "/v1/payment-profiles/{profile}"     Payments does   profiles::remove;
     POST   "/v1/webhook-endpoints"              Payments acts   webhooks::create: endpoint
         => webhooks::created;
-    GET    "/v1/webhook-endpoints"              Payments reads  webhooks::list_all: query::page;
+    GET    "/v1/webhook-endpoints"              Payments reads  webhooks::list_all: query::page::<EndpointId>;
     GET    "/v1/webhook-endpoints/{endpoint}"   Payments reads  webhooks::read;
     PATCH  "/v1/webhook-endpoints/{endpoint}"   Payments does   webhooks::change: endpoint_changes;
     DELETE "/v1/webhook-endpoints/{endpoint}"   Payments does   webhooks::remove;
@@ -173,7 +174,7 @@ routes! {
         => webhooks::rotated;
     POST   "/v1/webhook-endpoints/{endpoint}/replay" Ops      acts   webhooks::replay: range
         => webhooks::replayed;
-    GET    "/v1/webhook-endpoints/{endpoint}/deliveries" Payments reads  webhooks::deliveries: query::page;
+    GET    "/v1/webhook-endpoints/{endpoint}/deliveries" Payments reads  webhooks::deliveries: query::page::<u64>;
     GET    "/v1/events"                         Payments reads  webhooks::events: query::events;
     POST   "/v1/events/{event}/redeliver"       Payments acts   webhooks::redeliver: redelivery
         => webhooks::redelivered;

@@ -76,7 +76,7 @@ pub(super) fn return_urls(fields: &Fields<'_>, approach: Option<Approach>) -> Re
                 success: url("success"),
                 in_progress: url("inProgress"),
                 failure: url("failure"),
-                cancel: fields.optional("cancel", web_address),
+                cancel: fields.may_be_empty("cancel", web_address),
             })
         })
     });

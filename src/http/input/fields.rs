@@ -26,6 +26,16 @@ impl Fields<'_> {
         self.field(name, Presence::Optional, reader)?
     }
 
+    /// A field that forms send empty where there is nothing: an empty text is as good as null.
+    pub(crate) fn may_be_empty<T>(&self, name: &'static str, reader: impl Read<T>) -> Option<T> {
+        self.field(name, Presence::MayBeEmpty, reader)?
+    }
+
+    /// A field that people fill in: it may be empty, and is read as [`Value::typed`].
+    pub(crate) fn typed<T>(&self, name: &'static str, reader: impl Read<T>) -> Option<T> {
+        self.may_be_empty(name, |value| value.typed(reader))
+    }
+
     /// A field of a change: left out, null, or a value.
     pub(crate) fn clearable<T>(&self, name: &'static str, reader: impl Read<T>) -> Option<Option<T>> {
         self.field(name, Presence::Clearable, reader)
@@ -36,7 +46,7 @@ impl Fields<'_> {
         self.field(name, Presence::NotNull, reader)?
     }
 
-    /// A field: `None` if it is left out, `Some(None)` if it is null or has an error.
+    /// A field: `None` if it is left out, `Some(None)` if it is null, empty where it may be, or has an error.
     pub(crate) fn field<T>(
         &self,
         name: &'static str,
@@ -59,6 +69,7 @@ impl Fields<'_> {
                 self.fault(name, Code::WrongType, "This cannot be null.")
             }
             (Some(Node::Null), _) => Some(None),
+            (Some(Node::Text(text)), Presence::MayBeEmpty) if text.trim().is_empty() => Some(None),
             (Some(node), _) => {
                 let pointer = Pointer::Member(of.pointer, name);
                 Some(reader(Value::Given(Given { node, pointer: &pointer, ..*of })))
@@ -100,9 +111,13 @@ impl Fields<'_> {
     pub(super) fn reject_others(&self) {
         let Self::Given { members, names, .. } = self else { return };
         let known = names.borrow();
+        let unknown = || match known.as_slice() {
+            [] => "This is not known here; nothing can be given.".to_owned(),
+            names => format!("This is not known here; known are {}.", names.join(", ")),
+        };
         for (index, (name, _)) in members.iter().enumerate() {
             if !known.contains(&&**name) {
-                self.fault::<()>(name, Code::UnknownField, "This is not known here.");
+                self.fault::<()>(name, Code::UnknownField, unknown());
             } else if members.iter().take(index).any(|(before, _)| before == name) {
                 self.fault::<()>(name, Code::DuplicateField, "This is given twice.");
             }

@@ -31,12 +31,13 @@ pub(super) fn item(value: Value<'_>, presence: Presence, currency: Option<Curren
     let money = |value: Value<'_>| amount(value, currency);
     value.object(|fields| {
         fields.rules(&[PRICE_FITS, DISCOUNT_FITS]);
-        let title = fields.field("title", presence, |value| value.text(MAX_TITLE)).flatten();
+        let title =
+            fields.field("title", presence, |value| value.typed(|value| value.text(MAX_TITLE))).flatten();
         let quantity = fields.field("quantity", presence, |value| value.integer(1..=i64::MAX)).flatten();
         let unit_price = fields.field("unitPrice", presence, money).flatten();
         let discount = fields.optional("discount", money);
         let tax_rate = fields.optional("taxRate", rate);
-        let sku = fields.clearable("sku", |value| value.text(MAX_SKU));
+        let sku = fields.field("sku", Presence::MayBeEmpty, |value| value.text(MAX_SKU));
         let recurring = fields.clearable("recurring", recurring);
         let context = value.context()?;
         let before = context.item;

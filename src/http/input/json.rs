@@ -26,6 +26,12 @@ pub(crate) enum NotJson {
     /// Not JSON, or not UTF-8.
     #[error("The body is not JSON: there is an error at line {line}, column {column}.")]
     Syntax { line: usize, column: usize },
+    /// Half of a character that JavaScript and JSON write as two.
+    #[error(
+        "The body is not JSON: a text has half a character (a lone surrogate) at line {line}, column {column}, as if it \
+         had been cut inside an emoji."
+    )]
+    HalfCharacter { line: usize, column: usize },
     #[error("The body is nested more than {MAX_DEPTH} levels deep.")]
     TooDeep,
 }
@@ -36,14 +42,19 @@ impl From<serde_json::Error> for NotJson {
     }
 }
 
-/// Parses a document. serde_json validates it first; then it is split in one pass.
+/// Parses a document, which may begin with a byte order mark. serde_json validates it first; then it is split in one
+/// pass.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Node<'_>, NotJson> {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let checked: &RawValue = serde_json::from_slice(bytes)?;
-    Walk { rest: checked.get() }.node(MAX_DEPTH)
+    let end = bytes.trim_ascii_end().len();
+    Walk { before: bytes.get(..end).unwrap_or_default(), rest: checked.get() }.node(MAX_DEPTH)
 }
 
 /// The rest of a text that is known to be valid JSON.
 struct Walk<'a> {
+    /// The document up to its last character; `rest` is its end.
+    before: &'a [u8],
     rest: &'a str,
 }
 
@@ -108,11 +119,21 @@ impl<'a> Walk<'a> {
             escaped = byte == b'\\' && !escaped;
             ends
         });
+        let at = self.before.len() - self.rest.len();
         let quoted = self.skip(end.map_or(self.rest.len(), |end| end + 2));
         match quoted.get(1..quoted.len().saturating_sub(1)) {
             Some(plain) if !plain.contains('\\') => Ok(plain.into()),
-            _ => Ok(Cow::Owned(serde_json::from_str(quoted)?)),
+            _ => serde_json::from_str(quoted)
+                .map(Cow::Owned)
+                .map_err(|fault| self.half_character(at + fault.column())),
         }
+    }
+
+    /// A text of valid JSON cannot be read only if it has half a character; it ends here.
+    fn half_character(&self, end: usize) -> NotJson {
+        let before = self.before.get(..end).unwrap_or(self.before);
+        let line = before.split(|byte| *byte == b'\n');
+        NotJson::HalfCharacter { line: line.clone().count(), column: line.last().map_or(0, <[u8]>::len) }
     }
 
     /// A number or literal, up to its end.
@@ -147,8 +168,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_says_where() {
-        let broken: [&[u8]; 9] =
-            [b"", b"{", b"{\"a\":}", b"{'a':1}", b"nul", b"{} {}", b"[1,]", b"\"\xff\"", b"\"\\ud800\""];
+        let broken: [&[u8]; 8] = [b"", b"{", b"{\"a\":}", b"{'a':1}", b"nul", b"{} {}", b"[1,]", b"\"\xff\""];
         for bytes in broken {
             assert!(
                 matches!(parse(bytes), Err(NotJson::Syntax { .. })),
@@ -159,6 +179,21 @@ mod tests {
         assert!(parse(&b"[".repeat(200_000)).is_err());
         let deep = ["[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1)].concat();
         assert_eq!(parse(deep.as_bytes()), Err(NotJson::TooDeep));
+    }
+
+    #[test]
+    fn a_cut_emoji_is_found_in_its_line() {
+        let half = |line, column| Err(NotJson::HalfCharacter { line, column });
+        assert_eq!(parse(b"\"\\ud83d\""), half(1, 8));
+        assert_eq!(parse(b" \n{\"a\": 1,\n  \"b\": \"Ann \\ud83d\"}\n\n"), half(3, 19));
+        assert_eq!(parse(b"\xef\xbb\xbf{\"\\ude00\": 1}"), half(1, 8));
+        assert_eq!(parse(b"\"\\ud83d\\ude00\""), Ok(Node::Text("\u{1f600}".into())));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_document() {
+        assert_eq!(parse("\u{feff}[]".as_bytes()), Ok(Node::List(Vec::new())));
+        assert!(parse("\u{feff}\u{feff}[]".as_bytes()).is_err());
     }
 
     fn as_value(node: &Node<'_>) -> serde_json::Value {

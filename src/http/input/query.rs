@@ -1,8 +1,10 @@
 //! Reads the queries of lists: filters and pages.
 
+use std::str::FromStr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use port::OrderId;
+use port::{OrderId, ProfileId};
 
 use super::fields::Fields;
 use super::reader::Value;
@@ -28,13 +30,14 @@ fn paging<T>(fields: &Fields<'_>, parse: impl FnOnce(&str) -> Option<T>) -> (Opt
     (before, limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT) + 1)
 }
 
-fn page_of(fields: &Fields<'_>) -> Page {
-    let (before, limit) = paging(fields, |id| Some(id.to_owned()));
+/// A page of rows with a key of this type.
+fn page_of<T: FromStr>(fields: &Fields<'_>) -> Page {
+    let (before, limit) = paging(fields, |key| key.parse::<T>().ok().map(|_| key.to_owned()));
     Page { before, limit }
 }
 
-pub(crate) fn page(value: Value<'_>) -> Option<Page> {
-    value.object(|fields| Some(page_of(fields)))
+pub(crate) fn page<T: FromStr>(value: Value<'_>) -> Option<Page> {
+    value.object(|fields| Some(page_of::<T>(fields)))
 }
 
 /// A page of an order's timeline: the sequence after which it begins, and how many events to query.
@@ -52,7 +55,7 @@ pub(crate) fn events(value: Value<'_>) -> Option<(Option<Position>, u32)> {
 
 pub(crate) fn orders(value: Value<'_>) -> Option<OrderFilter> {
     value.object(|fields| {
-        let page = page_of(fields);
+        let page = page_of::<OrderId>(fields);
         let state = fields.optional("state", |value| value.enum_value());
         let reference = fields.optional("reference", |value| value.text(MAX_REFERENCE));
         let created_after = fields.optional("createdAfter", time);
@@ -90,7 +93,7 @@ pub(crate) fn attention(value: Value<'_>) -> Option<AttentionFilter> {
 /// The stored methods of a customer, and whether to fetch them from the providers first.
 pub(crate) fn profiles(value: Value<'_>) -> Option<(ProfileFilter, bool)> {
     value.object(|fields| {
-        let page = page_of(fields);
+        let page = page_of::<ProfileId>(fields);
         let customer_id = fields.required("customerId", |value| value.text(MAX_CUSTOMER));
         let refresh = fields.optional("refresh", |value| value.flag()).unwrap_or(false);
         let merchant = value.context()?.merchant.to_owned();

@@ -104,6 +104,24 @@ impl<'r> Value<'r> {
         }
     }
 
+    /// Whether this is a parameter of a query.
+    pub(crate) fn is_parameter(self) -> bool {
+        matches!(self, Self::Given(Given { node: Node::Parameter(_), .. }))
+    }
+
+    /// Reads a text that a person typed or pasted: what `reader` gets has plain blanks in place of spaces of other kinds,
+    /// tabs and line breaks, and none at its ends.
+    pub(crate) fn typed<T>(self, reader: impl Read<T>) -> Option<T> {
+        match self {
+            Self::Given(given @ Given { node: Node::Text(text), .. }) => {
+                let plain = text.trim().replace("\r\n", "\n").replace(char::is_whitespace, " ");
+                let node = Node::Text(plain.into());
+                reader(Value::Given(Given { node: &node, ..given }))
+            }
+            other => reader(other),
+        }
+    }
+
     /// An object; fields that the reader does not read are errors, and so are those given twice.
     pub(crate) fn object<T>(self, reader: impl FnOnce(&Fields<'_>) -> Option<T>) -> Option<T> {
         match self {

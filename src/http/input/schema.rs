@@ -62,4 +62,6 @@ pub enum Presence {
     Clearable,
     /// Left out, it keeps its value; it cannot be null.
     NotNull,
+    /// As `Clearable`; an empty text means the same as null.
+    MayBeEmpty,
 }

@@ -198,6 +198,7 @@ fn a_value_outside_its_description_is_refused_at_its_pointer() {
         for (of, field) in found {
             let mut bad = faulty(&field.schema);
             bad.extend((field.presence == Presence::NotNull).then_some(Json::Null));
+            bad.retain(|bad| field.presence != Presence::MayBeEmpty || *bad != json!(""));
             for bad in bad {
                 let mut given = whole(input.0, &object);
                 given.pointer_mut(&of).unwrap()[field.name] = bad.clone();
@@ -212,10 +213,27 @@ fn a_value_outside_its_description_is_refused_at_its_pointer() {
 fn null_means_left_out_where_the_description_says_so() {
     for (input, object) in inputs().filter(|(input, _)| input.1 == "body") {
         for field in &object.fields {
-            if matches!(field.presence, Presence::Optional | Presence::Clearable) {
+            if !matches!(field.presence, Presence::Required | Presence::NotNull) {
                 let mut given = value(&Schema::Object(object.clone()), false).unwrap();
                 given[field.name] = Json::Null;
                 accept(&input, &given).unwrap_or_else(|problem| panic!("{input:?}: {given}\n{problem:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_text_means_null_where_the_description_says_so() {
+    for (input, object) in inputs().filter(|(input, _)| input.1 == "body") {
+        let (schema, mut found) = (Schema::Object(object.clone()), Vec::new());
+        fields("", &schema, &mut found);
+        for (of, field) in found.iter().filter(|(_, field)| field.presence == Presence::MayBeEmpty) {
+            for empty in ["", " ", "\u{a0}\n"] {
+                let mut given = whole(input.0, &object);
+                given.pointer_mut(of).unwrap()[field.name] = json!(empty);
+                let pointer = format!("{of}/{}", field.name);
+                let accepted = accept(&input, &given).is_ok() || !refuses(&input, &given, &pointer, None);
+                assert!(accepted, "{input:?}: {pointer}");
             }
         }
     }
@@ -236,6 +254,7 @@ impl Page {
                 Presence::Optional => "optional",
                 Presence::Clearable => "clearable",
                 Presence::NotNull => "not null",
+                Presence::MayBeEmpty => "may be empty",
             };
             let indent = "  ".repeat(depth);
             write!(self.text, "{indent}{name}, {presence}: {}", outline(schema)).unwrap();

@@ -52,7 +52,13 @@ pub(super) fn rate(value: Value<'_>) -> Option<TaxRate> {
 }
 
 pub(super) fn time(value: Value<'_>) -> Option<Timestamp> {
-    value.parsed("an RFC 3339 time, such as 2026-01-31T12:00:00Z")
+    let what = "an RFC 3339 time, such as 2026-01-31T12:00:00Z";
+    let is_parameter = value.is_parameter();
+    value.parsed_by(what, Code::InvalidValue, |text| {
+        // In a query a `+` that is not encoded arrives as a blank.
+        let restored = || text.replace(' ', "+").parse().ok().filter(|_| is_parameter);
+        text.parse().ok().or_else(restored)
+    })
 }
 
 pub(super) fn web_address(value: Value<'_>) -> Option<String> {
@@ -83,10 +89,10 @@ pub(super) fn customer(value: Value<'_>) -> Option<Customer> {
     value.object(|fields| {
         Some(Customer {
             id: fields.optional("id", |value| value.text(MAX_CUSTOMER)),
-            email: fields.optional("email", email),
-            phone: fields.optional("phone", phone),
-            first_name: fields.optional("firstName", |value| value.text(MAX_LINE)),
-            last_name: fields.optional("lastName", |value| value.text(MAX_LINE)),
+            email: fields.typed("email", email),
+            phone: fields.typed("phone", phone),
+            first_name: fields.typed("firstName", |value| value.text(MAX_LINE)),
+            last_name: fields.typed("lastName", |value| value.text(MAX_LINE)),
         })
     })
 }
@@ -101,17 +107,30 @@ fn email(value: Value<'_>) -> Option<String> {
 /// International digits, with or without `+`; blanks, dashes, dots and brackets may separate them.
 fn phone(value: Value<'_>) -> Option<String> {
     const MAX: usize = 32;
-    value.text_of(MAX, "a telephone number, such as +371 2000 0000", |text| {
-        let digits = text.bytes().filter(u8::is_ascii_digit).count();
-        let rest = text.strip_prefix('+').unwrap_or(text);
-        let plain = rest.bytes().all(|byte| byte.is_ascii_digit() || b" -.()/".contains(&byte));
-        plain && (4..=17).contains(&digits)
-    })
+    let read = value.text_of(MAX, "a telephone number, such as +371 2000 0000", |text| {
+        let text = without_marks(text);
+        let Some(first) = text.find(|c: char| c.is_ascii_digit()) else { return false };
+        let (front, number) = text.split_at(first);
+        let digits = number.bytes().filter(u8::is_ascii_digit).count();
+        front.bytes().all(|byte| b" (+".contains(&byte))
+            && front.matches('+').count() <= 1
+            && number.bytes().all(|byte| byte.is_ascii_digit() || b" -.()/".contains(&byte))
+            && (4..=17).contains(&digits)
+    });
+    read.map(|text| without_marks(&text))
+}
+
+/// A telephone number without the invisible marks that address books put around it, and with plain dashes.
+fn without_marks(number: &str) -> String {
+    let is_mark = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let plain = |c: char| if matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}') { '-' } else { c };
+    let kept: String = number.chars().filter(|c| !is_mark(*c)).map(plain).collect();
+    kept.trim().to_owned()
 }
 
 pub(super) fn address(value: Value<'_>) -> Option<Address> {
     value.object(|fields| {
-        let line = |name| fields.optional(name, |value| value.text(MAX_LINE));
+        let line = |name| fields.typed(name, |value| value.text(MAX_LINE));
         Some(Address {
             name: line("name"),
             line1: line("line1"),
@@ -119,7 +138,7 @@ pub(super) fn address(value: Value<'_>) -> Option<Address> {
             city: line("city"),
             region: line("region"),
             postal_code: line("postalCode"),
-            country: fields.optional("country", country),
+            country: fields.typed("country", country),
         })
     })
 }

@@ -4,6 +4,7 @@ use port::{EndpointId, Timestamp};
 use url::Url;
 
 use super::reader::Value;
+use super::schema::Presence;
 use super::values::{MAX_URL, time, web_url};
 use crate::domain::EndpointSettings;
 use crate::http::problem::Code;
@@ -16,7 +17,7 @@ pub(crate) fn endpoint(value: Value<'_>) -> Option<EndpointSettings> {
     value.object(|fields| {
         let url = fields.required("url", address);
         let types = fields.optional("events", types);
-        let description = fields.optional("description", description);
+        let description = fields.may_be_empty("description", description);
         Some(EndpointSettings { url: url?, types: types.unwrap_or_default(), description })
     })
 }
@@ -27,7 +28,7 @@ pub(crate) fn endpoint_changes(value: Value<'_>) -> Option<EndpointFields> {
         Some(EndpointFields {
             url: fields.not_null("url", address),
             types: fields.clearable("events", types).map(Option::unwrap_or_default),
-            description: fields.clearable("description", description),
+            description: fields.field("description", Presence::MayBeEmpty, description),
             enabled: fields.not_null("enabled", |value| value.flag()),
         })
     })

@@ -31,6 +31,42 @@ async fn pages_are_newest_first_and_do_not_move_while_orders_are_added() {
 }
 
 #[tokio::test]
+async fn a_cursor_of_no_page_is_refused() {
+    let gateway = Gateway::start().await;
+    let endpoint = json!({"url": "https://shop.test/hooks"});
+    let endpoint = gateway.post("/v1/webhook-endpoints").json(&endpoint).await.expect(201);
+    let payment = gateway.session().await["paymentId"].as_str().unwrap().to_owned();
+    let order = id(&gateway.post("/v1/orders").json(&small_order()).await.expect(201)).to_owned();
+    for list in [
+        "/v1/orders?",
+        "/v1/payments?",
+        "/v1/payment-profiles?customerId=c-1&",
+        "/v1/attention?",
+        "/v1/events?",
+        "/v1/webhook-endpoints?",
+        &format!("/v1/webhook-endpoints/{}/deliveries?", id(&endpoint)),
+        &format!("/v1/payments/{payment}/refunds?"),
+        &format!("/v1/orders/{order}/timeline?"),
+    ] {
+        gateway.get(list.trim_end_matches(['?', '&'])).await.expect(200);
+        for cursor in ["AAAA", "b3JkXzE", "!", ""] {
+            let problem = gateway.get(&format!("{list}cursor={cursor}")).await.problem(400, "invalid_value");
+            assert_eq!(problem["errors"][0]["pointer"], "?cursor", "{list}{cursor}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_time_in_a_query_may_have_an_offset_that_is_not_encoded() {
+    let gateway = Gateway::start().await;
+    let order = gateway.post("/v1/orders").json(&small_order()).await.expect(201);
+    for query in ["createdAfter=2026-01-01T02:00:00+02:00", "createdAfter=2026-01-01T02:00:00%2B02:00"] {
+        assert_eq!(ids(&gateway, &format!("/v1/orders?{query}")).await.0, [id(&order)], "{query}");
+    }
+    gateway.get("/v1/orders?createdAfter=2026-01-01+soon").await.problem(400, "invalid_value");
+}
+
+#[tokio::test]
 async fn orders_are_found_by_state_reference_and_time() {
     let gateway = Gateway::start().await;
     let mut body = small_order();
