@@ -192,6 +192,8 @@ routes! {
 /// Adds the routes to a server. Unknown addresses, and methods that an address does not take, are answered as problems.
 pub fn configure(cfg: &mut ServiceConfig, state: &State) {
     let mut seen = HashSet::new();
+    GET    "/problems"                          public   page   pages::problems;
+    GET    "/"                                  public   page   pages::home;
     let mut paths: Vec<_> = ROUTES.iter().map(|route| route.path).filter(|path| seen.insert(*path)).collect();
     // Routes are tried one after the other, and plain paths are compared faster than patterns. The sort is stable, so
     // the order of the table is kept otherwise.

@@ -1,5 +1,7 @@
 //! Who gets in, what is echoed, and what an address takes.
 
+use paymux::http::problem::Code;
+
 use super::gateway::{FINANCE_KEY, OTHER_KEY, REVOKED_KEY};
 use super::{Gateway, faults, id, small_order};
 
@@ -92,7 +94,6 @@ async fn the_id_of_a_request_is_echoed_or_made() {
 #[tokio::test]
 async fn unknown_addresses_and_methods_are_problems_too() {
     let gateway = Gateway::start().await;
-    gateway.get("/").await.problem(404, "not_found");
     gateway.get("/v1/order").await.problem(404, "not_found");
     gateway.get("/v1/orders/").await.problem(404, "not_found");
     let reply = gateway.request("PUT", "/v1/orders").await_it().await;
@@ -101,6 +102,33 @@ async fn unknown_addresses_and_methods_are_problems_too() {
     let reply = gateway.request("BREW", "/v1/orders/x/items/y").await_it().await;
     reply.problem(405, "method_not_allowed");
     assert_eq!(reply.header("allow"), Some("PATCH, DELETE"));
+}
+
+#[tokio::test]
+async fn the_gateways_own_address_says_what_it_is_and_leads_to_a_page_for_every_code() {
+    let gateway = Gateway::start().await;
+    let page = async |path: &str| {
+        let reply = gateway.request("GET", path).without("Authorization").await_it().await;
+        assert_eq!(
+            (reply.status, reply.header("content-type")),
+            (200, Some("text/html; charset=utf-8")),
+            "{path}"
+        );
+        let text = reply.text().to_owned();
+        assert!(text.contains("<main>") && text.contains("prefers-color-scheme:dark"), "{text}");
+        assert!(!text.contains('`'), "{text}");
+        text
+    };
+    let home = page("/").await;
+    assert!(home.contains("payment gateway") && home.contains("https://pay.test/v1/orders"), "{home}");
+    assert!(home.contains("href=\"problems\""), "{home}");
+    let list = page("/problems").await;
+    let codes: Vec<&str> =
+        list.split("href=\"problems/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(codes.len(), Code::ALL.len());
+    for code in codes {
+        assert!(page(&format!("/problems/{code}")).await.contains("href=\"../problems\""));
+    }
 }
 
 #[tokio::test]
@@ -136,6 +164,9 @@ async fn each_code_has_its_page() {
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(reply.text().contains("<code>no_route</code> &middot; HTTP 422"));
     gateway.get("/problems/nothing").await.problem(404, "not_found");
+    let browser = gateway.request("GET", "/problems/nothing").header("Accept", "text/html,*/*;q=0.8");
+    let reply = browser.without("Authorization").await_it().await;
+    assert_eq!((reply.status, reply.header("content-type")), (404, Some("text/html; charset=utf-8")));
 }
 
 #[tokio::test]
