@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
@@ -61,6 +61,15 @@ pub(super) fn ensure_json(request: &HttpRequest, body: &Bytes) -> Result<(), Pro
 /// connection; otherwise it would read on for as long as the client sends.
 pub(super) fn closing(answer: HttpResponse, rest: Payload) -> HttpResponse {
     answer.map_body(|_, body| BoxBody::new(WithUnread { body, _rest: rest }))
+}
+
+/// The answer to HEAD: that to GET, whose body the server leaves out. A body without a size, such as an event stream, is
+/// dropped at once.
+pub(super) fn without_stream(answer: HttpResponse) -> HttpResponse {
+    match answer.body().size() {
+        BodySize::Stream => answer.set_body(body::None::new()).map_into_boxed_body(),
+        _ => answer,
+    }
 }
 
 /// A response body that holds the unread request body.

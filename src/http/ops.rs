@@ -12,7 +12,7 @@ use actix_web::dev::Server;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{App, FromRequest, Handler, HttpRequest, HttpResponse, HttpServer, Resource, Responder};
 use port::Timestamp;
 
 use crate::domain::Lane;
@@ -34,12 +34,22 @@ pub fn serve(ops: Ops, listener: TcpListener) -> io::Result<Server> {
     let app = move || {
         App::new()
             .app_data(Data::new(ops.clone()))
-            .route("/metrics", web::get().to(metrics))
-            .route("/livez", web::get().to(alive))
-            .route("/readyz", web::get().to(ready))
-            .route("/healthz", web::get().to(ready))
+            .service(read("/metrics", metrics))
+            .service(read("/livez", alive))
+            .service(read("/readyz", ready))
+            .service(read("/healthz", ready))
     };
     Ok(HttpServer::new(app).workers(1).disable_signals().listen(listener)?.run())
+}
+
+/// An address that is only read: by GET, and by HEAD without the body.
+fn read<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler))
 }
 
 /// All metrics. Gauges are updated from the database first.

@@ -41,6 +41,11 @@ pub struct Route {
 }
 
 impl Route {
+    /// The methods that it answers: HEAD beside GET, as RFC 9110 wants it.
+    fn methods(&self) -> Vec<&'static str> {
+        if self.method == "GET" { vec!["GET", "HEAD"] } else { vec![self.method] }
+    }
+
     /// Whether there is a query, which [`Route::input`] describes. Otherwise that is the body.
     pub fn takes_query(&self) -> bool {
         self.reader.is_some() && matches!(self.handler, Handler::Reads(..))
@@ -187,13 +192,13 @@ routes! {
     POST   "/webhooks/{account}"                public   page   notifications::receive;
     POST   "/webhooks/{account}/{key}"          public   page   notifications::receive;
     GET    "/problems/{code}"                   public   page   pages::problem;
+    GET    "/problems"                          public   page   pages::problems;
+    GET    "/"                                  public   page   pages::home;
 }
 
 /// Adds the routes to a server. Unknown addresses, and methods that an address does not take, are answered as problems.
 pub fn configure(cfg: &mut ServiceConfig, state: &State) {
     let mut seen = HashSet::new();
-    GET    "/problems"                          public   page   pages::problems;
-    GET    "/"                                  public   page   pages::home;
     let mut paths: Vec<_> = ROUTES.iter().map(|route| route.path).filter(|path| seen.insert(*path)).collect();
     // Routes are tried one after the other, and plain paths are compared faster than patterns. The sort is stable, so
     // the order of the table is kept otherwise.
@@ -208,14 +213,16 @@ fn resource(path: &'static str, state: &State) -> actix_web::Resource {
     let routes = || ROUTES.iter().filter(|route| route.path == path);
     let mut resource = web::resource(path);
     for route in routes() {
-        let method = Method::from_bytes(route.method.as_bytes()).expect("the table has methods of HTTP");
         let (state, metrics) = (state.clone(), state.metrics().route(route.method, path));
         let handler = move |request: HttpRequest, payload: Payload| {
             serve(route, metrics.clone(), state.clone(), request, payload)
         };
-        resource = resource.route(web::method(method).to(handler));
+        for method in route.methods() {
+            let method = Method::from_bytes(method.as_bytes()).expect("the table has methods of HTTP");
+            resource = resource.route(web::method(method).to(handler.clone()));
+        }
     }
-    let allow = routes().map(|route| route.method).collect::<Vec<_>>().join(", ");
+    let allow = routes().flat_map(|route| route.methods()).collect::<Vec<_>>().join(", ");
     resource.default_service(refuse(Problem::method_not_allowed(allow), path, state))
 }
 

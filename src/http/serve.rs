@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use tracing::Instrument as _;
@@ -36,6 +36,7 @@ pub(super) async fn serve(
     mut payload: Payload,
 ) -> HttpResponse {
     let started_at = state.now();
+    let is_head = request.method() == Method::HEAD;
     let raw = raw(state, request);
     let span = tracing::info_span!(
         "request",
@@ -52,7 +53,10 @@ pub(super) async fn serve(
         }
     };
     let parent = trace_parent(&raw.request).map(ToOwned::to_owned);
-    let response = trace::within(parent, work.instrument(span)).await;
+    let mut response = trace::within(parent, work.instrument(span)).await;
+    if is_head {
+        response = body::without_stream(response);
+    }
     metrics.answered(response.status().as_u16(), raw.state.now().since(started_at));
     response
 }

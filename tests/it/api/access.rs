@@ -98,7 +98,7 @@ async fn unknown_addresses_and_methods_are_problems_too() {
     gateway.get("/v1/orders/").await.problem(404, "not_found");
     let reply = gateway.request("PUT", "/v1/orders").await_it().await;
     reply.problem(405, "method_not_allowed");
-    assert_eq!(reply.header("allow"), Some("POST, GET"));
+    assert_eq!(reply.header("allow"), Some("POST, GET, HEAD"));
     let reply = gateway.request("BREW", "/v1/orders/x/items/y").await_it().await;
     reply.problem(405, "method_not_allowed");
     assert_eq!(reply.header("allow"), Some("PATCH, DELETE"));

@@ -8,6 +8,7 @@ mod checkout;
 mod client;
 mod fake_provider;
 pub mod gateway;
+mod head;
 mod idempotency;
 mod input;
 mod lanes;

@@ -57,6 +57,18 @@ async fn health_is_told_in_a_word_and_in_detail_to_those_who_ask() {
 }
 
 #[tokio::test]
+async fn health_answers_head_and_refuses_other_methods() {
+    let operators = Operators::open().await;
+    for path in ["/livez", "/readyz", "/healthz", "/metrics"] {
+        let head = Request::to(operators.address, "HEAD", path).await_it().await;
+        let get = operators.get(path).await;
+        assert_eq!((head.status, head.header("content-type")), (200, get.header("content-type")), "{path}");
+        assert!(head.body.is_empty(), "{path}");
+        assert_eq!(Request::to(operators.address, "POST", path).await_it().await.status, 405, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_that_is_about_to_stop_lives_and_is_not_ready() {
     let operators = Operators::open().await;
     operators.draining.store(true, Ordering::Relaxed);
