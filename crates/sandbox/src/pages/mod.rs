@@ -3,6 +3,7 @@
 //! A page shows and reads input; the context and the dialect apply it.
 
 mod card;
+mod shop;
 mod template;
 
 use std::collections::BTreeMap;
@@ -28,18 +29,24 @@ const MAX_ROWS: usize = 200;
 /// Answers a browser.
 pub(crate) fn handle(context: &mut RequestContext<'_>, request: &Request, path: &[&str]) -> Response {
     let found = match path {
-        [] if request.method == "GET" => return index(context),
+        [] if reads(request) => return index(context),
+        ["demo", name] if reads(request) => return shop::page(name, request).unwrap_or_else(missing),
         ["telness", "pay" | "save", key] => context.find(Provider::Telness, key),
         ["paymennt", "checkout", key] => context.find(Provider::Paymennt, key),
         ["decta", "pay", key] => context.find(Provider::Decta, key),
         _ => None,
     };
-    match (found, request.method.as_str()) {
-        (Some(object), "GET") => view(context, object),
-        (Some(object), "POST") => act(context, object, &request.form()),
-        (Some(_), _) => Response::empty(405),
-        (None, _) => missing(),
+    match found {
+        Some(object) if reads(request) => view(context, object),
+        Some(object) if request.method == "POST" => act(context, object, &request.form()),
+        Some(_) => Response::empty(405),
+        None => missing(),
     }
+}
+
+/// Whether a page is read only; the listener leaves the body of an answer to HEAD out.
+fn reads(request: &Request) -> bool {
+    matches!(request.method.as_str(), "GET" | "HEAD")
 }
 
 /// The page in the object's present state. Opening it is something that a provider notices.
@@ -108,20 +115,10 @@ fn form(
 ) -> Response {
     let typed = |name: &str| escape(fields.get(name).map_or("", String::as_str));
     let (number, expiry, name) = (typed("number"), typed("expiry"), typed("name"));
-    let mut values: Vec<(String, String)> = ["number", "expiry", "cvv", "name", "terms"]
-        .into_iter()
-        .flat_map(|field| {
-            let fault = faults.get(field).copied();
-            let ticked = if field == "terms" && fields.contains_key("terms") { "checked" } else { "" };
-            let mark = if fault.is_some() { "aria-invalid=\"true\"" } else { ticked };
-            let text =
-                fault.map(|fault| format!("<span class=\"fault\" role=\"alert\">{}</span>", escape(fault)));
-            [(format!("{field}_mark"), mark.to_owned()), (format!("{field}_fault"), text.unwrap_or_default())]
-        })
-        .collect();
+    let mut values = marks(fields, faults);
     let saves = object.kind == Kind::ProfileSession;
     let verb = if saves { "Save card".to_owned() } else { format!("Pay {}", amount(object)) };
-    let title = if object.terms.title.is_empty() { &object.reference } else { &object.terms.title };
+    let title = if object.terms.title.is_empty() { "Your order" } else { &object.terms.title };
     let banner = match banner {
         "" => String::new(),
         text => format!("<p class=\"banner\" role=\"alert\">{}</p>", escape(text)),
@@ -140,6 +137,24 @@ fn form(
     let values: Vec<(&str, &str)> =
         values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     page(status, object, "", &fill(FORM, &values))
+}
+
+/// What a field gets beside its value: a fault, tied to it for screen readers, and the focus if it is the first.
+fn marks(fields: &BTreeMap<String, String>, faults: &Faults) -> Vec<(String, String)> {
+    const FIELDS: [&str; 5] = ["number", "expiry", "cvv", "name", "terms"];
+    let first = FIELDS.into_iter().find(|field| faults.contains_key(field));
+    let of_field = |field: &'static str| {
+        let id = format!("{field}-fault");
+        let Some(fault) = faults.get(field) else {
+            let ticked = if field == "terms" && fields.contains_key("terms") { "checked" } else { "" };
+            return [(format!("{field}_mark"), ticked.to_owned()), (format!("{field}_fault"), String::new())];
+        };
+        let focus = if first == Some(field) { " autofocus" } else { "" };
+        let mark = format!("aria-invalid=\"true\" aria-describedby=\"{id}\"{focus}");
+        let text = format!("<span class=\"fault\" id=\"{id}\" role=\"alert\">{}</span>", escape(fault));
+        [(format!("{field}_mark"), mark), (format!("{field}_fault"), text)]
+    };
+    FIELDS.into_iter().flat_map(of_field).collect()
 }
 
 fn tiles() -> String {
@@ -170,11 +185,34 @@ fn tab_closed(object: &Object) -> Response {
 
 /// The confirmation page, or what is left to say about a payment that is over.
 fn closed(object: &Object) -> Response {
-    let paid = object.captured > 0 || object.held > 0 || object.word == "COMPLETED";
-    let (mood, headline) = if paid { ("good", "Thank you") } else { ("", "This payment is closed") };
-    let text = format!("Status: {}. Reference: {}.", object.word, object.reference);
+    let (mood, headline, text) = receipt(object);
     let way_back = dialect::of(object.provider).way_back(object);
     page(200, object, "", &message_page(object, mood, headline, &text, way_back.as_deref()))
+}
+
+/// What has become of a payment that is over, for the customer.
+fn receipt(object: &Object) -> (&'static str, &'static str, String) {
+    let money = |minor: i64| object.money(minor);
+    let (mood, headline, text) = if object.kind == Kind::ProfileSession && object.word == "COMPLETED" {
+        ("good", "Thank you", "Your card is stored with the shop's payment provider.".to_owned())
+    } else if object.refunded > 0 {
+        (
+            "good",
+            "Thank you",
+            format!("You have paid {}; {} went back to you.", money(object.captured), money(object.refunded)),
+        )
+    } else if object.captured > 0 {
+        ("good", "Thank you", format!("You have paid {}.", money(object.captured)))
+    } else if object.held > 0 {
+        ("good", "Thank you", format!("{} are reserved on your card for the shop.", money(object.held)))
+    } else {
+        (
+            "",
+            "This payment is closed",
+            "You have paid nothing here, and it cannot be paid any more.".to_owned(),
+        )
+    };
+    (mood, headline, format!("{text} You can close this page."))
 }
 
 fn refused(object: &Object, refusal: Refusal) -> Response {
@@ -184,13 +222,19 @@ fn refused(object: &Object, refusal: Refusal) -> Response {
 
 fn message_page(object: &Object, mood: &str, headline: &str, text: &str, way_back: Option<&str>) -> String {
     let link = way_back.map(|url| format!("<a class=\"lead\" href=\"{}\">Back to the shop</a>", escape(url)));
+    let amount = format!("<p class=\"amount\">{}</p>", amount(object));
+    let note = format!(
+        "<p class=\"small\">If you write to the shop, give this number: {}</p>",
+        escape(&object.reference)
+    );
     fill(
         MESSAGE_PAGE,
         &[
             ("mood", mood),
             ("headline", headline),
-            ("amount", &amount(object)),
+            ("amount", &amount),
             ("text", &escape(text)),
+            ("note", &note),
             ("way_back", &link.unwrap_or_default()),
         ],
     )

@@ -46,6 +46,57 @@ fn wrong_input_comes_back_with_the_fault_beside_its_field() {
 }
 
 #[test]
+fn a_fault_is_tied_to_its_field_and_the_first_has_the_focus() {
+    let mut bench = Bench::new();
+    let page = order(&mut bench, "");
+    let back = bench.page("POST", &page, &CARD.replace("cvv=100", "cvv=1").replace("&terms=yes", ""));
+    for field in ["cvv", "terms"] {
+        back.has(&format!("aria-describedby=\"{field}-fault\"")).has(&format!("id=\"{field}-fault\""));
+    }
+    assert_eq!(back.body.matches("autofocus").count(), 1);
+    let (_, behind) = back.body.split_once("name=\"cvv\"").unwrap();
+    assert!(behind.split('>').next().unwrap().contains("autofocus"));
+    bench.page("GET", &page, "").lacks("autofocus").lacks("aria-describedby");
+}
+
+#[test]
+fn a_receipt_says_in_plain_words_what_was_paid_and_given_back() {
+    let mut bench = Bench::new();
+    let page = order(&mut bench, "");
+    let id = page.rsplit('/').next().unwrap().to_owned();
+    bench.page("POST", &page, CARD).is(303);
+    bench.page("GET", &page, "").has("You have paid 3.00 EUR.").lacks("Status");
+    bench.send("POST", &format!("/decta/api/v0.6/orders/{id}/refund/"), r#"{"amount":1}"#).is(200);
+    bench.page("GET", &page, "").has("1.00 EUR went back to you");
+    let page = order(&mut bench, "");
+    bench.page("POST", &page, "scenario=cancel");
+    bench.page("GET", &page, "").has("You have paid nothing here");
+}
+
+#[test]
+fn the_shop_of_the_demo_has_a_page_for_each_return_and_shows_what_it_was_opened_with() {
+    let mut bench = Bench::new();
+    let query = "orderId=ord_1&paymentSessionId=cs_%3Ci%3E&status=COMPLETED";
+    for (name, headline) in [
+        ("thanks", "Thank you for your order"),
+        ("wait", "We are waiting for your payment"),
+        ("sorry", "The payment did not go through"),
+    ] {
+        let shown = bench.page("GET", &format!("/demo/{name}?{query}"), "");
+        shown
+            .is(200)
+            .has(headline)
+            .has("ord_1")
+            .has("cs_&lt;i&gt;")
+            .has("COMPLETED")
+            .lacks("<i>")
+            .lacks("{{");
+        bench.page("HEAD", &format!("/demo/{name}"), "").is(200);
+    }
+    bench.page("GET", "/demo/else", "").is(404);
+}
+
+#[test]
 fn a_decline_can_be_followed_by_a_payment() {
     let mut bench = Bench::new();
     let page = order(&mut bench, "");
