@@ -175,7 +175,7 @@ fn print_banner(gateway: &serve::Gateway, sandbox_url: &str, link: Option<&str>)
         "\npaymux demo\n\n  API       {url}   (key {KEY})\n  metrics   {ops}/metrics\n  sandbox   {sandbox_url}\n\n\
          Open a checkout:\n\n  curl -s {url}/v1/checkouts -H 'Authorization: Bearer {KEY}' \\\n    \
          -H 'Content-Type: application/json' \\\n    -d '{}'\n",
-        example()
+        example(sandbox_url)
     );
     if let Some(link) = link {
         println!("Or pay one that is ready, in a browser:\n\n  {link}\n");
@@ -183,12 +183,19 @@ fn print_banner(gateway: &serve::Gateway, sandbox_url: &str, link: Option<&str>)
     println!("Test card 4242 4242 4242 4242, 12/25, CVV 100, TEST USER. Ctrl-C stops; the data stays.\n");
 }
 
-/// The body of the curl line: pasted as it is, it opens a hosted checkout.
-fn example() -> &'static str {
-    concat!(
-        r#"{"order":{"currency":"EUR","customer":{"email":"ann@example.test"},"#,
-        r#""items":[{"title":"Mug","quantity":1,"unitPrice":1999}]},"#,
-        r#""checkout":{"approach":"HOSTED","returnUrls":{"success":"http://localhost:3000/thanks","#,
-        r#""inProgress":"http://localhost:3000/wait","failure":"http://localhost:3000/sorry"}}}"#
-    )
+/// The body of the curl line: pasted as it is, it opens a hosted checkout, which ends on the sandbox's shop pages.
+fn example(sandbox_url: &str) -> String {
+    let page = |name: &str| format!("{sandbox_url}/demo/{name}");
+    serde_json::json!({
+        "order": {
+            "currency": "EUR",
+            "customer": {"email": "ann@example.test"},
+            "items": [{"title": "Mug", "quantity": 1, "unitPrice": 1_999}],
+        },
+        "checkout": {
+            "approach": "HOSTED",
+            "returnUrls": {"success": page("thanks"), "inProgress": page("wait"), "failure": page("sorry")},
+        },
+    })
+    .to_string()
 }

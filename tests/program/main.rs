@@ -21,6 +21,7 @@ mod paid;
 mod profiles;
 mod provider_order;
 mod races;
+mod readme;
 mod routing;
 mod running;
 mod sale;

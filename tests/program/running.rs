@@ -181,6 +181,6 @@ fn last_part(line: &str) -> String {
     line.split_whitespace().last().unwrap().to_owned()
 }
 
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
