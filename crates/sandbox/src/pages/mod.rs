@@ -254,7 +254,13 @@ fn frame(status: u16, provider: &str, shape: &str, refresh: &str, content: &str)
         ("refresh", refresh),
         ("content", content),
     ];
-    Response::html(status, fill(FRAME, &values)).header("cache-control", "no-store")
+    let page = Response::html(status, fill(FRAME, &values)).header("cache-control", "no-store");
+    // No `form-action`: browsers hold it against the way back to the shop too.
+    page.header("x-content-type-options", "nosniff").header(
+        "content-security-policy",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; \
+         frame-ancestors 'none'",
+    )
 }
 
 fn missing() -> Response {

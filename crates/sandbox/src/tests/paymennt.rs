@@ -32,6 +32,13 @@ impl Bench {
 }
 
 #[test]
+fn a_page_is_headed_by_what_is_bought() {
+    let mut bench = Bench::new();
+    let key = bench.paymennt("POST", "/checkout/web", &web("r-1")).text("checkoutKey");
+    bench.page("GET", &format!("/paymennt/checkout/{key}"), "").has("<h1>Ticket</h1>").lacks("r-1");
+}
+
+#[test]
 fn a_link_is_made_read_and_found_by_its_request_id() {
     let mut bench = Bench::new();
     let made = bench.paymennt("POST", "/checkout/link", &link("r-1", "120.50"));

@@ -35,6 +35,15 @@ impl Bench {
 }
 
 #[test]
+fn a_page_is_headed_by_what_is_bought() {
+    let mut bench = Bench::new();
+    let order = bench.telness_order();
+    bench.telness("POST", &format!("/orders/{order}/calculate-price"), "").is(200);
+    let session = bench.telness_session(&order).text("paymentSessionId");
+    bench.page("GET", &format!("/telness/pay/{session}"), "").has("<h1>Order</h1>").lacks("att-1");
+}
+
+#[test]
 fn an_order_is_filled_priced_paid_and_submitted() {
     let mut bench = Bench::new();
     let order = bench.telness("POST", "/orders", "{}").text("orderId");

@@ -94,6 +94,8 @@ pub(super) fn make(
         return Err("requestId was used before".to_owned());
     }
     let minutes = wanted.expires_in.filter(|_| way == Way::Link);
+    let named = || wanted.items.into_iter().find_map(|item| item.name);
+    let title = wanted.description.or_else(named);
     let customer = wanted.customer;
     let terms = Terms {
         hold: false,
@@ -104,7 +106,7 @@ pub(super) fn make(
         ways_back: WaysBack { paid: wanted.return_url.filter(|_| way != Way::Link), ..WaysBack::default() },
         customer: customer.and_then(|customer| customer.id),
         order_id: None,
-        title: wanted.description.unwrap_or(wanted.order_id),
+        title: title.unwrap_or_default(),
     };
     let mut object = Object {
         provider: US,

@@ -127,7 +127,7 @@ fn terms(wanted: Wanted, kind: Kind, order: &Order, now: i64) -> Terms {
         },
         customer: order.customer_id().map(str::to_owned),
         order_id: Some(order.id.clone()),
-        title: wanted.description.unwrap_or_default(),
+        title: wanted.description.or_else(|| order.title()).unwrap_or_default(),
     }
 }
 

@@ -77,6 +77,11 @@ impl Order {
         metadata_reference(&self.sent).or(named).unwrap_or_else(|| self.id.clone())
     }
 
+    /// The name of its first item.
+    pub(super) fn title(&self) -> Option<String> {
+        self.items.iter().find_map(|item| item.sent.string("name"))
+    }
+
     /// What it costs, where it is known.
     pub(super) fn priced(&self) -> Option<&Priced> {
         self.priced.as_ref()
