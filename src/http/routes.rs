@@ -41,9 +41,11 @@ pub struct Route {
 }
 
 impl Route {
-    /// The methods that it answers: HEAD beside GET, as RFC 9110 wants it.
-    fn methods(&self) -> Vec<&'static str> {
-        if self.method == "GET" { vec!["GET", "HEAD"] } else { vec![self.method] }
+    /// The methods that it answers: HEAD too where it answers GET, as RFC 9110 wants it.
+    fn methods(&self) -> impl Iterator<Item = Method> {
+        let method = Method::from_bytes(self.method.as_bytes()).expect("the table has methods of HTTP");
+        let head = (method == Method::GET).then_some(Method::HEAD);
+        [Some(method), head].into_iter().flatten()
     }
 
     /// Whether there is a query, which [`Route::input`] describes. Otherwise that is the body.
@@ -218,11 +220,11 @@ fn resource(path: &'static str, state: &State) -> actix_web::Resource {
             serve(route, metrics.clone(), state.clone(), request, payload)
         };
         for method in route.methods() {
-            let method = Method::from_bytes(method.as_bytes()).expect("the table has methods of HTTP");
             resource = resource.route(web::method(method).to(handler.clone()));
         }
     }
-    let allow = routes().flat_map(|route| route.methods()).collect::<Vec<_>>().join(", ");
+    let allow =
+        routes().flat_map(Route::methods).map(|method| method.to_string()).collect::<Vec<_>>().join(", ");
     resource.default_service(refuse(Problem::method_not_allowed(allow), path, state))
 }
 
