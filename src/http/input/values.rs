@@ -62,13 +62,16 @@ pub(super) fn time(value: Value<'_>) -> Option<Timestamp> {
 }
 
 pub(super) fn web_address(value: Value<'_>) -> Option<String> {
-    let what = "an absolute http or https address, such as https://shop.example/thanks";
+    let what =
+        "an absolute http or https address without user and password, such as https://shop.example/thanks";
     value.text_of(MAX_URL, what, |text| web_url(text).is_some())
 }
 
-/// The URL, if it is absolute, and http or https.
+/// The URL, if it is absolute, http or https, and has no user and password, since it is shown.
 pub(super) fn web_url(text: &str) -> Option<Url> {
-    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+    let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    Url::parse(text).ok().filter(|url| is_web(url) && is_plain(url))
 }
 
 pub(super) fn language(value: Value<'_>) -> Option<String> {

@@ -1,14 +1,12 @@
 //! Reads webhook endpoints and redelivery requests.
 
-use port::{EndpointId, Timestamp};
-use url::Url;
-
 use super::reader::Value;
 use super::schema::Presence;
 use super::values::{MAX_URL, time, web_url};
 use crate::domain::EndpointSettings;
 use crate::http::problem::Code;
 use crate::webhooks::{ALL_TYPES, EndpointFields, is_type};
+use port::{EndpointId, Timestamp};
 
 /// Also of the type of an event.
 const MAX_DESCRIPTION: usize = 200;
@@ -52,15 +50,11 @@ pub(crate) fn range(value: Value<'_>) -> Option<(Timestamp, Timestamp)> {
     })
 }
 
-/// The URL of an endpoint; without user and password, since the URL is shown.
+/// The URL of an endpoint.
 fn address(value: Value<'_>) -> Option<String> {
     const WHAT: &str = "an absolute http or https address without user, password and fragment, such as \
                         https://shop.example/webhooks";
-    value.text_of(MAX_URL, WHAT, |text| {
-        let bare =
-            |url: Url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-        web_url(text).is_some_and(bare)
-    })
+    value.text_of(MAX_URL, WHAT, |text| web_url(text).is_some_and(|url| url.fragment().is_none()))
 }
 
 fn types(value: Value<'_>) -> Option<Vec<String>> {

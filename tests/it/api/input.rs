@@ -228,7 +228,10 @@ async fn a_checkout_is_read_as_strictly() {
     let request = json!({
         "approach": "HOSTED",
         "captureMode": "LATER",
-        "returnUrls": {"success": "/relative", "failure": "ftp://shop.test", "retry": "https://shop.test"},
+        "returnUrls": {
+            "success": "/relative", "failure": "ftp://shop.test", "cancel": "https://ann:secret@shop.test",
+            "retry": "https://shop.test",
+        },
         "notify": {"email": true},
         "expiresIn": 299,
         "language": "english please",
@@ -243,6 +246,7 @@ async fn a_checkout_is_read_as_strictly() {
         at("/language", "invalid_value"),
         at("/notify", "invalid_value"),
         at("/paymentProfileId", "invalid_value"),
+        at("/returnUrls/cancel", "invalid_value"),
         at("/returnUrls/failure", "invalid_value"),
         at("/returnUrls/inProgress", "field_missing"),
         at("/returnUrls/retry", "unknown_field"),
