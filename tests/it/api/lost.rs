@@ -90,6 +90,19 @@ async fn an_orphan_that_does_not_close_is_not_forgotten_and_its_money_is_found()
 }
 
 #[tokio::test]
+async fn a_page_of_unknown_outcome_is_followed_by_one_elsewhere_and_a_link_which_may_be_sent_already_is_not()
+{
+    for (request, account) in [(hosted(), "two"), (json!({"approach": "LINK"}), "one")] {
+        let gateway = Gateway::start().await;
+        gateway.falls_back();
+        gateway.provider.starts(Start::Silent);
+        let path = format!("/v1/orders/{}/checkout", id(&gateway.priced_order().await));
+        let session = gateway.post(&path).json(&request).await.expect(202);
+        assert_eq!(session["account"], account, "{request}");
+    }
+}
+
+#[tokio::test]
 async fn money_beside_a_merchants_own_collection_is_told() {
     let gateway = Gateway::start().await;
     let order = gateway.priced_order().await;
