@@ -124,7 +124,8 @@ impl Reader {
         let answer: Value =
             serde_json::from_str(checkout).unwrap_or_else(|fault| panic!("{fault}: {checkout}"));
         let page = answer["session"]["checkoutUrl"].as_str().unwrap();
-        let form = reqwest::Client::new().post(page).body(CARD);
+        let client = reqwest::Client::builder().timeout(SILENCE).build().unwrap();
+        let form = client.post(page).body(CARD);
         let form = form.header("Content-Type", "application/x-www-form-urlencoded");
         let shown = form.send().await.unwrap();
         let url = shown.url().clone();

@@ -132,8 +132,9 @@ impl<'a> Walk<'a> {
     /// A text of valid JSON cannot be read only if it has half a character; it ends here.
     fn half_character(&self, end: usize) -> NotJson {
         let before = self.before.get(..end).unwrap_or(self.before);
-        let line = before.split(|byte| *byte == b'\n');
-        NotJson::HalfCharacter { line: line.clone().count(), column: line.last().map_or(0, <[u8]>::len) }
+        let is_end = |byte: &u8| *byte == b'\n';
+        let column = before.rsplit(is_end).next().map_or(0, <[u8]>::len);
+        NotJson::HalfCharacter { line: before.split(is_end).count(), column }
     }
 
     /// A number or literal, up to its end.
