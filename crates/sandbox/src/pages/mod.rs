@@ -130,8 +130,8 @@ fn form(
         ("number", number),
         ("expiry", expiry),
         ("name", name),
+        ("tiles", tiles(&verb)),
         ("verb", verb),
-        ("tiles", tiles()),
     ];
     values.extend(own.map(|(name, value)| (name.to_owned(), value)));
     let values: Vec<(&str, &str)> =
@@ -157,11 +157,13 @@ fn marks(fields: &BTreeMap<String, String>, faults: &Faults) -> Vec<(String, Str
     FIELDS.into_iter().flat_map(of_field).collect()
 }
 
-fn tiles() -> String {
+/// The scenarios as buttons; `verb` is what an ordinary success does.
+fn tiles(verb: &str) -> String {
     let tile = |scenario: &card::Scenario| {
+        let title = if scenario.outcome == Some(Outcome::Paid) { verb } else { scenario.title };
         format!(
-            "<button name=\"scenario\" value=\"{}\"><b>{}</b><span>{}</span><code>{}</code></button>",
-            scenario.name, scenario.title, scenario.text, scenario.number
+            "<button name=\"scenario\" value=\"{}\"><b>{title}</b><span>{}</span><code>{}</code></button>",
+            scenario.name, scenario.text, scenario.number
         )
     };
     SCENARIOS.iter().map(tile).collect()

@@ -14,7 +14,11 @@ fn the_form_shows_the_amount_the_scenarios_and_nothing_unescaped() {
     let page = order(&mut bench, "");
     let shown = bench.page("GET", &page, "");
     shown.is(200).has("3.00 EUR").has("&lt;i&gt;x&lt;/i&gt;").lacks("<i>x").lacks("{{");
-    shown.has("3-D Secure challenge").has("Customer closes the tab").has("4242 4242 4242 4242");
+    shown
+        .has("<b>Pay 3.00 EUR</b>")
+        .has("3-D Secure challenge")
+        .has("Customer closes the tab")
+        .has("4242 4242 4242 4242");
     bench.ledger().has(r#""word":"viewed""#);
     bench.page("GET", "/decta/pay/none", "").is(404);
     bench.page("GET", "/", "").is(200).has("&lt;b&gt;1&lt;/b&gt;").lacks("<b>1");
@@ -138,4 +142,40 @@ fn a_closed_tab_leaves_everything_open() {
     bench.ledger().has(r#""word":"issued""#);
     bench.page("POST", &page, CARD).is(303);
     bench.page("POST", &page, CARD).is(200).has("Thank you");
+}
+
+/// The relative luminance of a colour such as `#1c2430` (WCAG 2.2).
+fn luminance(colour: &str) -> f64 {
+    let part = |at: usize| {
+        let share = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+}
+
+#[test]
+fn the_borders_of_fields_and_all_texts_stand_out_in_both_schemes() {
+    let style = include_str!("../pages/style.css");
+    let schemes: Vec<&str> =
+        style.split(":root").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
+    assert_eq!(schemes.len(), 2, "a light scheme and a dark one");
+    for scheme in schemes {
+        let colour = |name: &str| {
+            let at = scheme.split_once(&format!("--{name}: ")).unwrap().1;
+            luminance(&at[..7])
+        };
+        for (name, ground, least) in [
+            ("edge", "paper", 3.0),
+            ("ink", "paper", 4.5),
+            ("soft", "paper", 4.5),
+            ("soft", "ground", 4.5),
+            ("bad", "paper", 4.5),
+            ("good", "paper", 4.5),
+            ("lead", "paper", 4.5),
+        ] {
+            let (one, other) = (colour(name) + 0.05, colour(ground) + 0.05);
+            let contrast = one.max(other) / one.min(other);
+            assert!(contrast >= least, "{name} on {ground}: {contrast:.2}");
+        }
+    }
 }
