@@ -14,11 +14,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use paymux_port::sign::{self, SignatureError};
 use paymux_port::{
-    About, AdapterSettings, AmountLimits, Approach, Attempt, CancelSupport, Capabilities, CreatedPayment,
-    Ctx, Currencies, Field, HttpRequest, HttpResponse, Lookup, Next, Notification, NotificationAuth,
-    NotificationError, NotificationTarget, PaymentRequest, PaymentStatus, Provider, ProviderError,
-    ProviderView, RefundRequest, RefundSupport, Repeat, Repeats, Result, Secret, Setting, SettingsError,
-    Vault, VaultSupport, encoded,
+    About, AdapterSettings, AddressPart, AmountLimits, Approach, Attempt, CancelSupport, Capabilities,
+    CreatedPayment, Ctx, Currencies, Field, HttpRequest, HttpResponse, Lookup, Next, Notification,
+    NotificationAuth, NotificationError, NotificationTarget, PaymentRequest, PaymentStatus, Provider,
+    ProviderError, ProviderView, RefundRequest, RefundSupport, Repeat, Repeats, Result, Secret, Setting,
+    SettingsError, Vault, VaultSupport, encoded,
 };
 use serde::de::DeserializeOwned;
 
@@ -60,13 +60,29 @@ pub(crate) static ABOUT: About = About {
                 Field::Email,
                 Field::FirstName,
                 Field::LastName,
-                Field::BillingName,
-                Field::BillingLine1,
-                Field::BillingCity,
-                Field::BillingCountry,
+                Field::Billing(AddressPart::Name),
+                Field::Billing(AddressPart::Line1),
+                Field::Billing(AddressPart::City),
+                Field::Billing(AddressPart::Country),
                 Field::Items,
             ],
         )],
+        // From the vendor's Java client; a name or a town that is cut could be another one.
+        longest: &[
+            (Field::CustomerId, 50),
+            (Field::Email, 50),
+            (Field::Phone, 20),
+            (Field::FirstName, 60),
+            (Field::LastName, 40),
+            (Field::Billing(AddressPart::Name), 100),
+            (Field::Billing(AddressPart::City), 50),
+            (Field::Billing(AddressPart::Region), 50),
+            (Field::Billing(AddressPart::PostalCode), 20),
+            (Field::Shipping(AddressPart::Name), 100),
+            (Field::Shipping(AddressPart::City), 50),
+            (Field::Shipping(AddressPart::Region), 50),
+            (Field::Shipping(AddressPart::PostalCode), 20),
+        ],
         vault: Some(VaultSupport {
             approaches: &[],
             // Cards are stored by the frame in a merchant's own page only.

@@ -115,7 +115,7 @@ fn customer(known: &Customer) -> Option<JsonObject> {
         .put("firstName", known.first_name.as_deref()?)
         .put("lastName", known.last_name.as_deref()?)
         .put("email", known.email.as_deref()?)
-        .given("phone", known.phone.as_deref());
+        .given("phone", known.phone_digits());
     Some(customer)
 }
 

@@ -112,6 +112,49 @@ fn a_link_is_not_sent_for_delivery_to_nobody() {
 }
 
 #[test]
+fn a_telephone_number_is_sent_as_the_digits_that_are_dialled_from_abroad() {
+    let table = [
+        ("+971 (0)50 - 000 00 01", Some("971500000001")),
+        ("00971\u{a0}50 0000001", Some("971500000001")),
+        ("971500000001", Some("971500000001")),
+        ("-", None),
+    ];
+    for (given, sent) in table {
+        let customer = Customer {
+            phone: Some(given.to_owned()),
+            email: Some("ann@example.test".to_owned()),
+            first_name: Some("Ann".to_owned()),
+            last_name: Some("Berg".to_owned()),
+            ..Customer::default()
+        };
+        let named = PaymentRequest { customer, ..payment_request(1_050) };
+        let phone = link(money(3_150, "AED"), &named)["customer"].get("phone").cloned();
+        assert_eq!(phone, sent.map(|digits| json!(digits)), "{given}");
+    }
+}
+
+#[test]
+fn what_is_longer_than_the_provider_takes_rules_it_out_before_anything_is_sent() {
+    let capabilities = &ABOUT.capabilities;
+    let against = |request: &PaymentRequest| {
+        capabilities.ineligible_because(money(3_150, "AED"), Approach::Link, CaptureMode::Automatic, request)
+    };
+    let town = |town: &str| Some(Address { city: Some(town.to_owned()), ..Address::default() });
+    let mut request = payment_request(1_050);
+    request.customer.email = Some(format!("{}@department.example", "a".repeat(31)));
+    request.customer.phone = Some("+971 (0)50 - 000 00 01, +971 (0)4".to_owned());
+    request.billing_address = town(&"\u{fc}".repeat(50));
+    assert!(against(&request).is_empty(), "{:?}", against(&request));
+    request.customer.email = Some(format!("{}@department.example", "a".repeat(32)));
+    request.shipping_address = town("Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch");
+    let expected = [
+        "takes no customer.email of more than 50 characters",
+        "takes no shippingAddress.city of more than 50 characters",
+    ];
+    assert_eq!(against(&request), expected);
+}
+
+#[test]
 fn totals_add_up_with_tax_in_the_prices() {
     let sent =
         serde_json::to_string(&request::web(&attempt(money(3_150, "AED")), &payment_request(1_050)).unwrap())

@@ -36,7 +36,8 @@ impl Payments {
         let account = self.providers.account(&attempt.account)?;
         let charge = is_charge(order, &attempt);
         if may_repeat(&account) && !charge {
-            return match self.send_create(order, &account, &attempt, false).await {
+            let sent = self.send_create(order, &account, &attempt, false).await;
+            return match sent.map_err(ProviderError::from) {
                 Ok(created) => self.accept_start(order, &account, attempt.id, created).await,
                 Err(error) if error.advice() == Advice::Stop => self.abandon(order, &attempt, &error).await,
                 Err(error) => Err(error.into()),
@@ -110,7 +111,8 @@ impl Payments {
         if !may_repeat(account) || orphan.state == AttemptState::Ended {
             return self.find_by_reference(order, account, orphan).await;
         }
-        match self.send_create(order, account, orphan, false).await {
+        let sent = self.send_create(order, account, orphan, false).await;
+        match sent.map_err(ProviderError::from) {
             Err(error) if error.advice() == Advice::Stop => Ok(None),
             created => created.map(Some),
         }

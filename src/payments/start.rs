@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use port::{
-    Advice, Approach, AttemptId, CaptureMode, CreatedPayment, LinkDelivery, Lookup, Money, PaymentRequest,
-    ProfileId, ProviderError, Repeat, SessionId, Timestamp,
+    Advice, Approach, AttemptId, CaptureMode, CreatedPayment, Ctx, LinkDelivery, Lookup, Money,
+    PaymentRequest, ProfileId, ProviderError, Repeat, SessionId, Timestamp,
 };
 
 use super::providers::NoState;
@@ -57,6 +57,26 @@ pub enum StartOutcome {
 /// What a start created, and the moment that the provider's answer describes.
 pub(super) type Created = (CreatedPayment, Timestamp);
 
+/// Why a start did not work.
+pub(super) struct FailedStart {
+    pub(super) error: ProviderError,
+    /// Whether the provider has refused the request as such, and has provably created nothing.
+    pub(super) refused: bool,
+}
+
+impl FailedStart {
+    pub(super) fn new(error: ProviderError, ctx: &Ctx<'_>) -> Self {
+        let refused = matches!(error, ProviderError::Rejected { .. }) && ctx.created_nothing();
+        Self { error, refused }
+    }
+}
+
+impl From<FailedStart> for ProviderError {
+    fn from(failed: FailedStart) -> Self {
+        failed.error
+    }
+}
+
 impl StartOutcome {
     /// The outcome after an error that is certain.
     pub(super) fn abandoned(error: &ProviderError) -> Self {
@@ -80,6 +100,11 @@ impl Repeats {
             true => ProviderError::OutcomeUnknown(error.to_string()),
             false => error,
         }
+    }
+
+    /// Whether another account may try after this failure. The refusal of a second send proves nothing about the first.
+    pub(super) fn refused(&self, attempt: AttemptId, failed: &FailedStart) -> bool {
+        failed.refused && self.0 != Some(attempt)
     }
 
     /// Whether this start of unknown outcome is sent again at once.
@@ -196,7 +221,8 @@ impl Payments {
             let account = self.providers.account(&attempt.account)?;
             let charge = is_charge(order, &attempt);
             let sent = self.send_create(order, &account, &attempt, charge).await;
-            let mut sent = sent.map_err(|error| repeats.classify(attempt.id, error));
+            let refused = sent.as_ref().is_err_and(|failed| repeats.refused(attempt.id, failed)) && !charge;
+            let mut sent = sent.map_err(|failed| repeats.classify(attempt.id, failed.error));
             let unknown = sent.as_ref().is_err_and(|error| error.advice() == Advice::ResolveUnknown);
             if unknown && let Ok(Some(found)) = self.find_by_reference(order, &account, &attempt).await {
                 sent = Ok(found);
@@ -211,7 +237,8 @@ impl Payments {
             if unknown && !charge && repeats.allow(attempt.id, &account) {
                 continue;
             }
-            if let Some(done) = self.after_failed_start(order, session, &attempt, &account, &error).await? {
+            let failed = FailedStart { error, refused };
+            if let Some(done) = self.after_failed_start(order, session, &attempt, &account, &failed).await? {
                 return Ok(done);
             }
         }
@@ -224,12 +251,12 @@ impl Payments {
         account: &Account,
         attempt: &Attempt,
         charge: bool,
-    ) -> Result<Created, ProviderError> {
+    ) -> Result<Created, FailedStart> {
         let request = self.request_of(order, attempt);
         let view = attempt.for_adapter(order.id());
         let state = order.state_store(attempt.id);
         let ctx = self.providers.ctx(account, &state);
-        match account.adapter.vault().filter(|_| charge) {
+        let sent = match account.adapter.vault().filter(|_| charge) {
             Some(vault) => {
                 self.providers.call(account, "charge", &ctx, vault.charge(&ctx, &view, &request)).await
             }
@@ -237,7 +264,8 @@ impl Payments {
                 let create = account.adapter.create(&ctx, &view, &request);
                 self.providers.call(account, "create", &ctx, create).await
             }
-        }
+        };
+        sent.map_err(|error| FailedStart::new(error, &ctx))
     }
 
     /// What an attempt requests of its provider: the same each time.
@@ -277,7 +305,7 @@ impl Payments {
         session: SessionId,
         attempt: &Attempt,
         account: &Account,
-        error: &ProviderError,
+        FailedStart { error, refused }: &FailedStart,
     ) -> Result<Option<StartOutcome>> {
         // The customer never received the page's address and no money moves in the start: what may exist there can be
         // closed unseen.
@@ -287,7 +315,7 @@ impl Payments {
         let (elsewhere, orphaned) = match error.advice() {
             Advice::TryElsewhere | Advice::RetryLater => (true, false),
             Advice::ResolveUnknown => (harmless && self.routing.failover_after_unknown, true),
-            Advice::Stop => (false, false),
+            Advice::Stop => (*refused, false),
         };
         let next = order.session(session).and_then(|session| session.fallback.first()).filter(|_| elsewhere);
         if let Some(name) = next {

@@ -53,6 +53,8 @@ pub struct Capabilities {
     pub limits: AmountLimits,
     /// What an order must carry for an approach.
     pub needs: &'static [(Approach, &'static [Field])],
+    /// How many characters of a field it takes, where it does not take all.
+    pub longest: &'static [(Field, usize)],
     /// What can be done with stored payment methods; `None` if none can be stored.
     pub vault: Option<VaultSupport>,
     /// Whether the provider has an order of its own that must be submitted once ours is.
@@ -74,6 +76,7 @@ impl Capabilities {
         currencies: Currencies { only: &[], max_decimals: 2 },
         limits: AmountLimits::NONE,
         needs: &[],
+        longest: &[],
         vault: None,
         submits_order: false,
     };
@@ -103,6 +106,10 @@ impl Capabilities {
             self.needs.iter().filter(|(of, _)| *of == approach).flat_map(|(_, fields)| fields.iter());
         against.extend(
             needed.filter(|field| !field.given(request)).map(|field| format!("needs {}", field.name())),
+        );
+        let too_long = self.longest.iter().filter(|(field, most)| field.length(request) > *most);
+        against.extend(
+            too_long.map(|(field, most)| format!("takes no {} of more than {most} characters", field.name())),
         );
         against
     }
@@ -327,55 +334,96 @@ impl AmountLimits {
     }
 }
 
-/// Something of an order that a provider may insist on.
+/// Something of an order that a provider may insist on, or take only so much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
+    /// `customer.id`
+    CustomerId,
     /// `customer.email`
     Email,
+    /// `customer.phone`; its length is that of its digits.
+    Phone,
     /// `customer.firstName`
     FirstName,
     /// `customer.lastName`
     LastName,
-    /// `billingAddress.name`
-    BillingName,
-    /// `billingAddress.line1`
-    BillingLine1,
-    /// `billingAddress.city`
-    BillingCity,
-    /// `billingAddress.country`
-    BillingCountry,
+    /// A part of `billingAddress`.
+    Billing(AddressPart),
+    /// A part of `shippingAddress`.
+    Shipping(AddressPart),
     /// At least one line.
     Items,
 }
 
+/// A part of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "camelCase")]
+#[expect(missing_docs, reason = "named as the fields of an address")]
+pub enum AddressPart {
+    Name,
+    Line1,
+    City,
+    Region,
+    PostalCode,
+    Country,
+}
+
+impl AddressPart {
+    fn of(self, address: Option<&Address>) -> Option<&str> {
+        let address = address?;
+        let part = match self {
+            Self::Name => &address.name,
+            Self::Line1 => &address.line1,
+            Self::City => &address.city,
+            Self::Region => &address.region,
+            Self::PostalCode => &address.postal_code,
+            Self::Country => &address.country,
+        };
+        part.as_deref()
+    }
+}
+
 impl Field {
     /// As the API names it.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Email => "customer.email",
-            Self::FirstName => "customer.firstName",
-            Self::LastName => "customer.lastName",
-            Self::BillingName => "billingAddress.name",
-            Self::BillingLine1 => "billingAddress.line1",
-            Self::BillingCity => "billingAddress.city",
-            Self::BillingCountry => "billingAddress.country",
-            Self::Items => "items",
+            Self::CustomerId => "customer.id".to_owned(),
+            Self::Email => "customer.email".to_owned(),
+            Self::Phone => "customer.phone".to_owned(),
+            Self::FirstName => "customer.firstName".to_owned(),
+            Self::LastName => "customer.lastName".to_owned(),
+            Self::Billing(part) => format!("billingAddress.{}", <&str>::from(part)),
+            Self::Shipping(part) => format!("shippingAddress.{}", <&str>::from(part)),
+            Self::Items => "items".to_owned(),
+        }
+    }
+
+    fn text(self, request: &PaymentRequest) -> Option<&str> {
+        let customer = &request.customer;
+        match self {
+            Self::CustomerId => customer.id.as_deref(),
+            Self::Email => customer.email.as_deref(),
+            Self::Phone => customer.phone.as_deref(),
+            Self::FirstName => customer.first_name.as_deref(),
+            Self::LastName => customer.last_name.as_deref(),
+            Self::Billing(part) => part.of(request.billing_address.as_ref()),
+            Self::Shipping(part) => part.of(request.shipping_address.as_ref()),
+            Self::Items => None,
         }
     }
 
     fn given(self, request: &PaymentRequest) -> bool {
-        let billing = |part: fn(&Address) -> &Option<String>| {
-            request.billing_address.as_ref().is_some_and(|address| part(address).is_some())
-        };
         match self {
-            Self::Email => request.customer.email.is_some(),
-            Self::FirstName => request.customer.first_name.is_some(),
-            Self::LastName => request.customer.last_name.is_some(),
-            Self::BillingName => billing(|address| &address.name),
-            Self::BillingLine1 => billing(|address| &address.line1),
-            Self::BillingCity => billing(|address| &address.city),
-            Self::BillingCountry => billing(|address| &address.country),
             Self::Items => !request.items.is_empty(),
+            field => field.text(request).is_some(),
+        }
+    }
+
+    /// In characters.
+    fn length(self, request: &PaymentRequest) -> usize {
+        match self {
+            Self::Phone => request.customer.phone_digits().map_or(0, |digits| digits.len()),
+            field => field.text(request).map_or(0, |text| text.chars().count()),
         }
     }
 }

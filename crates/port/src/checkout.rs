@@ -48,6 +48,17 @@ pub struct Customer {
     pub last_name: Option<String>,
 }
 
+impl Customer {
+    /// The telephone number as a provider wants it that takes digits only: without `+` or `00` before the country, and
+    /// without the `(0)` that is not dialled from abroad.
+    pub fn phone_digits(&self) -> Option<String> {
+        let dialled = self.phone.as_deref()?.replace("(0)", "");
+        let digits: String = dialled.chars().filter(char::is_ascii_digit).collect();
+        let digits = digits.strip_prefix("00").unwrap_or(&digits).to_owned();
+        Some(digits).filter(|digits| !digits.is_empty())
+    }
+}
+
 /// A postal address. Personal data, as [`Customer`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

@@ -1,6 +1,6 @@
 //! The context of an operation: calls, adapter state, time.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, Ordering};
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -38,6 +38,7 @@ pub struct Ctx<'a> {
     env: &'a dyn Env,
     write_left: AtomicBool,
     last_was_read: AtomicBool,
+    last_status: AtomicU16,
     as_of_micros: AtomicI64,
 }
 
@@ -58,6 +59,7 @@ impl<'a> Ctx<'a> {
             env,
             write_left: AtomicBool::new(false),
             last_was_read: AtomicBool::new(true),
+            last_status: AtomicU16::new(0),
             as_of_micros: AtomicI64::new(env.now().micros()),
         }
     }
@@ -93,6 +95,7 @@ impl<'a> Ctx<'a> {
         let sent_at = self.now();
         let outcome =
             self.transport.send(self.base_url, &http_request).await.map_err(|lost| lost.sorted(reads_only));
+        self.last_status.store(outcome.as_ref().map_or(0, |response| response.status), Ordering::Relaxed);
         let as_of = if reads_only { sent_at } else { self.now() };
         self.as_of_micros.store(as_of.micros(), Ordering::Relaxed);
         if !reads_only && may_have_worked(&outcome) {
@@ -182,6 +185,13 @@ impl<'a> Ctx<'a> {
     /// The time that the last response is about: when a read was sent, or when a write was answered.
     pub fn as_of(&self) -> Timestamp {
         Timestamp::from_micros(self.as_of_micros.load(Ordering::Relaxed))
+    }
+
+    /// Whether the provider has refused the request as one that it cannot take, and no write before it can have worked:
+    /// nothing was created. A conflict is no such refusal, since it may be one with something that exists.
+    pub fn created_nothing(&self) -> bool {
+        let status = self.last_status.load(Ordering::Relaxed);
+        !self.write_left.load(Ordering::Relaxed) && matches!(status, 400 | 413 | 414 | 415 | 422)
     }
 
     /// Corrects the error of an operation with several calls: once a write may have taken effect, a later error means

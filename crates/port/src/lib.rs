@@ -32,8 +32,9 @@ mod time;
 mod vault;
 
 pub use about::{
-    About, AdapterSettings, AmountLimits, CancelSupport, Capabilities, CaptureSupport, Captures, Currencies,
-    Field, Lookup, NotificationAuth, RefundSupport, Repeat, Repeats, Setting, SettingsError, VaultSupport,
+    About, AdapterSettings, AddressPart, AmountLimits, CancelSupport, Capabilities, CaptureSupport, Captures,
+    Currencies, Field, Lookup, NotificationAuth, RefundSupport, Repeat, Repeats, Setting, SettingsError,
+    VaultSupport,
 };
 pub use call::{HeaderValue, HttpRequest, HttpResponse, Method, Transport, TransportError, encoded};
 pub use checkout::{

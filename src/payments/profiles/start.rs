@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::engine::{Command, WorkingCopy};
 use crate::payments::accept::can_be_opened;
 use crate::payments::providers::extended;
-use crate::payments::start::{Repeats, StartOutcome, start_failure};
+use crate::payments::start::{FailedStart, Repeats, StartOutcome, start_failure};
 use crate::payments::task::ProfileTask;
 use crate::payments::{Account, Payments, ReadPass, Result};
 use crate::routing::{PINNED, RouteError, RuledOut};
@@ -111,29 +111,36 @@ impl Payments {
     ) -> Result<StartOutcome> {
         let mut repeats = Repeats(session.attempt().filter(|_| again).map(|attempt| attempt.id));
         while let Some((account, attempt)) = self.at_provider(session)? {
-            let error = match self.send_profile_session(session, &account, &attempt).await {
+            let failed = match self.send_profile_session(session, &account, &attempt).await {
                 Ok(created) => {
                     self.accept_profile_session(session, created).await?;
                     return Ok(StartOutcome::Created);
                 }
-                Err(error) => repeats.classify(attempt.id, error),
+                Err(failed) => failed,
             };
+            let refused = repeats.refused(attempt.id, &failed);
+            let error = repeats.classify(attempt.id, failed.error);
             if error.advice() == Advice::ResolveUnknown {
                 if repeats.allow(attempt.id, &account) {
                     continue;
                 }
                 return Ok(StartOutcome::Unknown);
             }
-            if !self.fail_over_session(session, &error).await? {
-                return Ok(StartOutcome::abandoned(&error));
+            let failed = FailedStart { error, refused };
+            if !self.fail_over_session(session, &failed).await? {
+                return Ok(StartOutcome::abandoned(&failed.error));
             }
         }
         Ok(StartOutcome::Ended)
     }
 
     /// Abandons a start for one at the next account where another may be tried, else for good (false).
-    async fn fail_over_session(&self, session: &mut ProfileTask<'_>, error: &ProviderError) -> Result<bool> {
-        let next = session.fallback.first().filter(|_| error.advice() != Advice::Stop);
+    async fn fail_over_session(
+        &self,
+        session: &mut ProfileTask<'_>,
+        FailedStart { error, refused }: &FailedStart,
+    ) -> Result<bool> {
+        let next = session.fallback.first().filter(|_| *refused || error.advice() != Advice::Stop);
         let next = next.map(|name| self.providers.account(name)).transpose()?;
         let abandon = |session: &ProfileSession, _| {
             let start = |account| profile_start(session.id, session.attempts.len(), account);
@@ -149,10 +156,12 @@ impl Payments {
         session: &mut ProfileTask<'_>,
         account: &Account,
         attempt: &StoreAttempt,
-    ) -> Result<CreatedProfileSession, ProviderError> {
-        let vault = vault_of(account)?;
+    ) -> Result<CreatedProfileSession, FailedStart> {
+        let unsent = |error| FailedStart { error, refused: false };
+        let vault = vault_of(account).map_err(unsent)?;
         let Some(request) = session.request.value() else {
-            return Err(ProviderError::Unsupported("store a method of a customer whose data was erased"));
+            let erased = "store a method of a customer whose data was erased";
+            return Err(unsent(ProviderError::Unsupported(erased)));
         };
         let request = StoreRequest {
             customer_id: request.customer_id.clone(),
@@ -163,12 +172,11 @@ impl Payments {
         let state = session.state_store(attempt.id);
         let ctx = self.providers.ctx(account, &state);
         let create = vault.create(&ctx, attempt, &request);
-        let (created, _) = self.providers.call(account, "profile_create", &ctx, create).await?;
+        let created = self.providers.call(account, "profile_create", &ctx, create).await;
+        let (created, _) = created.map_err(|error| FailedStart::new(error, &ctx))?;
         if !can_be_opened(&created.next) {
-            return Err(ProviderError::rejected(
-                None,
-                Some("the provider's page is not an http or https address"),
-            ));
+            let why = "the provider's page is not an http or https address";
+            return Err(unsent(ProviderError::rejected(None, Some(why))));
         }
         Ok(created)
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use port::{
-    About, AdapterState, Approach, Attempt, CancelSupport, Capabilities, CaptureSupport, Captures,
-    CreatedPayment, Ctx, Currencies, Field, Lookup, Money, Next, Notification, NotificationAuth,
+    About, AdapterState, AddressPart, Approach, Attempt, CancelSupport, Capabilities, CaptureSupport,
+    Captures, CreatedPayment, Ctx, Currencies, Field, Lookup, Money, Next, Notification, NotificationAuth,
     NotificationError, NotificationTarget, PaymentRequest, Provider, ProviderError, ProviderStatus,
     ProviderView, RefundRequest, RefundSupport, Repeat, Repeats,
 };
@@ -32,7 +32,7 @@ static ABOUT: About = About {
         notification_auth: NotificationAuth::SharedKey,
         delivers_links: true,
         currencies: Currencies { only: &["EUR", "JPY"], max_decimals: 2 },
-        needs: &[(Approach::Embedded, &[Field::BillingCity])],
+        needs: &[(Approach::Embedded, &[Field::Billing(AddressPart::City)])],
         ..Capabilities::NONE
     },
     settings: &[],

@@ -139,9 +139,20 @@ impl Gateway {
 
 /// The use cases, with a provider that the test controls.
 pub fn orders(engine: &Engine, accounts: Accounts, public_url: &str) -> Orders {
-    let rules = Rules::parse("routing.toml", ROUTING, &["one", "two"]).unwrap();
-    let returns = Arc::new(Returns::new([7; 32], public_url));
     let transport = Arc::new(Script::new(Vec::new()));
+    let rules = Rules::parse("routing.toml", ROUTING, &["one", "two"]).unwrap();
+    orders_over(transport, rules, engine, accounts, public_url)
+}
+
+/// The same over other answers of the providers, and by other rules.
+pub fn orders_over(
+    transport: Arc<dyn Transport>,
+    rules: Rules,
+    engine: &Engine,
+    accounts: Accounts,
+    public_url: &str,
+) -> Orders {
+    let returns = Arc::new(Returns::new([7; 32], public_url));
     let payments = Payments {
         engine: engine.clone(),
         providers: Providers::new(Arc::new(accounts), transport, returns, engine),

@@ -21,6 +21,7 @@ mod ops;
 mod orders;
 mod qr;
 mod reads;
+mod refused;
 mod returns;
 mod stream;
 mod vault;
