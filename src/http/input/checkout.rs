@@ -42,7 +42,7 @@ pub(crate) fn checkout(value: Value<'_>) -> Option<CheckoutRequest> {
         let return_urls = return_urls(fields, approach);
         let notify = notify(fields, approach);
         let expires_in = fields.optional("expiresIn", lifetime);
-        let language = fields.optional("language", language);
+        let language = fields.may_be_empty("language", language);
         let save_payment_profile = fields.optional("savePaymentProfile", |value| value.flag());
         let payment_profile_id = fields.optional("paymentProfileId", profile_id);
         let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));

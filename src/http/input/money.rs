@@ -15,7 +15,7 @@ pub(crate) fn part(value: Value<'_>) -> Option<Option<i64>> {
 pub(crate) fn refund(value: Value<'_>) -> Option<MoneyRequest> {
     value.object(|fields| {
         let reason = fields.optional("reason", |value| value.lines(MAX_REASON));
-        let reference = fields.optional("reference", |value| value.text(MAX_REFERENCE));
+        let reference = fields.may_be_empty("reference", |value| value.text(MAX_REFERENCE));
         Some(MoneyRequest::Refund { amount: amount(fields), reason, reference })
     })
 }

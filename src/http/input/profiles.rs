@@ -28,7 +28,7 @@ pub(crate) fn profile_session(value: Value<'_>) -> Option<NewProfileSession> {
         });
         let return_urls = return_urls(fields, approach);
         let expires_in = fields.optional("expiresIn", lifetime);
-        let language = fields.optional("language", language);
+        let language = fields.may_be_empty("language", language);
         let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
         let metadata = fields.optional("metadata", metadata).unwrap_or_default();
         let (settings, approach) = (&value.context()?.settings.checkout, approach?);

@@ -91,7 +91,7 @@ pub(super) fn metadata(value: Value<'_>) -> Option<Metadata> {
 pub(super) fn customer(value: Value<'_>) -> Option<Customer> {
     value.object(|fields| {
         Some(Customer {
-            id: fields.optional("id", |value| value.text(MAX_CUSTOMER)),
+            id: fields.may_be_empty("id", |value| value.text(MAX_CUSTOMER)),
             email: fields.typed("email", email),
             phone: fields.typed("phone", phone),
             first_name: fields.typed("firstName", |value| value.text(MAX_LINE)),
