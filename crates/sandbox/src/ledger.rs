@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialect::{self, telness};
 use crate::http::Response;
-use crate::journal::{Journal, JournalError, Record};
+use crate::journal::{Journal, JournalError, Lock, Record};
 use crate::object::{Object, Provider};
 
 /// How a planted or saved card behaves when it is charged.
@@ -77,10 +77,11 @@ impl Ledger {
     /// The ledger in `directory`, which is created if it is absent.
     pub(crate) fn open(directory: &Path) -> Result<Self, JournalError> {
         let mut ledger = Self::default();
-        for record in Journal::read(directory)? {
+        let lock = Lock::take(directory)?;
+        for record in Journal::read(&lock)? {
             ledger.apply(record);
         }
-        ledger.journal = Some(Journal::rewrite(directory, &ledger.records())?);
+        ledger.journal = Some(Journal::rewrite(lock, &ledger.records())?);
         Ok(ledger)
     }
 

@@ -47,8 +47,8 @@ pub enum ServeError {
     #[error("the sandbox listens on loopback only unless told otherwise, not on {0}")]
     NotLoopback(SocketAddr),
     /// The address could not be bound.
-    #[error("the sandbox could not listen: {0}")]
-    Listen(#[from] std::io::Error),
+    #[error("the sandbox could not listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
     /// The ledger could not be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -100,8 +100,9 @@ pub async fn serve(options: Options) -> Result<Running, ServeError> {
     if !options.allow_remote && !options.listen.ip().is_loopback() {
         return Err(ServeError::NotLoopback(options.listen));
     }
-    let listener = TcpListener::bind(options.listen)?;
-    let address = listener.local_addr()?;
+    let cannot_listen = |fault| ServeError::Listen(options.listen, fault);
+    let listener = TcpListener::bind(options.listen).map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
     let base_url = options.public_url.unwrap_or_else(|| format!("http://{address}"));
     let sandbox = match &options.directory {
         Some(directory) => Sandbox::open(directory, &base_url, options.seed)?,
@@ -121,7 +122,8 @@ pub async fn serve(options: Options) -> Result<Running, ServeError> {
     .workers(1)
     .disable_signals()
     .on_connect(keep_wire)
-    .listen(listener)?
+    .listen(listener)
+    .map_err(cannot_listen)?
     .run();
     let handle = server.handle();
     tokio::spawn(server);

@@ -162,6 +162,11 @@ fn the_journal_brings_everything_back() {
     let first = bench.reply(&telness).body;
     let before = bench.ledger().body;
     for _ in 0..2 {
+        // While one sandbox writes it, another one touches nothing.
+        let written = std::fs::read(directory.path().join("ledger.jsonl")).unwrap();
+        assert!(matches!(open(), Err(JournalError::InUse(_))));
+        assert_eq!(std::fs::read(directory.path().join("ledger.jsonl")).unwrap(), written);
+        bench.sandbox = Sandbox::in_memory("http://sandbox.test", 7);
         bench.sandbox = open().unwrap();
         bench.now = START + 1;
         assert_eq!(bench.ledger().body, before);
@@ -183,7 +188,7 @@ fn a_torn_last_line_is_dropped_and_a_broken_one_refused() {
     assert!(open().is_ok());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{line}\n"));
     std::fs::write(&path, format!("nonsense\n{line}\n")).unwrap();
-    assert!(matches!(open(), Err(JournalError::Broken(1))));
+    assert!(matches!(open(), Err(JournalError::Broken { line: 1, .. })));
 }
 
 #[test]
