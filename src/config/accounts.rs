@@ -194,7 +194,18 @@ impl Reader<'_> {
             return None;
         }
         let resolved = self.providers.environment.resolve(text, self.folder);
-        resolved.map_err(|why| self.section.fault_at(key, &why)).ok()
+        let resolved = resolved.map_err(|why| self.section.fault_at(key, &why)).ok()?;
+        // No provider's key or address has another character, and no header can carry it.
+        if !resolved.bytes().all(|byte| byte.is_ascii_graphic()) && (secret || key == "base_url") {
+            let message = "has a blank, a control character or a letter that is not ASCII in it; check how it was copied";
+            self.section.fault_at(key, message);
+            return None;
+        }
+        if resolved.chars().any(char::is_control) {
+            self.section.fault_at(key, "has a control character in it, such as a line end");
+            return None;
+        }
+        Some(resolved)
     }
 
     fn notify_key(&self) -> Option<Secret> {

@@ -26,14 +26,14 @@ impl Environment {
         self
     }
 
-    /// A variable that is set and not empty.
+    /// A variable that is set and not blank, without what surrounds it ([`trimmed`]).
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0.get(name).map(|value| trimmed(value)).filter(|value| !value.is_empty())
     }
 
     /// The variables whose names start with `prefix`, with the rest of their names.
     pub(crate) fn starting<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, trimmed(value))))
     }
 
     /// Resolves a text: `file:path` to the content of that file (relative to `folder`), otherwise each `${NAME}` to its
@@ -70,10 +70,16 @@ fn read_secret(path: &Path) -> Result<String, std::io::Error> {
         return Err(std::io::Error::other("too long for a secret"));
     }
     let text = std::fs::read_to_string(path)?;
-    match text.trim_end_matches(['\r', '\n']) {
+    match trimmed(&text) {
         "" => Err(std::io::Error::other("is empty")),
         secret => Ok(secret.to_owned()),
     }
+}
+
+/// A value without the blanks and line ends around it and without the byte order mark that some editors write: what tools
+/// add to a secret on its way to a file or a variable.
+fn trimmed(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}').trim()
 }
 
 #[cfg(test)]
@@ -93,12 +99,20 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gives_its_content_without_the_last_line_end() {
+    fn a_file_and_a_variable_give_the_same_secret_without_what_surrounds_it() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("key"), "s3cret\n").unwrap();
         std::fs::write(folder.path().join("empty"), "\n").unwrap();
         let resolve = |text| Environment::default().resolve(text, folder.path());
         assert_eq!(resolve("file:key").as_deref(), Ok("s3cret"));
+        for text in ["s3cret\r\n", " s3cret \t\n\n", "\u{feff}s3cret", "\u{feff} s3cret"] {
+            std::fs::write(folder.path().join("key"), text).unwrap();
+            assert_eq!(resolve("file:key").as_deref(), Ok("s3cret"), "{text:?} in a file");
+            let environment = Environment::default().with("KEY", text);
+            let variable = environment.resolve("${KEY}", folder.path());
+            assert_eq!(variable.as_deref(), Ok("s3cret"), "{text:?} in a variable");
+        }
+        assert_eq!(Environment::default().with("KEY", " \n").get("KEY"), None);
         assert!(resolve("file:empty").unwrap_err().contains("is empty"));
         assert!(resolve("file:absent").unwrap_err().starts_with("`absent` cannot be read"));
     }

@@ -1,11 +1,11 @@
 //! Loads the settings in layers: defaults, file, environment, flags; each overrides the ones before.
 //!
-//! Every given value is validated first, so that each error has its position. The layers are merged only if there is no
-//! error.
+//! Every given value is validated first, so that each error has its position. A value with an error is left out, so that what
+//! depends on the other settings can still be checked.
 
 use std::path::Path;
 
-use ::config::{Config, File, FileFormat};
+use ::config::Config;
 use toml::Table;
 
 use super::document::{Document, Value};
@@ -40,6 +40,19 @@ impl Settings {
         environment: &Environment,
         flags: &[(&str, String)],
     ) -> Result<Self, ConfigErrors> {
+        let (settings, faults) = Self::load_partly(file, environment, flags)?;
+        faults.or(settings)
+    }
+
+    /// As [`Settings::load`], but with what is wrong beside the settings, of which those that are right are set.
+    ///
+    /// # Errors
+    /// Only if the file cannot be read at all.
+    pub fn load_partly(
+        file: Option<&Path>,
+        environment: &Environment,
+        flags: &[(&str, String)],
+    ) -> Result<(Self, ConfigErrors), ConfigErrors> {
         let name = file.map(|path| path.display().to_string()).unwrap_or_default();
         let text = match file {
             Some(path) => {
@@ -50,13 +63,13 @@ impl Settings {
         Self::read(&name, &text, environment, flags)
     }
 
-    /// As [`Settings::load`], with the text of the file.
+    /// As [`Settings::load_partly`], with the text of the file.
     pub(crate) fn read(
         file: &str,
         text: &str,
         environment: &Environment,
         flags: &[(&str, String)],
-    ) -> Result<Self, ConfigErrors> {
+    ) -> Result<(Self, ConfigErrors), ConfigErrors> {
         let mut given = in_file(file, text)?;
         given.extend(in_environment(environment));
         given.extend(flags.iter().map(|(key, value)| Given {
@@ -66,18 +79,23 @@ impl Settings {
             line: None,
             name: (*key).to_owned(),
         }));
-        let faults = given.iter().filter_map(|one| Some(one.fault(complaint(one)?)));
-        ConfigErrors(faults.collect()).or(())?;
+        let mut faults = Vec::new();
+        given.retain(|one| {
+            let complaint = complaint(one);
+            let fits = complaint.is_none();
+            faults.extend(complaint.map(|message| one.fault(message)));
+            fits
+        });
         let disagreed = |fault: ::config::ConfigError| {
             let (file, message) = (file.to_owned(), fault.to_string());
             ConfigErrors(vec![ConfigError { file, line: None, key: String::new(), message }])
         };
-        let settings = layered(text, &given).map_err(disagreed)?;
-        let faults = settings.contradictions().into_iter().filter_map(|(keys, message)| {
+        let settings = layered(&given).map_err(disagreed)?;
+        faults.extend(settings.contradictions().into_iter().filter_map(|(keys, message)| {
             let place = given.iter().rfind(|one| keys.contains(&one.key.as_str()))?;
             Some(place.fault(message))
-        });
-        ConfigErrors(faults.collect()).or(settings)
+        }));
+        Ok((settings, ConfigErrors(faults)))
     }
 }
 
@@ -127,7 +145,8 @@ fn complaint(given: &Given) -> Option<String> {
         && !given.value.as_str().is_some_and(is_public_url)
     {
         return Some(
-            "must be an http or https address without query and without a slash at its end".to_owned(),
+            "must be an http or https address without user, password and query, and without a slash at its end"
+                .to_owned(),
         );
     }
     refusal
@@ -176,10 +195,10 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 /// Merges the layers. A merchant's policy starts from the common one.
-fn layered(text: &str, given: &[Given]) -> Result<Settings, ::config::ConfigError> {
-    let mut builder = Config::builder().add_source(File::from_str(text, FileFormat::Toml));
-    for outside in given.iter().filter(|one| one.line.is_none()) {
-        builder = builder.set_override(&outside.key, from_toml(&outside.value))?;
+fn layered(given: &[Given]) -> Result<Settings, ::config::ConfigError> {
+    let mut builder = Config::builder();
+    for one in given {
+        builder = builder.set_override(&one.key, from_toml(&one.value))?;
     }
     let common: Settings = builder.build_cloned()?.try_deserialize()?;
     let policy = Table::try_from(common.policy).expect("a policy is texts");
@@ -224,6 +243,8 @@ impl Settings {
 fn is_public_url(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| {
         let web = matches!(url.scheme(), "http" | "https") && url.has_host();
-        web && url.query().is_none() && url.fragment().is_none() && !text.ends_with('/')
+        let public = url.username().is_empty() && url.password().is_none();
+        let bare = url.query().is_none() && url.fragment().is_none() && !text.ends_with('/');
+        web && public && bare && text.bytes().all(|byte| byte.is_ascii_graphic())
     })
 }

@@ -5,7 +5,7 @@ use super::*;
 const PAYMUX_TOML: &str = include_str!("../../config/paymux.toml");
 
 fn read(text: &str, environment: &Environment, flags: &[(&str, String)]) -> Result<Settings, ConfigErrors> {
-    Settings::read("paymux.toml", text, environment, flags)
+    Settings::read("paymux.toml", text, environment, flags).and_then(|(settings, faults)| faults.or(settings))
 }
 
 fn faults_of(text: &str) -> Vec<String> {
@@ -244,11 +244,48 @@ fn base_urls_must_be_safe_to_send_secrets_to() {
 }
 
 #[test]
+fn a_secret_that_no_provider_can_have_given_is_refused_with_its_line_and_not_shown() {
+    let text = "[accounts.one]\nprovider = \"acme\"\nbranch = \"x\"\napi_key = \"${KEY}\"\nnotify_key = \"${KEY}\"\n";
+    for secret in
+        ["half-\n-secret-half", "half-\u{feff}-secret-half", "half-\u{e5}-secret-half", "half- -secret-half"]
+    {
+        let environment = Environment::default().with("KEY", secret);
+        let known: &[&'static About] = &[&ACME];
+        let providers = Providers { known, environment: &environment, allow_private_addresses: false };
+        let faults = AccountConfig::parse("accounts.toml", text, &providers).unwrap_err().to_string();
+        for setting in [":4: accounts.one.api_key: has a blank", ":5: accounts.one.notify_key: has a blank"] {
+            assert!(faults.contains(setting), "{secret:?}: {faults}");
+        }
+        assert!(!faults.contains("half"), "{faults}");
+    }
+}
+
+#[test]
+fn what_can_be_read_of_the_settings_is_set_although_something_else_is_wrong() {
+    let text =
+        "[outbound]\nallow_private_addresses = true\n[files]\naccounts = \"a.toml\"\n[store]\nqueue = 0\n";
+    let environment = Environment::default().with("PAYMUX__SERVER__LISTN", "x");
+    let (settings, faults) = Settings::read("paymux.toml", text, &environment, &[]).unwrap();
+    assert_eq!(faults.0.len(), 2, "{faults}");
+    assert!(settings.outbound.allow_private_addresses);
+    assert_eq!(
+        (settings.files.accounts.to_str(), settings.store),
+        (Some("a.toml"), Settings::default().store)
+    );
+}
+
+#[test]
+fn a_public_address_has_no_password() {
+    let faults = faults_of("[server]\npublic_url = \"https://user:word@shop.example\"");
+    assert!(faults[0].starts_with("paymux.toml:2: ") && !faults[0].contains("word@"), "{faults:?}");
+}
+
+#[test]
 fn a_literal_secret_is_taken_in_the_sandbox_and_never_printed() {
     let account = "[accounts.one]\nprovider = \"acme\"\nsandbox = true\napi_key = \"sk_literal\"\n";
     let faults = accounts(account, false).unwrap_err();
     assert_eq!(faults.to_string(), "accounts.toml:1: accounts.one.branch: is not a branch");
-    let secret = format!("{account}notify_key = \"p\u{e5}ssword-of-the-shop\"");
+    let secret = format!("{account}notify_key = \"p/ssword-of-the-shop\"");
     let shown = format!("{:?}", accounts(&secret, false));
     assert!(shown.contains("is part of an address") && !shown.contains("ssword"), "{shown}");
 }
