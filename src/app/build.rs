@@ -44,13 +44,13 @@ impl Plan {
         environment: &Environment,
         flags: &[(&str, String)],
     ) -> Result<Self, ConfigErrors> {
-        let mut errors = ConfigErrors::default();
-        let settings = errors.gather(Settings::load(Some(file), environment, flags)).unwrap_or_default();
+        let (settings, mut errors) = Settings::load_partly(Some(file), environment, flags)?;
         let folder = file.parent().unwrap_or(Path::new("."));
         let providers = Providers {
             known: paymux_providers::ALL,
             environment,
-            allow_private_addresses: settings.outbound.allow_private_addresses,
+            // With an error in the settings it may be meant to be allowed: then nothing is said against it.
+            allow_private_addresses: settings.outbound.allow_private_addresses || !errors.0.is_empty(),
         };
         let file = folder.join(&settings.files.accounts);
         let accounts = errors.gather(config::AccountConfig::load(&file, &providers));
@@ -68,6 +68,21 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// What to know of accounts that are not configured, by how many payments each has open.
+    pub(super) fn retired_accounts(&self, open_payments: Vec<(String, u64)>) -> Vec<String> {
+        let configured = names(&self.accounts);
+        let retired = open_payments.into_iter().filter(|(name, _)| !configured.contains(&name.as_str()));
+        let warning = |(name, open): (String, u64)| {
+            format!(
+                "the account {name} is not configured and has {open} open payments, whose statuses cannot be fetched \
+                 until it is"
+            )
+        };
+        retired.map(warning).collect()
+    }
+}
+
 /// The names of the accounts, for the routing to choose from.
 pub(super) fn names(accounts: &[config::AccountConfig]) -> Vec<&str> {
     accounts.iter().map(|account| account.name.as_str()).collect()
@@ -77,7 +92,8 @@ pub(super) fn names(accounts: &[config::AccountConfig]) -> Vec<&str> {
 pub(super) fn open_engine(settings: &config::Store) -> Result<Engine, BuildError> {
     if let Some(folder) = settings.path.parent().filter(|folder| *folder != Path::new("")) {
         // The database holds personal data, so only its owner may read the folder.
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|why| format!("the folder {} could not be made: {why}", folder.display()))?;
     }
     let limits = sqlite::Options::at(&settings.path);
     let options = sqlite::Options { queue: settings.queue, batch_max: settings.batch, ..limits };
@@ -184,9 +200,26 @@ fn reasons(policy: &RefundPolicy) -> BTreeSet<AttentionCode> {
     refunds.map(|(code, _)| code).collect()
 }
 
+/// Logs each account that is no longer configured and still has open payments.
+pub(super) async fn warn_of_retired_accounts(plan: &Plan, engine: &Engine) -> Result<(), StoreError> {
+    for warning in plan.retired_accounts(engine.store.open_payments().await?) {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
+}
+
+/// The name of the installation key in the database.
+const INSTALLATION_KEY: &str = "installation_key";
+
+/// Whether nothing was ever served from a database, nor an API key made in it.
+pub(super) async fn is_new(engine: &Engine) -> Result<bool, StoreError> {
+    let store = &engine.store;
+    Ok(store.setting(INSTALLATION_KEY).await?.is_none() && store.api_keys().await?.is_empty())
+}
+
 /// The secret that return addresses are derived from: created once, stored in the database.
 async fn installation_key(engine: &Engine) -> Result<[u8; 32], StoreError> {
-    const NAME: &str = "installation_key";
+    const NAME: &str = INSTALLATION_KEY;
     if engine.store.setting(NAME).await?.is_none() {
         let value = hex::encode([engine.env.nonce(), engine.env.nonce()].concat());
         engine.commit(Change::plain("installation key", vec![Write::Setting { name: NAME, value }])).await?;

@@ -6,14 +6,16 @@ use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
-use port::Timestamp;
+use port::{OrderId, Timestamp};
 
+use super::admin::{self, AdminRequest};
 use super::build::{BuildError, Plan, open_engine};
-use super::keys::{self, Scope};
+use super::keys::Scope;
 use super::{demo, logs, maintenance, serve};
+use crate::audit::ErasureTarget;
 use crate::config::{Environment, LogFormat, Logs, Settings};
 use crate::engine::Engine;
-use crate::store::InboxFilter;
+use crate::store::{InboxFilter, sqlite};
 
 /// A payment gateway: one order-and-checkout API, many providers.
 #[derive(Parser)]
@@ -45,25 +47,26 @@ enum Command {
     Sandbox(SandboxArgs),
     /// Checks settings, accounts and routing, and prints every error with its file and line.
     ///
-    /// Exits with 1 if there is any. Changes nothing and calls no provider.
+    /// Exits with 1 if there is any. Changes nothing and calls no provider. Warns of open payments whose account is no
+    /// longer configured, if there is a database.
     Check(ConfigArgs),
     /// Checks the records: the hash chain of every order, stored method and endpoint, the checkpoints over all of them,
     /// and whether the rows are what the events make.
     ///
     /// Exits with 1 if anything does not fit. Run it while the gateway is stopped, or on a copy of the database.
     Verify(ConfigArgs),
-    /// Erases a customer's personal data from all their orders that have ended. The events stay, and still verify.
+    /// Erases a customer's personal data from their orders that have ended. The events stay, and still verify.
     ///
-    /// Run it while the gateway is stopped.
+    /// Prints the ids of what was erased, and of the orders that have not ended and are left as they are. A running
+    /// gateway does it; without one the command does. Exits with 1 if nothing was found.
     Erase {
         #[command(flatten)]
         config: ConfigArgs,
         /// The merchant whose customer is erased.
         #[arg(long)]
         merchant: String,
-        /// The merchant's own id of the customer, as in `customer.id`.
-        #[arg(long)]
-        customer: String,
+        #[command(flatten)]
+        target: TargetArgs,
     },
     /// Manages stored notifications of providers.
     Inbox {
@@ -73,6 +76,8 @@ enum Command {
         action: InboxAction,
     },
     /// Creates, lists and revokes API keys. Only hashes are stored.
+    ///
+    /// A running gateway does it, and refuses a revoked key from then on; without one the command does.
     Keys {
         #[command(flatten)]
         config: ConfigArgs,
@@ -86,6 +91,29 @@ struct ConfigArgs {
     /// The settings file.
     #[arg(long, default_value = "config/paymux.toml", value_name = "FILE")]
     config: PathBuf,
+}
+
+/// Whose personal data is erased.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct TargetArgs {
+    /// The merchant's own id of the customer, as in `customer.id`: their orders, and once none is open, their stored
+    /// payment methods.
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    customer: Option<String>,
+    /// The customer's e-mail address, as in `customer.email`: their orders.
+    #[arg(long, value_name = "ADDRESS", value_parser = NonEmptyStringValueParser::new())]
+    email: Option<String>,
+    /// The id of one order.
+    #[arg(long, value_name = "ID")]
+    order: Option<OrderId>,
+}
+
+impl TargetArgs {
+    fn target(self) -> Option<ErasureTarget> {
+        let customer = self.customer.map(ErasureTarget::Customer);
+        customer.or(self.email.map(ErasureTarget::Email)).or(self.order.map(ErasureTarget::Order))
+    }
 }
 
 #[derive(Args)]
@@ -102,12 +130,12 @@ pub(super) struct DemoArgs {
     /// A sandbox that already runs elsewhere, instead of one in this process.
     #[arg(long, value_name = "URL")]
     pub(super) sandbox: Option<String>,
-    /// The folder of the database and the sandbox's ledger.
-    #[arg(long, default_value = "./paymux-data", value_name = "FOLDER")]
+    /// The folder of the database and the sandbox's ledger. `paymux serve` refuses that database.
+    #[arg(long, default_value = "./paymux-demo", value_name = "FOLDER")]
     pub(super) data_dir: PathBuf,
-    /// The routing; a built-in copy of the default if the file is not there.
-    #[arg(long, default_value = "config/routing.toml", value_name = "FILE")]
-    pub(super) routing: PathBuf,
+    /// The routing; without it `config/routing.toml`, or a built-in copy if that is not there.
+    #[arg(long, value_name = "FILE")]
+    pub(super) routing: Option<PathBuf>,
     /// Listens on other addresses than loopback, although the API key is no secret.
     #[arg(long)]
     pub(super) allow_remote: bool,
@@ -197,14 +225,17 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
         Command::Sandbox(args) => sandbox(args).await,
         Command::Check(args) => Ok(check(&args)),
         Command::Verify(args) => maintenance::verify(&open(&args)?).await,
-        Command::Erase { config, merchant, customer } => {
-            maintenance::erase(&open(&config)?, &merchant, &customer).await
+        Command::Erase { config, merchant, target } => {
+            let target = target.target().ok_or("name a customer, an e-mail address or an order")?;
+            admin::run(&settings(&config)?.store, &AdminRequest::Erase { merchant, target }).await
         }
         Command::Inbox { config, action: InboxAction::Replay { from, to, account } } => {
             let filter = InboxFilter { from, to, account, after: None, limit: u32::MAX };
             maintenance::replay_inbox(&open(&config)?, &filter).await
         }
-        Command::Keys { config, action } => manage_keys(&config, action).await,
+        Command::Keys { config, action } => {
+            admin::run(&settings(&config)?.store, &AdminRequest::from(action)).await
+        }
     }
 }
 
@@ -227,6 +258,7 @@ fn check(args: &ConfigArgs) -> ExitCode {
         Ok(plan) => {
             let (accounts, rules) = (plan.accounts.len(), plan.rules.rules.len());
             println!("{}: fine, with {accounts} accounts and {rules} routing rules", args.config.display());
+            eprint!("{}", retired_accounts(&plan));
             ExitCode::SUCCESS
         }
         Err(errors) => {
@@ -236,27 +268,35 @@ fn check(args: &ConfigArgs) -> ExitCode {
     }
 }
 
-/// The database that a settings file names.
-fn open(args: &ConfigArgs) -> Result<Engine, BuildError> {
-    let settings = Settings::load(Some(&args.config), &Environment::of_process(), &[])?;
-    open_engine(&settings.store)
-}
-
-async fn manage_keys(args: &ConfigArgs, action: KeysAction) -> Result<ExitCode, BuildError> {
-    let engine = open(args)?;
-    match action {
-        KeysAction::Create { merchant, scopes, test } => {
-            let text = keys::create(&engine, &merchant, &scopes, test).await?;
-            println!("{text}\nKeep it now: only its hash is stored, and it cannot be shown again.");
-        }
-        KeysAction::List => print!("{}", keys::list(&engine).await?),
-        KeysAction::Revoke { key } => {
-            if !keys::revoke(&engine, &key).await? {
-                eprintln!("there is no such key, or more than one starts with this text");
-                return Ok(ExitCode::FAILURE);
-            }
-            println!("revoked; the gateway refuses it within seconds");
+/// A warning of each account that is no longer configured and has open payments; nothing where there is no database.
+fn retired_accounts(plan: &Plan) -> String {
+    let path = &plan.settings.store.path;
+    if !path.exists() {
+        return String::new();
+    }
+    match sqlite::open_payments(path) {
+        Ok(open) => plan.retired_accounts(open).iter().map(|why| format!("warning: {why}\n")).collect(),
+        Err(fault) => {
+            format!("warning: {} was not looked at for open payments: {fault}\n", path.display())
         }
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(args: &ConfigArgs) -> Result<Settings, BuildError> {
+    Ok(Settings::load(Some(&args.config), &Environment::of_process(), &[])?)
+}
+
+/// The database that a settings file names.
+fn open(args: &ConfigArgs) -> Result<Engine, BuildError> {
+    open_engine(&settings(args)?.store)
+}
+
+impl From<KeysAction> for AdminRequest {
+    fn from(action: KeysAction) -> Self {
+        match action {
+            KeysAction::Create { merchant, scopes, test } => Self::CreateKey { merchant, scopes, test },
+            KeysAction::List => Self::ListKeys,
+            KeysAction::Revoke { key } => Self::RevokeKey { key },
+        }
+    }
 }

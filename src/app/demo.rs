@@ -1,24 +1,26 @@
 //! `paymux demo`: the gateway and a sandbox of three providers, in one process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use port::{Approach, CaptureMode, ExposeSecret as _, HttpRequest, LinkDelivery, Method, Transport};
 
-use super::build::{BuildError, Plan, names, provider_transport};
+use super::build::{BuildError, Plan, is_new, names, open_engine, provider_transport};
 use super::cli::DemoArgs;
 use super::{keys, serve};
 use crate::config::{
-    AccountConfig, ConfigErrors, DEMO_ROUTING, Environment, Providers, SANDBOX_ACCOUNTS, Settings,
+    self, AccountConfig, ConfigErrors, DEMO_ROUTING, Environment, Providers, SANDBOX_ACCOUNTS, Settings,
 };
 use crate::domain::{Actor, LineItem, Metadata, Outcome, PersonalData, Requirement, ReturnUrls, TaxRate};
-use crate::engine::Command;
+use crate::engine::{Command, Engine};
 use crate::orders::{NewOrder, Orders};
 use crate::payments::{CheckoutRequest, PaymentError};
 use crate::routing::Rules;
+use crate::store::StoreError;
 
-/// The one API key of the demo. It is no secret, which is why the demo listens on loopback only.
+/// The one API key of the demo. It is no secret, so the demo listens on loopback only, and a database that has it, revoked
+/// or not, is a demo's and nothing else's.
 const KEY: &str = "pmx_test_demo";
 
 const MERCHANT: &str = "demo";
@@ -31,6 +33,8 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
             return Err(format!("{why}, not on {address}; --allow-remote overrides").into());
         }
     }
+    // Locks the folder before anything in it is touched.
+    let engine = open(args).await?;
     let (sandbox, sandbox_url) = match &args.sandbox {
         Some(url) => (None, url.trim_end_matches('/').to_owned()),
         None => {
@@ -47,9 +51,8 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
     let plan = plan(args, &sandbox_url)?;
     let accounts = plan.accounts.clone();
     let transport = provider_transport(&plan.settings.outbound)?;
-    let gateway = serve::start(plan).await?;
+    let gateway = serve::start(plan, engine).await?;
     let (url, orders) = (gateway.url(), gateway.orders());
-    keys::put(&orders.payments.engine, KEY, MERCHANT, &["payments", "finance", "ops"]).await?;
     subscribe(&*transport, &accounts, &sandbox_url, &url).await?;
     let link = ready_link(orders).await;
     print_banner(&gateway, &sandbox_url, link.as_deref());
@@ -60,27 +63,51 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether a database is a demo's.
+pub(super) async fn owns(engine: &Engine) -> Result<bool, StoreError> {
+    Ok(engine.store.api_key(&keys::hash(KEY)).await?.is_some())
+}
+
+/// Opens the demo's database and adds its key.
+///
+/// # Errors
+/// Also if it is the database of a gateway that is no demo.
+async fn open(args: &DemoArgs) -> Result<Engine, BuildError> {
+    let path = database(args);
+    let engine = open_engine(&config::Store { path: path.clone(), ..config::Store::default() })?;
+    if !owns(&engine).await? && !is_new(&engine).await? {
+        let why = "is not a demo's database; name another folder by --data-dir";
+        return Err(format!("{} {why}", path.display()).into());
+    }
+    keys::put(&engine, KEY, MERCHANT, &["payments", "finance", "ops"]).await?;
+    Ok(engine)
+}
+
+fn database(args: &DemoArgs) -> PathBuf {
+    args.data_dir.join("paymux.db")
+}
+
 fn plan(args: &DemoArgs, sandbox_url: &str) -> Result<Plan, ConfigErrors> {
     let mut settings = Settings::default();
     settings.server.listen = args.listen;
     settings.server.ops_listen = args.ops_listen;
     settings.server.public_url = format!("http://{}", args.listen);
-    settings.store.path = args.data_dir.join("paymux.db");
+    settings.store.path = database(args);
     settings.outbound.allow_private_addresses = true;
     settings.webhooks.allow_private_addresses = true;
     let environment = Environment::default().with("PAYMUX_SANDBOX_URL", sandbox_url);
     let providers =
         Providers { known: paymux_providers::ALL, environment: &environment, allow_private_addresses: true };
     let accounts = AccountConfig::parse("config/sandbox.toml", SANDBOX_ACCOUNTS, &providers)?;
-    let rules = rules(&args.routing, &names(&accounts))?;
+    let rules = rules(args.routing.as_deref(), &names(&accounts))?;
     Ok(Plan { settings, accounts, rules })
 }
 
-fn rules(file: &Path, accounts: &[&str]) -> Result<Rules, ConfigErrors> {
-    if file.exists() {
-        Rules::load(file, accounts)
-    } else {
-        Rules::parse("the built-in routing", DEMO_ROUTING, accounts)
+fn rules(file: Option<&Path>, accounts: &[&str]) -> Result<Rules, ConfigErrors> {
+    let usual = Path::new("config/routing.toml");
+    match file.or(usual.exists().then_some(usual)) {
+        Some(file) => Rules::load(file, accounts),
+        None => Rules::parse("the built-in routing", DEMO_ROUTING, accounts),
     }
 }
 

@@ -1,13 +1,16 @@
 //! Creates, lists and revokes API keys. Only their hashes are stored.
 
 use port::sign;
+use serde::{Deserialize, Serialize};
 
-use super::build::BuildError;
 use crate::engine::Engine;
 use crate::store::{ApiKeyRow, Change, StoreError, Write};
 
 /// What a key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, strum::IntoStaticStr)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, strum::IntoStaticStr, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub(super) enum Scope {
     /// Orders, checkout, refunds, webhook endpoints.
@@ -55,7 +58,7 @@ pub(super) async fn put(
 }
 
 /// The hash that a key is stored and looked up by. Keys are random, so a plain hash cannot be reversed.
-fn hash(text: &str) -> String {
+pub(super) fn hash(text: &str) -> String {
     hex::encode(sign::sha256(&[text.as_bytes()]))
 }
 
@@ -71,7 +74,7 @@ pub(super) async fn revoke(engine: &Engine, key: &str) -> Result<bool, StoreErro
 }
 
 /// All keys as text, one per line.
-pub(super) async fn list(engine: &Engine) -> Result<String, BuildError> {
+pub(super) async fn list(engine: &Engine) -> Result<String, StoreError> {
     let rows = engine.store.api_keys().await?;
     let line = |row: &ApiKeyRow| {
         let state = row.revoked_at.map_or_else(|| "active".to_owned(), |at| format!("revoked {at}"));

@@ -1,4 +1,4 @@
-//! `paymux verify`, `paymux erase` and `paymux inbox replay`.
+//! `paymux verify` and `paymux inbox replay`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -44,19 +44,6 @@ fn progress(done: u64, total: u64) {
     let end = if done >= total { "\n" } else { "" };
     // A bar that cannot be drawn is no reason to stop.
     let _ = write!(terminal, "\r[{}{}] {done} of {total}{end}", "#".repeat(filled), " ".repeat(empty));
-}
-
-/// Erases a customer's personal data and prints the orders whose data was not erased.
-///
-/// # Errors
-/// That of the store; what was erased stays erased.
-pub(super) async fn erase(engine: &Engine, merchant: &str, customer: &str) -> Result<ExitCode, BuildError> {
-    let erased = audit::erase(engine, merchant, customer).await?;
-    println!("erased the personal data of {} orders", erased.orders);
-    for order in &erased.still_open {
-        println!("{order} has not ended and is left as it is; erase again when it has");
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Makes stored notifications due again and prints how many.

@@ -1,5 +1,6 @@
 //! Wiring, clock, signals and the command line. No business rules.
 
+mod admin;
 mod build;
 mod cli;
 mod demo;

@@ -9,8 +9,11 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use tokio::task::JoinHandle;
 
-use super::build::{BuildError, Plan, Shared, open_engine, provider_transport};
+use super::admin::{self, AdminSocket};
+use super::build::{BuildError, Plan, Shared, open_engine, provider_transport, warn_of_retired_accounts};
+use super::demo;
 use crate::config::Settings;
+use crate::engine::Engine;
 use crate::http::{self, ops};
 use crate::jobs::{JobContext, JobRunner, Recurring};
 use crate::orders::Orders;
@@ -25,22 +28,32 @@ pub(super) struct Gateway {
     handles: Vec<ServerHandle>,
     servers: Vec<JoinHandle<std::io::Result<()>>>,
     background: Vec<JoinHandle<()>>,
+    _socket: AdminSocket,
 }
 
 /// Runs the gateway until a stop signal.
 pub(super) async fn run(plan: Plan) -> Result<ExitCode, BuildError> {
-    let gateway = start(plan).await?;
+    let engine = open_engine(&plan.settings.store)?;
+    if demo::owns(&engine).await? {
+        let path = plan.settings.store.path.display();
+        return Err(format!(
+            "{path} is the database of `paymux demo`, whose API key is public; name another file in `store.path`"
+        )
+        .into());
+    }
+    warn_of_retired_accounts(&plan, &engine).await?;
+    let gateway = start(plan, engine).await?;
     println!("API       {}\nmetrics   {}/metrics", gateway.url(), gateway.ops_url());
     gateway.until_stopped().await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens the database and the listeners, and starts the jobs. After an error nothing runs.
-pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
+/// Opens the listeners on an open database, and starts the jobs. After an error nothing runs.
+pub(super) async fn start(plan: Plan, engine: Engine) -> Result<Gateway, BuildError> {
+    let shared = Shared::new(&plan, engine).await?;
     let (listener, listen) = bind(plan.settings.server.listen)?;
     let (ops_listener, ops_listen) = bind(plan.settings.server.ops_listen)?;
     tracing::info!("listening on {listen}, for operators on {ops_listen}");
-    let shared = Shared::new(&plan, open_engine(&plan.settings.store)?).await?;
     let settings = Arc::new(plan.settings);
     let transport = provider_transport(&settings.outbound)?;
     let orders = shared.orders(transport.clone());
@@ -54,10 +67,21 @@ pub(super) async fn start(plan: Plan) -> Result<Gateway, BuildError> {
     let public = http::serve(listener, common.clone(), for_workers)?;
     let operators = ops::Ops { payments: orders.payments.clone(), draining: draining.clone() };
     let operators = ops::serve(operators, ops_listener)?;
-    let handles = vec![public.handle(), operators.handle()];
-    let servers = [public, operators].map(tokio::spawn).into();
+    let (admin, socket) = admin::serve(&settings.store.path, shared.engine.clone(), common.clone())?;
+    let handles = vec![public.handle(), operators.handle(), admin.handle()];
+    let servers = [public, operators, admin].map(tokio::spawn).into();
     let background = start_jobs(&shared, orders.clone(), &settings)?;
-    Ok(Gateway { listen, ops_listen, orders, common, draining, handles, servers, background })
+    Ok(Gateway {
+        listen,
+        ops_listen,
+        orders,
+        common,
+        draining,
+        handles,
+        servers,
+        background,
+        _socket: socket,
+    })
 }
 
 /// Starts the job runner, which also delivers webhooks, and the recurring work.

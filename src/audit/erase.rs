@@ -1,6 +1,9 @@
 //! Erases a customer's personal data from every order that has ended. The events and their hashes stay.
 
-use port::{OrderId, Timestamp, Uuid};
+use std::collections::BTreeSet;
+
+use port::{OrderId, ProfileId, ProfileSessionId, Timestamp, Uuid};
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Actor, Event, JobKind, OrderAggregate, Payment, Profile, ProfileEvent, ProfileSession,
@@ -12,34 +15,57 @@ use crate::store::{StoreError, SubjectRow, Write};
 /// Subjects read at a time.
 const PAGE: u32 = 200;
 
+/// Whose personal data is erased.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasureTarget {
+    /// A customer by the merchant's own id: their orders, and once none is open, all that was stored of payment methods.
+    Customer(String),
+    /// A customer by e-mail address, in capitals or not: their orders.
+    Email(String),
+    /// One order.
+    Order(OrderId),
+}
+
+/// What was erased, and what was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
     /// Orders whose personal data is gone.
-    pub orders: u64,
-    /// Orders of the customer that have not ended and are left as they are.
+    pub orders: Vec<OrderId>,
+    /// Orders that have not ended and are left as they are.
     pub still_open: Vec<OrderId>,
+    /// Sessions in which the customer stored a payment method.
+    pub profile_sessions: Vec<ProfileSessionId>,
+    pub profiles: Vec<ProfileId>,
+    /// The merchant's own ids of the customers whose orders were found.
+    pub customer_ids: BTreeSet<String>,
 }
 
-/// Erases a merchant's customer, by the merchant's own id of it: orders that have ended, and once no order is open, all
-/// that was stored of payment methods.
+/// Erases the personal data of a merchant's customer. It may run beside everything else: whether an order has ended is
+/// decided together with the change that erases it.
 ///
 /// # Errors
 /// [`StoreError`]; what was erased before stays erased, and a second run continues.
-pub async fn erase(engine: &Engine, merchant: &str, customer: &str) -> Result<Erased, StoreError> {
-    let (mut erased, mut last) = (Erased::default(), None);
+pub async fn erase(engine: &Engine, merchant: &str, target: &ErasureTarget) -> Result<Erased, StoreError> {
+    let mut erased = Erased::default();
+    if let ErasureTarget::Order(id) = target {
+        let order = engine.load::<OrderAggregate>(id.uuid()).await?;
+        if let Some(order) = order.filter(|order| order.header.merchant == merchant) {
+            erase_order(engine, order, &mut erased).await?;
+        }
+        return Ok(erased);
+    }
+    let mut last = None;
     while let Some(page) = next_page(engine, merchant, &mut last).await? {
         for row in page.iter().filter(|row| row.kind == SubjectKind::Order) {
             let order = engine.existing::<OrderAggregate>(row.id).await?;
-            if is_of(&order, customer) && has_ended(&order, engine.now()) {
-                erase_order(engine, order).await?;
-                erased.orders += 1;
-            } else if is_of(&order, customer) {
-                erased.still_open.push(order.id());
+            if is_of(&order, target) {
+                erase_order(engine, order, &mut erased).await?;
             }
         }
     }
-    if erased.still_open.is_empty() {
-        erase_profiles(engine, merchant, customer).await?;
+    if let (ErasureTarget::Customer(id), true) = (target, erased.still_open.is_empty()) {
+        erase_profiles(engine, merchant, id, &mut erased).await?;
     }
     Ok(erased)
 }
@@ -66,50 +92,88 @@ fn has_ended(order: &OrderAggregate, now: Timestamp) -> bool {
     order.header.state.is_final() && !waits && !order.payments.iter().any(moving)
 }
 
-fn is_of(order: &OrderAggregate, customer: &str) -> bool {
-    let personal = order.header.content.personal.value();
-    personal.is_some_and(|personal| personal.customer.id.as_deref() == Some(customer))
+fn is_of(order: &OrderAggregate, target: &ErasureTarget) -> bool {
+    let Some(personal) = order.header.content.personal.value() else { return false };
+    match target {
+        ErasureTarget::Customer(id) => personal.customer.id.as_ref() == Some(id),
+        ErasureTarget::Email(email) => {
+            personal.customer.email.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(email))
+        }
+        ErasureTarget::Order(id) => order.id() == *id,
+    }
 }
 
-async fn erase_order(engine: &Engine, order: WorkingCopy<OrderAggregate>) -> Result<(), StoreError> {
+async fn erase_order(
+    engine: &Engine,
+    order: WorkingCopy<OrderAggregate>,
+    erased: &mut Erased,
+) -> Result<(), StoreError> {
+    let id = order.id();
+    let customer = order.header.content.personal.value().and_then(|personal| personal.customer.id.clone());
+    let decide = |order: &OrderAggregate, now| {
+        has_ended(order, now).then(|| (Event::PersonalDataErased, objects(order)))
+    };
+    let done = erase_subject(engine, order, decide).await?;
+    erased.customer_ids.extend(customer);
+    if done {
+        erased.orders.push(id)
+    } else {
+        erased.still_open.push(id)
+    }
+    Ok(())
+}
+
+/// The order's objects at providers, which stored notifications name.
+fn objects(order: &OrderAggregate) -> Vec<(String, String)> {
     let objects = order.attempts.iter();
-    let objects = objects.filter_map(|attempt| Some((attempt.account.clone(), attempt.reference.clone()?)));
-    let objects = objects.collect();
-    erase_subject(engine, order, Event::PersonalDataErased, objects).await
+    objects.filter_map(|attempt| Some((attempt.account.clone(), attempt.reference.clone()?))).collect()
 }
 
+/// Erases a subject if `decide` gives the event that says so, with the subject's objects at providers.
 async fn erase_subject<S: Subject>(
     engine: &Engine,
     mut subject: WorkingCopy<S>,
-    event: S::Event,
-    objects: Vec<(String, String)>,
-) -> Result<(), StoreError> {
+    decide: impl Fn(&S, Timestamp) -> Option<(S::Event, Vec<(String, String)>)>,
+) -> Result<bool, StoreError> {
     let command = Command::of(Actor::Operator);
-    let erase = |subject: &S, _| {
-        let also = vec![Write::ErasePersonal { subject: subject.uuid(), objects: objects.clone() }];
-        Ok::<_, StoreError>(Decision { events: vec![event.clone()], also })
+    let erase = |subject: &S, now| {
+        let Some((event, objects)) = decide(subject, now) else { return Ok(None.into()) };
+        let also = vec![Write::ErasePersonal { subject: subject.uuid(), objects }];
+        Ok::<_, StoreError>(Decision { events: vec![event], also })
     };
-    engine.change("erase", &command, &mut subject, erase).await.map(drop)
+    Ok(engine.change("erase", &command, &mut subject, erase).await?.is_some())
 }
 
 /// A customer's stored methods, and the sessions in which they were stored. A deleted method that its provider still
 /// has stays until it was detached there, which takes the provider's id of it.
-async fn erase_profiles(engine: &Engine, merchant: &str, customer: &str) -> Result<(), StoreError> {
+async fn erase_profiles(
+    engine: &Engine,
+    merchant: &str,
+    customer: &str,
+    erased: &mut Erased,
+) -> Result<(), StoreError> {
+    let of_session = |session: &ProfileSession, _| {
+        let own = session.customer_id() == Some(customer);
+        own.then(|| (ProfileSessionEvent::PersonalDataErased, Vec::new()))
+    };
+    let of_profile = |profile: &Profile, _| {
+        let own = profile.customer_id() == Some(customer) && (!profile.deleted || profile.detached);
+        own.then(|| (ProfileEvent::PersonalDataErased, Vec::new()))
+    };
     let mut last = None;
     while let Some(page) = next_page(engine, merchant, &mut last).await? {
         for row in page {
             match row.kind {
                 SubjectKind::ProfileSession => {
                     let session = engine.existing::<ProfileSession>(row.id).await?;
-                    if session.customer_id() == Some(customer) {
-                        let event = ProfileSessionEvent::PersonalDataErased;
-                        erase_subject(engine, session, event, Vec::new()).await?;
+                    if erase_subject(engine, session, of_session).await? {
+                        erased.profile_sessions.push(ProfileSessionId::from_uuid(row.id));
                     }
                 }
                 SubjectKind::Profile => {
                     let profile = engine.existing::<Profile>(row.id).await?;
-                    if profile.customer_id() == Some(customer) && (!profile.deleted || profile.detached) {
-                        erase_subject(engine, profile, ProfileEvent::PersonalDataErased, Vec::new()).await?;
+                    if erase_subject(engine, profile, of_profile).await? {
+                        erased.profiles.push(ProfileId::from_uuid(row.id));
                     }
                 }
                 SubjectKind::Order | SubjectKind::WebhookEndpoint => {}

@@ -5,5 +5,5 @@ mod erase;
 mod verify;
 
 pub use checkpoint::{CHECKPOINT_INTERVAL, checkpoint};
-pub use erase::{Erased, erase};
+pub use erase::{Erased, ErasureTarget, erase};
 pub use verify::{AuditReport, verify};

@@ -1,6 +1,7 @@
 //! Authentication: looks up the API key by its hash.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -12,7 +13,7 @@ use super::request::header;
 use crate::metrics::CacheMetrics;
 use crate::store::{ApiKeyRow, Store, StoreError};
 
-/// How long a key is cached; a revoked key may work for that long.
+/// How long a key is cached.
 const CACHE_TTL: Duration = Duration::from_secs(5);
 
 /// The most cached keys, valid or not.
@@ -51,14 +52,21 @@ impl Caller {
 /// A cache of API keys; concurrent lookups of one key share one query.
 pub(super) struct ApiKeys {
     store: Arc<dyn Store>,
-    known: Cache<Arc<str>, Option<Arc<ApiKeyRow>>>,
+    /// By the generation in which the lookup began, so that one that began before a key was revoked is not used after.
+    known: Cache<(u64, Arc<str>), Option<Arc<ApiKeyRow>>>,
+    generation: AtomicU64,
     metrics: CacheMetrics,
 }
 
 impl ApiKeys {
     pub(super) fn new(store: Arc<dyn Store>, metrics: CacheMetrics) -> Self {
         let known = Cache::builder().max_capacity(MAX_KEYS).time_to_live(CACHE_TTL).build();
-        Self { store, known, metrics }
+        Self { store, known, generation: AtomicU64::default(), metrics }
+    }
+
+    /// Looks every key up again: for keys that were created or revoked.
+    pub(super) fn forget(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The caller of a request. The text of `unauthenticated` does not say what is wrong with the key.
@@ -73,13 +81,14 @@ impl ApiKeys {
     }
 
     async fn row(&self, hash: &Arc<str>) -> Result<Option<Arc<ApiKeyRow>>, Problem> {
-        if let Some(known) = self.known.get(hash).await {
+        let key = (self.generation.load(Ordering::SeqCst), hash.clone());
+        if let Some(known) = self.known.get(&key).await {
             self.metrics.hit();
             return Ok(known);
         }
         self.metrics.miss();
         let query = async { Ok::<_, StoreError>(self.store.api_key(hash).await?.map(Arc::new)) };
-        let found = self.known.try_get_with(hash.clone(), query).await;
+        let found = self.known.try_get_with(key, query).await;
         found.map_err(|fault| Problem::from((*fault).clone()))
     }
 }

@@ -48,9 +48,16 @@ impl Common {
         }
     }
 
-    /// Ends all open streams, so that the gateway can stop.
+    /// Ends all open streams, and those that are opened later, so that the gateway can stop.
     pub fn end_streams(&self) {
         self.streams.end();
+    }
+
+    /// Looks API keys up again, since they have changed. Streams end, for they may be of a key that was revoked; a client
+    /// whose key is valid reconnects.
+    pub fn api_keys_changed(&self) {
+        self.api_keys.forget();
+        self.streams.interrupt();
     }
 }
 

@@ -124,7 +124,7 @@ impl Watch {
         }
     }
 
-    /// Waits for a change of the order. False if the gateway stops.
+    /// Waits for a change of the order. False if the stream has to end.
     async fn changed(&mut self) -> bool {
         loop {
             tokio::select! {
@@ -133,7 +133,7 @@ impl Watch {
                     Ok(_) | Err(RecvError::Lagged(_)) => return true,
                     Err(RecvError::Closed) => return false,
                 },
-                _ = self.slot.ending.wait_for(|ending| *ending) => return false,
+                () = self.slot.ended() => return false,
             }
         }
     }
@@ -223,8 +223,16 @@ pub(super) struct Streams(Arc<OpenStreams>);
 #[derive(Default)]
 struct OpenStreams {
     by_merchant: Mutex<BTreeMap<Arc<str>, usize>>,
-    /// Set to true when the gateway stops.
-    ending: watch::Sender<bool>,
+    ends: watch::Sender<Ends>,
+}
+
+/// Which streams have to end.
+#[derive(Clone, Copy, Default)]
+struct Ends {
+    /// All of them: the gateway stops.
+    stopping: bool,
+    /// How often those that were open have been ended.
+    interruptions: u64,
 }
 
 /// The most open streams of all merchants and of one.
@@ -240,12 +248,18 @@ impl Streams {
             return None;
         }
         open.insert(merchant.clone(), own + 1);
-        let ending = self.0.ending.subscribe();
-        Some(StreamSlot { streams: self.clone(), ending, merchant: merchant.clone() })
+        let ends = self.0.ends.subscribe();
+        let opened_after = ends.borrow().interruptions;
+        Some(StreamSlot { streams: self.clone(), ends, opened_after, merchant: merchant.clone() })
     }
 
     pub(super) fn end(&self) {
-        self.0.ending.send_replace(true);
+        self.0.ends.send_modify(|ends| ends.stopping = true);
+    }
+
+    /// Ends the streams that are open.
+    pub(super) fn interrupt(&self) {
+        self.0.ends.send_modify(|ends| ends.interruptions += 1);
     }
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, usize>> {
@@ -256,8 +270,20 @@ impl Streams {
 /// A stream's slot, which is free again when this is dropped.
 struct StreamSlot {
     streams: Streams,
-    ending: watch::Receiver<bool>,
+    ends: watch::Receiver<Ends>,
+    /// How many interruptions there were before it was opened.
+    opened_after: u64,
     merchant: Arc<str>,
+}
+
+impl StreamSlot {
+    /// Waits until the stream has to end.
+    async fn ended(&mut self) {
+        let opened_after = self.opened_after;
+        let now = |ends: &Ends| ends.stopping || ends.interruptions != opened_after;
+        // An error says that no one can end it any more, which is the end of the gateway too.
+        let _ = self.ends.wait_for(now).await;
+    }
 }
 
 impl Drop for StreamSlot {

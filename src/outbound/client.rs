@@ -1,6 +1,7 @@
 //! The HTTP client: timeouts, size limits and error classification.
 
 use std::error::Error;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +78,16 @@ impl Outbound {
             builder = builder.dns_resolver(Arc::new(PublicOnly));
         }
         Ok(Self { client: builder.build()?, guarded: !options.allow_private_addresses, status_only: false })
+    }
+
+    /// A client of the one server that listens on a Unix socket, whatever address it is given.
+    ///
+    /// # Errors
+    /// [`OutboundError`].
+    pub fn on_socket(socket: &Path, timeout: Duration) -> Result<Self, OutboundError> {
+        let _already = rustls::crypto::ring::default_provider().install_default();
+        let builder = Client::builder().http1_only().no_proxy().timeout(timeout).unix_socket(socket);
+        Ok(Self { client: builder.build()?, guarded: false, status_only: false })
     }
 
     /// The same, but it ignores response bodies, so that a large or incomplete one is no error.

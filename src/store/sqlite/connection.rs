@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another gateway has the database open.
+    /// A running gateway, or another command, has the database open. The path is the canonical one.
     #[error("{} is in use by another gateway", .0.display())]
     InUse(PathBuf),
     /// The database has newer tables than this release knows.
@@ -62,20 +63,35 @@ const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_KEPT: usize = 128;
 
-/// Takes the lock file beside the database; it is held until the returned file is dropped.
-pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
+/// The canonical path of a database, with the lock file beside it; the lock is held until that is dropped. However the
+/// path is spelled, also by way of a symbolic link, it is the same lock.
+pub(super) fn lock(database: &Path) -> Result<(PathBuf, File), OpenError> {
+    let database =
+        canonical(database).map_err(|fault| OpenError::File { path: database.to_owned(), fault })?;
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
     let path = PathBuf::from(path);
     let fault = |fault| OpenError::File { path: path.clone(), fault };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(fault)?;
-    }
     let file = File::options().create(true).append(true).open(&path).map_err(fault)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned())),
+        Ok(()) => Ok((database, file)),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database)),
         Err(TryLockError::Error(error)) => Err(fault(error)),
+    }
+}
+
+/// The path without symbolic links. A database that is not there is made first, since a link may point at nothing yet. One
+/// that is there is not opened: closing it would release the locks that SQLite has on it in this process.
+fn canonical(database: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(database) {
+        Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
+            if let Some(folder) = database.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            File::options().create(true).append(true).mode(0o600).open(database)?;
+            fs::canonicalize(database)
+        }
+        found => found,
     }
 }
 

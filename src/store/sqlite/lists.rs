@@ -13,7 +13,7 @@ use strum::VariantArray as _;
 
 use super::load::stored_change;
 use super::names::{accounts_of_payments, number};
-use super::statement::{all, blob, integer, maybe_time, one, time, uuid};
+use super::statement::{all, blob, count, integer, maybe_time, one, time, uuid};
 use crate::domain::{OrderState, SubjectKind, WebhookEndpoint};
 use crate::store::{
     AttentionFilter, Cursor, InboxFilter, OrderFilter, Page, PaymentFilter, ProfileFilter, PublicFilter,
@@ -45,6 +45,10 @@ const INBOX: &str = "SELECT received_at, id, account FROM inbox
      ORDER BY received_at, id LIMIT ?5";
 const OLDEST_OPEN: &str =
     "SELECT created_at FROM payments WHERE account = ?1 AND open = 1 ORDER BY created_at LIMIT 1";
+
+/// How many payments of each account are open.
+const OPEN_PAYMENTS: &str = "SELECT names.name, count(*) FROM payments JOIN names ON names.id = account
+     WHERE open = 1 GROUP BY account ORDER BY names.name";
 
 /// One index scan per merchant. There are few endpoints, and this runs only when one changes or is listed.
 const ENDPOINTS: &str = "SELECT subjects.id, since FROM names
@@ -145,6 +149,16 @@ impl dyn Store + '_ {
         let oldest = |db: &Connection, account| one(db, OLDEST_OPEN, [account], |row| time(row, 0));
         self.read_of(account, oldest).await
     }
+
+    /// The accounts with open payments, and how many each has.
+    pub async fn open_payments(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(open_payments).await
+    }
+}
+
+/// The accounts with open payments, and how many each has.
+pub(super) fn open_payments(db: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    all(db, OPEN_PAYMENTS, [], |row| Ok((row.get(0)?, count(row, 1)?)))
 }
 
 /// The greatest id there can be.

@@ -24,7 +24,7 @@ mod statement;
 mod writer;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -80,23 +80,32 @@ pub struct Sqlite {
     _lock: File,
 }
 
+/// The accounts with open payments, and how many each has, of a database that a gateway may have open.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn open_payments(database: &Path) -> Result<Vec<(String, u64)>, StoreError> {
+    let db = connection::for_reading(database).map_err(|fault| StoreError::Failed(fault.to_string()))?;
+    lists::open_payments(&db)
+}
+
 impl Sqlite {
     /// Opens the database, brings it up to date and starts the threads.
     ///
     /// # Errors
     /// [`OpenError`]; then nothing runs.
     pub fn open(options: &Options, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
-        let lock = connection::lock(&options.path)?;
-        let mut db = connection::for_writing(&options.path)?;
+        let (path, lock) = connection::lock(&options.path)?;
+        let mut db = connection::for_writing(&path)?;
         migrations::run(&mut db)?;
         let newest_subject = load::newest_subject(&db)?;
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let cache: Arc<SubjectCache> = Arc::default();
         let mut writer = Writer::new(db, cache.clone(), changes.clone(), metrics.clone());
         let (readers, writer) = if options.threads {
-            (readers::start(&options.path, options.queue)?, writer.start(options.queue, options.batch_max)?)
+            (readers::start(&path, options.queue)?, writer.start(options.queue, options.batch_max)?)
         } else {
-            let reader = connection::for_reading(&options.path)?;
+            let reader = connection::for_reading(&path)?;
             let write = move |waiting| writer.write(&mut vec![waiting]);
             (Executor::inline(move |query: Query| (query.0)(&reader)), Executor::inline(write))
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paymux::audit::{self, Erased};
+use paymux::audit::{self, Erased, ErasureTarget};
 use paymux::domain::submit::{Submission, submit};
 use paymux::domain::{
     Context, Event, Lookup, OrderAggregate, OrderState, PaymentSource, Profile, ProfileEvent, ProfileSession,
@@ -19,6 +19,10 @@ use super::{Db, commit, write};
 
 fn engine(store: &Db, shop: &Arc<Shop>) -> Engine {
     Engine::new(store.clone(), shop.clone(), Arc::new(Metrics::new()))
+}
+
+fn customer(id: &str) -> ErasureTarget {
+    ErasureTarget::Customer(id.to_owned())
 }
 
 /// Nothing is wrong, after so many subjects.
@@ -89,8 +93,15 @@ pub async fn a_customer_who_is_erased_leaves_a_history_that_can_be_checked(store
     assert_fine(&store, shop.now(), 4).await;
     let text = store.changes_of(order.uuid(), 0, 1).await.unwrap();
 
-    let erased = audit::erase(&engine(&store, &shop), MERCHANT, CUSTOMER).await;
-    assert_eq!(erased, Ok(Erased { orders: 1, still_open: Vec::new() }));
+    let erased = audit::erase(&engine(&store, &shop), MERCHANT, &customer(CUSTOMER)).await;
+    let expected = Erased {
+        orders: vec![order.id()],
+        still_open: Vec::new(),
+        profile_sessions: vec![session.id],
+        profiles: profiles.iter().map(|profile| profile.id).collect(),
+        customer_ids: [CUSTOMER.to_owned()].into(),
+    };
+    assert_eq!(erased, Ok(expected));
 
     assert_eq!(store.changes_of(order.uuid(), 0, 1).await, Ok(text));
     for at in [1, order.head.sequence, order.head.sequence + 1, u64::MAX] {
@@ -123,12 +134,14 @@ pub async fn an_open_order_keeps_the_personal_data_of_its_customer(store: Db) {
     commit(&store, created).await;
     let (profile, stored) = shop.profile("P-1");
     commit(&store, stored).await;
-    let erased = audit::erase(&engine(&store, &shop), MERCHANT, CUSTOMER).await;
-    assert_eq!(erased, Ok(Erased { orders: 0, still_open: vec![open.id()] }));
+    let erased = audit::erase(&engine(&store, &shop), MERCHANT, &customer(CUSTOMER)).await;
+    let customer_ids = [CUSTOMER.to_owned()].into();
+    assert_eq!(erased, Ok(Erased { still_open: vec![open.id()], customer_ids, ..Erased::default() }));
     assert_reads_back(&store, &open).await;
     assert_reads_back(&store, &profile).await;
-    for (merchant, customer) in [(MERCHANT, "other"), ("another", CUSTOMER)] {
-        assert_eq!(audit::erase(&engine(&store, &shop), merchant, customer).await, Ok(Erased::default()));
+    for (merchant, id) in [(MERCHANT, "other"), ("another", CUSTOMER)] {
+        let erased = audit::erase(&engine(&store, &shop), merchant, &customer(id)).await;
+        assert_eq!(erased, Ok(Erased::default()));
     }
 }
 

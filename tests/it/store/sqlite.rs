@@ -128,6 +128,9 @@ async fn a_second_gateway_on_the_same_file_is_refused() {
     let refused = open(folder.path(), false).err().unwrap();
     assert!(matches!(refused, OpenError::InUse(_)));
     assert!(refused.to_string().ends_with("paymux.db is in use by another gateway"), "{refused}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(folder.path().join("paymux.db"), elsewhere.path().join("paymux.db")).unwrap();
+    assert!(matches!(open(elsewhere.path(), false), Err(OpenError::InUse(_))), "by a link to the file");
     drop(store);
     assert!(open(folder.path(), false).is_ok());
 }
