@@ -71,8 +71,16 @@ const MAX_FILE: usize = 500;
 const MAX_ADAPTER: usize = 820;
 
 /// The files of an adapter, beside its `exchanges/`; `vault.rs` where there is one, and tests.
-const ADAPTER_FILES: &[&str] =
-    &["README.md", "mod.rs", "request.rs", "response.rs", "statuses.toml", "tests.rs", "vault.rs"];
+const ADAPTER_FILES: &[&str] = &[
+    "README.md",
+    "mod.rs",
+    "odd_answers.txt",
+    "request.rs",
+    "response.rs",
+    "statuses.toml",
+    "tests.rs",
+    "vault.rs",
+];
 
 /// A file of the repository: its path from the root and its text.
 struct Source {

@@ -21,8 +21,8 @@ const MAX_CALLS: usize = 10;
 /// How much longer than the input the facts may be: what is kept of the order itself, and the order's ids.
 const MAX_OWN_BYTES: usize = 16_384;
 
-/// No adapter panics; every amount it reports is one that stands in an answer, digit for digit, or was asked for;
-/// without a 2xx it reports nothing; it stays within its bounds and its place.
+/// No adapter panics; every amount it reports is one that stands in an answer, but for what a binary float leaves, or
+/// was asked for; without a 2xx it reports nothing; it stays within its bounds and its place.
 pub fn replies(input: &[u8]) {
     let mut sections = sections(input).into_iter();
     let head = String::from_utf8_lossy(sections.next().unwrap_or_default()).into_owned();
@@ -93,21 +93,47 @@ fn amounts_are_exact(facts: &[String], answers: &[Answer], world: &World) {
     let requested = [world.attempt.money, world.captured, world.refund.money];
     let mut numbers: BTreeSet<_> =
         requested.iter().filter_map(|money| exact(&money.to_major().to_string())).collect();
+    let mut stated = Vec::new();
     for answer in answers {
         let Answer::Reply(response) = answer else { continue };
         let part = |byte: &u8| !byte.is_ascii_digit() && !b"+-.eE".contains(byte);
         let texts = response.body.split(part).filter_map(|digits| std::str::from_utf8(digits).ok());
-        numbers.extend(texts.filter_map(exact));
+        let texts: Vec<_> = texts.collect();
+        numbers.extend(texts.iter().copied().filter_map(exact));
+        stated.extend(texts);
     }
     for fact in facts {
         let amount = ["total ", "authorized ", "captured ", "refunded ", "disputed "];
-        let stated =
+        let reported =
             amount.iter().find_map(|name| fact.strip_prefix(name)).and_then(|rest| rest.split_once(' '));
-        if let Some((major, _)) = stated {
+        if let Some((major, _)) = reported {
             let number = exact(major).expect("an amount is a decimal number");
-            assert!(numbers.contains(&number), "nobody said `{fact}`");
+            let said = numbers.contains(&number) || stated.iter().any(|text| is_but_for_noise(major, text));
+            assert!(said, "nobody said `{fact}`");
         }
     }
+}
+
+/// Whether a number is an amount but for less than a thousandth of the amount's last digit.
+fn is_but_for_noise(major: &str, number: &str) -> bool {
+    let decimals = major.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let thousandth = u32::try_from(PLACES - 3 - decimals).map_or(0, |places| 10u128.pow(places));
+    let both = scaled(major).zip(scaled(number));
+    both.is_some_and(|(major, number)| major.abs_diff(number) < thousandth)
+}
+
+/// Far more places than any currency has.
+const PLACES: usize = 18;
+
+/// A number cut behind so many places, without its point.
+fn scaled(number: &str) -> Option<i128> {
+    let (mantissa, power) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.get(..PLACES).unwrap_or(fraction);
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let places = i32::try_from(PLACES - fraction.len()).ok()?.checked_add(power.parse().ok()?)?;
+    let factor = 10i128.checked_pow(places.unsigned_abs());
+    if places < 0 { Some(factor.map_or(0, |factor| digits / factor)) } else { digits.checked_mul(factor?) }
 }
 
 fn only_success_says_anything(facts: &[String], answers: &[Answer]) {

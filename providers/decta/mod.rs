@@ -18,7 +18,7 @@ use paymux_port::{
     Vault, VaultSupport, encoded,
 };
 
-use response::{Order, Page, Row};
+use response::{NotificationBody, Order, Page};
 
 /// DECTA, as routing and the contract suite see it.
 pub(crate) static ABOUT: About = About {
@@ -98,8 +98,12 @@ impl Provider for Decta {
         if !notification.address_key {
             return Err(NotificationError::Unverified);
         }
-        let row: Row = notification.json()?;
-        Ok(vec![NotificationTarget { reference: Some(row.id), merchant_reference: row.number, event: None }])
+        let body: NotificationBody = notification.json()?;
+        Ok(vec![NotificationTarget {
+            reference: Some(body.id.into()),
+            merchant_reference: body.number.0.map(String::from),
+            event: None,
+        }])
     }
 
     /// No filter by `number` is documented, so the newest orders are read until they are older than the attempt.
@@ -109,7 +113,9 @@ impl Provider for Decta {
         for _ in 0..MAX_PAGES {
             let page: Page =
                 ctx.json(&self.send(ctx, HttpRequest::get(format!("/orders/?{query}"))).await?)?;
-            if let Some(row) = page.results.iter().find(|row| row.number.as_deref() == Some(&reference)) {
+            if let Some(row) =
+                page.results.iter().find(|row| row.number.as_deref() == Some(reference.as_str()))
+            {
                 let (order, page) = created(ctx, self.order(ctx, &row.id).await?, attempt)?;
                 return Ok(Some(CreatedPayment { next: Next::Page(ctx.require(page, "a page")?), ..order }));
             }
@@ -193,10 +199,10 @@ impl Decta {
 fn created(ctx: &Ctx<'_>, order: Order, attempt: &Attempt) -> Result<(CreatedPayment, Option<String>)> {
     let view = order.view(ctx, attempt)?;
     let created = CreatedPayment {
-        reference: ctx.require(Some(order.id).filter(|id| !id.is_empty()), "an id")?,
+        reference: ctx.require(order.id.0, "an id")?.into(),
         next: Next::Nothing,
         view,
         adapter_state: AdapterState::new(),
     };
-    Ok((created, order.full_page_checkout))
+    Ok((created, order.full_page_checkout.0.map(String::from)))
 }

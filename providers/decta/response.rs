@@ -3,44 +3,42 @@
 use std::time::Duration;
 
 use paymux_port::{
-    Attempt, Complaint, Ctx, Decimal, Detail, Failure, HttpResponse, ProviderStatus, ProviderView, Result,
-    StatusTable, Timestamp,
+    Attempt, Complaint, Ctx, Decimal, Detail, Failure, Fields, Flag, Given, HttpResponse, Moment,
+    ProviderStatus, ProviderView, Result, Side, StatusTable, Text, Timestamp,
 };
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// An order as it is read back. Which fields a short answer has is not documented, so most may be missing.
 #[derive(Deserialize)]
 pub(super) struct Order {
-    pub(super) id: String,
-    status: String,
-    #[serde(default, deserialize_with = "text")]
-    number: Option<String>,
-    currency: Option<String>,
-    total: Option<Decimal>,
-    amount_refunded: Option<Decimal>,
-    is_test: Option<bool>,
-    pub(super) full_page_checkout: Option<String>,
-    status_changes: Option<Vec<StatusChange>>,
-    transaction_details: Option<TransactionDetails>,
+    pub(super) id: Side<Text>,
+    status: Text,
+    number: Side<Text>,
+    currency: Given<Text>,
+    total: Given<Decimal>,
+    amount_refunded: Given<Decimal>,
+    is_test: Side<Flag>,
+    pub(super) full_page_checkout: Side<Text>,
+    status_changes: Side<Vec<StatusChange>>,
+    transaction_details: Side<TransactionDetails>,
 }
 
 #[derive(Deserialize)]
 struct StatusChange {
-    new_status: String,
-    on: i64,
+    new_status: Text,
+    on: Moment,
 }
 
 #[derive(Deserialize)]
 struct TransactionDetails {
-    errors: Option<Vec<Decline>>,
+    errors: Side<Vec<Side<Decline>>>,
 }
 
 #[derive(Deserialize)]
 struct Decline {
-    description: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    code: Option<String>,
+    description: Side<Text>,
+    code: Side<Text>,
 }
 
 impl Order {
@@ -50,27 +48,28 @@ impl Order {
     /// # Errors
     /// [`Ctx::unreadable`] for an amount or a currency that cannot be one.
     pub(super) fn view(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
-        let currency = match &self.currency {
-            Some(code) => code.parse().map_err(|_| ctx.unreadable("an unknown currency"))?,
+        let currency = match self.currency.as_deref() {
+            Some(code) => ctx.currency(code)?,
             None => attempt.currency(),
         };
         let money = |major: Option<Decimal>| major.map(|major| ctx.money(major, currency)).transpose();
         Ok(ProviderView {
             provider_status: self.status(ctx.statuses()),
-            total: money(self.total)?,
-            refunded: money(self.amount_refunded)?,
-            merchant_reference: self.number.clone(),
-            is_test: self.is_test,
+            total: money(self.total.0)?,
+            refunded: money(self.amount_refunded.0)?,
+            merchant_reference: self.number.as_deref().map(str::to_owned),
+            is_test: self.is_test.map(|flag| flag.0),
             failure: self.last_decline(),
             ..ProviderView::default()
         })
     }
 
     /// The newest entry of the history, which moves before `status` does; the last of equals. One that only marks a
-    /// test order is no status, so the newest other one is used.
+    /// test order is no status, so the newest other one is used. A history with an entry that cannot be read does not
+    /// say which is the newest, and is none.
     fn status(&self, table: &StatusTable) -> ProviderStatus {
         let history = self.status_changes.as_deref().unwrap_or_default();
-        let of = |status: &str| ProviderStatus::new("order", status);
+        let of = |status: &Text| ProviderStatus::new("order", &**status);
         let marks_test = |change: &StatusChange| {
             table.row(&of(&change.new_status)).is_some_and(|row| row.detail == Some(Detail::Test))
         };
@@ -80,8 +79,9 @@ impl Order {
 
     /// The last failed try, if there was one.
     fn last_decline(&self) -> Option<Failure> {
-        let last = self.transaction_details.as_ref()?.errors.as_ref()?.last()?;
-        Some(Failure { code: last.code.clone(), text: last.description.clone() })
+        let last = self.transaction_details.as_ref()?.errors.as_ref()?.last()?.as_ref()?;
+        let owned = |text: &Side<Text>| text.as_deref().map(str::to_owned);
+        Some(Failure { code: owned(&last.code), text: owned(&last.description) })
     }
 }
 
@@ -89,40 +89,36 @@ impl Order {
 #[derive(Deserialize)]
 pub(super) struct Page {
     /// Null on the last page. A page without it does not prove that there are no more.
-    #[serde(deserialize_with = "Option::deserialize")]
-    pub(super) next: Option<String>,
+    #[serde(deserialize_with = "Given::deserialize")]
+    pub(super) next: Given<Text>,
     pub(super) results: Vec<Row>,
 }
 
 impl Page {
     /// Whether the list runs from new to old and has come to orders from well before this moment.
     pub(super) fn ends_before(&self, moment: Timestamp) -> bool {
-        let issued = |row: Option<&Row>| row.and_then(|row| row.issued);
-        let well_before = moment.minus(Duration::from_secs(3600)).seconds();
+        let issued = |row: Option<&Row>| row.and_then(|row| *row.issued);
+        let well_before = moment.minus(Duration::from_secs(3600));
         match (issued(self.results.first()), issued(self.results.last())) {
-            (Some(first), Some(last)) => first >= last && last < well_before,
+            (Some(first), Some(last)) => first >= last && last.0 < well_before,
             _ => false,
         }
     }
 }
 
-/// An order in a list, and all that is read of a notification.
+/// An order in a list. A number that cannot be read could be ours, so it does not prove that there is no such order.
 #[derive(Deserialize)]
 pub(super) struct Row {
-    pub(super) id: String,
-    #[serde(default, deserialize_with = "text")]
-    pub(super) number: Option<String>,
-    issued: Option<i64>,
+    pub(super) id: Text,
+    pub(super) number: Given<Text>,
+    issued: Side<Moment>,
 }
 
-/// A text that some clients send as a number and so get back as one.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<String>, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text)),
-        Value::Number(number) => Ok(Some(number.to_string())),
-        _ => Err(D::Error::custom("neither text nor number")),
-    }
+/// All that is read of a notification.
+#[derive(Deserialize)]
+pub(super) struct NotificationBody {
+    pub(super) id: Text,
+    pub(super) number: Side<Text>,
 }
 
 /// Code and text of the first complaint in a refusal: `{"__all__": [{"message": …, "code": …}]}`, or the same
@@ -133,16 +129,12 @@ pub(super) fn complaint(response: &HttpResponse) -> Option<Complaint> {
 
 /// What a 2xx complains about, if its `errors` are not empty.
 pub(super) fn errors_in_success(response: &HttpResponse) -> Option<Complaint> {
-    #[derive(Deserialize)]
-    struct Refused {
-        errors: Value,
-    }
     // Hardly any answer has them, so it is searched before it is read.
     const NAME: &[u8] = b"\"errors\"";
     if !response.body.windows(NAME.len()).any(|part| part == NAME) {
         return None;
     }
-    let errors = response.json::<Refused>().ok()?.errors;
+    let errors: Value = response.json::<Fields>().ok()?.get("errors")?;
     let nothing = ["null", "\"\"", "[]", "{}"].contains(&errors.to_string().as_str());
     (!nothing).then(|| first_message(&errors).unwrap_or_default())
 }

@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use paymux_port::{
-    Attempt, CreatedPayment, Ctx, HttpRequest, PaymentRequest, ProviderError, Result, StoredProfile, Vault,
-    encoded,
+    Attempt, CreatedPayment, Ctx, Given, HttpRequest, PaymentRequest, ProviderError, Result, Side,
+    StoredProfile, Text, Vault, encoded,
 };
 use serde::Deserialize;
 
@@ -31,27 +31,27 @@ impl<'a> StoredCard<'a> {
 /// What a paid order says about the card that it has stored.
 #[derive(Deserialize)]
 struct PaidOrder {
-    id: String,
-    client: Option<Client>,
-    transaction_details: Option<Transaction>,
+    id: Side<Text>,
+    client: Given<Client>,
+    transaction_details: Side<Transaction>,
 }
 
 #[derive(Deserialize)]
 struct Client {
-    original_client: Option<OriginalClient>,
-    recurring_card: Option<String>,
-    recurring_payment_method: Option<String>,
+    original_client: Given<OriginalClient>,
+    recurring_card: Given<Text>,
+    recurring_payment_method: Given<Text>,
 }
 
 #[derive(Deserialize)]
 struct OriginalClient {
-    id: String,
+    id: Text,
 }
 
 #[derive(Deserialize)]
 struct Transaction {
-    payment_system: Option<String>,
-    card_masked_pan: Option<String>,
+    payment_system: Side<Text>,
+    card_masked_pan: Side<Text>,
 }
 
 impl PaidOrder {
@@ -73,9 +73,9 @@ impl Transaction {
     /// Such as `VISA 4242`.
     fn card(&self) -> Option<String> {
         const LAST: usize = 4;
-        let masked = self.card_masked_pan.as_deref()?;
+        let masked: &str = self.card_masked_pan.as_deref()?;
         let last = masked.get(masked.len().checked_sub(LAST)?..)?;
-        Some(self.payment_system.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(" "))
+        Some(self.payment_system.as_deref().into_iter().chain([last]).collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -85,7 +85,7 @@ impl Vault for Decta {
         let id = attempt.provider_reference()?;
         let path = format!("/orders/{}/?response_type=full", encoded(id));
         let order: PaidOrder = ctx.json(&self.send(ctx, HttpRequest::get(path)).await?)?;
-        Ok(ctx.require(Some(order).filter(|order| order.id == id), "this order")?.profile())
+        Ok(ctx.require(Some(order).filter(|order| order.id.as_deref() == Some(id)), "this order")?.profile())
     }
 
     async fn charge(

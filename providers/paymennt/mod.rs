@@ -18,7 +18,7 @@ use paymux_port::{
     CreatedPayment, Ctx, Currencies, Field, HttpRequest, HttpResponse, Lookup, Next, Notification,
     NotificationAuth, NotificationError, NotificationTarget, PaymentRequest, PaymentStatus, Provider,
     ProviderError, ProviderView, RefundRequest, RefundSupport, Repeat, Repeats, Result, Secret, Setting,
-    SettingsError, Vault, VaultSupport, encoded,
+    SettingsError, Side, Vault, VaultSupport, encoded,
 };
 use serde::de::DeserializeOwned;
 
@@ -164,12 +164,14 @@ impl Provider for Paymennt {
 
     async fn find_by_reference(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<CreatedPayment>> {
         let reference = attempt.id.to_string();
-        let found: Listed<Checkout> =
+        // One that cannot be read is one all the same.
+        let found: Listed<Side<Checkout>> =
             self.send(ctx, HttpRequest::get(format!("/checkout?requestId={reference}"))).await?;
         if found.content.is_empty() {
             return Ok(None);
         }
-        let checkout = found.content.into_iter().find(|one| one.request_id.as_deref() == Some(&reference));
+        let mut listed = found.content.into_iter().filter_map(|one| one.0);
+        let checkout = listed.find(|one| one.request_id.as_deref() == Some(reference.as_str()));
         // If the list contains only other payments, the search has ignored the filter; that does not prove that
         // this one does not exist.
         let checkout = checkout.ok_or_else(|| ProviderError::Unavailable("found only others".to_owned()))?;
@@ -199,10 +201,13 @@ impl Provider for Paymennt {
         notification: &Notification<'_>,
     ) -> std::result::Result<Vec<NotificationTarget>, NotificationError> {
         let event = self.verified(notification).ok_or(NotificationError::Unverified)?;
-        let body: NotificationBody = notification.json()?;
+        let NotificationBody { id, reference_id } = notification.json()?;
+        if id.is_none() && reference_id.is_none() {
+            return Err(NotificationError::Unreadable);
+        }
         Ok(vec![NotificationTarget {
-            reference: body.id,
-            merchant_reference: body.reference_id,
+            reference: id.0.map(String::from),
+            merchant_reference: reference_id.0.map(String::from),
             event: Some(event.to_owned()),
         }])
     }
@@ -234,7 +239,7 @@ impl Paymennt {
         let response = ctx.send_raw(http_request).await?;
         ctx.ensure_ok(&response, response::complaint)?;
         let envelope: Envelope = ctx.json(&response)?;
-        if envelope.success { Ok(response) } else { Err(ctx.refusal_in_success(envelope.complaint())) }
+        if envelope.success.0 { Ok(response) } else { Err(ctx.refusal_in_success(envelope.complaint())) }
     }
 
     /// The id of a notification that was signed with the account's secret and is not old.

@@ -2,22 +2,22 @@
 //! states stay strings. The source is the vendor's OpenAPI file, version 2.0 of March 2026.
 
 use paymux_port::{
-    AdapterState, Complaint, CreatedPayment, Ctx, Currency, Decimal, HttpResponse, Next, ProviderStatus,
-    ProviderView, Result, StoredProfile,
+    AdapterState, Complaint, CreatedPayment, Ctx, Decimal, Flag, Given, HttpResponse, Next, ProviderStatus,
+    ProviderView, Result, Side, StoredProfile, Text,
 };
 use serde::Deserialize;
 
 /// Whether a call worked. This decides, and not the HTTP status alone.
 #[derive(Deserialize)]
 pub(super) struct Envelope {
-    pub(super) success: bool,
-    error: Option<String>,
+    pub(super) success: Flag,
+    error: Side<Text>,
 }
 
 impl Envelope {
     /// Errors carry a text and no code.
     pub(super) fn complaint(self) -> Complaint {
-        (None, self.error)
+        (None, self.error.0.map(String::from))
     }
 }
 
@@ -38,30 +38,31 @@ pub(super) struct Listed<T> {
     pub(super) content: Vec<T>,
 }
 
-/// Only these first four are always there.
+/// Only these first four are always there. The id is needed once, when it is not known yet.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Checkout {
-    id: String,
-    status: String,
-    currency: Currency,
+    id: Side<Text>,
+    status: Text,
+    currency: Text,
     amount: Decimal,
-    total_refunded: Option<Decimal>,
-    pub(super) request_id: Option<String>,
-    redirect_url: Option<String>,
-    firebase_database: Option<String>,
-    firebase_collection: Option<String>,
-    firebase_document: Option<String>,
+    total_refunded: Given<Decimal>,
+    pub(super) request_id: Side<Text>,
+    redirect_url: Side<Text>,
+    firebase_database: Side<Text>,
+    firebase_collection: Side<Text>,
+    firebase_document: Side<Text>,
 }
 
 impl Checkout {
     pub(super) fn view(&self, ctx: &Ctx<'_>) -> Result<ProviderView> {
-        let money = |major| ctx.money(major, self.currency);
+        let currency = ctx.currency(&self.currency)?;
+        let money = |major| ctx.money(major, currency);
         Ok(ProviderView {
-            provider_status: ProviderStatus::new("checkout", self.status.as_str()),
+            provider_status: ProviderStatus::new("checkout", &*self.status),
             total: Some(money(self.amount)?),
             refunded: self.total_refunded.map(money).transpose()?,
-            merchant_reference: self.request_id.clone(),
+            merchant_reference: self.request_id.as_deref().map(str::to_owned),
             ..ProviderView::default()
         })
     }
@@ -75,36 +76,41 @@ impl Checkout {
             ("firebaseCollection", self.firebase_collection),
             ("firebaseDocument", self.firebase_document),
         ];
-        let given = document.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let given = document.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.0?.into())));
         Ok(CreatedPayment {
-            reference: ctx.require(Some(self.id).filter(|id| !id.is_empty()), "an id")?,
-            next: self.redirect_url.map_or(Next::Nothing, Next::Page),
+            reference: ctx.require(self.id.0, "an id")?.into(),
+            next: page(self.redirect_url),
             view,
             adapter_state: given.collect::<AdapterState>(),
         })
     }
 }
 
+/// The page that the customer has to see, if there is one.
+pub(super) fn page(redirect_url: Side<Text>) -> Next {
+    redirect_url.0.map_or(Next::Nothing, |url| Next::Page(url.into()))
+}
+
 /// A payment on a checkout: what a debit of a stored card makes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Payment {
-    pub(super) id: String,
-    pub(super) status: String,
-    currency: Currency,
+    pub(super) id: Side<Text>,
+    pub(super) status: Text,
+    currency: Text,
     amount: Decimal,
-    pub(super) redirect_url: Option<String>,
-    pub(super) checkout_details: Option<Checkout>,
+    pub(super) redirect_url: Side<Text>,
+    pub(super) checkout_details: Side<Checkout>,
 }
 
 impl Payment {
     pub(super) fn provider_status(&self) -> ProviderStatus {
-        ProviderStatus::new("payment", self.status.as_str())
+        ProviderStatus::new("payment", &*self.status)
     }
 
     /// The payment's own status and amount; the rest is its checkout's.
     pub(super) fn view(&self, ctx: &Ctx<'_>, checkout: ProviderView) -> Result<ProviderView> {
-        let total = ctx.money(self.amount, self.currency)?;
+        let total = ctx.money(self.amount, ctx.currency(&self.currency)?)?;
         Ok(ProviderView { provider_status: self.provider_status(), total: Some(total), ..checkout })
     }
 }
@@ -113,21 +119,23 @@ impl Payment {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Card {
-    token: String,
-    card_brand: Option<String>,
-    card_last4: Option<String>,
-    expiry: Option<String>,
+    token: Text,
+    card_brand: Side<Text>,
+    card_last4: Side<Text>,
+    expiry: Side<Text>,
 }
 
 impl From<Card> for StoredProfile {
     fn from(card: Card) -> Self {
-        let shown = [card.card_brand, card.card_last4].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let shown =
+            [card.card_brand, card.card_last4].into_iter().filter_map(|part| part.0.map(String::from));
+        let shown = shown.collect::<Vec<_>>().join(" ");
         Self {
-            reference: card.token,
+            reference: card.token.into(),
             provider_status: None,
             kind: "CARD".to_owned(),
             display_name: Some(shown).filter(|shown| !shown.is_empty()),
-            expires_on: card.expiry,
+            expires_on: card.expiry.0.map(String::from),
         }
     }
 }
@@ -136,7 +144,7 @@ impl From<Card> for StoredProfile {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NotificationBody {
-    pub(super) id: Option<String>,
+    pub(super) id: Side<Text>,
     /// The `requestId`; an assumption from the name that the older API gave it.
-    pub(super) reference_id: Option<String>,
+    pub(super) reference_id: Side<Text>,
 }

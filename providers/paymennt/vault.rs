@@ -3,11 +3,11 @@
 
 use async_trait::async_trait;
 use paymux_port::{
-    Attempt, CreatedPayment, Ctx, HttpRequest, Next, PaymentRequest, PaymentStatus, ProviderView, Result,
+    Attempt, CreatedPayment, Ctx, HttpRequest, PaymentRequest, PaymentStatus, ProviderView, Result,
     StoredProfile, Vault, encoded,
 };
 
-use super::response::{Card, Listed, Payment};
+use super::response::{Card, Listed, Payment, page};
 use super::{Paymennt, request};
 
 /// The adapter state key of a charge's payment id. The provider reference is the checkout's id.
@@ -32,14 +32,14 @@ impl Vault for Paymennt {
     ) -> Result<CreatedPayment> {
         let debit = HttpRequest::post("/payment/debit").json(request::debit(attempt, request)?)?;
         let mut payment: Payment = self.send(ctx, debit).await?;
-        let checkout = ctx.require(payment.checkout_details.take(), "its checkout")?;
+        let checkout = ctx.require(payment.checkout_details.0.take(), "its checkout")?;
         if ctx.statuses().means(&payment.provider_status(), PaymentStatus::Authorized) {
             self.capture_now(ctx, &mut payment).await;
         }
         let mut created = checkout.created(ctx)?;
         created.view = payment.view(ctx, created.view)?;
-        created.next = payment.redirect_url.map_or(Next::Nothing, Next::Page);
-        created.adapter_state.insert(PAYMENT.to_owned(), payment.id);
+        created.next = page(payment.redirect_url);
+        created.adapter_state.insert(PAYMENT.to_owned(), ctx.require(payment.id.0, "a payment's id")?.into());
         Ok(created)
     }
 
@@ -53,7 +53,8 @@ impl Paymennt {
     /// Captures what a debit has only authorized, as the vendor's own plugin does. If that fails the payment stays
     /// reported as authorized, which is the truth and raises attention.
     async fn capture_now(&self, ctx: &Ctx<'_>, payment: &mut Payment) {
-        let path = format!("/payment/{}/capture", encoded(&payment.id));
+        let Some(id) = payment.id.as_deref() else { return };
+        let path = format!("/payment/{}/capture", encoded(id));
         if let Ok(captured) = self.send::<Payment>(ctx, HttpRequest::post(path)).await {
             payment.status = captured.status;
         }

@@ -5,34 +5,38 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use paymux_port::{
-    Approach, Complaint, Decimal, HttpResponse, Money, Next, NotificationTarget, ProviderStatus,
-    ProviderView, StoredProfile, Timestamp,
+    Approach, Complaint, Currency, Decimal, Fields, HttpResponse, Moment, Money, Next, NotificationTarget,
+    ProviderStatus, ProviderView, Side, StoredProfile, Text,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::request::{Kind, Target};
 
 /// A session, link or profile session.
 #[derive(Deserialize)]
+#[serde(try_from = "Fields")]
 pub(super) struct Opened {
     status: String,
-    #[serde(flatten)]
-    members: Map<String, Value>,
+    members: Fields,
+}
+
+impl TryFrom<Fields> for Opened {
+    type Error = &'static str;
+
+    fn try_from(members: Fields) -> Result<Self, Self::Error> {
+        let status = members.text("status").ok_or("it has no status")?;
+        Ok(Self { status, members })
+    }
 }
 
 impl Opened {
-    fn text(&self, name: &str) -> Option<&str> {
-        self.members.get(name)?.as_str().filter(|text| !text.is_empty())
-    }
-
     pub(super) fn id(&self, kind: Kind) -> Option<String> {
-        self.text(kind.id()).map(str::to_owned)
+        self.members.text(kind.id())
     }
 
     /// The method that a profile session has stored; not in the reference (assumed).
-    pub(super) fn profile_id(&self) -> Option<&str> {
-        self.text("paymentProfileId")
+    pub(super) fn profile_id(&self) -> Option<String> {
+        self.members.text("paymentProfileId")
     }
 
     pub(super) fn provider_status(&self, kind: Kind) -> ProviderStatus {
@@ -44,7 +48,7 @@ impl Opened {
     pub(super) fn view(&self, kind: Kind) -> ProviderView {
         ProviderView {
             provider_status: self.provider_status(kind),
-            merchant_reference: merchant_reference(self.members.get("metadata")),
+            merchant_reference: merchant_reference(&self.members),
             ..ProviderView::default()
         }
     }
@@ -53,73 +57,65 @@ impl Opened {
     /// the widget.
     pub(super) fn next(&self, target: &Target<'_>, payment_provider: &str) -> Option<Next> {
         let shown = match target.kind {
-            Kind::Session | Kind::Link => self.members.get("provider"),
+            Kind::Session | Kind::Link => self.members.fields("provider"),
             Kind::ProfileSession => {
-                self.members.get("providers").and_then(|providers| member_of(providers, payment_provider))
+                self.members.fields("providers").and_then(|providers| member_of(&providers, payment_provider))
             }
         };
-        let page = || self.page(shown).map(|url| Next::Page(url.to_owned()));
+        let page = || self.page(shown.as_ref()).map(Next::Page);
         match (target.approach, target.kind) {
-            (Approach::Embedded, _) => widget(shown?),
-            (_, Kind::ProfileSession) => page().or_else(|| widget(shown?)),
+            (Approach::Embedded, _) => widget(shown.as_ref()?),
+            (_, Kind::ProfileSession) => page().or_else(|| widget(shown.as_ref()?)),
             (Approach::Hosted | Approach::Link, _) => page(),
         }
     }
 
     /// The reference says that there is an address and not where: the likely places in turn (assumed).
-    fn page<'a>(&'a self, shown: Option<&'a Value>) -> Option<&'a str> {
-        let inside = |name| shown?.get(name)?.as_str().filter(|url| !url.is_empty());
-        let places = [self.text("checkoutUrl"), inside("checkoutUrl"), inside("url"), self.text("url")];
+    fn page(&self, shown: Option<&Fields>) -> Option<String> {
+        let url = |fields: &Fields, name| fields.get::<String>(name).filter(|url| !url.is_empty());
+        let (here, inside) = (|name| url(&self.members, name), |name| url(shown?, name));
+        let places = [here("checkoutUrl"), inside("checkoutUrl"), inside("url"), here("url")];
         places.into_iter().flatten().next()
     }
 }
 
 /// The member of an object whose name is a provider's; they write `STRIPE` and `stripe`.
-fn member_of<'a>(providers: &'a Value, name: &str) -> Option<&'a Value> {
-    let mut members = providers.as_object()?.iter();
-    members.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, member)| member)
+fn member_of(providers: &Fields, name: &str) -> Option<Fields> {
+    let known = providers.names().find(|known| known.eq_ignore_ascii_case(name))?;
+    providers.fields(known)
 }
 
 /// Every string that the widget may need, under the provider's own names.
-fn widget(shown: &Value) -> Option<Next> {
-    let members = shown.as_object()?.iter();
+fn widget(shown: &Fields) -> Option<Next> {
     let texts: BTreeMap<String, String> =
-        members.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+        shown.names().filter_map(|name| Some((name.to_owned(), shown.get(name)?))).collect();
     (!texts.is_empty()).then_some(Next::Widget(texts))
 }
 
 /// The merchant reference, where an object's metadata has it.
-fn merchant_reference(metadata: Option<&Value>) -> Option<String> {
-    metadata?.get("attempt")?.as_str().map(str::to_owned)
+fn merchant_reference(object: &Fields) -> Option<String> {
+    object.fields("metadata")?.get("attempt")
 }
 
-/// An order of the provider's own.
+/// An order of the provider's own, of either reference. The earlier one calls `state` `status`, and wraps the answer to
+/// a submit.
 #[derive(Deserialize)]
-#[serde(try_from = "EitherOrder")]
+#[serde(try_from = "Fields")]
 pub(super) struct Order {
     pub(super) id: String,
     pub(super) state: String,
 }
 
-/// An order of either reference. The earlier one calls `state` `status`, and wraps the answer to a submit.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EitherOrder {
-    order: Option<Box<EitherOrder>>,
-    order_id: Option<String>,
-    state: Option<String>,
-    status: Option<String>,
-}
-
-impl TryFrom<EitherOrder> for Order {
+impl TryFrom<Fields> for Order {
     type Error = &'static str;
 
-    fn try_from(mut read: EitherOrder) -> Result<Self, Self::Error> {
-        let bare = read.order.take().map_or(read, |wrapped| *wrapped);
-        match (bare.order_id, bare.state.or(bare.status)) {
-            (Some(id), Some(state)) if !id.is_empty() => Ok(Self { id, state }),
-            _ => Err("an order has an id and a state"),
-        }
+    fn try_from(read: Fields) -> Result<Self, Self::Error> {
+        let bare = read.fields("order").unwrap_or(read);
+        let state = bare.text("state").or_else(|| bare.text("status"));
+        bare.text("orderId")
+            .zip(state)
+            .map(|(id, state)| Self { id, state })
+            .ok_or("an order has an id and a state")
     }
 }
 
@@ -133,19 +129,19 @@ pub(super) struct Priced {
 #[derive(Deserialize)]
 struct Pricing {
     total: Decimal,
-    currency: String,
+    currency: Text,
 }
 
 impl Priced {
     /// The total, if it is an amount of a currency at all.
     pub(super) fn money(&self) -> Option<Money> {
-        Money::from_major(self.pricing.total, self.pricing.currency.parse().ok()?).ok()
+        Money::from_stated(self.pricing.total, Currency::from_stated(&self.pricing.currency).ok()?).ok()
     }
 }
 
 impl fmt::Display for Priced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.pricing.total, self.pricing.currency)
+        write!(f, "{} {}", self.pricing.total, &*self.pricing.currency)
     }
 }
 
@@ -159,23 +155,23 @@ pub(super) struct Profiles {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Profile {
-    payment_profile_id: String,
+    payment_profile_id: Text,
     #[serde(rename = "type")]
-    kind: String,
-    status: String,
-    display_name: Option<String>,
-    expires_at: Option<String>,
-    pub(super) created_at: Timestamp,
+    kind: Text,
+    status: Text,
+    display_name: Side<Text>,
+    expires_at: Side<Text>,
+    pub(super) created_at: Side<Moment>,
 }
 
 impl From<Profile> for StoredProfile {
     fn from(profile: Profile) -> Self {
         Self {
-            reference: profile.payment_profile_id,
-            provider_status: Some(profile.status),
-            kind: profile.kind,
-            display_name: profile.display_name,
-            expires_on: profile.expires_at,
+            reference: profile.payment_profile_id.into(),
+            provider_status: Some(profile.status.into()),
+            kind: profile.kind.into(),
+            display_name: profile.display_name.0.map(String::from),
+            expires_on: profile.expires_at.0.map(String::from),
         }
     }
 }
@@ -184,21 +180,21 @@ impl From<Profile> for StoredProfile {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NotificationBody {
-    event_id: Option<String>,
-    data: Value,
+    event_id: Side<Text>,
+    data: Fields,
 }
 
 impl NotificationBody {
     /// Its target: a session or link by its id, an order or payment by the merchant reference in its metadata. A line
     /// item's event holds the order one level down.
     pub(super) fn target(self) -> Option<NotificationTarget> {
-        let about = self.data.get("order").unwrap_or(&self.data);
-        let reference = Kind::ALL.into_iter().find_map(|kind| about.get(kind.id())?.as_str());
-        let merchant_reference = merchant_reference(about.get("metadata"));
+        let about = self.data.fields("order").unwrap_or(self.data);
+        let reference = Kind::ALL.into_iter().find_map(|kind| about.text(kind.id()));
+        let merchant_reference = merchant_reference(&about);
         (reference.is_some() || merchant_reference.is_some()).then_some(NotificationTarget {
-            reference: reference.map(str::to_owned),
+            reference,
             merchant_reference,
-            event: self.event_id,
+            event: self.event_id.0.map(String::from),
         })
     }
 }
@@ -213,13 +209,12 @@ pub(super) fn is_locked(response: &HttpResponse) -> bool {
 /// Code and message of a refusal with the names of the fields it is about, such as "Validation failed (returnUrl)". The
 /// details' own texts may repeat what was sent, so they stay out.
 pub(super) fn complaint(response: &HttpResponse) -> Option<Complaint> {
-    let body: Value = response.json().ok()?;
-    let text = |name| body.get(name)?.as_str().map(str::to_owned);
-    let details = body.get("details").and_then(Value::as_array).into_iter().flatten();
-    let fields: Vec<_> = details.filter_map(|detail| detail.get("property")?.as_str()).collect();
-    let message = text("message").map(|message| match fields.as_slice() {
+    let body: Fields = response.json().ok()?;
+    let details: Vec<Side<Fields>> = body.get("details").unwrap_or_default();
+    let fields: Vec<_> = details.iter().filter_map(|detail| detail.as_ref()?.text("property")).collect();
+    let message = body.text("message").map(|message| match fields.as_slice() {
         [] => message,
         fields => format!("{message} ({})", fields.join(", ")),
     });
-    Some((text("code"), message))
+    Some((body.text("code"), message))
 }

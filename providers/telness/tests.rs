@@ -59,6 +59,7 @@ fn a_price_is_money_only_if_its_currency_can_hold_it() {
         ("10", "EUR", Some(1000)),
         ("10.000", "EUR", Some(1000)),
         ("10.001", "EUR", None),
+        ("19.990000000000002", "eur", Some(1999)),
         ("10", "Euro", None),
     ];
     for (total, currency, minor) in table {

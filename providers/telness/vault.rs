@@ -55,13 +55,12 @@ impl Telness {
         let provider_status = opened.provider_status(Kind::ProfileSession);
         let profile = match opened.profile_id() {
             Some(id) => {
-                let path = format!("/payment-profiles/{}", encoded(id));
+                let path = format!("/payment-profiles/{}", encoded(&id));
                 Some(self.send::<Profile>(ctx, HttpRequest::get(path)).await?)
             }
             None if ctx.statuses().means(&provider_status, PaymentStatus::Paid) => {
                 let customer_id = attempt.adapter_state.get(CUSTOMER_ID).ok_or(ProviderError::NotFound)?;
-                let profiles = self.profiles(ctx, customer_id).await?.into_iter();
-                profiles.max_by_key(|profile| profile.created_at)
+                newest(ctx, self.profiles(ctx, customer_id).await?)?
             }
             None => None,
         };
@@ -74,4 +73,11 @@ impl Telness {
         let listed: Profiles = self.send(ctx, HttpRequest::get(path)).await?;
         Ok(listed.items)
     }
+}
+
+/// The newest of a customer's methods. Where the time of one of several cannot be read, it is not known which that is.
+fn newest(ctx: &Ctx<'_>, profiles: Vec<Profile>) -> Result<Option<Profile>> {
+    let dated = profiles.len() < 2 || profiles.iter().all(|profile| profile.created_at.is_some());
+    ctx.require(dated.then_some(()), "the times of its methods")?;
+    Ok(profiles.into_iter().max_by_key(|profile| *profile.created_at))
 }

@@ -209,7 +209,7 @@ impl From<&ProviderError> for StartFailure {
             ProviderError::NotSent(_) => Self::NotSent,
             ProviderError::Busy { .. } => Self::Busy,
             ProviderError::Misconfigured => Self::Misconfigured,
-            ProviderError::Unavailable(_) => Self::Unavailable,
+            ProviderError::Unavailable(_) | ProviderError::Unreadable(_) => Self::Unavailable,
             ProviderError::Declined { .. } => Self::Declined,
             ProviderError::Rejected { .. } => Self::Rejected,
             ProviderError::AmountDiffers(_) => Self::AmountDiffers,

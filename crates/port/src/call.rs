@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
 use crate::error::brief;
-use crate::{JsonObject, ProviderError, Secret};
+use crate::{JsonObject, ProviderError, Secret, read};
 
 /// The methods that providers use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
@@ -174,13 +174,13 @@ impl HttpResponse {
         (200..300).contains(&self.status)
     }
 
-    /// Reads the JSON body.
+    /// Reads the JSON body, also behind a byte order mark.
     ///
     /// # Errors
     /// The parser's error, without the body's content. [`Ctx::json`](crate::Ctx::json) classifies it by the kind of
     /// call.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
-        serde_json::from_slice(&self.body).map_err(|fault| {
+        read::json(&self.body).map_err(|fault| {
             let kind = match fault.classify() {
                 serde_json::error::Category::Data => "unexpected shape",
                 _ => "not JSON",

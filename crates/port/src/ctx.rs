@@ -107,7 +107,8 @@ impl<'a> Ctx<'a> {
     /// Sends a call and reads its JSON answer. `complaint` finds the provider's code and text in a refusal.
     ///
     /// # Errors
-    /// By certainty. An unreadable or 5xx answer is `OutcomeUnknown` to a write and `Unavailable` to a read.
+    /// By certainty. To a write an unreadable or 5xx answer is `OutcomeUnknown`; to a read one is `Unreadable`, the other
+    /// `Unavailable`.
     pub async fn send<T: DeserializeOwned>(
         &self,
         http_request: HttpRequest,
@@ -138,7 +139,10 @@ impl<'a> Ctx<'a> {
             429 => ProviderError::Busy { retry_after: response.retry_after },
             402 => ProviderError::declined(code.as_deref(), text.as_deref()),
             400..=499 => ProviderError::rejected(code.as_deref(), text.as_deref()),
-            status => self.unreadable(format!("HTTP {status}")),
+            status if self.last_was_read.load(Ordering::Relaxed) => {
+                ProviderError::Unavailable(format!("HTTP {status}"))
+            }
+            status => ProviderError::OutcomeUnknown(format!("HTTP {status}")),
         })
     }
 
@@ -161,7 +165,7 @@ impl<'a> Ctx<'a> {
     /// The error for a last answer that proves nothing: the read is repeated, the outcome of a write is unknown.
     pub fn unreadable(&self, why: impl Into<String>) -> ProviderError {
         match self.last_was_read.load(Ordering::Relaxed) {
-            true => ProviderError::Unavailable(why.into()),
+            true => ProviderError::Unreadable(why.into()),
             false => ProviderError::OutcomeUnknown(why.into()),
         }
     }
@@ -174,12 +178,20 @@ impl<'a> Ctx<'a> {
         found.ok_or_else(|| self.unreadable(format!("an answer without {what}")))
     }
 
+    /// A currency as the last answer states it, in any letter case.
+    ///
+    /// # Errors
+    /// [`Ctx::unreadable`] if it is none.
+    pub fn currency(&self, code: &str) -> Result<Currency, ProviderError> {
+        Currency::from_stated(code).map_err(|fault| self.unreadable(fault.to_string()))
+    }
+
     /// An amount in major units as the last answer states it.
     ///
     /// # Errors
-    /// [`Ctx::unreadable`] if it has more digits than the currency.
+    /// [`Ctx::unreadable`] if it has more digits than the currency, beyond what a binary float leaves.
     pub fn money(&self, major: Decimal, currency: Currency) -> Result<Money, ProviderError> {
-        Money::from_major(major, currency).map_err(|fault| self.unreadable(fault.to_string()))
+        Money::from_stated(major, currency).map_err(|fault| self.unreadable(fault.to_string()))
     }
 
     /// The time that the last response is about: when a read was sent, or when a write was answered.

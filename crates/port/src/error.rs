@@ -21,6 +21,9 @@ pub enum ProviderError {
     /// A read did not work; nothing can have changed.
     #[error("the provider could not be read: {0}")]
     Unavailable(String),
+    /// A read was answered with something that cannot be read; nothing can have changed.
+    #[error("the provider's answer cannot be read: {0}")]
+    Unreadable(String),
     /// A business "no" to the payment or the operation.
     #[error("the provider declined")]
     Declined {
@@ -70,7 +73,7 @@ impl ProviderError {
     pub fn advice(&self) -> Advice {
         match self {
             Self::NotSent(_) | Self::Busy { .. } | Self::Misconfigured => Advice::TryElsewhere,
-            Self::Unavailable(_) => Advice::RetryLater,
+            Self::Unavailable(_) | Self::Unreadable(_) => Advice::RetryLater,
             Self::Declined { .. }
             | Self::Rejected { .. }
             | Self::AmountDiffers(_)

@@ -26,6 +26,7 @@ mod id;
 mod json;
 mod money;
 mod provider;
+mod read;
 pub mod sign;
 mod status;
 mod time;
@@ -53,6 +54,7 @@ pub use provider::{
     CreatedPayment, Failure, Next, Notification, NotificationError, NotificationTarget, Provider,
     ProviderView, Result,
 };
+pub use read::{Fields, Flag, Given, Moment, Side, Text};
 pub use secrecy::{ExposeSecret, SecretString as Secret};
 pub use status::{
     Detail, DisputeStage, Evidence, Observation, PaymentStatus, ProfileStatus, ProviderOrderStatus,

@@ -19,6 +19,14 @@ impl Currency {
         self.0.code()
     }
 
+    /// Reads a code as a provider states it, in any letter case.
+    ///
+    /// # Errors
+    /// [`MoneyError::UnknownCurrency`].
+    pub fn from_stated(code: &str) -> Result<Self, MoneyError> {
+        code.trim().to_ascii_uppercase().parse()
+    }
+
     /// The decimals of the minor unit by ISO 4217: 0 for JPY, 2 for EUR, 3 for KWD, 4 for CLF.
     pub fn exponent(self) -> u8 {
         self.0.exponent().and_then(|digits| u8::try_from(digits).ok()).unwrap_or(0)
@@ -84,6 +92,20 @@ impl Money {
     /// [`MoneyError::TooPrecise`] for a digit below the minor unit, [`MoneyError::TooLarge`] past `i64`.
     pub fn from_major(major: Decimal, currency: Currency) -> Result<Self, MoneyError> {
         let minor = major.scaled(currency.exponent())?;
+        Ok(Self { minor: i64::try_from(minor).map_err(|_| MoneyError::TooLarge)?, currency })
+    }
+
+    /// Reads a decimal in major units as a provider states it. What is left of a binary float below a thousandth of the
+    /// minor unit is not meant: `19.990000000000002` EUR is 1999 cents. Any other digit is, and makes it no amount.
+    ///
+    /// # Errors
+    /// As [`Money::from_major`].
+    pub fn from_stated(major: Decimal, currency: Currency) -> Result<Self, MoneyError> {
+        let (minor, off, step) = major.nearest(currency.exponent())?;
+        let is_noise = off < step / 1_000;
+        if !is_noise {
+            return Self::from_major(major, currency);
+        }
         Ok(Self { minor: i64::try_from(minor).map_err(|_| MoneyError::TooLarge)?, currency })
     }
 
@@ -176,6 +198,22 @@ impl Decimal {
         if self.digits % factor == 0 { Ok(self.digits / factor) } else { Err(MoneyError::TooPrecise) }
     }
 
+    /// The whole number nearest to the number times 10^`exponent`, how far that is away, and what one is, both in the
+    /// number's own last digit.
+    fn nearest(self, exponent: u8) -> Result<(i128, i128, i128), MoneyError> {
+        let Some(places) = self.scale.checked_sub(u32::from(exponent)) else {
+            return Ok((self.scaled(exponent)?, 0, 1));
+        };
+        let step = 10i128.checked_pow(places).ok_or(MoneyError::TooPrecise)?;
+        let (below, rest) = (self.digits.div_euclid(step), self.digits.rem_euclid(step));
+        Ok(if rest < step - rest { (below, rest, step) } else { (below + 1, step - rest, step) })
+    }
+
+    /// The whole number nearest to the number times 10^`exponent`; half is rounded up.
+    pub(crate) fn rounded(self, exponent: u8) -> Result<i128, MoneyError> {
+        self.nearest(exponent).map(|(nearest, _, _)| nearest)
+    }
+
     /// The digits without the point, and how many of them are behind it.
     pub fn parts(self) -> (i128, u32) {
         (self.digits, self.scale)
@@ -266,8 +304,18 @@ impl<'de> Deserialize<'de> for Decimal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         let bare = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(raw);
-        bare.parse().map_err(de::Error::custom)
+        without_endless_digits(bare).parse().map_err(de::Error::custom)
     }
+}
+
+/// A number that is longer than any that is meant, cut far below every minor unit: some servers print a binary float to
+/// its last digit, `19.989999999999998436805981327779591083526611328125`.
+fn without_endless_digits(number: &str) -> &str {
+    const PLACES: usize = 20;
+    let fraction = number.split_once('.').map_or("", |(_, fraction)| fraction);
+    let endless = number.len() > MAX_DECIMAL && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let end = number.len() - fraction.len().saturating_sub(PLACES);
+    number.get(..end).filter(|_| endless).unwrap_or(number)
 }
 
 #[cfg(test)]
@@ -336,6 +384,44 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_a_binary_float_is_not_meant_and_any_other_digit_is() {
+        let long = "19.989999999999998436805981327779591083526611328125";
+        for (text, code, expected) in [
+            ("19.990000000000002", "EUR", Ok(1999)),
+            ("19.989999999999998", "EUR", Ok(1999)),
+            (long, "EUR", Ok(1999)),
+            ("120.50000000000001", "AED", Ok(12050)),
+            ("-0.30000000000000004", "EUR", Ok(-30)),
+            ("7.000000000000001", "JPY", Ok(7)),
+            ("1.2340000000000002", "KWD", Ok(1234)),
+            ("19.990009", "EUR", Ok(1999)),
+            ("19.98999001", "EUR", Ok(1999)),
+            ("19.99001", "EUR", Err(MoneyError::TooPrecise)),
+            ("19.98999", "EUR", Err(MoneyError::TooPrecise)),
+            ("19.991", "EUR", Err(MoneyError::TooPrecise)),
+            ("19.995", "EUR", Err(MoneyError::TooPrecise)),
+            ("1.5", "JPY", Err(MoneyError::TooPrecise)),
+            ("92233720368547758.08", "EUR", Err(MoneyError::TooLarge)),
+        ] {
+            for stated in [text.to_owned(), format!("\"{text}\"")] {
+                let read: Decimal = serde_json::from_str(&stated).unwrap();
+                let read = Money::from_stated(read, currency(code)).map(|money| money.minor);
+                assert_eq!(read, expected, "{stated} {code}");
+            }
+        }
+        let exact = long.parse::<Decimal>();
+        assert!(exact.is_err(), "what is sent is never cut");
+    }
+
+    #[test]
+    fn a_stated_currency_may_be_in_any_letter_case() {
+        for code in ["EUR", "eur", "Eur", " eur "] {
+            assert_eq!(Currency::from_stated(code), Ok(currency("EUR")), "{code}");
+        }
+        assert_eq!(Currency::from_stated("euro"), Err(MoneyError::UnknownCurrency));
+    }
+
+    #[test]
     fn a_third_decimal_goes_out_only_when_it_is_zero() {
         let fils = |minor| Money::new(minor, currency("KWD")).to_major_within(2).map(|d| d.to_string());
         assert_eq!(fils(1230), Some("1.23".into()));
@@ -362,9 +448,27 @@ mod tests {
             prop_assert_eq!(Money::from_major(back, money.currency), Ok(money));
         }
 
+        /// The noise of a float is a few parts in 10^16, in front of which any amount of a checkout keeps its cents.
         #[test]
-        fn no_text_makes_the_reader_panic(text in ".{0,40}") {
+        fn noise_below_a_thousandth_of_the_minor_unit_changes_no_amount(
+            minor in -1_000_000_000_000i64..1_000_000_000_000, noise in -999i64..=999, index in 0usize..4,
+        ) {
+            let money = Money::new(minor, currency(["JPY", "EUR", "KWD", "CLF"][index]));
+            let exact = money.to_major();
+            let noisy = Decimal {
+                digits: exact.digits * 1_000_000 + i128::from(noise),
+                scale: exact.scale + 6,
+            };
+            prop_assert_eq!(Money::from_stated(noisy, money.currency), Ok(money));
+            let meant = Decimal { digits: noisy.digits + if noise < 0 { -1_000 } else { 1_000 }, ..noisy };
+            prop_assert!(Money::from_stated(meant, money.currency).is_err());
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in ".{0,40}", digits in "[0-9.eE+-]{0,80}") {
             let _ = text.parse::<Decimal>();
+            let _ = serde_json::from_str::<Decimal>(&digits);
+            let _ = serde_json::from_str::<Decimal>(&format!("\"{digits}\""));
         }
     }
 }

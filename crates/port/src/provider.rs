@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     About, Attempt, Ctx, Money, PaymentRequest, ProviderError, ProviderStatus, RefundRequest, Secret,
-    Timestamp, Vault, sign::same_secret,
+    Timestamp, Vault, read, sign::same_secret,
 };
 
 /// The result of an operation at a provider.
@@ -38,7 +38,7 @@ pub trait Provider: Send + Sync {
     /// Reads a payment. Never changes anything.
     ///
     /// # Errors
-    /// By certainty; a failing read is never worse than `Unavailable`.
+    /// By certainty; a failing read is never worse than `Unavailable` or `Unreadable`.
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView>;
 
     /// Verifies and parses a notification. Pure.
@@ -193,12 +193,12 @@ impl Notification<'_> {
         }
     }
 
-    /// Reads the JSON body. To be called after verification only.
+    /// Reads the JSON body, also behind a byte order mark. To be called after verification only.
     ///
     /// # Errors
     /// [`NotificationError::Unreadable`].
     pub fn json<T: DeserializeOwned>(&self) -> std::result::Result<T, NotificationError> {
-        serde_json::from_slice(self.body).map_err(|_| NotificationError::Unreadable)
+        read::json(self.body).map_err(|_| NotificationError::Unreadable)
     }
 }
 

@@ -41,12 +41,12 @@ impl Provider for Acme {
         let call = HttpRequest::post("/which/path/starts/a/payment").bearer(&self.key).json(payment)?;
         let started: response::Payment = ctx.send(call, |_| None).await?;
         let view = ProviderView {
-            provider_status: ProviderStatus::new("payment", started.status),
+            provider_status: ProviderStatus::new("payment", &*started.status),
             ..ProviderView::default()
         };
         Ok(CreatedPayment {
-            reference: started.id,
-            next: Next::Page(ctx.require(started.page, "a page")?),
+            reference: started.id.into(),
+            next: Next::Page(ctx.require(started.page.0, "a page")?.into()),
             view,
             adapter_state: AdapterState::new(),
         })

@@ -1,10 +1,11 @@
 //! What Acme answers: only the fields that are used. Statuses stay text.
 
+use paymux_port::{Side, Text};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 pub(super) struct Payment {
-    pub(super) id: String,
-    pub(super) status: String,
-    pub(super) page: Option<String>,
+    pub(super) id: Text,
+    pub(super) status: Text,
+    pub(super) page: Side<Text>,
 }

@@ -25,10 +25,11 @@ pub enum ScaffoldError {
 #[path = "../scaffold/mod.rs"]
 mod acme;
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("mod.rs", include_str!("../scaffold/mod.rs")),
     ("request.rs", include_str!("../scaffold/request.rs")),
     ("response.rs", include_str!("../scaffold/response.rs")),
+    ("odd_answers.txt", include_str!("../scaffold/odd_answers.txt")),
     ("statuses.toml", include_str!("../scaffold/statuses.toml")),
     ("README.md", include_str!("../scaffold/README.md")),
     ("exchanges/create_hosted.http", include_str!("../scaffold/create_hosted.http")),

@@ -134,6 +134,7 @@ impl From<ProviderError> for Problem {
             ProviderError::NotSent(_)
             | ProviderError::Misconfigured
             | ProviderError::Unavailable(_)
+            | ProviderError::Unreadable(_)
             | ProviderError::AmountDiffers(_)
             | ProviderError::NotFound
             | ProviderError::OutcomeUnknown(_) => Self::down(None).caused_by(error),

@@ -160,7 +160,7 @@ fn says_no_more(fact: &str, whole: &str) -> bool {
 }
 
 /// Whether a fact is a status that the answer still has, or follows from one.
-fn stands_in(fact: &str, answer: &str) -> bool {
+pub(super) fn stands_in(fact: &str, answer: &str) -> bool {
     match fact.strip_prefix("status ").and_then(|status| status.split_once('/')) {
         Some((_, status)) => answer.contains(&format!("\"{status}\"")),
         None => fact.starts_with("means "),
@@ -168,7 +168,7 @@ fn stands_in(fact: &str, answer: &str) -> bool {
 }
 
 /// Where every value below `value` is.
-fn point(value: &Value, here: String, pointers: &mut Vec<String>) {
+pub(super) fn point(value: &Value, here: String, pointers: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (key, field) in fields {
@@ -186,7 +186,10 @@ fn point(value: &Value, here: String, pointers: &mut Vec<String>) {
 }
 
 /// Does something with every answer that brought a body and was not a refusal.
-fn each_answer(subject: &Subject, test: impl Fn(&Recording, usize, &[u8]) -> RuleResult) -> RuleResult {
+pub(super) fn each_answer(
+    subject: &Subject,
+    test: impl Fn(&Recording, usize, &[u8]) -> RuleResult,
+) -> RuleResult {
     for recording in subject.working_calls() {
         for (number, step) in recording.steps.iter().enumerate() {
             if let Answer::Reply(response) = &step.answer
@@ -200,7 +203,7 @@ fn each_answer(subject: &Subject, test: impl Fn(&Recording, usize, &[u8]) -> Rul
     Ok(())
 }
 
-fn play_with(subject: &Subject, recording: &Recording, number: usize, body: Vec<u8>) -> Played {
+pub(super) fn play_with(subject: &Subject, recording: &Recording, number: usize, body: Vec<u8>) -> Played {
     let mut answers = recording.answers();
     if let Answer::Reply(response) = &mut answers[number] {
         response.body = body;

@@ -9,6 +9,7 @@ mod face;
 mod hostility;
 mod money;
 mod notifications;
+mod oddity;
 mod repeat;
 mod replay;
 mod secrecy;
@@ -49,13 +50,14 @@ pub(crate) const fn some(
     Rule { says, concerns, holds }
 }
 
-const RULES: [&[Rule]; 9] = [
+const RULES: [&[Rule]; 10] = [
     face::RULES,
     abilities::RULES,
     statuses::RULES,
     money::RULES,
     certainty::RULES,
     hostility::RULES,
+    oddity::RULES,
     repeat::RULES,
     notifications::RULES,
     secrecy::RULES,

@@ -152,7 +152,7 @@ fn same_hints(subject: &Subject) -> RuleResult {
 
 fn broken_ones(subject: &Subject) -> RuleResult {
     for (recording, world, notification) in taken(subject) {
-        let bodies = ["", "null", "[]", "{}", "<html></html>", "{\"id\": 7, \"data\": []}", "[[[[[["];
+        let bodies = ["", "null", "[]", "{}", "<html></html>", "{\"id\": {}, \"data\": []}", "[[[[[["];
         for body in bodies {
             let broken = NotificationInput { body: body.as_bytes().to_vec(), ..notification.clone() };
             let end = world.notify(subject.about, &broken);
