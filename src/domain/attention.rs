@@ -78,6 +78,14 @@ pub fn report_unknown(context: &mut Context<'_>, payment: PaymentId) -> Option<E
     overdue.then(|| context.raise(AttentionCode::OutcomeUnknown, payment, detail())).flatten()
 }
 
+/// Raises attention on a payment whose provider's answers have not been readable for [`UNKNOWN_LIMIT`].
+pub fn report_unreadable(context: &mut Context<'_>, payment: PaymentId, since: Timestamp) -> Option<Event> {
+    let overdue = context.now.since(since) >= UNKNOWN_LIMIT;
+    let detail =
+        "what the provider answers about this payment cannot be read, so what happens to it is not known";
+    overdue.then(|| context.raise(AttentionCode::UnreadableAnswer, payment, detail)).flatten()
+}
+
 /// Raises attention if the declined operation was the capture of an unexpected authorization.
 pub fn capture_declined(context: &mut Context<'_>, payment: PaymentId) -> Option<Event> {
     let payment = context.order.payment(payment)?;

@@ -269,6 +269,8 @@ pub enum AttentionCode {
     UnknownWord,
     /// A test payment on a live account, or the reverse.
     TestModeMismatch,
+    /// What the provider answers about the payment has not been readable for 15 minutes.
+    UnreadableAnswer,
     /// Authorized although it was to be captured at once.
     UnexpectedHold,
     /// An authorization expires within a day.
@@ -287,7 +289,11 @@ impl AttentionCode {
     pub(super) fn rejects_report(self) -> bool {
         matches!(
             self,
-            Self::AmountMismatch | Self::TestModeMismatch | Self::UnknownWord | Self::Contradiction
+            Self::AmountMismatch
+                | Self::TestModeMismatch
+                | Self::UnknownWord
+                | Self::UnreadableAnswer
+                | Self::Contradiction
         )
     }
 

@@ -26,11 +26,17 @@ pub(super) async fn receive(raw: RawRequest) -> Result<HttpResponse, Problem> {
         common.notification_receiver.receive(payments, account, &notification, raw.segment("key")).await;
     let outcome = received.map_err(not_received)?;
     count(outcome);
-    if outcome == NotificationOutcome::Unverified {
-        let detail = "Nothing proves that this comes from the provider.";
-        return Err(Problem::new(Code::Unauthenticated, detail));
+    match outcome {
+        NotificationOutcome::Unverified => {
+            let detail = "Nothing proves that this comes from the provider.";
+            Err(Problem::new(Code::Unauthenticated, detail))
+        }
+        NotificationOutcome::Unreadable => {
+            let detail = "This notification names no object. Nothing was done; send it again.";
+            Err(Problem::new(Code::MalformedJson, detail))
+        }
+        _ => Ok(HttpResponse::Ok().finish()),
     }
-    Ok(HttpResponse::Ok().finish())
 }
 
 /// Any error is answered with 503, so that the provider sends the notification again.

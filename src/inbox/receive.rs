@@ -3,8 +3,11 @@
 //! A notification with a signature or shared key is stored as it arrived. One that is verified only by the secret in
 //! its address is not stored: it only schedules a read within the read limit, so a flood of forged ones costs neither
 //! disk nor extra reads.
+//!
+//! One that cannot be read has no effect and is refused, so that the provider sends it again.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use port::{
     Notification, NotificationError, NotificationId, NotificationTarget, PaymentId, Secret, Timestamp, sign,
@@ -21,13 +24,24 @@ pub struct NotificationReceiver {
     /// The payment and time of the read that is scheduled for an account's reference. Until it begins, further
     /// notifications add nothing.
     scheduled: moka::sync::Cache<(String, String), (PaymentId, Timestamp)>,
+    /// When an account's unreadable notification was last logged.
+    logged_unreadable: moka::sync::Cache<String, Timestamp>,
 }
 
 const MAX_SCHEDULED: u64 = 50_000;
 
+/// The most accounts that are remembered.
+const MAX_LOGGED: u64 = 1_000;
+
+/// The shortest time between two log lines about unreadable notifications of an account.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 impl Default for NotificationReceiver {
     fn default() -> Self {
-        Self { scheduled: moka::sync::Cache::new(MAX_SCHEDULED) }
+        Self {
+            scheduled: moka::sync::Cache::new(MAX_SCHEDULED),
+            logged_unreadable: moka::sync::Cache::new(MAX_LOGGED),
+        }
     }
 }
 
@@ -48,8 +62,8 @@ impl NotificationReceiver {
             |address_key| account.adapter.read_notification(&Notification { address_key, ..*notification });
         // Only the adapter knows whether a signature is required, so it is called without the address key first.
         match read(false) {
-            Ok(targets) => return store(payments, account, notification, Some(targets)).await,
-            Err(NotificationError::Unreadable) => return store(payments, account, notification, None).await,
+            Ok(targets) => return store(payments, account, notification, &targets).await,
+            Err(NotificationError::Unreadable) => return Ok(self.unreadable(account, notification)),
             Err(NotificationError::Unverified) => {}
         }
         let known = |held: &Secret| sign::same_secret(held, key.as_bytes());
@@ -58,9 +72,23 @@ impl NotificationReceiver {
         }
         match read(true) {
             Ok(targets) => self.schedule_reads(payments, account, targets, notification.received_at).await,
-            Err(NotificationError::Unreadable) => Ok(NotificationOutcome::Unreadable),
+            Err(NotificationError::Unreadable) => Ok(self.unreadable(account, notification)),
             Err(NotificationError::Unverified) => Ok(NotificationOutcome::Unverified),
         }
+    }
+
+    /// Logs that a notification cannot be read; of an account at most once in `LOG_INTERVAL`.
+    fn unreadable(&self, account: &Account, notification: &Notification<'_>) -> NotificationOutcome {
+        let now = notification.received_at;
+        let logged = self.logged_unreadable.get(&account.name);
+        if logged.is_none_or(|last| last.plus(LOG_INTERVAL) <= now) {
+            self.logged_unreadable.insert(account.name.clone(), now);
+            let bytes = notification.body.len();
+            tracing::warn!(account.name = %account.name, notification.bytes = bytes,
+                "a notification cannot be read and was refused; what it is about is found by polling, or not at all \
+                 once it is paid");
+        }
+        NotificationOutcome::Unreadable
     }
 
     /// Schedules reads of what an unsigned notification names.
@@ -91,28 +119,23 @@ async fn store(
     payments: &Payments,
     account: &Account,
     notification: &Notification<'_>,
-    targets: Option<Vec<NotificationTarget>>,
+    targets: &[NotificationTarget],
 ) -> Result<NotificationOutcome, PaymentError> {
     let engine = &payments.engine;
-    let outcome = match targets {
-        Some(_) => NotificationOutcome::Accepted,
-        None => NotificationOutcome::Unreadable,
-    };
-    let targets = targets.unwrap_or_default();
     let row = InboxRow {
         id: NotificationId::from_uuid(engine.env.uuid()),
         account: account.name.clone(),
-        identity: identity(notification, &targets),
+        identity: identity(notification, targets),
         headers: stored_headers(notification.headers),
         body: notification.body.to_vec(),
-        targets: serde_json::to_string(&targets).expect("plain data is always JSON"),
+        targets: serde_json::to_string(targets).expect("plain data is always JSON"),
         received_at: notification.received_at,
     };
     let wake = wake(row.id, &account.name, notification.received_at);
     let wake = (!targets.is_empty()).then_some(Write::Wake(wake));
     let writes = [Write::Notification(row)].into_iter().chain(wake).collect();
     match engine.commit(Change::plain("notification", writes)).await {
-        Ok(()) | Err(StoreError::Taken(Unique::Notification)) => Ok(outcome),
+        Ok(()) | Err(StoreError::Taken(Unique::Notification)) => Ok(NotificationOutcome::Accepted),
         Err(fault) => Err(fault.into()),
     }
 }

@@ -119,7 +119,7 @@ impl JobContext {
         });
         let payments = &self.orders.payments;
         let done = match job.kind {
-            JobSubject::Order => self.run_order(&job, &command, &pass).await?,
+            JobSubject::Order => self.run_order(&job, &pass).await?,
             JobSubject::ProfileSession => {
                 let followed = payments.follow_profile_session(job.subject, &command, &pass).await;
                 self.rescheduled_single::<ProfileSession>(&job, Job::FollowProfileSession, followed).await?

@@ -3,7 +3,7 @@
 use port::{PaymentId, Timestamp};
 
 use super::{JobContext, RunOutcome, failure_of};
-use crate::domain::{DueJob, Job, Lane, OrderAggregate, Subject as _, number_of, read_of};
+use crate::domain::{Actor, DueJob, Job, Lane, OrderAggregate, Subject as _, Urgency, number_of, read_of};
 use crate::engine::Command;
 use crate::payments::{PaymentError, ReadPass};
 use crate::store::{ClaimedJob, Rescheduled, StoreError, WokenBy};
@@ -13,7 +13,6 @@ impl JobContext {
     pub(super) async fn run_order(
         &self,
         job: &ClaimedJob,
-        command: &Command,
         pass: &ReadPass,
     ) -> Result<Rescheduled, StoreError> {
         let engine = self.engine();
@@ -22,7 +21,8 @@ impl JobContext {
         };
         let (id, mut outcome) = (order.id(), RunOutcome::default());
         for due in due_now(&order, job, engine.now()) {
-            let failure = failure_of(due.into(), self.act(id, due, command, pass).await);
+            let command = Command::of(cause(job, due));
+            let failure = failure_of(due.into(), self.act(id, due, &command, pass).await);
             self.count(due.into(), failure.is_none());
             outcome.add(due, failure);
         }
@@ -55,6 +55,16 @@ impl JobContext {
             // Jobs of other subjects.
             Job::FollowProfileSession | Job::DetachProfile | Job::ProcessNotification => Ok(()),
         }
+    }
+}
+
+/// Who or what caused a job of an order: of a read, whoever has woken it.
+fn cause(woken: &ClaimedJob, job: Job) -> Actor {
+    let reads = matches!(job, Job::FetchStatus(_) | Job::CloseOrphan(_));
+    match woken.urgency {
+        Urgency::Customer if reads => Actor::Customer,
+        Urgency::Notified if reads => Actor::Provider,
+        _ => Actor::Scheduler,
     }
 }
 

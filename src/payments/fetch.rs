@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
-use port::{OrderId, PaymentId, ProfileSessionId, SessionId, Timestamp};
+use port::{AttemptId, OrderId, PaymentId, ProfileSessionId, ProviderError, SessionId, Timestamp};
 
+use super::task::OrderTask;
 use super::{PaymentError, Payments, ReadPass, Result};
-use crate::domain::{Lane, OrderAggregate, Urgency, next_read, number_of};
+use crate::domain::attention::report_unreadable;
+use crate::domain::{Context, Lane, OrderAggregate, Urgency, next_read, number_of};
 use crate::engine::Command;
 use crate::store::{Change, Due, JobSubject, Wake, Write};
 
@@ -20,7 +22,7 @@ const MAX_REMEMBERED: u64 = 100_000;
 /// The number drawn at which jitter changes nothing.
 pub(super) const NO_JITTER: u64 = 2;
 
-/// Which reads were made lately or are under way. It only saves reads; nothing relies on it.
+/// Which reads were made lately or are under way. It saves reads and tells a person in time; no payment relies on it.
 pub struct FetchLog {
     /// One read of a payment at a time serves all who wait for it.
     under_way: Cache<PaymentId, Arc<Result<Arc<OrderAggregate>>>>,
@@ -29,6 +31,8 @@ pub struct FetchLog {
     notified: moka::sync::Cache<PaymentId, Timestamp>,
     /// When the customer of a payment last came back.
     returned: moka::sync::Cache<PaymentId, Timestamp>,
+    /// Since when the answers about a payment have not been readable.
+    unreadable: moka::sync::Cache<PaymentId, Timestamp>,
     pub(super) profile_fetched: moka::sync::Cache<ProfileSessionId, Timestamp>,
 }
 
@@ -39,6 +43,7 @@ impl Default for FetchLog {
             fetched: moka::sync::Cache::new(MAX_REMEMBERED),
             notified: moka::sync::Cache::new(MAX_REMEMBERED),
             returned: moka::sync::Cache::new(MAX_REMEMBERED),
+            unreadable: moka::sync::Cache::new(MAX_REMEMBERED),
             profile_fetched: moka::sync::Cache::new(MAX_REMEMBERED),
         }
     }
@@ -56,7 +61,7 @@ impl Payments {
     }
 
     /// Reads a payment at its provider, changes the order accordingly, and returns it. Simultaneous callers share one
-    /// read. A failed read changes nothing.
+    /// read. A failed read changes nothing, but raises attention if the answers have long not been readable.
     pub async fn fetch_status(
         &self,
         order: OrderId,
@@ -93,7 +98,7 @@ impl Payments {
         let now = self.engine.now();
         let pass = ReadPass::of(Urgency::Customer);
         let fetched = self.fetch_status(order.id(), payment, command, &pass).await;
-        if let Err(PaymentError::Provider(port::ProviderError::Busy { .. })) = &fetched {
+        if let Err(PaymentError::Provider(ProviderError::Busy { .. })) = &fetched {
             self.wake(&order, payment, Urgency::Customer, now).await?;
         }
         fetched
@@ -201,8 +206,41 @@ impl Payments {
         self.providers.spend_read(&account, pass)?;
         self.fetches.fetched.insert(payment, self.engine.now());
         self.fetches.notified.remove(&payment);
-        let seen = self.providers.fetch(&account, &view).await?;
-        self.observe(&mut self.task(&mut order, command, pass), &account, view.id, &seen, &[]).await?;
-        Ok(order.current().clone())
+        let seen = self.providers.fetch(&account, &view).await;
+        let task = &mut self.task(&mut order, command, pass);
+        match seen {
+            Ok(seen) => {
+                self.fetches.unreadable.invalidate(&payment);
+                self.observe(task, &account, view.id, &seen, &[]).await?;
+                Ok(order.current().clone())
+            }
+            Err(error) => {
+                if let ProviderError::Unreadable(why) = &error {
+                    self.report_unreadable(task, payment, view.id, why).await?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Logs an answer that cannot be read, and raises attention once that has lasted; again only after as long, since a
+    /// person may have resolved it meanwhile.
+    async fn report_unreadable(
+        &self,
+        order: &mut OrderTask<'_>,
+        payment: PaymentId,
+        attempt: AttemptId,
+        why: &str,
+    ) -> Result<()> {
+        tracing::warn!(order.id = %order.id(), payment.id = %payment, attempt.id = %attempt,
+            "what the provider answers about a payment cannot be read: {why}");
+        let (unreadable, now) = (&self.fetches.unreadable, self.engine.now());
+        let since = self.past(unreadable.get(&payment)).unwrap_or(now);
+        unreadable.insert(payment, since);
+        let raise = |context: &mut Context<'_>| report_unreadable(context, payment, since);
+        if order.extend("unreadable", raise).await?.is_some() {
+            unreadable.insert(payment, now);
+        }
+        Ok(())
     }
 }

@@ -98,6 +98,66 @@ async fn late_money_goes_back_and_stays_a_persons_task_if_the_provider_refuses()
     assert_eq!(oldest["status"], "FAILED");
 }
 
+/// An answer that cannot be read.
+fn gibberish() -> ProviderError {
+    ProviderError::Unreadable("not JSON".to_owned())
+}
+
+impl Gateway {
+    /// Lets time pass while every operation of the provider fails like this.
+    async fn lives_with(&self, fault: ProviderError, minutes: u64) {
+        self.provider.breaks(fault);
+        self.works_for(minutes).await;
+        self.provider.works();
+    }
+
+    async fn works_for(&self, minutes: u64) {
+        for _ in 0..minutes {
+            self.clock.pass(Duration::from_secs(60));
+            self.run_jobs().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_unreadable_for_a_quarter_of_an_hour_are_a_persons_task_while_the_session_lives() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    gateway.lives_with(gibberish(), 14).await;
+    assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
+    gateway.lives_with(gibberish(), 10).await;
+    let [raised] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!(raised["code"], "UNREADABLE_ANSWER");
+    let payment = gateway.the_payment(&session).await;
+    assert_eq!((&payment["status"], &payment["needsAttention"]), (&json!("PENDING"), &json!(true)));
+    gateway.post(&decide(&raised)).json(&json!({"decision": "DISMISS"})).await.expect(200);
+    gateway.lives_with(gibberish(), 5).await;
+    assert_eq!(gateway.open_attention().await, [] as [Value; 0], "a person has just looked");
+}
+
+#[tokio::test]
+async fn a_paid_payment_is_read_until_what_was_notified_of_it_can_be_read() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_session("AUTOMATIC").await;
+    gateway.clock.pass(Duration::from_secs(60));
+    let reference = session["providerReference"].as_str().unwrap();
+    gateway.notified(&json!([{"reference": reference, "merchant_reference": null, "event": "e-9"}])).await;
+    gateway.lives_with(gibberish(), 30).await;
+    let [raised] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!(raised["code"], "UNREADABLE_ANSWER");
+    gateway.provider.say(reference, "charged_back");
+    gateway.works_for(60).await;
+    assert_eq!(gateway.the_payment(&session).await["status"], "DISPUTED");
+}
+
+#[tokio::test]
+async fn an_outage_of_the_provider_is_no_unreadable_answer() {
+    let gateway = Gateway::start().await;
+    gateway.session().await;
+    gateway.lives_with(ProviderError::Unavailable("HTTP 503".to_owned()), 25).await;
+    assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
+}
+
 #[tokio::test]
 async fn a_refund_of_unknown_outcome_is_asked_about_until_a_person_takes_it_as_not_done() {
     let gateway = Gateway::start().await;

@@ -42,6 +42,7 @@ static ABOUT: About = About {
                paid = { meaning = \"PAID\", evidence = \"seen\" }\n\
                charged_back = { meaning = \"DISPUTED\", evidence = \"seen\", stage = \"CHARGEBACK\" }\n\
                refunded = { meaning = \"FROM_AMOUNTS\", evidence = \"seen\" }\n\
+               failed = { meaning = \"FAILED\", evidence = \"seen\", terminal = true }\n\
                declined = { meaning = \"FAILED\", evidence = \"seen\" }\n\
                closed = { meaning = \"CANCELLED\", evidence = \"seen\", terminal = true }\n",
     build: |_| unreachable!("the test makes its adapters itself"),
@@ -84,6 +85,8 @@ struct State {
     start: Start,
     /// What an operation answers, if not what it should, and how many pass before it.
     fault: Option<(u32, ProviderError)>,
+    /// What every operation answers while it is broken.
+    broken: Option<ProviderError>,
     objects: BTreeMap<String, Object>,
     /// How often a status was fetched.
     reads: u32,
@@ -119,6 +122,16 @@ impl FakeProvider {
     /// After so many operations that pass, one fails like this.
     pub fn fails_after(&self, passes: u32, fault: ProviderError) {
         self.state().fault = Some((passes, fault));
+    }
+
+    /// Every operation fails like this until it works again.
+    pub fn breaks(&self, fault: ProviderError) {
+        self.state().broken = Some(fault);
+    }
+
+    /// It works again.
+    pub fn works(&self) {
+        self.state().broken = None;
     }
 
     /// What it says of an object from now on.
@@ -214,6 +227,9 @@ impl Adapter {
         act: impl FnOnce(&mut Object),
     ) -> Result<ProviderView, ProviderError> {
         let mut state = self.provider.state();
+        if let Some(fault) = &state.broken {
+            return Err(fault.clone());
+        }
         match state.fault.take() {
             Some((0, fault)) => return Err(fault),
             waits => state.fault = waits.map(|(passes, fault)| (passes - 1, fault)),

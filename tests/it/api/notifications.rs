@@ -131,14 +131,44 @@ async fn what_cannot_be_verified_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_proven_notification_that_nobody_understands_is_kept_and_leads_to_nothing() {
+async fn a_notification_that_cannot_be_read_is_refused_without_effect_so_that_it_is_sent_again() {
     let gateway = Gateway::start().await;
-    let reply = gateway.notified_with("x-teller-key", "genuine", b"<xml/>").await;
-    assert_eq!(reply.status, 200);
+    let session = gateway.session().await;
+    let whole = hint(&session, "e-1").to_string();
+    let cut = &whole.as_bytes()[..whole.len() - 2];
+    gateway.notified_with("x-teller-key", "genuine", cut).await.problem(400, "malformed_json");
     assert_eq!(gateway.counted("one", "unreadable"), 1);
     assert!(!gateway.notifications_due());
-    let reply = gateway.post(&format!("/webhooks/two/{NOTIFY_KEY}")).bytes(b"<xml/>").await;
-    assert_eq!((reply.status, gateway.counted("two", "unreadable")), (200, 1));
+    let at_two = gateway.post(&format!("/webhooks/two/{NOTIFY_KEY}")).bytes(b"<xml/>").await;
+    at_two.problem(400, "malformed_json");
+    assert_eq!(gateway.counted("two", "unreadable"), 1);
+    assert_eq!(gateway.notified_with("x-teller-key", "genuine", whole.as_bytes()).await.status, 200);
+    assert!(gateway.notifications_due(), "the refused one does not count as the same");
+}
+
+/// Who caused each change of the session's payment, by the timeline.
+async fn payment_actors(gateway: &Gateway, session: &Value) -> Vec<Value> {
+    let path = format!("/v1/orders/{}/timeline", session["orderId"].as_str().unwrap());
+    let timeline = gateway.get(&path).await.expect(200);
+    let entries = timeline["data"].as_array().unwrap().iter();
+    let updates = entries.filter(|entry| entry["type"].as_str().unwrap().starts_with("payment."));
+    updates.filter(|entry| entry["to"] == "PAID").map(|entry| entry["actor"].clone()).collect()
+}
+
+#[tokio::test]
+async fn the_timeline_tells_a_notification_from_a_poll() {
+    for (notified, actor) in [(true, "PROVIDER"), (false, "SCHEDULER")] {
+        let gateway = Gateway::start().await;
+        let session = session_at_two(&gateway).await;
+        gateway.provider.say(reference(&session), "paid");
+        if notified {
+            assert_eq!(gateway.notified_at_two(NOTIFY_KEY, &hint(&session, "e-1")).await.status, 200);
+        } else {
+            gateway.clock.pass(Duration::from_secs(8));
+        }
+        gateway.run_jobs().await;
+        assert_eq!(payment_actors(&gateway, &session).await, [json!(actor)]);
+    }
 }
 
 #[tokio::test]
