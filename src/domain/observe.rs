@@ -22,10 +22,13 @@ use super::session::{Attempt, FailureCode, Session, SessionFailure, SessionStatu
 use super::session_end::{closed_by_gateway, end};
 use effects::{effect_of, session_status, visible_state};
 
-/// What the account's settings say.
+/// What is known of a payment beside its order.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
+    /// Whether its account is a test account.
     pub is_test: bool,
+    /// Whether the customer last came back by the cancel redirect. It gives a failure its reason, nothing else.
+    pub customer_left: bool,
 }
 
 /// The events that follow from an observation of an attempt. Empty if nothing changed.
@@ -51,7 +54,8 @@ pub fn observe(
         Ok(stated) => stated,
         Err(fault) => return out_of_bounds(context, fault, payment.id, seen),
     };
-    let mut view = View { order, payment, attempt, seen, after: payment.state.join(&stated), context };
+    let after = payment.state.join(&stated);
+    let mut view = View { order, payment, attempt, seen, after, expected, context };
     let mut events = view.payment_events();
     let operation = view.operation_events();
     events.extend(operation);
@@ -192,6 +196,7 @@ struct View<'a, 'b, 'c> {
     attempt: &'a Attempt,
     seen: &'b Observation,
     after: PaymentState,
+    expected: Expected,
     context: &'c mut Context<'a>,
 }
 
@@ -379,6 +384,12 @@ impl View<'_, '_, '_> {
             }
             FailureCode::Cancelled if last.is_some() || session.failure.is_some() => FailureCode::Declined,
             FailureCode::Cancelled => FailureCode::CancelledByCustomer,
+            // The provider has one status for both, and states no decline.
+            FailureCode::Declined
+                if self.expected.customer_left && last.is_none() && session.failure.is_none() =>
+            {
+                FailureCode::CancelledByCustomer
+            }
             other => other,
         };
         match (&session.failure, last) {

@@ -32,7 +32,7 @@ pub(super) async fn handle_return(raw: RawRequest) -> Result<HttpResponse, Probl
     let Some(ReturnToken { attempt, redirect }) = token else { return Ok(pages::not_found()) };
     Ok(match raw.state.store().subject(subject_of(attempt.uuid()), None).await {
         Ok(Some(AnySubject::Order(order))) => {
-            let fetched = fetch_order(&raw, order.clone(), attempt).await;
+            let fetched = fetch_order(&raw, order.clone(), attempt, redirect).await;
             let (order, is_current) = (fetched.as_ref().unwrap_or(&order), fetched.is_some());
             let session = of_order(order, attempt, is_current);
             session.map_or_else(pages::not_found, |session| session.answer(redirect))
@@ -52,10 +52,12 @@ async fn fetch_order(
     raw: &RawRequest,
     order: Arc<OrderAggregate>,
     attempt: AttemptId,
+    redirect: Redirect,
 ) -> Option<Arc<OrderAggregate>> {
     let session = order.session(order.attempt(attempt)?.session)?;
     let payment = Some(session.payment).filter(|_| session.status.is_open())?;
     let (payments, command) = (raw.state.payments().clone(), raw.command(Actor::Customer));
+    payments.note_return(payment, redirect);
     let wait = payments.reserve_customer_fetch(payment, FETCH_TIMEOUT)?;
     let fetch = async move {
         tokio::time::sleep(wait).await;
@@ -135,6 +137,10 @@ impl ReturnedSession<'_> {
             SessionStatus::Completed => Redirect::Success,
             SessionStatus::Failed => match self.failure.map(|failure| failure.code) {
                 Some(FailureCode::CancelledByCustomer | FailureCode::Cancelled) => Redirect::Cancel,
+                // The provider has one status for both, and the customer may come after it was read.
+                Some(FailureCode::Declined) if redirect == Redirect::Cancel && !self.states_decline() => {
+                    Redirect::Cancel
+                }
                 _ => Redirect::Failure,
             },
             SessionStatus::Pending | SessionStatus::RequiresAction => match redirect {
@@ -145,6 +151,11 @@ impl ReturnedSession<'_> {
                 _ => Redirect::InProgress,
             },
         }
+    }
+
+    /// Whether the provider has said more of a decline than its status.
+    fn states_decline(&self) -> bool {
+        self.failure.is_some_and(|failure| failure.provider_code.is_some() || failure.message.is_some())
     }
 
     /// The merchant's URL with the outcome added to its query. `None` if it is not a valid URL.
@@ -202,6 +213,7 @@ mod tests {
             (Completed, None, Cancel, Success),
             (Completed, Some((Code::Declined, true)), Failure, Success),
             (Failed, Some((Code::Declined, false)), Success, Failure),
+            (Failed, Some((Code::Declined, false)), Cancel, Cancel),
             (Failed, Some((Code::Rejected, false)), Cancel, Failure),
             (Failed, Some((Code::Expired, false)), InProgress, Failure),
             (Failed, Some((Code::ProviderError, false)), Success, Failure),
@@ -230,6 +242,18 @@ mod tests {
             let expected = if says_failed { InProgress } else { expected };
             assert_eq!(older.target(redirect), expected, "an older {status:?} {failure:?} by {redirect:?}");
         }
+    }
+
+    #[test]
+    fn a_decline_that_the_provider_has_stated_is_shown_as_failure_whoever_says_cancelled() {
+        let failure = SessionFailure {
+            code: FailureCode::Declined,
+            message: None,
+            provider_code: Some("51".to_owned()),
+            retryable: false,
+        };
+        let session = ReturnedSession { failure: Some(&failure), ..session(SessionStatus::Failed, None) };
+        assert_eq!(session.target(Redirect::Cancel), Redirect::Failure);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use moka::future::Cache;
 use port::{AttemptId, OrderId, PaymentId, ProfileSessionId, ProviderError, SessionId, Timestamp};
 
 use super::task::OrderTask;
-use super::{PaymentError, Payments, ReadPass, Result};
+use super::{PaymentError, Payments, ReadPass, Redirect, Result};
 use crate::domain::attention::report_unreadable;
 use crate::domain::{Context, Lane, OrderAggregate, Urgency, next_read, number_of};
 use crate::engine::Command;
@@ -31,6 +31,8 @@ pub struct FetchLog {
     notified: moka::sync::Cache<PaymentId, Timestamp>,
     /// When the customer of a payment last came back.
     returned: moka::sync::Cache<PaymentId, Timestamp>,
+    /// Payments whose customer last came back by the cancel redirect.
+    left: moka::sync::Cache<PaymentId, ()>,
     /// Since when the answers about a payment have not been readable.
     unreadable: moka::sync::Cache<PaymentId, Timestamp>,
     pub(super) profile_fetched: moka::sync::Cache<ProfileSessionId, Timestamp>,
@@ -43,6 +45,7 @@ impl Default for FetchLog {
             fetched: moka::sync::Cache::new(MAX_REMEMBERED),
             notified: moka::sync::Cache::new(MAX_REMEMBERED),
             returned: moka::sync::Cache::new(MAX_REMEMBERED),
+            left: moka::sync::Cache::new(MAX_REMEMBERED),
             unreadable: moka::sync::Cache::new(MAX_REMEMBERED),
             profile_fetched: moka::sync::Cache::new(MAX_REMEMBERED),
         }
@@ -75,6 +78,20 @@ impl Payments {
         let answer = under_way.get_with(payment, Box::pin(read)).await;
         under_way.invalidate(&payment).await;
         (*answer).clone()
+    }
+
+    /// Remembers by which redirect the customer has come back. It changes nothing, but says why a payment has failed
+    /// whose provider does not.
+    pub fn note_return(&self, payment: PaymentId, redirect: Redirect) {
+        match redirect {
+            Redirect::Cancel => self.fetches.left.insert(payment, ()),
+            _ => self.fetches.left.invalidate(&payment),
+        }
+    }
+
+    /// Whether the customer last came back by the cancel redirect.
+    pub(super) fn customer_left(&self, payment: PaymentId) -> bool {
+        self.fetches.left.contains_key(&payment)
     }
 
     /// Reserves a read for a customer who has come back, and returns how long to wait for it: a read that another return

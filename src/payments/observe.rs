@@ -36,7 +36,9 @@ impl Payments {
         seen: &Observation,
         accept: impl Fn(&mut Context<'_>) -> StartResult,
     ) -> Result<()> {
-        let expected = Expected { is_test: account.is_test };
+        let payment = order.attempt(attempt).map(|attempt| attempt.payment);
+        let customer_left = payment.is_some_and(|payment| self.customer_left(payment));
+        let expected = Expected { is_test: account.is_test, customer_left };
         let seen = &*newer_than_known(order, attempt, seen);
         let observed = order.extend("observe", |context| {
             let mut events = match accept(context) {

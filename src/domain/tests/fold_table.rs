@@ -275,7 +275,7 @@ fn a_test_account_takes_tests_and_nothing_else() {
     for row in rows(table) {
         let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
         let (attempt, now) = (scenario.order.attempts[0].id, scenario.now);
-        let expected = Expected { is_test: row[0] == "true" };
+        let expected = Expected { is_test: row[0] == "true", customer_left: false };
         let events = observe(&mut scenario.context(), attempt, &seen(row[1], now), expected);
         scenario.record(events);
         assert_eq!(scenario.payment_state(), row[2], "{row:?}");
@@ -283,7 +283,8 @@ fn a_test_account_takes_tests_and_nothing_else() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     let (attempt, now) = (scenario.order.attempts[0].id, scenario.now);
     let live = Observation { is_test: Some(false), ..seen("PAID", now) };
-    let events = observe(&mut scenario.context(), attempt, &live, Expected { is_test: true });
+    let events =
+        observe(&mut scenario.context(), attempt, &live, Expected { is_test: true, customer_left: false });
     scenario.record(events);
     assert_eq!(
         (scenario.payment_state().as_str(), scenario.attention().as_str()),

@@ -141,6 +141,8 @@ struct Scenario {
     actor: Actor,
     /// Whether its sessions are asked to store the method.
     saves_method: bool,
+    /// Whether the customer came back by the cancel redirect.
+    customer_left: bool,
 }
 
 impl Scenario {
@@ -154,7 +156,8 @@ impl Scenario {
         let created = Event::OrderCreated(Box::new(header));
         let meta = ChangeMeta { at: now, cause: Cause { actor, request: None } };
         let order = OrderAggregate::open(&created, &meta).unwrap();
-        let mut scenario = Self { order, changes: Vec::new(), now, actor, saves_method: false };
+        let mut scenario =
+            Self { order, changes: Vec::new(), now, actor, saves_method: false, customer_left: false };
         scenario.record(vec![created]);
         scenario
     }
@@ -328,7 +331,7 @@ impl Scenario {
     }
 
     fn observe(&mut self, attempt: AttemptId, seen: &Observation) -> usize {
-        let expected = Expected { is_test: false };
+        let expected = Expected { is_test: false, customer_left: self.customer_left };
         let events = observe(&mut self.context(), attempt, seen, expected);
         self.record(events)
     }

@@ -60,6 +60,29 @@ fn a_failure_says_how_it_ended_and_keeps_the_last_decline() {
 }
 
 #[test]
+fn a_customer_who_came_back_by_cancel_gives_a_failure_its_reason_where_the_provider_gives_none() {
+    let table = "
+        FAILED last                 | FAILED    | CANCELLED_BY_CUSTOMER - -
+        PENDING; FAILED last        | FAILED    | CANCELLED_BY_CUSTOMER - -
+        FAILED last why=51          | FAILED    | DECLINED 51 text 51
+        FAILED why=51; FAILED last  | FAILED    | DECLINED 51 text 51
+        FAILED; FAILED last         | FAILED    | DECLINED - -
+        FAILED                      | PENDING   | DECLINED - -
+        EXPIRED                     | FAILED    | EXPIRED - -
+        PENDING                     | PENDING   | none
+        PAID                        | COMPLETED | none
+        AUTHORIZED; CANCELLED       | FAILED    | CANCELLED_BY_CUSTOMER - -
+    ";
+    for row in rows(table) {
+        let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+        scenario.customer_left = true;
+        scenario.see_all(row[0]);
+        let status = scenario.the_session().status.as_str();
+        assert_eq!((status, scenario.failure().as_str()), (row[1], row[2]), "{row:?}");
+    }
+}
+
+#[test]
 fn a_closed_session_ends_as_it_was_requested_once_the_provider_ends_it_unless_it_was_paid() {
     let table = "
         # why closed | before; then the answer | session                   | operation

@@ -106,6 +106,27 @@ async fn whoever_gives_up_is_sent_to_cancel_which_may_be_the_failure_page() {
 }
 
 #[tokio::test]
+async fn whoever_gives_up_where_the_provider_only_says_failed_has_cancelled() {
+    let gateway = Gateway::start().await;
+    let mut request = hosted();
+    request["returnUrls"]["cancel"] = json!("https://shop.test/cart");
+    for (redirect, page, code) in
+        [(Redirect::Cancel, "cart", "CANCELLED_BY_CUSTOMER"), (Redirect::InProgress, "no", "DECLINED")]
+    {
+        let session = gateway.session_of(&request).await;
+        gateway.provider.say(session["providerReference"].as_str().unwrap(), "failed");
+        let way_back = gateway.way_back(&session, redirect);
+        sent_on(&gateway.customer(&way_back).await, page, &session, "FAILED");
+        let known = gateway.get(&format!("/v1/payment-sessions/{}", id(&session))).await.expect(200);
+        assert_eq!(known["failure"]["code"], code);
+    }
+    let session = gateway.session_of(&request).await;
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
+    let way_back = gateway.way_back(&session, Redirect::Cancel);
+    sent_on(&gateway.customer(&way_back).await, "ok", &session, "COMPLETED");
+}
+
+#[tokio::test]
 async fn a_declined_try_is_shown_as_failure_though_the_session_stays_open() {
     let gateway = Gateway::start().await;
     let session = gateway.session().await;

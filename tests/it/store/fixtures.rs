@@ -274,7 +274,8 @@ impl Shop {
         let table = StatusTable::parse(decta.statuses).unwrap();
         let (provider_status, captured) = (ProviderStatus::new("order", status), Some(total()));
         let view = ProviderView { provider_status, captured, ..ProviderView::default() };
-        let (seen, expected) = (translate(&table, view, self.now()), Expected { is_test: false });
+        let (seen, expected) =
+            (translate(&table, view, self.now()), Expected { is_test: false, customer_left: false });
         let attempt = order.attempts.last().unwrap().id;
         let mut context = Context::of(order, self.now(), self.nonce());
         let events = observe(&mut context, attempt, &seen, expected);
