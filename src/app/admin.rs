@@ -209,10 +209,13 @@ pub(super) fn serve(
 /// Binds the socket in a folder that only its owner may enter, and moves it to its place once only its owner may connect.
 /// One that a killed gateway left is replaced: who binds has locked the database.
 fn bind(path: &Path) -> io::Result<UnixListener> {
-    let folder = path.with_extension("new");
-    let _ = fs::remove_dir_all(&folder);
-    DirBuilder::new().mode(0o700).create(&folder)?;
+    let mut folder = path.as_os_str().to_owned();
+    folder.push(".new");
+    let folder = PathBuf::from(folder);
     let new = folder.join("s");
+    // What a kill between these steps left.
+    let _ = (fs::remove_file(&new), fs::remove_dir(&folder));
+    DirBuilder::new().mode(0o700).create(&folder)?;
     let listener = UnixListener::bind(&new)?;
     fs::set_permissions(&new, Permissions::from_mode(0o600))?;
     fs::rename(&new, path)?;

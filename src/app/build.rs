@@ -21,6 +21,7 @@ use crate::payments::{
     self, Account, Accounts, FetchLog, Payments, ReadLimiter, RefundPolicies, Returns, Routing,
 };
 use crate::routing::Rules;
+use crate::store::sqlite::OpenError;
 use crate::store::{Change, StoreError, Write, sqlite};
 use crate::webhooks::WebhookDispatcher;
 
@@ -98,7 +99,10 @@ pub(super) fn open_engine(settings: &config::Store) -> Result<Engine, BuildError
     let limits = sqlite::Options::at(&settings.path);
     let options = sqlite::Options { queue: settings.queue, batch_max: settings.batch, ..limits };
     let metrics = Arc::new(Metrics::new());
-    let store = sqlite::Sqlite::open(&options, metrics.clone())?;
+    let store = sqlite::Sqlite::open(&options, metrics.clone()).map_err(|fault| match fault {
+        OpenError::InUse(_) | OpenError::File { .. } => BuildError::from(fault),
+        unnamed => format!("{}: {unnamed}", settings.path.display()).into(),
+    })?;
     let env = SystemEnv::after(store.newest_subject());
     Ok(Engine::new(Arc::new(store), Arc::new(env), metrics))
 }

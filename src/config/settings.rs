@@ -53,7 +53,7 @@ settings! {
 
     /// The database.
     pub struct Store {
-        /// The SQLite file, seen from the working directory.
+        /// The SQLite file, seen from the working directory; not that of `paymux demo`.
         path: PathBuf = "paymux-data/paymux.db".into();
         /// Changes that may wait to be written; beyond it the answer is 503.
         queue: usize = 4096, 1..=65_536;

@@ -57,3 +57,23 @@ fn secrets() -> Vec<String> {
     let names = lines.flat_map(|line| line.split("${").skip(1)).filter_map(|rest| rest.split_once('}'));
     names.map(|(name, _)| name.to_owned()).collect()
 }
+
+#[test]
+fn a_fault_of_the_settings_adds_no_untrue_fault_of_the_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "own.toml",
+        "[accounts.d]\nprovider = \"decta\"\nsandbox = true\nbase_url = \"http://127.0.0.1:1\"\n\
+                       secret_key = \"k\"\nnotify_key = \"0123456789abcdef\"\n",
+    );
+    write("routing.toml", "[[rules]]\nname = \"all\"\naccounts = [\"d\"]\n");
+    for settings in [
+        "[outbound]\nallow_private_addresses = true\n[files]\naccounts = \"own.toml\"\n[server]\nlistn = 1\n",
+        "[outbound]\nallow_private_adresses = true\n[files]\naccounts = \"own.toml\"\n",
+    ] {
+        write("paymux.toml", settings);
+        let said = refused(folder.path());
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}

@@ -4,6 +4,7 @@
 //! independent witness of what really happened to the money.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "a test")]
 
+mod admin;
 mod agreement;
 mod amounts;
 mod books;

@@ -148,14 +148,14 @@ impl Drop for Gateway {
 }
 
 /// A program of which only the output is read.
-fn quiet(program: &str) -> Command {
+pub fn quiet(program: &str) -> Command {
     let mut command = Command::new(program);
     command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null());
     command
 }
 
 /// Starts a program and waits for the line that says it is ready. `None` if it ends or stays silent.
-fn started(mut command: Command, ready: &str) -> Option<(Child, String)> {
+pub fn started(mut command: Command, ready: &str) -> Option<(Child, String)> {
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let (report, reported) = mpsc::channel();
