@@ -1,4 +1,4 @@
-//! Administration from the command line: API keys and erasure.
+//! Administration from the command line: API keys, erasure, stored notifications.
 //!
 //! It is done by the program that has the database open: by the running gateway, which listens on a socket beside the
 //! database that only its owner may use, and else by the command itself.
@@ -15,7 +15,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, Json, JsonConfig};
 use actix_web::{App, HttpResponse, HttpServer};
-use port::{HttpRequest, Method, Transport as _, TransportError};
+use port::{HttpRequest, Method, Timestamp, Transport as _, TransportError};
 use serde::{Deserialize, Serialize};
 
 use super::build::{BuildError, open_engine};
@@ -23,10 +23,10 @@ use super::keys::{self, Scope};
 use crate::audit::{self, Erased, ErasureTarget};
 use crate::config::Store;
 use crate::engine::Engine;
-use crate::http;
 use crate::outbound::Outbound;
-use crate::store::StoreError;
 use crate::store::sqlite::OpenError;
+use crate::store::{InboxFilter, StoreError};
+use crate::{http, inbox};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -35,6 +35,7 @@ pub(super) enum AdminRequest {
     ListKeys,
     RevokeKey { key: String },
     Erase { merchant: String, target: ErasureTarget },
+    ReplayInbox { from: Timestamp, to: Timestamp, account: Option<String> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,6 +97,12 @@ async fn carry_out(engine: &Engine, request: &AdminRequest) -> Result<AdminRespo
         }),
         AdminRequest::Erase { merchant, target } => {
             Ok(erasure_report(&audit::erase(engine, merchant, target).await?, target))
+        }
+        AdminRequest::ReplayInbox { from, to, account } => {
+            let (from, to, account) = (*from, *to, account.clone());
+            let filter = InboxFilter { from, to, account, after: None, limit: u32::MAX };
+            let count = inbox::replay(engine, &filter).await?;
+            Ok(done(format!("{count} notifications are due again; the gateway acts on them as it runs\n")))
         }
     }
 }

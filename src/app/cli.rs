@@ -15,7 +15,7 @@ use super::{demo, logs, maintenance, serve};
 use crate::audit::ErasureTarget;
 use crate::config::{Environment, LogFormat, Logs, Settings};
 use crate::engine::Engine;
-use crate::store::{InboxFilter, sqlite};
+use crate::store::sqlite;
 
 /// A payment gateway: one order-and-checkout API, many providers.
 #[derive(Parser)]
@@ -158,7 +158,7 @@ struct SandboxArgs {
 enum InboxAction {
     /// Processes stored notifications again: what each points at is fetched from its provider.
     ///
-    /// Run it while the gateway is stopped; the next start processes them.
+    /// A running gateway does it; without one the next to start does.
     Replay {
         /// Those that came at or after this time, such as 2026-01-31T00:00:00Z.
         #[arg(long, value_name = "TIME")]
@@ -230,8 +230,8 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
             admin::run(&settings(&config)?.store, &AdminRequest::Erase { merchant, target }).await
         }
         Command::Inbox { config, action: InboxAction::Replay { from, to, account } } => {
-            let filter = InboxFilter { from, to, account, after: None, limit: u32::MAX };
-            maintenance::replay_inbox(&open(&config)?, &filter).await
+            let request = AdminRequest::ReplayInbox { from, to, account };
+            admin::run(&settings(&config)?.store, &request).await
         }
         Command::Keys { config, action } => {
             admin::run(&settings(&config)?.store, &AdminRequest::from(action)).await

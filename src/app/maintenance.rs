@@ -1,12 +1,11 @@
-//! `paymux verify` and `paymux inbox replay`.
+//! `paymux verify`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use super::build::BuildError;
+use crate::audit;
 use crate::engine::Engine;
-use crate::store::InboxFilter;
-use crate::{audit, inbox};
 
 /// Width of the progress bar in characters.
 const BAR: u64 = 40;
@@ -44,15 +43,4 @@ fn progress(done: u64, total: u64) {
     let end = if done >= total { "\n" } else { "" };
     // A bar that cannot be drawn is no reason to stop.
     let _ = write!(terminal, "\r[{}{}] {done} of {total}{end}", "#".repeat(filled), " ".repeat(empty));
-}
-
-/// Makes stored notifications due again and prints how many.
-///
-/// # Errors
-/// That of the store; those that were printed stay due.
-pub(super) async fn replay_inbox(engine: &Engine, filter: &InboxFilter) -> Result<ExitCode, BuildError> {
-    let progress = |count| eprintln!("{count} so far");
-    let count = inbox::replay(&*engine.store, filter, engine.now(), progress).await?;
-    println!("{count} notifications are due again; the gateway acts on them when it runs");
-    Ok(ExitCode::SUCCESS)
 }

@@ -11,10 +11,11 @@ pub struct Environment(BTreeMap<String, String>);
 const MAX_SECRET: u64 = 64 * 1024;
 
 impl Environment {
-    /// The environment that the program was started in; variables that are not UTF-8 are left out.
+    /// The environment that the program was started in. What is not UTF-8 in a value becomes U+FFFD, which no secret may
+    /// have.
     pub fn of_process() -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         };
         Self(std::env::vars_os().filter_map(text).collect())
     }

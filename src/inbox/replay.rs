@@ -4,31 +4,26 @@
 use port::Timestamp;
 
 use super::receive::wake;
+use crate::engine::Engine;
 use crate::store::{Change, InboxFilter, Store, StoreError, Write};
 
 const PAGE: u32 = 200;
 
-/// Makes the notifications of a range of time due again, oldest first. `progress` is called with the number so far.
-/// Returns the number.
+/// Makes the notifications of a range of time due again, oldest first, also beside a running gateway. Returns their number.
 ///
 /// # Errors
-/// [`StoreError`]; those reported to `progress` stay due.
-pub async fn replay(
-    store: &dyn Store,
-    filter: &InboxFilter,
-    now: Timestamp,
-    mut progress: impl FnMut(u64),
-) -> Result<u64, StoreError> {
+/// [`StoreError`]; those before it stay due.
+pub async fn replay(engine: &Engine, filter: &InboxFilter) -> Result<u64, StoreError> {
+    let now = engine.now();
     let mut count = 0;
     let mut filter = InboxFilter { after: None, limit: PAGE, ..filter.clone() };
     loop {
-        let page = store.notifications(&filter).await?;
+        let page = engine.store.notifications(&filter).await?;
         let Some((at, id, _)) = page.last() else { return Ok(count) };
         filter.after = Some((*at, *id));
         count += page.len() as u64;
         let wakes = page.iter().map(|(_, id, account)| Write::Wake(wake(*id, account, now)));
-        store.commit(Change::plain("replay", wakes.collect())).await?;
-        progress(count);
+        engine.commit(Change::plain("replay", wakes.collect())).await?;
     }
 }
 

@@ -116,7 +116,8 @@ impl Installation {
     }
 
     async fn get(&self, path: &str, key: &str) -> reqwest::Response {
-        Client::new().get(format!("http://{}{path}", self.listen)).bearer_auth(key).send().await.unwrap()
+        let client = Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+        client.get(format!("http://{}{path}", self.listen)).bearer_auth(key).send().await.unwrap()
     }
 }
 
@@ -143,6 +144,8 @@ async fn keys_are_made_listed_and_revoked_beside_a_running_gateway_which_refuses
     let limit = Duration::from_secs(10);
     assert!(timeout(limit, to_its_end).await.is_ok(), "the stream of the revoked key goes on");
     assert!(installation.run(&["keys", "list"]).1.contains("  revoked "));
+    let day = ["inbox", "replay", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z"];
+    assert!(installation.run(&day).1.starts_with("0 notifications are due again"));
 }
 
 #[tokio::test]
