@@ -45,6 +45,7 @@ pub(crate) static ABOUT: About = About {
             ..AmountLimits::NONE
         },
         needs: &[(Approach::Hosted, &[Field::Email]), (Approach::Link, &[Field::Email])],
+        limits_attempts: true,
         vault: Some(VaultSupport {
             approaches: &[],
             payments_store: true,
@@ -87,7 +88,9 @@ impl Provider for Decta {
     }
 
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
-        self.order(ctx, attempt.provider_reference()?).await?.view(ctx, attempt)
+        let response = self.read(ctx, attempt.provider_reference()?).await?;
+        let view = ctx.json::<Order>(&response)?.view(ctx, attempt)?;
+        Ok(ProviderView { method: response::paid_with(&response), ..view })
     }
 
     /// Only the address proves a notification: no public client of DECTA's checks a signature.
@@ -116,7 +119,7 @@ impl Provider for Decta {
             if let Some(row) =
                 page.results.iter().find(|row| row.number.as_deref() == Some(reference.as_str()))
             {
-                let (order, page) = created(ctx, self.order(ctx, &row.id).await?, attempt)?;
+                let (order, page) = created(ctx, ctx.json(&self.read(ctx, &row.id).await?)?, attempt)?;
                 return Ok(Some(CreatedPayment { next: Next::Page(ctx.require(page, "a page")?), ..order }));
             }
             let Some(next) = page.next.as_deref().filter(|_| !page.ends_before(attempt.started_at)) else {
@@ -172,9 +175,8 @@ impl Decta {
     }
 
     /// Reads the order in full: only that has the history and the refunds.
-    async fn order(&self, ctx: &Ctx<'_>, id: &str) -> Result<Order> {
-        let path = format!("/orders/{}/?response_type=full", encoded(id));
-        ctx.json(&self.send(ctx, HttpRequest::get(path)).await?)
+    async fn read(&self, ctx: &Ctx<'_>, id: &str) -> Result<HttpResponse> {
+        self.send(ctx, HttpRequest::get(format!("/orders/{}/?response_type=full", encoded(id)))).await
     }
 
     /// Does something to the order and reads it back; what the action itself answers is not documented.

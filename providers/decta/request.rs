@@ -58,9 +58,11 @@ fn order_of(attempt: &Attempt, request: &PaymentRequest, client: JsonObject) -> 
         .put("in_progress_redirect", &urls.in_progress)
         .put("failure_redirect", &urls.failure)
         .put("cancel_redirect", &urls.cancel)
+        .given("notes", request.reference.as_deref())
         .put("skip_capture", attempt.capture == CaptureMode::Manual)
         .put("due", request.expires_at.seconds())
-        .put("deny_overdue_payment", true))
+        .put("deny_overdue_payment", true)
+        .given("max_payment_attempts", request.max_attempts))
 }
 
 /// The order's own lines, if DECTA's sum of them is what is to be paid; with a discount or a tax on top it is not.

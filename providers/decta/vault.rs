@@ -3,12 +3,12 @@
 
 use async_trait::async_trait;
 use paymux_port::{
-    Attempt, CreatedPayment, Ctx, Given, HttpRequest, PaymentRequest, ProviderError, Result, Side,
-    StoredProfile, Text, Vault, encoded,
+    Attempt, CreatedPayment, Ctx, Given, PaymentMethod, PaymentRequest, ProviderError, Result, Side,
+    StoredProfile, Text, Vault,
 };
 use serde::Deserialize;
 
-use super::{Decta, request};
+use super::{Decta, request, response};
 
 /// A stored card, and the client that it was stored for.
 pub(super) struct StoredCard<'a> {
@@ -33,7 +33,6 @@ impl<'a> StoredCard<'a> {
 struct PaidOrder {
     id: Side<Text>,
     client: Given<Client>,
-    transaction_details: Side<Transaction>,
 }
 
 #[derive(Deserialize)]
@@ -48,14 +47,8 @@ struct OriginalClient {
     id: Text,
 }
 
-#[derive(Deserialize)]
-struct Transaction {
-    payment_system: Side<Text>,
-    card_masked_pan: Side<Text>,
-}
-
 impl PaidOrder {
-    fn profile(&self) -> Option<StoredProfile> {
+    fn profile(&self, method: Option<&PaymentMethod>) -> Option<StoredProfile> {
         let Client { original_client, recurring_card, recurring_payment_method } = self.client.as_ref()?;
         let id = recurring_card.as_ref().or(recurring_payment_method.as_ref())?;
         let card = StoredCard { client: &original_client.as_ref()?.id, id };
@@ -63,29 +56,26 @@ impl PaidOrder {
             reference: card.reference(),
             provider_status: None,
             kind: "CARD".to_owned(),
-            display_name: self.transaction_details.as_ref().and_then(Transaction::card),
+            display_name: method.and_then(shown),
             expires_on: None,
         })
     }
 }
 
-impl Transaction {
-    /// Such as `VISA 4242`.
-    fn card(&self) -> Option<String> {
-        const LAST: usize = 4;
-        let masked: &str = self.card_masked_pan.as_deref()?;
-        let last = masked.get(masked.len().checked_sub(LAST)?..)?;
-        Some(self.payment_system.as_deref().into_iter().chain([last]).collect::<Vec<_>>().join(" "))
-    }
+/// Such as `VISA 4242`.
+fn shown(method: &PaymentMethod) -> Option<String> {
+    let last4 = method.last4.as_deref()?;
+    Some(method.brand.as_deref().into_iter().chain([last4]).collect::<Vec<_>>().join(" "))
 }
 
 #[async_trait]
 impl Vault for Decta {
     async fn stored_by(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<Option<StoredProfile>> {
         let id = attempt.provider_reference()?;
-        let path = format!("/orders/{}/?response_type=full", encoded(id));
-        let order: PaidOrder = ctx.json(&self.send(ctx, HttpRequest::get(path)).await?)?;
-        Ok(ctx.require(Some(order).filter(|order| order.id.as_deref() == Some(id)), "this order")?.profile())
+        let response = self.read(ctx, id).await?;
+        let order: PaidOrder = ctx.json(&response)?;
+        let order = ctx.require(Some(order).filter(|order| order.id.as_deref() == Some(id)), "this order")?;
+        Ok(order.profile(response::paid_with(&response).as_ref()))
     }
 
     async fn charge(

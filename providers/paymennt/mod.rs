@@ -16,9 +16,9 @@ use paymux_port::sign::{self, SignatureError};
 use paymux_port::{
     About, AdapterSettings, AddressPart, AmountLimits, Approach, Attempt, CancelSupport, Capabilities,
     CreatedPayment, Ctx, Currencies, Field, HttpRequest, HttpResponse, Lookup, Next, Notification,
-    NotificationAuth, NotificationError, NotificationTarget, PaymentRequest, PaymentStatus, Provider,
-    ProviderError, ProviderView, RefundRequest, RefundSupport, Repeat, Repeats, Result, Secret, Setting,
-    SettingsError, Side, Vault, VaultSupport, encoded,
+    NotificationAuth, NotificationError, NotificationTarget, PaymentMethodType, PaymentRequest,
+    PaymentStatus, Provider, ProviderError, ProviderView, RefundRequest, RefundSupport, Repeat, Repeats,
+    Result, Secret, Setting, SettingsError, Side, Vault, VaultSupport, encoded,
 };
 use serde::de::DeserializeOwned;
 
@@ -67,6 +67,11 @@ pub(crate) static ABOUT: About = About {
                 Field::Items,
             ],
         )],
+        restricts_to: &[
+            PaymentMethodType::Card,
+            PaymentMethodType::Wallet,
+            PaymentMethodType::BuyNowPayLater,
+        ],
         // From the vendor's Java client; a name or a town that is cut could be another one.
         longest: &[
             (Field::CustomerId, 50),

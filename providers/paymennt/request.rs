@@ -2,14 +2,24 @@
 //! incomplete is left out. The source is the vendor's OpenAPI file, version 2.0 of March 2026.
 
 use paymux_port::{
-    Address, Attempt, Currency, Customer, Decimal, JsonObject, LineItem, Money, PaymentRequest,
-    ProviderError, Result,
+    Address, Attempt, Currency, Customer, Decimal, JsonObject, LineItem, Money, PaymentMethodType,
+    PaymentRequest, ProviderError, Result,
 };
 
 use super::ABOUT;
 
+/// The most characters of an `orderId`.
+const MAX_ORDER_ID: usize = 50;
+
 /// The shortest and longest life of a link, minutes.
 pub(super) const LINK_MINUTES: (u64, u64) = (15, 10_080);
+
+/// The methods by paymennt's own names, with their kinds. A card is also named by its scheme, when it was used.
+pub(super) const METHODS: [(&str, PaymentMethodType); 3] = [
+    ("CARD", PaymentMethodType::Card),
+    ("CAREEM_PAY", PaymentMethodType::Wallet),
+    ("TABBY", PaymentMethodType::BuyNowPayLater),
+];
 
 /// The body of `POST /checkout/web`: a page to send the customer to. All outcomes return to one address, so it is the
 /// one for `inProgress`, which promises nothing.
@@ -51,17 +61,28 @@ fn order(attempt: &Attempt, request: &PaymentRequest) -> Result<JsonObject> {
     let amount = major(attempt.money)?;
     let currency = attempt.currency();
     let items = items(request, currency, amount);
+    // Not unique there, so it can be the merchant's own.
+    let reference = request.reference.clone().filter(|own| own.chars().count() <= MAX_ORDER_ID);
     Ok(JsonObject::new()
         .put("requestId", attempt.id.to_string())
-        .put("orderId", attempt.order.to_string())
+        .put("orderId", reference.unwrap_or_else(|| attempt.order.to_string()))
         .put("currency", currency)
         .put("amount", amount)
         .given("totals", totals(request, currency))
         .given("items", Some(items).filter(|items| !items.is_empty()))
         .given("customer", customer(&request.customer))
         .given("billingAddress", request.billing_address.as_ref().and_then(address))
+        .given("allowedPaymentMethods", Some(methods(request)).filter(|methods| !methods.is_empty()))
         .given("deliveryAddress", request.shipping_address.as_ref().and_then(address))
         .given("language", request.language_code()))
+}
+
+/// What the page is restricted to.
+fn methods(request: &PaymentRequest) -> Vec<&'static str> {
+    let offered = ABOUT.capabilities.offered(request);
+    offered
+        .flat_map(|kind| METHODS.iter().filter(move |(_, of)| *of == kind).map(|(name, _)| *name))
+        .collect()
 }
 
 /// The amount in major units.

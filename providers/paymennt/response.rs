@@ -2,10 +2,12 @@
 //! states stay strings. The source is the vendor's OpenAPI file, version 2.0 of March 2026.
 
 use paymux_port::{
-    AdapterState, Complaint, CreatedPayment, Ctx, Decimal, Flag, Given, HttpResponse, Next, ProviderStatus,
-    ProviderView, Result, Side, StoredProfile, Text,
+    AdapterState, Complaint, CreatedPayment, Ctx, Decimal, Flag, Given, HttpResponse, Next, PaymentMethod,
+    PaymentMethodType, ProviderStatus, ProviderView, Result, Side, StoredProfile, Text,
 };
 use serde::Deserialize;
+
+use super::request::METHODS;
 
 /// Whether a call worked. This decides, and not the HTTP status alone.
 #[derive(Deserialize)]
@@ -48,6 +50,7 @@ pub(super) struct Checkout {
     amount: Decimal,
     total_refunded: Given<Decimal>,
     pub(super) request_id: Side<Text>,
+    used_payment_method: Side<Text>,
     redirect_url: Side<Text>,
     firebase_database: Side<Text>,
     firebase_collection: Side<Text>,
@@ -63,6 +66,7 @@ impl Checkout {
             total: Some(money(self.amount)?),
             refunded: self.total_refunded.map(money).transpose()?,
             merchant_reference: self.request_id.as_deref().map(str::to_owned),
+            method: self.used_payment_method.as_deref().map(|name| method(name)),
             ..ProviderView::default()
         })
     }
@@ -89,6 +93,22 @@ impl Checkout {
 /// The page that the customer has to see, if there is one.
 pub(super) fn page(redirect_url: Side<Text>) -> Next {
     redirect_url.0.map_or(Next::Nothing, |url| Next::Page(url.into()))
+}
+
+/// The method that was used: of a card the scheme, of anything else its name.
+fn method(name: &str) -> PaymentMethod {
+    const SCHEMES: [&str; 5] = ["VISA", "MASTERCARD", "AMEX", "UNIONPAY", "MADA"];
+    let kind = match METHODS.iter().find(|(known, _)| *known == name) {
+        Some((_, kind)) => Some(*kind),
+        None => SCHEMES.contains(&name).then_some(PaymentMethodType::Card),
+    };
+    let named = || Some(name.to_owned());
+    PaymentMethod {
+        kind,
+        brand: if name == "CARD" { None } else { named() },
+        wallet: if kind == Some(PaymentMethodType::Wallet) { named() } else { None },
+        ..PaymentMethod::default()
+    }
 }
 
 /// A payment on a checkout: what a debit of a stored card makes.

@@ -53,6 +53,7 @@ fn payment_request(unit_price: i64) -> PaymentRequest {
     };
     PaymentRequest {
         description: "Museum tickets".to_owned(),
+        reference: None,
         items: vec![line("Day ticket", 2), line("Guide", 1)],
         subtotal: 3 * unit_price,
         discount: 0,
@@ -69,6 +70,8 @@ fn payment_request(unit_price: i64) -> PaymentRequest {
         link_delivery: LinkDelivery::default(),
         language: Some("en-GB".to_owned()),
         expires_at: Timestamp::from_seconds(STARTED_AT + 3_601),
+        payment_methods: Vec::new(),
+        max_attempts: None,
         save_profile: false,
         profile: None,
     }
@@ -152,6 +155,17 @@ fn what_is_longer_than_the_provider_takes_rules_it_out_before_anything_is_sent()
         "takes no shippingAddress.city of more than 50 characters",
     ];
     assert_eq!(against(&request), expected);
+}
+
+#[test]
+fn the_merchants_reference_is_the_order_id_unless_it_is_too_long() {
+    let named =
+        |reference: &str| PaymentRequest { reference: Some(reference.to_owned()), ..payment_request(1_050) };
+    let order_id = |request: &PaymentRequest| link(money(3_150, "AED"), request)["orderId"].clone();
+    assert_eq!(order_id(&named("INV-20417")), "INV-20417");
+    let own = OrderId::from_uuid(Uuid::nil()).to_string();
+    assert_eq!(order_id(&named(&"x".repeat(51))), own);
+    assert_eq!(order_id(&payment_request(1_050)), own);
 }
 
 #[test]

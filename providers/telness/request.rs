@@ -126,7 +126,7 @@ pub(super) fn order_to_pay(attempt: &Attempt, request: &PaymentRequest) -> JsonO
         .given("billing", billing.map(|address| party(address, "email", customer.email.as_deref())))
         .given("shipping", shipping.map(|address| party(address, "msisdn", customer.phone.as_deref())))
         .put("lineItems", items(attempt.currency(), request))
-        .put("metadata", paid_for(attempt))
+        .put("metadata", paid_for(attempt).given("merchantReference", request.reference.as_deref()))
 }
 
 /// The body of `POST /orders` for one that only carries the storing of a method. Without a line it has no price, and a

@@ -10,7 +10,8 @@ use super::build::{BuildError, Plan, is_new, names, open_engine, provider_transp
 use super::cli::DemoArgs;
 use super::{keys, serve};
 use crate::config::{
-    self, AccountConfig, ConfigErrors, DEMO_ROUTING, Environment, Providers, SANDBOX_ACCOUNTS, Settings,
+    self, AccountConfig, ConfigErrors, DEMO_ROUTING, Environment, Merchant, Providers, SANDBOX_ACCOUNTS,
+    Settings,
 };
 use crate::domain::{Actor, LineItem, Metadata, Outcome, PersonalData, Requirement, ReturnUrls, TaxRate};
 use crate::engine::{Command, Engine};
@@ -95,6 +96,8 @@ fn plan(args: &DemoArgs, sandbox_url: &str) -> Result<Plan, ConfigErrors> {
     settings.store.path = database(args);
     settings.outbound.allow_private_addresses = true;
     settings.webhooks.allow_private_addresses = true;
+    let demo = Merchant { unpaid_orders: true, ..settings.merchant(MERCHANT) };
+    settings.merchants.insert(MERCHANT.to_owned(), demo);
     let environment = Environment::default().with("PAYMUX_SANDBOX_URL", sandbox_url);
     let providers =
         Providers { known: paymux_providers::ALL, environment: &environment, allow_private_addresses: true };
@@ -176,6 +179,8 @@ async fn create_and_checkout(orders: &Orders) -> Result<Outcome, PaymentError> {
         tax_included: false,
         requires_signing: Requirement::NotRequired,
         requires_approval: false,
+        payment_optional: false,
+        profile_required: false,
         auto_submit: true,
         personal,
         idle_seconds: 7 * 24 * 3_600,
@@ -187,6 +192,8 @@ async fn create_and_checkout(orders: &Orders) -> Result<Outcome, PaymentError> {
         link_delivery: LinkDelivery::default(),
         expires_in: Duration::from_secs(7 * 24 * 3_600),
         language: None,
+        payment_methods: Vec::new(),
+        max_attempts: None,
         save_payment_profile: None,
         payment_profile_id: None,
         charge: false,

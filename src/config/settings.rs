@@ -153,6 +153,8 @@ settings! {
         requires_signing: Need;
         /// Whether a completed payment submits its order.
         auto_submit: bool = true;
+        /// Whether an order may be submitted unpaid, such as on invoice, if it says `requiresPayment` OPTIONAL.
+        unpaid_orders: bool;
         /// Its own refund policy; what is not set here is as in `policy`.
         policy: RefundPolicy;
     }

@@ -73,6 +73,7 @@ impl Subject for OrderAggregate {
         for attempt in &mut self.attempts {
             found.extend(slots(&mut attempt.adapter_state).chain(slots(&mut attempt.next)));
         }
+        found.extend(slots(self.payments.iter_mut().filter_map(|payment| payment.method.as_mut())));
         found.extend(slots(self.refunds.iter_mut().filter_map(|refund| refund.reason.as_mut())));
         let resolutions = self.attention.iter_mut().filter_map(|raised| raised.resolution.as_mut());
         found.extend(slots(resolutions.filter_map(|resolution| resolution.note.as_mut())));

@@ -134,6 +134,7 @@ impl OrderAggregate {
                 provider_status,
                 detail,
                 failure,
+                method,
                 reported_at,
                 ..
             } => {
@@ -147,6 +148,7 @@ impl OrderAggregate {
                 payment.detail = *detail;
                 payment.reported_at = *reported_at;
                 payment.failure = failure.clone().or_else(|| payment.failure.take());
+                payment.method = method.clone().or_else(|| payment.method.take());
             }
             Event::PaymentNotStarted { payment } => {
                 let reported = ReportedStatus { terminal: true, as_of: at, status: PaymentStatus::Failed };
@@ -209,6 +211,9 @@ impl OrderAggregate {
                 // Their views change, so their versions do too.
                 for session in &mut self.sessions {
                     (session.updated_at, session.version) = (at, session.version + 1);
+                }
+                for payment in self.payments.iter_mut().filter(|payment| payment.method.is_some()) {
+                    (payment.updated_at, payment.version) = (at, payment.version + 1);
                 }
                 for refund in self.refunds.iter_mut().filter(|refund| refund.reason.is_some()) {
                     (refund.updated_at, refund.version) = (at, refund.version + 1);

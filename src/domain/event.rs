@@ -1,8 +1,8 @@
 //! The events of an order: only they change it. Their stored names are kept for ever; see [`stored`](super::stored).
 
 use port::{
-    AdapterState, AttemptId, AttentionId, Detail, DisputeStage, Failure, Next, PaymentId, PaymentStatus,
-    ProfileSessionId, ProviderStatus, RefundId, SessionId, Timestamp,
+    AdapterState, AttemptId, AttentionId, Detail, DisputeStage, Failure, Next, PaymentId, PaymentMethod,
+    PaymentStatus, ProfileSessionId, ProviderStatus, RefundId, SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +111,9 @@ pub enum Event {
         detail: Option<Detail>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
+        /// What the customer paid with, if that is news.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        method: Option<Erasable<PaymentMethod>>,
         /// The time the report is about.
         reported_at: Timestamp,
     },
@@ -220,6 +223,8 @@ impl SubjectEvent for Event {
             Self::OrderSigned(signature) => vec![signature.body()],
             Self::ExternalPaymentRecorded { external, .. } => vec![external.body()],
             Self::FulfilmentReported(detail) => vec![detail.body()],
+            Self::PaymentUpdated { method, .. } => vec![method.as_ref().and_then(Erasable::body)],
+            Self::LatePaymentFound(payment) => vec![payment.method.as_ref().and_then(Erasable::body)],
             Self::RefundCreated(refund) => vec![refund.reason.as_ref().and_then(Erasable::body)],
             Self::SessionCreated(session) => vec![session.request.body()],
             Self::AdapterStateSaved { adapter_state, .. } => vec![adapter_state.body()],

@@ -7,11 +7,12 @@ mod authorization;
 mod effects;
 mod reasons;
 
-use port::{AttemptId, Detail, Money, Observation, PaymentId, PaymentStatus, StatusMapping};
+use port::{AttemptId, Detail, Money, Observation, PaymentId, PaymentMethod, PaymentStatus, StatusMapping};
 
 use super::Context;
 use super::aggregate::OrderAggregate;
 use super::attention::late_code;
+use super::erasable::Erasable;
 use super::event::Event;
 use super::operate::finish;
 use super::order::{OrderState, PaymentSource};
@@ -162,6 +163,7 @@ fn late_payment_events(context: &mut Context<'_>, attempt: &Attempt, seen: &Obse
         capture_requested: None,
         operation: None,
         failure: None,
+        method: None,
         ..first.clone()
     };
     let state = match PaymentState::of(seen, empty.terms()) {
@@ -175,6 +177,7 @@ fn late_payment_events(context: &mut Context<'_>, attempt: &Attempt, seen: &Obse
         state,
         provider_status: Some(seen.provider_status.clone()),
         detail: seen.detail,
+        method: seen.method.clone().map(|method| Erasable::new(method, context.salt())),
         reported_at: seen.as_of,
         created_at: now,
         updated_at: now,
@@ -214,7 +217,15 @@ impl View<'_, '_, '_> {
         self.seen.as_of >= self.payment.reported_at
     }
 
-    fn payment_events(&self) -> Vec<Event> {
+    /// What the customer paid with, if this report says something new about it; nothing of a customer who was erased.
+    fn new_method(&mut self) -> Option<Erasable<PaymentMethod>> {
+        let known = self.payment.method.as_ref().map(Erasable::value);
+        let seen = self.seen.method.as_ref().filter(|seen| known != Some(Some(*seen)) && self.is_newest())?;
+        let erased = self.order.header.content.personal.value().is_none();
+        (!erased).then(|| Erasable::new(seen.clone(), self.context.salt()))
+    }
+
+    fn payment_events(&mut self) -> Vec<Event> {
         let newest = self.is_newest();
         let provider_status =
             if newest { Some(&self.seen.provider_status) } else { self.payment.provider_status.as_ref() };
@@ -224,7 +235,10 @@ impl View<'_, '_, '_> {
         let same_status = provider_status == self.payment.provider_status.as_ref()
             && detail == self.payment.detail
             && same_failure;
-        if same_status && visible_state(&self.after) == visible_state(&self.payment.state) {
+        let (provider_status, failure) = (provider_status.cloned().unwrap_or_default(), failure.cloned());
+        let method = self.new_method();
+        if same_status && method.is_none() && visible_state(&self.after) == visible_state(&self.payment.state)
+        {
             return Vec::new();
         }
         let mut events = vec![Event::PaymentUpdated {
@@ -233,9 +247,10 @@ impl View<'_, '_, '_> {
             from: self.before(),
             to: self.status(),
             state: self.after.clone(),
-            provider_status: provider_status.cloned().unwrap_or_default(),
+            provider_status,
             detail,
-            failure: failure.cloned(),
+            failure,
+            method,
             reported_at: self.payment.reported_at.max(self.seen.as_of),
         }];
         events.extend(self.dispute_events());

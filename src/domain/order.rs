@@ -237,6 +237,12 @@ pub struct Content {
     pub tax_included: bool,
     pub requires_signing: Requirement,
     pub requires_approval: bool,
+    /// Whether it may be submitted unpaid although there is something to pay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub payment_optional: bool,
+    /// Whether it requires a stored payment method whatever its items are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub profile_required: bool,
     /// Whether a completed payment submits it.
     pub auto_submit: bool,
     /// Customer, addresses, metadata.
@@ -299,7 +305,7 @@ impl OrderHeader {
     }
 
     /// Whether it cannot be submitted without a stored payment method.
-    pub(super) fn requires_profile(&self) -> bool {
+    pub fn requires_profile(&self) -> bool {
         self.requirements.is_some_and(|needs| needs.requires_payment_profile == Requirement::Required)
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use port::{
-    AttemptId, AttentionId, CaptureMode, Detail, Failure, Money, PaymentId, PaymentStatus, ProviderStatus,
-    RefundId, SessionId, Timestamp,
+    AttemptId, AttentionId, CaptureMode, Detail, Failure, Money, PaymentId, PaymentMethod, PaymentStatus,
+    ProviderStatus, RefundId, SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,9 @@ pub struct Payment {
     /// The last decline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What the customer paid with, as far as the provider says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Erasable<PaymentMethod>>,
     /// The time that the last report is about.
     pub reported_at: Timestamp,
     /// The captured total that our captures requested.
@@ -91,6 +94,7 @@ impl Payment {
             provider_status: None,
             detail: None,
             failure: None,
+            method: None,
             reported_at: Timestamp::default(),
             capture_requested: None,
             operation: None,

@@ -49,16 +49,21 @@ pub fn price(header: &OrderHeader, now: Timestamp) -> Result<Price, DomainError>
 
 /// What the order needs at this total.
 pub fn requirements(header: &OrderHeader, total: i64) -> Requirements {
-    let recurring = header.content.items.iter().any(|item| item.recurring.is_some());
+    let content = &header.content;
+    let stores = content.profile_required || content.items.iter().any(|item| item.recurring.is_some());
     let known = header.content.personal.value().is_some_and(|personal| personal.customer.id.is_some());
     Requirements {
-        requires_payment: if total > 0 { Requirement::Required } else { Requirement::NotRequired },
-        requires_payment_profile: match (recurring, known) {
+        requires_payment: match content.payment_optional {
+            _ if total == 0 => Requirement::NotRequired,
+            true => Requirement::Optional,
+            false => Requirement::Required,
+        },
+        requires_payment_profile: match (stores, known) {
             (true, _) => Requirement::Required,
             (false, true) => Requirement::Optional,
             (false, false) => Requirement::NotRequired,
         },
-        requires_signing: header.content.requires_signing,
+        requires_signing: content.requires_signing,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Payment sessions and their attempts.
 
 use port::{
-    AdapterState, Approach, AttemptId, CaptureMode, Failure, LinkDelivery, Money, Next, PaymentId, ProfileId,
-    ProviderError, SessionId, Timestamp,
+    AdapterState, Approach, AttemptId, CaptureMode, Failure, LinkDelivery, Money, Next, PaymentId,
+    PaymentMethodType, ProfileId, ProviderError, SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +84,12 @@ pub struct SessionRequest {
     /// BCP 47 tag.
     pub language: Option<String>,
     pub save_payment_profile: bool,
+    /// What the page may offer; empty for whatever the account has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payment_methods: Vec<PaymentMethodType>,
+    /// How often the customer may try on the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u8>,
     /// A stored method to prefill.
     pub payment_profile_id: Option<ProfileId>,
     /// The provider's id of that method.

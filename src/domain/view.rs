@@ -12,7 +12,7 @@ use super::event::dispute_outcome;
 use super::operate::{capturable, refundable};
 use super::{
     Attempt, AttemptState, Attention, Erasable, FailureCode, OrderAggregate, Payment, PersonalData, Refund,
-    RefundStatus, Session, SessionRequest, SessionStatus,
+    RefundStatus, Requirement, Session, SessionRequest, SessionStatus,
 };
 
 mod history;
@@ -64,6 +64,8 @@ view! {
     "taxIncluded": header.content.tax_included,
     "price": header.price,
     "requirements": header.requirements,
+    "requiresPayment": header.content.payment_optional.then_some(Requirement::Optional),
+    "requiresPaymentProfile": header.content.profile_required.then_some(Requirement::Required),
     "requiresSigning": header.content.requires_signing,
     "requiresApproval": header.content.requires_approval,
     "autoSubmit": header.content.auto_submit,
@@ -128,6 +130,7 @@ view! {
     "provider": attempt.map(|attempt| &attempt.provider),
     "providerReference": attempt.and_then(|attempt| attempt.reference.as_ref()),
     "routing": session.routing,
+    "paymentMethods": session.request.value().map(|request| &request.payment_methods).filter(|kinds| !kinds.is_empty()),
     "pendingOperation": attempt
         .filter(|attempt| session.status.is_open() && attempt.state == AttemptState::Started)
         .map(starting)
@@ -193,6 +196,7 @@ view! {
     "refundable": refundable(order, payment),
     "dispute": dispute(order, payment),
     "captureMode": payment.capture,
+    "method": payment.method.as_ref().and_then(Erasable::value),
     "pendingOperation": operating(payment),
     "provider": attempt.map(|attempt| ProviderView(attempt, payment)),
     "detail": payment.detail,

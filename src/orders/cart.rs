@@ -21,6 +21,8 @@ pub struct NewOrder {
     pub tax_included: bool,
     pub requires_signing: Requirement,
     pub requires_approval: bool,
+    pub payment_optional: bool,
+    pub profile_required: bool,
     pub auto_submit: bool,
     pub personal: PersonalData,
     /// The order expires this long after its last request.
@@ -46,6 +48,8 @@ pub struct OrderFields {
     pub tax_included: Option<bool>,
     pub requires_signing: Option<Requirement>,
     pub requires_approval: Option<bool>,
+    pub payment_optional: Option<bool>,
+    pub profile_required: Option<bool>,
     pub auto_submit: Option<bool>,
     pub personal: Option<PersonalData>,
 }
@@ -75,6 +79,8 @@ impl Orders {
                 tax_included: new.tax_included,
                 requires_signing: new.requires_signing,
                 requires_approval: new.requires_approval,
+                payment_optional: new.payment_optional,
+                profile_required: new.profile_required,
                 auto_submit: new.auto_submit,
                 personal: Erasable::new(new.personal, engine.env.nonce()),
             },
@@ -141,6 +147,8 @@ impl OrderCommand<'_> {
             tax_included: fields.tax_included.unwrap_or(old.tax_included),
             requires_signing: fields.requires_signing.unwrap_or(old.requires_signing),
             requires_approval: fields.requires_approval.unwrap_or(old.requires_approval),
+            payment_optional: fields.payment_optional.unwrap_or(old.payment_optional),
+            profile_required: fields.profile_required.unwrap_or(old.profile_required),
             auto_submit: fields.auto_submit.unwrap_or(old.auto_submit),
             ..old.clone()
         };

@@ -115,6 +115,8 @@ fn charge_request(profile: ProfileId) -> CheckoutRequest {
         link_delivery: LinkDelivery::default(),
         expires_in: CHARGE_LIFETIME,
         language: None,
+        payment_methods: Vec::new(),
+        max_attempts: None,
         save_payment_profile: Some(false),
         payment_profile_id: Some(profile),
         charge: true,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use port::{
     Advice, Approach, AttemptId, CaptureMode, CreatedPayment, Ctx, LinkDelivery, Lookup, Money,
-    PaymentRequest, ProfileId, ProviderError, Repeat, SessionId, Timestamp,
+    PaymentMethodType, PaymentRequest, ProfileId, ProviderError, Repeat, SessionId, Timestamp,
 };
 
 use super::providers::NoState;
@@ -13,8 +13,8 @@ use super::{Account, Payments, ReadPass, Result};
 use crate::domain::session_start::{abandon, create_session, fail_over, payable};
 use crate::domain::{
     Attempt, AttemptState, AttentionCode, Context, Erasable, Event, FailureCode, LineItem, Metadata,
-    NewAttempt, OrderAggregate, PersonalData, Price, Profile, Requirement, ReturnUrls, RouteAttempt, Routing,
-    Session, SessionFailure, SessionRequest, SessionStatus, Urgency, price_line,
+    NewAttempt, OrderAggregate, PersonalData, Price, Profile, ReturnUrls, RouteAttempt, Routing, Session,
+    SessionFailure, SessionRequest, SessionStatus, Urgency, price_line,
 };
 use crate::engine::{Command, WorkingCopy};
 use crate::routing::{AccountFacts, Request, RouteDecision, RouteError, decide};
@@ -29,6 +29,10 @@ pub struct CheckoutRequest {
     pub expires_in: Duration,
     /// BCP 47 tag.
     pub language: Option<String>,
+    /// What the page may offer; empty for whatever the account has.
+    pub payment_methods: Vec<PaymentMethodType>,
+    /// How often the customer may try on the page.
+    pub max_attempts: Option<u8>,
     /// Whether the method is stored; if absent, where the order requires a profile.
     pub save_payment_profile: Option<bool>,
     /// A stored method to prefill.
@@ -412,13 +416,14 @@ fn session_request(
     request: &CheckoutRequest,
     stored: Option<&Profile>,
 ) -> SessionRequest {
-    let requirements = order.header.requirements;
-    let required = requirements.is_some_and(|needs| needs.requires_payment_profile == Requirement::Required);
+    let required = order.header.requires_profile();
     SessionRequest {
         return_urls: request.return_urls.clone(),
         link_delivery: request.link_delivery,
         language: request.language.clone(),
         save_payment_profile: request.save_payment_profile.unwrap_or(required),
+        payment_methods: request.payment_methods.clone(),
+        max_attempts: request.max_attempts,
         payment_profile_id: request.payment_profile_id,
         profile_reference: stored.and_then(Profile::reference).map(ToOwned::to_owned),
         metadata: request.metadata.clone(),
@@ -445,6 +450,7 @@ fn payment_request(
     let total = |part: fn(&Price) -> i64| header.price.as_ref().map(part).unwrap_or_default();
     PaymentRequest {
         description: format!("Order {}", header.reference.clone().unwrap_or_else(|| header.id.to_string())),
+        reference: header.reference.clone(),
         items: header.content.items.iter().map(item).collect(),
         subtotal: total(|price| price.subtotal),
         discount: total(|price| price.discount),
@@ -458,6 +464,8 @@ fn payment_request(
         link_delivery: session_data.link_delivery,
         language: session_data.language.clone(),
         expires_at,
+        payment_methods: session_data.payment_methods.clone(),
+        max_attempts: session_data.max_attempts,
         save_profile: session_data.save_payment_profile,
         profile: session_data.profile_reference.clone(),
     }

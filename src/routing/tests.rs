@@ -105,6 +105,7 @@ fn the_country_is_that_of_the_bill_else_of_the_delivery() {
         |code: Option<&str>| Some(Address { country: code.map(str::to_owned), ..Address::default() });
     let request = |billing_address, shipping_address| PaymentRequest {
         description: String::new(),
+        reference: None,
         items: Vec::new(),
         subtotal: 0,
         discount: 0,
@@ -118,6 +119,8 @@ fn the_country_is_that_of_the_bill_else_of_the_delivery() {
         link_delivery: LinkDelivery::default(),
         language: None,
         expires_at: Timestamp::default(),
+        payment_methods: Vec::new(),
+        max_attempts: None,
         save_profile: false,
         profile: None,
     };

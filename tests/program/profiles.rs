@@ -252,6 +252,28 @@ async fn a_subscription_that_was_paid_without_storing_a_method_waits_for_a_perso
 }
 
 #[tokio::test]
+async fn a_payment_shows_its_method_and_its_provider_was_sent_the_reference_and_the_limit_of_tries() {
+    let stage = Stage::start();
+    let mut body = Shop::order(Some("decta-demo"), "EUR", 1999);
+    body["order"]["reference"] = json!("INV-20417");
+    body["checkout"]["maxAttempts"] = json!(3);
+    let answer = stage.shop.checkout("paid", &body).await;
+    assert_eq!(answer["session"]["paymentMethods"], Value::Null);
+    stage.shop.pay(text(&answer["session"], "checkoutUrl")).await.unwrap();
+    stage.shop.until(text(&answer["order"], "id"), |order| order["state"] == "PROCESSING").await;
+    let payment = stage.shop.get(&format!("/v1/payments/{}", text(&answer["session"], "paymentId"))).await;
+    let card = json!({"type": "CARD", "brand": "VISA", "last4": "4242", "wallet": null, "country": null});
+    assert_eq!(payment["method"], card);
+    let calls = stage.shop.calls("decta").await;
+    let sent = calls.iter().map(Value::to_string).find(|call| call.contains("max_payment_attempts"));
+    let sent = sent.expect("an order with a limit").replace('\\', "");
+    assert!(
+        sent.contains("\"max_payment_attempts\":3") && sent.contains("\"notes\":\"INV-20417\""),
+        "{sent}"
+    );
+}
+
+#[tokio::test]
 async fn no_subscription_is_sold_at_an_account_whose_page_stores_nothing() {
     let stage = Stage::start();
     let mut body = Shop::order(Some("paymennt-demo"), "AED", 1999);

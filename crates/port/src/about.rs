@@ -6,7 +6,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use crate::{
-    Address, Approach, CaptureMode, Currency, Decimal, Money, PaymentRequest, Provider, ProviderError, Secret,
+    Approach, CaptureMode, Currency, Decimal, Field, Money, PaymentMethodType, PaymentRequest, Provider,
+    ProviderError, Secret,
 };
 
 /// Everything there is to know about an adapter before it is configured.
@@ -55,6 +56,10 @@ pub struct Capabilities {
     pub needs: &'static [(Approach, &'static [Field])],
     /// How many characters of a field it takes, where it does not take all.
     pub longest: &'static [(Field, usize)],
+    /// The kinds of method that a page can be restricted to; empty where it always offers what the account has.
+    pub restricts_to: &'static [PaymentMethodType],
+    /// Whether the number of tries on a page can be limited.
+    pub limits_attempts: bool,
     /// What can be done with stored payment methods; `None` if none can be stored.
     pub vault: Option<VaultSupport>,
     /// Whether the provider has an order of its own that must be submitted once ours is.
@@ -77,6 +82,8 @@ impl Capabilities {
         limits: AmountLimits::NONE,
         needs: &[],
         longest: &[],
+        restricts_to: &[],
+        limits_attempts: false,
         vault: None,
         submits_order: false,
     };
@@ -99,6 +106,12 @@ impl Capabilities {
         if request.link_delivery.any() && !self.delivers_links {
             against.push("does not deliver links".to_owned());
         }
+        if !request.payment_methods.is_empty() && self.offered(request).next().is_none() {
+            against.push("its page cannot be restricted to these payment methods".to_owned());
+        }
+        if request.max_attempts.is_some() && !self.limits_attempts {
+            against.push("cannot limit the number of tries".to_owned());
+        }
         against.extend(self.cannot_store_for(request).map(str::to_owned));
         against.extend(self.currencies.ineligible_because(money));
         against.extend(self.limits.ineligible_because(money));
@@ -112,6 +125,15 @@ impl Capabilities {
             too_long.map(|(field, most)| format!("takes no {} of more than {most} characters", field.name())),
         );
         against
+    }
+
+    /// Of the methods that a page shall be restricted to, those that it can be.
+    pub fn offered<'r>(
+        &self,
+        request: &'r PaymentRequest,
+    ) -> impl Iterator<Item = PaymentMethodType> + use<'r> {
+        let known = self.restricts_to;
+        request.payment_methods.iter().copied().filter(move |method| known.contains(method))
     }
 
     /// Why a payment cannot store the method it is paid with, where that is requested. What is stored can only be found
@@ -331,100 +353,6 @@ impl AmountLimits {
             return Some(format!("takes no more than {}", Money::new(self.max_minor, money.currency)));
         }
         None
-    }
-}
-
-/// Something of an order that a provider may insist on, or take only so much of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// `customer.id`
-    CustomerId,
-    /// `customer.email`
-    Email,
-    /// `customer.phone`; its length is that of its digits.
-    Phone,
-    /// `customer.firstName`
-    FirstName,
-    /// `customer.lastName`
-    LastName,
-    /// A part of `billingAddress`.
-    Billing(AddressPart),
-    /// A part of `shippingAddress`.
-    Shipping(AddressPart),
-    /// At least one line.
-    Items,
-}
-
-/// A part of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
-#[strum(serialize_all = "camelCase")]
-#[expect(missing_docs, reason = "named as the fields of an address")]
-pub enum AddressPart {
-    Name,
-    Line1,
-    City,
-    Region,
-    PostalCode,
-    Country,
-}
-
-impl AddressPart {
-    fn of(self, address: Option<&Address>) -> Option<&str> {
-        let address = address?;
-        let part = match self {
-            Self::Name => &address.name,
-            Self::Line1 => &address.line1,
-            Self::City => &address.city,
-            Self::Region => &address.region,
-            Self::PostalCode => &address.postal_code,
-            Self::Country => &address.country,
-        };
-        part.as_deref()
-    }
-}
-
-impl Field {
-    /// As the API names it.
-    pub fn name(self) -> String {
-        match self {
-            Self::CustomerId => "customer.id".to_owned(),
-            Self::Email => "customer.email".to_owned(),
-            Self::Phone => "customer.phone".to_owned(),
-            Self::FirstName => "customer.firstName".to_owned(),
-            Self::LastName => "customer.lastName".to_owned(),
-            Self::Billing(part) => format!("billingAddress.{}", <&str>::from(part)),
-            Self::Shipping(part) => format!("shippingAddress.{}", <&str>::from(part)),
-            Self::Items => "items".to_owned(),
-        }
-    }
-
-    fn text(self, request: &PaymentRequest) -> Option<&str> {
-        let customer = &request.customer;
-        match self {
-            Self::CustomerId => customer.id.as_deref(),
-            Self::Email => customer.email.as_deref(),
-            Self::Phone => customer.phone.as_deref(),
-            Self::FirstName => customer.first_name.as_deref(),
-            Self::LastName => customer.last_name.as_deref(),
-            Self::Billing(part) => part.of(request.billing_address.as_ref()),
-            Self::Shipping(part) => part.of(request.shipping_address.as_ref()),
-            Self::Items => None,
-        }
-    }
-
-    fn given(self, request: &PaymentRequest) -> bool {
-        match self {
-            Self::Items => !request.items.is_empty(),
-            field => field.text(request).is_some(),
-        }
-    }
-
-    /// In characters.
-    fn length(self, request: &PaymentRequest) -> usize {
-        match self {
-            Self::Phone => request.customer.phone_digits().map_or(0, |digits| digits.len()),
-            field => field.text(request).map_or(0, |text| text.chars().count()),
-        }
     }
 }
 

@@ -140,11 +140,49 @@ impl LinkDelivery {
     }
 }
 
+/// A kind of payment method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum PaymentMethodType {
+    Card,
+    BankTransfer,
+    DirectDebit,
+    Wallet,
+    BuyNowPayLater,
+    Cash,
+}
+
+/// What a customer paid with, as far as the provider says.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentMethod {
+    /// Its kind, where the provider's name for it is known.
+    #[serde(rename = "type")]
+    pub kind: Option<PaymentMethodType>,
+    /// The card scheme, or the provider's own name of the method.
+    pub brand: Option<String>,
+    /// The last four digits of the card.
+    pub last4: Option<String>,
+    /// The wallet that the card or the money came from.
+    pub wallet: Option<String>,
+    /// The ISO 3166 code of the country that issued it.
+    pub country: Option<String>,
+}
+
+impl std::fmt::Debug for PaymentMethod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PaymentMethod(personal)")
+    }
+}
+
 /// Everything about a payment that a provider may want to know. The amount itself is the attempt's.
 #[derive(Clone, Debug)]
 pub struct PaymentRequest {
     /// A short text for pages and statements.
     pub description: String,
+    /// The merchant's own reference of the order, to be found in the provider's portal.
+    pub reference: Option<String>,
     /// The lines of the order.
     pub items: Vec<LineItem>,
     /// Sum of the lines before discount, tax and shipping.
@@ -171,6 +209,10 @@ pub struct PaymentRequest {
     pub language: Option<String>,
     /// When the page shall close.
     pub expires_at: Timestamp,
+    /// What the page may offer; empty for whatever the account has.
+    pub payment_methods: Vec<PaymentMethodType>,
+    /// How often the customer may try on the page.
+    pub max_attempts: Option<u8>,
     /// Whether to store the method for later payments.
     pub save_profile: bool,
     /// The provider's own id of a stored method to prefill.

@@ -22,6 +22,7 @@ mod call;
 mod checkout;
 mod ctx;
 mod error;
+mod field;
 mod id;
 mod json;
 mod money;
@@ -33,17 +34,17 @@ mod time;
 mod vault;
 
 pub use about::{
-    About, AdapterSettings, AddressPart, AmountLimits, CancelSupport, Capabilities, CaptureSupport, Captures,
-    Currencies, Field, Lookup, NotificationAuth, RefundSupport, Repeat, Repeats, Setting, SettingsError,
-    VaultSupport,
+    About, AdapterSettings, AmountLimits, CancelSupport, Capabilities, CaptureSupport, Captures, Currencies,
+    Lookup, NotificationAuth, RefundSupport, Repeat, Repeats, Setting, SettingsError, VaultSupport,
 };
 pub use call::{HeaderValue, HttpRequest, HttpResponse, Method, Transport, TransportError, encoded};
 pub use checkout::{
-    AdapterState, Address, Approach, Attempt, CaptureMode, Customer, LineItem, LinkDelivery, PaymentRequest,
-    RedirectUrls, RefundRequest,
+    AdapterState, Address, Approach, Attempt, CaptureMode, Customer, LineItem, LinkDelivery, PaymentMethod,
+    PaymentMethodType, PaymentRequest, RedirectUrls, RefundRequest,
 };
 pub use ctx::{Complaint, Ctx, StateStore, StateStoreError};
 pub use error::{Advice, ProviderError};
+pub use field::{AddressPart, Field};
 pub use id::{
     AttemptId, AttentionId, EndpointId, EventId, ItemId, NotificationId, OrderId, PaymentId, ProfileId,
     ProfileSessionId, RefundId, SessionId,

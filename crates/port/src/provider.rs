@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    About, Attempt, Ctx, Money, PaymentRequest, ProviderError, ProviderStatus, RefundRequest, Secret,
-    Timestamp, Vault, read, sign::same_secret,
+    About, Attempt, Ctx, Money, PaymentMethod, PaymentRequest, ProviderError, ProviderStatus, RefundRequest,
+    Secret, Timestamp, Vault, read, sign::same_secret,
 };
 
 /// The result of an operation at a provider.
@@ -153,6 +153,8 @@ pub struct ProviderView {
     pub is_test: Option<bool>,
     /// The last decline, if the provider reports it.
     pub failure: Option<Failure>,
+    /// What the customer paid with, if the provider reports it.
+    pub method: Option<PaymentMethod>,
     /// The provider's own time of this state; only where it gives one with every answer.
     pub at: Option<Timestamp>,
 }

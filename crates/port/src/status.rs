@@ -390,6 +390,8 @@ pub struct Observation {
     pub is_test: Option<bool>,
     /// The last decline.
     pub failure: Option<Failure>,
+    /// What the customer paid with.
+    pub method: Option<crate::PaymentMethod>,
     /// The time it is about: the provider's own, else that of the read.
     pub as_of: crate::Timestamp,
 }
@@ -412,6 +414,7 @@ pub fn translate(table: &StatusTable, view: ProviderView, as_of: crate::Timestam
         merchant_reference: view.merchant_reference,
         is_test: view.is_test,
         failure: view.failure,
+        method: view.method,
         as_of: view.at.unwrap_or(as_of),
     }
 }

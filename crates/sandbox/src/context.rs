@@ -25,10 +25,15 @@ pub(crate) enum Outcome {
     Expired,
     /// The bank is slow: the money is captured [`SLOW_US`] later.
     Slow,
+    /// The customer has ordered a bank transfer, which arrives [`TRANSFER_US`] later.
+    Transfer,
 }
 
 /// How long a slow bank takes, in microseconds.
 pub(crate) const SLOW_US: i64 = 5_000_000;
+
+/// How long a bank transfer takes, in microseconds.
+pub(crate) const TRANSFER_US: i64 = 15_000_000;
 
 /// One notification before it is addressed and signed.
 #[derive(Clone, Debug)]
@@ -132,7 +137,14 @@ impl RequestContext<'_> {
         let outcome = self.by_terms(object, outcome);
         let words = dialect.words(object, outcome).ok_or(Refusal::NoSuchOutcome)?;
         if outcome != Outcome::Viewed {
-            object.slow_until = (outcome == Outcome::Slow).then(|| self.now.saturating_add(SLOW_US));
+            let takes = match outcome {
+                Outcome::Slow => Some(SLOW_US),
+                Outcome::Transfer => Some(TRANSFER_US),
+                _ => None,
+            };
+            object.by_transfer =
+                outcome == Outcome::Transfer || object.by_transfer && outcome == Outcome::Paid;
+            object.slow_until = takes.map(|takes| self.now.saturating_add(takes));
             object.challenged = outcome == Outcome::ActionRequired;
         }
         match outcome {
@@ -233,7 +245,8 @@ impl RequestContext<'_> {
 
     fn receive_card(&mut self, object: &mut Object) {
         self.record_payment(object, Effect::Paid);
-        if let (true, Some(customer)) = (object.terms.save_card, object.terms.customer.clone()) {
+        let stores = object.terms.save_card && !object.by_transfer;
+        if let (true, Some(customer)) = (stores, object.terms.customer.clone()) {
             object.stored_card = Some(self.store_card(object.provider, &customer, Behaviour::Paid).token);
         }
     }

@@ -115,6 +115,16 @@ pub(crate) struct Terms {
     pub title: String,
 }
 
+/// What a page says is paid: the first of the names that were sent, and how many more there are.
+pub(crate) fn title_of(names: impl IntoIterator<Item = String>) -> String {
+    let mut names = names.into_iter();
+    let first = names.next().unwrap_or_default();
+    match names.count() {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// One object of the ledger. Amounts are minor units of `currency`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Object {
@@ -143,6 +153,9 @@ pub(crate) struct Object {
     pub payment_id: Option<String>,
     /// The customer was sent to the bank's challenge; a direct charge that waits for it shows so.
     pub challenged: bool,
+    /// The customer pays by bank transfer and not by card.
+    #[serde(default)]
+    pub by_transfer: bool,
     /// The token of the card that its payment has stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_card: Option<String>,

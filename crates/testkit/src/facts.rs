@@ -2,7 +2,8 @@
 
 use paymux_port::{
     AdapterState, CreatedPayment, CreatedProfileSession, Money, Next, NotificationError, NotificationTarget,
-    ProviderError, ProviderStatus, ProviderView, StatusMapping, StatusTable, StoredProfile, VaultView,
+    PaymentMethod, ProviderError, ProviderStatus, ProviderView, StatusMapping, StatusTable, StoredProfile,
+    VaultView,
 };
 use serde::Serialize;
 
@@ -37,8 +38,17 @@ pub fn facts(table: &StatusTable, view: &ProviderView) -> Vec<String> {
     lines.extend(view.merchant_reference.as_ref().map(|id| format!("merchant_reference {id}")));
     lines.extend(view.is_test.map(|is_test| format!("test {}", if is_test { "yes" } else { "no" })));
     lines.extend(view.failure.as_ref().map(|it| format!("failure {}", code_and_text(&it.code, &it.text))));
+    lines.extend(view.method.as_ref().map(method_line));
     lines.extend(view.at.map(|at| format!("at {at}")));
     lines
+}
+
+fn method_line(method: &PaymentMethod) -> String {
+    let kind = method.kind.map_or("-", <&str>::from);
+    let more = [&method.brand, &method.last4, &method.wallet, &method.country].into_iter().flatten();
+    std::iter::once(kind)
+        .chain(more.map(String::as_str))
+        .fold("method".to_owned(), |line, part| line + " " + part)
 }
 
 impl End {

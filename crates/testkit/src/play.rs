@@ -78,6 +78,9 @@ impl World {
         let mut request = world::checkout(options.money);
         request.link_delivery = options.notify;
         request.save_profile = options.save;
+        request.payment_methods.clone_from(&options.methods);
+        request.max_attempts = options.tries;
+        request.reference.clone_from(&options.merchant);
         request.profile.clone_from(&options.profile);
         let amount = options.amount.and_then(|major| Money::from_major(major, options.money.currency).ok());
         let part = Money::new(500, options.money.currency);

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use paymux_port::{About, Approach, CaptureMode, Decimal, HttpResponse, LinkDelivery, Money, Timestamp};
+use paymux_port::{
+    About, Approach, CaptureMode, Decimal, HttpResponse, LinkDelivery, Money, PaymentMethodType, Timestamp,
+};
 
 use crate::world::{self, Answer};
 
@@ -87,6 +89,12 @@ pub struct RecordingOptions {
     pub profile: Option<String>,
     /// Whether to store the method.
     pub save: bool,
+    /// What the page is restricted to.
+    pub methods: Vec<PaymentMethodType>,
+    /// How often the customer may try.
+    pub tries: Option<u8>,
+    /// The merchant's reference of the order.
+    pub merchant: Option<String>,
     /// The clock.
     pub at: Timestamp,
 }
@@ -107,6 +115,9 @@ impl RecordingOptions {
             notify: LinkDelivery::default(),
             profile: None,
             save: false,
+            methods: Vec::new(),
+            tries: None,
+            merchant: None,
             at: Timestamp::from_seconds(world::NOW),
         }
     }
@@ -293,11 +304,20 @@ fn read_key(options: &mut RecordingOptions, line: &str) -> Result<(), String> {
         }
         "profile" => options.profile = Some(value.to_owned()),
         "save" => options.save = value == "yes",
+        "methods" => options.methods = methods(value)?,
+        "merchant" => options.merchant = Some(value.to_owned()),
+        "tries" => options.tries = Some(value.parse().map_err(|fault| format!("{fault}"))?),
         "at" => options.at = value.parse().map_err(|fault| format!("{fault}"))?,
         sentence if sentence.contains(' ') => {}
         unknown => return Err(format!("`{unknown}` is no key")),
     }
     Ok(())
+}
+
+/// The value of `# methods:`, as the API names them.
+fn methods(value: &str) -> Result<Vec<PaymentMethodType>, String> {
+    let named = |name: &str| serde_json::from_value(name.into()).map_err(|fault| format!("{name}: {fault}"));
+    value.split_whitespace().map(named).collect()
 }
 
 /// The value of `# request:`: an amount with its currency, an approach, a capture mode; each may be left out.

@@ -66,6 +66,7 @@ pub fn checkout(money: Money) -> PaymentRequest {
     };
     PaymentRequest {
         description: "Order 1001".to_owned(),
+        reference: None,
         items: lines,
         subtotal: if usual { 1100 } else { money.minor },
         discount: 0,
@@ -85,6 +86,8 @@ pub fn checkout(money: Money) -> PaymentRequest {
         link_delivery: LinkDelivery::default(),
         language: Some("en-GB".to_owned()),
         expires_at: Timestamp::from_seconds(NOW).plus(Duration::from_secs(3600)),
+        payment_methods: Vec::new(),
+        max_attempts: None,
         save_profile: false,
         profile: None,
     }

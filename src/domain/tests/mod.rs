@@ -16,6 +16,7 @@ mod pricing;
 mod profiles;
 mod replay;
 mod sessions;
+mod stored_methods;
 mod stored_texts;
 
 use std::collections::BTreeMap;
@@ -107,6 +108,8 @@ fn order(items: Vec<LineItem>) -> OrderHeader {
             tax_included: false,
             requires_signing: Requirement::NotRequired,
             requires_approval: false,
+            payment_optional: false,
+            profile_required: false,
             auto_submit: true,
             personal: Erasable::new(PersonalData::default(), [1; 16]),
         },
@@ -426,6 +429,7 @@ fn seen(says: &str, as_of: Timestamp) -> Observation {
         merchant_reference: None,
         is_test: None,
         failure: None,
+        method: None,
         as_of,
     };
     for part in parts {

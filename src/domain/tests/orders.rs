@@ -193,6 +193,31 @@ fn an_order_is_submitted_with_the_proofs_that_it_needs_and_no_others() {
 }
 
 #[test]
+fn an_order_that_may_be_unpaid_is_submitted_without_a_proof_and_takes_one() {
+    let table = "
+        # total, what is given | outcome
+        100 nothing  | PROCESSING
+        100 external | PROCESSING
+        0   nothing  | PROCESSING
+        0   external | PaymentSourceNotWanted
+    ";
+    for row in rows(table) {
+        let (total, given) = row[0].split_once(' ').unwrap();
+        let mut scenario = Scenario::cart(|header| {
+            header.content.items[0].unit_price = total.parse().unwrap();
+            header.content.payment_optional = true;
+        });
+        let with = if given.trim() == "external" { external("r1") } else { Submission::default() };
+        assert_eq!(scenario.submit(&with), row[1], "{row:?}");
+    }
+    let mut paying = Scenario::cart(|header| header.content.payment_optional = true);
+    paying.checkout(CaptureMode::Automatic, HOLDS);
+    assert_eq!(paying.submit(&Submission::default()), "SessionOpen");
+    paying.wait(10).see("PAID");
+    assert_eq!(paying.state(), "PROCESSING", "a payment counts as usual");
+}
+
+#[test]
 fn submitting_again_with_the_same_proof_changes_nothing_and_with_another_is_refused() {
     let mut scenario = Scenario::cart(|header| header.content.requires_approval = true);
     assert_eq!(scenario.submit(&external("r1")), "PENDING_APPROVAL");
@@ -310,64 +335,6 @@ fn a_signature_submits_no_cart_even_if_late_money_lies_on_it() {
     }
     assert_eq!((scenario.state(), scenario.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
     assert_eq!(scenario.act("sign"), "PENDING");
-}
-
-/// An order that needs a stored method, with a session that was asked to store the one it is paid with.
-fn subscription(auto_submit: bool) -> Scenario {
-    let mut scenario = Scenario::cart(|header| {
-        header.content.items[0].recurring = Some(Recurring { interval: Interval::Month, count: 1 });
-        header.content.auto_submit = auto_submit;
-    });
-    scenario.saves_method = true;
-    scenario.checkout(CaptureMode::Automatic, HOLDS);
-    scenario
-}
-
-#[test]
-fn a_required_stored_method_is_one_that_the_provider_has_shown_and_not_one_that_was_asked_for() {
-    let table = "
-        # submits itself, method found | order, attention | submitted with the session
-        yes yes | PROCESSING none                 | PROCESSING
-        yes no  | PENDING_PAYMENT PROFILE_MISSING | RequirementUnmet([\"requiresPaymentProfile\"])
-        no  yes | PENDING_PAYMENT none            | PROCESSING
-        no  no  | PENDING_PAYMENT PROFILE_MISSING | RequirementUnmet([\"requiresPaymentProfile\"])
-    ";
-    for row in rows(table) {
-        let (auto_submit, found) = row[0].split_once(' ').unwrap();
-        let mut scenario = subscription(auto_submit == "yes");
-        scenario.wait(10).see("PAID");
-        assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", "PENDING_PAYMENT"));
-        let with = Submission { session: Some(scenario.the_session().id), ..Submission::default() };
-        let unmet = "RequirementUnmet([\"requiresPaymentProfile\"])";
-        assert_eq!(scenario.submit(&with), unmet, "nobody has looked yet");
-        scenario.profiles_synced(found.trim() == "yes");
-        assert_eq!(format!("{} {}", scenario.state(), scenario.attention()), row[1], "{row:?}");
-        scenario.profiles_synced(true);
-        assert_eq!(scenario.submit(&with), row[2], "{row:?}");
-    }
-}
-
-#[test]
-fn a_session_that_stores_a_method_beside_the_payment_goes_on_where_the_payment_stored_none() {
-    let mut scenario = subscription(true);
-    scenario.wait(10).see("PAID");
-    scenario.profiles_synced(false);
-    let profile_session = Some(port::ProfileSessionId::from_uuid(Uuid::from_u128(9)));
-    let session = Some(scenario.the_session().id);
-    let with = Submission { session, profile_session, ..Submission::default() };
-    assert_eq!(scenario.submit(&with), "PROCESSING");
-}
-
-#[test]
-fn the_stored_method_of_money_that_came_late_is_looked_for_so_that_it_can_be_kept() {
-    let mut scenario = subscription(true);
-    scenario.wait(10).see("EXPIRED last");
-    assert!(!awaits_profiles(&scenario.order, scenario.the_session()));
-    scenario.wait(10).see("PAID");
-    assert_eq!(scenario.attention(), "LATE_PAYMENT");
-    assert!(awaits_profiles(&scenario.order, scenario.the_session()));
-    scenario.profiles_synced(false);
-    assert_eq!((scenario.state(), scenario.attention().as_str()), ("PENDING", "LATE_PAYMENT"));
 }
 
 #[test]

@@ -382,3 +382,36 @@ fn a_failed_start_is_stored_and_shown_by_the_name_that_its_error_has_in_the_metr
         assert_eq!(failure.reached_no_provider(), reached_no_provider, "{error}");
     }
 }
+
+/// A report of what the customer paid with.
+fn paid_with(scenario: &Scenario, says: &str, last4: &str) -> Observation {
+    let method = port::PaymentMethod {
+        kind: Some(port::PaymentMethodType::Card),
+        last4: Some(last4.to_owned()),
+        ..port::PaymentMethod::default()
+    };
+    Observation { method: Some(method), ..seen(says, scenario.now) }
+}
+
+#[test]
+fn what_the_customer_paid_with_is_kept_beside_the_record_and_gone_with_the_customer() {
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    let attempt = scenario.order.attempts[0].id;
+    let shown =
+        |scenario: &Scenario| json!(view::PaymentView(&scenario.order, scenario.payment()))["method"].clone();
+    let report = paid_with(scenario.wait(10), "FAILED", "1111");
+    assert_eq!(scenario.observe(attempt, &report), 2, "the payment and its session");
+    assert_eq!(scenario.observe(attempt, &report), 0, "it is no news");
+    scenario.wait(10).see("PENDING");
+    assert_eq!(shown(&scenario)["last4"], "1111", "a report that says nothing of it takes nothing away");
+    let report = paid_with(scenario.wait(10), "PAID", "4242");
+    scenario.observe(attempt, &report);
+    let card = json!({"type": "CARD", "brand": null, "last4": "4242", "wallet": null, "country": null});
+    assert_eq!(shown(&scenario), card);
+    let records = scenario.changes.iter().map(|change| &*change.text).collect::<String>();
+    assert!(!records.contains("4242") && !records.contains("1111"));
+    scenario.record(vec![Event::PersonalDataErased]);
+    let report = paid_with(scenario.wait(10), "PAID", "4242");
+    assert_eq!(scenario.observe(attempt, &report), 0);
+    assert_eq!(shown(&scenario), Value::Null);
+}

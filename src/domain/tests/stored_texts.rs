@@ -89,11 +89,12 @@ fn every_personal_value_is_written_as_its_stored_text_and_read_back_from_it() {
         refilled(&signature()),
         refilled(&samples::session_request()),
         refilled(&samples::adapter_state()),
+        refilled(&samples::method()),
         refilled(&samples::profile_session_request()),
         refilled(&samples::profile_details()),
         refilled(&samples::secret()),
     ];
-    assert_eq!(filled, [true; 8]);
+    assert_eq!(filled, [true; 9]);
 }
 
 #[test]
@@ -101,13 +102,14 @@ fn the_values_that_events_hold_keep_their_stored_names() {
     fn names<T: DeserializeOwned + Debug>() -> BTreeSet<String> {
         known::<T>("\"?\"")
     }
-    let table: [(BTreeSet<String>, &str); 20] = [
+    let table: [(BTreeSet<String>, &str); 21] = [
         (names::<Actor>(), "CUSTOMER MERCHANT OPERATOR PROVIDER SCHEDULER"),
         (
             names::<OrderState>(),
             "CANCELLED COMPLETED EXPIRED FAILED PENDING PENDING_APPROVAL PENDING_PAYMENT PROCESSING SUBMITTED",
         ),
         (names::<PaymentSource>(), "external nothing profile profile_session session"),
+        (names::<port::PaymentMethodType>(), "BANK_TRANSFER BUY_NOW_PAY_LATER CARD CASH DIRECT_DEBIT WALLET"),
         (names::<Requirement>(), "NOT_REQUIRED OPTIONAL REQUIRED"),
         (names::<Interval>(), "DAY MONTH WEEK YEAR"),
         (names::<Approach>(), "EMBEDDED HOSTED LINK"),

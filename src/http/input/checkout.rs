@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use port::{Approach, CaptureMode, Customer, LinkDelivery, ProfileId};
+use port::{Approach, CaptureMode, Customer, LinkDelivery, PaymentMethodType, ProfileId};
 
 use super::fields::Fields;
 use super::order::new_order;
@@ -18,6 +18,12 @@ use crate::payments::CheckoutRequest;
 /// The shortest and the longest lifetime of a session, in seconds.
 const MIN: i64 = 300;
 const MAX: i64 = 604_800;
+
+/// As many as there are kinds of payment method.
+const MAX_METHODS: usize = 6;
+
+/// How often a customer may try on one page.
+const MAX_ATTEMPTS: i64 = 20;
 
 const HOSTED_RETURNS: &str = "HOSTED needs `returnUrls` with `success`, `inProgress` and `failure`.";
 const ONLY_LINKS: &str = "Only a LINK can be sent to the customer.";
@@ -43,6 +49,10 @@ pub(crate) fn checkout(value: Value<'_>) -> Option<CheckoutRequest> {
         let notify = notify(fields, approach);
         let expires_in = fields.optional("expiresIn", lifetime);
         let language = fields.may_be_empty("language", language);
+        let payment_methods = fields.optional("paymentMethods", |value| {
+            value.list(MAX_METHODS, Code::TooLong, |value| value.enum_value::<PaymentMethodType>())
+        });
+        let max_attempts = fields.optional("maxAttempts", |value| value.integer(1..=MAX_ATTEMPTS));
         let save_payment_profile = fields.optional("savePaymentProfile", |value| value.flag());
         let payment_profile_id = fields.optional("paymentProfileId", profile_id);
         let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
@@ -55,6 +65,8 @@ pub(crate) fn checkout(value: Value<'_>) -> Option<CheckoutRequest> {
             link_delivery: notify,
             expires_in: expires_in.unwrap_or(default_lifetime(settings, approach)),
             language,
+            payment_methods: payment_methods.unwrap_or_default(),
+            max_attempts: max_attempts.and_then(|most| u8::try_from(most).ok()),
             save_payment_profile,
             payment_profile_id,
             charge: false,

@@ -1,10 +1,11 @@
 //! Reads new orders and changes of orders.
 
 use port::Currency;
+use serde::Deserialize;
 
 use super::fields::Fields;
 use super::item::item;
-use super::reader::Value;
+use super::reader::{Context, Value};
 use super::schema::Presence;
 use super::values::{MAX_REFERENCE, address, amount, currency, customer, metadata};
 use crate::config::Need;
@@ -19,7 +20,7 @@ pub(crate) fn new_order(value: Value<'_>) -> Option<NewOrder> {
     value.object(|fields| {
         let code = fields.required("currency", currency);
         let items = fields.optional("items", |value| items(value, code));
-        let shared = shared_fields(fields, code);
+        let shared = shared_fields(value, fields, code);
         let reference = fields.optional("reference", |value| value.text(MAX_REFERENCE));
         let personal = PersonalData {
             customer: fields.optional("customer", customer).unwrap_or_default(),
@@ -37,6 +38,8 @@ pub(crate) fn new_order(value: Value<'_>) -> Option<NewOrder> {
             tax_included: shared.tax_included.unwrap_or(false),
             requires_signing: shared.requires_signing.unwrap_or(requirement(defaults.requires_signing)),
             requires_approval: shared.requires_approval.unwrap_or(defaults.requires_approval),
+            payment_optional: shared.payment_optional.unwrap_or(false),
+            profile_required: shared.profile_required.unwrap_or(false),
             auto_submit: shared.auto_submit.unwrap_or(defaults.auto_submit),
             personal,
             idle_seconds: u64::from(context.settings.orders.expire_after_days) * DAY_S,
@@ -56,11 +59,40 @@ fn requirement(need: Need) -> Requirement {
     }
 }
 
+/// The only value that lowers what pricing finds: an order may be submitted unpaid.
+#[derive(Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Lowered {
+    Optional,
+}
+
+/// The only value that raises what pricing finds.
+#[derive(Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Raised {
+    Required,
+}
+
+/// Whether an order may be submitted unpaid, where the merchant's settings allow it.
+fn payment_optional(value: Value<'_>, fields: &Fields<'_>) -> Option<bool> {
+    let given = fields.clearable("requiresPayment", |value| value.enum_value::<Lowered>())?;
+    let allowed = |context: &Context<'_>| context.settings.merchant(context.merchant).unpaid_orders;
+    if given.is_some() && !value.context().is_some_and(allowed) {
+        let detail = "The settings of this installation do not let this merchant sell without a payment.";
+        fields.fault::<()>("requiresPayment", Code::UnpaidOrdersNotAllowed, detail);
+    }
+    Some(given.is_some())
+}
+
 /// The fields that new and changed orders share.
-fn shared_fields(fields: &Fields<'_>, currency: Option<Currency>) -> OrderFields {
+fn shared_fields(value: Value<'_>, fields: &Fields<'_>, currency: Option<Currency>) -> OrderFields {
     OrderFields {
         shipping: fields.optional("shipping", |value| amount(value, currency)),
         tax_included: fields.optional("taxIncluded", |value| value.flag()),
+        payment_optional: payment_optional(value, fields),
+        profile_required: fields
+            .clearable("requiresPaymentProfile", |value| value.enum_value::<Raised>())
+            .map(|raised| raised.is_some()),
         requires_signing: fields.optional("requiresSigning", |value| value.enum_value()),
         requires_approval: fields.optional("requiresApproval", |value| value.flag()),
         auto_submit: fields.optional("autoSubmit", |value| value.flag()),
@@ -72,7 +104,7 @@ fn shared_fields(fields: &Fields<'_>, currency: Option<Currency>) -> OrderFields
 /// null clears them.
 pub(crate) fn order_changes(value: Value<'_>) -> Option<Option<OrderFields>> {
     value.object(|fields| {
-        let mut changes = shared_fields(fields, value.context().and_then(|context| context.currency));
+        let mut changes = shared_fields(value, fields, value.context().and_then(|context| context.currency));
         let customer = fields.clearable("customer", customer);
         let billing_address = fields.clearable("billingAddress", address);
         let shipping_address = fields.clearable("shippingAddress", address);

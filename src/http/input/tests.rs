@@ -10,7 +10,7 @@ use super::faults::Pointer;
 use super::reader::{Context, describe, read};
 use super::schema::{Field, Object, Presence, Schema};
 use super::{Reader, json, read_query};
-use crate::config::Settings;
+use crate::config::{Merchant, Settings};
 use crate::domain::{LineItem, TaxRate};
 use crate::http::problem::{Code, Problem};
 use crate::http::{Route, api_routes};
@@ -45,8 +45,11 @@ fn accept((path, kind, reader): &Input, given: &Json) -> Result<(), Problem> {
         discount: 0,
         recurring: None,
     };
+    let mut settings = Settings::default();
+    let shop = Merchant { unpaid_orders: true, ..Merchant::default() };
+    settings.merchants.insert("shop".to_owned(), shop);
     let context = Context {
-        settings: &Settings::default(),
+        settings: &settings,
         merchant: "shop",
         env: &Fixed,
         currency: Some("EUR".parse().unwrap()),

@@ -139,6 +139,8 @@ codes! {
         "The routing of this installation does not allow a checkout to choose its account. Leave `account` out.";
     AccountUnknown = 422 "account_unknown", "There is no such account",
         "The checkout names an account that is not configured.";
+    UnpaidOrdersNotAllowed = 422 "unpaid_orders_not_allowed", "The merchant may not sell without a payment",
+        "The operator allows it with the setting `unpaid_orders` of the merchant. Leave `requiresPayment` out.";
     NotifyAddressMissing = 422 "notify_address_missing", "The customer has no address to notify",
         "The link is to be sent by `notify`, and the order's customer has no such address. Add it to the order first.";
     RangeTooLarge = 422 "range_too_large", "The range has too many events",

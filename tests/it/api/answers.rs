@@ -18,15 +18,15 @@ fn sorted(list: &str) -> Vec<&str> {
 
 const ORDER: &str =
     "id state reference currency customer billingAddress shippingAddress items shipping taxIncluded
-    price requirements requiresSigning requiresApproval autoSubmit paymentSessionId payments externalPayment
+    price requirements requiresPayment requiresPaymentProfile requiresSigning requiresApproval autoSubmit paymentSessionId payments externalPayment
     signature attention metadata createdAt updatedAt expiresAt submittedAt completedAt version";
 
 const SESSION: &str = "id orderId paymentId approach captureMode status failure amount checkoutUrl clientCredentials
-    qrCodeUrl account provider providerReference routing pendingOperation metadata expiresAt createdAt updatedAt
+    qrCodeUrl account provider providerReference routing paymentMethods pendingOperation metadata expiresAt createdAt updatedAt
     version";
 
 const PAYMENT: &str = "id orderId sessionId status final amount authorized captured refunded disputed capturable
-    refundable currency dispute captureMode pendingOperation provider detail authorizationExpiresAt needsAttention
+    refundable currency dispute captureMode method pendingOperation provider detail authorizationExpiresAt needsAttention
     createdAt updatedAt version";
 
 const REFUND: &str = "id paymentId orderId amount currency status reason reference origin failure createdAt

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use paymux::config::Merchant;
 use port::ProviderError;
 use serde_json::{Value, json};
 
@@ -133,6 +134,65 @@ async fn an_account_that_cannot_store_a_method_takes_no_checkout_that_is_to_stor
     gateway.post("/v1/checkouts").json(&request).await.problem(422, "no_route");
     request["checkout"]["savePaymentProfile"] = json!(false);
     gateway.post("/v1/checkouts").json(&request).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_keep_to_the_methods_or_the_tries_takes_no_such_checkout() {
+    let gateway = Gateway::start().await;
+    for (field, value, outcome) in [
+        (
+            "paymentMethods",
+            json!(["CARD", "WALLET"]),
+            "its page cannot be restricted to these payment methods",
+        ),
+        ("maxAttempts", json!(3), "cannot limit the number of tries"),
+    ] {
+        let mut request = quick();
+        request["checkout"][field] = value;
+        let problem = gateway.post("/v1/checkouts").json(&request).await.problem(422, "no_route");
+        assert_eq!(problem["routing"]["tried"][0]["outcome"], outcome, "{field}");
+    }
+    for (field, value, code) in [
+        ("paymentMethods", json!(["CHEQUE"]), "invalid_value"),
+        ("maxAttempts", json!(21), "out_of_range"),
+        ("maxAttempts", json!(0), "out_of_range"),
+    ] {
+        let mut request = quick();
+        request["checkout"][field] = value;
+        gateway.post("/v1/checkouts").json(&request).await.problem(400, code);
+    }
+}
+
+#[tokio::test]
+async fn an_order_may_be_unpaid_only_where_the_merchants_settings_allow_it() {
+    let gateway = Gateway::start().await;
+    let mut order = small_order();
+    order["requiresPayment"] = json!("OPTIONAL");
+    gateway.post("/v1/orders").json(&order).await.problem(422, "unpaid_orders_not_allowed");
+    order["requiresPayment"] = json!("REQUIRED");
+    gateway.post("/v1/orders").json(&order).await.problem(400, "invalid_value");
+    order["requiresPayment"] = json!(null);
+    order["requiresPaymentProfile"] = json!("REQUIRED");
+    let placed = gateway.post("/v1/orders").json(&order).await.expect(201);
+    let path = format!("/v1/orders/{}", id(&placed));
+    let unpaid = json!({"requiresPayment": "OPTIONAL"});
+    gateway.request("PATCH", &path).json(&unpaid).await.problem(422, "unpaid_orders_not_allowed");
+    let priced = gateway.post(&format!("{path}/price")).await_it().await.expect(200);
+    assert_eq!(priced["requirements"]["requiresPaymentProfile"], "REQUIRED");
+
+    let gateway = Gateway::with(|settings| {
+        let shop = Merchant { unpaid_orders: true, ..settings.merchant("shop") };
+        settings.merchants.insert("shop".to_owned(), shop);
+    });
+    let gateway = gateway.await;
+    let order = gateway.priced_order().await;
+    let path = format!("/v1/orders/{}", id(&order));
+    let changed = gateway.request("PATCH", &path).json(&unpaid).await.expect(200);
+    assert_eq!((&changed["requiresPayment"], &changed["price"]), (&json!("OPTIONAL"), &Value::Null));
+    let priced = gateway.post(&format!("{path}/price")).await_it().await.expect(200);
+    assert_eq!(priced["requirements"]["requiresPayment"], "OPTIONAL");
+    let submitted = gateway.post(&format!("{path}/submit")).json(&json!({})).await.expect(200);
+    assert_eq!((&submitted["state"], &submitted["payments"]), (&json!("PROCESSING"), &json!([])));
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ fn request() -> CheckoutRequest {
         link_delivery: LinkDelivery::default(),
         expires_in: Duration::from_secs(3_600),
         language: None,
+        payment_methods: Vec::new(),
+        max_attempts: None,
         save_payment_profile: None,
         payment_profile_id: None,
         charge: false,

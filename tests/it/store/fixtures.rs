@@ -129,6 +129,8 @@ impl Shop {
                 tax_included: true,
                 requires_signing: Requirement::NotRequired,
                 requires_approval: false,
+                payment_optional: false,
+                profile_required: false,
                 auto_submit: true,
                 personal: self.personal(PersonalData {
                     customer: Customer {
@@ -302,6 +304,7 @@ impl Shop {
                 provider_status: ProviderStatus { object: "order".into(), status: "paid".into() },
                 detail: None,
                 failure: None,
+                method: None,
                 reported_at: self.now(),
             },
             Event::SessionStatusChanged {

@@ -15,8 +15,11 @@ pub(super) struct Scenario {
     pub outcome: Option<Outcome>,
 }
 
+/// The scenario of a customer who pays without a card.
+pub(super) const TRANSFER: &str = "transfer";
+
 /// Every scenario, the ordinary success first.
-pub(super) const SCENARIOS: [Scenario; 7] = [
+pub(super) const SCENARIOS: [Scenario; 8] = [
     Scenario {
         name: "paid",
         number: "4242 4242 4242 4242",
@@ -51,6 +54,13 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         title: "Slow",
         text: "The bank answers after five seconds.",
         outcome: Some(Outcome::Slow),
+    },
+    Scenario {
+        name: TRANSFER,
+        number: "",
+        title: "Bank transfer",
+        text: "Without a card; arrives after a quarter of a minute.",
+        outcome: Some(Outcome::Transfer),
     },
     Scenario {
         name: "cancel",

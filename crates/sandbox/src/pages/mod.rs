@@ -74,7 +74,7 @@ fn act(context: &mut RequestContext<'_>, mut object: Object, fields: &BTreeMap<S
     let outcome = match fields.get("scenario").map(String::as_str) {
         Some("approve") if object.challenged => Some(Outcome::Paid),
         Some("deny") if object.challenged => Some(Outcome::Declined),
-        Some(name) => match SCENARIOS.iter().find(|scenario| scenario.name == name) {
+        Some(name) => match offered(&object).find(|scenario| scenario.name == name) {
             Some(scenario) => scenario.outcome,
             None => return form(&object, 400, fields, &Faults::new(), "There is no such scenario."),
         },
@@ -118,19 +118,18 @@ fn form(
     let mut values = marks(fields, faults);
     let saves = object.kind == Kind::ProfileSession;
     let verb = if saves { "Save card".to_owned() } else { format!("Pay {}", amount(object)) };
-    let title = if object.terms.title.is_empty() { "Your order" } else { &object.terms.title };
     let banner = match banner {
         "" => String::new(),
         text => format!("<p class=\"banner\" role=\"alert\">{}</p>", escape(text)),
     };
     let own = [
-        ("what", escape(title)),
+        ("what", escape(title(object))),
         ("amount", amount(object)),
         ("banner", banner),
         ("number", number),
         ("expiry", expiry),
         ("name", name),
-        ("tiles", tiles(&verb)),
+        ("tiles", tiles(object, &verb)),
         ("verb", verb),
     ];
     values.extend(own.map(|(name, value)| (name.to_owned(), value)));
@@ -157,8 +156,16 @@ fn marks(fields: &BTreeMap<String, String>, faults: &Faults) -> Vec<(String, Str
     FIELDS.into_iter().flat_map(of_field).collect()
 }
 
+/// What the customer can do here: all scenarios, but for a bank transfer where a card is to be stored, or where the page
+/// is restricted to other methods.
+fn offered(object: &Object) -> impl Iterator<Item = &'static card::Scenario> {
+    let restricted = object.sent.get("allowedPaymentMethods").is_some_and(|methods| methods.get() != "[]");
+    let transfers = object.kind != Kind::ProfileSession && !restricted;
+    SCENARIOS.iter().filter(move |scenario| transfers || scenario.name != card::TRANSFER)
+}
+
 /// The scenarios as buttons; `verb` is what an ordinary success does.
-fn tiles(verb: &str) -> String {
+fn tiles(object: &Object, verb: &str) -> String {
     let tile = |scenario: &card::Scenario| {
         let title = if scenario.outcome == Some(Outcome::Paid) { verb } else { scenario.title };
         format!(
@@ -166,7 +173,7 @@ fn tiles(verb: &str) -> String {
             scenario.name, scenario.text, scenario.number
         )
     };
-    SCENARIOS.iter().map(tile).collect()
+    offered(object).map(tile).collect()
 }
 
 fn challenge(object: &Object) -> Response {
@@ -175,8 +182,16 @@ fn challenge(object: &Object) -> Response {
 
 fn waiting(object: &Object) -> Response {
     let refresh = "<meta http-equiv=\"refresh\" content=\"3\">";
-    let text = "Your bank takes its time. This page looks again by itself; you may also close it.";
+    let text = match object.by_transfer {
+        true => "Your bank transfer is on its way. This page looks again by itself; you may also close it.",
+        false => "Your bank takes its time. This page looks again by itself; you may also close it.",
+    };
     page(200, object, refresh, &message_page(object, "", "One moment", text, None))
+}
+
+/// What is paid, as it was sent.
+fn title(object: &Object) -> &str {
+    if object.terms.title.is_empty() { "Your order" } else { &object.terms.title }
 }
 
 fn tab_closed(object: &Object) -> Response {

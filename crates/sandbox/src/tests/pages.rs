@@ -135,6 +135,32 @@ fn a_slow_bank_pays_by_itself() {
 }
 
 #[test]
+fn a_bank_transfer_arrives_later_and_stores_no_card() {
+    let mut bench = Bench::new();
+    let page = order(&mut bench, r#","save_card":true"#);
+    bench.page("POST", &page, "scenario=transfer").is(303);
+    bench.page("GET", &page, "").has("on its way");
+    bench.ledger().has(r#""captured":0"#);
+    bench.now += 16 * SECOND;
+    bench.page("GET", &page, "").has("Thank you");
+    let id = page.rsplit('/').next().unwrap();
+    let shown = bench.send("GET", &format!("/decta/api/v0.6/orders/{id}/?response_type=full"), "");
+    shown.has(r#""method":"openbanking""#).lacks("card_masked_pan").lacks("recurring_card");
+}
+
+#[test]
+fn a_page_that_is_restricted_offers_no_other_method() {
+    let mut bench = Bench::new();
+    let body = r#"{"requestId":"r-1","orderId":"o-1","currency":"AED","amount":3,"description":"Tickets",
+        "items":[{"name":"Day ticket","quantity":1,"linetotal":3},{"name":"Guide","quantity":1,"linetotal":0}],
+        "allowedPaymentMethods":["CARD"]}"#;
+    let made = bench.send("POST", "/paymennt/mer/v2.0/checkout/link", body);
+    let page = format!("/paymennt/checkout/{}", made.text("checkoutKey"));
+    bench.page("GET", &page, "").has("Day ticket and 1 more").lacks("Bank transfer");
+    bench.page("POST", &page, "scenario=transfer").is(400);
+}
+
+#[test]
 fn a_closed_tab_leaves_everything_open() {
     let mut bench = Bench::new();
     let page = order(&mut bench, "");

@@ -89,6 +89,15 @@ fn starts_are_recorded(subject: &Subject) -> RuleResult {
     must(sent == capabilities.delivers_links, || {
         format!("a link that the provider sends is recorded: {sent}; it says {}", capabilities.delivers_links)
     })?;
+    let restricted =
+        subject.working(Operation::Create).any(|recording| !recording.options.methods.is_empty());
+    must(restricted != capabilities.restricts_to.is_empty(), || {
+        format!("a page restricted to some methods is recorded: {restricted}; it says otherwise")
+    })?;
+    let limited = subject.working(Operation::Create).any(|recording| recording.options.tries.is_some());
+    must(limited == capabilities.limits_attempts, || {
+        format!("a limit of tries is recorded: {limited}; it says {}", capabilities.limits_attempts)
+    })?;
     let manual =
         subject.working(Operation::Create).any(|recording| recording.options.capture == CaptureMode::Manual);
     must(manual == (capabilities.capture != CaptureSupport::Automatic), || {

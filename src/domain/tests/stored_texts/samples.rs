@@ -1,8 +1,8 @@
 //! One event of every kind, with every field that it can have; and one more where a field may be absent.
 
 use port::{
-    AdapterState, Address, AttentionId, EndpointId, LinkDelivery, PaymentId, ProfileId, ProfileSessionId,
-    RefundId,
+    AdapterState, Address, AttentionId, EndpointId, LinkDelivery, PaymentId, PaymentMethod,
+    PaymentMethodType, ProfileId, ProfileSessionId, RefundId,
 };
 
 use super::super::*;
@@ -66,6 +66,8 @@ pub(super) fn session_request() -> Erasable<SessionRequest> {
         link_delivery: LinkDelivery::default(),
         language: some("lv"),
         save_payment_profile: true,
+        payment_methods: vec![PaymentMethodType::Card],
+        max_attempts: Some(3),
         payment_profile_id: Some(ProfileId::from_uuid(subject_id(2))),
         profile_reference: some("card-1"),
         metadata: metadata(),
@@ -162,6 +164,17 @@ fn plain_operation(kind: OperationKind) -> Operation {
     Operation { amount: None, refund: None, unsent: false, ..operation(kind) }
 }
 
+pub(super) fn method() -> Erasable<PaymentMethod> {
+    let paid_with = PaymentMethod {
+        kind: Some(PaymentMethodType::Card),
+        brand: some("VISA"),
+        last4: some("4242"),
+        wallet: some("APPLE_PAY"),
+        country: some("LV"),
+    };
+    Erasable::new(paid_with, [7; 16])
+}
+
 fn payment() -> Payment {
     Payment {
         id: PaymentId::from_uuid(part(1)),
@@ -175,6 +188,7 @@ fn payment() -> Payment {
         provider_status: Some(ProviderStatus::new("order", "paid")),
         detail: Some(Detail::PaidExternally),
         failure: Some(failure()),
+        method: Some(method()),
         reported_at: at(6),
         capture_requested: Some(60),
         operation: Some(operation(OperationKind::Refund)),
@@ -195,6 +209,7 @@ fn plain_payment() -> Payment {
         provider_status: None,
         detail: None,
         failure: None,
+        method: None,
         capture_requested: None,
         operation: None,
         external: true,
@@ -348,7 +363,7 @@ fn events_of_sessions() -> Vec<Event> {
 
 fn events_of_payments() -> Vec<Event> {
     let (id, attempt) = (PaymentId::from_uuid(part(1)), AttemptId::from_uuid(part(1)));
-    let updated = |detail, failure| Event::PaymentUpdated {
+    let updated = |detail, failure: Option<Failure>| Event::PaymentUpdated {
         payment: id,
         attempt,
         from: PaymentStatus::Pending,
@@ -356,6 +371,7 @@ fn events_of_payments() -> Vec<Event> {
         state: state(),
         provider_status: ProviderStatus::new("order", "charged_back"),
         detail,
+        method: failure.is_some().then(method),
         failure,
         reported_at: at(6),
     };

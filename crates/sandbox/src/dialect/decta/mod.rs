@@ -93,7 +93,7 @@ impl Dialect for Decta {
             Outcome::Declined => &["in_progress", "failed"],
             Outcome::DeclinedFinal => &["in_progress", "failed", "cancelled"],
             Outcome::Cancelled => &["rejected"],
-            Outcome::ActionRequired | Outcome::Slow => &["in_progress"],
+            Outcome::ActionRequired | Outcome::Slow | Outcome::Transfer => &["in_progress"],
             Outcome::Viewed if object.word == "issued" => &["viewed"],
             Outcome::Viewed => &[],
             Outcome::Expired => &["expired"],

@@ -12,7 +12,7 @@ use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
 use crate::http::Response;
 use crate::ids;
-use crate::object::{Kind, Object, Terms, WaysBack};
+use crate::object::{Kind, Object, Terms, WaysBack, title_of};
 
 /// What is read of a create; every other field is stored as sent and ignored.
 #[derive(Deserialize)]
@@ -107,6 +107,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>) -> Resul
         slow_until: None,
         payment_id: None,
         challenged: false,
+        by_transfer: false,
         stored_card: None,
         sent,
     };
@@ -139,7 +140,7 @@ fn terms(wanted: Wanted, now: i64) -> Result<Terms, Response> {
         ways_back,
         customer: client.and_then(|client| client.original_client.or(client.email)),
         order_id: None,
-        title: wanted.products.into_iter().find_map(|product| product.title).unwrap_or_default(),
+        title: title_of(wanted.products.into_iter().filter_map(|product| product.title)),
     })
 }
 
@@ -304,6 +305,9 @@ fn transaction(object: &Object) -> Doc {
         doc = doc.put_list("errors", errors);
     }
     match &object.payment_id {
+        Some(payment) if object.by_transfer => {
+            doc.put("method", "openbanking").put("processing_payment_id", payment)
+        }
         Some(payment) => doc
             .put("method", "card")
             .put("payment_system", "VISA")

@@ -8,7 +8,7 @@ use crate::context::RequestContext;
 use crate::dialect::{Call, Dialect, MAX_ROW, is_web_address, moment, two_decimals};
 use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
-use crate::object::{Effect, Kind, Object, Terms, WaysBack};
+use crate::object::{Effect, Kind, Object, Terms, WaysBack, title_of};
 
 /// What is read of a create, or of a debit's `checkoutDetails`.
 #[derive(Deserialize)]
@@ -94,9 +94,8 @@ pub(super) fn make(
         return Err("requestId was used before".to_owned());
     }
     let minutes = wanted.expires_in.filter(|_| way == Way::Link);
-    let named = || wanted.items.into_iter().find_map(|item| item.name);
-    let title = wanted.description.or_else(named);
     let customer = wanted.customer;
+    let names: Vec<_> = wanted.items.into_iter().filter_map(|item| item.name).collect();
     let terms = Terms {
         hold: false,
         save_card: false,
@@ -106,7 +105,7 @@ pub(super) fn make(
         ways_back: WaysBack { paid: wanted.return_url.filter(|_| way != Way::Link), ..WaysBack::default() },
         customer: customer.and_then(|customer| customer.id),
         order_id: None,
-        title: title.unwrap_or_default(),
+        title: if names.is_empty() { wanted.description.unwrap_or(wanted.order_id) } else { title_of(names) },
     };
     let mut object = Object {
         provider: US,
@@ -127,6 +126,7 @@ pub(super) fn make(
         slow_until: None,
         payment_id: None,
         challenged: false,
+        by_transfer: false,
         stored_card: None,
         sent,
     };
@@ -315,5 +315,6 @@ pub(super) fn display_id(object: &Object) -> String {
 }
 
 pub(super) fn method(object: &Object) -> Option<&'static str> {
-    object.payment_id.as_ref().map(|_| "CARD")
+    // Its documents have no word for a bank transfer.
+    object.payment_id.as_ref().filter(|_| !object.by_transfer).map(|_| "CARD")
 }

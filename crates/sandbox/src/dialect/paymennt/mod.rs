@@ -104,7 +104,7 @@ impl Dialect for Paymennt {
             Outcome::DeclinedFinal => &["FAILED"],
             Outcome::Cancelled => &["CANCELLED"],
             Outcome::Expired => &["EXPIRED"],
-            Outcome::Slow => &["PENDING_CONFIRMATION"],
+            Outcome::Slow | Outcome::Transfer => &["PENDING_CONFIRMATION"],
         })
     }
 

@@ -92,7 +92,7 @@ impl Dialect for Telness {
             (Kind::Link, Outcome::DeclinedFinal | Outcome::Cancelled) => &["CANCELLED"],
             (Kind::Link, Outcome::Expired) => &["EXPIRED"],
             (Kind::Link, _) => &["ACTIVE"],
-            (_, Outcome::Declined | Outcome::Slow) => &["PENDING"],
+            (_, Outcome::Declined | Outcome::Slow | Outcome::Transfer) => &["PENDING"],
             (_, Outcome::ActionRequired) => &["REQUIRES_ACTION"],
             (_, Outcome::DeclinedFinal | Outcome::Cancelled | Outcome::Expired) => &["FAILED"],
         })

@@ -18,6 +18,13 @@ pub(crate) struct Item {
     pub sent: Sent,
 }
 
+impl Item {
+    /// What it is called, where that was sent.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.sent.string("name")
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Line {

@@ -31,7 +31,6 @@ struct Wanted {
     payment_profile_id: Option<String>,
     #[serde(default)]
     save_payment_profile: bool,
-    description: Option<String>,
 }
 
 pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>, kind: Kind) -> Done {
@@ -69,6 +68,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>, kind: Ki
         slow_until: None,
         payment_id: None,
         challenged: false,
+        by_transfer: false,
         stored_card: None,
         sent,
     };
@@ -127,7 +127,7 @@ fn terms(wanted: Wanted, kind: Kind, order: &Order, now: i64) -> Terms {
         },
         customer: order.customer_id().map(str::to_owned),
         order_id: Some(order.id.clone()),
-        title: wanted.description.or_else(|| order.title()).unwrap_or_default(),
+        title: order.title(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::doc::{Doc, Sent};
 use crate::http::Response;
 use crate::ids;
 use crate::journal::Record;
-use crate::object::{Kind, Object};
+use crate::object::{Kind, Object, title_of};
 
 pub(super) use cart::{add_item, change_item, create, patch, remove_item};
 pub(super) use show::list;
@@ -77,9 +77,9 @@ impl Order {
         metadata_reference(&self.sent).or(named).unwrap_or_else(|| self.id.clone())
     }
 
-    /// The name of its first item.
-    pub(super) fn title(&self) -> Option<String> {
-        self.items.iter().find_map(|item| item.sent.string("name"))
+    /// What its lines are called.
+    pub(super) fn title(&self) -> String {
+        title_of(self.items.iter().filter_map(Item::name))
     }
 
     /// What it costs, where it is known.
