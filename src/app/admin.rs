@@ -202,7 +202,12 @@ pub(super) fn serve(
     common: Arc<http::Common>,
 ) -> Result<(Server, AdminSocket), BuildError> {
     let path = socket_of(&fs::canonicalize(database)?);
-    let fault = |why| format!("the administration socket {} could not be opened: {why}", path.display());
+    let fault = |why: io::Error| {
+        // The system takes about a hundred characters for a socket.
+        let is_too_long = why.kind() == io::ErrorKind::InvalidInput;
+        let advice = if is_too_long { "; move the database to a folder with a shorter path" } else { "" };
+        format!("the administration socket {} could not be opened: {why}{advice}", path.display())
+    };
     let listener = bind(&path).map_err(fault)?;
     let running = Data::new(Running { engine, common });
     let app = move || {

@@ -272,7 +272,11 @@ fn what_cannot_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
+    let deep = folder.path().join("d".repeat(110)).display().to_string();
+    let listen =
+        ["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--sandbox", "http://127.0.0.1:1"];
     for (arguments, named) in [
+        ([&["demo", "--data-dir", &deep], &listen[..]].concat(), "a folder with a shorter path"),
         (vec!["sandbox", "--listen", &address], &*address),
         (vec!["sandbox", "--listen", "127.0.0.1:0", "--data-dir", "/proc/nope"], "/proc/nope"),
         (vec!["demo", "--data-dir", "/proc/nope"], "/proc/nope"),
