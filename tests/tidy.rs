@@ -422,7 +422,7 @@ fn stored_methods(vault: &VaultSupport) -> String {
     let stored = vault.approaches.iter().map(|by| format!("stored {}", <&str>::from(*by).to_lowercase()));
     let (pays, lists) = ((vault.payments_store, "stored by paying"), (vault.lists, "listed"));
     let rest = [pays, lists, (vault.charges, "charged"), (vault.detaches, "deleted")];
-    let rest = rest.into_iter().filter_map(|(can, name)| can.then(|| name.to_owned()));
+    let rest = rest.into_iter().filter(|(can, _)| *can).map(|(_, name)| name.to_owned());
     stored.chain(rest).collect::<Vec<_>>().join(", ")
 }
 
