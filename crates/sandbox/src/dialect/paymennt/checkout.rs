@@ -138,7 +138,10 @@ fn check(wanted: &Wanted, way: Way) -> Result<(Currency, i64), String> {
     let sized = |text: &str| (1..=50).contains(&text.chars().count());
     let customer_fits = wanted.customer.as_ref().is_none_or(|customer| {
         let named = !customer.first_name.is_empty() && !customer.last_name.is_empty();
-        named && customer.email.contains('@')
+        let long = |text: &str, most| text.chars().count() > most;
+        let phone = customer.phone.as_deref().unwrap_or_default();
+        let sized = !long(&customer.first_name, 60) && !long(&customer.last_name, 40);
+        named && customer.email.contains('@') && sized && !long(&customer.email, 50) && !long(phone, 20)
     });
     let items_fit = wanted.items.iter().all(|item| {
         let positive = item.quantity.is_some_and(|quantity| quantity.parts().0 > 0);
@@ -148,7 +151,7 @@ fn check(wanted: &Wanted, way: Way) -> Result<(Currency, i64), String> {
     let demand = |holds: bool, fault: &str| if holds { Ok(()) } else { Err(fault.to_owned()) };
     demand(sized(&wanted.request_id), "requestId must have 1 to 50 characters")?;
     demand(sized(&wanted.order_id), "orderId must have 1 to 50 characters")?;
-    demand(customer_fits, "customer needs firstName, lastName and email")?;
+    demand(customer_fits, "customer needs firstName, lastName and email, none too long")?;
     demand(items_fit, "items need name, quantity and linetotal")?;
     demand(return_fits, "returnUrl must be an absolute URL")?;
     match way {
