@@ -1,8 +1,12 @@
 //! The routes for providers' notifications, with a rate limit for each account.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, HttpResponse};
-use port::Notification;
+use port::{Notification, Timestamp};
 
 use super::problem::{Code, Problem};
 use super::request::RawRequest;
@@ -28,6 +32,7 @@ pub(super) async fn receive(raw: RawRequest) -> Result<HttpResponse, Problem> {
     count(outcome);
     match outcome {
         NotificationOutcome::Unverified => {
+            common.refused_notifications.log(&account.name, now);
             let detail = "Nothing proves that this comes from the provider.";
             Err(Problem::new(Code::Unauthenticated, detail))
         }
@@ -36,6 +41,42 @@ pub(super) async fn receive(raw: RawRequest) -> Result<HttpResponse, Problem> {
             Err(Problem::new(Code::MalformedJson, detail))
         }
         _ => Ok(HttpResponse::Ok().finish()),
+    }
+}
+
+/// Logs refused notifications: anybody can send them, so one line a minute for each account.
+#[derive(Default)]
+pub(super) struct RefusedNotifications(Mutex<BTreeMap<String, Refused>>);
+
+struct Refused {
+    since_last_line: u64,
+    next_line_at: Timestamp,
+}
+
+const LINE_INTERVAL: Duration = Duration::from_secs(60);
+
+impl RefusedNotifications {
+    fn log(&self, account: &str, now: Timestamp) {
+        if let Some(count) = self.due(account, now) {
+            tracing::warn!(
+                account.name = account,
+                "{count} notifications were refused: nothing proves that they come \
+                from the provider; is the secret of the account the one of the provider's portal?"
+            );
+        }
+    }
+
+    /// Counts one more. Returns how many to report if a line is due.
+    fn due(&self, account: &str, now: Timestamp) -> Option<u64> {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Refused { since_last_line: 0, next_line_at: now };
+        let refused = accounts.entry(account.to_owned()).or_insert_with(new);
+        refused.since_last_line += 1;
+        if now < refused.next_line_at {
+            return None;
+        }
+        refused.next_line_at = now.plus(LINE_INTERVAL);
+        Some(std::mem::take(&mut refused.since_last_line))
     }
 }
 
@@ -50,4 +91,20 @@ fn headers_of(request: &HttpRequest) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let headers = request.headers().iter();
     headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_notifications_are_reported_once_a_minute_with_their_number() {
+        let (log, start) = (RefusedNotifications::default(), Timestamp::from_seconds(1_800_000_000));
+        let at = |seconds| start.plus(Duration::from_secs(seconds));
+        assert_eq!(log.due("one", at(0)), Some(1), "the first at once");
+        let quiet = (1..60).filter_map(|second| log.due("one", at(second))).count();
+        assert_eq!(quiet, 0);
+        assert_eq!(log.due("two", at(30)), Some(1), "each account for itself");
+        assert_eq!(log.due("one", at(60)), Some(60));
+    }
 }

@@ -121,13 +121,16 @@ impl Problem {
         self.0.code
     }
 
-    /// Logs the cause: of a 5xx as an error, of anything else as a warning.
+    /// Logs the cause: of a defect as an error, of anything else as a warning. What has no other cause than the limit
+    /// that the client has reached is not logged.
     pub fn log(&self) {
         let (code, cause) = (self.0.code.as_str(), self.0.cause.as_deref());
-        match (self.0.code.status() >= 500, cause) {
-            (true, cause) => tracing::error!(code, "request failed: {}", cause.unwrap_or(&self.0.detail)),
-            (false, Some(cause)) => tracing::warn!(code, "request refused: {cause}"),
-            (false, None) => {}
+        match (self.0.code, cause) {
+            (Code::Internal, cause) => {
+                tracing::error!(code, "request failed: {}", cause.unwrap_or(&self.0.detail));
+            }
+            (_, Some(cause)) => tracing::warn!(code, "request refused: {cause}"),
+            (_, None) => {}
         }
     }
 

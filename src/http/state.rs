@@ -6,6 +6,7 @@ use port::{AttemptId, Timestamp};
 
 use super::auth::ApiKeys;
 use super::in_flight::InFlightRequests;
+use super::notifications::RefusedNotifications;
 use super::rate::RateLimiter;
 use super::stream::Streams;
 use crate::config::Settings;
@@ -27,6 +28,7 @@ pub struct Common {
     pub(super) in_flight: InFlightRequests,
     pub(super) notification_limiter: RateLimiter,
     pub(super) notification_receiver: NotificationReceiver,
+    pub(super) refused_notifications: RefusedNotifications,
     pub(super) streams: Streams,
 }
 
@@ -43,6 +45,7 @@ impl Common {
                 notifications.saturating_mul(NOTIFICATION_BURST_S),
             ),
             notification_receiver: NotificationReceiver::default(),
+            refused_notifications: RefusedNotifications::default(),
             streams: Streams::default(),
             settings,
         }

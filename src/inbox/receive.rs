@@ -122,8 +122,9 @@ async fn store(
     targets: &[NotificationTarget],
 ) -> Result<NotificationOutcome, PaymentError> {
     let engine = &payments.engine;
+    let id = NotificationId::from_uuid(engine.env.uuid());
     let row = InboxRow {
-        id: NotificationId::from_uuid(engine.env.uuid()),
+        id,
         account: account.name.clone(),
         identity: identity(notification, targets),
         headers: stored_headers(notification.headers),
@@ -131,11 +132,15 @@ async fn store(
         targets: serde_json::to_string(targets).expect("plain data is always JSON"),
         received_at: notification.received_at,
     };
-    let wake = wake(row.id, &account.name, notification.received_at);
+    let wake = wake(id, &account.name, notification.received_at);
     let wake = (!targets.is_empty()).then_some(Write::Wake(wake));
     let writes = [Write::Notification(row)].into_iter().chain(wake).collect();
     match engine.commit(Change::plain("notification", writes)).await {
-        Ok(()) | Err(StoreError::Taken(Unique::Notification)) => Ok(NotificationOutcome::Accepted),
+        Ok(()) => {
+            tracing::info!(notification.id = %id, account.name = %account.name, "a notification has come");
+            Ok(NotificationOutcome::Accepted)
+        }
+        Err(StoreError::Taken(Unique::Notification)) => Ok(NotificationOutcome::Accepted),
         Err(fault) => Err(fault.into()),
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use port::{About, CaptureSupport, Captures, Provider, RefundSupport, Secret, StatusTable, TableError};
+use port::{
+    About, AttemptId, CaptureSupport, Captures, Provider, RefundSupport, Secret, StatusTable, TableError,
+};
 
 use super::ReadLimiter;
 use crate::domain::PaymentCapabilities;
@@ -21,10 +23,15 @@ pub struct Account {
     pub notify_key: Option<Secret>,
     pub reads: ReadLimiter,
     pub poll_after_capture_days: u32,
+    /// The attempts whose last read has failed.
+    pub failing_reads: moka::sync::Cache<AttemptId, ()>,
 }
 
 /// Reads a second unless set: the most that can be configured.
 const MAX_READS: u32 = 1_000;
+
+/// How many failing reads are remembered.
+const MAX_FAILING: u64 = 50_000;
 
 impl Account {
     /// # Errors
@@ -38,7 +45,18 @@ impl Account {
     ) -> Result<Self, TableError> {
         let statuses = StatusTable::parse(adapter.about().statuses)?;
         let reads = ReadLimiter::new(MAX_READS);
-        Ok(Self { name, adapter, statuses, base_url, is_test, notify_key, reads, poll_after_capture_days: 0 })
+        let failing_reads = moka::sync::Cache::new(MAX_FAILING);
+        Ok(Self {
+            name,
+            adapter,
+            statuses,
+            base_url,
+            is_test,
+            notify_key,
+            reads,
+            poll_after_capture_days: 0,
+            failing_reads,
+        })
     }
 
     pub fn about(&self) -> &'static About {

@@ -137,6 +137,7 @@ impl Payments {
         if last.is_some_and(|last| !allowed(last)) {
             return Ok(order);
         }
+        tracing::info!(order.id = %order.id(), payment.id = %payment, "a customer has returned");
         self.fetch_status(order.id(), payment, command, &ReadPass::of(Urgency::Customer)).await
     }
 
@@ -160,6 +161,8 @@ impl Payments {
             let at = last.map_or(now, |last| last.plus(MIN_FETCH_INTERVAL)).max(now);
             self.fetches.notified.insert(payment.id, at);
             self.wake(&order, payment.id, Urgency::Notified, at).await?;
+            tracing::info!(order.id = %order.id(), payment.id = %payment.id, account.name = account,
+                "a notification has come");
             return Ok(Some((payment.id, at)));
         }
         Ok(None)

@@ -189,10 +189,12 @@ impl Payments {
         let money = Money::new(pending.operation.amount.unwrap_or(0), pending.attempt.money.currency);
         match pending.operation.kind {
             OperationKind::Close | OperationKind::Void => {
-                self.providers.observe(account, "cancel", &ctx, adapter.cancel(&ctx, &view)).await
+                self.providers.observe(account, "cancel", &view, &ctx, adapter.cancel(&ctx, &view)).await
             }
             OperationKind::Capture => {
-                self.providers.observe(account, "capture", &ctx, adapter.capture(&ctx, &view, money)).await
+                self.providers
+                    .observe(account, "capture", &view, &ctx, adapter.capture(&ctx, &view, money))
+                    .await
             }
             OperationKind::Refund => {
                 let refund = pending.operation.refund.and_then(|id| order.refund(id));
@@ -203,7 +205,9 @@ impl Payments {
                 let id = refund.map_or_else(|| mismatch_refund(pending.attempt.id), |refund| refund.id);
                 let reason = refund.and_then(|refund| refund.reason.as_ref()?.value().cloned());
                 let request = RefundRequest { id, money, reason };
-                self.providers.observe(account, "refund", &ctx, adapter.refund(&ctx, &view, &request)).await
+                self.providers
+                    .observe(account, "refund", &view, &ctx, adapter.refund(&ctx, &view, &request))
+                    .await
             }
         }
     }

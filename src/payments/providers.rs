@@ -9,6 +9,7 @@ use port::{
     StateStore, StateStoreError, StatusMapping, StoredProfile, Timestamp, Transport, translate,
 };
 use tokio::sync::Mutex;
+use tracing::field::display;
 
 use super::task::Task;
 use super::{Account, Accounts, PaymentError, ReadPass, Result, Returns};
@@ -19,6 +20,9 @@ use crate::metrics::Metrics;
 
 /// How long one operation at a provider may take, with all its calls: less than a job's lease.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// The operation that reads a payment. It is repeated by schedule.
+const FETCH: &str = "fetch";
 
 /// The accounts, and what is needed to call their providers.
 #[derive(Clone)]
@@ -66,7 +70,8 @@ impl Providers {
         Ctx::new(&account.base_url, &account.statuses, &*self.transport, state_store, &*self.env)
     }
 
-    /// Lets an adapter's operation run: limits its time, classifies its error, counts it. Also returns the moment that
+    /// Lets an adapter's operation `about` an order's attempt, or about none, run: limits its time, classifies its error,
+    /// counts it. Also returns the moment that
     /// the provider's answer describes.
     ///
     /// # Errors
@@ -75,6 +80,7 @@ impl Providers {
         &self,
         account: &Account,
         operation: &'static str,
+        about: Option<&Attempt>,
         ctx: &Ctx<'_>,
         act: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<(T, Timestamp), ProviderError> {
@@ -88,13 +94,10 @@ impl Providers {
         let label = outcome.as_ref().map_or_else(ProviderError::label, |_| crate::metrics::CALL_OK);
         let provider = account.about().name;
         self.metrics.provider_call(provider, operation, label, self.env.now().since(started_at));
-        if let Err(error) = &outcome {
-            if let ProviderError::Busy { retry_after } = error {
-                account.reads.throttled(*retry_after, self.env.now());
-            }
-            tracing::warn!(account.name = %account.name, provider.name = provider, operation,
-                "provider call failed: {error}");
+        if let Err(ProviderError::Busy { retry_after }) = &outcome {
+            account.reads.throttled(*retry_after, self.env.now());
         }
+        report(account, operation, about, outcome.as_ref().err());
         outcome.map(|value| (value, ctx.as_of()))
     }
 
@@ -103,10 +106,11 @@ impl Providers {
         &self,
         account: &Account,
         operation: &'static str,
+        attempt: &Attempt,
         ctx: &Ctx<'_>,
         act: impl Future<Output = Result<ProviderView, ProviderError>>,
     ) -> Result<Observation, ProviderError> {
-        let (view, as_of) = self.call(account, operation, ctx, act).await?;
+        let (view, as_of) = self.call(account, operation, Some(attempt), ctx, act).await?;
         Ok(self.translate(account, view, as_of))
     }
 
@@ -117,7 +121,7 @@ impl Providers {
         attempt: &Attempt,
     ) -> Result<Observation, ProviderError> {
         let ctx = self.ctx(account, &NoState);
-        self.observe(account, "fetch", &ctx, account.adapter.fetch(&ctx, attempt)).await
+        self.observe(account, FETCH, attempt, &ctx, account.adapter.fetch(&ctx, attempt)).await
     }
 
     /// Takes a read from the account's read limit.
@@ -152,6 +156,38 @@ impl Providers {
         self.metrics.unknown_status(provider);
         tracing::warn!(account.name = %account.name, provider.name = provider,
             "the provider reports a status that is not in its statuses.toml: [{object}] {status}");
+    }
+}
+
+/// Logs a call that failed. A payment is read for as long as that fails, so of its reads the first failure is logged,
+/// and the first success after it.
+fn report(
+    account: &Account,
+    operation: &'static str,
+    about: Option<&Attempt>,
+    error: Option<&ProviderError>,
+) {
+    let read = about.filter(|_| operation == FETCH).map(|attempt| attempt.id);
+    let failed_before = read.is_some_and(|attempt| match error {
+        Some(_) => !account.failing_reads.entry(attempt).or_insert(()).is_fresh(),
+        None => account.failing_reads.remove(&attempt).is_some(),
+    });
+    let (order, attempt) = (about.map(|about| display(about.order)), about.map(|about| display(about.id)));
+    let (account, provider) = (&account.name, account.about().name);
+    match error {
+        Some(error) if failed_before => {
+            tracing::debug!(order.id = order, attempt.id = attempt, account.name = %account,
+                provider.name = provider, operation, "provider call failed again: {error}");
+        }
+        Some(error) => {
+            tracing::warn!(order.id = order, attempt.id = attempt, account.name = %account,
+                provider.name = provider, operation, "provider call failed: {error}");
+        }
+        None if failed_before => {
+            tracing::info!(order.id = order, attempt.id = attempt, account.name = %account,
+                provider.name = provider, operation, "provider calls work again");
+        }
+        None => {}
     }
 }
 

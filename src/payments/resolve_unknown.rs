@@ -86,7 +86,7 @@ impl Payments {
         let view = orphan.for_adapter(order.id());
         let ctx = self.providers.ctx(&account, &NoState);
         let cancel = account.adapter.cancel(&ctx, &view);
-        let seen = match self.providers.observe(&account, "cancel", &ctx, cancel).await {
+        let seen = match self.providers.observe(&account, "cancel", &view, &ctx, cancel).await {
             Err(error) if error.advice() == Advice::Stop => {
                 self.providers.spend_read(&account, &order.pass)?;
                 self.providers.fetch(&account, &view).await?
@@ -139,7 +139,7 @@ impl Payments {
         let state = order.state_store(attempt);
         let ctx = self.providers.ctx(&account, &state);
         let submit = account.adapter.submit_provider_order(&ctx, &view);
-        self.providers.call(&account, "submit_order", &ctx, submit).await?;
+        self.providers.call(&account, "submit_order", Some(&view), &ctx, submit).await?;
         let submitted =
             |order: &OrderAggregate, _| waiting(order).map(|_| Event::ProviderOrderSubmitted { attempt });
         order.change("submit provider order", submitted).await.map(drop)

@@ -262,11 +262,13 @@ impl Payments {
         let ctx = self.providers.ctx(account, &state);
         let sent = match account.adapter.vault().filter(|_| charge) {
             Some(vault) => {
-                self.providers.call(account, "charge", &ctx, vault.charge(&ctx, &view, &request)).await
+                self.providers
+                    .call(account, "charge", Some(&view), &ctx, vault.charge(&ctx, &view, &request))
+                    .await
             }
             None => {
                 let create = account.adapter.create(&ctx, &view, &request);
-                self.providers.call(account, "create", &ctx, create).await
+                self.providers.call(account, "create", Some(&view), &ctx, create).await
             }
         };
         sent.map_err(|error| FailedStart::new(error, &ctx))
@@ -298,7 +300,7 @@ impl Payments {
         let view = attempt.for_adapter(order.id());
         let ctx = self.providers.ctx(account, &NoState);
         let find = account.adapter.find_by_reference(&ctx, &view);
-        let (found, as_of) = self.providers.call(account, "find", &ctx, find).await?;
+        let (found, as_of) = self.providers.call(account, "find", Some(&view), &ctx, find).await?;
         Ok(found.map(|created| (created, as_of)))
     }
 

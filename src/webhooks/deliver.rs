@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use port::{HttpRequest, Timestamp, Transport};
+use port::{HttpRequest, OrderId, Timestamp, Transport};
 
 use super::decide::{DeliveryDecision, DeliveryResponse, decide};
 use super::{message, secret};
@@ -140,7 +140,7 @@ impl WebhookDispatcher {
         next: &Next,
         attempt: DeliveryAttempt,
     ) -> Result<(), StoreError> {
-        let (now, was) = (attempt.ended, delivery.position);
+        let (now, was, order) = (attempt.ended, delivery.position, delivery.stream.order);
         let failing = enabled.failing_since.map_or(Duration::ZERO, |since| now.since(since));
         let decision = decide(attempt.response, was.failures, failing, self.engine.draw());
         self.engine.metrics.webhook_delivery(match decision {
@@ -174,6 +174,7 @@ impl WebhookDispatcher {
         if !is_news {
             return Ok(());
         }
+        log_news(&enabled.endpoint, order, decision == DeliveryDecision::Taken);
         self.engine.endpoints.refresh(&*self.engine.store).await
     }
 
@@ -200,6 +201,18 @@ impl WebhookDispatcher {
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         self.engine.commit(Change::plain("delivery", writes)).await
+    }
+}
+
+/// Logs that deliveries to an endpoint work again or have begun to fail.
+fn log_news(endpoint: &WebhookEndpoint, order: OrderId, works: bool) {
+    let (id, merchant) = (endpoint.id, &endpoint.merchant);
+    if works {
+        tracing::info!(endpoint.id = %id, endpoint.merchant = %merchant,
+            "deliveries to a webhook endpoint work again");
+    } else {
+        tracing::warn!(endpoint.id = %id, endpoint.merchant = %merchant, order.id = %order,
+            "deliveries to a webhook endpoint have begun to fail");
     }
 }
 

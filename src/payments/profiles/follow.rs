@@ -112,7 +112,7 @@ impl Payments {
         let Some((account, view)) = self.at_provider(session)? else { return Ok(()) };
         let (vault, ctx) = (vault_of(&account)?, self.providers.ctx(&account, &NoState));
         let cancel = vault.cancel(&ctx, &view);
-        match self.providers.call(&account, "profile_cancel", &ctx, cancel).await {
+        match self.providers.call(&account, "profile_cancel", None, &ctx, cancel).await {
             Ok(shown) => self.observe_stored(session, &account, shown).await?,
             // It cannot be closed, perhaps because it has ended: a read shows.
             Err(error) if error.advice() == Advice::Stop => self.fetch_profile_session(session).await?,
@@ -137,7 +137,7 @@ impl Payments {
         self.fetches.profile_fetched.insert(session.id, self.engine.now());
         let ctx = self.providers.ctx(&account, &NoState);
         let fetch = vault.fetch(&ctx, &view);
-        let shown = self.providers.call(&account, "profile_fetch", &ctx, fetch).await?;
+        let shown = self.providers.call(&account, "profile_fetch", None, &ctx, fetch).await?;
         self.observe_stored(session, &account, shown).await
     }
 

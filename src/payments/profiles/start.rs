@@ -172,7 +172,7 @@ impl Payments {
         let state = session.state_store(attempt.id);
         let ctx = self.providers.ctx(account, &state);
         let create = vault.create(&ctx, attempt, &request);
-        let created = self.providers.call(account, "profile_create", &ctx, create).await;
+        let created = self.providers.call(account, "profile_create", None, &ctx, create).await;
         let (created, _) = created.map_err(|error| FailedStart::new(error, &ctx))?;
         if !can_be_opened(&created.next) {
             let why = "the provider's page is not an http or https address";

@@ -72,7 +72,7 @@ impl Payments {
     ) -> Result<Vec<StoredProfile>, ProviderError> {
         let ctx = self.providers.ctx(account, &NoState);
         let list = vault_of(account)?.list(&ctx, customer_id);
-        Ok(self.providers.call(account, "profile_list", &ctx, list).await?.0)
+        Ok(self.providers.call(account, "profile_list", None, &ctx, list).await?.0)
     }
 
     /// The method that a payment has stored, if any; the read is already paid for.
@@ -83,7 +83,13 @@ impl Payments {
     ) -> Result<Vec<StoredProfile>, ProviderError> {
         let ctx = self.providers.ctx(account, &NoState);
         let stored = vault_of(account)?.stored_by(&ctx, attempt);
-        Ok(self.providers.call(account, "profile_stored", &ctx, stored).await?.0.into_iter().collect())
+        Ok(self
+            .providers
+            .call(account, "profile_stored", Some(attempt), &ctx, stored)
+            .await?
+            .0
+            .into_iter()
+            .collect())
     }
 
     /// Stores the methods that are new. Whether a usable one is the customer's.
@@ -140,7 +146,7 @@ impl Payments {
         if let (Ok(vault), Some(reference)) = (vault_of(&account), profile.reference().filter(|_| detaches)) {
             let ctx = self.providers.ctx(&account, &NoState);
             let detach = vault.detach(&ctx, reference);
-            match self.providers.call(&account, "profile_detach", &ctx, detach).await {
+            match self.providers.call(&account, "profile_detach", None, &ctx, detach).await {
                 Err(error) if error.advice() != Advice::Stop => return Err(error.into()),
                 // Declined: the provider has no such method.
                 Ok(_) | Err(_) => {}
