@@ -70,6 +70,8 @@ catalogue! {
             "Attention raised, by code.";
         webhook_delivery(outcome: DeliveryOutcome): "paymux_webhook_deliveries_total",
             "Attempts to deliver an event to a merchant's endpoint.";
+        background_restarted(name: &'static str): "paymux_background_restarts_total",
+            "Background loops that had panicked or ended and were started again.";
     }
     measured {
         build_info: GaugeVec = gauges("paymux_build_info", &["version"]),
@@ -94,6 +96,10 @@ catalogue! {
             "Changes refused because another change of the same subject was faster.";
         store_queue_full: IntCounter = counter("paymux_store_queue_full_total"),
             "Changes refused because too many were waiting.";
+        store_failed_changes: IntCounter = counter("paymux_store_failed_changes_total"),
+            "Changes that the database failed to write, for example because the disk is full.";
+        log_lines_dropped: IntCounter = counter("paymux_log_lines_dropped_total"),
+            "Log lines that could not be written.";
         job_oldest_due: GaugeVec = gauges("paymux_job_oldest_due_seconds", &["lane", "account"]),
             "For how long the longest overdue job of a lane has been due.";
         oldest_open_payment: GaugeVec = gauges("paymux_oldest_open_payment_seconds", &["account"]),
@@ -236,6 +242,15 @@ impl Metrics {
     /// A change was refused because the queue was full.
     pub fn store_queue_full(&self) {
         self.store_queue_full.inc();
+    }
+
+    /// A change could not be written.
+    pub fn store_failed(&self) {
+        self.store_failed_changes.inc();
+    }
+
+    pub fn log_line_dropped(&self) {
+        self.log_lines_dropped.inc();
     }
 
     /// For how long the longest overdue job of a lane has been due; zero if none is. `account` is that of an account's

@@ -64,7 +64,7 @@ const MAX_LISTED: usize = 5_000;
 /// # Errors
 /// Why it was not carried out, or why that is not known.
 pub(super) async fn run(store: &Store, request: &AdminRequest) -> Result<ExitCode, BuildError> {
-    let response = match open_engine(store) {
+    let response = match open_engine(store, Arc::default()) {
         Ok(engine) => {
             let socket = socket_of(&fs::canonicalize(&store.path)?);
             if socket.exists() {

@@ -90,7 +90,7 @@ pub(super) fn names(accounts: &[config::AccountConfig]) -> Vec<&str> {
 }
 
 /// Opens the database, creating its folder where there is none.
-pub(super) fn open_engine(settings: &config::Store) -> Result<Engine, BuildError> {
+pub(super) fn open_engine(settings: &config::Store, metrics: Arc<Metrics>) -> Result<Engine, BuildError> {
     if let Some(folder) = settings.path.parent().filter(|folder| *folder != Path::new("")) {
         // The database holds personal data, so only its owner may read the folder.
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -98,7 +98,6 @@ pub(super) fn open_engine(settings: &config::Store) -> Result<Engine, BuildError
     }
     let limits = sqlite::Options::at(&settings.path);
     let options = sqlite::Options { queue: settings.queue, batch_max: settings.batch, ..limits };
-    let metrics = Arc::new(Metrics::new());
     let store = sqlite::Sqlite::open(&options, metrics.clone()).map_err(|fault| match fault {
         OpenError::InUse(_) | OpenError::File { .. } => BuildError::from(fault),
         unnamed => format!("{}: {unnamed}", settings.path.display()).into(),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
@@ -14,7 +15,7 @@ use super::keys::Scope;
 use super::{demo, logs, maintenance, serve};
 use crate::audit::ErasureTarget;
 use crate::config::{Environment, LogFormat, Logs, Settings};
-use crate::engine::Engine;
+use crate::metrics::Metrics;
 use crate::store::sqlite;
 
 /// A payment gateway: one order-and-checkout API, many providers.
@@ -214,17 +215,22 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
     match command {
         Command::Demo(args) => {
             let format = if args.json_logs { LogFormat::Json } else { LogFormat::Text };
-            logs::start(&Logs { format, ..Logs::default() });
-            demo::run(&args).await
+            let metrics = Arc::new(Metrics::new());
+            let _log = logs::start(&Logs { format, ..Logs::default() }, metrics.clone())?;
+            demo::run(&args, metrics).await
         }
         Command::Serve(args) => {
             let plan = Plan::read(&args.config, &Environment::of_process(), &[])?;
-            logs::start(&plan.settings.logs);
-            serve::run(plan).await
+            let metrics = Arc::new(Metrics::new());
+            let _log = logs::start(&plan.settings.logs, metrics.clone())?;
+            serve::run(plan, metrics).await
         }
         Command::Sandbox(args) => sandbox(args).await,
         Command::Check(args) => Ok(check(&args)),
-        Command::Verify(args) => maintenance::verify(&open(&args)?).await,
+        Command::Verify(args) => {
+            let store = settings(&args)?.store;
+            maintenance::verify(&open_engine(&store, Arc::default())?, &store.path).await
+        }
         Command::Erase { config, merchant, target } => {
             let target = target.target().ok_or("name a customer, an e-mail address or an order")?;
             admin::run(&settings(&config)?.store, &AdminRequest::Erase { merchant, target }).await
@@ -240,15 +246,16 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
 }
 
 async fn sandbox(args: SandboxArgs) -> Result<ExitCode, BuildError> {
-    logs::start(&Logs::default());
+    let _log = logs::start(&Logs::default(), Arc::default())?;
     let options = paymux_sandbox::Options {
         listen: args.listen,
         directory: args.data_dir,
         ..paymux_sandbox::Options::default()
     };
+    let mut signals = serve::Signals::take()?;
     let running = paymux_sandbox::serve(options).await?;
     println!("sandbox   http://{}", running.address());
-    serve::stop_requested().await;
+    signals.stop_requested().await;
     running.stop().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -284,11 +291,6 @@ fn retired_accounts(plan: &Plan) -> String {
 
 fn settings(args: &ConfigArgs) -> Result<Settings, BuildError> {
     Ok(Settings::load(Some(&args.config), &Environment::of_process(), &[])?)
-}
-
-/// The database that a settings file names.
-fn open(args: &ConfigArgs) -> Result<Engine, BuildError> {
-    open_engine(&settings(args)?.store)
 }
 
 impl From<KeysAction> for AdminRequest {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use port::{Approach, CaptureMode, ExposeSecret as _, HttpRequest, LinkDelivery, Method, Transport};
@@ -15,6 +16,7 @@ use crate::config::{
 };
 use crate::domain::{Actor, LineItem, Metadata, Outcome, PersonalData, Requirement, ReturnUrls, TaxRate};
 use crate::engine::{Command, Engine};
+use crate::metrics::Metrics;
 use crate::orders::{NewOrder, Orders};
 use crate::payments::{CheckoutRequest, PaymentError};
 use crate::routing::Rules;
@@ -27,7 +29,7 @@ const KEY: &str = "pmx_test_demo";
 const MERCHANT: &str = "demo";
 
 /// Runs the demo until a stop signal.
-pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
+pub(super) async fn run(args: &DemoArgs, metrics: Arc<Metrics>) -> Result<ExitCode, BuildError> {
     for address in [args.listen, args.ops_listen] {
         if !address.ip().is_loopback() && !args.allow_remote {
             let why = "the demo's API key is no secret, so it listens on loopback only";
@@ -35,7 +37,7 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
         }
     }
     // Locks the folder before anything in it is touched.
-    let engine = open(args).await?;
+    let engine = open(args, metrics).await?;
     let (sandbox, sandbox_url) = match &args.sandbox {
         Some(url) => (None, url.trim_end_matches('/').to_owned()),
         None => {
@@ -57,7 +59,7 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, BuildError> {
     subscribe(&*transport, &accounts, &sandbox_url, &url).await?;
     let link = ready_link(orders).await;
     print_banner(&gateway, &sandbox_url, link.as_deref());
-    gateway.until_stopped().await;
+    gateway.until_stopped().await?;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }
@@ -73,9 +75,9 @@ pub(super) async fn owns(engine: &Engine) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// Also if it is the database of a gateway that is no demo.
-async fn open(args: &DemoArgs) -> Result<Engine, BuildError> {
+async fn open(args: &DemoArgs, metrics: Arc<Metrics>) -> Result<Engine, BuildError> {
     let path = database(args);
-    let engine = open_engine(&config::Store { path: path.clone(), ..config::Store::default() })?;
+    let engine = open_engine(&config::Store { path: path.clone(), ..config::Store::default() }, metrics)?;
     if !owns(&engine).await? && !is_new(&engine).await? {
         let why = "is not a demo's database; name another folder by --data-dir";
         return Err(format!("{} {why}", path.display()).into());
@@ -92,6 +94,7 @@ fn plan(args: &DemoArgs, sandbox_url: &str) -> Result<Plan, ConfigErrors> {
     let mut settings = Settings::default();
     settings.server.listen = args.listen;
     settings.server.ops_listen = args.ops_listen;
+    settings.server.drain_s = 0;
     settings.server.public_url = format!("http://{}", args.listen);
     settings.store.path = database(args);
     settings.outbound.allow_private_addresses = true;

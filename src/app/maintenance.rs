@@ -1,20 +1,27 @@
 //! `paymux verify`.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::build::BuildError;
 use crate::audit;
 use crate::engine::Engine;
+use crate::store::sqlite::Head;
 
 /// Width of the progress bar in characters.
 const BAR: u64 = 40;
 
 /// Checks the records and prints what is wrong with them.
-pub(super) async fn verify(engine: &Engine) -> Result<ExitCode, BuildError> {
+pub(super) async fn verify(engine: &Engine, database: &Path) -> Result<ExitCode, BuildError> {
     let total = engine.store.subject_count().await?;
     let report = audit::verify(&*engine.store, engine.now(), |done| progress(done, total)).await?;
-    for fault in &report.faults {
+    let head = Head::beside(database);
+    let missing = match head {
+        Some(head) => audit::missing_tail(&*engine.store, head).await?,
+        None => None,
+    };
+    for fault in report.faults.iter().chain(&missing) {
         eprintln!("{fault}");
     }
     if report.more_faults > 0 {
@@ -25,7 +32,7 @@ pub(super) async fn verify(engine: &Engine) -> Result<ExitCode, BuildError> {
         "{subjects} orders, stored methods and endpoints with {events} events, and {checkpoints} checkpoints were \
          checked"
     );
-    if report.is_fine() {
+    if report.is_fine() && missing.is_none() {
         println!("no errors found");
         return Ok(ExitCode::SUCCESS);
     }

@@ -1,22 +1,30 @@
 //! The running gateway: listeners, background work and an orderly shutdown.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use futures_util::future::select_all;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::admin::{self, AdminSocket};
 use super::build::{BuildError, Plan, Shared, open_engine, provider_transport, warn_of_retired_accounts};
+use super::database_file::DatabaseFiles;
 use super::demo;
+use crate::audit;
 use crate::config::Settings;
 use crate::engine::Engine;
 use crate::http::{self, ops};
 use crate::jobs::{JobContext, JobRunner, Recurring};
+use crate::loops::Supervisor;
+use crate::metrics::Metrics;
 use crate::orders::Orders;
+use crate::store::sqlite::Head;
 
 /// A running gateway.
 pub(super) struct Gateway {
@@ -24,7 +32,10 @@ pub(super) struct Gateway {
     ops_listen: SocketAddr,
     orders: Orders,
     common: Arc<http::Common>,
+    signals: Signals,
+    database: DatabaseFiles,
     draining: Arc<AtomicBool>,
+    drain: Duration,
     handles: Vec<ServerHandle>,
     servers: Vec<JoinHandle<std::io::Result<()>>>,
     background: Vec<JoinHandle<()>>,
@@ -32,8 +43,8 @@ pub(super) struct Gateway {
 }
 
 /// Runs the gateway until a stop signal.
-pub(super) async fn run(plan: Plan) -> Result<ExitCode, BuildError> {
-    let engine = open_engine(&plan.settings.store)?;
+pub(super) async fn run(plan: Plan, metrics: Arc<Metrics>) -> Result<ExitCode, BuildError> {
+    let engine = open_engine(&plan.settings.store, metrics)?;
     if demo::owns(&engine).await? {
         let path = plan.settings.store.path.display();
         return Err(format!(
@@ -44,12 +55,16 @@ pub(super) async fn run(plan: Plan) -> Result<ExitCode, BuildError> {
     warn_of_retired_accounts(&plan, &engine).await?;
     let gateway = start(plan, engine).await?;
     println!("API       {}\nmetrics   {}/metrics", gateway.url(), gateway.ops_url());
-    gateway.until_stopped().await;
+    gateway.until_stopped().await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Opens the listeners on an open database, and starts the jobs. After an error nothing runs.
 pub(super) async fn start(plan: Plan, engine: Engine) -> Result<Gateway, BuildError> {
+    let signals = Signals::take()?;
+    refuse_missing_tail(&engine, &plan.settings.store.path).await?;
+    let database = DatabaseFiles::of(&plan.settings.store.path);
+    let metrics = engine.metrics.clone();
     let shared = Shared::new(&plan, engine).await?;
     let (listener, listen) = bind(plan.settings.server.listen)?;
     let (ops_listener, ops_listen) = bind(plan.settings.server.ops_listen)?;
@@ -65,18 +80,27 @@ pub(super) async fn start(plan: Plan, engine: Engine) -> Result<Gateway, BuildEr
         move || shared.orders(provider_transport(&outbound).unwrap_or_else(|_| transport.clone()))
     };
     let public = http::serve(listener, common.clone(), for_workers)?;
-    let operators = ops::Ops { payments: orders.payments.clone(), draining: draining.clone() };
+    let supervisor = Arc::new(Supervisor::new(metrics));
+    let operators = ops::Ops {
+        payments: orders.payments.clone(),
+        draining: draining.clone(),
+        supervisor: supervisor.clone(),
+    };
     let operators = ops::serve(operators, ops_listener)?;
     let (admin, socket) = admin::serve(&settings.store.path, shared.engine.clone(), common.clone())?;
     let handles = vec![public.handle(), operators.handle(), admin.handle()];
     let servers = [public, operators, admin].map(tokio::spawn).into();
-    let background = start_jobs(&shared, orders.clone(), &settings)?;
+    let background = start_background(&shared, orders.clone(), &settings, &supervisor)?;
+    let drain = Duration::from_secs(settings.server.drain_s);
     Ok(Gateway {
+        signals,
         listen,
         ops_listen,
         orders,
         common,
+        database,
         draining,
+        drain,
         handles,
         servers,
         background,
@@ -84,16 +108,34 @@ pub(super) async fn start(plan: Plan, engine: Engine) -> Result<Gateway, BuildEr
     })
 }
 
+/// Refuses a database without its newest changes: they would be written over, and nobody would know.
+async fn refuse_missing_tail(engine: &Engine, database: &Path) -> Result<(), BuildError> {
+    let Some(head) = Head::beside(database) else { return Ok(()) };
+    let Some(missing) = audit::missing_tail(&*engine.store, head).await? else { return Ok(()) };
+    let file = database.display();
+    Err(format!(
+        "{file}: {missing}. Bring back the file and its log `{file}-wal`, or a newer back-up; to go on with what is there, \
+         move `{file}.head` away, and compare the payments with the providers'"
+    )
+    .into())
+}
+
 /// Starts the job runner, which also delivers webhooks, and the recurring work.
-fn start_jobs(
+fn start_background(
     shared: &Shared,
     orders: Orders,
     settings: &Settings,
+    supervisor: &Arc<Supervisor>,
 ) -> Result<Vec<JoinHandle<()>>, BuildError> {
-    let context = JobContext { orders, webhooks: shared.dispatcher(&settings.webhooks)? };
+    let context = Arc::new(JobContext { orders, webhooks: shared.dispatcher(&settings.webhooks)? });
+    let jobs = move || JobRunner::new(context.clone()).run();
     let days = u64::from(settings.store.keep_notifications_days);
-    let recurring = Recurring::new(shared.engine.clone(), Duration::from_secs(days * 24 * 3_600));
-    Ok(vec![tokio::spawn(JobRunner::new(context).run()), tokio::spawn(recurring.run())])
+    let (engine, keep) = (shared.engine.clone(), Duration::from_secs(days * 24 * 3_600));
+    let recurring = move || Recurring::new(engine.clone(), keep).run();
+    Ok(vec![
+        tokio::spawn(supervisor.clone().keep_running("jobs", jobs)),
+        tokio::spawn(supervisor.clone().keep_running("recurring work", recurring)),
+    ])
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BuildError> {
@@ -119,10 +161,28 @@ impl Gateway {
     }
 
     /// Serves until a stop signal, then lets open requests finish.
-    pub(super) async fn until_stopped(self) {
-        stop_requested().await;
-        tracing::info!("stopping: open requests may finish");
+    ///
+    /// # Errors
+    /// If the database's files are gone or a listener has failed; then it stops at once, since it could keep no promise.
+    pub(super) async fn until_stopped(mut self) -> Result<(), BuildError> {
+        tokio::select! {
+            () = self.signals.stop_requested() => {}
+            lost = self.database.lost() => {
+                return Err(format!("{} was deleted or replaced while the gateway ran, so it has stopped; bring \
+                                    the file back and start it again", lost.display()).into());
+            }
+            (ended, ..) = select_all(&mut self.servers) => {
+                return Err(format!("a listener has failed, so the gateway has stopped: {ended:?}").into());
+            }
+        }
         self.draining.store(true, Ordering::Relaxed);
+        if !self.drain.is_zero() {
+            let seconds = self.drain.as_secs();
+            tracing::info!("stopping: `/readyz` says so, and requests are accepted for {seconds} s more");
+            // A second signal cuts it short.
+            let _ = tokio::time::timeout(self.drain, self.signals.stop_requested()).await;
+        }
+        tracing::info!("stopping: open requests may finish");
         self.common.end_streams();
         for handle in &self.handles {
             handle.stop(true).await;
@@ -134,18 +194,37 @@ impl Gateway {
         }
         // Work that they leave unfinished is still due and runs after the next start.
         self.background.iter().for_each(JoinHandle::abort);
+        Ok(())
     }
 }
 
-/// Waits for Ctrl-C or a termination signal.
-pub(super) async fn stop_requested() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
+/// The signals that the program takes, from the moment that this is made.
+pub(super) struct Signals {
+    interrupted: Signal,
+    terminated: Signal,
+    hung_up: Signal,
+}
+
+impl Signals {
+    pub(super) fn take() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupted: signal(SignalKind::interrupt())?,
+            terminated: signal(SignalKind::terminate())?,
+            hung_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for Ctrl-C or a termination signal. A hang-up, which a closed terminal or a service manager's reload sends,
+    /// is logged and nothing else.
+    pub(super) async fn stop_requested(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.interrupted.recv() => return,
+                _ = self.terminated.recv() => return,
+                _ = self.hung_up.recv() => {
+                    tracing::info!("a hang-up signal came: nothing is reloaded; a restart applies changed settings");
+                }
+            }
+        }
     }
 }

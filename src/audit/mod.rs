@@ -2,8 +2,10 @@
 
 mod checkpoint;
 mod erase;
+mod head;
 mod verify;
 
 pub use checkpoint::{CHECKPOINT_INTERVAL, checkpoint};
 pub use erase::{Erased, ErasureTarget, erase};
+pub use head::missing_tail;
 pub use verify::{AuditReport, verify};

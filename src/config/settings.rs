@@ -47,6 +47,8 @@ settings! {
         workers: usize = 0, 0..=256;
         /// How long a client may take to send its request, seconds.
         request_timeout_s: u64 = 10, 1..=300;
+        /// How long requests are still accepted at shutdown after `/readyz` has turned 503, seconds.
+        drain_s: u64 = 5, 0..=300;
         /// How long open requests may take to finish at shutdown, seconds.
         shutdown_s: u64 = 30, 1..=300;
     }

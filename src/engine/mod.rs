@@ -191,7 +191,7 @@ impl Engine {
     /// Commits a complete change or rows, and wakes the job runner for what it makes due.
     ///
     /// # Errors
-    /// [`StoreError`]; after `Failed` it is not known whether it was written, after any other it was not.
+    /// [`StoreError`]; after `Disk` and `Failed` it is not known whether it was written, after any other it was not.
     pub async fn commit(&self, change: Change) -> Result<(), StoreError> {
         let alarms = alarms(&change);
         let of_endpoint =

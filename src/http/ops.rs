@@ -16,17 +16,19 @@ use actix_web::{App, FromRequest, Handler, HttpRequest, HttpResponse, HttpServer
 use port::Timestamp;
 
 use crate::domain::Lane;
+use crate::loops::Supervisor;
 use crate::payments::Payments;
-use crate::store::StoreError;
+use crate::store::{Change, StoreError, Write};
 
-/// The timeout of a database read.
-const READ_TIMEOUT: Duration = Duration::from_secs(2);
+/// The timeout of a database query.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub struct Ops {
     pub payments: Payments,
     /// Set when the gateway is stopping, so that load balancers send no more requests.
     pub draining: Arc<AtomicBool>,
+    pub supervisor: Arc<Supervisor>,
 }
 
 /// Serves metrics and health, on a thread of its own.
@@ -95,8 +97,8 @@ async fn oldest_delivery(payments: &Payments) -> Result<Option<Timestamp>, Store
 }
 
 async fn in_time<T>(query: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = || StoreError::Failed(format!("no answer within {} s", READ_TIMEOUT.as_secs()));
-    tokio::time::timeout(READ_TIMEOUT, query).await.unwrap_or_else(|_| Err(late()))
+    let late = || StoreError::Failed(format!("no answer within {} s", QUERY_TIMEOUT.as_secs()));
+    tokio::time::timeout(QUERY_TIMEOUT, query).await.unwrap_or_else(|_| Err(late()))
 }
 
 async fn alive() -> HttpResponse {
@@ -107,8 +109,15 @@ async fn alive() -> HttpResponse {
 async fn ready(ops: Data<Ops>, request: HttpRequest) -> HttpResponse {
     let database = oldest_due(&ops.payments, &Lane::General).await;
     let database = database.map(drop).map_err(|fault| fault.to_string());
+    let probe = Change::plain("probe", vec![Write::Probe]);
+    let writing = in_time(ops.payments.engine.store.commit(probe)).await.map_err(|fault| fault.to_string());
+    let background = match ops.supervisor.down().join(", ") {
+        none if none.is_empty() => Ok(()),
+        down => Err(format!("{down} failed and will be started again")),
+    };
     let serving = if ops.draining.load(Ordering::Relaxed) { Err("about to stop".to_owned()) } else { Ok(()) };
-    let checks = [("database", database), ("serving", serving)];
+    let checks =
+        [("database", database), ("writing", writing), ("background", background), ("serving", serving)];
     let ready = checks.iter().all(|(_, found)| found.is_ok());
     let mut text = String::new();
     if request.query_string().split('&').any(|part| part.split('=').next() == Some("verbose")) {

@@ -67,7 +67,8 @@ pub enum Tick {
 
 impl JobRunner {
     /// A runner with every lane due, so that each is read once.
-    pub fn new(context: JobContext) -> Self {
+    pub fn new(context: impl Into<Arc<JobContext>>) -> Self {
+        let context = context.into();
         let alarm = context.engine().alarm.clone();
         let accounts = context.orders.payments.providers.accounts().iter();
         let lanes = accounts.map(|account| Lane::Account(account.name.clone())).chain([Lane::General]);
@@ -78,7 +79,7 @@ impl JobRunner {
             alarm.ring(AlarmLane::Endpoint(enabled.endpoint.id), Timestamp::default());
         }
         Self {
-            context: context.into(),
+            context,
             under_way: FuturesUnordered::new(),
             busy: HashMap::new(),
             backlog: Backlog::default(),

@@ -22,6 +22,9 @@ fn touched() -> Metrics {
     metrics.store_committed(3, EACH);
     metrics.store_conflict();
     metrics.store_queue_full();
+    metrics.store_failed();
+    metrics.log_line_dropped();
+    metrics.background_restarted("jobs");
     metrics.job_oldest_due("account", "decta-demo", EACH);
     metrics.oldest_open_payment("decta-demo", EACH);
     metrics.job_run("fetch_status", "done");
@@ -36,13 +39,13 @@ fn every_metric_has_its_published_name_and_type() {
     let text = touched().render();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE paymux_"));
     let expected = "attempts_created_total counter, attempts_failed_over_total counter, \
-                    attention_raised_total counter, build_info gauge, cache_lookups_total counter, \
+                    attention_raised_total counter, background_restarts_total counter, build_info gauge, cache_lookups_total counter, \
                     http_request_duration_seconds histogram, http_requests_total counter, \
-                    job_oldest_due_seconds gauge, job_runs_total counter, notifications_total counter, \
+                    job_oldest_due_seconds gauge, job_runs_total counter, log_lines_dropped_total counter, notifications_total counter, \
                     oldest_open_payment_seconds gauge, payment_status_changes_total counter, \
                     provider_call_duration_seconds histogram, provider_calls_total counter, \
                     routing_decisions_total counter, store_batch_changes histogram, store_changes_total counter, \
-                    store_commit_duration_seconds histogram, store_conflicts_total counter, \
+                    store_commit_duration_seconds histogram, store_conflicts_total counter, store_failed_changes_total counter, \
                     store_queue_full_total counter, unknown_provider_statuses_total counter, \
                     webhook_deliveries_total counter";
     assert_eq!(types.collect::<Vec<_>>().join(", "), expected);

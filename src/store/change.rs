@@ -89,6 +89,8 @@ pub enum Write {
         name: &'static str,
         value: String,
     },
+    /// Takes room and gives it back, to try whether the database can be written.
+    Probe,
     /// Events to deliver to an endpoint. A delivery that waits for a retry keeps its due time; a replay makes all
     /// waiting deliveries of the order due.
     Enqueue {

@@ -142,6 +142,9 @@ pub enum StoreError {
     /// The queue in front of the writer is full.
     #[error("the store is busy")]
     Busy,
+    /// The disk is full, read-only or broken. Whether a commit took effect is not known.
+    #[error("the disk of the database failed: {0}")]
+    Disk(String),
     /// The database failed. Whether a commit took effect is not known.
     #[error("the store failed: {0}")]
     Failed(String),

@@ -118,7 +118,7 @@ fn not_http() -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_clearly_http_is_refused_hides_nothing_and_fills_no_log() {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let target = Target::of(|folder, sandbox| Gateway::start_logging(folder, sandbox, log.path()));
+    let target = Target::of(|folder, sandbox| Gateway::start_logging(folder, sandbox, log.reopen().unwrap()));
     let url = target.url();
     let attack = async {
         for (name, bytes) in not_http() {

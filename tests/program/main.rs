@@ -18,6 +18,7 @@ mod holds;
 mod hostile;
 mod keys;
 mod mixed;
+mod operating;
 mod paid;
 mod profiles;
 mod provider_order;

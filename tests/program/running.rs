@@ -3,9 +3,11 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// A sandbox in a process of its own.
 pub struct Sandbox {
@@ -68,11 +70,11 @@ impl Gateway {
         place.try_start(command).unwrap_or_else(|| place.start(place.demo()))
     }
 
-    /// As [`Gateway::start`], with its log in a file.
-    pub fn start_logging(folder: &Path, sandbox: &Sandbox, log: &Path) -> Self {
+    /// As [`Gateway::start`], with its log in a file or pipe.
+    pub fn start_logging(folder: &Path, sandbox: &Sandbox, log: impl Into<Stdio>) -> Self {
         let place = Place::new(folder, sandbox);
         let mut command = place.demo();
-        command.stderr(std::fs::File::create(log).unwrap());
+        command.stderr(log);
         place.start(command)
     }
 
@@ -84,6 +86,52 @@ impl Gateway {
         command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()]);
         command.arg(demo.get_program()).args(demo.get_args());
         place.start(command)
+    }
+
+    /// `paymux serve` on the sandbox's accounts, with a further setting of its listeners.
+    pub fn serve(folder: &Path, sandbox: &str, setting: &str) -> Self {
+        let (listen, ops) = (free_address(), free_address());
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+        let text = format!(
+            "[server]\nlisten = \"{listen}\"\nops_listen = \"{ops}\"\n{setting}\n\
+             [store]\npath = {:?}\n[outbound]\nallow_private_addresses = true\n\
+             [files]\naccounts = {:?}\nrouting = {:?}\n",
+            folder.join("paymux.db"),
+            config.join("sandbox.toml"),
+            config.join("routing.toml"),
+        );
+        let settings = folder.join("paymux.toml");
+        std::fs::write(&settings, text).unwrap();
+        let mut command = quiet(env!("CARGO_BIN_EXE_paymux"));
+        command.arg("serve").arg("--config").arg(settings).env("PAYMUX_SANDBOX_URL", sandbox);
+        let (child, _) = started(command, "metrics ").expect("the gateway says where it listens");
+        let (url, ops_url) = (format!("http://{listen}"), format!("http://{ops}"));
+        let routing = config.join("routing.toml");
+        let place = Place { folder: folder.to_owned(), sandbox: sandbox.to_owned(), routing, listen, ops };
+        Gateway { child, place, url, ops_url }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success(), "{name}");
+    }
+
+    /// How it ended, once it has.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + START;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it still runs");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The same gateway again; `None` if it ends before it is ready.
+    pub fn starts_again(&self) -> Option<Self> {
+        self.place.try_start(self.place.demo())
     }
 
     /// Its resident memory, bytes.

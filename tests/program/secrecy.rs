@@ -19,7 +19,7 @@ const PLANTED: [&str; 6] = [
 #[tokio::test]
 async fn planted_secrets_addresses_and_card_numbers_never_appear_in_logs_or_metrics() {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let demo = Demo::of(|folder, sandbox| Gateway::start_logging(folder, sandbox, log.path()));
+    let demo = Demo::of(|folder, sandbox| Gateway::start_logging(folder, sandbox, log.reopen().unwrap()));
     let shop = &demo.shop;
     let mut body = Shop::order(Some("decta-demo"), "EUR", 1999);
     body["order"]["customer"] = json!({

@@ -17,7 +17,7 @@ const KEY: &str = "pmx_test_demo";
 pub struct Shop {
     client: Client,
     pub url: String,
-    sandbox: String,
+    pub sandbox: String,
     key: String,
 }
 

@@ -161,5 +161,6 @@ codes! {
         "Every account that could take this is down. Nothing is lost: try again after `Retry-After`, with the same \
          idempotency key.";
     Overloaded = 503 "overloaded", "The gateway is busy",
-        "Too much is waiting to be written. Nothing was done; try again after `Retry-After`.";
+        "Too much is waiting to be written, or the disk is full. Repeat the request after `Retry-After`, with the same \
+         idempotency key so that nothing happens twice.";
 }

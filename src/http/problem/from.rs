@@ -12,6 +12,13 @@ use crate::payments::PaymentError;
 use crate::routing::{RouteError, RuledOut};
 use crate::store::{StoreError, Unique};
 
+/// What holds of every change that could not be written, since an earlier one of the same request may have been.
+const REPEAT: &str = "Repeat the request later with the same Idempotency-Key, so that nothing happens twice; without a key, \
+                      look first at what has happened.";
+
+/// The `Retry-After` if the disk is full: a person has to make room.
+const DISK_BACK: Duration = Duration::from_secs(30);
+
 /// The default `Retry-After`.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
@@ -163,8 +170,12 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy | StoreError::Conflict => {
-                let detail = "Too much is waiting to be written. Nothing was done; try again later.";
+                let detail = format!("Too much is waiting to be written. {REPEAT}");
                 Self::new(Code::Overloaded, detail).retry_after(RETRY_SOON).caused_by(error)
+            }
+            StoreError::Disk(_) => {
+                let detail = format!("The gateway cannot write to its database at present. {REPEAT}");
+                Self::new(Code::Overloaded, detail).retry_after(DISK_BACK).caused_by(error)
             }
             StoreError::Taken(Unique::Key | Unique::OrderReference | Unique::ProfileSession) => {
                 CommandError::from(error).into()

@@ -13,6 +13,7 @@ const CHECKPOINT: &str =
     "INSERT INTO checkpoints (number, at, position, changes, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
 const CHECKPOINTS: &str = "SELECT number, at, position, changes, hash FROM checkpoints
      WHERE number > ?1 ORDER BY number LIMIT ?2";
+const LAST_CHANGE: &str = "SELECT position, hash FROM changes ORDER BY position DESC LIMIT 1";
 const LAST_CHECKPOINT: &str = "SELECT number, at, position, changes, hash FROM checkpoints
      ORDER BY number DESC LIMIT 1";
 const SUBJECTS: &str = "SELECT subjects.id, kind, names.name, state, created_at
@@ -23,6 +24,11 @@ const PERSONAL_ERASED: &str = "DELETE FROM personal
 pub(super) fn checkpoint(db: &Connection, row: &CheckpointRow) -> Result<(), StoreError> {
     let (number, position, changes) = (integer(row.number), integer(row.position), integer(row.changes));
     run(db, CHECKPOINT, (number, row.at.micros(), position, changes, row.hash.0)).map(drop)
+}
+
+/// The position and hash of the newest change.
+pub(super) fn last_change(db: &Connection) -> Result<Option<(u64, Hash)>, StoreError> {
+    one(db, LAST_CHANGE, [], |row| Ok((count(row, 0)?, hash(row, 1)?)))
 }
 
 /// Deletes the personal values of a subject, and the stored notifications that name its objects.
@@ -88,6 +94,11 @@ impl dyn Store + '_ {
         let sql = "SELECT position, hash FROM changes WHERE position > ?1 ORDER BY position LIMIT ?2";
         let values = (integer(after), limit);
         self.read(move |db| all(db, sql, values, |row| Ok((count(row, 0)?, hash(row, 1)?)))).await
+    }
+
+    /// The position and hash of the newest change.
+    pub async fn last_change(&self) -> Result<Option<(u64, Hash)>, StoreError> {
+        self.read(last_change).await
     }
 
     /// The checkpoints after a number, oldest first, at most `limit`.

@@ -10,6 +10,7 @@ mod cache;
 mod connection;
 mod deliveries;
 mod executor;
+mod head;
 mod jobs;
 mod kept;
 mod leases;
@@ -35,6 +36,8 @@ use tokio::sync::{broadcast, oneshot};
 use self::cache::SubjectCache;
 pub use self::connection::OpenError;
 use self::executor::Executor;
+pub use self::head::Head;
+use self::head::HeadFile;
 pub use self::leases::Leases;
 pub use self::readers::Query;
 use self::writer::{Waiting, Writer};
@@ -101,7 +104,8 @@ impl Sqlite {
         let newest_subject = load::newest_subject(&db)?;
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let cache: Arc<SubjectCache> = Arc::default();
-        let mut writer = Writer::new(db, cache.clone(), changes.clone(), metrics.clone());
+        let head = HeadFile::open(&options.path)?;
+        let mut writer = Writer::new(db, head, cache.clone(), changes.clone(), metrics.clone());
         let (readers, writer) = if options.threads {
             (readers::start(&path, options.queue)?, writer.start(options.queue, options.batch_max)?)
         } else {

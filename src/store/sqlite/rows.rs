@@ -29,6 +29,9 @@ const DELETE_NOTIFICATION: &str = "DELETE FROM inbox WHERE id = ?1";
 const API_KEY: &str = "INSERT INTO api_keys (hash, hint, merchant, scopes, created_at, revoked_at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)
      ON CONFLICT (hash) DO UPDATE SET scopes = excluded.scopes, revoked_at = excluded.revoked_at";
+/// Larger than a page, so that it needs room.
+const PROBE: &str = "INSERT INTO settings (name, value) VALUES ('probe', printf('%.*c', 16384, 'x'))";
+const PROBE_GONE: &str = "DELETE FROM settings WHERE name = 'probe'";
 const SETTING: &str = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
 /// Writes a change. Its idempotency key is written first, so that a repeat is detected before any other conflict: it fails
@@ -99,6 +102,7 @@ fn write_row(db: &Connection, names: &Names, row: &Write) -> Result<(), StoreErr
         Write::ErasePersonal { subject, objects } => audit::erase(db, *subject, objects),
         Write::ApiKey(row) => api_key(db, row),
         Write::Setting { name, value } => run(db, SETTING, (name, value)).map(drop),
+        Write::Probe => run(db, PROBE, []).and_then(|_| run(db, PROBE_GONE, [])).map(drop),
         Write::Enqueue { stream, first, last, at } => deliveries::enqueue(db, *stream, *first, *last, *at),
         Write::Advance { delivery, position, at } => deliveries::advance(db, delivery, *position, *at),
         Write::DropStreams(endpoint) => run(db, DROP_STREAMS, [blob(endpoint.uuid())]).map(drop),

@@ -15,6 +15,10 @@ const UNIQUE_VIOLATIONS: [(&str, StoreError); 5] = [
     ("inbox.account, inbox.identity", StoreError::Taken(Unique::Notification)),
 ];
 
+/// What the database says of a disk that is full, read-only or broken.
+const DISK: [ErrorCode; 4] =
+    [ErrorCode::DiskFull, ErrorCode::ReadOnly, ErrorCode::SystemIoFailure, ErrorCode::CannotOpen];
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         // Another program locks the database. This can only happen at the start of a transaction, when nothing is
@@ -23,6 +27,10 @@ impl From<rusqlite::Error> for StoreError {
             return Self::Busy;
         }
         let text = error.to_string();
+        let code = error.sqlite_error_code();
+        if code.is_some_and(|code| DISK.contains(&code)) {
+            return Self::Disk(text);
+        }
         let columns = text.strip_prefix("UNIQUE constraint failed: ");
         let meaning = UNIQUE_VIOLATIONS.into_iter().find(|(unique, _)| columns == Some(unique));
         meaning.map_or(Self::Failed(text), |(_, meaning)| meaning)

@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::cache::SubjectCache;
 use super::executor::Executor;
 use super::names::Names;
-use super::{OpenError, rows, statement};
+use super::{Head, HeadFile, OpenError, audit, rows, statement};
 use crate::metrics::Metrics;
 use crate::store::{Change, StoreError, Unique};
 
@@ -35,6 +35,7 @@ type Results = Vec<Result<(), StoreError>>;
 pub(super) struct Writer {
     db: Connection,
     names: Names,
+    head: HeadFile,
     cache: Arc<SubjectCache>,
     changes: broadcast::Sender<Uuid>,
     metrics: Arc<Metrics>,
@@ -43,11 +44,12 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         db: Connection,
+        head: HeadFile,
         cache: Arc<SubjectCache>,
         changes: broadcast::Sender<Uuid>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { db, names: Names::default(), cache, changes, metrics }
+        Self { db, names: Names::default(), head, cache, changes, metrics }
     }
 
     /// Runs on a thread of its own. If it panics, its memory may be inconsistent, so the process aborts; recovery after
@@ -90,6 +92,7 @@ impl Writer {
         let written = results.iter().filter(|result| result.is_ok()).count();
         if written > 0 {
             self.metrics.store_committed(u32::try_from(written).unwrap_or(u32::MAX), started.elapsed());
+            self.advance_head();
         }
         for (Waiting { change, answer }, result) in batch.drain(..).zip(results) {
             match (&result, &change.subject) {
@@ -100,9 +103,18 @@ impl Writer {
                     let _ = self.changes.send(subject.id);
                 }
                 (Err(StoreError::Conflict), _) => self.metrics.store_conflict(),
+                (Err(StoreError::Disk(_) | StoreError::Failed(_)), _) => self.metrics.store_failed(),
                 _ => {}
             }
             let _ = answer.send((change, result));
+        }
+    }
+
+    /// Before any change is answered. A head that could not be written is behind until the next, so it says less, but
+    /// nothing wrong.
+    fn advance_head(&mut self) {
+        if let Ok(Some((position, hash))) = audit::last_change(&self.db) {
+            let _ = self.head.advance(Head { position, hash });
         }
     }
 
@@ -153,8 +165,9 @@ fn in_savepoint(
 ) -> Result<Result<(), StoreError>, StoreError> {
     statement::run(db, "SAVEPOINT change", [])?;
     let result = rows::write_change(db, names, change);
-    if result.is_err() {
-        statement::run(db, "ROLLBACK TO change", [])?;
+    if let Err(fault) = &result {
+        // Where there is no savepoint left, what has ended the transaction is the error, not that.
+        statement::run(db, "ROLLBACK TO change", []).map_err(|_| fault.clone())?;
     }
     statement::run(db, "RELEASE change", [])?;
     Ok(result)
@@ -169,9 +182,11 @@ mod tests {
     use crate::store::{IdempotencyRow, Write};
 
     fn writer() -> Writer {
+        let folder = tempfile::tempdir().expect("a folder");
         let mut db = Connection::open_in_memory().expect("memory is there");
         migrations::run(&mut db).expect("the tables can be made");
-        Writer::new(db, Arc::default(), broadcast::channel(1).0, Arc::new(Metrics::new()))
+        let head = HeadFile::open(&folder.path().join("db")).expect("a file");
+        Writer::new(db, head, Arc::default(), broadcast::channel(1).0, Arc::new(Metrics::new()))
     }
 
     fn setting(name: &'static str) -> Write {
@@ -236,6 +251,27 @@ mod tests {
         }
         assert_eq!(settings(&writer), [""; 0]);
         assert_eq!(results(&mut writer, vec![vec![setting("a"), key("acme", "k")]]), [Ok(())]);
+    }
+
+    #[test]
+    fn a_full_disk_fails_what_waits_and_is_noticed_by_a_probe_until_there_is_room_again() {
+        let mut writer = writer();
+        let limit = |writer: &Writer, pages: i64| {
+            let set = writer.db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()));
+            set.expect("a limit can be set");
+        };
+        let (probe, large) = (vec![Write::Probe], Write::Setting { name: "a", value: "x".repeat(100_000) });
+        assert_eq!(results(&mut writer, vec![probe.clone()]), [Ok(())]);
+        writer.db.execute_batch("VACUUM").expect("pages that are free can go");
+        // A limit below what there is means that no page can be added.
+        limit(&writer, 1);
+        for result in results(&mut writer, vec![probe.clone(), vec![large.clone()]]) {
+            assert!(matches!(result, Err(StoreError::Disk(_))), "{result:?}");
+        }
+        let metrics = writer.metrics.render();
+        assert!(metrics.contains("paymux_store_failed_changes_total 2\n"), "{metrics}");
+        limit(&writer, 1_000_000);
+        assert_eq!(results(&mut writer, vec![probe, vec![large]]), [Ok(()), Ok(())]);
     }
 
     #[test]

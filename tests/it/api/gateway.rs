@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use paymux::config::Settings;
@@ -20,6 +20,7 @@ use paymux_testkit::Script;
 use port::{Env, Secret, Timestamp, Transport, Uuid, sign};
 use tempfile::TempDir;
 
+use super::disk::OnDisk;
 use super::fake_provider::{self, FakeProvider};
 
 /// A key of the merchant `shop` that may do everything.
@@ -45,6 +46,7 @@ pub struct Gateway {
     pub clock: Arc<Clock>,
     pub provider: Arc<FakeProvider>,
     pub store: Arc<dyn Store>,
+    pub disk_full: Arc<AtomicBool>,
     pub orders: Orders,
     pub common: Arc<http::Common>,
     server: actix_web::dev::ServerHandle,
@@ -78,7 +80,8 @@ impl Gateway {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new());
         let options = Options::at(folder.path().join("paymux.db"));
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&options, metrics.clone()).unwrap());
+        let (store, disk_full) = (Sqlite::open(&options, metrics.clone()).unwrap(), Arc::default());
+        let store: Arc<dyn Store> = Arc::new(OnDisk { store, full: Arc::clone(&disk_full) });
         let clock = Arc::new(Clock::default());
         let engine = Engine::new(store.clone(), clock.clone(), metrics);
         let provider = Arc::new(FakeProvider::default());
@@ -104,7 +107,7 @@ impl Gateway {
         let running = http::serve(listener, common.clone(), move || worker.clone()).unwrap();
         let server = running.handle();
         tokio::spawn(running);
-        Self { address, clock, provider, store, orders, common, server, folder }
+        Self { address, clock, provider, store, disk_full, orders, common, server, folder }
     }
 
     /// A job runner on what the gateway shares.

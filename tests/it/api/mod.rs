@@ -6,6 +6,7 @@ mod attention;
 mod cards;
 mod checkout;
 mod client;
+mod disk;
 mod fake_provider;
 pub mod gateway;
 mod head;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paymux::http::ops::{Ops, serve};
+use paymux::loops::Supervisor;
+use serde_json::json;
 
 use super::Gateway;
 use super::client::{Reply, Request};
@@ -15,6 +17,7 @@ struct Operators {
     gateway: Gateway,
     address: std::net::SocketAddr,
     draining: Arc<AtomicBool>,
+    supervisor: Arc<Supervisor>,
     server: actix_web::dev::ServerHandle,
 }
 
@@ -24,11 +27,13 @@ impl Operators {
         let draining = Arc::new(AtomicBool::new(false));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let ops = Ops { payments: gateway.orders.payments.clone(), draining: draining.clone() };
+        let payments = gateway.orders.payments.clone();
+        let supervisor = Arc::new(Supervisor::new(payments.engine.metrics.clone()));
+        let ops = Ops { payments, draining: draining.clone(), supervisor: supervisor.clone() };
         let running = serve(ops, listener).unwrap();
         let server = running.handle();
         tokio::spawn(running);
-        Self { gateway, address, draining, server }
+        Self { gateway, address, draining, supervisor, server }
     }
 
     async fn get(&self, path: &str) -> Reply {
@@ -51,7 +56,8 @@ async fn health_is_told_in_a_word_and_in_detail_to_those_who_ask() {
     }
     assert_eq!(operators.get("/readyz").await.text(), "ready\n");
     let verbose = operators.get("/readyz?verbose").await;
-    assert_eq!(verbose.text(), "ok   database\nok   serving\n     2 accounts are configured\nready\n");
+    let checks = "ok   database\nok   writing\nok   background\nok   serving\n";
+    assert_eq!(verbose.text(), format!("{checks}     2 accounts are configured\nready\n"));
     assert_eq!(operators.get("/v1/orders").await.status, 404, "the API is not here");
     assert_eq!(operators.gateway.get("/metrics").await.status, 404, "and this is not there");
 }
@@ -76,6 +82,37 @@ async fn a_gateway_that_is_about_to_stop_lives_and_is_not_ready() {
     assert_eq!(reply.status, 503);
     assert!(reply.text().contains("FAIL serving: about to stop\n"), "{}", reply.text());
     assert_eq!(operators.get("/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_gateway_whose_background_work_is_down_is_not_ready() {
+    let operators = Operators::open().await;
+    let running = tokio::spawn(operators.supervisor.clone().keep_running("jobs", || async {}));
+    while operators.supervisor.down().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let reply = operators.get("/readyz?verbose").await;
+    assert_eq!(reply.status, 503);
+    let why = "FAIL background: jobs failed and will be started again\n";
+    assert!(reply.text().contains(why), "{}", reply.text());
+    running.abort();
+}
+
+#[tokio::test]
+async fn while_the_disk_is_full_nothing_is_taken_and_it_is_not_ready() {
+    let operators = Operators::open().await;
+    let gateway = &operators.gateway;
+    let order = json!({"currency": "EUR"});
+    gateway.disk_full.store(true, Ordering::Relaxed);
+    let reply = gateway.post("/v1/orders").json(&order).await;
+    reply.problem(503, "overloaded");
+    assert_eq!(reply.header("retry-after"), Some("30"));
+    let reply = operators.get("/readyz?verbose").await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.text().contains("FAIL writing: the disk of the database failed"), "{}", reply.text());
+    gateway.disk_full.store(false, Ordering::Relaxed);
+    assert_eq!(gateway.post("/v1/orders").json(&order).await.status, 201);
+    assert_eq!(operators.get("/readyz").await.status, 200);
 }
 
 #[tokio::test]

@@ -1,0 +1,65 @@
+//! The head of the books: the position and hash of the newest change, in a small file beside the database.
+//!
+//! A database that loses its newest changes, for example since its log was deleted, fits in itself. Only a witness
+//! outside can tell. It is written after the commit, and never goes back.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use super::OpenError;
+use crate::domain::Hash;
+
+/// Where all changes end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    pub position: u64,
+    pub hash: Hash,
+}
+
+impl Head {
+    /// The head that is kept beside a database; `None` if there is none that can be read, as after a power cut.
+    pub fn beside(database: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(path(database)).ok()?).ok()
+    }
+}
+
+/// The file of a database's head.
+pub(super) fn path(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".head");
+    path.into()
+}
+
+pub(super) struct HeadFile {
+    file: File,
+    /// The position that the file has.
+    position: u64,
+}
+
+impl HeadFile {
+    pub(super) fn open(database: &Path) -> Result<Self, OpenError> {
+        let path = path(database);
+        let position = Head::beside(database).map_or(0, |head| head.position);
+        let opened = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = opened.map_err(|fault| OpenError::File { path, fault })?;
+        Ok(Self { file, position })
+    }
+
+    /// Writes a head that is newer than the one in the file. It has no flush of its own, so a power cut may leave an older
+    /// one.
+    pub(super) fn advance(&mut self, head: Head) -> io::Result<()> {
+        if head.position <= self.position {
+            return Ok(());
+        }
+        let mut text = serde_json::to_vec(&head)?;
+        text.push(b'\n');
+        // In one piece over the old text, which is never longer, so that a kill leaves one of the two.
+        self.file.write_all_at(&text, 0)?;
+        self.position = head.position;
+        Ok(())
+    }
+}
