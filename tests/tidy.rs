@@ -71,16 +71,8 @@ const MAX_FILE: usize = 500;
 const MAX_ADAPTER: usize = 820;
 
 /// The files of an adapter, beside its `exchanges/`; `vault.rs` where there is one, and tests.
-const ADAPTER_FILES: &[&str] = &[
-    "README.md",
-    "mod.rs",
-    "odd_answers.txt",
-    "request.rs",
-    "response.rs",
-    "statuses.toml",
-    "tests.rs",
-    "vault.rs",
-];
+const ADAPTER_FILES: &str =
+    "README.md mod.rs odd_answers.txt request.rs response.rs statuses.toml tests.rs vault.rs";
 
 /// A file of the repository: its path from the root and its text.
 struct Source {
@@ -261,11 +253,11 @@ fn every_adapter_has_the_same_files_and_is_small() {
         let folder = root().join("providers").join(about.name);
         for entry in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()) {
             let name = entry.file_name().into_string().unwrap();
-            if name != "exchanges" && !ADAPTER_FILES.contains(&name.as_str()) {
+            if name != "exchanges" && !ADAPTER_FILES.split(' ').any(|known| known == name) {
                 faults.push(format!("providers/{}/{name}: an adapter has no such file", about.name));
             }
         }
-        let required = ADAPTER_FILES.iter().filter(|name| !matches!(**name, "tests.rs" | "vault.rs"));
+        let required = ADAPTER_FILES.split(' ').filter(|name| !matches!(*name, "tests.rs" | "vault.rs"));
         let missing = required.filter(|name| !folder.join(name).exists());
         faults.extend(missing.map(|name| format!("providers/{}/{name}: is missing", about.name)));
         let lines: usize = adapter(about.name).iter().map(|source| source.text.lines().count()).sum();

@@ -68,7 +68,8 @@ fn printed_again<T: FromStr<Err: Debug> + Display + Debug + PartialEq>(text: &st
 fn decimal(text: &str) {
     let in_json: Option<Decimal> = serde_json::from_str(text).ok();
     let bare = text.trim().trim_matches('"');
-    if let Some(read) = in_json {
+    // A longer one is cut where a provider states it.
+    if let Some(read) = in_json.filter(|_| bare.len() <= MAX_TAKEN) {
         assert_eq!(bare.parse(), Ok(read), "as JSON and as text");
     }
     let Ok(read) = text.parse::<Decimal>() else { return };

@@ -57,7 +57,7 @@ async fn fetch_order(
     let session = order.session(order.attempt(attempt)?.session)?;
     let payment = Some(session.payment).filter(|_| session.status.is_open())?;
     let (payments, command) = (raw.state.payments().clone(), raw.command(Actor::Customer));
-    payments.note_return(payment, redirect);
+    payments.customer_returned(payment, redirect);
     let wait = payments.reserve_customer_fetch(payment, FETCH_TIMEOUT)?;
     let fetch = async move {
         tokio::time::sleep(wait).await;

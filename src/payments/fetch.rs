@@ -82,7 +82,7 @@ impl Payments {
 
     /// Remembers by which redirect the customer has come back. It changes nothing, but says why a payment has failed
     /// whose provider does not.
-    pub fn note_return(&self, payment: PaymentId, redirect: Redirect) {
+    pub fn customer_returned(&self, payment: PaymentId, redirect: Redirect) {
         match redirect {
             Redirect::Cancel => self.fetches.left.insert(payment, ()),
             _ => self.fetches.left.invalidate(&payment),
