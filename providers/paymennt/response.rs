@@ -66,7 +66,7 @@ impl Checkout {
             total: Some(money(self.amount)?),
             refunded: self.total_refunded.map(money).transpose()?,
             merchant_reference: self.request_id.as_deref().map(str::to_owned),
-            method: self.used_payment_method.as_deref().map(|name| method(name)),
+            method: self.used_payment_method.as_deref().map(method),
             ..ProviderView::default()
         })
     }
