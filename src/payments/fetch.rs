@@ -112,6 +112,7 @@ impl Payments {
         payment: PaymentId,
         command: &Command,
     ) -> Result<Arc<OrderAggregate>> {
+        tracing::info!(order.id = %order.id(), payment.id = %payment, "a customer has returned");
         let now = self.engine.now();
         let pass = ReadPass::of(Urgency::Customer);
         let fetched = self.fetch_status(order.id(), payment, command, &pass).await;
@@ -137,7 +138,6 @@ impl Payments {
         if last.is_some_and(|last| !allowed(last)) {
             return Ok(order);
         }
-        tracing::info!(order.id = %order.id(), payment.id = %payment, "a customer has returned");
         self.fetch_status(order.id(), payment, command, &ReadPass::of(Urgency::Customer)).await
     }
 
