@@ -24,6 +24,13 @@ macro_rules! eprintln {
     }};
 }
 
+macro_rules! eprint {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = write!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod admin;
 mod build;
 mod cli;

@@ -164,13 +164,9 @@ fn made_key(folder: &Path) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_forged_notices_costs_no_disk_no_memory_and_not_the_providers_patience() {
-    let mut key = String::new();
-    let demo = Demo::of(|folder, sandbox| {
-        key = made_key(folder);
-        Gateway::start(folder, sandbox)
-    });
+    let demo = Demo::of(Gateway::start);
     let (shop, folder, url) = (&demo.shop, demo.folder.path(), &demo.gateway.url);
-    let neighbour = shop.of_another(key);
+    let neighbour = shop.of_another(made_key(folder));
     let sold = Sold::by(shop).await;
     sold.resolved(folder).await;
     let (reads, events, memory) = (sold.reads(shop).await, sold.events(folder), demo.gateway.memory());

@@ -27,9 +27,10 @@ impl Head {
     }
 }
 
-/// The file of a database's head.
+/// The file of a database's head, the same whatever path leads to the database.
 pub(super) fn path(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
+    let database = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    let mut path = database.into_os_string();
     path.push(".head");
     path.into()
 }
