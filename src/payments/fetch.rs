@@ -64,7 +64,7 @@ impl Payments {
     }
 
     /// Reads a payment at its provider, changes the order accordingly, and returns it. Simultaneous callers share one
-    /// read. A failed read changes nothing, but raises attention if the answers have long not been readable.
+    /// read, unless a customer has come back or a notification has come since it began. A failed read changes nothing, but raises attention if the answers have long not been readable.
     pub async fn fetch_status(
         &self,
         order: OrderId,
@@ -72,12 +72,18 @@ impl Payments {
         command: &Command,
         pass: &ReadPass,
     ) -> Result<Arc<OrderAggregate>> {
+        let (this, command) = (self.clone(), command.following());
+        let (read_command, read_pass) = (command.clone(), pass.clone());
+        let read = async move { Arc::new(this.fetch_alone(order, payment, &read_command, &read_pass).await) };
         let under_way = &self.fetches.under_way;
-        let (this, command, pass) = (self.clone(), command.following(), pass.clone());
-        let read = async move { Arc::new(this.fetch_alone(order, payment, &command, &pass).await) };
-        let answer = under_way.get_with(payment, Box::pin(read)).await;
+        let answer = under_way.entry(payment).or_insert_with(Box::pin(read)).await;
         under_way.invalidate(&payment).await;
-        (*answer).clone()
+        // A read that was under way began before this was called, so it may have missed what this is called for.
+        let missed = self.awaits_fetch(payment) || pass.is_for_customer();
+        match !answer.is_fresh() && missed {
+            true => self.fetch_alone(order, payment, &command, pass).await,
+            false => (**answer.value()).clone(),
+        }
     }
 
     /// Remembers by which redirect the customer has come back. It changes nothing, but says why a payment has failed

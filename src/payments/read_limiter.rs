@@ -113,6 +113,10 @@ impl ReadPass {
         Self { class, prepaid: Arc::new(AtomicBool::new(false)) }
     }
 
+    pub(super) fn is_for_customer(&self) -> bool {
+        self.class == Urgency::Customer
+    }
+
     /// With one read taken in advance.
     pub fn prepaid(class: Urgency) -> Self {
         Self { class, prepaid: Arc::new(AtomicBool::new(true)) }

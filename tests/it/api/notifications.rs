@@ -371,6 +371,40 @@ async fn a_read_that_was_under_way_for_long_does_not_answer_a_notification_that_
 }
 
 #[tokio::test]
+async fn an_unsigned_notification_is_not_answered_by_a_read_that_was_under_way_when_it_came() {
+    let gateway = Gateway::start().await;
+    let session = session_at_two(&gateway).await;
+    gateway.notified_at_two(NOTIFY_KEY, &hint(&session, "e-1")).await;
+    let (reads, permits) = (gateway.provider.reads(), Arc::new(Semaphore::new(0)));
+    gateway.provider.answers_with(permits.clone());
+    let payments = gateway.orders.payments.clone();
+    let order = session["orderId"].as_str().unwrap().parse().unwrap();
+    let payment = session["paymentId"].as_str().unwrap().parse().unwrap();
+    let slow = tokio::spawn(async move {
+        let (command, pass) = (Command::of(Actor::Customer), ReadPass::of(Urgency::Customer));
+        payments.fetch_status(order, payment, &command, &pass).await.unwrap();
+    });
+    let is_read = async {
+        while gateway.provider.reads() == reads {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, is_read).await.expect("the customer's read begins");
+    gateway.provider.say(reference(&session), "paid");
+    gateway.notified_at_two(NOTIFY_KEY, &hint(&session, "e-2")).await;
+    // The job of the first notification runs now, and has to wait for the customer's read.
+    let mut runner = gateway.job_runner();
+    let joins = tokio::spawn(async move { runner.run_due().await.unwrap() });
+    for _ in 0..100 {
+        gateway.get("/v1/attention").await.expect(200);
+    }
+    permits.add_permits(10);
+    slow.await.unwrap();
+    joins.await.unwrap();
+    assert_eq!((gateway.provider.reads(), gateway.status(&session).await), (reads + 2, json!("COMPLETED")));
+}
+
+#[tokio::test]
 async fn an_unsigned_notification_about_nothing_of_ours_is_counted_and_dropped() {
     let gateway = Gateway::start().await;
     let written = gateway.metric("paymux_store_changes_total");
