@@ -19,7 +19,7 @@ const PRUNE_PAUSE: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 /// How often the clock is looked at.
-const CLOCK_INTERVAL: Duration = Duration::from_secs(15);
+const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Recurring work.
 pub struct Recurring {
