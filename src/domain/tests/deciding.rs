@@ -326,6 +326,9 @@ fn money_that_is_on_its_way_back_pays_for_no_order() {
         let signed = cart::sign(&scenario.order, signature()).unwrap();
         scenario.record(signed);
         assert_eq!(scenario.state(), "PENDING_PAYMENT", "{line}");
+        // Nor does another report that it is still there.
+        scenario.wait(10).see(line);
+        assert_eq!(scenario.state(), "PENDING_PAYMENT", "{line} again");
         let with = submit::Submission { session: Some(scenario.the_session().id), ..Default::default() };
         let refused = submit::submit(&mut scenario.context(), &with).err();
         assert_eq!(refused, Some(unusable.clone()), "{line}");
