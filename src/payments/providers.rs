@@ -71,8 +71,7 @@ impl Providers {
     }
 
     /// Lets an adapter's operation `about` an order's attempt, or about none, run: limits its time, classifies its error,
-    /// counts it. Also returns the moment that
-    /// the provider's answer describes.
+    /// counts it. Also returns the moment that the provider's answer describes.
     ///
     /// # Errors
     /// By certainty, see [`ProviderError`].

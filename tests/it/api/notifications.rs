@@ -12,6 +12,7 @@ use paymux::store::{Change, InboxFilter, InboxRow, JobSubject, Write};
 use port::{Env as _, NotificationId, ProviderError, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::client::Reply;
@@ -35,6 +36,29 @@ impl Gateway {
     }
 
     /// Whether a stored notification waits to be acted on.
+    /// Waits until the provider was read once more.
+    async fn until_read_after(&self, reads: u32) {
+        let is_read = async {
+            while self.provider.reads() == reads {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, is_read).await.expect("the provider is read");
+    }
+
+    /// Runs the due jobs beside a read that waits for permits, then lets both end.
+    async fn join_slow_read(&self, slow: JoinHandle<()>, permits: &Semaphore) {
+        let mut runner = self.job_runner();
+        let joins = tokio::spawn(async move { runner.run_due().await.unwrap() });
+        // The jobs have come to where they wait for the read, after a few looks into the store like these.
+        for _ in 0..100 {
+            self.get("/v1/attention").await.expect(200);
+        }
+        permits.add_permits(10);
+        slow.await.unwrap();
+        joins.await.unwrap();
+    }
+
     fn notifications_due(&self) -> bool {
         self.jobs_of(JobSubject::Notification) > 0
     }
@@ -347,23 +371,10 @@ async fn a_read_that_was_under_way_for_long_does_not_answer_a_notification_that_
     gateway.notified(&hint(&session, "e-1")).await;
     let mut runner = gateway.job_runner();
     let slow = tokio::spawn(async move { runner.run_due().await.unwrap() });
-    let is_read = async {
-        while gateway.provider.reads() == reads {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, is_read).await.expect("the first asks");
+    gateway.until_read_after(reads).await;
     gateway.clock.pass(Duration::from_secs(6));
     gateway.notified(&hint(&session, "e-2")).await;
-    let mut runner = gateway.job_runner();
-    let joins = tokio::spawn(async move { runner.run_due().await.unwrap() });
-    // The second has come to where it waits for the first, after a few looks into the store like these.
-    for _ in 0..100 {
-        gateway.get("/v1/attention").await.expect(200);
-    }
-    permits.add_permits(10);
-    slow.await.unwrap();
-    joins.await.unwrap();
+    gateway.join_slow_read(slow, &permits).await;
     gateway.clock.pass(Duration::from_secs(6));
     gateway.run_jobs().await;
     assert_eq!(gateway.provider.reads(), reads + 2);
@@ -384,23 +395,11 @@ async fn an_unsigned_notification_is_not_answered_by_a_read_that_was_under_way_w
         let (command, pass) = (Command::of(Actor::Customer), ReadPass::of(Urgency::Customer));
         payments.fetch_status(order, payment, &command, &pass).await.unwrap();
     });
-    let is_read = async {
-        while gateway.provider.reads() == reads {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, is_read).await.expect("the customer's read begins");
+    gateway.until_read_after(reads).await;
     gateway.provider.say(reference(&session), "paid");
     gateway.notified_at_two(NOTIFY_KEY, &hint(&session, "e-2")).await;
     // The job of the first notification runs now, and has to wait for the customer's read.
-    let mut runner = gateway.job_runner();
-    let joins = tokio::spawn(async move { runner.run_due().await.unwrap() });
-    for _ in 0..100 {
-        gateway.get("/v1/attention").await.expect(200);
-    }
-    permits.add_permits(10);
-    slow.await.unwrap();
-    joins.await.unwrap();
+    gateway.join_slow_read(slow, &permits).await;
     assert_eq!((gateway.provider.reads(), gateway.status(&session).await), (reads + 2, json!("COMPLETED")));
 }
 
