@@ -54,8 +54,10 @@ impl Order {
             None => attempt.currency(),
         };
         let money = |major: Option<Decimal>| major.map(|major| ctx.money(major, currency)).transpose();
+        let (provider_status, mark) = self.status(ctx.statuses());
         Ok(ProviderView {
-            provider_status: self.status(ctx.statuses()),
+            provider_status,
+            mark,
             total: money(self.total.0)?,
             refunded: money(self.amount_refunded.0)?,
             merchant_reference: self.number.as_deref().map(str::to_owned),
@@ -66,16 +68,20 @@ impl Order {
     }
 
     /// The newest entry of the history, which moves before `status` does; the last of equals. One that only marks a
-    /// test order is no status, so the newest other one is used. A history with an entry that cannot be read does not
-    /// say which is the newest, and is none.
-    fn status(&self, table: &StatusTable) -> ProviderStatus {
+    /// test order does not say where the order is, so the newest other one does, and it is the mark. A history with an
+    /// entry that cannot be read does not say which is the newest, and is none.
+    fn status(&self, table: &StatusTable) -> (ProviderStatus, Option<ProviderStatus>) {
         let history = self.status_changes.as_deref().unwrap_or_default();
         let of = |status: &Text| ProviderStatus::new("order", &**status);
         let marks_test = |change: &StatusChange| {
             table.row(&of(&change.new_status)).is_some_and(|row| row.detail == Some(Detail::Test))
         };
-        let newest = history.iter().max_by_key(|change| (!marks_test(change), change.on));
-        of(newest.map_or(&self.status, |change| &change.new_status))
+        let newest = history.iter().max_by_key(|change| change.on);
+        let decides = history.iter().max_by_key(|change| (!marks_test(change), change.on));
+        let mark = newest.filter(|newest| marks_test(newest)).map(|newest| of(&newest.new_status));
+        let decides = of(decides.map_or(&self.status, |change| &change.new_status));
+        let mark = mark.filter(|mark| *mark != decides);
+        (decides, mark)
     }
 
     /// The last failed try, if there was one.

@@ -83,6 +83,8 @@ impl OrderAggregate {
                 self.payment_mut(payment, at)?;
             }
             Event::StartUnknown { attempt } => self.attempt_mut(*attempt)?.unknown_since = Some(at),
+            Event::AnswerUnreadable { attempt } => self.attempt_mut(*attempt)?.unreadable_since = Some(at),
+            Event::AnswerReadable { attempt } => self.attempt_mut(*attempt)?.unreadable_since = None,
             Event::AttemptAbandoned { attempt, orphaned, failure } => {
                 let attempt = self.attempt_mut(*attempt)?;
                 attempt.state = if *orphaned { AttemptState::Orphaned } else { AttemptState::Ended };

@@ -1,6 +1,6 @@
 //! Raises attention, unless the same case is already open or was resolved before.
 
-use port::{CaptureMode, Money, PaymentId, Timestamp};
+use port::{AttemptId, CaptureMode, Money, PaymentId, Timestamp};
 
 use super::Context;
 use super::aggregate::OrderAggregate;
@@ -69,21 +69,43 @@ pub(super) fn unreported_unknown(
     (!order.attention.iter().any(reported)).then_some((what, since))
 }
 
-/// Raises attention on a payment whose start or operation has had an unknown outcome for [`UNKNOWN_LIMIT`].
-pub fn report_unknown(context: &mut Context<'_>, payment: PaymentId) -> Option<Event> {
-    let found = context.order.payment(payment)?;
-    let (what, since) = unreported_unknown(context.order, found)?;
-    let detail = || format!("whether {what} took effect is not known");
-    let overdue = context.now.since(since) >= UNKNOWN_LIMIT;
-    overdue.then(|| context.raise(AttentionCode::OutcomeUnknown, payment, detail())).flatten()
+/// Since when the provider's answers about a payment cannot be read, counted anew once a person has looked; `None` if
+/// they can be, or attention about it waits for a person.
+pub(super) fn unreported_unreadable(order: &OrderAggregate, payment: &Payment) -> Option<Timestamp> {
+    let since = order.attempt(payment.attempt?)?.unreadable_since?;
+    let about =
+        |raised: &&Attention| raised.code == AttentionCode::UnreadableAnswer && raised.payment == payment.id;
+    let raised = order.attention.iter().filter(about);
+    raised.map(|raised| raised.resolved_at).try_fold(since, |since, resolved| Some(since.max(resolved?)))
 }
 
-/// Raises attention on a payment whose provider's answers have not been readable for [`UNKNOWN_LIMIT`].
-pub fn report_unreadable(context: &mut Context<'_>, payment: PaymentId, since: Timestamp) -> Option<Event> {
-    let overdue = context.now.since(since) >= UNKNOWN_LIMIT;
-    let detail =
-        "what the provider answers about this payment cannot be read, so what happens to it is not known";
-    overdue.then(|| context.raise(AttentionCode::UnreadableAnswer, payment, detail)).flatten()
+/// What has to become of an answer that could not be read (`readable` false) or could be: nothing, if that was known.
+pub fn readability(order: &OrderAggregate, attempt: AttemptId, readable: bool) -> Option<Event> {
+    let was_readable = order.attempt(attempt)?.unreadable_since.is_none();
+    match (was_readable, readable) {
+        (true, false) => Some(Event::AnswerUnreadable { attempt }),
+        (false, true) => Some(Event::AnswerReadable { attempt }),
+        _ => None,
+    }
+}
+
+/// Raises attention on a payment whose start or operation has had an unknown outcome for [`UNKNOWN_LIMIT`], or whose
+/// provider's answers have not been readable for as long.
+pub fn report_unknown(context: &mut Context<'_>, payment: PaymentId) -> Vec<Event> {
+    let (order, now) = (context.order, context.now);
+    let Some(found) = order.payment(payment) else { return Vec::new() };
+    let overdue = |since: &Timestamp| now.since(*since) >= UNKNOWN_LIMIT;
+    let mut events = Vec::new();
+    if let Some((what, _)) = unreported_unknown(order, found).filter(|(_, since)| overdue(since)) {
+        let detail = format!("whether {what} took effect is not known");
+        events.extend(context.raise(AttentionCode::OutcomeUnknown, payment, detail));
+    }
+    if unreported_unreadable(order, found).filter(overdue).is_some() {
+        let detail =
+            "what the provider answers about this payment cannot be read, so what happens to it is not known";
+        events.extend(context.raise(AttentionCode::UnreadableAnswer, payment, detail));
+    }
+    events
 }
 
 /// Raises attention if the declined operation was the capture of an unexpected authorization.

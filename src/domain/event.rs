@@ -73,6 +73,12 @@ pub enum Event {
     /// The answer to the attempt's start was lost: whether it exists at the provider has to be found out.
     #[serde(rename = "attempt.outcome_unknown")]
     StartUnknown { attempt: AttemptId },
+    /// What the provider answers about the attempt could not be read; nothing is known of its payment until it can be.
+    #[serde(rename = "attempt.answer_unreadable")]
+    AnswerUnreadable { attempt: AttemptId },
+    /// It could be read again.
+    #[serde(rename = "attempt.answer_readable")]
+    AnswerReadable { attempt: AttemptId },
     /// The attempt was abandoned: it does not exist at the provider, or is looked up later.
     #[serde(rename = "attempt.abandoned")]
     AttemptAbandoned {
@@ -203,6 +209,8 @@ impl SubjectEvent for Event {
             | Self::AdapterStateSaved { .. }
             | Self::AttemptCreated { .. }
             | Self::StartUnknown { .. }
+            | Self::AnswerUnreadable { .. }
+            | Self::AnswerReadable { .. }
             | Self::AttemptAbandoned { .. }
             | Self::SessionStatusChanged { .. }
             | Self::ProfilesSynced { .. }

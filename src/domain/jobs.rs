@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use port::{AttemptId, AttentionId, PaymentId, PaymentStatus, SessionId, Timestamp};
 
-use super::attention::unreported_unknown;
+use super::attention::{unreported_unknown, unreported_unreadable};
 use super::operate::waiting_refunds;
 use super::schedule::{FIRST, next_read};
 use super::{
@@ -27,7 +27,8 @@ pub enum Job {
     CloseSession(SessionId),
     CloseOrphan(AttemptId),
     SubmitProviderOrder(AttemptId),
-    /// Raise attention on a payment whose start or operation has had an unknown outcome for too long.
+    /// Raise attention on a payment whose start or operation has had an unknown outcome, or whose provider's answers have
+    /// not been readable, for too long.
     ReportUnknown(PaymentId),
     /// Fetch the methods that a session's payment has stored.
     SyncProfiles(SessionId),
@@ -76,7 +77,7 @@ pub struct DueJob {
 /// call and job never run at the same time.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(45);
 
-/// How long an outcome may be unknown before attention is raised.
+/// How long an outcome may be unknown, or answers unreadable, before attention is raised.
 pub const UNKNOWN_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// How long an unsubmitted order may hold money before attention is raised.
@@ -121,8 +122,9 @@ pub fn scheduled(order: &OrderAggregate, now: Timestamp) -> Vec<(Job, Timestamp)
             None => waiting_refunds(order, payment).next().map(|refund| refund.created_at),
         };
         due.extend(at.map(|at| (Job::ResumeOperation(payment.id), at)));
-        let unknown = unreported_unknown(order, payment);
-        due.extend(unknown.map(|(_, since)| (Job::ReportUnknown(payment.id), after(since, UNKNOWN_LIMIT))));
+        let outcome = unreported_unknown(order, payment).map(|(_, since)| since);
+        let unknown = [outcome, unreported_unreadable(order, payment)].into_iter().flatten().min();
+        due.extend(unknown.map(|since| (Job::ReportUnknown(payment.id), after(since, UNKNOWN_LIMIT))));
     }
     if let Some(session) = order.open_session().filter(|session| !is_closing(order, session)) {
         due.push((Job::CloseSession(session.id), session.expires_at));

@@ -74,6 +74,11 @@ impl SessionFailure {
         let Failure { code: provider_code, text: message } = failure.cloned().unwrap_or_default();
         Self { code, message, provider_code, retryable }
     }
+
+    /// Whether it may as well be that the customer left: the provider has one status for both, and has said no more.
+    pub fn may_be_left(&self) -> bool {
+        self.code == FailureCode::Declined && self.provider_code.is_none() && self.message.is_none()
+    }
 }
 
 /// The merchant's request for a session. Erasable, since the return addresses may contain personal data.
@@ -259,6 +264,7 @@ impl NewAttempt {
             submits_order: self.submits_order,
             started_at: at,
             unknown_since: None,
+            unreadable_since: None,
         }
     }
 }
@@ -300,6 +306,8 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// Since when it is known that the answer to its start was lost.
     pub unknown_since: Option<Timestamp>,
+    /// Since when what the provider answers about it cannot be read.
+    pub unreadable_since: Option<Timestamp>,
 }
 
 impl Attempt {

@@ -1,6 +1,6 @@
 //! Ends a session without payment.
 
-use port::PaymentId;
+use port::{PaymentId, SessionId};
 
 use super::aggregate::OrderAggregate;
 use super::event::Event;
@@ -33,6 +33,17 @@ fn failure_text(code: FailureCode) -> &'static str {
         FailureCode::Expired => "expired",
         FailureCode::ProviderError => "it could not be started",
     }
+}
+
+/// Why a session has failed whose customer has come back by the cancel redirect after that was read: they left, unless
+/// the provider has stated a decline, or the session was being closed.
+pub fn left_by_customer(order: &OrderAggregate, session: SessionId) -> Option<Event> {
+    let session = order.session(session)?;
+    let failure = session.failure.as_ref().filter(|failure| failure.may_be_left())?;
+    let declined = || order.payment(session.payment).is_none_or(|payment| payment.failure.is_some());
+    let open_question = session.status == SessionStatus::Failed && session.closing.is_none() && !declined();
+    let left = SessionFailure { code: FailureCode::CancelledByCustomer, ..failure.clone() };
+    open_question.then(|| session.changed(SessionStatus::Failed, Some(left)))
 }
 
 /// The gateway ends a session itself: its provider cannot close it, was read, and has captured nothing.

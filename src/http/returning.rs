@@ -47,7 +47,8 @@ pub(super) async fn handle_return(raw: RawRequest) -> Result<HttpResponse, Probl
     })
 }
 
-/// The order after a fetch; `None` if its session has ended, or the fetch fails or takes too long.
+/// The order after a fetch; `None` if its session has ended, or the fetch fails or takes too long. Of a session that has
+/// ended, the redirect can still say why.
 async fn fetch_order(
     raw: &RawRequest,
     order: Arc<OrderAggregate>,
@@ -55,8 +56,14 @@ async fn fetch_order(
     redirect: Redirect,
 ) -> Option<Arc<OrderAggregate>> {
     let session = order.session(order.attempt(attempt)?.session)?;
-    let payment = Some(session.payment).filter(|_| session.status.is_open())?;
+    let (payment, is_open, id) = (session.payment, session.status.is_open(), session.id);
     let (payments, command) = (raw.state.payments().clone(), raw.command(Actor::Customer));
+    if !is_open {
+        let left =
+            redirect == Redirect::Cancel && session.failure.as_ref().is_some_and(SessionFailure::may_be_left);
+        let record = async move { Ok(payments.record_customer_left(order.id(), id, &command).await?) };
+        return if left { in_time(record).await } else { None };
+    }
     payments.customer_returned(payment, redirect);
     let wait = payments.reserve_customer_fetch(payment, FETCH_TIMEOUT)?;
     let fetch = async move {
@@ -138,7 +145,9 @@ impl ReturnedSession<'_> {
             SessionStatus::Failed => match self.failure.map(|failure| failure.code) {
                 Some(FailureCode::CancelledByCustomer | FailureCode::Cancelled) => Redirect::Cancel,
                 // The provider has one status for both, and the customer may come after it was read.
-                Some(FailureCode::Declined) if redirect == Redirect::Cancel && !self.states_decline() => {
+                _ if redirect == Redirect::Cancel
+                    && self.failure.is_some_and(SessionFailure::may_be_left) =>
+                {
                     Redirect::Cancel
                 }
                 _ => Redirect::Failure,
@@ -151,11 +160,6 @@ impl ReturnedSession<'_> {
                 _ => Redirect::InProgress,
             },
         }
-    }
-
-    /// Whether the provider has said more of a decline than its status.
-    fn states_decline(&self) -> bool {
-        self.failure.is_some_and(|failure| failure.provider_code.is_some() || failure.message.is_some())
     }
 
     /// The merchant's URL with the outcome added to its query. `None` if it is not a valid URL.

@@ -8,7 +8,8 @@ use port::{AttemptId, OrderId, PaymentId, ProfileSessionId, ProviderError, Sessi
 
 use super::task::OrderTask;
 use super::{PaymentError, Payments, ReadPass, Redirect, Result};
-use crate::domain::attention::report_unreadable;
+use crate::domain::attention::readability;
+use crate::domain::session_end::left_by_customer;
 use crate::domain::{Context, Lane, OrderAggregate, Urgency, next_read, number_of};
 use crate::engine::Command;
 use crate::store::{Change, Due, JobSubject, Wake, Write};
@@ -33,8 +34,6 @@ pub struct FetchLog {
     returned: moka::sync::Cache<PaymentId, Timestamp>,
     /// Payments whose customer last came back by the cancel redirect.
     left: moka::sync::Cache<PaymentId, ()>,
-    /// Since when the answers about a payment have not been readable.
-    unreadable: moka::sync::Cache<PaymentId, Timestamp>,
     pub(super) profile_fetched: moka::sync::Cache<ProfileSessionId, Timestamp>,
 }
 
@@ -46,7 +45,6 @@ impl Default for FetchLog {
             notified: moka::sync::Cache::new(MAX_REMEMBERED),
             returned: moka::sync::Cache::new(MAX_REMEMBERED),
             left: moka::sync::Cache::new(MAX_REMEMBERED),
-            unreadable: moka::sync::Cache::new(MAX_REMEMBERED),
             profile_fetched: moka::sync::Cache::new(MAX_REMEMBERED),
         }
     }
@@ -64,7 +62,8 @@ impl Payments {
     }
 
     /// Reads a payment at its provider, changes the order accordingly, and returns it. Simultaneous callers share one
-    /// read, unless a customer has come back or a notification has come since it began. A failed read changes nothing, but raises attention if the answers have long not been readable.
+    /// read, unless a customer has come back or a notification has come since it began. A failed read changes nothing;
+    /// since when answers cannot be read is recorded.
     pub async fn fetch_status(
         &self,
         order: OrderId,
@@ -93,6 +92,19 @@ impl Payments {
             Redirect::Cancel => self.fetches.left.insert(payment, ()),
             _ => self.fetches.left.invalidate(&payment),
         }
+    }
+
+    /// The same where the failure was read before the customer came back: the session gets its reason now.
+    pub async fn record_customer_left(
+        &self,
+        order: OrderId,
+        session: SessionId,
+        command: &Command,
+    ) -> Result<Arc<OrderAggregate>> {
+        let mut order = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
+        let task = &mut self.task(&mut order, command, &ReadPass::of(Urgency::Customer));
+        task.extend("customer left", |context| left_by_customer(context.order, session)).await?;
+        Ok(order.current().clone())
     }
 
     /// Whether the customer last came back by the cancel redirect.
@@ -236,22 +248,20 @@ impl Payments {
         let task = &mut self.task(&mut order, command, pass);
         match seen {
             Ok(seen) => {
-                self.fetches.unreadable.invalidate(&payment);
                 self.observe(task, &account, view.id, &seen, &[]).await?;
                 Ok(order.current().clone())
             }
             Err(error) => {
                 if let ProviderError::Unreadable(why) = &error {
-                    self.report_unreadable(task, payment, view.id, why).await?;
+                    self.record_unreadable(task, payment, view.id, why).await?;
                 }
                 Err(error.into())
             }
         }
     }
 
-    /// Logs an answer that cannot be read, and raises attention once that has lasted; again only after as long, since a
-    /// person may have resolved it meanwhile.
-    async fn report_unreadable(
+    /// Logs an answer that cannot be read, and records since when that is so.
+    async fn record_unreadable(
         &self,
         order: &mut OrderTask<'_>,
         payment: PaymentId,
@@ -260,13 +270,7 @@ impl Payments {
     ) -> Result<()> {
         tracing::warn!(order.id = %order.id(), payment.id = %payment, attempt.id = %attempt,
             "what the provider answers about a payment cannot be read: {why}");
-        let (unreadable, now) = (&self.fetches.unreadable, self.engine.now());
-        let since = self.past(unreadable.get(&payment)).unwrap_or(now);
-        unreadable.insert(payment, since);
-        let raise = |context: &mut Context<'_>| report_unreadable(context, payment, since);
-        if order.extend("unreadable", raise).await?.is_some() {
-            unreadable.insert(payment, now);
-        }
-        Ok(())
+        let unreadable = |context: &mut Context<'_>| readability(context.order, attempt, false);
+        order.extend("unreadable", unreadable).await.map(drop)
     }
 }

@@ -7,6 +7,7 @@ use port::{AttemptId, Observation};
 
 use super::task::OrderTask;
 use super::{Account, Payments, Result};
+use crate::domain::attention::readability;
 use crate::domain::observe::{Expected, observe};
 use crate::domain::session_start::StartResult;
 use crate::domain::{Context, Event, OrderAggregate};
@@ -45,6 +46,7 @@ impl Payments {
                 StartResult::Accepted(first) => first,
                 StartResult::Abandoned(events) => return events,
             };
+            events.extend(readability(context.order, attempt, true));
             events.extend(observe(context, attempt, seen, expected));
             events
         });

@@ -89,8 +89,8 @@ impl Payments {
         self.fetch_and_repeat(order, &pending).await
     }
 
-    /// Raises attention on a start or an operation whose outcome has been unknown for too long. It asks no provider, so
-    /// that it also works, most of all, while the provider cannot be read.
+    /// Raises attention on what has been unknown for too long about a payment. It asks no provider, so that it also
+    /// works, most of all, while the provider cannot be read.
     pub async fn report_unknown(&self, order: OrderId, payment: PaymentId, command: &Command) -> Result<()> {
         let mut order = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
         let order = &mut self.task(&mut order, command, &ReadPass::of(Urgency::UnknownOutcome));

@@ -137,6 +137,9 @@ impl std::fmt::Debug for Next {
 pub struct ProviderView {
     /// Its status, verbatim.
     pub provider_status: ProviderStatus,
+    /// A newer status that only marks the payment, such as one that calls it a test. It is what people are shown;
+    /// `provider_status` alone says where the money is.
+    pub mark: Option<ProviderStatus>,
     /// What is to be paid in all.
     pub total: Option<Money>,
     /// What was authorized.

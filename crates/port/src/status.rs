@@ -372,7 +372,7 @@ pub struct Observation {
     pub detail: Option<Detail>,
     /// The stage of a dispute.
     pub stage: Option<DisputeStage>,
-    /// The provider status.
+    /// The provider status, as it is shown.
     pub provider_status: ProviderStatus,
     /// The whole amount to be paid.
     pub total: Option<Money>,
@@ -397,15 +397,20 @@ pub struct Observation {
 }
 
 /// Combines a view with the row of its status. There is no default row: an unknown status is
-/// [`StatusMapping::Unmapped`]. `as_of` is used if the provider states no time.
+/// [`StatusMapping::Unmapped`]. A mark gives its name, and its detail unless there is one that says more than how
+/// far the customer is. `as_of` is used if the provider states no time.
 pub fn translate(table: &StatusTable, view: ProviderView, as_of: crate::Timestamp) -> Observation {
     let row = table.row(&view.provider_status);
+    let mark = view.mark.filter(|_| row.is_some());
+    let marked = mark.as_ref().and_then(|mark| table.row(mark)?.detail);
+    let detail = row.and_then(|row| row.detail);
+    let kept = detail.filter(|detail| !matches!(detail, Detail::Viewed | Detail::Overdue));
     Observation {
         meaning: row.map_or(StatusMapping::Unmapped, |row| row.meaning),
         terminal: row.is_some_and(|row| row.terminal),
-        detail: row.and_then(|row| row.detail),
+        detail: kept.or(marked).or(detail),
         stage: row.and_then(|row| row.stage),
-        provider_status: view.provider_status,
+        provider_status: mark.unwrap_or(view.provider_status),
         total: view.total,
         authorized: view.authorized,
         captured: view.captured,
@@ -416,5 +421,45 @@ pub fn translate(table: &StatusTable, view: ProviderView, as_of: crate::Timestam
         failure: view.failure,
         method: view.method,
         as_of: view.at.unwrap_or(as_of),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+    use super::*;
+
+    #[test]
+    fn a_mark_is_shown_and_hides_nothing_about_the_money() {
+        let table = StatusTable::parse(
+            r#"
+            source = "none"
+            [order]
+            paid     = { meaning = "PAID",      evidence = "seen" }
+            received = { meaning = "PAID",      evidence = "seen", detail = "PAID_OUTSIDE" }
+            viewed   = { meaning = "PENDING",   evidence = "seen", detail = "VIEWED" }
+            test     = { meaning = "UNCHANGED", evidence = "seen", detail = "TEST" }
+            "#,
+        )
+        .unwrap();
+        let paid = StatusMapping::Status(PaymentStatus::Paid);
+        let pending = StatusMapping::Status(PaymentStatus::Pending);
+        let cases = [
+            ("paid", true, paid, Some(Detail::Test), "test"),
+            ("viewed", true, pending, Some(Detail::Test), "test"),
+            ("received", true, paid, Some(Detail::PaidExternally), "test"),
+            ("received", false, paid, Some(Detail::PaidExternally), "received"),
+            ("test", false, StatusMapping::Unchanged, Some(Detail::Test), "test"),
+            ("of_tomorrow", true, StatusMapping::Unmapped, None, "of_tomorrow"),
+        ];
+        for (status, marked, meaning, detail, shown) in cases {
+            let mark = marked.then(|| ProviderStatus::new("order", "test"));
+            let provider_status = ProviderStatus::new("order", status);
+            let view = ProviderView { provider_status, mark, ..ProviderView::default() };
+            let seen = translate(&table, view, crate::Timestamp::default());
+            let came = (seen.meaning, seen.detail, seen.provider_status.status.as_str());
+            assert_eq!(came, (meaning, detail, shown), "{status}");
+        }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) enum End {
 /// The facts of a provider view.
 pub fn facts(table: &StatusTable, view: &ProviderView) -> Vec<String> {
     let mut lines = status_lines(table, &view.provider_status);
+    lines.extend(view.mark.as_ref().map(|mark| format!("mark {}/{}", mark.object, mark.status)));
     let mut amount =
         |name: &str, money: Option<Money>| lines.extend(money.map(|money| format!("{name} {money}")));
     amount("total", view.total);

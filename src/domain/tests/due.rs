@@ -155,6 +155,8 @@ fn an_order_makes_due_what_is_open_in_it() {
         # Known to be unknown, it is looked for as soon as a payment is first read.
         start; lost                 | close_session 3600, expire_order 604810, report_unknown 900, resolve_start 17
         start; created              | close_session 3600, expire_order 604810
+        start; created; unreadable  | close_session 3600, expire_order 604820, report_unknown 920
+        start; created; unreadable; readable | close_session 3600, expire_order 604830
         start; over                 | close_orphan 45, close_session 3600, expire_order 604810, report_unknown 910, resolve_start 55
         start; created; close       | expire_order 604820, report_unknown 920, resume_operation 65
         start; created; close; CANCELLED | expire_order 604830
@@ -186,6 +188,14 @@ fn what_was_sent_in_the_future_is_due_at_once() {
     assert_eq!(resolved.map(|(_, at)| *at), Some(scenario.now));
 }
 
+impl Scenario {
+    /// Takes note of an answer about the newest attempt, and says how many events that made.
+    fn answers(&mut self, readable: bool) -> usize {
+        let attempt = self.order.attempts.last().unwrap().id;
+        self.record(attention::readability(&self.order, attempt, readable))
+    }
+}
+
 fn step_of(scenario: &mut Scenario, step: &str) {
     match step {
         "start" => drop(scenario.start_checkout(CaptureMode::Manual, HOLDS, &["second"])),
@@ -197,6 +207,7 @@ fn step_of(scenario: &mut Scenario, step: &str) {
             let attempt = scenario.order.attempts.last().unwrap().id;
             scenario.wait(10).record(vec![Event::StartUnknown { attempt }]);
         }
+        "unreadable" | "readable" => drop(scenario.wait(10).answers(step == "readable")),
         "over" => drop(scenario.wait(10).fail_over(true, HOLDS)),
         "close" => drop(scenario.wait(10).close(FailureCode::Expired).unwrap()),
         "submit" => {
@@ -377,4 +388,23 @@ fn an_operation_whose_outcome_stays_unknown_raises_attention_once() {
         assert_eq!(scenario.record(events), raised);
     }
     assert_eq!(scenario.attention(), "OUTCOME_UNKNOWN");
+}
+
+#[test]
+fn answers_that_stay_unreadable_raise_attention_once_and_again_after_a_person_has_looked() {
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    let payment = scenario.payment().id;
+    let raise = |scenario: &mut Scenario| {
+        let events = attention::report_unknown(&mut scenario.context(), payment);
+        scenario.record(events)
+    };
+    assert_eq!((scenario.answers(true), scenario.answers(false), scenario.answers(false)), (0, 1, 0));
+    assert_eq!(raise(scenario.wait(899)), 0);
+    assert_eq!((raise(scenario.wait(1)), scenario.attention().as_str()), (1, "UNREADABLE_ANSWER"));
+    assert_eq!(raise(scenario.wait(900)), 0);
+    scenario.resolve_all();
+    assert_eq!(raise(scenario.wait(899)), 0);
+    assert_eq!(raise(scenario.wait(1)), 1);
+    scenario.resolve_all();
+    assert_eq!((scenario.answers(true), raise(scenario.wait(900))), (1, 0));
 }

@@ -144,6 +144,8 @@ fn of_session<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
         Event::ProfilesSynced { session, .. } => EventDetails { session_id: Some(*session), ..none },
         Event::AdapterStateSaved { attempt, .. }
         | Event::StartUnknown { attempt }
+        | Event::AnswerUnreadable { attempt }
+        | Event::AnswerReadable { attempt }
         | Event::ProviderOrderSubmitted { attempt } => EventDetails { attempt_id: Some(*attempt), ..none },
         Event::AttemptCreated { attempt, reference, .. } => {
             EventDetails { attempt_id: Some(*attempt), detail: Some(reference), ..none }

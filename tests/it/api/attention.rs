@@ -125,14 +125,16 @@ async fn answers_that_are_unreadable_for_a_quarter_of_an_hour_are_a_persons_task
     let session = gateway.session().await;
     gateway.lives_with(gibberish(), 14).await;
     assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
-    gateway.lives_with(gibberish(), 10).await;
+    gateway.lives_with(gibberish(), 2).await;
     let [raised] = gateway.open_attention().await.try_into().unwrap();
     assert_eq!(raised["code"], "UNREADABLE_ANSWER");
     let payment = gateway.the_payment(&session).await;
     assert_eq!((&payment["status"], &payment["needsAttention"]), (&json!("PENDING"), &json!(true)));
     gateway.post(&decide(&raised)).json(&json!({"decision": "DISMISS"})).await.expect(200);
-    gateway.lives_with(gibberish(), 5).await;
+    gateway.lives_with(gibberish(), 14).await;
     assert_eq!(gateway.open_attention().await, [] as [Value; 0], "a person has just looked");
+    gateway.lives_with(gibberish(), 2).await;
+    assert_eq!(gateway.open_attention().await[0]["code"], "UNREADABLE_ANSWER");
 }
 
 #[tokio::test]

@@ -120,6 +120,24 @@ async fn whoever_gives_up_where_the_provider_only_says_failed_has_cancelled() {
         let known = gateway.get(&format!("/v1/payment-sessions/{}", id(&session))).await.expect(200);
         assert_eq!(known["failure"]["code"], code);
     }
+    // The failure is read, as after a notification, before the customer is back.
+    let session = gateway.session_of(&request).await;
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "failed");
+    gateway.clock.pass(Duration::from_secs(60));
+    gateway.run_jobs().await;
+    let code = async || {
+        let known = gateway.get(&format!("/v1/payment-sessions/{}", id(&session))).await.expect(200);
+        known["failure"]["code"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(code().await, "DECLINED");
+    for (redirect, page, then) in [
+        (Redirect::Failure, "no", "DECLINED"),
+        (Redirect::Cancel, "cart", "CANCELLED_BY_CUSTOMER"),
+        (Redirect::Cancel, "cart", "CANCELLED_BY_CUSTOMER"),
+    ] {
+        sent_on(&gateway.customer(&gateway.way_back(&session, redirect)).await, page, &session, "FAILED");
+        assert_eq!(code().await, then);
+    }
     let session = gateway.session_of(&request).await;
     gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
     let way_back = gateway.way_back(&session, Redirect::Cancel);

@@ -3,6 +3,7 @@
 //! A page shows and reads input; the context and the dialect apply it.
 
 mod card;
+mod direct;
 mod shop;
 mod template;
 
@@ -28,6 +29,10 @@ const MAX_ROWS: usize = 200;
 
 /// Answers a browser.
 pub(crate) fn handle(context: &mut RequestContext<'_>, request: &Request, path: &[&str]) -> Response {
+    if let (["decta", "do", key], "POST") = (path, request.method.as_str()) {
+        let order = context.find(Provider::Decta, key);
+        return order.map_or_else(missing, |order| direct::charge(context, order, request));
+    }
     let found = match path {
         [] if reads(request) => return index(context),
         ["demo", name] if reads(request) => return shop::page(name, request).unwrap_or_else(missing),

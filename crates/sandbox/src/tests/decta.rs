@@ -183,3 +183,27 @@ fn every_documented_word_can_be_set() {
     bench.advance("decta", &id, "refund_failed").has(r#""captured":1250,"refunded":0"#);
     bench.advance("decta", &id, "nonsense").is(400);
 }
+
+#[test]
+fn a_server_sends_a_card_to_the_orders_own_address_and_no_call_shows_it() {
+    let mut bench = Bench::new();
+    let card = |number: &str| {
+        format!(
+            r#"{{"cardholder_name":"TEST USER","card_number":"{number}","exp_month":12,"exp_year":2025,"csc":"100"}}"#
+        )
+    };
+    let send = |bench: &mut Bench, id: &str, body: &str| {
+        let shown = bench.send("GET", &format!("{ORDERS}{id}/"), "").text("api_do_url");
+        let path = shown.strip_prefix(super::BASE).expect("an address of the sandbox").to_owned();
+        bench.send("POST", &path, body)
+    };
+    let id = bench.decta_order("");
+    send(&mut bench, &id, "{").is(400).has("__all__");
+    send(&mut bench, &id, &card("4111111111111111")).is(400).has(r#"{"card_number":[{"#);
+    send(&mut bench, &id, &card("4000000000000002")).is(200).has(r#""status":"failed""#);
+    send(&mut bench, &id, &card("4000000000003220")).is(200).has("threed_check_url").has("/decta/pay/");
+    send(&mut bench, &id, &card("4242424242424242")).is(200).lacks("threed_check_url");
+    bench.ledger().has(r#""word":"paid""#).has(r#""captured":1250"#);
+    send(&mut bench, &id, &card("4242424242424242")).is(400).has("__all__");
+    bench.send("GET", "/control/calls?provider=decta", "").has("/orders/").lacks("4242424242424242");
+}

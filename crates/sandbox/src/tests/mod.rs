@@ -14,6 +14,9 @@ const START: i64 = 1_767_225_600_000_000;
 
 const SECOND: i64 = 1_000_000;
 
+/// Where the sandbox thinks it is.
+const BASE: &str = "http://sandbox.test";
+
 /// A sandbox with a clock of its own.
 struct Bench {
     sandbox: Sandbox,
@@ -54,7 +57,7 @@ impl Reply {
 
 impl Bench {
     fn new() -> Self {
-        Self { sandbox: Sandbox::in_memory("http://sandbox.test", 7), now: START, notified: Vec::new() }
+        Self { sandbox: Sandbox::in_memory(BASE, 7), now: START, notified: Vec::new() }
     }
 
     /// With a subscription of every provider.

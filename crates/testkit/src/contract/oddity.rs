@@ -106,7 +106,7 @@ fn oddities(body: &[u8], pointer: &str) -> Vec<(String, Vec<u8>)> {
 
 /// The facts that are about money, status or identity.
 fn meaning(facts: &[String]) -> Vec<&str> {
-    let side = ["merchant_reference", "test", "failure", "at", "state", "saves", "widget", "method"];
+    let side = ["mark", "merchant_reference", "test", "failure", "at", "state", "saves", "widget", "method"];
     let kept = facts.iter().map(String::as_str);
     kept.filter(|fact| fact.split(' ').next().is_none_or(|name| !side.contains(&name))).collect()
 }

@@ -353,6 +353,8 @@ fn events_of_sessions() -> Vec<Event> {
         },
         Event::AttemptCreated { attempt, reference: reference(), next: widget, adapter_state: None },
         Event::StartUnknown { attempt },
+        Event::AnswerUnreadable { attempt },
+        Event::AnswerReadable { attempt },
         Event::AttemptAbandoned { attempt, orphaned: true, failure: StartFailure::OutcomeUnknown },
         Event::SessionStatusChanged { session, from, to, failure: Some(session_failure()) },
         Event::SessionStatusChanged { session, from, to, failure: None },

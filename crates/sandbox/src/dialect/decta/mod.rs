@@ -145,7 +145,7 @@ impl Dialect for Decta {
 }
 
 /// An error body: a key (`__all__` where no field is to blame) with one message and its code.
-fn fault(status: u16, key: &str, message: &str, code: &str) -> Response {
+pub(crate) fn fault(status: u16, key: &str, message: &str, code: &str) -> Response {
     let entry = Doc::default().put("message", message).put("code", code);
     Response::json(status, Doc::default().put_list(key, [entry]).finish())
 }

@@ -233,6 +233,7 @@ pub(super) fn show(object: &Object, base_url: &str, detail: &str) -> Doc {
         .put("full_page_checkout", &page)
         .put("iframe_checkout", &page)
         .put("direct_post", &page)
+        .put("api_do_url", format!("{base_url}/decta/do/{}", object.key))
         .put("link", &page)
         .put_doc("transaction_details", transaction(object));
     match detail {
