@@ -169,6 +169,12 @@ impl OrderAggregate {
                     session.closing = closing.or(session.closing);
                 }
             }
+            Event::OperationUnanswered { payment, unsent } => {
+                if let Some(operation) = &mut self.payment_mut(*payment, at)?.operation {
+                    operation.unanswered_since.get_or_insert(at);
+                    operation.unsent = *unsent;
+                }
+            }
             Event::OperationFinished { payment, operation, declined } => {
                 let payment = self.payment_mut(*payment, at)?;
                 payment.operation = None;

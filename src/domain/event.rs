@@ -138,6 +138,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         closing: Option<FailureCode>,
     },
+    /// A call for the operation ended without an answer that settles it.
+    #[serde(rename = "operation.unanswered")]
+    OperationUnanswered {
+        payment: PaymentId,
+        /// Whether it provably did not reach the provider, so that it can be sent again.
+        unsent: bool,
+    },
     /// The operation's outcome is known.
     #[serde(rename = "operation.finished")]
     OperationFinished {
@@ -216,6 +223,7 @@ impl SubjectEvent for Event {
             | Self::ProfilesSynced { .. }
             | Self::PaymentUpdated { .. }
             | Self::OperationRequested { .. }
+            | Self::OperationUnanswered { .. }
             | Self::OperationFinished { .. }
             | Self::ProviderOrderSubmitted { .. }
             | Self::PersonalDataErased

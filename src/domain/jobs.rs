@@ -118,7 +118,10 @@ pub fn scheduled(order: &OrderAggregate, now: Timestamp) -> Vec<(Job, Timestamp)
     }
     for payment in &order.payments {
         let at = match &payment.operation {
-            Some(operation) => Some(after(operation.since, CALL_DEADLINE)),
+            Some(operation) => {
+                let deadline = after(operation.since, CALL_DEADLINE);
+                Some(operation.unanswered_since.map_or(deadline, |since| after(since, FIRST).min(deadline)))
+            }
             None => waiting_refunds(order, payment).next().map(|refund| refund.created_at),
         };
         due.extend(at.map(|at| (Job::ResumeOperation(payment.id), at)));

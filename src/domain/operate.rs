@@ -212,17 +212,24 @@ pub fn declined(order: &OrderAggregate, payment: PaymentId, failure: Failure) ->
     order.payment(payment).map(|payment| finish(payment, Some(failure))).unwrap_or_default()
 }
 
-/// Records whether the last try of a pending operation provably did not reach the provider.
-pub fn set_unsent(
+/// A call for a pending operation has ended without an answer that settles it; `unsent` says that it provably did not
+/// reach the provider.
+pub fn unanswered(
     order: &OrderAggregate,
     payment: PaymentId,
     tried: &Operation,
     unsent: bool,
 ) -> Option<Event> {
+    let operation = order.payment(payment)?.operation.as_ref().filter(|pending| pending.is_same(tried))?;
+    let changes = operation.unanswered_since.is_none() || operation.unsent != unsent;
+    changes.then_some(Event::OperationUnanswered { payment, unsent })
+}
+
+/// The intent to send an operation again that did not reach the provider.
+pub fn send_again(order: &OrderAggregate, payment: PaymentId, tried: &Operation) -> Option<Event> {
     let payment = order.payment(payment)?;
-    let operation = payment.operation.clone()?;
-    let changes = operation.is_same(tried) && operation.unsent != unsent;
-    changes.then(|| payment.requested(Operation { unsent, ..operation }, None))
+    let operation = payment.operation.clone().filter(|pending| pending.is_same(tried) && pending.unsent)?;
+    Some(payment.requested(Operation { unsent: false, ..operation }, None))
 }
 
 /// Returns all money of an ended order: closes its open session, voids authorizations, refunds captures; raises

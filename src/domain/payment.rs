@@ -162,6 +162,9 @@ pub struct Operation {
     /// The captured or refunded total before it, minor units; its effect is the difference.
     pub before: i64,
     pub since: Timestamp,
+    /// When a call for it first ended without an answer that settles it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered_since: Option<Timestamp>,
     /// Whether the last try provably did not reach the provider, so that it can be sent again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsent: bool,
@@ -169,12 +172,13 @@ pub struct Operation {
 
 impl Operation {
     pub(super) fn new(kind: OperationKind, amount: Option<i64>, before: i64, since: Timestamp) -> Self {
-        Self { kind, amount, refund: None, before, since, unsent: false }
+        Self { kind, amount, refund: None, before, since, unanswered_since: None, unsent: false }
     }
 
-    /// Whether both are the same operation, ignoring `unsent`.
+    /// Whether both are the same operation, whatever became of its calls.
     pub fn is_same(&self, other: &Self) -> bool {
-        *self == Self { unsent: self.unsent, ..other.clone() }
+        let Self { unanswered_since, unsent, .. } = *self;
+        *self == Self { unanswered_since, unsent, ..other.clone() }
     }
 }
 

@@ -110,7 +110,7 @@ impl Payments {
         }
         let account = self.providers.account(&still.attempt.account)?;
         // Of several that find it unsent, only the one that records the next try sends it.
-        let unsent = still.operation.unsent && self.set_unsent(order, &still, false).await?;
+        let unsent = still.operation.unsent && self.record_next_try(order, &still).await?;
         if unsent || repeatable(&account, &still) {
             self.send_queue(order, pending.payment, !unsent).await?;
         }
@@ -123,12 +123,25 @@ impl Payments {
         Ok(self.engine.catch_up(order.subject).await?)
     }
 
-    /// Records whether the last try of an operation provably never reached the provider. False if that is no news.
-    async fn set_unsent(&self, order: &mut OrderTask<'_>, pending: &Pending, unsent: bool) -> Result<bool> {
-        let mark = |order: &OrderAggregate, _| {
-            operate::set_unsent(order, pending.payment, &pending.operation, unsent)
+    /// Records that a call for an operation ended without an answer that settles it; `unsent`: it provably never reached
+    /// the provider.
+    async fn record_unanswered(
+        &self,
+        order: &mut OrderTask<'_>,
+        pending: &Pending,
+        unsent: bool,
+    ) -> Result<()> {
+        let record = |order: &OrderAggregate, _| {
+            operate::unanswered(order, pending.payment, &pending.operation, unsent)
         };
-        Ok(order.change("set unsent", mark).await?.is_some())
+        order.change("unanswered", record).await.map(drop)
+    }
+
+    /// Records that an operation that did not reach the provider is about to be sent again. False if another is doing so.
+    async fn record_next_try(&self, order: &mut OrderTask<'_>, pending: &Pending) -> Result<bool> {
+        let record =
+            |order: &OrderAggregate, _| operate::send_again(order, pending.payment, &pending.operation);
+        Ok(order.change("next try", record).await?.is_some())
     }
 
     async fn next_in_queue(&self, order: &mut OrderTask<'_>, payment: PaymentId) -> Result<bool> {
@@ -157,8 +170,10 @@ impl Payments {
             }
             Err(error) if error.advice() == Advice::Stop => self.handle_decline(order, pending, error).await,
             // Not sent, or not known: it stays recorded, and a job resumes it.
-            Err(error) if error.advice() == Advice::ResolveUnknown || repeatable(&account, pending) => Ok(()),
-            Err(_) => self.set_unsent(order, pending, true).await.map(drop),
+            Err(error) if error.advice() == Advice::ResolveUnknown || repeatable(&account, pending) => {
+                self.record_unanswered(order, pending, false).await
+            }
+            Err(_) => self.record_unanswered(order, pending, true).await,
         }
     }
 
@@ -171,7 +186,7 @@ impl Payments {
             context.raise(AttentionCode::OutcomeUnknown, pending.payment, detail.clone())
         };
         order.extend("report unsendable", report).await?;
-        self.set_unsent(order, pending, true).await.map(drop)
+        self.record_unanswered(order, pending, true).await
     }
 
     async fn send_to(

@@ -159,6 +159,8 @@ fn an_order_makes_due_what_is_open_in_it() {
         start; created; unreadable; readable | close_session 3600, expire_order 604830
         start; over                 | close_orphan 45, close_session 3600, expire_order 604810, report_unknown 910, resolve_start 55
         start; created; close       | expire_order 604820, report_unknown 920, resume_operation 65
+        # A call that ended without an answer need not be waited for.
+        start; created; close; unanswered | expire_order 604830, report_unknown 920, resume_operation 37
         start; created; close; CANCELLED | expire_order 604830
         start; created; FAILED last | expire_order 604820
         # Paid and not submitted: a day later attention is raised.
@@ -206,6 +208,10 @@ fn step_of(scenario: &mut Scenario, step: &str) {
         "lost" => {
             let attempt = scenario.order.attempts.last().unwrap().id;
             scenario.wait(10).record(vec![Event::StartUnknown { attempt }]);
+        }
+        "unanswered" => {
+            let payment = scenario.payment().id;
+            scenario.wait(10).record(vec![Event::OperationUnanswered { payment, unsent: false }]);
         }
         "unreadable" | "readable" => drop(scenario.wait(10).answers(step == "readable")),
         "over" => drop(scenario.wait(10).fail_over(true, HOLDS)),

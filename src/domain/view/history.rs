@@ -185,6 +185,11 @@ fn of_payment<'a>(order: &'a OrderAggregate, event: &'a Event) -> EventDetails<'
             ..none
         },
         Event::OperationRequested { payment, operation, .. } => EventDetails::operation(*payment, operation),
+        Event::OperationUnanswered { payment, unsent } => EventDetails {
+            payment_id: Some(*payment),
+            detail: unsent.then_some("it did not reach the provider"),
+            ..none
+        },
         Event::OperationFinished { payment, operation, declined } => {
             EventDetails::operation(*payment, operation).with_failure(declined.as_ref())
         }

@@ -276,6 +276,22 @@ async fn a_start_without_an_answer_is_looked_for_after_seven_seconds() {
 }
 
 #[tokio::test]
+async fn a_close_without_an_answer_is_sent_again_after_seven_seconds_and_its_order_can_be_checked_out() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let path = format!("/v1/payment-sessions/{}", id(&session));
+    gateway.provider.fails_once(ProviderError::OutcomeUnknown("HTTP 500".to_owned()));
+    gateway.post(&format!("{path}/cancel")).await_it().await.expect(202);
+    for (seconds, status) in [(6, "PENDING"), (1, "FAILED")] {
+        gateway.clock.pass(Duration::from_secs(seconds));
+        gateway.run_jobs().await;
+        assert_eq!(gateway.get(&path).await.expect(200)["status"], status);
+    }
+    let again = format!("/v1/orders/{}/checkout", id_at(&session, "orderId"));
+    gateway.post(&again).json(&hosted()).await.expect(201);
+}
+
+#[tokio::test]
 async fn an_unknown_outcome_is_told_after_a_quarter_of_an_hour_also_while_nothing_can_be_read() {
     let gateway = Gateway::start().await;
     gateway.provider.starts(Start::Silent);

@@ -157,11 +157,19 @@ fn state() -> PaymentState {
 
 fn operation(kind: OperationKind) -> Operation {
     let refund = Some(RefundId::from_uuid(part(1)));
-    Operation { kind, amount: Some(40), refund, before: 10, since: at(8), unsent: true }
+    Operation {
+        kind,
+        amount: Some(40),
+        refund,
+        before: 10,
+        since: at(8),
+        unanswered_since: Some(at(9)),
+        unsent: true,
+    }
 }
 
 fn plain_operation(kind: OperationKind) -> Operation {
-    Operation { amount: None, refund: None, unsent: false, ..operation(kind) }
+    Operation { amount: None, refund: None, unanswered_since: None, unsent: false, ..operation(kind) }
 }
 
 pub(super) fn method() -> Erasable<PaymentMethod> {
@@ -392,6 +400,7 @@ fn events_of_payments() -> Vec<Event> {
         Event::LatePaymentFound(Box::new(payment())),
         requested(operation(OperationKind::Close), Some(FailureCode::Cancelled)),
         requested(plain_operation(OperationKind::Capture), None),
+        Event::OperationUnanswered { payment: id, unsent: true },
         finished(operation(OperationKind::Refund), Some(failure())),
         finished(plain_operation(OperationKind::Void), None),
         Event::RefundCreated(Box::new(refund())),
