@@ -34,7 +34,7 @@ pub(crate) fn handle(context: &mut RequestContext<'_>, request: &Request, path: 
         return order.map_or_else(missing, |order| direct::charge(context, order, request));
     }
     let found = match path {
-        [] if reads(request) => return index(context),
+        [] if reads(request) => return index(context, request),
         ["demo", name] if reads(request) => return shop::page(name, request).unwrap_or_else(missing),
         ["telness", "pay" | "save", key] => context.find(Provider::Telness, key),
         ["paymennt", "checkout", key] => context.find(Provider::Paymennt, key),
@@ -291,12 +291,14 @@ fn missing() -> Response {
     frame(404, "Sandbox", "", "", content)
 }
 
-fn index(context: &RequestContext<'_>) -> Response {
+/// The newest objects, or the newest that contain what `?q=` asks for.
+fn index(context: &RequestContext<'_>, request: &Request) -> Response {
     let row = |object: &Object| {
         let money = |minor: i64| object.money(minor).to_string();
         format!(
-            "<tr><td>{}</td><td>{:?}</td><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td>\
-             <td class=\"number\">{}</td><td><a href=\"{}\">open</a></td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{:?}</td><td>{}</td><td>{}</td><td class=\"number\">{}</td>\
+             <td class=\"number\">{}</td><td class=\"number\">{}</td><td><a href=\"{}\">open</a></td></tr>",
+            dialect::rfc3339(object.created_at),
             object.provider.title(),
             object.kind,
             escape(&object.reference),
@@ -307,8 +309,15 @@ fn index(context: &RequestContext<'_>) -> Response {
             escape(&dialect::of(object.provider).page(object)),
         )
     };
-    let rows: String = context.ledger.objects().iter().rev().take(MAX_ROWS).map(row).collect();
-    frame(200, "paymux", "wide", "", &fill(INDEX, &[("rows", &rows)]))
+    let wanted = request.parameter("q").unwrap_or_default();
+    let sought = wanted.trim().to_lowercase();
+    let is_sought = |object: &&Object| {
+        let texts = [&object.reference, &object.id, &object.word, object.provider.title(), &object.terms.title];
+        texts.iter().any(|text| text.to_lowercase().contains(&sought))
+    };
+    let found = context.ledger.objects().iter().rev().filter(is_sought).take(MAX_ROWS);
+    let rows: String = found.map(row).collect();
+    frame(200, "paymux", "wide", "", &fill(INDEX, &[("rows", &rows), ("q", &escape(&wanted))]))
 }
 
 fn amount(object: &Object) -> String {

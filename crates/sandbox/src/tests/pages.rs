@@ -21,7 +21,9 @@ fn the_form_shows_the_amount_the_scenarios_and_nothing_unescaped() {
         .has("4242 4242 4242 4242");
     bench.ledger().has(r#""word":"viewed""#);
     bench.page("GET", "/decta/pay/none", "").is(404);
-    bench.page("GET", "/", "").is(200).has("&lt;b&gt;1&lt;/b&gt;").lacks("<b>1");
+    bench.page("GET", "/", "").is(200).has("&lt;b&gt;1&lt;/b&gt;").lacks("<b>1").has("2026-01-01T00:00:0");
+    bench.page("GET", "/?q=VIEWED", "").is(200).has("&lt;b&gt;1").has(r#"value="VIEWED""#);
+    bench.page("GET", "/?q=%22%3Enone", "").is(200).lacks("&lt;b&gt;1").lacks(r#"">none"#);
 }
 
 #[test]
