@@ -312,7 +312,8 @@ fn index(context: &RequestContext<'_>, request: &Request) -> Response {
     let wanted = request.parameter("q").unwrap_or_default();
     let sought = wanted.trim().to_lowercase();
     let is_sought = |object: &&Object| {
-        let texts = [&object.reference, &object.id, &object.word, object.provider.title(), &object.terms.title];
+        let texts =
+            [&object.reference, &object.id, &object.word, object.provider.title(), &object.terms.title];
         texts.iter().any(|text| text.to_lowercase().contains(&sought))
     };
     let found = context.ledger.objects().iter().rev().filter(is_sought).take(MAX_ROWS);
