@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use port::{OrderId, Timestamp};
+use strum::VariantNames as _;
 
 use super::admin::{self, AdminRequest};
 use super::build::{BuildError, Plan, open_engine};
 use super::keys::Scope;
 use super::{demo, logs, maintenance, serve};
 use crate::audit::ErasureTarget;
-use crate::config::{Environment, LogFormat, Logs, Settings};
+use crate::config::{Environment, LogFormat, LogLevel, Logs, Settings};
 use crate::metrics::Metrics;
 use crate::store::sqlite;
 
@@ -143,6 +144,9 @@ pub(super) struct DemoArgs {
     /// Writes logs as JSON.
     #[arg(long)]
     pub(super) json_logs: bool,
+    /// The least important log lines that are written.
+    #[arg(long, default_value = "info", value_name = "LEVEL", value_parser = log_level())]
+    pub(super) log_level: LogLevel,
 }
 
 #[derive(Args)]
@@ -211,12 +215,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Reads a log level by its name in the settings.
+fn log_level() -> impl TypedValueParser<Value = LogLevel> {
+    PossibleValuesParser::new(LogLevel::VARIANTS).try_map(|name| name.parse::<LogLevel>())
+}
+
 async fn run(command: Command) -> Result<ExitCode, BuildError> {
     match command {
         Command::Demo(args) => {
             let format = if args.json_logs { LogFormat::Json } else { LogFormat::Text };
             let metrics = Arc::new(Metrics::new());
-            let _log = logs::start(&Logs { format, ..Logs::default() }, metrics.clone())?;
+            let _log = logs::start(&Logs { format, level: args.log_level }, metrics.clone())?;
             demo::run(&args, metrics).await
         }
         Command::Serve(args) => {
