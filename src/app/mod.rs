@@ -1,34 +1,27 @@
 //! Wiring, clock, signals and the command line. No business rules.
 
-/// Prints a line. One that cannot be written is dropped: nobody may stop the gateway by closing its output.
+/// Prints. What cannot be written is dropped: nobody may stop the gateway by closing its output.
+macro_rules! print_to {
+    ($output:ident, $write:ident, $($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = $write!(std::io::$output(), $($text)*);
+    }};
+}
+
 macro_rules! println {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($text)*);
-    }};
+    ($($text:tt)*) => { print_to!(stdout, writeln, $($text)*) };
 }
 
-/// The same for text that ends with its own line break.
 macro_rules! print {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = write!(std::io::stdout(), $($text)*);
-    }};
+    ($($text:tt)*) => { print_to!(stdout, write, $($text)*) };
 }
 
-/// The same for standard error.
 macro_rules! eprintln {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($text)*);
-    }};
+    ($($text:tt)*) => { print_to!(stderr, writeln, $($text)*) };
 }
 
 macro_rules! eprint {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = write!(std::io::stderr(), $($text)*);
-    }};
+    ($($text:tt)*) => { print_to!(stderr, write, $($text)*) };
 }
 
 mod admin;
