@@ -5,7 +5,7 @@ use std::time::Duration;
 use paymux::domain::{LineItem, Metadata, PersonalData, Requirement, ReturnUrls, TaxRate};
 use paymux::orders::NewOrder;
 use paymux::payments::CheckoutRequest;
-use port::{Address, Approach, CaptureMode, Customer, Env as _, ItemId, LinkDelivery};
+use port::{Address, Approach, CaptureMode, Customer, Env as _, ItemId, LinkDelivery, PaymentMethodType};
 
 use crate::world::World;
 
@@ -27,8 +27,8 @@ pub(crate) fn new_order(world: &World, mark: &str) -> NewOrder {
         tax_included: random.percent(30),
         requires_signing: random.pick(&signing),
         requires_approval: random.percent(20),
-        payment_optional: false,
-        profile_required: false,
+        payment_optional: random.percent(10),
+        profile_required: random.percent(10),
         auto_submit: random.percent(75),
         personal: personal(),
         idle_seconds: random.between(600, 3 * 24 * 3_600),
@@ -54,6 +54,7 @@ pub(crate) fn item(world: &World) -> LineItem {
 fn personal() -> PersonalData {
     let text = |text: &str| Some(text.to_owned());
     let customer = Customer {
+        id: text("customer-1"),
         email: text("ann@example.test"),
         first_name: text("Ann"),
         last_name: text("Ex"),
@@ -95,9 +96,9 @@ pub(crate) fn checkout(world: &World) -> CheckoutRequest {
         link_delivery: LinkDelivery { email: approach == Approach::Link && random.percent(30), sms: false },
         expires_in: Duration::from_secs(lives),
         language: None,
-        payment_methods: Vec::new(),
-        max_attempts: None,
-        save_payment_profile: None,
+        payment_methods: if random.percent(15) { vec![PaymentMethodType::Card] } else { Vec::new() },
+        max_attempts: random.percent(20).then(|| random.pick(&[1, 2, 5])),
+        save_payment_profile: random.percent(10).then_some(true),
         payment_profile_id: None,
         charge: false,
         account: random

@@ -50,6 +50,7 @@ impl Ticket {
             }
             None => {
                 let outcome = match scenario {
+                    "transfer" => "slow",
                     "challenge" => "action_required",
                     "approve" => "paid",
                     "deny" => "declined",
@@ -104,9 +105,15 @@ pub(crate) async fn visit(world: Arc<World>, ticket: Ticket) {
         ticket.play(&world, scenario).await;
     }
     sleep(random.millis(1_000, 90_000)).await;
-    let ends =
-        ["paid", "paid", "paid", "paid", "paid", "slow", "challenge", "cancel", "declined_final", "close"];
-    let end = random.pick(&ends);
+    let end = match random.between(0, 10) {
+        0..=4 => "paid",
+        5 => "slow",
+        6 => "transfer",
+        7 => "challenge",
+        8 => "cancel",
+        9 => "declined_final",
+        _ => "close",
+    };
     ticket.play(&world, end).await;
     if end == "challenge" {
         sleep(random.millis(1_000, 40_000)).await;

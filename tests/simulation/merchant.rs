@@ -104,6 +104,9 @@ impl Shop {
             (OrderState::PendingPayment, 0..=19) => self.refresh(order).await,
             (OrderState::PendingPayment, 20..=34) => self.cancel_session(order).await,
             (OrderState::PendingPayment, 35..=39) => self.check_out(id).await,
+            (OrderState::Pending, 65..=69) if order.header.content.payment_optional => {
+                self.submit(id, Submission::default()).await;
+            }
             (OrderState::Pending | OrderState::PendingPayment, 65..=69) => self.submit_external(id).await,
             (OrderState::Pending | OrderState::PendingPayment, 70..=81) => self.submit_session(order).await,
             (OrderState::Pending | OrderState::PendingPayment, 82..=89) => self.sign(id).await,
