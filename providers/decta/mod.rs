@@ -90,6 +90,7 @@ impl Provider for Decta {
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
         let response = self.read(ctx, attempt.provider_reference()?).await?;
         let view = ctx.json::<Order>(&response)?.view(ctx, attempt)?;
+        ctx.require(view.total, "the total")?;
         Ok(ProviderView { method: response::paid_with(&response), ..view })
     }
 

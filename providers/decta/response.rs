@@ -47,8 +47,9 @@ impl Order {
     /// in that of the attempt, so that they are compared too.
     ///
     /// # Errors
-    /// [`Ctx::unreadable`] for an amount or a currency that cannot be one.
+    /// [`Ctx::unreadable`] for another order, and for an amount or a currency that cannot be one.
     pub(super) fn view(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
+        ctx.ensure_about(attempt.reference.as_deref(), self.id.as_deref(), self.number.as_deref())?;
         let currency = match self.currency.as_deref() {
             Some(code) => ctx.currency(code)?,
             None => attempt.currency(),

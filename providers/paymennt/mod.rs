@@ -157,8 +157,9 @@ impl Provider for Paymennt {
     }
 
     async fn fetch(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
-        let path = format!("/checkout/{}", encoded(attempt.provider_reference()?));
-        let view = self.checkout(ctx, HttpRequest::get(path)).await?;
+        let reference = attempt.provider_reference()?;
+        let get = HttpRequest::get(format!("/checkout/{}", encoded(reference)));
+        let view = self.checkout(ctx, reference, get).await?;
         match attempt.adapter_state.get(vault::PAYMENT) {
             Some(payment) if ctx.statuses().means(&view.provider_status, PaymentStatus::Pending) => {
                 self.fetch_charge(ctx, payment, view).await
@@ -184,21 +185,23 @@ impl Provider for Paymennt {
     }
 
     async fn cancel(&self, ctx: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView> {
-        let path = format!("/checkout/{}/cancel", encoded(attempt.provider_reference()?));
-        self.checkout(ctx, HttpRequest::post(path)).await
+        let reference = attempt.provider_reference()?;
+        let path = format!("/checkout/{}/cancel", encoded(reference));
+        self.checkout(ctx, reference, HttpRequest::post(path)).await
     }
 
     async fn refund(&self, ctx: &Ctx<'_>, attempt: &Attempt, refund: &RefundRequest) -> Result<ProviderView> {
         let reason = refund.reason.as_deref().filter(|reason| !reason.trim().is_empty()).unwrap_or("Refund");
+        let reference = attempt.provider_reference()?;
         let path = format!(
             "/checkout/{}/refund?amount={}&currency={}&note={}&referenceId={}",
-            encoded(attempt.provider_reference()?),
+            encoded(reference),
             request::major(refund.money)?,
             refund.money.currency,
             encoded(reason),
             refund.id,
         );
-        self.checkout(ctx, HttpRequest::post(path)).await
+        self.checkout(ctx, reference, HttpRequest::post(path)).await
     }
 
     fn read_notification(
@@ -223,10 +226,15 @@ impl Provider for Paymennt {
 }
 
 impl Paymennt {
-    /// Sends a request whose response is a checkout, and returns its view.
-    async fn checkout(&self, ctx: &Ctx<'_>, http_request: HttpRequest) -> Result<ProviderView> {
+    /// Sends a request whose response is the checkout with this id, and returns its view.
+    async fn checkout(
+        &self,
+        ctx: &Ctx<'_>,
+        reference: &str,
+        http_request: HttpRequest,
+    ) -> Result<ProviderView> {
         let checkout: Checkout = self.send(ctx, http_request).await?;
-        checkout.view(ctx)
+        checkout.view(ctx, Some(reference))
     }
 
     /// Sends a call with our keys and reads its result.

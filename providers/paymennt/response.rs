@@ -58,7 +58,9 @@ pub(super) struct Checkout {
 }
 
 impl Checkout {
-    pub(super) fn view(&self, ctx: &Ctx<'_>) -> Result<ProviderView> {
+    /// The state of the checkout that was `asked` for, if its id is known.
+    pub(super) fn view(&self, ctx: &Ctx<'_>, asked: Option<&str>) -> Result<ProviderView> {
+        ctx.ensure_about(asked, self.id.as_deref(), self.request_id.as_deref())?;
         let currency = ctx.currency(&self.currency)?;
         let money = |major| ctx.money(major, currency);
         Ok(ProviderView {
@@ -74,7 +76,7 @@ impl Checkout {
     /// The checkout as one that exists, with its Firestore document as adapter state. Without a page the customer has
     /// nothing to do.
     pub(super) fn created(self, ctx: &Ctx<'_>) -> Result<CreatedPayment> {
-        let view = self.view(ctx)?;
+        let view = self.view(ctx, None)?;
         let document = [
             ("firebaseDatabase", self.firebase_database),
             ("firebaseCollection", self.firebase_collection),

@@ -220,14 +220,15 @@ impl Telness {
     }
 
     async fn read(&self, ctx: &Ctx<'_>, target: &Target<'_>) -> Result<Opened> {
-        self.send(ctx, HttpRequest::get(target.path()?)).await
+        let response = self.answer(ctx, HttpRequest::get(target.path()?)).await?;
+        opened(ctx, target, &response)
     }
 
     /// Cancels it. An answer with the object is used; one without it is followed by a read.
     async fn close(&self, ctx: &Ctx<'_>, target: &Target<'_>) -> Result<Opened> {
         let path = format!("{}/cancel", target.path()?);
         let response = self.answer(ctx, target.post("cancel", &path, NOTHING_TO_SAY)).await?;
-        match understood(ctx, &response) {
+        match opened(ctx, target, &response) {
             Err(_) if response.ok() => self.read(ctx, target).await,
             done => done,
         }
@@ -247,6 +248,14 @@ impl Telness {
 fn understood<T: DeserializeOwned>(ctx: &Ctx<'_>, response: &HttpResponse) -> Result<T> {
     ensure_ok(ctx, response)?;
     ctx.json(response)
+}
+
+/// The session, link or profile session that was asked for.
+fn opened(ctx: &Ctx<'_>, target: &Target<'_>, response: &HttpResponse) -> Result<Opened> {
+    let opened: Opened = understood(ctx, response)?;
+    let (id, merchant_reference) = (opened.id(target.kind), opened.merchant_reference());
+    ctx.ensure_about(target.reference, id.as_deref(), merchant_reference.as_deref())?;
+    Ok(opened)
 }
 
 fn ensure_ok(ctx: &Ctx<'_>, response: &HttpResponse) -> Result<()> {

@@ -178,6 +178,27 @@ impl<'a> Ctx<'a> {
         found.ok_or_else(|| self.unreadable(format!("an answer without {what}")))
     }
 
+    /// Sees to it that the last answer is about the object that was `asked` for: it has that id, in any letter case, or a
+    /// merchant reference, which the gateway compares for every adapter. Of an object that is being made no id is known.
+    ///
+    /// # Errors
+    /// [`Ctx::unreadable`] if it names another object, or none.
+    pub fn ensure_about(
+        &self,
+        asked: Option<&str>,
+        id: Option<&str>,
+        merchant_reference: Option<&str>,
+    ) -> Result<(), ProviderError> {
+        let same = |asked: &str| id.is_some_and(|id| id.trim().eq_ignore_ascii_case(asked));
+        if merchant_reference.is_some() || asked.is_none_or(same) {
+            return Ok(());
+        }
+        Err(self.unreadable(format!(
+            "an answer that names {}",
+            if id.is_some() { "another object" } else { "no object" }
+        )))
+    }
+
     /// A currency as the last answer states it, in any letter case.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod abilities;
 mod certainty;
 mod face;
 mod hostility;
+mod identity;
 mod money;
 mod notifications;
 mod oddity;
@@ -50,13 +51,14 @@ pub(crate) const fn some(
     Rule { says, concerns, holds }
 }
 
-const RULES: [&[Rule]; 10] = [
+const RULES: [&[Rule]; 11] = [
     face::RULES,
     abilities::RULES,
     statuses::RULES,
     money::RULES,
     certainty::RULES,
     hostility::RULES,
+    identity::RULES,
     oddity::RULES,
     repeat::RULES,
     notifications::RULES,
