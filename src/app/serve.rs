@@ -26,6 +26,9 @@ use crate::metrics::Metrics;
 use crate::orders::Orders;
 use crate::store::sqlite::Head;
 
+/// How often it is seen whether the machine's clock was set.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(2);
+
 /// A running gateway.
 pub(super) struct Gateway {
     listen: SocketAddr,
@@ -131,7 +134,7 @@ fn start_background(
     let jobs = move || JobRunner::new(context.clone()).run();
     let days = u64::from(settings.store.keep_notifications_days);
     let (engine, keep) = (shared.engine.clone(), Duration::from_secs(days * 24 * 3_600));
-    let recurring = move || Recurring::new(engine.clone(), keep).run();
+    let recurring = move || Recurring::new(engine.clone(), keep, CLOCK_INTERVAL).run();
     Ok(vec![
         tokio::spawn(supervisor.clone().keep_running("jobs", jobs)),
         tokio::spawn(supervisor.clone().keep_running("recurring work", recurring)),

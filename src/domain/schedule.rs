@@ -53,10 +53,11 @@ pub fn next_read(order: &OrderAggregate, payment: &Payment, now: Timestamp, draw
     }
 }
 
-/// Whether a captured payment is still fetched daily (`poll_after_capture_days`).
+/// Whether a captured payment is still fetched daily (`poll_after_capture_days`). Without such days it is not, also where
+/// it was created in the future, since the clock was set back.
 fn polls_after_capture(payment: &Payment, now: Timestamp) -> bool {
-    let polled = DAY * payment.capabilities.poll_after_capture_days;
-    payment.state.captured > 0 && now < payment.created_at.plus(polled)
+    let days = payment.capabilities.poll_after_capture_days;
+    payment.state.captured > 0 && days > 0 && now < payment.created_at.plus(DAY * days)
 }
 
 /// When the newest open attention about a rejected report was raised.

@@ -1,5 +1,5 @@
-//! A machine's clock that is set back. What was due in an hour would else be due in an hour and as long as the clock was
-//! set back by.
+//! A machine's clock that is set. Back: what was due in an hour would else be due in an hour and as long as it was set back
+//! by. Forward, as after a machine was asleep: what has become due meanwhile would wait for the runner to wake up.
 
 use std::time::Duration;
 
@@ -12,6 +12,13 @@ use crate::store::{Change, StoreError, Write};
 /// A clock that is behind by less was corrected, and not set back.
 const TOLERANCE: Duration = Duration::from_secs(2);
 
+/// How a clock was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClockStep {
+    Back(Duration),
+    Forward(Duration),
+}
+
 /// Compares the machine's clock with the time that passes.
 pub(super) struct ClockWatch {
     shown: Timestamp,
@@ -23,11 +30,15 @@ impl ClockWatch {
         Self { shown, at }
     }
 
-    /// By how much the clock was set back since the last call, given what it shows `now`.
-    pub(super) fn set_back(&mut self, now: Timestamp, at: Instant) -> Option<Duration> {
+    /// How the clock was set since the last call, given what it shows `now`.
+    pub(super) fn step(&mut self, now: Timestamp, at: Instant) -> Option<ClockStep> {
         let expected = self.shown.plus(at.saturating_duration_since(self.at));
         (self.shown, self.at) = (now, at);
-        Some(expected.since(now)).filter(|by| *by > TOLERANCE)
+        match (expected.since(now), now.since(expected)) {
+            (back, _) if back > TOLERANCE => Some(ClockStep::Back(back)),
+            (_, forward) if forward > TOLERANCE => Some(ClockStep::Forward(forward)),
+            _ => None,
+        }
     }
 }
 
@@ -61,20 +72,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_is_set_back_if_less_time_passes_on_it_than_really_does() {
+    fn a_clock_was_set_if_another_time_passes_on_it_than_really_does() {
         let (shown, at) = (Timestamp::from_seconds(1_800_000_000), Instant::now());
         let seconds = Duration::from_secs;
         let mut watch = ClockWatch::new(shown, at);
-        for (shows, passed, set_back) in [
+        for (shows, passed, step) in [
             (15, 15, None),
             (29, 30, None),
-            (3_600, 45, None),
-            (3_555, 60, Some(60)),
+            (3_600, 45, Some(ClockStep::Forward(seconds(3_556)))),
+            (3_555, 60, Some(ClockStep::Back(seconds(60)))),
             (3_570, 75, None),
-            (0, 90, Some(3_585)),
+            (0, 90, Some(ClockStep::Back(seconds(3_585)))),
         ] {
-            let found = watch.set_back(shown.plus(seconds(shows)), at + seconds(passed));
-            assert_eq!(found, set_back.map(seconds), "it shows {shows} s after {passed} s");
+            let found = watch.step(shown.plus(seconds(shows)), at + seconds(passed));
+            assert_eq!(found, step, "it shows {shows} s after {passed} s");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use port::Timestamp;
 use tokio::time::Instant;
 
-use super::clock::{ClockWatch, bring_forward};
+use super::clock::{ClockStep, ClockWatch, bring_forward};
 use crate::audit::{self, CHECKPOINT_INTERVAL};
 use crate::engine::Engine;
 use crate::inbox;
@@ -18,33 +18,41 @@ const PRUNE_PAUSE: Duration = Duration::from_secs(1);
 /// The pause after a failure of the store.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// How often the clock is looked at.
-const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
-
 /// Recurring work.
 pub struct Recurring {
     engine: Engine,
     keep_notifications: Duration,
+    clock_interval: Duration,
     checkpoint_at: Timestamp,
     prune_at: Timestamp,
 }
 
 impl Recurring {
-    /// Starts with everything due. Notifications are kept for `keep_notifications`.
-    pub fn new(engine: Engine, keep_notifications: Duration) -> Self {
+    /// Starts with everything due. Notifications are kept for `keep_notifications`; every `clock_interval` it is seen
+    /// whether the clock was set.
+    pub fn new(engine: Engine, keep_notifications: Duration, clock_interval: Duration) -> Self {
         let now = engine.now();
-        Self { engine, keep_notifications, checkpoint_at: now, prune_at: now }
+        Self { engine, keep_notifications, clock_interval, checkpoint_at: now, prune_at: now }
     }
 
     /// Runs what is due, without end.
     pub async fn run(mut self) {
         let mut watch = ClockWatch::new(self.engine.now(), Instant::now());
         loop {
-            if let Some(by) = watch.set_back(self.engine.now(), Instant::now()) {
-                self.clock_was_set_back(by).await;
+            match watch.step(self.engine.now(), Instant::now()) {
+                Some(ClockStep::Back(by)) => self.clock_was_set_back(by).await,
+                Some(ClockStep::Forward(by)) => {
+                    let seconds = by.as_secs();
+                    tracing::warn!(
+                        clock.set_forward_seconds = seconds,
+                        "the clock was set forward by {seconds} s"
+                    );
+                    self.engine.alarm.ring_all();
+                }
+                None => {}
             }
             let next = self.run_once().await;
-            tokio::time::sleep(next.since(self.engine.now()).min(CLOCK_INTERVAL)).await;
+            tokio::time::sleep(next.since(self.engine.now()).min(self.clock_interval)).await;
         }
     }
 

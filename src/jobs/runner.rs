@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use port::{EndpointId, Timestamp, Uuid};
+use port::{EndpointId, Timestamp};
 use strum::VariantArray as _;
 
 use super::JobContext;
@@ -16,7 +16,7 @@ use super::backlog::{Backlog, Progress};
 use crate::domain::{Lane, Urgency};
 use crate::engine::AlarmLane;
 use crate::payments::{Account, ReadPass};
-use crate::store::{ClaimedJob, StoreError};
+use crate::store::{ClaimedJob, LeaseKey, StoreError};
 
 /// The lease of a job; longer than the longest operation at a provider.
 const JOB_LEASE: Duration = Duration::from_secs(90);
@@ -37,8 +37,9 @@ const MAX_TO_FAILING: u32 = 1;
 /// The longest sleep, so that expired leases are noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
-/// The pause after a failure of the store.
+/// The pause after a failure of the store: of the runner, and of the work that failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+const FAILED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs due jobs and deliveries. There is one per gateway, since it counts what is running in each lane.
 pub struct JobRunner {
@@ -255,8 +256,8 @@ impl JobRunner {
     fn start_job(&mut self, job: ClaimedJob, prepaid: bool) {
         let key = WorkKey { lane: AlarmLane::Jobs(job.lane.clone()), merchant: None };
         let pass = if prepaid { ReadPass::prepaid(job.urgency) } else { ReadPass::of(job.urgency) };
-        let (context, subject) = (self.context.clone(), job.subject);
-        self.start(key, subject, async move { context.run(job, pass).await });
+        let (context, lease) = (self.context.clone(), LeaseKey::Job(job.lane.clone(), job.subject));
+        self.start(key, lease, async move { context.run(job, pass).await });
     }
 
     /// Starts deliveries to an endpoint. Returns when it is due again.
@@ -275,28 +276,32 @@ impl JobRunner {
         for delivery in claimed {
             let merchant = Some(enabled.endpoint.merchant.clone());
             let key = WorkKey { lane: AlarmLane::Endpoint(endpoint), merchant };
-            let (context, order) = (self.context.clone(), delivery.stream.order);
-            self.start(key, order.uuid(), async move { context.webhooks.deliver(delivery).await });
+            let (context, lease) = (self.context.clone(), LeaseKey::Delivery(delivery.stream));
+            self.start(key, lease, async move { context.webhooks.deliver(delivery).await });
         }
         engine.store.next_delivery(endpoint).await
     }
 
-    /// Starts work on a subject. A panic in it does not stop other work.
+    /// Starts leased work. A panic in it does not stop other work; what has panicked is retried when its lease has expired,
+    /// what the store has failed sooner.
     fn start(
         &mut self,
         key: WorkKey,
-        subject: Uuid,
+        lease: LeaseKey,
         work: impl Future<Output = Result<(), StoreError>> + Send + 'static,
     ) {
         *self.busy.entry(key.clone()).or_default() += 1;
+        let engine = self.context.engine().clone();
         let work = async move {
             let fault = match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(Ok(())) => return key,
-                Ok(Err(fault)) => fault.to_string(),
+                Ok(Err(fault)) => {
+                    engine.store.leases().end_at(&lease, engine.now().plus(FAILED_PAUSE));
+                    fault.to_string()
+                }
                 Err(_) => "it has panicked".to_owned(),
             };
-            // It is retried when the lease has expired.
-            tracing::error!(job.lane = ?key.lane, job.subject = %subject, "a job failed: {fault}");
+            tracing::error!(job.lane = ?key.lane, job.subject = %lease.subject(), "a job failed: {fault}");
             key
         };
         self.under_way.push(work.boxed());

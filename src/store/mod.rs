@@ -17,7 +17,7 @@ pub use filters::{
 pub use registry::{Enabled, EndpointRegistry};
 pub use rows::{
     ApiKeyRow, CheckpointRow, ClaimedDelivery, ClaimedJob, DeliveryRow, DeliveryStream, IdempotencyRow,
-    InboxRow, JobSubject, StreamPosition, WokenBy,
+    InboxRow, JobSubject, LeaseKey, StreamPosition, WokenBy,
 };
 
 use std::sync::Arc;

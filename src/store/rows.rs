@@ -54,6 +54,22 @@ pub enum WokenBy {
     Anything,
 }
 
+/// What a lease is on: the jobs of a subject in a lane, or a stream of deliveries.
+#[derive(Clone, Debug)]
+pub enum LeaseKey {
+    Job(Lane, Uuid),
+    Delivery(DeliveryStream),
+}
+
+impl LeaseKey {
+    pub fn subject(&self) -> Uuid {
+        match self {
+            Self::Job(_, subject) => *subject,
+            Self::Delivery(stream) => stream.order.uuid(),
+        }
+    }
+}
+
 /// The deliveries of one order to one endpoint, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryStream {

@@ -35,6 +35,9 @@ use crate::world::{SANDBOX_URL, World, held};
 /// How long the gateway keeps notifications: shorter than a run, so that forgetting them is seen too.
 const KEEP_NOTIFICATIONS: Duration = Duration::from_secs(20 * 24 * 3_600);
 
+/// Rarer than in a real gateway, where a simulated day would be too long.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The machine that the gateway runs on. It outlives every crash.
 pub(crate) struct Host {
     folder: TempDir,
@@ -133,7 +136,7 @@ impl World {
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(JobRunner::new(JobContext { orders: orders.clone(), webhooks }).run());
-        tasks.spawn(Recurring::new(engine, KEEP_NOTIFICATIONS).run());
+        tasks.spawn(Recurring::new(engine, KEEP_NOTIFICATIONS, CLOCK_INTERVAL).run());
         *held(&self.host.running) = Some(Running { orders, receiver: Arc::default(), tasks });
         self.log("the gateway starts");
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use port::{Timestamp, Uuid};
 
 use crate::domain::Lane;
-use crate::store::{Change, DeliveryStream, StoreError, Write};
+use crate::store::{Change, DeliveryStream, LeaseKey, StoreError, Write};
 
 /// The leases on jobs and deliveries.
 #[derive(Default)]
@@ -21,6 +21,14 @@ pub struct Leases {
 }
 
 impl Leases {
+    /// Lets the lease of work that the store has failed end at `until`, so that it is not held up for its whole length.
+    pub fn end_at(&self, key: &LeaseKey, until: Timestamp) {
+        match key {
+            LeaseKey::Job(lane, subject) => self.jobs.end_at(&(lane.clone(), *subject), until),
+            LeaseKey::Delivery(stream) => self.deliveries.end_at(stream, until),
+        }
+    }
+
     /// Ends the leases on jobs and deliveries that a committed change has rescheduled.
     pub(super) fn end_of(&self, committed: &Change) {
         for write in &committed.writes {
@@ -84,5 +92,12 @@ impl<K: Eq + Hash> Leased<K> {
 
     pub(super) fn end(&self, key: &K) {
         self.held().remove(key);
+    }
+
+    /// Lets a lease end at `until`, if that is earlier.
+    fn end_at(&self, key: &K, until: Timestamp) {
+        if let Some(lease) = self.held().get_mut(key) {
+            *lease = until.min(*lease);
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Starts whose answer was lost, and what the provider made of them all the same.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use paymux::audit::{Erased, ErasureTarget, erase};
+use paymux::audit::{Erased, ErasureTarget, erase, verify};
 use paymux::domain::{
     Actor, DomainError, Metadata, OrderState, Profile, ProfileEvent, ProfileOwner, Urgency,
 };
@@ -329,6 +330,31 @@ async fn what_is_due_stays_due_though_the_clock_was_set_back_while_the_gateway_w
     gateway.clock.set_back(Duration::from_secs(86_400));
     adjust_to_clock(&gateway.orders.payments.engine).await.unwrap();
     gateway.clock.pass(Duration::from_secs(8));
+    gateway.run_jobs().await;
+    assert_eq!(gateway.statuses(&session).await, ["PAID"]);
+}
+
+#[tokio::test]
+async fn books_that_were_kept_by_a_clock_ahead_of_this_one_still_fit() {
+    let gateway = Gateway::start().await;
+    gateway.paid_session("AUTOMATIC").await;
+    gateway.session().await;
+    gateway.clock.set_back(Duration::from_secs(7_200));
+    let engine = &gateway.orders.payments.engine;
+    let report = verify(&*engine.store, engine.now(), |_| ()).await.unwrap();
+    assert_eq!(report.faults, [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn what_a_full_disk_has_stopped_goes_on_within_seconds_of_there_being_room() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    gateway.provider.say(id_at(&session, "providerReference"), "paid");
+    gateway.clock.pass(Duration::from_secs(8));
+    gateway.disk_full.store(true, Ordering::Relaxed);
+    gateway.run_jobs().await;
+    gateway.disk_full.store(false, Ordering::Relaxed);
+    gateway.clock.pass(Duration::from_secs(5));
     gateway.run_jobs().await;
     assert_eq!(gateway.statuses(&session).await, ["PAID"]);
 }

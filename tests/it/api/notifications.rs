@@ -470,7 +470,7 @@ async fn old_notifications_are_forgotten_page_by_page_and_young_ones_are_kept() 
         })
     });
     gateway.store.commit(Change::plain("old", old.collect())).await.unwrap();
-    let mut recurring = Recurring::new(gateway.orders.payments.engine.clone(), 90 * DAY);
+    let mut recurring = Recurring::new(gateway.orders.payments.engine.clone(), 90 * DAY, DAY);
     let stored = async || {
         let (from, to) = (Timestamp::default(), clock.now().plus(DAY));
         let all = InboxFilter { from, to, account: None, after: None, limit: 1_000 };
