@@ -104,6 +104,7 @@ impl Provider for Decta {
         }
         let body: NotificationBody = notification.json()?;
         Ok(vec![NotificationTarget {
+            status: body.status(),
             reference: Some(body.id.into()),
             merchant_reference: body.number.0.map(String::from),
             event: None,

@@ -127,6 +127,18 @@ pub(super) struct Row {
 pub(super) struct NotificationBody {
     pub(super) id: Text,
     pub(super) number: Side<Text>,
+    status: Side<Text>,
+    status_changes: Side<Vec<StatusChange>>,
+}
+
+impl NotificationBody {
+    /// The newest status that it reports.
+    pub(super) fn status(&self) -> Option<ProviderStatus> {
+        let newest =
+            self.status_changes.as_ref().and_then(|history| history.iter().max_by_key(|change| change.on));
+        let status = newest.map(|change| &change.new_status).or(self.status.as_ref())?;
+        Some(ProviderStatus::new("order", &**status))
+    }
 }
 
 /// Code and text of the first complaint in a refusal: `{"__all__": [{"message": …, "code": …}]}`, or the same

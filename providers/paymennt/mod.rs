@@ -214,6 +214,7 @@ impl Provider for Paymennt {
             return Err(NotificationError::Unreadable);
         }
         Ok(vec![NotificationTarget {
+            status: None,
             reference: id.0.map(String::from),
             merchant_reference: reference_id.0.map(String::from),
             event: Some(event.to_owned()),

@@ -196,6 +196,7 @@ impl NotificationBody {
         let reference = Kind::ALL.into_iter().find_map(|kind| about.text(kind.id()));
         let merchant_reference = merchant_reference(&about);
         (reference.is_some() || merchant_reference.is_some()).then_some(NotificationTarget {
+            status: None,
             reference,
             merchant_reference,
             event: self.event_id.0.map(String::from),

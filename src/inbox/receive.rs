@@ -100,11 +100,12 @@ impl NotificationReceiver {
         now: Timestamp,
     ) -> Result<NotificationOutcome, PaymentError> {
         let mut outcome = NotificationOutcome::Unmatched;
-        for reference in targets.into_iter().filter_map(|target| target.reference).take(MAX_TARGETS) {
+        let named = |target: NotificationTarget| Some((target.reference?, target.status));
+        for (reference, status) in targets.into_iter().filter_map(named).take(MAX_TARGETS) {
             let name = (account.name.clone(), reference);
             let scheduled = self.scheduled.get(&name);
             if !scheduled.is_some_and(|(payment, at)| now < at && payments.awaits_fetch(payment)) {
-                let scheduled = payments.schedule_notified_fetch(&name.0, &name.1).await?;
+                let scheduled = payments.schedule_notified_fetch(account, &name.1, status.as_ref()).await?;
                 let Some(scheduled) = scheduled else { continue };
                 self.scheduled.insert(name, scheduled);
             }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
-use port::{AttemptId, OrderId, PaymentId, ProfileSessionId, ProviderError, SessionId, Timestamp};
+use port::{
+    AttemptId, OrderId, PaymentId, PaymentStatus, ProfileSessionId, ProviderError, ProviderStatus, SessionId,
+    Timestamp,
+};
 
 use super::task::OrderTask;
-use super::{PaymentError, Payments, ReadPass, Redirect, Result};
+use super::{Account, PaymentError, Payments, ReadPass, Redirect, Result};
 use crate::domain::attention::readability;
 use crate::domain::session_end::left_by_customer;
 use crate::domain::{Context, Lane, OrderAggregate, Urgency, next_read, number_of};
@@ -160,13 +163,17 @@ impl Payments {
     }
 
     /// Schedules a read of the payment that a notification names, once for any number of notifications. Returns which,
-    /// and when; until a read [begins](Payments::awaits_fetch) another notification adds nothing. `None`: the
-    /// notification is unmatched.
+    /// and when; until a read [begins](Payments::awaits_fetch) another notification adds nothing. One that says that a
+    /// payment which waits for its customer still does, as of every new checkout, leaves it to its schedule. `None`:
+    /// the notification is unmatched.
     pub async fn schedule_notified_fetch(
         &self,
-        account: &str,
+        account: &Account,
         reference: &str,
+        says: Option<&ProviderStatus>,
     ) -> Result<Option<(PaymentId, Timestamp)>> {
+        let still_waits = says.is_some_and(|status| account.statuses.means(status, PaymentStatus::Pending));
+        let account = account.name.as_str();
         let store = &self.engine.store;
         for subject in store.with_provider_reference(account, reference).await? {
             let Some(order) = store.load::<OrderAggregate>(subject).await? else { continue };
@@ -175,6 +182,9 @@ impl Payments {
             });
             let Some(payment) = named.and_then(|attempt| order.payment_of(attempt)) else { continue };
             let now = self.engine.now();
+            if still_waits && payment.status() == PaymentStatus::Pending {
+                return Ok(Some((payment.id, now)));
+            }
             let last = self.past(self.fetches.fetched.get(&payment.id));
             let at = last.map_or(now, |last| last.plus(MIN_FETCH_INTERVAL)).max(now);
             self.fetches.notified.insert(payment.id, at);

@@ -216,6 +216,10 @@ pub struct NotificationTarget {
     pub merchant_reference: Option<String>,
     /// The provider's id of the event, the same on every repeat.
     pub event: Option<String>,
+    /// The status that it reports, where it reports one. It proves nothing and is not stored; a notification that the
+    /// payment is as it was need not be hurried.
+    #[serde(skip)]
+    pub status: Option<ProviderStatus>,
 }
 
 /// Why a notification is refused.

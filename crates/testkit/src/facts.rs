@@ -171,6 +171,9 @@ fn target_line(target: &NotificationTarget) -> String {
             line.push_str(&format!(" {name} {value}"));
         }
     }
+    line.extend(
+        target.status.iter().map(|reported| format!(" status {}/{}", reported.object, reported.status)),
+    );
     line
 }
 

@@ -316,7 +316,13 @@ impl Provider for Adapter {
         if body.header("x-teller-key") != Some("genuine") && !body.address_key {
             return Err(NotificationError::Unverified);
         }
-        serde_json::from_slice(body.body).map_err(|_| NotificationError::Unreadable)
+        let unreadable = |_| NotificationError::Unreadable;
+        let said: serde_json::Value = serde_json::from_slice(body.body).map_err(unreadable)?;
+        let mut targets: Vec<NotificationTarget> = serde_json::from_slice(body.body).map_err(unreadable)?;
+        for (target, said) in targets.iter_mut().zip(said.as_array().into_iter().flatten()) {
+            target.status = said["status"].as_str().map(|status| ProviderStatus::new("payment", status));
+        }
+        Ok(targets)
     }
 
     async fn capture(

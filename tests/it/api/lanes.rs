@@ -234,3 +234,23 @@ async fn a_lane_says_once_that_it_is_behind_and_once_that_it_has_caught_up() {
     assert!((150..=200).contains(&due) && behind.contains("the first for 300 s"), "{behind}");
     assert!(caught_up.contains("INFO") && caught_up.contains("has caught up"), "{caught_up}");
 }
+
+#[tokio::test]
+async fn a_notification_that_a_payment_is_still_awaited_takes_no_read_from_those_that_say_more() {
+    let gateway = Gateway::start().await;
+    let session = gateway.open("two", 1).await.remove(0);
+    let says = async |status: &str| {
+        let hints = json!([{"reference": reference(&session), "merchant_reference": null, "event": null, "status": status}]);
+        assert_eq!(gateway.notified_at_two(NOTIFY_KEY, &hints).await.status, 200);
+        gateway.run_jobs().await;
+        gateway.provider.reads()
+    };
+    let before = gateway.provider.reads();
+    assert_eq!(says("waiting").await, before);
+    gateway.provider.say(reference(&session), "paid");
+    assert_eq!(says("waiting").await, before, "it is read by its schedule");
+    assert_eq!((says("paid").await, gateway.status(&session).await), (before + 1, json!("COMPLETED")));
+    // Of a payment that is paid it is news.
+    gateway.clock.pass(Duration::from_secs(6));
+    assert_eq!(says("waiting").await, before + 2);
+}

@@ -35,7 +35,6 @@ impl Gateway {
         self.post(&path).without("Authorization").bytes(hints.to_string().as_bytes()).await
     }
 
-    /// Whether a stored notification waits to be acted on.
     /// Waits until the provider was read once more.
     async fn until_read_after(&self, reads: u32) {
         let is_read = async {
@@ -59,6 +58,7 @@ impl Gateway {
         joins.await.unwrap();
     }
 
+    /// Whether a stored notification waits to be acted on.
     fn notifications_due(&self) -> bool {
         self.jobs_of(JobSubject::Notification) > 0
     }
