@@ -426,8 +426,6 @@ pub fn translate(table: &StatusTable, view: ProviderView, as_of: crate::Timestam
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail")]
-
     use super::*;
 
     #[test]
