@@ -193,10 +193,8 @@ impl<'a> Ctx<'a> {
         if merchant_reference.is_some() || asked.is_none_or(same) {
             return Ok(());
         }
-        Err(self.unreadable(format!(
-            "an answer that names {}",
-            if id.is_some() { "another object" } else { "no object" }
-        )))
+        let named = if id.is_some() { "another object" } else { "no object" };
+        Err(self.unreadable(format!("an answer that names {named}")))
     }
 
     /// A currency as the last answer states it, in any letter case.
