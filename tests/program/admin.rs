@@ -212,17 +212,45 @@ fn a_socket_that_a_killed_gateway_left_is_named_and_replaced_by_the_next() {
 fn a_second_gateway_on_a_database_does_not_listen_whatever_the_path_to_it() {
     let installation = Installation::new();
     let _served = installation.serve();
-    let link = installation.path("link.db");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let [link, hard_link] = ["link.db", "hard.db"].map(|name| elsewhere.path().join(name));
     std::os::unix::fs::symlink(installation.path("paymux.db"), &link).unwrap();
+    std::fs::hard_link(installation.path("paymux.db"), &hard_link).unwrap();
+    for (path, named) in [(&link, "paymux.db"), (&hard_link, "hard.db")] {
+        let mut second = installation.command(program(), &["serve"]);
+        second.env("PAYMUX__STORE__PATH", path);
+        second.env("PAYMUX__SERVER__LISTEN", free_address().to_string());
+        let (code, out, said) = output(second.env("PAYMUX__SERVER__OPS_LISTEN", free_address().to_string()));
+        assert!(code == Some(1) && said.contains(&format!("{named} is in use by another gateway")), "{said}");
+        assert!(!out.contains("API") && !said.contains("listening"), "{out}{said}");
+    }
+    let keys = |path: &Path| {
+        let mut command = installation.command(program(), &["keys", "list"]);
+        output(command.env("PAYMUX__STORE__PATH", path))
+    };
+    assert_eq!(keys(&link).0, Some(0), "the running gateway is found by the link too");
+    let (code, _, said) = keys(&hard_link);
+    assert!(code == Some(1) && said.contains("no gateway answers on"), "{said}");
+}
+
+#[test]
+fn the_lock_of_a_database_cannot_be_deleted_beside_it() {
+    let installation = Installation::new();
+    let _served = installation.serve();
+    for entry in std::fs::read_dir(installation.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        // Without its log the gateway ends, and without its socket no command reaches it.
+        if name.starts_with("paymux.db.") && !name.ends_with(".sock") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
     let mut second = installation.command(program(), &["serve"]);
-    second.env("PAYMUX__STORE__PATH", &link);
     second.env("PAYMUX__SERVER__LISTEN", free_address().to_string());
-    let (code, out, said) = output(second.env("PAYMUX__SERVER__OPS_LISTEN", free_address().to_string()));
+    let (code, _, said) = output(second.env("PAYMUX__SERVER__OPS_LISTEN", free_address().to_string()));
     assert!(code == Some(1) && said.contains("paymux.db is in use by another gateway"), "{said}");
-    assert!(!out.contains("API") && !said.contains("listening"), "{out}{said}");
-    let through_the_link =
-        installation.command(program(), &["keys", "list"]).env("PAYMUX__STORE__PATH", link).output();
-    assert!(through_the_link.unwrap().status.success(), "the running gateway is found by the link too");
+    let (code, _, said) = installation.run(&["keys", "list"]);
+    assert_eq!((code, &*said), (Some(0), ""), "the running gateway lists them");
 }
 
 #[test]

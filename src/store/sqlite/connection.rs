@@ -1,8 +1,6 @@
-//! Opening the database: the lock file, and connections with their settings.
+//! Connections with their settings, and why there may be none.
 
-use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,7 +27,7 @@ pub enum OpenError {
          move the file away, or name another one in `store.path`"
     )]
     Prerelease,
-    /// An I/O error of the lock file or the database's folder.
+    /// An I/O error of the database's file, a file beside it, or its folder.
     #[error("{}: {fault}", path.display())]
     File { path: PathBuf, fault: io::Error },
     /// Write-ahead logging is not possible, for example on a network file system.
@@ -62,38 +60,6 @@ const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_KEPT: usize = 128;
-
-/// The canonical path of a database, with the lock file beside it; the lock is held until that is dropped. However the
-/// path is spelled, also by way of a symbolic link, it is the same lock.
-pub(super) fn lock(database: &Path) -> Result<(PathBuf, File), OpenError> {
-    let database =
-        canonical(database).map_err(|fault| OpenError::File { path: database.to_owned(), fault })?;
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let fault = |fault| OpenError::File { path: path.clone(), fault };
-    let file = File::options().create(true).append(true).open(&path).map_err(fault)?;
-    match file.try_lock() {
-        Ok(()) => Ok((database, file)),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database)),
-        Err(TryLockError::Error(error)) => Err(fault(error)),
-    }
-}
-
-/// The path without symbolic links. A database that is not there is made first, since a link may point at nothing yet. One
-/// that is there is not opened: closing it would release the locks that SQLite has on it in this process.
-fn canonical(database: &Path) -> io::Result<PathBuf> {
-    match fs::canonicalize(database) {
-        Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = database.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            File::options().create(true).append(true).mode(0o600).open(database)?;
-            fs::canonicalize(database)
-        }
-        found => found,
-    }
-}
 
 pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;

@@ -16,6 +16,7 @@ mod kept;
 mod leases;
 mod lists;
 mod load;
+mod lock;
 mod lookups;
 mod migrations;
 mod names;
@@ -24,7 +25,6 @@ mod rows;
 mod statement;
 mod writer;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +39,7 @@ use self::executor::Executor;
 pub use self::head::Head;
 use self::head::HeadFile;
 pub use self::leases::Leases;
+use self::lock::Lock;
 pub use self::readers::Query;
 use self::writer::{Waiting, Writer};
 use super::{Change, Store, StoreError};
@@ -80,7 +81,7 @@ pub struct Sqlite {
     metrics: Arc<Metrics>,
     newest_subject: Option<Uuid>,
     /// Dropped last: held until the threads have ended.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// The accounts with open payments, and how many each has, of a database that a gateway may have open.
@@ -98,18 +99,19 @@ impl Sqlite {
     /// # Errors
     /// [`OpenError`]; then nothing runs.
     pub fn open(options: &Options, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
-        let (path, lock) = connection::lock(&options.path)?;
-        let mut db = connection::for_writing(&path)?;
+        let lock = Lock::take(&options.path)?;
+        let path = &lock.database;
+        let mut db = connection::for_writing(path)?;
         migrations::run(&mut db)?;
         let newest_subject = load::newest_subject(&db)?;
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let cache: Arc<SubjectCache> = Arc::default();
-        let head = HeadFile::open(&options.path)?;
+        let head = HeadFile::open(path)?;
         let mut writer = Writer::new(db, head, cache.clone(), changes.clone(), metrics.clone());
         let (readers, writer) = if options.threads {
-            (readers::start(&path, options.queue)?, writer.start(options.queue, options.batch_max)?)
+            (readers::start(path, options.queue)?, writer.start(options.queue, options.batch_max)?)
         } else {
-            let reader = connection::for_reading(&path)?;
+            let reader = connection::for_reading(path)?;
             let write = move |waiting| writer.write(&mut vec![waiting]);
             (Executor::inline(move |query: Query| (query.0)(&reader)), Executor::inline(write))
         };

@@ -131,8 +131,33 @@ async fn a_second_gateway_on_the_same_file_is_refused() {
     let elsewhere = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(folder.path().join("paymux.db"), elsewhere.path().join("paymux.db")).unwrap();
     assert!(matches!(open(elsewhere.path(), false), Err(OpenError::InUse(_))), "by a link to the file");
+    let linked = tempfile::tempdir().unwrap();
+    std::fs::hard_link(folder.path().join("paymux.db"), linked.path().join("paymux.db")).unwrap();
+    assert!(matches!(open(linked.path(), false), Err(OpenError::InUse(_))), "by another name of the file");
     drop(store);
     assert!(open(folder.path(), false).is_ok());
+}
+
+/// Whether SQLite's own locks on a database are held: without them another program could delete its log.
+#[cfg(target_os = "linux")]
+fn is_locked_by_sqlite(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = std::fs::metadata(folder.join("paymux.db")).unwrap().ino();
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let of_file = |line: &&str| line.split_whitespace().any(|part| part.ends_with(&format!(":{inode}")));
+    locks.lines().filter(of_file).any(|line| line.contains("POSIX"))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_is_refused_leaves_the_locks_of_sqlite_as_they_are() {
+    let (store, folder) = fresh(true);
+    commit(&store, Shop::new().order(None).1).await;
+    assert!(is_locked_by_sqlite(folder.path()));
+    assert!(matches!(open(folder.path(), true), Err(OpenError::InUse(_))));
+    assert!(is_locked_by_sqlite(folder.path()), "the locks went with the lock of the refused one");
+    drop(store);
+    assert!(!is_locked_by_sqlite(folder.path()));
 }
 
 #[tokio::test]
