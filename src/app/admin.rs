@@ -18,7 +18,7 @@ use actix_web::{App, HttpResponse, HttpServer};
 use port::{HttpRequest, Method, Timestamp, Transport as _, TransportError};
 use serde::{Deserialize, Serialize};
 
-use super::build::{BuildError, open_engine};
+use super::build::{BuildError, open_engine, open_existing};
 use super::keys::{self, Scope};
 use crate::audit::{self, Erased, ErasureTarget};
 use crate::config::Store;
@@ -64,7 +64,11 @@ const MAX_LISTED: usize = 5_000;
 /// # Errors
 /// Why it was not carried out, or why that is not known.
 pub(super) async fn run(store: &Store, request: &AdminRequest) -> Result<ExitCode, BuildError> {
-    let response = match open_engine(store, Arc::default()) {
+    let opened = match request {
+        AdminRequest::CreateKey { .. } => open_engine(store, Arc::default()),
+        _ => open_existing(store, Arc::default()),
+    };
+    let response = match opened {
         Ok(engine) => {
             let socket = socket_of(&fs::canonicalize(&store.path)?);
             if socket.exists() {

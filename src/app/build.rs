@@ -89,21 +89,36 @@ pub(super) fn names(accounts: &[config::AccountConfig]) -> Vec<&str> {
     accounts.iter().map(|account| account.name.as_str()).collect()
 }
 
-/// Opens the database, creating its folder where there is none.
+/// Opens the database, and makes it where there is none.
 pub(super) fn open_engine(settings: &config::Store, metrics: Arc<Metrics>) -> Result<Engine, BuildError> {
     if let Some(folder) = settings.path.parent().filter(|folder| *folder != Path::new("")) {
         // The database holds personal data, so only its owner may read the folder.
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.map_err(|why| format!("the folder {} could not be made: {why}", folder.display()))?;
     }
+    open_with(settings, true, metrics)
+}
+
+/// Opens a database that is there.
+pub(super) fn open_existing(settings: &config::Store, metrics: Arc<Metrics>) -> Result<Engine, BuildError> {
+    open_with(settings, false, metrics)
+}
+
+fn open_with(settings: &config::Store, create: bool, metrics: Arc<Metrics>) -> Result<Engine, BuildError> {
     let limits = sqlite::Options::at(&settings.path);
-    let options = sqlite::Options { queue: settings.queue, batch_max: settings.batch, ..limits };
-    let store = sqlite::Sqlite::open(&options, metrics.clone()).map_err(|fault| match fault {
-        OpenError::InUse(_) | OpenError::File { .. } => BuildError::from(fault),
-        unnamed => format!("{}: {unnamed}", settings.path.display()).into(),
-    })?;
+    let options = sqlite::Options { create, queue: settings.queue, batch_max: settings.batch, ..limits };
+    let store =
+        sqlite::Sqlite::open(&options, metrics.clone()).map_err(|fault| with_name(fault, &settings.path))?;
     let env = SystemEnv::after(store.newest_subject());
     Ok(Engine::new(Arc::new(store), Arc::new(env), metrics))
+}
+
+/// Why a database could not be opened, with its path.
+pub(super) fn with_name(fault: OpenError, database: &Path) -> BuildError {
+    match fault {
+        OpenError::InUse(_) | OpenError::File { .. } | OpenError::Missing(_) => fault.into(),
+        unnamed => format!("{}: {unnamed}", database.display()).into(),
+    }
 }
 
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use port::{OrderId, Timestamp};
 use strum::VariantNames as _;
 
 use super::admin::{self, AdminRequest};
-use super::build::{BuildError, Plan, open_engine};
+use super::build::{BuildError, Plan};
 use super::keys::Scope;
 use super::{demo, logs, maintenance, serve};
 use crate::audit::ErasureTarget;
@@ -55,7 +55,8 @@ enum Command {
     /// Checks the records: the hash chain of every order, stored method and endpoint, the checkpoints over all of them,
     /// and whether the rows are what the events make.
     ///
-    /// Exits with 1 if anything does not fit. Run it while the gateway is stopped, or on a copy of the database.
+    /// Exits with 1 if anything does not fit. Run it while the gateway is stopped, or on a copy of the database. It only
+    /// reads, so the folder and the database may be read-only.
     Verify(ConfigArgs),
     /// Erases a customer's personal data from their orders that have ended. The events stay, and still verify.
     ///
@@ -236,10 +237,7 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
         }
         Command::Sandbox(args) => sandbox(args).await,
         Command::Check(args) => Ok(check(&args)),
-        Command::Verify(args) => {
-            let store = settings(&args)?.store;
-            maintenance::verify(&open_engine(&store, Arc::default())?, &store.path).await
-        }
+        Command::Verify(args) => maintenance::verify(&settings(&args)?.store.path).await,
         Command::Erase { config, merchant, target } => {
             let target = target.target().ok_or("name a customer, an e-mail address or an order")?;
             admin::run(&settings(&config)?.store, &AdminRequest::Erase { merchant, target }).await

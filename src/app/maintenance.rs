@@ -4,21 +4,38 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::build::BuildError;
+use port::Env as _;
+
+use super::build::{BuildError, with_name};
+use super::system_env::SystemEnv;
 use crate::audit;
-use crate::engine::Engine;
-use crate::store::sqlite::Head;
+use crate::store::Store;
+use crate::store::sqlite::{Head, OpenError, Sqlite};
 
 /// Width of the progress bar in characters.
 const BAR: u64 = 40;
 
-/// Checks the records and prints what is wrong with them.
-pub(super) async fn verify(engine: &Engine, database: &Path) -> Result<ExitCode, BuildError> {
-    let total = engine.store.subject_count().await?;
-    let report = audit::verify(&*engine.store, engine.now(), |done| progress(done, total)).await?;
+/// Checks the records and prints what is wrong with them. Only reads.
+///
+/// # Errors
+/// Why they cannot be read.
+pub(super) async fn verify(database: &Path) -> Result<ExitCode, BuildError> {
     let head = Head::beside(database);
+    let opened = Sqlite::open_for_reading(database).map_err(|fault| match (fault, head) {
+        (OpenError::InUse(path), _) => {
+            format!("{} is in use by a running gateway: stop it, or verify a copy", path.display()).into()
+        }
+        (fault @ OpenError::NoTables, Some(head)) => {
+            format!("{}; {}", with_name(fault, database), audit::missing_after(0, head)).into()
+        }
+        (other, _) => with_name(other, database),
+    });
+    let store: &dyn Store = &opened?;
+    let total = store.subject_count().await?;
+    let now = SystemEnv::default().now();
+    let report = audit::verify(store, now, |done| progress(done, total)).await?;
     let missing = match head {
-        Some(head) => audit::missing_tail(&*engine.store, head).await?,
+        Some(head) => audit::missing_tail(store, head).await?,
         None => None,
     };
     for fault in report.faults.iter().chain(&missing) {

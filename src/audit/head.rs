@@ -14,7 +14,12 @@ pub async fn missing_tail(store: &dyn Store, head: Head) -> Result<Option<String
         }
         _ => {
             let last = store.last_change().await?.map_or(0, |(position, _)| position);
-            Some(format!("the newest changes are missing: they end at {last}, and {position} was written"))
+            Some(missing_after(last, head))
         }
     })
+}
+
+/// What is wrong with books that end at a position before their head.
+pub fn missing_after(last: u64, head: Head) -> String {
+    format!("the newest changes are missing: they end at {last}, and {} was written", head.position)
 }

@@ -7,5 +7,5 @@ mod verify;
 
 pub use checkpoint::{CHECKPOINT_INTERVAL, checkpoint};
 pub use erase::{Erased, ErasureTarget, erase};
-pub use head::missing_tail;
+pub use head::{missing_after, missing_tail};
 pub use verify::{AuditReport, verify};

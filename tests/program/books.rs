@@ -1,5 +1,8 @@
 //! `paymux verify` and `paymux erase`, on the database of a gateway that was used.
 
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -123,4 +126,105 @@ async fn an_erased_customer_is_gone_from_the_database_and_the_books_still_fit() 
     assert_eq!([left(personal, "body"), left("snapshots", "body"), left("changes", "record")], [0; 3]);
     drop(database);
     assert!(fit(folder.path()));
+}
+
+/// The files of a folder with what is in them.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let read = |file: fs::DirEntry| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap());
+    files.filter(|file| file.file_type().unwrap().is_file()).map(read).collect()
+}
+
+/// Verifies the database in a folder, with settings that are elsewhere.
+fn verify(folder: &Path) -> Output {
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_paymux"));
+    program.arg("verify").arg("--config").arg(settings.path());
+    program.env("PAYMUX__STORE__PATH", folder.join("paymux.db")).output().unwrap()
+}
+
+#[tokio::test]
+async fn a_copy_is_verified_where_nothing_can_be_written_and_nothing_is_made() {
+    let mut demo = Demo::start();
+    Sale::paid(&demo.shop, "one", &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
+    let said = verify(demo.folder.path());
+    let text = String::from_utf8(said.stderr).unwrap();
+    assert!(!said.status.success(), "a gateway is running");
+    assert!(
+        text.ends_with("paymux.db is in use by a running gateway: stop it, or verify a copy\n"),
+        "{text}"
+    );
+    demo.gateway.kill();
+
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["paymux.db", "paymux.db-wal"] {
+        fs::copy(demo.folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let before = files(copy.path());
+    assert!(verify(copy.path()).status.success());
+    let mut after = files(copy.path());
+    after.remove("paymux.db-shm").expect("the log is read by way of this file");
+    assert!(before == after, "the copy with its log was changed");
+
+    // As where nothing can be made.
+    let index = copy.path().join("paymux.db-shm");
+    fs::remove_file(&index).unwrap();
+    std::os::unix::fs::symlink("nowhere/at/all", &index).unwrap();
+    let refused = String::from_utf8(verify(copy.path()).stderr).unwrap();
+    assert!(refused.contains("paymux.db-wal` holds changes, and can only be read where"), "{refused}");
+    fs::remove_file(&index).unwrap();
+
+    // Without a log, as after a stop or a back-up.
+    let (folder, whole) =
+        (tempfile::tempdir().unwrap(), Connection::open(copy.path().join("paymux.db")).unwrap());
+    let path = folder.path().join("paymux.db");
+    whole.execute("VACUUM INTO ?1", [path.to_str()]).unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(&path, 0o400);
+    mode(folder.path(), 0o500);
+    let before = files(folder.path());
+    let verified = verify(folder.path());
+    let text = String::from_utf8(verified.stderr).unwrap();
+    assert!(verified.status.success(), "{text}");
+    assert!(before == files(folder.path()), "something was made or changed");
+    mode(folder.path(), 0o700);
+}
+
+#[test]
+fn only_what_starts_a_database_makes_one() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("paymux.toml"), "[store]\npath = \"data/none.db\"\n").unwrap();
+    let commands: [&[&str]; 5] = [
+        &["verify"],
+        &["keys", "list"],
+        &["keys", "revoke", "pmx_live_00000000"],
+        &["erase", "--merchant", "shop", "--customer", "c-1"],
+        &["inbox", "replay", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z"],
+    ];
+    let run = |command: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_paymux"));
+        program.arg(command[0]).args(["--config", "paymux.toml"]).args(&command[1..]);
+        program.current_dir(folder.path()).output().unwrap()
+    };
+    let data = folder.path().join("data");
+    let path = fs::canonicalize(folder.path()).unwrap().join("data/none.db");
+    for command in commands {
+        let done = run(command);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!((done.status.code(), done.stdout.len()), (Some(1), 0), "{command:?}: {said}");
+        assert!(
+            said.contains(&format!("there is no database at {};", path.display())),
+            "{command:?}: {said}"
+        );
+        assert!(!data.exists(), "{command:?}");
+    }
+    // Neither is an empty file one.
+    fs::create_dir(&data).unwrap();
+    fs::write(&path, "").unwrap();
+    for command in commands {
+        assert_eq!(run(command).status.code(), Some(1), "{command:?}");
+        assert_eq!(files(&data), BTreeMap::from([("none.db".to_owned(), Vec::new())]), "{command:?}");
+    }
+    assert!(run(&["keys", "create", "--merchant", "shop"]).status.success());
+    assert!(run(&["keys", "list"]).status.success());
 }

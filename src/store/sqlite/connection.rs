@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum OpenError {
     /// A running gateway, or another command, has the database open. The path is the canonical one.
     #[error("{} is in use by another gateway", .0.display())]
     InUse(PathBuf),
+    /// There is no database at this absolute path, and none is to be made.
+    #[error("there is no database at {}; `paymux serve` and `paymux keys create` make one", .0.display())]
+    Missing(PathBuf),
     /// The database has newer tables than this release knows.
     #[error("the database was made by a newer release: it is at step {found}, this program knows {known}")]
     Newer {
@@ -21,6 +24,12 @@ pub enum OpenError {
         /// The last migration of the program.
         known: usize,
     },
+    /// The database has no tables and is only to be read.
+    #[error("the database has no tables: it was never used, or the log that had them is lost")]
+    NoTables,
+    /// The database lacks tables of this release and is only to be read.
+    #[error("the database was made by an older release: start the gateway once, which brings it up to date")]
+    Older,
     /// The database was created before the first release.
     #[error(
         "the database was made by a program from before the first release, and its tables cannot be read any more; \
@@ -33,6 +42,13 @@ pub enum OpenError {
     /// Write-ahead logging is not possible, for example on a network file system.
     #[error("the database cannot keep a write-ahead log where it is")]
     NoLog,
+    /// The log holds changes, and nothing can be written where it is.
+    #[error(
+        "`{}` holds changes, and can only be read where files can be made beside it: copy the database with it to such a \
+         folder",
+        .0.display()
+    )]
+    UnreadableLog(PathBuf),
     #[error("the database could not be opened: {0}")]
     Database(#[from] rusqlite::Error),
     /// A thread could not be started.
@@ -80,6 +96,36 @@ pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
 
 pub(super) fn for_reading(database: &Path) -> Result<Connection, OpenError> {
     Ok(open(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+}
+
+/// A connection to a database that nobody has open. Nothing is made beside it and nothing has to be writable, unless its
+/// log holds changes.
+pub(super) fn for_reading_alone(database: &Path) -> Result<Connection, OpenError> {
+    let beside = |suffix: &str| {
+        let mut path = database.as_os_str().to_owned();
+        path.push(suffix);
+        PathBuf::from(path)
+    };
+    let holds_changes = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    let Some(log) = [beside("-wal"), beside("-journal")].into_iter().find(holds_changes) else {
+        return Ok(immutable(database)?);
+    };
+    match for_reading(database) {
+        Err(OpenError::Database(fault))
+            if matches!(fault.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) =>
+        {
+            Err(OpenError::UnreadableLog(log))
+        }
+        opened => opened,
+    }
+}
+
+/// A connection to a database that nobody changes meanwhile, without its log.
+fn immutable(database: &Path) -> rusqlite::Result<Connection> {
+    let mut address =
+        url::Url::from_file_path(database).map_err(|()| rusqlite::Error::InvalidPath(database.to_owned()))?;
+    address.set_query(Some("immutable=1"));
+    open(Path::new(address.as_str()), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
 }
 
 fn open(database: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {

@@ -16,32 +16,54 @@ use super::OpenError;
 pub(super) struct Lock {
     /// The canonical path of the database.
     pub(super) database: PathBuf,
-    _file: File,
+    _descriptor: Option<File>,
 }
 
 impl Lock {
-    /// Takes the lock of a database. One that is not there is made first, with its folder.
-    pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
-        let database =
-            canonical(database).map_err(|fault| OpenError::File { path: database.to_owned(), fault })?;
-        let path = locked_file(&database);
-        let fault = |fault| OpenError::File { path: path.clone(), fault };
-        let file = File::options().create(true).append(true).open(&path).map_err(fault)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { database, _file: file }),
+    /// Takes the lock of a database. One that is not there is made first, with its folder, if `create` says so.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`], [`OpenError::Missing`], [`OpenError::File`].
+    pub(super) fn take(database: &Path, create: bool) -> Result<Self, OpenError> {
+        let database = if create { made(database)? } else { existing(database)? };
+        let path = locked_path(&database);
+        let opened = File::options().create(path != database).append(true).open(&path);
+        Self::of(database, opened.map(Some).map_err(|fault| OpenError::File { path, fault })?)
+    }
+
+    /// Takes the lock of a database that is only read: nothing has to be writable for it.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`], [`OpenError::Missing`], [`OpenError::File`].
+    pub(super) fn take_for_reading(database: &Path) -> Result<Self, OpenError> {
+        let database = existing(database)?;
+        let path = locked_path(&database);
+        match File::open(&path) {
+            Ok(file) => Self::of(database, Some(file)),
+            // A file beside the database that is not there is held by nobody.
+            Err(absent) if absent.kind() == io::ErrorKind::NotFound && path != database => {
+                Self::of(database, None)
+            }
+            Err(fault) => Err(OpenError::File { path, fault }),
+        }
+    }
+
+    fn of(database: PathBuf, descriptor: Option<File>) -> Result<Self, OpenError> {
+        match descriptor.as_ref().map_or(Ok(()), File::try_lock) {
+            Ok(()) => Ok(Self { database, _descriptor: descriptor }),
             Err(TryLockError::WouldBlock) => {
-                // Who has the lock may be this process, and closing the file would release the locks of its SQLite.
-                std::mem::forget(file);
+                // Who has the lock may be this process, and closing the descriptor would release the locks of its SQLite.
+                std::mem::forget(descriptor);
                 Err(OpenError::InUse(database))
             }
-            Err(TryLockError::Error(error)) => Err(fault(error)),
+            Err(TryLockError::Error(fault)) => Err(OpenError::File { path: locked_path(&database), fault }),
         }
     }
 }
 
 /// The file that is locked for a database. Elsewhere than on Linux a lock on the database would keep SQLite out too, so
 /// there it is a file beside it.
-fn locked_file(database: &Path) -> PathBuf {
+fn locked_path(database: &Path) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     if !cfg!(target_os = "linux") {
         path.push(".lock");
@@ -50,15 +72,29 @@ fn locked_file(database: &Path) -> PathBuf {
 }
 
 /// The path without symbolic links. A database that is not there is made first, since a link may point at nothing yet.
-fn canonical(database: &Path) -> io::Result<PathBuf> {
-    match fs::canonicalize(database) {
-        Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = database.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            File::options().create(true).append(true).mode(0o600).open(database)?;
-            fs::canonicalize(database)
+fn made(database: &Path) -> Result<PathBuf, OpenError> {
+    let make = || {
+        if let Some(folder) = database.parent() {
+            fs::create_dir_all(folder)?;
         }
+        File::options().create(true).append(true).mode(0o600).open(database)?;
+        fs::canonicalize(database)
+    };
+    let path = match fs::canonicalize(database) {
+        Err(absent) if absent.kind() == io::ErrorKind::NotFound => make(),
         found => found,
+    };
+    path.map_err(|fault| OpenError::File { path: database.to_owned(), fault })
+}
+
+/// The same of a database that is there. An empty file is none: SQLite writes a header first.
+fn existing(database: &Path) -> Result<PathBuf, OpenError> {
+    let found = fs::canonicalize(database).and_then(|path| Ok((fs::metadata(&path)?.len(), path)));
+    match found {
+        Ok((1.., path)) => Ok(path),
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
+            Err(OpenError::File { path: database.to_owned(), fault })
+        }
+        _ => Err(OpenError::Missing(std::path::absolute(database).unwrap_or_else(|_| database.to_owned()))),
     }
 }

@@ -50,8 +50,10 @@ use crate::metrics::Metrics;
 /// How the store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The database's file; made if it is not there, with its folder.
+    /// The database's file.
     pub path: PathBuf,
+    /// Whether it is made if it is not there, with its folder.
+    pub create: bool,
     /// How many changes, and how many reads, may wait; beyond it [`StoreError::Busy`].
     pub queue: usize,
     /// Changes in one transaction at most; 1 commits each by itself.
@@ -63,7 +65,7 @@ pub struct Options {
 impl Options {
     /// The defaults of a gateway, with a file.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), queue: 4096, batch_max: 256, threads: true }
+        Self { path: path.into(), create: true, queue: 4096, batch_max: 256, threads: true }
     }
 }
 
@@ -99,7 +101,7 @@ impl Sqlite {
     /// # Errors
     /// [`OpenError`]; then nothing runs.
     pub fn open(options: &Options, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
-        let lock = Lock::take(&options.path)?;
+        let lock = Lock::take(&options.path, options.create)?;
         let path = &lock.database;
         let mut db = connection::for_writing(path)?;
         migrations::run(&mut db)?;
@@ -117,6 +119,32 @@ impl Sqlite {
         };
         let leases = Leases::default();
         Ok(Self { writer, readers, cache, leases, changes, metrics, newest_subject, _lock: lock })
+    }
+
+    /// Opens a database to read it on the calling thread: every write fails. Nothing is changed or made beside it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_for_reading(database: &Path) -> Result<Self, OpenError> {
+        let lock = Lock::take_for_reading(database)?;
+        let db = connection::for_reading_alone(&lock.database)?;
+        migrations::check(&db)?;
+        let newest_subject = load::newest_subject(&db)?;
+        let refuse = |Waiting { change, answer }| {
+            let refused = Err(StoreError::Failed("the database is only read".to_owned()));
+            // Fails only if the caller is gone.
+            let _ = answer.send((change, refused));
+        };
+        Ok(Self {
+            readers: Executor::inline(move |query: Query| (query.0)(&db)),
+            writer: Executor::inline(refuse),
+            cache: Arc::default(),
+            leases: Leases::default(),
+            changes: broadcast::channel(1).0,
+            metrics: Arc::default(),
+            newest_subject,
+            _lock: lock,
+        })
     }
 
     /// The subject with the greatest id when the database was opened. New ids have to be greater.

@@ -144,8 +144,8 @@ fn is_locked_by_sqlite(folder: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let inode = std::fs::metadata(folder.join("paymux.db")).unwrap().ino();
     let locks = std::fs::read_to_string("/proc/locks").unwrap();
-    let of_file = |line: &&str| line.split_whitespace().any(|part| part.ends_with(&format!(":{inode}")));
-    locks.lines().filter(of_file).any(|line| line.contains("POSIX"))
+    let of_inode = |line: &&str| line.split_whitespace().any(|part| part.ends_with(&format!(":{inode}")));
+    locks.lines().filter(of_inode).any(|line| line.contains("POSIX"))
 }
 
 #[cfg(target_os = "linux")]
