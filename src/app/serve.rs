@@ -206,6 +206,7 @@ pub(super) struct Signals {
     interrupted: Signal,
     terminated: Signal,
     hung_up: Signal,
+    user_defined: [Signal; 2],
 }
 
 impl Signals {
@@ -214,20 +215,23 @@ impl Signals {
             interrupted: signal(SignalKind::interrupt())?,
             terminated: signal(SignalKind::terminate())?,
             hung_up: signal(SignalKind::hangup())?,
+            user_defined: [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?],
         })
     }
 
     /// Waits for Ctrl-C or a termination signal. A hang-up, which a closed terminal or a service manager's reload sends,
-    /// is logged and nothing else.
+    /// and the user-defined signals, which some log rotations send, are logged and nothing else.
     pub(super) async fn stop_requested(&mut self) {
+        let [first, second] = &mut self.user_defined;
         loop {
-            tokio::select! {
+            let ignored = tokio::select! {
                 _ = self.interrupted.recv() => return,
                 _ = self.terminated.recv() => return,
-                _ = self.hung_up.recv() => {
-                    tracing::info!("a hang-up signal came: nothing is reloaded; a restart applies changed settings");
-                }
-            }
+                _ = self.hung_up.recv() => "a hang-up",
+                _ = first.recv() => "a USR1",
+                _ = second.recv() => "a USR2",
+            };
+            tracing::info!("{ignored} signal came: nothing is reloaded; a restart applies changed settings");
         }
     }
 }

@@ -85,16 +85,18 @@ async fn an_order_can_be_followed_in_the_log_and_a_read_that_fails_again_and_aga
 }
 
 #[tokio::test]
-async fn a_hang_up_signal_stops_nothing() {
+async fn signals_of_a_closed_terminal_and_of_log_rotation_stop_nothing() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let writing = log.reopen().unwrap();
     let demo = Demo::of(|folder, sandbox| Gateway::start_logging(folder, sandbox, writing));
-    demo.gateway.signal("HUP");
-    eventually(|| async {
-        let text = fs::read_to_string(log.path()).unwrap();
-        text.contains("a hang-up signal came").then_some(()).ok_or(text)
-    })
-    .await;
+    for (signal, said) in [("HUP", "a hang-up"), ("USR1", "a USR1"), ("USR2", "a USR2")] {
+        demo.gateway.signal(signal);
+        eventually(|| async {
+            let text = fs::read_to_string(log.path()).unwrap();
+            text.contains(&format!("{said} signal came")).then_some(()).ok_or(text)
+        })
+        .await;
+    }
     Sale::paid(&demo.shop, "one", &order()).await;
     demo.ends();
 }
