@@ -37,6 +37,15 @@ impl Environment {
         self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, trimmed(value))))
     }
 
+    /// Why there is no value of a variable.
+    fn absence(&self, name: &str) -> String {
+        if self.0.contains_key(name) {
+            format!("the variable `{name}` is empty")
+        } else {
+            format!("the environment has no `{name}`")
+        }
+    }
+
     /// Resolves a text: `file:path` to the content of that file (relative to `folder`), otherwise each `${NAME}` to its
     /// variable.
     ///
@@ -50,7 +59,7 @@ impl Environment {
         let mut rest = text;
         while let Some((before, reference)) = rest.split_once("${") {
             let (name, after) = reference.split_once('}').ok_or("has a `${` without its `}`")?;
-            let value = self.get(name).ok_or_else(|| format!("the environment has no `{name}`"))?;
+            let value = self.get(name).ok_or_else(|| self.absence(name))?;
             resolved.push_str(before);
             resolved.push_str(value);
             rest = after;
@@ -95,7 +104,7 @@ mod tests {
         assert_eq!(resolve("http://${HOST}:${PORT}/x").as_deref(), Ok("http://127.0.0.1:81/x"));
         assert_eq!(resolve("plain $HOST").as_deref(), Ok("plain $HOST"));
         assert_eq!(resolve("${KEY}"), Err("the environment has no `KEY`".to_owned()));
-        assert_eq!(resolve("${EMPTY}"), Err("the environment has no `EMPTY`".to_owned()));
+        assert_eq!(resolve("${EMPTY}"), Err("the variable `EMPTY` is empty".to_owned()));
         assert!(resolve("${HOST").is_err());
     }
 

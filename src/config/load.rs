@@ -79,7 +79,7 @@ impl Settings {
             line: None,
             name: (*key).to_owned(),
         }));
-        let mut faults = Vec::new();
+        let mut faults: Vec<ConfigError> = misspelled(environment).collect();
         given.retain(|one| {
             let complaint = complaint(one);
             let fits = complaint.is_none();
@@ -126,6 +126,34 @@ fn in_environment(environment: &Environment) -> impl Iterator<Item = Given> {
     })
 }
 
+/// Variables that would be settings if `__` stood where it should. Others that begin alike may be anybody's.
+fn misspelled(environment: &Environment) -> impl Iterator<Item = ConfigError> {
+    let known = Settings::described();
+    let own = environment.starting("PAYMUX_").filter(|(rest, _)| !rest.starts_with('_'));
+    own.filter_map(move |(rest, _)| {
+        let text = rest.to_lowercase().replace("__", "_");
+        let key = known.iter().find_map(|setting| key_of(&text, &setting.key))?;
+        let meant = key.to_uppercase().replace('.', "__");
+        Some(ConfigError {
+            file: "environment".to_owned(),
+            line: None,
+            key: format!("PAYMUX_{rest}"),
+            message: format!("is not read; did you mean `{PREFIX}{meant}`?"),
+        })
+    })
+}
+
+/// The key that a described one is in this text, whose parts are separated by `_`.
+fn key_of(text: &str, described: &str) -> Option<String> {
+    let joined = |key: &str| key.replace('.', "_");
+    let Some((before, after)) = described.split_once(".*.") else {
+        return (joined(described) == text).then(|| described.to_owned());
+    };
+    let name = text.strip_prefix(&joined(before))?.strip_suffix(&joined(after))?;
+    let name = name.strip_prefix('_')?.strip_suffix('_').filter(|name| is_name(name))?;
+    Some(format!("{before}.{name}.{after}"))
+}
+
 /// Converts a text to the type of its setting, if it can be parsed.
 fn typed(key: &str, text: &str) -> toml::Value {
     let read = match find(key).map(|setting| setting.kind) {
@@ -140,16 +168,16 @@ fn typed(key: &str, text: &str) -> toml::Value {
 fn complaint(given: &Given) -> Option<String> {
     let Some(setting) = find(&given.key) else { return Some(unknown(&given.key)) };
     let refusal = setting.refusal(&given.value);
-    if refusal.is_none()
-        && given.key == "server.public_url"
-        && !given.value.as_str().is_some_and(is_public_url)
-    {
-        return Some(
+    let text = given.value.as_str().unwrap_or_default();
+    let further = match given.key.as_str() {
+        "server.public_url" if !is_public_url(text) => {
             "must be an http or https address without user, password and query, and without a slash at its end"
-                .to_owned(),
-        );
-    }
-    refusal
+        }
+        "store.path" if text.is_empty() => "must name a file",
+        "store.path" if text.ends_with('/') || Path::new(text).is_dir() => "must name a file, not a folder",
+        _ => return refusal,
+    };
+    refusal.or_else(|| Some(further.to_owned()))
 }
 
 fn unknown(key: &str) -> String {

@@ -66,6 +66,44 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
+fn a_variable_that_lacks_an_underscore_is_a_fault_and_any_other_is_not() {
+    let faults = |name: &str| {
+        let read = read("", &Environment::default().with(name, "x"), &[]);
+        read.err().map(|faults| faults.to_string())
+    };
+    for (name, meant) in [
+        ("PAYMUX_LOGS_LEVEL", "PAYMUX__LOGS__LEVEL"),
+        ("PAYMUX_LOGS__LEVEL", "PAYMUX__LOGS__LEVEL"),
+        ("PAYMUX_SERVER_OPS_LISTEN", "PAYMUX__SERVER__OPS_LISTEN"),
+        ("PAYMUX_MERCHANTS_SHOP_2_AUTO_SUBMIT", "PAYMUX__MERCHANTS__SHOP_2__AUTO_SUBMIT"),
+        ("PAYMUX_MERCHANTS_SHOP_POLICY_LATE_PAYMENT", "PAYMUX__MERCHANTS__SHOP__POLICY__LATE_PAYMENT"),
+    ] {
+        let expected = format!("environment: {name}: is not read; did you mean `{meant}`?");
+        assert_eq!(faults(name), Some(expected));
+    }
+    for name in
+        ["PAYMUX_CRASH_AT", "PAYMUX_LOGS", "PAYMUX_PORT", "PAYMUX_SERVER_PORT", "PAYMUX", "LOGS_LEVEL"]
+    {
+        assert_eq!(faults(name), None, "{name}");
+    }
+}
+
+#[test]
+fn the_database_has_to_be_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let of = |path: &str| faults_of(&format!("[store]\npath = {path:?}"));
+    assert_eq!(of(""), ["paymux.toml:2: store.path: must name a file"]);
+    for path in [folder, "data/", "."] {
+        assert_eq!(of(path), ["paymux.toml:2: store.path: must name a file, not a folder"]);
+    }
+    let variable = Environment::default().with("PAYMUX__STORE__PATH", "");
+    assert!(
+        read("", &variable, &[]).unwrap_err().to_string().contains("PAYMUX__STORE__PATH: must name a file")
+    );
+}
+
+#[test]
 fn a_merchant_starts_from_the_common_policy() {
     let text = "[policy]\nlate_payment = \"refund\"\n\
                 [merchants.shop]\nauto_submit = false\n\
