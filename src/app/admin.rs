@@ -3,6 +3,7 @@
 //! It is done by the program that has the database open: by the running gateway, which listens on a socket beside the
 //! database that only its owner may use, and else by the command itself.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::build::{BuildError, open_engine, open_existing};
 use super::keys::{self, Scope};
+use super::{demo, output};
 use crate::audit::{self, Erased, ErasureTarget};
 use crate::config::Store;
 use crate::engine::Engine;
@@ -31,11 +33,26 @@ use crate::{http, inbox};
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum AdminRequest {
-    CreateKey { merchant: String, scopes: Vec<Scope>, test: bool },
+    CreateKey {
+        merchant: String,
+        scopes: Vec<Scope>,
+        test: bool,
+    },
     ListKeys,
-    RevokeKey { key: String },
-    Erase { merchant: String, target: ErasureTarget },
-    ReplayInbox { from: Timestamp, to: Timestamp, account: Option<String> },
+    RevokeKey {
+        key: String,
+    },
+    Erase {
+        merchant: String,
+        target: ErasureTarget,
+    },
+    ReplayInbox {
+        from: Timestamp,
+        to: Timestamp,
+        account: Option<String>,
+        /// The accounts of the settings.
+        configured: Vec<String>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,29 +76,78 @@ const TIMEOUT: Duration = Duration::from_secs(3_600);
 /// How many ids a response lists of each kind; the numbers are always complete.
 const MAX_LISTED: usize = 5_000;
 
+/// Who carries requests out.
+enum Administrator {
+    /// The command itself, with the database open.
+    Own(Engine),
+    /// The gateway that listens on this socket.
+    Running(PathBuf),
+}
+
+impl Administrator {
+    /// Who has the database open, or the command itself if nobody has.
+    async fn of(store: &Store, request: &AdminRequest) -> Result<Self, BuildError> {
+        let creates = matches!(request, AdminRequest::CreateKey { .. });
+        let opened =
+            if creates { open_engine(store, Arc::default()) } else { open_existing(store, Arc::default()) };
+        let engine = match opened {
+            Ok(engine) => engine,
+            Err(fault) => match fault.downcast_ref() {
+                Some(OpenError::InUse(database)) => return Ok(Self::Running(socket_of(database))),
+                _ => return Err(fault),
+            },
+        };
+        if creates && demo::owns(&engine).await? {
+            return Err(demo::refusal(&store.path).into());
+        }
+        let socket = socket_of(&fs::canonicalize(&store.path)?);
+        if socket.exists() {
+            eprintln!("{} is left from a gateway that was killed; it is not used", socket.display());
+        }
+        Ok(Self::Own(engine))
+    }
+
+    async fn carry_out(&self, request: &AdminRequest) -> Result<AdminResponse, BuildError> {
+        match self {
+            Self::Own(engine) => Ok(carry_out(engine, request).await?),
+            Self::Running(socket) => send(socket, request).await,
+        }
+    }
+
+    /// Revokes a key that nobody has seen. Says what became of it.
+    async fn take_back(&self, key: &str) -> String {
+        let revoked = self.carry_out(&AdminRequest::RevokeKey { key: key.to_owned() }).await;
+        match revoked {
+            Ok(response) if response.succeeded => "it was revoked".to_owned(),
+            _ => "it could not be revoked either: `keys list` shows it".to_owned(),
+        }
+    }
+}
+
 /// Has a request carried out and prints the response.
 ///
 /// # Errors
-/// Why it was not carried out, or why that is not known.
+/// Why it was not carried out, or why that is not known, or why its result could not be shown.
 pub(super) async fn run(store: &Store, request: &AdminRequest) -> Result<ExitCode, BuildError> {
-    let opened = match request {
-        AdminRequest::CreateKey { .. } => open_engine(store, Arc::default()),
-        _ => open_existing(store, Arc::default()),
-    };
-    let response = match opened {
-        Ok(engine) => {
-            let socket = socket_of(&fs::canonicalize(&store.path)?);
-            if socket.exists() {
-                eprintln!("{} is left from a gateway that was killed; it is not used", socket.display());
-            }
-            carry_out(&engine, request).await?
+    let creates = matches!(request, AdminRequest::CreateKey { .. });
+    if creates && output::is_thrown_away() {
+        return Err(
+            "standard output is closed or `/dev/null`: nobody would see the key, so none was made".into()
+        );
+    }
+    let administrator = Administrator::of(store, request).await?;
+    let response = administrator.carry_out(request).await?;
+    if let Err(why) = output::show(&response.output) {
+        return Err(if creates {
+            format!(
+                "the key could not be shown: {why}; {}",
+                administrator.take_back(response.output.trim_end()).await
+            )
+        } else {
+            format!("it was done, but what came of it could not be shown: {why}")
         }
-        Err(fault) => match fault.downcast_ref() {
-            Some(OpenError::InUse(database)) => send(&socket_of(database), request).await?,
-            _ => return Err(fault),
-        },
-    };
-    print!("{}", response.output);
+        .into());
+    }
     eprint!("{}", response.advice);
     Ok(if response.succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -102,13 +168,34 @@ async fn carry_out(engine: &Engine, request: &AdminRequest) -> Result<AdminRespo
         AdminRequest::Erase { merchant, target } => {
             Ok(erasure_report(&audit::erase(engine, merchant, target).await?, target))
         }
-        AdminRequest::ReplayInbox { from, to, account } => {
+        AdminRequest::ReplayInbox { from, to, account, configured } => {
+            if let Some(unknown) = unknown_account(engine, account.as_deref(), configured).await? {
+                return Ok(failed(&unknown));
+            }
             let (from, to, account) = (*from, *to, account.clone());
             let filter = InboxFilter { from, to, account, after: None, limit: u32::MAX };
             let count = inbox::replay(engine, &filter).await?;
             Ok(done(format!("{count} notifications are due again; the gateway acts on them as it runs\n")))
         }
     }
+}
+
+/// What to say of an account that is neither configured nor has stored notifications.
+async fn unknown_account(
+    engine: &Engine,
+    account: Option<&str>,
+    configured: &[String],
+) -> Result<Option<String>, StoreError> {
+    let Some(name) = account.filter(|name| !configured.iter().any(|known| known == name)) else {
+        return Ok(None);
+    };
+    let mut known: BTreeSet<String> = engine.store.notified_accounts().await?.into_iter().collect();
+    if known.contains(name) {
+        return Ok(None);
+    }
+    known.extend(configured.iter().cloned());
+    let known: Vec<String> = known.into_iter().collect();
+    Ok(Some(format!("there is no account `{name}`; known are: {}\n", known.join(", "))))
 }
 
 fn done(output: String) -> AdminResponse {

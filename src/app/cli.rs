@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use port::{OrderId, Timestamp};
 use strum::VariantNames as _;
 
 use super::admin::{self, AdminRequest};
-use super::build::{BuildError, Plan};
+use super::build::{BuildError, Plan, with_name};
 use super::keys::Scope;
-use super::{demo, logs, maintenance, serve};
+use super::{demo, logs, maintenance, output, serve};
 use crate::audit::ErasureTarget;
-use crate::config::{Environment, LogFormat, LogLevel, Logs, Settings};
+use crate::config::{AccountConfig, Environment, LogFormat, LogLevel, Logs, Settings};
 use crate::metrics::Metrics;
-use crate::store::sqlite;
+use crate::store::sqlite::{OpenError, Peek};
 
 /// A payment gateway: one order-and-checkout API, many providers.
 #[derive(Parser)]
@@ -49,8 +49,8 @@ enum Command {
     Sandbox(SandboxArgs),
     /// Checks settings, accounts and routing, and prints every error with its file and line.
     ///
-    /// Exits with 1 if there is any. Changes nothing and calls no provider. Warns of open payments whose account is no
-    /// longer configured, if there is a database.
+    /// Exits with 1 if there is any, or if `serve` would refuse the database. Changes nothing and calls no provider. Warns
+    /// of open payments whose account is no longer configured, if there is a database.
     Check(ConfigArgs),
     /// Checks the records: the hash chain of every order, stored method and endpoint, the checkpoints over all of them,
     /// and whether the rows are what the events make.
@@ -236,15 +236,21 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
             serve::run(plan, metrics).await
         }
         Command::Sandbox(args) => sandbox(args).await,
-        Command::Check(args) => Ok(check(&args)),
+        Command::Check(args) => check(&args),
         Command::Verify(args) => maintenance::verify(&settings(&args)?.store.path).await,
         Command::Erase { config, merchant, target } => {
             let target = target.target().ok_or("name a customer, an e-mail address or an order")?;
             admin::run(&settings(&config)?.store, &AdminRequest::Erase { merchant, target }).await
         }
         Command::Inbox { config, action: InboxAction::Replay { from, to, account } } => {
-            let request = AdminRequest::ReplayInbox { from, to, account };
-            admin::run(&settings(&config)?.store, &request).await
+            if from >= to {
+                return Err(format!("--from {from} is not before --to {to}").into());
+            }
+            let settings = settings(&config)?;
+            let folder = config.config.parent().unwrap_or(Path::new("."));
+            let configured = AccountConfig::names(&folder.join(&settings.files.accounts)).unwrap_or_default();
+            let request = AdminRequest::ReplayInbox { from, to, account, configured };
+            admin::run(&settings.store, &request).await
         }
         Command::Keys { config, action } => {
             admin::run(&settings(&config)?.store, &AdminRequest::from(action)).await
@@ -267,31 +273,48 @@ async fn sandbox(args: SandboxArgs) -> Result<ExitCode, BuildError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(args: &ConfigArgs) -> ExitCode {
-    match Plan::read(&args.config, &Environment::of_process(), &[]) {
-        Ok(plan) => {
-            let (accounts, rules) = (plan.accounts.len(), plan.rules.rules.len());
-            println!("{}: fine, with {accounts} accounts and {rules} routing rules", args.config.display());
-            eprint!("{}", retired_accounts(&plan));
-            ExitCode::SUCCESS
-        }
+fn check(args: &ConfigArgs) -> Result<ExitCode, BuildError> {
+    let plan = match Plan::read(&args.config, &Environment::of_process(), &[]) {
+        Ok(plan) => plan,
         Err(errors) => {
             eprintln!("{errors}");
-            ExitCode::FAILURE
+            return Ok(ExitCode::FAILURE);
         }
-    }
+    };
+    let warnings = check_database(&plan)?;
+    let (accounts, rules) = (plan.accounts.len(), plan.rules.rules.len());
+    output::show(&format!(
+        "{}: fine, with {accounts} accounts and {rules} routing rules\n",
+        args.config.display()
+    ))?;
+    eprint!("{warnings}");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A warning of each account that is no longer configured and has open payments; nothing where there is no database.
-fn retired_accounts(plan: &Plan) -> String {
+///
+/// # Errors
+/// Why `serve` would refuse the database.
+fn check_database(plan: &Plan) -> Result<String, BuildError> {
     let path = &plan.settings.store.path;
     if !path.exists() {
-        return String::new();
+        return Ok(String::new());
     }
-    match sqlite::open_payments(path) {
-        Ok(open) => plan.retired_accounts(open).iter().map(|why| format!("warning: {why}\n")).collect(),
-        Err(fault) => {
-            format!("warning: {} was not looked at for open payments: {fault}\n", path.display())
+    let unread = |fault: &dyn std::error::Error| {
+        format!("warning: {} was not looked at for open payments: {fault}\n", path.display())
+    };
+    let database = match Peek::open(path) {
+        // It gets what it lacks at the start.
+        Err(OpenError::NoTables | OpenError::Older) => return Ok(String::new()),
+        Err(fault) if fault.is_foreign() => return Err(with_name(fault, path)),
+        Err(fault) => return Ok(unread(&fault)),
+        Ok(database) => database,
+    };
+    match (database.has_api_key(&demo::key_hash()), database.open_payments()) {
+        (Ok(true), _) => Err(demo::refusal(path).into()),
+        (Err(fault), _) | (_, Err(fault)) => Ok(unread(&fault)),
+        (Ok(false), Ok(open)) => {
+            Ok(plan.retired_accounts(open).iter().map(|why| format!("warning: {why}\n")).collect())
         }
     }
 }

@@ -66,9 +66,22 @@ pub(super) async fn run(args: &DemoArgs, metrics: Arc<Metrics>) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
+/// The hash of the demo's key, which only a demo's database has.
+pub(super) fn key_hash() -> String {
+    keys::hash(KEY)
+}
+
 /// Whether a database is a demo's.
 pub(super) async fn owns(engine: &Engine) -> Result<bool, StoreError> {
-    Ok(engine.store.api_key(&keys::hash(KEY)).await?.is_some())
+    Ok(engine.store.api_key(&key_hash()).await?.is_some())
+}
+
+/// Why a database that is a demo's is not used for anything else.
+pub(super) fn refusal(database: &Path) -> String {
+    format!(
+        "{} is the database of `paymux demo`, whose API key is public; name another file in `store.path`",
+        database.display()
+    )
 }
 
 /// Opens the demo's database and adds its key.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use port::Env as _;
 
 use super::build::{BuildError, with_name};
+use super::output::show;
 use super::system_env::SystemEnv;
 use crate::audit;
 use crate::store::Store;
@@ -18,7 +19,7 @@ const BAR: u64 = 40;
 /// Checks the records and prints what is wrong with them. Only reads.
 ///
 /// # Errors
-/// Why they cannot be read.
+/// Why they cannot be read, or the result not shown.
 pub(super) async fn verify(database: &Path) -> Result<ExitCode, BuildError> {
     let head = Head::beside(database);
     let opened = Sqlite::open_for_reading(database).map_err(|fault| match (fault, head) {
@@ -45,15 +46,13 @@ pub(super) async fn verify(database: &Path) -> Result<ExitCode, BuildError> {
         eprintln!("and {} more", report.more_faults);
     }
     let (subjects, events, checkpoints) = (report.subjects, report.events, report.checkpoints);
-    println!(
+    let is_fine = report.is_fine() && missing.is_none();
+    show(&format!(
         "{subjects} orders, stored methods and endpoints with {events} events, and {checkpoints} checkpoints were \
-         checked"
-    );
-    if report.is_fine() && missing.is_none() {
-        println!("no errors found");
-        return Ok(ExitCode::SUCCESS);
-    }
-    Ok(ExitCode::FAILURE)
+         checked\n{}",
+        if is_fine { "no errors found\n" } else { "" }
+    ))?;
+    Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Draws a bar on a terminal; nothing where the output goes elsewhere.

@@ -12,10 +12,6 @@ macro_rules! println {
     ($($text:tt)*) => { print_to!(stdout, writeln, $($text)*) };
 }
 
-macro_rules! print {
-    ($($text:tt)*) => { print_to!(stdout, write, $($text)*) };
-}
-
 macro_rules! eprintln {
     ($($text:tt)*) => { print_to!(stderr, writeln, $($text)*) };
 }
@@ -32,6 +28,7 @@ mod demo;
 mod keys;
 mod logs;
 mod maintenance;
+mod output;
 mod serve;
 mod system_env;
 

@@ -49,11 +49,7 @@ pub(super) struct Gateway {
 pub(super) async fn run(plan: Plan, metrics: Arc<Metrics>) -> Result<ExitCode, BuildError> {
     let engine = open_engine(&plan.settings.store, metrics)?;
     if demo::owns(&engine).await? {
-        let path = plan.settings.store.path.display();
-        return Err(format!(
-            "{path} is the database of `paymux demo`, whose API key is public; name another file in `store.path`"
-        )
-        .into());
+        return Err(demo::refusal(&plan.settings.store.path).into());
     }
     warn_of_retired_accounts(&plan, &engine).await?;
     let gateway = start(plan, engine).await?;

@@ -144,8 +144,31 @@ async fn keys_are_made_listed_and_revoked_beside_a_running_gateway_which_refuses
     let limit = Duration::from_secs(10);
     assert!(timeout(limit, to_its_end).await.is_ok(), "the stream of the revoked key goes on");
     assert!(installation.run(&["keys", "list"]).1.contains("  revoked "));
-    let day = ["inbox", "replay", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z"];
-    assert!(installation.run(&day).1.starts_with("0 notifications are due again"));
+}
+
+#[test]
+fn a_replay_of_nothing_that_could_be_meant_is_a_fault() {
+    let installation = Installation::new();
+    let _served = installation.serve();
+    let replay = |from: &str, to: &str, account: &[&str]| {
+        installation.run(&[&["inbox", "replay", "--from", from, "--to", to], account].concat())
+    };
+    let (first, second) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+    for account in [&[][..], &["--account", "decta-demo"]] {
+        let (code, out, said) = replay(first, second, account);
+        assert!(code == Some(0) && out.starts_with("0 notifications are due again"), "{said}");
+    }
+    for from in [first, second] {
+        let (code, out, said) = replay(from, first, &[]);
+        assert!(
+            said.contains(&format!("--from {}", &from[..19])) && said.contains("is not before"),
+            "{said}"
+        );
+        assert_eq!((code, &*out), (Some(1), ""));
+    }
+    let (code, out, said) = replay(first, second, &["--account", "nope"]);
+    assert!(said.contains("no account `nope`; known are: decta-demo, paymennt-demo, telness-demo"), "{said}");
+    assert_eq!((code, &*out), (Some(1), ""));
 }
 
 #[tokio::test]
@@ -259,8 +282,11 @@ fn the_database_of_the_demo_is_refused_by_serve_and_that_of_a_gateway_by_the_dem
     drop(Served(started(installation.demo(installation.folder.path()), "Test card").unwrap().0));
     let revoked = installation.run(&["keys", "revoke", "pmx_test_demo"]);
     assert_eq!(revoked.0, Some(0), "{revoked:?}");
-    let (code, _, said) = installation.run(&["serve"]);
-    assert!(code == Some(1) && said.contains("paymux.db is the database of `paymux demo`"), "{said}");
+    for command in [&["serve"][..], &["check"], &["keys", "create", "--merchant", "shop"]] {
+        let (code, out, said) = installation.run(command);
+        let refused = said.contains("paymux.db is the database of `paymux demo`");
+        assert!(code == Some(1) && out.is_empty() && refused, "{command:?}: {said}");
+    }
 
     let real = tempfile::tempdir().unwrap();
     let database = real.path().join("paymux.db");

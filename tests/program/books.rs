@@ -227,4 +227,8 @@ fn only_what_starts_a_database_makes_one() {
     }
     assert!(run(&["keys", "create", "--merchant", "shop"]).status.success());
     assert!(run(&["keys", "list"]).status.success());
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut unshown = Command::new(env!("CARGO_BIN_EXE_paymux"));
+    unshown.args(["verify", "--config", "paymux.toml"]).current_dir(folder.path()).stdout(full);
+    assert_eq!(unshown.status().unwrap().code(), Some(1), "its result is not shown");
 }

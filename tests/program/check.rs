@@ -35,10 +35,10 @@ fn refused(folder: &Path) -> String {
     said
 }
 
-#[test]
-fn the_shipped_config_is_fine_once_its_secrets_are_there() {
+/// Checks the shipped config, with secrets, on another database.
+fn shipped(database: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paymux"));
-    command.args(["check", "--config", "config/paymux.toml"]);
+    command.args(["check", "--config", "config/paymux.toml"]).env("PAYMUX__STORE__PATH", database);
     for name in secrets() {
         let signs = name.contains("WEBHOOK_SECRET");
         command.env(
@@ -46,8 +46,44 @@ fn the_shipped_config_is_fine_once_its_secrets_are_there() {
             if signs { "whsec_c2VjcmV0LXRoYXQtaXMtbG9uZw==" } else { "a-secret-that-is-long-enough" },
         );
     }
-    let run = command.output().unwrap();
+    command
+}
+
+#[test]
+fn the_shipped_config_is_fine_once_its_secrets_are_there() {
+    let run = shipped(Path::new("none.db")).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert!(!Path::new("none.db").exists());
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let run = shipped(Path::new("none.db")).stdout(full).output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.code() == Some(1) && said.contains("standard output cannot be written"), "{said}");
+}
+
+#[test]
+fn a_variable_that_is_empty_is_said_to_be() {
+    let run = shipped(Path::new("none.db")).env("DECTA_SECRET_KEY", "").output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.code() == Some(1) && said.contains("`DECTA_SECRET_KEY` is empty"), "{said}");
+}
+
+#[test]
+fn a_database_that_serve_would_refuse_is_a_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paymux.db");
+    std::fs::write(&path, "no database, but a text that is longer than the header of one. ".repeat(20))
+        .unwrap();
+    let refused = || {
+        let run = shipped(&path).output().unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!((run.status.code(), run.stdout.len()), (Some(1), 0), "{said}");
+        said
+    };
+    assert!(refused().contains("paymux.db: the database could not be opened: file is not a database"));
+    std::fs::remove_file(&path).unwrap();
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute_batch("CREATE TABLE migrations (number INTEGER)").unwrap();
+    assert!(refused().contains("from before the first release"));
 }
 
 /// The variables that the shipped accounts ask for.

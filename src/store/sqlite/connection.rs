@@ -56,6 +56,23 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
+impl OpenError {
+    /// Whether the file is of another kind, or of another release that this one cannot go on with: nobody but its owner
+    /// can change that.
+    pub fn is_foreign(&self) -> bool {
+        match self {
+            Self::Newer { .. } | Self::Prerelease => true,
+            Self::Database(fault) => {
+                matches!(
+                    fault.sqlite_error_code(),
+                    Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+                )
+            }
+            _ => false,
+        }
+    }
+}
+
 /// How long a connection waits for a lock, for example of a tool that is used on the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -1,7 +1,7 @@
 //! Reads of single rows by key: idempotency keys, API keys, settings, notifications.
 
 use port::NotificationId;
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 
 use super::statement::{all, blob, corrupt, count, maybe_time, one, text, time, uuid};
 use crate::store::{ApiKeyRow, IdempotencyRow, InboxRow, Store, StoreError};
@@ -49,6 +49,12 @@ impl dyn Store + '_ {
         self.read(move |db| one(db, sql, [name], |row| Ok(row.get(0)?))).await
     }
 
+    /// The accounts that have stored notifications, by name.
+    pub async fn notified_accounts(&self) -> Result<Vec<String>, StoreError> {
+        const SQL: &str = "SELECT DISTINCT account FROM inbox ORDER BY account";
+        self.read(|db| all(db, SQL, [], |row| Ok(row.get(0)?))).await
+    }
+
     pub async fn notification(&self, id: NotificationId) -> Result<Option<InboxRow>, StoreError> {
         let sql = "SELECT account, identity, headers, body, targets, received_at FROM inbox WHERE id = ?1";
         let read = move |row: &Row<'_>| {
@@ -64,6 +70,10 @@ impl dyn Store + '_ {
         };
         self.read(move |db| one(db, sql, [blob(id.uuid())], read)).await
     }
+}
+
+pub(super) fn has_api_key(db: &Connection, hash: &str) -> Result<bool, StoreError> {
+    Ok(one(db, "SELECT 1 FROM api_keys WHERE hash = ?1", [hash], |_| Ok(()))?.is_some())
 }
 
 fn api_key_row(row: &Row<'_>) -> Result<ApiKeyRow, StoreError> {

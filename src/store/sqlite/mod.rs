@@ -86,13 +86,33 @@ pub struct Sqlite {
     _lock: Lock,
 }
 
-/// The accounts with open payments, and how many each has, of a database that a gateway may have open.
-///
-/// # Errors
-/// Why it cannot be read.
-pub fn open_payments(database: &Path) -> Result<Vec<(String, u64)>, StoreError> {
-    let db = connection::for_reading(database).map_err(|fault| StoreError::Failed(fault.to_string()))?;
-    lists::open_payments(&db)
+/// A look into a database that a gateway may have open.
+pub struct Peek(Connection);
+
+impl Peek {
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn open(database: &Path) -> Result<Self, OpenError> {
+        let db = connection::for_reading(database)?;
+        migrations::check(&db)?;
+        Ok(Self(db))
+    }
+
+    /// The accounts with open payments, and how many each has.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_payments(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        lists::open_payments(&self.0)
+    }
+
+    /// Whether it has an API key, revoked or not, by the hash of its text.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn has_api_key(&self, hash: &str) -> Result<bool, StoreError> {
+        kept::has_api_key(&self.0, hash)
+    }
 }
 
 impl Sqlite {
