@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::build::{BuildError, open_engine, open_existing};
 use super::keys::{self, Scope};
 use super::{demo, output};
-use crate::audit::{self, Erased, ErasureTarget};
+use crate::audit::{self, Erased, ErasureTarget, Tail};
 use crate::config::Store;
 use crate::engine::Engine;
 use crate::outbound::Outbound;
@@ -99,6 +99,9 @@ impl Administrator {
         };
         if creates && demo::owns(&engine).await? {
             return Err(demo::refusal(&store.path).into());
+        }
+        if let Tail::Unknown(why) | Tail::Missing(why) = audit::tail(&*engine.store, &store.path).await? {
+            eprintln!("warning: {why}");
         }
         let socket = socket_of(&fs::canonicalize(&store.path)?);
         if socket.exists() {

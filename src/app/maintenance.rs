@@ -9,7 +9,7 @@ use port::Env as _;
 use super::build::{BuildError, with_name};
 use super::output::show;
 use super::system_env::SystemEnv;
-use crate::audit;
+use crate::audit::{self, Tail};
 use crate::store::Store;
 use crate::store::sqlite::{Head, OpenError, Sqlite};
 
@@ -21,13 +21,12 @@ const BAR: u64 = 40;
 /// # Errors
 /// Why they cannot be read, or the result not shown.
 pub(super) async fn verify(database: &Path) -> Result<ExitCode, BuildError> {
-    let head = Head::beside(database);
-    let opened = Sqlite::open_for_reading(database).map_err(|fault| match (fault, head) {
+    let opened = Sqlite::open_for_reading(database).map_err(|fault| match (fault, Head::beside(database)) {
         (OpenError::InUse(path), _) => {
             format!("{} is in use by a running gateway: stop it, or verify a copy", path.display()).into()
         }
-        (fault @ OpenError::NoTables, Some(head)) => {
-            format!("{}; {}", with_name(fault, database), audit::missing_after(0, head)).into()
+        (fault @ OpenError::NoTables, Ok(Some(head))) => {
+            format!("{}; {}", with_name(fault, database), audit::missing_after(0, head.position)).into()
         }
         (other, _) => with_name(other, database),
     });
@@ -35,18 +34,18 @@ pub(super) async fn verify(database: &Path) -> Result<ExitCode, BuildError> {
     let total = store.subject_count().await?;
     let now = SystemEnv::default().now();
     let report = audit::verify(store, now, |done| progress(done, total)).await?;
-    let missing = match head {
-        Some(head) => audit::missing_tail(store, head).await?,
-        None => None,
+    let tail = match audit::tail(store, database).await? {
+        Tail::Fits => None,
+        Tail::Unknown(why) | Tail::Missing(why) => Some(why),
     };
-    for fault in report.faults.iter().chain(&missing) {
+    for fault in report.faults.iter().chain(&tail) {
         eprintln!("{fault}");
     }
     if report.more_faults > 0 {
         eprintln!("and {} more", report.more_faults);
     }
     let (subjects, events, checkpoints) = (report.subjects, report.events, report.checkpoints);
-    let is_fine = report.is_fine() && missing.is_none();
+    let is_fine = report.is_fine() && tail.is_none();
     show(&format!(
         "{subjects} orders, stored methods and endpoints with {events} events, and {checkpoints} checkpoints were \
          checked\n{}",

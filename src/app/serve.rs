@@ -16,7 +16,7 @@ use super::admin::{self, AdminSocket};
 use super::build::{BuildError, Plan, Shared, open_engine, provider_transport, warn_of_retired_accounts};
 use super::database_file::DatabaseFiles;
 use super::demo;
-use crate::audit;
+use crate::audit::{self, Tail};
 use crate::config::Settings;
 use crate::engine::Engine;
 use crate::http::{self, ops};
@@ -24,7 +24,6 @@ use crate::jobs::{JobContext, JobRunner, Recurring};
 use crate::loops::Supervisor;
 use crate::metrics::Metrics;
 use crate::orders::Orders;
-use crate::store::sqlite::Head;
 
 /// How often it is seen whether the machine's clock was set.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(2);
@@ -109,8 +108,14 @@ pub(super) async fn start(plan: Plan, engine: Engine) -> Result<Gateway, BuildEr
 
 /// Refuses a database without its newest changes: they would be written over, and nobody would know.
 async fn refuse_missing_tail(engine: &Engine, database: &Path) -> Result<(), BuildError> {
-    let Some(head) = Head::beside(database) else { return Ok(()) };
-    let Some(missing) = audit::missing_tail(&*engine.store, head).await? else { return Ok(()) };
+    let missing = match audit::tail(&*engine.store, database).await? {
+        Tail::Fits => return Ok(()),
+        Tail::Unknown(why) => {
+            tracing::warn!("{why}; a power cut may have left it so, and the next change writes it anew");
+            return Ok(());
+        }
+        Tail::Missing(what) => what,
+    };
     let file = database.display();
     Err(format!(
         "{file}: {missing}. Bring back the file and its log `{file}-wal`, or a newer back-up; to go on with what is there, \

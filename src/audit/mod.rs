@@ -1,5 +1,6 @@
 //! The audit: checkpoints over all changes, verification of the stored data, and erasure of personal data.
 
+mod beside;
 mod checkpoint;
 mod erase;
 mod head;
@@ -7,5 +8,5 @@ mod verify;
 
 pub use checkpoint::{CHECKPOINT_INTERVAL, checkpoint};
 pub use erase::{Erased, ErasureTarget, erase};
-pub use head::{missing_after, missing_tail};
+pub use head::{Tail, missing_after, tail};
 pub use verify::{AuditReport, verify};

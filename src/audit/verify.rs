@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use port::{Timestamp, Uuid};
 
+use super::beside;
 use super::checkpoint::{PAGE, chained};
 use crate::domain::{
     DueJob, Hash, Job, Lane, OrderAggregate, Profile, ProfileSession, Recorded, Subject, SubjectKind,
@@ -12,7 +13,7 @@ use crate::domain::{
 use crate::store::{CheckpointRow, Store, StoreError, SubjectRow};
 
 /// Faults that are listed one by one; more are counted.
-const MAX_LISTED: usize = 100;
+const MAX_LISTED: u32 = 100;
 
 /// The result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl AuditReport {
     }
 
     fn fault(&mut self, what: String) {
-        if self.faults.len() < MAX_LISTED {
+        if self.faults.len() < MAX_LISTED as usize {
             self.faults.push(what);
         } else {
             self.more_faults += 1;
@@ -73,10 +74,18 @@ pub async fn verify(
         let expected = report.changes;
         report.fault(format!("there are {changes} changes, and the subjects have {expected} of them"));
     }
+    // Positions have no gaps: each is one more than the last.
+    let newest = store.last_change().await?.map_or(0, |(position, _)| position);
+    if report.is_fine() && changes != newest {
+        report.fault(format!("there are {changes} changes, and the newest is at position {newest}"));
+    }
     let rows = store.lookup_count().await?;
     if report.is_fine() && rows != report.lookups {
         let expected = report.lookups;
         report.fault(format!("there are {rows} lookup rows, and the changes give {expected}"));
+    }
+    for fault in beside::stray_rows(store, MAX_LISTED).await? {
+        report.fault(fault);
     }
     verify_checkpoints(store, &mut report).await?;
     Ok(report)
@@ -135,6 +144,9 @@ async fn verify_subject<S: Subject>(
     }
     if !snapshot_fits::<S>(store, row.id, &changes).await? {
         report.fault(format!("{}: its snapshot does not match its changes", name(row)));
+    }
+    for fault in beside::faults_of::<S>(store, row.id, made.merchant(), &changes).await? {
+        report.fault(format!("{}: {fault}", name(row)));
     }
     // Some lookup rows are computed from personal values, so the subject is loaded with those that still exist.
     let unreadable = || StoreError::Corrupt("it has changes and cannot be read".to_owned());

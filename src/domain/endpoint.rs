@@ -6,7 +6,7 @@ use std::time::Duration;
 use port::{EndpointId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::erasable::{Body, Erasable, ErasableSlot, slots};
+use super::erasable::{Erasable, ErasableSlot, slots};
 use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectEvent, any_subject};
 
 /// How long a replaced secret stays valid.
@@ -116,9 +116,9 @@ pub enum EndpointEvent {
 }
 
 impl SubjectEvent for EndpointEvent {
-    fn personal(&self) -> Vec<Body> {
+    fn erasables(&self) -> Vec<&dyn ErasableSlot> {
         match self {
-            Self::Created { secret, .. } | Self::SecretRotated(secret) => secret.body().into_iter().collect(),
+            Self::Created { secret, .. } | Self::SecretRotated(secret) => vec![secret],
             _ => Vec::new(),
         }
     }

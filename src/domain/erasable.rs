@@ -65,6 +65,9 @@ impl<T> Erasable<T> {
 pub trait ErasableSlot {
     fn digest(&self) -> &str;
 
+    /// The digest and text to store; `None` if the value is not loaded.
+    fn body(&self) -> Option<Body>;
+
     /// Sets the value if the text matches the digest; otherwise does nothing.
     fn fill(&mut self, body: Arc<str>);
 
@@ -77,9 +80,18 @@ pub(super) fn slots<'a, T: DeserializeOwned + 'a>(
     values.into_iter().map(|value| value as &mut dyn ErasableSlot)
 }
 
+/// A value that an event may lack, as a slot.
+pub(super) fn slot<T: DeserializeOwned>(value: Option<&Erasable<T>>) -> Option<&dyn ErasableSlot> {
+    value.map(|value| value as &dyn ErasableSlot)
+}
+
 impl<T: DeserializeOwned> ErasableSlot for Erasable<T> {
     fn digest(&self) -> &str {
         &self.digest
+    }
+
+    fn body(&self) -> Option<Body> {
+        Self::body(self)
     }
 
     fn fill(&mut self, body: Arc<str>) {

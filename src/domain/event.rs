@@ -6,7 +6,7 @@ use port::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::erasable::{Body, Erasable};
+use super::erasable::{Erasable, ErasableSlot, slot};
 use super::order::{
     Content, ExternalPayment, OrderHeader, OrderState, PaymentSource, Price, Requirements, Signature,
 };
@@ -232,25 +232,29 @@ impl SubjectEvent for Event {
         Some(PublicEvent { noun, change })
     }
 
-    fn personal(&self) -> Vec<Body> {
-        let bodies = match self {
-            Self::OrderCreated(header) => vec![header.content.personal.body()],
-            Self::OrderEdited { content, .. } => vec![content.personal.body()],
-            Self::OrderSigned(signature) => vec![signature.body()],
-            Self::ExternalPaymentRecorded { external, .. } => vec![external.body()],
-            Self::FulfilmentReported(detail) => vec![detail.body()],
-            Self::PaymentUpdated { method, .. } => vec![method.as_ref().and_then(Erasable::body)],
-            Self::LatePaymentFound(payment) => vec![payment.method.as_ref().and_then(Erasable::body)],
-            Self::RefundCreated(refund) => vec![refund.reason.as_ref().and_then(Erasable::body)],
-            Self::SessionCreated(session) => vec![session.request.body()],
-            Self::AdapterStateSaved { adapter_state, .. } => vec![adapter_state.body()],
+    fn erasables(&self) -> Vec<&dyn ErasableSlot> {
+        let slots: Vec<Option<&dyn ErasableSlot>> = match self {
+            Self::OrderCreated(header) => vec![Some(&header.content.personal)],
+            Self::OrderEdited { content, .. } => vec![Some(&content.personal)],
+            Self::OrderSigned(signature) => vec![Some(signature)],
+            Self::ExternalPaymentRecorded { external, .. } => vec![Some(external)],
+            Self::FulfilmentReported(detail) => vec![Some(detail)],
+            Self::PaymentUpdated { method, .. } => vec![slot(method.as_ref())],
+            Self::LatePaymentFound(payment) => vec![slot(payment.method.as_ref())],
+            Self::RefundCreated(refund) => vec![slot(refund.reason.as_ref())],
+            Self::SessionCreated(session) => vec![Some(&session.request)],
+            Self::AdapterStateSaved { adapter_state, .. } => vec![Some(adapter_state)],
             Self::AttemptCreated { next, adapter_state, .. } => {
-                vec![next.body(), adapter_state.as_ref().and_then(Erasable::body)]
+                vec![Some(next), slot(adapter_state.as_ref())]
             }
-            Self::AttentionResolved { note, .. } => vec![note.as_ref().and_then(Erasable::body)],
+            Self::AttentionResolved { note, .. } => vec![slot(note.as_ref())],
             _ => Vec::new(),
         };
-        bodies.into_iter().flatten().collect()
+        slots.into_iter().flatten().collect()
+    }
+
+    fn erases(&self) -> bool {
+        matches!(self, Self::PersonalDataErased)
     }
 }
 

@@ -6,7 +6,7 @@ use port::{ProfileId, ProfileStatus, StoredProfile, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::aggregate::OrderAggregate;
-use super::erasable::{Body, Erasable, ErasableSlot};
+use super::erasable::{Erasable, ErasableSlot};
 use super::jobs::{CALL_DEADLINE, DueJob, Job, Lane, Urgency};
 use super::lookup::Lookup;
 use super::subject::{ChangeMeta, Head, ReplayError, Subject, SubjectEvent, any_subject};
@@ -72,11 +72,15 @@ pub enum ProfileEvent {
 }
 
 impl SubjectEvent for ProfileEvent {
-    fn personal(&self) -> Vec<Body> {
+    fn erasables(&self) -> Vec<&dyn ErasableSlot> {
         match self {
-            Self::Stored { details, .. } => details.body().into_iter().collect(),
+            Self::Stored { details, .. } => vec![details],
             _ => Vec::new(),
         }
+    }
+
+    fn erases(&self) -> bool {
+        matches!(self, Self::PersonalDataErased)
     }
 }
 

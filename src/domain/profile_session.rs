@@ -8,7 +8,7 @@ use port::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::erasable::{Body, Erasable, ErasableSlot, slots};
+use super::erasable::{Erasable, ErasableSlot, slot, slots};
 use super::ids::part_of;
 use super::jobs::{CALL_DEADLINE, DueJob, Job, Lane, Urgency};
 use super::profile::is_customer_of;
@@ -121,16 +121,20 @@ pub enum ProfileSessionEvent {
 }
 
 impl SubjectEvent for ProfileSessionEvent {
-    fn personal(&self) -> Vec<Body> {
-        let bodies = match self {
-            Self::Created { request, .. } => vec![request.body()],
-            Self::AdapterStateSaved(state) => vec![state.body()],
+    fn erasables(&self) -> Vec<&dyn ErasableSlot> {
+        let slots: Vec<Option<&dyn ErasableSlot>> = match self {
+            Self::Created { request, .. } => vec![Some(request)],
+            Self::AdapterStateSaved(state) => vec![Some(state)],
             Self::AttemptCreated { next, adapter_state, .. } => {
-                vec![next.body(), adapter_state.as_ref().and_then(Erasable::body)]
+                vec![Some(next), slot(adapter_state.as_ref())]
             }
             _ => Vec::new(),
         };
-        bodies.into_iter().flatten().collect()
+        slots.into_iter().flatten().collect()
+    }
+
+    fn erases(&self) -> bool {
+        matches!(self, Self::PersonalDataErased)
     }
 }
 

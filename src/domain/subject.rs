@@ -77,9 +77,19 @@ pub trait SubjectEvent:
         self.public().is_some()
     }
 
+    /// Its personal values, loaded or not.
+    fn erasables(&self) -> Vec<&dyn ErasableSlot> {
+        Vec::new()
+    }
+
+    /// Whether it erases the personal values of its subject.
+    fn erases(&self) -> bool {
+        false
+    }
+
     /// The personal values that are stored beside it.
     fn personal(&self) -> Vec<Body> {
-        Vec::new()
+        self.erasables().into_iter().filter_map(ErasableSlot::body).collect()
     }
 }
 

@@ -16,8 +16,8 @@ pub use filters::{
 };
 pub use registry::{Enabled, EndpointRegistry};
 pub use rows::{
-    ApiKeyRow, CheckpointRow, ClaimedDelivery, ClaimedJob, DeliveryRow, DeliveryStream, IdempotencyRow,
-    InboxRow, JobSubject, LeaseKey, StreamPosition, WokenBy,
+    ApiKeyRow, ChangeColumns, CheckpointRow, ClaimedDelivery, ClaimedJob, DeliveryRow, DeliveryStream,
+    IdempotencyRow, InboxRow, JobSubject, LeaseKey, StreamPosition, WokenBy,
 };
 
 use std::sync::Arc;

@@ -162,3 +162,16 @@ pub struct ApiKeyRow {
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
 }
+
+/// What the columns of a change say beside its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeColumns {
+    pub merchant: String,
+    /// Its time as it is stored, to the microsecond.
+    pub at_micros: i64,
+    pub events: u64,
+    /// How many public events of the subject came before.
+    pub public_before: u64,
+    /// How many of the events are public.
+    pub public: u64,
+}

@@ -129,6 +129,41 @@ async fn changes_that_disappeared_with_the_databases_log_are_missed() {
 }
 
 #[tokio::test]
+async fn a_head_that_cannot_be_read_is_told_and_written_anew_by_the_next_change() {
+    let mut demo = Demo::start();
+    Sale::paid(&demo.shop, "one", &order()).await;
+    demo.gateway.kill();
+    let folder = demo.folder.path();
+    let head = folder.join("paymux.db.head");
+    let fits = || {
+        let verified = books::run(folder, &["verify"]);
+        let said = String::from_utf8(verified.stderr).unwrap();
+        assert_eq!(verified.status.success(), said.is_empty(), "{said}");
+        if said.is_empty() { Ok(()) } else { Err(said) }
+    };
+    for text in [String::new(), "{\"position\":1,".to_owned(), "garbage ".repeat(99)] {
+        fs::write(&head, &text).unwrap();
+        let said = fits().unwrap_err();
+        assert!(said.contains("paymux.db.head` cannot be read, so it is not known whether"), "{said}");
+        let listed = books::run(folder, &["keys", "list"]);
+        assert!(
+            listed.status.success() && String::from_utf8(listed.stderr).unwrap().contains("cannot be read")
+        );
+        assert_eq!(fs::read_to_string(&head).unwrap(), text, "who has looked has changed nothing");
+        // A demo begins with a change: it opens a payment.
+        demo.gateway.starts_again().unwrap().kill();
+        assert_eq!(fits(), Ok(()));
+    }
+    fs::remove_file(&head).unwrap();
+    assert_eq!(fits(), Ok(()), "one that was moved away on purpose is not missed");
+    books::run(folder, &["keys", "list"]);
+    assert!(
+        fs::read_to_string(&head).unwrap().contains("position"),
+        "it is made when the database is opened"
+    );
+}
+
+#[tokio::test]
 async fn a_gateway_that_is_to_stop_takes_requests_until_its_neighbours_know() {
     let demo = Demo::start();
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use super::lookups::{LOOKUP_TABLES, with_row};
 use super::names::number;
 use super::statement::{all, blob, coded, count, hash, integer, one, run, time, uuid};
 use crate::domain::{Hash, Lookup, SubjectKind};
-use crate::store::{CheckpointRow, Store, StoreError, SubjectRow};
+use crate::store::{ChangeColumns, CheckpointRow, Store, StoreError, SubjectRow};
 
 const CHECKPOINT: &str =
     "INSERT INTO checkpoints (number, at, position, changes, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -18,6 +18,16 @@ const LAST_CHECKPOINT: &str = "SELECT number, at, position, changes, hash FROM c
      ORDER BY number DESC LIMIT 1";
 const SUBJECTS: &str = "SELECT subjects.id, kind, names.name, state, created_at
      FROM subjects JOIN names ON names.id = merchant WHERE subjects.id > ?1 ORDER BY subjects.id LIMIT ?2";
+const COLUMNS: &str = "SELECT names.name, at, events, public_before, public
+     FROM changes LEFT JOIN names ON names.id = merchant WHERE subject = ?1 ORDER BY sequence";
+const PERSONAL: &str = "SELECT body FROM personal
+     WHERE position IN (SELECT position FROM changes WHERE subject = ?1)";
+const STRAY_PERSONAL: &str = "SELECT count(*) FROM personal
+     WHERE position NOT IN (SELECT position FROM changes)";
+/// A key is written with a change of its merchant, at the same time.
+const STRAY_KEYS: &str = "SELECT key FROM idempotency LEFT JOIN changes USING (subject, sequence)
+     WHERE changes.at IS NOT idempotency.at OR changes.merchant IS NOT idempotency.merchant
+     ORDER BY idempotency.merchant, key LIMIT ?1";
 const PERSONAL_ERASED: &str = "DELETE FROM personal
      WHERE position IN (SELECT position FROM changes WHERE subject = ?1)";
 
@@ -89,6 +99,28 @@ impl dyn Store + '_ {
         .await
     }
 
+    /// The columns of each change of a subject, oldest first.
+    pub async fn change_columns(&self, subject: Uuid) -> Result<Vec<ChangeColumns>, StoreError> {
+        self.read(move |db| all(db, COLUMNS, [blob(subject)], change_columns)).await
+    }
+
+    /// The personal values of a subject that still exist, as they are stored.
+    pub async fn personal_values(&self, subject: Uuid) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<String> =
+            self.read(move |db| all(db, PERSONAL, [blob(subject)], |row| Ok(row.get(0)?))).await?;
+        Ok(rows.iter().flat_map(|row| row.lines()).map(str::to_owned).collect())
+    }
+
+    /// How many rows of personal values belong to no change.
+    pub async fn stray_personal_count(&self) -> Result<u64, StoreError> {
+        self.read(|db| row_count(db, STRAY_PERSONAL)).await
+    }
+
+    /// The idempotency keys that name no change of their merchant and time, at most `limit`.
+    pub async fn stray_keys(&self, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.read(move |db| all(db, STRAY_KEYS, [limit], |row| Ok(row.get(0)?))).await
+    }
+
     /// The hashes of the changes after a position, in the order of their commits, at most `limit`.
     pub async fn change_hashes(&self, after: u64, limit: u32) -> Result<Vec<(u64, Hash)>, StoreError> {
         let sql = "SELECT position, hash FROM changes WHERE position > ?1 ORDER BY position LIMIT ?2";
@@ -123,6 +155,16 @@ fn subject_row(row: &Row<'_>) -> Result<SubjectRow, StoreError> {
         merchant: row.get(2)?,
         state: row.get(3)?,
         created_at: time(row, 4)?,
+    })
+}
+
+fn change_columns(row: &Row<'_>) -> Result<ChangeColumns, StoreError> {
+    Ok(ChangeColumns {
+        merchant: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
+        at_micros: row.get(1)?,
+        events: count(row, 2)?,
+        public_before: count(row, 3)?,
+        public: count(row, 4)?,
     })
 }
 

@@ -20,10 +20,23 @@ pub struct Head {
     pub hash: Hash,
 }
 
+/// The head that is kept beside a database cannot be read, as after a power cut.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` cannot be read, so it is not known whether the newest changes are there", .0.display())]
+pub struct UnreadableHead(pub PathBuf);
+
 impl Head {
-    /// The head that is kept beside a database; `None` if there is none that can be read, as after a power cut.
-    pub fn beside(database: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(path(database)).ok()?).ok()
+    /// The head that is kept beside a database; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`UnreadableHead`]; also for an empty file, as there is beside a database without changes.
+    pub fn beside(database: &Path) -> Result<Option<Self>, UnreadableHead> {
+        let path = path(database);
+        let text = match fs::read(&path) {
+            Err(absent) if absent.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.unwrap_or_default(),
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|_| UnreadableHead(path))
     }
 }
 
@@ -42,12 +55,21 @@ pub(super) struct HeadFile {
 }
 
 impl HeadFile {
-    pub(super) fn open(database: &Path) -> Result<Self, OpenError> {
-        let path = path(database);
-        let position = Head::beside(database).map_or(0, |head| head.position);
+    /// Opens the file of a database. One that is not there is made and gets the head that the database has; one that
+    /// cannot be read stays as it is until the next change.
+    pub(super) fn open(database: &Path, newest: Option<Head>) -> Result<Self, OpenError> {
+        let (path, kept) = (path(database), Head::beside(database));
         let opened = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = opened.map_err(|fault| OpenError::File { path, fault })?;
-        Ok(Self { file, position })
+        let file = opened.map_err(|fault| OpenError::File { path: path.clone(), fault })?;
+        let mut opened = Self { file, position: 0 };
+        match (kept, newest) {
+            (Ok(Some(kept)), _) => opened.position = kept.position,
+            (Ok(None), Some(newest)) => {
+                opened.advance(newest).map_err(|fault| OpenError::File { path, fault })?;
+            }
+            (Ok(None), None) | (Err(_), _) => {}
+        }
+        Ok(opened)
     }
 
     /// Writes a head that is newer than the one in the file. It has no flush of its own, so a power cut may leave an older
@@ -58,6 +80,10 @@ impl HeadFile {
         }
         let mut text = serde_json::to_vec(&head)?;
         text.push(b'\n');
+        if self.position == 0 {
+            // Whatever else was in it.
+            self.file.set_len(0)?;
+        }
         // In one piece over the old text, which is never longer, so that a kill leaves one of the two.
         self.file.write_all_at(&text, 0)?;
         self.position = head.position;

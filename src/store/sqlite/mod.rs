@@ -36,8 +36,8 @@ use tokio::sync::{broadcast, oneshot};
 use self::cache::SubjectCache;
 pub use self::connection::OpenError;
 use self::executor::Executor;
-pub use self::head::Head;
 use self::head::HeadFile;
+pub use self::head::{Head, UnreadableHead};
 pub use self::leases::Leases;
 use self::lock::Lock;
 pub use self::readers::Query;
@@ -128,7 +128,9 @@ impl Sqlite {
         let newest_subject = load::newest_subject(&db)?;
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let cache: Arc<SubjectCache> = Arc::default();
-        let head = HeadFile::open(path)?;
+        // One that cannot be read is found by who reads it.
+        let newest = audit::last_change(&db).ok().flatten();
+        let head = HeadFile::open(path, newest.map(|(position, hash)| Head { position, hash }))?;
         let mut writer = Writer::new(db, head, cache.clone(), changes.clone(), metrics.clone());
         let (readers, writer) = if options.threads {
             (readers::start(path, options.queue)?, writer.start(options.queue, options.batch_max)?)

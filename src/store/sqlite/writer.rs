@@ -185,7 +185,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut db = Connection::open_in_memory().expect("memory is there");
         migrations::run(&mut db).expect("the tables can be made");
-        let head = HeadFile::open(&folder.path().join("db")).expect("a file");
+        let head = HeadFile::open(&folder.path().join("db"), None).expect("a file");
         Writer::new(db, head, Arc::default(), broadcast::channel(1).0, Arc::new(Metrics::new()))
     }
 

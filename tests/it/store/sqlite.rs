@@ -8,7 +8,7 @@ use paymux::audit;
 use paymux::domain::{AnySubject, Lane, OrderAggregate, Subject as _, Urgency};
 use paymux::metrics::Metrics;
 use paymux::store::sqlite::{OpenError, Options, Sqlite};
-use paymux::store::{DeliveryStream, Due, JobSubject, StoreError, Wake, Write};
+use paymux::store::{DeliveryStream, Due, IdempotencyRow, JobSubject, StoreError, Wake, Write};
 use port::Env as _;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -222,7 +222,7 @@ fn alter_copy(folder: &Path, copy: &Path, edit: &str) {
 }
 
 /// One fault of each kind that can be made in the rows, and what the check of the books says of it.
-const FAULTS: [(&str, &str); 21] = [
+const FAULTS: [(&str, &str); 34] = [
     ("UPDATE changes SET record = replace(record, 'Tea', 'Tee')", "the chain breaks at"),
     ("UPDATE changes SET record = '[]' WHERE sequence = 1", "cannot be read"),
     ("UPDATE changes SET hash = randomblob(32) WHERE position = 2", "the chain breaks at event 2"),
@@ -234,6 +234,13 @@ const FAULTS: [(&str, &str); 21] = [
         "checkpoint 1",
     ),
     ("DELETE FROM subjects WHERE kind = 4", "and the subjects have"),
+    (
+        "DELETE FROM checkpoints;
+         DELETE FROM personal WHERE position IN (SELECT position FROM changes JOIN subjects ON id = subject WHERE kind = 4);
+         DELETE FROM changes WHERE subject IN (SELECT id FROM subjects WHERE kind = 4);
+         DELETE FROM subjects WHERE kind = 4",
+        "and the newest is at position",
+    ),
     ("UPDATE checkpoints SET hash = randomblob(32)", "checkpoint 1"),
     ("UPDATE subjects SET state = 'FAILED' WHERE kind = 1", "its row does not match"),
     ("UPDATE subjects SET created_at = 1 WHERE kind = 2", "its row does not match"),
@@ -251,6 +258,22 @@ const FAULTS: [(&str, &str); 21] = [
         "INSERT INTO used_profile_sessions SELECT randomblob(16), id FROM subjects WHERE kind = 2",
         "lookup rows, and",
     ),
+    ("UPDATE changes SET at = at + 1 WHERE position = 3", "the columns of change"),
+    ("UPDATE changes SET events = events + 1 WHERE position = 3", "the columns of change"),
+    ("UPDATE changes SET public = public + 1 WHERE position = 3", "the columns of change"),
+    ("UPDATE changes SET public_before = public_before + 1 WHERE position > 2", "the columns of change"),
+    ("UPDATE changes SET merchant = merchant + 1 WHERE position = 3", "the columns of change"),
+    ("DELETE FROM personal WHERE position = 1", "1 of its personal values are missing"),
+    ("UPDATE personal SET body = replace(body, 'Ada', 'Eve')", "1 of its personal values are missing"),
+    (
+        "INSERT INTO personal SELECT position, '{}' FROM changes LEFT JOIN personal USING (position)
+         WHERE body IS NULL LIMIT 1",
+        "1 personal values are stored that",
+    ),
+    ("INSERT INTO personal VALUES (4000, '{}')", "the personal values of 1 changes are stored"),
+    ("UPDATE idempotency SET sequence = 99", "the idempotency key \"k\" names no change"),
+    ("UPDATE idempotency SET at = at + 1", "the idempotency key \"k\" names no change"),
+    ("UPDATE idempotency SET merchant = merchant + 1", "the idempotency key \"k\" names no change"),
 ];
 
 #[tokio::test]
@@ -259,7 +282,12 @@ async fn whatever_was_done_to_the_rows_is_found() {
     let shop = Shop::new();
     long_history(&store, &shop).await;
     one_of_each(&store, &shop).await;
+    let (order, created) = shop.order(None);
+    let row = IdempotencyRow { at: created.subject.as_ref().unwrap().at, ..key("k", &order) };
+    commit(&store, created.with([Write::Key(row)])).await;
     audit::checkpoint(&*store, shop.now()).await.unwrap();
+    let report = audit::verify(&*store, shop.now(), |_| ()).await.unwrap();
+    assert!(report.is_fine(), "{report:?}");
     drop(store);
     for (edit, wanted) in FAULTS {
         let copy = tempfile::tempdir().unwrap();
