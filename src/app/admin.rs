@@ -20,8 +20,9 @@ use port::{HttpRequest, Method, Timestamp, Transport as _, TransportError};
 use serde::{Deserialize, Serialize};
 
 use super::build::{BuildError, open_engine, open_existing};
+use super::demo;
 use super::keys::{self, Scope};
-use super::{demo, output};
+use super::output::{self, counted};
 use crate::audit::{self, Erased, ErasureTarget, Tail};
 use crate::config::Store;
 use crate::engine::Engine;
@@ -178,9 +179,14 @@ async fn carry_out(engine: &Engine, request: &AdminRequest) -> Result<AdminRespo
             let (from, to, account) = (*from, *to, account.clone());
             let filter = InboxFilter { from, to, account, after: None, limit: u32::MAX };
             let count = inbox::replay(engine, &filter).await?;
-            Ok(done(format!("{count} notifications are due again; the gateway acts on them as it runs\n")))
+            Ok(done(replayed(count)))
         }
     }
+}
+
+fn replayed(count: u64) -> String {
+    let are_due = if count == 1 { "is due" } else { "are due" };
+    format!("{} {are_due} again, which the gateway acts on as it runs\n", counted(count, "notification"))
 }
 
 /// What to say of an account that is neither configured nor has stored notifications.
@@ -210,21 +216,26 @@ fn failed(advice: &str) -> AdminResponse {
 }
 
 fn erasure_report(erased: &Erased, target: &ErasureTarget) -> AdminResponse {
+    let number = |count: usize, noun| counted(count as u64, noun);
     let (orders, sessions) = (erased.orders.len(), erased.profile_sessions.len());
     let (profiles, open) = (erased.profiles.len(), erased.still_open.len());
     if orders + sessions + profiles + open == 0 {
         return failed("nothing of this merchant was found; what was erased before is not found again\n");
     }
     let mut output = format!(
-        "erased the personal data of {orders} orders, {profiles} stored payment methods and {sessions} sessions that \
-         stored one\n"
+        "erased the personal data of {}, {} and {} that stored one\n",
+        number(orders, "order"),
+        number(profiles, "stored payment method"),
+        number(sessions, "session"),
     );
     let erased_ids =
         listed(&erased.orders).chain(listed(&erased.profiles)).chain(listed(&erased.profile_sessions));
     output.extend(erased_ids.map(|id| id + "\n"));
     if open > 0 {
+        let (are, them) = if open == 1 { ("is", "it") } else { ("are", "them") };
         output.push_str(&format!(
-            "{open} orders have not ended and are left as they are; erase again when they have\n"
+            "{} {are} not finished: something of {them} is still open; erase again when nothing is\n",
+            number(open, "order"),
         ));
         output.extend(listed(&erased.still_open).map(|id| id + "\n"));
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use port::{Transport, sign};
 
+use super::output::counted;
 use super::system_env::SystemEnv;
 use crate::config::{self, ConfigErrors, Environment, PolicyAction, Providers, RefundPolicy, Settings};
 use crate::domain::AttentionCode;
@@ -76,8 +77,8 @@ impl Plan {
         let retired = open_payments.into_iter().filter(|(name, _)| !configured.contains(&name.as_str()));
         let warning = |(name, open): (String, u64)| {
             format!(
-                "the account {name} is not configured and has {open} open payments, whose statuses cannot be fetched \
-                 until it is"
+                "the account {name} is not configured and has {}, whose status cannot be fetched until it is",
+                counted(open, "open payment")
             )
         };
         retired.map(warning).collect()

@@ -58,10 +58,10 @@ enum Command {
     /// Exits with 1 if anything does not fit. Run it while the gateway is stopped, or on a copy of the database. It only
     /// reads, so the folder and the database may be read-only.
     Verify(ConfigArgs),
-    /// Erases a customer's personal data from their orders that have ended. The events stay, and still verify.
+    /// Erases a customer's personal data from their finished orders. The events stay, and still verify.
     ///
-    /// Prints the ids of what was erased, and of the orders that have not ended and are left as they are. A running
-    /// gateway does it; without one the command does. Exits with 1 if nothing was found.
+    /// Prints the ids of what was erased, and of the orders that are not finished and are left as they are. A
+    /// running gateway does it; without one the command does. Exits with 1 if nothing was found.
     Erase {
         #[command(flatten)]
         config: ConfigArgs,
@@ -282,11 +282,9 @@ fn check(args: &ConfigArgs) -> Result<ExitCode, BuildError> {
         }
     };
     let warnings = check_database(&plan)?;
-    let (accounts, rules) = (plan.accounts.len(), plan.rules.rules.len());
-    output::show(&format!(
-        "{}: fine, with {accounts} accounts and {rules} routing rules\n",
-        args.config.display()
-    ))?;
+    let accounts = output::counted(plan.accounts.len() as u64, "account");
+    let rules = output::counted(plan.rules.rules.len() as u64, "routing rule");
+    output::show(&format!("{}: fine, with {accounts} and {rules}\n", args.config.display()))?;
     eprint!("{warnings}");
     Ok(ExitCode::SUCCESS)
 }

@@ -47,8 +47,7 @@ pub(super) async fn verify(database: &Path) -> Result<ExitCode, BuildError> {
     let (subjects, events, checkpoints) = (report.subjects, report.events, report.checkpoints);
     let is_fine = report.is_fine() && tail.is_none();
     show(&format!(
-        "{subjects} orders, stored methods and endpoints with {events} events, and {checkpoints} checkpoints were \
-         checked\n{}",
+        "checked: orders, stored methods and endpoints: {subjects}; events: {events}; checkpoints: {checkpoints}\n{}",
         if is_fine { "no errors found\n" } else { "" }
     ))?;
     Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })

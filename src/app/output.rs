@@ -16,6 +16,11 @@ pub(super) fn show(text: &str) -> Result<(), BuildError> {
     written.map_err(|why| format!("standard output cannot be written: {why}").into())
 }
 
+/// A number with its noun: `1 order`, `2 orders`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Whether what is written to standard output is thrown away: it is `/dev/null`, which also takes the place of one that
 /// is closed.
 pub(super) fn is_thrown_away() -> bool {

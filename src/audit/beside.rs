@@ -26,10 +26,10 @@ pub(super) async fn faults_of<S: Subject>(
     let expected = kept_digests::<S>(changes);
     let (missing, others) = (expected.difference(&stored).count(), stored.difference(&expected).count());
     if missing > 0 {
-        faults.push(format!("{missing} of its personal values are missing and were not erased"));
+        faults.push(format!("personal values that are missing and were not erased: {missing}"));
     }
     if others > 0 {
-        faults.push(format!("{others} personal values are stored that it does not have or that were erased"));
+        faults.push(format!("personal values that are stored and not its own, or were erased: {others}"));
     }
     Ok(faults)
 }
@@ -74,7 +74,7 @@ pub(super) async fn stray_rows(store: &dyn Store, limit: u32) -> Result<Vec<Stri
     let mut faults: Vec<String> = keys.into_iter().map(of_key).collect();
     let values = store.stray_personal_count().await?;
     if values > 0 {
-        faults.push(format!("the personal values of {values} changes are stored, and the changes are not"));
+        faults.push(format!("personal values of changes that are not stored: {values}"));
     }
     Ok(faults)
 }

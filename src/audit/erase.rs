@@ -1,4 +1,4 @@
-//! Erases a customer's personal data from every order that has ended. The events and their hashes stay.
+//! Erases a customer's personal data from every order that is finished. The events and their hashes stay.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub enum ErasureTarget {
 pub struct Erased {
     /// Orders whose personal data is gone.
     pub orders: Vec<OrderId>,
-    /// Orders that have not ended and are left as they are.
+    /// Orders of which something is still open, and which are left as they are.
     pub still_open: Vec<OrderId>,
     /// Sessions in which the customer stored a payment method.
     pub profile_sessions: Vec<ProfileSessionId>,

@@ -72,17 +72,17 @@ pub async fn verify(
     let changes = store.change_count().await?;
     if report.is_fine() && changes != report.changes {
         let expected = report.changes;
-        report.fault(format!("there are {changes} changes, and the subjects have {expected} of them"));
+        report.fault(format!("changes that are stored: {changes}; those of the subjects: {expected}"));
     }
     // Positions have no gaps: each is one more than the last.
     let newest = store.last_change().await?.map_or(0, |(position, _)| position);
     if report.is_fine() && changes != newest {
-        report.fault(format!("there are {changes} changes, and the newest is at position {newest}"));
+        report.fault(format!("changes that are stored: {changes}; the newest is at position {newest}"));
     }
     let rows = store.lookup_count().await?;
     if report.is_fine() && rows != report.lookups {
         let expected = report.lookups;
-        report.fault(format!("there are {rows} lookup rows, and the changes give {expected}"));
+        report.fault(format!("lookup rows: {rows}; the changes give {expected}"));
     }
     for fault in beside::stray_rows(store, MAX_LISTED).await? {
         report.fault(fault);
@@ -140,7 +140,7 @@ async fn verify_subject<S: Subject>(
         && made.created_at() == row.created_at
         && made.merchant() == row.merchant;
     if !fits {
-        report.fault(format!("{}: its row does not match its {} changes", name(row), changes.len()));
+        report.fault(format!("{}: its row does not match its changes", name(row)));
     }
     if !snapshot_fits::<S>(store, row.id, &changes).await? {
         report.fault(format!("{}: its snapshot does not match its changes", name(row)));

@@ -60,8 +60,7 @@ impl RefusedNotifications {
         if let Some(count) = self.due(account, now) {
             tracing::warn!(
                 account.name = account,
-                "{count} notifications were refused: nothing proves that they come \
-                from the provider; is the secret of the account the one of the provider's portal?"
+                "notifications refused: {count}; nothing proves that they come from the provider; is the secret of the account the one of the provider's portal?"
             );
         }
     }

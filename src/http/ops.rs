@@ -126,7 +126,7 @@ async fn ready(ops: Data<Ops>, request: HttpRequest) -> HttpResponse {
             Err(why) => format!("FAIL {name}: {why}\n"),
         }));
         let accounts = ops.payments.providers.accounts().iter().count();
-        text.push_str(&format!("     {accounts} accounts are configured\n"));
+        text.push_str(&format!("     accounts configured: {accounts}\n"));
     }
     text.push_str(if ready { "ready\n" } else { "not ready\n" });
     plain(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)

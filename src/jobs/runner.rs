@@ -233,8 +233,8 @@ impl JobRunner {
                     (self.context.engine().store.due_count(lane, now).await?, overdue.as_secs());
                 tracing::warn!(
                     job.lane = ?lane, job.due = jobs, job.overdue_seconds = seconds,
-                    "a lane is behind: {jobs} jobs are due, the first for {seconds} s; an account catches up faster if \
-                     its provider allows more `reads_per_second`"
+                    "a lane is behind: {jobs} due, the first for {seconds} s; an account catches up faster if its \
+                     provider allows more `reads_per_second`"
                 );
             }
             Some(Progress::CaughtUp(lasted)) => {

@@ -57,7 +57,7 @@ async fn health_is_told_in_a_word_and_in_detail_to_those_who_ask() {
     assert_eq!(operators.get("/readyz").await.text(), "ready\n");
     let verbose = operators.get("/readyz?verbose").await;
     let checks = "ok   database\nok   writing\nok   background\nok   serving\n";
-    assert_eq!(verbose.text(), format!("{checks}     2 accounts are configured\nready\n"));
+    assert_eq!(verbose.text(), format!("{checks}     accounts configured: 2\nready\n"));
     assert_eq!(operators.get("/v1/orders").await.status, 404, "the API is not here");
     assert_eq!(operators.gateway.get("/metrics").await.status, 404, "and this is not there");
 }

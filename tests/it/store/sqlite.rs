@@ -233,13 +233,13 @@ const FAULTS: [(&str, &str); 34] = [
          DELETE FROM subjects WHERE kind = 4",
         "checkpoint 1",
     ),
-    ("DELETE FROM subjects WHERE kind = 4", "and the subjects have"),
+    ("DELETE FROM subjects WHERE kind = 4", "those of the subjects"),
     (
         "DELETE FROM checkpoints;
          DELETE FROM personal WHERE position IN (SELECT position FROM changes JOIN subjects ON id = subject WHERE kind = 4);
          DELETE FROM changes WHERE subject IN (SELECT id FROM subjects WHERE kind = 4);
          DELETE FROM subjects WHERE kind = 4",
-        "and the newest is at position",
+        "the newest is at position",
     ),
     ("UPDATE checkpoints SET hash = randomblob(32)", "checkpoint 1"),
     ("UPDATE subjects SET state = 'FAILED' WHERE kind = 1", "its row does not match"),
@@ -256,21 +256,21 @@ const FAULTS: [(&str, &str); 34] = [
     ("UPDATE order_references SET subject = randomblob(16)", "the lookup row OrderReference"),
     (
         "INSERT INTO used_profile_sessions SELECT randomblob(16), id FROM subjects WHERE kind = 2",
-        "lookup rows, and",
+        "lookup rows: ",
     ),
     ("UPDATE changes SET at = at + 1 WHERE position = 3", "the columns of change"),
     ("UPDATE changes SET events = events + 1 WHERE position = 3", "the columns of change"),
     ("UPDATE changes SET public = public + 1 WHERE position = 3", "the columns of change"),
     ("UPDATE changes SET public_before = public_before + 1 WHERE position > 2", "the columns of change"),
     ("UPDATE changes SET merchant = merchant + 1 WHERE position = 3", "the columns of change"),
-    ("DELETE FROM personal WHERE position = 1", "1 of its personal values are missing"),
-    ("UPDATE personal SET body = replace(body, 'Ada', 'Eve')", "1 of its personal values are missing"),
+    ("DELETE FROM personal WHERE position = 1", "personal values that are missing and were not erased: 1"),
+    ("UPDATE personal SET body = replace(body, 'Ada', 'Eve')", "personal values that are missing and were not erased: 1"),
     (
         "INSERT INTO personal SELECT position, '{}' FROM changes LEFT JOIN personal USING (position)
          WHERE body IS NULL LIMIT 1",
-        "1 personal values are stored that",
+        "not its own, or were erased: 1",
     ),
-    ("INSERT INTO personal VALUES (4000, '{}')", "the personal values of 1 changes are stored"),
+    ("INSERT INTO personal VALUES (4000, '{}')", "personal values of changes that are not stored: 1"),
     ("UPDATE idempotency SET sequence = 99", "the idempotency key \"k\" names no change"),
     ("UPDATE idempotency SET at = at + 1", "the idempotency key \"k\" names no change"),
     ("UPDATE idempotency SET merchant = merchant + 1", "the idempotency key \"k\" names no change"),
