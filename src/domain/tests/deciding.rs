@@ -1,6 +1,7 @@
 //! What follows from a decision about money that needed a look.
 
 use super::attention::{report_unknown, return_declined};
+use super::operate::next_refund;
 use super::resolve::resolve;
 use super::*;
 
@@ -16,7 +17,7 @@ impl Scenario {
     }
 
     /// A cart again, whose first session was paid after it had ended.
-    fn paid_late(line: &str, with: impl FnOnce(&mut OrderHeader)) -> Self {
+    pub(super) fn paid_late(line: &str, with: impl FnOnce(&mut OrderHeader)) -> Self {
         let mut scenario = Self::cart(with);
         scenario.checkout(CaptureMode::Manual, HOLDS);
         scenario.wait(10).see("FAILED last");
@@ -58,10 +59,46 @@ fn late_money_that_is_not_the_price_or_not_alone_is_kept_and_submits_nothing() {
     dearer.record(vec![Event::OrderEdited { content, only_metadata: false }]);
     dearer.price();
     let gone = Scenario::paid_late("PAID; REFUNDED", |_| ());
-    for mut scenario in [dearer, gone] {
+    let mut going = Scenario::paid_late("PAID", |_| ());
+    going.refund(None).unwrap();
+    let mut beside = Scenario::paid_late("PENDING", |header| header.content.auto_submit = false);
+    let first = beside.the_session().attempt;
+    beside.checkout(CaptureMode::Manual, HOLDS);
+    beside.wait(10).see("PAID");
+    beside.wait(10).see_of(first, "PAID");
+    let mut ended = Scenario::paid_late("PENDING", |_| ());
+    ended.act("cancel");
+    ended.wait(10).see("PAID");
+    for (mut scenario, state) in [
+        (dearer, "PENDING"),
+        (gone, "PENDING"),
+        (going, "PENDING"),
+        (beside, "PENDING_PAYMENT"),
+        (ended, "CANCELLED"),
+    ] {
+        assert_ne!(scenario.attention(), "none");
         scenario.decide(AttentionDecision::Keep).unwrap();
-        assert_eq!((scenario.state(), &*scenario.attention()), ("PENDING", "none"));
+        assert_eq!((scenario.state(), &*scenario.attention()), (state, "none"));
     }
+}
+
+#[test]
+fn a_late_hold_that_was_to_be_captured_at_once_is_not_kept_before_it_is_captured() {
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.see_all("FAILED last; AUTHORIZED");
+    let open = "LATE_PAYMENT UNEXPECTED_HOLD";
+    assert_eq!(scenario.attention(), open);
+    let only_held = DomainError::TooLate("the money is only authorized; capture it first");
+    assert_eq!(scenario.decide(AttentionDecision::Keep), Err(only_held));
+    assert_eq!((scenario.state(), &*scenario.attention()), ("PENDING", open));
+}
+
+#[test]
+fn a_late_hold_that_was_kept_and_comes_back_is_not_late_again() {
+    let mut scenario = Scenario::paid_late("AUTHORIZED", |_| ());
+    scenario.decide(AttentionDecision::Keep).unwrap();
+    scenario.see_all("CANCELLED; AUTHORIZED");
+    assert_eq!((scenario.state(), &*scenario.attention()), ("PROCESSING", "AUTHORIZATION_LOST"));
 }
 
 #[test]
@@ -96,6 +133,29 @@ fn what_is_to_go_back_is_refunded_or_released_and_once() {
         let decided = scenario.decide(AttentionDecision::Refund);
         assert_eq!(decided, Err(DomainError::TooLate("it is resolved already")));
     }
+    // The merchant was faster.
+    for (line, requested, operation) in [("PAID", "refund", "REFUND"), ("AUTHORIZED", "void", "VOID")] {
+        let mut scenario = Scenario::paid_late(line, |_| ());
+        scenario.step(requested);
+        let refunds = scenario.order.refunds.clone();
+        scenario.decide(AttentionDecision::Refund).unwrap();
+        assert_eq!((scenario.operation(), &scenario.order.refunds), (Some(operation), &refunds), "{line}");
+    }
+}
+
+#[test]
+fn a_refund_that_waits_is_sent_on_its_own_payment_and_no_other() {
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    let first = (scenario.the_session().attempt, scenario.payment().id);
+    scenario.wait(10).see("EXPIRED");
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("PAID");
+    scenario.wait(10).see_of(first.0, "PAID");
+    scenario.refund(Some(40)).unwrap();
+    scenario.refund(Some(30)).unwrap();
+    assert_eq!(next_refund(&mut scenario.context(), first.1), []);
+    let free = scenario.order.payment(first.1).unwrap();
+    assert_eq!(operate::refundable(&scenario.order, free), 100);
 }
 
 #[test]
@@ -105,7 +165,8 @@ fn what_cannot_go_back_leaves_the_attention_open() {
     for (line, error) in [
         ("PAID; REFUNDED", nothing),
         ("PAID; DISPUTED CHARGEBACK", DomainError::Disputed),
-        ("PAID currency=USD", other),
+        ("PAID currency=USD", other.clone()),
+        ("PAID total=130 captured=0", other),
     ] {
         let mut scenario = Scenario::paid_late(line, |_| ());
         let open = scenario.attention();
@@ -116,6 +177,19 @@ fn what_cannot_go_back_leaves_the_attention_open() {
     scenario.wait(10).see("FAILED last");
     scenario.wait(10).see("PAID");
     assert_eq!(scenario.decide(AttentionDecision::Refund), Err(DomainError::Unsupported("refund")));
+    let mut scenario = Scenario::session(CaptureMode::Automatic, TAKES);
+    scenario.see_all("FAILED last; PAID total=130");
+    assert_eq!(scenario.decide(AttentionDecision::Refund), Err(DomainError::Unsupported("refund")));
+}
+
+#[test]
+fn the_same_number_in_another_currency_is_another_amount() {
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    let attempt = scenario.the_session().attempt;
+    let dollars = Some(Money::new(100, currency("USD")));
+    scenario.observe(attempt, &Observation { total: dollars, ..seen("PAID", at(10)) });
+    let came = (scenario.payment_state(), scenario.attention());
+    assert_eq!(came, ("PENDING 0/0/0".to_owned(), "AMOUNT_MISMATCH".to_owned()));
 }
 
 #[test]
@@ -151,6 +225,22 @@ fn another_amount_that_nobody_has_paid_raises_attention_and_what_was_taken_of_it
     scenario.decide(AttentionDecision::Dismiss).unwrap();
     scenario.decide(AttentionDecision::Refund).unwrap();
     assert_eq!(scenario.payment().operation.as_ref().unwrap().amount, Some(120));
+}
+
+#[test]
+fn money_over_another_amount_goes_back_by_itself_only_alone_and_once() {
+    // The payment itself was paid as it should be.
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.see_all("PAID; PAID total=130");
+    let other = DomainError::TooLate("the stated amount has to be refunded at the provider itself");
+    assert_eq!(scenario.decide(AttentionDecision::Refund), Err(other));
+    // It is on its way back already.
+    let mut scenario = Scenario::paid_late("PAID total=130", |_| ());
+    scenario.decide(AttentionDecision::Refund).unwrap();
+    scenario.wait(10).see("PAID total=140");
+    assert_eq!(scenario.attention(), "AMOUNT_MISMATCH");
+    assert_eq!(scenario.decide(AttentionDecision::Refund), Err(DomainError::OperationPending));
+    assert_eq!(scenario.payment().operation.as_ref().unwrap().amount, Some(130));
 }
 
 #[test]
@@ -243,6 +333,17 @@ fn dismissing_ends_no_operation_that_is_younger_than_the_attention() {
 }
 
 #[test]
+fn dismissing_something_else_ends_no_operation() {
+    let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
+    scenario.wait(10).see("PAID");
+    scenario.refund(Some(40)).unwrap();
+    scenario.wait(10).see("DISPUTED RETRIEVAL");
+    assert_eq!(scenario.attention(), "DISPUTE");
+    scenario.decide(AttentionDecision::Dismiss).unwrap();
+    assert_eq!((scenario.operation(), &*scenario.attention()), (Some("REFUND"), "none"));
+}
+
+#[test]
 fn money_that_the_provider_declines_to_give_back_needs_a_person_again() {
     for (line, says) in [("PAID", "REFUND_NEEDED"), ("AUTHORIZED", "REFUND_NEEDED")] {
         let mut scenario = Scenario::paid_late(line, |_| ());
@@ -257,6 +358,10 @@ fn money_that_the_provider_declines_to_give_back_needs_a_person_again() {
     scenario.refund(Some(40)).unwrap();
     let events = return_declined(&mut scenario.context(), scenario.payment().id);
     assert_eq!(events, None, "the answer to its own request says so to the merchant");
+    let mut scenario = Scenario::paid(CaptureMode::Manual, HOLDS, "AUTHORIZED");
+    scenario.capture(None).unwrap();
+    scenario.capture_is_declined();
+    assert_eq!(scenario.attention(), "none", "so does that to a capture");
 }
 
 #[test]
@@ -308,6 +413,8 @@ fn a_hold_that_is_taken_while_it_is_to_be_released_for_an_ended_order_is_a_perso
     scenario.wait(10).see("AUTHORIZED");
     scenario.act("cancel");
     assert_eq!((scenario.state(), scenario.operation()), ("CANCELLED", Some("VOID")));
+    scenario.wait(10).see("AUTHORIZED");
+    assert_eq!(scenario.attention(), "none", "it may still be released");
     scenario.wait(10).see("PAID");
     assert_eq!((scenario.payment_state(), scenario.operation()), ("PAID 100/100/0".to_owned(), None));
     assert_eq!(scenario.attention(), "REFUND_NEEDED");
@@ -333,4 +440,33 @@ fn money_that_is_on_its_way_back_pays_for_no_order() {
         let refused = submit::submit(&mut scenario.context(), &with).err();
         assert_eq!(refused, Some(unusable.clone()), "{line}");
     }
+}
+
+#[test]
+fn an_order_that_has_or_may_have_money_never_expires() {
+    let mut starting = Scenario::cart(|_| ());
+    starting.start_checkout(CaptureMode::Automatic, HOLDS, &[]);
+    let processing = Scenario::paid(CaptureMode::Automatic, HOLDS, "PROCESSING");
+    let mut going_back = Scenario::paid_late("PAID total=130", |_| ());
+    going_back.decide(AttentionDecision::Refund).unwrap();
+    let mut contested = Scenario::cart(|header| header.content.auto_submit = false);
+    contested.checkout(CaptureMode::Automatic, HOLDS);
+    contested.see_all("PAID; REFUNDED; DISPUTED CHARGEBACK");
+    for mut scenario in [starting, processing, going_back, contested] {
+        let before = scenario.order.clone();
+        scenario.wait(8 * 24 * 3_600).act("expire");
+        assert_eq!(scenario.order, before);
+    }
+}
+
+#[test]
+fn an_ended_order_whose_waiting_refunds_return_all_that_is_left_needs_nobody() {
+    let mut scenario = Scenario::cart(|header| header.content.auto_submit = false);
+    scenario.checkout(CaptureMode::Automatic, HOLDS);
+    ["PAID", "refund 10", "refund 50", "refund 40"].iter().for_each(|step| scenario.step(step));
+    scenario.act("cancel");
+    scenario.step("FROM_AMOUNTS refunded=60");
+    assert!(scenario.send_next());
+    let operation = scenario.payment().operation.as_ref().unwrap();
+    assert_eq!((operation.amount, &*scenario.attention()), (Some(40), "none"));
 }

@@ -84,6 +84,11 @@ fn an_operation_of_unknown_outcome_is_read_by_its_own_age_for_ever() {
     for (age, wait) in [(0, "7"), (10, "10"), (1_000, "200"), (900_000, "21600")] {
         assert_eq!(wait_of(scenario.clone().wait(age)), wait, "after {age} s");
     }
+    let mut reported = scenario.clone();
+    let payment = reported.wait(900).payment().id;
+    let raised = attention::report_unknown(&mut reported.context(), payment);
+    assert_eq!(reported.record(raised), 1);
+    assert_eq!(wait_of(reported.wait(100)), "200", "attention makes it no younger");
     scenario.wait(5).see("FROM_AMOUNTS refunded=40");
     assert_eq!(wait_of(scenario.wait(1_000)), "200", "a refund waits behind it");
 }
@@ -394,6 +399,10 @@ fn an_operation_whose_outcome_stays_unknown_raises_attention_once() {
         assert_eq!(scenario.record(events), raised);
     }
     assert_eq!(scenario.attention(), "OUTCOME_UNKNOWN");
+    // While nobody has looked, the next one needs no attention of its own.
+    scenario.wait(10).see("FROM_AMOUNTS refunded=40");
+    scenario.refund(Some(10)).unwrap();
+    assert!(!scenario.jobs().iter().any(|(job, _)| matches!(job, Job::ReportUnknown(_))));
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Scenario {
     }
 
     /// The provider declines the capture under way.
-    fn capture_is_declined(&mut self) {
+    pub(super) fn capture_is_declined(&mut self) {
         let payment = self.payment().id;
         let mut events = operate::declined(&self.order, payment, Failure::default());
         events.extend(attention::capture_declined(&mut self.context(), payment));
@@ -204,6 +204,7 @@ fn an_operation_ends_when_its_effect_is_seen_or_cannot_come_any_more() {
         once | PAID; refund 40; UNCHANGED REFUND_PENDING refunded=0 | PAID 100/100/0    | REFUND 40
         once | PAID; refund 40; FROM_AMOUNTS refunded=40         | PARTIALLY_REFUNDED 100/100/40 | none
         once | PAID; refund; REFUNDED                            | REFUNDED 100/100/100 | none
+        once | PAID; refund 40; FROM_AMOUNTS refunded=40; refund 30; FROM_AMOUNTS refunded=40 | PARTIALLY_REFUNDED 100/100/40 | REFUND 30
         once | PAID; refund 40; FROM_AMOUNTS REFUND_FAILED refunded=0 | PAID 100/100/0  | none
         once | PAID; refund 40; UNMAPPED                         | PAID 100/100/0       | REFUND 40
     ";

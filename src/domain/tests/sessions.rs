@@ -279,6 +279,23 @@ fn a_found_payment_lives_on_like_any_other() {
 }
 
 #[test]
+fn a_hold_of_an_abandoned_attempt_is_not_captured_beside_the_session_that_goes_on() {
+    let mut scenario = Scenario::cart(|_| ());
+    scenario.start_checkout(CaptureMode::Automatic, HOLDS, &["second"]);
+    let orphan = scenario.fail_over(true, HOLDS);
+    let newer = scenario.the_session().attempt;
+    scenario.created(newer);
+    for _ in 0..2 {
+        scenario.wait(10).see_of(orphan, "AUTHORIZED");
+        assert_eq!(
+            (scenario.payment_state().as_str(), &scenario.payment().operation),
+            ("AUTHORIZED 100/0/0", &None)
+        );
+    }
+    assert_eq!(scenario.attention(), "LATE_PAYMENT UNEXPECTED_HOLD");
+}
+
+#[test]
 fn money_where_no_open_session_waits_is_late_or_a_duplicate() {
     let mut scenario = Scenario::session(CaptureMode::Automatic, HOLDS);
     let first = scenario.order.attempts[0].id;
