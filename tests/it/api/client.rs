@@ -81,6 +81,19 @@ impl Request {
 
     /// Sends what was put together, and reads the whole answer.
     pub async fn await_it(self) -> Reply {
+        let mut stream = self.send().await;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        Reply::of(&answer)
+    }
+
+    /// Sends a JSON value, and leaves the answer to whoever has the connection.
+    pub async fn send_json(mut self, body: &Value) -> TcpStream {
+        self.body = body.to_string().into_bytes();
+        self.header("Content-Type", "application/json").send().await
+    }
+
+    async fn send(self) -> TcpStream {
         let mut head =
             format!("{} {} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n", self.method, self.path);
         for (name, value) in &self.headers {
@@ -90,9 +103,7 @@ impl Request {
         let mut stream = TcpStream::connect(self.to).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(&self.body).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        Reply::of(&answer)
+        stream
     }
 }
 
