@@ -56,9 +56,12 @@ async fn what_belongs_to_another_merchant_does_not_exist() {
         let path = format!("/v1/orders/{order}/{action}");
         gateway.post(&path).header("Authorization", &bearer).await_it().await.problem(404, "not_found");
     }
-    let list =
-        gateway.request("GET", "/v1/orders").header("Authorization", &bearer).await_it().await.expect(200);
-    assert_eq!(list["data"].as_array().unwrap().len(), 0);
+    for path in ["/v1/orders", "/v1/payments", &format!("/v1/payments?orderId={order}"), "/v1/events"] {
+        let list = gateway.request("GET", path).header("Authorization", &bearer).await_it().await.expect(200);
+        assert_eq!(list["data"].as_array().unwrap().len(), 0, "{path}");
+        let own = gateway.get(path).await.expect(200);
+        assert_ne!(own["data"].as_array().unwrap().len(), 0, "{path}");
+    }
 }
 
 #[tokio::test]

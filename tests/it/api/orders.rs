@@ -159,6 +159,27 @@ async fn if_match_guards_every_change() {
 }
 
 #[tokio::test]
+async fn no_step_is_taken_on_another_version_of_the_order_than_the_merchant_has_seen() {
+    let gateway = Gateway::start().await;
+    let order = gateway.priced_order().await;
+    let path = format!("/v1/orders/{}", id(&order));
+    let signature =
+        json!({"signer": "Ann", "method": "PEN", "reference": "s-1", "signedAt": "2026-01-01T00:00:00Z"});
+    let cash = json!({"externalPayment": {"reference": "till 4"}});
+    for (step, body) in [
+        ("sign", signature),
+        ("checkout", super::hosted()),
+        ("submit", cash),
+        ("cancel", json!({})),
+        ("approve", json!({})),
+    ] {
+        let reply = gateway.post(&format!("{path}/{step}")).header("If-Match", "\"1\"").json(&body).await;
+        reply.problem(412, "version_mismatch");
+    }
+    assert_eq!(gateway.get(&path).await.expect(200), order);
+}
+
+#[tokio::test]
 async fn a_reference_is_used_once_by_a_merchant() {
     let gateway = Gateway::start().await;
     let mut body = small_order();

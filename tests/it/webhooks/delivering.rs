@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use paymux::domain::{DisabledReason, OrderAggregate};
+use paymux::domain::{DisabledReason, EndpointSettings, OrderAggregate};
 use paymux::store::Write;
 use serde_json::json;
 
 use super::fixtures::MERCHANT;
 use super::receiver::{self, Gate, Receiver};
-use super::{DAY, Host, MINUTE, SECOND, until, until_idle};
+use super::{DAY, Host, MINUTE, SECOND, merchant, until, until_idle};
 
 /// The events of a paid order, in their order.
 const PAID: [&str; 6] = [
@@ -56,6 +56,21 @@ async fn a_merchant_hears_of_everything_once_in_order_and_signed() {
         host.engine.metrics.render().contains("paymux_webhook_deliveries_total{outcome=\"delivered\"} 6")
     );
     assert_eq!(host.store.next_delivery(endpoint.id).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_merchant_hears_of_its_own_orders_and_of_no_other_merchants() {
+    let host = Host::new();
+    let (receiver, unknown) = (Receiver::taking(), Receiver::taking());
+    let settings = EndpointSettings { url: unknown.url.clone(), types: Vec::new(), description: None };
+    host.endpoints.by("another", &merchant()).create(settings).await.unwrap();
+    let before = host.create().await;
+    host.endpoint(&receiver.url).await;
+    let after = host.create().await;
+    until_idle(&mut host.runner()).await;
+    let delivered: Vec<_> = receiver.seen().iter().map(|got| got.order()).collect();
+    assert_eq!(delivered, [after.id().to_string()], "and not of {}", before.id());
+    assert_eq!(unknown.types(), [""; 0]);
 }
 
 #[tokio::test]
