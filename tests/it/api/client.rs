@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::gateway::Gateway;
+use super::gateway::{Gateway, PATIENCE};
 
 /// A request that is being put together.
 pub struct Request {
@@ -83,7 +84,8 @@ impl Request {
     pub async fn await_it(self) -> Reply {
         let mut stream = self.send().await;
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
+        let whole = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        whole.expect("the answer ends").unwrap();
         Reply::of(&answer)
     }
 

@@ -3,8 +3,9 @@
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::gateway::{API_KEY, OTHER_KEY};
+use super::gateway::{API_KEY, OTHER_KEY, PATIENCE};
 use super::{Gateway, id};
 
 /// A client that watches a session.
@@ -28,7 +29,7 @@ impl Watcher {
     async fn until(&mut self, text: &str) {
         let mut piece = [0; 4096];
         while !self.received.contains(text) {
-            let read = self.stream.read(&mut piece).await.unwrap();
+            let read = timeout(PATIENCE, self.stream.read(&mut piece)).await.expect("it goes on").unwrap();
             assert!(read > 0, "it ended without `{text}`: {}", self.received);
             self.received.push_str(std::str::from_utf8(&piece[..read]).unwrap());
         }
@@ -37,7 +38,8 @@ impl Watcher {
     /// Reads to the end: the head, and each event with its id and data.
     async fn whole(mut self) -> (String, Vec<(u64, String, Value)>) {
         let mut rest = String::new();
-        self.stream.read_to_string(&mut rest).await.unwrap();
+        let whole = timeout(PATIENCE, self.stream.read_to_string(&mut rest)).await;
+        whole.expect("it ends").unwrap();
         self.received.push_str(&rest);
         let (head, body) = self.received.split_once("\r\n\r\n").unwrap();
         (head.to_owned(), body.split("\n\n").filter_map(event).collect())
