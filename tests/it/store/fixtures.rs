@@ -404,6 +404,11 @@ impl Shop {
 
     /// A stored method that its provider knows by a reference.
     pub fn profile(&self, reference: &str) -> (Arc<Profile>, Change) {
+        self.profile_of(MERCHANT, reference)
+    }
+
+    /// The same of any merchant.
+    pub fn profile_of(&self, merchant: &str, reference: &str) -> (Arc<Profile>, Change) {
         let details = ProfileDetails {
             customer_id: CUSTOMER.into(),
             reference: reference.into(),
@@ -414,7 +419,7 @@ impl Shop {
         };
         let stored = ProfileEvent::Stored {
             id: ProfileId::from_uuid(self.id()),
-            merchant: MERCHANT.into(),
+            merchant: merchant.into(),
             account: "main".into(),
             provider: "decta".into(),
             status: ProfileStatus::Active,

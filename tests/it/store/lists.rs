@@ -125,6 +125,9 @@ pub async fn payments_are_listed_newest_first_as_the_filter_says(store: Db) {
     let (mut open, created) = shop.order(None);
     commit(&store, created).await;
     commit(&store, shop.checkout(&mut open, "main")).await;
+    let (mut others, created) = shop.order_of("another", None);
+    commit(&store, created).await;
+    commit(&store, shop.checkout(&mut others, "third")).await;
     let (open, paid) = (row_of(&open), row_of(&paid));
     let status = |status| PaymentFilter { status: Some(status), ..payments() };
     let account = |name: &str| PaymentFilter { account: Some(name.into()), ..payments() };
@@ -137,6 +140,7 @@ pub async fn payments_are_listed_newest_first_as_the_filter_says(store: Db) {
         (account("unknown"), vec![]),
         (PaymentFilter { before: Some(open), ..payments() }, vec![paid]),
         (PaymentFilter { merchant: "unknown".into(), ..payments() }, vec![]),
+        (PaymentFilter { merchant: "another".into(), ..payments() }, vec![row_of(&others)]),
     ];
     for (filter, wanted) in cases {
         assert_eq!(store.payments(&filter).await, Ok(wanted), "{filter:?}");
@@ -160,6 +164,11 @@ pub async fn attention_is_listed_newest_first_as_the_filter_says(store: Db) {
         }
     }
     let [resolved, open] = [rows[0], rows[1]];
+    let (mut others, created) = shop.order_of("another", None);
+    commit(&store, created).await;
+    commit(&store, shop.checkout(&mut others, "main")).await;
+    commit(&store, shop.refund(&mut others)).await;
+    let others = Cursor { at: others.attention[0].raised_at, id: others.attention[0].id.uuid() };
     let account = |name: &str| AttentionFilter { account: Some(name.into()), ..attention() };
     let code = |code| AttentionFilter { code: Some(code), ..attention() };
     let cases = [
@@ -173,6 +182,7 @@ pub async fn attention_is_listed_newest_first_as_the_filter_says(store: Db) {
         (account("main"), vec![open, resolved]),
         (account("reserve"), vec![]),
         (AttentionFilter { merchant: "unknown".into(), ..attention() }, vec![]),
+        (AttentionFilter { merchant: "another".into(), ..attention() }, vec![others]),
     ];
     for (filter, wanted) in cases {
         assert_eq!(store.attention(&filter).await, Ok(wanted), "{filter:?}");
@@ -187,12 +197,15 @@ pub async fn profiles_are_listed_newest_first_until_they_are_deleted(store: Db) 
         commit(&store, stored).await;
         made.insert(0, profile);
     }
+    let (others, stored) = shop.profile_of("another", "P-9");
+    commit(&store, stored).await;
     let ids: Vec<ProfileId> = made.iter().map(|profile| profile.id).collect();
     let after_first = ProfileFilter { page: page(Some(ids[0].to_string()), 1), ..profiles() };
     let cases = [
         (profiles(), ids.clone()),
         (after_first, vec![ids[1]]),
         (ProfileFilter { customer_id: "other".into(), ..profiles() }, vec![]),
+        (ProfileFilter { merchant: "another".into(), ..profiles() }, vec![others.id]),
         (ProfileFilter { page: page(Some("no cursor".into()), 9), ..profiles() }, vec![]),
     ];
     for (filter, wanted) in cases {
