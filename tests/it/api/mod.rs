@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod attention;
 mod cards;
+mod charges;
 mod checkout;
 mod client;
 mod disk;
