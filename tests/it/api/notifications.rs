@@ -36,7 +36,7 @@ impl Gateway {
     }
 
     /// Waits until the provider was read once more.
-    async fn until_read_after(&self, reads: u32) {
+    pub async fn until_read_after(&self, reads: u32) {
         let is_read = async {
             while self.provider.reads() == reads {
                 tokio::task::yield_now().await;

@@ -1,11 +1,14 @@
 //! How often a provider is read: one read limit for an account, shared out by urgency.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::domain::Urgency;
-use paymux::payments::Redirect;
-use port::{Env as _, ProviderError};
+use paymux::domain::{Actor, Urgency};
+use paymux::engine::Command;
+use paymux::payments::{ReadPass, Redirect};
+use port::{Env as _, PaymentStatus, ProviderError};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::{Gateway, id};
 
@@ -88,4 +91,33 @@ async fn what_was_paid_is_watched_where_the_account_says_so() {
     assert_eq!(gateway.provider.reads(), reads + 1);
     let payment = format!("/v1/payments/{}", session["paymentId"].as_str().unwrap());
     assert_eq!(gateway.get(&payment).await.expect(200)["status"], "DISPUTED");
+}
+
+#[tokio::test]
+async fn a_customer_who_returns_during_an_older_read_is_read_for_again() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    let (reads, permits) = (gateway.provider.reads(), Arc::new(Semaphore::new(0)));
+    gateway.provider.answers_with(permits.clone());
+    let [order, payment] = ["orderId", "paymentId"].map(|name| session[name].as_str().unwrap());
+    let (order, payment) = (order.parse().unwrap(), payment.parse().unwrap());
+    let older = gateway.orders.payments.clone();
+    let older = tokio::spawn(async move {
+        let (command, pass) = (Command::of(Actor::Scheduler), ReadPass::of(Urgency::Scheduled));
+        older.fetch_status(order, payment, &command, &pass).await.unwrap();
+    });
+    gateway.until_read_after(reads).await;
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
+    let known = gateway.store.order(order).await.unwrap().unwrap();
+    let payments = gateway.orders.payments.clone();
+    let returned = tokio::spawn(async move {
+        payments.fetch_status_for_customer(known, payment, &Command::of(Actor::Customer)).await.unwrap()
+    });
+    // The return has joined the read by the time that these were answered.
+    for _ in 0..20 {
+        gateway.get("/v1/attention").await.expect(200);
+    }
+    permits.add_permits(2);
+    older.await.unwrap();
+    assert_eq!(returned.await.unwrap().payment(payment).unwrap().status(), PaymentStatus::Paid);
 }
