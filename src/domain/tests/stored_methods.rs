@@ -1,6 +1,8 @@
 //! Orders that require a stored payment method.
 
-use super::submit::Submission;
+use port::ProfileId;
+
+use super::submit::{Submission, chargeable};
 use super::*;
 
 /// An order that needs a stored method, with a session that was asked to store the one it is paid with.
@@ -65,4 +67,25 @@ fn the_stored_method_of_money_that_came_late_is_looked_for_so_that_it_can_be_kep
 fn a_stored_method_can_be_required_of_an_order_that_is_not_billed_again() {
     let required = Scenario::cart(|header| header.content.profile_required = true).order.header.requirements;
     assert_eq!(required.unwrap().requires_payment_profile, Requirement::Required);
+}
+
+#[test]
+fn a_method_that_is_shown_later_submits_no_order_whose_money_is_on_its_way_back() {
+    let mut scenario = subscription(true);
+    scenario.wait(10).see("PAID");
+    scenario.refund(None).unwrap();
+    scenario.profiles_synced(true);
+    assert_eq!(scenario.state(), "PENDING_PAYMENT");
+}
+
+#[test]
+fn a_stored_method_is_charged_only_for_an_order_that_lacks_nothing_else_and_can_be_paid_now() {
+    let charged = |scenario: &Scenario| chargeable(&scenario.order, ProfileId::from_uuid(Uuid::from_u128(9)));
+    assert_eq!(charged(&Scenario::cart(|_| ())), Ok(true));
+    let unsigned = Scenario::cart(|header| header.content.requires_signing = Requirement::Required);
+    assert_eq!(charged(&unsigned), Err(DomainError::RequirementUnmet(vec!["requiresSigning"])));
+    assert_eq!(charged(&Scenario::session(CaptureMode::Manual, HOLDS)), Err(DomainError::SessionOpen));
+    let mut ended = Scenario::cart(|_| ());
+    ended.act("cancel");
+    assert!(matches!(charged(&ended), Err(DomainError::InvalidState { .. })));
 }
