@@ -10,11 +10,14 @@ use reqwest::Client;
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::books::{fit, subject};
 use super::running::{Sandbox, free_address, quiet, started};
 use super::shop::Shop;
+
+/// How long a command may take at most.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with the settings of a gateway whose accounts are the sandbox's.
 struct Installation {
@@ -33,8 +36,15 @@ impl Drop for Served {
     }
 }
 
+/// How a program ends, and what it has said. One that goes on where it should end is ended after a while.
 fn output(command: &mut Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (mut child, started_at) = (piped.spawn().unwrap(), Instant::now());
+    while child.try_wait().unwrap().is_none() && started_at.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
@@ -339,6 +349,8 @@ fn what_cannot_be_used_is_named() {
         (vec!["sandbox", "--listen", &address], &*address),
         (vec!["sandbox", "--listen", "127.0.0.1:0", "--data-dir", "/proc/nope"], "/proc/nope"),
         (vec!["demo", "--data-dir", "/proc/nope"], "/proc/nope"),
+        (vec!["demo", "--listen", "0.0.0.0:0"], "so it listens on loopback only"),
+        (vec!["demo", "--ops-listen", "0.0.0.0:0"], "so it listens on loopback only"),
         (vec!["demo", "--sandbox", "http://127.0.0.1:1", "--routing", "/nope.toml"], "/nope.toml"),
     ] {
         let (code, _, said) = output(program().args(&arguments).current_dir(folder.path()));
