@@ -78,7 +78,8 @@ mod tests {
             if replaced {
                 write(path);
             }
-            assert_eq!(lost.await.unwrap(), *path);
+            let lost = tokio::time::timeout(10 * INTERVAL, lost).await.expect("it is noticed");
+            assert_eq!(lost.unwrap(), *path);
         }
     }
 

@@ -148,7 +148,12 @@ mod tests {
         dropped(0);
         // The reader stands still: one line is at the output, and as many wait as may.
         let most = MAX_WAITING + 1;
-        (0..most + 9).for_each(|_| lines.write_all(b"more\n").unwrap());
+        let (done, is_done) = sync_channel(1);
+        thread::spawn(move || {
+            (0..most + 9).for_each(|_| lines.write_all(b"more\n").unwrap());
+            done.send(())
+        });
+        is_done.recv_timeout(Duration::from_secs(60)).expect("nobody waits");
         let text = metrics.render();
         let count = text.lines().find_map(|line| line.strip_prefix("paymux_log_lines_dropped_total "));
         let full: usize = count.unwrap().parse().unwrap();

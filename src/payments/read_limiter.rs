@@ -218,7 +218,9 @@ mod tests {
             drain(&limiter, Urgency::Scheduled, start());
             let (mut reads, mut now) = (0, start());
             while now < start().plus(600 * SECOND) {
-                now = limiter.next_at(Urgency::Scheduled, now);
+                let next = limiter.next_at(Urgency::Scheduled, now);
+                assert!(next > now, "there is none left now, at {rate} a second");
+                now = next;
                 reads += drain(&limiter, Urgency::Scheduled, now) as u32;
             }
             assert!((598 * rate..=601 * rate).contains(&reads), "{reads} at {rate} a second");

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::Gateway;
-use super::gateway::{API_KEY, OTHER_KEY};
+use super::gateway::{API_KEY, OTHER_KEY, PATIENCE};
 
 #[tokio::test]
 async fn a_key_that_asks_too_often_is_told_when_to_come_back() {
@@ -40,7 +41,8 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    let whole = timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
+    whole.expect("it is answered").unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("request_timeout"), "{answer}");
 }
