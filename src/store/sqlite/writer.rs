@@ -265,11 +265,13 @@ mod tests {
         writer.db.execute_batch("VACUUM").expect("pages that are free can go");
         // A limit below what there is means that no page can be added.
         limit(&writer, 1);
-        for result in results(&mut writer, vec![probe.clone(), vec![large.clone()]]) {
-            assert!(matches!(result, Err(StoreError::Disk(_))), "{result:?}");
+        for waiting in [vec![probe.clone()], vec![probe.clone(), vec![large.clone()]]] {
+            for result in results(&mut writer, waiting) {
+                assert!(matches!(result, Err(StoreError::Disk(_))), "{result:?}");
+            }
         }
         let metrics = writer.metrics.render();
-        assert!(metrics.contains("paymux_store_failed_changes_total 2\n"), "{metrics}");
+        assert!(metrics.contains("paymux_store_failed_changes_total 3\n"), "{metrics}");
         limit(&writer, 1_000_000);
         assert_eq!(results(&mut writer, vec![probe, vec![large]]), [Ok(()), Ok(())]);
     }
