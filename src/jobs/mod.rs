@@ -262,6 +262,12 @@ mod tests {
     }
 
     #[test]
+    fn what_fails_is_tried_again_after_five_seconds_and_then_ever_later_up_to_six_hours() {
+        let waits = [0, 1, 2, 11, 12, 13, 40].map(|tries| backoff(tries).as_secs());
+        assert_eq!(waits, [5, 10, 20, 10_240, 20_480, 21_600, 21_600]);
+    }
+
+    #[test]
     fn what_failed_does_not_put_off_what_was_requested_meanwhile() {
         let (now, hours) = (Timestamp::from_seconds(1_800_000_000), Duration::from_secs(2 * 3_600));
         let soon = now.plus(Duration::from_secs(45));
