@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use paymux::audit;
-use paymux::domain::{AnySubject, Lane, OrderAggregate, Subject as _, Urgency};
+use paymux::domain::{AnySubject, Hash, Lane, OrderAggregate, Subject as _, Urgency};
 use paymux::metrics::Metrics;
-use paymux::store::sqlite::{OpenError, Options, Sqlite};
+use paymux::store::sqlite::{Head, OpenError, Options, Sqlite};
 use paymux::store::{DeliveryStream, Due, IdempotencyRow, JobSubject, StoreError, Wake, Write};
 use port::Env as _;
 use rusqlite::Connection;
@@ -222,7 +222,7 @@ fn alter_copy(folder: &Path, copy: &Path, edit: &str) {
 }
 
 /// One fault of each kind that can be made in the rows, and what the check of the books says of it.
-const FAULTS: [(&str, &str); 34] = [
+const FAULTS: [(&str, &str); 37] = [
     ("UPDATE changes SET record = replace(record, 'Tea', 'Tee')", "the chain breaks at"),
     ("UPDATE changes SET record = '[]' WHERE sequence = 1", "cannot be read"),
     ("UPDATE changes SET hash = randomblob(32) WHERE position = 2", "the chain breaks at event 2"),
@@ -242,8 +242,15 @@ const FAULTS: [(&str, &str); 34] = [
         "the newest is at position",
     ),
     ("UPDATE checkpoints SET hash = randomblob(32)", "checkpoint 1"),
+    ("UPDATE checkpoints SET number = 2", "checkpoint 2"),
+    ("UPDATE checkpoints SET changes = changes + 1", "checkpoint 1"),
     ("UPDATE subjects SET state = 'FAILED' WHERE kind = 1", "its row does not match"),
     ("UPDATE subjects SET created_at = 1 WHERE kind = 2", "its row does not match"),
+    (
+        "INSERT INTO names (name) VALUES ('stranger');
+         UPDATE subjects SET merchant = (SELECT id FROM names WHERE name = 'stranger') WHERE kind = 4",
+        "its row does not match",
+    ),
     ("UPDATE snapshots SET body = replace(body, 'Tea', 'Tee')", "snapshot does not match"),
     ("DELETE FROM order_references", "the lookup row OrderReference"),
     ("DELETE FROM provider_references", "the lookup row ProviderReference"),
@@ -296,6 +303,20 @@ async fn whatever_was_done_to_the_rows_is_found() {
         let report = audit::verify(&*store, shop.now(), |_| ()).await.unwrap();
         assert!(report.faults.iter().any(|fault| fault.contains(wanted)), "{edit}: {report:?}");
     }
+}
+
+#[tokio::test]
+async fn an_end_of_the_books_is_the_one_that_was_written_or_it_is_missed() {
+    let (store, _folder) = fresh(true);
+    let shop = Shop::new();
+    commit(&store, shop.order(None).1).await;
+    let (position, hash) = store.last_change().await.unwrap().unwrap();
+    let missed = async |head| audit::missing_tail(&*store, head).await.unwrap().unwrap_or_default();
+    assert_eq!(missed(Head { position, hash }).await, "");
+    let other = missed(Head { position, hash: Hash::default() }).await;
+    assert!(other.contains("is another one than was written"), "{other}");
+    let newer = missed(Head { position: position + 1, hash }).await;
+    assert!(newer.contains("the newest changes are missing"), "{newer}");
 }
 
 #[tokio::test]
