@@ -1,6 +1,6 @@
 //! Endpoints: created, changed, given new secrets, replayed.
 
-use paymux::domain::{DisabledReason, DomainError, EndpointSettings, OrderAggregate};
+use paymux::domain::{DisabledReason, DomainError, EndpointSettings, Event, OrderAggregate};
 use paymux::engine::{Command, CommandError, Engine, IdempotencyKey};
 use paymux::store::{Change, Page, PublicFilter};
 use paymux::webhooks::{EndpointFields, Endpoints, MAX_ENDPOINTS};
@@ -205,9 +205,19 @@ async fn endpoints_that_could_not_be_read_are_read_before_anybody_is_told() {
     behind.execute_batch("ALTER TABLE failing_endpoints RENAME TO elsewhere").unwrap();
     assert!(known.commit(store, Change::plain("nothing", Vec::new())).await.is_err());
     assert!(known.ensure_fresh(store).await.is_err());
+    // Nor is anything written whose receivers are not known.
+    let header = host.shop().order(None).0.header.clone();
+    let (order, command) = (header.id, merchant());
+    let create = async || {
+        let events = vec![Event::OrderCreated(Box::new(header.clone()))];
+        host.engine.create::<OrderAggregate>("create", &command, events).await
+    };
+    assert!(create().await.is_err());
+    assert_eq!(host.store.order(order).await, Ok(None));
     behind.execute_batch("ALTER TABLE elsewhere RENAME TO failing_endpoints").unwrap();
-    known.ensure_fresh(store).await.unwrap();
+    create().await.unwrap();
     assert!(known.get(created.id).is_some());
+    assert!(host.store.next_delivery(created.id).await.unwrap().is_some());
 }
 
 #[tokio::test]
