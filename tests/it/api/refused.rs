@@ -199,3 +199,31 @@ async fn a_refund_that_was_taken_and_could_not_be_read_back_is_not_sent_again() 
     let refunds = script.calls().iter().filter(|call| call.path.ends_with("/refund/")).count();
     assert_eq!((refunds, script.calls().len()), (1, 6));
 }
+
+#[tokio::test]
+async fn a_capture_that_is_refused_the_second_time_is_not_declined_before_it_was_read() {
+    const HELD: &str = r#"{"id": "o-1", "status": "hold", "currency": "EUR", "total": 12.5}"#;
+    let gateway = Gateway::start().await;
+    let held = vec![Answer::reply(201, CREATED), Answer::reply(200, HELD), Answer::Lost];
+    let unread = vec![Answer::reply(200, HELD), Answer::reply(400, TOO_LONG), Answer::reply(500, "{}")];
+    let answers = [held, unread, vec![Answer::reply(200, PAID)]].concat();
+    let script = Arc::new(Script::new(answers));
+    let orders = orders_at(&gateway, "decta", &script);
+    let order = id(&gateway.priced_order().await).parse().unwrap();
+    let command = Command::of(Actor::Merchant);
+    let by_hand = CheckoutRequest { capture: CaptureMode::Manual, ..request() };
+    let started = orders.on("shop", &command, order).checkout(&by_hand).await.unwrap();
+    let payment = started.order.payments[0].id;
+    let pass = ReadPass::of(Urgency::Customer);
+    orders.payments.fetch_status(order, payment, &command, &pass).await.unwrap();
+    let all = MoneyRequest::Capture { amount: None };
+    assert!(orders.on("shop", &command, order).operate(payment, &all).await.unwrap().is_pending());
+    for (calls, captured) in [(6, 0), (7, 1_250)] {
+        gateway.clock.pass(Duration::from_secs(60));
+        orders.payments.resume_operation(order, payment, &command, &pass).await.unwrap();
+        let known = gateway.store.order(order).await.unwrap().unwrap();
+        let known = known.payment(payment).unwrap();
+        assert_eq!((script.calls().len(), known.state.captured), (calls, captured));
+        assert_eq!(known.operation.is_none(), captured > 0, "it is under way until its effect is seen");
+    }
+}
