@@ -103,12 +103,16 @@ impl Vault for Strongbox {
 }
 
 fn new_session() -> NewProfileSession {
+    new_session_of("c-1")
+}
+
+fn new_session_of(customer: &str) -> NewProfileSession {
     NewProfileSession {
         approach: Approach::Hosted,
         expires_in: Duration::from_secs(3_600),
         account: None,
         request: ProfileSessionRequest {
-            customer_id: "c-1".to_owned(),
+            customer_id: customer.to_owned(),
             return_urls: ReturnUrls::default(),
             language: None,
             metadata: Metadata::new(),
@@ -155,4 +159,29 @@ async fn a_page_that_would_run_a_script_stores_nothing_and_is_shown_to_nobody() 
     let (session, outcome) = created;
     assert_eq!((outcome, session.status), (StartOutcome::Ended, SessionStatus::Failed));
     assert!(session.attempts.iter().all(|attempt| attempt.next.is_none()));
+}
+
+#[tokio::test]
+async fn a_method_that_is_stored_already_is_nobody_elses_and_is_not_stored_anew_once_it_was_deleted() {
+    let gateway = Gateway::start().await;
+    let provider = Strongbox { page: "https://strongbox.test/store", method_status: None };
+    let payments = orders_at(&gateway, provider).payments;
+    let command = Command::of(Actor::Merchant);
+    let stored_by = async |merchant: &str, customer: &str| {
+        let new = new_session_of(customer);
+        let (mut session, _) = payments.create_profile_session(merchant, &new, &command).await.unwrap();
+        payments.refresh_profile_session(&mut session, true, &command).await.unwrap();
+        assert_eq!(session.status == SessionStatus::Completed, session.profile.is_some());
+        session.profile
+    };
+    let method = stored_by("shop", "c-1").await.unwrap();
+    assert_eq!(stored_by("shop", "c-1").await, Some(method));
+    for (merchant, customer) in [("shop", "c-2"), ("other", "c-1")] {
+        assert_eq!(stored_by(merchant, customer).await, None, "{merchant} {customer}");
+    }
+    assert!(payments.profile("other", method).await.is_err());
+    let mut profile = payments.profile("shop", method).await.unwrap();
+    payments.delete_profile(&mut profile, &command).await.unwrap();
+    assert_eq!(stored_by("shop", "c-1").await, None);
+    assert!(payments.profile("shop", method).await.is_err());
 }
