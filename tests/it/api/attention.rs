@@ -153,6 +153,30 @@ async fn a_paid_payment_is_read_until_what_was_notified_of_it_can_be_read() {
 }
 
 #[tokio::test]
+async fn an_answer_that_can_be_read_begins_the_quarter_of_an_hour_anew() {
+    let gateway = Gateway::start().await;
+    gateway.session().await;
+    gateway.lives_with(gibberish(), 10).await;
+    gateway.works_for(10).await;
+    gateway.lives_with(gibberish(), 10).await;
+    assert_eq!(gateway.open_attention().await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn a_status_that_nobody_knows_is_no_news_but_a_persons_task_and_counted() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "of_tomorrow");
+    gateway.get(&format!("/v1/payment-sessions/{}?refresh=true", id(&session))).await.expect(200);
+    let [raised] = gateway.open_attention().await.try_into().unwrap();
+    assert_eq!(raised["code"], "UNKNOWN_WORD");
+    assert_eq!(gateway.the_payment(&session).await["status"], "PENDING");
+    assert_eq!(gateway.the_order(&session).await["state"], "PENDING_PAYMENT");
+    let counted = "paymux_unknown_provider_statuses_total{provider=\"teller\"} 1";
+    assert!(gateway.orders.payments.engine.metrics.render().contains(counted));
+}
+
+#[tokio::test]
 async fn an_outage_of_the_provider_is_no_unreadable_answer() {
     let gateway = Gateway::start().await;
     gateway.session().await;
