@@ -26,6 +26,7 @@ mod reads;
 mod refused;
 mod returns;
 mod stream;
+mod upkeep;
 mod vault;
 
 use client::Reply;
