@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use paymux::domain::{Actor, AttemptState, Metadata, OrderState, Profile, ProfileOwner, Urgency};
+use paymux::domain::{
+    Actor, AttemptState, DomainError, Metadata, OrderState, Profile, ProfileOwner, Urgency,
+};
 use paymux::engine::{Command, CommandError, Decision};
 use paymux::payments::{Account, Accounts, PaymentError, ReadPass};
 use port::{
@@ -89,19 +91,19 @@ impl Vault for Purse {
     }
 }
 
-/// A method of the customer of all orders here.
-async fn stored_method(gateway: &Gateway) -> ProfileId {
+/// A method of a customer; that of all orders here is `c-1`.
+async fn stored_method(gateway: &Gateway, customer: &str) -> ProfileId {
     let engine = &gateway.orders.payments.engine;
     let metadata = Metadata::new();
     let owner = ProfileOwner {
         merchant: "shop",
-        customer_id: "c-1",
+        customer_id: customer,
         account: "one",
         provider: "purse",
         metadata: &metadata,
     };
     let card = StoredProfile {
-        reference: "card-1".to_owned(),
+        reference: format!("card of {customer}"),
         provider_status: None,
         kind: "CARD".to_owned(),
         display_name: None,
@@ -121,7 +123,7 @@ async fn a_charge_without_an_answer_is_sent_once_and_looked_for_a_quarter_of_an_
         Account::new("one".to_owned(), Box::new(purse.clone()), String::new(), false, None).unwrap();
     let accounts = Accounts::new([account]);
     let orders = orders(&gateway.orders.payments.engine, accounts, "https://pay.test");
-    let method = stored_method(&gateway).await;
+    let method = stored_method(&gateway, "c-1").await;
     let order = id(&gateway.priced_order().await).parse().unwrap();
     let command = Command::of(Actor::Merchant);
     let stale = Command { if_match: Some(1), ..command.clone() };
@@ -130,6 +132,12 @@ async fn a_charge_without_an_answer_is_sent_once_and_looked_for_a_quarter_of_an_
         matches!(refused, Err(PaymentError::Command(CommandError::VersionMismatch { .. }))),
         "{refused:?}"
     );
+    let of_another = stored_method(&gateway, "c-2").await;
+    let refused = orders.on("shop", &command, order).charge(of_another).await;
+    let unusable = |fault: &PaymentError| {
+        matches!(fault, PaymentError::Command(CommandError::Rejected(DomainError::ProfileUnusable(_))))
+    };
+    assert!(refused.as_ref().is_err_and(unusable), "{refused:?}");
     assert_eq!(purse.sent(), 0);
     let outcome = orders.on("shop", &command, order).charge(method).await.unwrap();
     assert!(outcome.is_pending());

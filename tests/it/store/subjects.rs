@@ -265,6 +265,10 @@ pub async fn a_providers_reference_leads_to_all_that_have_it(store: Db) {
         commit(&store, shop.created(&mut order, "shared")).await;
         ids.insert(0, order.uuid());
     }
+    // Another account, which is known too.
+    let (mut elsewhere, created) = shop.order(None);
+    commit(&store, created).await;
+    commit(&store, shop.checkout(&mut elsewhere, "reserve")).await;
     let (profile, stored) = shop.profile("P-1");
     commit(&store, stored).await;
     assert_eq!(store.with_provider_reference("main", "shared").await, Ok(ids));
