@@ -71,7 +71,7 @@ pub(super) fn unreported_unknown(
 
 /// Since when the provider's answers about a payment cannot be read, counted anew once a person has looked; `None` if
 /// they can be, or attention about it waits for a person.
-pub(super) fn unreported_unreadable(order: &OrderAggregate, payment: &Payment) -> Option<Timestamp> {
+pub fn unreported_unreadable(order: &OrderAggregate, payment: &Payment) -> Option<Timestamp> {
     let since = order.attempt(payment.attempt?)?.unreadable_since?;
     let about =
         |raised: &&Attention| raised.code == AttentionCode::UnreadableAnswer && raised.payment == payment.id;

@@ -43,7 +43,7 @@ impl JobContext {
             }
             Job::FetchStatus(payment) => payments.fetch_status(order, payment, command, pass).await.map(drop),
             Job::ResumeOperation(payment) => payments.resume_operation(order, payment, command, pass).await,
-            Job::ReportUnknown(payment) => payments.report_unknown(order, payment, command).await,
+            Job::ReportUnknown(payment) => payments.report_unknown(order, payment, command, pass).await,
             Job::CloseOrphan(attempt) => payments.close_orphan(order, attempt, command, pass).await.map(drop),
             Job::SubmitProviderOrder(attempt) => {
                 payments.submit_provider_order(order, attempt, command).await

@@ -9,7 +9,7 @@ use port::{Advice, Failure, Money, Observation, OrderId, PaymentId, ProviderErro
 use super::providers::NoState;
 use super::task::OrderTask;
 use super::{Account, PaymentError, Payments, ReadPass, Result};
-use crate::domain::attention::{capture_declined, report_unknown, return_declined};
+use crate::domain::attention::{capture_declined, report_unknown, return_declined, unreported_unreadable};
 use crate::domain::{
     Attempt, AttemptState, AttentionCode, Context, Event, Operation, OperationKind, OrderAggregate, Urgency,
     leaves_unpaid, mismatch_refund, operate, session_end,
@@ -89,11 +89,21 @@ impl Payments {
         self.fetch_and_repeat(order, &pending).await
     }
 
-    /// Raises attention on what has been unknown for too long about a payment. It asks no provider, so that it also
-    /// works, most of all, while the provider cannot be read.
-    pub async fn report_unknown(&self, order: OrderId, payment: PaymentId, command: &Command) -> Result<()> {
+    /// Raises attention on what has been unknown for too long about a payment, also, and most of all, while its provider
+    /// cannot be read. Answers that could not be read are tried once more, since that may be long ago.
+    pub async fn report_unknown(
+        &self,
+        order: OrderId,
+        payment: PaymentId,
+        command: &Command,
+        pass: &ReadPass,
+    ) -> Result<()> {
         let mut order = self.engine.existing::<OrderAggregate>(order.uuid()).await?;
-        let order = &mut self.task(&mut order, command, &ReadPass::of(Urgency::UnknownOutcome));
+        let order = &mut self.task(&mut order, command, pass);
+        if order.payment(payment).is_some_and(|found| unreported_unreadable(order, found).is_some()) {
+            // If it fails there is something to report.
+            self.refresh(order, payment).await.ok();
+        }
         order.extend("report unknown", |context| report_unknown(context, payment)).await.map(drop)
     }
 

@@ -9,12 +9,15 @@ use tokio::time::timeout;
 use super::gateway::PATIENCE;
 use super::{Gateway, id};
 
+/// How often it looks at the clock.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
+
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 #[tokio::test]
 async fn a_checkpoint_is_made_every_hour_over_what_was_changed_since() {
     let gateway = Gateway::start().await;
-    let mut recurring = Recurring::new(gateway.orders.payments.engine.clone(), DAY);
+    let mut recurring = Recurring::new(gateway.orders.payments.engine.clone(), DAY, DAY);
     for (seconds, made) in [(0, 1), (3_599, 1), (1, 2)] {
         gateway.priced_order().await;
         gateway.clock.pass(Duration::from_secs(seconds));
@@ -28,7 +31,7 @@ async fn what_is_due_stays_due_though_the_clock_is_set_back_while_the_gateway_ru
     let gateway = Gateway::start().await;
     gateway.session().await;
     let engine = gateway.orders.payments.engine.clone();
-    let recurring = tokio::spawn(Recurring::new(engine.clone(), DAY).run());
+    let recurring = tokio::spawn(Recurring::new(engine.clone(), DAY, CLOCK_INTERVAL).run());
     let is_waiting = async {
         while !engine.metrics.render().contains("prune_inbox") {
             tokio::task::yield_now().await;
@@ -36,9 +39,8 @@ async fn what_is_due_stays_due_though_the_clock_is_set_back_while_the_gateway_ru
     };
     timeout(PATIENCE, is_waiting).await.expect("it has done what was due");
     gateway.clock.set_back(DAY);
-    // It looks at the clock once a minute.
     tokio::time::pause();
-    tokio::time::sleep(Duration::from_secs(70)).await;
+    tokio::time::sleep(2 * CLOCK_INTERVAL).await;
     recurring.abort();
     tokio::time::resume();
     gateway.clock.pass(Duration::from_secs(8));

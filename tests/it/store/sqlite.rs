@@ -1,5 +1,6 @@
 //! What only SQLite has: its file, its threads, and whatever somebody does to it behind the store's back.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -324,12 +325,19 @@ async fn an_end_of_the_books_is_the_one_that_was_written_or_it_is_missed() {
     let shop = Shop::new();
     commit(&store, shop.order(None).1).await;
     let (position, hash) = store.last_change().await.unwrap().unwrap();
-    let missed = async |head| audit::missing_tail(&*store, head).await.unwrap().unwrap_or_default();
-    assert_eq!(missed(Head { position, hash }).await, "");
-    let other = missed(Head { position, hash: Hash::default() }).await;
-    assert!(other.contains("is another one than was written"), "{other}");
-    let newer = missed(Head { position: position + 1, hash }).await;
-    assert!(newer.contains("the newest changes are missing"), "{newer}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let tail_by = async |head: Head| {
+        fs::write(elsewhere.path().join("books.head"), serde_json::to_string(&head).unwrap()).unwrap();
+        audit::tail(&*store, &elsewhere.path().join("books")).await.unwrap()
+    };
+    assert_eq!(tail_by(Head { position, hash }).await, audit::Tail::Fits);
+    for (head, says) in [
+        (Head { position, hash: Hash::default() }, "is another one than was written"),
+        (Head { position: position + 1, hash }, "the newest changes are missing"),
+    ] {
+        let audit::Tail::Missing(missing) = tail_by(head).await else { panic!("{head:?}") };
+        assert!(missing.contains(says), "{missing}");
+    }
 }
 
 #[tokio::test]
