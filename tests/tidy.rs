@@ -333,7 +333,7 @@ fn the_shipped_accounts_are_in_order_once_their_variables_are_set() {
     let mut environment = Environment::default().with("PAYMUX_SANDBOX_URL", "http://127.0.0.1:8090");
     for (at, _) in accounts.match_indices("${") {
         let name = accounts[at + 2..].split('}').next().unwrap();
-        environment = environment.with(name, "whsec_0123456789abcdef0123456789ab");
+        environment = environment.with(name, "whsec_0123456789abcdef0123456789abcdef");
     }
     let providers = Providers { known: ALL, environment: &environment, allow_private_addresses: true };
     for (file, text) in

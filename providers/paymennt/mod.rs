@@ -104,7 +104,7 @@ pub(crate) static ABOUT: About = About {
             "API key: requested in the paymennt app under Payment products, Integrations",
         ),
         Setting::secret("api_secret", "API secret: comes with the API key"),
-        Setting::optional_secret(
+        Setting::notification_secret(
             "webhook_secret",
             "whsec_… of the webhook endpoint in the Merchant Portal, Developer, Webhooks; without it every \
              notification is refused and payments are followed by polling",
@@ -117,6 +117,9 @@ pub(crate) static ABOUT: About = About {
 /// The largest allowed difference between a notification's time and the clock, seconds; the vendor's recommendation.
 const MAX_CLOCK_DIFFERENCE_S: u64 = 300;
 
+const UNUSABLE_SECRET: &str = "is not base64 of 24 bytes at least after whsec_, so anybody could guess it and sign \
+                               notifications: copy it whole from the Merchant Portal";
+
 struct Paymennt {
     api_key: Secret,
     api_secret: Secret,
@@ -128,7 +131,7 @@ fn build(settings: &AdapterSettings) -> std::result::Result<Box<dyn Provider>, S
     let unusable =
         |secret| sign::check_webhook_signature(secret, b"", b"", b"", "") == Err(SignatureError::BadSecret);
     if webhook_secret.as_ref().is_some_and(unusable) {
-        return Err(SettingsError::Invalid("webhook_secret", "is not base64 after whsec_"));
+        return Err(SettingsError::Invalid("webhook_secret", UNUSABLE_SECRET));
     }
     let (api_key, api_secret) = (settings.secret("api_key")?, settings.secret("api_secret")?);
     Ok(Box::new(Paymennt { api_key, api_secret, webhook_secret }))

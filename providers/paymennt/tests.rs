@@ -16,11 +16,22 @@ use super::{ABOUT, request};
 const STARTED_AT: i64 = 1_767_225_600;
 
 #[test]
-fn a_webhook_secret_that_can_never_verify_is_refused_at_the_start() {
-    let values = [("api_key", "k"), ("api_secret", "s"), ("webhook_secret", "whsec_not base64")];
-    let settings = AdapterSettings::new(values.map(|(key, value)| (key.to_owned(), Secret::from(value))));
-    let refused = (ABOUT.build)(&settings).err();
-    assert!(matches!(refused, Some(SettingsError::Invalid("webhook_secret", _))), "{refused:?}");
+fn a_webhook_secret_that_verifies_nothing_or_that_anybody_knows_is_refused_at_the_start() {
+    let build = |secret: &str| {
+        let values = [("api_key", "k"), ("api_secret", "s"), ("webhook_secret", secret)];
+        let values = values.map(|(key, value)| (key.to_owned(), Secret::from(value)));
+        (ABOUT.build)(&AdapterSettings::new(values)).err()
+    };
+    for secret in
+        ["whsec_not base64", "whsec_", "whsec_YQ==", "YQ==", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="]
+    {
+        let refused = build(secret);
+        assert!(
+            matches!(refused, Some(SettingsError::Invalid("webhook_secret", _))),
+            "{secret}: {refused:?}"
+        );
+    }
+    assert_eq!(build("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"), None);
 }
 
 fn money(minor: i64, code: &str) -> Money {

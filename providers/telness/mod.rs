@@ -54,7 +54,7 @@ pub(crate) static ABOUT: About = About {
             "payment_provider",
             "paymentProvider of the sessions: who processes the cards behind Connect; STRIPE if absent",
         ),
-        Setting::optional_secret(
+        Setting::notification_secret(
             "webhook_key",
             "shared key that notifications carry in X-Api-Key; without it their address must carry notify_key",
         ),

@@ -65,8 +65,9 @@ settings! {
     }
 }
 
-/// The key in the address is all that verifies an unsigned notification, so it must not be guessable.
-const MIN_NOTIFY_KEY: usize = 16;
+/// The fewest characters of what verifies notifications, the key in their address or a provider's shared secret: who can
+/// guess it can forge them.
+const MIN_NOTIFICATION_SECRET: usize = 16;
 
 /// What accounts are validated against.
 pub struct Providers<'a> {
@@ -174,7 +175,12 @@ impl Reader<'_> {
         let mut values = Vec::new();
         for setting in about.settings {
             match self.resolve(setting.key, self.section.text(setting.key), setting.secret) {
-                Some(value) => values.push((setting.key.to_owned(), Secret::from(value))),
+                Some(value) => {
+                    if setting.verifies && !value.is_empty() && value.len() < MIN_NOTIFICATION_SECRET {
+                        self.section.fault_at(setting.key, &too_short());
+                    }
+                    values.push((setting.key.to_owned(), Secret::from(value)));
+                }
                 None if setting.required && !self.section.has(setting.key) => {
                     self.section.fault(&format!("`{}` is missing: {}", setting.key, setting.help));
                 }
@@ -195,6 +201,10 @@ impl Reader<'_> {
         }
         let resolved = self.providers.environment.resolve(text, self.folder);
         let resolved = resolved.map_err(|why| self.section.fault_at(key, &why)).ok()?;
+        if let Some(message) = left_over(&resolved) {
+            self.section.fault_at(key, message);
+            return None;
+        }
         // No provider's key or address has another character, and no header can carry it.
         if !resolved.bytes().all(|byte| byte.is_ascii_graphic()) && (secret || key == "base_url") {
             let message = "has a blank, a control character or a letter that is not ASCII in it; check how it was copied";
@@ -211,9 +221,9 @@ impl Reader<'_> {
     fn notify_key(&self) -> Option<Secret> {
         let key = self.resolve("notify_key", self.common.notify_key.as_deref(), true)?;
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-        if key.len() < MIN_NOTIFY_KEY || !key.bytes().all(fits) {
+        if key.len() < MIN_NOTIFICATION_SECRET || !key.bytes().all(fits) {
             let message = format!(
-                "is part of an address: {MIN_NOTIFY_KEY} characters at least, letters, digits and `-_.~` only"
+                "is part of an address: {MIN_NOTIFICATION_SECRET} characters at least, letters, digits and `-_.~` only"
             );
             self.section.fault_at("notify_key", &message);
         }
@@ -249,6 +259,24 @@ impl Reader<'_> {
             Err(SettingsError::Invalid(key, why)) => self.section.fault_at(key, why),
         }
     }
+}
+
+fn too_short() -> String {
+    format!(
+        "verifies notifications, so nobody may guess it: {MIN_NOTIFICATION_SECRET} characters at least; copy it whole, \
+         or have the provider make a longer one"
+    )
+}
+
+/// What a tool has left in a value that it should have replaced or taken away. No value of any setting has either.
+fn left_over(value: &str) -> Option<&'static str> {
+    if value.contains("${") {
+        return Some(
+            "is still a `${NAME}` and not its value: set the variable itself, or fill it in before the start",
+        );
+    }
+    let quoted = value.starts_with(['"', '\'']) || value.ends_with(['"', '\'']);
+    quoted.then_some("is in quotes, which belong to no value: take them away in the environment or the file")
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -194,6 +194,7 @@ static ACME: About = About {
     capabilities: Capabilities { approaches: &[Approach::Hosted], ..Capabilities::NONE },
     settings: &[
         Setting::secret("api_key", "from the portal"),
+        Setting::notification_secret("shared_key", "of the notifications"),
         Setting::optional_text("branch", "which branch"),
     ],
     statuses: "",
@@ -208,6 +209,13 @@ fn accounts(text: &str, allow_private_addresses: bool) -> Result<Vec<AccountConf
         text,
         &Providers { known, environment: &environment, allow_private_addresses },
     )
+}
+
+fn faults_with(text: &str, environment: &Environment) -> Vec<String> {
+    let known: &[&'static About] = &[&ACME];
+    let providers = Providers { known, environment, allow_private_addresses: false };
+    let faults = AccountConfig::parse("accounts.toml", text, &providers).unwrap_err();
+    faults.0.iter().map(ConfigError::to_string).collect()
 }
 
 fn account_faults(text: &str) -> Vec<String> {
@@ -296,6 +304,43 @@ fn a_secret_that_no_provider_can_have_given_is_refused_with_its_line_and_not_sho
         }
         assert!(!faults.contains("half"), "{faults}");
     }
+}
+
+#[test]
+fn a_value_as_some_tool_left_it_is_refused_and_not_shown() {
+    let text = "[accounts.one]\nprovider = \"acme\"\napi_key = \"${KEY}\"\nnotify_key = \"${KEY}\"\nbranch = \"${KEY}\"\n";
+    let table = [
+        ("\"sk_test_0123456789\"", "is in quotes"),
+        ("'sk_test_0123456789'", "is in quotes"),
+        ("\"sk_test_0123456789", "is in quotes"),
+        ("sk_test_0123456789'", "is in quotes"),
+        ("${SK_TEST_0123456789}", "is still a `${NAME}`"),
+        ("sk_test_${REST}0123456789", "is still a `${NAME}`"),
+    ];
+    for (value, complaint) in table {
+        let faults = faults_with(text, &Environment::default().with("KEY", value));
+        assert_eq!(faults.len(), 3, "{value}: {faults:?}");
+        for (line, key) in [(3, "api_key"), (4, "notify_key"), (5, "branch")] {
+            let expected = format!("accounts.toml:{line}: accounts.one.{key}: {complaint}");
+            assert!(faults.iter().any(|fault| fault.starts_with(&expected)), "{value}: {faults:?}");
+        }
+        assert!(!faults.concat().to_ascii_lowercase().contains("sk_test"), "{faults:?}");
+    }
+}
+
+#[test]
+fn what_verifies_notifications_must_be_too_long_to_guess() {
+    let text = "[accounts.one]\nprovider = \"acme\"\napi_key = \"${SHORT}\"\nshared_key = \"${SHORT}\"\n\
+                notify_key = \"${SHORT}\"\n";
+    let faults = |value| faults_with(text, &Environment::default().with("SHORT", value)).join("\n");
+    for short in ["k", "0123456789abcde"] {
+        let faults = faults(short);
+        for setting in [":4: accounts.one.shared_key: verifies", ":5: accounts.one.notify_key: is part"] {
+            assert!(faults.contains(setting) && faults.contains("16 characters at least"), "{faults}");
+        }
+        assert!(!faults.contains("api_key"), "{faults}");
+    }
+    assert_eq!(faults("0123456789abcdef"), "accounts.toml:1: accounts.one.branch: is not a branch");
 }
 
 #[test]

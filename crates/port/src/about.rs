@@ -365,6 +365,8 @@ pub struct Setting {
     pub required: bool,
     /// Whether it is a secret: never shown, and never literal in a file.
     pub secret: bool,
+    /// Whether it verifies notifications, so that nobody may guess it: such a secret has a least length.
+    pub verifies: bool,
     /// What it is and where to find it.
     pub help: &'static str,
 }
@@ -372,17 +374,22 @@ pub struct Setting {
 impl Setting {
     /// A secret that every account must have.
     pub const fn secret(key: &'static str, help: &'static str) -> Self {
-        Self { key, required: true, secret: true, help }
+        Self { key, required: true, secret: true, verifies: false, help }
     }
 
     /// A secret that an account may have.
     pub const fn optional_secret(key: &'static str, help: &'static str) -> Self {
-        Self { key, required: false, secret: true, help }
+        Self { key, required: false, secret: true, verifies: false, help }
+    }
+
+    /// A secret that notifications prove themselves with, where an account has it.
+    pub const fn notification_secret(key: &'static str, help: &'static str) -> Self {
+        Self { key, required: false, secret: true, verifies: true, help }
     }
 
     /// A plain text that an account may have.
     pub const fn optional_text(key: &'static str, help: &'static str) -> Self {
-        Self { key, required: false, secret: false, help }
+        Self { key, required: false, secret: false, verifies: false, help }
     }
 }
 

@@ -37,11 +37,14 @@ pub fn same_bytes(held: &[u8], sent: &[u8]) -> bool {
     held.ct_eq(sent).into()
 }
 
+/// The shortest key of a `whsec_` secret, bytes (Standard Webhooks). Who can guess the key can sign.
+pub const MIN_SIGNING_KEY: usize = 24;
+
 /// Why a signature of the Standard Webhooks family was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// The shared secret is not base64, with or without `whsec_`.
-    #[error("the signing secret is not base64")]
+    /// The shared secret is not base64 of [`MIN_SIGNING_KEY`] bytes or more, with or without `whsec_`.
+    #[error("the signing secret is not base64 of {MIN_SIGNING_KEY} bytes at least")]
     BadSecret,
     /// No `v1` entry matches.
     #[error("no signature matches")]
@@ -61,9 +64,8 @@ pub fn check_webhook_signature(
     signature: &str,
 ) -> Result<(), SignatureError> {
     let text = secret.expose_secret();
-    let key = STANDARD
-        .decode(text.strip_prefix("whsec_").unwrap_or(text))
-        .map_err(|_| SignatureError::BadSecret)?;
+    let key = STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok();
+    let key = key.filter(|key| key.len() >= MIN_SIGNING_KEY).ok_or(SignatureError::BadSecret)?;
     let expected = hmac_sha256(&key, &[id, b".", timestamp, b".", body]);
     let matches = signature
         .split(' ')

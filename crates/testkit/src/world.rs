@@ -151,9 +151,9 @@ pub fn generated_order(seed: u64, currency: Currency) -> (Money, PaymentRequest)
     )
 }
 
-/// The value that a setting has in every recording: base64, so that it is also a key where one must be.
+/// The value that a setting has in every recording: base64, and long enough to be also a key where one must be.
 pub fn setting_value(key: &str) -> String {
-    STANDARD.encode(format!("test {key}"))
+    STANDARD.encode(format!("the test's {key}"))
 }
 
 /// The settings of every recording: what is required, what is secret, and `changes` to them.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use paymux_port::SettingsError;
+use paymux_port::{NotificationAuth, SettingsError};
 use paymux_providers::ALL;
 
 use super::{Rule, RuleResult, Subject, every, must, providers};
@@ -13,6 +13,7 @@ pub(super) const RULES: &[Rule] = &[
     every("what it says about itself fits together", fits_together),
     every("a required setting that is missing is named", missing_settings_are_named),
     every("every setting says what it is", settings_have_help),
+    every("what notifications are verified with is said to be so", notification_secrets_are_declared),
     every("its README names a source and a date", readme_names_its_sources),
     every("no question of its first day is left open", questions_are_answered),
 ];
@@ -87,6 +88,16 @@ fn settings_have_help(subject: &Subject) -> RuleResult {
         must(setting.help.split_whitespace().count() >= 3, || format!("`{}` is not explained", setting.key))?;
     }
     Ok(())
+}
+
+/// A secret that is not declared as one for notifications has no least length.
+fn notification_secrets_are_declared(subject: &Subject) -> RuleResult {
+    let auth = subject.about.capabilities.notification_auth;
+    let verifies = matches!(auth, NotificationAuth::Signed | NotificationAuth::SharedKey);
+    let declared = subject.about.settings.iter().any(|setting| setting.verifies && setting.secret);
+    must(verifies == declared, || {
+        format!("its notifications are {auth:?}, and a setting for that is declared: {declared}")
+    })
 }
 
 fn readme_names_its_sources(subject: &Subject) -> RuleResult {
