@@ -92,7 +92,7 @@ fn failure_of(job: JobKind, result: Result<(), PaymentError>) -> Option<Failure>
             hopeless: error.advice() == port::Advice::Stop,
         }),
         // The program says at its start which accounts are missing.
-        Err(PaymentError::AccountNotConfigured(_)) => Some(Failure::default()),
+        Err(PaymentError::AccountNotConfigured { .. }) => Some(Failure::default()),
         Err(fault) => {
             let job: &'static str = job.into();
             tracing::error!(job.kind = job, "{fault}");

@@ -72,7 +72,7 @@ impl Orders {
         if let Some(session) = starting.and_then(|id| outcome.order.session(id)) {
             let (order, pass) = (outcome.order.id(), ReadPass::of(Urgency::UnknownOutcome));
             match self.payments.resolve_start(order, session.attempt, command, &pass).await {
-                Ok(()) | Err(PaymentError::Provider(_) | PaymentError::AccountNotConfigured(_)) => {
+                Ok(()) | Err(PaymentError::Provider(_) | PaymentError::AccountNotConfigured { .. }) => {
                     outcome = self.recorded(row).await?;
                 }
                 Err(fault) => return Err(fault),

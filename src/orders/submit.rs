@@ -65,7 +65,7 @@ impl OrderCommand<'_> {
         let mut order = self.load().await?;
         let request = charge_request(profile);
         let stored = self.orders.stored(self.merchant, &request).await?;
-        self.ensure_charges(stored.as_deref())?;
+        stored.as_deref().map(|profile| self.ensure_charges(profile)).transpose()?;
         let mut session = None;
         let decide = |order: &OrderAggregate, now| {
             command.ensure_version(order.version())?;
@@ -94,12 +94,11 @@ impl OrderCommand<'_> {
     }
 
     /// Refuses a method that cannot be charged without the customer.
-    fn ensure_charges(&self, stored: Option<&Profile>) -> Result<(), DomainError> {
-        let account = stored.and_then(|profile| self.payments().providers.accounts().get(&profile.account));
-        if account.is_some_and(|account| account.about().capabilities.charges()) {
+    fn ensure_charges(&self, stored: &Profile) -> Result<()> {
+        if self.payments().account_of_profile(stored)?.about().capabilities.charges() {
             return Ok(());
         }
-        Err(DomainError::Unsupported("charge a stored method without the customer"))
+        Err(DomainError::Unsupported("charge a stored method without the customer").into())
     }
 }
 

@@ -74,9 +74,9 @@ pub enum PaymentError {
     ProvidersUnavailable { order: Option<OrderId>, retry_after: Option<Duration> },
     #[error(transparent)]
     Provider(#[from] ProviderError),
-    /// The account of an attempt is not configured any more.
-    #[error("the account `{0}` is not configured")]
-    AccountNotConfigured(String),
+    /// The account that something belongs to is not configured any more.
+    #[error("the account `{account}` of this {of} is not configured any more")]
+    AccountNotConfigured { account: String, of: &'static str },
 }
 
 pub type Result<T, E = PaymentError> = std::result::Result<T, E>;

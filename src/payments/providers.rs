@@ -52,9 +52,21 @@ impl Providers {
         &self.returns
     }
 
+    /// The account of a payment.
+    ///
+    /// # Errors
+    /// As [`Providers::account_of`].
     pub fn account(&self, name: &str) -> Result<Arc<Account>> {
+        self.account_of("payment", name)
+    }
+
+    /// The account of what is called so in errors, such as `stored method`.
+    ///
+    /// # Errors
+    /// [`PaymentError::AccountNotConfigured`].
+    pub fn account_of(&self, what: &'static str, name: &str) -> Result<Arc<Account>> {
         let found = self.accounts.get(name).cloned();
-        found.ok_or_else(|| PaymentError::AccountNotConfigured(name.to_owned()))
+        found.ok_or_else(|| PaymentError::AccountNotConfigured { account: name.to_owned(), of: what })
     }
 
     /// The account that a lane reads; `None` for the general lane, and if it is not configured.

@@ -136,6 +136,12 @@ fn rank(
     let eligible = named.iter().filter_map(known).filter(|facts| facts.eligible());
     let candidates: Vec<_> = eligible.map(|facts| facts.account.to_owned()).collect();
     let others = facts.iter().filter(|facts| !candidates.iter().any(|name| name == facts.account));
+    // Only a stored method can name an account that is not there: rules and pins are checked.
+    let gone = named.iter().filter(|account| known(account).is_none());
+    let gone = gone.map(|account| RuledOut {
+        account: (*account).to_owned(),
+        why: vec!["it is not configured any more".to_owned()],
+    });
     let ruled_out = others
         .map(|facts| RuledOut {
             account: facts.account.to_owned(),
@@ -144,6 +150,7 @@ fn rank(
                 false => vec![other.to_owned()],
             },
         })
+        .chain(gone)
         .collect();
     match candidates.first() {
         Some(first) => {

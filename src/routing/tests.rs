@@ -181,7 +181,11 @@ fn pins_and_stored_methods_pass_by_the_rules_but_not_by_what_an_account_can_do()
     let objected = outcome(&pin("spare"), &open, &facts(&["spare"]));
     assert!(objected.starts_with("no route | decta: the checkout is pinned to spare"), "{objected}");
     assert!(objected.ends_with("| spare: no LINK checkout"), "{objected}");
-    assert!(outcome(&stored("gone", None), &open, &all).starts_with("no route"));
+    let gone = outcome(&stored("gone", None), &open, &all);
+    assert!(
+        gone.starts_with("no route") && gone.ends_with("| gone: it is not configured any more"),
+        "{gone}"
+    );
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(crate) async fn read_session(request: &ApiRequest, refresh: bool) -> Result<
         let payments = request.state().payments();
         match payments.refresh_profile_session(&mut session, false, &request.command).await {
             // If the provider cannot be read, the stored state is shown.
-            Ok(()) | Err(PaymentError::Provider(_) | PaymentError::AccountNotConfigured(_)) => {}
+            Ok(()) | Err(PaymentError::Provider(_) | PaymentError::AccountNotConfigured { .. }) => {}
             Err(fault) => return Err(fault.into()),
         }
     }

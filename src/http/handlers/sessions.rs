@@ -17,7 +17,7 @@ pub(crate) async fn read(request: &ApiRequest, refresh: bool) -> Result<Answer, 
         let payments = request.state().payments();
         match payments.fetch_status_for_merchant(order.clone(), payment, &request.command).await {
             // If the provider cannot be read, the stored state is shown.
-            Err(PaymentError::Provider(_) | PaymentError::AccountNotConfigured(_)) => {}
+            Err(PaymentError::Provider(_) | PaymentError::AccountNotConfigured { .. }) => {}
             fetched => order = fetched?,
         }
     }

@@ -49,9 +49,8 @@ impl From<PaymentError> for Problem {
             PaymentError::Route { error, order } => Self::from(error).about(order),
             PaymentError::ProvidersUnavailable { order, retry_after } => Self::down(retry_after).about(order),
             PaymentError::Provider(error) => error.into(),
-            PaymentError::AccountNotConfigured(name) => {
-                let detail = format!("The account `{name}` of this payment is not configured any more.");
-                Self::new(Code::UnsupportedByProvider, detail)
+            PaymentError::AccountNotConfigured { .. } => {
+                Self::new(Code::UnsupportedByProvider, sentence(&error))
             }
         }
     }

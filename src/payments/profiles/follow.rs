@@ -36,7 +36,7 @@ impl Payments {
     /// unknown, and the session ends with its time. True if the provider has it.
     async fn resolve_start_of(&self, session: &mut ProfileTask<'_>, over: bool) -> Result<bool> {
         let Some(attempt) = session.attempt() else { return Ok(false) };
-        if may_repeat(&*self.providers.account(&attempt.account)?)
+        if may_repeat(&*self.account_of_session(attempt)?)
             && self.start_profile_session(session, true).await? == StartOutcome::Created
         {
             return Ok(true);
@@ -84,7 +84,8 @@ impl Payments {
     /// Cancels an open session. It ends when the provider reports that nothing is stored.
     ///
     /// # Errors
-    /// [`PaymentError::Command`] once a method is stored, also for a key that is in use.
+    /// [`PaymentError::Command`] once a method is stored, also for a key that is in use;
+    /// [`PaymentError::AccountNotConfigured`]. A refusal changes nothing.
     pub async fn cancel_profile_session(
         &self,
         session: &mut WorkingCopy<ProfileSession>,
@@ -92,6 +93,7 @@ impl Payments {
     ) -> Result<()> {
         let cancel = |session: &ProfileSession, _| {
             command.ensure_version(session.version())?;
+            self.at_provider(session).map(drop)?;
             Ok::<_, PaymentError>(session.close(FailureCode::Cancelled)?.into())
         };
         self.engine.change("cancel profile session", command, session, cancel).await?;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use port::{ProfileId, ProfileSessionId, ProviderError, StoreAttempt, Vault};
 
 use super::{Account, Payments, Result};
-use crate::domain::{Profile, ProfileSession};
+use crate::domain::{Profile, ProfileAttempt, ProfileSession};
 use crate::engine::{CommandError, WorkingCopy};
 
 impl Payments {
@@ -45,7 +45,19 @@ impl Payments {
     /// The account of a session's start, and the start as its adapter sees it; `None` before it.
     fn at_provider(&self, session: &ProfileSession) -> Result<Option<(Arc<Account>, StoreAttempt)>> {
         let Some((attempt, view)) = session.attempt().zip(session.for_adapter()) else { return Ok(None) };
-        Ok(Some((self.providers.account(&attempt.account)?, view)))
+        Ok(Some((self.account_of_session(attempt)?, view)))
+    }
+
+    fn account_of_session(&self, attempt: &ProfileAttempt) -> Result<Arc<Account>> {
+        self.providers.account_of("payment profile session", &attempt.account)
+    }
+
+    /// The account that a stored method belongs to.
+    ///
+    /// # Errors
+    /// [`PaymentError::AccountNotConfigured`](super::PaymentError::AccountNotConfigured).
+    pub fn account_of_profile(&self, profile: &Profile) -> Result<Arc<Account>> {
+        self.providers.account_of("stored method", &profile.account)
     }
 }
 

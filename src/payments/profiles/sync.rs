@@ -114,9 +114,14 @@ impl Payments {
     }
 
     /// Deletes a stored method: at once for the merchant, and at its provider where that is possible.
+    ///
+    /// # Errors
+    /// [`PaymentError::AccountNotConfigured`], since nobody could then delete it at the provider. A refusal changes
+    /// nothing.
     pub async fn delete_profile(&self, profile: &mut WorkingCopy<Profile>, command: &Command) -> Result<()> {
         let delete = |profile: &Profile, _| {
             command.ensure_version(profile.version())?;
+            self.account_of_profile(profile)?;
             Ok::<_, PaymentError>((!profile.deleted).then_some(ProfileEvent::Deleted).into())
         };
         self.engine.change("delete profile", command, profile, delete).await?;
@@ -141,7 +146,7 @@ impl Payments {
     }
 
     async fn detach(&self, profile: &mut WorkingCopy<Profile>, command: &Command) -> Result<()> {
-        let account = self.providers.account(&profile.account)?;
+        let account = self.account_of_profile(profile)?;
         let detaches = account.about().capabilities.vault.is_some_and(|vault| vault.detaches);
         if let (Ok(vault), Some(reference)) = (vault_of(&account), profile.reference().filter(|_| detaches)) {
             let ctx = self.providers.ctx(&account, &NoState);

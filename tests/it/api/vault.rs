@@ -185,3 +185,33 @@ async fn a_method_that_is_stored_already_is_nobody_elses_and_is_not_stored_anew_
     assert_eq!(stored_by("shop", "c-1").await, None);
     assert!(payments.profile("shop", method).await.is_err());
 }
+
+#[tokio::test]
+async fn what_an_account_that_is_not_configured_any_more_would_have_to_do_is_refused_without_effect() {
+    let gateway = Gateway::start().await;
+    let provider = Strongbox { page: "https://strongbox.test/store", method_status: None };
+    let payments = orders_at(&gateway, provider).payments;
+    let command = Command::of(Actor::Merchant);
+    let (mut session, _) = payments.create_profile_session("shop", &new_session(), &command).await.unwrap();
+    let (open, _) = payments.create_profile_session("shop", &new_session(), &command).await.unwrap();
+    payments.refresh_profile_session(&mut session, true, &command).await.unwrap();
+    // The gateway has an account of this name, which stores nothing; there it is gone altogether.
+    let engine = &gateway.orders.payments.engine;
+    let without = orders(engine, Accounts::default(), "https://pay.test");
+    let method = session.profile.unwrap();
+    let gone = |of: &str| format!("the account `one` of this {of} is not configured any more");
+
+    let mut stored = without.payments.profile("shop", method).await.unwrap();
+    let refused = without.payments.delete_profile(&mut stored, &command).await.unwrap_err();
+    assert_eq!(refused.to_string(), gone("stored method"));
+    assert!(!without.payments.profile("shop", method).await.unwrap().deleted);
+
+    let mut open = without.payments.profile_session("shop", open.id).await.unwrap();
+    let refused = without.payments.cancel_profile_session(&mut open, &command).await.unwrap_err();
+    assert_eq!(refused.to_string(), gone("payment profile session"));
+    assert_eq!(without.payments.profile_session("shop", open.id).await.unwrap().closing, None);
+
+    let order = gateway.priced_order().await["id"].as_str().unwrap().parse().unwrap();
+    let charge = without.on("shop", &command, order).charge(method).await;
+    assert_eq!(charge.unwrap_err().to_string(), gone("stored method"));
+}
