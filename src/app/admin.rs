@@ -43,9 +43,11 @@ pub(super) enum AdminRequest {
     RevokeKey {
         key: String,
     },
+    /// With the configured accounts, where they can be read.
     Erase {
         merchant: String,
         target: ErasureTarget,
+        accounts: Option<Vec<String>>,
     },
     ReplayInbox {
         from: Timestamp,
@@ -169,8 +171,9 @@ async fn carry_out(engine: &Engine, request: &AdminRequest) -> Result<AdminRespo
         } else {
             failed("there is no such key, or more than one starts with this text\n")
         }),
-        AdminRequest::Erase { merchant, target } => {
-            Ok(erasure_report(&audit::erase(engine, merchant, target).await?, target))
+        AdminRequest::Erase { merchant, target, accounts } => {
+            let erased = audit::erase(engine, merchant, target, accounts.as_deref()).await?;
+            Ok(erasure_report(&erased, target))
         }
         AdminRequest::ReplayInbox { from, to, account, configured } => {
             if let Some(unknown) = unknown_account(engine, account.as_deref(), configured).await? {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::payments::{
 };
 use crate::routing::Rules;
 use crate::store::sqlite::OpenError;
-use crate::store::{Change, StoreError, Write, sqlite};
+use crate::store::{Change, OpenWork, StoreError, Write, sqlite};
 use crate::webhooks::WebhookDispatcher;
 
 /// The three configuration files, read and checked.
@@ -47,16 +47,15 @@ impl Plan {
         flags: &[(&str, String)],
     ) -> Result<Self, ConfigErrors> {
         let (settings, mut errors) = Settings::load_partly(Some(file), environment, flags)?;
-        let folder = file.parent().unwrap_or(Path::new("."));
         let providers = Providers {
             known: paymux_providers::ALL,
             environment,
             // With an error in the settings it may be meant to be allowed: then nothing is said against it.
             allow_private_addresses: settings.outbound.allow_private_addresses || !errors.0.is_empty(),
         };
-        let file = folder.join(&settings.files.accounts);
+        let routing = file.parent().unwrap_or(Path::new(".")).join(&settings.files.routing);
+        let file = Self::accounts_file(file, &settings);
         let accounts = errors.gather(config::AccountConfig::load(&file, &providers));
-        let routing = folder.join(&settings.files.routing);
         // A rule may name an account that has errors. If the names cannot be read at all, the rules are not checked,
         // since every one would be reported.
         let rules = config::AccountConfig::names(&file).and_then(|names| {
@@ -68,21 +67,37 @@ impl Plan {
             _ => Err(errors),
         }
     }
+
+    /// The path of the accounts, by the path of the settings that name it.
+    pub(super) fn accounts_file(file: &Path, settings: &Settings) -> PathBuf {
+        file.parent().unwrap_or(Path::new(".")).join(&settings.files.accounts)
+    }
 }
 
 impl Plan {
-    /// What to know of accounts that are not configured, by how many payments each has open.
-    pub(super) fn retired_accounts(&self, open_payments: Vec<(String, u64)>) -> Vec<String> {
+    /// What to know of accounts that are not configured, by what is not settled at each.
+    pub(super) fn retired_accounts(&self, open: Vec<OpenWork>) -> Vec<String> {
         let configured = names(&self.accounts);
-        let retired = open_payments.into_iter().filter(|(name, _)| !configured.contains(&name.as_str()));
-        let warning = |(name, open): (String, u64)| {
-            format!(
-                "the account {name} is not configured and has {}, whose status cannot be fetched until it is",
-                counted(open, "open payment")
-            )
-        };
-        retired.map(warning).collect()
+        let retired = open.into_iter().filter(|open| !configured.contains(&open.account.as_str()));
+        retired.map(|open| retired_account(&open)).collect()
     }
+}
+
+fn retired_account(open: &OpenWork) -> String {
+    let parts = [
+        ("unpaid payment", open.unpaid),
+        ("AUTHORIZED payment", open.authorized),
+        ("DISPUTED payment", open.disputed),
+        ("order or method at work", open.waiting),
+    ];
+    let parts = parts.into_iter().filter(|(_, count)| *count > 0);
+    let parts: Vec<_> = parts.map(|(what, count)| counted(count, what)).collect();
+    format!(
+        "the account {} is not configured and has {}; nothing of it can be fetched, captured, voided or refunded until \
+         it is",
+        open.account,
+        parts.join(", ")
+    )
 }
 
 /// The names of the accounts, for the routing to choose from.
@@ -219,9 +234,9 @@ fn reasons(policy: &RefundPolicy) -> BTreeSet<AttentionCode> {
     refunds.map(|(code, _)| code).collect()
 }
 
-/// Logs each account that is no longer configured and still has open payments.
+/// Logs each account that is no longer configured and at which something is not settled.
 pub(super) async fn warn_of_retired_accounts(plan: &Plan, engine: &Engine) -> Result<(), StoreError> {
-    for warning in plan.retired_accounts(engine.store.open_payments().await?) {
+    for warning in plan.retired_accounts(engine.store.open_work().await?) {
         tracing::warn!("{warning}");
     }
     Ok(())

@@ -60,8 +60,9 @@ enum Command {
     Verify(ConfigArgs),
     /// Erases a customer's personal data from their finished orders. The events stay, and still verify.
     ///
-    /// Prints the ids of what was erased, and of the orders that are not finished and are left as they are. A
-    /// running gateway does it; without one the command does. Exits with 1 if nothing was found.
+    /// Prints the ids of what was erased, and of the orders that are not finished and are left as they are. What stays open
+    /// at an account that is not configured any more can be given up: resolve its attention. A running gateway does it;
+    /// without one the command does. Exits with 1 if nothing was found.
     Erase {
         #[command(flatten)]
         config: ConfigArgs,
@@ -240,7 +241,9 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
         Command::Verify(args) => maintenance::verify(&settings(&args)?.store.path).await,
         Command::Erase { config, merchant, target } => {
             let target = target.target().ok_or("name a customer, an e-mail address or an order")?;
-            admin::run(&settings(&config)?.store, &AdminRequest::Erase { merchant, target }).await
+            let settings = settings(&config)?;
+            let accounts = AccountConfig::names(&Plan::accounts_file(&config.config, &settings));
+            admin::run(&settings.store, &AdminRequest::Erase { merchant, target, accounts }).await
         }
         Command::Inbox { config, action: InboxAction::Replay { from, to, account } } => {
             if from >= to {
@@ -289,7 +292,7 @@ fn check(args: &ConfigArgs) -> Result<ExitCode, BuildError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A warning of each account that is no longer configured and has open payments; nothing where there is no database.
+/// A warning of each account that is no longer configured and has open work; nothing where there is no database.
 ///
 /// # Errors
 /// Why `serve` would refuse the database.
@@ -299,7 +302,7 @@ fn check_database(plan: &Plan) -> Result<String, BuildError> {
         return Ok(String::new());
     }
     let unread = |fault: &dyn std::error::Error| {
-        format!("warning: {} was not looked at for open payments: {fault}\n", path.display())
+        format!("warning: {} was not looked at for open work: {fault}\n", path.display())
     };
     let database = match Peek::open(path) {
         // It gets what it lacks at the start.
@@ -308,7 +311,7 @@ fn check_database(plan: &Plan) -> Result<String, BuildError> {
         Err(fault) => return Ok(unread(&fault)),
         Ok(database) => database,
     };
-    match (database.has_api_key(&demo::key_hash()), database.open_payments()) {
+    match (database.has_api_key(&demo::key_hash()), database.open_work()) {
         (Ok(true), _) => Err(demo::refusal(path).into()),
         (Err(fault), _) | (_, Err(fault)) => Ok(unread(&fault)),
         (Ok(false), Ok(open)) => {

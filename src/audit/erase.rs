@@ -6,8 +6,8 @@ use port::{OrderId, ProfileId, ProfileSessionId, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Actor, Event, JobKind, OrderAggregate, Payment, Profile, ProfileEvent, ProfileSession,
-    ProfileSessionEvent, Subject, SubjectKind, scheduled,
+    Actor, Event, Job, JobKind, OrderAggregate, Payment, Profile, ProfileEvent, ProfileSession,
+    ProfileSessionEvent, Subject, SubjectKind, is_given_up, payment_of_job, scheduled,
 };
 use crate::engine::{Command, Decision, Engine, WorkingCopy};
 use crate::store::{StoreError, SubjectRow, Write};
@@ -42,16 +42,22 @@ pub struct Erased {
 }
 
 /// Erases the personal data of a merchant's customer. It may run beside everything else: whether an order has ended is
-/// decided together with the change that erases it.
+/// decided together with the change that erases it. `accounts` names the configured accounts, where they are known: what
+/// stays open at another one can be given up by a person ([`has_ended`]).
 ///
 /// # Errors
 /// [`StoreError`]; what was erased before stays erased, and a second run continues.
-pub async fn erase(engine: &Engine, merchant: &str, target: &ErasureTarget) -> Result<Erased, StoreError> {
+pub async fn erase(
+    engine: &Engine,
+    merchant: &str,
+    target: &ErasureTarget,
+    accounts: Option<&[String]>,
+) -> Result<Erased, StoreError> {
     let mut erased = Erased::default();
     if let ErasureTarget::Order(id) = target {
         let order = engine.load::<OrderAggregate>(id.uuid()).await?;
         if let Some(order) = order.filter(|order| order.header.merchant == merchant) {
-            erase_order(engine, order, &mut erased).await?;
+            erase_order(engine, order, accounts, &mut erased).await?;
         }
         return Ok(erased);
     }
@@ -60,7 +66,7 @@ pub async fn erase(engine: &Engine, merchant: &str, target: &ErasureTarget) -> R
         for row in page.iter().filter(|row| row.kind == SubjectKind::Order) {
             let order = engine.existing::<OrderAggregate>(row.id).await?;
             if is_of(&order, target) {
-                erase_order(engine, order, &mut erased).await?;
+                erase_order(engine, order, accounts, &mut erased).await?;
             }
         }
     }
@@ -83,13 +89,23 @@ async fn next_page(
     Ok(Some(page))
 }
 
-/// Whether the order is final and no job or operation still needs its personal data.
-fn has_ended(order: &OrderAggregate, now: Timestamp) -> bool {
-    let moving = |payment: &Payment| {
+/// Whether the order is final and no job or operation still needs its personal data. What a person has given up counts
+/// no more: should its account be configured again, it goes on without that data, and late money is still found.
+fn has_ended(order: &OrderAggregate, accounts: Option<&[String]>, now: Timestamp) -> bool {
+    let given_up = |payment: &Payment| {
+        let account = order.account_of_payment(payment);
+        let retired = |account: &str| accounts.is_some_and(|known| !known.iter().any(|name| name == account));
+        account.is_some_and(retired) && is_given_up(order, payment)
+    };
+    let moving = |payment: &&Payment| {
         payment.operation.is_some() || payment.state.is_authorized() || order.reserved(payment.id) > 0
     };
-    let waits = scheduled(order, now).iter().any(|(job, _)| JobKind::from(job) != JobKind::ApplyRefundPolicy);
-    order.header.state.is_final() && !waits && !order.payments.iter().any(moving)
+    let waits = |(job, _): &(Job, Timestamp)| {
+        let payment = payment_of_job(order, *job).and_then(|id| order.payment(id));
+        JobKind::from(job) != JobKind::ApplyRefundPolicy && !payment.is_some_and(given_up)
+    };
+    let moving = order.payments.iter().filter(moving).any(|payment| !given_up(payment));
+    order.header.state.is_final() && !moving && !scheduled(order, now).iter().any(waits)
 }
 
 fn is_of(order: &OrderAggregate, target: &ErasureTarget) -> bool {
@@ -106,12 +122,13 @@ fn is_of(order: &OrderAggregate, target: &ErasureTarget) -> bool {
 async fn erase_order(
     engine: &Engine,
     order: WorkingCopy<OrderAggregate>,
+    accounts: Option<&[String]>,
     erased: &mut Erased,
 ) -> Result<(), StoreError> {
     let id = order.id();
     let customer = order.header.content.personal.value().and_then(|personal| personal.customer.id.clone());
     let decide = |order: &OrderAggregate, now| {
-        has_ended(order, now).then(|| (Event::PersonalDataErased, objects(order)))
+        has_ended(order, accounts, now).then(|| (Event::PersonalDataErased, objects(order)))
     };
     let done = erase_subject(engine, order, decide).await?;
     erased.customer_ids.extend(customer);

@@ -142,6 +142,12 @@ pub fn scheduled(order: &OrderAggregate, now: Timestamp) -> Vec<(Job, Timestamp)
 
 /// The lane of an order's job: its account, or the general lane.
 fn lane(order: &OrderAggregate, job: Job) -> Lane {
+    let attempt = attempt_of_job(order, job);
+    attempt.map_or(Lane::General, |attempt| Lane::Account(attempt.account.clone()))
+}
+
+/// The attempt whose object an order's job is about.
+fn attempt_of_job(order: &OrderAggregate, job: Job) -> Option<&Attempt> {
     let attempt = match job {
         Job::ResolveStart(id) | Job::CloseOrphan(id) | Job::SubmitProviderOrder(id) => Some(id),
         Job::FetchStatus(id) | Job::ResumeOperation(id) | Job::ReportUnknown(id) => {
@@ -150,8 +156,26 @@ fn lane(order: &OrderAggregate, job: Job) -> Lane {
         Job::CloseSession(id) | Job::SyncProfiles(id) => order.session(id).map(|session| session.attempt),
         _ => None,
     };
-    let attempt = attempt.and_then(|id| order.attempt(id));
-    attempt.map_or(Lane::General, |attempt| Lane::Account(attempt.account.clone()))
+    order.attempt(attempt?)
+}
+
+/// The payment that an order's job is about, where the job is one at a provider.
+pub fn payment_of_job(order: &OrderAggregate, job: Job) -> Option<PaymentId> {
+    attempt_of_job(order, job).and_then(|attempt| order.payment_of(attempt)).map(|payment| payment.id)
+}
+
+/// Whether a person has decided about every unknown outcome of a payment, and nothing waits for a decision. A start of
+/// unknown outcome is not given up: what it has created is found by repeating it, which takes all that it was sent with.
+pub fn is_given_up(order: &OrderAggregate, payment: &Payment) -> bool {
+    let about: Vec<_> = order.attention.iter().filter(|raised| raised.payment == payment.id).collect();
+    let starting = order.attempts.iter().any(|attempt| {
+        attempt.state == AttemptState::Started
+            && order.payment_of(attempt).is_some_and(|of| of.id == payment.id)
+    });
+    about.iter().any(|raised| raised.code == AttentionCode::OutcomeUnknown)
+        && about.iter().all(|raised| raised.resolved_at.is_some())
+        && unreported_unknown(order, payment).is_none()
+        && !starting
 }
 
 fn urgency(order: &OrderAggregate, job: Job) -> Urgency {

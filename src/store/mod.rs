@@ -17,7 +17,7 @@ pub use filters::{
 pub use registry::{Enabled, EndpointRegistry};
 pub use rows::{
     ApiKeyRow, ChangeColumns, CheckpointRow, ClaimedDelivery, ClaimedJob, DeliveryRow, DeliveryStream,
-    IdempotencyRow, InboxRow, JobSubject, LeaseKey, StreamPosition, WokenBy,
+    IdempotencyRow, InboxRow, JobSubject, LeaseKey, OpenWork, StreamPosition, WokenBy,
 };
 
 use std::sync::Arc;

@@ -30,6 +30,20 @@ pub enum JobSubject {
     Notification = 5,
 }
 
+/// What is not settled at an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenWork {
+    pub account: String,
+    /// Payments whose outcome is awaited.
+    pub unpaid: u64,
+    /// Payments whose money is held.
+    pub authorized: u64,
+    pub disputed: u64,
+    /// Orders, profile sessions and stored methods with something to do at the account, now or later: these payments,
+    /// operations and starts of unknown outcome, and more.
+    pub waiting: u64,
+}
+
 /// A due subject in a lane, leased to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedJob {

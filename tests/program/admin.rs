@@ -378,7 +378,7 @@ async fn an_account_that_is_not_configured_any_more_and_has_open_payments_is_nam
     let routing = installation.path("routing.toml");
     std::fs::write(&routing, "[[rules]]\nname = \"all\"\naccounts = [\"telness-demo\"]\n").unwrap();
     installation.configure(&installation.path("accounts.toml"), routing.to_str().unwrap());
-    let warning = "the account decta-demo is not configured and has 1 open payment,";
+    let warning = "the account decta-demo is not configured and has 1 unpaid payment";
     let (code, _, said) = installation.run(&["check"]);
     assert!(code == Some(0) && said.contains(warning) && !said.contains("telness"), "{said}");
     let log = installation.path("log");

@@ -16,8 +16,8 @@ use super::names::{accounts_of_payments, number};
 use super::statement::{all, blob, count, integer, maybe_time, one, time, uuid};
 use crate::domain::{OrderState, SubjectKind, WebhookEndpoint};
 use crate::store::{
-    AttentionFilter, Cursor, InboxFilter, OrderFilter, Page, PaymentFilter, ProfileFilter, PublicFilter,
-    Store, StoreError, StoredChange,
+    AttentionFilter, Cursor, InboxFilter, OpenWork, OrderFilter, Page, PaymentFilter, ProfileFilter,
+    PublicFilter, Store, StoreError, StoredChange,
 };
 
 const ORDERS: &str = "SELECT id FROM subjects
@@ -47,8 +47,26 @@ const OLDEST_OPEN: &str =
     "SELECT created_at FROM payments WHERE account = ?1 AND open = 1 ORDER BY created_at LIMIT 1";
 
 /// How many payments of each account are open.
-const OPEN_PAYMENTS: &str = "SELECT names.name, count(*) FROM payments JOIN names ON names.id = account
-     WHERE open = 1 GROUP BY account ORDER BY names.name";
+/// `pairs` steps along the key of `payments` from one merchant and account to the next, so that the payments between,
+/// which are settled, are not read. Whatever has something to do at an account has a job in its lane.
+const OPEN_WORK: &str = "WITH RECURSIVE
+     pairs(merchant, account) AS (
+         SELECT * FROM (SELECT merchant, account FROM payments ORDER BY merchant, account LIMIT 1)
+         UNION ALL
+         SELECT (SELECT merchant FROM payments AS next WHERE (next.merchant, next.account) > (pairs.merchant, pairs.account)
+                 ORDER BY next.merchant, next.account LIMIT 1),
+                (SELECT account FROM payments AS next WHERE (next.merchant, next.account) > (pairs.merchant, pairs.account)
+                 ORDER BY next.merchant, next.account LIMIT 1)
+         FROM pairs WHERE merchant IS NOT NULL),
+     work(account, unpaid, authorized, disputed, waiting) AS (
+         SELECT account, count(*), 0, 0, 0 FROM payments WHERE open = 1 GROUP BY account
+         UNION ALL
+         SELECT account, 0, status = 'AUTHORIZED', status = 'DISPUTED', 0
+         FROM pairs CROSS JOIN payments USING (merchant, account) WHERE status IN ('AUTHORIZED', 'DISPUTED')
+         UNION ALL
+         SELECT lane, 0, 0, 0, count(*) FROM jobs WHERE lane > 0 GROUP BY lane)
+     SELECT names.name, sum(unpaid), sum(authorized), sum(disputed), sum(waiting)
+     FROM work JOIN names ON names.id = account GROUP BY account ORDER BY names.name";
 
 /// One index scan per merchant. There are few endpoints, and this runs only when one changes or is listed.
 const ENDPOINTS: &str = "SELECT subjects.id, since FROM names
@@ -150,15 +168,23 @@ impl dyn Store + '_ {
         self.read_of(account, oldest).await
     }
 
-    /// The accounts with open payments, and how many each has.
-    pub async fn open_payments(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.read(open_payments).await
+    /// The accounts at which something is not settled.
+    pub async fn open_work(&self) -> Result<Vec<OpenWork>, StoreError> {
+        self.read(open_work).await
     }
 }
 
-/// The accounts with open payments, and how many each has.
-pub(super) fn open_payments(db: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
-    all(db, OPEN_PAYMENTS, [], |row| Ok((row.get(0)?, count(row, 1)?)))
+/// The accounts at which something is not settled.
+pub(super) fn open_work(db: &Connection) -> Result<Vec<OpenWork>, StoreError> {
+    all(db, OPEN_WORK, [], |row| {
+        Ok(OpenWork {
+            account: row.get(0)?,
+            unpaid: count(row, 1)?,
+            authorized: count(row, 2)?,
+            disputed: count(row, 3)?,
+            waiting: count(row, 4)?,
+        })
+    })
 }
 
 /// The greatest id there can be.
@@ -272,5 +298,19 @@ mod tests {
             let plan = plan.join("; ");
             assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
         }
+    }
+
+    #[test]
+    fn what_is_open_is_found_without_reading_what_is_settled() {
+        let mut db = Connection::open_in_memory().expect("memory is there");
+        migrations::run(&mut db).expect("the tables can be made");
+        let explain = format!("EXPLAIN QUERY PLAN {OPEN_WORK}");
+        let plan = all(&db, &explain, [], |row| Ok(row.get::<_, String>("detail")?)).expect("a plan");
+        let reads: Vec<_> =
+            plan.iter().filter(|step| step.contains("payments") || step.contains("next")).collect();
+        // Of the whole table only the first row is read.
+        let whole = reads.iter().filter(|step| step.starts_with("SCAN") && !step.contains("payments_open"));
+        assert_eq!(whole.count(), 1, "{plan:#?}");
+        assert!(plan.iter().any(|step| step.contains("merchant=? AND account=? AND status=?")), "{plan:#?}");
     }
 }

@@ -42,7 +42,7 @@ pub use self::leases::Leases;
 use self::lock::Lock;
 pub use self::readers::Query;
 use self::writer::{Waiting, Writer};
-use super::{Change, Store, StoreError};
+use super::{Change, OpenWork, Store, StoreError};
 use crate::crash;
 use crate::domain::AnySubject;
 use crate::metrics::Metrics;
@@ -98,12 +98,12 @@ impl Peek {
         Ok(Self(db))
     }
 
-    /// The accounts with open payments, and how many each has.
+    /// The accounts at which something is not settled.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn open_payments(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        lists::open_payments(&self.0)
+    pub fn open_work(&self) -> Result<Vec<OpenWork>, StoreError> {
+        lists::open_work(&self.0)
     }
 
     /// Whether it has an API key, revoked or not, by the hash of its text.

@@ -5,26 +5,22 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use paymux::audit::{Erased, ErasureTarget, erase, verify};
-use paymux::domain::{
-    Actor, DomainError, Metadata, OrderState, Profile, ProfileEvent, ProfileOwner, Urgency,
-};
-use paymux::engine::{Command, CommandError, Decision, Engine};
+use paymux::domain::{Actor, Metadata, Profile, ProfileEvent, ProfileOwner, Urgency};
+use paymux::engine::{Command, Decision, Engine};
 use paymux::jobs::adjust_to_clock;
-use paymux::orders::{Finish, MoneyRequest};
-use paymux::payments::{Accounts, PaymentError, ReadPass};
+use paymux::payments::ReadPass;
 use paymux::routing::Rules;
 use paymux::store::{JobSubject, StoreError};
 use port::{ProfileId, ProfileStatus, ProviderError, StoredProfile};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::gateway::orders;
 use super::{Gateway, Start, hosted, id};
 
-const AFTER_THE_DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const AFTER_THE_DEADLINE: Duration = Duration::from_secs(60);
 
 async fn erase_customer(engine: &Engine) -> Erased {
-    erase(engine, "shop", &ErasureTarget::Customer("c-1".to_owned())).await.unwrap()
+    erase(engine, "shop", &ErasureTarget::Customer("c-1".to_owned()), None).await.unwrap()
 }
 
 impl Gateway {
@@ -35,7 +31,7 @@ impl Gateway {
         self.post(&path).json(&hosted()).await.expect(202)
     }
 
-    async fn open_codes(&self) -> Vec<Value> {
+    pub(super) async fn open_codes(&self) -> Vec<Value> {
         let list = self.get("/v1/attention?open=true").await.expect(200);
         list["data"].as_array().unwrap().iter().map(|notification| notification["code"].clone()).collect()
     }
@@ -223,45 +219,6 @@ async fn an_order_whose_start_may_still_exist_keeps_what_is_needed_to_close_it()
 }
 
 #[tokio::test]
-async fn nothing_is_promised_for_money_at_an_account_that_is_not_configured_any_more() {
-    let gateway = Gateway::start().await;
-    let session = gateway.paid_session("AUTOMATIC").await;
-    let without = orders(&gateway.orders.payments.engine, Accounts::default(), "https://pay.test");
-    let command = Command::of(Actor::Merchant);
-    let [order, payment] = ["orderId", "paymentId"].map(|name| session[name].as_str().unwrap());
-    let request = MoneyRequest::Refund { amount: None, reason: None, reference: None };
-    let (order, id) = (order.parse().unwrap(), payment.parse().unwrap());
-    let outcome = without.on("shop", &command, order).operate(id, &request).await;
-    let unsupported = |fault: &PaymentError| {
-        matches!(fault, PaymentError::Command(CommandError::Rejected(DomainError::Unsupported(_))))
-    };
-    assert!(outcome.as_ref().is_err_and(unsupported), "{outcome:?}");
-    let payment = gateway.get(&format!("/v1/payments/{payment}")).await.expect(200);
-    assert_eq!((&payment["pendingOperation"], &payment["refundable"]), (&Value::Null, &json!(1250)));
-}
-
-#[tokio::test]
-async fn without_its_account_a_session_is_not_cancelled_and_an_order_is_cancelled_in_sight_of_a_person() {
-    let gateway = Gateway::start().await;
-    let session = gateway.session().await;
-    let without = orders(&gateway.orders.payments.engine, Accounts::default(), "https://pay.test");
-    let command = Command::of(Actor::Merchant);
-    let (order, known) = (id_at(&session, "orderId").parse().unwrap(), id(&session).parse().unwrap());
-    let refused = without.on("shop", &command, order).cancel_session(known).await;
-    assert!(refused.is_err());
-    let path = format!("/v1/payment-sessions/{}", id(&session));
-    let shown = gateway.get(&path).await.expect(200);
-    assert_eq!((&shown["status"], &shown["pendingOperation"]), (&json!("PENDING"), &Value::Null));
-    let cancelled = without.on("shop", &command, order).finish(&Finish::Cancel).await.unwrap();
-    assert_eq!(cancelled.order.header.state, OrderState::Cancelled);
-    assert_eq!(gateway.open_codes().await, ["OUTCOME_UNKNOWN"]);
-    // With its account back, the page is closed.
-    gateway.clock.pass(AFTER_THE_DEADLINE);
-    gateway.run_jobs().await;
-    assert_eq!(gateway.get(&path).await.expect(200)["failure"]["code"], "CANCELLED");
-}
-
-#[tokio::test]
 async fn a_start_without_an_answer_is_looked_for_after_seven_seconds() {
     let gateway = Gateway::start().await;
     gateway.provider.starts(Start::Lags);
@@ -429,6 +386,6 @@ async fn a_deleted_method_is_detached_at_its_provider_before_its_data_goes() {
     assert_eq!(customer_of().await, (None, true));
 }
 
-fn id_at<'a>(shown: &'a Value, name: &str) -> &'a str {
+pub(super) fn id_at<'a>(shown: &'a Value, name: &str) -> &'a str {
     shown[name].as_str().unwrap()
 }

@@ -24,6 +24,7 @@ mod orders;
 mod qr;
 mod reads;
 mod refused;
+mod retired;
 mod returns;
 mod stream;
 mod upkeep;

@@ -93,7 +93,7 @@ pub async fn a_customer_who_is_erased_leaves_a_history_that_can_be_checked(store
     assert_fine(&store, shop.now(), 4).await;
     let text = store.changes_of(order.uuid(), 0, 1).await.unwrap();
 
-    let erased = audit::erase(&engine(&store, &shop), MERCHANT, &customer(CUSTOMER)).await;
+    let erased = audit::erase(&engine(&store, &shop), MERCHANT, &customer(CUSTOMER), None).await;
     let expected = Erased {
         orders: vec![order.id()],
         still_open: Vec::new(),
@@ -134,13 +134,13 @@ pub async fn an_open_order_keeps_the_personal_data_of_its_customer(store: Db) {
     commit(&store, created).await;
     let (profile, stored) = shop.profile("P-1");
     commit(&store, stored).await;
-    let erased = audit::erase(&engine(&store, &shop), MERCHANT, &customer(CUSTOMER)).await;
+    let erased = audit::erase(&engine(&store, &shop), MERCHANT, &customer(CUSTOMER), None).await;
     let customer_ids = [CUSTOMER.to_owned()].into();
     assert_eq!(erased, Ok(Erased { still_open: vec![open.id()], customer_ids, ..Erased::default() }));
     assert_reads_back(&store, &open).await;
     assert_reads_back(&store, &profile).await;
     for (merchant, id) in [(MERCHANT, "other"), ("another", CUSTOMER)] {
-        let erased = audit::erase(&engine(&store, &shop), merchant, &customer(id)).await;
+        let erased = audit::erase(&engine(&store, &shop), merchant, &customer(id), None).await;
         assert_eq!(erased, Ok(Erased::default()));
     }
 }
