@@ -8,6 +8,8 @@
 use std::iter;
 use std::ops::RangeInclusive;
 
+use super::unicode::{in_ascii, is_dash, is_invisible};
+
 /// The error of a field with a card number.
 pub(super) const CARD_FOUND: &str = "This contains a card number.";
 
@@ -70,8 +72,9 @@ const SCHEMES: &[(RangeInclusive<u32>, &[usize])] = &[
 
 /// Whether a text contains a card number.
 pub(super) fn contains_pan(text: &str) -> bool {
+    let text = in_ascii(text);
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    digits >= MIN && scan(text)
+    digits >= MIN && scan(&text)
 }
 
 /// Whether this is the GTIN of a trade unit: 14 digits with the check digit of GS1.
@@ -126,8 +129,6 @@ fn runs(text: &str) -> impl Iterator<Item = (&str, &str)> {
 /// Whether this is what may be between the groups of one number: blanks and dashes of any kind.
 fn joins(gap: &str) -> bool {
     let is_blank = |c: char| c.is_whitespace() && !matches!(c, '\n' | '\r');
-    let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
-    let is_invisible = |c: char| matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{ad}');
     !gap.is_empty() && gap.chars().all(|c| is_blank(c) || is_dash(c) || is_invisible(c))
 }
 

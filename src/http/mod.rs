@@ -26,6 +26,7 @@ mod serve;
 mod server;
 mod state;
 mod stream;
+mod unicode;
 
 pub use input::schema;
 pub use request::{ApiRequest, RawRequest};

@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::order::new_order;
 use super::reader::Value;
 use super::schema::Presence;
-use super::values::{MAX_ACCOUNT, language, metadata, web_address};
+use super::values::{MAX_ACCOUNT, language, metadata, web_address, without_repeats};
 use crate::config;
 use crate::domain::ReturnUrls;
 use crate::http::problem::Code;
@@ -44,7 +44,7 @@ pub(crate) fn checkout(value: Value<'_>) -> Option<CheckoutRequest> {
     value.object(|fields| {
         fields.rules(&[ONLY_LINKS]);
         let approach = fields.required("approach", |value| value.enum_value());
-        let capture = fields.optional("captureMode", |value| value.enum_value::<CaptureMode>());
+        let capture = fields.may_be_empty("captureMode", |value| value.enum_value::<CaptureMode>());
         let return_urls = return_urls(fields, approach);
         let notify = notify(fields, approach);
         let expires_in = fields.optional("expiresIn", lifetime);
@@ -65,7 +65,7 @@ pub(crate) fn checkout(value: Value<'_>) -> Option<CheckoutRequest> {
             link_delivery: notify,
             expires_in: expires_in.unwrap_or(default_lifetime(settings, approach)),
             language,
-            payment_methods: payment_methods.unwrap_or_default(),
+            payment_methods: without_repeats(payment_methods.unwrap_or_default()),
             max_attempts: max_attempts.and_then(|most| u8::try_from(most).ok()),
             save_payment_profile,
             payment_profile_id,
@@ -83,12 +83,12 @@ pub(super) fn return_urls(fields: &Fields<'_>, approach: Option<Approach>) -> Re
     let presence = if is_hosted { Presence::Required } else { Presence::Optional };
     let read = fields.field("returnUrls", presence, |value| {
         value.object(|fields| {
-            let url = |name| fields.field(name, presence, web_address).flatten();
+            let url = |name| fields.field(name, presence, |value| value.trimmed(web_address)).flatten();
             Some(ReturnUrls {
                 success: url("success"),
                 in_progress: url("inProgress"),
                 failure: url("failure"),
-                cancel: fields.may_be_empty("cancel", web_address),
+                cancel: fields.may_be_empty("cancel", |value| value.trimmed(web_address)),
             })
         })
     });

@@ -69,7 +69,11 @@ impl Fields<'_> {
                 self.fault(name, Code::WrongType, "This cannot be null.")
             }
             (Some(Node::Null), _) => Some(None),
-            (Some(Node::Text(text)), Presence::MayBeEmpty) if text.trim().is_empty() => Some(None),
+            (Some(Node::Text(text) | Node::Parameter(text)), Presence::MayBeEmpty)
+                if text.trim().is_empty() =>
+            {
+                Some(None)
+            }
             (Some(node), _) => {
                 let pointer = Pointer::Member(of.pointer, name);
                 Some(reader(Value::Given(Given { node, pointer: &pointer, ..*of })))

@@ -2,6 +2,7 @@
 
 mod attention;
 mod checkout;
+mod contact;
 mod faults;
 mod fields;
 mod item;

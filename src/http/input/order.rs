@@ -75,7 +75,8 @@ enum Raised {
 
 /// Whether an order may be submitted unpaid, where the merchant's settings allow it.
 fn payment_optional(value: Value<'_>, fields: &Fields<'_>) -> Option<bool> {
-    let given = fields.clearable("requiresPayment", |value| value.enum_value::<Lowered>())?;
+    let given =
+        fields.field("requiresPayment", Presence::MayBeEmpty, |value| value.enum_value::<Lowered>())?;
     let allowed = |context: &Context<'_>| context.settings.merchant(context.merchant).unpaid_orders;
     if given.is_some() && !value.context().is_some_and(allowed) {
         let detail = "The settings of this installation do not let this merchant sell without a payment.";
@@ -91,9 +92,9 @@ fn shared_fields(value: Value<'_>, fields: &Fields<'_>, currency: Option<Currenc
         tax_included: fields.optional("taxIncluded", |value| value.flag()),
         payment_optional: payment_optional(value, fields),
         profile_required: fields
-            .clearable("requiresPaymentProfile", |value| value.enum_value::<Raised>())
+            .field("requiresPaymentProfile", Presence::MayBeEmpty, |value| value.enum_value::<Raised>())
             .map(|raised| raised.is_some()),
-        requires_signing: fields.optional("requiresSigning", |value| value.enum_value()),
+        requires_signing: fields.may_be_empty("requiresSigning", |value| value.enum_value()),
         requires_approval: fields.optional("requiresApproval", |value| value.flag()),
         auto_submit: fields.optional("autoSubmit", |value| value.flag()),
         personal: None,

@@ -56,7 +56,7 @@ pub(crate) fn events(value: Value<'_>) -> Option<(Option<Position>, u32)> {
 pub(crate) fn orders(value: Value<'_>) -> Option<OrderFilter> {
     value.object(|fields| {
         let page = page_of::<OrderId>(fields);
-        let state = fields.optional("state", |value| value.enum_value());
+        let state = fields.may_be_empty("state", |value| value.enum_value());
         let reference = fields.optional("reference", |value| value.text(MAX_REFERENCE));
         let created_after = fields.optional("createdAfter", time);
         let created_before = fields.optional("createdBefore", time);
@@ -72,7 +72,7 @@ pub(crate) fn payments(value: Value<'_>) -> Option<(PaymentFilter, Option<OrderI
         let order = fields.optional("orderId", |value| {
             value.parsed("the id of an order, such as ord_01h455vb4pex5vsknk084sn02q")
         });
-        let status = fields.optional("status", |value| value.enum_value());
+        let status = fields.may_be_empty("status", |value| value.enum_value());
         let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
         let merchant = value.context()?.merchant.to_owned();
         Some((PaymentFilter { merchant, status, account, before, limit }, order))
@@ -83,7 +83,7 @@ pub(crate) fn attention(value: Value<'_>) -> Option<AttentionFilter> {
     value.object(|fields| {
         let (before, limit) = paging(fields, Cursor::read);
         let open = fields.optional("open", |value| value.flag());
-        let code = fields.optional("code", |value| value.enum_value());
+        let code = fields.may_be_empty("code", |value| value.enum_value());
         let account = fields.optional("account", |value| value.text(MAX_ACCOUNT));
         let merchant = value.context()?.merchant.to_owned();
         Some(AttentionFilter { merchant, open, code, account, before, limit })

@@ -36,6 +36,14 @@ pub(crate) struct Context<'c> {
     pub(crate) item: Option<&'c LineItem>,
 }
 
+/// Why a text is not what it must be.
+pub(crate) enum Unfit {
+    /// It does not have the form.
+    Form,
+    /// It has another fault, with the sentence that says so.
+    Because(Code, &'static str),
+}
+
 /// A function that reads a value.
 pub(crate) trait Read<T>: FnOnce(Value<'_>) -> Option<T> {}
 
@@ -107,6 +115,17 @@ impl<'r> Value<'r> {
     /// Whether this is a parameter of a query.
     pub(crate) fn is_parameter(self) -> bool {
         matches!(self, Self::Given(Given { node: Node::Parameter(_), .. }))
+    }
+
+    /// Reads a text that may have been copied with blanks at its ends.
+    pub(crate) fn trimmed<T>(self, reader: impl Read<T>) -> Option<T> {
+        match self {
+            Self::Given(given @ Given { node: Node::Text(text), .. }) => {
+                let node = Node::Text(text.trim().into());
+                reader(Value::Given(Given { node: &node, ..given }))
+            }
+            other => reader(other),
+        }
     }
 
     /// Reads a text that a person typed or pasted: what `reader` gets has plain blanks in place of spaces of other kinds,
@@ -211,9 +230,22 @@ impl<'r> Value<'r> {
         what: &'static str,
         fits: impl FnOnce(&str) -> bool,
     ) -> Option<String> {
+        self.read_as(max, what, |text| if fits(text) { Ok(text.to_owned()) } else { Err(Unfit::Form) })
+    }
+
+    /// What `form` makes of one line of at most `max` characters; `what` describes it, as for [`Value::text_of`].
+    pub(crate) fn read_as<T>(
+        self,
+        max: usize,
+        what: &'static str,
+        form: impl FnOnce(&str) -> Result<T, Unfit>,
+    ) -> Option<T> {
         let given = self.given(|| Schema::Formed { what, max: Some(max) })?;
-        let text = given.line(max)?;
-        if fits(text) { Some(text.to_owned()) } else { given.invalid(Code::InvalidValue, what) }
+        match form(given.line(max)?) {
+            Ok(read) => Some(read),
+            Err(Unfit::Form) => given.invalid(Code::InvalidValue, what),
+            Err(Unfit::Because(code, why)) => given.fault(code, why),
+        }
     }
 
     /// A text that `parse` accepts; `what` describes it, as for [`Value::text_of`]; `code` is that of any other text.
@@ -235,7 +267,10 @@ impl<'r> Value<'r> {
     pub(crate) fn enum_value<T: for<'de> Deserialize<'de>>(self) -> Option<T> {
         let given = self.given(|| Schema::OneOf(variants_of::<T>()))?;
         let read = T::deserialize(StrDeserializer::<DeError>::new(given.text()?));
-        let refuse = || format!("This must be one of {}.", variants_of::<T>().join(", "));
+        let refuse = || match variants_of::<T>() {
+            [only] => format!("This must be {only}, or be left out."),
+            names => format!("This must be one of {}.", names.join(", ")),
+        };
         read.ok().or_else(|| given.fault(Code::InvalidValue, refuse()))
     }
 

@@ -56,7 +56,7 @@ fn external(value: Value<'_>) -> Option<ExternalPayment> {
     value.object(|fields| {
         let reference = fields.required("reference", |value| value.text(MAX));
         let receipt_description = fields.optional("receiptDescription", |value| value.lines(MAX_TEXT));
-        let receipt_url = fields.may_be_empty("receiptUrl", web_address);
+        let receipt_url = fields.may_be_empty("receiptUrl", |value| value.trimmed(web_address));
         let received_at = value.context()?.env.now();
         Some(ExternalPayment { reference: reference?, receipt_description, receipt_url, received_at })
     })

@@ -108,7 +108,7 @@ fn faulty(schema: &Schema) -> Vec<Json> {
     match schema {
         Schema::Line(max) => vec![json!("x".repeat(max + 1)), json!("")],
         Schema::Lines(max) => vec![json!("x".repeat(max + 1))],
-        Schema::Formed { max, .. } => vec![json!("x".repeat(max.unwrap_or(100) + 1)), json!("!")],
+        Schema::Formed { max, .. } => vec![json!("x".repeat(max.unwrap_or(100) + 1)), json!("1!")],
         Schema::OneOf(_) => vec![json!("NONE_OF_THEM"), json!("")],
         Schema::Flag => vec![json!("maybe")],
         Schema::Integer(range) | Schema::Amount(range) => {

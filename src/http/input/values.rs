@@ -3,6 +3,7 @@
 use port::{Address, Currency, Customer, Timestamp};
 use url::Url;
 
+use super::contact::{email, phone};
 use super::reader::Value;
 use crate::domain::{Metadata, TaxRate};
 use crate::http::problem::Code;
@@ -14,13 +15,22 @@ pub(super) const MAX_ACCOUNT: usize = 100;
 pub(super) const MAX_CUSTOMER: usize = 200;
 /// Of a person's name, a street or a town.
 const MAX_LINE: usize = 200;
-/// RFC 5321.
-const MAX_EMAIL: usize = 254;
 
 /// Metadata: the most entries, and the longest names and values.
 const MAX_METADATA: usize = 50;
 const MAX_METADATA_NAME: usize = 40;
 const MAX_METADATA_VALUE: usize = 500;
+
+/// A list with each value once, where it stands first.
+pub(super) fn without_repeats<T: PartialEq>(list: Vec<T>) -> Vec<T> {
+    let mut kept = Vec::with_capacity(list.len());
+    for value in list {
+        if !kept.contains(&value) {
+            kept.push(value);
+        }
+    }
+    kept
+}
 
 /// An amount, zero or more: minor units, or an object with the amount and the order's currency.
 pub(super) fn amount(value: Value<'_>, currency: Option<Currency>) -> Option<i64> {
@@ -100,37 +110,6 @@ pub(super) fn customer(value: Value<'_>) -> Option<Customer> {
     })
 }
 
-fn email(value: Value<'_>) -> Option<String> {
-    value.text_of(MAX_EMAIL, "an e-mail address, such as ann@shop.example", |text| {
-        let parts = text.split_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        parts.is_some_and(|(_, domain)| !domain.contains('@') && !text.contains(char::is_whitespace))
-    })
-}
-
-/// International digits, with or without `+`; blanks, dashes, dots and brackets may separate them.
-fn phone(value: Value<'_>) -> Option<String> {
-    const MAX: usize = 32;
-    let read = value.text_of(MAX, "a telephone number, such as +371 2000 0000", |text| {
-        let text = without_marks(text);
-        let Some(first) = text.find(|c: char| c.is_ascii_digit()) else { return false };
-        let (front, number) = text.split_at(first);
-        let digits = number.bytes().filter(u8::is_ascii_digit).count();
-        front.bytes().all(|byte| b" (+".contains(&byte))
-            && front.matches('+').count() <= 1
-            && number.bytes().all(|byte| byte.is_ascii_digit() || b" -.()/".contains(&byte))
-            && (4..=17).contains(&digits)
-    });
-    read.map(|text| without_marks(&text))
-}
-
-/// A telephone number without the invisible marks that address books put around it, and with plain dashes.
-fn without_marks(number: &str) -> String {
-    let is_mark = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    let plain = |c: char| if matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}') { '-' } else { c };
-    let kept: String = number.chars().filter(|c| !is_mark(*c)).map(plain).collect();
-    kept.trim().to_owned()
-}
-
 pub(super) fn address(value: Value<'_>) -> Option<Address> {
     value.object(|fields| {
         let line = |name| fields.typed(name, |value| value.text(MAX_LINE));
@@ -150,4 +129,14 @@ fn country(value: Value<'_>) -> Option<String> {
     value.text_of(MAX_LINE, "an ISO 3166 code in capitals, such as DE", |text| {
         text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_value_stays_where_it_stands_first() {
+        assert_eq!(without_repeats(vec!["b", "a", "b", "c", "a"]), ["b", "a", "c"]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::reader::Value;
 use super::schema::Presence;
-use super::values::{MAX_URL, time, web_url};
+use super::values::{MAX_URL, time, web_url, without_repeats};
 use crate::domain::EndpointSettings;
 use crate::http::problem::Code;
 use crate::webhooks::{ALL_TYPES, EndpointFields, is_type};
@@ -13,7 +13,7 @@ const MAX_DESCRIPTION: usize = 200;
 
 pub(crate) fn endpoint(value: Value<'_>) -> Option<EndpointSettings> {
     value.object(|fields| {
-        let url = fields.required("url", address);
+        let url = fields.required("url", |value| value.trimmed(address));
         let types = fields.optional("events", types);
         let description = fields.may_be_empty("description", description);
         Some(EndpointSettings { url: url?, types: types.unwrap_or_default(), description })
@@ -24,7 +24,7 @@ pub(crate) fn endpoint(value: Value<'_>) -> Option<EndpointSettings> {
 pub(crate) fn endpoint_changes(value: Value<'_>) -> Option<EndpointFields> {
     value.object(|fields| {
         Some(EndpointFields {
-            url: fields.not_null("url", address),
+            url: fields.not_null("url", |value| value.trimmed(address)),
             types: fields.clearable("events", types).map(Option::unwrap_or_default),
             description: fields.field("description", Presence::MayBeEmpty, description),
             enabled: fields.not_null("enabled", |value| value.flag()),
@@ -59,7 +59,9 @@ fn address(value: Value<'_>) -> Option<String> {
 
 fn types(value: Value<'_>) -> Option<Vec<String>> {
     const WHAT: &str = "the type of an event, or `payment.*` for all of a noun, such as payment.paid";
-    value.list(ALL_TYPES.len(), Code::TooLong, |value| value.text_of(MAX_DESCRIPTION, WHAT, is_type))
+    let types =
+        value.list(ALL_TYPES.len(), Code::TooLong, |value| value.text_of(MAX_DESCRIPTION, WHAT, is_type));
+    types.map(without_repeats)
 }
 
 fn description(value: Value<'_>) -> Option<String> {

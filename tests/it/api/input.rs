@@ -98,7 +98,7 @@ async fn every_fault_is_found_at_once() {
             {"title": 7, "quantity": 0, "unitPrice": -1, "taxRate": 25},
             {"quantity": 1.5, "unitPrice": 1, "discount": 2, "taxRate": "1,5", "colour": "red"},
         ],
-        "customer": {"email": "nobody", "phone": "call me"},
+        "customer": {"email": "nobody", "phone": "call 5"},
         "billingAddress": {"country": "Germany"},
         "retrunUrls": {},
         "metadata": {"a": 1, "": "x"},
@@ -324,4 +324,59 @@ async fn what_is_not_known_is_answered_with_what_is() {
     assert_eq!(detail(&problem), "This is not known here; known are limit, cursor, open, code, account.");
     let problem = gateway.get("/v1/refunds/ref_1?x=1").await.problem(400, "unknown_field");
     assert_eq!(detail(&problem), "This is not known here; nothing can be given.");
+}
+
+#[tokio::test]
+async fn what_people_typed_is_stored_as_they_meant_it() {
+    let gateway = Gateway::start().await;
+    let mut order = small_order();
+    order["customer"]["phone"] = json!("tel:+49 30 1234567, ext. 12");
+    order["customer"]["email"] = json!(" MailTo:ann@\u{200b}example.test ");
+    let stored = gateway.post("/v1/orders").json(&order).await.expect(201);
+    assert_eq!(stored["customer"]["phone"], "+49 30 1234567");
+    assert_eq!(stored["customer"]["email"], "ann@example.test");
+    order["customer"]["phone"] = json!("n/a");
+    let stored = gateway.post("/v1/orders").json(&order).await.expect(201);
+    assert_eq!(stored["customer"]["phone"], Value::Null);
+    order["customer"]["email"] = json!("ann@example,test");
+    let problem = gateway.post("/v1/orders").json(&order).await.problem(400, "invalid_value");
+    let detail = problem["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("has no comma: a dot may be meant"), "{detail}");
+}
+
+#[tokio::test]
+async fn an_empty_choice_is_none_and_a_repeated_one_is_one() {
+    let gateway = Gateway::start().await;
+    let mut order = small_order();
+    for name in ["requiresPayment", "requiresPaymentProfile", "requiresSigning"] {
+        order[name] = json!("");
+    }
+    let created = gateway.post("/v1/orders").json(&order).await.expect(201);
+    assert_eq!(created["requiresSigning"], "NOT_REQUIRED");
+    let path = format!("/v1/orders/{}", id(&created));
+    gateway.request("PATCH", &path).json(&json!({"requiresPayment": " "})).await.expect(200);
+    gateway.get("/v1/orders?state=").await.expect(200);
+    gateway.post(&format!("{path}/price")).await_it().await.expect(200);
+    let mut checkout = hosted();
+    for name in ["captureMode", "language"] {
+        checkout[name] = json!("");
+    }
+    checkout["returnUrls"]["success"] = json!(" https://shop.test/ok\u{a0}");
+    gateway.post(&format!("{path}/checkout")).json(&checkout).await.expect(201);
+    let endpoint =
+        json!({"url": "\u{a0}https://shop.test/hook ", "events": ["payment.paid", "payment.paid"]});
+    let endpoint = gateway.post("/v1/webhook-endpoints").json(&endpoint).await.expect(201);
+    assert_eq!(
+        (&endpoint["url"], &endpoint["events"]),
+        (&json!("https://shop.test/hook"), &json!(["payment.paid"]))
+    );
+    let change = json!({"url": " https://shop.test/other"});
+    let path = format!("/v1/webhook-endpoints/{}", id(&endpoint));
+    assert_eq!(
+        gateway.request("PATCH", &path).json(&change).await.expect(200)["url"],
+        "https://shop.test/other"
+    );
+    order["requiresPayment"] = json!("REQUIRED");
+    let problem = gateway.post("/v1/orders").json(&order).await.problem(400, "invalid_value");
+    assert_eq!(problem["errors"][0]["detail"], "This must be OPTIONAL, or be left out.");
 }
