@@ -141,10 +141,27 @@ impl NotificationBody {
     }
 }
 
-/// Code and text of the first complaint in a refusal: `{"__all__": [{"message": …, "code": …}]}`, or the same
-/// under the name of a field.
+/// Code and text of the first complaint in a refusal: `{"__all__": [{"message": …, "code": …}]}`, the same under the name
+/// of a field, or there only a text or a list of texts.
 pub(super) fn complaint(response: &HttpResponse) -> Option<Complaint> {
-    first_message(&response.json().ok()?)
+    complaint_in(&response.json().ok()?)
+}
+
+fn complaint_in(value: &Value) -> Option<Complaint> {
+    first_message(value).or_else(|| first_text(value).map(|text| (None, Some(text))))
+}
+
+/// The first text, with the name of the field that it is about.
+fn first_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
+        Value::Array(several) => several.iter().find_map(first_text),
+        Value::Object(fields) => {
+            let named = |(name, value): (&String, &Value)| Some(format!("{} ({name})", first_text(value)?));
+            value.get("__all__").and_then(first_text).or_else(|| fields.iter().find_map(named))
+        }
+        _ => None,
+    }
 }
 
 /// What a 2xx complains about, if its `errors` are not empty.
@@ -156,7 +173,7 @@ pub(super) fn errors_in_success(response: &HttpResponse) -> Option<Complaint> {
     }
     let errors: Value = response.json::<Fields>().ok()?.get("errors")?;
     let nothing = ["null", "\"\"", "[]", "{}"].contains(&errors.to_string().as_str());
-    (!nothing).then(|| first_message(&errors).unwrap_or_default())
+    (!nothing).then(|| complaint_in(&errors).unwrap_or_default())
 }
 
 fn first_message(value: &Value) -> Option<Complaint> {

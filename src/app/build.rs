@@ -88,7 +88,7 @@ fn retired_account(open: &OpenWork) -> String {
         ("unpaid payment", open.unpaid),
         ("AUTHORIZED payment", open.authorized),
         ("DISPUTED payment", open.disputed),
-        ("order or method at work", open.waiting),
+        ("waiting job", open.waiting),
     ];
     let parts = parts.into_iter().filter(|(_, count)| *count > 0);
     let parts: Vec<_> = parts.map(|(what, count)| counted(count, what)).collect();

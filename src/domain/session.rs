@@ -311,6 +311,11 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Whether this is the provider's id of it, in small or capital letters.
+    pub fn is_called(&self, reference: &str) -> bool {
+        self.reference.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(reference))
+    }
+
     pub fn for_adapter(&self, order: port::OrderId) -> port::Attempt {
         port::Attempt {
             id: self.id,

@@ -97,14 +97,15 @@ async fn find(
         Some(reference) => store.with_provider_reference(account, reference).await?,
         None => Vec::new(),
     };
-    let own_id = target.merchant_reference.as_deref().and_then(|text| text.parse::<AttemptId>().ok());
+    let own_id = target.merchant_reference.as_deref();
+    let own_id = own_id.and_then(|text| text.to_ascii_lowercase().parse::<AttemptId>().ok());
     subjects.extend(own_id.map(|attempt| subject_of(attempt.uuid())));
     for subject in subjects {
         let Some(order) = store.load::<OrderAggregate>(subject).await? else { continue };
         let named = |attempt: &&Attempt| {
             attempt.account == account
                 && (Some(attempt.id) == own_id
-                    || attempt.reference.is_some() && attempt.reference == target.reference)
+                    || target.reference.as_deref().is_some_and(|reference| attempt.is_called(reference)))
         };
         if let Some(attempt) = order.attempts.iter().rev().find(named).cloned() {
             return Ok(Some((order, attempt)));

@@ -102,10 +102,11 @@ impl NotificationReceiver {
         let mut outcome = NotificationOutcome::Unmatched;
         let named = |target: NotificationTarget| Some((target.reference?, target.status));
         for (reference, status) in targets.into_iter().filter_map(named).take(MAX_TARGETS) {
-            let name = (account.name.clone(), reference);
+            let name = (account.name.clone(), reference.to_ascii_lowercase());
             let scheduled = self.scheduled.get(&name);
             if !scheduled.is_some_and(|(payment, at)| now < at && payments.awaits_fetch(payment)) {
-                let scheduled = payments.schedule_notified_fetch(account, &name.1, status.as_ref()).await?;
+                let scheduled =
+                    payments.schedule_notified_fetch(account, &reference, status.as_ref()).await?;
                 let Some(scheduled) = scheduled else { continue };
                 self.scheduled.insert(name, scheduled);
             }

@@ -13,7 +13,7 @@ use super::task::OrderTask;
 use super::{Account, PaymentError, Payments, ReadPass, Redirect, Result};
 use crate::domain::attention::readability;
 use crate::domain::session_end::left_by_customer;
-use crate::domain::{Context, Lane, OrderAggregate, Urgency, next_read, number_of};
+use crate::domain::{Attempt, Context, Lane, OrderAggregate, Urgency, next_read, number_of};
 use crate::engine::Command;
 use crate::store::{Change, Due, JobSubject, Wake, Write};
 
@@ -177,9 +177,8 @@ impl Payments {
         let store = &self.engine.store;
         for subject in store.with_provider_reference(account, reference).await? {
             let Some(order) = store.load::<OrderAggregate>(subject).await? else { continue };
-            let named = order.attempts.iter().find(|attempt| {
-                attempt.account == account && attempt.reference.as_deref() == Some(reference)
-            });
+            let named = |attempt: &&Attempt| attempt.account == account && attempt.is_called(reference);
+            let named = order.attempts.iter().find(named);
             let Some(payment) = named.and_then(|attempt| order.payment_of(attempt)) else { continue };
             let now = self.engine.now();
             if still_waits && payment.status() == PaymentStatus::Pending {

@@ -66,7 +66,8 @@ fn is_nothing(raw: &str) -> bool {
     raw == "null" || inside.is_some_and(|inside| inside.trim().is_empty())
 }
 
-/// A text that is not empty, or a number as it is written: some servers send ids and codes as either.
+/// A text that is not empty, without blanks at its ends, or a number as it is written: some servers send ids and codes as
+/// either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(String);
 
@@ -74,12 +75,17 @@ impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         let text = match raw.as_bytes().first() {
-            Some(b'"') => serde_json::from_str::<String>(raw).map_err(D::Error::custom)?,
+            Some(b'"') => trimmed(serde_json::from_str(raw).map_err(D::Error::custom)?),
             Some(b'-' | b'0'..=b'9') => raw.to_owned(),
             _ => String::new(),
         };
         if text.is_empty() { Err(D::Error::custom("neither a text nor a number")) } else { Ok(Self(text)) }
     }
+}
+
+fn trimmed(text: String) -> String {
+    let inner = text.trim();
+    if inner.len() == text.len() { text } else { inner.to_owned() }
 }
 
 impl Deref for Text {
@@ -171,12 +177,14 @@ mod tests {
     #[test]
     fn a_side_field_is_absent_where_it_is_odd_and_spoils_nothing() {
         let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
-        for odd in ["null", "[]", "{}", "\"\"", "true", "[1, 2]", "{\"a\": []}", &deep] {
+        for odd in ["null", "[]", "{}", "\"\"", "\" \"", "true", "[1, 2]", "{\"a\": []}", &deep] {
             let read = read(&format!("\"side\": {odd},"), "").unwrap();
             assert_eq!((&*read.id, &*read.side), ("7", &None), "{odd:.20}");
         }
         assert_eq!(read("", "").unwrap().side.0, None);
-        for (stated, expected) in [("\"a\"", "a"), ("-7", "-7"), ("1e999", "1e999")] {
+        let table =
+            [("\"a\"", "a"), ("\" a b\\n\"", "a b"), ("\"\u{a0}a\"", "a"), ("-7", "-7"), ("1e999", "1e999")];
+        for (stated, expected) in table {
             assert_eq!(read(&format!("\"side\": {stated},"), "").unwrap().side.as_deref(), Some(expected));
         }
     }

@@ -120,7 +120,8 @@ impl dyn Store + '_ {
         .await
     }
 
-    /// The subjects with a provider reference at an account, newest first.
+    /// The subjects with a provider reference at an account, newest first: with the same one, else with the same in small
+    /// or capital letters.
     pub async fn with_provider_reference(
         &self,
         account: &str,
@@ -129,9 +130,16 @@ impl dyn Store + '_ {
         const MAX_SUBJECTS: u32 = 20;
         const SQL: &str = "SELECT subject FROM provider_references WHERE account = ?1 AND reference = ?2
              ORDER BY subject DESC LIMIT ?3";
-        let reference = reference.to_owned();
+        let spellings =
+            [reference.to_owned(), reference.to_ascii_lowercase(), reference.to_ascii_uppercase()];
         self.read_of(account, move |db, account| {
-            all(db, SQL, (account, reference, MAX_SUBJECTS), |row| uuid(row, 0))
+            for spelling in spellings {
+                let found = all(db, SQL, (account, spelling, MAX_SUBJECTS), |row| uuid(row, 0))?;
+                if !found.is_empty() {
+                    return Ok(found);
+                }
+            }
+            Ok(Vec::new())
         })
         .await
     }

@@ -26,6 +26,7 @@ mod reads;
 mod refused;
 mod retired;
 mod returns;
+mod spellings;
 mod stream;
 mod upkeep;
 mod vault;

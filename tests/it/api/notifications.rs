@@ -87,7 +87,7 @@ pub fn hint(session: &Value, event: &str) -> Value {
 }
 
 /// A session at the account whose provider proves nothing but the address it knows.
-async fn session_at_two(gateway: &Gateway) -> Value {
+pub async fn session_at_two(gateway: &Gateway) -> Value {
     let mut request = hosted();
     request["account"] = json!("two");
     gateway.session_of(&request).await

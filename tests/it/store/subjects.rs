@@ -271,7 +271,9 @@ pub async fn a_providers_reference_leads_to_all_that_have_it(store: Db) {
     commit(&store, shop.checkout(&mut elsewhere, "reserve")).await;
     let (profile, stored) = shop.profile("P-1");
     commit(&store, stored).await;
-    assert_eq!(store.with_provider_reference("main", "shared").await, Ok(ids));
+    for spelling in ["shared", "Shared", "SHARED"] {
+        assert_eq!(store.with_provider_reference("main", spelling).await, Ok(ids.clone()), "{spelling}");
+    }
     assert_eq!(store.profile_with_reference("main", "P-1").await, Ok(Some(profile.id)));
     for (account, reference) in
         [("reserve", "shared"), ("main", "other"), ("reserve", "P-1"), ("unknown", "")]
