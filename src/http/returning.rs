@@ -153,13 +153,18 @@ impl ReturnedSession<'_> {
                 _ => Redirect::Failure,
             },
             SessionStatus::Pending | SessionStatus::RequiresAction => match redirect {
-                Redirect::Cancel => Redirect::Cancel,
+                // Without a page of its own, whoever cancels is shown that it failed.
+                Redirect::Cancel if self.is_current || self.has_cancel_page() => Redirect::Cancel,
                 _ if self.is_current && self.failure.is_some_and(|failure| failure.retryable) => {
                     Redirect::Failure
                 }
                 _ => Redirect::InProgress,
             },
         }
+    }
+
+    fn has_cancel_page(&self) -> bool {
+        self.urls.is_some_and(|urls| urls.cancel.is_some())
     }
 
     /// The merchant's URL with the outcome added to its query. `None` if it is not a valid URL.
@@ -239,13 +244,28 @@ mod tests {
                 provider_code: None,
                 retryable,
             });
-            let session = ReturnedSession { failure: failure.as_ref(), ..session(status, None) };
+            let urls =
+                ReturnUrls { cancel: Some("https://shop.example/cart".to_owned()), ..ReturnUrls::default() };
+            let session = ReturnedSession { failure: failure.as_ref(), ..session(status, Some(&urls)) };
             assert_eq!(session.target(redirect), expected, "{status:?} {failure:?} by {redirect:?}");
             let older = ReturnedSession { is_current: false, ..session };
             let says_failed = expected == Failure && status != Failed;
             let expected = if says_failed { InProgress } else { expected };
             assert_eq!(older.target(redirect), expected, "an older {status:?} {failure:?} by {redirect:?}");
         }
+    }
+
+    #[test]
+    fn without_a_cancel_page_nobody_is_shown_a_failure_that_no_new_read_has_shown() {
+        let none = ReturnUrls::default();
+        for urls in [Some(&none), None] {
+            let current = session(SessionStatus::Pending, urls);
+            assert_eq!(current.target(Redirect::Cancel), Redirect::Cancel);
+            let older = ReturnedSession { is_current: false, ..current };
+            assert_eq!(older.target(Redirect::Cancel), Redirect::InProgress);
+        }
+        let ended = ReturnedSession { is_current: false, ..session(SessionStatus::Failed, Some(&none)) };
+        assert_eq!(ended.target(Redirect::Failure), Redirect::Failure);
     }
 
     #[test]

@@ -94,6 +94,9 @@ async fn whoever_gives_up_is_sent_to_cancel_which_may_be_the_failure_page() {
     let session = gateway.session().await;
     let way_back = gateway.way_back(&session, Redirect::Cancel);
     sent_on(&gateway.customer(&way_back).await, "no", &session, "PENDING");
+    // Again, when nobody is asked: the payment may have arrived meanwhile.
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
+    sent_on(&gateway.customer(&way_back).await, "wait", &session, "PENDING");
 
     let mut request = hosted();
     request["returnUrls"]["cancel"] = json!("https://shop.test/cart");
