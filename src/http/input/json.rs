@@ -23,9 +23,11 @@ pub(crate) enum Node<'a> {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotJson {
-    /// Not JSON, or not UTF-8.
     #[error("The body is not JSON: there is an error at line {line}, column {column}.")]
     Syntax { line: usize, column: usize },
+    /// In another encoding, such as Latin-1 or UTF-16.
+    #[error("The body is not in UTF-8: at line {line}, column {column} is a byte of another encoding.")]
+    NotUtf8 { line: usize, column: usize },
     /// Half of a character that JavaScript and JSON write as two.
     #[error(
         "The body is not JSON: a text has half a character (a lone surrogate) at line {line}, column {column}, as if it \
@@ -36,17 +38,53 @@ pub(crate) enum NotJson {
     TooDeep,
 }
 
-impl From<serde_json::Error> for NotJson {
-    fn from(fault: serde_json::Error) -> Self {
+impl NotJson {
+    /// Why serde_json refused the bytes.
+    fn of(bytes: &[u8], fault: &serde_json::Error) -> Self {
+        // UTF-16 of ASCII is valid UTF-8, with a zero beside each letter.
+        let zero = bytes.iter().take(4).position(|byte| *byte == 0);
+        let other = zero.or_else(|| std::str::from_utf8(bytes).err().map(|error| error.valid_up_to()));
+        if let Some(at) = other {
+            let (line, column) = place(bytes, at + 1);
+            return Self::NotUtf8 { line, column };
+        }
+        if deepest(bytes) > MAX_DEPTH {
+            return Self::TooDeep;
+        }
         Self::Syntax { line: fault.line(), column: fault.column() }
     }
+}
+
+/// The line and column of the last of the first bytes, as serde_json counts them.
+fn place(bytes: &[u8], first: usize) -> (usize, usize) {
+    let before = bytes.get(..first).unwrap_or(bytes);
+    let is_end = |byte: &u8| *byte == b'\n';
+    let column = before.rsplit(is_end).next().map_or(0, <[u8]>::len);
+    (before.split(is_end).count(), column)
+}
+
+/// The most brackets that are open at once, outside texts.
+fn deepest(bytes: &[u8]) -> usize {
+    let (mut open, mut most, mut in_text, mut escaped) = (0usize, 0, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => open += 1,
+            b'}' | b']' if !in_text => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
 }
 
 /// Parses a document, which may begin with a byte order mark. serde_json validates it first; then it is split in one
 /// pass.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Node<'_>, NotJson> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let checked: &RawValue = serde_json::from_slice(bytes)?;
+    let checked: &RawValue = serde_json::from_slice(bytes).map_err(|fault| NotJson::of(bytes, &fault))?;
     let end = bytes.trim_ascii_end().len();
     Walk { before: bytes.get(..end).unwrap_or_default(), rest: checked.get() }.node(MAX_DEPTH)
 }
@@ -131,10 +169,8 @@ impl<'a> Walk<'a> {
 
     /// A text of valid JSON cannot be read only if it has half a character; it ends here.
     fn half_character(&self, end: usize) -> NotJson {
-        let before = self.before.get(..end).unwrap_or(self.before);
-        let is_end = |byte: &u8| *byte == b'\n';
-        let column = before.rsplit(is_end).next().map_or(0, <[u8]>::len);
-        NotJson::HalfCharacter { line: before.split(is_end).count(), column }
+        let (line, column) = place(self.before, end);
+        NotJson::HalfCharacter { line, column }
     }
 
     /// A number or literal, up to its end.
@@ -169,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_says_where() {
-        let broken: [&[u8]; 8] = [b"", b"{", b"{\"a\":}", b"{'a':1}", b"nul", b"{} {}", b"[1,]", b"\"\xff\""];
+        let broken: [&[u8]; 7] = [b"", b"{", b"{\"a\":}", b"{'a':1}", b"nul", b"{} {}", b"[1,]"];
         for bytes in broken {
             assert!(
                 matches!(parse(bytes), Err(NotJson::Syntax { .. })),
@@ -177,9 +213,28 @@ mod tests {
                 String::from_utf8_lossy(bytes)
             );
         }
-        assert!(parse(&b"[".repeat(200_000)).is_err());
-        let deep = ["[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1)].concat();
-        assert_eq!(parse(deep.as_bytes()), Err(NotJson::TooDeep));
+        for levels in [MAX_DEPTH + 1, 127, 128, 129, 5_000, 200_000] {
+            let deep = ["[".repeat(levels), "]".repeat(levels)].concat();
+            assert_eq!(parse(deep.as_bytes()), Err(NotJson::TooDeep), "{levels}");
+            assert_eq!(parse(&b"[".repeat(levels)), Err(NotJson::TooDeep), "{levels}");
+        }
+        let texts = format!("[\"{}\\\"{}\", }}", "[".repeat(50), "{".repeat(50));
+        assert!(matches!(parse(texts.as_bytes()), Err(NotJson::Syntax { .. })));
+    }
+
+    #[test]
+    fn another_encoding_is_said_to_be_one() {
+        let latin = b"{\n \"name\": \"M\xfcller\"}";
+        assert_eq!(parse(latin), Err(NotJson::NotUtf8 { line: 2, column: 12 }));
+        let wide =
+            |order: fn(u16) -> [u8; 2], text: &str| text.encode_utf16().flat_map(order).collect::<Vec<_>>();
+        for text in ["{\"a\": 1}", "\u{feff}{\"a\": 1}"] {
+            for order in [u16::to_le_bytes, u16::to_be_bytes] {
+                assert!(matches!(parse(&wide(order, text)), Err(NotJson::NotUtf8 { line: 1, .. })), "{text}");
+            }
+        }
+        let problem = parse(latin).unwrap_err().to_string();
+        assert!(problem.contains("UTF-8") && !problem.contains("ller"), "{problem}");
     }
 
     #[test]
