@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
 use super::problem::{Code, Problem};
@@ -93,7 +95,7 @@ pub(super) async fn problems(_: RawRequest) -> Result<HttpResponse, Problem> {
 /// `GET /problems/{code}`, which a problem's `type` links to.
 pub(super) async fn problem(raw: RawRequest) -> Result<HttpResponse, Problem> {
     let Ok(code) = raw.segment("code").parse::<Code>() else {
-        return if is_browser(&raw.request) { Ok(not_found()) } else { Err(Problem::not_found()) };
+        return if is_browser(&raw.request) { Ok(no_such_code()) } else { Err(Problem::not_found()) };
     };
     let (name, status, help) = (code.as_str(), code.status(), marked(code.help()));
     let content = format!(
@@ -103,8 +105,18 @@ pub(super) async fn problem(raw: RawRequest) -> Result<HttpResponse, Problem> {
     Ok(html(public_page(), code.title(), &content))
 }
 
+fn no_such_code() -> HttpResponse {
+    const TEXT: &str = "<p>The gateway answers with no such error code.</p><p><a href=\"../problems\">All error codes</a></p>";
+    html(private_page(StatusCode::NOT_FOUND), "No such error code", TEXT)
+}
+
+/// `GET /problems/`, which is typed for the list.
+pub(super) async fn to_problems(_: RawRequest) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, "../problems")).finish())
+}
+
 /// Whether a person looks at the answer.
-fn is_browser(request: &HttpRequest) -> bool {
+pub(super) fn is_browser(request: &HttpRequest) -> bool {
     header(request, "Accept").is_some_and(|accepted| accepted.contains("text/html"))
 }
 

@@ -195,6 +195,7 @@ routes! {
     POST   "/webhooks/{account}/{key}"          public   page   notifications::receive;
     GET    "/problems/{code}"                   public   page   pages::problem;
     GET    "/problems"                          public   page   pages::problems;
+    GET    "/problems/"                         public   page   pages::to_problems;
     GET    "/"                                  public   page   pages::home;
 }
 

@@ -16,7 +16,7 @@ use super::problem::{Code, FieldError, Problem};
 use super::request::{ApiRequest, RawRequest, header, if_match};
 use super::routes::{Handler, Route};
 use super::state::State;
-use super::{body, card, idempotency};
+use super::{body, card, idempotency, pages};
 use crate::domain::Actor;
 use crate::engine::Command;
 use crate::metrics::RouteMetrics;
@@ -70,7 +70,11 @@ pub(super) async fn fallback(
     payload: Payload,
 ) -> HttpResponse {
     let raw = raw(state, request);
-    let response = with_headers(refusal(problem, &raw), Headers::new(), &raw);
+    let is_page = problem.code() == Code::NotFound
+        && !raw.request.path().starts_with("/v1/")
+        && pages::is_browser(&raw.request);
+    let refused = if is_page { pages::not_found() } else { refusal(problem, &raw) };
+    let response = with_headers(refused, Headers::new(), &raw);
     metrics.answered(response.status().as_u16(), Duration::ZERO);
     body::closing(response, payload)
 }

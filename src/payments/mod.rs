@@ -72,6 +72,9 @@ pub enum PaymentError {
     /// No suitable account can be reached; an existing order is a cart again.
     #[error("no provider can be reached")]
     ProvidersUnavailable { order: Option<OrderId>, retry_after: Option<Duration> },
+    /// Every suitable account refuses our credentials; an existing order is a cart again.
+    #[error("every account refuses the gateway's credentials")]
+    CredentialsRefused { order: Option<OrderId> },
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// The account that something belongs to is not configured any more.

@@ -14,7 +14,7 @@ use crate::domain::session_start::{abandon, create_session, fail_over, payable};
 use crate::domain::{
     Attempt, AttemptState, AttentionCode, Context, Erasable, Event, FailureCode, LineItem, Metadata,
     NewAttempt, OrderAggregate, PersonalData, Price, Profile, ReturnUrls, RouteAttempt, Routing, Session,
-    SessionFailure, SessionRequest, SessionStatus, Urgency, price_line,
+    SessionFailure, SessionRequest, SessionStatus, StartFailure, Urgency, price_line,
 };
 use crate::engine::{Command, WorkingCopy};
 use crate::routing::{AccountFacts, Request, RouteDecision, RouteError, decide};
@@ -56,6 +56,8 @@ pub enum StartOutcome {
         /// When to try again, as far as a provider reports it.
         retry_after: Option<Duration>,
     },
+    /// As `Down`, since every account refuses our credentials: a retry does not help.
+    Refused,
 }
 
 /// What a start created, and the moment that the provider's answer describes.
@@ -82,9 +84,17 @@ impl From<FailedStart> for ProviderError {
 }
 
 impl StartOutcome {
-    /// The outcome after an error that is certain.
-    pub(super) fn abandoned(error: &ProviderError) -> Self {
+    /// The outcome after an error that is certain, and the failures of all accounts that were tried.
+    pub(super) fn abandoned(
+        error: &ProviderError,
+        mut failures: impl Iterator<Item = Option<StartFailure>>,
+    ) -> Self {
         match error {
+            ProviderError::Misconfigured
+                if failures.all(|failure| failure == Some(StartFailure::Misconfigured)) =>
+            {
+                Self::Refused
+            }
             ProviderError::Busy { retry_after } => Self::Down { retry_after: *retry_after },
             _ if error.advice() == Advice::Stop => Self::Ended,
             _ => Self::Down { retry_after: None },
@@ -134,7 +144,7 @@ impl Payments {
         let session_data = session_request(order, request, stored);
         let decision = self.route(order, request, &session_data, stored, money, now)?;
         let [first, fallback @ ..] = decision.candidates.as_slice() else {
-            return Err(RouteError::NoRoute { ruled_out: decision.ruled_out }.into());
+            return Err(RouteError::NoRoute { of: kind_of(request), ruled_out: decision.ruled_out }.into());
         };
         let account = self.providers.account(first)?;
         let page = account.about().capabilities.limits.page_lifetime;
@@ -201,7 +211,8 @@ impl Payments {
             pin: request.account.as_deref(),
             stored_at: stored.map(|profile| &*profile.account),
         };
-        let decision = decide(&routed, &self.routing.rules.load(), &facts, self.engine.draw())?;
+        let decision = decide(&routed, &self.routing.rules.load(), &facts, self.engine.draw());
+        let decision = decision.map_err(|error| error.about(kind_of(request)))?;
         if let Some(first) = decision.candidates.first() {
             self.engine.metrics.routed(&decision.rule, first);
         }
@@ -346,7 +357,8 @@ impl Payments {
             return Ok(Some(StartOutcome::Unknown));
         }
         self.abandon(order, attempt, error).await?;
-        Ok(Some(StartOutcome::abandoned(error)))
+        let attempts = order.attempts.iter().filter(|attempt| attempt.session == session);
+        Ok(Some(StartOutcome::abandoned(error, attempts.map(|attempt| attempt.failure))))
     }
 
     /// Abandons a start for good: the session ends, the order is a cart again. A provider that wants another amount
@@ -373,6 +385,11 @@ impl Payments {
         });
         abandon.await.map(drop)
     }
+}
+
+/// What an error calls it.
+fn kind_of(request: &CheckoutRequest) -> &'static str {
+    if request.charge { "charge of a stored method" } else { "checkout" }
 }
 
 /// Whether an attempt charges a stored method without the customer.

@@ -57,6 +57,9 @@ pub const PINNED: &str = "pinned";
 /// Shown as the rule where a stored payment method decides. No rule has this name.
 pub(super) const STORED: &str = "stored-method";
 
+/// What is routed where nothing else is said.
+const CHECKOUT: &str = "checkout";
+
 /// An account that will not be tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuledOut {
@@ -67,12 +70,27 @@ pub struct RuledOut {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    #[error("no account can take this checkout")]
-    NoRoute { ruled_out: Vec<RuledOut> },
-    #[error("the routing does not allow a checkout to name its account")]
+    #[error("no account can take this {of}")]
+    NoRoute {
+        /// What was to be routed, such as `checkout`.
+        of: &'static str,
+        ruled_out: Vec<RuledOut>,
+    },
+    #[error("the routing does not allow a request to name its account")]
     PinsNotAllowed,
     #[error("there is no account `{0}`")]
     UnknownAccount(String),
+}
+
+impl RouteError {
+    /// The same for what is no checkout.
+    #[must_use]
+    pub fn about(self, of: &'static str) -> Self {
+        match self {
+            Self::NoRoute { ruled_out, .. } => Self::NoRoute { of, ruled_out },
+            other => other,
+        }
+    }
 }
 
 /// Decides which accounts to try for `request`, in which order. `facts` has every configured account once; `draw` is
@@ -156,7 +174,7 @@ fn rank(
         Some(first) => {
             Ok(RouteDecision { rule: rule.to_owned(), reason: reason(first), candidates, ruled_out })
         }
-        None => Err(RouteError::NoRoute { ruled_out }),
+        None => Err(RouteError::NoRoute { of: CHECKOUT, ruled_out }),
     }
 }
 

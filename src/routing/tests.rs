@@ -57,7 +57,7 @@ fn out(ruled_out: &[RuledOut]) -> Vec<String> {
 fn outcome(request: &Request<'_>, rules: &Rules, facts: &[AccountFacts<'_>]) -> String {
     match decide(request, rules, facts, 0) {
         Ok(decision) => format!("{} > {}", decision.rule, decision.candidates.join(" ")),
-        Err(RouteError::NoRoute { ruled_out }) => format!("no route | {}", out(&ruled_out).join(" | ")),
+        Err(RouteError::NoRoute { ruled_out, .. }) => format!("no route | {}", out(&ruled_out).join(" | ")),
         Err(other) => other.to_string(),
     }
 }
@@ -161,6 +161,9 @@ fn where_no_rule_fits_there_is_no_route() {
     let metadata = BTreeMap::new();
     let text = outcome(&request(&metadata), &rules, &facts(&["decta"]));
     assert!(text.starts_with("no route | decta: no rule fits this checkout | paymennt: no rule"), "{text}");
+    let error = decide(&request(&metadata), &rules, &facts(&[]), 0).unwrap_err();
+    assert_eq!(error.to_string(), "no account can take this checkout");
+    assert_eq!(error.about("charge").to_string(), "no account can take this charge");
 }
 
 #[test]

@@ -217,7 +217,7 @@ where
                     matches!(fault, CommandError::Store(_) | CommandError::KeyTaken)
                 }
                 PaymentError::Provider(_) | PaymentError::ProvidersUnavailable { .. } => true,
-                PaymentError::Route { .. } | PaymentError::AccountNotConfigured(_) => false,
+                PaymentError::Route { .. } | PaymentError::AccountNotConfigured { .. } => false,
             };
             if unsure { Err(Unsure) } else { Ok(None) }
         }

@@ -37,6 +37,7 @@ pub(crate) async fn create_session(request: &ApiRequest, new: NewProfileSession)
     let payments = request.state().payments();
     match payments.create_profile_session(&request.merchant, &new, &request.command).await? {
         (_, StartOutcome::Down { retry_after }) => Err(Problem::down(retry_after)),
+        (_, StartOutcome::Refused) => Err(Problem::credentials_refused()),
         (session, StartOutcome::Created | StartOutcome::Unknown | StartOutcome::Ended) => Ok(session),
     }
 }

@@ -133,7 +133,7 @@ codes! {
         "Card numbers must never reach the gateway: customers enter them at the provider. The value was neither \
          stored nor logged. If a number of yours has a card's first digits, length and check digit, put letters before \
          it.";
-    NoRoute = 422 "no_route", "No account can take this checkout",
+    NoRoute = 422 "no_route", "No account can take this",
         "`routing.tried` says for each account which rule or capability ruled it out.";
     AccountNotAllowed = 422 "account_not_allowed", "A checkout may not name its account",
         "The routing of this installation does not allow a checkout to choose its account. Leave `account` out.";
@@ -159,7 +159,8 @@ codes! {
         "The error was recorded under `requestId`. A repeat with the same idempotency key is safe.";
     ProvidersUnavailable = 503 "providers_unavailable", "No provider can be reached",
         "Every account that could take this is down. Nothing is lost: try again after `Retry-After`, with the same \
-         idempotency key.";
+         idempotency key. Without `Retry-After` the accounts refuse the gateway's own credentials: its operator has to \
+         mend them first.";
     Overloaded = 503 "overloaded", "The gateway is busy",
         "Too much is waiting to be written, or the disk is full. Repeat the request after `Retry-After`, with the same \
          idempotency key so that nothing happens twice.";

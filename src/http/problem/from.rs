@@ -48,6 +48,7 @@ impl From<PaymentError> for Problem {
             PaymentError::Command(error) => error.into(),
             PaymentError::Route { error, order } => Self::from(error).about(order),
             PaymentError::ProvidersUnavailable { order, retry_after } => Self::down(retry_after).about(order),
+            PaymentError::CredentialsRefused { order } => Self::credentials_refused().about(order),
             PaymentError::Provider(error) => error.into(),
             PaymentError::AccountNotConfigured { .. } => {
                 Self::new(Code::UnsupportedByProvider, sentence(&error))
@@ -61,6 +62,13 @@ impl Problem {
     pub(crate) fn down(retry_after: Option<Duration>) -> Self {
         let detail = "No provider that could take this can be reached. Nothing is lost; try again later.";
         Self::new(Code::ProvidersUnavailable, detail).retry_after(retry_after.unwrap_or(PROVIDER_BACK))
+    }
+
+    /// Every account that could take it refuses the gateway's own credentials, which only its operator can mend.
+    pub(crate) fn credentials_refused() -> Self {
+        let detail = "Every provider account that could take this refuses the gateway's own credentials. Nothing is \
+                      lost, and a retry does not help until the operator of the gateway has mended them.";
+        Self::new(Code::ProvidersUnavailable, detail)
     }
 
     pub(crate) fn key_in_use() -> Self {
@@ -137,8 +145,8 @@ impl From<ProviderError> for Problem {
                 Self::new(Code::UnsupportedByProvider, sentence(&error)).with("capability", what)
             }
             ProviderError::Busy { retry_after } => Self::down(retry_after),
+            ProviderError::Misconfigured => Self::credentials_refused().caused_by(error),
             ProviderError::NotSent(_)
-            | ProviderError::Misconfigured
             | ProviderError::Unavailable(_)
             | ProviderError::Unreadable(_)
             | ProviderError::AmountDiffers(_)
@@ -152,7 +160,7 @@ impl From<RouteError> for Problem {
     fn from(error: RouteError) -> Self {
         let problem = |code| Self::new(code, sentence(&error));
         match &error {
-            RouteError::NoRoute { ruled_out } => problem(Code::NoRoute).with("routing", tried(ruled_out)),
+            RouteError::NoRoute { ruled_out, .. } => problem(Code::NoRoute).with("routing", tried(ruled_out)),
             RouteError::PinsNotAllowed => problem(Code::AccountNotAllowed),
             RouteError::UnknownAccount(_) => problem(Code::AccountUnknown),
         }

@@ -33,6 +33,9 @@ pub struct NewProfileSession {
 /// Shown as the rule where the first account that can store a method this way gets the session.
 const FIRST_ABLE: &str = "first-able";
 
+/// Why an account is not one of those.
+const UNABLE: &str = "cannot store a payment method this way";
+
 impl Payments {
     /// Chooses an account, commits the intent and starts the session.
     ///
@@ -79,14 +82,23 @@ impl Payments {
             Some(name) => (PINNED, vec![name]),
             None => (FIRST_ABLE, rules.accounts_for(merchant)),
         };
-        let configured = named.into_iter().filter_map(|name| self.providers.accounts().get(name));
+        let configured = named.iter().filter_map(|name| self.providers.accounts().get(name));
         let (able, unable): (Vec<_>, Vec<_>) =
             configured.partition(|account| account.about().capabilities.stores_by(new.approach));
-        let why = "cannot store a payment method this way".to_owned();
+        let ruled_out = |account: &Arc<Account>, why: &str| RuledOut {
+            account: account.name.clone(),
+            why: vec![why.to_owned()],
+        };
+        let other = match new.account.as_deref() {
+            Some(name) => format!("the request is pinned to {name}"),
+            None => "no rule names it".to_owned(),
+        };
+        let others =
+            self.providers.accounts().iter().filter(|account| !named.contains(&account.name.as_str()));
+        let unable = unable.into_iter().map(|account| ruled_out(account, UNABLE));
+        let ruled_out: Vec<_> = unable.chain(others.map(|account| ruled_out(account, &other))).collect();
         let [first, fallback @ ..] = able.as_slice() else {
-            let out =
-                |account: &Arc<Account>| RuledOut { account: account.name.clone(), why: vec![why.clone()] };
-            return Err(RouteError::NoRoute { ruled_out: unable.into_iter().map(out).collect() });
+            return Err(RouteError::NoRoute { of: "payment profile session", ruled_out });
         };
         let reason = match rule {
             PINNED => format!("the request names {}", first.name),
@@ -95,9 +107,8 @@ impl Payments {
                 first.name
             ),
         };
-        let tried =
-            |account: &Arc<Account>| RouteAttempt { account: account.name.clone(), outcome: why.clone() };
-        let tried = unable.into_iter().map(tried).collect();
+        let tried = |out: RuledOut| RouteAttempt { account: out.account, outcome: out.why.join("; ") };
+        let tried = ruled_out.into_iter().map(tried).collect();
         let fallback = fallback.iter().map(|account| account.name.clone()).collect();
         Ok((Arc::clone(first), fallback, Routing { rule: rule.to_owned(), reason, tried }))
     }
@@ -128,7 +139,8 @@ impl Payments {
             }
             let failed = FailedStart { error, refused };
             if !self.fail_over_session(session, &failed).await? {
-                return Ok(StartOutcome::abandoned(&failed.error));
+                let failures = session.attempts.iter().map(|attempt| attempt.failure);
+                return Ok(StartOutcome::abandoned(&failed.error, failures));
             }
         }
         Ok(StartOutcome::Ended)

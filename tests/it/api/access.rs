@@ -170,6 +170,18 @@ async fn each_code_has_its_page() {
     let browser = gateway.request("GET", "/problems/nothing").header("Accept", "text/html,*/*;q=0.8");
     let reply = browser.without("Authorization").await_it().await;
     assert_eq!((reply.status, reply.header("content-type")), (404, Some("text/html; charset=utf-8")));
+    assert!(reply.text().contains("No such error code") && reply.text().contains("href=\"../problems\""));
+    let reply = gateway.request("GET", "/problems/").without("Authorization").await_it().await;
+    assert_eq!((reply.status, reply.header("location")), (308, Some("../problems")));
+    for (path, accepted, kind) in [
+        ("/nothing", "text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("/nothing", "application/json", "application/problem+json"),
+        ("/v1/nothing", "text/html,*/*;q=0.8", "application/problem+json"),
+    ] {
+        let asked = gateway.request("GET", path).header("Accept", accepted).without("Authorization");
+        let reply = asked.await_it().await;
+        assert_eq!((reply.status, reply.header("content-type")), (404, Some(kind)), "{path} {accepted}");
+    }
 }
 
 #[tokio::test]

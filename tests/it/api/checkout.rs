@@ -231,6 +231,20 @@ async fn with_nowhere_to_go_the_order_stays_and_the_same_key_goes_on_with_it() {
 }
 
 #[tokio::test]
+async fn whom_every_account_refuses_is_not_told_to_try_again() {
+    let gateway = Gateway::start().await;
+    gateway.provider.starts(Start::Locked);
+    let reply = gateway.post("/v1/checkouts").key("k").json(&quick()).await;
+    let problem = reply.problem(503, "providers_unavailable");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("credentials") && detail.contains("operator"), "{detail}");
+    assert_eq!(reply.header("retry-after"), None);
+    gateway.provider.starts(Start::Works);
+    let both = gateway.post("/v1/checkouts").key("k").json(&quick()).await.expect(201);
+    assert_eq!(both["order"]["id"], problem["orderId"]);
+}
+
+#[tokio::test]
 async fn without_a_route_a_quick_order_stays_a_cart() {
     let gateway = Gateway::start().await;
     let mut request = quick();

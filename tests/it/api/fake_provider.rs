@@ -56,6 +56,8 @@ pub enum Start {
     Works,
     /// Nothing reaches it.
     Down,
+    /// It does not know our credentials.
+    Locked,
     /// It says no.
     Refuses,
     /// It creates an object and the answer is lost; the object cannot be looked up.
@@ -259,6 +261,7 @@ impl Provider for Adapter {
         let mut total = attempt.money;
         match start {
             Start::Down => return Err(ProviderError::Busy { retry_after: Some(Duration::from_secs(7)) }),
+            Start::Locked => return Err(ProviderError::Misconfigured),
             Start::Refuses => return Err(ProviderError::declined(Some("R1"), Some("no such shop"))),
             Start::Misquotes => return Err(ProviderError::AmountDiffers("12.51 EUR".to_owned())),
             Start::Wrong | Start::WrongScript => total.minor += 1,

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use paymux::domain::{Actor, Metadata, ProfileSessionRequest, ReturnUrls, SessionStatus};
 use paymux::engine::Command;
 use paymux::orders::Orders;
-use paymux::payments::{Account, Accounts, NewProfileSession, StartOutcome};
+use paymux::payments::{Account, Accounts, NewProfileSession, PaymentError, StartOutcome};
+use paymux::routing::{RouteError, RuledOut};
 use port::{
     About, AdapterState, Approach, Attempt, Capabilities, CreatedPayment, CreatedProfileSession, Ctx, Next,
     Notification, NotificationError, NotificationTarget, PaymentRequest, ProfileStatus, Provider,
@@ -14,8 +15,8 @@ use port::{
     VaultSupport, VaultView,
 };
 
-use super::Gateway;
 use super::gateway::orders;
+use super::{Gateway, fake_provider};
 
 static ABOUT: About = About {
     name: "strongbox",
@@ -214,4 +215,31 @@ async fn what_an_account_that_is_not_configured_any_more_would_have_to_do_is_ref
     let order = gateway.priced_order().await["id"].as_str().unwrap().parse().unwrap();
     let charge = without.on("shop", &command, order).charge(method).await;
     assert_eq!(charge.unwrap_err().to_string(), gone("stored method"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_routed_is_called_what_it_is_and_says_why_for_each_account() {
+    let gateway = Gateway::start().await;
+    let at =
+        |name: &str, provider| Account::new(name.to_owned(), provider, String::new(), false, None).unwrap();
+    let strongbox = Strongbox { page: "https://strongbox.test/store", method_status: None };
+    let accounts = [
+        at("one", fake_provider::adapter(&gateway.provider, "one")),
+        at("two", Box::new(strongbox) as Box<dyn Provider>),
+    ];
+    let payments =
+        orders(&gateway.orders.payments.engine, Accounts::new(accounts), "https://pay.test").payments;
+    let command = Command::of(Actor::Merchant);
+    let pinned = |name: &str| NewProfileSession { account: Some(name.to_owned()), ..new_session() };
+    let refused = payments.create_profile_session("shop", &pinned("one"), &command).await.unwrap_err();
+    let PaymentError::Route { error, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(error.to_string(), "no account can take this payment profile session");
+    let out = |account: &str, why: &str| RuledOut { account: account.to_owned(), why: vec![why.to_owned()] };
+    let unable = out("one", "cannot store a payment method this way");
+    let RouteError::NoRoute { ruled_out, .. } = error else { panic!("{error:?}") };
+    assert_eq!(ruled_out, [unable, out("two", "the request is pinned to one")]);
+    let (session, _) = payments.create_profile_session("shop", &pinned("two"), &command).await.unwrap();
+    let tried: Vec<_> =
+        session.routing.tried.iter().map(|tried| (&*tried.account, &*tried.outcome)).collect();
+    assert_eq!(tried, [("one", "the request is pinned to two")]);
 }
