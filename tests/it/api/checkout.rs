@@ -231,6 +231,31 @@ async fn with_nowhere_to_go_the_order_stays_and_the_same_key_goes_on_with_it() {
 }
 
 #[tokio::test]
+async fn a_page_that_stores_nothing_may_be_paid_where_the_merchant_proves_the_method_otherwise() {
+    let gateway = Gateway::start().await;
+    let mut request = quick();
+    request["order"]["requiresPaymentProfile"] = json!("REQUIRED");
+    let problem = gateway.post("/v1/checkouts").key("a").json(&request).await.problem(422, "no_route");
+    assert_eq!(problem["routing"]["tried"][0]["outcome"], "its page cannot store a payment method");
+    request["checkout"]["savePaymentProfile"] = json!(false);
+    let both = gateway.post("/v1/checkouts").key("b").json(&request).await.expect(201);
+    // Paid alone it does not submit the order: a session that stores a method has to come too.
+    let (order, session) = (id(&both["order"]), id(&both["session"]));
+    gateway.provider.say(both["session"]["providerReference"].as_str().unwrap(), "paid");
+    gateway.get(&format!("/v1/payment-sessions/{session}?refresh=true")).await.expect(200);
+    gateway.run_jobs().await;
+    let order = gateway.get(&format!("/v1/orders/{order}")).await.expect(200);
+    assert_eq!(
+        (&order["state"], &order["attention"]["code"]),
+        (&json!("PENDING_PAYMENT"), &json!("PROFILE_MISSING"))
+    );
+    let submit = format!("/v1/orders/{}/submit", id(&order));
+    let alone = json!({"paymentSessionId": session});
+    let unmet = gateway.post(&submit).json(&alone).await.problem(412, "requirement_unmet");
+    assert_eq!(unmet["unmet"], json!(["requiresPaymentProfile"]));
+}
+
+#[tokio::test]
 async fn whom_every_account_refuses_is_not_told_to_try_again() {
     let gateway = Gateway::start().await;
     gateway.provider.starts(Start::Locked);
