@@ -16,6 +16,7 @@ mod input;
 mod notifications;
 pub mod ops;
 mod pages;
+mod phone;
 pub mod problem;
 mod qr;
 mod rate;

@@ -216,7 +216,9 @@ where
                 PaymentError::Command(fault) => {
                     matches!(fault, CommandError::Store(_) | CommandError::KeyTaken)
                 }
-                PaymentError::Provider(_) | PaymentError::ProvidersUnavailable { .. } => true,
+                PaymentError::Provider(_)
+                | PaymentError::ProvidersUnavailable { .. }
+                | PaymentError::CredentialsRefused { .. } => true,
                 PaymentError::Route { .. } | PaymentError::AccountNotConfigured { .. } => false,
             };
             if unsure { Err(Unsure) } else { Ok(None) }

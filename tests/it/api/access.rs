@@ -178,8 +178,8 @@ async fn each_code_has_its_page() {
         ("/nothing", "application/json", "application/problem+json"),
         ("/v1/nothing", "text/html,*/*;q=0.8", "application/problem+json"),
     ] {
-        let asked = gateway.request("GET", path).header("Accept", accepted).without("Authorization");
-        let reply = asked.await_it().await;
+        let request = gateway.request("GET", path).header("Accept", accepted).without("Authorization");
+        let reply = request.await_it().await;
         assert_eq!((reply.status, reply.header("content-type")), (404, Some(kind)), "{path} {accepted}");
     }
 }

@@ -58,17 +58,17 @@ async fn without_its_account_a_session_is_not_cancelled_and_an_order_is_cancelle
 #[tokio::test]
 async fn what_is_not_settled_at_an_account_is_counted_by_kind() {
     let gateway = Gateway::start().await;
-    let settled = || gateway.paid_session("AUTOMATIC");
+    let paid = || gateway.paid_session("AUTOMATIC");
     for _ in 0..3 {
-        settled().await;
+        paid().await;
     }
     gateway.session().await;
     gateway.paid_session("MANUAL").await;
-    let disputed = settled().await;
+    let disputed = paid().await;
     gateway.provider.say(id_at(&disputed, "providerReference"), "charged_back");
     gateway.clock.pass(AFTER_THE_DEADLINE);
     gateway.get(&format!("/v1/payment-sessions/{}?refresh=true", id(&disputed))).await.expect(200);
-    let refunded = settled().await;
+    let refunded = paid().await;
     gateway.provider.fails_once(ProviderError::OutcomeUnknown("HTTP 500".to_owned()));
     let refunds = format!("/v1/payments/{}/refunds", id_at(&refunded, "paymentId"));
     gateway.post(&refunds).key("refund").json(&json!({"amount": 500})).await.expect(202);
