@@ -86,6 +86,23 @@ fn a_database_that_serve_would_refuse_is_a_fault() {
     assert!(refused().contains("from before the first release"));
 }
 
+#[test]
+fn a_secret_that_anybody_can_guess_and_one_in_quotes_are_named_with_their_line() {
+    for (secret, complaint) in [
+        ("whsec_", "verifies notifications"),
+        ("whsec_YQ==", "verifies notifications"),
+        ("whsec_c2VjcmV0LXRoYXQtaXMtbG9uZw==", "is not base64 of 24 bytes at least"),
+        ("\"whsec_c2VjcmV0LXRoYXQtaXMtbG9uZy1lbm91Z2g=\"", "is in quotes"),
+        ("${PAYMENNT_WEBHOOK_SECRET}", "is still a `${NAME}`"),
+    ] {
+        let run = shipped(Path::new("none.db")).env("PAYMENNT_WEBHOOK_SECRET", secret).output().unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        let named = format!(": accounts.paymennt-demo.webhook_secret: {complaint}");
+        let placed = said.starts_with("config/accounts.toml:") && said.contains(&named);
+        assert!(run.status.code() == Some(1) && placed, "{secret}: {said}");
+    }
+}
+
 /// The variables that the shipped accounts ask for.
 fn secrets() -> Vec<String> {
     let text = std::fs::read_to_string("config/accounts.toml").unwrap();
