@@ -57,11 +57,9 @@ fn take(
     if let Ok(targets) = &targets {
         assert!(targets.len() <= note.body.len(), "more hints than bytes");
         let kept = serde_json::to_string(targets).expect("hints can be kept");
-        assert_eq!(
-            serde_json::from_str::<Vec<NotificationTarget>>(&kept).as_ref().ok(),
-            Some(targets),
-            "kept as {kept}"
-        );
+        // The status is not kept.
+        let read: Vec<NotificationTarget> = serde_json::from_str(&kept).expect("what is kept can be read");
+        assert_eq!(serde_json::to_string(&read).ok().as_ref(), Some(&kept));
     }
     targets
 }

@@ -220,8 +220,7 @@ impl Telness {
     }
 
     async fn read(&self, ctx: &Ctx<'_>, target: &Target<'_>) -> Result<Opened> {
-        let response = self.answer(ctx, HttpRequest::get(target.path()?)).await?;
-        opened(ctx, target, &response)
+        opened(ctx, target, &self.answer(ctx, HttpRequest::get(target.path()?)).await?)
     }
 
     /// Cancels it. An answer with the object is used; one without it is followed by a read.
@@ -253,8 +252,8 @@ fn understood<T: DeserializeOwned>(ctx: &Ctx<'_>, response: &HttpResponse) -> Re
 /// The session, link or profile session that was asked for.
 fn opened(ctx: &Ctx<'_>, target: &Target<'_>, response: &HttpResponse) -> Result<Opened> {
     let opened: Opened = understood(ctx, response)?;
-    let (id, merchant_reference) = (opened.id(target.kind), opened.merchant_reference());
-    ctx.ensure_about(target.reference, id.as_deref(), merchant_reference.as_deref())?;
+    let (id, view) = (opened.id(target.kind), opened.view(target.kind));
+    ctx.ensure_about(target.reference, id.as_deref(), view.merchant_reference.as_deref())?;
     Ok(opened)
 }
 

@@ -48,13 +48,9 @@ impl Opened {
     pub(super) fn view(&self, kind: Kind) -> ProviderView {
         ProviderView {
             provider_status: self.provider_status(kind),
-            merchant_reference: self.merchant_reference(),
+            merchant_reference: merchant_reference(&self.members),
             ..ProviderView::default()
         }
-    }
-
-    pub(super) fn merchant_reference(&self) -> Option<String> {
-        merchant_reference(&self.members)
     }
 
     /// The page, or what the widget needs. The reference gives a profile session no page; one that has none shows

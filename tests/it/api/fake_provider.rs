@@ -337,12 +337,14 @@ impl Provider for Adapter {
         self.change(attempt, |object| (object.status, object.captured) = ("paid", money.minor))
     }
 
+    /// What is paid is closed no more, and refused as such.
     async fn cancel(&self, _: &Ctx<'_>, attempt: &Attempt) -> Result<ProviderView, ProviderError> {
-        self.change(attempt, |object| {
-            if !matches!(object.status, "paid" | "refunded") {
-                object.status = "closed";
-            }
-        })
+        let mut paid = false;
+        let view = self.change(attempt, |object| {
+            paid = matches!(object.status, "paid" | "refunded");
+            object.status = if paid { object.status } else { "closed" };
+        })?;
+        if paid { Err(ProviderError::rejected(None, Some("it is paid"))) } else { Ok(view) }
     }
 
     async fn refund(

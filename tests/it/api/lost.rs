@@ -91,6 +91,21 @@ async fn an_orphan_that_does_not_close_is_not_forgotten_and_its_money_is_found()
 }
 
 #[tokio::test]
+async fn an_orphan_whose_close_is_refused_since_it_was_paid_is_read_and_its_money_found_at_once() {
+    let gateway = Gateway::start().await;
+    gateway.falls_back();
+    gateway.provider.starts(Start::Lags);
+    let session = gateway.unanswered().await;
+    let orphan = gateway.provider.references().remove(0);
+    gateway.provider.starts(Start::Works);
+    gateway.provider.say(&orphan, "paid");
+    gateway.clock.pass(AFTER_THE_DEADLINE);
+    gateway.run_jobs().await;
+    assert!(gateway.statuses(&session).await.contains(&json!("PAID")));
+    assert_eq!(gateway.open_codes().await, ["LATE_PAYMENT"]);
+}
+
+#[tokio::test]
 async fn a_page_of_unknown_outcome_is_followed_by_one_elsewhere_and_a_link_which_may_be_sent_already_is_not()
 {
     for (request, account) in [(hosted(), "two"), (json!({"approach": "LINK"}), "one")] {
