@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ enum Command {
     /// Checks settings, accounts and routing, and prints every error with its file and line.
     ///
     /// Exits with 1 if there is any, or if `serve` would refuse the database. Changes nothing and calls no provider. Warns
-    /// of open payments whose account is no longer configured, if there is a database.
+    /// of accounts that are no longer configured and at which something is open, if there is a database.
     Check(ConfigArgs),
     /// Checks the records: the hash chain of every order, stored method and endpoint, the checkpoints over all of them,
     /// and whether the rows are what the events make.
@@ -250,8 +250,8 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
                 return Err(format!("--from {from} is not before --to {to}").into());
             }
             let settings = settings(&config)?;
-            let folder = config.config.parent().unwrap_or(Path::new("."));
-            let configured = AccountConfig::names(&folder.join(&settings.files.accounts)).unwrap_or_default();
+            let accounts = AccountConfig::names(&Plan::accounts_file(&config.config, &settings));
+            let configured = accounts.unwrap_or_default();
             let request = AdminRequest::ReplayInbox { from, to, account, configured };
             admin::run(&settings.store, &request).await
         }

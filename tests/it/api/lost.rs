@@ -42,6 +42,15 @@ impl Gateway {
         list["data"].as_array().unwrap().iter().map(|payment| payment["status"].clone()).collect()
     }
 
+    /// A start without an answer, followed by one at the next account: its session, and the provider's id of the first.
+    async fn fails_over_to_another_account(&self) -> (Value, String) {
+        self.falls_back();
+        self.provider.starts(Start::Lags);
+        let session = self.unanswered().await;
+        self.provider.starts(Start::Works);
+        (session, self.provider.references().remove(0))
+    }
+
     /// A second account takes what the first cannot start.
     fn falls_back(&self) {
         let text = "[[rules]]\nname = \"all\"\naccounts = [\"one\"]\nfallback = [\"two\"]\n";
@@ -75,11 +84,7 @@ async fn a_start_that_was_given_up_and_shows_up_paid_is_found_by_its_notificatio
 #[tokio::test]
 async fn an_orphan_that_does_not_close_is_not_forgotten_and_its_money_is_found() {
     let gateway = Gateway::start().await;
-    gateway.falls_back();
-    gateway.provider.starts(Start::Lags);
-    let session = gateway.unanswered().await;
-    let orphan = gateway.provider.references().remove(0);
-    gateway.provider.starts(Start::Works);
+    let (session, orphan) = gateway.fails_over_to_another_account().await;
     gateway.provider.fails_once(ProviderError::rejected(None, Some("somebody is paying")));
     gateway.clock.pass(AFTER_THE_DEADLINE);
     gateway.run_jobs().await;
@@ -93,11 +98,7 @@ async fn an_orphan_that_does_not_close_is_not_forgotten_and_its_money_is_found()
 #[tokio::test]
 async fn an_orphan_whose_close_is_refused_since_it_was_paid_is_read_and_its_money_found_at_once() {
     let gateway = Gateway::start().await;
-    gateway.falls_back();
-    gateway.provider.starts(Start::Lags);
-    let session = gateway.unanswered().await;
-    let orphan = gateway.provider.references().remove(0);
-    gateway.provider.starts(Start::Works);
+    let (session, orphan) = gateway.fails_over_to_another_account().await;
     gateway.provider.say(&orphan, "paid");
     gateway.clock.pass(AFTER_THE_DEADLINE);
     gateway.run_jobs().await;
