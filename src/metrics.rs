@@ -249,8 +249,8 @@ impl Metrics {
         self.store_failed_changes.inc();
     }
 
-    pub fn log_line_dropped(&self) {
-        self.log_lines_dropped.inc();
+    pub fn log_lines_dropped(&self, count: u64) {
+        self.log_lines_dropped.inc_by(count);
     }
 
     /// For how long the longest overdue job of a lane has been due; zero if none is. `account` is that of an account's

@@ -23,7 +23,7 @@ fn touched() -> Metrics {
     metrics.store_conflict();
     metrics.store_queue_full();
     metrics.store_failed();
-    metrics.log_line_dropped();
+    metrics.log_lines_dropped(1);
     metrics.background_restarted("jobs");
     metrics.job_oldest_due("account", "decta-demo", EACH);
     metrics.oldest_open_payment("decta-demo", EACH);
