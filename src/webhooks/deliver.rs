@@ -57,7 +57,9 @@ impl WebhookDispatcher {
         let Some(enabled) = self.engine.endpoints.get(delivery.stream.endpoint) else { return Ok(()) };
         let (next, last) = self.next(&enabled.endpoint, &delivery).await?;
         let Some(next) = next else {
-            let position = StreamPosition { next: last + 1, failures: 0, ..delivery.position };
+            // What was enqueued meanwhile may lie between the end of this stream and the last change.
+            let passed = delivery.position.last.map_or(last, |until| until.min(last));
+            let position = StreamPosition { next: passed + 1, failures: 0, ..delivery.position };
             return self.commit(vec![Write::Advance { delivery, position, at: None }]).await;
         };
         let body = self.body(&next.event).await?;

@@ -24,7 +24,8 @@ const PAID: &str = r#"{"id": "o-1", "status": "paid", "currency": "EUR", "total"
 const NO_ORDERS: &str = r#"{"next": null, "results": []}"#;
 const ERRORS: &str = r#"{"errors": [{"message": "no", "code": "invalid"}]}"#;
 
-fn request() -> CheckoutRequest {
+/// A hosted checkout that asks for nothing special.
+pub(super) fn request() -> CheckoutRequest {
     CheckoutRequest {
         approach: Approach::Hosted,
         capture: CaptureMode::Automatic,

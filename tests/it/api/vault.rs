@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use paymux::domain::{Actor, Metadata, ProfileSessionRequest, ReturnUrls, SessionStatus};
+use paymux::domain::{Actor, Metadata, ProfileSessionRequest, ReturnUrls, SessionStatus, Urgency};
 use paymux::engine::Command;
 use paymux::orders::Orders;
-use paymux::payments::{Account, Accounts, NewProfileSession, PaymentError, StartOutcome};
+use paymux::payments::{Account, Accounts, NewProfileSession, PaymentError, ReadPass, StartOutcome};
 use paymux::routing::{RouteError, RuledOut};
 use port::{
     About, AdapterState, Approach, Attempt, Capabilities, CreatedPayment, CreatedProfileSession, Ctx, Next,
@@ -14,9 +14,14 @@ use port::{
     ProviderError, ProviderStatus, ProviderView, StoreAttempt, StoreRequest, StoredProfile, Vault,
     VaultSupport, VaultView,
 };
+use serde_json::Value;
 
 use super::gateway::orders;
-use super::{Gateway, fake_provider};
+use super::refused::request;
+use super::{Gateway, fake_provider, id, small_order};
+
+/// The attention of an order whose paid session stored no usable method of its customer.
+const MISSING: &str = "PROFILE_MISSING";
 
 static ABOUT: About = About {
     name: "strongbox",
@@ -26,7 +31,7 @@ static ABOUT: About = About {
         approaches: &[Approach::Hosted],
         vault: Some(VaultSupport {
             approaches: &[Approach::Hosted],
-            payments_store: false,
+            payments_store: true,
             lists: true,
             charges: false,
             detaches: false,
@@ -35,15 +40,28 @@ static ABOUT: About = About {
     },
     settings: &[],
     statuses: "source = \"the test\"\n\
+               [payment]\npaid = { meaning = \"PAID\", evidence = \"seen\" }\n\
                [profile_session]\nstored = { meaning = \"PAID\", evidence = \"seen\" }\n\
                [profile]\nusable = { meaning = \"ACTIVE\", evidence = \"seen\" }\n",
     build: |_| unreachable!("the test makes its adapters itself"),
 };
 
-/// A provider that has stored a method at the first read.
+/// A provider that has stored the same method at every first read. What it takes is paid at once.
 struct Strongbox {
     page: &'static str,
     method_status: Option<&'static str>,
+}
+
+impl Strongbox {
+    fn stored(&self) -> StoredProfile {
+        StoredProfile {
+            reference: "card-1".to_owned(),
+            provider_status: self.method_status.map(str::to_owned),
+            kind: "CARD".to_owned(),
+            display_name: None,
+            expires_on: None,
+        }
+    }
 }
 
 #[async_trait]
@@ -52,8 +70,24 @@ impl Provider for Strongbox {
         &ABOUT
     }
 
-    async fn create(&self, _: &Ctx<'_>, _: &Attempt, _: &PaymentRequest) -> port::Result<CreatedPayment> {
-        Err(ProviderError::Unsupported("be paid"))
+    async fn create(
+        &self,
+        _: &Ctx<'_>,
+        attempt: &Attempt,
+        _: &PaymentRequest,
+    ) -> port::Result<CreatedPayment> {
+        let view = ProviderView {
+            provider_status: ProviderStatus::new("payment", "PAID"),
+            total: Some(attempt.money),
+            captured: Some(attempt.money),
+            ..ProviderView::default()
+        };
+        Ok(CreatedPayment {
+            reference: attempt.id.to_string(),
+            next: Next::Page(self.page.to_owned()),
+            view,
+            adapter_state: AdapterState::new(),
+        })
     }
 
     async fn fetch(&self, _: &Ctx<'_>, _: &Attempt) -> port::Result<ProviderView> {
@@ -72,7 +106,7 @@ impl Provider for Strongbox {
 #[async_trait]
 impl Vault for Strongbox {
     async fn list(&self, _: &Ctx<'_>, _: &str) -> port::Result<Vec<StoredProfile>> {
-        Ok(Vec::new())
+        Ok(vec![self.stored()])
     }
 
     async fn create(
@@ -89,16 +123,9 @@ impl Vault for Strongbox {
     }
 
     async fn fetch(&self, _: &Ctx<'_>, _: &StoreAttempt) -> port::Result<VaultView> {
-        let stored = StoredProfile {
-            reference: "card-1".to_owned(),
-            provider_status: self.method_status.map(str::to_owned),
-            kind: "CARD".to_owned(),
-            display_name: None,
-            expires_on: None,
-        };
         Ok(VaultView {
             provider_status: ProviderStatus::new("profile_session", "STORED"),
-            profile: Some(stored),
+            profile: Some(self.stored()),
         })
     }
 }
@@ -185,6 +212,34 @@ async fn a_method_that_is_stored_already_is_nobody_elses_and_is_not_stored_anew_
     payments.delete_profile(&mut profile, &command).await.unwrap();
     assert_eq!(stored_by("shop", "c-1").await, None);
     assert!(payments.profile("shop", method).await.is_err());
+}
+
+#[tokio::test]
+async fn an_order_that_requires_a_stored_method_counts_neither_another_customers_nor_one_that_is_unusable() {
+    for (owner, method_status, missing) in
+        [("c-1", "USABLE", Value::Null), ("c-2", "USABLE", MISSING.into()), ("c-1", "SHINY", MISSING.into())]
+    {
+        let gateway = Gateway::start().await;
+        let provider = Strongbox { page: "https://strongbox.test/store", method_status: Some(method_status) };
+        let orders = orders_at(&gateway, provider);
+        let command = Command::of(Actor::Merchant);
+        let new = new_session_of(owner);
+        let created = orders.payments.create_profile_session("shop", &new, &command).await;
+        orders.payments.refresh_profile_session(&mut created.unwrap().0, true, &command).await.unwrap();
+
+        let mut new = small_order();
+        new["requiresPaymentProfile"] = "REQUIRED".into();
+        let order = gateway.post("/v1/orders").json(&new).await.expect(201);
+        let path = format!("/v1/orders/{}", id(&order));
+        gateway.post(&format!("{path}/price")).await_it().await.expect(200);
+        let order = id(&order).parse().unwrap();
+        let paid = orders.on("shop", &command, order).checkout(&request()).await.unwrap();
+        let (session, pass) = (paid.order.sessions[0].id, ReadPass::of(Urgency::Scheduled));
+        orders.payments.sync_profiles(order, session, &command, &pass).await.unwrap();
+        let order = gateway.get(&path).await.expect(200);
+        let state = if missing.is_null() { "PROCESSING" } else { "PENDING_PAYMENT" };
+        assert_eq!((&order["state"], &order["attention"]["code"]), (&state.into(), &missing), "{owner}");
+    }
 }
 
 #[tokio::test]

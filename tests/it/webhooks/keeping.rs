@@ -1,14 +1,14 @@
 //! Endpoints: created, changed, given new secrets, replayed.
 
-use paymux::domain::{DisabledReason, DomainError, EndpointSettings, Event, OrderAggregate};
+use paymux::domain::{DisabledReason, DomainError, EndpointSettings, Event, OrderAggregate, number_of};
 use paymux::engine::{Command, CommandError, Engine, IdempotencyKey};
 use paymux::store::{Change, Page, PublicFilter};
 use paymux::webhooks::{EndpointFields, Endpoints, MAX_ENDPOINTS};
 use port::{Env as _, EventId};
 
 use super::fixtures::MERCHANT;
-use super::receiver::Receiver;
-use super::{DAY, Host, MINUTE, SECOND, merchant, secret, until_idle};
+use super::receiver::{Received, Receiver};
+use super::{DAY, Host, MINUTE, SECOND, merchant, outbound, secret, until_idle};
 
 fn new(url: &str) -> EndpointSettings {
     EndpointSettings { url: url.to_owned(), types: Vec::new(), description: Some("the shop".to_owned()) }
@@ -105,6 +105,37 @@ async fn what_is_sent_again_goes_to_those_who_take_it() {
             Err(CommandError::NotFound)
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_while_another_event_turns_out_not_to_be_taken_any_more_is_sent() {
+    let host = Host::new();
+    let receiver = Receiver::taking();
+    let endpoint = host.endpoint(&receiver.url).await.id;
+    let mut order = host.create().await;
+    host.pay(&mut order).await;
+    let mut runner = host.runner();
+    until_idle(&mut runner).await;
+    let event = |received: &Received| received.header("webhook-id").parse::<EventId>().unwrap();
+    let seen = receiver.seen();
+    // Two that follow each other, of different types, before the last one.
+    let follows = |pair: &&[Received]| {
+        number_of(event(&pair[1]).uuid()) == number_of(event(&pair[0]).uuid()) + 1
+            && pair[0].event().0 != pair[1].event().0
+    };
+    let [first, next] = seen[..seen.len() - 1].windows(2).find(follows).unwrap() else { unreachable!() };
+    let command = merchant();
+    let redeliver = |event| host.endpoints.by(MERCHANT, &command).redeliver(event, Some(endpoint));
+    redeliver(event(first)).await.unwrap();
+    let [claimed] =
+        host.store.claim_deliveries(endpoint, host.now(), SECOND, 9).await.unwrap().try_into().unwrap();
+    let only = EndpointFields { types: Some(vec![next.event().0]), ..EndpointFields::default() };
+    host.endpoints.by(MERCHANT, &command).edit(endpoint, &only).await.unwrap();
+    redeliver(event(next)).await.unwrap();
+    host.dispatcher(outbound(true)).deliver(claimed).await.unwrap();
+    host.clock.pass(SECOND);
+    until_idle(&mut runner).await;
+    assert_eq!(receiver.places()[seen.len()..], [next.event().1]);
 }
 
 #[tokio::test]

@@ -96,12 +96,16 @@ impl Host {
         self.runner_over(outbound(true))
     }
 
-    fn runner_over(&self, transport: Arc<dyn Transport>) -> JobRunner {
-        let webhooks = WebhookDispatcher {
+    fn dispatcher(&self, transport: Arc<dyn Transport>) -> WebhookDispatcher {
+        WebhookDispatcher {
             engine: self.engine.clone(),
             transport,
             qr_url: Arc::new(|attempt| format!("https://pay.example/qr/{attempt}")),
-        };
+        }
+    }
+
+    fn runner_over(&self, transport: Arc<dyn Transport>) -> JobRunner {
+        let webhooks = self.dispatcher(transport);
         let orders = gateway::orders(&self.engine, Accounts::default(), "https://pay.example");
         JobRunner::new(JobContext { orders, webhooks })
     }
