@@ -75,7 +75,7 @@ impl Plan {
 }
 
 impl Plan {
-    /// What to know of accounts that are not configured, by what is not settled at each.
+    /// What to know of accounts that are not configured, by what is still open at each.
     pub(super) fn retired_accounts(&self, open: Vec<OpenWork>) -> Vec<String> {
         let configured = names(&self.accounts);
         let retired = open.into_iter().filter(|open| !configured.contains(&open.account.as_str()));
@@ -234,7 +234,7 @@ fn reasons(policy: &RefundPolicy) -> BTreeSet<AttentionCode> {
     refunds.map(|(code, _)| code).collect()
 }
 
-/// Logs each account that is no longer configured and at which something is not settled.
+/// Logs each account that is no longer configured and at which something is still open.
 pub(super) async fn warn_of_retired_accounts(plan: &Plan, engine: &Engine) -> Result<(), StoreError> {
     for warning in plan.retired_accounts(engine.store.open_work().await?) {
         tracing::warn!("{warning}");

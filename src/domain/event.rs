@@ -138,7 +138,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         closing: Option<FailureCode>,
     },
-    /// A call for the operation ended without an answer that settles it.
+    /// A call for the operation ended without an answer that resolves it.
     #[serde(rename = "operation.unanswered")]
     OperationUnanswered {
         payment: PaymentId,

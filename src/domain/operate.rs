@@ -212,7 +212,7 @@ pub fn declined(order: &OrderAggregate, payment: PaymentId, failure: Failure) ->
     order.payment(payment).map(|payment| finish(payment, Some(failure))).unwrap_or_default()
 }
 
-/// A call for a pending operation has ended without an answer that settles it; `unsent` says that it provably did not
+/// A call for a pending operation has ended without an answer that resolves it; `unsent` says that it provably did not
 /// reach the provider.
 pub fn unanswered(
     order: &OrderAggregate,

@@ -162,7 +162,7 @@ pub struct Operation {
     /// The captured or refunded total before it, minor units; its effect is the difference.
     pub before: i64,
     pub since: Timestamp,
-    /// When a call for it first ended without an answer that settles it.
+    /// When a call for it first ended without an answer that resolves it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered_since: Option<Timestamp>,
     /// Whether the last try provably did not reach the provider, so that it can be sent again.

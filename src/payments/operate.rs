@@ -133,7 +133,7 @@ impl Payments {
         Ok(self.engine.catch_up(order.subject).await?)
     }
 
-    /// Records that a call for an operation ended without an answer that settles it; `unsent`: it provably never reached
+    /// Records that a call for an operation ended without an answer that resolves it; `unsent`: it provably never reached
     /// the provider.
     async fn record_unanswered(
         &self,

@@ -30,13 +30,13 @@ pub enum JobSubject {
     Notification = 5,
 }
 
-/// What is not settled at an account.
+/// What is still open at an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenWork {
     pub account: String,
     /// Payments whose outcome is awaited.
     pub unpaid: u64,
-    /// Payments whose money is held.
+    /// Payments whose money is authorized.
     pub authorized: u64,
     pub disputed: u64,
     /// Orders, profile sessions and stored methods with something to do at the account, now or later: these payments,

@@ -48,7 +48,7 @@ const OLDEST_OPEN: &str =
 
 /// How many payments of each account are open.
 /// `pairs` steps along the key of `payments` from one merchant and account to the next, so that the payments between,
-/// which are settled, are not read. Whatever has something to do at an account has a job in its lane.
+/// which are not open, are not read. Whatever has something to do at an account has a job in its lane.
 const OPEN_WORK: &str = "WITH RECURSIVE
      pairs(merchant, account) AS (
          SELECT * FROM (SELECT merchant, account FROM payments ORDER BY merchant, account LIMIT 1)
@@ -176,13 +176,13 @@ impl dyn Store + '_ {
         self.read_of(account, oldest).await
     }
 
-    /// The accounts at which something is not settled.
+    /// The accounts at which something is still open.
     pub async fn open_work(&self) -> Result<Vec<OpenWork>, StoreError> {
         self.read(open_work).await
     }
 }
 
-/// The accounts at which something is not settled.
+/// The accounts at which something is still open.
 pub(super) fn open_work(db: &Connection) -> Result<Vec<OpenWork>, StoreError> {
     all(db, OPEN_WORK, [], |row| {
         Ok(OpenWork {

@@ -98,7 +98,7 @@ impl Peek {
         Ok(Self(db))
     }
 
-    /// The accounts at which something is not settled.
+    /// The accounts at which something is still open.
     ///
     /// # Errors
     /// [`StoreError`].
