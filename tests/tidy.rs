@@ -273,8 +273,8 @@ fn no_adapter_names_a_status_of_its_table() {
     let mut faults = Vec::new();
     for about in ALL {
         let table = StatusTable::parse(about.statuses).unwrap();
-        let rows = table.rows().map(|(_, word, _)| word);
-        let statuses: BTreeSet<&str> = rows.chain(table.plain_rows().map(|(_, word, ..)| word)).collect();
+        let rows = table.rows().map(|(_, status, _)| status);
+        let statuses: BTreeSet<&str> = rows.chain(table.plain_rows().map(|(_, status, ..)| status)).collect();
         for source in adapter(about.name) {
             let named = source.text.split('"').skip(1).step_by(2);
             let named = named.filter(|text| statuses.contains(text.to_ascii_lowercase().as_str()));
@@ -349,7 +349,7 @@ fn the_shipped_accounts_are_in_order_once_their_variables_are_set() {
 #[test]
 fn the_provider_table_says_what_the_adapters_say() {
     let mut table =
-        "| Provider | Checkout | Hold, capture by hand | Closes | Refunds | Currencies | Stored methods | \
+        "| Provider | Checkout | Manual capture | Closes | Refunds | Currencies | Payment profiles | \
                      Notifications | After a lost answer | Exchanges |\n|---|---|---|---|---|---|---|---|---|---|\n"
             .to_owned();
     for about in ALL {
@@ -374,8 +374,8 @@ fn provider_row(about: &About) -> String {
     let cancel = match capabilities.cancel {
         CancelSupport::None => "–",
         CancelSupport::Unpaid => "unpaid page",
-        CancelSupport::Authorization => "hold",
-        CancelSupport::Both => "unpaid page, hold",
+        CancelSupport::Authorization => "authorization",
+        CancelSupport::Both => "unpaid page, authorization",
     };
     let refund = match capabilities.refund {
         RefundSupport::None => "–",
@@ -387,7 +387,7 @@ fn provider_row(about: &About) -> String {
     } else {
         capabilities.currencies.only.join(", ")
     };
-    let stored = capabilities.vault.map_or("–".to_owned(), |vault| stored_methods(&vault));
+    let stored = capabilities.vault.map_or("–".to_owned(), |vault| payment_profiles(&vault));
     let proof_of_origin = match capabilities.notification_auth {
         NotificationAuth::Signed => "signed",
         NotificationAuth::SharedKey => "shared key",
@@ -410,7 +410,7 @@ fn provider_row(about: &About) -> String {
     )
 }
 
-fn stored_methods(vault: &VaultSupport) -> String {
+fn payment_profiles(vault: &VaultSupport) -> String {
     let stored = vault.approaches.iter().map(|by| format!("stored {}", <&str>::from(*by).to_lowercase()));
     let (pays, lists) = ((vault.payments_store, "stored by paying"), (vault.lists, "listed"));
     let rest = [pays, lists, (vault.charges, "charged"), (vault.detaches, "deleted")];
@@ -433,35 +433,35 @@ fn the_word_tables_say_what_the_adapters_say() {
         let _ = write!(tables, "**{}**, from: {}.\n\n", about.title, table.source().trim_end_matches('.'));
         tables.push_str("| object | statuses | meaning | evidence |\n|---|---|---|---|\n");
         let mut rows: BTreeMap<_, Vec<String>> = BTreeMap::new();
-        for (of, word, row) in table.rows() {
-            let status = if let StatusMapping::Status(status) = row.meaning { Ok(status) } else { Err(()) };
-            rows.entry((of, status, meaning(word, row), proof(row.evidence)))
+        for (of, status, row) in table.rows() {
+            let mapped = if let StatusMapping::Status(mapped) = row.meaning { Ok(mapped) } else { Err(()) };
+            rows.entry((of, mapped, meaning(status, row), proof(row.evidence)))
                 .or_default()
-                .push(format!("`{word}`"));
+                .push(format!("`{status}`"));
         }
-        for (of, word, meaning, evidence) in table.plain_rows() {
+        for (of, status, meaning, evidence) in table.plain_rows() {
             let key = (of, Err(()), meaning.to_owned(), proof(evidence));
-            rows.entry(key).or_default().push(format!("`{word}`"));
+            rows.entry(key).or_default().push(format!("`{status}`"));
         }
-        for ((of, _, meaning, proof), words) in rows {
-            let _ = writeln!(tables, "| {of} | {} | {meaning} | {proof} |", words.join(", "));
+        for ((of, _, meaning, proof), statuses) in rows {
+            let _ = writeln!(tables, "| {of} | {} | {meaning} | {proof} |", statuses.join(", "));
         }
         tables.push('\n');
     }
     compare("docs/status-model.md", "statuses", tables.trim_end_matches('\n'));
 }
 
-fn meaning(word: &str, row: &Row) -> String {
+fn meaning(status: &str, row: &Row) -> String {
     let spelt = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let mut meaning = match row.meaning {
-        StatusMapping::Status(status) => status.as_str().to_owned(),
+        StatusMapping::Status(mapped) => mapped.as_str().to_owned(),
         StatusMapping::Unchanged => "no change".to_owned(),
         StatusMapping::FromAmounts => "what the amounts say".to_owned(),
         StatusMapping::Reversed => "REFUNDED if it was captured, else CANCELLED".to_owned(),
         StatusMapping::Unmapped => unreachable!("no row says so"),
     };
     if let Some(stage) = row.stage.map(|stage| spelt(serde_json::json!(stage))) {
-        let same = stage.eq_ignore_ascii_case(word);
+        let same = stage.eq_ignore_ascii_case(status);
         meaning.push_str(if same { ", at the stage of that name" } else { ", stage " });
         meaning.push_str(if same { "" } else { &stage });
     }

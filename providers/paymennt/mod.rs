@@ -32,7 +32,7 @@ pub(crate) static ABOUT: About = About {
     base_url: "https://api.paymennt.com/mer/v2.0",
     capabilities: Capabilities {
         approaches: &[Approach::Hosted, Approach::Link],
-        // Nothing is captured by hand: that needs a payment's id, which neither a page nor a link returns.
+        // There is no manual capture: it needs a payment's id, which neither a page nor a link returns.
         cancel: CancelSupport::Unpaid,
         refund: RefundSupport::Partial,
         lookup: Lookup::ByMerchantReference,

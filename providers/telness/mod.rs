@@ -1,7 +1,7 @@
-//! Telness Connect: orders at the provider, payment sessions and links on them, stored payment methods.
+//! Telness Connect: orders at the provider, payment sessions and links on them, payment profiles.
 //!
 //! A payment is an order of the provider's own, its price, and a session or link on it. Sessions state no amount, so the
-//! price is compared before one is opened. There is no refund and no capture by hand in this API, and none may be
+//! price is compared before one is opened. There is no refund and no manual capture in this API, and none may be
 //! imitated here.
 
 mod request;

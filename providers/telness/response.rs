@@ -151,7 +151,7 @@ pub(super) struct Profiles {
     pub(super) items: Vec<Profile>,
 }
 
-/// A stored method.
+/// A payment profile.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Profile {

@@ -1,4 +1,4 @@
-//! Stored payment methods. A method is stored on a provider's order without lines, belongs to the customer whose own id
+//! Payment profiles. A method is stored on a provider's order without lines, belongs to the customer whose own id
 //! that order carried, and can be neither charged nor deleted through the public API.
 
 use async_trait::async_trait;

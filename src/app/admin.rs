@@ -228,7 +228,7 @@ fn erasure_report(erased: &Erased, target: &ErasureTarget) -> AdminResponse {
     let mut output = format!(
         "erased the personal data of {}, {} and {} that stored one\n",
         number(orders, "order"),
-        number(profiles, "stored payment method"),
+        number(profiles, "payment profile"),
         number(sessions, "session"),
     );
     let erased_ids =
@@ -245,7 +245,7 @@ fn erasure_report(erased: &Erased, target: &ErasureTarget) -> AdminResponse {
     let mut advice = String::new();
     if !matches!(target, ErasureTarget::Customer(_)) {
         advice.extend(erased.customer_ids.iter().take(MAX_LISTED).map(|id| {
-            format!("an order names the customer {id}: --customer {id} also erases stored payment methods\n")
+            format!("an order names the customer {id}: --customer {id} also erases payment profiles\n")
         }));
     }
     AdminResponse { succeeded: true, output, advice }

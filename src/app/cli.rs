@@ -52,8 +52,8 @@ enum Command {
     /// Exits with 1 if there is any, or if `serve` would refuse the database. Changes nothing and calls no provider. Warns
     /// of accounts that are no longer configured and at which something is open, if there is a database.
     Check(ConfigArgs),
-    /// Checks the records: the hash chain of every order, stored method and endpoint, the checkpoints over all of them,
-    /// and whether the rows are what the events make.
+    /// Checks the records: the hash chain of every order, profile session, payment profile and endpoint, the checkpoints
+    /// over all of them, and whether the rows are what the events make.
     ///
     /// Exits with 1 if anything does not fit. Run it while the gateway is stopped, or on a copy of the database. It only
     /// reads, so the folder and the database may be read-only.
@@ -101,8 +101,8 @@ struct ConfigArgs {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct TargetArgs {
-    /// The merchant's own id of the customer, as in `customer.id`: their orders, and once none is open, their stored
-    /// payment methods.
+    /// The merchant's own id of the customer, as in `customer.id`: their orders, and once none is open, their payment
+    /// profiles.
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     customer: Option<String>,
     /// The customer's e-mail address, as in `customer.email`: their orders.

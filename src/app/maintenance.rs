@@ -47,7 +47,7 @@ pub(super) async fn verify(database: &Path) -> Result<ExitCode, BuildError> {
     let (subjects, events, checkpoints) = (report.subjects, report.events, report.checkpoints);
     let is_fine = report.is_fine() && tail.is_none();
     show(&format!(
-        "checked: orders, stored methods and endpoints: {subjects}; events: {events}; checkpoints: {checkpoints}\n{}",
+        "checked: orders, profile sessions, payment profiles and endpoints: {subjects}; events: {events}; checkpoints: {checkpoints}\n{}",
         if is_fine { "no errors found\n" } else { "" }
     ))?;
     Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -161,7 +161,7 @@ async fn erase_subject<S: Subject>(
     Ok(engine.change("erase", &command, &mut subject, erase).await?.is_some())
 }
 
-/// A customer's stored methods, and the sessions in which they were stored. A deleted method that its provider still
+/// A customer's payment profiles, and the sessions in which they were stored. A deleted method that its provider still
 /// has stays until it was detached there, which takes the provider's id of it.
 async fn erase_profiles(
     engine: &Engine,

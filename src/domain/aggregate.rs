@@ -153,7 +153,7 @@ impl OrderAggregate {
         self.session(payment.session?)
     }
 
-    /// The last charge on a stored method.
+    /// The last charge on a payment profile.
     pub fn charge_of(&self, profile: ProfileId) -> Option<&Session> {
         self.sessions.iter().rev().find(|session| session.charge == Some(profile))
     }

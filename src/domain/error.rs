@@ -29,7 +29,7 @@ pub enum DomainError {
     PaymentSourceNotWanted,
     #[error("the session cannot be used: {0}")]
     SessionUnusable(&'static str),
-    #[error("the stored payment method cannot be used: {0}")]
+    #[error("the payment profile cannot be used: {0}")]
     ProfileUnusable(&'static str),
     #[error("a payment session is open; cancel it before submitting with another proof")]
     SessionOpen,
@@ -53,7 +53,7 @@ pub enum DomainError {
     Unsupported(&'static str),
     #[error("the payment is disputed; a refund now could pay twice")]
     Disputed,
-    #[error("the bank requires the customer to authenticate: open a checkout with this stored method")]
+    #[error("the bank requires the customer to authenticate: open a checkout with this payment profile")]
     AuthenticationRequired,
     #[error("the provider declined")]
     Declined(Failure),

@@ -44,7 +44,7 @@ pub enum Event {
     #[serde(rename = "order.payment_source_used")]
     PaymentSourceUsed {
         source: PaymentSource,
-        /// The profile session that proves a stored method, if one was given too.
+        /// The profile session that proves a payment profile, if one was given too.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         profile_session: Option<ProfileSessionId>,
     },

@@ -33,9 +33,9 @@ pub enum Lookup {
         open: bool,
         raised_at: Timestamp,
     },
-    /// A stored method among its customer's.
+    /// A payment profile among its customer's.
     CustomerProfile { customer_id: String, id: ProfileId },
-    /// A provider's own id of a stored method; unique for the account.
+    /// A provider's own id of a payment profile; unique for the account.
     ProfileReference { account: String, reference: String },
     /// A profile session that an order was submitted with; it can be used for one order only.
     ProfileSessionUsed(ProfileSessionId),

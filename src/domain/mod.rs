@@ -1,4 +1,4 @@
-//! The business rules: orders, sessions, payments, stored methods and endpoints, and how they change.
+//! The business rules: orders, sessions, payments, payment profiles and endpoints, and how they change.
 //!
 //! Pure: no I/O, no clock, no randomness; the time and new ids are arguments. A decision takes a [`Subject`], such as
 //! an [`OrderAggregate`], and returns its events or a [`DomainError`]; [`record`] makes a change of them and applies

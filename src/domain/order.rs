@@ -145,7 +145,7 @@ impl<'de> Deserialize<'de> for TaxRate {
     }
 }
 
-/// How often an item is billed. It makes a stored method required; the gateway bills nothing by itself.
+/// How often an item is billed. It makes a payment profile required; the gateway bills nothing by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recurring {
@@ -220,9 +220,9 @@ pub enum PaymentSource {
     /// By its reference.
     External(String),
     Session(SessionId),
-    /// A charge on a stored method.
+    /// A charge on a payment profile.
     Profile(ProfileId),
-    /// A stored method without a charge.
+    /// A payment profile without a charge.
     ProfileSession(ProfileSessionId),
 }
 
@@ -240,7 +240,7 @@ pub struct Content {
     /// Whether it may be submitted unpaid although there is something to pay.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub payment_optional: bool,
-    /// Whether it requires a stored payment method whatever its items are.
+    /// Whether it requires a payment profile whatever its items are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub profile_required: bool,
     /// Whether a completed payment submits it.
@@ -274,7 +274,7 @@ pub struct OrderHeader {
     pub external_payment_id: Option<PaymentId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_source: Option<PaymentSource>,
-    /// The profile session that proved a stored method when it was submitted.
+    /// The profile session that proved a payment profile when it was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile_session: Option<ProfileSessionId>,
     pub created_at: Timestamp,
@@ -304,7 +304,7 @@ impl OrderHeader {
         Err(DomainError::InvalidState { action, state: self.state, allowed })
     }
 
-    /// Whether it cannot be submitted without a stored payment method.
+    /// Whether it cannot be submitted without a payment profile.
     pub fn requires_profile(&self) -> bool {
         self.requirements.is_some_and(|needs| needs.requires_payment_profile == Requirement::Required)
     }

@@ -267,7 +267,7 @@ pub enum AttentionCode {
     PaidNotFulfilled,
     /// The order ended and its money could not be returned.
     RefundNeeded,
-    /// A paid session of an order that requires a stored method has stored none.
+    /// A paid session of an order that requires a payment profile has stored none.
     ProfileMissing,
     /// The outcome of an operation has been unknown for 15 minutes.
     OutcomeUnknown,

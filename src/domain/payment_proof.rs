@@ -35,7 +35,7 @@ pub(super) fn proves(status: PaymentStatus) -> bool {
 }
 
 /// Refuses unless the order's requirements are met. `pays` says whether a payment proof is given, `profile` whether a
-/// proof of a stored method is; a session is one if the provider has shown a method.
+/// proof of a payment profile is; a session is one if the provider has shown a method.
 pub(super) fn ensure_met(
     header: &OrderHeader,
     session: Option<&Session>,

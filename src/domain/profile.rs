@@ -1,4 +1,5 @@
-//! Payment profiles: stored payment methods. A profile belongs to one account, and every charge on it is made there.
+//! Payment profiles: payment methods that a provider has stored for a customer. A profile belongs to one account, and
+//! every charge on it is made there.
 
 use std::fmt;
 
@@ -84,7 +85,7 @@ impl SubjectEvent for ProfileEvent {
     }
 }
 
-/// The customer and account a stored method belongs to.
+/// The customer and account a payment profile belongs to.
 #[derive(Clone, Copy)]
 pub struct ProfileOwner<'a> {
     pub merchant: &'a str,

@@ -49,7 +49,7 @@ pub struct ProfileSessionRequest {
     pub return_urls: ReturnUrls,
     /// BCP 47 tag.
     pub language: Option<String>,
-    /// Copied to the stored method.
+    /// Copied to the payment profile.
     pub metadata: Metadata,
 }
 
@@ -229,7 +229,7 @@ impl ProfileSession {
         Ok(closes.then_some(ProfileSessionEvent::CloseRequested { code }))
     }
 
-    /// The event that follows from a report, with the id of the stored method if there is one. `None` if nothing
+    /// The event that follows from a report, with the id of the payment profile if there is one. `None` if nothing
     /// changes: an unknown status, or "stored" without a method, ends nothing.
     pub fn observed(&self, seen: &Observation, stored: Option<ProfileId>) -> Option<ProfileSessionEvent> {
         if !self.status.is_open() {

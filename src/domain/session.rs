@@ -95,7 +95,7 @@ pub struct SessionRequest {
     /// How often the customer may try on the page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u8>,
-    /// A stored method to prefill.
+    /// A payment profile to prefill.
     pub payment_profile_id: Option<ProfileId>,
     /// The provider's id of that method.
     pub profile_reference: Option<String>,
@@ -189,7 +189,7 @@ pub struct Session {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<String>,
     pub request: Erasable<SessionRequest>,
-    /// The stored method that is charged without the customer; none where the customer pays.
+    /// The payment profile that is charged without the customer; none where the customer pays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge: Option<ProfileId>,
     /// Set while it is being closed: the failure code it ends with.

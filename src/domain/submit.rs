@@ -17,7 +17,7 @@ use super::session::{Session, SessionStatus};
 pub struct Submission {
     pub external: Option<ExternalPayment>,
     pub session: Option<SessionId>,
-    /// A stored method to charge.
+    /// A payment profile to charge.
     pub profile: Option<ProfileId>,
     /// A completed session that stored a method.
     pub profile_session: Option<ProfileSessionId>,
@@ -44,7 +44,7 @@ impl Submission {
     }
 }
 
-/// Submits the order. Submitting again with the same proof changes nothing. A charge of a stored method is made
+/// Submits the order. Submitting again with the same proof changes nothing. A charge of a payment profile is made
 /// elsewhere, before the order is submitted.
 pub fn submit(context: &mut Context<'_>, with: &Submission) -> Result<Vec<Event>, DomainError> {
     let order = context.order;
@@ -92,7 +92,7 @@ pub fn profiles_synced(context: &mut Context<'_>, session: SessionId, found: boo
     }
     let completed = session.status == SessionStatus::Completed;
     if !found && completed {
-        let detail = "the order requires a stored payment method, and its paid session has stored none";
+        let detail = "the order requires a payment profile, and its paid session has stored none";
         events.extend(context.raise(AttentionCode::ProfileMissing, session.payment, detail));
     }
     let is_last = order.sessions.last().is_some_and(|last| last.id == session.id);
@@ -116,7 +116,7 @@ fn duplicate_payments(context: &mut Context<'_>, proof: Option<SessionId>) -> Ve
     others.filter_map(|other| context.raise(AttentionCode::DuplicatePayment, other.id, detail)).collect()
 }
 
-/// Whether a stored method may be charged for the order now. False if the order was submitted with it already.
+/// Whether a payment profile may be charged for the order now. False if the order was submitted with it already.
 pub fn chargeable(order: &OrderAggregate, profile: ProfileId) -> Result<bool, DomainError> {
     let header = &order.header;
     if header.payment_source == Some(PaymentSource::Profile(profile)) {

@@ -1,6 +1,6 @@
 //! The only path of a change: load a subject, decide, commit, and decide again on a conflict.
 //!
-//! Orders, profile sessions, stored methods and webhook endpoints all change here and nowhere else. A decision is a
+//! Orders, profile sessions, payment profiles and webhook endpoints all change here and nowhere else. A decision is a
 //! pure function of the subject; the engine gives it the time, turns its events into a change, and writes the change
 //! with everything that follows from it: what leads to the subject, when it is due, what has to be delivered.
 

@@ -46,7 +46,7 @@ impl Orders {
         }
     }
 
-    /// The merchant's stored method that a checkout names.
+    /// The merchant's payment profile that a checkout names.
     pub(super) async fn stored(
         &self,
         merchant: &str,

@@ -1,4 +1,4 @@
-//! Use cases: submit an order, charge a stored method.
+//! Use cases: submit an order, charge a payment profile.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl OrderCommand<'_> {
     /// # Errors
     /// [`PaymentError::Command`], which names what is missing.
     pub async fn submit(self, with: &Submission) -> Result<Outcome> {
-        self.look_for_stored_method(with).await?;
+        self.look_for_payment_profile(with).await?;
         let session = match with.profile_session {
             Some(id) => match self.payments().profile_session(self.merchant, id).await {
                 Ok(session) => Some(session),
@@ -41,7 +41,7 @@ impl OrderCommand<'_> {
     }
 
     /// A session that was paid a moment ago may have stored a method that nobody has looked for yet.
-    async fn look_for_stored_method(&self, with: &Submission) -> Result<()> {
+    async fn look_for_payment_profile(&self, with: &Submission) -> Result<()> {
         let Some(session) = with.session else { return Ok(()) };
         let order = self.load().await?;
         if !order.session(session).is_some_and(|session| awaits_profiles(&order, session)) {
@@ -55,7 +55,7 @@ impl OrderCommand<'_> {
         }
     }
 
-    /// Charges a stored method without the customer and submits the order with it. The start itself moves the money, so it
+    /// Charges a payment profile without the customer and submits the order with it. The start itself moves the money, so it
     /// is made once, at the method's own account, and an unknown outcome is resolved by reading.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl OrderCommand<'_> {
         if self.payments().account_of_profile(stored)?.about().capabilities.charges() {
             return Ok(());
         }
-        Err(DomainError::Unsupported("charge a stored method without the customer").into())
+        Err(DomainError::Unsupported("charge a payment profile without the customer").into())
     }
 }
 

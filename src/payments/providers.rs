@@ -60,7 +60,7 @@ impl Providers {
         self.account_of("payment", name)
     }
 
-    /// The account of what is called so in errors, such as `stored method`.
+    /// The account of what is called so in errors, such as `payment profile`.
     ///
     /// # Errors
     /// [`PaymentError::AccountNotConfigured`].
@@ -152,7 +152,7 @@ impl Providers {
         seen
     }
 
-    /// Whether a stored method can be used. One with an unknown status cannot; one whose provider gives no status can,
+    /// Whether a payment profile can be used. One with an unknown status cannot; one whose provider gives no status can,
     /// as long as it is listed.
     pub(super) fn profile_status(&self, account: &Account, stored: &StoredProfile) -> ProfileStatus {
         let Some(status) = &stored.provider_status else { return ProfileStatus::Active };

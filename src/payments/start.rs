@@ -35,9 +35,9 @@ pub struct CheckoutRequest {
     pub max_attempts: Option<u8>,
     /// Whether the method is stored; if absent, where the order requires a profile.
     pub save_payment_profile: Option<bool>,
-    /// A stored method to prefill.
+    /// A payment profile to prefill.
     pub payment_profile_id: Option<ProfileId>,
-    /// Whether the stored method is charged without the customer.
+    /// Whether the payment profile is charged without the customer.
     pub charge: bool,
     pub account: Option<String>,
     pub metadata: Metadata,
@@ -128,7 +128,7 @@ impl Repeats {
 }
 
 impl Payments {
-    /// Routes a checkout and returns the events that create its session: the intent. A stored method goes to its account.
+    /// Routes a checkout and returns the events that create its session: the intent. A payment profile goes to its account.
     ///
     /// # Errors
     /// `PaymentError::Route`, and `PaymentError::Command` for what the state forbids.
@@ -259,7 +259,7 @@ impl Payments {
         }
     }
 
-    /// Sends what creates an attempt's object at its provider, or charges the stored method.
+    /// Sends what creates an attempt's object at its provider, or charges the payment profile.
     pub(super) async fn send_create(
         &self,
         order: &mut OrderTask<'_>,
@@ -389,10 +389,10 @@ impl Payments {
 
 /// What an error calls it.
 fn kind_of(request: &CheckoutRequest) -> &'static str {
-    if request.charge { "charge of a stored method" } else { "checkout" }
+    if request.charge { "charge of a payment profile" } else { "checkout" }
 }
 
-/// Whether an attempt charges a stored method without the customer.
+/// Whether an attempt charges a payment profile without the customer.
 pub(super) fn is_charge(order: &OrderAggregate, attempt: &Attempt) -> bool {
     let session = order.session(attempt.session);
     session.is_some_and(|session| session.charge.is_some())

@@ -18,7 +18,7 @@ pub struct Request<'a> {
     pub metadata: &'a BTreeMap<String, String>,
     /// The account that the checkout names.
     pub pin: Option<&'a str>,
-    /// The account of the stored payment method that is used; no other can charge it.
+    /// The account of the payment profile that is used; no other can charge it.
     pub stored_at: Option<&'a str>,
 }
 
@@ -54,7 +54,7 @@ pub struct RouteDecision {
 /// Shown as the rule where the checkout names its account. No rule has this name.
 pub const PINNED: &str = "pinned";
 
-/// Shown as the rule where a stored payment method decides. No rule has this name.
+/// Shown as the rule where a payment profile decides. No rule has this name.
 pub(super) const STORED: &str = "stored-method";
 
 /// What is routed where nothing else is said.
@@ -96,8 +96,8 @@ impl RouteError {
 /// Decides which accounts to try for `request`, in which order. `facts` has every configured account once; `draw` is
 /// uniformly random and decides between accounts that share a rule. The same arguments give the same decision.
 ///
-/// Only the first rule that fits counts: if none of its accounts can take the checkout, there is no route. A stored
-/// payment method overrides rules and pins, a pin overrides rules.
+/// Only the first rule that fits counts: if none of its accounts can take the checkout, there is no route. A payment
+/// profile overrides rules and pins, a pin overrides rules.
 pub fn decide(
     request: &Request<'_>,
     rules: &Rules,
@@ -110,7 +110,7 @@ pub fn decide(
     if let Some(account) = request.pin.filter(|pin| facts.iter().all(|facts| facts.account != *pin)) {
         return Err(RouteError::UnknownAccount(account.to_owned()));
     }
-    let belongs = |account: &str| format!("the stored payment method belongs to {account}");
+    let belongs = |account: &str| format!("the payment profile belongs to {account}");
     match (request.stored_at, request.pin) {
         (Some(account), Some(pin)) if pin != account => rank("", &[], &belongs(account), facts, belongs),
         (Some(account), _) => rank(STORED, &[account], &belongs(account), facts, belongs),
@@ -154,7 +154,7 @@ fn rank(
     let eligible = named.iter().filter_map(known).filter(|facts| facts.eligible());
     let candidates: Vec<_> = eligible.map(|facts| facts.account.to_owned()).collect();
     let others = facts.iter().filter(|facts| !candidates.iter().any(|name| name == facts.account));
-    // Only a stored method can name an account that is not there: rules and pins are checked.
+    // Only a payment profile can name an account that is not there: rules and pins are checked.
     let gone = named.iter().filter(|account| known(account).is_none());
     let gone = gone.map(|account| RuledOut {
         account: (*account).to_owned(),

@@ -167,7 +167,7 @@ fn where_no_rule_fits_there_is_no_route() {
 }
 
 #[test]
-fn pins_and_stored_methods_pass_by_the_rules_but_not_by_what_an_account_can_do() {
+fn pins_and_payment_profiles_pass_by_the_rules_but_not_by_what_an_account_can_do() {
     let text = "[[rules]]\nname = \"rest\"\naccounts = \"paymennt\"";
     let (closed, open) = (parse(text), parse(&format!("pins = true\n{text}")));
     let metadata = BTreeMap::new();
@@ -180,7 +180,7 @@ fn pins_and_stored_methods_pass_by_the_rules_but_not_by_what_an_account_can_do()
     assert_eq!(outcome(&stored("spare", None), &closed, &all), "stored-method > spare");
     assert_eq!(outcome(&stored("spare", Some("spare")), &open, &all), "stored-method > spare");
     let apart = outcome(&stored("spare", Some("decta")), &open, &all);
-    assert!(apart.starts_with("no route | decta: the stored payment method belongs to spare"), "{apart}");
+    assert!(apart.starts_with("no route | decta: the payment profile belongs to spare"), "{apart}");
     let objected = outcome(&pin("spare"), &open, &facts(&["spare"]));
     assert!(objected.starts_with("no route | decta: the checkout is pinned to spare"), "{objected}");
     assert!(objected.ends_with("| spare: no LINK checkout"), "{objected}");

@@ -65,7 +65,7 @@ pub struct AttentionFilter {
     pub limit: u32,
 }
 
-/// A customer's stored methods, newest first.
+/// A customer's payment profiles, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileFilter {
     pub merchant: String,

@@ -104,7 +104,7 @@ impl dyn Store + '_ {
         self.load(id.uuid()).await
     }
 
-    /// A stored payment method, deleted or not.
+    /// A payment profile, deleted or not.
     pub async fn profile(&self, id: ProfileId) -> Result<Option<Arc<Profile>>, StoreError> {
         self.load(id.uuid()).await
     }
@@ -162,8 +162,8 @@ pub enum Unique {
     /// A notification that is already stored.
     #[strum(serialize = "the notification")]
     Notification,
-    /// A provider's own id of a stored method.
-    #[strum(serialize = "the provider's id of the stored method")]
+    /// A provider's own id of a payment profile.
+    #[strum(serialize = "the provider's id of the payment profile")]
     ProfileReference,
     /// A profile session, as the proof of one order.
     #[strum(serialize = "the payment profile session")]

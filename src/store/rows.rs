@@ -39,7 +39,7 @@ pub struct OpenWork {
     /// Payments whose money is authorized.
     pub authorized: u64,
     pub disputed: u64,
-    /// Orders, profile sessions and stored methods with something to do at the account, now or later: these payments,
+    /// Orders, profile sessions and payment profiles with something to do at the account, now or later: these payments,
     /// operations and starts of unknown outcome, and more.
     pub waiting: u64,
 }

@@ -1,4 +1,4 @@
-//! Charging a stored method without the customer.
+//! Charging a payment profile without the customer.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ impl Stage {
         let demo = Demo::start();
         let card = json!({"provider": "paymennt", "customer": "c-1", "scenario": scenario});
         assert_eq!(demo.shop.control("cards", &card).await, 201);
-        let profile = demo.shop.stored_method("c-1").await;
+        let profile = demo.shop.payment_profile("c-1").await;
         Self { demo, profile }
     }
 

@@ -1,4 +1,4 @@
-//! Stored payment methods, from the page that stores one to the order that uses it.
+//! Payment profiles, from the page that stores one to the order that uses it.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -201,7 +201,7 @@ async fn a_deleted_method_is_gone_and_pays_nothing() {
 }
 
 #[tokio::test]
-async fn a_checkout_with_a_stored_method_goes_to_its_account_and_is_paid_there() {
+async fn a_checkout_with_a_payment_profile_goes_to_its_account_and_is_paid_there() {
     let stage = Stage::start();
     let session = stage.stored("ann-7").await;
     let order = stage.order("ann-7", "EUR", 1999).await;
@@ -295,5 +295,5 @@ async fn a_payment_that_stores_its_method_leaves_a_profile_of_its_customer() {
     let answer = stage.shop.checkout("saves", &body).await;
     stage.shop.pay(text(&answer["session"], "checkoutUrl")).await.unwrap();
     stage.shop.until(text(&answer["order"], "id"), |order| order["state"] == "PROCESSING").await;
-    stage.shop.stored_method("ann-8").await;
+    stage.shop.payment_profile("ann-8").await;
 }

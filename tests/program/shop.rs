@@ -201,8 +201,8 @@ impl Shop {
         self.calls("paymennt").await.iter().filter(is_debit).count()
     }
 
-    /// The first stored method of a customer, once there is one.
-    pub async fn stored_method(&self, customer: &str) -> String {
+    /// The first payment profile of a customer, once there is one.
+    pub async fn payment_profile(&self, customer: &str) -> String {
         let path = format!("/v1/payment-profiles?customerId={customer}&refresh=true");
         let known = self.until_at(&path, |known| known["data"][0]["id"].is_string()).await;
         known["data"][0]["id"].as_str().unwrap().to_owned()

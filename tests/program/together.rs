@@ -118,7 +118,7 @@ async fn a_hundred_submits_at_once_charge_the_stored_card_once() {
     assert_eq!(stage.shop.control("cards", &card).await, 201);
     let mut first = Shop::order(Some("paymennt-demo"), "EUR", 1999);
     first["order"]["customer"]["id"] = json!("c-1");
-    let profile = stage.shop.stored_method("c-1").await;
+    let profile = stage.shop.payment_profile("c-1").await;
     let order = stage.shop.send("/v1/orders", "renewal", &first["order"]).await.body();
     let path = format!("/v1/orders/{}", order["id"].as_str().unwrap());
     assert_eq!(stage.shop.send(&format!("{path}/price"), "price", &json!({})).await.status, 200);

@@ -60,7 +60,7 @@ pub struct Capabilities {
     pub restricts_to: &'static [PaymentMethodType],
     /// Whether the number of tries on a page can be limited.
     pub limits_attempts: bool,
-    /// What can be done with stored payment methods; `None` if none can be stored.
+    /// What can be done with payment profiles; `None` if none can be stored.
     pub vault: Option<VaultSupport>,
     /// Whether the provider has an order of its own that must be submitted once ours is.
     pub submits_order: bool,
@@ -101,7 +101,7 @@ impl Capabilities {
             against.push(format!("no {} checkout", <&str>::from(approach)));
         }
         if capture == CaptureMode::Manual && self.capture == CaptureSupport::Automatic {
-            against.push("no capture by hand".to_owned());
+            against.push("no manual capture".to_owned());
         }
         if request.link_delivery.any() && !self.delivers_links {
             against.push("does not deliver links".to_owned());
@@ -152,13 +152,13 @@ impl Capabilities {
         self.vault.is_some_and(|vault| vault.approaches.contains(&approach))
     }
 
-    /// Whether a stored payment method can be charged without the customer.
+    /// Whether a payment profile can be charged without the customer.
     pub fn charges(&self) -> bool {
         self.vault.is_some_and(|vault| vault.charges)
     }
 }
 
-/// What can be done with stored payment methods.
+/// What can be done with payment profiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VaultSupport {
     /// How a customer can store a method without paying.
@@ -168,9 +168,9 @@ pub struct VaultSupport {
     /// Whether the methods of a customer can be listed by the merchant's own id of the customer; where not, a payment
     /// names the method that it has stored.
     pub lists: bool,
-    /// Whether a stored method can be charged without the customer.
+    /// Whether a payment profile can be charged without the customer.
     pub charges: bool,
-    /// Whether a stored method can be deleted at the provider.
+    /// Whether a payment profile can be deleted at the provider.
     pub detaches: bool,
 }
 
@@ -211,7 +211,7 @@ impl CancelSupport {
         matches!(self, Self::Unpaid | Self::Both)
     }
 
-    /// Whether a hold can be released.
+    /// Whether an authorization can be released.
     pub fn voids_authorization(self) -> bool {
         matches!(self, Self::Authorization | Self::Both)
     }

@@ -28,7 +28,7 @@ pub enum CaptureMode {
     /// As soon as the customer has paid.
     #[default]
     Automatic,
-    /// Authorised first, captured by a call of its own.
+    /// Authorized first, captured by a call of its own.
     Manual,
 }
 
@@ -144,7 +144,7 @@ impl LinkDelivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
-#[expect(missing_docs, reason = "the words say it")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum PaymentMethodType {
     Card,
     BankTransfer,
@@ -215,7 +215,7 @@ pub struct PaymentRequest {
     pub max_attempts: Option<u8>,
     /// Whether to store the method for later payments.
     pub save_profile: bool,
-    /// The provider's own id of a stored method to prefill.
+    /// The provider's own id of a payment profile to prefill.
     pub profile: Option<String>,
 }
 

@@ -33,7 +33,7 @@ ids! {
     PaymentId(PaymentKind) = "pay";
     /// A refund.
     RefundId(RefundKind) = "ref";
-    /// A stored payment method.
+    /// A payment profile.
     ProfileId(ProfileKind) = "pp";
     /// A session that stores a payment method.
     ProfileSessionId(ProfileSessionKind) = "pps";

@@ -91,7 +91,7 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::Unsupported("submit an order of its own"))
     }
 
-    /// Stored payment methods, for providers that have them.
+    /// Payment profiles, for providers that have them.
     fn vault(&self) -> Option<&dyn Vault> {
         None
     }

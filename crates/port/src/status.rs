@@ -17,8 +17,8 @@ pub struct ProviderStatus {
 
 impl ProviderStatus {
     /// The `status` of an object.
-    pub fn new(of: &str, word: impl Into<String>) -> Self {
-        Self { object: of.to_owned(), status: word.into() }
+    pub fn new(of: &str, status: impl Into<String>) -> Self {
+        Self { object: of.to_owned(), status: status.into() }
     }
 }
 
@@ -56,7 +56,7 @@ pub enum PaymentStatus {
     Refunded,
     /// Not captured.
     Failed,
-    /// Cancelled, or the hold was voided.
+    /// Cancelled, or the authorization was voided.
     Cancelled,
     /// Not paid in time.
     Expired,
@@ -71,7 +71,7 @@ impl PaymentStatus {
     }
 }
 
-/// Whether a stored payment method can be used.
+/// Whether a payment profile can be used.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
 )]
@@ -258,7 +258,7 @@ type Section<R> = BTreeMap<String, R>;
 #[derive(Clone, Debug, Deserialize)]
 pub struct StatusTable {
     source: String,
-    /// Of stored payment methods.
+    /// Of payment profiles.
     #[serde(default)]
     profile: Section<PlainRow<ProfileStatus>>,
     /// Of orders of the provider's own.
@@ -282,15 +282,15 @@ impl StatusTable {
     /// dispute without its stage.
     pub fn parse(text: &str) -> Result<Self, TableError> {
         let table: Self = toml::from_str(text).map_err(|fault| TableError(fault.to_string()))?;
-        for (of, word) in table.statuses() {
-            if normal(word) != word {
-                return Err(TableError(format!("[{of}] `{word}` is not in lower case with underscores")));
+        for (of, status) in table.statuses() {
+            if normal(status) != status {
+                return Err(TableError(format!("[{of}] `{status}` is not in lower case with underscores")));
             }
         }
-        for (of, word, row) in table.rows() {
+        for (of, status, row) in table.rows() {
             if (row.meaning == StatusMapping::Status(PaymentStatus::Disputed)) != row.stage.is_some() {
                 return Err(TableError(format!(
-                    "[{of}] `{word}`: a stage goes with DISPUTED and with nothing else"
+                    "[{of}] `{status}`: a stage goes with DISPUTED and with nothing else"
                 )));
             }
         }
@@ -312,7 +312,7 @@ impl StatusTable {
         self.row(provider_status).is_some_and(|row| row.meaning == StatusMapping::Status(status))
     }
 
-    /// What a status of a stored payment method means; `None` if the table has no such row.
+    /// What a status of a payment profile means; `None` if the table has no such row.
     pub fn profile(&self, provider_status: &str) -> Option<ProfileStatus> {
         self.profile.get(&normal(provider_status)).map(|row| row.meaning)
     }
@@ -326,7 +326,7 @@ impl StatusTable {
     pub fn rows(&self) -> impl Iterator<Item = (&str, &str, &Row)> {
         self.payments
             .iter()
-            .flat_map(|(of, rows)| rows.iter().map(move |(word, row)| (of.as_str(), word.as_str(), row)))
+            .flat_map(|(of, rows)| rows.iter().map(move |(status, row)| (of.as_str(), status.as_str(), row)))
     }
 
     /// Every other row as `(section, status, meaning, evidence)`.
@@ -337,12 +337,12 @@ impl StatusTable {
 
     /// Every status that has a row, with its section.
     fn statuses(&self) -> impl Iterator<Item = (&str, &str)> {
-        let plain = self.plain_rows().map(|(of, word, ..)| (of, word));
-        self.rows().map(|(of, word, _)| (of, word)).chain(plain)
+        let plain = self.plain_rows().map(|(of, status, ..)| (of, status));
+        self.rows().map(|(of, status, _)| (of, status)).chain(plain)
     }
 }
 
-/// The section of stored payment methods.
+/// The section of payment profiles.
 const PROFILE: &str = "profile";
 
 /// The section of orders of the provider's own.
@@ -352,12 +352,12 @@ fn plain<'a, M: Copy + Into<&'static str>>(
     of: &'static str,
     rows: &'a Section<PlainRow<M>>,
 ) -> impl Iterator<Item = (&'static str, &'a str, &'static str, Evidence)> + use<'a, M> {
-    rows.iter().map(move |(word, row)| (of, word.as_str(), row.meaning.into(), row.evidence))
+    rows.iter().map(move |(status, row)| (of, status.as_str(), row.meaning.into(), row.evidence))
 }
 
 /// The normal spelling of a status: lower case, blanks and dashes as underscores.
-fn normal(word: &str) -> String {
-    let trimmed = word.trim().chars().take(100);
+fn normal(status: &str) -> String {
+    let trimmed = status.trim().chars().take(100);
     trimmed.map(|c| if c == ' ' || c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
 }
 

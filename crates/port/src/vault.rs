@@ -1,4 +1,4 @@
-//! Stored payment methods: what an adapter implements for a provider that has them.
+//! Payment profiles: what an adapter implements for a provider that has them.
 
 use async_trait::async_trait;
 
@@ -7,7 +7,7 @@ use crate::{
     ProviderError, ProviderStatus, RedirectUrls, Result, Timestamp,
 };
 
-/// The stored payment methods of a provider. [`VaultSupport`](crate::VaultSupport) says what is implemented.
+/// The payment profiles of a provider. [`VaultSupport`](crate::VaultSupport) says what is implemented.
 #[async_trait]
 pub trait Vault: Send + Sync {
     /// The methods stored for a customer, by the merchant's own id of the customer.
@@ -15,7 +15,7 @@ pub trait Vault: Send + Sync {
     /// # Errors
     /// By certainty, see [`ProviderError`].
     async fn list(&self, _: &Ctx<'_>, _customer_id: &str) -> Result<Vec<StoredProfile>> {
-        Err(ProviderError::Unsupported("list the stored methods of a customer"))
+        Err(ProviderError::Unsupported("list the payment profiles of a customer"))
     }
 
     /// The method that a payment has stored, where the provider cannot list those of a customer.
@@ -50,20 +50,20 @@ pub trait Vault: Send + Sync {
         Err(ProviderError::Unsupported("store a method without a payment"))
     }
 
-    /// Charges a stored method without the customer. May move money at once.
+    /// Charges a payment profile without the customer. May move money at once.
     ///
     /// # Errors
     /// By certainty.
     async fn charge(&self, _: &Ctx<'_>, _: &Attempt, _: &PaymentRequest) -> Result<CreatedPayment> {
-        Err(ProviderError::Unsupported("charge a stored method"))
+        Err(ProviderError::Unsupported("charge a payment profile"))
     }
 
-    /// Deletes a stored method, named by the provider's id of it.
+    /// Deletes a payment profile, named by the provider's id of it.
     ///
     /// # Errors
     /// By certainty.
     async fn detach(&self, _: &Ctx<'_>, _reference: &str) -> Result<()> {
-        Err(ProviderError::Unsupported("delete a stored method"))
+        Err(ProviderError::Unsupported("delete a payment profile"))
     }
 }
 
@@ -113,11 +113,11 @@ pub struct CreatedProfileSession {
 pub struct VaultView {
     /// Its status, verbatim; one that means PAID says that the method is stored.
     pub provider_status: ProviderStatus,
-    /// The stored method, once there is one.
+    /// The payment profile, once there is one.
     pub profile: Option<StoredProfile>,
 }
 
-/// A stored method as the provider describes it.
+/// A payment profile as the provider describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredProfile {
     /// Its id there.

@@ -7,7 +7,7 @@ use paymux_port::{
 };
 use serde::Serialize;
 
-/// The section of `statuses.toml` about stored methods.
+/// The section of `statuses.toml` about payment profiles.
 pub(crate) const PROFILE: &str = "profile";
 
 /// How an operation can end.
@@ -80,7 +80,7 @@ impl End {
         }
     }
 
-    /// The statuses that were reported, those of stored methods under `profile`.
+    /// The statuses that were reported, those of payment profiles under `profile`.
     pub(crate) fn provider_statuses(&self) -> Vec<ProviderStatus> {
         let of = |profile: &StoredProfile| {
             profile.provider_status.as_ref().map(|status| ProviderStatus::new(PROFILE, status))

@@ -85,7 +85,7 @@ pub struct RecordingOptions {
     pub settings: Vec<(String, Option<String>)>,
     /// How the provider sends the link.
     pub notify: LinkDelivery,
-    /// The stored method.
+    /// The payment profile.
     pub profile: Option<String>,
     /// Whether to store the method.
     pub save: bool,

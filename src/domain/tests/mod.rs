@@ -15,8 +15,8 @@ mod outcomes;
 mod pricing;
 mod profiles;
 mod replay;
+mod required_profiles;
 mod sessions;
-mod stored_methods;
 mod stored_texts;
 
 use std::collections::BTreeMap;

@@ -90,7 +90,7 @@ pub(crate) fn attention(value: Value<'_>) -> Option<AttentionFilter> {
     })
 }
 
-/// The stored methods of a customer, and whether to fetch them from the providers first.
+/// The payment profiles of a customer, and whether to fetch them from the providers first.
 pub(crate) fn profiles(value: Value<'_>) -> Option<(ProfileFilter, bool)> {
     value.object(|fields| {
         let page = page_of::<ProfileId>(fields);

@@ -121,8 +121,8 @@ codes! {
         "The order cannot be submitted yet: `unmet` names each requirement without a proof.";
     PaymentSessionUnusable = 412 "payment_session_unusable", "The payment session is no payment proof",
         "The session belongs to another order, is not COMPLETED, was used already, or its money was returned.";
-    PaymentProfileUnusable = 412 "payment_profile_unusable", "The stored payment method cannot be used",
-        "There is no usable stored payment method with this identifier.";
+    PaymentProfileUnusable = 412 "payment_profile_unusable", "The payment profile cannot be used",
+        "There is no usable payment profile with this identifier.";
     BodyTooLarge = 413 "body_too_large", "The body is too large",
         "The body is larger than this address takes; `limit` gives the bytes.";
     UnsupportedMediaType = 415 "unsupported_media_type", "The body is not sent as JSON",
@@ -145,7 +145,7 @@ codes! {
         "The link is to be sent by `notify`, and the order's customer has no such address. Add it to the order first.";
     RangeTooLarge = 422 "range_too_large", "The range has too many events",
         "One request sends at most 10000 events again. Request a shorter time.";
-    AmountExceedsAuthorized = 422 "amount_exceeds_authorized", "More than is authorised",
+    AmountExceedsAuthorized = 422 "amount_exceeds_authorized", "More than is authorized",
         "`remaining` says how much can still be captured, in minor units.";
     AmountExceedsCaptured = 422 "amount_exceeds_captured", "More than can be refunded",
         "`remaining` says how much can still be refunded, in minor units.";

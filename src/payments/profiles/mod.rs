@@ -1,4 +1,4 @@
-//! Stored payment methods, and the sessions that store them.
+//! Payment profiles, and the sessions that store them.
 //!
 //! As with payments the intent is committed before anything is sent, what may have taken effect is not sent to another
 //! account, and only the provider's answer proves that a method is stored.
@@ -52,12 +52,12 @@ impl Payments {
         self.providers.account_of("payment profile session", &attempt.account)
     }
 
-    /// The account that a stored method belongs to.
+    /// The account that a payment profile belongs to.
     ///
     /// # Errors
     /// [`PaymentError::AccountNotConfigured`](super::PaymentError::AccountNotConfigured).
     pub fn account_of_profile(&self, profile: &Profile) -> Result<Arc<Account>> {
-        self.providers.account_of("stored method", &profile.account)
+        self.providers.account_of("payment profile", &profile.account)
     }
 }
 

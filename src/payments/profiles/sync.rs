@@ -113,7 +113,7 @@ impl Payments {
         Ok(usable)
     }
 
-    /// Deletes a stored method: at once for the merchant, and at its provider where that is possible.
+    /// Deletes a payment profile: at once for the merchant, and at its provider where that is possible.
     ///
     /// # Errors
     /// [`PaymentError::AccountNotConfigured`], since nobody could then delete it at the provider. A refusal changes

@@ -92,7 +92,7 @@ impl dyn Store + '_ {
         self.read_of(&filter.merchant, move |db, merchant| attention(db, merchant, &of)).await
     }
 
-    /// A customer's stored methods, newest first.
+    /// A customer's payment profiles, newest first.
     pub async fn profiles(&self, filter: &ProfileFilter) -> Result<Vec<ProfileId>, StoreError> {
         let ProfileFilter { merchant, customer_id, page } = filter.clone();
         let Some(before) = before_id(&page, |id: ProfileId| id.uuid()) else { return Ok(Vec::new()) };
@@ -144,7 +144,7 @@ impl dyn Store + '_ {
         .await
     }
 
-    /// The stored method that a provider knows by this reference, deleted or not.
+    /// The payment profile that a provider knows by this reference, deleted or not.
     pub async fn profile_with_reference(
         &self,
         account: &str,

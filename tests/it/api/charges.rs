@@ -1,4 +1,4 @@
-//! Charges of a stored method without the customer, whose answer is lost, at a provider that knows a repeated start by
+//! Charges of a payment profile without the customer, whose answer is lost, at a provider that knows a repeated start by
 //! its key.
 
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Vault for Purse {
 }
 
 /// A method of a customer; that of all orders here is `c-1`.
-async fn stored_method(gateway: &Gateway, customer: &str) -> ProfileId {
+async fn payment_profile(gateway: &Gateway, customer: &str) -> ProfileId {
     let engine = &gateway.orders.payments.engine;
     let metadata = Metadata::new();
     let owner = ProfileOwner {
@@ -123,7 +123,7 @@ async fn a_charge_without_an_answer_is_sent_once_and_looked_for_a_quarter_of_an_
         Account::new("one".to_owned(), Box::new(purse.clone()), String::new(), false, None).unwrap();
     let accounts = Accounts::new([account]);
     let orders = orders(&gateway.orders.payments.engine, accounts, "https://pay.test");
-    let method = stored_method(&gateway, "c-1").await;
+    let method = payment_profile(&gateway, "c-1").await;
     let order = id(&gateway.priced_order().await).parse().unwrap();
     let command = Command::of(Actor::Merchant);
     let stale = Command { if_match: Some(1), ..command.clone() };
@@ -132,7 +132,7 @@ async fn a_charge_without_an_answer_is_sent_once_and_looked_for_a_quarter_of_an_
         matches!(refused, Err(PaymentError::Command(CommandError::VersionMismatch { .. }))),
         "{refused:?}"
     );
-    let of_another = stored_method(&gateway, "c-2").await;
+    let of_another = payment_profile(&gateway, "c-2").await;
     let refused = orders.on("shop", &command, order).charge(of_another).await;
     let unusable = |fault: &PaymentError| {
         matches!(fault, PaymentError::Command(CommandError::Rejected(DomainError::ProfileUnusable(_))))

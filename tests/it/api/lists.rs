@@ -129,7 +129,7 @@ async fn a_timeline_is_oldest_first_and_has_the_providers_own_words() {
 }
 
 #[tokio::test]
-async fn stored_methods_are_listed_for_every_customer_that_an_order_can_have() {
+async fn payment_profiles_are_listed_for_every_customer_that_an_order_can_have() {
     let gateway = Gateway::start().await;
     let customer = "c".repeat(200);
     let mut body = small_order();

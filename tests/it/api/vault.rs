@@ -155,7 +155,7 @@ fn orders_at(gateway: &Gateway, provider: Strongbox) -> Orders {
 }
 
 #[tokio::test]
-async fn a_stored_method_is_as_usable_as_its_status_says_and_one_that_nobody_knows_is_counted_and_is_not() {
+async fn a_payment_profile_is_as_usable_as_its_status_says_and_one_that_nobody_knows_is_counted_and_is_not() {
     let unknown = "paymux_unknown_provider_statuses_total{provider=\"strongbox\"} 1";
     for (status, expected, counted) in [
         (Some("USABLE"), ProfileStatus::Active, false),
@@ -215,7 +215,7 @@ async fn a_method_that_is_stored_already_is_nobody_elses_and_is_not_stored_anew_
 }
 
 #[tokio::test]
-async fn an_order_that_requires_a_stored_method_counts_neither_another_customers_nor_one_that_is_unusable() {
+async fn an_order_that_requires_a_payment_profile_counts_neither_another_customers_nor_one_that_is_unusable() {
     for (owner, method_status, missing) in
         [("c-1", "USABLE", Value::Null), ("c-2", "USABLE", MISSING.into()), ("c-1", "SHINY", MISSING.into())]
     {
@@ -259,7 +259,7 @@ async fn what_an_account_that_is_not_configured_any_more_would_have_to_do_is_ref
 
     let mut stored = without.payments.profile("shop", method).await.unwrap();
     let refused = without.payments.delete_profile(&mut stored, &command).await.unwrap_err();
-    assert_eq!(refused.to_string(), gone("stored method"));
+    assert_eq!(refused.to_string(), gone("payment profile"));
     assert!(!without.payments.profile("shop", method).await.unwrap().deleted);
 
     let mut open = without.payments.profile_session("shop", open.id).await.unwrap();
@@ -269,7 +269,7 @@ async fn what_an_account_that_is_not_configured_any_more_would_have_to_do_is_ref
 
     let order = gateway.priced_order().await["id"].as_str().unwrap().parse().unwrap();
     let charge = without.on("shop", &command, order).charge(method).await;
-    assert_eq!(charge.unwrap_err().to_string(), gone("stored method"));
+    assert_eq!(charge.unwrap_err().to_string(), gone("payment profile"));
 }
 
 #[tokio::test]

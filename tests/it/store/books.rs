@@ -152,7 +152,7 @@ pub async fn what_pays_for_an_order_is_kept_when_a_dispute_was_seen_before_the_p
     let (session, created) = shop.profile_session();
     commit(&store, created).await;
     let proof = session.id;
-    // One charges a stored method; of the other the customer pays, and a session that stored a method proves it too.
+    // One charges a payment profile; of the other the customer pays, and a session that stored a method proves it too.
     for charge in [Some(profile.id), None] {
         let (mut order, created) = shop.order(None);
         commit(&store, created).await;
@@ -170,7 +170,7 @@ pub async fn what_pays_for_an_order_is_kept_when_a_dispute_was_seen_before_the_p
         }
         let paid = order.sessions[0].id;
         if charge.is_none() {
-            assert_eq!(order.header.state, OrderState::PendingPayment, "it needs a stored method");
+            assert_eq!(order.header.state, OrderState::PendingPayment, "it needs a payment profile");
             let with =
                 Submission { session: Some(paid), profile_session: Some(proof), ..Submission::default() };
             let submitted = submit(&mut Context::of(&order, shop.now(), shop.nonce()), &with).unwrap();

@@ -183,7 +183,7 @@ impl Shop {
         self.session(order, account, None)
     }
 
-    /// The same, which charges a stored method without the customer.
+    /// The same, which charges a payment profile without the customer.
     pub fn charge(&self, order: &mut Arc<OrderAggregate>, account: &str, profile: ProfileId) -> Change {
         self.session(order, account, Some(profile))
     }
@@ -402,7 +402,7 @@ impl Shop {
         ]
     }
 
-    /// A stored method that its provider knows by a reference.
+    /// A payment profile that its provider knows by a reference.
     pub fn profile(&self, reference: &str) -> (Arc<Profile>, Change) {
         self.profile_of(MERCHANT, reference)
     }

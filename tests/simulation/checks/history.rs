@@ -114,7 +114,7 @@ fn out_of_bounds(order: &OrderAggregate, payment: &Payment) -> Option<String> {
     let id = payment.id;
     if refunded < 0 || refunded > captured || captured > most || most > payment.money.minor {
         return Some(format!(
-            "{id}: refunded {refunded}, captured {captured}, authorised {most} of {}",
+            "{id}: refunded {refunded}, captured {captured}, authorized {most} of {}",
             payment.money
         ));
     }

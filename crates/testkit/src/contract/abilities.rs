@@ -101,7 +101,7 @@ fn starts_are_recorded(subject: &Subject) -> RuleResult {
     let manual =
         subject.working(Operation::Create).any(|recording| recording.options.capture == CaptureMode::Manual);
     must(manual == (capabilities.capture != CaptureSupport::Automatic), || {
-        format!("capture by hand is recorded: {manual}; it says {:?}", capabilities.capture)
+        format!("manual capture is recorded: {manual}; it says {:?}", capabilities.capture)
     })
 }
 
@@ -123,7 +123,7 @@ fn ends_are_recorded(subject: &Subject) -> RuleResult {
             == (capabilities.cancel.cancels_checkout(), capabilities.cancel.voids_authorization()),
         || {
             format!(
-                "recorded are cancels of an unpaid page: {unpaid}, of a hold (MANUAL): {authorized}; it says {:?}",
+                "recorded are cancels of an unpaid page: {unpaid}, of an authorization (MANUAL): {authorized}; it says {:?}",
                 capabilities.cancel
             )
         },

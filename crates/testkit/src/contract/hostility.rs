@@ -141,7 +141,7 @@ fn break_field(
         return must(fine, || format!("{at}: it is reported as harmless: {error:?}"));
     }
     let facts = played.facts(&subject.table);
-    // A payment that names no stored method is silent about it.
+    // A payment that names no payment profile is silent about it.
     if recording.operation == Operation::ProfileStored && facts == ["nothing"] {
         return Ok(());
     }

@@ -111,7 +111,7 @@ fn meaning(facts: &[String]) -> Vec<&str> {
     kept.filter(|fact| fact.split(' ').next().is_none_or(|name| !side.contains(&name))).collect()
 }
 
-/// Whether the operation is about a payment; stored methods are shown to people and nothing else.
+/// Whether the operation is about a payment; payment profiles are shown to people and nothing else.
 fn is_about_a_payment(recording: &Recording) -> bool {
     use Operation::{Cancel, Capture, Create, Fetch, Find, Refund, Submit};
     [Cancel, Capture, Create, Fetch, Find, Refund, Submit].contains(&recording.operation)

@@ -236,7 +236,7 @@ pub(super) fn search(context: &RequestContext<'_>, call: &Call<'_>) -> Done {
     Ok(body.finish())
 }
 
-/// Whether a cancel also releases an authorisation is not public; here it does.
+/// Whether a cancel also releases an authorization is not public; here it does.
 pub(super) fn cancel(context: &mut RequestContext<'_>, id: &str) -> Done {
     let mut object = find(context, id)?;
     if !OPEN.contains(&object.word.as_str()) && object.word != "AUTHORIZED" {

@@ -1,4 +1,4 @@
-//! Telness' records of money and of stored payment methods.
+//! Telness' records of money and of payment profiles.
 
 use super::order::customer_id_of;
 use super::{Telness, US, blame, missing};

@@ -74,7 +74,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>, kind: Ki
     };
     let first = if kind == Kind::Link { "ACTIVE" } else { "PENDING" };
     context.transition(&mut object, first, first).map_err(conflict)?;
-    // A stored method only fills in a hosted page. Without a page nobody could press "pay", so it is charged.
+    // A payment profile only fills in a hosted page. Without a page nobody could press "pay", so it is charged.
     if let Some(card) = card.filter(|_| kind == Kind::Session && !hosted) {
         context.charge(&mut object, &card).map_err(conflict)?;
     }

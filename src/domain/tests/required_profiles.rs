@@ -1,11 +1,11 @@
-//! Orders that require a stored payment method.
+//! Orders that require a payment profile.
 
 use port::ProfileId;
 
 use super::submit::{Submission, chargeable};
 use super::*;
 
-/// An order that needs a stored method, with a session that was asked to store the one it is paid with.
+/// An order that needs a payment profile, with a session that was asked to store the one it is paid with.
 fn subscription(auto_submit: bool) -> Scenario {
     let mut scenario = Scenario::cart(|header| {
         header.content.items[0].recurring = Some(Recurring { interval: Interval::Month, count: 1 });
@@ -17,7 +17,7 @@ fn subscription(auto_submit: bool) -> Scenario {
 }
 
 #[test]
-fn a_required_stored_method_is_one_that_the_provider_has_shown_and_not_one_that_was_asked_for() {
+fn a_required_payment_profile_is_one_that_the_provider_has_shown_and_not_one_that_was_asked_for() {
     let table = "
         # submits itself, method found | order, attention | submitted with the session
         yes yes | PROCESSING none                 | PROCESSING
@@ -52,7 +52,7 @@ fn a_session_that_stores_a_method_beside_the_payment_goes_on_where_the_payment_s
 }
 
 #[test]
-fn the_stored_method_of_money_that_came_late_is_looked_for_so_that_it_can_be_kept() {
+fn the_payment_profile_of_money_that_came_late_is_looked_for_so_that_it_can_be_kept() {
     let mut scenario = subscription(true);
     scenario.wait(10).see("EXPIRED last");
     assert!(!awaits_profiles(&scenario.order, scenario.the_session()));
@@ -64,7 +64,7 @@ fn the_stored_method_of_money_that_came_late_is_looked_for_so_that_it_can_be_kep
 }
 
 #[test]
-fn a_stored_method_can_be_required_of_an_order_that_is_not_billed_again() {
+fn a_payment_profile_can_be_required_of_an_order_that_is_not_billed_again() {
     let required = Scenario::cart(|header| header.content.profile_required = true).order.header.requirements;
     assert_eq!(required.unwrap().requires_payment_profile, Requirement::Required);
 }
@@ -79,7 +79,7 @@ fn a_method_that_is_shown_later_submits_no_order_whose_money_is_on_its_way_back(
 }
 
 #[test]
-fn a_stored_method_is_charged_only_for_an_order_that_lacks_nothing_else_and_can_be_paid_now() {
+fn a_payment_profile_is_charged_only_for_an_order_that_lacks_nothing_else_and_can_be_paid_now() {
     let charged = |scenario: &Scenario| chargeable(&scenario.order, ProfileId::from_uuid(Uuid::from_u128(9)));
     assert_eq!(charged(&Scenario::cart(|_| ())), Ok(true));
     let unsigned = Scenario::cart(|header| header.content.requires_signing = Requirement::Required);
