@@ -1,4 +1,4 @@
-//! The building rules: what no compiler checks and a review would have to. Each fault names its file and line.
+//! The architecture tests: what no compiler checks and a review would have to. Each fault names its file and line.
 //!
 //! Two blocks of the documents are made from the adapters themselves: `PAYMUX_BLESS=1 cargo test --test tidy` writes them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the repository has failed")]
@@ -15,8 +15,8 @@ use port::{
     RefundSupport, Row, StatusMapping, StatusTable, VaultSupport,
 };
 
-/// Which room may import which others. `app` stands on top and may import all; `port` is for everyone.
-const FLOORS: &[(&str, &[&str])] = &[
+/// Which module may import which others. `app` stands on top and may import all; `port` is for everyone.
+const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("config", &[]),
     ("metrics", &[]),
@@ -42,7 +42,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Libraries, and the rooms that alone may name them. `app` starts the threads that actix-web serves on.
+/// Libraries, and the modules that alone may name them. `app` starts the threads that actix-web serves on.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("config", &["config"]),
     ("prometheus", &["metrics"]),
@@ -81,13 +81,13 @@ struct Source {
 }
 
 impl Source {
-    /// The room of a file under `src`: the first part of its path.
-    fn room(&self) -> Option<&str> {
+    /// The module of a file under `src`: the first part of its path.
+    fn module(&self) -> Option<&str> {
         let first = self.path.strip_prefix("src/")?.split('/').next()?;
         match first.trim_end_matches(".rs") {
             "lib" => None,
             "main" => Some("app"),
-            room => Some(room),
+            module => Some(module),
         }
     }
 
@@ -140,7 +140,7 @@ fn none(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-/// The rooms named by `crate::room` and `crate::{room, other::…}`, with their places.
+/// The modules named by `crate::module` and `crate::{module, other::…}`, with their places.
 fn imports(source: &Source) -> Vec<(String, usize)> {
     let mut found = Vec::new();
     for at in source.words("crate") {
@@ -175,18 +175,18 @@ fn top_level(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn rooms_import_only_what_stands_below_them() {
+fn modules_import_only_what_stands_below_them() {
     let mut faults = Vec::new();
     for source in sources(&["src"], &["rs"]) {
-        let Some(room) = source.room().filter(|room| *room != "app") else { continue };
-        let Some((_, below)) = FLOORS.iter().find(|(name, _)| *name == room) else {
-            faults.push(format!("{}: room `{room}` is not in FLOORS", source.path));
+        let Some(module) = source.module().filter(|module| *module != "app") else { continue };
+        let Some((_, below)) = LAYERS.iter().find(|(name, _)| *name == module) else {
+            faults.push(format!("{}: module `{module}` is not in LAYERS", source.path));
             continue;
         };
         for (name, at) in imports(&source) {
-            let another = name == "app" || FLOORS.iter().any(|(room, _)| *room == name);
-            if another && name != room && !below.contains(&name.as_str()) {
-                faults.push(format!("{}: `{room}` may not import `{name}`", source.place(at)));
+            let another = name == "app" || LAYERS.iter().any(|(module, _)| *module == name);
+            if another && name != module && !below.contains(&name.as_str()) {
+                faults.push(format!("{}: `{module}` may not import `{name}`", source.place(at)));
             }
         }
     }
@@ -194,19 +194,19 @@ fn rooms_import_only_what_stands_below_them() {
 }
 
 #[test]
-fn each_library_stays_in_its_room() {
+fn each_library_stays_in_its_module() {
     let mut faults = Vec::new();
     for source in sources(&["src"], &["rs"]) {
-        let Some(room) = source.room() else { continue };
-        for (library, _) in LIBRARIES.iter().filter(|(_, owners)| !owners.contains(&room)) {
-            // A room of the same name is meant, unless the path starts at the outside.
-            let shared = FLOORS.iter().any(|(room, _)| room == library);
+        let Some(module) = source.module() else { continue };
+        for (library, _) in LIBRARIES.iter().filter(|(_, owners)| !owners.contains(&module)) {
+            // A module of the same name is meant, unless the path starts at the outside.
+            let shared = LAYERS.iter().any(|(module, _)| module == library);
             for at in source.words(library) {
                 let (before, after) = source.text.split_at(at);
                 let outside =
                     before.strip_suffix("::").map(|before| !before.ends_with(char::is_alphanumeric));
                 if outside.unwrap_or(!shared) && after[library.len()..].starts_with("::") {
-                    faults.push(format!("{}: `{room}` may not name `{library}`", source.place(at)));
+                    faults.push(format!("{}: `{module}` may not name `{library}`", source.place(at)));
                 }
             }
         }

@@ -23,7 +23,7 @@ use super::build::{BuildError, open_engine, open_existing};
 use super::demo;
 use super::keys::{self, Scope};
 use super::output::{self, counted};
-use crate::audit::{self, Erased, ErasureTarget, Tail};
+use crate::audit::{self, Erased, ErasureTarget, LastChangeCheck};
 use crate::config::Store;
 use crate::engine::Engine;
 use crate::outbound::Outbound;
@@ -103,7 +103,9 @@ impl Administrator {
         if creates && demo::owns(&engine).await? {
             return Err(demo::refusal(&store.path).into());
         }
-        if let Tail::Unknown(why) | Tail::Missing(why) = audit::tail(&*engine.store, &store.path).await? {
+        if let LastChangeCheck::Unknown(why) | LastChangeCheck::Missing(why) =
+            audit::check_last_change(&*engine.store, &store.path).await?
+        {
             eprintln!("warning: {why}");
         }
         let socket = socket_of(&fs::canonicalize(&store.path)?);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The files of an open database: itself and its log.
+/// The files of an open database: itself and its write-ahead log.
 pub(super) struct DatabaseFiles([DatabaseFile; 2]);
 
 struct DatabaseFile {

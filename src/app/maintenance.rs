@@ -9,9 +9,9 @@ use port::Env as _;
 use super::build::{BuildError, with_name};
 use super::output::show;
 use super::system_env::SystemEnv;
-use crate::audit::{self, Tail};
+use crate::audit::{self, LastChangeCheck};
 use crate::store::Store;
-use crate::store::sqlite::{Head, OpenError, Sqlite};
+use crate::store::sqlite::{LastChange, OpenError, Sqlite};
 
 /// Width of the progress bar in characters.
 const BAR: u64 = 40;
@@ -21,31 +21,32 @@ const BAR: u64 = 40;
 /// # Errors
 /// Why they cannot be read, or the result not shown.
 pub(super) async fn verify(database: &Path) -> Result<ExitCode, BuildError> {
-    let opened = Sqlite::open_for_reading(database).map_err(|fault| match (fault, Head::beside(database)) {
-        (OpenError::InUse(path), _) => {
-            format!("{} is in use by a running gateway: stop it, or verify a copy", path.display()).into()
-        }
-        (fault @ OpenError::NoTables, Ok(Some(head))) => {
-            format!("{}; {}", with_name(fault, database), audit::missing_after(0, head.position)).into()
-        }
-        (other, _) => with_name(other, database),
-    });
+    let opened =
+        Sqlite::open_for_reading(database).map_err(|fault| match (fault, LastChange::beside(database)) {
+            (OpenError::InUse(path), _) => {
+                format!("{} is in use by a running gateway: stop it, or verify a copy", path.display()).into()
+            }
+            (fault @ OpenError::NoTables, Ok(Some(last))) => {
+                format!("{}; {}", with_name(fault, database), audit::missing_after(0, last.position)).into()
+            }
+            (other, _) => with_name(other, database),
+        });
     let store: &dyn Store = &opened?;
     let total = store.subject_count().await?;
     let now = SystemEnv::default().now();
     let report = audit::verify(store, now, |done| progress(done, total)).await?;
-    let tail = match audit::tail(store, database).await? {
-        Tail::Fits => None,
-        Tail::Unknown(why) | Tail::Missing(why) => Some(why),
+    let missing = match audit::check_last_change(store, database).await? {
+        LastChangeCheck::Fits => None,
+        LastChangeCheck::Unknown(why) | LastChangeCheck::Missing(why) => Some(why),
     };
-    for fault in report.faults.iter().chain(&tail) {
+    for fault in report.faults.iter().chain(&missing) {
         eprintln!("{fault}");
     }
     if report.more_faults > 0 {
         eprintln!("and {} more", report.more_faults);
     }
     let (subjects, events, checkpoints) = (report.subjects, report.events, report.checkpoints);
-    let is_fine = report.is_fine() && tail.is_none();
+    let is_fine = report.is_fine() && missing.is_none();
     show(&format!(
         "checked: orders, profile sessions, payment profiles and endpoints: {subjects}; events: {events}; checkpoints: {checkpoints}\n{}",
         if is_fine { "no errors found\n" } else { "" }

@@ -16,7 +16,7 @@ use super::admin::{self, AdminSocket};
 use super::build::{BuildError, Plan, Shared, open_engine, provider_transport, warn_of_retired_accounts};
 use super::database_file::DatabaseFiles;
 use super::demo;
-use crate::audit::{self, Tail};
+use crate::audit::{self, LastChangeCheck};
 use crate::config::Settings;
 use crate::engine::Engine;
 use crate::http::{self, ops};
@@ -60,7 +60,7 @@ pub(super) async fn run(plan: Plan, metrics: Arc<Metrics>) -> Result<ExitCode, B
 /// Opens the listeners on an open database, and starts the jobs. After an error nothing runs.
 pub(super) async fn start(plan: Plan, engine: Engine) -> Result<Gateway, BuildError> {
     let signals = Signals::take()?;
-    refuse_missing_tail(&engine, &plan.settings.store.path).await?;
+    refuse_missing_changes(&engine, &plan.settings.store.path).await?;
     let database = DatabaseFiles::of(&plan.settings.store.path);
     let metrics = engine.metrics.clone();
     let shared = Shared::new(&plan, engine).await?;
@@ -107,18 +107,18 @@ pub(super) async fn start(plan: Plan, engine: Engine) -> Result<Gateway, BuildEr
 }
 
 /// Refuses a database without its newest changes: they would be written over, and nobody would know.
-async fn refuse_missing_tail(engine: &Engine, database: &Path) -> Result<(), BuildError> {
-    let missing = match audit::tail(&*engine.store, database).await? {
-        Tail::Fits => return Ok(()),
-        Tail::Unknown(why) => {
+async fn refuse_missing_changes(engine: &Engine, database: &Path) -> Result<(), BuildError> {
+    let missing = match audit::check_last_change(&*engine.store, database).await? {
+        LastChangeCheck::Fits => return Ok(()),
+        LastChangeCheck::Unknown(why) => {
             tracing::warn!("{why}; a power cut may have left it so, and the next change writes it anew");
             return Ok(());
         }
-        Tail::Missing(what) => what,
+        LastChangeCheck::Missing(what) => what,
     };
     let file = database.display();
     Err(format!(
-        "{file}: {missing}. Bring back the file and its log `{file}-wal`, or a newer back-up; to go on with what is there, \
+        "{file}: {missing}. Bring back the file and its write-ahead log `{file}-wal`, or a newer back-up; to go on with what is there, \
          move `{file}.head` away, and compare the payments with the providers'"
     )
     .into())

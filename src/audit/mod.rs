@@ -3,10 +3,10 @@
 mod beside;
 mod checkpoint;
 mod erase;
-mod head;
+mod last_change;
 mod verify;
 
 pub use checkpoint::{CHECKPOINT_INTERVAL, checkpoint};
 pub use erase::{Erased, ErasureTarget, erase};
-pub use head::{Tail, missing_after, tail};
+pub use last_change::{LastChangeCheck, check_last_change, missing_after};
 pub use verify::{AuditReport, verify};

@@ -72,7 +72,10 @@ impl Account {
             voids: capabilities.cancel.voids_authorization(),
             refunds: capabilities.refund != RefundSupport::None,
             partial_refunds: capabilities.refund == RefundSupport::Partial,
-            authorization_seconds: capabilities.limits.authorization_lifetime.map(|lifetime| lifetime.as_secs()),
+            authorization_seconds: capabilities
+                .limits
+                .authorization_lifetime
+                .map(|lifetime| lifetime.as_secs()),
             poll_after_capture_days: self.poll_after_capture_days,
         }
     }

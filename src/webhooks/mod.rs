@@ -4,7 +4,7 @@
 //! The change that causes a delivery also writes it ([`EndpointRegistry`](crate::store::EndpointRegistry)), so an event
 //! and its delivery exist together or not at all. [`WebhookDispatcher`] sends the events of each order to each endpoint
 //! in a stream of its own, so that a failing one delays only itself. [`Endpoints`] manages a merchant's endpoints. The
-//! room changes no order, and never shows or logs a secret, an endpoint's answer or a body.
+//! module changes no order, and never shows or logs a secret, an endpoint's answer or a body.
 
 mod decide;
 mod deliver;

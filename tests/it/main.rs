@@ -1,4 +1,4 @@
-//! Tests of whole rooms through their public face, in one binary.
+//! Tests of whole modules through their public interface, in one binary.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test fails by panicking and exports nothing")]
 
 mod api;

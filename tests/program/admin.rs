@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
 
-use super::books::{fit, subject};
+use super::records::{fit, subject};
 use super::running::{Sandbox, free_address, quiet, started};
 use super::shop::Shop;
 

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::running::{Gateway, Sandbox};
 use super::shop::{PATIENCE, Shop};
-use super::{agreement, books};
+use super::{agreement, records};
 
 /// Days lived at the same time: they mostly wait.
 const AT_ONCE: usize = 8;
@@ -100,7 +100,7 @@ impl Day {
         let orders = [paid, submitted, held, void, left].map(|answer| id(&answer).to_owned());
         agreement::check_money(&self.shop, &orders).await;
         self.gateway.lock().await.take();
-        assert!(books::fit(&self.folder), "the books of {}", self.folder.display());
+        assert!(records::fit(&self.folder), "the records of {}", self.folder.display());
     }
 
     /// Tries until it is done, reviving the gateway where it died. A try in vain answers what it saw instead.

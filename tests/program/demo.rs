@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::books;
+use super::records;
 use super::running::{Gateway, Sandbox};
 use super::shop::Shop;
 
@@ -43,9 +43,9 @@ impl Demo {
         Self { gateway: self.gateway.restart(), ..self }
     }
 
-    /// The gateway is killed, and its books fit.
+    /// The gateway is killed, and its records fit.
     pub fn ends(mut self) {
         self.gateway.kill();
-        assert!(books::fit(self.folder.path()));
+        assert!(records::fit(self.folder.path()));
     }
 }

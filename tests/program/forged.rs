@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::books;
 use super::demo::{Demo, MAX_GROWTH};
+use super::records;
 use super::running::Gateway;
 use super::sale::Sale;
 use super::shop::{PATIENCE, Shop, eventually};
@@ -136,7 +136,7 @@ impl Sold {
     fn count(&self, folder: &Path, sql: &str) -> i64 {
         let database = database(folder);
         let counts = self.0.iter().map(|sale| {
-            database.query_row(sql, [books::subject(&sale.order)], |row| row.get::<_, i64>(0)).unwrap()
+            database.query_row(sql, [records::subject(&sale.order)], |row| row.get::<_, i64>(0)).unwrap()
         });
         counts.sum()
     }
@@ -157,7 +157,7 @@ fn stored(folder: &Path) -> i64 {
 }
 
 fn made_key(folder: &Path) -> String {
-    let done = books::run(folder, &["keys", "create", "--merchant", "neighbour", "--test"]);
+    let done = records::run(folder, &["keys", "create", "--merchant", "neighbour", "--test"]);
     let said = String::from_utf8(done.stdout).unwrap();
     said.split_whitespace().find(|word| word.starts_with("pmx_")).unwrap().to_owned()
 }

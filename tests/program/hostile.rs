@@ -53,7 +53,7 @@ impl Target {
         tokio::join!(attack, self.serves("meanwhile")).0
     }
 
-    /// It is ready, has not grown, serves, and its books fit.
+    /// It is ready, has not grown, serves, and its records fit.
     async fn stays_well(self, most_growth: u64) {
         let ready = reqwest::get(format!("{}/readyz", self.demo.gateway.ops_url)).await.unwrap();
         assert_eq!(ready.status(), 200);

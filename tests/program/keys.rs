@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::process::{Command, Stdio};
 
-use super::books::run;
+use super::records::run;
 
 #[test]
 fn a_key_is_listed_by_its_first_letters_and_revoked_by_them() {

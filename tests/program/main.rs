@@ -7,7 +7,6 @@
 mod admin;
 mod agreement;
 mod amounts;
-mod books;
 mod charge;
 mod check;
 mod crash;
@@ -24,6 +23,7 @@ mod profiles;
 mod provider_order;
 mod races;
 mod readme;
+mod records;
 mod routing;
 mod running;
 mod sale;

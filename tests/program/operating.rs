@@ -4,8 +4,8 @@ use std::fs::{self, File};
 
 use serde_json::json;
 
-use super::books;
 use super::demo::Demo;
+use super::records;
 use super::running::Gateway;
 use super::sale::Sale;
 use super::shop::{Shop, eventually};
@@ -121,7 +121,7 @@ async fn changes_that_disappeared_with_the_databases_log_are_missed() {
     for file in ["paymux.db-wal", "paymux.db-shm"] {
         fs::remove_file(folder.join(file)).unwrap();
     }
-    let verified = books::run(folder, &["verify"]);
+    let verified = records::run(folder, &["verify"]);
     let said = String::from_utf8(verified.stderr).unwrap();
     assert_eq!(verified.status.code(), Some(1), "{said}");
     assert!(said.contains("the newest changes are missing: they end at "), "{said}");
@@ -129,14 +129,14 @@ async fn changes_that_disappeared_with_the_databases_log_are_missed() {
 }
 
 #[tokio::test]
-async fn a_head_that_cannot_be_read_is_told_and_written_anew_by_the_next_change() {
+async fn a_last_change_that_cannot_be_read_is_reported_and_written_anew_by_the_next_change() {
     let mut demo = Demo::start();
     Sale::paid(&demo.shop, "one", &order()).await;
     demo.gateway.kill();
     let folder = demo.folder.path();
     let head = folder.join("paymux.db.head");
     let fits = || {
-        let verified = books::run(folder, &["verify"]);
+        let verified = records::run(folder, &["verify"]);
         let said = String::from_utf8(verified.stderr).unwrap();
         assert_eq!(verified.status.success(), said.is_empty(), "{said}");
         if said.is_empty() { Ok(()) } else { Err(said) }
@@ -145,7 +145,7 @@ async fn a_head_that_cannot_be_read_is_told_and_written_anew_by_the_next_change(
         fs::write(&head, &text).unwrap();
         let said = fits().unwrap_err();
         assert!(said.contains("paymux.db.head` cannot be read, so it is not known whether"), "{said}");
-        let listed = books::run(folder, &["keys", "list"]);
+        let listed = records::run(folder, &["keys", "list"]);
         assert!(
             listed.status.success() && String::from_utf8(listed.stderr).unwrap().contains("cannot be read")
         );
@@ -156,7 +156,7 @@ async fn a_head_that_cannot_be_read_is_told_and_written_anew_by_the_next_change(
     }
     fs::remove_file(&head).unwrap();
     assert_eq!(fits(), Ok(()), "one that was moved away on purpose is not missed");
-    books::run(folder, &["keys", "list"]);
+    records::run(folder, &["keys", "list"]);
     assert!(
         fs::read_to_string(&head).unwrap().contains("position"),
         "it is made when the database is opened"

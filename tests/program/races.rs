@@ -25,7 +25,7 @@ async fn run<F: Future<Output = String> + Send + 'static>(
     runs.buffer_unordered(AT_ONCE).map(Result::unwrap).collect().await
 }
 
-/// The money agrees everywhere, and the books fit.
+/// The money agrees everywhere, and the records fit.
 async fn ends(demo: Demo, orders: &[String]) {
     agreement::check_money(&demo.shop, orders).await;
     demo.ends();

@@ -61,7 +61,7 @@ impl Stage {
         ledger.into_iter().find(|object| object["id"] == payment["provider"]["reference"]).unwrap()
     }
 
-    /// Everybody agrees about these orders, and the books fit.
+    /// Everybody agrees about these orders, and the records fit.
     async fn ends(self, orders: &[String]) {
         agreement::check_money(&self.shop, orders).await;
         self.demo.ends();

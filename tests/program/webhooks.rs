@@ -7,7 +7,7 @@ use standardwebhooks::Webhook;
 use super::demo::Demo;
 use super::shop::{Shop, eventually};
 
-#[allow(dead_code, reason = "shared with the tests of rooms")]
+#[allow(dead_code, reason = "shared with the tests of modules")]
 #[path = "../it/webhooks/receiver.rs"]
 pub mod receiver;
 

@@ -84,7 +84,7 @@ fn object_of(body: &str) -> Option<String> {
     places.into_iter().flatten().find_map(Value::as_str).map(str::to_owned)
 }
 
-/// Hands one to the gateway as its HTTP room does.
+/// Hands one to the gateway as its HTTP module does.
 async fn receive(
     orders: &Orders,
     receiver: &NotificationReceiver,

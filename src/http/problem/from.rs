@@ -1,4 +1,4 @@
-//! Turns errors of the rooms below into problems. Every match is exhaustive, so that a new error must be handled here.
+//! Turns errors of the modules below into problems. Every match is exhaustive, so that a new error must be handled here.
 
 use std::time::Duration;
 

@@ -10,9 +10,9 @@ mod cache;
 mod connection;
 mod deliveries;
 mod executor;
-mod head;
 mod jobs;
 mod kept;
+mod last_change;
 mod leases;
 mod lists;
 mod load;
@@ -36,8 +36,8 @@ use tokio::sync::{broadcast, oneshot};
 use self::cache::SubjectCache;
 pub use self::connection::OpenError;
 use self::executor::Executor;
-use self::head::HeadFile;
-pub use self::head::{Head, UnreadableHead};
+use self::last_change::LastChangeFile;
+pub use self::last_change::{LastChange, UnreadableLastChange};
 pub use self::leases::Leases;
 use self::lock::Lock;
 pub use self::readers::Query;
@@ -74,7 +74,7 @@ const CHANGES_KEPT: usize = 4096;
 
 /// The store. Dropping it writes all waiting changes, then closes the database and releases the lock.
 pub struct Sqlite {
-    /// Dropped first, so that the writer closes the database last and can checkpoint its log.
+    /// Dropped first, so that the writer closes the database last and can checkpoint its write-ahead log.
     readers: Executor<Query>,
     writer: Executor<Waiting>,
     cache: Arc<SubjectCache>,
@@ -130,8 +130,9 @@ impl Sqlite {
         let cache: Arc<SubjectCache> = Arc::default();
         // One that cannot be read is found by who reads it.
         let newest = audit::last_change(&db).ok().flatten();
-        let head = HeadFile::open(path, newest.map(|(position, hash)| Head { position, hash }))?;
-        let mut writer = Writer::new(db, head, cache.clone(), changes.clone(), metrics.clone());
+        let newest = newest.map(|(position, hash)| LastChange { position, hash });
+        let last_change = LastChangeFile::open(path, newest)?;
+        let mut writer = Writer::new(db, last_change, cache.clone(), changes.clone(), metrics.clone());
         let (readers, writer) = if options.threads {
             (readers::start(path, options.queue)?, writer.start(options.queue, options.batch_max)?)
         } else {

@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::cache::SubjectCache;
 use super::executor::Executor;
 use super::names::Names;
-use super::{Head, HeadFile, OpenError, audit, rows, statement};
+use super::{LastChange, LastChangeFile, OpenError, audit, rows, statement};
 use crate::metrics::Metrics;
 use crate::store::{Change, StoreError, Unique};
 
@@ -35,7 +35,7 @@ type Results = Vec<Result<(), StoreError>>;
 pub(super) struct Writer {
     db: Connection,
     names: Names,
-    head: HeadFile,
+    last_change: LastChangeFile,
     cache: Arc<SubjectCache>,
     changes: broadcast::Sender<Uuid>,
     metrics: Arc<Metrics>,
@@ -44,12 +44,12 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         db: Connection,
-        head: HeadFile,
+        last_change: LastChangeFile,
         cache: Arc<SubjectCache>,
         changes: broadcast::Sender<Uuid>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { db, names: Names::default(), head, cache, changes, metrics }
+        Self { db, names: Names::default(), last_change, cache, changes, metrics }
     }
 
     /// Runs on a thread of its own. If it panics, its memory may be inconsistent, so the process aborts; recovery after
@@ -92,7 +92,7 @@ impl Writer {
         let written = results.iter().filter(|result| result.is_ok()).count();
         if written > 0 {
             self.metrics.store_committed(u32::try_from(written).unwrap_or(u32::MAX), started.elapsed());
-            self.advance_head();
+            self.advance_last_change();
         }
         for (Waiting { change, answer }, result) in batch.drain(..).zip(results) {
             match (&result, &change.subject) {
@@ -110,11 +110,11 @@ impl Writer {
         }
     }
 
-    /// Before any change is answered. A head that could not be written is behind until the next, so it says less, but
-    /// nothing wrong.
-    fn advance_head(&mut self) {
+    /// Before any change is answered. A file that could not be written is behind until the next change, so it says less,
+    /// but nothing wrong.
+    fn advance_last_change(&mut self) {
         if let Ok(Some((position, hash))) = audit::last_change(&self.db) {
-            let _ = self.head.advance(Head { position, hash });
+            let _ = self.last_change.advance(LastChange { position, hash });
         }
     }
 
@@ -185,8 +185,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut db = Connection::open_in_memory().expect("memory is there");
         migrations::run(&mut db).expect("the tables can be made");
-        let head = HeadFile::open(&folder.path().join("db"), None).expect("a file");
-        Writer::new(db, head, Arc::default(), broadcast::channel(1).0, Arc::new(Metrics::new()))
+        let last_change = LastChangeFile::open(&folder.path().join("db"), None).expect("a file");
+        Writer::new(db, last_change, Arc::default(), broadcast::channel(1).0, Arc::new(Metrics::new()))
     }
 
     fn setting(name: &'static str) -> Write {

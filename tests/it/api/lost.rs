@@ -308,7 +308,7 @@ async fn what_is_due_stays_due_though_the_clock_was_set_back_while_the_gateway_w
 }
 
 #[tokio::test]
-async fn books_that_were_kept_by_a_clock_ahead_of_this_one_still_fit() {
+async fn records_that_were_kept_by_a_clock_ahead_of_this_one_still_fit() {
     let gateway = Gateway::start().await;
     gateway.paid_session("AUTOMATIC").await;
     gateway.session().await;

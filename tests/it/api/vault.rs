@@ -215,7 +215,8 @@ async fn a_method_that_is_stored_already_is_nobody_elses_and_is_not_stored_anew_
 }
 
 #[tokio::test]
-async fn an_order_that_requires_a_payment_profile_counts_neither_another_customers_nor_one_that_is_unusable() {
+async fn an_order_that_requires_a_payment_profile_counts_neither_another_customers_nor_one_that_is_unusable()
+{
     for (owner, method_status, missing) in
         [("c-1", "USABLE", Value::Null), ("c-2", "USABLE", MISSING.into()), ("c-1", "SHINY", MISSING.into())]
     {

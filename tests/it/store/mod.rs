@@ -1,10 +1,10 @@
 //! The store: one suite for every database, and what only one of them has.
 
-mod books;
 mod deliveries;
 pub mod fixtures;
 mod jobs;
 mod lists;
+mod records;
 mod rows;
 mod sqlite;
 mod subjects;
@@ -69,12 +69,12 @@ macro_rules! suite {
                 pages_do_not_move_while_rows_are_added
                 public_changes_are_those_with_public_events
             }
-            suite! { @books $fresh,
+            suite! { @records $fresh,
                 personal_data_is_not_in_the_history
                 a_customer_who_is_erased_leaves_a_history_that_can_be_checked
                 an_open_order_keeps_the_personal_data_of_its_customer
                 what_pays_for_an_order_is_kept_when_a_dispute_was_seen_before_the_payment
-                books_that_are_in_order_are_found_so
+                records_that_are_in_order_are_found_so
             }
         }
     };

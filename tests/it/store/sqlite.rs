@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use paymux::audit;
 use paymux::domain::{AnySubject, Hash, Lane, OrderAggregate, Subject as _, Urgency};
 use paymux::metrics::Metrics;
-use paymux::store::sqlite::{Head, OpenError, Options, Sqlite};
+use paymux::store::sqlite::{LastChange, OpenError, Options, Sqlite};
 use paymux::store::{DeliveryStream, Due, IdempotencyRow, JobSubject, StoreError, Wake, Write};
 use port::Env as _;
 use rusqlite::Connection;
@@ -235,7 +235,7 @@ fn alter_copy(folder: &Path, copy: &Path, edit: &str) {
     behind(copy).execute_batch(edit).unwrap();
 }
 
-/// One fault of each kind that can be made in the rows, and what the check of the books says of it.
+/// One fault of each kind that can be made in the rows, and what the check of the records says of it.
 const FAULTS: [(&str, &str); 37] = [
     ("UPDATE changes SET record = replace(record, 'Tea', 'Tee')", "the chain breaks at"),
     ("UPDATE changes SET record = '[]' WHERE sequence = 1", "cannot be read"),
@@ -320,22 +320,22 @@ async fn whatever_was_done_to_the_rows_is_found() {
 }
 
 #[tokio::test]
-async fn an_end_of_the_books_is_the_one_that_was_written_or_it_is_missed() {
+async fn an_end_of_the_records_is_the_one_that_was_written_or_it_is_missed() {
     let (store, _folder) = fresh(true);
     let shop = Shop::new();
     commit(&store, shop.order(None).1).await;
     let (position, hash) = store.last_change().await.unwrap().unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
-    let tail_by = async |head: Head| {
-        fs::write(elsewhere.path().join("books.head"), serde_json::to_string(&head).unwrap()).unwrap();
-        audit::tail(&*store, &elsewhere.path().join("books")).await.unwrap()
+    let check_with = async |last: LastChange| {
+        fs::write(elsewhere.path().join("copy.head"), serde_json::to_string(&last).unwrap()).unwrap();
+        audit::check_last_change(&*store, &elsewhere.path().join("copy")).await.unwrap()
     };
-    assert_eq!(tail_by(Head { position, hash }).await, audit::Tail::Fits);
-    for (head, says) in [
-        (Head { position, hash: Hash::default() }, "is another one than was written"),
-        (Head { position: position + 1, hash }, "the newest changes are missing"),
+    assert_eq!(check_with(LastChange { position, hash }).await, audit::LastChangeCheck::Fits);
+    for (last, says) in [
+        (LastChange { position, hash: Hash::default() }, "is another one than was written"),
+        (LastChange { position: position + 1, hash }, "the newest changes are missing"),
     ] {
-        let audit::Tail::Missing(missing) = tail_by(head).await else { panic!("{head:?}") };
+        let audit::LastChangeCheck::Missing(missing) = check_with(last).await else { panic!("{last:?}") };
         assert!(missing.contains(says), "{missing}");
     }
 }

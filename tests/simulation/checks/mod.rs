@@ -118,11 +118,11 @@ async fn jobs(world: &World) -> Result<Vec<ClaimedJob>, Down> {
     Ok(all)
 }
 
-/// The gateway's own check of its books.
-async fn books(world: &World) -> Result<Vec<String>, Down> {
+/// The gateway's own check of its records.
+async fn records(world: &World) -> Result<Vec<String>, Down> {
     let now = world.now();
     let report = read(world, |store| async move { audit::verify(&*store, now, |_| ()).await }).await?;
-    let faults = report.faults.into_iter().map(|fault| format!("the books: {fault}"));
+    let faults = report.faults.into_iter().map(|fault| format!("the records: {fault}"));
     Ok(faults.collect())
 }
 
@@ -148,12 +148,12 @@ pub(crate) async fn after_looking(world: &World) -> Vec<String> {
     let mut faults: Vec<String> = scene.orders.iter().flat_map(history::check).collect();
     faults.extend(money::agree(&scene, |_, _, _| true));
     faults.extend(deliveries::complete(&scene));
-    match (books(world).await, jobs(world).await) {
+    match (records(world).await, jobs(world).await) {
         (Ok(wrong), Ok(jobs)) => {
             faults.extend(wrong);
             faults.extend(ends::jobs(&jobs, &scene.orders, world.now()));
         }
-        _ => faults.push("the books and the jobs cannot be read".to_owned()),
+        _ => faults.push("the records and the jobs cannot be read".to_owned()),
     }
     scene.show(world, &faults);
     for stored in &scene.orders {

@@ -4,8 +4,8 @@
 //! decide which rules apply; its recordings give the answers of its provider.
 
 mod abilities;
+mod about;
 mod certainty;
-mod face;
 mod hostility;
 mod identity;
 mod money;
@@ -52,7 +52,7 @@ pub(crate) const fn some(
 }
 
 const RULES: [&[Rule]; 11] = [
-    face::RULES,
+    about::RULES,
     abilities::RULES,
     statuses::RULES,
     money::RULES,
@@ -113,7 +113,7 @@ pub fn providers() -> PathBuf {
 /// A trial for each rule and recording of each adapter, and one for the list of them.
 pub fn trials() -> Vec<Trial> {
     let listed =
-        Trial::test("every folder of providers is an adapter in the list", face::every_folder_is_listed);
+        Trial::test("every folder of providers is an adapter in the list", about::every_folder_is_listed);
     ALL.iter().flat_map(|about| trials_of(about)).chain([listed]).collect()
 }
 

@@ -1,7 +1,8 @@
-//! The head of the books: the position and hash of the newest change, in a small file beside the database.
+//! The newest change: its position and hash, in a small file beside the database.
 //!
-//! A database that loses its newest changes, for example since its log was deleted, fits in itself. Only a witness
-//! outside can tell. It is written after the commit, and never goes back.
+//! A database that loses its newest changes, for example since its write-ahead log was deleted, is still consistent in
+//! itself; only a copy of their position outside it shows the loss. The file is written after the commit, and its
+//! position never goes back.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -13,34 +14,34 @@ use serde::{Deserialize, Serialize};
 use super::OpenError;
 use crate::domain::Hash;
 
-/// Where all changes end.
+/// The newest change of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
+pub struct LastChange {
     pub position: u64,
     pub hash: Hash,
 }
 
-/// The head that is kept beside a database cannot be read, as after a power cut.
+/// The file beside a database cannot be read, as after a power cut.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` cannot be read, so it is not known whether the newest changes are there", .0.display())]
-pub struct UnreadableHead(pub PathBuf);
+pub struct UnreadableLastChange(pub PathBuf);
 
-impl Head {
-    /// The head that is kept beside a database; `None` if there is none.
+impl LastChange {
+    /// What the file beside a database names; `None` if there is no file.
     ///
     /// # Errors
-    /// [`UnreadableHead`]; also for an empty file, as there is beside a database without changes.
-    pub fn beside(database: &Path) -> Result<Option<Self>, UnreadableHead> {
+    /// [`UnreadableLastChange`]; also for an empty file, as there is beside a database without changes.
+    pub fn beside(database: &Path) -> Result<Option<Self>, UnreadableLastChange> {
         let path = path(database);
         let text = match fs::read(&path) {
             Err(absent) if absent.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.unwrap_or_default(),
         };
-        serde_json::from_slice(&text).map(Some).map_err(|_| UnreadableHead(path))
+        serde_json::from_slice(&text).map(Some).map_err(|_| UnreadableLastChange(path))
     }
 }
 
-/// The file of a database's head, the same whatever path leads to the database.
+/// The file beside a database, the same whatever path leads to the database.
 pub(super) fn path(database: &Path) -> PathBuf {
     let database = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
     let mut path = database.into_os_string();
@@ -48,17 +49,17 @@ pub(super) fn path(database: &Path) -> PathBuf {
     path.into()
 }
 
-pub(super) struct HeadFile {
+pub(super) struct LastChangeFile {
     file: File,
     /// The position that the file has.
     position: u64,
 }
 
-impl HeadFile {
-    /// Opens the file of a database. One that is not there is made and gets the head that the database has; one that
-    /// cannot be read stays as it is until the next change.
-    pub(super) fn open(database: &Path, newest: Option<Head>) -> Result<Self, OpenError> {
-        let (path, kept) = (path(database), Head::beside(database));
+impl LastChangeFile {
+    /// Opens the file of a database. One that is not there is made and gets the newest change that the database has;
+    /// one that cannot be read stays as it is until the next change.
+    pub(super) fn open(database: &Path, newest: Option<LastChange>) -> Result<Self, OpenError> {
+        let (path, kept) = (path(database), LastChange::beside(database));
         let opened = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = opened.map_err(|fault| OpenError::File { path: path.clone(), fault })?;
         let mut opened = Self { file, position: 0 };
@@ -72,13 +73,13 @@ impl HeadFile {
         Ok(opened)
     }
 
-    /// Writes a head that is newer than the one in the file. It has no flush of its own, so a power cut may leave an older
-    /// one.
-    pub(super) fn advance(&mut self, head: Head) -> io::Result<()> {
-        if head.position <= self.position {
+    /// Writes a change that is newer than the one in the file. It has no flush of its own, so a power cut may leave an
+    /// older one.
+    pub(super) fn advance(&mut self, last: LastChange) -> io::Result<()> {
+        if last.position <= self.position {
             return Ok(());
         }
-        let mut text = serde_json::to_vec(&head)?;
+        let mut text = serde_json::to_vec(&last)?;
         text.push(b'\n');
         if self.position == 0 {
             // Whatever else was in it.
@@ -86,7 +87,7 @@ impl HeadFile {
         }
         // In one piece over the old text, which is never longer, so that a kill leaves one of the two.
         self.file.write_all_at(&text, 0)?;
-        self.position = head.position;
+        self.position = last.position;
         Ok(())
     }
 }

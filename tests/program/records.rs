@@ -33,7 +33,7 @@ fn payment(order: &str) -> [u8; 16] {
     *paymux::domain::part_of(order.parse::<port::OrderId>().unwrap().uuid(), 1).as_bytes()
 }
 
-/// Whether the books of a stopped gateway fit.
+/// Whether the records of a stopped gateway fit.
 pub fn fit(folder: &Path) -> bool {
     let report = run(folder, &["verify"]);
     if !report.status.success() {
@@ -66,7 +66,7 @@ async fn used() -> (TempDir, [String; 2]) {
 }
 
 #[tokio::test]
-async fn books_that_were_touched_do_not_verify() {
+async fn records_that_were_touched_do_not_verify() {
     let (folder, [first, second]) = used().await;
     assert!(fit(folder.path()));
 
@@ -110,7 +110,7 @@ async fn books_that_were_touched_do_not_verify() {
 }
 
 #[tokio::test]
-async fn an_erased_customer_is_gone_from_the_database_and_the_books_still_fit() {
+async fn an_erased_customer_is_gone_from_the_database_and_the_records_still_fit() {
     let (folder, [ended, open]) = used().await;
     let done = run(folder.path(), &["erase", "--merchant", "demo", "--customer", "c-1"]);
     let said = String::from_utf8(done.stdout).unwrap();

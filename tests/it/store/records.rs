@@ -1,4 +1,4 @@
-//! The books: personal data beside the history, erasing it, and checking that everything fits.
+//! The records: personal data beside the history, erasing it, and checking that everything fits.
 
 use std::sync::Arc;
 
@@ -190,7 +190,7 @@ pub async fn what_pays_for_an_order_is_kept_when_a_dispute_was_seen_before_the_p
     assert_fine(&store, shop.now(), 4).await;
 }
 
-pub async fn books_that_are_in_order_are_found_so(store: Db) {
+pub async fn records_that_are_in_order_are_found_so(store: Db) {
     let shop = Shop::new();
     assert_fine(&store, shop.now(), 0).await;
     one_of_each(&store, &shop).await;
