@@ -46,7 +46,7 @@ async fn checkouts(store: &dyn Store, shop: &Shop, orders: usize) -> Vec<(OrderI
     }
     let checkout = |mut order| {
         let intent = shop.checkout(&mut order, "main");
-        let key = Write::Key(IdempotencyRow {
+        let key = Write::IdempotencyKey(IdempotencyRow {
             merchant: MERCHANT.into(),
             key: format!("{}", shop.uuid()),
             fingerprint: order.head.hash.0,

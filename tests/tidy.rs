@@ -426,7 +426,7 @@ fn exchanges(provider: &str) -> String {
 }
 
 #[test]
-fn the_word_tables_say_what_the_adapters_say() {
+fn the_status_tables_say_what_the_adapters_say() {
     let mut tables = String::new();
     for about in ALL {
         let table = StatusTable::parse(about.statuses).unwrap();

@@ -1,7 +1,7 @@
 //! The audit: checkpoints over all changes, verification of the stored data, and erasure of personal data.
 
-mod beside;
 mod checkpoint;
+mod derived_rows;
 mod erase;
 mod last_change;
 mod verify;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use port::{Timestamp, Uuid};
 
-use super::beside;
 use super::checkpoint::{PAGE, chained};
+use super::derived_rows;
 use crate::domain::{
     DueJob, Hash, Job, Lane, OrderAggregate, Profile, ProfileSession, Recorded, Subject, SubjectKind,
     WebhookEndpoint, replay,
@@ -84,7 +84,7 @@ pub async fn verify(
         let expected = report.lookups;
         report.fault(format!("lookup rows: {rows}; the changes give {expected}"));
     }
-    for fault in beside::stray_rows(store, MAX_LISTED).await? {
+    for fault in derived_rows::stray_rows(store, MAX_LISTED).await? {
         report.fault(fault);
     }
     verify_checkpoints(store, &mut report).await?;
@@ -145,7 +145,7 @@ async fn verify_subject<S: Subject>(
     if !snapshot_fits::<S>(store, row.id, &changes).await? {
         report.fault(format!("{}: its snapshot does not match its changes", name(row)));
     }
-    for fault in beside::faults_of::<S>(store, row.id, made.merchant(), &changes).await? {
+    for fault in derived_rows::faults_of::<S>(store, row.id, made.merchant(), &changes).await? {
         report.fault(format!("{}: {fault}", name(row)));
     }
     // Some lookup rows are computed from personal values, so the subject is loaded with those that still exist.

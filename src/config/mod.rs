@@ -23,8 +23,8 @@ pub use error::{ConfigError, ConfigErrors};
 pub(crate) use load::is_name;
 pub use setting::{Kind, Setting};
 pub use settings::{
-    Checkout, Files, Limits, LogFormat, LogLevel, Logs, Merchant, Need, Orders, Outbound, PolicyAction,
-    RefundPolicy, Server, Settings, Store, Webhooks,
+    Checkout, Files, Limits, LogFormat, LogLevel, Logs, Merchant, Orders, Outbound, PolicyAction,
+    RefundPolicy, RequirementSetting, Server, Settings, Store, Webhooks,
 };
 
 pub(crate) use variants::variants_of;

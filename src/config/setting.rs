@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use super::settings::{LogFormat, LogLevel, Need, PolicyAction};
+use super::settings::{LogFormat, LogLevel, PolicyAction, RequirementSetting};
 use super::variants::variants_of;
 
 /// A setting, as an operator writes it.
@@ -103,7 +103,7 @@ kinds! {
     SocketAddr => Kind::Address;
     LogFormat => Kind::OneOf(variants_of::<Self>());
     LogLevel => Kind::OneOf(variants_of::<Self>());
-    Need => Kind::OneOf(variants_of::<Self>());
+    RequirementSetting => Kind::OneOf(variants_of::<Self>());
     PolicyAction => Kind::OneOf(variants_of::<Self>());
 }
 

@@ -152,7 +152,7 @@ settings! {
         /// Whether a submitted order waits for approval.
         requires_approval: bool;
         /// Whether an order must be signed.
-        requires_signing: Need;
+        requires_signing: RequirementSetting;
         /// Whether a completed payment submits its order.
         auto_submit: bool = true;
         /// Whether an order may be submitted unpaid, such as on invoice, if it says `requiresPayment` OPTIONAL.
@@ -230,7 +230,7 @@ pub enum LogLevel {
 /// Whether an order needs something, as the API spells it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Need {
+pub enum RequirementSetting {
     /// Not at all.
     #[default]
     NotRequired,

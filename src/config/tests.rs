@@ -112,7 +112,7 @@ fn a_merchant_starts_from_the_common_policy() {
     let settings = read(text, &environment, &[]).unwrap();
     let (shop, kiosk, other) =
         (settings.merchant("shop"), settings.merchant("kiosk"), settings.merchant("other"));
-    assert_eq!((shop.auto_submit, shop.requires_signing), (false, Need::Required));
+    assert_eq!((shop.auto_submit, shop.requires_signing), (false, RequirementSetting::Required));
     assert_eq!(shop.policy, settings.policy);
     assert_eq!((kiosk.auto_submit, kiosk.policy.late_payment), (true, PolicyAction::Hold));
     assert_eq!(kiosk.policy.duplicate_payment, PolicyAction::Refund);

@@ -5,7 +5,7 @@ use port::{AttemptId, PaymentId, PaymentStatus, SessionId, Timestamp};
 use super::aggregate::OrderAggregate;
 use super::erasable::ErasableSlot;
 use super::event::Event;
-use super::order::{OrderState, PaymentSource};
+use super::order::{OrderState, PaymentProof};
 use super::payment::{OperationKind, Payment, Resolution};
 use super::payment_state::ReportedStatus;
 use super::session::{Attempt, AttemptState, NewAttempt, RouteAttempt, Session, SessionStatus};
@@ -41,12 +41,12 @@ impl OrderAggregate {
                 }
             }
             Event::FulfilmentReported(detail) => header.fulfilment = Some(detail.clone()),
-            Event::PaymentSourceUsed { source, profile_session } => {
-                header.payment_source = Some(source.clone());
+            Event::PaymentProofUsed { source, profile_session } => {
+                header.payment_proof = Some(source.clone());
                 header.profile_session = *profile_session;
                 let used = match source {
-                    PaymentSource::Session(id) => Some(*id),
-                    PaymentSource::Profile(profile) => self.charge_of(*profile).map(|session| session.id),
+                    PaymentProof::Session(id) => Some(*id),
+                    PaymentProof::Profile(profile) => self.charge_of(*profile).map(|session| session.id),
                     _ => None,
                 };
                 if let Some(id) = used {

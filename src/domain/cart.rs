@@ -5,7 +5,7 @@ use port::Timestamp;
 use super::aggregate::OrderAggregate;
 use super::error::DomainError;
 use super::event::Event;
-use super::order::{Content, OrderHeader, OrderState, PaymentSource};
+use super::order::{Content, OrderHeader, OrderState, PaymentProof};
 use super::payment_proof::{ensure_met, submission, usable};
 use super::{Erasable, Signature, price, requirements};
 
@@ -54,7 +54,7 @@ pub fn sign(order: &OrderAggregate, signature: Erasable<Signature>) -> Result<Ve
     let waits = signed.state == OrderState::PendingPayment && signed.content.auto_submit;
     let paid = order.sessions.last().filter(|_| waits).and_then(|session| usable(order, session.id).ok());
     if let Some(session) = paid.filter(|session| ensure_met(&signed, Some(session), false, true).is_ok()) {
-        events.extend(submission(&signed, PaymentSource::Session(session.id), None));
+        events.extend(submission(&signed, PaymentProof::Session(session.id), None));
     }
     Ok(events)
 }

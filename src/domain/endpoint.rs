@@ -129,7 +129,7 @@ impl WebhookEndpoint {
     pub const KEPT: &str = "KEPT";
     const DELETED: &str = "DELETED";
 
-    pub fn takes(&self, event_type: &str) -> bool {
+    pub fn subscribes_to(&self, event_type: &str) -> bool {
         let fits = |wanted: &String| match wanted.strip_suffix('*') {
             Some(noun) => event_type.starts_with(noun),
             None => wanted == event_type,

@@ -26,7 +26,7 @@ pub enum DomainError {
     #[error("a requirement is not met: {}", .0.join(", "))]
     RequirementUnmet(Vec<&'static str>),
     #[error("the order needs no payment, so it takes no proof of one")]
-    PaymentSourceNotWanted,
+    PaymentProofNotWanted,
     #[error("the session cannot be used: {0}")]
     SessionUnusable(&'static str),
     #[error("the payment profile cannot be used: {0}")]
@@ -60,7 +60,7 @@ pub enum DomainError {
     #[error("a merchant has at most {max} webhook endpoints")]
     TooManyEndpoints { max: usize },
     #[error("the endpoint does not subscribe to this event")]
-    EventNotTaken,
+    NotSubscribed,
     #[error("a replay sends at most {max} events; narrow the time or the types")]
     ReplayTooLarge { max: usize },
     /// The stored order is inconsistent: a defect.

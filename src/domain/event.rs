@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::erasable::{Erasable, ErasableSlot, slot};
 use super::order::{
-    Content, ExternalPayment, OrderHeader, OrderState, PaymentSource, Price, Requirements, Signature,
+    Content, ExternalPayment, OrderHeader, OrderState, PaymentProof, Price, Requirements, Signature,
 };
 use super::payment::{Attention, AttentionDecision, Operation, Payment, Refund, RefundStatus};
 use super::payment_state::PaymentState;
@@ -42,8 +42,8 @@ pub enum Event {
     #[serde(rename = "order.fulfilment_reported")]
     FulfilmentReported(Erasable<String>),
     #[serde(rename = "order.payment_source_used")]
-    PaymentSourceUsed {
-        source: PaymentSource,
+    PaymentProofUsed {
+        source: PaymentProof,
         /// The profile session that proves a payment profile, if one was given too.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         profile_session: Option<ProfileSessionId>,
@@ -211,7 +211,7 @@ impl SubjectEvent for Event {
             | Self::OrderPriced { .. }
             | Self::OrderSigned(_)
             | Self::FulfilmentReported(_)
-            | Self::PaymentSourceUsed { .. }
+            | Self::PaymentProofUsed { .. }
             | Self::AttemptStarted { .. }
             | Self::AdapterStateSaved { .. }
             | Self::AttemptCreated { .. }

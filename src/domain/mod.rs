@@ -83,7 +83,7 @@ pub use jobs::*;
 pub use lookup::*;
 pub use order::{
     Content, ExternalPayment, Interval, InvalidTaxRate, LineItem, Metadata, OrderHeader, OrderState,
-    PaymentSource, PersonalData, Price, Recurring, Requirement, Requirements, Signature, TaxRate,
+    PaymentProof, PersonalData, Price, Recurring, Requirement, Requirements, Signature, TaxRate,
 };
 pub use outcome::*;
 pub use payment::{

@@ -15,7 +15,7 @@ use super::attention::late_code;
 use super::erasable::Erasable;
 use super::event::Event;
 use super::operate::finish;
-use super::order::{OrderState, PaymentSource};
+use super::order::{OrderState, PaymentProof};
 use super::payment::{AttentionCode, OperationKind, Payment, Refund, RefundOrigin, RefundStatus};
 use super::payment_proof::{ensure_met, is_refunded_or_voided, proves, submission};
 use super::payment_state::{OutOfBounds, PaymentState, implies_capture, reverses_refund};
@@ -364,7 +364,7 @@ impl View<'_, '_, '_> {
         if waits && ensure_met(header, Some(session), session.charge.is_some(), true).is_ok() {
             return submission(
                 header,
-                session.charge.map_or(PaymentSource::Session(session.id), PaymentSource::Profile),
+                session.charge.map_or(PaymentProof::Session(session.id), PaymentProof::Profile),
                 None,
             );
         }

@@ -215,7 +215,7 @@ pub struct ExternalPayment {
 /// What an order was submitted with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PaymentSource {
+pub enum PaymentProof {
     Nothing,
     /// By its reference.
     External(String),
@@ -272,8 +272,8 @@ pub struct OrderHeader {
     pub external_payment: Option<Erasable<ExternalPayment>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_payment_id: Option<PaymentId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment_source: Option<PaymentSource>,
+    #[serde(rename = "payment_source", default, skip_serializing_if = "Option::is_none")]
+    pub payment_proof: Option<PaymentProof>,
     /// The profile session that proved a payment profile when it was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile_session: Option<ProfileSessionId>,

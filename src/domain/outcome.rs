@@ -71,8 +71,7 @@ impl Outcome {
             return false;
         }
         let failure = self.order.attempt(session.attempt).and_then(|attempt| attempt.failure);
-        session.status == SessionStatus::Failed
-            && failure.is_some_and(|failure| failure.reached_no_provider())
+        session.status == SessionStatus::Failed && failure.is_some_and(|failure| failure.had_no_effect())
     }
 }
 

@@ -5,7 +5,7 @@ use port::{Money, PaymentStatus, ProfileSessionId, SessionId};
 use super::aggregate::OrderAggregate;
 use super::error::DomainError;
 use super::event::Event;
-use super::order::{OrderHeader, OrderState, PaymentSource, Requirement};
+use super::order::{OrderHeader, OrderState, PaymentProof, Requirement};
 use super::payment::{OperationKind, Payment};
 use super::session::{Session, SessionStatus};
 
@@ -62,13 +62,13 @@ pub(super) fn ensure_met(
 /// The events that submit an order; it then waits for approval or is processed.
 pub(super) fn submission(
     header: &OrderHeader,
-    source: PaymentSource,
+    source: PaymentProof,
     profile_session: Option<ProfileSessionId>,
 ) -> Vec<Event> {
     let next =
         if header.content.requires_approval { OrderState::PendingApproval } else { OrderState::Processing };
     vec![
-        Event::PaymentSourceUsed { source, profile_session },
+        Event::PaymentProofUsed { source, profile_session },
         header.moved(OrderState::Submitted, None),
         Event::OrderStateChanged { from: OrderState::Submitted, to: next, reason: None },
     ]

@@ -182,10 +182,10 @@ impl ProfileSession {
     }
 
     /// Whether it failed without reaching a provider, so that a repeat with the same key runs it again.
-    pub fn reached_no_provider(&self) -> bool {
+    pub fn had_no_effect(&self) -> bool {
         let attempt = self.attempt().filter(|attempt| attempt.reference.is_none());
         let failure = attempt.and_then(|attempt| attempt.failure);
-        self.status == SessionStatus::Failed && failure.is_some_and(StartFailure::reached_no_provider)
+        self.status == SessionStatus::Failed && failure.is_some_and(StartFailure::had_no_effect)
     }
 
     /// Whether it is open and exists at the provider.

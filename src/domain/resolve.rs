@@ -7,7 +7,7 @@ use super::aggregate::OrderAggregate;
 use super::error::DomainError;
 use super::event::Event;
 use super::operate::{self, declined, operable};
-use super::order::PaymentSource;
+use super::order::PaymentProof;
 use super::payment::{
     Attention, AttentionCode, AttentionDecision, Operation, OperationKind, Payment, Resolution,
 };
@@ -44,7 +44,7 @@ fn keep(order: &OrderAggregate, open: &Attention, payment: &Payment) -> Result<V
         return Err(DomainError::TooLate("the money is only authorized; capture it first"));
     }
     ensure_met(&order.header, Some(session), false, true)?;
-    Ok(submission(&order.header, PaymentSource::Session(session.id), None))
+    Ok(submission(&order.header, PaymentProof::Session(session.id), None))
 }
 
 /// Whether this payment can pay an unsubmitted order: it is the whole price, and no other payment holds money.

@@ -165,7 +165,7 @@ pub enum StartFailure {
 
 impl StartFailure {
     /// Whether the start provably had no effect at the provider, so that another account can be tried.
-    pub fn reached_no_provider(self) -> bool {
+    pub fn had_no_effect(self) -> bool {
         matches!(self, Self::NotSent | Self::Busy | Self::Misconfigured | Self::Unavailable | Self::NotFound)
     }
 }

@@ -7,7 +7,7 @@ use super::aggregate::OrderAggregate;
 use super::erasable::Erasable;
 use super::error::DomainError;
 use super::event::Event;
-use super::order::{ExternalPayment, OrderHeader, OrderState, PaymentSource, Requirement};
+use super::order::{ExternalPayment, OrderHeader, OrderState, PaymentProof, Requirement};
 use super::payment::{AttentionCode, Payment};
 use super::payment_proof::{ensure_met, submission, usable};
 use super::payment_state::PaymentState;
@@ -25,21 +25,21 @@ pub struct Submission {
 
 impl Submission {
     /// How many payment proofs it has; more than one is rejected earlier.
-    pub fn payment_sources(&self) -> usize {
+    pub fn payment_proofs(&self) -> usize {
         let given = [self.external.is_some(), self.session.is_some(), self.profile.is_some()];
         given.into_iter().filter(|given| *given).count()
     }
 
     /// The payment proof that is stored with the order.
-    pub fn payment_source(&self) -> PaymentSource {
+    pub fn payment_proof(&self) -> PaymentProof {
         if let Some(external) = &self.external {
-            return PaymentSource::External(external.reference.clone());
+            return PaymentProof::External(external.reference.clone());
         }
         match (self.session, self.profile, self.profile_session) {
-            (Some(id), _, _) => PaymentSource::Session(id),
-            (None, Some(id), _) => PaymentSource::Profile(id),
-            (None, None, Some(id)) => PaymentSource::ProfileSession(id),
-            (None, None, None) => PaymentSource::Nothing,
+            (Some(id), _, _) => PaymentProof::Session(id),
+            (None, Some(id), _) => PaymentProof::Profile(id),
+            (None, None, Some(id)) => PaymentProof::ProfileSession(id),
+            (None, None, None) => PaymentProof::Nothing,
         }
     }
 }
@@ -49,16 +49,16 @@ impl Submission {
 pub fn submit(context: &mut Context<'_>, with: &Submission) -> Result<Vec<Event>, DomainError> {
     let order = context.order;
     let header = &order.header;
-    if header.payment_source.as_ref() == Some(&with.payment_source()) {
+    if header.payment_proof.as_ref() == Some(&with.payment_proof()) {
         return Ok(Vec::new());
     }
     header.ensure("submitted", &[OrderState::Pending, OrderState::PendingPayment])?;
     let Some(requirements) = header.requirements else { return Err(DomainError::NotPriced) };
-    if requirements.requires_payment == Requirement::NotRequired && with.payment_sources() > 0 {
-        return Err(DomainError::PaymentSourceNotWanted);
+    if requirements.requires_payment == Requirement::NotRequired && with.payment_proofs() > 0 {
+        return Err(DomainError::PaymentProofNotWanted);
     }
     let other_open = order.open_session().is_some_and(|open| with.session != Some(open.id));
-    if other_open && with.payment_sources() > 0 {
+    if other_open && with.payment_proofs() > 0 {
         return Err(DomainError::SessionOpen);
     }
     let session = with.session.map(|id| usable(order, id)).transpose()?;
@@ -74,7 +74,7 @@ pub fn submit(context: &mut Context<'_>, with: &Submission) -> Result<Vec<Event>
         let external = Erasable::new(external.clone(), context.salt());
         events.push(Event::ExternalPaymentRecorded { external, payment });
     }
-    events.extend(submission(header, with.payment_source(), with.profile_session));
+    events.extend(submission(header, with.payment_proof(), with.profile_session));
     events.extend(duplicate_payments(context, with.session));
     Ok(events)
 }
@@ -99,7 +99,7 @@ pub fn profiles_synced(context: &mut Context<'_>, session: SessionId, found: boo
     let waits = header.state == OrderState::PendingPayment && header.content.auto_submit && is_last;
     let shown = Session { profile_found: Some(found), ..session.clone() };
     if waits && usable(order, session.id).is_ok() && ensure_met(header, Some(&shown), false, true).is_ok() {
-        events.extend(submission(header, PaymentSource::Session(session.id), None));
+        events.extend(submission(header, PaymentProof::Session(session.id), None));
     }
     events
 }
@@ -119,7 +119,7 @@ fn duplicate_payments(context: &mut Context<'_>, proof: Option<SessionId>) -> Ve
 /// Whether a payment profile may be charged for the order now. False if the order was submitted with it already.
 pub fn chargeable(order: &OrderAggregate, profile: ProfileId) -> Result<bool, DomainError> {
     let header = &order.header;
-    if header.payment_source == Some(PaymentSource::Profile(profile)) {
+    if header.payment_proof == Some(PaymentProof::Profile(profile)) {
         return Ok(false);
     }
     header.ensure("submitted", &[OrderState::Pending, OrderState::PendingPayment])?;

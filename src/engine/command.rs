@@ -111,7 +111,7 @@ pub enum CommandError {
     ReferenceTaken,
     /// The idempotency key was used meanwhile.
     #[error("the idempotency key is in use")]
-    KeyTaken,
+    IdempotencyKeyTaken,
     #[error(transparent)]
     Rejected(#[from] DomainError),
     #[error(transparent)]
@@ -122,7 +122,7 @@ impl From<StoreError> for CommandError {
     fn from(fault: StoreError) -> Self {
         match fault {
             StoreError::Taken(Unique::OrderReference) => Self::ReferenceTaken,
-            StoreError::Taken(Unique::Key) => Self::KeyTaken,
+            StoreError::Taken(Unique::IdempotencyKey) => Self::IdempotencyKeyTaken,
             StoreError::Taken(Unique::ProfileSession) => {
                 Self::Rejected(DomainError::SessionUnusable("it was used already"))
             }

@@ -4,13 +4,13 @@
 //! pure function of the subject; the engine gives it the time, turns its events into a change, and writes the change
 //! with everything that follows from it: what leads to the subject, when it is due, what has to be delivered.
 
-mod alarm;
 mod command;
+mod due_times;
 mod telemetry;
 mod working_copy;
 
-pub use alarm::{AlarmLane, JobAlarm};
 pub use command::{Command, CommandError, Decision, IdempotencyKey};
+pub use due_times::{DueTimes, RunnerLane};
 pub use working_copy::WorkingCopy;
 
 use std::sync::Arc;
@@ -36,13 +36,13 @@ pub struct Engine {
     pub metrics: Arc<Metrics>,
     pub endpoints: Arc<EndpointRegistry>,
     /// Wakes the job runner when something is due.
-    pub alarm: Arc<JobAlarm>,
+    pub due_times: Arc<DueTimes>,
 }
 
 impl Engine {
     /// An engine on a store.
     pub fn new(store: Arc<dyn Store>, env: Arc<dyn Env>, metrics: Arc<Metrics>) -> Self {
-        Self { store, env, metrics, endpoints: Arc::default(), alarm: Arc::default() }
+        Self { store, env, metrics, endpoints: Arc::default(), due_times: Arc::default() }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -164,7 +164,7 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let Step { change, after } = step;
         let written = SubjectChange::of(before.map(|before| &**before), after, change, self.draw())?;
-        let key = command.key.as_ref().map(|key| Write::Key(key.row(after.merchant(), change)));
+        let key = command.key.as_ref().map(|key| Write::IdempotencyKey(key.row(after.merchant(), change)));
         let writes = key.into_iter().chain(self.deliveries(after.merchant(), change).await?).chain(also);
         self.commit(Change::of(name, written).with(writes)).await?;
         command.key.iter().for_each(IdempotencyKey::written);
@@ -193,7 +193,7 @@ impl Engine {
     /// # Errors
     /// [`StoreError`]; after `Disk` and `Failed` it is not known whether it was written, after any other it was not.
     pub async fn commit(&self, change: Change) -> Result<(), StoreError> {
-        let alarms = alarms(&change);
+        let due_times = due_times(&change);
         let of_endpoint =
             change.subject.as_ref().is_some_and(|subject| subject.kind == SubjectKind::WebhookEndpoint);
         let committed = if of_endpoint {
@@ -202,7 +202,7 @@ impl Engine {
             self.store.commit(change).await
         };
         // Also after a failure, since it is not known whether the change was written.
-        alarms.into_iter().for_each(|(lane, at)| self.alarm.ring(lane, at));
+        due_times.into_iter().for_each(|(lane, at)| self.due_times.set_due(lane, at));
         committed
     }
 
@@ -234,16 +234,16 @@ impl Engine {
 }
 
 /// The lanes and times at which a change makes something due.
-fn alarms(change: &Change) -> Vec<(AlarmLane, Timestamp)> {
-    let jobs = |lane: &Lane| AlarmLane::Jobs(lane.clone());
+fn due_times(change: &Change) -> Vec<(RunnerLane, Timestamp)> {
+    let jobs = |lane: &Lane| RunnerLane::Jobs(lane.clone());
     let scheduled = change.subject.iter().flat_map(|change| &change.schedule);
     let scheduled = scheduled.filter_map(|(lane, due)| Some((jobs(lane), due.as_ref()?.at)));
     let written = change.writes.iter().filter_map(|write| match write {
         Write::Wake(wake) => Some((jobs(&wake.lane), wake.due.at)),
         Write::Reschedule(done) => Some((jobs(&done.job.lane), done.next?.at)),
-        Write::Enqueue { stream, at, .. } => Some((AlarmLane::Endpoint(stream.endpoint), *at)),
-        Write::Advance { delivery, at, .. } => Some((AlarmLane::Endpoint(delivery.stream.endpoint), (*at)?)),
-        Write::EndpointWorks { endpoint, at } => Some((AlarmLane::Endpoint(*endpoint), *at)),
+        Write::Enqueue { stream, at, .. } => Some((RunnerLane::Endpoint(stream.endpoint), *at)),
+        Write::Advance { delivery, at, .. } => Some((RunnerLane::Endpoint(delivery.stream.endpoint), (*at)?)),
+        Write::EndpointWorks { endpoint, at } => Some((RunnerLane::Endpoint(*endpoint), *at)),
         _ => None,
     });
     scheduled.chain(written).collect()

@@ -63,7 +63,7 @@ pub(super) async fn bring_forward(engine: &Engine, by: Duration) -> Result<(), S
     let seconds = by.as_secs();
     tracing::warn!(clock.set_back_seconds = seconds, "the machine's clock was set back by {seconds} s");
     engine.commit(Change::plain("clock set back", vec![Write::BringForward { by }])).await?;
-    engine.alarm.ring_all();
+    engine.due_times.set_all_due();
     Ok(())
 }
 

@@ -36,18 +36,18 @@ const MAX_RETRY: Duration = Duration::from_secs(6 * 3_600);
 
 /// Why a job has to be retried.
 #[derive(Clone, Copy, Default)]
-struct Failure {
+struct JobFailure {
     /// Not before this delay, if one was given.
     retry_after: Option<Duration>,
     /// Whether a retry can only succeed after something else has changed.
-    hopeless: bool,
+    permanent: bool,
 }
 
-impl Failure {
-    /// Of two jobs of one subject: hopeless only if both are.
+impl JobFailure {
+    /// Of two jobs of one subject: permanent only if both are.
     fn and(self, other: Self) -> Self {
         let retry_after = self.retry_after.max(other.retry_after);
-        Self { retry_after, hopeless: self.hopeless && other.hopeless }
+        Self { retry_after, permanent: self.permanent && other.permanent }
     }
 
     /// When the job is retried, after `tries` earlier failures.
@@ -62,13 +62,13 @@ struct RunOutcome {
     done: Vec<Job>,
     failed: Vec<Job>,
     /// Of all failed jobs together.
-    failure: Option<Failure>,
+    failure: Option<JobFailure>,
 }
 
 impl RunOutcome {
-    fn add(&mut self, job: Job, failure: Option<Failure>) {
+    fn add(&mut self, job: Job, failure: Option<JobFailure>) {
         if failure.is_none() { &mut self.done } else { &mut self.failed }.push(job);
-        self.failure = self.failure.into_iter().chain(failure).reduce(Failure::and);
+        self.failure = self.failure.into_iter().chain(failure).reduce(JobFailure::and);
     }
 
     /// Whether a job has not run yet. Fetches of a status count as run: every run of their lane makes them, or another
@@ -81,22 +81,22 @@ impl RunOutcome {
 }
 
 /// The failure of a use case. Errors of providers are expected; any other error is logged.
-fn failure_of(job: JobKind, result: Result<(), PaymentError>) -> Option<Failure> {
+fn failure_of(job: JobKind, result: Result<(), PaymentError>) -> Option<JobFailure> {
     match result {
         Ok(()) => None,
-        Err(PaymentError::Provider(error)) => Some(Failure {
+        Err(PaymentError::Provider(error)) => Some(JobFailure {
             retry_after: match error {
                 ProviderError::Busy { retry_after } => retry_after.map(|wait| wait.min(MAX_PAUSE)),
                 _ => None,
             },
-            hopeless: error.advice() == port::Advice::Stop,
+            permanent: error.advice() == port::Advice::Stop,
         }),
         // The program says at its start which accounts are missing.
-        Err(PaymentError::AccountNotConfigured { .. }) => Some(Failure::default()),
+        Err(PaymentError::AccountNotConfigured { .. }) => Some(JobFailure::default()),
         Err(fault) => {
             let job: &'static str = job.into();
             tracing::error!(job.kind = job, "{fault}");
-            Some(Failure::default())
+            Some(JobFailure::default())
         }
     }
 }
@@ -199,7 +199,7 @@ fn postpone(due: &mut [DueJob], outcome: &RunOutcome, retry: Option<Timestamp>, 
 }
 
 /// When a job is due again: at the next time of its subject, whose jobs in its lane are `due`. A woken job that failed
-/// is also retried without a schedule, unless it is hopeless.
+/// is also retried without a schedule, unless it is permanent.
 fn next_run(
     job: &ClaimedJob,
     version: u64,
@@ -213,7 +213,7 @@ fn next_run(
     let (Some(failure), Some(retry)) = (outcome.failure, retry) else {
         return Rescheduled { job: job.clone(), version, next, tries: 0, stays_woken: false };
     };
-    let stays_woken = job.woken.is_some() && !failure.hopeless;
+    let stays_woken = job.woken.is_some() && !failure.permanent;
     let next = match next {
         Some(due) if stays_woken => {
             Some(Due { at: due.at.min(retry), urgency: due.urgency.min(job.urgency) })
@@ -236,18 +236,18 @@ mod tests {
     use super::*;
     use crate::domain::{Lane, Urgency};
 
-    /// `failed`, `busy 5`, `hopeless`: how it went, and how long to wait.
-    fn shown(failure: Failure) -> String {
+    /// `failed`, `busy 5`, `permanent`: how it went, and how long to wait.
+    fn shown(failure: JobFailure) -> String {
         match failure {
-            Failure { retry_after: Some(wait), .. } => format!("busy {}", wait.as_secs()),
-            Failure { hopeless: true, .. } => "hopeless".to_owned(),
-            Failure { .. } => "failed".to_owned(),
+            JobFailure { retry_after: Some(wait), .. } => format!("busy {}", wait.as_secs()),
+            JobFailure { permanent: true, .. } => "permanent".to_owned(),
+            JobFailure { .. } => "failed".to_owned(),
         }
     }
 
-    fn read(text: &str) -> Failure {
+    fn read(text: &str) -> JobFailure {
         let wait = text.split_once(' ').map(|(_, wait)| Duration::from_secs(wait.parse().unwrap()));
-        Failure { retry_after: wait, hopeless: text == "hopeless" }
+        JobFailure { retry_after: wait, permanent: text == "permanent" }
     }
 
     #[test]
@@ -292,7 +292,7 @@ mod tests {
             ..job.clone()
         };
         let mut outcome = RunOutcome::default();
-        outcome.add(orphan, Some(Failure::default()));
+        outcome.add(orphan, Some(JobFailure::default()));
         let failed = due_job(orphan, Urgency::Scheduled, now.minus(hours));
         let requested = due_job(operation, Urgency::UnknownOutcome, soon);
         let fetched = due_job(fetch, Urgency::UnknownOutcome, soon);
@@ -310,9 +310,9 @@ mod tests {
     #[test]
     fn a_job_that_may_work_later_is_not_given_up_beside_one_that_cannot() {
         for (one, other, both) in [
-            ("hopeless", "hopeless", "hopeless"),
-            ("failed", "hopeless", "failed"),
-            ("busy 5", "hopeless", "busy 5"),
+            ("permanent", "permanent", "permanent"),
+            ("failed", "permanent", "failed"),
+            ("busy 5", "permanent", "busy 5"),
             ("busy 5", "busy 9", "busy 9"),
         ] {
             assert_eq!(shown(read(one).and(read(other))), both, "{one} and {other}");

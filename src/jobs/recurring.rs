@@ -47,7 +47,7 @@ impl Recurring {
                         clock.set_forward_seconds = seconds,
                         "the clock was set forward by {seconds} s"
                     );
-                    self.engine.alarm.ring_all();
+                    self.engine.due_times.set_all_due();
                 }
                 None => {}
             }

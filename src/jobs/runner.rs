@@ -14,7 +14,7 @@ use strum::VariantArray as _;
 use super::JobContext;
 use super::backlog::{Backlog, Progress};
 use crate::domain::{Lane, Urgency};
-use crate::engine::AlarmLane;
+use crate::engine::RunnerLane;
 use crate::payments::{Account, ReadPass};
 use crate::store::{ClaimedJob, LeaseKey, StoreError};
 
@@ -52,7 +52,7 @@ pub struct JobRunner {
 /// The limits that running work counts against.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct WorkKey {
-    lane: AlarmLane,
+    lane: RunnerLane,
     /// The merchant of a delivery.
     merchant: Option<String>,
 }
@@ -70,14 +70,14 @@ impl JobRunner {
     /// A runner with every lane due, so that each is read once.
     pub fn new(context: impl Into<Arc<JobContext>>) -> Self {
         let context = context.into();
-        let alarm = context.engine().alarm.clone();
+        let due_times = context.engine().due_times.clone();
         let accounts = context.orders.payments.providers.accounts().iter();
         let lanes = accounts.map(|account| Lane::Account(account.name.clone())).chain([Lane::General]);
         for lane in lanes {
-            alarm.ring(AlarmLane::Jobs(lane), Timestamp::default());
+            due_times.set_due(RunnerLane::Jobs(lane), Timestamp::default());
         }
         for enabled in context.engine().endpoints.enabled() {
-            alarm.ring(AlarmLane::Endpoint(enabled.endpoint.id), Timestamp::default());
+            due_times.set_due(RunnerLane::Endpoint(enabled.endpoint.id), Timestamp::default());
         }
         Self {
             context,
@@ -125,13 +125,13 @@ impl JobRunner {
 
     /// Waits until a time, or until something has ended or is due.
     async fn wait(&mut self, until: Option<Timestamp>) {
-        let (alarm, now) = (self.context.engine().alarm.clone(), self.context.engine().now());
+        let (due_times, now) = (self.context.engine().due_times.clone(), self.context.engine().now());
         let longest = until.map_or(MAX_SLEEP, |until| until.since(now)).min(MAX_SLEEP);
         tokio::select! {
             // In a fixed order, since tokio's random choice would not be repeatable from a seed.
             biased;
             Some(key) = self.under_way.next() => self.ended(&key),
-            () = alarm.rung() => {}
+            () = due_times.until_earlier() => {}
             () = tokio::time::sleep(longest) => {}
         }
         while let Some(Some(key)) = self.under_way.next().now_or_never() {
@@ -142,20 +142,20 @@ impl JobRunner {
     /// Starts what is due in every lane below its limit. Returns the earliest time at which more can be started.
     async fn start_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let (engine, now) = (self.context.engine().clone(), self.context.engine().now());
-        let (due, mut next) = engine.alarm.due(now);
+        let (due, mut next) = engine.due_times.due(now);
         for (lane, at) in due {
             let room = self.room(&lane);
             if room == 0 {
                 continue;
             }
             let again = match &lane {
-                AlarmLane::Jobs(of) => self.start_jobs(of, room, now).await,
-                AlarmLane::Endpoint(endpoint) => self.start_deliveries(*endpoint, room, now).await,
+                RunnerLane::Jobs(of) => self.start_jobs(of, room, now).await,
+                RunnerLane::Endpoint(endpoint) => self.start_deliveries(*endpoint, room, now).await,
             };
             // Due again after a failure of the store.
-            let again = again.inspect_err(|_| engine.alarm.ring(lane.clone(), at))?;
+            let again = again.inspect_err(|_| engine.due_times.set_due(lane.clone(), at))?;
             if let Some(again) = again {
-                engine.alarm.ring(lane, again);
+                engine.due_times.set_due(lane, again);
                 next = Some(next.map_or(again, |next| next.min(again)));
             }
         }
@@ -163,15 +163,15 @@ impl JobRunner {
     }
 
     /// How much more may be under way in a lane.
-    fn room(&self, lane: &AlarmLane) -> u32 {
+    fn room(&self, lane: &RunnerLane) -> u32 {
         let under_way = |of: &dyn Fn(&WorkKey) -> bool| -> u32 {
             self.busy.iter().filter(|(key, _)| of(key)).map(|(_, count)| count).sum()
         };
         let own = under_way(&|key| key.lane == *lane);
         match lane {
-            AlarmLane::Jobs(Lane::General) => MAX_GENERAL.saturating_sub(own),
-            AlarmLane::Jobs(Lane::Account(_)) => MAX_AT_ACCOUNT.saturating_sub(own),
-            AlarmLane::Endpoint(id) => {
+            RunnerLane::Jobs(Lane::General) => MAX_GENERAL.saturating_sub(own),
+            RunnerLane::Jobs(Lane::Account(_)) => MAX_AT_ACCOUNT.saturating_sub(own),
+            RunnerLane::Endpoint(id) => {
                 let Some(enabled) = self.context.engine().endpoints.get(*id) else { return 1 };
                 let most = if enabled.failing_since.is_some() { MAX_TO_FAILING } else { MAX_TO_ENDPOINT };
                 let merchant = Some(&enabled.endpoint.merchant);
@@ -191,7 +191,7 @@ impl JobRunner {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let engine = self.context.engine().clone();
-        engine.alarm.take(&AlarmLane::Jobs(lane.clone()));
+        engine.due_times.take(&RunnerLane::Jobs(lane.clone()));
         let account = self.context.orders.payments.providers.account_of_lane(lane).cloned();
         let mut room = room;
         for urgency in Urgency::VARIANTS {
@@ -254,7 +254,7 @@ impl JobRunner {
     }
 
     fn start_job(&mut self, job: ClaimedJob, prepaid: bool) {
-        let key = WorkKey { lane: AlarmLane::Jobs(job.lane.clone()), merchant: None };
+        let key = WorkKey { lane: RunnerLane::Jobs(job.lane.clone()), merchant: None };
         let pass = if prepaid { ReadPass::prepaid(job.urgency) } else { ReadPass::of(job.urgency) };
         let (context, lease) = (self.context.clone(), LeaseKey::Job(job.lane.clone(), job.subject));
         self.start(key, lease, async move { context.run(job, pass).await });
@@ -268,14 +268,14 @@ impl JobRunner {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let engine = self.context.engine().clone();
-        engine.alarm.take(&AlarmLane::Endpoint(endpoint));
+        engine.due_times.take(&RunnerLane::Endpoint(endpoint));
         engine.endpoints.ensure_fresh(&*engine.store).await?;
         // A disabled endpoint gets nothing.
         let Some(enabled) = engine.endpoints.get(endpoint) else { return Ok(None) };
         let claimed = engine.store.claim_deliveries(endpoint, now, DELIVERY_LEASE, room).await?;
         for delivery in claimed {
             let merchant = Some(enabled.endpoint.merchant.clone());
-            let key = WorkKey { lane: AlarmLane::Endpoint(endpoint), merchant };
+            let key = WorkKey { lane: RunnerLane::Endpoint(endpoint), merchant };
             let (context, lease) = (self.context.clone(), LeaseKey::Delivery(delivery.stream));
             self.start(key, lease, async move { context.webhooks.deliver(delivery).await });
         }
@@ -309,7 +309,7 @@ impl JobRunner {
 
     /// Something has ended: makes its lane due, since jobs may have been woken meanwhile.
     fn ended(&mut self, key: &WorkKey) {
-        self.context.engine().alarm.ring(key.lane.clone(), Timestamp::default());
+        self.context.engine().due_times.set_due(key.lane.clone(), Timestamp::default());
         if let Some(busy) = self.busy.get_mut(key) {
             *busy -= 1;
             if *busy == 0 {

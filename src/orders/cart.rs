@@ -56,7 +56,7 @@ pub struct OrderFields {
 
 impl Orders {
     /// # Errors
-    /// [`CommandError::ReferenceTaken`](crate::engine::CommandError::ReferenceTaken), `KeyTaken`, or that of the store.
+    /// [`CommandError::ReferenceTaken`](crate::engine::CommandError::ReferenceTaken), `IdempotencyKeyTaken`, or that of the store.
     pub async fn create(&self, merchant: &str, command: &Command, new: NewOrder) -> Result<Outcome> {
         let engine = &self.payments.engine;
         let created = Event::OrderCreated(Box::new(self.header_of(merchant, new, engine.now())));
@@ -90,7 +90,7 @@ impl Orders {
             external_payment: None,
             fulfilment: None,
             external_payment_id: None,
-            payment_source: None,
+            payment_proof: None,
             profile_session: None,
             created_at: now,
             updated_at: now,

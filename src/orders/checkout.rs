@@ -73,7 +73,9 @@ impl Orders {
             StartOutcome::Down { retry_after } => {
                 Err(PaymentError::ProvidersUnavailable { order: Some(order.id()), retry_after })
             }
-            StartOutcome::Refused => Err(PaymentError::CredentialsRefused { order: Some(order.id()) }),
+            StartOutcome::CredentialsRefused => {
+                Err(PaymentError::CredentialsRefused { order: Some(order.id()) })
+            }
             StartOutcome::Created | StartOutcome::Ended | StartOutcome::Unknown => Ok(outcome(&order, first)),
         }
     }

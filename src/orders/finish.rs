@@ -7,9 +7,9 @@ use crate::domain::{Context, Erasable, FailureCode, OrderAggregate, Outcome, fin
 use crate::engine::{Command, WorkingCopy};
 use crate::payments::{PaymentError, ReadPass, Result};
 
-/// What a merchant can do to an order that is past the cart.
+/// What a merchant can do to an order, beside editing, paying and submitting it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finish {
+pub enum OrderAction {
     Approve,
     /// Also refunds or voids its money.
     Reject,
@@ -24,14 +24,14 @@ pub enum Finish {
 impl OrderCommand<'_> {
     /// Approves, rejects, cancels or fulfils the order. The order ends at once; the operations that return its money
     /// are recorded in the same change and sent now, or later by a job.
-    pub async fn finish(self, how: &Finish) -> Result<Outcome> {
-        self.run("finish", |context| {
+    pub async fn perform(self, action: &OrderAction) -> Result<Outcome> {
+        self.run("perform", |context| {
             self.command.ensure_version(context.order.version())?;
-            Ok::<_, PaymentError>(match how {
-                Finish::Approve => finish::approve(context.order)?,
-                Finish::Reject => finish::reject(context)?,
-                Finish::Cancel => finish::cancel(context)?,
-                Finish::Fulfil { completed, detail } => {
+            Ok::<_, PaymentError>(match action {
+                OrderAction::Approve => finish::approve(context.order)?,
+                OrderAction::Reject => finish::reject(context)?,
+                OrderAction::Cancel => finish::cancel(context)?,
+                OrderAction::Fulfil { completed, detail } => {
                     let detail = detail.clone().map(|detail| Erasable::new(detail, context.salt()));
                     finish::fulfil(context, *completed, detail)?
                 }

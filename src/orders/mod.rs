@@ -12,7 +12,7 @@ mod resolve;
 mod submit;
 
 pub use cart::{Edit, NewOrder, OrderFields};
-pub use finish::Finish;
+pub use finish::OrderAction;
 pub use money::MoneyRequest;
 
 use std::sync::Arc;

@@ -57,7 +57,7 @@ pub enum StartOutcome {
         retry_after: Option<Duration>,
     },
     /// As `Down`, since every account refuses our credentials: a retry does not help.
-    Refused,
+    CredentialsRefused,
 }
 
 /// What a start created, and the moment that the provider's answer describes.
@@ -66,14 +66,14 @@ pub(super) type Created = (CreatedPayment, Timestamp);
 /// Why a start did not work.
 pub(super) struct FailedStart {
     pub(super) error: ProviderError,
-    /// Whether the provider has refused the request as such, and has provably created nothing.
-    pub(super) refused: bool,
+    /// Whether the provider has created_nothing the request as such, and has provably created nothing.
+    pub(super) created_nothing: bool,
 }
 
 impl FailedStart {
     pub(super) fn new(error: ProviderError, ctx: &Ctx<'_>) -> Self {
-        let refused = matches!(error, ProviderError::Rejected { .. }) && ctx.created_nothing();
-        Self { error, refused }
+        let created_nothing = matches!(error, ProviderError::Rejected { .. }) && ctx.created_nothing();
+        Self { error, created_nothing }
     }
 }
 
@@ -93,7 +93,7 @@ impl StartOutcome {
             ProviderError::Misconfigured
                 if failures.all(|failure| failure == Some(StartFailure::Misconfigured)) =>
             {
-                Self::Refused
+                Self::CredentialsRefused
             }
             ProviderError::Busy { retry_after } => Self::Down { retry_after: *retry_after },
             _ if error.advice() == Advice::Stop => Self::Ended,
@@ -104,9 +104,9 @@ impl StartOutcome {
 
 /// The start that was sent a second time. A start of unknown outcome is repeated once if the provider deduplicates.
 #[derive(Default)]
-pub(super) struct Repeats(pub(super) Option<AttemptId>);
+pub(super) struct RepeatedStart(pub(super) Option<AttemptId>);
 
-impl Repeats {
+impl RepeatedStart {
     /// How an error of this start counts: the outcome of the first send stays unknown, whatever the second reports short
     /// of a plain no.
     pub(super) fn classify(&self, attempt: AttemptId, error: ProviderError) -> ProviderError {
@@ -117,8 +117,8 @@ impl Repeats {
     }
 
     /// Whether another account may try after this failure. The refusal of a second send proves nothing about the first.
-    pub(super) fn refused(&self, attempt: AttemptId, failed: &FailedStart) -> bool {
-        failed.refused && self.0 != Some(attempt)
+    pub(super) fn created_nothing(&self, attempt: AttemptId, failed: &FailedStart) -> bool {
+        failed.created_nothing && self.0 != Some(attempt)
     }
 
     /// Whether this start of unknown outcome is sent again at once.
@@ -230,14 +230,15 @@ impl Payments {
         command: &Command,
     ) -> Result<StartOutcome> {
         let order = &mut self.task(order, command, &ReadPass::of(Urgency::UnknownOutcome));
-        let mut repeats = Repeats::default();
+        let mut repeated = RepeatedStart::default();
         loop {
             let Some(attempt) = current(order, session) else { return Ok(StartOutcome::Ended) };
             let account = self.providers.account(&attempt.account)?;
             let charge = is_charge(order, &attempt);
             let sent = self.send_create(order, &account, &attempt, charge).await;
-            let refused = sent.as_ref().is_err_and(|failed| repeats.refused(attempt.id, failed)) && !charge;
-            let mut sent = sent.map_err(|failed| repeats.classify(attempt.id, failed.error));
+            let created_nothing =
+                sent.as_ref().is_err_and(|failed| repeated.created_nothing(attempt.id, failed)) && !charge;
+            let mut sent = sent.map_err(|failed| repeated.classify(attempt.id, failed.error));
             let unknown = sent.as_ref().is_err_and(|error| error.advice() == Advice::ResolveUnknown);
             if unknown && let Ok(Some(found)) = self.find_by_reference(order, &account, &attempt).await {
                 sent = Ok(found);
@@ -249,10 +250,10 @@ impl Payments {
                 }
                 Err(error) => error,
             };
-            if unknown && !charge && repeats.allow(attempt.id, &account) {
+            if unknown && !charge && repeated.allow(attempt.id, &account) {
                 continue;
             }
-            let failed = FailedStart { error, refused };
+            let failed = FailedStart { error, created_nothing };
             if let Some(done) = self.after_failed_start(order, session, &attempt, &account, &failed).await? {
                 return Ok(done);
             }
@@ -322,7 +323,7 @@ impl Payments {
         session: SessionId,
         attempt: &Attempt,
         account: &Account,
-        FailedStart { error, refused }: &FailedStart,
+        FailedStart { error, created_nothing }: &FailedStart,
     ) -> Result<Option<StartOutcome>> {
         // The customer never received the page's address and no money moves in the start: what may exist there can be
         // closed unseen.
@@ -332,7 +333,7 @@ impl Payments {
         let (elsewhere, orphaned) = match error.advice() {
             Advice::TryElsewhere | Advice::RetryLater => (true, false),
             Advice::ResolveUnknown => (harmless && self.routing.failover_after_unknown, true),
-            Advice::Stop => (*refused, false),
+            Advice::Stop => (*created_nothing, false),
         };
         let next = order.session(session).and_then(|session| session.fallback.first()).filter(|_| elsewhere);
         if let Some(name) = next {

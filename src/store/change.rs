@@ -69,7 +69,7 @@ const SNAPSHOT_EVERY: u64 = 64;
 #[derive(Clone, Debug)]
 pub enum Write {
     /// An idempotency key. Fails with `Taken` if it is in use, unless it points to what `replaces` names.
-    Key(IdempotencyRow),
+    IdempotencyKey(IdempotencyRow),
     /// Makes a subject due at once, or earlier than it was.
     Wake(Wake),
     /// A claimed job has run: sets its next due time, unless the subject was changed or woken since.

@@ -158,7 +158,7 @@ pub enum Unique {
     #[strum(serialize = "the reference")]
     OrderReference,
     #[strum(serialize = "the idempotency key")]
-    Key,
+    IdempotencyKey,
     /// A notification that is already stored.
     #[strum(serialize = "the notification")]
     Notification,

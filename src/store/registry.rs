@@ -84,7 +84,7 @@ impl EndpointRegistry {
         let public = public();
         let enabled = endpoints.iter().filter_map(|id| known.by_id.get(id));
         let writes = enabled.filter_map(|enabled| {
-            let (first, _) = public.iter().find(|(_, kind)| enabled.endpoint.takes(kind))?;
+            let (first, _) = public.iter().find(|(_, kind)| enabled.endpoint.subscribes_to(kind))?;
             let stream = DeliveryStream { endpoint: enabled.endpoint.id, order, replay: false };
             Some(Write::Enqueue { stream, first: *first, last: None, at: now })
         });

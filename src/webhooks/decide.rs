@@ -38,8 +38,8 @@ pub(super) enum DeliveryResponse {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeliveryDecision {
-    Taken,
-    Again(Duration),
+    Delivered,
+    RetryAfter(Duration),
     /// The endpoint does not accept this event: the next one of the order follows.
     GiveUp,
     Disable(DisabledReason),
@@ -54,7 +54,7 @@ pub(super) fn decide(
     draw: u64,
 ) -> DeliveryDecision {
     match response {
-        DeliveryResponse::Status(200..=299, _) => return DeliveryDecision::Taken,
+        DeliveryResponse::Status(200..=299, _) => return DeliveryDecision::Delivered,
         DeliveryResponse::Status(410, _) => return DeliveryDecision::Disable(DisabledReason::Gone),
         _ => {}
     }
@@ -67,7 +67,7 @@ pub(super) fn decide(
         DeliveryResponse::Status(429 | 503, Some(wait)) => wait.min(LONGEST_RETRY_AFTER),
         _ => Duration::ZERO,
     };
-    DeliveryDecision::Again(jittered(*planned, draw).max(requested))
+    DeliveryDecision::RetryAfter(jittered(*planned, draw).max(requested))
 }
 
 fn longest_failing() -> Duration {
@@ -90,7 +90,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn again(seconds: u64) -> DeliveryDecision {
-        DeliveryDecision::Again(Duration::from_secs(seconds))
+        DeliveryDecision::RetryAfter(Duration::from_secs(seconds))
     }
 
     #[test]
@@ -99,9 +99,9 @@ mod tests {
         let status = DeliveryResponse::Status;
         let table = [
             // response, failures before, failing for, decision
-            (status(200, None), 0, NONE, DeliveryDecision::Taken),
-            (status(204, None), 9, hours(90), DeliveryDecision::Taken),
-            (status(299, wait(9)), 0, NONE, DeliveryDecision::Taken),
+            (status(200, None), 0, NONE, DeliveryDecision::Delivered),
+            (status(204, None), 9, hours(90), DeliveryDecision::Delivered),
+            (status(299, wait(9)), 0, NONE, DeliveryDecision::Delivered),
             (status(410, None), 0, NONE, DeliveryDecision::Disable(DisabledReason::Gone)),
             (status(410, wait(9)), 9, NONE, DeliveryDecision::Disable(DisabledReason::Gone)),
             (status(301, None), 0, NONE, again(5)),
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn the_tries_span_about_three_days() {
         let waits = (0..).map_while(|failures| match decide(DeliveryResponse::Nothing, failures, NONE, 0) {
-            DeliveryDecision::Again(wait) => Some(wait),
+            DeliveryDecision::RetryAfter(wait) => Some(wait),
             _ => None,
         });
         let waits: Vec<_> = waits.collect();
@@ -163,14 +163,14 @@ mod tests {
         ) {
             let response = DeliveryResponse::Status(status, retry_after.map(Duration::from_secs));
             match decide(response, failures, Duration::from_secs(failing), draw) {
-                DeliveryDecision::Taken => prop_assert!((200..300).contains(&status)),
+                DeliveryDecision::Delivered => prop_assert!((200..300).contains(&status)),
                 DeliveryDecision::Disable(DisabledReason::Gone) => prop_assert_eq!(status, 410),
                 DeliveryDecision::Disable(DisabledReason::Failing) => {
                     prop_assert!(failing > longest_failing().as_secs());
                 }
                 DeliveryDecision::GiveUp => prop_assert!(failures >= 9),
                 DeliveryDecision::Disable(DisabledReason::Merchant) => prop_assert!(false, "only the merchant says so"),
-                DeliveryDecision::Again(wait) => {
+                DeliveryDecision::RetryAfter(wait) => {
                     let planned = DELAYS[failures as usize];
                     prop_assert!(wait >= planned);
                     prop_assert!(wait <= LONGEST_RETRY_AFTER.max(planned + planned / 10));

@@ -87,7 +87,7 @@ impl WebhookDispatcher {
                 let kind = event_type(event.event.public()?);
                 let until = delivery.position.last;
                 let within = event.sequence >= first && until.is_none_or(|until| event.sequence <= until);
-                (within && endpoint.takes(&kind)).then_some((event, kind))
+                (within && endpoint.subscribes_to(&kind)).then_some((event, kind))
             });
             if let Some((event, kind)) = taken.next() {
                 let more = full || taken.next().is_some();
@@ -146,27 +146,27 @@ impl WebhookDispatcher {
         let failing = enabled.failing_since.map_or(Duration::ZERO, |since| now.since(since));
         let decision = decide(attempt.response, was.failures, failing, self.engine.draw());
         self.engine.metrics.webhook_delivery(match decision {
-            DeliveryDecision::Taken => DeliveryOutcome::Delivered,
-            DeliveryDecision::Again(_) => DeliveryOutcome::Failed,
+            DeliveryDecision::Delivered => DeliveryOutcome::Delivered,
+            DeliveryDecision::RetryAfter(_) => DeliveryOutcome::Failed,
             DeliveryDecision::GiveUp | DeliveryDecision::Disable(_) => DeliveryOutcome::GivenUp,
         });
         if decision == DeliveryDecision::GiveUp {
             tracing::warn!(endpoint.id = %enabled.endpoint.id, event.id = %next.event.id(),
                 "a webhook endpoint has refused an event for days while it accepted others; the event is given up");
         }
-        let tried = Write::Delivery(row(&delivery, next, attempt, decision == DeliveryDecision::Taken));
+        let tried = Write::Delivery(row(&delivery, next, attempt, decision == DeliveryDecision::Delivered));
         let (position, at) = match decision {
-            DeliveryDecision::Taken | DeliveryDecision::GiveUp => {
+            DeliveryDecision::Delivered | DeliveryDecision::GiveUp => {
                 let passed = StreamPosition { next: next.event.sequence + 1, failures: 0, ..was };
                 (passed, next.more.then_some(now))
             }
-            DeliveryDecision::Again(wait) => {
+            DeliveryDecision::RetryAfter(wait) => {
                 (StreamPosition { failures: was.failures + 1, ..was }, Some(now.plus(wait)))
             }
             DeliveryDecision::Disable(reason) => return self.disable(enabled, reason, tried).await,
         };
         let endpoint = enabled.endpoint.id;
-        let news = match (decision == DeliveryDecision::Taken, enabled.failing_since) {
+        let news = match (decision == DeliveryDecision::Delivered, enabled.failing_since) {
             (true, Some(_)) => Some(Write::EndpointWorks { endpoint, at: now }),
             (false, None) => Some(Write::EndpointFailing { endpoint, since: now }),
             _ => None,
@@ -176,7 +176,7 @@ impl WebhookDispatcher {
         if !is_news {
             return Ok(());
         }
-        log_news(&enabled.endpoint, order, decision == DeliveryDecision::Taken);
+        log_news(&enabled.endpoint, order, decision == DeliveryDecision::Delivered);
         self.engine.endpoints.refresh(&*self.engine.store).await
     }
 

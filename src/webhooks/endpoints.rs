@@ -204,7 +204,7 @@ impl EndpointCommand<'_> {
     /// Sends an event again, to one endpoint or to all that take it. Returns how many.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`] for the event or the endpoint; [`DomainError::EventNotTaken`].
+    /// [`CommandError::NotFound`] for the event or the endpoint; [`DomainError::NotSubscribed`].
     pub async fn redeliver(self, event: EventId, to: Option<EndpointId>) -> Result<u64> {
         let order = OrderId::from_uuid(subject_of(event.uuid()));
         let sequence = number_of(event.uuid());
@@ -213,9 +213,9 @@ impl EndpointCommand<'_> {
             Some(id) => vec![self.endpoints.get(self.merchant, id).await?.current().clone()],
             None => self.endpoints.list(self.merchant).await?,
         };
-        endpoints.retain(|endpoint| endpoint.disabled.is_none() && endpoint.takes(&kind));
+        endpoints.retain(|endpoint| endpoint.disabled.is_none() && endpoint.subscribes_to(&kind));
         if to.is_some() && endpoints.is_empty() {
-            return Err(DomainError::EventNotTaken.into());
+            return Err(DomainError::NotSubscribed.into());
         }
         let span = (sequence, sequence);
         let streams = endpoints.iter().map(|endpoint| (endpoint.id, order, span)).collect::<Vec<_>>();
@@ -225,11 +225,11 @@ impl EndpointCommand<'_> {
     /// Sends an endpoint again all events from one moment to before another. Returns of how many orders.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`]; [`DomainError::EventNotTaken`] if it is disabled;
+    /// [`CommandError::NotFound`]; [`DomainError::NotSubscribed`] if it is disabled;
     /// [`DomainError::ReplayTooLarge`].
     pub async fn replay(self, id: EndpointId, from: Timestamp, to: Timestamp) -> Result<u64> {
         if self.endpoints.get(self.merchant, id).await?.disabled.is_some() {
-            return Err(DomainError::EventNotTaken.into());
+            return Err(DomainError::NotSubscribed.into());
         }
         let spans = self.endpoints.spans(self.merchant, from, to).await?;
         let streams: Vec<_> = spans.into_iter().map(|(order, span)| (id, order, span)).collect();

@@ -7,7 +7,7 @@ use futures_util::future::join;
 use paymux::domain::submit::Submission;
 use paymux::domain::{Actor, ExternalPayment, OrderAggregate, OrderState, Payment, Signature};
 use paymux::engine::Command;
-use paymux::orders::{Edit, Finish, MoneyRequest, NewOrder};
+use paymux::orders::{Edit, MoneyRequest, NewOrder, OrderAction};
 use paymux::payments::{CheckoutRequest, PaymentError};
 use port::{OrderId, SessionId};
 use tokio::time::sleep;
@@ -110,13 +110,13 @@ impl Shop {
             (OrderState::Pending | OrderState::PendingPayment, 65..=69) => self.submit_external(id).await,
             (OrderState::Pending | OrderState::PendingPayment, 70..=81) => self.submit_session(order).await,
             (OrderState::Pending | OrderState::PendingPayment, 82..=89) => self.sign(id).await,
-            (OrderState::PendingApproval, 0..=59) => self.finish(id, Finish::Approve).await,
-            (OrderState::PendingApproval, 60..=79) => self.finish(id, Finish::Reject).await,
+            (OrderState::PendingApproval, 0..=59) => self.finish(id, OrderAction::Approve).await,
+            (OrderState::PendingApproval, 60..=79) => self.finish(id, OrderAction::Reject).await,
             (OrderState::Processing, 0..=29) => {
                 let completed = random.percent(80);
-                self.finish(id, Finish::Fulfil { completed, detail: None }).await;
+                self.finish(id, OrderAction::Fulfil { completed, detail: None }).await;
             }
-            (_, 90..=97) => self.finish(id, Finish::Cancel).await,
+            (_, 90..=97) => self.finish(id, OrderAction::Cancel).await,
             (_, 98..=99) => self.refresh(order).await,
             _ => self.move_money(order).await,
         }
@@ -183,10 +183,10 @@ impl Shop {
         .await;
     }
 
-    pub(crate) async fn finish(&self, order: OrderId, how: Finish) {
+    pub(crate) async fn finish(&self, order: OrderId, how: OrderAction) {
         self.send(&format!("{how:?}"), move |orders, command| {
             let how = how.clone();
-            async move { orders.on(MERCHANT, &command, order).finish(&how).await }
+            async move { orders.on(MERCHANT, &command, order).perform(&how).await }
         })
         .await;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use paymux::domain::{OrderAggregate, OrderState, Payment};
-use paymux::orders::{Finish, MoneyRequest};
+use paymux::orders::{MoneyRequest, OrderAction};
 use port::CaptureMode;
 use tokio::time::sleep;
 
@@ -110,7 +110,7 @@ async fn refunds(shop: &mut Shop) {
         }));
     }
     if world.random.percent(30) {
-        racers.push(Box::pin(shop.finish(order.id(), Finish::Cancel)));
+        racers.push(Box::pin(shop.finish(order.id(), OrderAction::Cancel)));
     }
     start(&world, racers).await;
 }
@@ -129,7 +129,7 @@ async fn capture_or_void(shop: &mut Shop) {
         racers.push(Box::pin(shop.operate(order.id(), &payment, MoneyRequest::Capture { amount: half })));
     }
     if world.random.percent(30) {
-        racers.push(Box::pin(shop.finish(order.id(), Finish::Cancel)));
+        racers.push(Box::pin(shop.finish(order.id(), OrderAction::Cancel)));
     }
     if world.random.percent(30) {
         racers.push(Box::pin(shop.operate(order.id(), &payment, refund(None))));
@@ -173,7 +173,8 @@ async fn learn(shop: &mut Shop) {
             shop.operate(order.id(), payment, refund(None)).await;
         }
     };
-    let racers: Vec<Racer<'_>> = vec![Box::pin(refunded), Box::pin(shop.finish(order.id(), Finish::Cancel))];
+    let racers: Vec<Racer<'_>> =
+        vec![Box::pin(refunded), Box::pin(shop.finish(order.id(), OrderAction::Cancel))];
     start(&world, racers).await;
 }
 
@@ -189,7 +190,7 @@ async fn checkout_or_cancel(shop: &mut Shop) {
     let checkout = || shop.open_session(order, request.clone());
     let mut racers: Vec<Racer<'_>> = vec![Box::pin(shop.close_session(order, session)), Box::pin(checkout())];
     if world.random.percent(70) {
-        racers.push(Box::pin(shop.finish(order, Finish::Cancel)));
+        racers.push(Box::pin(shop.finish(order, OrderAction::Cancel)));
     }
     if world.random.percent(50) {
         racers.push(Box::pin(checkout()));

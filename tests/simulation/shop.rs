@@ -214,7 +214,7 @@ where
             world.log(&format!("merchant {what}: {fault:?}"));
             let unsure = match fault {
                 PaymentError::Command(fault) => {
-                    matches!(fault, CommandError::Store(_) | CommandError::KeyTaken)
+                    matches!(fault, CommandError::Store(_) | CommandError::IdempotencyKeyTaken)
                 }
                 PaymentError::Provider(_)
                 | PaymentError::ProvidersUnavailable { .. }
@@ -256,7 +256,7 @@ where
             key.replaces = row.map(|row| (row.subject, row.sequence));
         }
         match (request.act)(orders.clone(), command.clone()).await {
-            Err(PaymentError::Command(CommandError::KeyTaken)) => {}
+            Err(PaymentError::Command(CommandError::IdempotencyKeyTaken)) => {}
             outcome => {
                 let outcome = outcome?;
                 // Whether it was recorded: what changed nothing is decided anew each time.
@@ -265,5 +265,5 @@ where
             }
         }
     }
-    Err(CommandError::KeyTaken.into())
+    Err(CommandError::IdempotencyKeyTaken.into())
 }

@@ -38,7 +38,7 @@ fn an_endpoint_takes_the_types_it_names_and_all_if_it_names_none() {
     ";
     for row in rows(table) {
         let types: Vec<&str> = row[0].split_whitespace().collect();
-        assert_eq!(endpoint(&types).takes(row[1]), row[2] == "yes", "{row:?}");
+        assert_eq!(endpoint(&types).subscribes_to(row[1]), row[2] == "yes", "{row:?}");
     }
 }
 

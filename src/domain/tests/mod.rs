@@ -119,7 +119,7 @@ fn order(items: Vec<LineItem>) -> OrderHeader {
         external_payment: None,
         fulfilment: None,
         external_payment_id: None,
-        payment_source: None,
+        payment_proof: None,
         profile_session: None,
         created_at: at(0),
         updated_at: at(0),

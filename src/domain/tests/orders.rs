@@ -169,7 +169,7 @@ fn an_order_is_submitted_with_the_proofs_that_it_needs_and_no_others() {
         100 again NOT_REQUIRED unsigned | external and profile | PROCESSING
         100 again REQUIRED     unsigned | nothing              | RequirementUnmet([\"requiresPayment\", \"requiresPaymentProfile\", \"requiresSigning\"])
         0   once  NOT_REQUIRED unsigned | nothing              | PROCESSING
-        0   once  NOT_REQUIRED unsigned | external             | PaymentSourceNotWanted
+        0   once  NOT_REQUIRED unsigned | external             | PaymentProofNotWanted
         0   once  REQUIRED     unsigned | nothing              | RequirementUnmet([\"requiresSigning\"])
         0   again NOT_REQUIRED unsigned | nothing              | RequirementUnmet([\"requiresPaymentProfile\"])
         0   again NOT_REQUIRED unsigned | profile              | PROCESSING
@@ -199,7 +199,7 @@ fn an_order_that_may_be_unpaid_is_submitted_without_a_proof_and_takes_one() {
         100 nothing  | PROCESSING
         100 external | PROCESSING
         0   nothing  | PROCESSING
-        0   external | PaymentSourceNotWanted
+        0   external | PaymentProofNotWanted
     ";
     for row in rows(table) {
         let (total, given) = row[0].split_once(' ').unwrap();
@@ -299,7 +299,7 @@ fn a_completed_session_submits_its_order_as_soon_as_nothing_else_is_missing() {
     scenario.wait(10).see("PAID");
     assert_eq!((scenario.session_status().as_str(), scenario.state()), ("COMPLETED", "PENDING_PAYMENT"));
     assert_eq!(scenario.act("sign"), "PROCESSING");
-    assert_eq!(scenario.order.header.payment_source, Some(PaymentSource::Session(scenario.the_session().id)));
+    assert_eq!(scenario.order.header.payment_proof, Some(PaymentProof::Session(scenario.the_session().id)));
     assert!(scenario.the_session().used);
 
     // Signed first, paid later.

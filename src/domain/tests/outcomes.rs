@@ -102,7 +102,7 @@ fn a_request_is_pending_until_the_outcome_of_what_it_sent_is_known() {
 }
 
 #[test]
-fn a_key_tries_again_only_if_its_session_reached_no_provider() {
+fn a_key_tries_again_only_if_its_session_had_no_effect() {
     let table = "
         >start                       | no
         >start; created              | no

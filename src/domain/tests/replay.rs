@@ -172,8 +172,8 @@ fn an_event_about_something_unknown_is_refused_as_a_defect() {
             orphaned: false,
             failure: StartFailure::Busy,
         },
-        Event::PaymentSourceUsed {
-            source: PaymentSource::Session(SessionId::from_uuid(unknown)),
+        Event::PaymentProofUsed {
+            source: PaymentProof::Session(SessionId::from_uuid(unknown)),
             profile_session: None,
         },
         Event::DisputeUpdated {

@@ -395,8 +395,8 @@ fn a_failed_start_is_stored_and_shown_by_the_name_that_its_error_has_in_the_metr
         let failure = StartFailure::from(&error);
         assert_eq!((failure.as_str(), json!(failure)), (error.label(), json!(error.label())), "{error}");
         let nothing_left = !matches!(error.advice(), Advice::Stop | Advice::ResolveUnknown);
-        let reached_no_provider = nothing_left || error == ProviderError::NotFound;
-        assert_eq!(failure.reached_no_provider(), reached_no_provider, "{error}");
+        let had_no_effect = nothing_left || error == ProviderError::NotFound;
+        assert_eq!(failure.had_no_effect(), had_no_effect, "{error}");
     }
 }
 

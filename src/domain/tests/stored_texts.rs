@@ -108,7 +108,7 @@ fn the_values_that_events_hold_keep_their_stored_names() {
             names::<OrderState>(),
             "CANCELLED COMPLETED EXPIRED FAILED PENDING PENDING_APPROVAL PENDING_PAYMENT PROCESSING SUBMITTED",
         ),
-        (names::<PaymentSource>(), "external nothing profile profile_session session"),
+        (names::<PaymentProof>(), "external nothing profile profile_session session"),
         (names::<port::PaymentMethodType>(), "BANK_TRANSFER BUY_NOW_PAY_LATER CARD CASH DIRECT_DEBIT WALLET"),
         (names::<Requirement>(), "NOT_REQUIRED OPTIONAL REQUIRED"),
         (names::<Interval>(), "DAY MONTH WEEK YEAR"),

@@ -10,7 +10,7 @@ use crate::http::answer::Answer;
 use crate::http::input::Reader;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::ApiRequest;
-use crate::orders::{Edit, Finish, NewOrder, OrderFields};
+use crate::orders::{Edit, NewOrder, OrderAction, OrderFields};
 use crate::store::OrderFilter;
 
 pub(crate) async fn create(request: &ApiRequest, new: NewOrder) -> Result<Outcome, Problem> {
@@ -81,19 +81,19 @@ pub(crate) async fn submit(request: &ApiRequest, submission: Submission) -> Resu
 }
 
 pub(crate) async fn approve(request: &ApiRequest) -> Result<Outcome, Problem> {
-    finish(request, Finish::Approve).await
+    finish(request, OrderAction::Approve).await
 }
 
 pub(crate) async fn reject(request: &ApiRequest) -> Result<Outcome, Problem> {
-    finish(request, Finish::Reject).await
+    finish(request, OrderAction::Reject).await
 }
 
 pub(crate) async fn cancel(request: &ApiRequest) -> Result<Outcome, Problem> {
-    finish(request, Finish::Cancel).await
+    finish(request, OrderAction::Cancel).await
 }
 
-pub(crate) async fn finish(request: &ApiRequest, how: Finish) -> Result<Outcome, Problem> {
-    Ok(request.on(request.id("order")?).finish(&how).await?)
+pub(crate) async fn finish(request: &ApiRequest, how: OrderAction) -> Result<Outcome, Problem> {
+    Ok(request.on(request.id("order")?).perform(&how).await?)
 }
 
 pub(crate) async fn timeline(

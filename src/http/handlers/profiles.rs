@@ -21,7 +21,7 @@ impl Recall for WorkingCopy<ProfileSession> {
     ) -> Result<Option<Self>, Problem> {
         let mut session: Self = request.state().engine().existing(row.subject).await?;
         if starts {
-            if session.reached_no_provider() {
+            if session.had_no_effect() {
                 return Ok(None);
             }
             let command = request.command.following();
@@ -37,7 +37,7 @@ pub(crate) async fn create_session(request: &ApiRequest, new: NewProfileSession)
     let payments = request.state().payments();
     match payments.create_profile_session(&request.merchant, &new, &request.command).await? {
         (_, StartOutcome::Down { retry_after }) => Err(Problem::down(retry_after)),
-        (_, StartOutcome::Refused) => Err(Problem::credentials_refused()),
+        (_, StartOutcome::CredentialsRefused) => Err(Problem::credentials_refused()),
         (session, StartOutcome::Created | StartOutcome::Unknown | StartOutcome::Ended) => Ok(session),
     }
 }

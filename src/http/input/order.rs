@@ -8,7 +8,7 @@ use super::item::item;
 use super::reader::{Context, Value};
 use super::schema::Presence;
 use super::values::{MAX_REFERENCE, address, amount, currency, customer, metadata};
-use crate::config::Need;
+use crate::config::RequirementSetting;
 use crate::domain::cart::MAX_ITEMS;
 use crate::domain::{LineItem, PersonalData, Requirement};
 use crate::http::problem::Code;
@@ -51,11 +51,11 @@ fn items(value: Value<'_>, currency: Option<Currency>) -> Option<Vec<LineItem>> 
     value.list(MAX_ITEMS, Code::TooManyItems, |value| item(value, Presence::Required, currency))
 }
 
-fn requirement(need: Need) -> Requirement {
+fn requirement(need: RequirementSetting) -> Requirement {
     match need {
-        Need::NotRequired => Requirement::NotRequired,
-        Need::Optional => Requirement::Optional,
-        Need::Required => Requirement::Required,
+        RequirementSetting::NotRequired => Requirement::NotRequired,
+        RequirementSetting::Optional => Requirement::Optional,
+        RequirementSetting::Required => Requirement::Required,
     }
 }
 

@@ -8,7 +8,7 @@ use super::values::{time, web_address};
 use crate::domain::submit::Submission;
 use crate::domain::{ExternalPayment, Signature};
 use crate::http::problem::Code;
-use crate::orders::Finish;
+use crate::orders::OrderAction;
 
 /// The longest reference, name or method, and the longest text.
 const MAX: usize = 200;
@@ -70,10 +70,10 @@ enum Fulfilled {
 }
 
 /// Whether the order was fulfilled, and the merchant's text about it.
-pub(crate) fn fulfilment(value: Value<'_>) -> Option<Finish> {
+pub(crate) fn fulfilment(value: Value<'_>) -> Option<OrderAction> {
     value.object(|fields| {
         let outcome = fields.required("outcome", |value| value.enum_value::<Fulfilled>());
         let detail = fields.optional("detail", |value| value.lines(MAX_TEXT));
-        Some(Finish::Fulfil { completed: outcome? == Fulfilled::Completed, detail })
+        Some(OrderAction::Fulfil { completed: outcome? == Fulfilled::Completed, detail })
     })
 }

@@ -35,7 +35,7 @@ impl From<CommandError> for Problem {
             CommandError::ReferenceTaken => {
                 Self::new(Code::ReferenceTaken, "Another of your orders has this reference.")
             }
-            CommandError::KeyTaken => Self::key_in_use(),
+            CommandError::IdempotencyKeyTaken => Self::key_in_use(),
             CommandError::Rejected(error) => error.into(),
             CommandError::Store(error) => error.into(),
         }
@@ -104,10 +104,10 @@ impl From<DomainError> for Problem {
                     .with("state", state.as_str())
                     .with("allowedStates", states)
             }
-            E::TooLate(_) | E::EventNotTaken => problem(Code::InvalidState),
+            E::TooLate(_) | E::NotSubscribed => problem(Code::InvalidState),
             E::OrderLocked => problem(Code::OrderLocked),
             E::NotPriced => problem(Code::OrderNotPriced),
-            E::PaymentNotRequired | E::PaymentSourceNotWanted => problem(Code::PaymentNotRequired),
+            E::PaymentNotRequired | E::PaymentProofNotWanted => problem(Code::PaymentNotRequired),
             E::RequirementUnmet(names) => problem(Code::RequirementUnmet).with("unmet", names),
             E::SessionUnusable(_) => problem(Code::PaymentSessionUnusable),
             E::ProfileUnusable(_) => problem(Code::PaymentProfileUnusable),
@@ -184,7 +184,7 @@ impl From<StoreError> for Problem {
                 let detail = format!("The gateway cannot write to its database at present. {REPEAT}");
                 Self::new(Code::Overloaded, detail).retry_after(DISK_BACK).caused_by(error)
             }
-            StoreError::Taken(Unique::Key | Unique::OrderReference | Unique::ProfileSession) => {
+            StoreError::Taken(Unique::IdempotencyKey | Unique::OrderReference | Unique::ProfileSession) => {
                 CommandError::from(error).into()
             }
             StoreError::Taken(Unique::Notification | Unique::ProfileReference)

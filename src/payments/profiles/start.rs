@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::engine::{Command, WorkingCopy};
 use crate::payments::accept::can_be_opened;
 use crate::payments::providers::extended;
-use crate::payments::start::{FailedStart, Repeats, StartOutcome, start_failure};
+use crate::payments::start::{FailedStart, RepeatedStart, StartOutcome, start_failure};
 use crate::payments::task::ProfileTask;
 use crate::payments::{Account, Payments, ReadPass, Result};
 use crate::routing::{PINNED, RouteError, RuledOut};
@@ -120,7 +120,7 @@ impl Payments {
         session: &mut ProfileTask<'_>,
         again: bool,
     ) -> Result<StartOutcome> {
-        let mut repeats = Repeats(session.attempt().filter(|_| again).map(|attempt| attempt.id));
+        let mut repeated = RepeatedStart(session.attempt().filter(|_| again).map(|attempt| attempt.id));
         while let Some((account, attempt)) = self.at_provider(session)? {
             let failed = match self.send_profile_session(session, &account, &attempt).await {
                 Ok(created) => {
@@ -129,15 +129,15 @@ impl Payments {
                 }
                 Err(failed) => failed,
             };
-            let refused = repeats.refused(attempt.id, &failed);
-            let error = repeats.classify(attempt.id, failed.error);
+            let created_nothing = repeated.created_nothing(attempt.id, &failed);
+            let error = repeated.classify(attempt.id, failed.error);
             if error.advice() == Advice::ResolveUnknown {
-                if repeats.allow(attempt.id, &account) {
+                if repeated.allow(attempt.id, &account) {
                     continue;
                 }
                 return Ok(StartOutcome::Unknown);
             }
-            let failed = FailedStart { error, refused };
+            let failed = FailedStart { error, created_nothing };
             if !self.fail_over_session(session, &failed).await? {
                 let failures = session.attempts.iter().map(|attempt| attempt.failure);
                 return Ok(StartOutcome::abandoned(&failed.error, failures));
@@ -150,9 +150,9 @@ impl Payments {
     async fn fail_over_session(
         &self,
         session: &mut ProfileTask<'_>,
-        FailedStart { error, refused }: &FailedStart,
+        FailedStart { error, created_nothing }: &FailedStart,
     ) -> Result<bool> {
-        let next = session.fallback.first().filter(|_| *refused || error.advice() != Advice::Stop);
+        let next = session.fallback.first().filter(|_| *created_nothing || error.advice() != Advice::Stop);
         let next = next.map(|name| self.providers.account(name)).transpose()?;
         let abandon = |session: &ProfileSession, _| {
             let start = |account| profile_start(session.id, session.attempts.len(), account);
@@ -169,7 +169,7 @@ impl Payments {
         account: &Account,
         attempt: &StoreAttempt,
     ) -> Result<CreatedProfileSession, FailedStart> {
-        let unsent = |error| FailedStart { error, refused: false };
+        let unsent = |error| FailedStart { error, created_nothing: false };
         let vault = vault_of(account).map_err(unsent)?;
         let Some(request) = session.request.value() else {
             let erased = "store a method of a customer whose data was erased";

@@ -6,12 +6,12 @@
 //! [`lists`].
 
 mod audit;
+mod by_key;
 mod cache;
 mod connection;
 mod deliveries;
 mod executor;
 mod jobs;
-mod kept;
 mod last_change;
 mod leases;
 mod lists;
@@ -111,7 +111,7 @@ impl Peek {
     /// # Errors
     /// [`StoreError`].
     pub fn has_api_key(&self, hash: &str) -> Result<bool, StoreError> {
-        kept::has_api_key(&self.0, hash)
+        by_key::has_api_key(&self.0, hash)
     }
 }
 

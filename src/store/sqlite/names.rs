@@ -33,7 +33,7 @@ impl Names {
         }
         for write in &change.writes {
             let name = match write {
-                Write::Key(row) => Some(row.merchant.as_str()),
+                Write::IdempotencyKey(row) => Some(row.merchant.as_str()),
                 Write::Wake(wake) => of(&wake.lane),
                 Write::Reschedule(done) => of(&done.job.lane),
                 _ => None,

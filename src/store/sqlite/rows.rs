@@ -35,10 +35,10 @@ const PROBE_GONE: &str = "DELETE FROM settings WHERE name = 'probe'";
 const SETTING: &str = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
 /// Writes a change. Its idempotency key is written first, so that a repeat is detected before any other conflict: it fails
-/// with `Taken(Key)` and has written nothing.
+/// with `Taken(IdempotencyKey)` and has written nothing.
 pub(super) fn write_change(db: &Connection, names: &Names, change: &Change) -> Result<(), StoreError> {
     for write in &change.writes {
-        if let Write::Key(row) = write {
+        if let Write::IdempotencyKey(row) = write {
             write_key(db, names, row)?;
         }
     }
@@ -93,7 +93,7 @@ fn write_subject(db: &Connection, names: &Names, change: &SubjectChange) -> Resu
 fn write_row(db: &Connection, names: &Names, row: &Write) -> Result<(), StoreError> {
     match row {
         // Written before all others.
-        Write::Key(_) => Ok(()),
+        Write::IdempotencyKey(_) => Ok(()),
         Write::Wake(wake) => jobs::wake(db, names.lane(&wake.lane)?, wake),
         Write::Reschedule(done) => jobs::reschedule(db, names.lane(&done.job.lane)?, done),
         Write::Notification(row) => notification(db, row),
@@ -132,7 +132,7 @@ fn write_key(db: &Connection, names: &Names, row: &IdempotencyRow) -> Result<(),
             run(db, REPLACE_KEY, values)?
         }
     };
-    if written == 0 { Err(StoreError::Taken(Unique::Key)) } else { Ok(()) }
+    if written == 0 { Err(StoreError::Taken(Unique::IdempotencyKey)) } else { Ok(()) }
 }
 
 fn notification(db: &Connection, row: &InboxRow) -> Result<(), StoreError> {

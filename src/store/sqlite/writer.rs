@@ -151,7 +151,7 @@ impl Writer {
 /// A repeat, whose idempotency key is in use, is skipped: it has written nothing.
 fn at_once(db: &Connection, names: &Names, change: &Change) -> Result<Result<(), StoreError>, StoreError> {
     match rows::write_change(db, names, change) {
-        Err(repeat @ StoreError::Taken(Unique::Key)) => Ok(Err(repeat)),
+        Err(repeat @ StoreError::Taken(Unique::IdempotencyKey)) => Ok(Err(repeat)),
         written => written.map(Ok),
     }
 }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn key(merchant: &str, text: &str) -> Write {
-        Write::Key(IdempotencyRow {
+        Write::IdempotencyKey(IdempotencyRow {
             merchant: merchant.to_owned(),
             key: text.to_owned(),
             fingerprint: [0; 32],
@@ -231,7 +231,7 @@ mod tests {
             vec![setting("b"), key("acme", "k"), setting("c")],
             vec![setting("d"), key("new", "l")],
         ];
-        let taken = Err(StoreError::Taken(Unique::Key));
+        let taken = Err(StoreError::Taken(Unique::IdempotencyKey));
         assert_eq!(results(&mut writer, batch), [Ok(()), taken.clone(), Ok(())]);
         assert_eq!(settings(&writer), ["a", "d"]);
         // The name that was new in that batch is known, and known right.

@@ -6,7 +6,7 @@ use paymux::audit::{ErasureTarget, erase};
 use paymux::config::Merchant;
 use paymux::domain::{Actor, AttentionDecision, DomainError, OrderState};
 use paymux::engine::{Command, CommandError};
-use paymux::orders::{Finish, MoneyRequest};
+use paymux::orders::{MoneyRequest, OrderAction};
 use paymux::payments::{Accounts, PaymentError};
 use paymux::store::OpenWork;
 use port::{OrderId, ProviderError};
@@ -46,7 +46,7 @@ async fn without_its_account_a_session_is_not_cancelled_and_an_order_is_cancelle
     let path = format!("/v1/payment-sessions/{}", id(&session));
     let shown = gateway.get(&path).await.expect(200);
     assert_eq!((&shown["status"], &shown["pendingOperation"]), (&json!("PENDING"), &Value::Null));
-    let cancelled = without.on("shop", &command, order).finish(&Finish::Cancel).await.unwrap();
+    let cancelled = without.on("shop", &command, order).perform(&OrderAction::Cancel).await.unwrap();
     assert_eq!(cancelled.order.header.state, OrderState::Cancelled);
     assert_eq!(gateway.open_codes().await, ["OUTCOME_UNKNOWN"]);
     // With its account back, the page is closed.
@@ -86,7 +86,7 @@ async fn what_a_person_has_given_up_at_an_account_that_is_gone_can_be_erased_and
         let without = orders(engine, Accounts::default(), "https://pay.test");
         let command = Command::of(Actor::Operator);
         let order: OrderId = id_at(&session, "orderId").parse().unwrap();
-        without.on("shop", &command, order).finish(&Finish::Cancel).await.unwrap();
+        without.on("shop", &command, order).perform(&OrderAction::Cancel).await.unwrap();
         let target = ErasureTarget::Order(order);
         let is_erased = async |accounts: &[&str]| {
             let accounts: Vec<_> = accounts.iter().map(|name| (*name).to_owned()).collect();
@@ -116,7 +116,7 @@ async fn a_hold_that_a_person_has_given_up_at_an_account_that_is_gone_can_be_era
     let without = orders(engine, Accounts::default(), "https://pay.test");
     let command = Command::of(Actor::Operator);
     let order: OrderId = id_at(&session, "orderId").parse().unwrap();
-    without.on("shop", &command, order).finish(&Finish::Cancel).await.unwrap();
+    without.on("shop", &command, order).perform(&OrderAction::Cancel).await.unwrap();
     let erased = async || erase(engine, "shop", &ErasureTarget::Order(order), Some(&[])).await.unwrap();
     let mut decided = 0;
     while let Some(open) = gateway.get("/v1/attention?open=true").await.expect(200)["data"].get(0) {

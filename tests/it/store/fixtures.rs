@@ -8,7 +8,7 @@ use paymux::domain::observe::{Expected, observe};
 use paymux::domain::{
     Actor, Attention, AttentionCode, AttentionDecision, Cause, ChangeMeta, Content, Context, EndpointEvent,
     EndpointSecret, EndpointSettings, Erasable, Event, FailureCode, LineItem, Metadata, NewAttempt,
-    OrderAggregate, OrderHeader, OrderState, PaymentCapabilities, PaymentSource, PaymentState, PersonalData,
+    OrderAggregate, OrderHeader, OrderState, PaymentCapabilities, PaymentProof, PaymentState, PersonalData,
     Profile, ProfileDetails, ProfileEvent, ProfileSession, ProfileSessionEvent, ProfileSessionRequest,
     ProfileStart, Recurring, Refund, RefundOrigin, RefundStatus, Refunded, Requirement, ReturnUrls,
     RouteAttempt, Routing, Session, SessionRequest, SessionStatus, StartFailure, Subject, TaxRate,
@@ -109,8 +109,8 @@ impl Shop {
 
     /// A new order that is proved by a profile session.
     pub fn proved_order(&self, session: ProfileSessionId) -> (Arc<OrderAggregate>, Change) {
-        let source = PaymentSource::ProfileSession(session);
-        let used = Event::PaymentSourceUsed { source, profile_session: Some(session) };
+        let source = PaymentProof::ProfileSession(session);
+        let used = Event::PaymentProofUsed { source, profile_session: Some(session) };
         self.create("submit", vec![Event::OrderCreated(Box::new(self.header(MERCHANT, None))), used])
     }
 
@@ -147,7 +147,7 @@ impl Shop {
             signature: None,
             external_payment: None,
             external_payment_id: None,
-            payment_source: None,
+            payment_proof: None,
             profile_session: None,
             fulfilment: None,
             created_at: now,
@@ -313,7 +313,7 @@ impl Shop {
                 to: SessionStatus::Completed,
                 failure: None,
             },
-            Event::PaymentSourceUsed { source: PaymentSource::Session(session), profile_session: None },
+            Event::PaymentProofUsed { source: PaymentProof::Session(session), profile_session: None },
             Event::OrderStateChanged { from, to: OrderState::Submitted, reason: None },
         ];
         self.change("paid", order, events)

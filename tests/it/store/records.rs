@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paymux::audit::{self, Erased, ErasureTarget};
 use paymux::domain::submit::{Submission, submit};
 use paymux::domain::{
-    Context, Event, Lookup, OrderAggregate, OrderState, PaymentSource, Profile, ProfileEvent, ProfileSession,
+    Context, Event, Lookup, OrderAggregate, OrderState, PaymentProof, Profile, ProfileEvent, ProfileSession,
     Subject as _,
 };
 use paymux::engine::Engine;
@@ -178,8 +178,8 @@ pub async fn what_pays_for_an_order_is_kept_when_a_dispute_was_seen_before_the_p
             let used = vec![Lookup::ProfileSessionUsed(proof)];
             assert_eq!(store.missing_lookups(order.uuid(), MERCHANT, used).await, Ok(Vec::new()));
         }
-        let source = charge.map_or(PaymentSource::Session(paid), PaymentSource::Profile);
-        assert_eq!(order.header.payment_source, Some(source));
+        let source = charge.map_or(PaymentProof::Session(paid), PaymentProof::Profile);
+        assert_eq!(order.header.payment_proof, Some(source));
         assert_eq!(order.header.state, OrderState::Processing);
         assert_reads_back(&store, &order).await;
         assert!(store.order(order.id()).await.unwrap().unwrap().sessions[0].used);

@@ -30,14 +30,14 @@ pub async fn an_idempotency_key_is_given_once(store: Db) {
     let shop = Shop::new();
     let (first, created) = shop.order(None);
     let row = key("k", &first);
-    commit(&store, created.with([Write::Key(row.clone())])).await;
+    commit(&store, created.with([Write::IdempotencyKey(row.clone())])).await;
     let (second, created) = shop.order(None);
-    let again = created.clone().with([Write::Key(key("k", &second))]);
-    assert_eq!(store.commit(again).await, Err(StoreError::Taken(Unique::Key)));
+    let again = created.clone().with([Write::IdempotencyKey(key("k", &second))]);
+    assert_eq!(store.commit(again).await, Err(StoreError::Taken(Unique::IdempotencyKey)));
     assert_eq!(store.order(second.id()).await, Ok(None));
     assert_eq!(store.idempotency(MERCHANT, "k").await, Ok(Some(row)));
     let of_another = IdempotencyRow { merchant: "another".into(), ..key("k", &second) };
-    commit(&store, created.with([Write::Key(of_another.clone())])).await;
+    commit(&store, created.with([Write::IdempotencyKey(of_another.clone())])).await;
     assert_eq!(store.idempotency("another", "k").await, Ok(Some(of_another)));
     for (merchant, key) in [("another", "unknown"), ("unknown", "k")] {
         assert_eq!(store.idempotency(merchant, key).await, Ok(None));
@@ -48,10 +48,10 @@ pub async fn a_key_whose_request_had_no_effect_goes_to_the_first_who_tries_again
     let shop = Shop::new();
     let (mut order, created) = shop.order(None);
     let stood = key("k", &order);
-    commit(&store, created.with([Write::Key(stood.clone())])).await;
+    commit(&store, created.with([Write::IdempotencyKey(stood.clone())])).await;
     let change = shop.checkout(&mut order, "main");
     let row = IdempotencyRow { replaces: Some((stood.subject, stood.sequence)), ..key("k", &order) };
-    commit(&store, change.with([Write::Key(row.clone())])).await;
+    commit(&store, change.with([Write::IdempotencyKey(row.clone())])).await;
     let stored = IdempotencyRow { replaces: None, ..row.clone() };
     assert_eq!(store.idempotency(MERCHANT, "k").await, Ok(Some(stored.clone())));
     let late = [
@@ -64,7 +64,11 @@ pub async fn a_key_whose_request_had_no_effect_goes_to_the_first_who_tries_again
         ("another merchant has none", IdempotencyRow { merchant: "another".into(), ..row }),
     ];
     for (why, late) in late {
-        assert_eq!(write(&store, Write::Key(late)).await, Err(StoreError::Taken(Unique::Key)), "{why}");
+        assert_eq!(
+            write(&store, Write::IdempotencyKey(late)).await,
+            Err(StoreError::Taken(Unique::IdempotencyKey)),
+            "{why}"
+        );
     }
     assert_eq!(store.idempotency(MERCHANT, "k").await, Ok(Some(stored)));
 }

@@ -63,7 +63,7 @@ async fn everything_is_there_again_after_reopening() {
     let (endpoint, stream) =
         (endpoint.id, DeliveryStream { endpoint: endpoint.id, order: order.id(), replay: false });
     let writes = [
-        Write::Key(row.clone()),
+        Write::IdempotencyKey(row.clone()),
         Write::Wake(Wake { subject, kind, lane: lane.clone(), due, attempt: Some(3) }),
         Write::Enqueue { stream, first: 1, last: None, at: now },
     ];
@@ -305,7 +305,7 @@ async fn whatever_was_done_to_the_rows_is_found() {
     one_of_each(&store, &shop).await;
     let (order, created) = shop.order(None);
     let row = IdempotencyRow { at: created.subject.as_ref().unwrap().at, ..key("k", &order) };
-    commit(&store, created.with([Write::Key(row)])).await;
+    commit(&store, created.with([Write::IdempotencyKey(row)])).await;
     audit::checkpoint(&*store, shop.now()).await.unwrap();
     let report = audit::verify(&*store, shop.now(), |_| ()).await.unwrap();
     assert!(report.is_fine(), "{report:?}");

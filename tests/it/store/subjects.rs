@@ -177,7 +177,7 @@ pub async fn of_two_changes_of_one_version_the_second_leaves_no_trace(store: Db)
     commit(&store, shop.checkout(&mut order, "main")).await;
     let late = shop.checkout(&mut slower, "reserve");
     let setting = Write::Setting { name: "late", value: "yes".into() };
-    let late = late.with([Write::Key(key("late", &slower)), setting]);
+    let late = late.with([Write::IdempotencyKey(key("late", &slower)), setting]);
     assert_eq!(store.commit(late).await, Err(StoreError::Conflict));
     assert_eq!(store.commit(created).await, Err(StoreError::Conflict));
     assert_reads_back(&store, &order).await;
@@ -222,10 +222,10 @@ pub async fn what_is_in_use_is_refused_and_sinks_no_neighbour(store: Db) {
         (Unique::ProfileSession, |shop| {
             of(shop.proved_order(ProfileSessionId::from_uuid(Uuid::from_u128(1 << 24))))
         }),
-        (Unique::Key, |shop| {
+        (Unique::IdempotencyKey, |shop| {
             let (order, change) = shop.order(None);
             let row = key("taken", &order);
-            of((order, change.with([Write::Key(row)])))
+            of((order, change.with([Write::IdempotencyKey(row)])))
         }),
     ];
     for (unique, make) in cases {

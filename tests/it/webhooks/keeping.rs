@@ -92,7 +92,7 @@ async fn what_is_sent_again_goes_to_those_who_take_it() {
     assert_eq!(host.endpoints.by(MERCHANT, &merchant()).redeliver(event, None).await, Ok(1));
     assert_eq!(host.endpoints.by(MERCHANT, &merchant()).redeliver(event, Some(to_all)).await, Ok(1));
     let refused = host.endpoints.by(MERCHANT, &merchant()).redeliver(event, Some(to_payments)).await;
-    assert_eq!(refused, Err(DomainError::EventNotTaken.into()));
+    assert_eq!(refused, Err(DomainError::NotSubscribed.into()));
     until_idle(&mut runner).await;
     assert_eq!(
         (all.count(), payments.count()),
@@ -192,7 +192,7 @@ async fn switched_off_it_misses_what_happens_and_can_be_told_later() {
     until_idle(&mut runner).await;
     assert_eq!(
         host.endpoints.by(MERCHANT, &merchant()).replay(endpoint, from, to).await,
-        Err(DomainError::EventNotTaken.into())
+        Err(DomainError::NotSubscribed.into())
     );
     let on =
         host.endpoints.by(MERCHANT, &if_match(off.version)).edit(endpoint, &enabled(true)).await.unwrap();
@@ -300,7 +300,7 @@ async fn a_key_makes_one_endpoint() {
     let url = "https://shop.example/a";
     let created = host.endpoints.by(MERCHANT, &command).create(new(url)).await.unwrap();
     let again = host.endpoints.by(MERCHANT, &command).create(new(url)).await.map(|row| row.id);
-    assert_eq!(again, Err(CommandError::KeyTaken));
+    assert_eq!(again, Err(CommandError::IdempotencyKeyTaken));
     let row = host.store.idempotency(MERCHANT, "k-1").await.unwrap().unwrap();
     assert_eq!((row.subject, row.fingerprint), (created.id.uuid(), [1; 32]));
     let (shown, count) = host.endpoints.recall(row.subject, row.sequence).await.unwrap();

@@ -128,7 +128,7 @@ fn header() -> OrderHeader {
         signature: Some(signature()),
         external_payment: Some(external()),
         external_payment_id: Some(PaymentId::from_uuid(part(1))),
-        payment_source: Some(PaymentSource::External("r-1".to_owned())),
+        payment_proof: Some(PaymentProof::External("r-1".to_owned())),
         profile_session: Some(ProfileSessionId::from_uuid(subject_id(3))),
         submitted_at: Some(at(2)),
         completed_at: Some(at(3)),
@@ -302,7 +302,7 @@ fn events_of_the_order() -> Vec<Event> {
     let content = Box::new(header().content);
     let (from, to) = (OrderState::Pending, OrderState::Expired);
     let proof = Some(ProfileSessionId::from_uuid(subject_id(3)));
-    let source = |source, profile_session| Event::PaymentSourceUsed { source, profile_session };
+    let source = |source, profile_session| Event::PaymentProofUsed { source, profile_session };
     vec![
         Event::OrderCreated(Box::new(header())),
         Event::OrderCreated(Box::new(order(Vec::new()))),
@@ -313,11 +313,11 @@ fn events_of_the_order() -> Vec<Event> {
         Event::OrderStateChanged { from, to, reason: some("cancelled") },
         Event::OrderStateChanged { from, to, reason: None },
         Event::FulfilmentReported(text("sent")),
-        source(PaymentSource::Nothing, None),
-        source(PaymentSource::External("r-1".to_owned()), proof),
-        source(PaymentSource::Session(SessionId::from_uuid(part(1))), None),
-        source(PaymentSource::Profile(ProfileId::from_uuid(subject_id(2))), None),
-        source(PaymentSource::ProfileSession(ProfileSessionId::from_uuid(subject_id(3))), proof),
+        source(PaymentProof::Nothing, None),
+        source(PaymentProof::External("r-1".to_owned()), proof),
+        source(PaymentProof::Session(SessionId::from_uuid(part(1))), None),
+        source(PaymentProof::Profile(ProfileId::from_uuid(subject_id(2))), None),
+        source(PaymentProof::ProfileSession(ProfileSessionId::from_uuid(subject_id(3))), proof),
         Event::PersonalDataErased,
         Event::AttentionRaised(attention()),
         Event::AttentionRaised(Attention {
