@@ -2,7 +2,7 @@
 //!
 //! They exist in debug builds, that is in the program which `cargo test` builds and drives; a release build contains
 //! none. `PAYMUX_CRASH_AT` names a crash point, as in `before commit checkout`, or its N-th passage, as in `after send
-//! begin#2`; `PAYMUX_CRASH_LIST` names a file to which each crash point that is reached is written once.
+//! create#2`; `PAYMUX_CRASH_LIST` names a file to which each crash point that is reached is written once.
 
 /// Passes a crash point: `before commit`, `after send` … of a change or operation of this name. Aborts the process here
 /// if a test has asked for it.

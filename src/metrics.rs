@@ -69,7 +69,7 @@ catalogue! {
         attention_raised(code: &'static str): "paymux_attention_raised_total",
             "Attention raised, by code.";
         webhook_delivery(outcome: DeliveryOutcome): "paymux_webhook_deliveries_total",
-            "Attempts to deliver an event to a merchant's endpoint.";
+            "Deliveries of events to merchants' endpoints, by outcome.";
         background_restarted(name: &'static str): "paymux_background_restarts_total",
             "Background loops that had panicked or ended and were started again.";
     }

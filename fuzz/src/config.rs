@@ -70,5 +70,5 @@ fn load(text: &[u8]) -> Result<Settings, ConfigErrors> {
             .join("paymux.toml")
     });
     std::fs::write(&path, text).expect("there is room for a file");
-    Settings::load(Some(&path), &Environment::default(), &[])
+    Settings::load(Some(&path), &Environment::default())
 }

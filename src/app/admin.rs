@@ -171,7 +171,7 @@ async fn carry_out(engine: &Engine, request: &AdminRequest) -> Result<AdminRespo
         AdminRequest::RevokeKey { key } => Ok(if keys::revoke(engine, key).await? {
             done("revoked\n".to_owned())
         } else {
-            failed("there is no such key, or more than one starts with this text\n")
+            failed("there is no such key, or more than one is listed with these letters\n")
         }),
         AdminRequest::Erase { merchant, target, accounts } => {
             let erased = audit::erase(engine, merchant, target, accounts.as_deref()).await?;

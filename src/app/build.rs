@@ -41,12 +41,8 @@ impl Plan {
     ///
     /// # Errors
     /// Everything that is wrong with any of them, with file and line.
-    pub(super) fn read(
-        file: &Path,
-        environment: &Environment,
-        flags: &[(&str, String)],
-    ) -> Result<Self, ConfigErrors> {
-        let (settings, mut errors) = Settings::load_partly(Some(file), environment, flags)?;
+    pub(super) fn read(file: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let (settings, mut errors) = Settings::load_partly(Some(file), environment)?;
         let providers = Providers {
             known: paymux_providers::ALL,
             environment,

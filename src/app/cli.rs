@@ -231,7 +231,7 @@ async fn run(command: Command) -> Result<ExitCode, BuildError> {
             demo::run(&args, metrics).await
         }
         Command::Serve(args) => {
-            let plan = Plan::read(&args.config, &Environment::of_process(), &[])?;
+            let plan = Plan::read(&args.config, &Environment::of_process())?;
             let metrics = Arc::new(Metrics::new());
             let _log = logs::start(&plan.settings.logs, metrics.clone())?;
             serve::run(plan, metrics).await
@@ -277,7 +277,7 @@ async fn sandbox(args: SandboxArgs) -> Result<ExitCode, BuildError> {
 }
 
 fn check(args: &ConfigArgs) -> Result<ExitCode, BuildError> {
-    let plan = match Plan::read(&args.config, &Environment::of_process(), &[]) {
+    let plan = match Plan::read(&args.config, &Environment::of_process()) {
         Ok(plan) => plan,
         Err(errors) => {
             eprintln!("{errors}");
@@ -321,7 +321,7 @@ fn check_database(plan: &Plan) -> Result<String, BuildError> {
 }
 
 fn settings(args: &ConfigArgs) -> Result<Settings, BuildError> {
-    Ok(Settings::load(Some(&args.config), &Environment::of_process(), &[])?)
+    Ok(Settings::load(Some(&args.config), &Environment::of_process())?)
 }
 
 impl From<KeysAction> for AdminRequest {

@@ -30,7 +30,7 @@ fn since_1970() -> std::time::Duration {
 }
 
 impl SystemEnv {
-    /// Whose ids are all greater than this one, even if the clock was set back since it was given.
+    /// An environment whose ids are all greater than `newest`, even if the clock was set back since that id was made.
     pub(super) fn after(newest: Option<Uuid>) -> Self {
         let ticks_of = |id: Uuid| {
             let (millis, within) = (id.as_u128() >> 80, id.as_u128() >> 64 & ((1 << TICK_BITS) - 1));

@@ -5,7 +5,7 @@ use std::fmt;
 /// One error with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The file, or `environment` or `command line`.
+    /// The file, or `environment`.
     pub file: String,
     /// Its line, counted from 1, where it has lines.
     pub line: Option<u32>,

@@ -1,4 +1,4 @@
-//! Loads the settings in layers: defaults, file, environment, flags; each overrides the ones before.
+//! Loads the settings in layers: defaults, file, environment; each overrides the ones before.
 //!
 //! Every given value is validated first, so that each error has its position. A value with an error is left out, so that what
 //! depends on the other settings can still be checked.
@@ -33,14 +33,9 @@ impl Given {
 }
 
 impl Settings {
-    /// Reads the settings: the defaults, then `file` if there is one, then the environment's `PAYMUX__SECTION__KEY`,
-    /// then `flags` as pairs of dotted path and value.
-    pub fn load(
-        file: Option<&Path>,
-        environment: &Environment,
-        flags: &[(&str, String)],
-    ) -> Result<Self, ConfigErrors> {
-        let (settings, faults) = Self::load_partly(file, environment, flags)?;
+    /// Reads the settings: the defaults, then `file` if there is one, then the environment's `PAYMUX__SECTION__KEY`.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let (settings, faults) = Self::load_partly(file, environment)?;
         faults.or(settings)
     }
 
@@ -51,7 +46,6 @@ impl Settings {
     pub fn load_partly(
         file: Option<&Path>,
         environment: &Environment,
-        flags: &[(&str, String)],
     ) -> Result<(Self, ConfigErrors), ConfigErrors> {
         let name = file.map(|path| path.display().to_string()).unwrap_or_default();
         let text = match file {
@@ -60,7 +54,7 @@ impl Settings {
             }
             None => String::new(),
         };
-        Self::read(&name, &text, environment, flags)
+        Self::read(&name, &text, environment)
     }
 
     /// As [`Settings::load_partly`], with the text of the file.
@@ -68,17 +62,9 @@ impl Settings {
         file: &str,
         text: &str,
         environment: &Environment,
-        flags: &[(&str, String)],
     ) -> Result<(Self, ConfigErrors), ConfigErrors> {
         let mut given = in_file(file, text)?;
         given.extend(in_environment(environment));
-        given.extend(flags.iter().map(|(key, value)| Given {
-            key: (*key).to_owned(),
-            value: typed(key, value),
-            file: "command line".to_owned(),
-            line: None,
-            name: (*key).to_owned(),
-        }));
         let mut faults: Vec<ConfigError> = misspelled(environment).collect();
         given.retain(|one| {
             let complaint = complaint(one);

@@ -17,7 +17,7 @@ settings! {
         store: Store;
         /// Limits of requests and notifications.
         limits: Limits;
-        /// Opening payments.
+        /// Starting payments.
         checkout: Checkout;
         /// Expiry of orders.
         orders: Orders;
@@ -79,9 +79,9 @@ settings! {
         notifications_per_second: u32 = 50, 1..=10_000;
     }
 
-    /// Opening payments.
+    /// Starting payments.
     pub struct Checkout {
-        /// A hosted page whose start was never answered may be opened elsewhere.
+        /// A HOSTED or EMBEDDED checkout whose start was never answered may be started at another account.
         failover_after_unknown: bool = true;
         /// Default lifetime of a page or widget, seconds.
         expires_in_s: u64 = 3_600, 300..=604_800;

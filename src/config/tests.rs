@@ -4,12 +4,12 @@ use super::*;
 
 const PAYMUX_TOML: &str = include_str!("../../config/paymux.toml");
 
-fn read(text: &str, environment: &Environment, flags: &[(&str, String)]) -> Result<Settings, ConfigErrors> {
-    Settings::read("paymux.toml", text, environment, flags).and_then(|(settings, faults)| faults.or(settings))
+fn read(text: &str, environment: &Environment) -> Result<Settings, ConfigErrors> {
+    Settings::read("paymux.toml", text, environment).and_then(|(settings, faults)| faults.or(settings))
 }
 
 fn faults_of(text: &str) -> Vec<String> {
-    let faults = read(text, &Environment::default(), &[]).unwrap_err();
+    let faults = read(text, &Environment::default()).unwrap_err();
     faults.0.iter().map(ConfigError::to_string).collect()
 }
 
@@ -34,7 +34,7 @@ fn keys(prefix: &str, value: &toml::Value) -> Vec<String> {
 #[test]
 fn the_annotated_file_names_every_setting_with_its_default() {
     let defaults = Settings::default();
-    assert_eq!(read(PAYMUX_TOML, &Environment::default(), &[]), Ok(defaults.clone()));
+    assert_eq!(read(PAYMUX_TOML, &Environment::default()), Ok(defaults.clone()));
     let in_file: toml::Value = toml::from_str(PAYMUX_TOML).unwrap();
     let in_code = toml::Value::try_from(&defaults).unwrap();
     assert_eq!(keys("", &in_file), keys("", &in_code));
@@ -43,7 +43,7 @@ fn the_annotated_file_names_every_setting_with_its_default() {
 #[test]
 fn the_commented_merchant_in_the_annotated_file_names_every_setting_of_a_merchant() {
     let text = uncommented(PAYMUX_TOML);
-    let merchant = read(&text, &Environment::default(), &[]).unwrap().merchant("shop");
+    let merchant = read(&text, &Environment::default()).unwrap().merchant("shop");
     assert_eq!(merchant.policy.late_payment, PolicyAction::Refund);
     let in_file: toml::Value = toml::from_str(&text).unwrap();
     let in_code = toml::Value::try_from(merchant).unwrap();
@@ -51,15 +51,15 @@ fn the_commented_merchant_in_the_annotated_file_names_every_setting_of_a_merchan
 }
 
 #[test]
-fn flags_win_over_the_environment_and_that_over_the_file() {
+fn the_environment_wins_over_the_file() {
     let text = "[store]\nqueue = 5\nbatch = 6\n[server]\nworkers = 7\n[logs]\nformat = \"json\"";
     let environment = Environment::default()
         .with("PAYMUX__STORE__BATCH", "60")
         .with("PAYMUX__SERVER__WORKERS", "70")
         .with("PAYMUX__OUTBOUND__ALLOW_PRIVATE_ADDRESSES", "true")
         .with("PAYMUX_CRASH_AT", "none of ours");
-    let settings = read(text, &environment, &[("server.workers", "77".to_owned())]).unwrap();
-    assert_eq!((settings.store.queue, settings.store.batch, settings.server.workers), (5, 60, 77));
+    let settings = read(text, &environment).unwrap();
+    assert_eq!((settings.store.queue, settings.store.batch, settings.server.workers), (5, 60, 70));
     assert!(settings.outbound.allow_private_addresses);
     assert_eq!(settings.logs.format, LogFormat::Json);
     assert_eq!(settings.orders, Orders::default());
@@ -68,7 +68,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 #[test]
 fn a_variable_that_lacks_an_underscore_is_a_fault_and_any_other_is_not() {
     let faults = |name: &str| {
-        let read = read("", &Environment::default().with(name, "x"), &[]);
+        let read = read("", &Environment::default().with(name, "x"));
         read.err().map(|faults| faults.to_string())
     };
     for (name, meant) in [
@@ -98,9 +98,7 @@ fn the_database_has_to_be_a_file() {
         assert_eq!(of(path), ["paymux.toml:2: store.path: must name a file, not a folder"]);
     }
     let variable = Environment::default().with("PAYMUX__STORE__PATH", "");
-    assert!(
-        read("", &variable, &[]).unwrap_err().to_string().contains("PAYMUX__STORE__PATH: must name a file")
-    );
+    assert!(read("", &variable).unwrap_err().to_string().contains("PAYMUX__STORE__PATH: must name a file"));
 }
 
 #[test]
@@ -109,7 +107,7 @@ fn a_merchant_starts_from_the_common_policy() {
                 [merchants.shop]\nauto_submit = false\n\
                 [merchants.kiosk.policy]\nlate_payment = \"hold\"\nduplicate_payment = \"refund\"";
     let environment = Environment::default().with("PAYMUX__MERCHANTS__SHOP__REQUIRES_SIGNING", "REQUIRED");
-    let settings = read(text, &environment, &[]).unwrap();
+    let settings = read(text, &environment).unwrap();
     let (shop, kiosk, other) =
         (settings.merchant("shop"), settings.merchant("kiosk"), settings.merchant("other"));
     assert_eq!((shop.auto_submit, shop.requires_signing), (false, RequirementSetting::Required));
@@ -149,15 +147,16 @@ fn every_fault_of_the_settings_is_told_at_once_with_its_line() {
 fn faults_outside_the_file_are_told_by_their_own_name() {
     let environment = Environment::default()
         .with("PAYMUX__SERVER__LISTN", "127.0.0.1:1")
-        .with("PAYMUX__SERVER__WORKERS", "two");
-    let faults = read("", &environment, &[("store", "x".to_owned())]).unwrap_err();
+        .with("PAYMUX__SERVER__WORKERS", "two")
+        .with("PAYMUX__STORE", "x");
+    let faults = read("", &environment).unwrap_err();
     let faults: Vec<_> = faults.0.iter().map(ConfigError::to_string).collect();
     assert_eq!(
         faults[0],
         "environment: PAYMUX__SERVER__LISTN: is not a known key; did you mean `server.listen`?"
     );
     assert_eq!(faults[1], "environment: PAYMUX__SERVER__WORKERS: must be a whole number from 0 to 256");
-    assert_eq!(faults[2], "command line: store: must be a table");
+    assert_eq!(faults[2], "environment: PAYMUX__STORE: must be a table");
 }
 
 #[test]
@@ -182,9 +181,9 @@ fn what_is_not_toml_is_told_with_its_line() {
 #[test]
 fn a_file_that_is_not_there_is_a_fault() {
     let missing = std::path::Path::new("no/such/paymux.toml");
-    let faults = Settings::load(Some(missing), &Environment::default(), &[]).unwrap_err();
+    let faults = Settings::load(Some(missing), &Environment::default()).unwrap_err();
     assert!(faults.to_string().starts_with("no/such/paymux.toml: cannot be read"));
-    assert_eq!(Settings::load(None, &Environment::default(), &[]), Ok(Settings::default()));
+    assert_eq!(Settings::load(None, &Environment::default()), Ok(Settings::default()));
 }
 
 static ACME: About = About {
@@ -348,7 +347,7 @@ fn what_can_be_read_of_the_settings_is_set_although_something_else_is_wrong() {
     let text =
         "[outbound]\nallow_private_addresses = true\n[files]\naccounts = \"a.toml\"\n[store]\nqueue = 0\n";
     let environment = Environment::default().with("PAYMUX__SERVER__LISTN", "x");
-    let (settings, faults) = Settings::read("paymux.toml", text, &environment, &[]).unwrap();
+    let (settings, faults) = Settings::read("paymux.toml", text, &environment).unwrap();
     assert_eq!(faults.0.len(), 2, "{faults}");
     assert!(settings.outbound.allow_private_addresses);
     assert_eq!(

@@ -2,6 +2,7 @@
 
 use port::{Failure, OrderId};
 
+use super::cart::MAX_ITEMS;
 use super::order::OrderState;
 
 /// A request that the current state does not allow. Nothing has changed.
@@ -37,7 +38,7 @@ pub enum DomainError {
     AmountTooLarge,
     #[error("no such item")]
     NoSuchItem,
-    #[error("an order has at most 200 items")]
+    #[error("an order has at most {MAX_ITEMS} items")]
     TooManyItems,
     #[error("the money was collected outside the gateway")]
     ExternalPayment,

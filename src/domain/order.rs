@@ -229,7 +229,7 @@ pub enum PaymentProof {
 /// The content of an order, which the merchant may change while it is a cart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Content {
-    /// At most 200.
+    /// At most [`MAX_ITEMS`](super::cart::MAX_ITEMS).
     pub items: Vec<LineItem>,
     /// Untaxed, minor units.
     pub shipping: i64,

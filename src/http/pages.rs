@@ -110,7 +110,7 @@ fn no_such_code() -> HttpResponse {
     html(private_page(StatusCode::NOT_FOUND), "No such error code", TEXT)
 }
 
-/// `GET /problems/`, which is typed for the list.
+/// `GET /problems/`: redirects to the list, whose address has no slash at its end.
 pub(super) async fn to_problems(_: RawRequest) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, "../problems")).finish())
 }

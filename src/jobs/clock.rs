@@ -1,5 +1,6 @@
-//! A machine's clock that is set. Back: what was due in an hour would else be due in an hour and as long as it was set back
-//! by. Forward, as after a machine was asleep: what has become due meanwhile would wait for the runner to wake up.
+//! What follows if the machine's clock is set. Set back by a day, all that is due would wait a day longer, so it is brought
+//! forward. Set forward, as after the machine was asleep, what has become due meanwhile would wait until the runner wakes
+//! up by itself, so every lane is read again.
 
 use std::time::Duration;
 

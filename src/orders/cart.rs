@@ -56,7 +56,8 @@ pub struct OrderFields {
 
 impl Orders {
     /// # Errors
-    /// [`CommandError::ReferenceTaken`](crate::engine::CommandError::ReferenceTaken), `IdempotencyKeyTaken`, or that of the store.
+    /// [`CommandError::ReferenceTaken`](crate::engine::CommandError::ReferenceTaken), `IdempotencyKeyTaken`, or that of
+    /// the store.
     pub async fn create(&self, merchant: &str, command: &Command, new: NewOrder) -> Result<Outcome> {
         let engine = &self.payments.engine;
         let created = Event::OrderCreated(Box::new(self.header_of(merchant, new, engine.now())));

@@ -29,6 +29,7 @@ use crate::store::{IdempotencyRow, StoreError};
 #[derive(Clone)]
 pub struct Orders {
     pub payments: Payments,
+    /// Read at the start.
     pub refund_policies: Arc<ArcSwap<RefundPolicies>>,
 }
 

@@ -133,9 +133,9 @@ fn headers(http_request: &HttpRequest) -> Result<HeaderMap, &'static str> {
 
 #[async_trait]
 impl Transport for Outbound {
-    /// Sends `call` to `base_url` with the call's path appended, and waits for the whole answer. An answer that breaks
-    /// off, takes too long or is too large is lost: what it would have said is not known. It carries the `traceparent`
-    /// of the work that sends it ([`trace::within`]).
+    /// Sends `http_request` to `base_url` with the request's path appended, and waits for the whole answer. An answer
+    /// that breaks off, takes too long or is too large is lost: what it would have said is not known. The request
+    /// carries the `traceparent` of the work that sends it ([`trace::within`]).
     async fn send(&self, base_url: &str, http_request: &HttpRequest) -> Result<HttpResponse, TransportError> {
         let request =
             self.request(base_url, http_request).map_err(|why| TransportError::NotSent(why.to_owned()))?;

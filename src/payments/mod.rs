@@ -47,9 +47,9 @@ pub struct Payments {
     pub fetches: Arc<FetchLog>,
 }
 
-/// The routing rules, replaceable at run time.
+/// The routing rules.
 pub struct Routing {
-    /// Replaced while the gateway runs.
+    /// Read at the start.
     pub rules: ArcSwap<Rules>,
     /// Whether a start of unknown outcome may be followed by one at another account.
     pub failover_after_unknown: bool,

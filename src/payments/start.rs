@@ -66,7 +66,7 @@ pub(super) type Created = (CreatedPayment, Timestamp);
 /// Why a start did not work.
 pub(super) struct FailedStart {
     pub(super) error: ProviderError,
-    /// Whether the provider has created_nothing the request as such, and has provably created nothing.
+    /// Whether the provider has refused the request as such, and has provably created nothing.
     pub(super) created_nothing: bool,
 }
 

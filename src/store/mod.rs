@@ -74,7 +74,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Conflict`]: the subject was changed by another commit. [`StoreError::Taken`]: a key or reference
-    /// is in use. Neither has written anything. [`StoreError::Busy`]: not even tried.
+    /// is in use. Neither has written anything. [`StoreError::Busy`]: nor has this.
     async fn commit(&self, change: Change) -> Result<(), StoreError>;
 
     /// The ids of changed subjects, sent after each commit. Listeners read the subject themselves.
@@ -139,7 +139,7 @@ pub enum StoreError {
     /// Something that must be unique is in use.
     #[error("{0} is in use")]
     Taken(Unique),
-    /// The queue in front of the writer is full.
+    /// Nothing was written: the queue is full, another program holds the lock, or other changes were faster 16 times.
     #[error("the store is busy")]
     Busy,
     /// The disk is full, read-only or broken. Whether a commit took effect is not known.

@@ -154,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_2xx_is_taken_and_every_wait_is_bounded(
+        fn only_2xx_is_delivered_and_every_wait_is_bounded(
             status in 100u16..=999,
             retry_after in proptest::option::of(0u64..u64::MAX / 2),
             failures in 0u32..12,

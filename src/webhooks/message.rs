@@ -4,14 +4,15 @@ use serde_json::Value;
 
 use crate::domain::view::EventView;
 
-/// The largest body, in bytes.
+/// Above this size, in bytes, long parts are left out.
 pub(super) const MAX_BYTES: usize = 20_000;
 
 /// Parts of a snapshot that can be long. They are null in an event that they would make too large, and can be read at
 /// the resource.
 const LONG_PARTS: [&str; 2] = ["items", "metadata"];
 
-/// The event as it is sent: the same bytes each time.
+/// The event as it is sent. It is built anew for each try; it differs only if personal data was erased or `public_url`
+/// changed.
 pub(super) fn body(event: &EventView<'_>) -> serde_json::Result<Vec<u8>> {
     let whole = serde_json::to_vec(event)?;
     if whole.len() <= MAX_BYTES {

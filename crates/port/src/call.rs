@@ -156,7 +156,7 @@ impl fmt::Debug for HttpRequest {
 pub struct HttpResponse {
     /// The HTTP status.
     pub status: u16,
-    /// `Retry-After` in seconds, where it was given so.
+    /// How long to wait, from `Retry-After`, in seconds or as a date.
     pub retry_after: Option<Duration>,
     /// The body, at most the transport's limit.
     pub body: Vec<u8>,
@@ -221,7 +221,7 @@ impl TransportError {
 /// tests replay recordings; the simulation calls the sandbox.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Sends `call` below `base_url` and waits for the whole answer.
+    /// Sends `http_request` below `base_url` and waits for the whole answer.
     ///
     /// # Errors
     /// [`TransportError`], which says whether anything can have arrived.

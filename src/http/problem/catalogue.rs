@@ -79,7 +79,7 @@ codes! {
     SeveralPaymentProofs = 400 "several_payment_proofs", "More than one payment proof is given",
         "An order is submitted with exactly one of `externalPayment`, `paymentSessionId` and `paymentProfileId`.";
     Unauthenticated = 401 "unauthenticated", "The API key is missing or not valid",
-        "Send `Authorization: Bearer <api key>` with a key that has not been withdrawn.";
+        "Send `Authorization: Bearer <api key>` with a key that has not been revoked.";
     AuthenticationRequired = 402 "authentication_required", "The bank requires the customer",
         "Nothing was captured. Open a checkout with this `paymentProfileId`, so that the customer can confirm.";
     ProviderDeclined = 402 "provider_declined", "The provider declined",

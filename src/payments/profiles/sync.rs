@@ -92,7 +92,7 @@ impl Payments {
             .collect())
     }
 
-    /// Stores the methods that are new. Whether a usable one is the customer's.
+    /// Stores the methods that are new. Returns whether the customer has a usable one.
     async fn store_profiles(
         &self,
         merchant: &str,

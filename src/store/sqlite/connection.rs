@@ -25,7 +25,7 @@ pub enum OpenError {
         known: usize,
     },
     /// The database has no tables and is only to be read.
-    #[error("the database has no tables: it was never used, or the log that had them is lost")]
+    #[error("the database has no tables: it was never used, or the write-ahead log that had them is lost")]
     NoTables,
     /// The database lacks tables of this release and is only to be read.
     #[error("the database was made by an older release: start the gateway once, which brings it up to date")]
@@ -42,7 +42,7 @@ pub enum OpenError {
     /// Write-ahead logging is not possible, for example on a network file system.
     #[error("the database cannot keep a write-ahead log where it is")]
     NoLog,
-    /// The log holds changes, and nothing can be written where it is.
+    /// The write-ahead log holds changes, and nothing can be written where it is.
     #[error(
         "`{}` holds changes, and can only be read where files can be made beside it: copy the database with it to such a \
          folder",
@@ -84,7 +84,7 @@ const CACHE_KIB: i64 = 8 * 1024;
 /// Decides for a new database only.
 const PAGE_BYTES: i64 = 8 * 1024;
 
-/// At how many pages the log is copied into the database. The larger, the fewer times a page that changes often is
+/// At how many pages the write-ahead log is copied into the database. The larger, the fewer times a page that changes often is
 /// copied.
 const LOG_PAGES: i64 = 2_000;
 

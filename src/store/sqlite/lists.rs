@@ -46,9 +46,10 @@ const INBOX: &str = "SELECT received_at, id, account FROM inbox
 const OLDEST_OPEN: &str =
     "SELECT created_at FROM payments WHERE account = ?1 AND open = 1 ORDER BY created_at LIMIT 1";
 
-/// How many payments of each account are open.
-/// `pairs` steps along the key of `payments` from one merchant and account to the next, so that the payments between,
-/// which are not open, are not read. Whatever has something to do at an account has a job in its lane.
+/// What is still open at each account: its open payments by kind, and the subjects with a job in its lane.
+///
+/// `pairs` steps along the key of `payments` from one merchant and account to the next, so that the payments in
+/// between are not read.
 const OPEN_WORK: &str = "WITH RECURSIVE
      pairs(merchant, account) AS (
          SELECT * FROM (SELECT merchant, account FROM payments ORDER BY merchant, account LIMIT 1)
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_is_found_without_reading_what_is_settled() {
+    fn what_is_open_is_found_without_reading_the_rest() {
         let mut db = Connection::open_in_memory().expect("memory is there");
         migrations::run(&mut db).expect("the tables can be made");
         let explain = format!("EXPLAIN QUERY PLAN {OPEN_WORK}");
