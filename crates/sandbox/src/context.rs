@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::dialect;
 use crate::faults::Fault;
-use crate::ids::{self, Mint};
+use crate::ids::{self, IdGenerator};
 use crate::journal::Record;
 use crate::ledger::{Behaviour, Card, Ledger};
 use crate::object::{Decline, Effect, Object, Provider, Refusal};
@@ -47,13 +47,13 @@ pub(crate) struct PendingNotification {
 /// Everything a dialect may touch while it answers one request.
 pub(crate) struct RequestContext<'a> {
     pub ledger: &'a mut Ledger,
-    pub mint: &'a mut Mint,
+    pub id_generator: &'a mut IdGenerator,
     /// Unix microseconds.
     pub now: i64,
     /// Scheme, host and port of this server, without a slash at the end.
     pub base_url: &'a str,
-    /// What the answer is to be wrong about.
-    pub lie: Option<Fault>,
+    /// The fault that the answer has.
+    pub answer_fault: Option<Fault>,
     pub notifications: Vec<PendingNotification>,
 }
 
@@ -62,10 +62,10 @@ impl RequestContext<'_> {
         self.ledger.find(provider, name).cloned()
     }
 
-    /// The object as an answer shows it: true, unless a fault wants a lie.
+    /// The object as an answer shows it: true, unless a fault falsifies it.
     pub(crate) fn seen(&self, object: &Object) -> Object {
         let mut seen = object.clone();
-        match self.lie {
+        match self.answer_fault {
             Some(Fault::UnknownWord) => {
                 let word = if object.provider == Provider::Decta { "something_new" } else { "SOMETHING_NEW" };
                 seen.word = word.into();
@@ -84,7 +84,7 @@ impl RequestContext<'_> {
 
     /// An amount as an answer states it: one minor unit too much, or in another currency, if a fault wants so.
     pub(crate) fn distorted(&self, money: Money) -> Money {
-        match self.lie {
+        match self.answer_fault {
             Some(Fault::WrongAmount) => Money::new(money.minor.saturating_add(1), money.currency),
             Some(Fault::WrongCurrency) => {
                 let other = if money.currency.code() == "EUR" { "USD" } else { "EUR" };
@@ -213,8 +213,8 @@ impl RequestContext<'_> {
     /// Stores a card, with a token in the provider's shape.
     pub(crate) fn store_card(&mut self, provider: Provider, customer: &str, scenario: Behaviour) -> Card {
         let token = match provider {
-            Provider::Paymennt => format!("ctk_sandbox_{}", self.mint.hex(self.now, 64)),
-            Provider::Telness | Provider::Decta => self.mint.uuid(self.now),
+            Provider::Paymennt => format!("ctk_sandbox_{}", self.id_generator.hex(self.now, 64)),
+            Provider::Telness | Provider::Decta => self.id_generator.uuid(self.now),
         };
         let last_four = match scenario {
             Behaviour::Paid => "4242",
@@ -256,8 +256,8 @@ impl RequestContext<'_> {
         let takes_money = object.amount > 0 && object.payment_id.is_none();
         if takes_money && !matches!(effect, Effect::Nothing | Effect::Release) {
             object.payment_id = Some(match object.provider {
-                Provider::Paymennt => self.mint.snowflake(self.now),
-                Provider::Telness | Provider::Decta => self.mint.uuid(self.now),
+                Provider::Paymennt => self.id_generator.snowflake(self.now),
+                Provider::Telness | Provider::Decta => self.id_generator.uuid(self.now),
             });
         }
     }

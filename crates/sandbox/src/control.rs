@@ -11,7 +11,7 @@ use crate::doc::{self, Doc};
 use crate::faults::Planned;
 use crate::http::{Outgoing, Request, Response};
 use crate::ledger::{Behaviour, Subscription};
-use crate::notify::Manner;
+use crate::notify::SendOptions;
 use crate::object::{Object, Provider, Refusal};
 use crate::sandbox::Sandbox;
 
@@ -30,7 +30,7 @@ struct Advance {
 }
 
 #[derive(Deserialize)]
-struct PlantCard {
+struct StoreCard {
     provider: Provider,
     customer: String,
     scenario: Behaviour,
@@ -76,27 +76,29 @@ type Done = (Response, Vec<Outgoing>);
 /// Answers a request below `/control`.
 pub(crate) fn handle(sandbox: &mut Sandbox, request: &Request, path: &[&str], now: i64) -> Done {
     let done = match (request.method.as_str(), path) {
-        ("GET", ["ledger"]) => provider_filter(request).map(|of| quiet(ledger(sandbox, of))),
+        ("GET", ["ledger"]) => provider_filter(request).map(|of| without_notifications(ledger(sandbox, of))),
         ("GET", ["calls"]) => {
-            provider_filter(request).map(|of| quiet(data(doc::list(sandbox.calls.show(of)))))
+            provider_filter(request).map(|of| without_notifications(data(doc::list(sandbox.calls.show(of)))))
         }
-        ("GET", ["faults"]) => Ok(quiet(data(doc::text(&sandbox.switchboard.planned())))),
+        ("GET", ["faults"]) => Ok(without_notifications(data(doc::text(&sandbox.switchboard.planned())))),
         ("DELETE", ["faults"]) => {
             sandbox.switchboard.clear();
-            Ok(quiet(Response::empty(204)))
+            Ok(without_notifications(Response::empty(204)))
         }
         ("POST", ["faults"]) => body(request).and_then(|planned| plan(sandbox, planned)),
         ("POST", ["pay"]) => body(request).and_then(|pay| apply_payment(sandbox, &pay, now)),
         ("POST", ["advance"]) => body(request).and_then(|advance| set_word(sandbox, &advance, now)),
         ("POST", ["notify"]) => body(request).and_then(|again| notify(sandbox, &again, now)),
-        ("POST", ["cards"]) => body(request).map(|card| quiet(plant(sandbox, &card, now))),
+        ("POST", ["cards"]) => {
+            body(request).map(|card| without_notifications(store_card(sandbox, &card, now)))
+        }
         ("PUT", ["subscriptions"]) => body(request).and_then(|to| subscribe(sandbox, &to)),
         _ => Err(error(404, "there is no such control")),
     };
-    done.unwrap_or_else(quiet)
+    done.unwrap_or_else(without_notifications)
 }
 
-fn quiet(response: Response) -> Done {
+fn without_notifications(response: Response) -> Done {
     (response, Vec::new())
 }
 
@@ -121,7 +123,7 @@ fn provider_filter(request: &Request) -> Result<Option<Provider>, Response> {
 fn plan(sandbox: &mut Sandbox, planned: Planned) -> Result<Done, Response> {
     let shown = doc::text(&planned);
     sandbox.switchboard.plan(planned).map_err(|why| error(400, why))?;
-    Ok(quiet(Response::json(201, shown)))
+    Ok(without_notifications(Response::json(201, shown)))
 }
 
 fn apply_payment(sandbox: &mut Sandbox, pay: &Pay, now: i64) -> Result<Done, Response> {
@@ -169,20 +171,20 @@ fn notify(sandbox: &mut Sandbox, again: &Again, now: i64) -> Result<Done, Respon
         Order::Forward => (0..=newest).collect(),
         Order::Reverse => (0..=newest).rev().collect(),
     };
-    let manner = Manner {
+    let options = SendOptions {
         copies: again.copies.min(MAX_COPIES),
         delay_ms: again.delay_ms.min(MAX_DELAY_MS),
         forged: again.forge,
     };
-    let ((), sent) = sandbox.run_in_manner(now, &manner, |context| {
+    let ((), sent) = sandbox.run_with_options(now, &options, |context| {
         indexes.into_iter().for_each(|index| context.announce(&object, index));
     });
     Ok((Response::json(202, Doc::default().put("sent", sent.len()).finish()), sent))
 }
 
-fn plant(sandbox: &mut Sandbox, plant: &PlantCard, now: i64) -> Response {
+fn store_card(sandbox: &mut Sandbox, wanted: &StoreCard, now: i64) -> Response {
     let store = |context: &mut RequestContext<'_>| {
-        context.store_card(plant.provider, &plant.customer, plant.scenario)
+        context.store_card(wanted.provider, &wanted.customer, wanted.scenario)
     };
     let (card, _) = sandbox.run(now, None, store);
     Response::json(201, doc::text(&card))
@@ -192,7 +194,7 @@ fn subscribe(sandbox: &mut Sandbox, to: &Subscription) -> Result<Done, Response>
     if !sandbox.subscribe(to.provider.name(), &to.url, &to.secret) {
         return Err(error(400, "url must be an absolute http or https address"));
     }
-    Ok(quiet(Response::empty(204)))
+    Ok(without_notifications(Response::empty(204)))
 }
 
 fn ledger(sandbox: &Sandbox, provider: Option<Provider>) -> Response {

@@ -105,10 +105,10 @@ const MAX_PLANNED: usize = 1_000;
 
 impl Planned {
     fn fits(&self, provider: Provider, operation: Operation) -> bool {
-        let lies_about_money = matches!(self.fault, Fault::WrongAmount | Fault::WrongCurrency);
+        let falsifies_money = matches!(self.fault, Fault::WrongAmount | Fault::WrongCurrency);
         let fits = match self.operation {
             Operation::Any => operation != Operation::Notify,
-            Operation::Create if lies_about_money && provider == Provider::Telness => {
+            Operation::Create if falsifies_money && provider == Provider::Telness => {
                 operation == Operation::Price
             }
             wanted => wanted == operation,
@@ -119,7 +119,7 @@ impl Planned {
 
 /// A fault that befalls the request at hand.
 #[derive(Clone, Copy)]
-pub(crate) struct Struck {
+pub(crate) struct ActiveFault {
     pub fault: Fault,
     pub delay_ms: u64,
 }
@@ -152,15 +152,15 @@ impl Switchboard {
     }
 
     /// Takes the fault for this operation, if there is one.
-    pub(crate) fn take(&mut self, provider: Provider, operation: Operation) -> Option<Struck> {
+    pub(crate) fn take(&mut self, provider: Provider, operation: Operation) -> Option<ActiveFault> {
         let index = self.planned.iter().position(|planned| planned.fits(provider, operation))?;
         let planned = self.planned.get_mut(index)?;
         planned.times -= 1;
         let delay_ms = planned.delay_ms.unwrap_or(planned.fault.usual_delay_ms()).min(MAX_DELAY_MS);
-        let struck = Struck { fault: planned.fault, delay_ms };
+        let active = ActiveFault { fault: planned.fault, delay_ms };
         if planned.times == 0 {
             self.planned.remove(index);
         }
-        Some(struck)
+        Some(active)
     }
 }

@@ -3,12 +3,12 @@
 use sha2::{Digest, Sha256};
 
 /// Makes identifiers. They depend on the time, so that a restart on an old journal repeats none.
-pub(crate) struct Mint {
+pub(crate) struct IdGenerator {
     seed: u64,
     drawn: u64,
 }
 
-impl Mint {
+impl IdGenerator {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, drawn: 0 }
     }

@@ -13,7 +13,7 @@ use crate::http::Response;
 use crate::journal::{Journal, JournalError, Lock, Record};
 use crate::object::{Object, Provider};
 
-/// How a planted or saved card behaves when it is charged.
+/// How a stored card behaves when it is charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Behaviour {

@@ -114,14 +114,14 @@ pub async fn serve(options: Options) -> Result<Running, ServeError> {
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(15))
         .build()?;
-    let context = Data::new(Counter { sandbox: sandbox.clone(), client: client.clone() });
+    let context = Data::new(HandlerState { sandbox: sandbox.clone(), client: client.clone() });
     let server = HttpServer::new(move || {
         let body_limit = PayloadConfig::new(MAX_BODY);
         App::new().app_data(context.clone()).app_data(body_limit).default_service(web::to(take))
     })
     .workers(1)
     .disable_signals()
-    .on_connect(keep_wire)
+    .on_connect(keep_connection)
     .listen(listener)
     .map_err(cannot_listen)?
     .run();
@@ -132,22 +132,22 @@ pub async fn serve(options: Options) -> Result<Running, ServeError> {
 }
 
 /// What a handler needs.
-struct Counter {
+struct HandlerState {
     sandbox: Arc<Mutex<Sandbox>>,
     client: reqwest::Client,
 }
 
 /// A second handle on the connection, to close it without an answer.
-struct Wire(TcpStream);
+struct ConnectionHandle(TcpStream);
 
-fn keep_wire(connection: &dyn Any, extensions: &mut Extensions) {
+fn keep_connection(connection: &dyn Any, extensions: &mut Extensions) {
     let stream = connection.downcast_ref::<tokio::net::TcpStream>();
     if let Some(second) = stream.and_then(|stream| stream.as_fd().try_clone_to_owned().ok()) {
-        extensions.insert(Wire(TcpStream::from(second)));
+        extensions.insert(ConnectionHandle(TcpStream::from(second)));
     }
 }
 
-async fn take(http: HttpRequest, body: Bytes, counter: Data<Counter>) -> HttpResponse {
+async fn take(http: HttpRequest, body: Bytes, state: Data<HandlerState>) -> HttpResponse {
     let local = http.peer_addr().is_some_and(|peer| peer.ip().is_loopback());
     if http.path().starts_with("/control") && !local {
         return HttpResponse::Forbidden().finish();
@@ -165,8 +165,8 @@ async fn take(http: HttpRequest, body: Bytes, counter: Data<Counter>) -> HttpRes
             .collect(),
         body: body.to_vec(),
     };
-    let answer = lock(&counter.sandbox).answer(&request, now());
-    deliver_all(&counter.client, answer.notifications);
+    let answer = lock(&state.sandbox).answer(&request, now());
+    deliver_all(&state.client, answer.notifications);
     if answer.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
     }
@@ -187,7 +187,7 @@ fn shown(response: Response) -> HttpResponse {
 
 /// Closes the connection, so that the empty answer that is returned is not sent.
 fn hung_up(http: &HttpRequest) -> HttpResponse {
-    let shut = http.conn_data::<Wire>().map(|wire| wire.0.shutdown(Shutdown::Both));
+    let shut = http.conn_data::<ConnectionHandle>().map(|connection| connection.0.shutdown(Shutdown::Both));
     if !matches!(shut, Some(Ok(()))) {
         tracing::debug!("the connection was closed before the sandbox could drop it");
     }

@@ -2,22 +2,22 @@
 
 use crate::context::PendingNotification;
 use crate::dialect;
-use crate::faults::{Fault, Operation, Struck, Switchboard};
+use crate::faults::{ActiveFault, Fault, Operation, Switchboard};
 use crate::http::Outgoing;
 use crate::ledger::Ledger;
 use crate::object::Provider;
 
-/// How a notification is sent when it is sent in another than the ordinary manner.
-pub(crate) struct Manner {
+/// How a notification is sent when it is sent otherwise than as usual.
+pub(crate) struct SendOptions {
     pub copies: usize,
     pub delay_ms: u64,
     pub forged: bool,
 }
 
-/// The ordinary manner.
-const ONCE: Manner = Manner { copies: 1, delay_ms: 0, forged: false };
+/// As usual.
+const ONCE: SendOptions = SendOptions { copies: 1, delay_ms: 0, forged: false };
 
-impl Manner {
+impl SendOptions {
     /// The notifications of providers that have a subscription, in their order, each as often as wanted.
     pub(crate) fn send(
         &self,
@@ -44,11 +44,11 @@ impl Manner {
 
 /// Sends notifications, and delays those that a fault reorders.
 #[derive(Default)]
-pub(crate) struct Post {
+pub(crate) struct NotificationSender {
     held_back: Vec<(Provider, Outgoing)>,
 }
 
-impl Post {
+impl NotificationSender {
     pub(crate) fn send(
         &mut self,
         notifications: Vec<PendingNotification>,
@@ -62,19 +62,19 @@ impl Post {
             .filter(|notification| ledger.subscription(notification.provider).is_some())
         {
             let provider = notification.provider;
-            let manner = match switchboard.take(provider, Operation::Notify) {
-                Some(Struck { fault: Fault::Lose, .. }) => continue,
-                Some(Struck { fault: Fault::Reorder, .. }) => {
+            let options = match switchboard.take(provider, Operation::Notify) {
+                Some(ActiveFault { fault: Fault::Lose, .. }) => continue,
+                Some(ActiveFault { fault: Fault::Reorder, .. }) => {
                     let late = ONCE.send(&[notification], ledger, now);
                     self.held_back.extend(late.into_iter().map(|outgoing| (provider, outgoing)));
                     continue;
                 }
-                Some(Struck { fault: Fault::Duplicate, .. }) => Manner { copies: 2, ..ONCE },
-                Some(Struck { fault: Fault::Delay, delay_ms }) => Manner { delay_ms, ..ONCE },
-                Some(Struck { fault: Fault::BadSignature, .. }) => Manner { forged: true, ..ONCE },
+                Some(ActiveFault { fault: Fault::Duplicate, .. }) => SendOptions { copies: 2, ..ONCE },
+                Some(ActiveFault { fault: Fault::Delay, delay_ms }) => SendOptions { delay_ms, ..ONCE },
+                Some(ActiveFault { fault: Fault::BadSignature, .. }) => SendOptions { forged: true, ..ONCE },
                 _ => ONCE,
             };
-            sent.append(&mut manner.send(&[notification], ledger, now));
+            sent.append(&mut options.send(&[notification], ledger, now));
             let overtaken = self.held_back.extract_if(.., |(held, _)| *held == provider);
             sent.extend(overtaken.map(|(_, outgoing)| outgoing));
         }

@@ -88,7 +88,7 @@ pub(crate) struct Decline {
 
 /// Where the customer goes afterwards.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct WaysBack {
+pub(crate) struct ReturnUrls {
     pub paid: Option<String>,
     pub in_progress: Option<String>,
     pub failed: Option<String>,
@@ -106,7 +106,8 @@ pub(crate) struct Terms {
     /// The deadline closes the object; otherwise a late payment is still accepted.
     pub deny_late: bool,
     pub most_tries: Option<usize>,
-    pub ways_back: WaysBack,
+    #[serde(rename = "ways_back")]
+    pub return_urls: ReturnUrls,
     /// The customer whose card is stored, by the merchant's or the provider's id.
     pub customer: Option<String>,
     /// The Telness order that this pays.

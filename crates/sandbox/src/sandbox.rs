@@ -8,12 +8,12 @@ use crate::calls::Calls;
 use crate::context::{PendingNotification, RequestContext};
 use crate::control;
 use crate::dialect::{self, Call, Dialect};
-use crate::faults::{Fault, Struck, Switchboard};
+use crate::faults::{ActiveFault, Fault, Switchboard};
 use crate::http::{Answer, Outgoing, Request, Response};
-use crate::ids::Mint;
+use crate::ids::IdGenerator;
 use crate::journal::{JournalError, Record};
 use crate::ledger::{Ledger, Subscription};
-use crate::notify::{Manner, Post};
+use crate::notify::{NotificationSender, SendOptions};
 use crate::object::Provider;
 use crate::pages;
 
@@ -22,8 +22,8 @@ pub struct Sandbox {
     pub(crate) ledger: Ledger,
     pub(crate) switchboard: Switchboard,
     pub(crate) calls: Calls,
-    post: Post,
-    mint: Mint,
+    sender: NotificationSender,
+    id_generator: IdGenerator,
     base_url: String,
 }
 
@@ -47,8 +47,8 @@ impl Sandbox {
             ledger,
             switchboard: Switchboard::default(),
             calls: Calls::default(),
-            post: Post::default(),
-            mint: Mint::new(seed),
+            sender: NotificationSender::default(),
+            id_generator: IdGenerator::new(seed),
             base_url: base_url.trim_end_matches('/').to_owned(),
         }
     }
@@ -81,33 +81,34 @@ impl Sandbox {
     pub(crate) fn run<T>(
         &mut self,
         now: i64,
-        lie: Option<Fault>,
+        answer_fault: Option<Fault>,
         work: impl FnOnce(&mut RequestContext<'_>) -> T,
     ) -> (T, Vec<Outgoing>) {
-        let (done, notifications) = self.quietly(now, lie, work);
-        let Self { post, ledger, switchboard, .. } = self;
-        (done, post.send(notifications, ledger, switchboard, now))
+        let (done, notifications) = self.without_sending(now, answer_fault, work);
+        let Self { sender, ledger, switchboard, .. } = self;
+        (done, sender.send(notifications, ledger, switchboard, now))
     }
 
-    /// Does some work in a context and sends its notifications in the given manner, whatever faults wait.
-    pub(crate) fn run_in_manner<T>(
+    /// Does some work in a context and sends its notifications with the given options, whatever faults wait.
+    pub(crate) fn run_with_options<T>(
         &mut self,
         now: i64,
-        manner: &Manner,
+        options: &SendOptions,
         work: impl FnOnce(&mut RequestContext<'_>) -> T,
     ) -> (T, Vec<Outgoing>) {
-        let (done, notifications) = self.quietly(now, None, work);
-        (done, manner.send(&notifications, &self.ledger, now))
+        let (done, notifications) = self.without_sending(now, None, work);
+        (done, options.send(&notifications, &self.ledger, now))
     }
 
-    fn quietly<T>(
+    fn without_sending<T>(
         &mut self,
         now: i64,
-        lie: Option<Fault>,
+        answer_fault: Option<Fault>,
         work: impl FnOnce(&mut RequestContext<'_>) -> T,
     ) -> (T, Vec<PendingNotification>) {
-        let Self { ledger, mint, base_url, .. } = self;
-        let mut context = RequestContext { ledger, mint, now, base_url, lie, notifications: Vec::new() };
+        let Self { ledger, id_generator, base_url, .. } = self;
+        let mut context =
+            RequestContext { ledger, id_generator, now, base_url, answer_fault, notifications: Vec::new() };
         let done = work(&mut context);
         (done, context.notifications)
     }
@@ -130,36 +131,36 @@ impl Sandbox {
     fn serve_provider(&mut self, provider: Provider, request: &Request, path: &[&str], now: i64) -> Answer {
         self.calls.record(provider, request, now);
         let dialect = dialect::of(provider);
-        let struck = self.switchboard.take(provider, dialect.operation(&request.method, path));
-        if let Some(spared) = struck.and_then(|struck| before(dialect, struck)) {
-            return spared;
+        let active = self.switchboard.take(provider, dialect.operation(&request.method, path));
+        if let Some(answer) = active.and_then(|active| before(dialect, active)) {
+            return answer;
         }
         let call = Call { method: &request.method, path: path.to_vec(), request };
-        let lie = struck.map(|struck| struck.fault);
-        let (response, notifications) = self.run(now, lie, |context| dialect.handle(context, &call));
-        let (delay_ms, response) = after(struck, response);
+        let answer_fault = active.map(|active| active.fault);
+        let (response, notifications) = self.run(now, answer_fault, |context| dialect.handle(context, &call));
+        let (delay_ms, response) = after(active, response);
         Answer { delay_ms, response, notifications }
     }
 }
 
 /// The answer of a fault that prevents any effect of the request.
-fn before(dialect: &dyn Dialect, struck: Struck) -> Option<Answer> {
-    let (delay_ms, response) = match struck.fault {
-        Fault::TimeoutBefore => (struck.delay_ms, None),
+fn before(dialect: &dyn Dialect, active: ActiveFault) -> Option<Answer> {
+    let (delay_ms, response) = match active.fault {
+        Fault::TimeoutBefore => (active.delay_ms, None),
         Fault::ResetBefore => (0, None),
         other => {
             let status = other.status()?;
             let response = dialect.trouble(status);
             let response = if status == 429 { response.header("retry-after", "2") } else { response };
-            (struck.delay_ms, Some(response))
+            (active.delay_ms, Some(response))
         }
     };
     Some(Answer { delay_ms, response, notifications: Vec::new() })
 }
 
 /// What a fault leaves of the answer once the request had its effect.
-fn after(struck: Option<Struck>, response: Response) -> (u64, Option<Response>) {
-    let Some(Struck { fault, delay_ms }) = struck else { return (0, Some(response)) };
+fn after(active: Option<ActiveFault>, response: Response) -> (u64, Option<Response>) {
+    let Some(ActiveFault { fault, delay_ms }) = active else { return (0, Some(response)) };
     match fault {
         Fault::TimeoutAfter => (delay_ms, None),
         Fault::ResetAfter => (0, None),

@@ -158,8 +158,8 @@ fn a_customer_is_redirected_four_ways() {
 fn a_stored_card_is_charged_with_the_order_that_names_it() {
     let mut bench = Bench::new();
     for (scenario, word) in [("paid", "paid"), ("declined", "cancelled"), ("challenge", "in_progress")] {
-        let plant = format!(r#"{{"provider":"decta","customer":"c-1","scenario":"{scenario}"}}"#);
-        let token = bench.control("cards", &plant).text("token");
+        let card = format!(r#"{{"provider":"decta","customer":"c-1","scenario":"{scenario}"}}"#);
+        let token = bench.control("cards", &card).text("token");
         let body = order("").replace("\"email\"", &format!("\"recurring_card\":\"{token}\",\"email\""));
         bench.send("POST", ORDERS, &body).is(201).has(&format!(r#""status":"{word}""#));
     }

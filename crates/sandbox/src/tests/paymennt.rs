@@ -136,11 +136,11 @@ fn a_web_checkout_returns_with_two_parameters_and_a_link_to_its_confirmation() {
 #[test]
 fn stored_cards_are_charged_and_holds_captured() {
     let mut bench = Bench::new();
-    let mut plant = |scenario: &str| {
+    let mut store = |scenario: &str| {
         let body = format!(r#"{{"provider":"paymennt","customer":"u-77","scenario":"{scenario}"}}"#);
         bench.control("cards", &body).text("token")
     };
-    let (good, bad, challenged) = (plant("paid"), plant("declined"), plant("challenge"));
+    let (good, bad, challenged) = (store("paid"), store("declined"), store("challenge"));
     let debit = |token: &str, id: &str| {
         let source =
             format!(r#"{{"type":"STORED_CARD","token":"{token}","shopperInteraction":"UNSCHEDULED"}}"#);

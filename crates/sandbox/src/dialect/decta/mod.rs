@@ -133,12 +133,12 @@ impl Dialect for Decta {
     }
 
     fn way_back(&self, object: &Object) -> Option<String> {
-        let ways = &object.terms.ways_back;
+        let urls = &object.terms.return_urls;
         match object.word.as_str() {
-            "paid" | "hold" => ways.paid.clone(),
-            "in_progress" => ways.in_progress.clone(),
-            "rejected" => ways.cancelled.clone(),
-            "failed" | "cancelled" | "expired" => ways.failed.clone(),
+            "paid" | "hold" => urls.paid.clone(),
+            "in_progress" => urls.in_progress.clone(),
+            "rejected" => urls.cancelled.clone(),
+            "failed" | "cancelled" | "expired" => urls.failed.clone(),
             _ => None,
         }
     }

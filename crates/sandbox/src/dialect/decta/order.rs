@@ -12,7 +12,7 @@ use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
 use crate::http::Response;
 use crate::ids;
-use crate::object::{Kind, Object, Terms, WaysBack, title_of};
+use crate::object::{Kind, Object, ReturnUrls, Terms, title_of};
 
 /// What is read of a create; every other field is stored as sent and ignored.
 #[derive(Deserialize)]
@@ -87,7 +87,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>) -> Resul
         ),
         None => None,
     };
-    let id = context.mint.uuid(context.now);
+    let id = context.id_generator.uuid(context.now);
     let mut object = Object {
         provider: US,
         kind: Kind::Order,
@@ -120,7 +120,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>) -> Resul
 }
 
 fn terms(wanted: Wanted, now: i64) -> Result<Terms, Response> {
-    let ways_back = WaysBack {
+    let return_urls = ReturnUrls {
         paid: address("success_redirect", wanted.success_redirect)?,
         in_progress: address("in_progress_redirect", wanted.in_progress_redirect)?,
         failed: address("failure_redirect", wanted.failure_redirect)?,
@@ -137,7 +137,7 @@ fn terms(wanted: Wanted, now: i64) -> Result<Terms, Response> {
         deadline,
         deny_late: wanted.deny_overdue_payment.unwrap_or(false),
         most_tries: wanted.max_payment_attempts,
-        ways_back,
+        return_urls,
         customer: client.and_then(|client| client.original_client.or(client.email)),
         order_id: None,
         title: title_of(wanted.products.into_iter().filter_map(|product| product.title)),

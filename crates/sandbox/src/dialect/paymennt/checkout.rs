@@ -8,7 +8,7 @@ use crate::context::RequestContext;
 use crate::dialect::{Call, Dialect, MAX_ROW, is_web_address, moment, two_decimals};
 use crate::doc::{Doc, Sent};
 use crate::exact::Exact;
-use crate::object::{Effect, Kind, Object, Terms, WaysBack, title_of};
+use crate::object::{Effect, Kind, Object, ReturnUrls, Terms, title_of};
 
 /// What is read of a create, or of a debit's `checkoutDetails`.
 #[derive(Deserialize)]
@@ -102,7 +102,10 @@ pub(super) fn make(
         deadline: minutes.map(|minutes| context.now.saturating_add(minutes.saturating_mul(MINUTE_US))),
         deny_late: true,
         most_tries: None,
-        ways_back: WaysBack { paid: wanted.return_url.filter(|_| way != Way::Link), ..WaysBack::default() },
+        return_urls: ReturnUrls {
+            paid: wanted.return_url.filter(|_| way != Way::Link),
+            ..ReturnUrls::default()
+        },
         customer: customer.and_then(|customer| customer.id),
         order_id: None,
         title: if names.is_empty() { wanted.description.unwrap_or(wanted.order_id) } else { title_of(names) },
@@ -110,8 +113,8 @@ pub(super) fn make(
     let mut object = Object {
         provider: US,
         kind: Kind::Checkout,
-        id: context.mint.snowflake(context.now),
-        key: context.mint.hex(context.now, 48),
+        id: context.id_generator.snowflake(context.now),
+        key: context.id_generator.hex(context.now, 48),
         reference: wanted.request_id,
         currency,
         amount,

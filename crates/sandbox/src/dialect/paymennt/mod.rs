@@ -161,7 +161,7 @@ impl Dialect for Paymennt {
 
     /// Web checkouts return on success and on failure; links have no return address.
     fn way_back(&self, object: &Object) -> Option<String> {
-        let mut url = url::Url::parse(object.terms.ways_back.paid.as_deref()?).ok()?;
+        let mut url = url::Url::parse(object.terms.return_urls.paid.as_deref()?).ok()?;
         url.query_pairs_mut().append_pair("reference", &object.reference).append_pair("checkout", &object.id);
         (object.word != "PENDING").then(|| url.to_string())
     }

@@ -58,7 +58,7 @@ pub(super) fn debit(context: &mut RequestContext<'_>, call: &Call<'_>) -> Done {
         object.terms.save_card = source.store_card_details;
         context.ledger.keep(Record::Spent(source.token));
     }
-    object.payment_id.get_or_insert_with(|| context.mint.snowflake(context.now));
+    object.payment_id.get_or_insert_with(|| context.id_generator.snowflake(context.now));
     let outcome = match behaviour {
         Behaviour::Paid => Outcome::Paid,
         Behaviour::Declined => Outcome::DeclinedFinal,
@@ -68,7 +68,7 @@ pub(super) fn debit(context: &mut RequestContext<'_>, call: &Call<'_>) -> Done {
     Ok(show(context, &object))
 }
 
-/// A card frame's token leads through 3-D Secure, as the published test card does; a stored card as it was planted.
+/// A card frame's token leads through 3-D Secure, as the published test card does; a stored card as it was stored to behave.
 fn behaviour(context: &RequestContext<'_>, source: &Source) -> Result<Behaviour, String> {
     match source.kind.as_str() {
         "TOKEN" if !source.token.starts_with("ptk_") => Err("token is not valid".to_owned()),

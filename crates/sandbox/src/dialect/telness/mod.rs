@@ -136,13 +136,13 @@ impl Dialect for Telness {
     }
 
     fn way_back(&self, object: &Object) -> Option<String> {
-        let ways = &object.terms.ways_back;
+        let urls = &object.terms.return_urls;
         match object.word.as_str() {
-            "COMPLETED" => ways.paid.clone(),
+            "COMPLETED" => urls.paid.clone(),
             "FAILED" | "CANCELLED" | "EXPIRED" if object.declines.is_empty() => {
-                ways.cancelled.clone().or_else(|| ways.failed.clone())
+                urls.cancelled.clone().or_else(|| urls.failed.clone())
             }
-            "FAILED" | "CANCELLED" => ways.failed.clone(),
+            "FAILED" | "CANCELLED" => urls.failed.clone(),
             _ => None,
         }
     }

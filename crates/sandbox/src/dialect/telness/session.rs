@@ -9,7 +9,7 @@ use crate::dialect::{Call, Dialect, is_web_address, rfc3339};
 use crate::doc::{Doc, Sent};
 use crate::http::Response;
 use crate::ids;
-use crate::object::{Effect, Kind, Object, Terms, WaysBack};
+use crate::object::{Effect, Kind, Object, ReturnUrls, Terms};
 
 /// No time-out of sessions is published; ours is a day, a link's a month. In microseconds.
 const SESSION_LIFE_US: i64 = 24 * 3600 * 1_000_000;
@@ -46,7 +46,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, call: &Call<'_>, kind: Ki
     if kind != Kind::ProfileSession && priced.total <= 0 {
         return Err(fault(400, "failed_precondition", "The order has nothing to pay"));
     }
-    let id = context.mint.uuid(context.now);
+    let id = context.id_generator.uuid(context.now);
     let hosted = wanted.hosted;
     order::bind(context, &mut order, &id);
     let mut object = Object {
@@ -119,7 +119,7 @@ fn terms(wanted: Wanted, kind: Kind, order: &Order, now: i64) -> Terms {
         deadline: Some(now.saturating_add(life)),
         deny_late: true,
         most_tries: None,
-        ways_back: WaysBack {
+        return_urls: ReturnUrls {
             paid: back.clone(),
             in_progress: None,
             failed: back,

@@ -30,7 +30,7 @@ struct Named {
 pub(in crate::dialect::telness) fn create(context: &mut RequestContext<'_>, call: &Call<'_>) -> Done {
     let wanted: Wanted = call.json().map_err(|fault| unreadable(&fault))?;
     let sent: Sent = call.json().map_err(|fault| unreadable(&fault))?;
-    let id = context.mint.uuid(context.now);
+    let id = context.id_generator.uuid(context.now);
     let mut order = Order {
         id,
         state: "PENDING".into(),
@@ -58,7 +58,7 @@ fn name_customer(context: &mut RequestContext<'_>, order: &mut Order, customer: 
     order.customer_id = Some(match (customer.customer_id, customer.reference_id) {
         (Some(id), _) => id,
         (None, Some(reference)) => customer_id_of(&reference),
-        (None, None) => context.mint.uuid(context.now),
+        (None, None) => context.id_generator.uuid(context.now),
     });
 }
 
@@ -66,7 +66,7 @@ fn push_item(context: &mut RequestContext<'_>, order: &mut Order, sent: Sent) ->
     if order.items.len() >= MAX_ITEMS {
         return Err(blame("lineItems", "VALIDATION_ERROR", "Too many line items"));
     }
-    order.items.push(Item { id: context.mint.uuid(context.now), sent });
+    order.items.push(Item { id: context.id_generator.uuid(context.now), sent });
     order.priced = None;
     sound(order)
 }
