@@ -1,9 +1,9 @@
 //! paymux: a payment gateway that a merchant integrates once.
 //!
-//! The modules, from the lowest layer up; each may use only those below it (the table `LAYERS` in `tests/tidy.rs` is the
-//! exact list): `domain`, `config`, `metrics`, `bucket`, `crash` and `loops`; then `store`, `routing` and `outbound`; then `engine`, the
-//! only path of a change; then `payments` and `webhooks`; then `orders`, `inbox` and `audit`; then `jobs`; then `http`; and
-//! `app`, which wires them.
+//! The modules, from the lowest layer up; each may use only those below it (the table `LAYERS` in `tests/tidy.rs` is
+//! the exact list): `domain`, `config`, `metrics`, `bucket`, `crash` and `loops`; then `store`, `routing` and
+//! `outbound`; then `engine`, the only path of a change; then `payments` and `webhooks`; then `orders`, `inbox` and
+//! `audit`; then `jobs`; then `http`; and `app`, which wires them.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 #![allow(
     missing_docs,

@@ -48,7 +48,8 @@ pub(super) async fn verify(database: &Path) -> Result<ExitCode, BuildError> {
     let (subjects, events, checkpoints) = (report.subjects, report.events, report.checkpoints);
     let is_fine = report.is_fine() && missing.is_none();
     show(&format!(
-        "checked: orders, profile sessions, payment profiles and endpoints: {subjects}; events: {events}; checkpoints: {checkpoints}\n{}",
+        "checked: orders, profile sessions, payment profiles and endpoints: {subjects}; events: {events}; \
+         checkpoints: {checkpoints}\n{}",
         if is_fine { "no errors found\n" } else { "" }
     ))?;
     Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })

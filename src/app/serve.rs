@@ -118,8 +118,8 @@ async fn refuse_missing_changes(engine: &Engine, database: &Path) -> Result<(), 
     };
     let file = database.display();
     Err(format!(
-        "{file}: {missing}. Bring back the file and its write-ahead log `{file}-wal`, or a newer back-up; to go on with what is there, \
-         move `{file}.head` away, and compare the payments with the providers'"
+        "{file}: {missing}. Bring back the file and its write-ahead log `{file}-wal`, or a newer back-up; to go on with \
+         what is there, move `{file}.head` away, and compare the payments with the providers'"
     )
     .into())
 }

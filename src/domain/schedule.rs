@@ -14,8 +14,8 @@ pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 const SIX_HOURS: Duration = Duration::from_secs(6 * 3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// When to fetch a payment again, as of `now`. `None` if notifications are enough, or if its start is not answered yet: a
-/// job of its own resolves that. `draw` is a random number that spreads the times by up to 10 % either way.
+/// When to fetch a payment again, as of `now`. `None` if notifications are enough, or if its start is not answered yet:
+/// a job of its own resolves that. `draw` is a random number that spreads the times by up to 10 % either way.
 ///
 /// While the customer may pay: first after 7 s, then at intervals of a fifth of the age, 10 s to 1 h. An unknown
 /// outcome: the same, at most 6 h apart, without end. An authorization: every 6 h, and an hour before it expires. A

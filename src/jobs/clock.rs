@@ -1,6 +1,6 @@
-//! What follows if the machine's clock is set. Set back by a day, all that is due would wait a day longer, so it is brought
-//! forward. Set forward, as after the machine was asleep, what has become due meanwhile would wait until the runner wakes
-//! up by itself, so every lane is read again.
+//! What follows if the machine's clock is set. Set back by a day, all that is due would wait a day longer, so it is
+//! brought forward. Set forward, as after the machine was asleep, what has become due meanwhile would wait until the
+//! runner wakes up by itself, so every lane is read again.
 
 use std::time::Duration;
 

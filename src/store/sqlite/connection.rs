@@ -84,8 +84,8 @@ const CACHE_KIB: i64 = 8 * 1024;
 /// Decides for a new database only.
 const PAGE_BYTES: i64 = 8 * 1024;
 
-/// At how many pages the write-ahead log is copied into the database. The larger, the fewer times a page that changes often is
-/// copied.
+/// At how many pages the write-ahead log is copied into the database. The larger, the fewer times a page that changes
+/// often is copied.
 const LOG_PAGES: i64 = 2_000;
 
 /// To what size the log shrinks after a burst, bytes.

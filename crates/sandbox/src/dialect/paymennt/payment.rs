@@ -68,7 +68,7 @@ pub(super) fn debit(context: &mut RequestContext<'_>, call: &Call<'_>) -> Done {
     Ok(show(context, &object))
 }
 
-/// A card frame's token leads through 3-D Secure, as the published test card does; a stored card as it was stored to behave.
+/// A card frame's token leads through 3-D Secure, as the published test card does; a stored card as it was made to.
 fn behaviour(context: &RequestContext<'_>, source: &Source) -> Result<Behaviour, String> {
     match source.kind.as_str() {
         "TOKEN" if !source.token.starts_with("ptk_") => Err("token is not valid".to_owned()),
