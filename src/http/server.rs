@@ -20,8 +20,10 @@ pub type Server = actix_web::dev::Server;
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long a client may take to close its connection.
-const DISCONNECT: Duration = Duration::from_secs(5);
+/// How long a client may take nothing of what it is sent. Only the system can see this: the server hands an answer over
+/// and is never told that nobody takes it, so such a client would hold its connection for ever.
+#[cfg(target_os = "linux")]
+const UNTAKEN: Duration = Duration::from_secs(30);
 
 /// Serves the API on a listener. `orders` makes the use cases of one worker, with their own HTTP client.
 pub fn serve(
@@ -53,10 +55,12 @@ pub fn listen(
             extensions.insert(connections.open());
         })
         .client_request_timeout(Duration::from_secs(server.request_timeout_s))
-        .client_disconnect_timeout(DISCONNECT)
         .keep_alive(KEEP_ALIVE)
         .max_connections(most)
         .shutdown_timeout(server.shutdown_s)
         .disable_signals();
+    // Inherited by each connection that is accepted.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&listener).set_tcp_user_timeout(Some(UNTAKEN))?;
     Ok(app.listen(listener)?.run())
 }
