@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
+use socket2::SockRef;
 
 use super::connections::{Connections, max_per_worker};
 use super::routes::configure;
@@ -19,6 +20,9 @@ pub type Server = actix_web::dev::Server;
 
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// The most connections that wait to be accepted.
+const MAX_UNACCEPTED: i32 = 1_024;
 
 /// How long a client may take nothing of what it is sent. Only the system can see this: the server hands an answer over
 /// and is never told that nobody takes it, so such a client would hold its connection for ever.
@@ -59,8 +63,10 @@ pub fn listen(
         .max_connections(most)
         .shutdown_timeout(server.shutdown_s)
         .disable_signals();
+    let socket = SockRef::from(&listener);
+    socket.listen(MAX_UNACCEPTED)?;
     // Inherited by each connection that is accepted.
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(&listener).set_tcp_user_timeout(Some(UNTAKEN))?;
+    socket.set_tcp_user_timeout(Some(UNTAKEN))?;
     Ok(app.listen(listener)?.run())
 }
