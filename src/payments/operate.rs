@@ -29,8 +29,14 @@ impl Payments {
         command: &Command,
     ) -> Result<()> {
         let step = first.and_then(|first| order.steps_from(first).first()).cloned();
+        let mut sent = false;
         for event in step.iter().flat_map(|step| &step.change.events) {
-            if let Event::OperationRequested { payment, .. } = event {
+            let Event::OperationRequested { payment, operation, .. } = event else { continue };
+            // The call before it may have taken long: meanwhile a job may have taken it up, and even have ended it.
+            if std::mem::replace(&mut sent, true) {
+                self.engine.catch_up(order).await?;
+            }
+            if Pending::of(order, *payment).is_some_and(|pending| pending.operation == *operation) {
                 Box::pin(self.operate(order, *payment, command)).await?;
             }
         }

@@ -152,7 +152,13 @@ fn odd() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
         [head.as_bytes(), key, rest].concat()
     };
     let merchant = format!("{KEY}{JSON}");
+    // As much as is read of a body that is too large; what is announced beyond it is not waited for.
+    let endless = {
+        let head = format!("POST /v1/orders HTTP/1.1\r\n{HOST}{merchant}Content-Length: 9000000\r\n\r\n");
+        [head.as_bytes(), &[b' '; 4 * 1024 * 1024 + 1]].concat()
+    };
     vec![
+        ("a body far past the limit", endless, 413, "body_too_large"),
         ("an old client", get("/v1/orders", "1.0", ""), 200, ""),
         ("the whole address", get("http://elsewhere.test/v1/orders", "1.1", ""), 200, ""),
         ("encoded bytes that are no UTF-8", get("/v1/orders/%ff%fe", "1.1", ""), 404, "not_found"),
