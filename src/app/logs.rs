@@ -93,8 +93,10 @@ fn write_all(mut output: impl Write, entries: &Receiver<Entry>, metrics: &Metric
         if lines > 0 && output.write_all(&text).is_err() {
             metrics.log_lines_dropped(lines);
         }
-        // Fails where nobody waits any more.
-        waiting.into_iter().for_each(|answer| drop(answer.send(())));
+        for answer in waiting {
+            // Fails where nobody waits any more.
+            let _ = answer.send(());
+        }
     }
 }
 

@@ -73,8 +73,8 @@ pub struct DueJob {
     pub at: Timestamp,
 }
 
-/// After this time a call without a result is resolved by a job. Longer than the timeout of a provider call, so that
-/// call and job never run at the same time.
+/// After this time a call without a result is resolved by a job. Longer than the timeout of a provider call, so that job and
+/// call do not run at the same time, unless several calls were made one after the other.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(45);
 
 /// How long an outcome may be unknown, or answers unreadable, before attention is raised.

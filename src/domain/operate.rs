@@ -98,6 +98,9 @@ pub struct NewRefund {
     pub origin: RefundOrigin,
 }
 
+/// The most refunds of a payment: all of them are read and written with each change of its order.
+pub const MAX_REFUNDS: usize = 200;
+
 /// Creates a pending refund. It is sent at once if no operation is pending, else after that one.
 pub fn refund(
     context: &mut Context<'_>,
@@ -117,6 +120,10 @@ pub fn refund(
     }
     if !payment.capabilities.refunds {
         return Err(DomainError::Unsupported("refund"));
+    }
+    let earlier = order.refunds.iter().filter(|refund| refund.payment == payment.id);
+    if earlier.count() >= MAX_REFUNDS {
+        return Err(DomainError::TooLate("the payment has had 200 refunds, the most that one may have"));
     }
     let left = refundable(order, payment);
     let amount = new.amount.unwrap_or(left);

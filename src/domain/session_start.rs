@@ -9,11 +9,14 @@ use super::order::{OrderState, Requirement};
 use super::session::{Attempt, AttemptState, NewAttempt, Session, SessionFailure, StartFailure};
 use super::session_end::end;
 
+/// The most payment sessions of an order: all of them are read and written with each of its changes.
+pub const MAX_SESSIONS: usize = 200;
+
 /// The amount to pay, if a session may be created.
 ///
 /// # Errors
 /// [`DomainError::InvalidState`] (also beside an open session), [`DomainError::NotPriced`],
-/// [`DomainError::PaymentNotRequired`].
+/// [`DomainError::PaymentNotRequired`]; [`DomainError::TooLate`] after [`MAX_SESSIONS`].
 pub fn payable(order: &OrderAggregate) -> Result<Money, DomainError> {
     order.header.ensure("checked out", &[OrderState::Pending])?;
     let (Some(price), Some(needs)) = (order.header.price, order.header.requirements) else {
@@ -21,6 +24,11 @@ pub fn payable(order: &OrderAggregate) -> Result<Money, DomainError> {
     };
     if needs.requires_payment == Requirement::NotRequired {
         return Err(DomainError::PaymentNotRequired);
+    }
+    if order.sessions.len() >= MAX_SESSIONS {
+        return Err(DomainError::TooLate(
+            "the order has had 200 payment sessions, the most that one may have",
+        ));
     }
     Ok(Money::new(price.total, order.header.currency))
 }

@@ -1,8 +1,9 @@
 //! The table of all routes: method, path, scope, handler, and how the answer is rendered.
 //!
-//! `reads` changes nothing. `acts` changes something, once per idempotency key, and runs to its end even if the client
-//! disconnects. `starts` is `acts` for a request that creates a session: a repeat runs again if no provider was
-//! reached. `does` is a change that is idempotent by itself. A `page` takes no API key.
+//! `reads` changes nothing, except that `refresh` asks the provider first. `acts` changes something, once per idempotency
+//! key. `starts` is `acts` for a request that creates a session: a repeat runs again if no provider was reached. `does` is
+//! a change that is idempotent by itself. All of these run to their end even if the client disconnects. A `page` takes no
+//! API key.
 //!
 //! After a colon comes the reader of the query or of the body; the handler gets its result. A route without a reader
 //! takes no query, and if it `acts` no body. `edits` is `acts` for a body that is read together with the order that it
@@ -71,9 +72,9 @@ type Answers<T> = fn(T) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>
 pub(super) enum Handler {
     /// Needs no API key.
     Page(Answers<RawRequest>),
-    /// Changes nothing.
+    /// Takes a query.
     Reads(Scope, Answers<ApiRequest>),
-    /// Runs to its end even if the client disconnects.
+    /// Takes a body.
     Acts(Scope, Answers<ApiRequest>),
 }
 

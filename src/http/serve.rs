@@ -108,9 +108,7 @@ async fn answer(
     let if_match = if route.method == "GET" { None } else { if_match(&raw.request)? };
     let command = Command { key, if_match, ..raw.command(Actor::Merchant) };
     let request = ApiRequest { raw, merchant, command };
-    if matches!(route.handler, Handler::Reads(..)) {
-        return run(request).await;
-    }
+    // Also a read, which may bring what it shows up to date first.
     run_detached(async move {
         let outcome = run(request).await;
         if let (Err(problem), Some(permit)) = (&outcome, &permit) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
+use socket2::SockRef;
 
 use super::connections::{Connections, max_per_worker};
 use super::routes::configure;
@@ -20,8 +21,13 @@ pub type Server = actix_web::dev::Server;
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long a client may take to close its connection.
-const DISCONNECT: Duration = Duration::from_secs(5);
+/// The most connections that wait to be accepted.
+const MAX_UNACCEPTED: i32 = 1_024;
+
+/// How long a client may take nothing of what it is sent. Only the system can see this: the server hands an answer over
+/// and is never told that nobody takes it, so such a client would hold its connection for ever.
+#[cfg(target_os = "linux")]
+const UNTAKEN: Duration = Duration::from_secs(30);
 
 /// Serves the API on a listener. `orders` makes the use cases of one worker, with their own HTTP client.
 pub fn serve(
@@ -53,10 +59,14 @@ pub fn listen(
             extensions.insert(connections.open());
         })
         .client_request_timeout(Duration::from_secs(server.request_timeout_s))
-        .client_disconnect_timeout(DISCONNECT)
         .keep_alive(KEEP_ALIVE)
         .max_connections(most)
         .shutdown_timeout(server.shutdown_s)
         .disable_signals();
+    let socket = SockRef::from(&listener);
+    socket.listen(MAX_UNACCEPTED)?;
+    // Inherited by each connection that is accepted.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNTAKEN))?;
     Ok(app.listen(listener)?.run())
 }

@@ -1,5 +1,7 @@
 //! Runs the due jobs of an order.
 
+use std::time::Duration;
+
 use port::{PaymentId, Timestamp};
 
 use super::{JobContext, RunOutcome, failure_of};
@@ -8,8 +10,11 @@ use crate::engine::Command;
 use crate::payments::{PaymentError, ReadPass};
 use crate::store::{ClaimedJob, Rescheduled, StoreError, WokenBy};
 
+/// How long after the first another job of an order may be started, so that all end within their lease.
+pub(super) const START_UNTIL: Duration = Duration::from_secs(60);
+
 impl JobContext {
-    /// Runs all due jobs of an order in a lane.
+    /// Runs the due jobs of an order in a lane. Those for which there was no time stay due.
     pub(super) async fn run_order(
         &self,
         job: &ClaimedJob,
@@ -20,7 +25,11 @@ impl JobContext {
             return self.rescheduled::<OrderAggregate>(job, &RunOutcome::default()).await;
         };
         let (id, mut outcome) = (order.id(), RunOutcome::default());
-        for due in due_now(&order, job, engine.now()) {
+        let started_at = engine.now();
+        for due in due_now(&order, job, started_at) {
+            if engine.now().since(started_at) > START_UNTIL {
+                break;
+            }
             let command = Command::of(cause(job, due));
             let failure = failure_of(due.into(), self.act(id, due, &command, pass).await);
             self.count(due.into(), failure.is_none());

@@ -18,8 +18,9 @@ use crate::engine::RunnerLane;
 use crate::payments::{Account, ReadPass};
 use crate::store::{ClaimedJob, LeaseKey, StoreError};
 
-/// The lease of a job; longer than the longest operation at a provider.
-const JOB_LEASE: Duration = Duration::from_secs(90);
+/// The lease of a subject's jobs in a lane: longer than they run. The last one [starts](super::order::START_UNTIL) in time,
+/// and makes a few calls to a provider.
+const JOB_LEASE: Duration = Duration::from_secs(240);
 
 /// The lease of a delivery; longer than its longest timeout.
 const DELIVERY_LEASE: Duration = Duration::from_secs(60);

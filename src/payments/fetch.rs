@@ -17,7 +17,8 @@ use crate::domain::{Attempt, Context, Lane, OrderAggregate, Urgency, next_read, 
 use crate::engine::Command;
 use crate::store::{Change, Due, JobSubject, Wake, Write};
 
-/// Two reads of the same payment are at least this far apart, whatever the reason.
+/// How far apart reads of the same payment are that returns, notifications and merchants cause. Reads for an operation do
+/// not wait.
 pub(super) const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The most payments that are remembered.
@@ -26,7 +27,8 @@ const MAX_REMEMBERED: u64 = 100_000;
 /// The number drawn at which jitter changes nothing.
 pub(super) const NO_JITTER: u64 = 2;
 
-/// Which reads were made lately or are under way. It saves reads and tells a person in time; no payment relies on it.
+/// Which reads were made lately or are under way. In memory only: after a restart some reads are repeated, and a cancelled
+/// checkout may lack its reason.
 pub struct FetchLog {
     /// One read of a payment at a time serves all who wait for it.
     under_way: Cache<PaymentId, Arc<Result<Arc<OrderAggregate>>>>,
@@ -43,7 +45,8 @@ pub struct FetchLog {
 impl Default for FetchLog {
     fn default() -> Self {
         Self {
-            under_way: Cache::new(MAX_REMEMBERED),
+            // A caller who goes away cannot remove what it waited for.
+            under_way: Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(MIN_FETCH_INTERVAL).build(),
             fetched: moka::sync::Cache::new(MAX_REMEMBERED),
             notified: moka::sync::Cache::new(MAX_REMEMBERED),
             returned: moka::sync::Cache::new(MAX_REMEMBERED),
@@ -74,6 +77,18 @@ impl Payments {
         command: &Command,
         pass: &ReadPass,
     ) -> Result<Arc<OrderAggregate>> {
+        self.fetch_shared(order, payment, command, pass, pass.is_for_customer()).await
+    }
+
+    /// The same; `anew` says that no read which began before this call will do.
+    pub(super) async fn fetch_shared(
+        &self,
+        order: OrderId,
+        payment: PaymentId,
+        command: &Command,
+        pass: &ReadPass,
+        anew: bool,
+    ) -> Result<Arc<OrderAggregate>> {
         let (this, command) = (self.clone(), command.following());
         let (read_command, read_pass) = (command.clone(), pass.clone());
         let read = async move { Arc::new(this.fetch_alone(order, payment, &read_command, &read_pass).await) };
@@ -81,7 +96,7 @@ impl Payments {
         let answer = under_way.entry(payment).or_insert_with(Box::pin(read)).await;
         under_way.invalidate(&payment).await;
         // A read that was under way began before this was called, so it may have missed what this is called for.
-        let missed = self.awaits_fetch(payment) || pass.is_for_customer();
+        let missed = anew || self.awaits_fetch(payment);
         match !answer.is_fresh() && missed {
             true => self.fetch_alone(order, payment, &command, pass).await,
             false => (**answer.value()).clone(),

@@ -29,8 +29,14 @@ impl Payments {
         command: &Command,
     ) -> Result<()> {
         let step = first.and_then(|first| order.steps_from(first).first()).cloned();
+        let mut sent = false;
         for event in step.iter().flat_map(|step| &step.change.events) {
-            if let Event::OperationRequested { payment, .. } = event {
+            let Event::OperationRequested { payment, operation, .. } = event else { continue };
+            // The call before it may have taken long: meanwhile a job may have taken it up, and even have ended it.
+            if std::mem::replace(&mut sent, true) {
+                self.engine.catch_up(order).await?;
+            }
+            if Pending::of(order, *payment).is_some_and(|pending| pending.operation == *operation) {
                 Box::pin(self.operate(order, *payment, command)).await?;
             }
         }
@@ -127,9 +133,9 @@ impl Payments {
         Ok(())
     }
 
-    /// Reads the payment, and brings the order up to date.
+    /// Reads the payment anew, and brings the order up to date: a read that began before may miss what was sent meanwhile.
     async fn refresh(&self, order: &mut OrderTask<'_>, payment: PaymentId) -> Result<()> {
-        self.fetch_status(order.id(), payment, &order.command, &order.pass).await?;
+        self.fetch_shared(order.id(), payment, &order.command, &order.pass, true).await?;
         Ok(self.engine.catch_up(order.subject).await?)
     }
 
@@ -211,14 +217,18 @@ impl Payments {
             return self.providers.fetch(account, &view).await;
         }
         let ctx = self.providers.ctx(account, &NoState);
-        let money = Money::new(pending.operation.amount.unwrap_or(0), pending.attempt.money.currency);
+        let amount = || {
+            let amount =
+                pending.operation.amount.ok_or(ProviderError::Unsupported("an operation without an amount"));
+            Ok::<_, ProviderError>(Money::new(amount?, pending.attempt.money.currency))
+        };
         match pending.operation.kind {
             OperationKind::Close | OperationKind::Void => {
                 self.providers.observe(account, "cancel", &view, &ctx, adapter.cancel(&ctx, &view)).await
             }
             OperationKind::Capture => {
                 self.providers
-                    .observe(account, "capture", &view, &ctx, adapter.capture(&ctx, &view, money))
+                    .observe(account, "capture", &view, &ctx, adapter.capture(&ctx, &view, amount()?))
                     .await
             }
             OperationKind::Refund => {
@@ -229,7 +239,7 @@ impl Payments {
                 // Money taken over another amount than was requested goes back once for an attempt.
                 let id = refund.map_or_else(|| mismatch_refund(pending.attempt.id), |refund| refund.id);
                 let reason = refund.and_then(|refund| refund.reason.as_ref()?.value().cloned());
-                let request = RefundRequest { id, money, reason };
+                let request = RefundRequest { id, money: amount()?, reason };
                 self.providers
                     .observe(account, "refund", &view, &ctx, adapter.refund(&ctx, &view, &request))
                     .await

@@ -3,16 +3,18 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Mutex;
 
 use super::demo::{Demo, MAX_GROWTH};
 use super::running::{Gateway, Sandbox};
 use super::sale::Sale;
-use super::shop::Shop;
+use super::shop::{Shop, eventually};
 use super::wire::{HOST, JSON, KEY, connect, dribble, exchange, hear, hear_status, post};
 
 /// A gateway under attack.
@@ -150,7 +152,13 @@ fn odd() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
         [head.as_bytes(), key, rest].concat()
     };
     let merchant = format!("{KEY}{JSON}");
+    // As much as is read of a body that is too large; what is announced beyond it is not waited for.
+    let endless = {
+        let head = format!("POST /v1/orders HTTP/1.1\r\n{HOST}{merchant}Content-Length: 9000000\r\n\r\n");
+        [head.as_bytes(), &[b' '; 4 * 1024 * 1024 + 1]].concat()
+    };
     vec![
+        ("a body far past the limit", endless, 413, "body_too_large"),
         ("an old client", get("/v1/orders", "1.0", ""), 200, ""),
         ("the whole address", get("http://elsewhere.test/v1/orders", "1.1", ""), 200, ""),
         ("encoded bytes that are no UTF-8", get("/v1/orders/%ff%fe", "1.1", ""), 404, "not_found"),
@@ -350,6 +358,29 @@ async fn who_asks_and_asks_on_one_connection_is_answered_and_who_does_not_listen
     target.stays_well(4 * MAX_GROWTH).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_no_answer_and_is_to_be_hung_up_on_is_cut_off() {
+    /// Their answers are more than both systems keep for a connection.
+    const REQUESTS: usize = 10_000;
+    let target = Target::start();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address = target.url().trim_start_matches("http://").parse().unwrap();
+    let mut deaf = socket.connect(address).await.unwrap();
+    let request = format!("GET /problems/not_found HTTP/1.1\r\n{HOST}\r\n");
+    let last = request.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let bytes = format!("{}{last}", request.repeat(REQUESTS - 1));
+    deaf.write_all(bytes.as_bytes()).await.unwrap();
+    // A connection that is gone takes nothing any more.
+    let deaf = Mutex::new(deaf);
+    eventually(|| async {
+        let taken = deaf.lock().await.write_all(b"x").await;
+        taken.err().map(drop).ok_or_else(|| "the connection is kept".to_owned())
+    })
+    .await;
+    target.stays_well(4 * MAX_GROWTH).await;
+}
+
 /// The most connections that this process and a gateway of its own may have, ten thousand if possible. Raises this
 /// process's own limit of open files as far as it may.
 fn most_connections() -> (usize, usize) {
@@ -400,5 +431,30 @@ async fn who_holds_connections_for_ever_leaves_room_for_others() {
     }
     target.serves("meanwhile").await;
     drop(held);
+    target.stays_well(MAX_GROWTH).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_connect_it_still_reaches_its_providers() {
+    const FILES: usize = 256;
+    let target = Target::of(|folder, sandbox| Gateway::start_with_files(folder, sandbox, FILES));
+    let shop = &target.demo.shop;
+    // This customer was there before, so theirs is a connection that is kept.
+    shop.get("/v1/orders").await;
+    let idle = join_all((0..2 * FILES).map(|_| connect(target.url()))).await;
+    let open = AtomicUsize::new(0);
+    eventually(|| async {
+        let now = target.demo.gateway.files();
+        let before = open.swap(now, Ordering::Relaxed);
+        if now > FILES / 2 && now == before {
+            Ok(())
+        } else {
+            Err(format!("{now} open files, {before} before"))
+        }
+    })
+    .await;
+    let answer = shop.send("/v1/checkouts", "meanwhile", &Shop::order(Some("decta-demo"), "EUR", 1999)).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    drop(idle);
     target.stays_well(MAX_GROWTH).await;
 }

@@ -142,6 +142,11 @@ impl Gateway {
         row.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
     }
 
+    /// How many files and connections it has open.
+    pub fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -9,6 +9,7 @@ mod endpoints;
 mod fold_laws;
 mod fold_table;
 mod ids;
+mod limits;
 mod operations;
 mod orders;
 mod outcomes;

@@ -4,6 +4,7 @@
 //! transaction is rolled back and the batch is written again with a savepoint for each change, so that one failure does
 //! not affect the others. A repeat, whose idempotency key is in use, is simply skipped: it has written nothing.
 
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -58,7 +59,8 @@ impl Writer {
         let (queue, work) = sync_channel(capacity);
         let serve = move || {
             if catch_unwind(AssertUnwindSafe(|| self.serve(&work, batch_max))).is_err() {
-                tracing::error!("the writer of the store has panicked; the process ends");
+                // Not a log line: the process ends before the log's thread could write it.
+                let _ = writeln!(std::io::stderr(), "the writer of the store has panicked; the process ends");
                 std::process::abort();
             }
         };

@@ -95,7 +95,8 @@ impl Request {
         self.header("Content-Type", "application/json").send().await
     }
 
-    async fn send(self) -> TcpStream {
+    /// Sends it, and leaves the answer to whoever has the connection.
+    pub async fn send(self) -> TcpStream {
         let mut head =
             format!("{} {} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n", self.method, self.path);
         for (name, value) in &self.headers {

@@ -161,6 +161,25 @@ async fn a_client_that_hangs_up_drops_nothing() {
     assert_eq!(gateway.provider.objects(), 1);
 }
 
+#[tokio::test]
+async fn a_client_that_hangs_up_while_its_read_asks_the_provider_drops_nothing() {
+    let gateway = Gateway::with(|settings| settings.server.workers = 1).await;
+    let session = gateway.session().await;
+    gateway.provider.say(session["providerReference"].as_str().unwrap(), "paid");
+    let (reads, permits) = (gateway.provider.reads(), Arc::new(Semaphore::new(0)));
+    gateway.provider.answers_with(permits.clone());
+    let path = format!("/v1/payment-sessions/{}?refresh=true", id(&session));
+    let reading = gateway.request("GET", &path).send().await;
+    gateway.until_read_after(reads).await;
+    reading.set_zero_linger().unwrap();
+    drop(reading);
+    let path = format!("/v1/orders/{}", session["orderId"].as_str().unwrap());
+    assert_eq!(gateway.get(&path).await.expect(200)["state"], "PENDING_PAYMENT");
+    permits.add_permits(1);
+    let paid = async { while gateway.get(&path).await.expect(200)["state"] != "PROCESSING" {} };
+    timeout(PATIENCE, paid).await.expect("what was read is recorded");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_hundred_at_once_one_counts_and_all_are_answered_alike() {
     let gateway = Gateway::start().await;

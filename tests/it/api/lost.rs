@@ -8,7 +8,7 @@ use paymux::audit::{Erased, ErasureTarget, erase, verify};
 use paymux::domain::{Actor, Metadata, Profile, ProfileEvent, ProfileOwner, Urgency};
 use paymux::engine::{Command, Decision, Engine};
 use paymux::jobs::adjust_to_clock;
-use paymux::payments::ReadPass;
+use paymux::payments::{PaymentError, ReadPass};
 use paymux::routing::Rules;
 use paymux::store::{JobSubject, StoreError};
 use port::{ProfileId, ProfileStatus, ProviderError, StoredProfile};
@@ -360,6 +360,36 @@ async fn a_capture_that_is_refused_since_an_earlier_send_of_it_has_worked_is_not
     assert_eq!((&shown["status"], &shown["pendingOperation"]), (&json!("PAID"), &Value::Null));
     let again = gateway.post(&format!("{path}/capture")).key("c").json(&json!({})).await;
     assert_eq!(again.expect(200)["status"], "PAID");
+}
+
+#[tokio::test]
+async fn an_operation_is_sent_again_only_after_a_read_that_has_begun_since() {
+    let gateway = Gateway::start().await;
+    let session = gateway.paid_session("MANUAL").await;
+    let path = format!("/v1/payments/{}", id_at(&session, "paymentId"));
+    gateway.provider.fails_once(ProviderError::OutcomeUnknown("silence".to_owned()));
+    gateway.post(&format!("{path}/capture")).key("c").json(&json!({})).await.expect(202);
+    let (permits, reads) = (Arc::new(Semaphore::new(0)), gateway.provider.reads());
+    gateway.provider.answers_with(permits.clone());
+    let order = id_at(&session, "orderId").parse().unwrap();
+    let payment = id_at(&session, "paymentId").parse().unwrap();
+    let (command, pass) = (Command::of(Actor::Scheduler), ReadPass::of(Urgency::UnknownOutcome));
+    // This read has seen that nothing was captured, and is slow to say so.
+    let payments = gateway.orders.payments.clone();
+    let older = (command.clone(), ReadPass::of(Urgency::Scheduled));
+    let older =
+        tokio::spawn(
+            async move { payments.fetch_status(order, payment, &older.0, &older.1).await.map(drop) },
+        );
+    gateway.until_read_after(reads).await;
+    // The next read fails, so that nothing is known anew.
+    gateway.provider.fails_once(ProviderError::Unavailable("silence".to_owned()));
+    permits.add_permits(2);
+    let taken_up = gateway.orders.payments.resume_operation(order, payment, &command, &pass).await;
+    assert!(matches!(taken_up, Err(PaymentError::Provider(ProviderError::Unavailable(_)))), "{taken_up:?}");
+    older.await.unwrap().unwrap();
+    let shown = gateway.get(&path).await.expect(200);
+    assert_eq!((&shown["status"], shown["pendingOperation"].is_null()), (&json!("AUTHORIZED"), false));
 }
 
 #[tokio::test]
