@@ -91,7 +91,8 @@ fn reject_reason(
     let others = [seen.authorized, seen.captured, seen.refunded, seen.disputed];
     if let Some(other) = others.into_iter().flatten().find(|money| money.currency != attempt.money.currency) {
         let detail = format!("asked for {}, the provider states {other}", attempt.money);
-        return Some((AttentionCode::AmountMismatch, detail, Some(other)));
+        let captured = seen.captured.filter(|_| implies_capture(seen));
+        return Some((AttentionCode::AmountMismatch, detail, captured));
     }
     if seen.meaning == StatusMapping::Unmapped {
         let detail = format!(

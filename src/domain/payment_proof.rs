@@ -74,8 +74,9 @@ pub(super) fn submission(
     ]
 }
 
-/// Whether a pending void or pending refunds already return all of its money.
+/// Whether a pending void, pending refunds, or both already return all of its money.
 pub(super) fn is_refunded_or_voided(order: &OrderAggregate, payment: &Payment) -> bool {
     let left = payment.state.captured - payment.state.refunded();
-    payment.pending(OperationKind::Void).is_some() || (left > 0 && left <= order.reserved(payment.id))
+    let voided = payment.pending(OperationKind::Void).is_some();
+    left <= order.reserved(payment.id) && (voided || left > 0)
 }

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use super::problem::{Code, Problem};
 
-/// How long a request waits; as long as a call to a provider may take.
-pub(super) const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request waits; longer than an operation at a provider may take.
+pub(super) const QUEUE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// The most requests that wait behind a running one.
 const MAX_WAITING: usize = 128;

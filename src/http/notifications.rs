@@ -1,4 +1,5 @@
-//! The routes for providers' notifications, with a rate limit for each account.
+//! The routes for providers' notifications, with a rate limit for each account: one for what is verified, and another for
+//! what is not.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +11,7 @@ use port::{Notification, Timestamp};
 
 use super::problem::{Code, Problem};
 use super::request::RawRequest;
+use crate::inbox;
 use crate::metrics::NotificationOutcome;
 use crate::payments::PaymentError;
 
@@ -18,30 +20,34 @@ pub(super) async fn receive(raw: RawRequest) -> Result<HttpResponse, Problem> {
     let (payments, common, now) = (raw.state.payments(), &raw.state.common, raw.state.now());
     let account = payments.providers.accounts().get(raw.segment("account")).ok_or_else(Problem::not_found)?;
     let count = |outcome| raw.state.metrics().notification(&account.name, outcome);
-    if let Some(wait) = common.notification_limiter.take(&account.name.as_str().into(), now).wait {
+    let headers = headers_of(&raw.request);
+    let notification =
+        Notification { headers: &headers, body: &raw.body, received_at: now, address_key: false };
+    let verified = inbox::verify(account, &notification, raw.segment("key"));
+    // Anybody can send what nothing proves, so it takes nothing from the limit of what the provider sends.
+    let limited = match &verified {
+        Some(_) => account.name.as_str().into(),
+        None => format!("{} unverified", account.name).into(),
+    };
+    if let Some(wait) = common.notification_limiter.take(&limited, now).wait {
         count(NotificationOutcome::Limited);
         let detail = "This account gets more notifications than its limit.";
         return Err(Problem::new(Code::RateLimited, detail).retry_after(wait));
     }
-    let headers = headers_of(&raw.request);
-    let notification =
-        Notification { headers: &headers, body: &raw.body, received_at: now, address_key: false };
-    let received =
-        common.notification_receiver.receive(payments, account, &notification, raw.segment("key")).await;
+    let Some(verified) = verified else {
+        count(NotificationOutcome::Unverified);
+        common.refused_notifications.log(&account.name, now);
+        let detail = "Nothing proves that this comes from the provider.";
+        return Err(Problem::new(Code::Unauthenticated, detail));
+    };
+    let received = common.notification_receiver.receive(payments, account, &notification, verified).await;
     let outcome = received.map_err(not_received)?;
     count(outcome);
-    match outcome {
-        NotificationOutcome::Unverified => {
-            common.refused_notifications.log(&account.name, now);
-            let detail = "Nothing proves that this comes from the provider.";
-            Err(Problem::new(Code::Unauthenticated, detail))
-        }
-        NotificationOutcome::Unreadable => {
-            let detail = "This notification names no object. Nothing was done; send it again.";
-            Err(Problem::new(Code::MalformedJson, detail))
-        }
-        _ => Ok(HttpResponse::Ok().finish()),
+    if outcome == NotificationOutcome::Unreadable {
+        let detail = "This notification names no object. Nothing was done; send it again.";
+        return Err(Problem::new(Code::MalformedJson, detail));
     }
+    Ok(HttpResponse::Ok().finish())
 }
 
 /// Logs refused notifications: anybody can send them, so one line a minute for each account.

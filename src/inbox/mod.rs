@@ -8,7 +8,7 @@ mod receive;
 mod replay;
 
 pub use process::process;
-pub use receive::NotificationReceiver;
+pub use receive::{NotificationReceiver, Verified, verify};
 pub use replay::{prune, replay};
 
 /// The most targets of a notification that are processed. Providers name one or a few.

@@ -46,8 +46,7 @@ impl Default for NotificationReceiver {
 }
 
 impl NotificationReceiver {
-    /// Receives a notification that came to an account at an address with this secret part. `notification.address_key`
-    /// is set here; the same notification again changes nothing.
+    /// Acts on a notification that was [verified](verify). The same notification again changes nothing.
     ///
     /// # Errors
     /// [`PaymentError`]; the provider should then send it again.
@@ -56,24 +55,14 @@ impl NotificationReceiver {
         payments: &Payments,
         account: &Account,
         notification: &Notification<'_>,
-        key: &str,
+        verified: Verified,
     ) -> Result<NotificationOutcome, PaymentError> {
-        let read =
-            |address_key| account.adapter.read_notification(&Notification { address_key, ..*notification });
-        // Only the adapter knows whether a signature is required, so it is called without the address key first.
-        match read(false) {
-            Ok(targets) => return store(payments, account, notification, &targets).await,
-            Err(NotificationError::Unreadable) => return Ok(self.unreadable(account, notification)),
-            Err(NotificationError::Unverified) => {}
-        }
-        let known = |held: &Secret| sign::same_secret(held, key.as_bytes());
-        if !account.notify_key.as_ref().is_some_and(known) {
-            return Ok(NotificationOutcome::Unverified);
-        }
-        match read(true) {
-            Ok(targets) => self.schedule_reads(payments, account, targets, notification.received_at).await,
-            Err(NotificationError::Unreadable) => Ok(self.unreadable(account, notification)),
-            Err(NotificationError::Unverified) => Ok(NotificationOutcome::Unverified),
+        match verified {
+            Verified::Signed(targets) => store(payments, account, notification, &targets).await,
+            Verified::Addressed(targets) => {
+                self.schedule_reads(payments, account, targets, notification.received_at).await
+            }
+            Verified::Unreadable => Ok(self.unreadable(account, notification)),
         }
     }
 
@@ -113,6 +102,36 @@ impl NotificationReceiver {
             outcome = NotificationOutcome::Accepted;
         }
         Ok(outcome)
+    }
+}
+
+/// What a notification names, and how it was verified.
+pub enum Verified {
+    /// By a signature or a shared key.
+    Signed(Vec<NotificationTarget>),
+    /// By the secret part of the address that it came to, and by nothing else.
+    Addressed(Vec<NotificationTarget>),
+    /// In either way, but what it says cannot be read.
+    Unreadable,
+}
+
+/// Verifies a notification that came to an account at an address with this secret part; `notification.address_key` is
+/// set here. `None`: nothing proves that it comes from the provider. Pure.
+pub fn verify(account: &Account, notification: &Notification<'_>, key: &str) -> Option<Verified> {
+    let read =
+        |address_key| account.adapter.read_notification(&Notification { address_key, ..*notification });
+    // Only the adapter knows whether a signature is required, so it is called without the address key first.
+    match read(false) {
+        Ok(targets) => return Some(Verified::Signed(targets)),
+        Err(NotificationError::Unreadable) => return Some(Verified::Unreadable),
+        Err(NotificationError::Unverified) => {}
+    }
+    let known = |held: &Secret| sign::same_secret(held, key.as_bytes());
+    account.notify_key.as_ref().filter(|held| known(held))?;
+    match read(true) {
+        Ok(targets) => Some(Verified::Addressed(targets)),
+        Err(NotificationError::Unreadable) => Some(Verified::Unreadable),
+        Err(NotificationError::Unverified) => None,
     }
 }
 

@@ -60,18 +60,9 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError`], usually because the machine has no certificate authorities installed.
     pub fn new(options: &Options) -> Result<Self, OutboundError> {
-        // The process may have installed its provider already, and the first one stays.
-        let _already = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(concat!("paymux/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            .no_proxy()
-            .referer(false)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
+        let mut builder = base(options.timeout)
             .connect_timeout(options.connect_timeout)
             .read_timeout(options.read_timeout)
-            .timeout(options.timeout)
             .pool_idle_timeout(IDLE_CONNECTION)
             .pool_max_idle_per_host(MAX_IDLE);
         if !options.allow_private_addresses {
@@ -85,9 +76,7 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError`].
     pub fn on_socket(socket: &Path, timeout: Duration) -> Result<Self, OutboundError> {
-        let _already = rustls::crypto::ring::default_provider().install_default();
-        let builder = Client::builder().http1_only().no_proxy().timeout(timeout).unix_socket(socket);
-        Ok(Self { client: builder.build()?, guarded: false, status_only: false })
+        Ok(Self { client: base(timeout).unix_socket(socket).build()?, guarded: false, status_only: false })
     }
 
     /// The same, but it ignores response bodies, so that a large or incomplete one is no error.
@@ -113,6 +102,20 @@ impl Outbound {
         }
         Ok(request)
     }
+}
+
+/// What every client has in common: it follows no redirect and repeats no request by itself.
+fn base(timeout: Duration) -> reqwest::ClientBuilder {
+    // The process may have installed its provider already, and the first one stays.
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .user_agent(concat!("paymux/", env!("CARGO_PKG_VERSION")))
+        .http1_only()
+        .no_proxy()
+        .referer(false)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .timeout(timeout)
 }
 
 fn headers(http_request: &HttpRequest) -> Result<HeaderMap, &'static str> {

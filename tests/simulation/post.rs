@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paymux::inbox::NotificationReceiver;
+use paymux::inbox::{self, NotificationReceiver};
 use paymux::metrics::NotificationOutcome;
 use paymux::orders::Orders;
 use paymux_sandbox::Outgoing;
@@ -96,5 +96,8 @@ async fn receive(
     let account = orders.payments.providers.accounts().get(name).expect("the subscriptions name accounts");
     let body = sent.body.as_bytes();
     let notification = Notification { headers: &sent.headers, body, received_at: now, address_key: false };
-    receiver.receive(&orders.payments, account, &notification, key).await.ok()
+    let Some(verified) = inbox::verify(account, &notification, key) else {
+        return Some(NotificationOutcome::Unverified);
+    };
+    receiver.receive(&orders.payments, account, &notification, verified).await.ok()
 }

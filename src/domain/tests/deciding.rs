@@ -190,6 +190,14 @@ fn the_same_number_in_another_currency_is_another_amount() {
     scenario.observe(attempt, &Observation { total: dollars, ..seen("PAID", at(10)) });
     let came = (scenario.payment_state(), scenario.attention());
     assert_eq!(came, ("PENDING 0/0/0".to_owned(), "AMOUNT_MISMATCH".to_owned()));
+    // Only what was captured is stated as captured.
+    for (status, stated) in [("AUTHORIZED", None), ("PAID", dollars)] {
+        let mut scenario = Scenario::session(CaptureMode::Manual, HOLDS);
+        let attempt = scenario.the_session().attempt;
+        let observation = Observation { authorized: dollars, captured: stated, ..seen(status, at(10)) };
+        scenario.observe(attempt, &observation);
+        assert_eq!(scenario.order.attention[0].stated, stated, "{status}");
+    }
 }
 
 #[test]

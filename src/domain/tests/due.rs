@@ -36,7 +36,7 @@ fn a_payment_is_read_soon_then_ever_less_often_by_what_is_waited_for() {
         PROCESSING                     | 900000 | 21600
         AUTHORIZED                     | 0     | 21600
         AUTHORIZED                     | 900000 | 21600
-        # 28 days are 2 419 200 s; the hold is read an hour before it ends.
+        # 28 days are 2 419 200 s; the authorization is read an hour before it ends.
         AUTHORIZED                     | 2405000 | 10600
         AUTHORIZED                     | 2415600 | 21600
         AUTHORIZED                     | 2500000 | 21600

@@ -105,7 +105,7 @@ fn a_hold_ends_by_a_capture_a_cancel_or_its_time_and_by_nothing_else() {
         "
         AUTHORIZED captured=60                  | PAID 100/60/0 | COMPLETED | PROCESSING | none
         AUTHORIZED; PAID captured=60            | PAID 100/60/0 | COMPLETED | PROCESSING | none
-        # The rest of the hold is released; that is no contradiction.
+        # The rest of the authorization is released; that is no contradiction.
         AUTHORIZED; PAID captured=60; CANCELLED | PAID 100/60/0 | COMPLETED | PROCESSING | none
         ",
     );

@@ -357,7 +357,7 @@ fn an_ended_order_whose_waiting_refund_no_longer_fits_needs_a_person() {
 #[test]
 fn an_order_that_ends_gives_back_what_it_holds_or_raises_attention() {
     let outside = PaymentCapabilities { refunds: false, voids: false, ..HOLDS };
-    let table: [(&str, PaymentCapabilities, &str, &str, &str); 13] = [
+    let table: [(&str, PaymentCapabilities, &str, &str, &str); 14] = [
         ("PENDING", HOLDS, "CLOSE", "", "none"),
         ("FAILED last", HOLDS, "none", "", "none"),
         ("AUTHORIZED", HOLDS, "VOID", "", "none"),
@@ -375,6 +375,7 @@ fn an_order_that_ends_gives_back_what_it_holds_or_raises_attention() {
         ("PAID; refund", HOLDS, "REFUND 100", "100 PENDING API", "none"),
         ("PAID; refund 40; refund 60", HOLDS, "REFUND 40", "40 PENDING API, 60 PENDING API", "none"),
         ("AUTHORIZED; void", HOLDS, "VOID", "", "none"),
+        ("AUTHORIZED; PAID captured=60; void", HOLDS_FOR_MANY, "VOID", "60 PENDING POLICY", "none"),
         ("PAID; REFUNDED", HOLDS, "none", "100 SUCCEEDED PROVIDER", "none"),
         ("PAID; DISPUTED CHARGEBACK", HOLDS, "none", "", "DISPUTE REFUND_NEEDED"),
     ];

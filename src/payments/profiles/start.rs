@@ -169,11 +169,11 @@ impl Payments {
         account: &Account,
         attempt: &StoreAttempt,
     ) -> Result<CreatedProfileSession, FailedStart> {
-        let unsent = |error| FailedStart { error, created_nothing: false };
-        let vault = vault_of(account).map_err(unsent)?;
+        let failed = |error| FailedStart { error, created_nothing: false };
+        let vault = vault_of(account).map_err(failed)?;
         let Some(request) = session.request.value() else {
             let erased = "store a method of a customer whose data was erased";
-            return Err(unsent(ProviderError::Unsupported(erased)));
+            return Err(failed(ProviderError::Unsupported(erased)));
         };
         let request = StoreRequest {
             customer_id: request.customer_id.clone(),
@@ -188,7 +188,7 @@ impl Payments {
         let (created, _) = created.map_err(|error| FailedStart::new(error, &ctx))?;
         if !can_be_opened(&created.next) {
             let why = "the provider's page is not an http or https address";
-            return Err(unsent(ProviderError::rejected(None, Some(why))));
+            return Err(failed(ProviderError::rejected(None, Some(why))));
         }
         Ok(created)
     }

@@ -1,6 +1,11 @@
 //! Fetches the methods that a payment has stored, and deletes methods.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use port::{Advice, Attempt, OrderId, ProfileStatus, ProviderError, SessionId, StoredProfile, Uuid};
+use tokio::time::timeout;
 
 use super::vault_of;
 use crate::domain::submit::profiles_synced;
@@ -10,6 +15,9 @@ use crate::domain::{
 use crate::engine::{Command, WorkingCopy};
 use crate::payments::providers::NoState;
 use crate::payments::{Account, PaymentError, Payments, ReadPass, Result};
+
+/// How long a merchant waits for the methods that providers list.
+const LIST_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Payments {
     /// Fetches the methods that a paid session has stored for its customer, stores those that are new, and submits the
@@ -47,17 +55,22 @@ impl Payments {
     }
 
     /// Fetches the methods that a customer has at every account of the merchant's rules which can list them: methods
-    /// that were stored elsewhere, such as by the provider's frame in the merchant's own page. An account that cannot
-    /// be read now adds nothing.
+    /// that were stored elsewhere, such as by the provider's frame in the merchant's own page. All accounts are asked at
+    /// once; one that cannot be read now, or not in time, adds nothing.
     pub async fn refresh_profiles(&self, merchant: &str, customer_id: &str, command: &Command) -> Result<()> {
         let rules = self.routing.rules.load();
         let accounts = rules.accounts_for(merchant).into_iter();
-        for account in accounts.filter_map(|name| self.providers.accounts().get(name)) {
-            let lists = account.about().capabilities.vault.is_some_and(|vault| vault.lists);
-            if !lists || self.providers.spend_read(account, &ReadPass::of(Urgency::Customer)).is_err() {
-                continue;
-            }
-            if let Ok(stored) = self.listed_profiles(account, customer_id).await {
+        let lists = |account: &&Arc<Account>| {
+            let vault = account.about().capabilities.vault;
+            vault.is_some_and(|vault| vault.lists)
+                && self.providers.spend_read(account, &ReadPass::of(Urgency::Customer)).is_ok()
+        };
+        let lists = accounts.filter_map(|name| self.providers.accounts().get(name)).filter(lists);
+        let reads = lists.map(|account| async move {
+            (account, timeout(LIST_TIMEOUT, self.listed_profiles(account, customer_id)).await)
+        });
+        for (account, listed) in join_all(reads).await {
+            if let Ok(Ok(stored)) = listed {
                 self.store_profiles(merchant, account, customer_id, &stored, command).await?;
             }
         }

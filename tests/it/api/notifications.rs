@@ -214,6 +214,14 @@ async fn a_body_that_is_too_large_and_a_flood_are_refused() {
     );
     gateway.clock.pass(Duration::from_secs(1));
     assert_eq!(gateway.notified(&json!([])).await.status, 200);
+    // What nothing proves is limited too, and takes nothing from what the provider sends.
+    gateway.clock.pass(Duration::from_secs(60));
+    let mut forged = Vec::new();
+    for _ in 0..9 {
+        forged.push(gateway.notified_with("x-teller-key", "forged", b"[]").await.status);
+    }
+    assert_eq!((forged[0], forged[8]), (401, 429), "{forged:?}");
+    assert_eq!(gateway.notified(&json!([])).await.status, 200);
 }
 
 #[tokio::test]

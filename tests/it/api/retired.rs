@@ -56,7 +56,7 @@ async fn without_its_account_a_session_is_not_cancelled_and_an_order_is_cancelle
 }
 
 #[tokio::test]
-async fn what_is_not_settled_at_an_account_is_counted_by_kind() {
+async fn what_is_still_open_at_an_account_is_counted_by_kind() {
     let gateway = Gateway::start().await;
     let paid = || gateway.paid_session("AUTOMATIC");
     for _ in 0..3 {
