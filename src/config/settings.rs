@@ -124,7 +124,7 @@ settings! {
         connect_timeout_ms: u64 = 3_000, 100..=30_000;
         /// Longest silence while an answer is awaited or read, milliseconds.
         read_timeout_ms: u64 = 20_000, 100..=40_000;
-        /// A whole call, milliseconds. An operation with all its calls ends after 40 s.
+        /// A whole call, of the 40 s that an operation with all its calls may take, milliseconds.
         timeout_ms: u64 = 30_000, 100..=40_000;
         /// Whether a provider may have a private or loopback address.
         allow_private_addresses: bool;
