@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hidden::hidden;
 use crate::{AttemptId, Currency, Decimal, Money, OrderId, RefundId, Timestamp};
 
 /// How the customer reaches the payment.
@@ -79,18 +80,6 @@ pub struct Address {
     pub country: Option<String>,
 }
 
-impl std::fmt::Debug for Customer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Customer(personal)")
-    }
-}
-
-impl std::fmt::Debug for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Address(personal)")
-    }
-}
-
 /// One line of what is paid for. Amounts in minor units of the order's currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineItem {
@@ -111,7 +100,7 @@ pub struct LineItem {
 }
 
 /// Where a provider sends the customer back: addresses of the gateway itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct RedirectUrls {
     /// After paying.
     pub success: String,
@@ -170,14 +159,8 @@ pub struct PaymentMethod {
     pub country: Option<String>,
 }
 
-impl std::fmt::Debug for PaymentMethod {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PaymentMethod(personal)")
-    }
-}
-
 /// Everything about a payment that a provider may want to know. The amount itself is the attempt's.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PaymentRequest {
     /// A short text for pages and statements.
     pub description: String,
@@ -232,7 +215,7 @@ impl PaymentRequest {
 pub type AdapterState = BTreeMap<String, String>;
 
 /// One start of a payment at one account, as stored before anything is sent.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Attempt {
     /// Our reference, unique for ever; the provider's idempotency keys are made from it.
     pub id: AttemptId,
@@ -268,7 +251,7 @@ impl Attempt {
 }
 
 /// A refund to make.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RefundRequest {
     /// Our id of it.
     pub id: RefundId,
@@ -277,3 +260,5 @@ pub struct RefundRequest {
     /// The merchant's reason.
     pub reason: Option<String>,
 }
+
+hidden!(Customer, Address, PaymentMethod, RedirectUrls, PaymentRequest, Attempt, RefundRequest);

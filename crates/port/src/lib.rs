@@ -23,6 +23,7 @@ mod checkout;
 mod ctx;
 mod error;
 mod field;
+mod hidden;
 mod id;
 mod json;
 mod money;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::hidden::hidden;
 use crate::{
     About, Attempt, Ctx, Money, PaymentMethod, PaymentRequest, ProviderError, ProviderStatus, RefundRequest,
     Secret, Timestamp, Vault, read, sign::same_secret,
@@ -98,7 +99,7 @@ pub trait Provider: Send + Sync {
 }
 
 /// An object that now exists at the provider.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CreatedPayment {
     /// Its id there.
     pub reference: String,
@@ -131,6 +132,8 @@ impl std::fmt::Debug for Next {
         })
     }
 }
+
+hidden!(CreatedPayment);
 
 /// What the provider reports, not interpreted.
 #[derive(Clone, Debug, Default)]

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::hidden::hidden;
 use crate::{
     AdapterState, Approach, Attempt, AttemptId, CreatedPayment, Ctx, Next, PaymentRequest, ProfileSessionId,
     ProviderError, ProviderStatus, RedirectUrls, Result, Timestamp,
@@ -68,7 +69,7 @@ pub trait Vault: Send + Sync {
 }
 
 /// One start of a session that stores a method, at one account, as stored before anything is sent.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoreAttempt {
     /// Our reference, unique for ever; the provider's idempotency keys are made from it.
     pub id: AttemptId,
@@ -98,7 +99,7 @@ pub struct StoreRequest {
 }
 
 /// A session that now exists at the provider.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CreatedProfileSession {
     /// Its id there.
     pub reference: String,
@@ -118,7 +119,7 @@ pub struct VaultView {
 }
 
 /// A payment profile as the provider describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredProfile {
     /// Its id there.
     pub reference: String,
@@ -131,3 +132,5 @@ pub struct StoredProfile {
     /// RFC 3339 date of its expiry.
     pub expires_on: Option<String>,
 }
+
+hidden!(StoreAttempt, CreatedProfileSession, StoredProfile);
