@@ -17,7 +17,7 @@ use super::fixtures::{CUSTOMER, MERCHANT, Shop};
 use super::subjects::{assert_reads_back, long_history, one_of_each};
 use super::{Db, commit, write};
 
-fn engine(store: &Db, shop: &Arc<Shop>) -> Engine {
+pub fn engine(store: &Db, shop: &Arc<Shop>) -> Engine {
     Engine::new(store.clone(), shop.clone(), Arc::new(Metrics::new()))
 }
 
@@ -33,7 +33,7 @@ async fn assert_fine(store: &Db, now: Timestamp, subjects: u64) {
 }
 
 /// An order that was paid and fulfilled.
-async fn completed(store: &Db, shop: &Shop, reference: &str) -> Arc<OrderAggregate> {
+pub async fn completed(store: &Db, shop: &Shop, reference: &str) -> Arc<OrderAggregate> {
     let (mut order, created) = shop.order(None);
     commit(store, created).await;
     commit(store, shop.checkout(&mut order, "main")).await;
