@@ -203,16 +203,22 @@ impl EndpointCommand<'_> {
         Ok(endpoint.current().clone())
     }
 
+    async fn enabled(self, id: EndpointId) -> Result<WorkingCopy<WebhookEndpoint>> {
+        let endpoint = self.endpoints.get(self.merchant, id).await?;
+        if endpoint.disabled.is_some() { Err(DomainError::EndpointDisabled.into()) } else { Ok(endpoint) }
+    }
+
     /// Sends an event again, to one endpoint or to all that take it. Returns how many.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`] for the event or the endpoint; [`DomainError::EventNotTaken`].
+    /// [`CommandError::NotFound`] for the event or the endpoint; [`DomainError::EndpointDisabled`];
+    /// [`DomainError::EventNotTaken`].
     pub async fn redeliver(self, event: EventId, to: Option<EndpointId>) -> Result<u64> {
         let order = OrderId::from_uuid(subject_of(event.uuid()));
         let sequence = number_of(event.uuid());
         let kind = self.endpoints.public_type(self.merchant, order, sequence).await?;
         let mut endpoints = match to {
-            Some(id) => vec![self.endpoints.get(self.merchant, id).await?.current().clone()],
+            Some(id) => vec![self.enabled(id).await?.current().clone()],
             None => self.endpoints.list(self.merchant).await?,
         };
         endpoints.retain(|endpoint| endpoint.disabled.is_none() && endpoint.takes(&kind));
@@ -227,12 +233,9 @@ impl EndpointCommand<'_> {
     /// Sends an endpoint again all events from one moment to before another. Returns of how many orders.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`]; [`DomainError::EventNotTaken`] if it is disabled;
-    /// [`DomainError::ReplayTooLarge`].
+    /// [`CommandError::NotFound`]; [`DomainError::EndpointDisabled`]; [`DomainError::ReplayTooLarge`].
     pub async fn replay(self, id: EndpointId, from: Timestamp, to: Timestamp) -> Result<u64> {
-        if self.endpoints.get(self.merchant, id).await?.disabled.is_some() {
-            return Err(DomainError::EventNotTaken.into());
-        }
+        self.enabled(id).await?;
         let spans = self.endpoints.spans(self.merchant, from, to).await?;
         let streams: Vec<_> = spans.into_iter().map(|(order, span)| (id, order, span)).collect();
         self.enqueue(&streams).await

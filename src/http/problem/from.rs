@@ -104,7 +104,7 @@ impl From<DomainError> for Problem {
                     .with("state", state.as_str())
                     .with("allowedStates", states)
             }
-            E::TooLate(_) | E::EventNotTaken => problem(Code::InvalidState),
+            E::TooLate(_) | E::EventNotTaken | E::EndpointDisabled => problem(Code::InvalidState),
             E::OrderLocked => problem(Code::OrderLocked),
             E::NotPriced => problem(Code::OrderNotPriced),
             E::PaymentNotRequired | E::PaymentSourceNotWanted => problem(Code::PaymentNotRequired),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use paymux::domain::{DisabledReason, DomainError, EndpointSettings, Event, OrderAggregate, number_of};
+use paymux::domain::{
+    DisabledReason, DomainError, EndpointSettings, Event, OrderAggregate, number_of, part_of,
+};
 use paymux::engine::{Command, CommandError, Engine, IdempotencyKey};
 use paymux::store::sqlite::{self, Sqlite};
 use paymux::store::{Change, Page, PublicFilter};
@@ -196,7 +198,12 @@ async fn switched_off_it_misses_what_happens_and_can_be_told_later() {
     until_idle(&mut runner).await;
     assert_eq!(
         host.endpoints.by(MERCHANT, &merchant()).replay(endpoint, from, to).await,
-        Err(DomainError::EventNotTaken.into())
+        Err(DomainError::EndpointDisabled.into())
+    );
+    let event = EventId::from_uuid(part_of(order.id().uuid(), 1));
+    assert_eq!(
+        host.endpoints.by(MERCHANT, &merchant()).redeliver(event, Some(endpoint)).await,
+        Err(DomainError::EndpointDisabled.into())
     );
     let on =
         host.endpoints.by(MERCHANT, &if_match(off.version)).edit(endpoint, &enabled(true)).await.unwrap();
