@@ -223,18 +223,28 @@ async fn a_notification_that_overtakes_our_own_start_waits_for_it_and_three_days
     assert_eq!(gateway.notified(&early).await.status, 200);
     gateway.run_jobs().await;
     assert!(gateway.notifications_due());
+    is_given_up_after_three_days(&gateway).await;
+    assert_eq!((gateway.counted("one", "unmatched"), gateway.counted("one", "given_up")), (1, 0));
+}
+
+async fn is_given_up_after_three_days(gateway: &Gateway) {
     const STEP: Duration = Duration::from_secs(6 * 3_600);
-    for _ in 0..11 {
+    for step in 1..=14 {
         gateway.clock.pass(STEP);
         gateway.run_jobs().await;
-        assert!(gateway.notifications_due());
-    }
-    for _ in 0..3 {
-        gateway.clock.pass(STEP);
-        gateway.run_jobs().await;
+        assert!(gateway.notifications_due() || step > 11);
     }
     assert!(!gateway.notifications_due());
-    assert_eq!(gateway.counted("one", "unmatched"), 1);
+}
+
+#[tokio::test]
+async fn a_notification_whose_payment_cannot_be_read_for_three_days_is_not_called_unmatched() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    gateway.provider.breaks(ProviderError::Unavailable("it is down".into()));
+    assert_eq!(gateway.notified(&hint(&session, "e-1")).await.status, 200);
+    is_given_up_after_three_days(&gateway).await;
+    assert_eq!((gateway.counted("one", "unmatched"), gateway.counted("one", "given_up")), (0, 1));
 }
 
 #[tokio::test]
