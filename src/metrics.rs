@@ -156,6 +156,8 @@ pub enum NotificationOutcome {
     Unreadable,
     /// It names no known object.
     Unmatched,
+    /// What it names is known, and could not be read for days.
+    GivenUp,
     Limited,
 }
 

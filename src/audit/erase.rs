@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use port::{OrderId, ProfileId, ProfileSessionId, Timestamp, Uuid};
+use port::{AttemptId, OrderId, ProfileId, ProfileSessionId, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -140,13 +140,30 @@ async fn erase_order(
     Ok(())
 }
 
-/// The order's objects at providers, which stored notifications name.
+/// How a stored notification may name an order's objects.
 fn objects(order: &OrderAggregate) -> Vec<(String, String)> {
-    let objects = order.attempts.iter();
-    objects.filter_map(|attempt| Some((attempt.account.clone(), attempt.reference.clone()?))).collect()
+    let attempts = order.attempts.iter();
+    attempts.flat_map(|attempt| names(&attempt.account, attempt.id, attempt.reference.as_ref())).collect()
 }
 
-/// Erases a subject if `decide` gives the event that says so, with the subject's objects at providers.
+/// The same of a profile session.
+fn objects_of_session(session: &ProfileSession) -> Vec<(String, String)> {
+    let attempts = session.attempts.iter();
+    attempts.flat_map(|attempt| names(&attempt.account, attempt.id, attempt.reference.as_ref())).collect()
+}
+
+/// The same of a payment profile, which only its provider has named.
+fn objects_of_profile(profile: &Profile) -> Vec<(String, String)> {
+    profile.reference().map(|reference| (profile.account.clone(), reference.to_owned())).into_iter().collect()
+}
+
+/// What an attempt is called in notifications to its account: by our id of it, and by the provider's.
+fn names(account: &str, id: AttemptId, reference: Option<&String>) -> impl Iterator<Item = (String, String)> {
+    let names = [Some(id.to_string()), reference.cloned()].into_iter().flatten();
+    names.map(|name| (account.to_owned(), name))
+}
+
+/// Erases a subject if `decide` gives the event that says so, with the names of its objects at providers.
 async fn erase_subject<S: Subject>(
     engine: &Engine,
     mut subject: WorkingCopy<S>,
@@ -171,11 +188,11 @@ async fn erase_profiles(
 ) -> Result<(), StoreError> {
     let of_session = |session: &ProfileSession, _| {
         let own = session.customer_id() == Some(customer);
-        own.then(|| (ProfileSessionEvent::PersonalDataErased, Vec::new()))
+        own.then(|| (ProfileSessionEvent::PersonalDataErased, objects_of_session(session)))
     };
     let of_profile = |profile: &Profile, _| {
         let own = profile.customer_id() == Some(customer) && (!profile.deleted || profile.detached);
-        own.then(|| (ProfileEvent::PersonalDataErased, Vec::new()))
+        own.then(|| (ProfileEvent::PersonalDataErased, objects_of_profile(profile)))
     };
     let mut last = None;
     while let Some(page) = next_page(engine, merchant, &mut last).await? {

@@ -62,7 +62,9 @@ pub enum DomainError {
     TooManyEndpoints { max: usize },
     #[error("the endpoint does not subscribe to this event")]
     NotSubscribed,
-    #[error("a replay sends at most {max} events; narrow the time or the types")]
+    #[error("the endpoint is disabled; enable it first")]
+    EndpointDisabled,
+    #[error("a replay sends at most {max} events; choose a shorter time range")]
     ReplayTooLarge { max: usize },
     /// The stored order is inconsistent: a defect.
     #[error("the order {0} is damaged")]

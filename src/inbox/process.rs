@@ -34,35 +34,51 @@ pub async fn process(
     let Some(row) = engine.store.notification(id).await? else { return Ok(false) };
     let targets: Vec<NotificationTarget> = serde_json::from_str(&row.targets)
         .map_err(|fault| StoreError::Corrupt(format!("the targets of {id}: {fault}")))?;
-    let mut waits = false;
+    let mut waits = None;
     for target in targets.iter().take(MAX_TARGETS) {
-        waits |= follow(payments, &row, target, command, pass).await?;
+        // What is not found says more than what cannot be read.
+        waits = waits.max(follow(payments, &row, target, command, pass).await?);
     }
+    let Some(wait) = waits else { return Ok(false) };
     // A replayed notification is old, but gets its tries all the same.
-    if waits && job.tries >= MIN_TRIES && engine.now().since(row.received_at) > MAX_WAIT {
-        engine.metrics.notification(&row.account, NotificationOutcome::Unmatched);
-        tracing::warn!(notification.id = %row.id, account.name = %row.account,
-            "a notification was given up: its target was not found");
-        return Ok(false);
+    if job.tries < MIN_TRIES || engine.now().since(row.received_at) <= MAX_WAIT {
+        return Ok(true);
     }
-    Ok(waits)
+    let (outcome, why) = match wait {
+        Wait::Unread => (NotificationOutcome::GivenUp, "its payment could not be read"),
+        Wait::NotFound => (NotificationOutcome::Unmatched, "its target was not found"),
+    };
+    engine.metrics.notification(&row.account, outcome);
+    tracing::warn!(notification.id = %row.id, account.name = %row.account, "a notification was given up: {why}");
+    Ok(false)
 }
 
-/// Fetches what one target names. True if it has to wait.
+/// Why a target has to wait.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wait {
+    /// Its payment is known, and has still to be read.
+    Unread,
+    /// Nothing that is known is called so.
+    NotFound,
+}
+
+/// Fetches what one target names. Says why if it has to wait.
 async fn follow(
     payments: &Payments,
     row: &InboxRow,
     target: &NotificationTarget,
     command: &Command,
     pass: &ReadPass,
-) -> Result<bool, StoreError> {
-    let Some((order, attempt)) = find(payments, &row.account, target).await? else { return Ok(true) };
+) -> Result<Option<Wait>, StoreError> {
+    let Some((order, attempt)) = find(payments, &row.account, target).await? else {
+        return Ok(Some(Wait::NotFound));
+    };
     let id = order.id();
     let followed = match read_of(&order, &attempt) {
         // Its start is running; wait for the answer, which says more than a read would.
-        _ if attempt.state == AttemptState::Started => return Ok(true),
+        _ if attempt.state == AttemptState::Started => return Ok(Some(Wait::Unread)),
         // A read that is running may have been answered before the notified change.
-        Some(Job::FetchStatus(payment)) if payments.fetched_lately(payment) => return Ok(true),
+        Some(Job::FetchStatus(payment)) if payments.fetched_lately(payment) => return Ok(Some(Wait::Unread)),
         Some(Job::FetchStatus(payment)) => {
             let fetched = payments.fetch_status(id, payment, command, pass).await;
             // The shared read may have started before the notification.
@@ -73,15 +89,15 @@ async fn follow(
             .close_orphan(id, attempt, command, pass)
             .await
             .map(|order| order.attempt(attempt).is_some_and(|attempt| attempt.reference.is_none())),
-        _ => return Ok(false),
+        _ => return Ok(None),
     };
     match followed {
-        Ok(waits) => Ok(waits),
+        Ok(waits) => Ok(waits.then_some(Wait::Unread)),
         Err(PaymentError::Command(CommandError::Store(fault))) => Err(fault),
         Err(fault) => {
             tracing::info!(notification.id = %row.id, account.name = %row.account, order.id = %id,
                 "a notification could not be followed up: {fault}");
-            Ok(true)
+            Ok(Some(Wait::Unread))
         }
     }
 }

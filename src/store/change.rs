@@ -80,7 +80,7 @@ pub enum Write {
     /// Deletes the personal values of a subject, and the stored notifications that name its objects.
     ErasePersonal {
         subject: Uuid,
-        /// Its objects at providers, by account and the provider's id.
+        /// Its objects at providers, by account and an id that a notification may name them by, ours or the provider's.
         objects: Vec<(String, String)>,
     },
     ApiKey(ApiKeyRow),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use port::{EndpointId, OrderId, Timestamp};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{Change, DeliveryStream, Store, StoreError, Write};
 use crate::domain::WebhookEndpoint;
@@ -24,6 +24,8 @@ pub struct EndpointRegistry {
     known: ArcSwap<Known>,
     /// Held while they are read, so that an older result never replaces a newer one.
     reading: Mutex<()>,
+    /// Held by whoever counts a merchant's endpoints and then adds one.
+    adding: Mutex<()>,
     /// Whether they may have changed since they were read.
     stale: AtomicBool,
 }
@@ -45,6 +47,12 @@ impl EndpointRegistry {
         let known = read(store).await.inspect_err(|_| self.mark_stale())?;
         self.known.store(Arc::new(known));
         Ok(())
+    }
+
+    /// Keeps others from adding an endpoint until the guard is dropped: the count of a merchant's endpoints is no part of
+    /// any subject, so no conflict of a commit would protect their limit. Only one process works on a database.
+    pub async fn keep_from_adding(&self) -> MutexGuard<'_, ()> {
+        self.adding.lock().await
     }
 
     /// Commits a change of an endpoint and reads the endpoints again, also after a failure whose effect is unknown.
@@ -103,7 +111,7 @@ impl EndpointRegistry {
 
 async fn read(store: &dyn Store) -> Result<Known, StoreError> {
     let mut known = Known::default();
-    for (id, failing_since) in store.endpoints().await? {
+    for (id, failing_since) in store.endpoints(None).await? {
         let Some(endpoint) = store.load::<WebhookEndpoint>(id.uuid()).await? else { continue };
         if endpoint.disabled.is_none() {
             known.by_merchant.entry(endpoint.merchant.clone()).or_default().push(id);

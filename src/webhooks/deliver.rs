@@ -63,7 +63,7 @@ impl WebhookDispatcher {
             return self.commit(vec![Write::Advance { delivery, position, at: None }]).await;
         };
         let body = self.body(&next.event).await?;
-        let attempt = self.send(&enabled.endpoint, &next.event, body).await;
+        let attempt = self.send(&enabled.endpoint, &next.event, body).await?;
         self.follow(&enabled, delivery, &next, attempt).await
     }
 
@@ -114,9 +114,9 @@ impl WebhookDispatcher {
         endpoint: &WebhookEndpoint,
         event: &RecordedEvent<Event>,
         body: Vec<u8>,
-    ) -> DeliveryAttempt {
+    ) -> Result<DeliveryAttempt, StoreError> {
         let started_at = self.engine.now();
-        let signatures = secret::signatures(endpoint, event.id(), started_at, &body);
+        let signatures = secret::signatures(endpoint, event.id(), started_at, &body)?;
         let request = HttpRequest::post("")
             .json_bytes(body)
             .header("webhook-id", event.id().to_string())
@@ -131,7 +131,7 @@ impl WebhookDispatcher {
                 (DeliveryResponse::Nothing, Some(fault.to_string().chars().take(MAX_ERROR).collect()))
             }
         };
-        DeliveryAttempt { started_at, ended: self.engine.now(), response, error }
+        Ok(DeliveryAttempt { started_at, ended: self.engine.now(), response, error })
     }
 
     /// Commits the result of a delivery attempt and what follows from it.

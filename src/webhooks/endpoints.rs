@@ -52,9 +52,9 @@ impl Endpoints {
     /// A merchant's endpoints, newest first.
     pub async fn list(&self, merchant: &str) -> Result<Vec<Arc<WebhookEndpoint>>> {
         let mut endpoints = Vec::new();
-        for (id, _) in self.engine.store.endpoints().await? {
+        for (id, _) in self.engine.store.endpoints(Some(merchant)).await? {
             let endpoint = self.engine.store.load::<WebhookEndpoint>(id.uuid()).await?;
-            endpoints.extend(endpoint.filter(|endpoint| endpoint.merchant == merchant));
+            endpoints.extend(endpoint);
         }
         endpoints.reverse();
         Ok(endpoints)
@@ -67,9 +67,9 @@ impl Endpoints {
         if found.deleted { Err(CommandError::NotFound) } else { Ok(found) }
     }
 
-    /// Since when every delivery to an endpoint has failed.
-    pub async fn failing_since(&self, id: EndpointId) -> Result<Option<Timestamp>> {
-        let endpoints = self.engine.store.endpoints().await?;
+    /// Since when every delivery to a merchant's endpoint has failed.
+    pub async fn failing_since(&self, merchant: &str, id: EndpointId) -> Result<Option<Timestamp>> {
+        let endpoints = self.engine.store.endpoints(Some(merchant)).await?;
         Ok(endpoints.into_iter().find(|(of, _)| *of == id).and_then(|(_, since)| since))
     }
 
@@ -147,10 +147,12 @@ pub struct EndpointCommand<'a> {
 impl EndpointCommand<'_> {
     /// Creates an endpoint. It gets the events from now on.
     pub async fn create(self, settings: EndpointSettings) -> Result<Arc<WebhookEndpoint>> {
-        if self.endpoints.list(self.merchant).await?.len() >= MAX_ENDPOINTS {
+        let engine = &self.endpoints.engine;
+        // Held until it is written, on purpose: of two at once the second has to count the first.
+        let _alone = engine.endpoints.keep_from_adding().await;
+        if engine.store.endpoints(Some(self.merchant)).await?.len() >= MAX_ENDPOINTS {
             return Err(DomainError::TooManyEndpoints { max: MAX_ENDPOINTS }.into());
         }
-        let engine = &self.endpoints.engine;
         let created = EndpointEvent::Created {
             id: EndpointId::from_uuid(engine.subject_id()),
             merchant: self.merchant.to_owned(),
@@ -201,16 +203,22 @@ impl EndpointCommand<'_> {
         Ok(endpoint.current().clone())
     }
 
+    async fn enabled(self, id: EndpointId) -> Result<WorkingCopy<WebhookEndpoint>> {
+        let endpoint = self.endpoints.get(self.merchant, id).await?;
+        if endpoint.disabled.is_some() { Err(DomainError::EndpointDisabled.into()) } else { Ok(endpoint) }
+    }
+
     /// Sends an event again, to one endpoint or to all that take it. Returns how many.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`] for the event or the endpoint; [`DomainError::NotSubscribed`].
+    /// [`CommandError::NotFound`] for the event or the endpoint; [`DomainError::EndpointDisabled`];
+    /// [`DomainError::NotSubscribed`].
     pub async fn redeliver(self, event: EventId, to: Option<EndpointId>) -> Result<u64> {
         let order = OrderId::from_uuid(subject_of(event.uuid()));
         let sequence = number_of(event.uuid());
         let kind = self.endpoints.public_type(self.merchant, order, sequence).await?;
         let mut endpoints = match to {
-            Some(id) => vec![self.endpoints.get(self.merchant, id).await?.current().clone()],
+            Some(id) => vec![self.enabled(id).await?.current().clone()],
             None => self.endpoints.list(self.merchant).await?,
         };
         endpoints.retain(|endpoint| endpoint.disabled.is_none() && endpoint.subscribes_to(&kind));
@@ -225,12 +233,9 @@ impl EndpointCommand<'_> {
     /// Sends an endpoint again all events from one moment to before another. Returns of how many orders.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`]; [`DomainError::NotSubscribed`] if it is disabled;
-    /// [`DomainError::ReplayTooLarge`].
+    /// [`CommandError::NotFound`]; [`DomainError::EndpointDisabled`]; [`DomainError::ReplayTooLarge`].
     pub async fn replay(self, id: EndpointId, from: Timestamp, to: Timestamp) -> Result<u64> {
-        if self.endpoints.get(self.merchant, id).await?.disabled.is_some() {
-            return Err(DomainError::NotSubscribed.into());
-        }
+        self.enabled(id).await?;
         let spans = self.endpoints.spans(self.merchant, from, to).await?;
         let streams: Vec<_> = spans.into_iter().map(|(order, span)| (id, order, span)).collect();
         self.enqueue(&streams).await

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use port::{Env, EventId, Timestamp, sign};
 
 use crate::domain::{EndpointSecret, WebhookEndpoint};
+use crate::store::StoreError;
 
 const PREFIX: &str = "whsec_";
 
@@ -17,7 +18,18 @@ pub(super) fn make(env: &dyn Env) -> EndpointSecret {
 
 /// The value of `webhook-signature`: `v1,` and the HMAC-SHA256 of `id.timestamp.body`, once for each valid secret, the
 /// newest first.
-pub(super) fn signatures(endpoint: &WebhookEndpoint, event: EventId, at: Timestamp, body: &[u8]) -> String {
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if the newest secret is gone: nobody could verify what it does not sign.
+pub(super) fn signatures(
+    endpoint: &WebhookEndpoint,
+    event: EventId,
+    at: Timestamp,
+    body: &[u8],
+) -> Result<String, StoreError> {
+    if endpoint.secret.value().is_none() {
+        return Err(StoreError::Corrupt(format!("the secret of endpoint {} is gone", endpoint.id)));
+    }
     let secrets = endpoint.live_secrets(at);
     let (event, at) = (event.to_string(), at.seconds().to_string());
     let signed = [event.as_bytes(), b".", at.as_bytes(), b".", body];
@@ -28,7 +40,7 @@ pub(super) fn signatures(endpoint: &WebhookEndpoint, event: EventId, at: Timesta
         let key = key.unwrap_or_else(|_| text.as_bytes().to_vec());
         format!("v1,{}", STANDARD.encode(sign::hmac_sha256(&key, &signed)))
     });
-    signatures.collect::<Vec<_>>().join(" ")
+    Ok(signatures.collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -38,7 +50,7 @@ mod tests {
     use port::{EndpointId, Secret, Uuid};
 
     use super::*;
-    use crate::domain::{EndpointSettings, Erasable, Head, PreviousSecret};
+    use crate::domain::{EndpointSettings, Erasable, ErasableSlot as _, Head, PreviousSecret};
 
     struct Counting(AtomicU8);
 
@@ -96,6 +108,15 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_signed_for_an_endpoint_whose_secret_is_gone() {
+        let old = PreviousSecret { secret: secret("whsec_old"), expires_at: Timestamp::from_seconds(1) };
+        let mut row = endpoint(Some(old));
+        row.secret.erase();
+        let signed = signatures(&row, EventId::from_uuid(Uuid::nil()), Timestamp::from_seconds(0), b"{}");
+        assert!(matches!(signed, Err(StoreError::Corrupt(_))), "{signed:?}");
+    }
+
+    #[test]
     fn the_old_secret_signs_until_its_time_and_the_new_one_always() {
         let until = Timestamp::from_seconds(1_000);
         let old =
@@ -104,7 +125,7 @@ mod tests {
         let row = endpoint(Some(old));
         for (second, expected) in [(0, 2), (999, 2), (1_000, 1), (9_999, 1)] {
             let at = Timestamp::from_seconds(second);
-            let text = signatures(&row, event, at, body);
+            let text = signatures(&row, event, at, body).unwrap();
             assert_eq!(text.split(' ').count(), expected, "at {second}");
             let (id, at) = (event.to_string(), second.to_string());
             let check = |secret: &str| {

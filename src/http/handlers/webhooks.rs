@@ -61,7 +61,7 @@ impl ApiRequest {
 }
 
 async fn shown(request: &ApiRequest, endpoint: &WebhookEndpoint) -> Result<Answer, Problem> {
-    let failing_since = request.endpoints().failing_since(endpoint.id).await?;
+    let failing_since = request.endpoints().failing_since(&request.merchant, endpoint.id).await?;
     Ok(Answer::ok(&EndpointView(endpoint, &failing_since, &None))?.version(endpoint.version))
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct WithSecret(Arc<WebhookEndpoint>, Option<Timestamp>);
 
 impl WithSecret {
     async fn of(request: &ApiRequest, endpoint: Arc<WebhookEndpoint>) -> Result<Self, Problem> {
-        let failing_since = request.endpoints().failing_since(endpoint.id).await?;
+        let failing_since = request.endpoints().failing_since(&request.merchant, endpoint.id).await?;
         Ok(Self(endpoint, failing_since))
     }
 }
@@ -112,7 +112,8 @@ pub(crate) async fn list_all(request: &ApiRequest, Page { before, limit }: Page)
     if let Some(before) = before {
         endpoints.retain(|endpoint| endpoint.id.to_string() < before);
     }
-    let failing: HashMap<_, _> = request.state().store().endpoints().await?.into_iter().collect();
+    let failing: HashMap<_, _> =
+        request.state().store().endpoints(Some(&request.merchant)).await?.into_iter().collect();
     let since = |id| failing.get(&id).unwrap_or(&None);
     let key = |endpoint: &Arc<WebhookEndpoint>| endpoint.id.to_string();
     list(&endpoints, limit, key, |endpoint| EndpointView(endpoint, since(endpoint.id), &None))

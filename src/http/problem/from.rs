@@ -104,7 +104,7 @@ impl From<DomainError> for Problem {
                     .with("state", state.as_str())
                     .with("allowedStates", states)
             }
-            E::TooLate(_) | E::NotSubscribed => problem(Code::InvalidState),
+            E::TooLate(_) | E::NotSubscribed | E::EndpointDisabled => problem(Code::InvalidState),
             E::OrderLocked => problem(Code::OrderLocked),
             E::NotPriced => problem(Code::OrderNotPriced),
             E::PaymentNotRequired | E::PaymentProofNotWanted => problem(Code::PaymentNotRequired),

@@ -30,6 +30,9 @@ const STRAY_KEYS: &str = "SELECT key FROM idempotency LEFT JOIN changes USING (s
      ORDER BY idempotency.merchant, key LIMIT ?1";
 const PERSONAL_ERASED: &str = "DELETE FROM personal
      WHERE position IN (SELECT position FROM changes WHERE subject = ?1)";
+/// `lower` leaves all letters but those of ASCII.
+const NOTIFICATIONS_ERASED: &str = "DELETE FROM inbox
+     WHERE account = ?1 AND instr(lower(targets), ?2) > 0";
 
 pub(super) fn checkpoint(db: &Connection, row: &CheckpointRow) -> Result<(), StoreError> {
     let (number, position, changes) = (integer(row.number), integer(row.position), integer(row.changes));
@@ -41,12 +44,13 @@ pub(super) fn last_change(db: &Connection) -> Result<Option<(u64, Hash)>, StoreE
     one(db, LAST_CHANGE, [], |row| Ok((count(row, 0)?, hash(row, 1)?)))
 }
 
-/// Deletes the personal values of a subject, and the stored notifications that name its objects.
+/// Deletes the personal values of a subject, and the stored notifications that name its objects. Like where they are
+/// processed, an id in other capitals is the same id.
 pub(super) fn erase(db: &Connection, subject: Uuid, objects: &[(String, String)]) -> Result<(), StoreError> {
     run(db, PERSONAL_ERASED, [blob(subject)])?;
-    for (account, reference) in objects {
-        let quoted = serde_json::to_string(reference).expect("a text is always JSON");
-        run(db, "DELETE FROM inbox WHERE account = ?1 AND instr(targets, ?2) > 0", (account, quoted))?;
+    for (account, name) in objects {
+        let quoted = serde_json::to_string(&name.to_ascii_lowercase()).expect("a text is always JSON");
+        run(db, NOTIFICATIONS_ERASED, (account, quoted))?;
     }
     Ok(())
 }

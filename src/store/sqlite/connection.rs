@@ -106,9 +106,19 @@ pub(super) fn for_writing(database: &Path) -> Result<Connection, OpenError> {
     db.pragma_update(None, "foreign_keys", true)?;
     // Keeps savepoint journals in memory: a temporary file costs two fifths of the writer's time.
     db.pragma_update(None, "temp_store", "memory")?;
+    // Deleted rows are overwritten: what was erased, or pruned with a notification, is not to be found in free pages.
+    db.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     db.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
     db.pragma_update_and_check(None, "journal_size_limit", LOG_KEPT_BYTES, |_| Ok(()))?;
     Ok(db)
+}
+
+/// Copies the log into the database and empties it. False if somebody still reads from it after `patience`.
+pub(super) fn empty_log(db: &Connection, patience: Duration) -> rusqlite::Result<bool> {
+    db.busy_timeout(patience)?;
+    let is_read = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    is_read.map(|is_read| !is_read)
 }
 
 pub(super) fn for_reading(database: &Path) -> Result<Connection, OpenError> {

@@ -42,17 +42,21 @@ impl Leases {
 }
 
 /// What is leased, and until when.
-pub(super) struct Leased<K>(Mutex<HashMap<K, Timestamp>>);
+pub(super) struct Leased<K> {
+    held: Mutex<HashMap<K, Timestamp>>,
+    /// Held while somebody claims. Who ends a lease, as each commit may, does not wait for it.
+    claiming: Mutex<()>,
+}
 
 impl<K> Default for Leased<K> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self { held: Mutex::default(), claiming: Mutex::default() }
     }
 }
 
-impl<K: Eq + Hash> Leased<K> {
+impl<K: Clone + Eq + Hash> Leased<K> {
     fn held(&self) -> MutexGuard<'_, HashMap<K, Timestamp>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leases at most `limit` rows. `query` is called for `limit` rows plus as many as are leased, so that enough free
@@ -65,14 +69,19 @@ impl<K: Eq + Hash> Leased<K> {
         query: impl FnOnce(u32) -> Result<Vec<T>, StoreError>,
         key: impl Fn(&T) -> K,
     ) -> Result<Vec<T>, StoreError> {
-        let mut held = self.held();
-        // One that ends later than a new one is from before the clock was set back.
-        held.retain(|_, until| *until > now && *until <= now.plus(lease));
-        let most = limit.saturating_add(u32::try_from(held.len()).unwrap_or(u32::MAX));
+        let _alone = self.claiming.lock().unwrap_or_else(PoisonError::into_inner);
+        // A copy: a lease that ends while the query runs may be of a row that was found as it was before its job ran.
+        let leased = {
+            let mut held = self.held();
+            // One that ends later than a new one is from before the clock was set back.
+            held.retain(|_, until| *until > now && *until <= now.plus(lease));
+            held.clone()
+        };
+        let most = limit.saturating_add(u32::try_from(leased.len()).unwrap_or(u32::MAX));
         let mut free = query(most)?;
-        free.retain(|found| !held.contains_key(&key(found)));
+        free.retain(|found| !leased.contains_key(&key(found)));
         free.truncate(limit as usize);
-        held.extend(free.iter().map(|found| (key(found), now.plus(lease))));
+        self.held().extend(free.iter().map(|found| (key(found), now.plus(lease))));
         Ok(free)
     }
 
@@ -83,7 +92,7 @@ impl<K: Eq + Hash> Leased<K> {
         key: impl Fn(&T) -> K,
         due_at: impl Fn(&T) -> Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let held = self.held();
+        let held = self.held().clone();
         let most = u32::try_from(held.len()).unwrap_or(u32::MAX).saturating_add(1);
         let free_at =
             |found: &T| held.get(&key(found)).map_or(due_at(found), |until| due_at(found).max(*until));
@@ -99,5 +108,28 @@ impl<K: Eq + Hash> Leased<K> {
         if let Some(lease) = self.held().get_mut(key) {
             *lease = until.min(*lease);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_can_end_while_somebody_queries_and_what_was_found_then_is_not_leased() {
+        let (leased, now, lease) = (Leased::<u8>::default(), Timestamp::default(), Duration::from_secs(60));
+        let claim = |found: Vec<u8>| leased.claim(now, lease, 9, |_| Ok(found), |row| *row);
+        assert_eq!(claim(vec![1]), Ok(vec![1]));
+        let meanwhile = |_| {
+            leased.end(&1);
+            Ok(vec![1, 2])
+        };
+        assert_eq!(leased.claim(now, lease, 9, meanwhile, |row| *row), Ok(vec![2]));
+        assert_eq!(claim(vec![1, 2]), Ok(vec![1]));
+        let ends = |_| {
+            leased.end(&2);
+            Ok(vec![2])
+        };
+        assert_eq!(leased.next(ends, |row| *row, |_| now), Ok(Some(now.plus(lease))));
     }
 }

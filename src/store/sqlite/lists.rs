@@ -72,7 +72,8 @@ const OPEN_WORK: &str = "WITH RECURSIVE
 /// One index scan per merchant. There are few endpoints, and this runs only when one changes or is listed.
 const ENDPOINTS: &str = "SELECT subjects.id, since FROM names
      JOIN subjects ON merchant = names.id AND kind = ?1 AND state = ?2
-     LEFT JOIN failing_endpoints ON endpoint = subjects.id ORDER BY subjects.id";
+     LEFT JOIN failing_endpoints ON endpoint = subjects.id
+     WHERE ?3 IS NULL OR names.name = ?3 ORDER BY subjects.id";
 
 impl dyn Store + '_ {
     /// A merchant's orders, newest first.
@@ -104,9 +105,13 @@ impl dyn Store + '_ {
         .await
     }
 
-    /// Every endpoint that was not deleted, oldest first, and since when its deliveries fail.
-    pub async fn endpoints(&self) -> Result<Vec<(EndpointId, Option<Timestamp>)>, StoreError> {
-        let values = (SubjectKind::WebhookEndpoint as u8, WebhookEndpoint::KEPT);
+    /// The endpoints of a merchant, or all, that were not deleted, oldest first, and since when their deliveries fail.
+    pub async fn endpoints(
+        &self,
+        merchant: Option<&str>,
+    ) -> Result<Vec<(EndpointId, Option<Timestamp>)>, StoreError> {
+        let merchant = merchant.map(str::to_owned);
+        let values = (SubjectKind::WebhookEndpoint as u8, WebhookEndpoint::KEPT, merchant);
         let read = |row: &Row<'_>| Ok((EndpointId::from_uuid(uuid(row, 0)?), maybe_time(row, 1)?));
         self.read(move |db| all(db, ENDPOINTS, values, read)).await
     }

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use port::Uuid;
 use rusqlite::{Connection, TransactionBehavior};
@@ -18,9 +18,12 @@ use tokio::sync::{broadcast, oneshot};
 use super::cache::SubjectCache;
 use super::executor::Executor;
 use super::names::Names;
-use super::{LastChange, LastChangeFile, OpenError, audit, rows, statement};
+use super::{LastChange, LastChangeFile, OpenError, audit, connection, rows, statement};
 use crate::metrics::Metrics;
-use crate::store::{Change, StoreError, Unique};
+use crate::store::{Change, StoreError, Unique, Write};
+
+/// How long an erasure waits for those who read from the log. Every change waits with it.
+const READERS_TIME: Duration = Duration::from_millis(100);
 
 /// A waiting change with the channel for its result. The change is sent back, since freeing its memory is cheaper on
 /// the thread that allocated it.
@@ -40,6 +43,8 @@ pub(super) struct Writer {
     cache: Arc<SubjectCache>,
     changes: broadcast::Sender<Uuid>,
     metrics: Arc<Metrics>,
+    /// Whether the log may still hold what was erased.
+    log_holds_erased: bool,
 }
 
 impl Writer {
@@ -50,7 +55,8 @@ impl Writer {
         changes: broadcast::Sender<Uuid>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { db, names: Names::default(), last_change, cache, changes, metrics }
+        let names = Names::default();
+        Self { db, names, last_change, cache, changes, metrics, log_holds_erased: false }
     }
 
     /// Runs on a thread of its own. If it panics, its memory may be inconsistent, so the process aborts; recovery after
@@ -95,6 +101,7 @@ impl Writer {
         if written > 0 {
             self.metrics.store_committed(u32::try_from(written).unwrap_or(u32::MAX), started.elapsed());
             self.advance_last_change();
+            self.forget_erased(batch);
         }
         for (Waiting { change, answer }, result) in batch.drain(..).zip(results) {
             match (&result, &change.subject) {
@@ -117,6 +124,17 @@ impl Writer {
     fn advance_last_change(&mut self) {
         if let Ok(Some((position, hash))) = audit::last_change(&self.db) {
             let _ = self.last_change.advance(LastChange { position, hash });
+        }
+    }
+
+    /// The log keeps each page as it was, so it is emptied after an erasure, before that is answered. Where a reader is in
+    /// the way, it is tried again with each batch, which then does not wait.
+    fn forget_erased(&mut self, batch: &[Waiting]) {
+        let erases = |write: &Write| matches!(write, Write::ErasePersonal { .. });
+        let erased = batch.iter().any(|waiting| waiting.change.writes.iter().any(erases));
+        if erased || self.log_holds_erased {
+            let patience = if erased { READERS_TIME } else { Duration::ZERO };
+            self.log_holds_erased = !connection::empty_log(&self.db, patience).unwrap_or(false);
         }
     }
 
@@ -180,8 +198,8 @@ mod tests {
     use port::Timestamp;
 
     use super::*;
+    use crate::store::IdempotencyRow;
     use crate::store::sqlite::migrations;
-    use crate::store::{IdempotencyRow, Write};
 
     fn writer() -> Writer {
         let folder = tempfile::tempdir().expect("a folder");

@@ -25,7 +25,7 @@ impl Gateway {
         self.notified_with("x-teller-key", "genuine", hints.to_string().as_bytes()).await
     }
 
-    async fn notified_with(&self, header: &str, value: &str, body: &[u8]) -> Reply {
+    pub async fn notified_with(&self, header: &str, value: &str, body: &[u8]) -> Reply {
         self.post("/webhooks/one").without("Authorization").header(header, value).bytes(body).await
     }
 
@@ -63,7 +63,7 @@ impl Gateway {
         self.jobs_of(JobSubject::Notification) > 0
     }
 
-    fn counted(&self, account: &str, outcome: &str) -> usize {
+    pub fn counted(&self, account: &str, outcome: &str) -> usize {
         self.metric(&format!("paymux_notifications_total{{account=\"{account}\",outcome=\"{outcome}\"}}"))
     }
 
@@ -196,53 +196,34 @@ async fn the_timeline_tells_a_notification_from_a_poll() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_and_a_flood_are_refused() {
-    let gateway = Gateway::with(|settings| settings.limits.notifications_per_second = 1).await;
-    let large = vec![b' '; 65_537];
-    gateway.notified_with("x-teller-key", "genuine", &large).await.problem(413, "body_too_large");
-    for _ in 0..2 {
-        assert_eq!(gateway.notified(&json!([])).await.status, 200);
-    }
-    let reply = gateway.notified(&json!([])).await;
-    reply.problem(429, "rate_limited");
-    assert_eq!(reply.header("retry-after"), Some("1"));
-    assert_eq!(gateway.counted("one", "limited"), 1);
-    assert_eq!(
-        gateway.notified_at_two(NOTIFY_KEY, &json!([])).await.status,
-        200,
-        "another account has its own allowance"
-    );
-    gateway.clock.pass(Duration::from_secs(1));
-    assert_eq!(gateway.notified(&json!([])).await.status, 200);
-    // What nothing proves is limited too, and takes nothing from what the provider sends.
-    gateway.clock.pass(Duration::from_secs(60));
-    let mut forged = Vec::new();
-    for _ in 0..9 {
-        forged.push(gateway.notified_with("x-teller-key", "forged", b"[]").await.status);
-    }
-    assert_eq!((forged[0], forged[8]), (401, 429), "{forged:?}");
-    assert_eq!(gateway.notified(&json!([])).await.status, 200);
-}
-
-#[tokio::test]
 async fn a_notification_that_overtakes_our_own_start_waits_for_it_and_three_days_at_most() {
     let gateway = Gateway::start().await;
     let early = json!([{"reference": "t-unheard-of", "merchant_reference": null, "event": "e-1"}]);
     assert_eq!(gateway.notified(&early).await.status, 200);
     gateway.run_jobs().await;
     assert!(gateway.notifications_due());
+    is_given_up_after_three_days(&gateway).await;
+    assert_eq!((gateway.counted("one", "unmatched"), gateway.counted("one", "given_up")), (1, 0));
+}
+
+async fn is_given_up_after_three_days(gateway: &Gateway) {
     const STEP: Duration = Duration::from_secs(6 * 3_600);
-    for _ in 0..11 {
+    for step in 1..=14 {
         gateway.clock.pass(STEP);
         gateway.run_jobs().await;
-        assert!(gateway.notifications_due());
-    }
-    for _ in 0..3 {
-        gateway.clock.pass(STEP);
-        gateway.run_jobs().await;
+        assert!(gateway.notifications_due() || step > 11);
     }
     assert!(!gateway.notifications_due());
-    assert_eq!(gateway.counted("one", "unmatched"), 1);
+}
+
+#[tokio::test]
+async fn a_notification_whose_payment_cannot_be_read_for_three_days_is_not_called_unmatched() {
+    let gateway = Gateway::start().await;
+    let session = gateway.session().await;
+    gateway.provider.breaks(ProviderError::Unavailable("it is down".into()));
+    assert_eq!(gateway.notified(&hint(&session, "e-1")).await.status, 200);
+    is_given_up_after_three_days(&gateway).await;
+    assert_eq!((gateway.counted("one", "unmatched"), gateway.counted("one", "given_up")), (0, 1));
 }
 
 #[tokio::test]

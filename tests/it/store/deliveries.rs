@@ -6,7 +6,7 @@ use paymux::domain::{EndpointEvent, WebhookEndpoint};
 use paymux::store::{Change, ClaimedDelivery, DeliveryRow, DeliveryStream, Page, StreamPosition, Write};
 use port::{EndpointId, Env as _, EventId, OrderId, Timestamp, Uuid};
 
-use super::fixtures::Shop;
+use super::fixtures::{MERCHANT, Shop};
 use super::{Db, commit, write};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -206,7 +206,9 @@ pub async fn endpoints_are_listed_with_when_they_began_to_fail(store: Db) {
     let listed = |since| Ok(vec![(made[0].id, since), (made[1].id, None)]);
     let mut gone = made[2].clone();
     commit(&store, shop.change::<WebhookEndpoint>("delete", &mut gone, vec![EndpointEvent::Deleted])).await;
-    assert_eq!(store.endpoints().await, listed(None));
+    assert_eq!(store.endpoints(None).await, listed(None));
+    assert_eq!(store.endpoints(Some(MERCHANT)).await, listed(None));
+    assert_eq!(store.endpoints(Some("another")).await, Ok(Vec::new()));
     // The first moment stays until a delivery works.
     let started = shop.now();
     for (write_since, read_since) in [
@@ -216,6 +218,6 @@ pub async fn endpoints_are_listed_with_when_they_began_to_fail(store: Db) {
         (Some(started), Some(started)),
     ] {
         write(&store, written(write_since)).await.unwrap();
-        assert_eq!(store.endpoints().await, listed(read_since));
+        assert_eq!(store.endpoints(None).await, listed(read_since));
     }
 }

@@ -72,6 +72,7 @@ macro_rules! suite {
             suite! { @records $fresh,
                 personal_data_is_not_in_the_history
                 a_customer_who_is_erased_leaves_a_history_that_can_be_checked
+                a_customer_who_is_erased_leaves_no_notification_about_them
                 an_open_order_keeps_the_personal_data_of_its_customer
                 what_pays_for_an_order_is_kept_when_a_dispute_was_seen_before_the_payment
                 records_that_are_in_order_are_found_so

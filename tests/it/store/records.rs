@@ -11,13 +11,13 @@ use paymux::domain::{
 use paymux::engine::Engine;
 use paymux::metrics::Metrics;
 use paymux::store::{InboxRow, StoreError, Unique, Write};
-use port::{Env as _, NotificationId, PaymentStatus, Timestamp};
+use port::{Env as _, NotificationId, NotificationTarget, PaymentStatus, Timestamp};
 
 use super::fixtures::{CUSTOMER, MERCHANT, Shop};
 use super::subjects::{assert_reads_back, long_history, one_of_each};
 use super::{Db, commit, write};
 
-fn engine(store: &Db, shop: &Arc<Shop>) -> Engine {
+pub fn engine(store: &Db, shop: &Arc<Shop>) -> Engine {
     Engine::new(store.clone(), shop.clone(), Arc::new(Metrics::new()))
 }
 
@@ -33,7 +33,7 @@ async fn assert_fine(store: &Db, now: Timestamp, subjects: u64) {
 }
 
 /// An order that was paid and fulfilled.
-async fn completed(store: &Db, shop: &Shop, reference: &str) -> Arc<OrderAggregate> {
+pub async fn completed(store: &Db, shop: &Shop, reference: &str) -> Arc<OrderAggregate> {
     let (mut order, created) = shop.order(None);
     commit(store, created).await;
     commit(store, shop.checkout(&mut order, "main")).await;
@@ -76,19 +76,6 @@ pub async fn a_customer_who_is_erased_leaves_a_history_that_can_be_checked(store
         }
         profiles.push(profile);
     }
-    let row = |account: &str, reference: &str| InboxRow {
-        id: NotificationId::from_uuid(shop.uuid()),
-        account: account.into(),
-        identity: format!("{account} {reference}"),
-        headers: "{}".into(),
-        body: b"Ada".to_vec(),
-        targets: format!("[{{\"reference\":\"{reference}\"}}]"),
-        received_at: shop.now(),
-    };
-    let notifications = [row("main", "R-1"), row("main", "R-11"), row("reserve", "R-1")];
-    for row in &notifications {
-        write(&store, Write::Notification(row.clone())).await.unwrap();
-    }
     audit::checkpoint(&*store, shop.now()).await.unwrap();
     assert_fine(&store, shop.now(), 4).await;
     let text = store.changes_of(order.uuid(), 0, 1).await.unwrap();
@@ -121,11 +108,47 @@ pub async fn a_customer_who_is_erased_leaves_a_history_that_can_be_checked(store
     for reference in ["P-1", "P-2"] {
         assert_eq!(store.profile_with_reference("main", reference).await, Ok(None));
     }
-    for (row, kept) in notifications.iter().zip([false, true, true]) {
-        assert_eq!(store.notification(row.id).await.unwrap().is_some(), kept, "{}", row.identity);
-    }
     audit::checkpoint(&*store, shop.now()).await.unwrap();
     assert_fine(&store, shop.now(), 4).await;
+}
+
+pub async fn a_customer_who_is_erased_leaves_no_notification_about_them(store: Db) {
+    let shop = Arc::new(Shop::new());
+    let order = completed(&store, &shop, "R-1").await;
+    let (mut session, created) = shop.profile_session();
+    commit(&store, created).await;
+    for events in shop.profile_session_life() {
+        commit(&store, shop.change("session", &mut session, events)).await;
+    }
+    // This one ended before its provider gave it an id.
+    let (unnamed, created) = shop.profile_session();
+    commit(&store, created).await;
+    commit(&store, shop.profile("P-1").1).await;
+    let ids = [order.attempts[0].id, session.attempts[0].id, unnamed.attempts[0].id].map(|id| id.to_string());
+    let gone = ["R-1", "r-1", "S-1", "P-1", &ids[0], &ids[0].to_ascii_uppercase(), &ids[1], &ids[2]]
+        .map(|name| ("main", name.to_owned(), false));
+    let kept = [("main", "R-11"), ("reserve", "R-1"), ("reserve", &ids[0])]
+        .map(|(account, name)| (account, name.to_owned(), true));
+    let mut rows = Vec::new();
+    for (account, name, kept) in gone.into_iter().chain(kept) {
+        let targets = NotificationTarget { merchant_reference: Some(name.clone()), ..Default::default() };
+        let id = NotificationId::from_uuid(shop.uuid());
+        rows.push((id, format!("{account} {name}"), kept));
+        let row = InboxRow {
+            id,
+            account: account.into(),
+            identity: name,
+            headers: "{}".into(),
+            body: b"Ada".to_vec(),
+            targets: serde_json::to_string(&[targets]).unwrap(),
+            received_at: shop.now(),
+        };
+        write(&store, Write::Notification(row)).await.unwrap();
+    }
+    audit::erase(&engine(&store, &shop), MERCHANT, &customer(CUSTOMER), None).await.unwrap();
+    for (id, name, kept) in rows {
+        assert_eq!(store.notification(id).await.unwrap().is_some(), kept, "{name}");
+    }
 }
 
 pub async fn an_open_order_keeps_the_personal_data_of_its_customer(store: Db) {

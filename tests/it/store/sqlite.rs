@@ -9,14 +9,15 @@ use paymux::audit;
 use paymux::domain::{AnySubject, Hash, Lane, OrderAggregate, Subject as _, Urgency};
 use paymux::metrics::Metrics;
 use paymux::store::sqlite::{LastChange, OpenError, Options, Sqlite};
-use paymux::store::{DeliveryStream, Due, IdempotencyRow, JobSubject, StoreError, Wake, Write};
-use port::Env as _;
+use paymux::store::{DeliveryStream, Due, IdempotencyRow, InboxRow, JobSubject, StoreError, Wake, Write};
+use port::{Env as _, NotificationId, NotificationTarget};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::fixtures::{MERCHANT, Shop};
+use super::fixtures::{CUSTOMER, MERCHANT, Shop};
+use super::records::{completed, engine};
 use super::rows::key;
 use super::subjects::{assert_reads_back, long_history, one_of_each};
 use super::{Db, commit, write};
@@ -226,6 +227,60 @@ async fn a_subject_without_its_personal_data_can_be_read_and_changed() {
     assert!(read.sessions[0].request.value().is_none());
     commit(&store, shop.created(&mut read, "R-1")).await;
     assert_reads_back(&store, &read).await;
+}
+
+/// Whether the file of a database or its log has a text anywhere, be it in a page that is free.
+fn has_bytes(folder: &Path, text: &str) -> bool {
+    ["paymux.db", "paymux.db-wal"].into_iter().any(|name| {
+        let bytes = fs::read(folder.join(name)).unwrap_or_default();
+        bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    })
+}
+
+#[tokio::test]
+async fn what_was_erased_is_in_no_byte_of_the_database_or_its_log() {
+    let (store, folder) = fresh(true);
+    let shop = Arc::new(Shop::new());
+    for number in 0..40 {
+        let reference = format!("R-{number}");
+        completed(&store, &shop, &reference).await;
+        let target = NotificationTarget { reference: Some(reference.clone()), ..Default::default() };
+        let row = InboxRow {
+            id: NotificationId::from_uuid(shop.uuid()),
+            account: "main".into(),
+            identity: reference,
+            headers: "{}".into(),
+            body: b"from ada@example.test".repeat(number),
+            targets: serde_json::to_string(&[target]).unwrap(),
+            received_at: shop.now(),
+        };
+        write(&store, Write::Notification(row)).await.unwrap();
+    }
+    let texts = [CUSTOMER, r#""firstName":"Ada""#, "ada@example.test"];
+    for text in texts {
+        assert!(has_bytes(folder.path(), text), "{text}");
+    }
+    let everything = audit::ErasureTarget::Customer(CUSTOMER.to_owned());
+    let erased = audit::erase(&engine(&store, &shop), MERCHANT, &everything, None).await.unwrap();
+    assert_eq!(erased.orders.len(), 40);
+    for text in texts {
+        assert!(!has_bytes(folder.path(), text), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_erased_while_somebody_read_leaves_the_log_with_a_later_change() {
+    let (store, folder) = fresh(true);
+    let shop = Arc::new(Shop::new());
+    let order = completed(&store, &shop, "R-1").await;
+    let reader = behind(folder.path());
+    reader.execute_batch("BEGIN; SELECT count(*) FROM personal").unwrap();
+    let target = audit::ErasureTarget::Order(order.id());
+    audit::erase(&engine(&store, &shop), MERCHANT, &target, None).await.unwrap();
+    assert!(has_bytes(folder.path(), CUSTOMER), "it is still read");
+    reader.execute_batch("ROLLBACK").unwrap();
+    write(&store, Write::Probe).await.unwrap();
+    assert!(!has_bytes(folder.path(), CUSTOMER));
 }
 
 /// A copy of a database in another folder, in which rows are edited.

@@ -131,7 +131,7 @@ async fn what_is_taken_at_last_is_followed_by_all_that_waited() {
     let mut order = host.create().await;
     let mut runner = host.runner();
     until_idle(&mut runner).await;
-    assert!(host.endpoints.failing_since(endpoint.id).await.unwrap().is_some());
+    assert!(host.endpoints.failing_since(MERCHANT, endpoint.id).await.unwrap().is_some());
     // What happens meanwhile brings no retry forward.
     host.pay(&mut order).await;
     until_idle(&mut runner).await;
@@ -141,7 +141,7 @@ async fn what_is_taken_at_last_is_followed_by_all_that_waited() {
         until_idle(&mut runner).await;
     }
     assert_eq!(receiver.places(), [1, 1, 1, 1, 2, 3, 4, 5, 6]);
-    assert!(host.endpoints.failing_since(endpoint.id).await.unwrap().is_none());
+    assert!(host.endpoints.failing_since(MERCHANT, endpoint.id).await.unwrap().is_none());
 }
 
 #[tokio::test]

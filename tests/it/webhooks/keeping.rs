@@ -1,7 +1,13 @@
 //! Endpoints: created, changed, given new secrets, replayed.
 
-use paymux::domain::{DisabledReason, DomainError, EndpointSettings, Event, OrderAggregate, number_of};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use paymux::domain::{
+    DisabledReason, DomainError, EndpointSettings, Event, OrderAggregate, number_of, part_of,
+};
 use paymux::engine::{Command, CommandError, Engine, IdempotencyKey};
+use paymux::store::sqlite::{self, Sqlite};
 use paymux::store::{Change, Page, PublicFilter};
 use paymux::webhooks::{EndpointFields, Endpoints, MAX_ENDPOINTS};
 use port::{Env as _, EventId};
@@ -192,7 +198,12 @@ async fn switched_off_it_misses_what_happens_and_can_be_told_later() {
     until_idle(&mut runner).await;
     assert_eq!(
         host.endpoints.by(MERCHANT, &merchant()).replay(endpoint, from, to).await,
-        Err(DomainError::NotSubscribed.into())
+        Err(DomainError::EndpointDisabled.into())
+    );
+    let event = EventId::from_uuid(part_of(order.id().uuid(), 1));
+    assert_eq!(
+        host.endpoints.by(MERCHANT, &merchant()).redeliver(event, Some(endpoint)).await,
+        Err(DomainError::EndpointDisabled.into())
     );
     let on =
         host.endpoints.by(MERCHANT, &if_match(off.version)).edit(endpoint, &enabled(true)).await.unwrap();
@@ -290,6 +301,21 @@ async fn a_merchant_has_its_own_endpoints_and_not_too_many() {
     let listed = host.endpoints.list(MERCHANT).await.unwrap();
     assert_eq!(listed.len(), MAX_ENDPOINTS);
     assert_eq!(listed[0].settings.url, format!("https://shop.example/{}", MAX_ENDPOINTS - 1));
+}
+
+#[tokio::test]
+async fn of_endpoints_that_are_made_at_once_none_is_too_many() {
+    let (host, folder) = (Host::new(), tempfile::tempdir().unwrap());
+    // With threads, so that one waits while another goes on.
+    let options = sqlite::Options::at(folder.path().join("paymux.db"));
+    let store = Arc::new(Sqlite::open(&options, Arc::default()).unwrap());
+    let endpoints = Endpoints { engine: Engine::new(store, host.clock.clone(), Arc::default()) };
+    let command = merchant();
+    let creates =
+        (0..MAX_ENDPOINTS + 5).map(|_| endpoints.by(MERCHANT, &command).create(new("https://shop.example/")));
+    let made = join_all(creates).await;
+    assert_eq!(made.iter().filter(|made| made.is_ok()).count(), MAX_ENDPOINTS);
+    assert_eq!(endpoints.list(MERCHANT).await.unwrap().len(), MAX_ENDPOINTS);
 }
 
 #[tokio::test]
